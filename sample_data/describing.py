@@ -7,7 +7,7 @@ command registers the models and loads the files. So the product names no model 
 import json
 from pathlib import Path
 
-from sample_data import crew, deliveries, edge, provenance, stored, trade_offs, vendor
+from sample_data import crew, deliveries, edge, nightly, provenance, stored, trade_offs, vendor
 from sample_data.spec import VERSION, Spec
 
 HEAD = "# Written by sample_data/make.py.\n"
@@ -60,6 +60,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         stored.FILE,
         "audits.jsonl",
         trade_offs.FILE,
+        nightly.FILE,
     )
     parts += [file_entry(name) for name in records]
     parts.append(file_entry(deliveries.FILE, "batch"))

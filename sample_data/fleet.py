@@ -17,6 +17,7 @@ from sample_data import (
     distributed,
     employment,
     flights,
+    nightly,
     prices,
     provenance,
     sentiment,
@@ -88,6 +89,7 @@ def make(fleet: list[tuple[Spec, Rows]], tweets: pd.DataFrame, home: Path, out: 
     stored.make([flights.LATE, employment.EMPLOYMENT], out)
     crew.make(out)
     vendor.make(out)
+    nightly.make(out)
     describing.write_fleet(SPECS, out)
 
 

@@ -56,6 +56,7 @@ DELAY = Spec(
         "owner": "arrivals desk",
         "description": "Minutes by which a flight out of New York lands late (early: negative), said 60 minutes before its scheduled departure.",
         "unit": "minutes",
+        "batch_key": "id",
     },
 )
 LATE = Spec(

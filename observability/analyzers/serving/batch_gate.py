@@ -13,15 +13,19 @@ from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, needs_action
 from observability.core.questions import Aggregate, By, Records, Sample
 from observability.core.time import naive_utc
-from observability.core.window import Slice
+from observability.core.window import Slice, Window
 from observability.detection.batch_gate import DEFAULTS, DRIFT, DUPLICATES, LATE, LIMITS, MISSING, ExpectedBatch, GateCheck, gate_checks
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from observability.core.settings import ModelSettings
+
 NAME = "serving/batch_gate"
 ROWS, PAST_ROWS, PAST_DAYS = 200_000, 50_000, 28
 EXPECTED = Records("expected_batch", ("batch", "at", "version", "rows", "keys", "due"))
+BEGUN = Aggregate("predictions", keys=(By("batch"),))
+"""Asked of the month before a window: the rows of the batches that began there."""
 DECISIONS = Records("decision", ("decision", "at", "author", "choice", "state", "statement"), ever=True)
 DECIDES = "batch:"
 """Beginning of the id of a decision about a batch: `batch:MODEL:BATCH`."""
@@ -41,10 +45,12 @@ def needs(context: Context) -> dict[str, Ask]:
         name for name in columns if name in ("id", "at", "arrived", "batch", "score", "subject") or model.column(name) is not None
     )
     return {
-        "counts": Ask(Aggregate("predictions", keys=(By("batch"),)), scope="model"),
+        "counts": Ask(BEGUN, scope="model"),
         "rows": Ask(Sample("predictions", asked, ROWS), scope="model"),
         "past rows": Ask(Sample("predictions", asked, PAST_ROWS), span="past", days=PAST_DAYS, scope="model"),
+        "past counts": Ask(BEGUN, span="past", days=PAST_DAYS, scope="model"),
         "expected": Ask(EXPECTED, scope="model"),
+        "past expected": Ask(EXPECTED, span="past", days=PAST_DAYS, scope="model"),
         "decisions": Ask(DECISIONS, scope="model"),
     }
 
@@ -79,28 +85,47 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[ExpectedBatch, list[GateCheck], dict[str, Any] | None]]:
-    """Each batch of the window, oldest first: what was expected, its checks, and the decision about it."""
+    """Each batch that belongs to the window, oldest first: what was expected, its checks, and the decision about it.
+
+    A batch belongs to the window in which it begins, and to that in which it is due. It is checked with all its rows, those before
+    the window included.
+    """
+    settings, window = context.model.settings, context.window
     rows, past = with_keys(frames["rows"], context), with_keys(frames["past rows"], context)
-    counts = dict(zip(frames["counts"]["batch"], frames["counts"]["n"], strict=True))
-    expected = {each.batch: each for each in declared_batches(frames["expected"])}
-    moments: dict[str, datetime] = {str(batch): own["at"].min().to_pydatetime() for batch, own in rows.groupby("batch")}
+    counts = rows_by_batch(frames["counts"])
+    begun = rows_by_batch(frames["past counts"])
+    expected = {each.batch: each for name in ("past expected", "expected") for each in declared_batches(frames[name])}
+    everything = _joined(past, rows)
+    moments: dict[str, datetime] = {str(batch): own["at"].min().to_pydatetime() for batch, own in everything.groupby("batch")}
     for batch, at in zip(frames["expected"]["batch"], frames["expected"]["at"], strict=True):
         moments.setdefault(batch, at.to_pydatetime())
     decided = decisions_by_batch(frames["decisions"], context.model.name)
-    holds = {name.removeprefix(f"{NAME}/"): limit for name, limit in context.model.settings.limits.items() if name.startswith(f"{NAME}/")}
+    holds = {name.removeprefix(f"{NAME}/"): limit for name, limit in settings.limits.items() if name.startswith(f"{NAME}/")}
     slices = [text for parts in slice_columns(context).values() for text, _ in parts]
-    now = naive_utc(context.now)
-    for batch in sorted(moments, key=lambda name: (moments[name], name)):
-        own = rows[rows["batch"] == batch]
-        day = moments[batch].replace(hour=0, minute=0, second=0, microsecond=0)
-        wanted = with_settings(expected.get(batch, ExpectedBatch(batch)), day, context)
-        others = rows[(rows["batch"] != batch) & rows["batch"].map(lambda name, at=moments[batch]: moments.get(name, at) < at).astype(bool)]
-        earlier = _joined(past, others)
-        yield wanted, gate_checks(wanted, own, int(counts.get(batch, len(own))), earlier, now, holds, slices), decided.get(batch)
+    shown = {*rows["batch"], *frames["expected"]["batch"], *(name for name in expected if name in begun)}
+    for batch in sorted(shown, key=lambda name: (moments[name], name)):
+        wanted = with_settings(expected.get(batch, ExpectedBatch(batch)), moments[batch], settings)
+        if batch in begun and not is_due_in(wanted, window):
+            continue
+        own = everything[everything["batch"] == batch]
+        earlier = everything[everything["batch"].map(lambda name, at=moments[batch]: moments[name] < at).astype(bool)]
+        n = counts.get(batch, 0) + begun.get(batch, 0)
+        yield wanted, gate_checks(wanted, own, n, earlier, naive_utc(context.now), holds, slices), decided.get(batch)
+
+
+def rows_by_batch(counts: "DataFrame") -> dict[str, int]:
+    """By batch, its number of rows."""
+    known = counts[counts["batch"].notna()]
+    return {str(batch): int(n) for batch, n in zip(known["batch"], known["n"], strict=True)}
+
+
+def is_due_in(expected: ExpectedBatch, window: Window) -> bool:
+    """Whether a batch is due in a window."""
+    return expected.due is not None and naive_utc(window.start) <= expected.due < naive_utc(window.end)
 
 
 def _joined(past: "DataFrame", others: "DataFrame") -> "DataFrame":
-    """The earlier rows, of the month before and of the window."""
+    """The rows of the month before and of the window."""
     import pandas as pd
 
     parts = [part for part in (past, others) if len(part)]
@@ -130,9 +155,9 @@ def declared_batches(records: "DataFrame") -> Iterator[ExpectedBatch]:
         )
 
 
-def with_settings(expected: ExpectedBatch, day: datetime, context: Context) -> ExpectedBatch:
-    """What was declared, completed by the settings."""
-    settings = context.model.settings
+def with_settings(expected: ExpectedBatch, begin: datetime, settings: "ModelSettings") -> ExpectedBatch:
+    """What was declared, completed by the settings: `batch_due_hours` counts from the day (UTC) on which the batch began."""
+    day = begin.replace(hour=0, minute=0, second=0, microsecond=0)
     rows = (
         expected.rows if expected.rows is not None or expected.keys is not None or settings.batch_rows is None else int(settings.batch_rows)
     )

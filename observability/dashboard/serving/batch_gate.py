@@ -1,6 +1,7 @@
 """The page of the batch gate: the batches of a model, why one is held, and a person's decision about it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,7 +34,7 @@ log.expected_batch(batch="2026-03-02", model="churn", keys=["c1", "c2"], due="20
 # python -m observability gate 2026-03-02 --model churn"""
 COLUMNS = (
     column("batch", "Batch", strong=True),
-    column("gate", "Gate", width="7rem"),
+    column("gate", "Gate", width="8.5rem"),
     *number_columns(rows="Rows"),
     column("expected", "Expected", align="right", help="Rows or keys that were declared, else those of the settings"),
     column("because", "Because"),
@@ -56,17 +57,24 @@ def batch_words(found: Sequence[Finding], name: str, decision: Mapping[str, Any]
 
 
 def batch_counts(here: frame.ModelPage) -> pd.DataFrame:
-    """The batches of the dates, newest first: batch, first (day), rows, expected."""
-    counted = load.ask_store(Aggregate("predictions", keys=(Bucket("day"), By("batch"))), here.window)
-    counted = counted[counted["batch"].notna()]
-    found = counted.groupby("batch").agg(first=("period", "min"), rows=("n", "sum")).reset_index()
-    declared = load.ask_store(judged.EXPECTED, here.window)
-    expected = {each.batch: len(each.keys) if each.keys is not None else each.rows for each in judged.declared_batches(declared)}
-    missing = declared[~declared["batch"].isin(found["batch"])].drop_duplicates("batch")
-    silent = pd.DataFrame({"batch": missing["batch"], "first": missing["at"], "rows": 0})
-    table = pd.concat([part for part in (found, silent) if len(part)], ignore_index=True) if len(found) or len(silent) else found
-    settings = here.model.settings
-    table["expected"] = [expected.get(name, settings.batch_rows) for name in table["batch"]]
+    """The batches that belong to the dates (see the analyzer), newest first: batch, first (day), rows, expected."""
+    window, settings = here.window, here.model.settings
+    before = Window(window.model, window.start - timedelta(days=judged.PAST_DAYS), window.start)
+    counted = load.ask_store(Aggregate("predictions", keys=(Bucket("day"), By("batch"))), replace(window, start=before.start))
+    begun = judged.rows_by_batch(load.ask_store(judged.BEGUN, before))
+    recent = load.ask_store(judged.EXPECTED, window)
+    declared = pd.concat([load.ask_store(judged.EXPECTED, before), recent], ignore_index=True)
+    wanted = {each.batch: each for each in judged.declared_batches(declared)}
+    rows = counted.groupby("batch")["n"].sum().to_dict()
+    days: dict[str, Any] = dict(zip(recent["batch"], recent["at"], strict=True)) | counted.groupby("batch")["period"].min().to_dict()
+    lines = []
+    for name, day in days.items():
+        expected = judged.with_settings(wanted.get(name, judged.ExpectedBatch(name)), day, settings)
+        if name in begun and not judged.is_due_in(expected, window):
+            continue
+        n = len(expected.keys) if expected.keys is not None else expected.rows
+        lines.append({"batch": name, "first": day, "rows": int(rows.get(name, 0)), "expected": n})
+    table = pd.DataFrame(lines, columns=["batch", "first", "rows", "expected"])
     return table.sort_values(["first", "batch"], ascending=False, ignore_index=True)
 
 
@@ -91,8 +99,8 @@ def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
         "batch", "Batch", names, words=str, placeholder="Most urgent", width=420, missing="The link names {}, which is not in these dates."
     )
     urgent = next((name for name in names if words[name][1] == "Held"), names[0])
-    _table(here, table, words, found, chosen or urgent)
     _rows_chart(table, words)
+    _table(here, table, words, found, chosen or urgent)
     own = [each for each in found if each.subject == f"batch={chosen or urgent}"]
     st.header(formatting.escape_markdown(f"Batch {chosen or urgent}"), anchor=False)
     finding_lines(own)

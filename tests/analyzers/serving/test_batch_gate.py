@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ import pytest
 
 from observability.analyzers.serving import batch_gate
 from observability.cli.execute import execute
+from observability.core.window import Window
 from observability.detection.batch_gate import DEFAULTS, DRIFT, DUPLICATES, LATE, MISSING, ExpectedBatch, GateCheck, gate_checks
+from observability.monitoring import check
 from observability.store.engine import Store
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
@@ -133,6 +135,30 @@ def test_a_scheduler_reads_the_exit_code_and_a_person_decides_otherwise(store: S
     assert (code, body["gate"]) == (1, "hold")
     missing = execute(store, ["gate", "night-9"], lambda _: None)
     assert missing.exit_code == 2 and "batch 'night-9' of churn is not in the store" in missing.error
+
+
+def test_a_batch_over_the_edge_of_two_windows_is_checked_whole_and_once(tmp_path: Path) -> None:
+    begin, lines = datetime(2026, 3, 2, 23), []
+    for name, first, due in (("over", begin, begin + timedelta(hours=4)), ("before", begin - timedelta(hours=2), begin)):
+        common = {"model": "churn", "received_at": f"{first.isoformat()}Z"}
+        declared = {"kind": "expected_batch", "batch": name, "rows": 40, "due": f"{due.isoformat()}Z"}
+        lines.append({**declared, **common, "at": f"{first.isoformat()}Z"})
+        for place in range(40):
+            at = f"{(first + timedelta(minutes=5 * place)).isoformat()}Z"
+            row = {"kind": "prediction", "id": f"{name}-{place}", "version": "1", "features": {"x": 1.0}, "score": place / 40}
+            lines.append({**row, "batch": name, **common, "at": at})
+    path = tmp_path / "lines.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    with closing(open_store(tmp_path / "home", threads=1)) as opened:
+        assert opened.load_files([path], LoadDefaults()).reasons == {}
+        opened.update_settings("churn", replace(opened.catalog().model("churn").settings, batch_key="id"))
+        midnight = datetime(2026, 3, 3, tzinfo=UTC)
+        found = {}
+        for name, start in (("first", midnight - timedelta(days=1)), ("second", midnight)):
+            window = Window("churn", start, start + timedelta(days=1))
+            own = check.model_findings(opened, opened.catalog().model("churn"), window, window.end, only=(batch_gate.NAME,))
+            found[name] = {(each.subject, each.severity) for each in own}
+    assert found == {"first": {("batch=over", "ok"), ("batch=before", "act")}, "second": {("batch=over", "ok")}}
 
 
 def test_a_model_without_a_key_is_not_gated(store: Store) -> None:
