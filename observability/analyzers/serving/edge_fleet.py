@@ -173,7 +173,7 @@ def measure_findings(
     base = f"{worst.base_n:,} device-weeks before" if worst.against == "past" else f"the {worst.base_n:,} other devices"
     because = f"{worst.hits:,} of {worst.n:,} devices {who}{measure.words} ({percent(worst.rate)}); {percent(worst.base)} of {base} did."
     others = len({(each.column, each.level) for each, _ in flagged}) - 1
-    because += f" So it is in {others} further groups, which overlap." if others else ""
+    because += f" Also in {others} overlapping {'group' if others == 1 else 'groups'}." if others else ""
     blank = undecided_fleet(context, model, subject, measure.metric, worst.n, because, worst.against)
     limit = max(TIMES * worst.base, worst.base + POINTS)
     yield replace(

@@ -1,6 +1,8 @@
 """The page of devices that serve a model: groups of them side by side, versions by day, late answers, and the rings of a roll-out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -78,16 +80,12 @@ def one_model(reports: pd.DataFrame, scope: Scope) -> str:
 
 
 def fleet_summary(model: str, reports: pd.DataFrame, spans: pd.DataFrame, window: Window) -> None:
-    """How many devices reported, how late, and whether the reports are simulated."""
+    """How many devices reported, and whether the reports are simulated."""
     versions = formatting.plural(spans["version"].nunique(), "version")
     said = f"**{formatting.plural(len(spans), 'device')}** of {formatting.escape_markdown(model)} on {versions}"
     said += f"{dates_note(window)}: {len(reports):,} reports"
     total = reports["answers"].astype(float).sum()
     said += f" of {total:,.0f} answers." if total > 0 else "."
-    arrived = arrival_by_age(reports)
-    if arrived:
-        parts = [f"{percent(share, 2)} after {hours_in_words(hour)}" for hour, share in arrived.items() if hour in (1, 24, 72)]
-        said += f" Arrived: {formatting.join_words(parts)}. Charts of the last days change until then."
     if (reports["source"] == "simulated").all():
         said += " These reports are simulated."
     st.markdown(said)
@@ -118,15 +116,21 @@ def groups_table(spans: pd.DataFrame) -> None:
     draw_table("edge-groups", f"Devices by {GROUPS[by]}", filled_columns(COLUMNS, lines, ("group", "devices")), lines)
 
 
-def version_chart(reports: pd.DataFrame) -> None:
+def versions_seen(model: str, window: Window) -> dict[str, datetime]:
+    """When each version of a model was first reported, before the window as well."""
+    rows = load.ask_store(replace(REPORTS, columns=("model", "version", "at"), ever=True, rows=1_000_000), window)
+    return first_seen([rows[rows["model"] == model]])
+
+
+def version_chart(reports: pd.DataFrame, seen: Mapping[str, datetime]) -> None:
     """Draw the share of reporting devices on each version by day."""
     table = reports.assign(day=reports["at"].dt.floor("D"))
     newest = table.sort_values("at", kind="stable").groupby(["day", "device"], as_index=False).last()
     counts = newest.groupby(["version", "day"]).agg(devices=("device", "nunique")).reset_index()
     counts["share"] = counts["devices"] / counts.groupby("day")["devices"].transform("sum")
-    seen = first_seen([reports])
     days = pd.DataFrame({"day": sorted(counts["day"].unique())})
-    parts = [days.merge(counts[counts["version"] == each], how="left").assign(version=each) for each in sorted(seen, key=lambda v: seen[v])]
+    shown_versions = [each for each in sorted(seen, key=lambda version: (seen[version], version)) if (counts["version"] == each).any()]
+    parts = [days.merge(counts[counts["version"] == each], how="left").assign(version=each) for each in shown_versions]
     shown = pd.concat(parts, ignore_index=True).fillna({"devices": 0, "share": 0.0})
     last = shown[shown["day"] == shown["day"].max()].sort_values("share").iloc[-1]
     alt = f"On the last day {formatting.format_share(last['share'])} of devices reported version {last['version']}."
@@ -141,6 +145,11 @@ def lag_chart(reports: pd.DataFrame) -> None:
         return
     days = table.groupby("day")["lag"].agg(p50="median", p95=lambda lag: lag.quantile(0.95), n="size").reset_index()
     st.header("Hours from the oldest answer to its arrival", anchor=False)
+    arrived = [
+        f"{percent(share, 2)} after {hours_in_words(hour)}" for hour, share in arrival_by_age(reports).items() if hour in (6, 24, 72)
+    ]
+    if arrived:
+        plain_paragraph(f"Answers that had arrived: {formatting.join_words(arrived)}. Later arrivals change the charts of the last days.")
     alt = f"The 95th percentile of the lag is between {days['p95'].min():.3g} and {days['p95'].max():.3g} hours."
     frame.chart_with_table(charts_edge_fleet.lag_lines(days, LATE_HOURS), days, key="edge-lag", alt=alt, metrics=("device_late_share",))
 
@@ -164,12 +173,15 @@ def ring_states(spans: pd.DataFrame, newest: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: ring_order(row["ring"]))
 
 
-def ring_section(reports: pd.DataFrame, spans: pd.DataFrame) -> None:
-    """Draw the rings of the newest version with their stop criterion, where the window holds two versions."""
-    seen = first_seen([reports])
-    if len(seen) < 2 or spans["ring"].isna().all():
+def ring_section(spans: pd.DataFrame, seen: Mapping[str, datetime]) -> None:
+    """Draw the rings of the newest version with their stop criterion, where devices of the window are on two versions.
+
+    seen: when each version was first reported.
+    """
+    versions = set(spans["version"].dropna().astype(str))
+    if len(versions) < 2 or spans["ring"].isna().all():
         return
-    newest = max(seen, key=lambda version: (seen[version], version))
+    newest = max(versions, key=lambda version: (seen[version], version))
     st.header(f"Roll-out of version {formatting.escape_markdown(newest)}", anchor=False)
     plain_paragraph(f"A ring stops where {100 * STOP_POINTS:g} points more of its devices crash than of the earlier versions' devices.")
     lines = []
