@@ -90,6 +90,7 @@ def test_a_limit_that_an_analyzer_reads_is_declared():
     silent = {
         "training/runs",
         "operations/cost",
+        "operations/trade_offs",
         "data/requests",
         "serving/slices",
         "data/batches",
@@ -97,6 +98,7 @@ def test_a_limit_that_an_analyzer_reads_is_declared():
         "data/devices",
         "data/datasets",
         "data/labelling",
+        "serving/edge_fleet",
         "serving/vendors",
         "serving/why_changed",
     }

@@ -53,7 +53,11 @@ class World:
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SimulationBase]:
     """Each model of the sample fleet as a base, and the synthetic one."""
     with open_store(copied(sample_home(tmp_path_factory), tmp_path_factory.mktemp("fleet") / "home"), threads=2) as store:
-        found = {each.name: simulation_base(store, each.name, source="reference", seed=1) for each in store.catalog().models}
+        found = {
+            each.name: simulation_base(store, each.name, source="reference", seed=1)
+            for each in store.catalog().models
+            if any(version.reference_rows for version in each.versions)
+        }
     found["credit"] = credit(1, REFERENCE_ROWS)
     return {
         name: replace(base, reference=base.reference.take(np.arange(min(len(base.reference), REFERENCE_ROWS))))

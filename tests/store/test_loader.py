@@ -295,10 +295,10 @@ def test_a_segment_that_cannot_be_loaded_holds_up_no_other(store, monkeypatch):
     land(store, prediction(2))
     real = loader.store_parsed_block
 
-    def store_parsed(writer, parsed, block, *rest):
+    def store_parsed(writer, parsed, block, *rest, **more):
         if b"p13" in block.raw:
             raise ZeroDivisionError("a bug")
-        return real(writer, parsed, block, *rest)
+        return real(writer, parsed, block, *rest, **more)
 
     monkeypatch.setattr(loader, "store_parsed_block", store_parsed)
     assert figures(load_landing(store)) == (2, 2, 0, 0)
@@ -511,7 +511,7 @@ def test_rows_of_a_model_change_the_generation_of_that_model_only(store, landed)
     assert changed == {"loan"}
 
 
-@pytest.mark.parametrize("line", [{"kind": "event", **OTHERS["event"]}, b"no line"])
+@pytest.mark.parametrize("line", [{"kind": "batch", **OTHERS["batch"]}, b"no line"])
 def test_a_line_that_may_concern_others_changes_the_generation_of_all(store, landed, line):
     before = store.generations[""]
     landed(prediction(1), line)

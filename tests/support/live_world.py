@@ -297,15 +297,23 @@ def cleanings(rng: random.Random) -> list[dict]:
 
 
 def edge() -> list[dict]:
-    """An audit of two forms of the model, and two days of reports of three devices that serve it."""
+    """An audit of two forms of the model, and four days of reports of 24 devices that serve it, two of them before the window."""
     slices = [{"column": "sex", "level": level, "n": 300, "flips": 2} for level in ("F", "M")]
     forms = [{"form": "as served", "probes": 600, "flips": 0}, {"form": "int8", "probes": 600, "flips": 4, "unstable": 0, "slices": slices}]
     about = {"model": "live", "version": "1", "at": stamp(START + timedelta(hours=2))}
     found = [{"kind": "audit", **about, "audit": "precision", "results": {"forms": forms, "in_use": "int8"}}]
-    for place in range(6):
-        at = stamp(START + timedelta(days=1 + place // 3, hours=1))
+    for place in range(96):
+        at = stamp(START + timedelta(days=(-10, -3, 1, 5)[place // 24], hours=1))
         found.append(
-            {"kind": "device_report", **about, "device": f"d{place % 3}", "at": at, "synced_at": at, "crashes": place % 2, "answers": 9}
+            {
+                "kind": "device_report",
+                **about,
+                "device": f"d{place % 24}",
+                "at": at,
+                "synced_at": at,
+                "crashes": int(place % 24 < place // 24),
+                "answers": 9,
+            }
         )
     return [each | {"received_at": each["at"]} for each in found]
 

@@ -421,12 +421,14 @@ def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> F
     compared = paired_rates(now, before)
     worse, budget = float(before.mean() - now.mean()), judged.context.budget
     sure = p <= budget and worse > 0
-    severity: Severity = "act" if sure and worse >= LEAST_ACT[0] else "watch" if sure and worse >= LEAST_WATCH[0] else "ok"
+    severity: Severity = "ok" if worse < LEAST_WATCH[0] else "unknown" if not sure else "act" if worse >= LEAST_ACT[0] else "watch"
     hits, n = int(now.sum()), len(now)
     because = (
         f"{hits} of {n} answers of the newest round to set `{judged.rounds.name}` are right; {int(before.sum())} of the typical answers "
         "of the baseline are."
     )
+    if severity == "unknown":
+        because += f" The fall of {100 * worse:.3g} points may be chance: it cannot be told yet and needs more questions."
     difference = compared.difference
     return judged.finding(
         RIGHT,

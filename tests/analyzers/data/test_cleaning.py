@@ -164,8 +164,8 @@ def test_a_run_that_is_as_unusual_as_runs_are_has_the_limit_of_one_that_is_not(r
 
 def test_a_run_beyond_how_runs_differ_is_unknown_where_it_is_not_significant(rows: list[dict]) -> None:
     for each in rows[-7:]:
-        each["rows_in"], each["rows_dropped"] = 100, 3
-    rows[-1]["rows_dropped"] = 14
+        each["rows_in"], each["rows_dropped"] = 30, 1
+    rows[-1]["rows_dropped"] = 6
     found = judged(rows, budget=1e-9)[RULE, "cleaning_drop_rate"]
     assert found.severity == "unknown" and found.value > found.limit and "it cannot be told yet and needs more runs" in found.because
 
@@ -186,7 +186,7 @@ LANDED = [0.036, 0.006, 0.036, 0.039, 0.023, 0.007, 0.022, 0.007, 0.067, 0.028, 
 def test_a_run_that_drops_more_than_every_earlier_one_is_told() -> None:
     found = judged(weekly_runs([*LANDED, 0.0915]))[RULE, "cleaning_drop_rate"]
     assert found.severity == "watch" and found.low > max(found.limit, *LANDED) and found.onset == datetime(2026, 3, 3, tzinfo=UTC)
-    assert "drops more than before: 9.1 % of 2,186 rows on 2026-03-03; usually it is 2.3 %" in found.because
+    assert "drops more than before: 9.15 % of 2,186 rows on 2026-03-03; usually it is 2.29 %" in found.because
     assert "more than in any of them" in found.because
 
 
