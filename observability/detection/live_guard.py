@@ -23,6 +23,8 @@ FAR, NEIGHBOUR = 0.99, 5
 FAR_FACTOR, BOUNDARY, BOUNDARY_FACTOR, LEAST_DUPLICATES = 3.0, 0.05, 3.0, 20
 """A far or near-boundary share that matters, as a multiple of what is usual; the part of the margins that is near the boundary; near
 duplicates from which a search of the boundary is judged."""
+MISSING = 3.0
+"""Standard deviations between a missing number, or an unknown level, and a known one."""
 LONGEST, LONGER = 500, 4
 """A text is oversized from so many characters, and from so many times the longest of the reference."""
 PROMPT = re.compile(
@@ -82,7 +84,7 @@ def _points(
     for place, name in enumerate(numbers):
         given = np.asarray(columns[name], np.float64)
         known = np.isfinite(given)
-        parts += [np.where(known, (given - centre[place]) / scale[place], 0.0), np.where(known, 0.0, 3.0)]
+        parts += [np.where(known, (given - centre[place]) / scale[place], 0.0), np.where(known, 0.0, MISSING)]
     for name in categories:
         texts = np.array([str(value) for value in columns[name]])
         known_level = np.zeros(len(texts), np.bool_)
@@ -90,7 +92,7 @@ def _points(
             hit = texts == level
             known_level |= hit
             parts.append(np.where(hit, np.sqrt(0.5), 0.0))
-        parts.append(np.where(known_level, 0.0, 3.0))
+        parts.append(np.where(known_level, 0.0, MISSING))
     return np.column_stack(parts) if parts else np.empty((0, 0))
 
 
@@ -124,6 +126,19 @@ def neighbour_distances(space: InputSpace, points: Floats) -> Floats:
 def far_requests(space: InputSpace, points: Floats) -> Bools:
     """Which requests are farther from the reference than 99 % of its own rows are."""
     return np.asarray(neighbour_distances(space, points) > space.far, np.bool_)
+
+
+def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
+    """By feature, its share of the squared distances of far requests to their fifth neighbour, largest first; empty without far requests."""
+    points = points[far_requests(space, points)]
+    if not len(points):
+        return []
+    neighbours = space.tree.data[space.tree.query(points, k=NEIGHBOUR)[1][:, -1]]
+    squares = ((points - neighbours) ** 2).sum(axis=0)
+    widths = [(name, 2) for name in space.numbers] + [(name, len(space.levels[name]) + 1) for name in space.categories]
+    parts = np.split(squares, np.cumsum([width for _, width in widths])[:-1])
+    shares = [(name, float(part.sum() / squares.sum())) for (name, _), part in zip(widths, parts, strict=True)]
+    return sorted(shares, key=lambda each: -each[1])
 
 
 def guard_claims(

@@ -7,6 +7,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load
+from observability.dashboard.cells import first_finding
 from observability.dashboard.data.records_summary import attention_count, begin_records_page, dates_note
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import vendors
@@ -31,7 +32,8 @@ vendors.sets_table(sets, found, chosen, scope)
 rounds, changes = next(each for each in sets if vendors.set_key(each[0]) == chosen)
 own = vendors.judged.set_findings(found, rounds.model, rounds.name)
 st.header(formatting.escape_markdown(f"{rounds.model}: {rounds.name}"), anchor=False)
-finding_lines(finding for finding in own if finding.severity != "ok")
+noted = first_finding(own)
+finding_lines(finding for finding in own if finding.severity != "ok" and finding is not noted)
 vendors.rounds_chart(rounds, changes, own)
 if changes is not None:
     st.header("Answers that changed", anchor=False)

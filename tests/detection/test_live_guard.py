@@ -10,6 +10,7 @@ from observability.detection.live_guard import (
     GuardClaim,
     InputSpace,
     expected_cells,
+    far_features,
     far_requests,
     guard_claims,
     input_space,
@@ -75,6 +76,16 @@ def test_three_hundred_clean_windows_name_nobody(space: InputSpace) -> None:
 def test_the_reference_s_own_distances_are_the_null(space: InputSpace) -> None:
     fresh = far_requests(space, space.encode(columns(np.random.default_rng(7), 4000)))
     assert 0.004 < fresh.mean() < 0.02
+
+
+def test_the_distance_of_far_requests_is_shared_among_features(space: InputSpace) -> None:
+    asked = columns(np.random.default_rng(5), 300)
+    assert far_features(space, space.encode(columns(np.random.default_rng(6), 1))) == []
+    number = space.numbers[0]
+    asked[number] = np.asarray(asked[number], float) + np.where(np.arange(300) < 40, 40.0, 0.0)
+    shares = far_features(space, space.encode(asked))
+    assert shares[0][0] == number and shares[0][1] > 0.8 and sum(share for _, share in shares) == pytest.approx(1)
+    assert {name for name, _ in shares} == {*space.numbers, *space.categories}
 
 
 def test_expected_cells_are_those_of_drawing_without_replacement() -> None:

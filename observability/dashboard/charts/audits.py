@@ -18,7 +18,7 @@ def budget_curves(points: pd.DataFrame, x: str, y: str, *, groups: bool = False)
     for place, (name, own) in enumerate(points.groupby("curve", sort=False)):
         colour = theme.COLORWAY[place % len(theme.COLORWAY)]
         if not groups or place == 0:
-            interval_band(figure, own["at"], own["low"], own["high"], theme.PRIMARY, "95 % interval", opacity=0.2, showlegend=False)
+            interval_band(figure, own["at"], own["low"], own["high"], colour, "95 % interval", opacity=0.2, showlegend=False)
         texts = [
             f"{name}, {row['at']:g}: {row['value']:.3g} ({row['low']:.3g} to {row['high']:.3g}), n {row['n']:,.0f}"
             for row in own.to_dict("records")
@@ -82,5 +82,6 @@ def distance_shares(rows: pd.DataFrame, far: float) -> go.Figure:
     for name, words, colour, dash in (("requests", "requests", theme.PRIMARY, "solid"), ("reference", "reference", theme.NEUTRAL, "dash")):
         texts = [f"{words}: {formatting.format_share(share)} from {at:.3g}" for share, at in zip(rows[name], rows["distance"])]
         layout.add_curve(figure, rows["distance"], rows[name], texts=texts, name=words, color=colour, dash=dash)
-    figure.add_vline(x=far, line={"color": theme.NEUTRAL, "dash": "dot", "width": 1.4})
+    far_line = {"color": theme.NEUTRAL, "dash": "dot", "width": 1.4}
+    figure.add_vline(x=far, line=far_line, annotation_text="far", annotation_position="top right")
     return theme.themed(figure, height=300, x="distance to the reference", y="share of rows", legend=True, tickformat=".0%")

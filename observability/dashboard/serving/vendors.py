@@ -70,7 +70,7 @@ TRAFFIC = (
     *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost", labelled="Feedback"),
 )
 CHANGES = (
-    column("item", "Item", strong=True),
+    column("item", "Item", strong=True, width="8rem"),
     column("question", "Question"),
     column("before", "Baseline"),
     column("after", "Newest round"),

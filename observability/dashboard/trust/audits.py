@@ -61,7 +61,9 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
     newest = {(audit.version, audit.kind): audit for audit in audits}
     signed = {str(row["subject"]): row for row in load_review.risk_acceptances() if row["model"] == here.model.name}
     rows = []
-    for audit in sorted(newest.values(), key=lambda audit: (audit.version, -audit.at.timestamp(), audit.kind), reverse=True):
+    known = [version.name for version in here.model.versions]
+    age = {name: place for place, name in enumerate(reversed(known))}
+    for audit in sorted(newest.values(), key=lambda audit: (age.get(audit.version, len(age)), KINDS.index(audit.kind))):
         severity, word = _state(audit, found)
         row = signed.get(signed_subject(audit))
         accepted: Cell | None = None
@@ -69,7 +71,7 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
             accepted = {"t": str(row["author"]), "sub": f"until {row['until']:%Y-%m-%d}"}
         rows.append(
             table_row(
-                kind=WORDS[audit.kind],
+                kind={"t": WORDS[audit.kind], "sub": headline_words(audit)},
                 version=audit.version,
                 status=severity_cell(severity, word),
                 value=_value_cell(audit),
@@ -89,6 +91,17 @@ def _state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | Non
     if own:
         return own[0].shown_severity, None
     return "unknown", "Other version"
+
+
+def headline_words(audit: StoredAudit) -> str:
+    """What the result of an audit is a share or a value of."""
+    at = audit.headline.get("at")
+    if audit.kind == "robustness":
+        held = "answers that hold" if audit.results.get("tolerance") else "rows with a right answer"
+        return held if at is None else f"{held} at cost {at}"
+    if audit.kind == "membership":
+        return f"training rows found at {formatting.format_share(float(at or 0.01))} false positives"
+    return "rank correlation of attributions against other backgrounds"
 
 
 def _value_cell(audit: StoredAudit) -> Cell:
@@ -198,6 +211,8 @@ def _membership(here: ModelPage, audit: StoredAudit) -> None:
     frame.chart_with_table(
         charts_audits.attack_roc(roc), roc, key="roc", alt=f"{audit_value_words(audit)}.", metrics=("membership_exposure",)
     )
+    if audit.headline.get("why"):
+        plain_caption(str(audit.headline["why"]))
     auc, plain = results["best"]["auc"], results["without_model"]["auc"]
     rare = results["best"]["true_positive_rates"][-1]
     plain_caption(

@@ -18,8 +18,10 @@ from observability.dashboard.table import column, draw_table, number_columns, ta
 from observability.dashboard.widgets import csv_button, plain_caption
 from observability.detection.live_guard import (
     LEAST_REQUESTS,
+    MISSING,
     GuardClaim,
     InputSpace,
+    far_features,
     guard_claims,
     input_space,
     neighbour_distances,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from observability.stats.arrays import Floats
 
 REQUESTS, REFERENCE, VERDICTS, CELL = 4000, 3000, 200, 0.1
+MOST_FEATURES = 4
 WORDS = {
     "extraction": "covers the input space",
     "unfamiliar": "far from the reference",
@@ -54,10 +57,11 @@ RELIANCE = (column("person", "Person", strong=True), *number_columns(right="Mode
 
 @dataclass(frozen=True)
 class GuardView:
-    """What the page shows. far: share of requests that are far from the reference. named: requests that name their subject."""
+    """What the page shows. far: by feature, its share of the distance of far requests. named: requests that name their subject."""
 
     space: InputSpace
     distances: "Floats"
+    far: tuple[tuple[str, float], ...]
     claims: tuple[GuardClaim, ...]
     requests: int
     named: int
@@ -88,7 +92,7 @@ def guard_view(here: ModelPage) -> GuardView | None:
     texts = {name: columns[name] for name in (each.reference for each in others)}
     claims += odd_texts(texts, {name: reference[name].to_numpy() for name in texts}, subjects, ids)
     named = int(pd.notna(now["subject"]).sum())
-    return GuardView(space, neighbour_distances(space, points), tuple(claims), len(now), named)
+    return GuardView(space, neighbour_distances(space, points), tuple(far_features(space, points)), tuple(claims), len(now), named)
 
 
 def score_margins(model: "Model", scores: "Floats") -> "Floats | None":
@@ -116,6 +120,11 @@ def distance_section(view: GuardView) -> None:
     )
     st.markdown(formatting.escape_markdown(words))
     frame.chart_with_table(charts_audits.distance_shares(rows, view.space.far), rows, key="distances", alt=words)
+    if view.far:
+        parts = [f"{name} {formatting.format_share(share)}" for name, share in view.far[:MOST_FEATURES]]
+        plain_caption(
+            f"Distance of far requests by feature: {', '.join(parts)}. A missing number counts as {MISSING:.0f} standard deviations."
+        )
 
 
 def subjects_section(here: ModelPage, view: GuardView) -> None:
