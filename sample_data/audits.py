@@ -53,7 +53,7 @@ def make(home: Path, out: Path) -> None:
         for model, kind, seed, days in PLAN:
             if (model, kind, seed) in known:
                 continue
-            version = store.catalog().model(model).versions[-1].name
+            version = store.catalog().model(model).versions[0].name
             request = AuditRequest(model, version, kind, in_sample=kind == "membership", seed=seed)
             record = run_audit(store, worker, request, lambda *_: None)
             kept.append(dated(record, activity[activity["model"] == model]["last"].max(), days))

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from sample_data import crew, deliveries, edge, nightly, provenance, stored, trade_offs, vendor
-from sample_data.spec import VERSION, Spec
+from sample_data.spec import Spec
 
 HEAD = "# Written by sample_data/make.py.\n"
 
@@ -35,7 +35,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         fields = {
             "name": spec.name,
             "task": spec.task,
-            "version": VERSION,
+            "version": spec.version,
             "reference": spec.reference,
             "label": "label",
             "score": [f"{name}={column}" for name, column in spec.score_columns.items()] if spec.classes else "score",
@@ -47,7 +47,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         }
         parts.append("\n".join(["[[model]]", *(f"{name} = {toml(value)}" for name, value in fields.items())]))
         for kind in ("prediction", "label"):
-            path = out / f"{spec.name}.{kind}s.parquet"
+            path = out / f"{spec.stem}.{kind}s.parquet"
             if path.exists():
                 parts.append(file_entry(path.name, kind, spec))
     records = (
@@ -78,5 +78,5 @@ def file_entry(name: str, kind: str | None = None, spec: Spec | None = None) -> 
     if spec:
         fields["model"] = spec.name
         if kind == "prediction":
-            fields |= {"version": VERSION, "features": list(spec.features)}
+            fields |= {"version": spec.version, "features": list(spec.features)}
     return "\n".join(["[[file]]", *(f"{key} = {toml(value)}" for key, value in fields.items())])

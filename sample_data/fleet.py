@@ -10,6 +10,7 @@ import pandas as pd
 
 from observability import Logger
 from sample_data import (
+    challenger,
     collecting,
     crew,
     deliveries,
@@ -34,6 +35,8 @@ from sample_data.spec import Rows, Spec, total_bytes
 HERE = Path(__file__).resolve().parent
 LIMIT_BYTES = 16_000_000
 SPECS = [flights.DELAY, flights.LATE, employment.EMPLOYMENT, sentiment.SENTIMENT]
+REGISTERED = [flights.DELAY, flights.LATE, flights.CHALLENGER, employment.EMPLOYMENT, sentiment.SENTIMENT]
+"""The models and versions of fleet.toml, in their order."""
 
 
 def main() -> None:
@@ -50,7 +53,7 @@ def main() -> None:
     make_data(published, people, rated, options.out)
     say("what the sources delivered and what was done to it is written")
     if options.only_data:
-        describing.write_fleet(SPECS, options.out)
+        describing.write_fleet(REGISTERED, options.out)
         return
     tables = flights.flights(published)
     fleet: list[tuple[Spec, Rows]] = [(spec, flights.rows_for(spec, tables)) for spec in (flights.DELAY, flights.LATE)]
@@ -60,14 +63,21 @@ def main() -> None:
         (options.out / f"LICENSE-{package}.txt").write_text(text, encoding="utf-8")
     say("the sources are read")
     with tempfile.TemporaryDirectory(prefix="sample-fleet-") as home:
-        make(fleet, tweets, Path(home), options.out, say)
+        make(fleet, published, tweets, Path(home), options.out, say)
     size = total_bytes(options.out)
     say(f"{size:,} bytes in {options.out}")
     if size > LIMIT_BYTES:
         raise SystemExit(f"the fleet has {size:,} bytes, more than {LIMIT_BYTES:,}")
 
 
-def make(fleet: list[tuple[Spec, Rows]], tweets: pd.DataFrame, home: Path, out: Path, say: Callable[[str], None]) -> None:
+def make(
+    fleet: list[tuple[Spec, Rows]],
+    published: dict[str, pd.DataFrame],
+    tweets: pd.DataFrame,
+    home: Path,
+    out: Path,
+    say: Callable[[str], None],
+) -> None:
     """Trains, serves and collects; `home` is the product's home that the Logger writes to."""
     for spec, rows in fleet:
         with Logger(home, fsync="never", segment_seconds=3600) as log:
@@ -80,6 +90,8 @@ def make(fleet: list[tuple[Spec, Rows]], tweets: pd.DataFrame, home: Path, out: 
         serving.serve(spec, rows.serve, {serving.SHIPPED: out / spec.artifact}, home)
         say(f"{spec.name}: served {len(rows.serve):,} rows")
     make_sentiment(tweets, home, out, say)
+    challenger.make(published, out)
+    say(f"{flights.CHALLENGER.stem}: trained and served in shadow")
     with Logger(home) as log:
         log_events(SPECS, log)
     collecting.collect(home, SPECS, out)
@@ -90,7 +102,7 @@ def make(fleet: list[tuple[Spec, Rows]], tweets: pd.DataFrame, home: Path, out: 
     crew.make(out)
     vendor.make(out)
     nightly.make(out)
-    describing.write_fleet(SPECS, out)
+    describing.write_fleet(REGISTERED, out)
 
 
 def make_data(published: dict[str, pd.DataFrame], people: pd.DataFrame, rated: pd.DataFrame, out: Path) -> None:

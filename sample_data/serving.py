@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from observability import Logger
-from sample_data.spec import VERSION, Spec
+from sample_data.spec import Spec
 from sample_data.texts import TextService
 
 SHIPPED = -1
@@ -92,7 +92,7 @@ def work(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: P
                 at=at,
                 received_at=at,
                 model=spec.name,
-                version=VERSION,
+                version=spec.version,
                 features=features,
                 score=score,
                 label=label if known_at_once else None,
@@ -105,9 +105,9 @@ def work(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: P
 
 
 def beside(spec: Spec, fold: int, request: object) -> dict[str, Any]:
-    """What is logged of a text beside its features: itself, and where it was answered by a model that stands in for the shipped one."""
+    """The environment where it is no production, and of a text itself: one that the shipped model has learned from is answered to validate."""
     if spec.ending != "skops":
-        return {}
+        return {"environment": spec.environment} if spec.environment else {}
     return {"text": request, "environment": "production" if fold == SHIPPED else "validation"}
 
 

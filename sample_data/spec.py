@@ -20,7 +20,8 @@ class Spec:
     params: the library's. rounds: boosting rounds (trees), or passes over the rows (epochs); each is a step of the run. digits: decimals of a
     logged score. settings: more of the settings file (contract section 3). trained_on: the name of the training data. deployed: RFC 3339, the
     instant it starts to serve. ending: of the model's file. classes: of a multiclass model, in their order. label_source, label_fields: how labels
-    are found, and the columns of the rows that ride with them. together: features by which the rows of a month lie together in the file, so that
+    are found, and the columns of the rows that ride with them. version, environment: what predictions say of
+    themselves; without an environment they are production. together: features by which the rows of a month lie together in the file, so that
     it is small.
     """
 
@@ -41,12 +42,19 @@ class Spec:
     classes: tuple[str, ...] = ()
     label_source: str = "outcome"
     label_fields: tuple[str, ...] = ()
+    version: str = VERSION
+    environment: str | None = None
     together: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """How the names of its files begin: the model, and the version where it is not the first."""
+        return self.name if self.version == VERSION else f"{self.name}.{self.version}"
 
     @property
     def artifact(self) -> str:
         """File name of the trained model."""
-        return f"{self.name}.{self.ending}"
+        return f"{self.stem}.{self.ending}"
 
     @property
     def round_name(self) -> str:
@@ -61,11 +69,11 @@ class Spec:
     @property
     def reference(self) -> str:
         """File name of the reference."""
-        return f"{self.name}.reference.parquet"
+        return f"{self.stem}.reference.parquet"
 
     @property
     def settings_file(self) -> str:
-        """File name of the settings."""
+        """File name of the settings, which belong to the model, whatever its version."""
         return f"{self.name}.toml"
 
 

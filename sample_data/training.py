@@ -19,9 +19,11 @@ from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_a
 
 from observability import Logger, track_run
 from observability.client.runs import TrackedRun
-from sample_data.spec import FOLDS, VERSION, Rows, Spec
+from sample_data.spec import FOLDS, Rows, Spec
 
 SEED = 13
+REPEATS = {"seed": SEED, "deterministic": True, "force_row_wise": True, "num_threads": 2, "verbosity": -1}
+"""With these LightGBM gives the same model again."""
 Step = Callable[[int, Callable[[], dict[str, float]]], None]
 """What is called after a step of training: with its number, and a function that gives the metrics, asked only where they are logged."""
 NAMES = {"l1": "mae", "rmse": "rmse", "binary_logloss": "log_loss", "auc": "roc_auc"}
@@ -49,7 +51,7 @@ def train(spec: Spec, rows: Rows, log: Logger) -> Trained:
             booster = fit(spec, inputs, table["label"], run, ~left_out, left_out)
             scores[left_out] = booster.predict(inputs[left_out])
             run.metrics(**measured(spec, table["label"][left_out], scores[left_out]))
-    with tracked(spec, log, "final", len(table), VERSION) as run:
+    with tracked(spec, log, "final", len(table), spec.version) as run:
         booster = fit(spec, inputs, table["label"], run, np.ones(len(table), dtype=bool))
         run.metrics(**{f"cross_fitted_{name}": value for name, value in measured(spec, table["label"], scores).items()})
     reference = inputs[rows.in_reference.to_numpy()]
@@ -99,9 +101,8 @@ def fit(
         every = FOLD_LOGS_EVERY
         seen.append(lightgbm.Dataset(inputs[left_out], label[left_out].astype(float), reference=data, free_raw_data=False))
         names.append("validation")
-    fixed = {"seed": SEED, "deterministic": True, "force_row_wise": True, "num_threads": 2, "verbosity": -1}
     return lightgbm.train(
-        {**spec.params, **fixed}, data, num_boost_round=spec.rounds, valid_sets=seen, valid_names=names, callbacks=[log_steps(run, every)]
+        {**spec.params, **REPEATS}, data, num_boost_round=spec.rounds, valid_sets=seen, valid_names=names, callbacks=[log_steps(run, every)]
     )
 
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from observability.core import formatting
 from observability.core.catalog import Edges, Model, Version
 from observability.core.questions import ABSENT, NAN, NULL, SPECIAL_BINS, UNSEEN, WRONG_TYPE, Aggregate, Bucket
-from observability.core.window import Window
+from observability.core.time import naive_utc
+from observability.core.window import EPOCH, Window
 from observability.dashboard import clicks, load
 from observability.dashboard.frame import ModelPage
 from observability.stats.edges import atom_bins
@@ -181,10 +182,27 @@ def missing_share_by_day(window: Window, columns: tuple[str, ...]) -> pd.DataFra
 
 
 def analyzed_version(model: Model, window: Window, name: str | None) -> tuple[Version | None, Window]:
-    """The named version (else the window's, else the newest registered), and the window of this version alone."""
-    registered = [version for version in model.versions if version.registered]
-    chosen = model.version(name or window.version) or (registered[-1] if registered else None)
+    """The named version (else the window's, else the newest registered that answered in the window's environment, else the newest
+    registered), and the window of this version alone.
+    """
+    chosen = model.version(name or window.version) or newest_answering_version(model, window)
     return chosen, replace(window, version=chosen.name) if chosen else window
+
+
+def newest_answering_version(model: Model, window: Window) -> Version | None:
+    """The version registered last among those with predictions in the window's dates and environment, else among those with predictions
+    in the environment, else among all; None where none is registered.
+    """
+    seen = load.stream_activity()
+    seen = seen[(seen["model"] == model.name) & (seen["environment"] == window.environment)]
+    inside = seen[(seen["first"] < naive_utc(window.end)) & (seen["last"] >= naive_utc(window.start))]
+    registered = sorted(
+        (version for version in model.versions if version.registered_at), key=lambda version: version.registered_at or EPOCH
+    )
+    for names in (set(inside["version"]), set(seen["version"])):
+        if found := [version for version in registered if version.name in names]:
+            return found[-1]
+    return registered[-1] if registered else None
 
 
 def compared_windows(model: Model, window: Window) -> tuple[Window, Window | None]:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, figure, settle, tables, words
+from tests.support import raw_rows
 from tests.support.raw_rows import SAMPLE
 from tests.support.running import Dashboard
 
@@ -44,7 +45,7 @@ def test_compare_runs_names_the_best_step_of_each_run(fleet: Dashboard, visit: V
         assert any(cell["text"].startswith(f"{best:.4f}") for cell in shown[name].values())
 
 
-def test_a_query_gives_the_count_of_the_file_and_selection_says_what_it_needs(fleet: Dashboard, visit: Visit) -> None:
+def test_a_query_gives_the_count_of_the_file_and_selection_compares_the_challenger(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/query?sql=SELECT%20count(*)%20AS%20n%20FROM%20batches")
     page.get_by_role("button", name="Run").click()
     settle(page)
@@ -52,8 +53,15 @@ def test_a_query_gives_the_count_of_the_file_and_selection_says_what_it_needs(fl
         state="attached"
     )
     page = visit(f"{fleet.url}/selection?model=flights-late")
-    settle(page)
-    assert "This model has one version only" in words(page)
+    complete(page)
+    second = raw_rows.last_week(pd.read_parquet(SAMPLE / "flights-late.2.predictions.parquet"))
+    both = second.merge(raw_rows.predictions("flights-late"), on="id", suffixes=("", "_first"), validate="one_to_one")
+    known, at = both.dropna(subset=["label"]), raw_rows.threshold("flights-late")
+    new, old = ((known[score] >= at) == (known["label"] == 1) for score in ("score", "score_first"))
+    assert f"{len(both):,} rows were answered by both, {len(known):,} with a label." in words(page)
+    assert f"The challenger alone is right (or nearer) in {(new & ~old).sum():,}, the champion alone in {(old & ~new).sum():,}." in words(
+        page
+    )
 
 
 def test_lineage_leads_from_a_prediction_to_the_station_and_the_package(fleet: Dashboard, visit: Visit) -> None:

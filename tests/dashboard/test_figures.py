@@ -1,5 +1,6 @@
 """Frames of pages hold the values of the raw rows, computed here with pandas, numpy and scikit-learn."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -93,6 +94,16 @@ def overlay(world: World, model: str, column: str, **more) -> tuple[pd.DataFrame
     edges = distributions.column_edges(version, column)
     now, then = distributions.column_histograms(asked, (column,))
     return (distributions.level_shares_frame if edges.levels else distributions.histogram_frame)(edges, now, then), edges
+
+
+def test_the_analyzed_version_is_the_one_that_serves_and_no_challenger_that_was_registered_later(current: World) -> None:
+    model = load.catalog().model("loan")
+    later = replace(model.versions[0], name="9", registered_at=END + timedelta(days=9))
+    both = replace(model, versions=(*model.versions, later))
+    version, own = distributions.analyzed_version(both, window("loan"), None)
+    assert version is not None and version.name == own.version == model.versions[0].name
+    assert distributions.analyzed_version(both, window("loan"), "9")[0] == later
+    assert distributions.analyzed_version(both, window("loan", environment="shadow"), None)[0] == later, "nothing answered there"
 
 
 def test_steps_of_a_number_count_each_value_once(current: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from observability.core.settings import read_settings
 from sample_data.employment import EMPLOYMENT
-from sample_data.flights import DELAY, LATE, WEATHER
+from sample_data.flights import CHALLENGER, DELAY, LATE, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
 
 FOLDER = Path(__file__).parents[2] / "sample_data"
@@ -46,7 +46,8 @@ def test_the_list_names_every_file_and_every_file_is_there() -> None:
         named |= {model["reference"], model["artifact"], model["settings"]}
     shipped = {path.name for path in FOLDER.iterdir() if path.suffix in (".parquet", ".jsonl", ".txt", ".toml", ".skops")}
     assert named == shipped - {"fleet.toml", "LICENSE-nannyml.txt", "LICENSE-vaderSentiment.txt"}
-    assert [each["name"] for each in fleet["model"]] == [spec.name for spec in SPECS]
+    registered = (DELAY, LATE, CHALLENGER, EMPLOYMENT, SENTIMENT)
+    assert [(each["name"], each["version"]) for each in fleet["model"]] == [(spec.name, spec.version) for spec in registered]
 
 
 @BY_NAME
@@ -104,6 +105,26 @@ def test_reference_rows_are_labelled_and_none_of_them_was_served_in_production(s
     assert table["id"].is_unique and not set(table["id"]) & set(served["id"])
     assert table["at"].max() < served["at"].min()
     assert table[list(spec.features)].dtypes.equals(served[list(spec.features)].dtypes)
+
+
+def test_the_challenger_answers_in_shadow_requests_that_the_first_version_answered_and_has_not_learned_from_them() -> None:
+    table, learned = pd.read_parquet(FOLDER / "flights-late.2.predictions.parquet"), reference(CHALLENGER)
+    assert set(table["version"]) == {"2"} and set(table["environment"]) == {"shadow"} and table["id"].is_unique
+    pairs = table.merge(predictions(LATE), on="id", suffixes=("", "_first"))
+    assert len(pairs) == len(table)
+    for name in ("at", "batch", *LATE.features):
+        assert pairs[name].equals(pairs[f"{name}_first"].rename(name)), name
+    assert (pairs["score"] != pairs["score_first"]).mean() > 0.9
+    days = pd.to_datetime(table["id"].str.slice(stop=8), format="%Y%m%d")
+    asked = predictions(LATE)
+    of_day = pd.to_datetime(asked["id"].str.slice(stop=8), format="%Y%m%d")
+    assert sorted(days.unique()) == [*pd.date_range("2013-06-17", "2013-06-30"), *pd.date_range("2013-12-18", "2013-12-31")]
+    assert of_day.isin(days.unique()).sum() == len(table)
+    assert set(learned) == {"id", "at", "label", "score", *CHALLENGER.features} and not learned[["id", "at", "label", "score"]].isna().any(
+        axis=None
+    )
+    assert learned["id"].str.slice(stop=8).max() == "20130531" and learned["at"].max() < table["at"].min()
+    assert all(int.from_bytes(hashlib.md5(name.encode()).digest()[:8]) % 6 == 0 for name in learned["id"].sample(200, random_state=1))
 
 
 def test_all_texts_are_served_once_and_those_learned_from_only_to_validate() -> None:

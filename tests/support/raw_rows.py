@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from sklearn import metrics
 
 from tests.support.sample_home import ROOT
@@ -21,6 +22,11 @@ def predictions(model: str) -> pd.DataFrame:
         labels = pd.read_parquet(SAMPLE / f"{model}.labels.parquet")
         served = served.merge(labels[["id", "value"]].rename(columns={"value": "label"}), on="id", how="left", validate="one_to_one")
     return served
+
+
+def stored_rows(name: str, kind: str) -> int:
+    """Rows of one file of the sample fleet. name: the model, with its version where it is not the first; kind: predictions or reference."""
+    return int(pq.ParquetFile(SAMPLE / f"{name}.{kind}.parquet").metadata.num_rows)
 
 
 def reference(model: str) -> pd.DataFrame:

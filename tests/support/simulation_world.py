@@ -91,14 +91,14 @@ def credit(seed: int = 0, reference_rows: int = 10_000) -> SimulationBase:
 
 
 def fleet_store(name: str, home: Path) -> Database:
-    """A store that holds one model of the sample fleet; the caller closes it."""
+    """A store that holds the first version of one model of the sample fleet; the caller closes it."""
     fleet = tomllib.loads((SAMPLE / "fleet.toml").read_text(encoding="utf-8"))
-    (entry,) = [each for each in fleet["model"] if each["name"] == name]
+    entry = next(each for each in fleet["model"] if each["name"] == name)
     store = open_store(home, threads=2)
     try:
         store.register(request_of(entry, SAMPLE))
         for each in fleet["file"]:
-            if each.get("model") == name:
+            if each.get("model") == name and each.get("version") in (None, entry["version"]):
                 store.load_files([SAMPLE / each["path"]], defaults_of(each))
     except BaseException:
         store.close()
