@@ -23,7 +23,13 @@ def expected_batches(served: pd.DataFrame) -> list[dict[str, Any]]:
     records = []
     for name, own in served.groupby("batch", sort=True):
         day = pd.Timestamp(str(name).split()[1], tz=ZONE)
-        record: dict[str, Any] = {"kind": "expected_batch", "batch": str(name), "model": MODEL, "at": instant(day), "received_at": instant(day)}
+        record: dict[str, Any] = {
+            "kind": "expected_batch",
+            "batch": str(name),
+            "model": MODEL,
+            "at": instant(day),
+            "received_at": instant(day),
+        }
         if name == BAD:
             record["keys"] = [*sorted(own["id"]), *(f"simulated-{place + 1}" for place in range(LOST))]
         else:

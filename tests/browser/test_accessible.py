@@ -25,7 +25,7 @@ VIEWS = {
     "batches": "/batches",
     "cleaning": "/cleaning",
     "vendors": "/vendors",
-    "batch_gate": "/batch_gate?model=flights-late",
+    "batch_gate": "/batch_gate?model=flights-delay",
     "devices": "/devices?window=Chosen+dates&from=2013-02-10&to=2013-02-17",
     "datasets": "/datasets",
     "storage": "/storage?model=flights-late",

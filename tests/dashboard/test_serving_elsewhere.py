@@ -1,16 +1,21 @@
 """The pages of vendors and of the batch gate show what their analyzers say, and keep a person's decisions."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from observability.analyzers.serving import vendors
+from observability.analyzers.serving.batch_gate import NAME
+from observability.core.finding import Finding
 from observability.core.questions import Records
 from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
 from observability.dashboard import load
+from observability.dashboard.serving.batch_gate import batch_words
+from observability.detection.batch_gate import DRIFT
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
@@ -47,6 +52,13 @@ def test_vendors_shows_the_changed_answers_and_keeps_that_they_are_accepted(
     app.button(key="accept-submit-0").click().run()
     kept = load.store().ask(Records("event", ("text", "extra"), ever=True), Window("", EPOCH, now + timedelta(days=1)))
     assert kept["extra"].iloc[0][vendors.ACCEPTS] == "tickets" and "accepted as the baseline by Ana: better answers" in kept["text"].iloc[0]
+
+
+def test_a_batch_that_asks_for_a_look_is_not_marked_as_in_order() -> None:
+    moment = datetime(2026, 3, 2, tzinfo=UTC)
+    finding = Finding(NAME, "churn", "1", "batch=b1", DRIFT, 0.2, 100, "watch", "The scores differ.", moment, moment, "past")
+    assert batch_words([finding], "b1", None) == ("watch", "Look first")
+    assert batch_words([replace(finding, severity="ok")], "b1", None) == ("ok", "Release")
 
 
 def test_a_batch_is_held_and_released_on_its_page(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

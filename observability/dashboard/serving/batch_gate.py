@@ -36,7 +36,7 @@ COLUMNS = (
     column("batch", "Batch", strong=True),
     column("gate", "Gate", width="8.5rem"),
     *number_columns(rows="Rows"),
-    column("expected", "Expected", align="right", help="Rows or keys that were declared, else those of the settings"),
+    column("expected", "Expected", align="right", help="Rows or keys that were declared, else those of the settings", phone=False),
     column("because", "Because"),
 )
 
@@ -53,7 +53,9 @@ def batch_words(found: Sequence[Finding], name: str, decision: Mapping[str, Any]
         return ("ok", "Released") if decision["choice"] == "promote" else ("watch", "Held")
     if not own or any(each.severity == "unknown" for each in own):
         return "unknown", "Not checked"
-    return ("act", "Held") if judged.is_held(own, name, None) else ("ok", "Release")
+    if judged.is_held(own, name, None):
+        return "act", "Held"
+    return ("watch", "Look first") if any(needs_action(each.severity) for each in own) else ("ok", "Release")
 
 
 def batch_counts(here: frame.ModelPage) -> pd.DataFrame:
@@ -93,7 +95,9 @@ def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
     decisions = decisions_of(here.model.name)
     words = {name: batch_words(found, name, decisions.get(name)) for name in table["batch"]}
     held = sum(word == "Held" for _, word in words.values())
-    st.markdown(f"**{formatting.plural(len(table), 'batch', 'batches')}**; {held} held.")
+    look = sum(word == "Look first" for _, word in words.values())
+    more = f", {look} to look at first" if look else ""
+    st.markdown(f"**{formatting.plural(len(table), 'batch', 'batches')}**; {held} held{more}.")
     names = list(table["batch"])
     chosen = choice_box.address_selectbox(
         "batch", "Batch", names, words=str, placeholder="Most urgent", width=420, missing="The link names {}, which is not in these dates."
@@ -139,20 +143,26 @@ def reason_words(finding: Finding) -> str:
     }.get(finding.metric, f"PSI {format_figure(value)}{f' where {finding.slice}' if finding.slice else ''}")
 
 
+def beside_each_other(days: "pd.Series[Any]") -> "pd.Series[Any]":
+    """By row, hours by which its mark is moved, so that the batches of one day stand beside each other."""
+    place, size = days.groupby(days).cumcount(), days.groupby(days).transform("size")
+    return pd.to_timedelta(18 * (place - (size - 1) / 2) / size, unit="h")
+
+
 def _rows_chart(table: pd.DataFrame, words: dict[str, tuple[str, str]]) -> None:
     """Rows of each batch over time, marked by its gate."""
     marks = {"unknown": "ok"}
-    drawn = table.sort_values("first").assign(
-        at=lambda rows: rows["first"],
+    drawn = table.sort_values(["first", "batch"]).assign(
+        at=lambda rows: rows["first"] + beside_each_other(rows["first"]),
         value=lambda rows: rows["rows"].astype(float),
         severity=lambda rows: [marks.get(words[name][0], words[name][0]) for name in rows["batch"]],
         words=lambda rows: [
             f"{theme.inert_label(name)}<br>{n:,} rows<br>{words[name][1]}" for name, n in zip(rows["batch"], rows["rows"], strict=True)
         ],
     )
-    drawn = drawn[["at", "batch", "value", "severity", "words"]].reset_index(drop=True)
+    drawn = drawn[["at", "first", "batch", "value", "severity", "words"]].reset_index(drop=True)
     figure = charts_records.record_marks(drawn, name="Rows", usual=float(drawn["value"].median()))
-    columns: dict[str, Any] = {"at": "Day", "batch": "Batch", "value": "Rows", "severity": None, "words": None}
+    columns: dict[str, Any] = {"at": None, "first": "Day", "batch": "Batch", "value": "Rows", "severity": None, "words": None}
     alt = f"Rows by batch: {drawn['value'].min():,.0f} to {drawn['value'].max():,.0f}."
     frame.chart_with_table(figure, drawn, key="batch-gate-rows", alt=alt, metrics=(judged.MISSING,), columns=columns)
 

@@ -26,7 +26,7 @@ from observability.records.values import AFTER_LAST, FIRST
 
 COLUMNS = (
     column("kind", "Audit", strong=True),
-    column("version", "Version"),
+    column("version", "Version", phone=False),
     column("status", "Status", width="8rem"),
     column("value", "Result", align="right"),
     column("made", "Made", short=True),
