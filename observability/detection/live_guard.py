@@ -129,7 +129,7 @@ def far_requests(space: InputSpace, points: Floats) -> Bools:
 
 
 def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
-    """By feature, its share of the squared distances of far requests to their fifth neighbour, largest first; empty without far requests."""
+    """By feature, its share of the squared distances of far requests to their fifth neighbour, largest first; empty without any."""
     points = points[far_requests(space, points)]
     if not len(points):
         return []
