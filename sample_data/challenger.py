@@ -1,8 +1,9 @@
 """How does the second version of flights-late come about? `python sample_data/challenger.py`
 
-It is trained for real, on the flights of January to May 2013, and answers in the environment `shadow` the real flights of two stretches of two weeks:
-the last of June and the last of December. It answers under the ids of version 1, so that both are compared on the same rows. Its reference is
-cross-fitted as that of version 1 is, from every sixth flight. Labels are those of version 1's requests: a label counts for each prediction of its id.
+It is trained for real, on the flights of January to May 2013, and answers in the environment `shadow` the real flights of two
+stretches of two weeks: the last of June and the last of December. It answers under the ids of version 1, so that both are compared
+on the same rows. Its reference is cross-fitted as that of version 1 is, from every sixth flight. Labels are those of version 1's
+requests: a label counts for each prediction of its id.
 """
 
 import sys
@@ -27,7 +28,10 @@ REFERENCE_ONE_IN = 6
 
 
 def challenger_rows(every: pd.DataFrame) -> Rows:
-    """Rows to train on (flights that landed before June), those in the reference, and those that it answers. every: as `flights.flights` makes it."""
+    """Rows to train on (flights that landed before June), those in the reference, and those that it answers.
+
+    every: as `flights.flights` makes it.
+    """
     spec = flights.CHALLENGER
     table = every.rename(columns={spec.label: "label"})
     train = table[(table["day"] < TRAINED_BEFORE) & table["label"].notna()].reset_index(drop=True)

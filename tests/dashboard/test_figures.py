@@ -103,7 +103,7 @@ def test_the_analyzed_version_is_the_one_that_serves_and_no_challenger_that_was_
     version, own = distributions.analyzed_version(both, window("loan"), None)
     assert version is not None and version.name == own.version == model.versions[0].name
     assert distributions.analyzed_version(both, window("loan"), "9")[0] == later
-    assert distributions.analyzed_version(both, window("loan", environment="shadow"), None)[0] == later, "nothing answered there"
+    assert distributions.analyzed_version(both, window("loan", environment="validation"), None)[0] == later, "nothing answered there"
 
 
 def test_steps_of_a_number_count_each_value_once(current: World) -> None:
