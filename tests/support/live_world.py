@@ -297,11 +297,15 @@ def cleanings(rng: random.Random) -> list[dict]:
 
 
 def edge() -> list[dict]:
-    """An audit of two forms of the model, and four days of reports of 24 devices that serve it, two of them before the window."""
+    """An audit of two forms of the model, three of its robustness, and four days of reports of 24 devices that serve it, two of them before the window."""
     slices = [{"column": "sex", "level": level, "n": 300, "flips": 2} for level in ("F", "M")]
     forms = [{"form": "as served", "probes": 600, "flips": 0}, {"form": "int8", "probes": 600, "flips": 4, "unstable": 0, "slices": slices}]
     about = {"model": "live", "version": "1", "at": stamp(START + timedelta(hours=2))}
     found = [{"kind": "audit", **about, "audit": "precision", "results": {"forms": forms, "in_use": "int8"}}]
+    for day, value in ((-12, 0.8), (1, 0.6), (6, 0.7)):
+        headline = {"value": value, "low": value - 0.05, "high": value + 0.05, "n": 240, "at": 0.25}
+        at, expires = (stamp(START + timedelta(days=day + later, hours=3)) for later in (0, 90))
+        found.append({"kind": "audit", **about, "at": at, "audit": "robustness", "results": {"headline": headline}, "expires": expires})
     for place in range(96):
         at = stamp(START + timedelta(days=(-10, -3, 1, 5)[place // 24], hours=1))
         found.append(
