@@ -98,10 +98,12 @@ def overlay(world: World, model: str, column: str, **more) -> tuple[pd.DataFrame
 
 def test_the_analyzed_version_is_the_one_that_serves_and_no_challenger_that_was_registered_later(current: World) -> None:
     model = load.catalog().model("loan")
-    later = replace(model.versions[0], name="9", registered_at=END + timedelta(days=9))
-    both = replace(model, versions=(*model.versions, later))
+    (first,) = model.versions
+    assert first.registered_at is not None
+    later = replace(first, name="9", registered_at=first.registered_at + timedelta(days=1))
+    both = replace(model, versions=(first, later))
     version, own = distributions.analyzed_version(both, window("loan"), None)
-    assert version is not None and version.name == own.version == model.versions[0].name
+    assert version is not None and version.name == own.version == first.name
     assert distributions.analyzed_version(both, window("loan"), "9")[0] == later
     assert distributions.analyzed_version(both, window("loan", environment="validation"), None)[0] == later, "nothing answered there"
 
