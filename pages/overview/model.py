@@ -5,7 +5,7 @@ small chart where it helps, and a link to the page with details.
 
 import streamlit as st
 
-from observability.dashboard import frame, model_answers
+from observability.dashboard import distributions, frame, model_answers
 from observability.dashboard.data import lineage_view
 from observability.dashboard.overview import card, fleet, incidents
 from observability.metrics.lineage import Thing
@@ -15,8 +15,8 @@ status = fleet.load_model_status(here.scope, here.model)
 
 with st.container(horizontal=True, vertical_alignment="center"):
     card.model_card_button(here.model)
-    if version := here.scope.version or (here.model.versions[-1].name if here.model.versions else None):
-        lineage_view.lineage_button(Thing("version", (here.model.name, version)), here.scope, key="to-lineage")
+    if version := distributions.analyzed_version(here.model, status.window, here.scope.version)[0]:
+        lineage_view.lineage_button(Thing("version", (here.model.name, version.name)), here.scope, key="to-lineage")
     frame.sampling_notice([status.window])
 for question in model_answers.QUESTIONS:
     with st.container(border=True):
