@@ -28,6 +28,7 @@ if not rows.empty:
         st.subheader("Small groups", anchor=False)
         plain_paragraph(storage_view.groups_sentence(audit))
         storage_view.columns_table(audit)
+        model = storage_view.model_of_store(scope, storage_view.audited_model(audit))
     else:
         storage_view.no_audit()
     st.header("Freshness", anchor=False)

@@ -6,9 +6,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from observability.core.catalog import Catalog, Model, Version
 from observability.dashboard import links, load
 from observability.dashboard.charts.lineage import lineage_tree
-from observability.dashboard.data.lineage_view import drawn_rows, left_out_words, thing_of_finding
+from observability.dashboard.data.lineage_view import drawn_rows, left_out_words, newest_version, thing_of_finding
+from observability.dashboard.scope import Scope
 from observability.metrics.lineage import Lineage, LineageLink, Thing, lineage_around
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
@@ -123,3 +125,13 @@ def test_a_finding_leads_to_the_thing_that_it_is_about(subject: str, thing: str)
     for name, value in {"subject": subject, "model": "loan", "version": "3", "evidence": {}}.items():
         object.__setattr__(found, name, value)
     assert (named := thing_of_finding(found)) is not None and named.address == thing
+
+
+def test_the_newest_version_is_the_one_registered_last_and_not_the_first_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = (Version("1", END - timedelta(days=9)), Version("10", END), Version("9", END - timedelta(days=2)), Version("unregistered"))
+    models = (Model(1, "loan", versions=versions), Model(2, "alone", versions=(Version("5", END + timedelta(days=1)),)))
+    monkeypatch.setattr(load, "catalog", lambda: Catalog(models))
+    named = [Thing("version", ("loan", each.name)) for each in versions]
+    found = Lineage(tuple(LineageLink(Thing("run", (f"r{place}",)), thing, "trained") for place, thing in enumerate(named)))
+    assert newest_version(found, Scope()) == Thing("version", ("loan", "10"))
+    assert newest_version(found, Scope(model="alone")) is None

@@ -68,6 +68,14 @@ def test_the_store_s_own_columns_and_questions_are_listed(logged: Database) -> N
     assert "Slowest questions about loan since the dashboard started" in found
 
 
+def test_the_columns_in_the_database_are_those_of_the_audited_model(logged: Database, tmp_path: Path) -> None:
+    at = (END - timedelta(days=1)).isoformat()
+    land(
+        logged, [{"kind": "prediction", "id": "a", "at": at, "model": "aaa", "version": "1", "features": {"x": 1}, "score": 0.6}], tmp_path
+    )
+    assert "Columns of loan in the database, largest first" in tables(opened("storage"))
+
+
 def test_without_an_audit_the_command_is_shown(empty: Database, tmp_path: Path) -> None:
     assert any("audit-storage" in each.value for each in opened("storage").code)
     land(empty, lines()[:3], tmp_path)

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from observability.dashboard import load
+from observability.dashboard.charts.trade_offs import form_scatter
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
@@ -54,3 +56,14 @@ def test_forms_are_compared_within_budgets_and_one_is_chosen(audited: Database) 
     (kept,) = load.store().decisions("loan")
     assert kept.fields["statement"] == "Serve form small: memory" and kept.fields["version"] == "3"
     assert kept.first.at <= datetime.now(UTC)
+
+
+def test_forms_on_the_front_are_named_where_names_do_not_cover_each_other_and_marks_at_zero_are_whole() -> None:
+    points = pd.DataFrame(
+        [("slow", 0.02, 0.0), ("half", 0.015, 0.02), ("near", 0.0149, 0.021), ("small", 0.008, 0.06)], columns=["form", "x", "value"]
+    ).assign(low=0.0, high=lambda rows: rows["value"], group="on the front", text="")
+    points.loc[len(points)] = ["beaten", 0.13, 0.01, 0.0, 0.01, "beaten", ""]
+    figure = form_scatter(points, x="ms", y="changed", share=True, budget=None, most_flips=None)
+    (names,) = [trace for trace in figure.data if trace.mode == "text"]
+    assert {name.strip() for name in names.text} == {"small", "near", "slow"}
+    assert figure.layout.yaxis.range[0] < 0 and list(figure.layout.xaxis.ticktext) == ["0.01", "0.02", "0.05", "0.1"]

@@ -1,5 +1,8 @@
 """Figures of forms of a model: changed decisions against what a form costs, and changed decisions by slice."""
 
+import math
+from collections.abc import Sequence
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -9,10 +12,12 @@ from observability.dashboard.charts import layout
 
 GROUPS = (("on the front", theme.PRIMARY, "circle"), ("beaten", theme.NEUTRAL, "circle-open"), ("other device", theme.WATCH, "x"))
 """Kinds of forms, and how they are drawn."""
+LINE = 0.055
+"""Height of a line of text, as a share of the vertical axis."""
 
 
 def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: float | None, most_flips: float | None) -> go.Figure:
-    """One mark a form: changed decisions with their interval against a cost; the front as a line, budgets as dashed lines.
+    """One mark a form: changed decisions with their interval against a cost; the front as a line with names, budgets as dashed lines.
 
     points: form, x, value, low, high, group (a name of GROUPS), text. share: whether the y axis is a share.
     """
@@ -27,14 +32,49 @@ def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: f
             marker = {"size": 10, "symbol": symbol, "color": color, "line": {"width": 1.6, "color": color}}
             bars = theme.error_bars(rows["value"], rows["low"], rows["high"], color=color)
             layout.add_marks(figure, rows["x"], rows["value"], list(rows["text"]), name=name, marker=marker, error_y=bars)
+    ends = [*points["x"], *([budget] if budget else [])]
+    first, last = min(ends) / 1.15, max(ends) * 1.15
+    top = max(float(points["high"].max()), most_flips or 0.0) * 1.06 or 1.0
+    middle = math.sqrt(first * last)
+    named = named_points(front, top)
+    figure.add_scatter(
+        x=named["x"],
+        y=named["value"],
+        mode="text",
+        text=[f"  {theme.inert_label(form, 24)}  " for form in named["form"]],
+        textposition=["top right" if x < middle else "top left" for x in named["x"]],
+        textfont={"size": 11, "color": theme.STRONG},
+        hoverinfo="skip",
+        showlegend=False,
+        cliponaxis=False,
+    )
     line = {"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}
     if budget is not None:
         figure.add_vline(x=budget, line=line, layer="below")
     if most_flips is not None:
         figure.add_hline(y=most_flips, line=line, layer="below")
     theme.themed(figure, height=340, x=x, y=y, legend=True)
-    figure.update_yaxes(tickformat=".1%" if share else None, rangemode="tozero")
-    return figure.update_xaxes(type="log")
+    figure.update_yaxes(tickformat=".1%" if share else None, range=[-0.04 * top, top])
+    ticks = log_ticks(first, last)
+    figure.update_xaxes(type="log", range=[math.log10(first), math.log10(last)])
+    return figure.update_xaxes(tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks]) if len(ticks) > 1 else figure
+
+
+def named_points(front: pd.DataFrame, top: float) -> pd.DataFrame:
+    """The rows of the front whose names do not cover each other: each is at least a line of text above or below the one before it."""
+    kept: list[int] = []
+    values = front["value"].to_numpy(float)
+    for place, value in enumerate(values):
+        if not kept or abs(value - values[kept[-1]]) >= LINE * top:
+            kept.append(place)
+    return front.iloc[kept]
+
+
+def log_ticks(first: float, last: float) -> Sequence[float]:
+    """Ticks of a logarithmic axis: 1, 2 and 5 times powers of ten below three powers, else powers of ten."""
+    steps = (1, 2, 5) if last / first < 1000 else (1,)
+    powers = range(math.floor(math.log10(first)), math.ceil(math.log10(last)) + 1)
+    return [value for power in powers for step in steps if first <= (value := float(f"{step}e{power}")) <= last]
 
 
 def form_slice_dots(rows: pd.DataFrame, overall: float) -> go.Figure:

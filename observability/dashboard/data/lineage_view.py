@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -148,7 +149,7 @@ def offered_things(found: Lineage, scope: Scope) -> list[Thing]:
 
 
 def chosen_thing(found: Lineage, scope: Scope) -> Thing | None:
-    """The thing in the address, else the version of the scope's model, else the first one with a link; None where nothing is linked."""
+    """The thing in the address, else the newest version of the scope's model or of all, else the first with a link; None without any."""
     offered = {thing.address: thing for thing in offered_things(found, scope)}
     named = thing_from_address(st.query_params.get("thing"))
     options = [*offered, *([named.address] if named and named.address not in offered else [])]
@@ -164,8 +165,20 @@ def chosen_thing(found: Lineage, scope: Scope) -> Thing | None:
     )
     if text:
         return things[text]
-    linked = [thing for thing in offered.values() if thing in found.origins or thing in found.products]
-    return next(iter(linked or offered.values()), None)
+    return newest_version(found, scope) or next(iter(offered.values()), None)
+
+
+def newest_version(found: Lineage, scope: Scope) -> Thing | None:
+    """The version with a link that was registered last, of the scope's model or of all models; of one time, the one with most links."""
+    models = [model for model in load.catalog().models if scope.model in (None, model.name)]
+    times = {Thing("version", (model.name, each.name)): each.registered_at for model in models for each in model.versions}
+    linked = [thing for thing in times if thing in found.origins or thing in found.products]
+
+    def key(thing: Thing) -> tuple[datetime, int, tuple[str, ...]]:
+        links_of = len(found.origins.get(thing, ())) + len(found.products.get(thing, ()))
+        return times[thing] or EPOCH, links_of, thing.names
+
+    return max(linked, key=key, default=None)
 
 
 def drawn_rows(view: LineageView, facts: Mapping[Thing, str]) -> pd.DataFrame:

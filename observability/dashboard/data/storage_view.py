@@ -143,13 +143,18 @@ def forms_section(audit: Mapping[str, Any]) -> None:
         frame.chart_with_table(figure, drawn, key="forms", alt=alt, columns=columns)
         plain_caption(f"Answers of {asked['name']} {asked['version']} to {asked['rows']:,} rows, before and after, by its registered file.")
     lines = [table_row(_form_cells(name, cost, None, base)) for name, cost in ordered_codecs(audit).items()]
-    lines += [table_row(_form_cells(f"{name}, zstd", form, form.get("model"), base)) for name, form in audit.get("forms", {}).items()]
+    lines += [table_row(_form_cells(f"{name}, zstd", form, form.get("model"), base)) for name, form in ordered_forms(audit).items()]
     draw_table("form-costs", "Size and cost of each form", FORMS, lines, compact=True)
 
 
 def ordered_codecs(audit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The codecs of an audit, largest file first."""
     return dict(sorted(audit["codecs"].items(), key=lambda each: -each[1]["bytes"]))
+
+
+def ordered_forms(audit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The less exact forms of an audit, largest file first."""
+    return dict(sorted(audit.get("forms", {}).items(), key=lambda each: -each[1]["bytes"]))
 
 
 def forms_frame(audit: Mapping[str, Any]) -> pd.DataFrame:
@@ -274,7 +279,13 @@ def keeping_sentence(status: Mapping[str, Any]) -> str:
     return f"Last backup: {last('backup')}; last restore test: {last('verified_restore')}; {kept}."
 
 
-def model_of_store(scope: Scope) -> Model | None:
-    """The model of the scope, else the first with columns."""
+def model_of_store(scope: Scope, audited: str | None = None) -> Model | None:
+    """The model of the scope, else the one whose answers the shown audit compares, else the first with columns."""
     models = load.catalog().models
-    return next((each for each in models if each.name == scope.model), None) or next((each for each in models if each.columns), None)
+    named = {each.name: each for each in models}
+    return named.get(scope.model or "") or named.get(audited or "") or next((each for each in models if each.columns), None)
+
+
+def audited_model(audit: Mapping[str, Any]) -> str | None:
+    """The name of the model whose answers to the forms an audit compares; None where it asked none."""
+    return next((str(form["model"]["name"]) for form in audit.get("forms", {}).values() if form.get("model")), None)

@@ -126,12 +126,13 @@ def comparison_summary(choice: Choice) -> None:
     audit, front = choice.audit, [form.name for form in front_of(choice)]
     rows, origin = audit.results.get("probes"), audit.results.get("probes_from")
     hardware = audit.results.get("hardware") or {}
-    where = f" on {hardware['processor']}" if isinstance(hardware, dict) and hardware.get("processor") else ""
-    said = f"{formatting.plural(len(audit.forms), 'form')}"
-    said += f", {rows:,} rows of its {origin}" if isinstance(rows, int) and origin else ""
+    where = f", {hardware['processor']}" if isinstance(hardware, dict) and hardware.get("processor") else ""
+    said = f"{formatting.plural(len(audit.forms), 'form')} of {audit_name(audit)}"
+    said += f" on {rows:,} rows of its {origin}" if isinstance(rows, int) and origin else ""
     said += f"{where}, {formatting.format_day(audit.at)}."
     within = " within the budgets" if choice.budgets else ""
-    said += f" On the front{within}: {formatting.join_words(front, 4)}." if front else f" No form is{within or ' comparable'}."
+    said += f" No other form beats {len(front)} of them in both changed decisions and cost{within}: the front." if front else ""
+    said += f" No form is{within or ' comparable'}." if not front else ""
     plain_paragraph(said)
 
 
