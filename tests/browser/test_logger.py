@@ -66,7 +66,8 @@ def test_records_of_an_offline_page_arrive_once(
         page.goto(shop)
         assert page.evaluate(start, [running.url, token]) == 5, "the queue survives a reload"
         context.unroute(f"{running.url}/**")
-        page.wait_for_function("() => log.waiting().then((n) => n === 0)")
+        page.wait_for_function("() => log.state.sent === 5")
+        assert page.evaluate("() => log.waiting()") == 0
         assert page.evaluate("() => log.state") == {"sent": 5, "rejected": 0, "dropped": 0, "failure": None}
         page.evaluate("() => log.write({ kind: 'prediction', model: 'shop' })")
         page.wait_for_function("() => log.state.rejected === 1")
@@ -76,7 +77,7 @@ def test_records_of_an_offline_page_arrive_once(
         main(
             [
                 "sql",
-                "SELECT count(*) AS n, count(DISTINCT id) AS ids, sum(score) AS score, max(device) AS device FROM shop.predictions",
+                'SELECT count(*) AS n, count(DISTINCT id) AS ids, sum(score) AS score, max(device) AS device FROM "shop.predictions"',
                 "--json",
             ]
         )
