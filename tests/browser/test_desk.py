@@ -128,7 +128,8 @@ def test_an_incident_is_resolved_from_the_first_page_by_keys_and_told_on_its_own
 
 def test_the_ledger_lists_the_deploy(desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}/changes?window=Everything")
-    deploys = [each for each in tables(page)["Changes, newest first"] if each["What"]["text"] == "Deploy"]
+    changes = until(page, "Changes, newest first", lambda rows: len(rows) > 0)
+    deploys = [each for each in changes if each["What"]["text"] == "Deploy"]
     assert [each["Description"]["text"] for each in deploys] == ["version 2"]
 
 

@@ -170,6 +170,7 @@ ANALYZER = Analyzer(
     "Are the audits of this version valid, within the owner's levels, and no worse than before?",
     needs,
     analyze,
+    exceptions=frozenset({1}),  # a version without a model file and without audits is not asked for one
     limits={"robust_accuracy": None, "membership_exposure": None, "explanation_stability": None},
     proofs={OTHERS: "an audit runs the model file on samples; the view `audits` holds what it found"},
 )
