@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from tests.browser.pages import Watch, new_tab, opened, opened_in, settle
+from tests.browser.pages import Watch, opened, settle
 from tests.support.running import Dashboard, dashboard
 from tests.support.sample_home import copied, sample_home
 
@@ -62,29 +62,16 @@ def own(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield running
 
 
-@pytest.fixture(scope="session")
-def tabs(chromium: Browser) -> list[Page]:
-    """The empty tab that tests share, if there is one: a process that drew a page before draws the next one in half the time."""
-    return [new_tab(chromium)]
-
-
 @pytest.fixture
-def visit(chromium: Browser, tabs: list[Page]) -> Iterator[Visit]:
-    """Opens an address and waits until the page is drawn. Nothing is remembered from before: the first page of a test stands in the tab that tests
-    share, which is emptied between them, every further page, and one that is to be `alone`, in a browser context of its own.
+def visit(chromium: Browser) -> Iterator[Visit]:
+    """Opens an address in a browser context of its own and waits until the page is drawn: nothing is remembered from before.
 
     After the test every page that was opened must have been quiet: no error on the console, no request that leaves the machine.
     """
     watches: list[Watch] = []
-    shared: list[Watch] = []
 
-    def open_page(url: str, *, width: int = 1360, height: int = 2400, ready: bool = True, alone: bool = False, **options: str) -> Page:
-        if tabs and not alone:
-            watch = opened_in(tabs.pop(), url, width=width, height=height, **options)
-            shared.append(watch)
-        else:
-            watch = opened(chromium, url, width=width, height=height, **options)
-        watches.append(watch)
+    def open_page(url: str, *, width: int = 1360, height: int = 2400, ready: bool = True, **options: str) -> Page:
+        watches.append(watch := opened(chromium, url, width=width, height=height, **options))
         if ready:
             settle(watch.page)
         return watch.page
@@ -92,11 +79,5 @@ def visit(chromium: Browser, tabs: list[Page]) -> Iterator[Visit]:
     yield open_page
     problems = [problem for watch in watches for problem in watch.problems]
     for watch in watches:
-        if watch in shared and not watch.page.is_closed():
-            watch.leave()
-            tabs.append(watch.page)
-        else:
-            watch.close()
-    if not tabs:
-        tabs.append(new_tab(chromium))
+        watch.close()
     assert not problems, "\n".join(problems)

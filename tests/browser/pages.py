@@ -88,20 +88,6 @@ class Watch:
         del WATCHES[self.page]
         self.page.context.close()
 
-    def leave(self) -> None:
-        """Empty the tab for the next test: the page ends, and nothing that it stored, no step of its history and no place of the mouse is left."""
-        del WATCHES[self.page]
-        for event, hear in self.heard.items():
-            self.page.remove_listener(event, hear)
-        self.page.mouse.move(0, 0)
-        self.page.evaluate("location.replace('about:blank')")
-        self.page.wait_for_url("about:blank")
-        self.page.context.clear_cookies()
-        session = self.page.context.new_cdp_session(self.page)
-        session.send("Storage.clearDataForOrigin", {"origin": f"http://{self.host}", "storageTypes": "all"})
-        session.send("Page.resetNavigationHistory")
-        session.detach()
-
 
 WATCHES: dict[Page, Watch] = {}
 """The watch of each page that is open."""
@@ -113,21 +99,11 @@ def opened(chromium: Browser, url: str, *, width: int, height: int, scheme: str 
     Moving pictures are off unless a test is about them: to draw those of Streamlit while it loads takes a tall page on a machine without a
     graphics card more time than all the rest.
     """
-    return opened_in(new_tab(chromium), url, width=width, height=height, scheme=scheme, motion=motion)
-
-
-def new_tab(chromium: Browser) -> Page:
-    """An empty page in a browser context of its own."""
-    context = chromium.new_context(accept_downloads=True)
+    viewport = {"width": width, "height": height}
+    context = chromium.new_context(viewport=viewport, color_scheme=scheme, reduced_motion=motion, accept_downloads=True)
     context.grant_permissions(["clipboard-read"])
     context.set_default_timeout(PATIENCE)
-    return context.new_page()
-
-
-def opened_in(page: Page, url: str, *, width: int, height: int, scheme: str = "light", motion: str = "reduce") -> Watch:
-    """An address in an empty page."""
-    page.set_viewport_size({"width": width, "height": height})
-    page.emulate_media(color_scheme=scheme, reduced_motion=motion)
+    page = context.new_page()
     watch = Watch(page, url)
     page.goto(url, wait_until="commit")
     return watch

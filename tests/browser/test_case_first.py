@@ -48,7 +48,7 @@ def fresh(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fresh: tuple[Dashboard, str], visit: Visit) -> None:
     running, name = fresh
-    page = visit(running.url, height=2400, alone=True)  # the script stays with its page
+    page = visit(running.url, height=2400)
     page.add_init_script(f"({SEEN})()")
     page.goto(f"{running.url}/case?model={MODEL}&id={name}", wait_until="commit")
     page.get_by_text("Decide", exact=True).wait_for()
