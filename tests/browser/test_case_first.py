@@ -7,7 +7,7 @@ import pytest
 
 from observability.store.opener import open_store
 from tests.browser.conftest import Visit
-from tests.browser.pages import settle, tables
+from tests.browser.pages import settle, tables, until
 from tests.support.running import Dashboard, dashboard
 from tests.support.sample_home import copied
 
@@ -52,7 +52,7 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     page.add_init_script(f"({SEEN})()")
     page.goto(f"{running.url}/case?model={MODEL}&id={name}", wait_until="commit")
     page.get_by_text("Decide", exact=True).wait_for()
-    assert tables(page)["Main inputs"], "what needs no model is there before the model is asked"
+    until(page, "Main inputs", bool)  # what needs no model is there before the model is asked
     page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
     seen = page.evaluate("window.seen")
     assert seen["concluded"] < seen["waterfall"] and seen["progress"] < seen["waterfall"]
