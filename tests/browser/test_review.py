@@ -276,7 +276,7 @@ def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Vis
     page = visit(f"{desk.url}/changes")
     assert any(
         each["Description"]["text"] == "Retrain before the holidays"
-        for each in tables(page)["By people in the last seven days, newest first"]
+        for each in until(page, "By people in the last seven days, newest first", bool)
     )
     page = visit(f"{desk.url}/changes?window=Everything")
     box = page.get_by_role("textbox", name="Search")
