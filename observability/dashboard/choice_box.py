@@ -4,7 +4,7 @@ Streamlit's own binding writes the words of a box into the address. Where code a
 the address before it is drawn, and a change writes the address.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import streamlit as st
@@ -75,6 +75,19 @@ def metric_selectbox(names: Sequence[str], task: str | None, missing: str) -> st
     words, warning = formatting.metric_title, f"The link names the metric {{}}, which {missing}."
     hint = words(ordered[0])
     return address_selectbox("metric", "Metric", ordered, words=words, placeholder=hint, missing=warning, width=280) or ordered[0]
+
+
+def measure_selectbox(measures: Mapping[str, tuple[str, str]], offered: Sequence[str], default: str, missing: str) -> str:
+    """The measure that a box of the page holds, else the default. measures: name and unit by metric.
+
+    missing: why a measure of the address is not offered, as "no round of this set has".
+    """
+
+    def words(metric: str) -> str:
+        return measures[metric][0].capitalize()
+
+    warning = f"The link names the measure {{}}, which {missing}."
+    return address_selectbox("measure", "Measure", offered, words=words, placeholder=words(default), missing=warning, width=420) or default
 
 
 def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | None:

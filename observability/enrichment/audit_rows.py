@@ -8,7 +8,7 @@ import numpy as np
 
 from observability.core.catalog import Column, Model, Version
 from observability.core.questions import Sample
-from observability.core.window import Slice, Window
+from observability.core.window import Environment, Slice, Window
 from observability.records.values import AFTER_LAST, FIRST
 from observability.stats.arrays import Array, Floats
 from observability.worker.features import canonical_scalar
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LEVELS, DECIMALS = 50, 6
 """Levels of a category that an attack tries, the most frequent; most decimals of a number."""
-ENVIRONMENTS = ("production", "validation")
+ENVIRONMENTS: tuple[Environment, ...] = ("production", "validation")
 """Where served rows are looked for, in this order."""
 
 
@@ -56,7 +56,7 @@ def audit_reference_rows(store: "Store", model: Model, version: Version, rows: i
 def audit_served_rows(store: "Store", model: Model, version: Version, rows: int) -> AuditRows:
     """At most `rows` labelled rows that the version served, of production, else of validation."""
     for environment in ENVIRONMENTS:
-        window = Window(model.name, FIRST, AFTER_LAST, version.name, environment=environment)  # type: ignore[arg-type]
+        window = Window(model.name, FIRST, AFTER_LAST, version.name, environment=environment)
         found = _labelled(store, model, version, window, rows)
         if len(found):
             return found

@@ -129,7 +129,10 @@ def ask_item(
     opener: OpenerDirector,
     sleep: Callable[[float], object] = time.sleep,
 ) -> ProbeAnswer:
-    """Ask one question, again after errors and timeouts; waits of 1, 2, 4 … seconds, or as long as the vendor asks, at most 30."""
+    """Ask one question, again after errors and timeouts; waits of 1, 2, 4 … seconds, or as long as the vendor asks, at most 30.
+
+    sleep: how it waits; a test replaces it.
+    """
     request, token = probe_request(probe, item, environ)
     tries, most = 0, int(probe.retries) + 1
     while True:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -83,6 +83,19 @@ class DescribedFault:
         if self.unit.startswith(("share of ", "of ")):
             return f"{100 * amount:g} % of {self.unit.split('of ', 1)[1]}"
         return f"{amount:g} {self.unit}"
+
+
+@dataclass(frozen=True)
+class NamedFault(DescribedFault):
+    """A fault of records that one finding names. amounts: weak, middle, strong, in `unit`. metric: of that finding. plant: gives what is
+    planted on with the fault in it; its docstring's first line is shown on the page.
+    """
+
+    name: str
+    amounts: tuple[float, float, float]
+    unit: str
+    metric: str
+    plant: Callable[[Any], Any]
 
 
 @dataclass(frozen=True)

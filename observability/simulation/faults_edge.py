@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from observability.simulation.fault import DescribedFault
+from observability.simulation.fault import NamedFault
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,16 +34,9 @@ class EdgeFaultPlant:
 
 
 @dataclass(frozen=True)
-class EdgeFault(DescribedFault):
-    """A fault of serving devices. amounts: weak, middle, strong, in `unit`. metric: of the finding that names it. everywhere: it concerns
-    all devices, not one class.
-    """
+class EdgeFault(NamedFault):
+    """A fault of serving devices. everywhere: it concerns all devices, not one class."""
 
-    name: str
-    amounts: tuple[float, float, float]
-    unit: str
-    metric: str
-    plant: Callable[[EdgeFaultPlant], "DataFrame"]
     everywhere: bool = False
     section: str = "serving"
 

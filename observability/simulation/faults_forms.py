@@ -1,12 +1,12 @@
 """Faults of a form of a model: it decides otherwise, decides otherwise in one group, does not repeat itself, or runs on another device."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from observability.simulation.fault import DescribedFault
+from observability.simulation.fault import NamedFault
 
 FormRow = dict[str, Any]
 
@@ -37,14 +37,9 @@ class FormFaultPlant:
 
 
 @dataclass(frozen=True)
-class FormFault(DescribedFault):
-    """A fault of a form. amounts: weak, middle, strong, in `unit`. metric: of the finding that names it."""
+class FormFault(NamedFault):
+    """A fault of a form of a model."""
 
-    name: str
-    amounts: tuple[float, float, float]
-    unit: str
-    metric: str
-    plant: Callable[[FormFaultPlant], FormRow]
     section: str = "operations"
 
 

@@ -1,12 +1,11 @@
 """Faults of a model that serves elsewhere: answers that change without a word, refusals, broken forms, failures, slow and long answers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.simulation.fault import DescribedFault
+from observability.simulation.fault import NamedFault
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,14 +33,9 @@ class VendorFaultPlant:
 
 
 @dataclass(frozen=True)
-class VendorFault(DescribedFault):
-    """A fault of a vendor. amounts: weak, middle, strong, in `unit`. metric: of the finding that names it."""
+class VendorFault(NamedFault):
+    """A fault of a vendor."""
 
-    name: str
-    amounts: tuple[float, float, float]
-    unit: str
-    metric: str
-    plant: Callable[[VendorFaultPlant], "DataFrame"]
     section: str = "serving"
 
 

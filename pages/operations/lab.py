@@ -6,21 +6,22 @@ every figure is simulated.
 """
 
 from observability.dashboard import frame
-from observability.dashboard.lab import job, lab, record_faults
+from observability.dashboard.lab import lab, record_faults
+from observability.dashboard.lab.job import LAB
 
 here = frame.begin_model_page("lab")
 of = lab.fault_kind()
 if of == "predictions":
     scene, choice, why = lab.chosen_fault(here)
     lab.plant_prediction_fault(scene, choice, why)
-    if (told := job.job_result(choice)) is not None:
+    if (told := LAB.result(choice)) is not None:
         lab.fault_timeline_section(told)
-    elif job.current_job() is None:
+    elif LAB.current() is None:
         lab.no_timeline_yet()
 else:
     asked = record_faults.chosen_record_fault(here, of)
     record_faults.plant_record_fault(here, asked)
-    if (said := job.job_result(asked)) is not None:
+    if (said := LAB.result(asked)) is not None:
         record_faults.record_fault_result(asked, said)
-    elif job.current_job() is None:
+    elif LAB.current() is None:
         record_faults.no_record_result_yet(of)

@@ -11,8 +11,8 @@ import pytest
 
 from observability.cli import execute
 from observability.core.errors import NotFoundError, UsageError
-from observability.dashboard.lab import job as lab_job
 from observability.dashboard.lab import lab as lab_page
+from observability.dashboard.lab.job import LAB
 from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault_targets import TARGET_PARTS, fault_targets
 from observability.simulation.faults import FAULTS
@@ -142,17 +142,17 @@ def test_the_command_lists_and_refuses(store: Database) -> None:
 
 def test_one_job_at_a_time_that_can_be_cancelled(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     scene, other = request_targets(store, CHOICE), replace(CHOICE, seed=1)
-    assert lab_job.start_job(CHOICE, "one", lambda note: build_fault_timeline(scene, CHOICE, note))
-    assert not lab_job.start_job(other, "another", lambda note: build_fault_timeline(scene, other, note))
-    job = lab_job.current_job()
+    assert LAB.start(CHOICE, "one", lambda note: build_fault_timeline(scene, CHOICE, note))
+    assert not LAB.start(other, "another", lambda note: build_fault_timeline(scene, other, note))
+    job = LAB.current()
     assert job is not None and job.choice == CHOICE
-    lab_job.cancel_job()
+    LAB.cancel()
     until = time.monotonic() + 120
     while not job.done and time.monotonic() < until:
         time.sleep(0.05)
     assert job.done and job.failure is not None and job.failure.startswith("Cancelled")
-    assert lab_job.job_result(CHOICE) is None
-    monkeypatch.setattr(lab_job, "_job", None)
+    assert LAB.result(CHOICE) is None
+    monkeypatch.setattr(LAB, "job", None)
 
 
 def test_homes_of_throw_away_stores_are_gone(told: FaultTimeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

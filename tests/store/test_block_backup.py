@@ -1,6 +1,5 @@
 """Backups at an address send what changed, restore row by row, and forget; against folders as addresses, and against an S3 server."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -43,7 +42,7 @@ def fill(store, *days):
 
 
 def sent(store, address, name):
-    """Send a backup whose name is told apart from one of the same second."""
+    """Send a backup, and give it a name of its own: two of the same second would share one."""
     body = store.backup(address)
     place = address.removeprefix("file://")
     made = body["backup"].rpartition("/")[2]
@@ -173,7 +172,6 @@ def s3(monkeypatch):
         server.wait()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("moto") is None, reason="needs the S3 server of moto")
 def test_a_bucket_takes_backups_restores_them_and_forgets(tmp_path, s3):
     with open_store(tmp_path / "home") as store:
         fill(store, "a")

@@ -273,16 +273,7 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str |
     bad = first_finding(finding for finding in found if finding.needs_action and finding.metric in offered)
     st.header("Devices by day", anchor=False)
     default = bad.metric if bad else next((metric for metric in offered if days[metric]["value"].max() > 0), offered[0])
-    measure = choice_box.address_selectbox(
-        "measure",
-        "Measure",
-        offered,
-        words=lambda metric: MEASURES[metric][0].capitalize(),
-        placeholder=MEASURES[default][0].capitalize(),
-        width=420,
-        missing="The link names the measure {}, which no batch of these dates has.",
-    )
-    metric = measure or default
+    metric = choice_box.measure_selectbox(MEASURES, offered, default, "no batch of these dates has")
     table, (name, unit) = days[metric], MEASURES[metric]
     order = {subject: place for place, subject in enumerate(_by_urgency(rows, found))}
     table = table.assign(place=table["subject"].map(order)).sort_values(["place", "day"], ignore_index=True).drop(columns="place")

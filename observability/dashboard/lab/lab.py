@@ -11,12 +11,13 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.errors import UsageError
 from observability.dashboard import empty_states, frame
+from observability.dashboard.background_job import Note, draw_job
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import lab as charts_lab
 from observability.dashboard.choice_box import address_writer
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.lab import job as lab_job
 from observability.dashboard.lab import load_lab
+from observability.dashboard.lab.job import LAB
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, plain_caption, status_line
 from observability.simulation.fault import Strength
@@ -123,9 +124,9 @@ def plant_prediction_fault(scene: "FaultTargets", choice: "TimelineRequest", why
     plant_fault(choice, title, lambda note: build_fault_timeline(scene, choice, note), why, "Takes half a minute to some minutes")
 
 
-def plant_fault(choice: Hashable, title: str, tell: Callable[[lab_job.Note], Any], why: str | None, takes: str) -> None:
+def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: str | None, takes: str) -> None:
     """The button that starts the job, and the running job. why: why it cannot be planted; takes: the duration in words."""
-    job = lab_job.current_job()
+    job = LAB.current()
     busy = job is not None and not job.done
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         pressed = st.button("Plant", icon=":material/science:", key="lab-run", disabled=busy or why is not None)
@@ -133,23 +134,9 @@ def plant_fault(choice: Hashable, title: str, tell: Callable[[lab_job.Note], Any
             plain_caption(f"Not possible on this model: {why}.")
         else:
             st.caption(f"{takes}; the dashboard is slower meanwhile. Your store does not change.")
-    if pressed and lab_job.start_job(choice, title, tell):
+    if pressed and LAB.start(choice, title, tell):
         st.rerun()
-    if busy:
-        _job_progress()
-    elif job is not None and job.failure:
-        st.warning(formatting.escape_markdown(job.failure), icon=":material/info:")
-
-
-@st.fragment(run_every=1.0)
-def _job_progress() -> None:
-    """The progress of the job, and a button to cancel it."""
-    job = lab_job.current_job()
-    if job is None or job.done:
-        st.rerun()
-        return
-    st.progress(min(job.share, 1.0), formatting.escape_markdown(f"{job.title}: {job.words}"))
-    st.button("Cancel", icon=":material/close:", key="lab-cancel", on_click=lab_job.cancel_job, disabled=job.stop.is_set())
+    draw_job(LAB, "lab")
 
 
 def fault_timeline_section(told: "FaultTimeline") -> None:

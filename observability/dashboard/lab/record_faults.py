@@ -8,10 +8,11 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import empty_states, frame, load
+from observability.dashboard.background_job import Note
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.charts import lab as charts_lab
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.lab import job, lab
+from observability.dashboard.lab import lab
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import plain_caption
 from observability.simulation.fault import Strength
@@ -70,7 +71,7 @@ def plant_record_fault(here: ModelPage, choice: RecordFaultChoice) -> None:
     """The button that plants the fault, and the running job."""
     store, now = load.store(), load.page_clock()
 
-    def tell(note: job.Note) -> "RecordDetection":
+    def tell(note: Note) -> "RecordDetection":
         """Plant the fault, and judge it check by check."""
         from observability.simulation import labelling_replay, training_replay
 

@@ -221,16 +221,7 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
     offered = [metric for metric in MEASURES if any(value is not None for value in round_values(rounds, changes, metric))]
     bad = first_finding(each for each in found if each.needs_action and each.metric in offered)
     default = bad.metric if bad else offered[0]
-    chosen = choice_box.address_selectbox(
-        "measure",
-        "Measure",
-        offered,
-        words=lambda metric: MEASURES[metric][0].capitalize(),
-        placeholder=MEASURES[default][0].capitalize(),
-        width=420,
-        missing="The link names the measure {}, which no round of this set has.",
-    )
-    metric = chosen or default
+    metric = choice_box.measure_selectbox(MEASURES, offered, default, "no round of this set has")
     finding = next((each for each in found if each.metric == metric), None)
     name, unit = MEASURES[metric]
     table = rounds_table(rounds, changes, metric, finding)

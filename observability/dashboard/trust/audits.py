@@ -13,6 +13,7 @@ from observability.core.finding import Finding
 from observability.core.questions import Records
 from observability.core.window import Window
 from observability.dashboard import empty_states, frame, links, load, person_name
+from observability.dashboard.background_job import draw_job
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
@@ -280,7 +281,7 @@ def _written(value: Any) -> str:
 
 def start_section(here: ModelPage) -> None:
     """The button that starts an audit, and the running one."""
-    job = audit_job.running_audit()
+    job = audit_job.AUDIT.current()
     busy = job is not None and not job.done
     with st.popover("Run an audit", icon=":material/play_arrow:", key="audit-start", disabled=busy):
         audited = [version for version in here.model.versions if version.artifact]
@@ -305,21 +306,7 @@ def start_section(here: ModelPage) -> None:
 
                 audit_job.start_audit(load.store(), AuditRequest(here.model.name, str(version), str(kind), in_sample=inside))
                 st.rerun()
-    if busy:
-        _audit_progress()
-    elif job is not None and job.failure:
-        st.warning(formatting.escape_markdown(job.failure), icon=":material/info:")
-
-
-@st.fragment(run_every=1.0)
-def _audit_progress() -> None:
-    """The progress of the audit, and a button to cancel it."""
-    job = audit_job.running_audit()
-    if job is None or job.done:
-        st.rerun()
-        return
-    st.progress(min(job.share, 1.0), formatting.escape_markdown(f"{job.title}: {job.words}"))
-    st.button("Cancel", icon=":material/close:", key="audit-cancel", on_click=audit_job.cancel_audit, disabled=job.stop.is_set())
+    draw_job(audit_job.AUDIT, "audit")
 
 
 def sign_off_form(audit: StoredAudit) -> None:
