@@ -209,4 +209,6 @@ def reliance_section(here: ModelPage) -> None:
         for name, part in parts
         if part.value is not None
     ]
-    plain_caption("; ".join(words) + ". Verdicts were often written with the label in sight, so they flatter people.")
+    plain_caption(
+        "; ".join(words) + ". Verdicts were often written after the label was known, so they overstate how often people are right."
+    )
