@@ -4,13 +4,14 @@ import functools
 import gc
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from observability.cli import main
 from tests.support.commanding import Command, Done
-from tests.support.sample_home import copied, sample_home
+from tests.support.sample_home import copied, lent
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of OpenMP wait in a loop: two workers on two cores would burn most of their time so
@@ -51,9 +52,10 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture(scope="module")
-def stored_fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stored_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The sample fleet, which no test of this module changes."""
-    return copied(sample_home(tmp_path_factory), tmp_path_factory.mktemp("commands") / "home")
+    with lent(tmp_path_factory, "commands") as home:
+        yield home
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.browser.pages import Watch, opened, settle
 from tests.support.running import Dashboard, dashboard
-from tests.support.sample_home import copied, sample_home
+from tests.support.sample_home import lent
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -40,25 +40,19 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def fleet_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample fleet; copy it, never write to it."""
-    return sample_home(tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def fleet(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard over the sample fleet that no test changes."""
-    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("fleet") / "home")) as running:
+    with lent(tmp_path_factory, "fleet") as home, dashboard(home) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def own(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard over a copy of the fleet that several files write to: verdicts, a budget, a service level, explanations, a run.
 
     Nobody relies on what another leaves, and none writes predictions.
     """
-    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("own") / "home")) as running:
+    with lent(tmp_path_factory, "own") as home, dashboard(home) as running:
         yield running
 
 

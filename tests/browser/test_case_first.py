@@ -1,7 +1,6 @@
 """Is a case useful at once where nothing is stored of its explanation, does the waterfall follow with progress, and is it three clicks away?"""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,7 @@ from observability.store.opener import open_store
 from tests.browser.conftest import Visit
 from tests.browser.pages import settle, tables, until
 from tests.support.running import Dashboard, dashboard
-from tests.support.sample_home import copied
+from tests.support.sample_home import lent
 
 pytestmark = pytest.mark.browser
 MODEL = "flights-late"
@@ -30,20 +29,20 @@ SEEN = """() => {
 
 
 @pytest.fixture(scope="module")
-def fresh(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, str]]:
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, str]]:
     """A dashboard over a copy of the fleet, and a prediction of which no explanation is stored."""
-    home = copied(fleet_home, tmp_path_factory.mktemp("first") / "home")
-    with open_store(home) as store:
-        key = store.catalog().model(MODEL).key
-        ((name,),) = (
-            store.cursor()
-            .execute(
-                f"SELECT id FROM predictions_{key} WHERE id NOT IN (SELECT id FROM attributions_{key}) ORDER BY sample_hash DESC LIMIT 1"
+    with lent(tmp_path_factory, "first") as home:
+        with open_store(home) as store:
+            key = store.catalog().model(MODEL).key
+            ((name,),) = (
+                store.cursor()
+                .execute(
+                    f"SELECT id FROM predictions_{key} WHERE id NOT IN (SELECT id FROM attributions_{key}) ORDER BY sample_hash DESC LIMIT 1"
+                )
+                .fetchall()
             )
-            .fetchall()
-        )
-    with dashboard(home) as running:
-        yield running, name
+        with dashboard(home) as running:
+            yield running, name
 
 
 def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fresh: tuple[Dashboard, str], visit: Visit) -> None:

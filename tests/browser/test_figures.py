@@ -23,7 +23,7 @@ from tests.browser.conftest import Visit
 from tests.browser.pages import complete, download, figure, opened, row, settle, tables, words
 from tests.support import raw_rows
 from tests.support.running import Dashboard, dashboard
-from tests.support.sample_home import copied
+from tests.support.sample_home import lent
 
 pytestmark = pytest.mark.browser
 MODEL, LATE = "flights-delay", "flights-late"
@@ -165,9 +165,9 @@ def served() -> Rows:
 
 
 @pytest.fixture(scope="module")
-def changing(fleet_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard over a copy of the fleet, whose log this module adds to."""
-    with dashboard(copied(fleet_home, tmp_path_factory.mktemp("changing") / "home")) as running:
+    with lent(tmp_path_factory, "changing") as home, dashboard(home) as running:
         yield running
 
 

@@ -25,7 +25,7 @@ from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, words
 from tests.support.running import Dashboard, dashboard
-from tests.support.sample_home import ROOT, copied, environment
+from tests.support.sample_home import ROOT, environment, lent
 
 pytestmark = pytest.mark.browser
 SAMPLE = ROOT / "sample_data"
@@ -36,12 +36,12 @@ BROKEN, MENDED = Week.parse("2019-W02"), Week.parse("2019-W03")
 
 
 @pytest.fixture(scope="module")
-def desk(fleet_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard over a fleet that this module changes; beside its home lie two more weeks of one model's log, `go_on`."""
-    home = copied(fleet_home, tmp_path_factory.mktemp("desk") / "home")
-    go_on(home)
-    with dashboard(home) as running:
-        yield running
+    with lent(tmp_path_factory, "desk") as home:
+        go_on(home)
+        with dashboard(home) as running:
+            yield running
 
 
 def go_on(home: Path) -> None:

@@ -15,7 +15,7 @@ from observability.server import process_lock
 from observability.store.db.database import Database
 from tests.support import raw_rows
 from tests.support.commanding import Command, by_metric, spawn
-from tests.support.sample_home import copied
+from tests.support.sample_home import lent
 
 KEYS = {
     "id", "analyzer", "model", "version", "subject", "metric", "value", "unit", "low", "high", "n", "limit", "basis", "severity", "because",
@@ -160,9 +160,9 @@ WEEKS = [datetime(2017, 1, 2, tzinfo=UTC) + timedelta(weeks=number) for number i
 
 
 @pytest.fixture(scope="module")
-def opened(stored_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The fleet, open in this process."""
-    with process_lock.opened_store(copied(stored_fleet, tmp_path_factory.mktemp("opened") / "home")) as store:
+    with lent(tmp_path_factory, "opened") as home, process_lock.opened_store(home) as store:
         yield store
 
 

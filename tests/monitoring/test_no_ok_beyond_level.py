@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,7 +18,7 @@ from observability.monitoring import check
 from observability.server import process_lock
 from observability.store.engine import Engine
 from tests.support.levels import beyond_limit
-from tests.support.sample_home import copied
+from tests.support.sample_home import lent
 
 START = datetime(2013, 6, 1, tzinfo=UTC)
 WINDOWS: dict[str, dict[str, Any]] = {
@@ -32,9 +31,9 @@ WINDOWS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def opened(stored_fleet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The fleet, open in this process."""
-    with process_lock.opened_store(copied(stored_fleet, tmp_path_factory.mktemp("opened") / "home")) as store:
+    with lent(tmp_path_factory, "opened") as home, process_lock.opened_store(home) as store:
         yield store
 
 

@@ -26,7 +26,7 @@ from observability.simulation.temporary_store import load_days, temporary_store
 from observability.store.engine import BoundQuestion, Engine
 from observability.store.opener import open_store
 from tests.support.reference_engine import ReferenceEngine
-from tests.support.sample_home import copied, sample_home
+from tests.support.sample_home import lent
 from tests.support.simulation_world import credit
 from tests.support.store_comparison import assert_same
 
@@ -52,7 +52,7 @@ class World:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SimulationBase]:
     """Each model of the sample fleet as a base, and the synthetic one."""
-    with open_store(copied(sample_home(tmp_path_factory), tmp_path_factory.mktemp("fleet") / "home"), threads=2) as store:
+    with lent(tmp_path_factory, "fleet") as home, open_store(home, threads=2) as store:
         found = {
             each.name: simulation_base(store, each.name, source="reference", seed=1)
             for each in store.catalog().models

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,16 @@ def sample_home(factory: pytest.TempPathFactory) -> Path:
 def copied(home: Path, to: Path) -> Path:
     """A copy of a home that a test may change."""
     return Path(shutil.copytree(home, to))
+
+
+@contextmanager
+def lent(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
+    """A copy of the sample fleet for the tests of one file, removed after them: a whole run would otherwise keep gigabytes."""
+    folder = factory.mktemp(name)
+    try:
+        yield copied(sample_home(factory), folder / "home")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def environment(home: Path) -> dict[str, str]:
