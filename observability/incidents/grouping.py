@@ -25,6 +25,7 @@ from observability.incidents.grouping_rules import (
     TOUCHED,
     Stage,
     are_one_fall,
+    are_one_fall_of_days,
     began_together,
     can_cause,
     claimed_place,
@@ -184,12 +185,18 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
     found: list[FaultGroup] = []
     for at in STAGES:
         for group in group_by_onset([finding for finding in alarming if pipeline_stage(finding) == at]):
-            home = upstream_fault(group, at, found, findings, importance)
+            home = upstream_fault(group, at, found, findings, importance) or fault_of_one_fall(group, found)
             if home is None:
                 found.append(FaultGroup(at, group))
             else:
                 home.others += group
     return [*found, *standing_fault(standing)]
+
+
+def fault_of_one_fall(group: Sequence[Finding], found: Sequence[FaultGroup]) -> FaultGroup | None:
+    """The fault of outcomes, without an upstream cause, whose fall the findings of a group measure as well; None where there is none."""
+    falls = [fault for fault in found if fault.stage == "outcome"]
+    return next((fault for fault in falls if any(are_one_fall_of_days(one, root) for one in group for root in fault.root)), None)
 
 
 def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:

@@ -185,10 +185,30 @@ def are_one_fall(one: Finding, other: Finding) -> bool:
 
     The onset of a slice rests on few rows a day.
     """
-    if {pipeline_stage(one), pipeline_stage(other)} != {"outcome"} or SLICES not in (one.analyzer, other.analyzer):
-        return False
+    both_outcomes = {pipeline_stage(one), pipeline_stage(other)} == {"outcome"}
+    return both_outcomes and SLICES in (one.analyzer, other.analyzer) and places_overlap(one, other)
+
+
+def places_overlap(one: Finding, other: Finding) -> bool:
+    """Whether one finding is about everywhere, or both are about slices that share a condition and exclude each other in none."""
     places = [set((claimed_place(finding) or "").split("&")) - {""} for finding in (one, other)]
     return same_place(one, other) and (not all(places) or bool(set.intersection(*places)))
+
+
+FALLS = ("serving/performance", "serving/calibration", SLICES, "serving/why_changed", "serving/estimated_performance")
+"""Analyzers that measure how right the answers of a model are."""
+
+
+def are_one_fall_of_days(one: Finding, other: Finding) -> bool:
+    """Whether two findings measure how right the answers of one place are, and were dated at most TRAVELS apart.
+
+    The metrics of one fall become significant on different days.
+    """
+    if not {one.analyzer, other.analyzer} <= set(FALLS) or {pipeline_stage(one), pipeline_stage(other)} != {"outcome"}:
+        return False
+    if not onset_certainty(one) == onset_certainty(other) == "dated" or one.onset is None or other.onset is None:
+        return False
+    return places_overlap(one, other) and abs(one.onset - other.onset) <= TRAVELS
 
 
 def onset_certainty(finding: Finding) -> Known:
@@ -238,12 +258,16 @@ def may_share_fault(one: Finding, other: Finding) -> bool:
 
 
 def follows_in_time(effect: Finding, cause: Finding) -> bool:
-    """Whether a cause precedes an effect closely enough, as far as both onsets are known. A long-standing state explains no new effect."""
+    """Whether a cause precedes an effect closely enough, as far as both onsets are known. A long-standing state explains no new effect.
+
+    What follows from outcomes is measured on the same labels, so either may be dated first.
+    """
     if "vague" in (onset_certainty(effect), onset_certainty(cause)):
         return True
     if effect.onset is None or cause.onset is None:
         return onset_certainty(effect) == onset_certainty(cause)
-    return -NEAR <= effect.onset - cause.onset <= TRAVELS
+    before = TRAVELS if pipeline_stage(cause) == "outcome" else NEAR
+    return -before <= effect.onset - cause.onset <= TRAVELS
 
 
 def is_worse_severity(severity: str, other: str) -> bool:

@@ -309,6 +309,20 @@ def test_a_fall_of_the_whole_and_of_slices_that_overlap_is_one_incident_whatever
     assert len(incidents(one_fall[1], apart)) == 2, "two regions are two places"
 
 
+def test_metrics_of_one_fall_are_one_incident_whatever_their_onsets() -> None:
+    fall = [finding("mae", day=5, rank=12.0), finding("rmse", day=2), finding("ece", day=1, severity="watch")]
+    unequal = finding("equal_opportunity_difference", day=2, severity="watch")
+    (one,) = incidents(*fall, unequal, finding("money_lost_per_thousand", day=2))
+    assert (one.lead.metric, one.source, len(one.findings)) == ("mae", "model", 5)
+    earlier = finding("ece", day=1, severity="watch")
+    found = incidents(finding("psi", "income", day=5, evidence={"jensen_shannon_distance": 0.8}), finding("mae", day=5), earlier)
+    assert [(each.lead.metric, len(each.findings)) for each in found] == [("psi", 2), ("ece", 1)], (
+        "what precedes the input is not its effect"
+    )
+    parts = [finding("mae", analyzer="serving/slices", slice=where, day=day) for where, day in (("zip=a", 1), ("zip=b", 4), ("sex=F", 7))]
+    assert len(incidents(*parts)) == 3, "three places"
+
+
 def test_the_values_of_a_slice_that_changed_lead_the_fall_that_follows() -> None:
     evidence = {"coverage": 0.9, "share": 0.25}
     moved = finding("rank_shift", "income", slice="zip=south", day=2, rank=8.0, evidence=evidence)
