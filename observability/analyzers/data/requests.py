@@ -13,6 +13,7 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.formatting import plural
 from observability.core.questions import Aggregate, Sample
+from observability.detection.default_scores import inputs_explain
 from observability.detection.device_anomalies import NAME, device_claims
 from observability.detection.late_arrivals import late_claims
 from observability.detection.significant_claims import quality_percent
@@ -188,8 +189,9 @@ def cells(numbers: "NDArray[np.float64]", width: float) -> "NDArray[np.float64]"
 def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Context) -> list[Finding]:
     """Return the finding about a score whose share surged, as of a service that answers a default without calling the model.
 
-    known: rows of the month before, and of the reference where there is one. A default is a new value, and more distinct inputs share it
-    than shared any value before. Scores that many inputs share by nature, such as those of a saturated ensemble of trees, are no defaults.
+    known: rows of the month before, and of the reference where there is one. A default is a new value, more distinct inputs share it than
+    shared any value before, and their inputs do not explain it. Scores that many inputs share by nature, such as those of a saturated
+    ensemble of trees, are no defaults and are held against no limit.
     """
     scores, before, *_ = (each.loc[np.isfinite(each["score"].to_numpy(float)), "score"] for each in (now, *known))
     if len(scores) < LEAST or len(before) < LEAST:
@@ -202,16 +204,23 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
     usual = [shares for shares in (inputs_by_score(each, context) for each in known) if len(shares)]
     shared = float(inputs_by_score(now, context).get(value, 0.0))
     highest = max((float(shares.max()) for shares in usual), default=0.0)
-    is_new = all(float(shares.get(value, 0.0)) <= DEFAULT_KNOWN for shares in usual)
-    sure = p_value is not None and p_value <= context.budget / 100 and is_new and shared >= max(DEFAULT_WATCH, DEFAULT_FACTOR * highest)
-    severity: Severity = "ok" if growth < DEFAULT_WATCH or not sure else "act" if growth >= DEFAULT_ACT else "watch"
+    severity: Severity = "ok" if growth < DEFAULT_WATCH else "act" if growth >= DEFAULT_ACT else "watch"
+    limit: float | None = min(then / len(before) + (DEFAULT_ACT if severity == "act" else DEFAULT_WATCH), 1.0)
+    said = "."
+    nature = "" if severity == "ok" else natural_reason(value, shared, highest, usual, now, known, context)
+    if nature:
+        severity, said, limit = "ok", f". It is the model's own: {nature}.", None
+    elif severity != "ok" and (p_value is None or p_value > context.budget / 100):
+        severity, said = "unknown", ". Whether that is a default value cannot be told yet, it needs more predictions."
+    elif severity != "ok":
+        said = ": that is consistent with a default value given without calling the model."
     because = (
         f"Most frequent score: {value:.6g}, in {quality_percent(hits / len(scores))} of {len(scores):,} rows of the sample, "
-        f"{quality_percent(then / len(before))} in the month before"
-        + ("." if severity == "ok" else ": that is consistent with a default value given without calling the model.")
+        f"{quality_percent(then / len(before))} in the month before{said}"
     )
     subject = context.model.subject("score")
     base = context.undecided(NAME, subject, "default_score_rate", len(scores), because, against="past")
+    asks = severity in ("act", "watch")
     return [
         replace(
             base,
@@ -219,9 +228,9 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
             low=interval.low,
             high=interval.high,
             severity=severity,
-            limit=min(then / len(before) + (DEFAULT_ACT if severity == "act" else DEFAULT_WATCH), 1.0),
-            likely_source="system" if severity != "ok" else None,
-            rank=6.0 if severity != "ok" else 0.0,
+            limit=limit,
+            likely_source="system" if asks else None,
+            rank=6.0 if asks else 0.0,
             evidence={
                 "score": value,
                 "baseline": then / len(before),
@@ -231,6 +240,39 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
             },
         )
     ]
+
+
+def natural_reason(
+    value: float,
+    shared: float,
+    highest: float,
+    usual: "Sequence[Series[float]]",
+    now: "DataFrame",
+    known: "Sequence[DataFrame]",
+    context: Context,
+) -> str:
+    """Return why a frequent score is the model's own answer; empty where it may be a default.
+
+    shared, highest: the share of distinct inputs with the value, and the largest one with any value before. usual: those of every value
+    before. now, known: rows of the window and of before.
+    """
+    import pandas as pd
+
+    if any(float(shares.get(value, 0.0)) > DEFAULT_KNOWN for shares in usual):
+        return "different inputs had it before"
+    if shared < DEFAULT_WATCH:
+        return "few different inputs have it"
+    if shared < DEFAULT_FACTOR * highest:
+        return f"one value was shared by {quality_percent(highest)} of the different inputs before"
+    kinds: dict[bool, list[str]] = {True: [], False: []}
+    for each in context.model.features():
+        kinds[each.kind == "number"].append(each.reference)
+    columns = ["score", *kinds[True], *kinds[False]]
+    if not columns[1:]:
+        return ""
+    before = pd.concat([each[columns] for each in known], ignore_index=True)
+    explained = inputs_explain(value, now.loc[now["score"] == value, columns], before, kinds[True], kinds[False])
+    return "such inputs had scores near it before" if explained else ""
 
 
 def inputs_by_score(rows: "DataFrame", context: Context) -> "Series[float]":

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from lightgbm import LGBMClassifier
 
 from observability.analyzers.data.requests import ANALYZER
 from tests.support.analyzer_worlds import START, context_for
@@ -77,6 +78,30 @@ def test_equal_scores_of_a_saturated_ensemble_are_no_default_score() -> None:
     same = rows(4000, 6)
     same.loc[::8, ["age", "income", "region", "score"]] = [40.0, 22_000.0, "north", 0.61]
     assert ("score", "default_score_rate") not in alarms(said(same)), "one input asked again has one score"
+
+
+def test_a_score_that_the_inputs_explain_is_no_default_score() -> None:
+    """Trees give one score beyond the range that they were fitted on, so inputs that moved there share it."""
+    trees = LGBMClassifier(n_estimators=30, num_leaves=15, verbose=-1, n_jobs=1)
+
+    def scored(seed: int, shift: float) -> pd.DataFrame:
+        rng, found = np.random.default_rng(seed), rows(4000, seed)
+        return found.assign(income=30_000 * np.exp(rng.normal(shift, 0.5, 4000)), age=45 + 15 * rng.normal(shift, 1, 4000))
+
+    def inputs(frame: pd.DataFrame) -> np.ndarray:
+        return frame[["income", "age"]].to_numpy()
+
+    fitted, past, moved = scored(1, 0), scored(2, 0), scored(3, 2)
+    chance = 1 / (1 + np.exp(-3 * np.log(fitted["income"] / 30_000) - (fitted["age"] - 45) / 15))
+    trees.fit(inputs(fitted), np.random.default_rng(0).random(4000) < chance)
+    past["score"], moved["score"] = (trees.predict_proba(inputs(each))[:, 1] for each in (past, moved))
+    claim = said(moved, past)["score", "default_score_rate"]
+    assert claim.severity == "ok" and claim.value is not None and claim.value > 0.5 and claim.limit is None
+    assert claim.because.endswith("It is the model's own: such inputs had scores near it before.")
+    moved.loc[::4, "score"] = 0.5
+    moved.loc[1::4, "score"] = 0.5
+    claim = said(moved, past)["score", "default_score_rate"]
+    assert claim.severity == "act" and claim.evidence["score"] == 0.5, "a default is named beside saturated scores"
 
 
 def test_a_clock_that_is_off_is_named_with_its_device_and_side() -> None:

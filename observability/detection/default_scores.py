@@ -1,0 +1,50 @@
+"""Tell a default score from a score that the inputs explain, as of an ensemble of trees that is saturated."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.stats.arrays import Array
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LEAF, LEAVES = 20, 256
+"""Minimum known rows of a leaf, and maximum leaves, of the tree that finds rows with similar inputs."""
+EXPLAINED = 0.5
+"""Inputs explain a score where known rows with such inputs have scores at most so many times as far from it as all known rows have."""
+FEWEST_KNOWN = 200
+"""Minimum known rows."""
+
+
+def inputs_explain(value: float, rows: "DataFrame", known: "DataFrame", numbers: Sequence[str], categories: Sequence[str]) -> bool | None:
+    """Return whether known rows with inputs like those of `rows` have scores near a value; None where too few are known.
+
+    rows: the rows whose score is the value. A model that is asked has an answer that follows from the inputs, also beyond the range of what
+    is known: a tree that is fitted to the known scores puts such rows beside those at the edge, as an ensemble of trees does. A default is
+    given whatever the inputs are, so its rows stand beside rows of every score.
+    """
+    from sklearn.tree import DecisionTreeRegressor
+
+    known = known[np.isfinite(known["score"].to_numpy(float))]
+    if len(known) < FEWEST_KNOWN or rows.empty:
+        return None
+    scores = known["score"].to_numpy(float)
+    usual = float(np.abs(scores - value).mean())
+    levels = {name: known[name].astype(str).value_counts().index for name in categories}
+    tree = DecisionTreeRegressor(min_samples_leaf=LEAF, max_leaf_nodes=LEAVES, random_state=0)
+    tree.fit(coded_inputs(known, numbers, levels), scores)
+    leaves, place = np.unique(tree.apply(coded_inputs(known, numbers, levels)), return_inverse=True)
+    distances = np.bincount(place, np.abs(scores - value)) / np.bincount(place)
+    found = distances[np.searchsorted(leaves, tree.apply(coded_inputs(rows, numbers, levels)))]
+    return bool(found.mean() <= EXPLAINED * usual)
+
+
+def coded_inputs(rows: "DataFrame", numbers: Sequence[str], levels: "dict[str, Any]") -> Array:
+    """Return inputs as numbers: categories by how common they are among the known rows, what is missing or unknown as NaN."""
+    columns = [np.where(np.isfinite(values := rows[name].to_numpy(float)), values, np.nan) for name in numbers]
+    for name, known in levels.items():
+        code = known.get_indexer(rows[name].astype(str)).astype(float)
+        columns.append(np.where(code < 0, np.nan, code))
+    return np.column_stack(columns)
