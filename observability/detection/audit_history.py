@@ -70,14 +70,38 @@ def _number(value: Any) -> float | None:
 
 def stored_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
     """Audits from rows of records of the kind `audit`, oldest first; those of another kind of audit, and of data, are left out."""
+    return _audits_of(rows, headline=True)
+
+
+def _audits_of(rows: Sequence[Mapping[Any, Any]], *, headline: bool) -> list[StoredAudit]:
+    """Audits of the kinds that are judged, oldest first, with a headline or without."""
     found = []
     for row in rows:
         results = row["results"] if isinstance(row["results"], Mapping) else {}
-        if row["audit"] in KINDS and "headline" in results:
+        if row["audit"] in KINDS and ("headline" in results) is headline:
             expires = row["expires"]
             until = None if expires is None or expires != expires else aware_utc(expires)
             found.append(StoredAudit(str(row["model"]), str(row["version"]), row["audit"], aware_utc(row["at"]), until, results))
     return sorted(found, key=lambda audit: audit.at)
+
+
+def other_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
+    """Audits of the same kinds, oldest first, whose results have no headline to judge: those that another tool recorded."""
+    return _audits_of(rows, headline=False)
+
+
+def recorded_numbers(audit: StoredAudit) -> list[str]:
+    """The numbers among the results of an audit, at any depth, as `linf/0.1 0.62`."""
+    return [f"{name} {value:.4g}" for name, value in flat_numbers(audit.results).items()]
+
+
+def flat_numbers(value: Any, path: str = "") -> dict[str, float]:
+    """The numbers in an object or list, at any depth, by the names of their path; other values are left out."""
+    if isinstance(value, Mapping | list):
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value, start=1)
+        found = [flat_numbers(part, f"{path}/{name}" if path else str(name)) for name, part in parts]
+        return {name: number for part in found for name, number in part.items()}
+    return {path: float(value)} if path and isinstance(value, int | float) and not isinstance(value, bool) else {}
 
 
 def worse_than_before(now: StoredAudit, before: StoredAudit) -> bool:

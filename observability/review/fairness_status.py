@@ -5,6 +5,7 @@ from typing import Any
 
 from observability.core.finding import Finding, iso
 from observability.core.time import aware_utc
+from observability.detection.audit_history import flat_numbers
 
 Body = dict[str, Any]
 ANALYZER = "trust/fairness"
@@ -47,15 +48,6 @@ def summary_results(audit: Body) -> Body:
     """The results that stand for an audit: its `summary`, or all of them where it has none."""
     results: Body = audit["results"]
     return results["summary"] if isinstance(results.get("summary"), dict) else results
-
-
-def flat_numbers(value: Any, path: str = "") -> dict[str, float]:
-    """The numbers in an object or list, at any depth, by the names of their path; other values are left out."""
-    if isinstance(value, dict | list):
-        parts = value.items() if isinstance(value, dict) else enumerate(value, start=1)
-        found = [flat_numbers(part, f"{path}/{name}" if path else str(name)) for name, part in parts]
-        return {name: number for part in found for name, number in part.items()}
-    return {path: float(value)} if path and isinstance(value, int | float) and not isinstance(value, bool) else {}
 
 
 def is_missing_time(value: Any) -> bool:

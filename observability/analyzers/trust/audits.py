@@ -8,13 +8,24 @@ from datetime import datetime
 
 from observability.core.analyzer import DAY, OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, iso, needs_action
+from observability.core.formatting import join_words
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Records
-from observability.detection.audit_history import HEADLINES, KINDS, StoredAudit, stored_audits, worse_than_before
+from observability.detection.audit_history import (
+    HEADLINES,
+    KINDS,
+    StoredAudit,
+    other_audits,
+    recorded_numbers,
+    stored_audits,
+    worse_than_before,
+)
 
 NAME = "trust/audits"
 AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, rows=500)
 METRIC = "audit_days_left"
+MOST = 4
+"""Numbers of an audit without a headline that its sentence names."""
 WORDS = {"robustness": "Robustness", "membership": "Membership", "explanations": "Explanations"}
 
 
@@ -27,7 +38,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return a finding about each kind of audit; none for a version without a model file and without audits."""
     if "audits" not in frames:
         return []
-    known = [audit for audit in stored_audits(frames["audits"].to_dict("records")) if audit.model == context.model.name]
+    rows = frames["audits"].to_dict("records")
+    known, others = ([audit for audit in read(rows) if audit.model == context.model.name] for read in (stored_audits, other_audits))
     found: list[Finding] = []
     for kind in KINDS:
         of_kind = [audit for audit in known if audit.kind == kind and audit.at <= context.now]
@@ -35,9 +47,13 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         if own:
             earlier = [audit for audit in of_kind if audit.at < own[-1].at]
             found += audit_findings(own[-1], earlier[-1] if earlier else None, context)
+            continue
+        told = [audit for audit in others if (audit.kind, audit.version) == (kind, context.version.name) and audit.at <= context.now]
+        if told:
+            found += audit_findings(told[-1], None, context)
         elif of_kind:
             found.append(never_for_version(of_kind[-1], context))
-    if not known and context.version.artifact:
+    if not known and not found and context.version.artifact:
         because = (
             f"No audit of version {context.version.name} has been run: robustness, exposure of training rows and stability of explanations "
             "are not known."
@@ -61,7 +77,7 @@ def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context
     level = context.model.settings.limits.get(f"{NAME}/{metric}")
     evidence = audit_evidence(now)
     if now.value is None:
-        because = str(now.headline.get("why") or f"The {now.kind} audit gave no value.")
+        because = str(now.headline.get("why") or no_value_sentence(now))
         base = context.undecided(NAME, now.kind, metric, now.rows, because, against="level")
         return replace(base, evidence=evidence)
     worse = before is not None and worse_than_before(now, before)
@@ -82,6 +98,17 @@ def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context
         news="worse" if worse else None,
         rank=4.0 if worse else 3.0,
         evidence=evidence,
+    )
+
+
+def no_value_sentence(audit: StoredAudit) -> str:
+    """Return that an audit gave no value to judge, with the numbers that it has."""
+    numbers = [] if audit.headline else recorded_numbers(audit)
+    if not numbers:
+        return f"The {audit.kind} audit gave no value."
+    return (
+        f"The {audit.kind} audit of {audit.at:%Y-%m-%d} cannot be judged: its results have no `headline` with `value`, `low`, `high` and "
+        f"`n`. It recorded {join_words(numbers, MOST)}."
     )
 
 

@@ -90,6 +90,15 @@ def test_expiry_and_a_new_version_ask_for_an_audit() -> None:
     assert [(each.metric, each.severity) for each in bad] == [("audit_days_left", "watch"), ("robust_accuracy", "act")]
 
 
+def test_nested_results_of_another_tool_are_told_and_not_called_missing() -> None:
+    nested = record("robustness", {}) | {"results": {"linf": {"0.1": 0.62, "0.3": 0.31}, "attack": "pgd", "rows": [200, 40]}}
+    (found,) = judged(nested)
+    assert (found.severity, found.subject, found.value) == ("unknown", "robustness", None) and "`headline`" in found.because
+    assert found.because.endswith("It recorded linf/0.1 0.62, linf/0.3 0.31, rows/1 200 and rows/2 40.")
+    assert [each.metric for each in judged(nested | {"expires": nested["at"]})] == ["audit_days_left"], "it expires as others do"
+    assert judged(nested, robustness(200))[0].severity == "ok", "an audit with a headline is judged"
+
+
 def test_what_is_not_known_is_said_once_and_only_where_an_audit_can_run() -> None:
     (found,) = judged()
     assert found.severity == "unknown" and "No audit of version 1" in found.because
