@@ -29,6 +29,7 @@ from observability.incidents.grouping_rules import (
     began_together,
     can_cause,
     claimed_place,
+    continues_drift,
     explained_share,
     follows_in_time,
     follows_level_swap,
@@ -172,16 +173,15 @@ def attribution_importance(findings: Sequence[Finding]) -> Importance:
 
 def find_faults(findings: Sequence[Finding], importance: Importance) -> list[FaultGroup]:
     """The faults of one model. Stage by stage, a group of new findings joins the fault that may explain it, or starts a new one. What
-    stands is one fault; a drift without a date goes with a drift that stands, unless an input changed on a date.
+    stands is one fault; a drift without a date goes with a drift that stands, unless an input that is as severe changed on a date.
     """
     everything = worst_first([finding for finding in findings if finding.needs_action])
     standing = [finding for finding in everything if is_standing(finding)]
     standing += [finding for finding in everything if not is_standing(finding) and any(is_part_of(finding, old) for old in standing)]
     alarming = [finding for finding in everything if finding not in standing]
-    dated = any(pipeline_stage(finding) == "input" and onset_certainty(finding) == "dated" for finding in alarming)
-    if not dated and any(is_undated_drift(finding) for finding in standing):
-        standing += [finding for finding in alarming if is_undated_drift(finding)]
-        alarming = [finding for finding in alarming if not is_undated_drift(finding)]
+    late = late_drift(alarming, [finding for finding in standing if is_undated_drift(finding)])
+    standing += late
+    alarming = [finding for finding in alarming if finding not in late]
     found: list[FaultGroup] = []
     for at in STAGES:
         for group in group_by_onset([finding for finding in alarming if pipeline_stage(finding) == at]):
@@ -191,6 +191,17 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
             else:
                 home.others += group
     return [*found, *standing_fault(standing)]
+
+
+def late_drift(alarming: Sequence[Finding], drifting: Sequence[Finding]) -> list[Finding]:
+    """The findings about inputs that go on with a drift that stands: they have no date, or are about all inputs together.
+
+    An input that changed on a date and is as severe is a fault of its own, and they may come from it.
+    """
+    going_on = [finding for finding in alarming if any(continues_drift(finding, old) for old in drifting)]
+    steps = [finding for finding in alarming if pipeline_stage(finding) == "input" and onset_certainty(finding) == "dated"]
+    faults = [step for step in steps if step not in going_on]
+    return [finding for finding in going_on if all(is_worse_severity(finding.severity, fault.severity) for fault in faults)]
 
 
 def fault_of_one_fall(group: Sequence[Finding], found: Sequence[FaultGroup]) -> FaultGroup | None:

@@ -161,7 +161,7 @@ def is_standing(finding: Finding) -> bool:
     if finding.model is None or pipeline_stage(finding) not in STANDING_STAGES:
         return False
     known = finding.evidence.get("standing", finding.evidence.get("onset_known") == "open")
-    return bool(known) or (finding.news == "ongoing" and onset_certainty(finding) != "dated")
+    return bool(known) or (finding.news in ("ongoing", "improving") and onset_certainty(finding) != "dated")
 
 
 DISTRIBUTIONS = ("serving/drift", "serving/multivariate_drift")
@@ -170,6 +170,29 @@ DISTRIBUTIONS = ("serving/drift", "serving/multivariate_drift")
 def is_undated_drift(finding: Finding) -> bool:
     """Whether it is about a distribution and its days do not tell when it began."""
     return finding.analyzer in DISTRIBUTIONS and onset_certainty(finding) != "dated"
+
+
+def is_joint_drift(finding: Finding) -> bool:
+    """Whether it is about the distribution of all inputs together."""
+    return finding.analyzer in DISTRIBUTIONS and pipeline_stage(finding) == "input" and specific_subject(finding) is None
+
+
+MOSTLY = 0.9
+"""Share of a column's values beyond the range of the reference from which another unit is likelier than a drift."""
+
+
+def continues_drift(finding: Finding, old: Finding) -> bool:
+    """Whether a finding goes on with a drift that stands: a drift without a date, one of all inputs together, or a column of that drift.
+
+    A column that drifts leaves the range of the reference on some date. Where so many of its values are beyond it that the limit of an act
+    is passed, and the distribution is yet as in the past weeks, it is the drift that stands.
+    """
+    if is_joint_drift(finding) or is_undated_drift(finding):
+        return True
+    if pipeline_stage(finding) != "input" or not same_subject(finding, old):
+        return False
+    beyond = finding.metric == "out_of_range_rate" and finding.severity == "act" and (finding.value or 0.0) < MOSTLY
+    return onset_certainty(finding) != "dated" or (beyond and old.metric == "psi")
 
 
 def is_part_of(finding: Finding, whole: Finding) -> bool:

@@ -288,6 +288,26 @@ def test_what_stands_is_one_incident_led_by_the_most_important_column_with_a_pro
     assert not incidents(dated)[0].standing, "a dated fault that goes on keeps its incident"
 
 
+def test_what_goes_on_with_a_drift_that_stands_is_no_further_incident() -> None:
+    stands = finding("psi", "age", day=None, news="worse", evidence={"standing": True})
+    beyond = finding("out_of_range_rate", "age", day=2, value=0.3, news="new")
+    going_on = [
+        finding("domain_auc", day=1, news="new"),
+        beyond,
+        finding("psi", "zip", day=None, news="improving", evidence={"onset_known": "vague"}),
+        finding("null_rate", "income", day=1, severity="watch"),
+    ]
+    found = incidents(stands, *going_on)
+    assert [(each.standing, len(each.findings)) for each in found] == [(True, 4), (False, 1)], "the nulls of another column are a fault"
+    assert len(incidents(stands, replace(beyond, value=0.97))) == 2, "nearly all of a column beyond its range is another unit"
+    assert len(incidents(stands, replace(beyond, severity="watch", value=0.03))) == 2, "outliers are no drift"
+    fault = finding("psi", "income", day=2, news="new", evidence={"jensen_shannon_distance": 0.8})
+    one, other = incidents(stands, fault, going_on[0])
+    assert (one.lead.subject, len(one.findings), other.standing) == ("income", 2, True), (
+        "a column that changed on a date takes what may follow"
+    )
+
+
 def test_a_slice_that_moves_with_its_column_is_a_detail_of_the_column() -> None:
     part = finding("rank_shift", "age", slice="zip=a", severity="watch", evidence={"whole_moved": True})
     old = finding("psi", "age", day=None, evidence={"standing": True})
