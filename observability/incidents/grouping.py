@@ -7,7 +7,7 @@ Pure: takes findings, returns the same findings with `incident` and `likely_sour
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,7 @@ from observability.incidents.grouping_rules import (
     can_cause,
     claimed_place,
     continues_drift,
+    continues_fall,
     explained_share,
     follows_in_time,
     follows_level_swap,
@@ -173,13 +174,15 @@ def attribution_importance(findings: Sequence[Finding]) -> Importance:
 
 def find_faults(findings: Sequence[Finding], importance: Importance) -> list[FaultGroup]:
     """The faults of one model. Stage by stage, a group of new findings joins the fault that may explain it, or starts a new one. What
-    stands is one fault; a drift without a date goes with a drift that stands, unless an input that is as severe changed on a date.
+    stands is one fault; a drift without a date goes with a drift that stands, unless an input that is as severe changed on a date, and so do
+    details of a fall that stands.
     """
     everything = worst_first([finding for finding in findings if finding.needs_action])
     standing = [finding for finding in everything if is_standing(finding)]
     standing += [finding for finding in everything if not is_standing(finding) and any(is_part_of(finding, old) for old in standing)]
     alarming = [finding for finding in everything if finding not in standing]
-    late = late_drift(alarming, [finding for finding in standing if is_undated_drift(finding)])
+    late = details_of_what_stands(alarming, [finding for finding in standing if is_undated_drift(finding)], "input", continues_drift)
+    late += details_of_what_stands(alarming, standing, "outcome", continues_fall)
     standing += late
     alarming = [finding for finding in alarming if finding not in late]
     found: list[FaultGroup] = []
@@ -193,14 +196,15 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
     return [*found, *standing_fault(standing)]
 
 
-def late_drift(alarming: Sequence[Finding], drifting: Sequence[Finding]) -> list[Finding]:
-    """The findings about inputs that go on with a drift that stands: they have no date, or are about all inputs together.
-
-    An input that changed on a date and is as severe is a fault of its own, and they may come from it.
+def details_of_what_stands(
+    alarming: Sequence[Finding], standing: Sequence[Finding], at: Stage, continues: Callable[[Finding, Finding], bool]
+) -> list[Finding]:
+    """The findings that go on with one that stands. One of that stage that changed on a date, does not go on with any, and is as severe is
+    a fault of its own, and they may come from it.
     """
-    going_on = [finding for finding in alarming if any(continues_drift(finding, old) for old in drifting)]
-    steps = [finding for finding in alarming if pipeline_stage(finding) == "input" and onset_certainty(finding) == "dated"]
-    faults = [step for step in steps if step not in going_on]
+    going_on = [finding for finding in alarming if any(continues(finding, old) for old in standing)]
+    dated = [finding for finding in alarming if pipeline_stage(finding) == at and onset_certainty(finding) == "dated"]
+    faults = [finding for finding in dated if finding not in going_on]
     return [finding for finding in going_on if all(is_worse_severity(finding.severity, fault.severity) for fault in faults)]
 
 

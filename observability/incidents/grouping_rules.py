@@ -177,6 +177,18 @@ def is_joint_drift(finding: Finding) -> bool:
     return finding.analyzer in DISTRIBUTIONS and pipeline_stage(finding) == "input" and specific_subject(finding) is None
 
 
+FALLS = ("serving/performance", "serving/calibration", SLICES, "serving/why_changed", "serving/estimated_performance")
+"""Analyzers that measure how right the answers of a model are."""
+
+
+def continues_fall(finding: Finding, old: Finding) -> bool:
+    """Whether a finding about the answers of the whole is a detail of a fall that stands: it has no date, or the primary metric stands."""
+    both = (finding, old)
+    if any(each.analyzer not in FALLS or pipeline_stage(each) != "outcome" or claimed_place(each) is not None for each in both):
+        return False
+    return onset_certainty(finding) != "dated" or bool(old.evidence.get("primary") and not finding.evidence.get("primary"))
+
+
 MOSTLY = 0.9
 """Share of a column's values beyond the range of the reference from which another unit is likelier than a drift."""
 
@@ -216,10 +228,6 @@ def places_overlap(one: Finding, other: Finding) -> bool:
     """Whether one finding is about everywhere, or both are about slices that share a condition and exclude each other in none."""
     places = [set((claimed_place(finding) or "").split("&")) - {""} for finding in (one, other)]
     return same_place(one, other) and (not all(places) or bool(set.intersection(*places)))
-
-
-FALLS = ("serving/performance", "serving/calibration", SLICES, "serving/why_changed", "serving/estimated_performance")
-"""Analyzers that measure how right the answers of a model are."""
 
 
 def are_one_fall_of_days(one: Finding, other: Finding) -> bool:

@@ -490,6 +490,7 @@ def _strongest_pair(design: ClassifierDesign, weights: Floats, is_current: Bools
     gap = weights.mean(axis=0)[first + both] * (products[is_current].mean(axis=0) - products[~is_current].mean(axis=0))
     most = both[int(np.argmax(np.round(gap, 12)))]
     one, other = (basis.single[:, each[most]] for each in (design.left, design.right))
-    before, after = (float(np.corrcoef(one[side], other[side])[0, 1]) for side in (~is_current, is_current))
+    with np.errstate(invalid="ignore", divide="ignore"):  # a number that is constant on one side has no correlation there
+        before, after = (float(np.corrcoef(one[side], other[side])[0, 1]) for side in (~is_current, is_current))
     names = [basis.names[basis.owner[each[most]]] for each in (design.left, design.right)]
     return (names[0], names[1], before, after) if np.isfinite([before, after]).all() else None

@@ -308,6 +308,20 @@ def test_what_goes_on_with_a_drift_that_stands_is_no_further_incident() -> None:
     )
 
 
+def test_details_of_a_fall_that_stands_are_no_further_incident() -> None:
+    stands = finding("mae", day=None, news="worse", evidence={"standing": True, "primary": True})
+    details = [finding("rmse", day=3, news="worse"), finding("ece", day=None)]
+    (one,) = incidents(stands, *details)
+    assert one.standing and len(one.findings) == 3
+    part = finding("bias", analyzer="serving/slices", slice="zip=a", day=3, news="new")
+    assert [each.standing for each in incidents(stands, *details, part)] == [False, True], "a slice that changed on a date is a fault"
+    new = replace(stands, evidence={"primary": True}, onset=START + 3 * DAY)
+    assert [each.standing for each in incidents(new, *details, replace(details[1], metric="ecce", evidence={"standing": True}))] == [
+        False,
+        True,
+    ]
+
+
 def test_a_slice_that_moves_with_its_column_is_a_detail_of_the_column() -> None:
     part = finding("rank_shift", "age", slice="zip=a", severity="watch", evidence={"whole_moved": True})
     old = finding("psi", "age", day=None, evidence={"standing": True})

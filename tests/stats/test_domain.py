@@ -37,6 +37,17 @@ def test_a_correlation_that_broke_is_seen_and_named_though_every_distribution_st
     assert found.pair[2] == pytest.approx(0.79, abs=0.03) and found.pair[3] == pytest.approx(0, abs=0.06)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_number_that_is_constant_on_one_side_has_no_correlation_there() -> None:
+    reference, current = side(600, 9), side(600, 10)
+    for name in ("number_0", "number_1"):
+        current[name] = np.full(600, 3.0)
+    found = domain.separate_samples(
+        {name: reference[name] for name in ("number_0", "number_1")}, {name: current[name] for name in ("number_0", "number_1")}
+    )
+    assert found.auc > 0.9 and found.pair is None
+
+
 @pytest.mark.parametrize(("change", "name"), [({"shift": 0.8}, "number_2"), ({"wide": 2.5}, "number_3")])
 def test_a_move_of_one_feature_is_named_and_pairs_add_nothing(change: dict[str, float], name: str) -> None:
     found = domain.separate_samples(side(1500, 3), side(1500, 4, **change))

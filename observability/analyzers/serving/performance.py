@@ -163,6 +163,7 @@ def metric_finding(
             "measured": [on(window.days[0]).isoformat(), on(window.days[-1]).isoformat()],
             **({"measured_days": [on(day).isoformat() for day in window.days]} if window.late else {}),
             "look_days": window.length,
+            "primary": metric == primary,
             "windows": [metric_row(verdict) for verdict in sorted(verdicts, key=lambda verdict: verdict.change.days)],
             "by_day": metric_by_day(daily, whole, metric),
         },
