@@ -200,12 +200,17 @@ def details_of_what_stands(
     alarming: Sequence[Finding], standing: Sequence[Finding], at: Stage, continues: Callable[[Finding, Finding], bool]
 ) -> list[Finding]:
     """The findings that go on with one that stands. One of that stage that changed on a date, does not go on with any, and is as severe is
-    a fault of its own, and they may come from it.
+    a fault of its own, and those that are about no column that stands may come from it.
     """
     going_on = [finding for finding in alarming if any(continues(finding, old) for old in standing)]
     dated = [finding for finding in alarming if pipeline_stage(finding) == at and onset_certainty(finding) == "dated"]
     faults = [finding for finding in dated if finding not in going_on]
-    return [finding for finding in going_on if all(is_worse_severity(finding.severity, fault.severity) for fault in faults)]
+    return [
+        finding
+        for finding in going_on
+        if any(same_subject(finding, old) and continues(finding, old) for old in standing)
+        or all(is_worse_severity(finding.severity, fault.severity) for fault in faults)
+    ]
 
 
 def fault_of_one_fall(group: Sequence[Finding], found: Sequence[FaultGroup]) -> FaultGroup | None:
