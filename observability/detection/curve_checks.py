@@ -249,6 +249,8 @@ def overfitted(run: TrainingRun) -> RunClaim | None:
             "steps_saved": last - step,
             "seconds_saved": saved,
             "pairs": len(found),
+            "width": curves.overfitting_width(len(held.values)),
+            "better": held.better,
         },
     )
 

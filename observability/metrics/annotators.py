@@ -214,5 +214,5 @@ def _no_outlier_finding(blank: Finding, labels: ProjectLabels, seen: list[Agreem
         limit=lowest.peers_agree / lowest.peers - labelling_limits(context, METRIC, WATCH, ACT)[0],
         because=f"No annotator stands out of {len(whole)}: the lowest, {lowest.annotator}, agrees with the others on"
         f" {100 * (rate.value or 0):.0f} % of {lowest.n:,} items, the others on {100 * (lowest.peers_agree / lowest.peers):.0f} %.",
-        evidence={"baseline": lowest.peers_agree / lowest.peers, "annotators": len(whole)},
+        evidence={"baseline": lowest.peers_agree / lowest.peers, "annotators": len(whole), "annotator": lowest.annotator},
     )

@@ -1,6 +1,6 @@
 """Forecast of the month's cost, and its comparison with the budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +21,7 @@ class MonthForecast:
 
     spent: on its whole days so far. value, low, high: at its end (None: unknown). rows: [day, cost so far or its forecast, low,
     high] by day, low and high None on past days. needed: days of history for a forecast. end: start of the next month.
+    by_part: `spent` by part.
     """
 
     spent: float
@@ -31,6 +32,7 @@ class MonthForecast:
     days_left: int
     forecast: Forecast
     end: datetime
+    by_part: Mapping[str, float]
     needed: int = LEAST_DAYS
 
 
@@ -56,7 +58,9 @@ def forecast_month_cost(parts: list[CostPart], past: list[CostPart], currency: s
     """
     end = naive_utc(context.window.end)
     start, whole, next_month = month_bounds(end)
-    frame = daily_cost([*past, *parts], currency, whole - timedelta(days=HISTORY_DAYS), whole).sum(axis=1)
+    by_day = daily_cost([*past, *parts], currency, whole - timedelta(days=HISTORY_DAYS), whole)
+    by_part = {str(name): float(amount) for name, amount in by_day[by_day.index >= start].sum().items()}
+    frame = by_day.sum(axis=1)
     days_left = max((next_month - whole).days, 0)
     paid = frame.to_numpy() > 0
     history = frame.to_numpy()[paid.argmax() :] if paid.any() else frame.to_numpy()[:0]
@@ -65,12 +69,12 @@ def forecast_month_cost(parts: list[CostPart], past: list[CostPart], currency: s
     ahead = forecast_sum(history, days_left) if days_left else Forecast(0.0, 0.0, 0.0, None, None, len(history))
     rows: list[list[Any]] = [[str(day)[:10], float(amount), None, None] for day, amount in so_far.cumsum().items()]
     if ahead.value is None or ahead.low is None or ahead.high is None:
-        return MonthForecast(spent, None, None, None, rows, days_left, ahead, next_month)
+        return MonthForecast(spent, None, None, None, rows, days_left, ahead, next_month, by_part)
     for number, (value, low, high) in enumerate(ahead.by_day.tolist() if ahead.by_day is not None else []):
         day = whole + timedelta(days=number)
         rows.append([str(day)[:10], spent + max(value, 0.0), spent + max(low, 0.0), spent + max(high, 0.0)])
     value, low, high = (spent + max(each, 0.0) for each in (ahead.value, ahead.low, ahead.high))
-    return MonthForecast(spent, value, low, high, rows, days_left, ahead, next_month)
+    return MonthForecast(spent, value, low, high, rows, days_left, ahead, next_month, by_part)
 
 
 def month_cost_claim(found: MonthForecast, budget: float | None, currency: str, say: Say) -> tuple[Severity, str]:

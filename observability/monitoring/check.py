@@ -171,7 +171,11 @@ def record_findings(
             if beside is not None and not _records_name_a_model(analyzer, window):
                 window = replace(window, start=beside.start, end=beside.end)
             budget = WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK
-            counters = {"model_projects": model_projects(engine.catalog()), "budgets": model_budgets(engine.catalog())}
+            counters = {
+                "model_projects": model_projects(engine.catalog()),
+                "budgets": model_budgets(engine.catalog()),
+                "models": {each.name: each for each in engine.catalog().models},
+            }
             context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), budget, counters)
             found = [_dated(each) for each in run_and_recover(engine, analyzer, context)]
             if any(needs_action(each.severity) for each in found):

@@ -4,7 +4,14 @@ from observability.core.analyzer import OTHERS, OTHERWISE, Context, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
 from observability.core.window import Slice
-from observability.proofs.rows import text_literal, time_literal
+from observability.proofs.rows import (
+    json_pointer_part,
+    known_record_conditions,
+    text_literal,
+    time_literal,
+    where_clause,
+    window_conditions,
+)
 
 COMMUNICATION = ("communication", "comm", "allreduce", "all_reduce", "sync")
 """Phases whose time holds the wait for the slowest rank."""
@@ -18,29 +25,29 @@ FIGURES_OF_BATCHES = {
 def batch_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the most unusual figure of a source: of the batch that the finding names."""
     batch, device = finding.evidence.get("batch"), finding.evidence.get("device")
-    of_source = [f"source = {text_literal(finding.subject.removeprefix('source:'))}", *_known(context)]
+    of_source = [f"source = {text_literal(finding.subject.removeprefix('source:'))}", *known_record_conditions(context)]
     of_source += [] if device is None else [f"device = {text_literal(device)}"]
-    of_batch = [*of_source, *_within(finding), f"batch = {text_literal(batch or '')}"]
+    of_batch = [*of_source, *window_conditions(finding), f"batch = {text_literal(batch or '')}"]
     if finding.metric == "batch_gap_hours":
         return _last_gap_sql(of_source, context) if batch is None else _gap_sql(of_source, of_batch[-3:])
-    return batch and f"SELECT {FIGURES_OF_BATCHES[finding.metric]} AS {finding.metric} FROM batches\n{_where(of_batch)}"
+    return batch and f"SELECT {FIGURES_OF_BATCHES[finding.metric]} AS {finding.metric} FROM batches\n{where_clause(of_batch)}"
 
 
 def _last_gap_sql(of_source: list[str], context: Context) -> str:
     """The hours since the last batch."""
     since = f"date_diff('microsecond', max(\"at\"), {time_literal(context.now)}) / 3.6e9"
     before = f'"at" < {time_literal(context.window.end)}'
-    return f"SELECT {since} AS batch_gap_hours FROM batches\n{_where([*of_source, before])}"
+    return f"SELECT {since} AS batch_gap_hours FROM batches\n{where_clause([*of_source, before])}"
 
 
 def _gap_sql(of_source: list[str], of_batch: list[str]) -> str:
     """The hours between a batch and the one before it."""
     return f"""WITH gaps AS (
   SELECT batch, "at", date_diff('microsecond', lag("at") OVER (ORDER BY "at"), "at") / 3.6e9 AS hours FROM batches
-  {_where(of_source)}
+  {where_clause(of_source)}
 )
 SELECT max(hours) AS batch_gap_hours FROM gaps
-{_where(of_batch)}"""
+{where_clause(of_batch)}"""
 
 
 def device_proof(finding: Finding, context: Context) -> str | None:
@@ -49,19 +56,19 @@ def device_proof(finding: Finding, context: Context) -> str | None:
     if kept.get("source") is None:
         return None
     device = kept.get("device")
-    where = [f"source = {text_literal(str(kept['source']))}", *_within(finding), *_known(context)]
+    where = [f"source = {text_literal(str(kept['source']))}", *window_conditions(finding), *known_record_conditions(context)]
     where.append("device IS NULL" if device is None else f"device = {text_literal(device)}")
     if kept.get("batch") is not None:
         where.append(f"batch = {text_literal(kept['batch'])}")
     if finding.metric == "batch_clock_skew":
-        return f"SELECT max(date_diff('microsecond', \"at\", captured_to)) / 1e6 AS {finding.metric} FROM batches\n{_where(where)}"
-    path = f"/{_pointer(kept['column'])}/{_pointer(kept['statistic'])}"
+        return f"SELECT max(date_diff('microsecond', \"at\", captured_to)) / 1e6 AS {finding.metric} FROM batches\n{where_clause(where)}"
+    path = f"/{json_pointer_part(kept['column'])}/{json_pointer_part(kept['statistic'])}"
     value = f"CAST(json_extract(stats, {text_literal(path)}) AS DOUBLE)"
     if kept.get("batch") is None:
-        nulls = text_literal(f"/{_pointer(kept['column'])}/null_share")
+        nulls = text_literal(f"/{json_pointer_part(kept['column'])}/null_share")
         missing = f"coalesce(CAST(json_extract(stats, {nulls}) AS DOUBLE), 0)" if finding.metric in ("batch_mean", "batch_std") else "0"
         where.append(f"rows * (1 - {missing}) >= 20")
-    return f"SELECT median({value}) AS {finding.metric} FROM batches\n{_where(where)}"
+    return f"SELECT median({value}) AS {finding.metric} FROM batches\n{where_clause(where)}"
 
 
 def cleaning_proof(finding: Finding, context: Context) -> str | None:
@@ -70,7 +77,7 @@ def cleaning_proof(finding: Finding, context: Context) -> str | None:
     if at is None:
         return None
     part = {"cleaning_drop_rate": "rows_dropped", "cleaning_change_rate": "rows_changed"}[finding.metric]
-    where = _where([*_rule(finding), f'"at" = {time_literal(at)}', f"rows_in = {finding.n}", *_known(context)])
+    where = where_clause([*_rule(finding), f'"at" = {time_literal(at)}', f"rows_in = {finding.n}", *known_record_conditions(context)])
     return f"SELECT DISTINCT least({part}, rows_in) / rows_in AS {finding.metric} FROM cleanings\n{where}"
 
 
@@ -80,8 +87,8 @@ def group_gap_proof(finding: Finding, context: Context) -> str | None:
     if part is None:
         return None
     ((column, level),) = part.conditions
-    path = f"/{_pointer(column)}"
-    where = _where([*_rule(finding), *_within(finding), *_known(context)])
+    path = f"/{json_pointer_part(column)}"
+    where = where_clause([*_rule(finding), *window_conditions(finding), *known_record_conditions(context)])
     own = f"level = {text_literal(level)}"
     rates = (f"sum(dropped) FILTER ({side}) / sum(rows) FILTER ({side})" for side in (own, f"NOT {own}"))
     return f"""WITH levels AS (
@@ -94,13 +101,14 @@ SELECT {" - ".join(rates)} AS cleaning_group_gap FROM counted"""
 
 
 def best_metric_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the best value of a metric of a run: that of its best step."""
+    """The SQL of the best value of a metric of a run: of its best step, the median over ranks."""
     run, metric, step = finding.subject.removeprefix("run:"), finding.evidence.get("metric"), finding.evidence.get("best_step")
     if metric is None or step is None:
         return None
-    value = f"CAST(json_extract(metrics, {text_literal(f'/{_pointer(metric)}')}) AS DOUBLE)"
-    where = _where([f"run = {text_literal(run)}", f"step = {step}", *_known(context)])
-    return f"SELECT avg({value}) AS best_metric FROM steps\n{where}"
+    value = f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
+    where = where_clause([f"run = {text_literal(run)}", f"step = {step}", f"{value} IS NOT NULL", *known_record_conditions(context)])
+    last = f"SELECT arg_max({value}, \"at\") AS value FROM steps\n  {where}\n  GROUP BY coalesce(rank, '')"
+    return f"SELECT median(value) AS best_metric FROM (\n  {last}\n) WHERE isfinite(value)"
 
 
 def seed_noise_proof(finding: Finding, context: Context) -> str | None:
@@ -108,8 +116,8 @@ def seed_noise_proof(finding: Finding, context: Context) -> str | None:
     runs, metric = finding.evidence.get("runs", []), finding.evidence.get("metric")
     if metric is None or len(runs) != finding.n:
         return None
-    value = f"CAST(json_extract(metrics, {text_literal(f'/{_pointer(metric)}')}) AS DOUBLE)"
-    where = _where([f"run IN ({', '.join(map(text_literal, runs))})", f"isfinite({value})", *_known(context)])
+    value = f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
+    where = where_clause([f"run IN ({', '.join(map(text_literal, runs))})", f"isfinite({value})", *known_record_conditions(context)])
     return f"""WITH logged AS (
   SELECT run, 'infinity'::DOUBLE AS step, {value} AS value FROM runs {where} AND event = 'end'
   UNION ALL
@@ -129,8 +137,8 @@ def straggler_proof(finding: Finding, context: Context) -> str | None:
         return None
     if phase.lower() in COMMUNICATION:
         return _communication_sql(name, str(rank), phase, steps, context) if finding.evidence.get("communications") == 1 else None
-    path = text_literal(f"/{_pointer(phase)}")
-    where = _where([f"run = {text_literal(name)}", "json_keys(phase_ms) <> []", *_known(context)])
+    path = text_literal(f"/{json_pointer_part(phase)}")
+    where = where_clause([f"run = {text_literal(name)}", "json_keys(phase_ms) <> []", *known_record_conditions(context)])
     return f"""WITH times AS (
   SELECT coalesce(rank::VARCHAR, '') AS rank, step, coalesce(CAST(json_extract(arg_max(phase_ms, "at"), {path}) AS DOUBLE), 0) AS ms
   FROM steps
@@ -147,7 +155,7 @@ WHERE slow.rank = {text_literal(str(rank))} AND fast.rank = (SELECT rank FROM fa
 
 def _communication_sql(name: str, rank: str, phase: str, steps: int, context: Context) -> str:
     """The SQL of the others' median time in communication over that of a rank, without the wait for the slowest: the median over steps."""
-    where = _where([f"run = {text_literal(name)}", "json_keys(phase_ms) <> []", *_known(context)])
+    where = where_clause([f"run = {text_literal(name)}", "json_keys(phase_ms) <> []", *known_record_conditions(context)])
     own = ", ".join(map(text_literal, COMMUNICATION))
     pointer = "'/' || replace(replace(name, '~', '~0'), '/', '~1')"
     return f"""WITH logged AS (
@@ -176,17 +184,73 @@ def plateau_proof(finding: Finding, context: Context) -> str | None:
     metric, since = finding.evidence.get("metric"), finding.evidence.get("since_step")
     if metric is None or since is None:
         return None
-    value = f"CAST(json_extract(metrics, {text_literal(f'/{_pointer(metric)}')}) AS DOUBLE)"
-    where = _where([f"run = {text_literal(finding.subject.removeprefix('run:'))}", f"isfinite({value})", *_known(context)])
+    value = f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
+    run = text_literal(finding.subject.removeprefix("run:"))
+    where = where_clause([f"run = {run}", f"isfinite({value})", *known_record_conditions(context)])
     newest = f"SELECT DISTINCT step FROM steps\n  {where}\n  ORDER BY step DESC LIMIT {finding.n}"
     return f"SELECT count(*) FILTER (step > {since}) / count(*) AS plateau_share FROM (\n  {newest}\n)"
+
+
+def overfitting_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of how far the last values of a metric are worse than the best neighbouring ones, on average."""
+    metric, width, better = (finding.evidence.get(name) for name in ("metric", "width", "better"))
+    if metric is None or width is None or better not in ("low", "high"):
+        return None
+    value = f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
+    run = text_literal(finding.subject.removeprefix("run:"))
+    where = where_clause([f"run = {run}", f"{value} IS NOT NULL", *known_record_conditions(context)])
+    rise = "arg_max(mean, step) - min(mean)" if better == "low" else "max(mean) - arg_max(mean, step)"
+    return f"""WITH logged AS (
+  SELECT coalesce(rank, '') AS rank, step, arg_max({value}, "at") AS value FROM steps
+  {where} GROUP BY ALL
+), curve AS (
+  SELECT step, median(value) AS value FROM logged WHERE isfinite(value) GROUP BY step ORDER BY step DESC LIMIT {finding.n}
+), means AS (
+  SELECT step, avg(value) OVER neighbours AS mean, count(*) OVER neighbours AS values FROM curve
+  WINDOW neighbours AS (ORDER BY step ROWS {width - 1} PRECEDING)
+)
+SELECT {rise} AS overfitting_gap FROM means WHERE values = {width}"""
+
+
+def non_finite_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the number of steps at which some rank logged a value that is not finite."""
+    path = text_literal(f"/{json_pointer_part(finding.evidence['metric'])}")
+    value = f"CAST(json_extract(metrics, {path}) AS DOUBLE)"
+    run = text_literal(finding.subject.removeprefix("run:"))
+    where = where_clause([f"run = {run}", f"{value} IS NOT NULL", *known_record_conditions(context)])
+    last = f"SELECT step, arg_max({value}, \"at\") AS value FROM steps\n  {where}\n  GROUP BY step, coalesce(rank, '')"
+    return f"SELECT count(DISTINCT step) AS non_finite_steps FROM (\n  {last}\n) WHERE NOT isfinite(value)"
+
+
+def failed_run_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of whether a run ended with the status that the finding names; None of a run that was lost."""
+    status = finding.evidence.get("status")
+    if not isinstance(status, str):
+        return None
+    run = text_literal(finding.subject.removeprefix("run:"))
+    where = where_clause([f"run = {run}", "event = 'end'", f"status = {text_literal(status)}", *known_record_conditions(context)])
+    return f"SELECT count(DISTINCT run) AS failed_runs FROM runs\n{where}"
+
+
+def contents_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the most contents that one version of a dataset was logged with, by checksum, else by number of rows."""
+    named = f"dataset = {text_literal(finding.subject.removeprefix('dataset:'))}"
+    where = where_clause([named, f'"at" < {time_literal(finding.end)}', *known_record_conditions(context)])
+    return f"""WITH versions AS (
+  SELECT CASE WHEN count(*) = count(nullif(checksum, '')) THEN count(DISTINCT checksum) ELSE count(DISTINCT rows) END AS contents
+  FROM datasets
+  {where}
+  GROUP BY version HAVING max("at") >= {time_literal(finding.start)}
+)
+SELECT max(contents) AS dataset_contents FROM versions"""
 
 
 def alerts_proof(finding: Finding, context: Context) -> str:
     """The SQL of the number of messages of the job of a run."""
     run = finding.subject.removeprefix("run:")
     before = f'"at" < {time_literal(context.window.end)}'
-    return f"SELECT count(*) AS run_alerts FROM events\n{_where([f'run = {text_literal(run)}', before, *_known(context)])}"
+    where = where_clause([f"run = {text_literal(run)}", before, *known_record_conditions(context)])
+    return f"SELECT count(*) AS run_alerts FROM events\n{where}"
 
 
 def _rule(finding: Finding) -> list[str]:
@@ -195,26 +259,6 @@ def _rule(finding: Finding) -> list[str]:
         return [f"rule = {text_literal(finding.subject.removeprefix('rule:'))}", "coalesce(dataset, '') = ''"]
     dataset, _, rule = finding.subject.removeprefix("dataset:").partition("/rule:")
     return [f"rule = {text_literal(rule)}", f"dataset = {text_literal(dataset)}"]
-
-
-def _within(finding: Finding) -> list[str]:
-    """The conditions of the window of a finding."""
-    return [f'"at" >= {time_literal(finding.start)}', f'"at" < {time_literal(finding.end)}']
-
-
-def _where(conditions: list[str]) -> str:
-    """The WHERE clause of some conditions."""
-    return "WHERE " + " AND ".join(conditions)
-
-
-def _known(context: Context) -> list[str]:
-    """The condition of arrival of a check that looks at an earlier state."""
-    return [] if context.window.as_of is None else [f"arrived <= {time_literal(context.window.as_of)}"]
-
-
-def _pointer(name: str) -> str:
-    """A name as a part of a JSON pointer."""
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 BATCH_PROOFS: Proofs = dict.fromkeys((*FIGURES_OF_BATCHES, "batch_gap_hours"), batch_proof)
@@ -230,6 +274,7 @@ DEVICE_PROOFS: Proofs = dict.fromkeys(
     ),
     device_proof,
 )
+DATASET_PROOFS: Proofs = {"dataset_contents": contents_proof}
 CLEANING_PROOFS: Proofs = {
     "cleaning_drop_rate": cleaning_proof,
     "cleaning_change_rate": cleaning_proof,
@@ -239,6 +284,10 @@ RUN_PROOFS: Proofs = {
     "straggler_score": straggler_proof,
     f"straggler_score{OTHERWISE}": "no rank is slower than the fastest, or it is so in one of several phases of communication",
     "plateau_share": plateau_proof,
+    "overfitting_gap": overfitting_proof,
+    "non_finite_steps": non_finite_proof,
+    "failed_runs": failed_run_proof,
+    f"failed_runs{OTHERWISE}": "the run has no end, and is lost by the time since its last record",
     "best_metric": best_metric_proof,
     "seed_noise": seed_noise_proof,
     "run_alerts": alerts_proof,

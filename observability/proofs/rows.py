@@ -1,7 +1,7 @@
 """The rows of a finding as SQL: FROM and WHERE over the view of a model's predictions."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -142,3 +142,28 @@ def class_literals(model: Model) -> Sequence[str]:
 def indented(text: str, spaces: int = 2) -> str:
     """A clause whose lines after the first are indented."""
     return text.replace("\n", "\n" + " " * spaces)
+
+
+def window_conditions(finding: Finding) -> list[str]:
+    """The conditions of the window of a finding, of records."""
+    return [f'"at" >= {time_literal(finding.start)}', f'"at" < {time_literal(finding.end)}']
+
+
+def known_record_conditions(context: Context) -> list[str]:
+    """The conditions of the records that a check reads: those that had arrived, and for a model of one's own those of one's own."""
+    known = [] if context.window.as_of is None else [f"arrived <= {time_literal(context.window.as_of)}"]
+    if not context.window.model:
+        return known
+    models: Mapping[str, Model] = context.counters.get("models") or {}
+    model = models.get(context.window.model, context.model)
+    return [*known, *([] if model.sample else ["sample IS NOT TRUE"])]
+
+
+def where_clause(conditions: Sequence[str]) -> str:
+    """The WHERE clause of some conditions."""
+    return "WHERE " + " AND ".join(conditions)
+
+
+def json_pointer_part(name: str) -> str:
+    """A name as a part of a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")

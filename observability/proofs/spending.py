@@ -1,7 +1,10 @@
 """Cost and energy from raw rows: what predictions carry, or the price of a request, per prediction, right decision and avoided error."""
 
+from datetime import datetime, timedelta
+
 from observability.core.analyzer import OTHERWISE, Context, Proofs
 from observability.core.finding import Finding, needs_action
+from observability.core.view_names import view_name
 from observability.proofs.prices import building_factor_sql, carbon_factor_sql, price_sql
 from observability.proofs.readings import idle_share_proof, model_record_conditions, run_energy_proof
 from observability.proofs.rows import (
@@ -13,9 +16,10 @@ from observability.proofs.rows import (
     proven_rows,
     text_literal,
     time_literal,
+    where_clause,
 )
 
-JOULES_A_WH = 3600.0
+JOULES_A_WH, PAST_DAYS = 3600.0, 56
 HOT_SHARE = 0.95
 """Share of a device's readings at most as hot as its temperature."""
 BOTH = "decision IS NOT NULL AND label IS NOT NULL"
@@ -23,26 +27,63 @@ BOTH = "decision IS NOT NULL AND label IS NOT NULL"
 
 def cost_per_thousand_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the serving cost of a thousand predictions."""
-    hours = _costed_hours(finding, context, _compared_rows(finding, context))
+    hours = _costed_hours(context, _compared_rows(finding, context), finding.evidence.get("method"), finding.start)
     return hours and f"{hours}\nSELECT 1000 * sum(amount) / sum(served) AS cost_per_thousand FROM costed"
 
 
 def cost_per_decision_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the cost of a right decision, or of an avoided error: that of a prediction over their share."""
-    parts = finding.evidence.get("parts", {})
-    if any(amount for name, amount in parts.items() if name != "serving"):
-        return None
     rows = proven_rows(finding, context)
-    if (hours := _costed_hours(finding, context, rows)) is None:
+    if (spent := _spent_sql(finding, context, finding.start)) is None:
         return None
     right = "coalesce(sum(weight) FILTER (decision = label), 0)"
     if finding.metric == "cost_per_error_avoided":
         right = f"({right} - coalesce(sum(weight) FILTER (label = {text_literal(finding.evidence['majority'])}), 0))"
-    return f"""{hours}, decided AS (
+    return f"""{spent}, decided AS (
   SELECT {right} / sum(weight) AS share
   {indented(rows.where(BOTH))}
 )
-SELECT (SELECT sum(amount) / sum(served) FROM costed) / share AS {finding.metric} FROM decided"""
+SELECT (SELECT sum(amount) / sum(served) FROM spent) / share AS {finding.metric} FROM decided"""
+
+
+def month_cost_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of what was spent in a month that is over, on serving and on labels."""
+    month = (finding.end - timedelta(microseconds=1)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    spent = _spent_sql(finding, context, month)
+    return spent and f"{spent}\nSELECT sum(amount) AS month_cost FROM spent"
+
+
+def _spent_sql(finding: Finding, context: Context, since: datetime) -> str | None:
+    """What was spent from an instant to the end of a window, row by row (`spent`: amount, served); None of other parts or methods.
+
+    Hours before the window whose predictions carry no cost have the mean of these hours, those of the window that of the window; labels
+    are annotations, or where there are none those that people gave.
+    """
+    paid = {name for name, amount in finding.evidence.get("parts", {}).items() if amount}
+    if not finding.evidence.get("one_currency") or not paid <= {"serving", "labelling"}:
+        return None
+    first = since if since >= finding.start else finding.start - timedelta(days=PAST_DAYS)
+    hours = _costed_hours(context, proven_rows(finding, context, start=first), finding.evidence.get("serving"), finding.start)
+    if hours is None:
+        return None
+    after, projects = f">= {time_literal(since)}", context.model.settings.projects or (context.model.name,)
+    known = [] if context.window.as_of is None else [f"arrived <= {time_literal(context.window.as_of)}"]
+    span = [f'"at" >= {time_literal(first)}', f'"at" < {time_literal(finding.end)}', *known]
+    own = [] if context.model.sample else ["sample IS NOT TRUE"]
+    inside = f'"at" >= {time_literal(finding.start)}'
+    return f"""{hours}, annotated AS (
+  SELECT "at" AS hour, {inside} AS inside FROM annotations
+  {where_clause([f"project IN ({', '.join(map(text_literal, projects))})", *span, *own])}
+), labelled AS (
+  SELECT * FROM annotated
+  UNION ALL
+  SELECT "at", {inside} FROM {view_name(context.model, "labels")}
+  {where_clause(["source = 'human'", *span, f"({inside}) NOT IN (SELECT inside FROM annotated)"])}
+), spent AS (
+  SELECT amount, served FROM costed WHERE hour {after}
+  UNION ALL
+  SELECT {price_sql("amount", context, "label")}, 0 FROM labelled WHERE hour {after}
+)"""
 
 
 def money_lost_proof(finding: Finding, context: Context) -> str | None:
@@ -115,29 +156,33 @@ def _compared_rows(finding: Finding, context: Context) -> ProvenRows:
     return last_days(finding, context, days)
 
 
-def _costed_hours(finding: Finding, context: Context, rows: ProvenRows) -> str | None:
-    """Serving cost by hour (`costed`: amount, served), where predictions carry it or a request has a price; None by other methods."""
-    if finding.evidence.get("method") == "cost":
+def _costed_hours(context: Context, rows: ProvenRows, method: str | None, start: datetime) -> str | None:
+    """Serving cost by hour (`costed`: hour, amount, served), where predictions carry it or a request has a price; None by other methods.
+
+    start: of the window; an hour without a carried cost has the mean of those on its side of it.
+    """
+    if method == "cost":
         return f"""WITH hours AS (
   SELECT date_trunc('hour', "at") AS hour, sum(weight) AS served, sum(weight * cost) FILTER (isfinite(cost)) AS total,
     sum(weight) FILTER (isfinite(cost)) AS carried
   {indented(rows.where())}
   GROUP BY ALL
 ), costed AS (
-  SELECT served, served * coalesce(total / carried, sum(total) OVER () / sum(carried) OVER ()) AS amount FROM hours
+  SELECT hour, served, served * coalesce(total / carried, sum(total) OVER side / sum(carried) OVER side) AS amount FROM hours
+  WINDOW side AS (PARTITION BY hour >= date_trunc('hour', {time_literal(start)}))
 )"""
-    if finding.evidence.get("method") == "request":
+    if method == "request":
         return f"""WITH hours AS (
   SELECT date_trunc('hour', "at") AS hour, sum(weight) AS served
   {indented(rows.where())}
   GROUP BY ALL
 ), costed AS (
-  SELECT served, served * {price_sql("amount", context, "request")} AS amount FROM hours
+  SELECT hour, served, served * {price_sql("amount", context, "request")} AS amount FROM hours
 )"""
     return None
 
 
-OTHER_MONEY = "its money comes from prices of hours or labels, not from predictions or a price of a request alone"
+OTHER_MONEY = "its money comes from prices of hours, from training or storage, or in several currencies"
 OTHER_ENERGY = "its energy is that of readings of devices, or of latency, not of what predictions carry"
 COST_PROOFS: Proofs = {
     f"cost_per_thousand{OTHERWISE}": OTHER_MONEY,
@@ -148,7 +193,8 @@ COST_PROOFS: Proofs = {
     "cost_per_correct_decision": cost_per_decision_proof,
     "cost_per_error_avoided": cost_per_decision_proof,
     "money_lost_per_thousand": money_lost_proof,
-    "month_cost": "it adds serving, training, labelling and storage of a month, each by prices of its own, and forecasts the rest",
+    "month_cost": month_cost_proof,
+    f"month_cost{OTHERWISE}": OTHER_MONEY,
 }
 ENERGY_PROOFS: Proofs = {
     "energy_per_thousand": energy_proof,

@@ -1,9 +1,12 @@
 """Figures of audits of kind `precision`: values of one form in the results."""
 
+from datetime import datetime
+
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
-from observability.proofs.rows import text_literal, time_literal
+from observability.proofs.audits import A_DAY
+from observability.proofs.rows import known_record_conditions, text_literal, time_literal, where_clause
 
 
 def form_proof(finding: Finding, context: Context) -> str | None:
@@ -23,15 +26,39 @@ def form_proof(finding: Finding, context: Context) -> str | None:
         values["form_slice_gap"] = f"{own} / {own_n} - ({flips} - {own}) / ({n} - {own_n})"
     if finding.metric not in values:
         return None
-    known = "" if context.window.as_of is None else f" AND arrived <= {time_literal(context.window.as_of)}"
-    where = f"model = {text_literal(finding.model or '')} AND version = {text_literal(finding.version or '')} AND audit = 'precision'"
-    return f'SELECT DISTINCT {values[finding.metric]} AS {finding.metric} FROM audits\nWHERE {where} AND "at" = {time_literal(at)}{known}'
+    return f"SELECT DISTINCT {values[finding.metric]} AS {finding.metric} FROM audits\n{_of_audit(finding, context, at)}"
+
+
+def fallbacks_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the number of forms that ran on another device than requested."""
+    at = instant_from_text(finding.evidence.get("audited"), "audited")
+    if at is None:
+        return None
+    return f"""WITH forms AS (
+  SELECT unnest(json_extract(results, '$.forms[*]')) AS form FROM (SELECT DISTINCT results FROM audits
+  {_of_audit(finding, context, at)})
+)
+SELECT count(*) FILTER (form->>'provider' <> form->>'used_provider') AS form_fallbacks FROM forms"""
+
+
+def audit_age_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the days since an audit."""
+    at = instant_from_text(finding.evidence.get("audited"), "audited")
+    days = f"greatest(date_diff('microsecond', \"at\", {time_literal(context.now)}) / {A_DAY}, 0)"
+    return None if at is None else f"SELECT DISTINCT {days} AS audit_age_days FROM audits\n{_of_audit(finding, context, at)}"
+
+
+def _of_audit(finding: Finding, context: Context, at: datetime) -> str:
+    """The WHERE clause of the audit of a model version at an instant."""
+    named = {"model": finding.model or "", "version": finding.version or "", "audit": "precision"}
+    of_audit = [f"{name} = {text_literal(value)}" for name, value in named.items()]
+    return where_clause([*of_audit, f'"at" = {time_literal(at)}', *known_record_conditions(context)])
 
 
 TRADE_OFF_PROOFS: Proofs = {
     "form_flip_rate": form_proof,
     "form_slice_gap": form_proof,
     "form_unstable_rate": form_proof,
-    "form_fallbacks": "the audit's record states the requested and the used device of each form",
-    "audit_age_days": "the time since the audit depends on the time of the check",
+    "form_fallbacks": fallbacks_proof,
+    "audit_age_days": audit_age_proof,
 }

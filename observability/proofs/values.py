@@ -10,6 +10,7 @@ from observability.core.time import instant_from_text
 from observability.core.view_names import view_name
 from observability.core.window import EPOCH, HOUR
 from observability.metrics.histograms import RARE_SHARE
+from observability.proofs.mean_shifts import mean_shift_proof
 from observability.proofs.rows import (
     DAY,
     ProvenRows,
@@ -235,5 +236,5 @@ QUALITY_PROOFS: Proofs = {
 DRIFT_PROOFS: Proofs = {
     "psi": psi_proof,
     "level_trade": level_trade_proof,
-    "mean_shift": "it is a difference of means over bins, in which values beyond the reference's range count at its ends",
+    "mean_shift": mean_shift_proof,
 }

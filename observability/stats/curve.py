@@ -325,6 +325,21 @@ def divergence_at_end(cost: Array) -> CurveChange | None:
     return rise if z > _needed_z(n, k) and rise.share >= DIVERGED_SHARE and rise.value > 5 * spread else None
 
 
+def overfitting_width(n: int) -> int:
+    """Number of neighbouring values whose mean is compared with others in the search for overfitting.
+
+    Parameters
+    ----------
+    n : int
+        Values of the curve.
+
+    Returns
+    -------
+    int
+    """
+    return max(min(n // 5, 6), n // 15)
+
+
 def overfitting_onset(steps: Array, cost: Array, training_steps: Array, training_cost: Array) -> CurveChange | None:
     """Rise of the validation cost since its best, by at least a twentieth of its progress and beyond noise, while training went on
     improving.
@@ -348,7 +363,7 @@ def overfitting_onset(steps: Array, cost: Array, training_steps: Array, training
     n = len(cost)
     if n < 10:
         return None
-    k = max(min(n // 5, 6), n // 15)
+    k = overfitting_width(n)
     rise, z = _worsening(cost, k)
     if z <= _needed_z(n, k) or rise.share < OVERFIT_SHARE:
         return None

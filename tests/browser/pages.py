@@ -11,6 +11,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 PATIENCE = 120_000
 """Milliseconds that anything on a page may take on a busy machine; what is there earlier is not waited for."""
+DRAWN = 15_000
+"""Milliseconds that a table of a page that is quiet may take until it is drawn."""
 QUIET = """() => {
   const app = document.querySelector('[data-testid="stApp"]')
   const busy = !app || app.dataset.testScriptState !== 'notRunning' || document.querySelector('[data-testid="stSkeleton"]')
@@ -136,9 +138,26 @@ def heading(page: Page) -> str:
     return page.locator("h1").first.inner_text()
 
 
-def tables(page: Page) -> dict[str, list[Row]]:
+class Tables(dict[str, list[Row]]):
+    """The tables of a page as they stand; one that is asked for by its caption and is not drawn yet is waited for."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__((each["caption"], each["rows"]) for each in page.evaluate(TABLES))
+        self.page = page
+
+    def __missing__(self, caption: str) -> list[Row]:
+        end = time.monotonic() + DRAWN / 1000
+        while time.monotonic() < end:
+            self.page.wait_for_timeout(100)
+            for each in self.page.evaluate(TABLES):
+                if each["caption"] == caption:
+                    return list(each["rows"])
+        raise KeyError(caption)
+
+
+def tables(page: Page) -> Tables:
     """The page's tables by their captions: rows as {column title: {text, sub, title}}."""
-    return {each["caption"]: each["rows"] for each in page.evaluate(TABLES)}
+    return Tables(page)
 
 
 def until(page: Page, caption: str, holds: Callable[[list[Row]], bool]) -> list[Row]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding
 from observability.core.numerals import short_checksum
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
+from observability.proofs.records import DATASET_PROOFS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -108,5 +109,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     about="records",
-    proofs={OTHERS: "it compares the logged columns and checksums of versions, which are nested objects"},
+    proofs=DATASET_PROOFS,
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
@@ -30,6 +30,7 @@ from observability.metrics.annotations import (
     item_clustered_rate,
 )
 from observability.metrics.labelling_projects import ProjectLabels, recent_labels
+from observability.proofs.labelling import LABELLING_PROOFS
 from observability.stats.interval import Interval
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
@@ -354,7 +355,7 @@ def anchoring(project: Project, seen: tuple[LabellingComparison, float] | None, 
             f"People of {project.name} follow wrong suggestions because they see them: {rates}, {much}. About "
             f"{percent(harm, 2)} of the labels are wrong as a result (estimated). Hide suggestions until a person has answered."
         )
-    evidence = gap(look, p) | {"baseline": 0.0, "here": ends(look.here), "there": ends(look.there), "harm": harm}
+    evidence = gap(look, p) | {"baseline": 0.0, "here": ends(look.here), "there": ends(look.there), "harm": harm, "weeks": blind.weeks}
     return with_rate(
         base, told, severity, because, limit=ACT if severity == "act" else WATCH, evidence=evidence, **label_source(severity, look)
     )
@@ -442,5 +443,5 @@ ANALYZER = Analyzer(
     analyze,
     exceptions=frozenset({1}),
     about="records",
-    proofs={OTHERS: "it is an agreement or a rate over pairs of annotators, with corrections for chance"},
+    proofs=LABELLING_PROOFS,
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding
 from observability.core.questions import Records
 from observability.core.time import naive_utc
@@ -16,6 +16,7 @@ from observability.detection import annotator_agreement, label_queue
 from observability.metrics import annotators, repeat_labels
 from observability.metrics.labelling_projects import NAME, PAST_DAYS, project_records, recent_labels
 from observability.metrics.prices import PRICES
+from observability.proofs.labelling import LABEL_PROOFS
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 LIMITS = {
@@ -95,5 +96,5 @@ ANALYZER = Analyzer(
     analyze,
     exceptions=frozenset({1}),
     limits=LIMITS,
-    proofs={OTHERS: "it is the outcome of a search over classes and days of labels"},
+    proofs=LABEL_PROOFS,
 )

@@ -267,6 +267,8 @@ def of_month(context: Context, spent: Spent) -> Finding:
             "month_end": found.end.isoformat(),
             "by_day": found.rows,
             "days_left": found.days_left,
+            "parts": dict(found.by_part),
+            **priced_alike(spent),
         },
     )
 
@@ -294,7 +296,7 @@ def per_correct(context: Context, spent: Spent, found: ErrorCost | None) -> Find
         severity="ok",
         because=because,
         basis=basis_of_all(spent),
-        evidence={"currency": spent.currency, "parts": spent.by_part, "method": spent.parts[2].method},
+        evidence={"currency": spent.currency, "parts": spent.by_part, "method": spent.parts[2].method, **priced_alike(spent)},
     )
 
 
@@ -343,8 +345,16 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
             "avoided_per_thousand": 1000 * avoided.value,
             "parts": spent.by_part,
             "method": spent.parts[2].method,
+            **priced_alike(spent),
         },
     )
+
+
+def priced_alike(spent: Spent) -> dict[str, str | bool | None]:
+    """Return how serving was priced (None where that changed since the weeks before), and whether everything has one currency."""
+    methods = {each.method for each in (spent.parts[2], spent.parts_past[2]) if each.method is not None}
+    currencies = {currency for part in (*spent.parts, *spent.parts_past) for currency in part.rows["currency"]}
+    return {"serving": methods.pop() if len(methods) == 1 else None, "one_currency": len(currencies) == 1}
 
 
 def lost(context: Context, found: ErrorCost | None) -> list[Finding]:

@@ -9,12 +9,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, needs_action
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, iso, needs_action
 from observability.core.questions import Aggregate, By, Records, Sample
-from observability.core.time import naive_utc
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice, Window
 from observability.detection.batch_gate import DEFAULTS, DRIFT, DUPLICATES, LATE, LIMITS, MISSING, ExpectedBatch, GateCheck, gate_checks
+from observability.proofs.batch_gate import BATCH_GATE_PROOFS, PAST_DAYS, PAST_ROWS, ROWS
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from observability.core.settings import ModelSettings
 
 NAME = "serving/batch_gate"
-ROWS, PAST_ROWS, PAST_DAYS = 200_000, 50_000, 28
 EXPECTED = Records("expected_batch", ("batch", "at", "version", "rows", "keys", "due"))
 BEGUN = Aggregate("predictions", keys=(By("batch"),))
 """Asked of the month before a window: the rows of the batches that began there."""
@@ -239,6 +239,8 @@ def about_batch(
                 "level": check.level,
                 "decision": None if decision is None else decision["choice"],
                 "baseline": check.usual,
+                "expected": "keys" if expected.keys is not None else None if expected.rows is None else "rows",
+                "due": None if expected.due is None else iso(aware_utc(expected.due)),
             },
         )
 
@@ -266,5 +268,5 @@ ANALYZER = Analyzer(
     analyze,
     exceptions=frozenset({1}),
     limits={metric: limits[1] for metric, limits in LIMITS.items()},
-    proofs={OTHERS: "keys are compared with a list, and batches with each other, on at most 200,000 rows"},
+    proofs=BATCH_GATE_PROOFS,
 )

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from scipy.stats import hypergeom
 
-from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding, Severity
 from observability.core.numerals import percent
 from observability.core.time import naive_utc
 from observability.metrics.edge_fleet import GROUPS, MEASURES, REPORTS, DeviceMeasure, device_spans, first_seen, level_counts
+from observability.proofs.edge_fleet import EDGE_FLEET_PROOFS
 from observability.stats.interval import Interval, rate_difference_interval, rate_interval
 from observability.stats.multiple_testing import benjamini_hochberg
 
@@ -239,5 +240,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     about="records",
-    proofs={OTHERS: "devices are counted once, by all of their reports of the window"},
+    proofs=EDGE_FLEET_PROOFS,
 )

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.analyzers.serving import drift
-from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Sample
 from observability.core.window import EPOCH
@@ -30,6 +30,7 @@ from observability.detection.move_history import WEEKS, MoveRecord, move_record,
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import WEEK
 from observability.metrics.histograms import CALENDAR_ROWS, CALENDAR_SHARE
+from observability.proofs.rank_correlations import MULTIVARIATE_PROOFS, PAST_DAYS, PAST_ROWS, ROWS
 from observability.stats import domain
 from observability.stats.domain import Separation, WindowSeparation
 from observability.stats.multiple_testing import benjamini_hochberg
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 Sides = Mapping[str, Mapping[str, NDArray[Any]]]
 """The features of each sample by name."""
 NAME, METRIC = "serving/multivariate_drift", "domain_auc"
-ROWS, PAST_ROWS, PAST_DAYS = 2000, 4000, 28
-"""Rows of each side, those with the smallest hashes of their ids; and of the own past."""
 LEAST_DAYS = 1.0
 FEWEST_DAYS = 14
 """Smallest number of past days for estimating the variation between days: two of each weekday."""
@@ -420,5 +419,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     limits={METRIC: ACT, CORRELATION: correlation_changes.ACT},
-    proofs={OTHERS: "it is measured by a classifier that is trained on a sample, or by ranks of pairs of features in it"},
+    proofs=MULTIVARIATE_PROOFS,
 )

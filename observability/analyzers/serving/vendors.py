@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity, Source, needs_action
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity, Source, iso, needs_action
 from observability.core.formatting import plural
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
@@ -20,6 +20,7 @@ from observability.core.time import aware_utc, naive_utc
 from observability.detection.answer_changes import LEAST, AnswerChanges, RoundCounts, answer_changes, rate_changes
 from observability.detection.own_history import usual_values
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
+from observability.proofs.vendors import VENDOR_PROOFS
 from observability.stats.arrays import Floats
 from observability.stats.forecast import Forecast, forecast_sum
 from observability.stats.interval import rate_interval
@@ -150,6 +151,12 @@ class JudgedSet:
         ranked = {"rank": RANKS.get(metric, 1.0), "likely_source": SOURCES.get(metric, "model")} if needs_action(severity) else {}
         return replace(base, **{"severity": "ok", **ranked, **fields})
 
+    @property
+    def answers_of_baseline(self) -> dict[str, Any]:
+        """Evidence from which the typical answers follow: when the rounds of the baseline began, and whether answers are free text."""
+        times = [iso(aware_utc(self.rounds.times[place])) for place in self.changes.baseline]
+        return {"baseline_times": times, "free_text": self.rounds.free_text}
+
     def dated(self, first: int, severity: Severity) -> dict[str, Any]:
         """Onset and news of a change that began with a round."""
         if not needs_action(severity):
@@ -220,6 +227,7 @@ def changed_answers(judged: JudgedSet) -> Finding:
             "baseline_rounds": len(judged.changes.baseline),
             "p_value": p,
             "round": rounds.times[last].isoformat(),
+            **judged.answers_of_baseline,
             "items": [item for item, differs in zip(rounds.items, judged.changes.differs[last], strict=True) if differs][:100],
             **({"onset_known": "dated"} if needs_action(severity) else {}),
         },
@@ -267,7 +275,7 @@ def flips(judged: JudgedSet) -> Finding:
     severity = severity_of_rate(hits, n, usual, p, judged.context.budget)
     severity = "watch" if severity == "act" else severity
     because = f"{hits} of {n} answers to set `{rounds.name}` differ from the round before; usually {usual_words(usual, n)}."
-    evidence = {"set": rounds.name, "baseline": usual, "baseline_n": counts.total, "p_value": p}
+    evidence = {"set": rounds.name, "baseline": usual, "baseline_n": counts.total, "p_value": p, "free_text": rounds.free_text}
     return judged.finding(
         FLIPS,
         n,
@@ -379,7 +387,13 @@ def level_finding(judged: JudgedSet, metric: str, history: LevelHistory, p: floa
         low=history.newest,
         high=history.newest,
         limit=limits[severity == "act"],
-        evidence={"set": judged.rounds.name, "baseline": history.usual, "baseline_rounds": history.rounds, "p_adjusted": p},
+        evidence={
+            "set": judged.rounds.name,
+            "baseline": history.usual,
+            "baseline_rounds": history.rounds,
+            "p_adjusted": p,
+            **({"score": history.name} if history.name else {}),
+        },
         **judged.dated(judged.last, severity),
     )
 
@@ -436,7 +450,13 @@ def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> F
         because,
         severity=severity,
         limit=float(before.mean()) - (LEAST_ACT if severity == "act" else LEAST_WATCH)[0],
-        evidence={"set": judged.rounds.name, "baseline": float(before.mean()), "difference": list(difference.triple), "p_adjusted": p},
+        evidence={
+            "set": judged.rounds.name,
+            "baseline": float(before.mean()),
+            "difference": list(difference.triple),
+            "p_adjusted": p,
+            **judged.answers_of_baseline,
+        },
         **rate_interval(hits, n).fields,
         **judged.dated(judged.last, severity),
     )
@@ -544,8 +564,5 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     about="records",
-    proofs={
-        OTHERS: "answers are compared item by item after normalising their texts (docs/third-party-models.md), which SQL does not do",
-        COST: "it adds a forecast of the remaining days",
-    },
+    proofs=VENDOR_PROOFS,
 )

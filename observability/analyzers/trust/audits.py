@@ -6,7 +6,7 @@ Reads records of the kind `audit` (robustness, membership, explanations). An aud
 from dataclasses import replace
 from datetime import datetime
 
-from observability.core.analyzer import DAY, OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.analyzer import DAY, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, iso, needs_action
 from observability.core.formatting import join_words
 from observability.core.metric_definitions import METRICS
@@ -20,6 +20,7 @@ from observability.detection.audit_history import (
     stored_audits,
     worse_than_before,
 )
+from observability.proofs.audits import AUDIT_PROOFS
 
 NAME = "trust/audits"
 AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, rows=500)
@@ -199,5 +200,5 @@ ANALYZER = Analyzer(
     analyze,
     exceptions=frozenset({1}),  # a version without a model file and without audits is not asked for one
     limits={"robust_accuracy": None, "membership_exposure": None, "explanation_stability": None},
-    proofs={OTHERS: "an audit runs the model file on samples; the view `audits` holds what it found"},
+    proofs=AUDIT_PROOFS,
 )

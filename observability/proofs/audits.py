@@ -1,0 +1,43 @@
+"""Figures of audits: the value that stands for one, and the days until it expires."""
+
+from observability.core.analyzer import Context, Proofs
+from observability.core.finding import Finding
+from observability.core.time import instant_from_text
+from observability.detection.audit_history import HEADLINES
+from observability.proofs.rows import known_record_conditions, text_literal, time_literal, where_clause
+
+A_DAY = "8.64e10"
+"""Microseconds of a day."""
+
+
+def headline_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the value that stands for an audit, as its record states it; an audit runs the model file on a sample."""
+    where = audit_conditions(finding, context)
+    value = "CAST(json_extract(results, '/headline/value') AS DOUBLE)"
+    return where and f"SELECT DISTINCT {value} AS {finding.metric} FROM audits\n{where}"
+
+
+def validity_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the days until an audit expires, negative since then; of a version without one, of the days since it was registered."""
+    where, now = audit_conditions(finding, context), time_literal(context.now)
+    if where is None:
+        return None
+    if finding.evidence.get("audited_version") == finding.version:
+        return f"SELECT DISTINCT date_diff('microsecond', {now}, expires) / {A_DAY} AS audit_days_left FROM audits\n{where}"
+    model, version = text_literal(finding.model or ""), text_literal(finding.version or "")
+    registered = f"(SELECT registered_at FROM versions WHERE model = {model} AND version = {version})"
+    since = f'greatest("at", {registered})'
+    return f"SELECT DISTINCT least(date_diff('microsecond', {now}, {since}) / {A_DAY}, 0) AS audit_days_left FROM audits\n{where}"
+
+
+def audit_conditions(finding: Finding, context: Context) -> str | None:
+    """The WHERE clause of the audit that a finding names; None where it names none."""
+    at, version = instant_from_text(finding.evidence.get("audited_at"), "audited_at"), finding.evidence.get("audited_version")
+    if at is None or not isinstance(version, str):
+        return None
+    named = {"model": finding.model or "", "version": version, "audit": str(finding.evidence["audit"])}
+    of_audit = [f"{name} = {text_literal(value)}" for name, value in named.items()]
+    return where_clause([*of_audit, f'"at" = {time_literal(at)}', *known_record_conditions(context)])
+
+
+AUDIT_PROOFS: Proofs = {**dict.fromkeys(HEADLINES.values(), headline_proof), "audit_days_left": validity_proof}

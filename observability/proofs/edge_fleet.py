@@ -1,0 +1,69 @@
+"""Shares of the devices that serve a model, from their reports: each device counts once."""
+
+from datetime import timedelta
+
+from observability.core.analyzer import Context, Proofs
+from observability.core.finding import Finding
+from observability.metrics.edge_fleet import DISAGREES, GROUPS, LATE_HOURS, LEAST_COMPARED, MEASURES
+from observability.proofs.rows import known_record_conditions, number_literal, text_literal, time_literal, where_clause
+
+FLAGS = {
+    "device_late_share": f"CASE WHEN lag IS NOT NULL THEN lag > {number_literal(LATE_HOURS)} END",
+    "device_crash_share": "crashes > 0",
+    "device_memory_share": "out_of_memory > 0",
+    "device_disagree_share": f"CASE WHEN compared >= {LEAST_COMPARED} "
+    f"THEN coalesce(1 - agreed / compared > {number_literal(DISAGREES)}, false) END",
+}
+"""By metric: whether a device has the property; null where it is not known."""
+PAST_DAYS, GRACE_DAYS = 28, 14
+"""Days before the window whose reports tell when a version was first seen, and days after which it has replaced the one before it."""
+
+
+def devices_sql(finding: Finding, context: Context) -> str:
+    """The devices of a model in the window (`devices`): their groups by the newest report, and what they did in all of their reports."""
+    groups = ", ".join(f'arg_max({name}, "at")::VARCHAR AS {name}' for name in GROUPS)
+    return f"""devices AS (
+  SELECT device, {groups}, sum(crashes) AS crashes, sum(out_of_memory) AS out_of_memory, sum(compared) AS compared, sum(agreed) AS agreed,
+    max(date_diff('microsecond', coalesce(oldest_at, "at"), synced_at)) / 3.6e9 AS lag
+  FROM device_reports
+  {where_clause([*_of_model(finding, context), f'"at" >= {time_literal(finding.start)}'])}
+  GROUP BY device
+)"""
+
+
+def device_share_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of devices that have a property, of one group where the finding is about one."""
+    group, level = finding.evidence.get("group"), finding.evidence.get("level")
+    where = ["flag IS NOT NULL", *([f"{group} = {text_literal(str(level))}"] if group else [])]
+    return f"""WITH {devices_sql(finding, context)}, flagged AS (
+  SELECT *, {FLAGS[finding.metric]} AS flag FROM devices
+)
+SELECT count(*) FILTER (flag) / count(*) AS {finding.metric} FROM flagged
+{where_clause(where)}"""
+
+
+def stale_share_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of devices with a version older than the newest one that was first reported two weeks ago or earlier."""
+    since = time_literal(finding.start - timedelta(days=PAST_DAYS))
+    settled = time_literal(finding.end - timedelta(days=GRACE_DAYS))
+    return f"""WITH {devices_sql(finding, context)}, versions AS (
+  SELECT version, min("at") AS first FROM device_reports
+  {where_clause([*_of_model(finding, context), f'"at" >= {since}', "version IS NOT NULL"])}
+  GROUP BY version
+), fresh AS (
+  SELECT version FROM versions
+  WHERE first > {settled}
+    OR version = (SELECT arg_max(version, struct_pack(a := first, b := version)) FROM versions WHERE first <= {settled})
+)
+SELECT count(*) FILTER (version IS NULL OR version NOT IN (SELECT version FROM fresh)) / count(*) AS device_stale_share FROM devices"""
+
+
+def _of_model(finding: Finding, context: Context) -> list[str]:
+    """The conditions of the reports about the model of a finding, up to the end of its window."""
+    return [f"model = {text_literal(finding.model or '')}", f'"at" < {time_literal(finding.end)}', *known_record_conditions(context)]
+
+
+EDGE_FLEET_PROOFS: Proofs = {
+    **{measure.metric: device_share_proof for measure in MEASURES},
+    "device_stale_share": stale_share_proof,
+}

@@ -1,0 +1,175 @@
+"""Answers of models that serve elsewhere to fixed questions, from the predictions of environment `probe`.
+
+SQL compares answers as the product does: without case, outer blanks, a final stop and quotation marks. Letters without a single small form
+(as the German sharp s) are compared as `lower` writes them.
+"""
+
+from collections.abc import Mapping
+
+from observability.core.analyzer import OTHERWISE, Context, Proofs
+from observability.core.catalog import Model
+from observability.core.finding import Finding
+from observability.core.time import instant_from_text
+from observability.core.view_names import quoted_identifier as quoted
+from observability.core.view_names import view_columns, view_name
+from observability.proofs.rows import json_pointer_part, text_literal, time_literal, where_clause
+
+TOKENS = "feature.output_tokens"
+FREE_TEXT = "answers of free text are compared by similarity, which SQL does not measure"
+
+
+def round_rate_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of a share of the newest round: refusals, answers of another form than asked for, or questions without an answer."""
+    hit, among = {
+        "refusal_rate": ("refused", "answered AND refused IS NOT NULL"),
+        "format_failure_rate": ("NOT well_formed", "answered AND well_formed IS NOT NULL"),
+        "probe_failure_rate": ("NOT answered", "true"),
+    }[finding.metric]
+    start = _answers_sql(finding, context)
+    return start and f"{start}\nSELECT count(*) FILTER ({hit}) / count(*) AS {finding.metric} FROM newest WHERE {among}"
+
+
+def round_level_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of a level of the newest round: median latency, mean tokens of an answer, or the mean of a score."""
+    start, model = _answers_sql(finding, context), _model_of(finding, context)
+    if start is None or model is None:
+        return None
+    if finding.metric == "probe_tokens":
+        names = view_columns(model)
+        figure = f"avg({quoted(names[TOKENS])})" if TOKENS in names else None
+    elif finding.metric == "rubric_score":
+        name = finding.evidence.get("score")
+        path = text_literal(f"/rubric/{json_pointer_part(str(name))}")
+        figure = f"avg(TRY_CAST(json_extract(extra, {path}) AS DOUBLE))" if name else None
+    else:
+        figure = "median(latency_ms)"
+    return figure and f"{start}\nSELECT {figure} AS {finding.metric} FROM newest WHERE answered"
+
+
+def changed_answers_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the share of answers of the newest round that differ from the typical ones of the baseline; None of free text."""
+    start = _typical_sql(finding, context)
+    return (
+        start
+        and f"""{start}
+SELECT count(*) FILTER (newest.said <> typical.said) / count(*) AS {finding.metric} FROM newest JOIN typical USING (item) WHERE answered"""
+    )
+
+
+def right_answers_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the share of right answers of the newest round, to questions whose typical answer of the baseline is marked as well."""
+    start = _typical_sql(finding, context)
+    return (
+        start
+        and f"""{start}
+SELECT count(*) FILTER (newest.said = newest.expected) / count(*) AS {finding.metric} FROM newest JOIN typical USING (item)
+WHERE answered AND newest.expected IS NOT NULL AND typical.expected IS NOT NULL"""
+    )
+
+
+def flips_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the share of answers of the newest round that differ from the round before; None of free text."""
+    start = None if finding.evidence.get("free_text") else _answers_sql(finding, context)
+    return (
+        start
+        and f"""{start}, before AS (
+  SELECT item, said FROM asked JOIN rounds USING (round) WHERE answered AND place = (SELECT max(place) - 1 FROM newest)
+)
+SELECT count(*) FILTER (newest.said <> before.said) / count(*) AS {finding.metric} FROM newest JOIN before USING (item) WHERE answered"""
+    )
+
+
+def versions_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the number of rounds of the window that declare another version than the round before."""
+    start = _answers_sql(finding, context)
+    inside = f"began >= {time_literal(finding.start)} AND began < {time_literal(finding.end)}"
+    return (
+        start
+        and f"""{start}, declared AS (
+  SELECT place, began, version FROM asked JOIN rounds USING (round) WHERE answered GROUP BY place, began, version
+  QUALIFY row_number() OVER (PARTITION BY place ORDER BY count(*) DESC, version DESC) = 1
+), changes AS (
+  SELECT began, version <> lag(version) OVER (ORDER BY place) AND place = lag(place) OVER (ORDER BY place) + 1 AS changed FROM declared
+)
+SELECT count(*) FILTER (changed AND {inside}) AS {finding.metric} FROM changes"""
+    )
+
+
+def _model_of(finding: Finding, context: Context) -> Model | None:
+    """The model that a finding names."""
+    models: Mapping[str, Model] = context.counters.get("models") or {}
+    return models.get(finding.model or "")
+
+
+def _answers_sql(finding: Finding, context: Context) -> str | None:
+    """The start of a query: the last answer to each question of each round (`asked`), the rounds, and the newest one of the window.
+
+    None where the model is not known.
+    """
+    model = _model_of(finding, context)
+    if model is None:
+        return None
+    name = finding.subject.removeprefix("probes:")
+    known = [] if context.window.as_of is None else [f"arrived <= {time_literal(context.window.as_of)}"]
+    where = [
+        "environment = 'probe'",
+        "extra->>'item' IS NOT NULL",
+        f"coalesce(nullif(extra->>'set', ''), 'probes') = {text_literal(name)}",
+        f'"at" < {time_literal(finding.end)}',
+        *known,
+    ]
+    inside = f"began >= {time_literal(finding.start)} AND began < {time_literal(finding.end)}"
+    return f"""WITH answers AS (
+  SELECT *, extra->>'item' AS item, coalesce(nullif(extra->>'round', ''), strftime("at", '%Y-%m-%d')) AS round,
+    status = 'ok' AND prediction IS NOT NULL AS answered,
+    {_normal_sql("prediction")} AS said, {_normal_sql(_typed_sql("expected", "VARCHAR"))} AS expected,
+    CAST({_typed_sql("refused", "BOOLEAN")} AS BOOLEAN) AS refused,
+    CAST({_typed_sql("well_formed", "BOOLEAN")} AS BOOLEAN) AS well_formed
+  FROM {view_name(model, "predictions")}
+  {where_clause(where)}
+), asked AS (
+  SELECT * FROM answers QUALIFY row_number() OVER (PARTITION BY round, item ORDER BY "at" DESC, id DESC) = 1
+), rounds AS (
+  SELECT round, min("at") AS began, row_number() OVER (ORDER BY min(struct_pack(a := "at", b := id))) AS place FROM answers GROUP BY round
+), newest AS (
+  SELECT * FROM asked JOIN rounds USING (round) WHERE place = (SELECT max(place) FROM rounds WHERE {inside})
+)"""
+
+
+def _typical_sql(finding: Finding, context: Context) -> str | None:
+    """The start of a query with the typical answer of the baseline to each question: the most frequent one, of equals the earliest."""
+    start, rounds = _answers_sql(finding, context), finding.evidence.get("baseline_times")
+    if start is None or not rounds or finding.evidence.get("free_text"):
+        return None
+    instants = ", ".join(time_literal(at) for each in rounds if (at := instant_from_text(each, "baseline_times")) is not None)
+    return f"""{start}, usual AS (
+  SELECT item, said, place, expected, count(*) OVER (PARTITION BY item, said) AS votes FROM asked JOIN rounds USING (round)
+  WHERE answered AND began IN ({instants})
+), typical AS (
+  SELECT item, said, expected FROM usual QUALIFY row_number() OVER (PARTITION BY item ORDER BY votes DESC, place) = 1
+)"""
+
+
+def _typed_sql(name: str, kind: str) -> str:
+    """A field of `extra` as text; null where it is of another type."""
+    return f"CASE json_type(extra->'{name}') WHEN '{kind}' THEN extra->>'{name}' END"
+
+
+def _normal_sql(text: str) -> str:
+    """A text in the form in which answers are compared."""
+    blanks = rf"trim(regexp_replace({text}, '\s+', ' ', 'g'))"
+    return f"""lower(rtrim(ltrim({blanks}, '"''`*'), '"''`*.!'))"""
+
+
+VENDOR_PROOFS: Proofs = {
+    **dict.fromkeys(("refusal_rate", "format_failure_rate", "probe_failure_rate"), round_rate_proof),
+    **dict.fromkeys(("probe_latency", "probe_tokens", "rubric_score"), round_level_proof),
+    "answer_change_rate": changed_answers_proof,
+    f"answer_change_rate{OTHERWISE}": FREE_TEXT,
+    "answer_flip_rate": flips_proof,
+    f"answer_flip_rate{OTHERWISE}": FREE_TEXT,
+    "answer_similarity": FREE_TEXT,
+    "probe_accuracy": right_answers_proof,
+    "declared_versions": versions_proof,
+    "probe_month_cost": "it adds a forecast of the remaining days",
+}

@@ -1,0 +1,151 @@
+"""Proofs over records: batches of predictions, devices that serve, answers of vendors, audits, labels, datasets and the cost of a month."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from observability.monitoring import check
+from observability.store.engine import Store
+from observability.store.opener import open_store
+from observability.store.types.registration import RegistrationRequest
+from tests.support import live_world
+from tests.support.proving import coverage, differing, without_reason
+
+RECORDS = (
+    "serving/edge_fleet",
+    "serving/vendors",
+    "operations/trade_offs",
+    "operations/cost",
+    "trust/audits",
+    "data/labels",
+    "data/labelling",
+    "data/datasets",
+    "training/runs",
+)
+NIGHT = datetime(2026, 3, 2, 2, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def live_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with closing(live_world.build(tmp_path_factory.mktemp("live"))) as store:
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("model", "early"), [(None, timedelta()), ("live", timedelta(days=1, hours=7, minutes=3))], ids=["all-models", "earlier-state"]
+)
+def test_every_proof_over_the_records_of_a_live_model_gives_the_finding_s_value(
+    live_store: Store, model: str | None, early: timedelta
+) -> None:
+    end = live_world.END
+    asked: dict[str, Any] = {"start": live_world.START, "end": end, "now": end, "as_of": live_world.AS_OF - early, "only": RECORDS}
+    found = check.check(live_store, model=model, **asked).findings
+    print(coverage(found))
+    assert differing(live_store, found) == [] and without_reason(found) == []
+    proven = {(each.analyzer, each.metric) for each in found if each.proof}
+    assert proven >= {
+        ("serving/edge_fleet", "device_crash_share"),
+        ("serving/edge_fleet", "device_stale_share"),
+        ("serving/vendors", "answer_change_rate"),
+        ("serving/vendors", "answer_flip_rate"),
+        ("trust/audits", "robust_accuracy"),
+        ("operations/trade_offs", "form_flip_rate"),
+        ("data/labels", "label_agreement"),
+        ("data/labels", "annotator_agreement"),
+        ("data/labels", "label_conflicts"),
+        ("data/labels", "queue_days"),
+        ("data/labels", "label_price"),
+        ("data/labelling", "gold_accuracy"),
+        ("data/labelling", "suggestion_acceptance"),
+        ("data/labelling", "label_seconds"),
+        ("data/datasets", "dataset_contents"),
+        *([] if early else [("training/runs", "non_finite_steps"), ("training/runs", "failed_runs")]),
+    }
+
+
+def nightly_batches() -> list[dict[str, Any]]:
+    """Nights of 120 rows, and then one for each fault: missing keys, twice a key, late, one score, a shift in one region, fewer rows."""
+    rng, lines = np.random.default_rng(5), []
+    faults = [""] * 7 + ["missing", "twice", "late", "default", "shift", "rows"]
+    for night, fault in enumerate(faults):
+        at, name = NIGHT + timedelta(days=night), f"night-{night}"
+        came = at + timedelta(hours=5 if fault == "late" else 0)
+        keys = [f"c{place}" for place in range(240)]
+        expected: dict[str, Any] = {"rows": 300} if fault == "rows" else {"keys": keys}
+        due = at + timedelta(hours=2)
+        lines.append({"kind": "expected_batch", "batch": name, "model": "churn", "at": at, "received_at": at, "due": due, **expected})
+        delivered = keys[:200] if fault == "missing" else [*keys, *keys[:30]] if fault == "twice" else keys
+        for place, key in enumerate(delivered):
+            score, region = round(float(rng.beta(4, 6)), 3), "NS"[place % 2]
+            score = 0.5 if fault == "default" and place % 3 == 0 else min(score + 0.3, 1.0) if fault == "shift" and region == "N" else score
+            body = {"kind": "prediction", "id": f"{name}-{place}", "model": "churn", "version": "1", "at": at, "received_at": came}
+            lines.append({**body, "features": {"region": region}, "subject": key, "batch": name, "score": score})
+    return lines
+
+
+def test_each_check_of_a_batch_is_proved_from_its_rows(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path / "home", threads=1)) as store:
+        store.write_records(nightly_batches())
+        settings = store.catalog().model("churn").settings
+        store.update_settings("churn", replace(settings, batch_key="subject", slices=("region=N",)))
+        end = NIGHT + timedelta(days=13)
+        asked: dict[str, Any] = {
+            "model": "churn",
+            "start": end - timedelta(days=8),
+            "end": end,
+            "now": end,
+            "only": ("serving/batch_gate",),
+        }
+        found = check.check(store, **asked).findings
+        assert differing(store, found) == [] and without_reason(found) == []
+        proven = {(each.metric, each.evidence["batch"], each.slice) for each in found if each.proof and each.needs_action}
+        assert proven >= {
+            ("missing_key_rate", "night-7", None),
+            ("duplicate_key_rate", "night-8", None),
+            ("batch_late_hours", "night-9", None),
+            ("batch_default_rate", "night-10", None),
+            ("batch_score_drift", "night-11", "region=N"),
+            ("missing_key_rate", "night-12", None),
+        }
+
+
+def test_a_mean_that_moved_and_a_changed_correlation_are_proved_from_the_rows(tmp_path: Path) -> None:
+    """`x` moves by less than the limit of the PSI, `y` and `z` no longer rise together; weights differ."""
+    rng = np.random.default_rng(8)
+
+    def people(size: int, linked: float, shift: float) -> np.ndarray:
+        x, y, noise = rng.normal(shift, 1, size), rng.normal(0, 1, size), rng.normal(0, 1, size)
+        return np.column_stack([x, y, (linked * y + noise) / np.hypot(linked, 1)]).round(3)
+
+    reference = tmp_path / "reference.csv"
+    rows = [f"{a},{b},{c},{rng.random():.3f},{int(rng.random() < 0.5)}" for a, b, c in people(3000, 1.0, 0.0).tolist()]
+    reference.write_text("x,y,z,score,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    features, lines = ("x", "y", "z"), []
+    for day in range(28):
+        late = day >= 21
+        for place, values in enumerate(people(350, 0.3 if late else 1.0, 0.28 if late else 0.0).tolist()):
+            at = NIGHT + timedelta(days=day, minutes=2 * place)
+            body = {"kind": "prediction", "id": f"{day}-{place}", "model": "m", "version": "1", "at": at, "received_at": at}
+            lines.append(
+                {**body, "features": dict(zip(features, values, strict=True)), "score": 0.5 + place % 50 / 100, "weight": 1.0 + place % 2}
+            )
+    with closing(open_store(tmp_path / "home", threads=1)) as store:
+        store.register(
+            RegistrationRequest(
+                model="m", version="1", reference=reference, task="binary", label="label", score=("score",), features=features
+            )
+        )
+        store.write_records(lines)
+        end = (NIGHT + timedelta(days=28)).replace(hour=0)
+        only = ("serving/drift", "serving/multivariate_drift")
+        found = check.check(store, model="m", start=end - timedelta(days=7), end=end, now=end, only=only).findings
+        assert differing(store, found) == [] and without_reason(found) == []
+        proven = {each.metric: each for each in found if each.proof}
+        assert proven["mean_shift"].subject == "x" and proven["mean_shift"].needs_action
+        assert proven["rank_correlation"].evidence["features"] == ["y", "z"]
