@@ -1,6 +1,8 @@
 """Sentences and columns of a case that said more than was measured, or something else."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,12 +10,15 @@ import pytest
 
 from observability.core.catalog import Edges
 from observability.core.settings import ModelSettings, parse_settings
-from observability.dashboard.case import cases
+from observability.dashboard.case import case as case_page
+from observability.dashboard.case import cases, inputs
 from observability.dashboard.charts import case as charts_case
-from observability.investigation import comparison_rows, error_tree, input_checks, label_evidence, neighbours, source_triage
+from observability.dashboard.scope import Scope
+from observability.investigation import comparison_rows, error_tree, evidence_types, input_checks, label_evidence, neighbours, source_triage
 from observability.investigation.case import open_case
 from observability.investigation.desired_outcome import margin_of
 from observability.investigation.excess_errors import ExcessErrors
+from observability.investigation.label_types import Revision
 from observability.investigation.model_answers import AttributionContrast, Bar
 from observability.investigation.outcome_facts import happened
 from observability.investigation.sampled_rows import real_rows
@@ -116,6 +121,30 @@ def test_the_stability_of_another_base_says_which_rows_it_is_of() -> None:
     assert same is not None and same.because.startswith("Over ")
     other = with_stability(replace(shown, base_value=0.9), held).stability
     assert other is not None and "whose base value is 0.25 (the waterfall's is 0.9)" in other.because
+
+
+@pytest.mark.parametrize(("share", "flag"), [(0.4, "missing, common"), (0.001, "Missing")])
+def test_a_missing_value_is_shown_as_missing_however_common(share: float, flag: str) -> None:
+    """No row of the table and no sentence says that none is missing."""
+    cells = inputs._input_row(evidence_types.Input("age", None, flags=("null",), share=share), Scope())["cells"]
+    assert cells["value"]["t"] == "missing" and cells["flag"]["t"] == flag
+
+
+@pytest.mark.parametrize(
+    ("source", "annotators", "said"),
+    [
+        (None, (None,), ""),
+        ("outcome", (None,), "outcome"),
+        ("human", ("ann",), "human, 1 annotator"),
+        (None, ("ann", "bob"), "2 annotators, 2 revisions"),
+    ],
+)
+def test_the_origin_of_a_label_is_its_source_and_never_a_time(source: str | None, annotators: tuple[str | None, ...], said: str) -> None:
+    at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    revisions = tuple(
+        Revision("1", at, at, source=source, annotator=name, current=place == len(annotators) - 1) for place, name in enumerate(annotators)
+    )
+    assert case_page._label_origin(SimpleNamespace(revisions=revisions)) == said
 
 
 def test_units_and_class_names_come_from_the_settings(case_world: World) -> None:
