@@ -169,6 +169,17 @@ def until(page: Page, caption: str, holds: Callable[[list[Row]], bool]) -> list[
     return rows
 
 
+def until_row(page: Page, column: str, text: str) -> Row:
+    """Wait until a row of any table of the page holds a text in a column; gives it."""
+    end = time.monotonic() + PATIENCE / 1000
+    while True:
+        rows = [row for rows in tables(page).values() for row in rows]
+        if found := next((each for each in rows if column in each and each[column]["text"] == text), None):
+            return found
+        assert time.monotonic() < end, rows
+        page.wait_for_timeout(100)
+
+
 def row(page: Page, caption: str, column: str, value: str) -> Row:
     """The first row of a table whose cell in a column begins with a text."""
     rows = tables(page)[caption]

@@ -23,7 +23,7 @@ from observability.simulation.temporary_store import record_lines
 from observability.store.opener import open_store
 from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, words
+from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, until_row, words
 from tests.support.running import Dashboard, dashboard
 from tests.support.sample_home import ROOT, environment, lent
 
@@ -273,11 +273,8 @@ def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Vis
     page.wait_for_url("**item=incident**")
     settle(page)
     assert "temperature_f is outside the reference" in words(page)
-    page = visit(f"{desk.url}/changes")  # a decision of today is within the window or, where the log ended earlier, stands above it
-    captions = ("By people in the last seven days, newest first", "Changes, newest first")
-    page.wait_for_timeout(500)
-    rows = [row for caption in captions for row in tables(page).get(caption, [])]
-    assert any(each["Description"]["text"] == "Retrain before the holidays" for each in rows)
+    page = visit(f"{desk.url}/changes")  # what was decided today lies in the window, or stands above it where the log ended earlier
+    assert until_row(page, "Description", "Retrain before the holidays")["By"]["text"] == "Carla"
     page = visit(f"{desk.url}/changes?window=Everything")
     box = page.get_by_role("textbox", name="Search")
     box.fill("holidays")
