@@ -91,6 +91,7 @@ def test_every_row_of_what_can_fail_names_a_test_that_is_there() -> None:
         for test in named:
             file, _, function = test.partition("::")
             last = file or last
+            assert (ROOT / last).is_file(), test
             assert not function or f"def {function}(" in (ROOT / last).read_text(encoding="utf-8"), test
 
 

@@ -1,12 +1,43 @@
-"""Write files that only their owner may read."""
+"""Write files that only their owner may read, and that are still there after a loss of power.
 
+A file that was synced can be lost with its name: the entry of a new or renamed file is on disk once its folder was synced too.
+"""
+
+import errno
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
+def sync_folder(folder: Path) -> None:
+    """Sync the entries of a folder to the disk, where platform and file system sync folders. Raises OSError."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(fd)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, with its entry on disk. Raises OSError."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in reversed(made):
+        with suppress(PermissionError):  # of a folder whose entries this user may not list
+            sync_folder(path.parent)
+
+
 def replace_private_file(path: Path, content: str) -> None:
-    """Replace a file in one step (write, sync, rename), readable by its owner only. Raises OSError; the old file then stays."""
+    """Replace a file in one step (write, sync, rename, sync), readable by its owner only.
+
+    Raises OSError; the old file then stays, unless only the last sync failed.
+    """
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -14,6 +45,7 @@ def replace_private_file(path: Path, content: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
+        sync_folder(path.parent)
     except OSError:
         Path(draft).unlink(missing_ok=True)
         raise

@@ -12,6 +12,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from observability.core.private_file import sync_folder
+
 KEY_FILE, KEY_VARIABLE = "secret.key", "OBSERVABILITY_KEY_FILE"
 KEY_BYTES = 32
 
@@ -46,6 +48,7 @@ def home_key(home: Path) -> bytes:
             os.fsync(file.fileno())
         with suppress(FileExistsError):
             os.link(draft, path)
+        sync_folder(path.parent)
     finally:
         Path(draft).unlink(missing_ok=True)
     key = stored_key(home)

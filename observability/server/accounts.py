@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.core.errors import ForbiddenError, NotFoundError, StoreBrokenError, StoreBusyError, UsageError
-from observability.core.private_file import replace_private_file
+from observability.core.private_file import make_private_folder, replace_private_file
 from observability.server.access import Person
 from observability.server.access_settings import ACCOUNTS_FILE, NO_ROLE, Role
 
@@ -104,7 +104,7 @@ def _write_account(home: Path, account: Account) -> None:
 @contextlib.contextmanager
 def _only_writer(home: Path) -> Iterator[None]:
     """Within the context, no other thread or process writes the accounts. Raises StoreBusyError after some seconds."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(home)
     with _writing:
         handle = os.open(home / "accounts.lock", os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
         try:

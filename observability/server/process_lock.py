@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.client.spool import landing_folder
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
-from observability.core.private_file import replace_private_file
+from observability.core.private_file import make_private_folder, replace_private_file
 from observability.server.audit_log import mark_logged_predictions
 from observability.server.group_commit import GroupCommit
 from observability.server.quotas import TokenQuotas
@@ -72,7 +72,7 @@ def take_lock(home: Path, wait: float = 0.0) -> Lock:
             os.set_inheritable(int(inherited), False)
             return Lock(int(inherited))
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(home)
         fd = os.open(home / "owner.lock", os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
     except OSError as error:
         attempt = "Set OBSERVABILITY_HOME to a folder that you may write to, on a disk with free space"

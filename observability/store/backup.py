@@ -19,7 +19,7 @@ import duckdb
 
 from observability.core.errors import NotFoundError, StoreBrokenError, StoreDamagedError, UsageError
 from observability.core.finding import KEPT_FILE
-from observability.core.private_file import replace_private_file
+from observability.core.private_file import make_private_folder, replace_private_file, sync_folder
 from observability.records.keyed_hash import KEY_FILE
 from observability.records.protection import FILE as PROTECTION
 from observability.store.block_backup import fetched_backup, is_backup_address, remove_sent_backups, send_backup, sent_backups
@@ -57,6 +57,7 @@ def make_backup(store: Database, folder: Path | str) -> dict[str, Any]:
     try:
         body = _write_backup(store, draft, at)
         os.rename(draft, final)
+        sync_folder(folder)
         folders = [str(folder), *(str(other) for other in backup_folders(store.home) if other != folder)]
         _note_places(store.home, {"folder": str(folder), "folders": folders})
     except OSError as error:
@@ -286,7 +287,7 @@ def _other_files(home: Path) -> Iterator[Path]:
 
 def copy_synced(source: Path, target: Path) -> dict[str, Any] | None:
     """Copy and sync a file, readable by its owner only: {bytes, sha256}; None where it is gone: a segment that was loaded meanwhile."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(target.parent)
     digest, size = hashlib.sha256(), 0
     try:
         reader = source.open("rb")
@@ -302,6 +303,7 @@ def copy_synced(source: Path, target: Path) -> dict[str, Any] | None:
         os.fsync(writer.fileno())
         modified = os.fstat(reader.fileno()).st_mtime
     os.utime(target, (modified, modified))
+    sync_folder(target.parent)
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
@@ -313,6 +315,7 @@ def _copy_open_database(source: Path, target: Path) -> dict[str, Any]:
     target.chmod(0o600)
     with target.open("rb") as file:
         os.fsync(file.fileno())
+    sync_folder(target.parent)
     return {"bytes": target.stat().st_size, "sha256": _digest(target)}
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from observability.core.errors import NotFoundError, StoreBrokenError, StoreDamagedError, UsageError
+from observability.core.private_file import sync_folder
 from observability.records.keyed_hash import home_key, key_path, keyed_hash
 from observability.records.protection import HASHED, hashed_value
 from observability.store import backup
@@ -237,6 +238,7 @@ def _erase_backup(place: Path, matcher: ErasedMatcher, subject: str) -> Path:
         _clean_landing(draft / "landing", matcher, subject)
         backup.seal_backup(draft, {"at": body["at"], "tables": tables, "erased": datetime.now(UTC).isoformat(timespec="seconds")})
         os.rename(draft, final)
+        sync_folder(final.parent)
         shutil.rmtree(place)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreDamagedError
+from observability.core.private_file import make_private_folder, sync_folder
 from observability.store import backup, recovery
 from observability.store.block_backup import fetched_backup, is_backup_address
 from observability.store.db.database import DATABASE, remove_rewritten
@@ -29,7 +30,7 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
     """
     home = Path(home).absolute()
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(home)
         shutil.rmtree(home / "tmp", ignore_errors=True)
         (home / "tmp").mkdir(mode=0o700, exist_ok=True)
         remove_rewritten(home)
@@ -107,18 +108,19 @@ def restore_home(home: Path, folder: Path | str) -> dict[str, Any]:
     Raises NotFoundError, StoreBrokenError where the backup is damaged or the key of an erasure is missing.
     """
     if isinstance(folder, str) and is_backup_address(folder):
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(home)
         with fetched_backup(folder, home) as fetched:
             return {**restore_home(home, fetched), "backup": f"{folder.partition('?')[0].rstrip('/')}/{fetched.name}"}
     chosen = backup.backups_in(Path(folder))[-1]
     backup.check_backup(chosen)
     erased = merged_erasures(home, chosen)
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(home)
         replaced = recovery.set_database_aside(home, "replaced")
         body = backup.copy_backup(chosen, home)
         if erased:
             write_erasures(home, erased)
+        sync_folder(home)
     except OSError as error:
         raise broken_disk(error, home, "the backup could not be restored") from error
     with open_store(home) as store:

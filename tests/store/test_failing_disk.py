@@ -1,11 +1,14 @@
 """A disk that fails is the store's failure: the segments wait, the command says so with exit code 3, and nothing is set aside or lost."""
 
+import contextlib
 import os
 
 import duckdb
 import pytest
 
+from observability.client import spool
 from observability.core.errors import StoreBrokenError, StoreDamagedError
+from observability.server import process_lock
 from observability.store.db import database
 from observability.store.ingest import landing, loader
 from observability.store.ingest.loader import load_landing
@@ -78,6 +81,66 @@ def test_a_full_disk_loses_nothing_and_loading_goes_on_when_there_is_space(tmp_p
         filler.unlink()
         load_landing(store)
         assert query(store, "SELECT count(*), count(DISTINCT id) FROM predictions_1") == [(2000, 2000)]
+
+
+LINE = '{"kind":"prediction","id":"%d","at":"2026-11-01T00:00:00Z","model":"loan","version":"1","features":{"age":1},"score":0.5}\n'
+
+
+def refused_when_full(take, first):
+    """Give records to `take`, which says whether it acknowledged one, until it refuses; the number of the next record."""
+    for number in range(first, first + 5000):
+        if not take((LINE % number).encode()):
+            return number
+    raise AssertionError("the disk did not fill")
+
+
+@pytest.mark.parametrize("fsync", ["always", "background"])
+def test_a_writer_on_a_full_disk_refuses_records_and_takes_them_again(fsync, tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(database, "FLOOR_BYTES", 0)
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        home = disk / "home"
+        open_store(home).close()
+        writer = spool.Spool(home / "landing", fsync=fsync, segment_bytes=20_000, floor_bytes=0)
+        filler = fill_disk(disk, leave=64 * 1024)
+        count = refused_when_full(writer.append, 0)
+        assert 0 < count and writer.dropped == 1 and "No space left" in writer.last_error
+        filler.unlink()
+        assert all(writer.append((LINE % number).encode()) for number in range(count, count + 50))
+        writer.flush()
+        with open_store(home) as store:
+            load_landing(store)
+            stored = [int(name) for (name,) in query(store, "SELECT id FROM predictions_1")]
+        assert sorted(stored) == list(range(count + 50))
+
+
+def test_an_owner_on_a_full_disk_refuses_records_says_so_and_goes_on_by_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "FLOOR_BYTES", 0)
+    monkeypatch.setattr(spool, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(database, "FLOOR_BYTES", 0)
+    with small_disk(tmp_path / "disk", "16m") as disk:
+        home = disk / "home"
+        owner = process_lock.Owner(home, process_lock.take_lock(home), open_store(home))
+
+        def take(line):
+            with contextlib.suppress(StoreBrokenError):
+                owner.records.commit(line, 1)
+                return True
+            return False
+
+        try:
+            assert take((LINE % 0).encode()) and owner.load_once()
+            filler = fill_disk(disk, leave=64 * 1024)
+            count = refused_when_full(take, 1)
+            assert count > 1 and not owner.load_once() and "No space left" in owner.loader.failure
+            assert not list((home / "landing").glob("failed/*"))
+            filler.unlink()
+            assert owner.load_once() and owner.loader.failure is None
+            assert take((LINE % count).encode()) and owner.load_once()
+            stored = [int(name) for (name,) in query(owner.store, "SELECT id FROM predictions_1")]
+            assert sorted(stored) == list(range(count + 1))
+        finally:
+            owner.close()
 
 
 def test_the_store_opens_again_by_itself_after_it_could_not(store, monkeypatch):

@@ -1,7 +1,7 @@
 /* Makes the n-th call of one kind fail, once or for ever, for files below a folder. Preloaded by tests/support/faults.py.
 
    FAULT_FOLDER: prefix of the paths; FAULT_CALL: write, sync, rename, open or truncate; FAULT_AT: number of the call, from 1;
-   FAULT_FOREVER: every later call fails too; FAULT_ERRNO: the error. */
+   FAULT_FOREVER: every later call fails too; FAULT_ERRNO: the error; FAULT_NOTE: a file that is made when the first call fails. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -36,6 +36,7 @@ static int fails(const char *call, int concerned) {
     if (!concerned || !wanted || !at || strcmp(wanted, call)) return 0;
     int number = atomic_fetch_add(&calls, 1) + 1;
     if (number < atoi(at) || (number > atoi(at) && !getenv("FAULT_FOREVER"))) return 0;
+    if (number == atoi(at) && getenv("FAULT_NOTE")) close(creat(getenv("FAULT_NOTE"), 0600));
     errno = getenv("FAULT_ERRNO") ? atoi(getenv("FAULT_ERRNO")) : EIO;
     return 1;
 }

@@ -21,6 +21,7 @@ import duckdb
 from observability.core.catalog import Catalog
 from observability.core.errors import StoreBrokenError, StoreBusyError, StoreDamagedError
 from observability.core.finding import KEPT_FILE
+from observability.core.private_file import sync_folder
 from observability.core.settings import ModelSettings
 from observability.core.view_names import quoted_identifier
 from observability.store.db.catalog_store import catalog_with_settings, read_catalog
@@ -81,6 +82,8 @@ class Database:
         self.waiting: WaitingRecords | None = None
         """Records that wait outside of the store; an erasure reaches them too. Whoever opens the home sets it."""
         self._closed = self._swapping = False
+        self._synced_names: tuple[int, ...] = ()
+        """The inodes of the database and its log whose names are on disk."""
         self.counted: tuple[int, float, dict[str, Any]] | None = None
         self.counted_models: dict[tuple[str, str], tuple[int, Any]] = {}
         """What was counted of single models, by the name of the count and the model: the model's generation, and the count."""
@@ -159,9 +162,11 @@ class Database:
             committing = False
             try:
                 cursor.begin()
+                before = self._file_numbers()
                 yield cursor
                 committing = True
                 _commit(cursor)
+                self._sync_new_names(before)
             except duckdb.Error as error:
                 with suppress(duckdb.Error):
                     cursor.rollback()
@@ -179,6 +184,27 @@ class Database:
                     self._count_change(changed)
                 with suppress(duckdb.Error):
                     cursor.close()
+
+    def _file_numbers(self) -> tuple[int, ...]:
+        """The inodes of the database and its log, 0 where there is none."""
+        found = []
+        for path in (self.path, log_path(self.path)):
+            try:
+                found.append(path.stat().st_ino)
+            except OSError:
+                found.append(0)
+        return tuple(found)
+
+    def _sync_new_names(self, before: tuple[int, ...]) -> None:
+        """After a commit, sync the folder where the database or its log is a new file: DuckDB syncs what they hold, not their names."""
+        present = self._file_numbers()
+        if present == before == self._synced_names:
+            return
+        try:
+            sync_folder(self.home)
+        except OSError as error:
+            raise broken_disk(error, self.home) from error
+        self._synced_names = present
 
     @contextmanager
     def _only_writer(self, *, blocking: bool = True) -> Iterator[None]:
@@ -468,15 +494,6 @@ def remove_rewritten(home: Path) -> None:
     """Remove what a rewrite that was interrupted left behind. Raises OSError."""
     for path in (home / REWRITTEN, log_path(home / REWRITTEN)):
         path.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Sync the entries of a folder to the disk. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _lock_owner_pid(path: Path) -> int | None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from observability.core.private_file import replace_private_file
+from observability.core.private_file import replace_private_file, sync_folder
 
 REPAIRS = "repairs.jsonl"
 KNOWN = "store.json"
@@ -33,6 +33,7 @@ def note_repair(home: Path, what: str, missing: str, files: Iterable[Path] = ())
         os.fsync(fd)
     finally:
         os.close(fd)
+    sync_folder(home)
 
 
 def repairs(home: Path) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from observability.core.private_file import sync_folder
 from observability.store.db.erasures import ErasedMatcher, without_lines
 from observability.store.ingest import landing
 from observability.store.ingest.parse_types import LineBlock, RefusedLine
@@ -55,6 +56,7 @@ def clean_segment(path: Path, erased: ErasedMatcher, needles: Sequence[bytes] = 
             os.fsync(file.fileno())
         shutil.copystat(path, draft)
         os.replace(draft, path)
+        sync_folder(path.parent)
     except FileNotFoundError:  # moved or removed since it was listed
         return 0
     finally:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from observability.core.private_file import replace_private_file
+from observability.core.private_file import make_private_folder, replace_private_file
 from observability.store.ingest.parse_types import LineBlock, RefusedLine
 
 BLOCK_BYTES = 16 * 1024 * 1024
@@ -122,7 +122,7 @@ def move_segments(landing: Path, segments: Iterable[Segment], at: datetime | Non
 
     Raises OSError where the disk refuses. A segment that is already there, or that somebody moved, is left as it is.
     """
-    (landing / "loaded").mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(landing / "loaded")
     moment = time.time() if at is None else at.timestamp()
     for segment in segments:
         target = landing / "loaded" / segment.name
@@ -135,7 +135,7 @@ def move_segments(landing: Path, segments: Iterable[Segment], at: datetime | Non
 def set_segment_aside(landing: Path, segment: Segment, reason: str) -> None:
     """Move a segment to `failed/`, and note the reason beside it. Raises OSError where the disk refuses."""
     folder = landing / "failed"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     replace_private_file(_reason_file(folder / segment.name), reason)
     with suppress(FileNotFoundError):
         os.rename(segment.path, folder / segment.name)
@@ -160,7 +160,7 @@ def segments_set_aside(landing: Path) -> list[dict[str, Any]]:
 def take_again(landing: Path) -> int:
     """Move what was set aside back to `ready/`; return the number of segments. Raises OSError where the disk refuses."""
     back = segment_files(landing / "failed")
-    (landing / "ready").mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(landing / "ready")
     for segment in back:
         with suppress(FileNotFoundError):
             os.rename(segment.path, landing / "ready" / segment.name)

@@ -17,6 +17,7 @@ import duckdb
 from observability.core.catalog import Model
 from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.core.formatting import plural, with_full_stop
+from observability.core.private_file import sync_folder
 from observability.core.questions import NULL
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH as FIRST_HOUR
@@ -439,9 +440,13 @@ def _remove_loaded_lines(store: Database, name: str) -> None:
         kept = [line for line in lines if (needle not in line and name.encode() not in line) or not _is_record_of(line, name)]
         if len(kept) < len(lines):
             draft = segment.path.with_suffix(".draft")
-            draft.write_bytes(b"".join(kept))
+            with draft.open("wb") as file:
+                file.write(b"".join(kept))
+                file.flush()
+                os.fsync(file.fileno())
             shutil.copystat(segment.path, draft)
             os.replace(draft, segment.path)
+            sync_folder(segment.path.parent)
 
 
 def _is_record_of(line: bytes, name: str) -> bool:

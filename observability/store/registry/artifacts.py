@@ -16,6 +16,7 @@ from typing import BinaryIO, Literal, cast, get_args
 from urllib.parse import quote
 
 from observability.core.errors import UsageError
+from observability.core.private_file import make_private_folder, sync_folder
 
 ArtifactKind = Literal["lightgbm", "xgboost", "skops", "onnx"]
 ENDINGS: dict[ArtifactKind, str] = {"lightgbm": "txt", "xgboost": "json", "skops": "skops", "onnx": "onnx"}
@@ -148,7 +149,7 @@ def store_artifact(home: Path, key: int, version: str, source: Path) -> Artifact
     """
     detect_artifact_kind(source)
     folder = home / FOLDER / str(key) / version_folder(version)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(folder)
     handle, partial = tempfile.mkstemp(prefix=".partial-", suffix=source.suffix[:20], dir=folder)
     try:
         digest = hashlib.sha256()
@@ -161,6 +162,7 @@ def store_artifact(home: Path, key: int, version: str, source: Path) -> Artifact
         kind = detect_artifact_kind(Path(partial))
         name = f"{kind}-{digest.hexdigest()}.{ENDINGS[kind]}"
         Path(partial).replace(folder / name)
+        sync_folder(folder)
     except BaseException:
         with suppress(OSError):
             Path(partial).unlink()

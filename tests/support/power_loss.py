@@ -1,0 +1,220 @@
+"""Builds what is left of a folder after a loss of power, from the record of what processes did to it (power_shim.c).
+
+An entry of the record: call (1 byte), inode, place, size (8 bytes each), lengths of two byte strings (4 bytes each), the byte strings.
+Calls: C a file is created, D a folder is made, W bytes are written at a place, Z bytes become zero, T the file is cut or grown to a size,
+S file or folder was synced (place: length of the record before the call began), R renamed, L linked, U and X removed.
+
+What is on disk: the bytes of a file as of its last sync, and the names in a folder as of the folder's last sync. A rename is one step for
+both folders, as file systems with a journal do it. All else may be lost: it is all lost, or each part of it by a throw of a coin.
+"""
+
+import os
+import random
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.faults import compiled_shim
+
+SHIM = Path(__file__).with_name("power_shim.c")
+HEAD = struct.Struct("<BQQQII")
+SECTOR = 512
+
+
+@dataclass(frozen=True)
+class Call:
+    """One entry of the record. end: length of the record after it."""
+
+    call: str
+    inode: int
+    at: int
+    size: int
+    first: bytes
+    second: bytes
+    end: int
+
+
+def recording(folder: Path, below: Path, record: Path) -> dict[str, str]:
+    """The environment in which what a process does below a folder is recorded. Skips the test where there is no C compiler."""
+    return {"LD_PRELOAD": str(compiled_shim(folder, SHIM)), "POWER_FOLDER": str(below), "POWER_RECORD": str(record)}
+
+
+def calls(record: bytes) -> Iterator[Call]:
+    """The whole entries of a record."""
+    place = 0
+    while place + HEAD.size <= len(record):
+        call, inode, at, size, first, second = HEAD.unpack_from(record, place)
+        start, end = place + HEAD.size, place + HEAD.size + first + second
+        if end > len(record):
+            return
+        yield Call(chr(call), inode, at, size, record[start : start + first], record[start + first : end], end)
+        place = end
+
+
+@dataclass
+class File:
+    """A file: its bytes on disk, and what happened since: (end of the entry, place, bytes) or (end, size, None) where it was cut."""
+
+    synced: bytearray = field(default_factory=bytearray)
+    since: list[tuple[int, int, bytes | None]] = field(default_factory=list)
+
+    def sync(self, before: int) -> None:
+        """What ended before the sync began is on disk."""
+        for _, place, data in (change for change in self.since if change[0] <= before):
+            change_bytes(self.synced, place, data)
+        self.since = [change for change in self.since if change[0] > before]
+
+    def whole(self) -> bytes:
+        """Its bytes as processes see them."""
+        content = bytearray(self.synced)
+        for _, place, data in self.since:
+            change_bytes(content, place, data)
+        return bytes(content)
+
+    def after_loss(self, pick: random.Random | None) -> bytes:
+        """Its bytes after a loss of power: what was synced; where something picks, with any of the later changes, whole or in part."""
+        if pick is None:
+            return bytes(self.synced)
+        content = bytearray(self.synced)
+        for _, place, data in self.since:
+            if pick.random() < 0.5:
+                torn = data is not None and len(data) > SECTOR and pick.random() < 0.3
+                change_bytes(content, place, data[: SECTOR * pick.randrange(1, len(data) // SECTOR + 1)] if torn and data else data)
+        return bytes(content)
+
+
+def change_bytes(content: bytearray, place: int, data: bytes | None) -> None:
+    """Write bytes at a place of a file, with zeros before them where it was shorter; None: cut or grow it to `place` bytes."""
+    end = place if data is None else place + len(data)
+    if len(content) < end:
+        content.extend(bytes(end - len(content)))
+    if data is None:
+        del content[place:]
+    else:
+        content[place:end] = data
+
+
+Folder = dict[str, "File | int"]
+"""The entries of a folder by name: a file, or the number of a folder."""
+
+
+@dataclass(frozen=True, eq=False)
+class Renamed:
+    """A change of entries: name and folder that it goes from, name and folder that it comes to, None where there is none."""
+
+    end: int
+    what: "File | int"
+    gone: tuple[int, str] | None
+    new: tuple[int, str] | None
+
+    def apply(self, folders: dict[int, Folder]) -> None:
+        """Make the change."""
+        if self.gone is not None and folders.setdefault(self.gone[0], {}).get(self.gone[1]) is self.what:
+            del folders[self.gone[0]][self.gone[1]]
+        if self.new is not None:
+            folders.setdefault(self.new[0], {})[self.new[1]] = self.what
+
+    def touches(self, folder: int) -> bool:
+        """Whether it changes entries of a folder."""
+        return folder in {place[0] for place in (self.gone, self.new) if place}
+
+
+class Disk:
+    """A folder that exists when the record begins, with what processes see of it (`seen`) and what is on disk (`synced`)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.numbers: dict[str, int] = {str(root): 0}
+        self.seen: dict[int, Folder] = {0: {}}
+        self.synced: dict[int, Folder] = {0: {}}
+        self.pending: list[Renamed] = []
+        self.inodes: dict[int, File] = {}
+        self.folders: dict[int, int] = {root.stat().st_ino: 0}
+
+    def _place(self, path: bytes) -> tuple[int, str]:
+        parent, name = os.path.split(os.fsdecode(path))
+        return self.numbers[parent], name
+
+    def _change(self, change: Renamed) -> None:
+        change.apply(self.seen)
+        self.pending.append(change)
+
+    def apply(self, call: Call) -> None:
+        """Follow one entry of the record."""
+        match call.call:
+            case "C":
+                self.inodes[call.inode] = File()
+                self._change(Renamed(call.end, self.inodes[call.inode], None, self._place(call.first)))
+            case "D":
+                number = len(self.seen)
+                place = self._place(call.first)
+                self.numbers[os.fsdecode(call.first)] = self.folders[call.inode] = number
+                self.seen[number] = {}
+                self._change(Renamed(call.end, number, None, place))
+            case "W" | "Z" | "T":
+                data = call.first if call.call == "W" else bytes(call.size) if call.call == "Z" else None
+                if (file := self.inodes.get(call.inode)) is not None:
+                    file.since.append((call.end, call.size if data is None else call.at, data))
+            case "S" if call.inode in self.folders:
+                self._sync_folder(self.folders[call.inode], call.at)
+            case "S":
+                if (file := self.inodes.get(call.inode)) is not None:
+                    file.sync(call.at)
+            case "R":
+                gone = self._place(call.first)
+                if (what := self.seen[gone[0]].get(gone[1])) is not None:
+                    self._change(Renamed(call.end, what, gone, self._place(call.second)))
+                    if isinstance(what, int):
+                        self._rename_paths(os.fsdecode(call.first), os.fsdecode(call.second))
+            case "L":
+                self._change(Renamed(call.end, self.inodes[call.inode], None, self._place(call.first)))
+            case "U" | "X":
+                gone = self._place(call.first)
+                if (what := self.seen[gone[0]].get(gone[1])) is not None:
+                    self._change(Renamed(call.end, what, gone, None))
+
+    def _rename_paths(self, old: str, new: str) -> None:
+        for path in [path for path in self.numbers if path == old or path.startswith(f"{old}/")]:
+            self.numbers[new + path.removeprefix(old)] = self.numbers.pop(path)
+
+    def _sync_folder(self, folder: int, before: int) -> None:
+        """The entries of a folder are on disk as they were before the sync, and what happened to the same files and folders earlier."""
+        early = [change for change in self.pending if change.end <= before]
+        concerned = {id(change.what): change.end for change in early if change.touches(folder)}  # the last change of each
+        done = [change for change in early if change.touches(folder) or change.end < concerned.get(id(change.what), 0)]
+        for change in done:
+            change.apply(self.synced)
+        self.pending = [change for change in self.pending if change not in done]
+
+    def file(self, *names: str) -> bytes:
+        """The bytes of a file as processes see them; nothing where it is not there."""
+        found: File | int | None = 0
+        for name in names:
+            found = self.seen.get(found, {}).get(name) if isinstance(found, int) else None
+        return found.whole() if isinstance(found, File) else b""
+
+    def write_after_loss(self, target: Path, pick: random.Random | None, *names: str) -> None:
+        """Write what is left of the folder of these names to a new folder.
+
+        pick: None where all that was not synced is lost; else it throws a coin for each part, and as many of the latest names are lost as
+        it says.
+        """
+        folders = {number: dict(entries) for number, entries in self.synced.items()}
+        for change in self.pending[: pick.randrange(len(self.pending) + 1)] if pick else []:
+            change.apply(folders)
+        number: File | int | None = 0
+        for name in names:
+            number = folders.get(number, {}).get(name) if isinstance(number, int) else None
+        if isinstance(number, int):
+            _write_folder(folders, number, target, pick)
+
+
+def _write_folder(folders: dict[int, Folder], number: int, target: Path, pick: random.Random | None) -> None:
+    target.mkdir(mode=0o700, parents=True)
+    for name, what in folders.get(number, {}).items():
+        if isinstance(what, int):
+            _write_folder(folders, what, target / name, pick)
+        else:
+            (target / name).write_bytes(what.after_loss(pick))
+            (target / name).chmod(0o600)
