@@ -5,19 +5,29 @@ command registers the models and loads the files. So the product names no model 
 """
 
 import json
+from datetime import date
 from pathlib import Path
 
-from sample_data import crew, deliveries, edge, nightly, provenance, stored, trade_offs, vendor
+from sample_data import crew, deliveries, edge, nightly, prices, provenance, stored, trade_offs, vendor
 from sample_data.spec import Spec
 
 HEAD = "# Written by sample_data/make.py.\n"
+PERIODS: tuple[dict[str, object], ...] = (
+    {"years": "2013", "since": date(2013, 1, 1), "ends": "flights-late.predictions.parquet", "weeks_ahead": 4},
+    {"years": "2014", "since": date(2014, 4, 1), "ends": "sentiment.predictions.parquet", "weeks_ahead": 2},
+    {"years": "2016–2018", "since": date(2015, 1, 1), "ends": "employment.predictions.parquet", "weeks_ahead": 4},
+    {"years": "2026", "since": date(2026, 1, 1), "ends": trade_offs.FILE, "weeks_ahead": 0},
+    {"years": "2026", "since": date(2026, 1, 1), "ends": vendor.FILE, "weeks_ahead": 2, "only": [vendor.FILE]},
+)
+"""How `demo --live` moves the sample to today: records since a day are moved together, so that those of one file end so many weeks after the
+start. Of the short ones half is over at the start, and training runs are all in the past. Prices keep their dates."""
 
 
 def toml(value: object) -> str:
-    """A text, number, boolean, list or table as TOML writes it (all but tables as JSON does)."""
+    """A text, number, boolean, date, list or table as TOML writes it (all but tables as JSON does)."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{toml(name)} = {toml(held)}" for name, held in value.items()) + " }"
-    return json.dumps(value, ensure_ascii=False)
+    return value.isoformat() if isinstance(value, date) else json.dumps(value, ensure_ascii=False)
 
 
 def write_settings(spec: Spec, importance: dict[str, float], path: Path) -> None:
@@ -31,6 +41,7 @@ def write_settings(spec: Spec, importance: dict[str, float], path: Path) -> None
 def write_fleet(specs: list[Spec], out: Path) -> None:
     """fleet.toml: the models to register, in order, and the files to load after that."""
     parts = [HEAD + "# Paths are relative to this file."]
+    parts += ["\n".join(["[[period]]", *(f"{name} = {toml(value)}" for name, value in period.items())]) for period in PERIODS]
     for spec in specs:
         fields = {
             "name": spec.name,
@@ -55,7 +66,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         "distributed.jsonl",
         "study.jsonl",
         "events.jsonl",
-        "prices.jsonl",
+        prices.FILE,
         provenance.FILE,
         stored.FILE,
         "audits.jsonl",
@@ -75,6 +86,8 @@ def file_entry(name: str, kind: str | None = None, spec: Spec | None = None) -> 
     fields: dict[str, object] = {"path": name}
     if kind:
         fields["kind"] = kind
+    if name == prices.FILE:
+        fields["moved"] = False
     if spec:
         fields["model"] = spec.name
         if kind == "prediction":

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+FILE = "prices.jsonl"
 REGION, CURRENCY = "example", "USD"
 YEARS = (2013, 2014, 2016, 2017, 2018, 2026)
 GRAMS_BY_QUARTER = {"01-01": 300, "04-01": 240, "07-01": 280, "10-01": 320}
@@ -33,4 +34,4 @@ def price(day: str, resource: str, amount: float, **more: object) -> dict[str, A
 def make(out: Path) -> None:
     """Writes prices.jsonl."""
     text = "".join(json.dumps(each, separators=(",", ":")) + "\n" for each in records())
-    (out / "prices.jsonl").write_text(text, encoding="utf-8")
+    (out / FILE).write_text(text, encoding="utf-8")

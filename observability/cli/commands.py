@@ -84,15 +84,22 @@ def metrics(args: argparse.Namespace) -> Outcome:
 
 
 def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Load the sample fleet, or remove it."""
+    """Load the sample fleet, as it was or moved to today, or remove it."""
     from observability.cli import demo_fleet as sample
+    from observability.cli import live_sample
 
     if args.remove:
-        removed = store.remove_sample(progress=rewrite_progress(say))
+        with live_sample.live_sample_stopped(store.home):
+            removed = store.remove_sample(progress=rewrite_progress(say))
         say("")
         found = f"the models {', '.join(removed['models'])}" if removed["models"] else "no model"
         counts = ", ".join(f"{removed[name]:,} {name}" for name in ("predictions", "labels", "records"))
         return Outcome(0, f"Removed the sample fleet: {found}, {counts}.")
+    now = datetime.now(UTC)
+    if args.live and live_sample.read_live_sample(store.home) is not None:
+        report = live_sample.deliver_live_sample(store, SAMPLE / "fleet.toml", now, say)
+        say("")
+        return Outcome(0, f"The sample is live; {report.stored:,} records arrived since the last delivery.")
     if store.catalog().models:
         if args.if_empty:
             return Outcome()
@@ -102,7 +109,8 @@ def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
             expected="an empty store",
             attempt="Set OBSERVABILITY_HOME to a new folder, or remove the models first",
         )
-    lines = sample.load_fleet(store, SAMPLE / "fleet.toml", say)
+    listing = SAMPLE / "fleet.toml"
+    lines = live_sample.begin_live_sample(store, listing, now, say) if args.live else sample.load_fleet(store, listing, say)
     say("")
     return Outcome(0, "\n".join(lines))
 

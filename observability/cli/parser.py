@@ -49,10 +49,13 @@ def parser() -> Parser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
-    demo = add("demo", "Load the sample fleet into an empty store, or remove it.", "demo")
+    demo = add("demo", "Load the sample fleet into an empty store, or remove it.", "demo --live")
     ways = demo.add_mutually_exclusive_group()
     ways.add_argument("--if-empty", action="store_true", help="do nothing if the store holds models")
     ways.add_argument("--remove", action="store_true", help="remove the sample fleet with all of its records")
+    ways.add_argument(
+        "--live", action="store_true", help="move its times to today; what lies ahead arrives hourly while the dashboard runs"
+    )
 
     decimal_help = "decimal sign of the numbers in a .csv file; with a comma, points may group thousands"
     register = add(

@@ -181,6 +181,8 @@ def content_policy() -> str:
 @contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Run the loader, enricher and watcher in threads, and let commands find this process, until the server ends."""
+    from observability.cli import live_sample
+
     holder = process_lock.current()
     keep_findings_over_runs(holder)
     holder.listen(server_port())
@@ -189,6 +191,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     holder.start_watcher()
     holder.start_probes()
     holder.start_nights()
+    holder.start_sample(live_sample.run_live_sample)
     threading.Thread(target=keep_findings_known, args=(holder,), name="findings", daemon=True).start()
     try:
         yield {}

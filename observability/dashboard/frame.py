@@ -141,6 +141,8 @@ def page_title(page: str, scope: Scope, window: Window | None, heading: str | No
             with st.popover("Copy link", type="tertiary", icon=":material/link:"):
                 st.caption("Opens this view with absolute times." if window else "Opens this view.")
                 st.code(address or links.absolute_address(page, scope, window, own_parameters()), language=None, wrap_lines=True)
+    if window is None and (note := load.live_sample_note(scope.model)):  # of a model it stands beside its newest record
+        st.caption(formatting.escape_markdown(note))
     if page != "health" or not load.catalog().models:
         store_banner(page)  # the health page draws it where it refreshes by itself
 
@@ -174,7 +176,8 @@ def model_caption(scope: Scope, model: Model) -> None:
             + (f" Owner: {formatting.escape_markdown(model.settings.owner)}." if model.settings.owner else "")
         )
     moved = load.moved_window_note(scope, model.name) if scope.span != "dates" else None
-    st.caption(" · ".join([freshness_note(model.name), *([formatting.escape_markdown(moved)] if moved else [])]))
+    notes = filter(None, (moved, load.live_sample_note(model.name)))
+    st.caption(" · ".join([freshness_note(model.name), *(formatting.escape_markdown(note) for note in notes)]))
 
 
 def freshness_note(model: str) -> str:

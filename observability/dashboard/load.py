@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Catalog, Model
+from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, worst_first
 from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Records, Sample
 from observability.core.window import EPOCH, Window
@@ -403,6 +404,17 @@ def answer_query(query: str) -> "LimitedAnswer":
     from observability.worker.limited_query import answer_in_worker, query_worker
 
     return answer_in_worker(query_worker(), store(), query)
+
+
+def live_sample_note(model: str | None) -> str | None:
+    """What a page says of a sample whose times were moved to today, of the chosen model or of all; None where the sample is not live."""
+    from observability.cli.live_sample import read_live_sample, sample_note
+
+    try:
+        state = read_live_sample(home())
+    except ObservabilityError as error:
+        return str(error)
+    return None if state is None else sample_note(state, model, page_clock())
 
 
 def store_problems() -> list[str]:

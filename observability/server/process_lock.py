@@ -179,6 +179,7 @@ class Owner:
     watcher: threading.Thread | None = None
     nights: threading.Thread | None = None
     probes: threading.Thread | None = None
+    sample: threading.Thread | None = None
 
     def __post_init__(self) -> None:
         self.records = GroupCommit(landing_folder(self.home))
@@ -233,6 +234,10 @@ class Owner:
 
         if not probe_schedule.probes_are_off():
             self.probes = started_thread("probes", probe_schedule.run_probes, self.store, self.stopping)
+
+    def start_sample(self, run: "Callable[[Store, threading.Event], object]") -> None:
+        """Let the records of a live sample arrive, until `close`."""
+        self.sample = started_thread("sample", run, self.store, self.stopping)
 
     def start_nights(self) -> None:
         """Do the night's work (retention, backups) when it is due, until `close`."""
@@ -299,8 +304,9 @@ class Owner:
         for thread in (self.enricher, self.watcher, self.nights, self.probes):
             if thread is not None:
                 thread.join(timeout=10)
-        if self.thread is not None:
-            self.thread.join(timeout=60)
+        for thread in (self.thread, self.sample):
+            if thread is not None:
+                thread.join(timeout=60)
         self.records.publish()
         self.waiting.close()
         self.store.close()
