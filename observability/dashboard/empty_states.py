@@ -1,13 +1,18 @@
 """Empty states: what is missing, and the next step."""
 
-from typing import NoReturn
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
 
 import streamlit as st
 
 from observability.core import formatting
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
-from observability.dashboard import links, load, other_records
+from observability.dashboard import links, load, other_records, sample_figures
+
+Example = tuple[str, Callable[[Path], Any]]
+"""What a figure of the sample shows, and the function that makes it from the sample's folder."""
 
 
 def empty_state(message: str, step: str | None = None, page: str | None = None, label: str | None = None) -> None:
@@ -53,20 +58,26 @@ def no_rows_state(what: str = "predictions") -> None:
     empty_state(f"No {what} in this window.", "Choose a longer time range, or another model, version or slice, in the bar above.")
 
 
-def not_logged_state(kind: str, words: str, message: str, step: str, how: str) -> None:
-    """Draw the state without records of a kind: in the window, or in the store with Python lines to log one. words: for several records."""
+def not_logged_state(kind: str, words: str, message: str, step: str, how: str, example: Example | None = None) -> None:
+    """Draw the state without records of a kind: in the window, or in the store with Python lines to log one. words: for several records;
+    example: as in `how_to_log_state`.
+    """
     if len(load.ask_store(Records(kind, ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
         no_rows_state(words)
     else:
-        how_to_log_state(message, step, how)
+        how_to_log_state(message, step, how, example)
 
 
-def how_to_log_state(message: str, step: str, how: str) -> None:
-    """Draw the state of a store without records of a kind. how: Python lines that log one."""
+def how_to_log_state(message: str, step: str, how: str, example: Example | None = None) -> None:
+    """Draw the state of a store without records of a kind. how: Python lines that log one. example: what the page would show, and its figure
+    of the sample, from the sample's folder.
+    """
     if not load.catalog().models:
         no_models_state()
     empty_state(message, step)
     st.code(how, language=None, wrap_lines=True)
+    if example is not None:
+        sample_figures.draw_sample_figure(*example)
 
 
 def no_findings_state() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.questions import Records
+from observability.stats.interval import rate_difference_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,6 +26,8 @@ DISAGREES = 0.02
 """Share of compared answers that differ from the server's, from which a device counts as differing."""
 LEAST_COMPARED = 50
 """Compared answers of a device and span, below which its agreement is not judged."""
+MOST_TIMES = 1000
+"""A group is not imagined larger than so many times its devices."""
 GROUPS = {"version": "version", "firmware": "firmware", "device_class": "class", "ring": "ring"}
 """Columns by which devices are compared, and their words."""
 
@@ -195,3 +198,37 @@ def level_counts(spans: "DataFrame", measure: DeviceMeasure, column: str) -> Map
     """
     known = spans[spans[measure.flag].notna() & spans[column].notna()]
     return {str(level): (int(part[measure.flag].sum()), len(part)) for level, part in known.groupby(column)}
+
+
+def devices_to_decide(own: tuple[int, int], other: tuple[int, int], criterion: float) -> int | None:
+    """Return how many more devices a group needs until the interval of its difference lies on one side of a criterion.
+
+    Parameters
+    ----------
+    own : tuple of (int, int)
+        Devices of the group with a property, and all of it. Its rate is taken to stay.
+    other : tuple of (int, int)
+        The same of the devices that it is compared with, which stay as they are.
+    criterion : float
+        The difference of rates to decide about.
+
+    Returns
+    -------
+    int or None
+        0 where it is decided; None where a thousand times as many devices would not decide it.
+    """
+    hits, n = own
+
+    def decides(times: float) -> bool:
+        gap = rate_difference_interval(hits * times, n * times, *other)
+        return gap.low is not None and gap.high is not None and (gap.low > criterion or gap.high < criterion)
+
+    if decides(1.0):
+        return 0
+    if not n or not decides(MOST_TIMES):
+        return None
+    low, high = n, n * MOST_TIMES
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if decides(middle / n) else (middle, high)
+    return high - n

@@ -24,6 +24,9 @@ TOLERANCE = 0.05
 LEAST_PROBES = 30
 """Probes of a slice below which it is not compared."""
 MOST_LEVELS = 30
+COST_BASES = ((1.0, "thousand"), (1e3, "million"), (1e6, "billion"))
+"""Thousands of answers that costs are stated for, and their word."""
+LEAST_COST = 0.01
 
 
 @dataclass(frozen=True)
@@ -357,3 +360,20 @@ def over_budget(form: FormResult, budgets: Mapping[str, float]) -> list[str]:
     """
     values = {name: AXES[name].value(form) for name in budgets}
     return [name for name, most in budgets.items() if (value := values[name]) is None or value > most]
+
+
+def cost_basis(forms: Sequence[FormResult]) -> tuple[float, str]:
+    """Return the number of answers that costs of forms are stated for, so that the largest is at least a hundredth of the currency.
+
+    Parameters
+    ----------
+    forms : sequence of FormResult
+        The forms that are shown together.
+
+    Returns
+    -------
+    tuple of (float, str)
+        1,000, a million or a billion, as a multiple of a thousand, and its word.
+    """
+    largest = max((form.cost_per_thousand or 0.0 for form in forms), default=0.0)
+    return next((basis for basis in COST_BASES if largest * basis[0] >= LEAST_COST or not largest), COST_BASES[-1])

@@ -6,7 +6,7 @@ it expires, and holds for one version. Run one here or with the command `audit`,
 
 import streamlit as st
 
-from observability.dashboard import empty_states, frame
+from observability.dashboard import frame
 from observability.dashboard.overview import findings
 from observability.dashboard.trust import audits
 
@@ -15,7 +15,7 @@ found = findings.analyzer_findings(here, "trust/audits", wait=True)
 known = audits.model_audits(here.model.name)
 audits.start_section(here)
 if not known:
-    empty_states.empty_state("No audit of this model has been run.", "Run one above; the result is kept as a record.")
+    audits.no_audits()
     st.stop()
 audits.model_audits_table(here, known, found)
 chosen = audits.chosen_audit(known, here.scope.version)

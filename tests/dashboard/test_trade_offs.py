@@ -21,7 +21,10 @@ def audited(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     rng = np.random.default_rng(1)
     forms = [clean_form(rng, "int8"), clean_form(rng, "small", 0.1) | {"latency_p50_ms": 0.1}]
     forms.append(clean_form(rng, "on CUDA") | {"provider": "cuda"})
+    for form, cost in zip(forms, (6.24e-8, 3e-8, 9e-8), strict=True):
+        form["cost_per_thousand"] = cost
     row = {**audit_row(forms), "kind": "audit"}
+    row["results"] = {**row["results"], "currency": "USD"}
     for name in ("at", "expires"):
         row[name] = row[name].replace(tzinfo=UTC).isoformat()
     land(empty, [row], tmp_path)
@@ -43,6 +46,13 @@ def test_forms_are_compared_within_budgets_and_one_is_chosen(audited: Database) 
         "Other device",
     ]
     assert "ran on CPU although CUDA was requested" in words(app)
+    titles = [each["label"] for each in tables(app)["Forms and their figures"]["columns"]]
+    assert "Cost per billion (USD)" in titles and rows["int8"]["cost"]["t"] == "0.0624"
+    app.selectbox(key="cost_axis-box").set_value("cost").run()
+    app.number_input(key="budget-cost").set_value(0.05).run()
+    rows = {row["cells"]["form"]["t"]: row["cells"] for row in tables(app)["Forms and their figures"]["rows"]}
+    assert (rows["int8"]["state"]["t"], rows["small"]["state"]["t"]) == ("Over budget", "On the front")
+    app.number_input(key="budget-cost").set_value(None).run()
     app.number_input(key="most-flips").set_value(1.0).run()
     rows = {row["cells"]["form"]["t"]: row["cells"] for row in tables(app)["Forms and their figures"]["rows"]}
     assert rows["small"]["state"]["t"] == "Over budget"

@@ -57,3 +57,13 @@ def test_results_that_are_no_forms_are_left_out() -> None:
     (form,) = audit.forms
     assert (form.name, form.flips, form.bytes, form.threads, audit.expires) == ("a", 3, None, None, None)
     assert form.flip_rate is not None and form.flip_rate.value == 0.3
+
+
+def test_costs_are_stated_for_so_many_answers_that_they_are_no_tiny_numbers() -> None:
+    def forms(*costs: float | None) -> list[FormResult]:
+        return [FormResult(str(place), place, cost_per_thousand=cost) for place, cost in enumerate(costs)]
+
+    assert trade_offs.cost_basis(forms(0.2, 1e-9)) == (1.0, "thousand")
+    assert trade_offs.cost_basis(forms(3e-5, None)) == (1e3, "million")
+    assert trade_offs.cost_basis(forms(6.24e-8)) == (1e6, "billion")
+    assert trade_offs.cost_basis(forms(None, 0.0)) == trade_offs.cost_basis([]) == (1.0, "thousand")

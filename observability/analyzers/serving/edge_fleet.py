@@ -14,6 +14,7 @@ from scipy.stats import hypergeom
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding, Severity
+from observability.core.formatting import plural
 from observability.core.numerals import percent
 from observability.core.time import naive_utc
 from observability.metrics.edge_fleet import GROUPS, MEASURES, REPORTS, DeviceMeasure, device_spans, first_seen, level_counts
@@ -208,9 +209,11 @@ def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mappi
     settled = {version: at for version, at in seen.items() if naive_utc(context.window.end) - at >= GRACE}
     if len(spans) < LEAST_DEVICES or not settled:
         more = max(LEAST_DEVICES - len(spans), 0)
-        what = f"about {more} more devices" if more else "two weeks of reports"
+        known = naive_utc(context.window.end) - min(seen.values(), default=naive_utc(context.window.end))
+        days = -(-(GRACE - known) // timedelta(days=1))
+        what = plural(more, "more device") if more else f"{plural(int(days), 'more day')} of reports"
         yield undecided_fleet(
-            context, model, "devices", STALE, len(spans), f"The share of old versions cannot be told yet; it needs {what}.", "level"
+            context, model, "devices", STALE, len(spans), f"The share of old versions cannot be told yet; it needs about {what}.", "level"
         )
         return
     current = max(settled, key=lambda version: (settled[version], version))

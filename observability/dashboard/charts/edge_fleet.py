@@ -1,16 +1,21 @@
 """Figures of devices that serve a model: versions by day, and how late their answers arrive."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from observability.dashboard import theme
 
 
-def version_shares(frame: pd.DataFrame) -> go.Figure:
-    """The share of reporting devices on each version by day, as areas. frame: day, version, devices, share; versions in order."""
+def version_shares(frame: pd.DataFrame, versions: Sequence[str]) -> go.Figure:
+    """The share of reporting devices on each version by day, as areas. frame: day, version, devices, share; versions in order.
+
+    versions: all that were ever reported, in a lasting order, so that a version keeps its colour in every window.
+    """
     figure = go.Figure()
-    for place, (version, rows) in enumerate(frame.groupby("version", sort=False)):
-        colour = theme.COLORWAY[place % len(theme.COLORWAY)]
+    for version, rows in frame.groupby("version", sort=False):
+        colour = theme.COLORWAY[versions.index(str(version)) % len(theme.COLORWAY)]
         name = theme.inert_label(str(version))
         figure.add_scatter(
             x=rows["day"],

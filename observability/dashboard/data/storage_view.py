@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, frame, links, load
 from observability.dashboard.charts import storage as charts_storage
+from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph
@@ -67,14 +69,23 @@ def _is_audit(audit: Any) -> bool:
     return isinstance(audit, Mapping) and isinstance(audit.get("codecs"), Mapping) and isinstance(audit["codecs"].get("none"), Mapping)
 
 
+def _sample_figure(folder: Path) -> Any:
+    """The forms of the sample's first audit."""
+    audit = sample_records(folder / "storage.jsonl", "dataset")["storage"].iloc[0]
+    return charts_storage.storage_forms_chart(forms_frame(audit), change="largest change of a score")
+
+
+EXAMPLE = ("Size of a data set by form, and what less exact numbers change", _sample_figure)
+
+
 def no_data_sets() -> None:
     """Nothing logged yet: the command that audits."""
-    empty_states.how_to_log_state("No data set has been logged yet.", "An audit measures a file, or a model's reference.", HOW)
+    empty_states.how_to_log_state("No data set has been logged yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
 
 
 def no_audit() -> None:
     """Data sets, none of them audited: the command that audits."""
-    empty_states.how_to_log_state("No data set was audited yet.", "An audit measures a file, or a model's reference.", HOW)
+    empty_states.how_to_log_state("No data set was audited yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
 
 
 def freshness_table(rows: pd.DataFrame, scope: Scope) -> None:

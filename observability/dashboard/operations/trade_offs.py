@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,14 +17,17 @@ from observability.dashboard import empty_states, frame, links, load, person_nam
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, severity_cell, share_cell
 from observability.dashboard.charts import trade_offs as charts_trade_offs
 from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import NOT_SAVED, note_line, plain_paragraph, save_records
 from observability.metrics.trade_offs import (
     AXES,
     PRECISION_AUDITS,
+    Axis,
     FormResult,
     TradeOffAudit,
+    cost_basis,
     latest_audits,
     over_budget,
     pareto_front,
@@ -37,17 +41,18 @@ python -m observability trade-offs loan
 
 # results that were measured on other hardware
 python -m observability trade-offs loan --import results.json"""
-FIGURES = {"largest": "Max |Δ|", "high": "p99 |Δ|", "p99": "p99 ms", "energy": "J / 1,000", "size": "MB", "cost": "Cost / 1,000"}
+FIGURES = {"largest": "Max |Δ|", "high": "p99 |Δ|", "p99": "p99 ms", "energy": "J / 1,000", "size": "MB"}
 COLUMNS = (
     column("form", "Form", strong=True),
     column("state", "State", width="8rem"),
     column(
         "flips", "Changed decisions", align="right", help="Decisions that differ from those of the model as registered, of the same rows"
     ),
-    column("p50", "p50 ms", align="right"),
+    column("p50", "p50 ms", align="right", phone=False),
     column("unstable", "Unstable", align="right", phone=False, help="Rows that another pass over the same rows decided differently"),
     *(column(key, label, align="right", phone=False) for key, label in FIGURES.items()),
 )
+"""Columns of the table of forms but that of cost, whose unit is the audit's."""
 MOST_SLICES = 12
 SERVE = "Serve form"
 
@@ -64,7 +69,8 @@ class Choice:
     @property
     def budgets(self) -> dict[str, float]:
         """The budgets by the name of their axis."""
-        given = {self.axis: self.budget, "flips": self.most_flips}
+        scale = cost_basis(self.audit.forms)[0] if self.axis == "cost" else 1.0
+        given = {self.axis: None if self.budget is None else self.budget / scale, "flips": self.most_flips}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -77,8 +83,18 @@ def known_audits(scope: Scope) -> list[TradeOffAudit]:
 def no_audits() -> None:
     """The empty state, and how to run an audit."""
     empty_states.how_to_log_state(
-        "No form of a model has been compared yet.", "One command runs the forms of a registered model file.", HOW
+        "No form of a model has been compared yet.",
+        "One command runs the forms of a registered model file.",
+        HOW,
+        ("Changed decisions of forms against their latency", _sample_figure),
     )
+
+
+def _sample_figure(folder: Path) -> Any:
+    """The figure of the sample's first audit."""
+    audits = latest_audits(trade_off_audits(sample_records(folder / "trade_offs.jsonl", "audit")))
+    choice = Choice(audits[0], "p50_ms", None, None)
+    return form_figure(choice, form_points(choice))
 
 
 def audit_name(audit: TradeOffAudit) -> str:
@@ -94,7 +110,7 @@ def chosen_comparison(audits: Sequence[TradeOffAudit]) -> Choice:
         name = address_selectbox("forms", "Model version", list(names), placeholder=next(iter(names)), missing=missing, width=240)
         audit = names[name or next(iter(names))]
         axes = [each for each in AXES if each != "flips" and any(AXES[each].value(form) is not None for form in audit.forms)]
-        titles = {each: f"{AXES[each].title} ({axis_unit(each, audit)})" for each in axes}
+        titles = {each: axis_title(each, audit) for each in axes}
         axis = address_selectbox(
             "cost_axis",
             "Cost",
@@ -110,9 +126,20 @@ def chosen_comparison(audits: Sequence[TradeOffAudit]) -> Choice:
     return Choice(audit, axis, budget or None, None if most is None else most / 100)
 
 
-def axis_unit(name: str, audit: TradeOffAudit) -> str:
-    """The unit of an axis; of money, the audit's currency."""
-    return str(audit.results.get("currency") or "money") if name == "cost" else AXES[name].unit
+def shown_axis(name: str, audit: TradeOffAudit) -> Axis:
+    """The axis as the page shows it: cost in the audit's currency, for so many answers that it is no tiny number."""
+    axis = AXES[name]
+    if name != "cost":
+        return axis
+    scale, answers = cost_basis(audit.forms)
+    currency = str(audit.results.get("currency") or "money")
+    return Axis(name, f"Cost per {answers}", currency, lambda form: None if (cost := axis.value(form)) is None else cost * scale)
+
+
+def axis_title(name: str, audit: TradeOffAudit) -> str:
+    """The title of an axis with its unit."""
+    axis = shown_axis(name, audit)
+    return f"{axis.title} ({axis.unit})"
 
 
 def front_of(choice: Choice) -> list[FormResult]:
@@ -139,7 +166,7 @@ def comparison_summary(choice: Choice) -> None:
 def form_points(choice: Choice) -> pd.DataFrame:
     """The forms with a value on both axes, as the chart draws them."""
     front = {form.name for form in front_of(choice)}
-    axis, rows = AXES[choice.axis], []
+    axis, rows = shown_axis(choice.axis, choice.audit), []
     for form in choice.audit.forms:
         rate, cost = form.flip_rate, axis.value(form)
         if rate is None or rate.value is None or cost is None or cost <= 0:
@@ -151,31 +178,37 @@ def form_points(choice: Choice) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["form", "x", "value", "low", "high", "n", "group", "text"])
 
 
+def form_figure(choice: Choice, points: pd.DataFrame) -> Any:
+    """The figure of changed decisions against the chosen cost. points: of `form_points`."""
+    x = axis_title(choice.axis, choice.audit)
+    return charts_trade_offs.form_scatter(
+        points, x=x, y="changed decisions", share=True, budget=choice.budget, most_flips=choice.most_flips
+    )
+
+
 def trade_off_chart(choice: Choice) -> None:
     """Draw changed decisions against the chosen cost."""
     points = form_points(choice)
     if points.empty:
         plain_paragraph("No form has both changed decisions and this cost.")
         return
-    axis, front = AXES[choice.axis], points[points["group"] == "on the front"]
-    title = f"{axis.title} ({axis_unit(choice.axis, choice.audit)})"
-    figure = charts_trade_offs.form_scatter(
-        points, x=title, y="changed decisions", share=True, budget=choice.budget, most_flips=choice.most_flips
-    )
+    axis, front = shown_axis(choice.axis, choice.audit), points[points["group"] == "on the front"]
     alt = f"{len(front)} of {len(points)} forms are on the front of changed decisions and {axis.title.lower()}."
     twin = points.drop(columns="text").rename(columns={"x": axis.title, "value": "changed"})
-    frame.chart_with_table(figure, twin, key="forms-chart", alt=alt, metrics=(judged.FLIPS, judged.FALLBACKS))
+    frame.chart_with_table(form_figure(choice, points), twin, key="forms-chart", alt=alt, metrics=(judged.FLIPS, judged.FALLBACKS))
 
 
 def forms_table(choice: Choice, used: str) -> None:
     """Draw a row for each form with all of its figures."""
     front, lines = {form.name for form in front_of(choice)}, []
+    cost = shown_axis("cost", choice.audit)
+    columns = (*COLUMNS, column("cost", f"{cost.title} ({cost.unit})", align="right", phone=False))
     for form in choice.audit.forms:
         over = over_budget(form, choice.budgets)
         word = "Other device" if form.fell_back else "Over budget" if over else "On the front" if form.name in front else "Beaten"
         severity = "watch" if form.fell_back or over else None
         rate = form.flip_rate
-        cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
+        cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in columns}
         about = ", ".join(filter(None, (form.runtime, form.precision, form.hardware)))
         cells |= {
             "form": {"t": form.name, "sub": "\n".join(filter(None, (about, "in use" if form.name == used else ""))) or None},
@@ -191,13 +224,13 @@ def forms_table(choice: Choice, used: str) -> None:
             "p99": form.latency_p99_ms,
             "energy": form.energy_j,
             "size": AXES["size"].value(form),
-            "cost": form.cost_per_thousand,
+            "cost": cost.value(form),
         }
         cells |= {name: {"t": format_figure(value, 3), "k": value} for name, value in figures.items() if value is not None}
         if form.energy_j is not None and form.energy_source:
             cells["energy"]["sub"] = form.energy_source
         lines.append(table_row(cells, selected=form.name == used))
-    draw_table("forms", "Forms and their figures", filled_columns(COLUMNS, lines, ("form", "state")), lines, sort=True)
+    draw_table("forms", "Forms and their figures", filled_columns(columns, lines, ("form", "state")), lines, sort=True)
     missing = [f"{row['form']}: {row['why']}" for row in choice.audit.results.get("missing") or [] if isinstance(row, dict)]
     if missing:
         st.caption(formatting.escape_markdown("Not measured: " + "; ".join(missing) + "."))

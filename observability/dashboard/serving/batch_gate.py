@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from observability.core.finding import Finding, needs_action
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Aggregate, Bucket, By
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, theme
+from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, sample_figures, theme
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
@@ -85,7 +86,10 @@ def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
     table = batch_counts(here)
     if table.empty:
         empty_states.how_to_log_state(
-            "No batch of predictions in these dates.", "Log predictions with `batch`, and say which key a row has.", HOW
+            "No batch of predictions in these dates.",
+            "Log predictions with `batch`, and say which key a row has.",
+            HOW,
+            ("Rows of each batch", _sample_figure),
         )
         return False
     if here.model.settings.batch_key is None:
@@ -110,6 +114,16 @@ def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
     finding_lines(own)
     decision_form(here.model.name, chosen or urgent, decisions.get(chosen or urgent))
     return True
+
+
+def _sample_figure(folder: Path) -> Any:
+    """The rows of the sample's newest batches."""
+    rows = pd.read_parquet(folder / "flights-delay.predictions.parquet", columns=["batch", "at"])
+    table = rows.groupby("batch").agg(first=("at", "min"), value=("at", "size")).reset_index()
+    table["first"] = sample_figures.naive_times(table["first"]).dt.floor("D")
+    drawn = table.sort_values(["first", "batch"]).tail(60).assign(severity="ok", words="")
+    drawn["at"] = drawn["first"] + beside_each_other(drawn["first"])
+    return charts_records.record_marks(drawn, name="Rows", usual=float(drawn["value"].median()))
 
 
 def _table(here: frame.ModelPage, table: pd.DataFrame, words: dict[str, tuple[str, str]], found: Sequence[Finding], chosen: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.window import Window
-from observability.dashboard import empty_states, frame, load
+from observability.dashboard import empty_states, frame, load, sample_figures
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, severity_cell, share_cell
 from observability.dashboard.charts import edge_fleet as charts_edge_fleet
 from observability.dashboard.choice_box import address_selectbox
@@ -28,6 +29,7 @@ from observability.metrics.edge_fleet import (
     MEASURES,
     REPORTS,
     arrival_by_age,
+    devices_to_decide,
     first_seen,
     level_counts,
     report_lag_hours,
@@ -44,7 +46,10 @@ TITLES = {"late": "Late", "crashed": "Crashed", "starved": "Out of memory", "dif
 COLUMNS = (
     column("group", "Group", strong=True),
     column("devices", "Devices", align="right"),
-    *(column(each.flag, TITLES[each.flag], align="right", help=f"Devices that {each.words}") for each in MEASURES),
+    *(
+        column(each.flag, TITLES[each.flag], align="right", help=f"Devices that {each.words}", phone=each.flag in ("late", "crashed"))
+        for each in MEASURES
+    ),
     column("lag", "Lag p95", align="right", phone=False, help="95th percentile over devices of their longest lag"),
     column("battery", "Battery p5", align="right", phone=False, help="5th percentile over devices of their lowest charge"),
     column("memory", "Memory p95", align="right", phone=False, help="95th percentile over devices of their highest use"),
@@ -71,7 +76,14 @@ def reports_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
 def no_reports() -> None:
     """The empty state: no report in these dates, or none in the store and how to log one."""
     step = "One record per synchronisation shows late, crashing and differing devices."
-    empty_states.not_logged_state("device_report", "device reports", "No device that serves a model has reported yet.", step, HOW)
+    empty_states.not_logged_state(
+        "device_report",
+        "device reports",
+        "No device that serves a model has reported yet.",
+        step,
+        HOW,
+        ("Versions of devices by day", _sample_figure),
+    )
 
 
 def one_model(reports: pd.DataFrame, scope: Scope) -> str:
@@ -122,20 +134,34 @@ def versions_seen(model: str, window: Window) -> dict[str, datetime]:
     return first_seen([rows[rows["model"] == model]])
 
 
-def version_chart(reports: pd.DataFrame, seen: Mapping[str, datetime]) -> None:
-    """Draw the share of reporting devices on each version by day."""
+def version_days(reports: pd.DataFrame, seen: Mapping[str, datetime]) -> tuple[pd.DataFrame, list[str]]:
+    """Of each version and day, the reporting devices and their share, and all versions in the order of their first report."""
     table = reports.assign(day=reports["at"].dt.floor("D"))
     newest = table.sort_values("at", kind="stable").groupby(["day", "device"], as_index=False).last()
     counts = newest.groupby(["version", "day"]).agg(devices=("device", "nunique")).reset_index()
     counts["share"] = counts["devices"] / counts.groupby("day")["devices"].transform("sum")
     days = pd.DataFrame({"day": sorted(counts["day"].unique())})
-    shown_versions = [each for each in sorted(seen, key=lambda version: (seen[version], version)) if (counts["version"] == each).any()]
+    versions = sorted(seen, key=lambda version: (seen[version], version))
+    shown_versions = [each for each in versions if (counts["version"] == each).any()]
     parts = [days.merge(counts[counts["version"] == each], how="left").assign(version=each) for each in shown_versions]
     shown = pd.concat(parts, ignore_index=True).fillna({"devices": 0, "share": 0.0})
+    return shown, versions
+
+
+def _sample_figure(folder: Path) -> Any:
+    """The versions by day of the sample's reports."""
+    reports = pd.read_parquet(folder / "edge.reports.parquet")
+    reports["at"] = sample_figures.naive_times(reports["at"])
+    return charts_edge_fleet.version_shares(*version_days(reports, first_seen([reports])))
+
+
+def version_chart(reports: pd.DataFrame, seen: Mapping[str, datetime]) -> None:
+    """Draw the share of reporting devices on each version by day."""
+    shown, versions = version_days(reports, seen)
     last = shown[shown["day"] == shown["day"].max()].sort_values("share").iloc[-1]
     alt = f"On the last day {formatting.format_share(last['share'])} of devices reported version {last['version']}."
     st.header("Versions by day", anchor=False)
-    frame.chart_with_table(charts_edge_fleet.version_shares(shown), shown, key="edge-versions", alt=alt, metrics=(judged.STALE,))
+    frame.chart_with_table(charts_edge_fleet.version_shares(shown, versions), shown, key="edge-versions", alt=alt, metrics=(judged.STALE,))
 
 
 def lag_chart(reports: pd.DataFrame) -> None:
@@ -173,6 +199,22 @@ def ring_states(spans: pd.DataFrame, newest: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: ring_order(row["ring"]))
 
 
+def ring_reason(row: Mapping[str, Any]) -> str:
+    """Why a ring stops or goes on; where that cannot be told, about how many more devices it needs. row: of `ring_states`."""
+    (hits, n), (old_hits, old_n) = row["new"], row["old"]
+    if old_n < LEAST_RING:
+        return f"{formatting.plural(old_n, 'device')} on earlier versions; it needs about {LEAST_RING - old_n} more."
+    if row["low"] is None:
+        return f"{formatting.plural(n, 'device')}; it needs about {LEAST_RING - n} more."
+    said = f"Difference {100 * row['low']:+.1f} to {100 * row['high']:+.1f} points.".replace("-", "−")
+    if row["severity"] != "unknown":
+        return said
+    more = devices_to_decide((hits, n), (old_hits, old_n), STOP_POINTS)
+    if more is None:
+        return f"{said} At these rates more devices of the ring alone do not tell."
+    return f"{said} At these rates it needs about {more:,} more {'device' if more == 1 else 'devices'}."
+
+
 def ring_section(spans: pd.DataFrame, seen: Mapping[str, datetime]) -> None:
     """Draw the rings of the newest version with their stop criterion, where devices of the window are on two versions.
 
@@ -187,10 +229,7 @@ def ring_section(spans: pd.DataFrame, seen: Mapping[str, datetime]) -> None:
     lines = []
     for row in ring_states(spans, newest):
         (hits, n), (old_hits, old_n) = row["new"], row["old"]
-        if row["low"] is None:
-            said = f"{n:,} devices; it needs about {max(LEAST_RING - n, 1)} more."
-        else:
-            said = f"Difference {100 * row['low']:+.1f} to {100 * row['high']:+.1f} points.".replace("-", "−")
+        said = ring_reason(row)
         word = {"act": "Stop", "ok": "Go on", "unknown": "Cannot tell yet"}[row["severity"]]
         cells: dict[str, Cell] = {"ring": {"t": row["ring"]}, "state": severity_cell(row["severity"], word), "said": {"t": said}}
         cells["new"] = {"t": f"{n:,}", "sub": f"{percent(hits / n, 2)} crashed" if n else None}

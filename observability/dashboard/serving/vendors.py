@@ -1,6 +1,7 @@
 """The page of vendors: each set of fixed questions round by round, the answers that changed, and the traffic of language models."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from observability.core.numerals import format_figure
 from observability.core.questions import Aggregate, By, Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, theme
+from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, sample_figures, theme
 from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_columns, first_finding, severity_cell, share_cell, urgency
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.scope import Scope
@@ -52,15 +53,16 @@ MEASURES: dict[str, tuple[str, str]] = {
 COLUMNS = (
     column("model", "Model", strong=True),
     column("status", "Status", width="7rem"),
-    *number_columns(questions="Questions", rounds="Rounds"),
+    column("questions", "Questions", align="right", phone=False),
+    column("rounds", "Rounds", align="right", phone=False),
     column("changed", "Changed", align="right", help="Answers of the newest round that differ from the baseline"),
-    column("flips", "Flips", align="right", help="Answers of the newest round that differ from the round before"),
-    column("refused", "Refusals", align="right"),
-    column("latency", "Latency p50", align="right"),
-    column("tokens", "Tokens", align="right", help="Mean output tokens of an answer"),
+    column("flips", "Flips", align="right", phone=False, help="Answers of the newest round that differ from the round before"),
+    column("refused", "Refusals", align="right", phone=False),
+    column("latency", "p50 ms", align="right", phone=False),
+    column("tokens", "Tokens", align="right", phone=False, help="Mean output tokens of an answer"),
     column("cost", "Cost", align="right", help="Of the newest round, in the currency of the probe file's prices"),
-    column("version", "Version", help="As the vendor declares it"),
-    column("last", "Newest (UTC)", short=True),
+    column("version", "Version", phone=False, help="As the vendor declares it"),
+    column("last", "Newest (UTC)", short=True, phone=False),
 )
 TRAFFIC = (
     column("model", "Model", strong=True),
@@ -70,7 +72,7 @@ TRAFFIC = (
     *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost", labelled="Feedback"),
 )
 CHANGES = (
-    column("item", "Item", strong=True, width="8rem"),
+    column("item", "Item", strong=True, width="8rem", phone=False),
     column("question", "Question"),
     column("before", "Baseline"),
     column("after", "Newest round"),
@@ -101,7 +103,17 @@ def no_probes() -> None:
         empty_states.no_rows_state("answers to fixed questions")
     else:
         step = "Ask fixed questions every night: a change that the vendor does not announce is then seen the next morning."
-        empty_states.how_to_log_state("No fixed questions have been asked yet.", step, HOW)
+        empty_states.how_to_log_state("No fixed questions have been asked yet.", step, HOW, ("Wrong answers by round", _sample_figure))
+
+
+def _sample_figure(folder: Path) -> Any:
+    """The share of the sample's answers by round that are not the expected ones."""
+    answers = pd.read_parquet(folder / "vendor.predictions.parquet", columns=["round", "at", "prediction", "expected"])
+    drawn = (
+        answers.assign(value=answers["prediction"] != answers["expected"]).groupby("round").agg(at=("at", "min"), value=("value", "mean"))
+    )
+    drawn["at"] = sample_figures.naive_times(drawn["at"])
+    return charts_records.record_marks(drawn.assign(severity="ok", words=""), name="wrong answers", share=True)
 
 
 def set_key(rounds: ProbeRounds) -> str:

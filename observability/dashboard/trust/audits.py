@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.review import load_review
+from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.trust import audit_job
@@ -25,14 +27,17 @@ from observability.dashboard.widgets import NOT_SAVED, csv_button, plain_caption
 from observability.detection.audit_history import HEADLINES, KINDS, StoredAudit, stored_audits
 from observability.records.values import AFTER_LAST, FIRST
 
+HOW = """# a registered version with its model file; the result is kept with its interval and the date on which it expires
+python -m observability audit loan --version 3 --kind robustness
+python -m observability audit loan --version 3 --kind membership --in-sample"""
 COLUMNS = (
     column("kind", "Audit", strong=True),
     column("version", "Version", phone=False),
     column("status", "Status", width="8rem"),
     column("value", "Result", align="right"),
-    column("made", "Made", short=True),
+    column("made", "Made", short=True, phone=False),
     column("expires", "Expires", short=True),
-    column("signed", "Accepted by"),
+    column("signed", "Accepted by", phone=False),
 )
 FLIPS = (
     column("case", "Prediction", strong=True),
@@ -44,6 +49,24 @@ UNSTABLE = (column("case", "Prediction", strong=True), *number_columns(stability
 AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True)
 SIGNED_DAYS = 90
 SHOWN = 8
+
+
+def no_audits() -> None:
+    """The empty state, and how to run an audit."""
+    empty_states.how_to_log_state(
+        "No audit of this model has been run.",
+        "Run one above or by the command; the result is kept as a record.",
+        HOW,
+        ("Accuracy against the cost of a change", _sample_figure),
+    )
+
+
+def _sample_figure(folder: Path) -> Any:
+    """The curve of the sample's first audit of robustness."""
+    rows = sample_records(folder / "audits.jsonl", "audit")
+    results = rows[rows["audit"] == "robustness"]["results"].iloc[0]
+    points = pd.DataFrame(_points(results["epsilon"], "epsilon", "any features"))
+    return charts_audits.budget_curves(points, "cost of the change", "accuracy")
 
 
 def model_audits(model: str) -> list[StoredAudit]:

@@ -1,0 +1,45 @@
+"""Greyed figures of empty pages: what a page shows, drawn from the files of the sample fleet by the page's own chart."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.core.bundle import bundle_folder
+from observability.dashboard import theme
+
+CAPTION = "The sample fleet, as an example. These are not your data."
+
+
+def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
+    """Draw a figure of the sample, greyed and without reactions, where the sample is installed.
+
+    name: what it shows, for screen readers. build: the figure, from the folder of the sample.
+    """
+    folder = bundle_folder() / "sample_data"
+    if not (folder / "fleet.toml").exists():
+        return
+    with st.container(key="sample-figure"):
+        st.plotly_chart(
+            build(folder),
+            key="sample-figure-chart",
+            theme="streamlit",
+            config={**theme.CONFIG, "staticPlot": True},
+            alt=f"{name}. {CAPTION}",
+        )
+    st.caption(CAPTION)
+
+
+def sample_records(path: Path, kind: str) -> pd.DataFrame:
+    """The records of one kind in a file of the sample, as the store answers them: times naive UTC."""
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    frame = pd.DataFrame([line for line in lines if line["kind"] == kind])
+    return frame.assign(**{name: naive_times(frame[name]) for name in ("at", "expires") if name in frame})
+
+
+def naive_times(values: Any) -> Any:
+    """Times as the store answers them: naive UTC."""
+    return pd.to_datetime(values, utc=True, format="ISO8601").dt.tz_localize(None)
