@@ -40,10 +40,12 @@ def is_it_up(here: ModelPage, status: ModelStatus) -> None:
     answer_heading("Is it up?", found, words, "latency" if service else "quality", here, after=p99.because if p99 else None)
     if not status.predictions:
         return
-    shown, metrics = traffic[["period", "n"]].rename(columns={"n": "value"}), ("volume", "freshness_hours")
+    shown, metrics = traffic[["period", "n", "running"]].rename(columns={"n": "value"}), ("volume", "freshness_hours")
     figure = charts_time.compact_line(shown, name="predictions", unit="predictions", marks=status.events)
     on_mark = clicks.periods_on_click("model-traffic", here, traffic["period"])
-    frame.chart_with_table(figure, traffic, key="model-traffic", alt=f"Traffic: {words}", metrics=metrics, on_select=on_mark)
+    frame.chart_with_table(
+        figure, traffic.drop(columns="running"), key="model-traffic", alt=f"Traffic: {words}", metrics=metrics, on_select=on_mark
+    )
 
 
 def are_inputs_normal(here: ModelPage, status: ModelStatus) -> None:

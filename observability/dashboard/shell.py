@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import telemetry
-from observability.dashboard import frame, links, menu, scope_bar, sign_in
+from observability.dashboard import frame, links, menu, scope_bar, sign_in, tour
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -37,6 +37,7 @@ def main() -> None:
     frame.mark_page_change(page.url_path)
     scope_bar.draw_scope_bar(page.url_path or links.DEFAULT_PAGE)
     menu.draw_menu(page.url_path or links.DEFAULT_PAGE)
+    tour.draw_tour()
     sign_in.draw_person()
     menu.draw_tabs(page.url_path or links.DEFAULT_PAGE)
     with telemetry.PAGE_SECONDS.timed():

@@ -24,7 +24,9 @@ if volume["n"].sum() > 0:
     figure = charts_time.traffic_bars(volume, time_series.chart_event_marks(here.model.name, here.window))
     alt = said.because.replace("`", "") if said else "Predictions over time"
     on_bar = clicks.periods_on_click("volume", here, volume["period"])
-    frame.chart_with_table(figure, volume, key="volume", alt=alt, metrics=("volume", "silence_hours"), on_select=on_bar)
+    frame.chart_with_table(
+        figure, volume.drop(columns="running"), key="volume", alt=alt, metrics=("volume", "silence_hours"), on_select=on_bar
+    )
 else:
     empty_states.no_rows_state()
     st.stop()

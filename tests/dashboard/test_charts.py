@@ -13,6 +13,7 @@ from observability.dashboard.charts import compare as charts_compare
 from observability.dashboard.charts import drift as charts_drift
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import outcomes as charts_outcomes
+from observability.dashboard.charts import records as charts_records
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.charts.overlay import distribution_overlay
 
@@ -151,6 +152,34 @@ def test_lines_over_time_draw_the_limit_of_their_finding(limit: float) -> None:
         charts_time.compact_line(metric_series(), name="x", unit="", limit=limit),
     ):
         assert [shape.y0 for shape in figure.layout.shapes if shape.type == "line"] == [limit]
+
+
+def test_the_interval_of_a_period_with_few_labels_does_not_flatten_the_others() -> None:
+    series = metric_series()
+    assert charts_time.metric_lines(series, name="x", unit="").layout.yaxis.range is None
+    series.loc[9, ["labelled", "low", "high"]] = [2, -190.0, 210.0]
+    low, high = charts_time.metric_lines(series, name="x", unit="", limit=12.0).layout.yaxis.range
+    assert low < 0 and 12.0 < high < 25.0
+    series["value"] += 20
+    series.loc[:8, ["low", "high"]] += 20
+    assert charts_time.metric_lines(series, name="x", unit="").layout.yaxis.range[0] > 10
+    series["labelled"] = 2
+    assert charts_time.metric_lines(series, name="x", unit="").layout.yaxis.range is None, "no period has enough labels"
+
+
+def test_the_period_that_is_not_over_is_told_apart() -> None:
+    series = metric_series().drop(columns=["low", "high"]).assign(running=[False] * 9 + [True])
+    line, rest = charts_time.compact_line(series, name="predictions", unit="predictions").data
+    assert (line.name, line.line.dash, list(line.y)) == ("predictions so far", "dot", [8.0, 9.0])
+    assert rest.line.dash == "solid" and list(rest.y)[:9] == list(range(9)) and pd.isna(rest.y[9])
+    bars = charts_time.traffic_bars(series.assign(n=3)).data[0]
+    assert list(bars.marker.opacity) == [0.85] * 9 + [0.4] and list(bars.customdata) == [""] * 9 + [" so far"]
+
+
+def test_shares_that_are_all_zero_are_not_drawn_on_an_axis_to_100_percent() -> None:
+    rows = pd.DataFrame({"at": pd.date_range("2026-03-01", periods=3), "value": [0.0, 0.0, 0.0], "severity": "ok", "words": ""})
+    assert charts_records.record_marks(rows, name="share", usual=0.0, share=True).layout.yaxis.range == (0, 0.05)
+    assert charts_records.record_marks(rows.assign(value=0.5), name="share", share=True).layout.yaxis.range is None
 
 
 def test_label_maturity_draws_the_limit_of_its_finding() -> None:

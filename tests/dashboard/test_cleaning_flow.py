@@ -73,3 +73,12 @@ def test_of_many_groups_the_largest_are_named() -> None:
     table = table[table["rows"] > 0]
     assert set(table["group"]) == {*(f"complete: g{place:02}" for place in range(3, 9)), "complete: 3 more"}
     assert table["rows"].sum() == one["rows_in"].sum()
+
+
+def test_labels_of_a_flow_are_wrapped_so_that_two_fit_side_by_side_on_a_phone() -> None:
+    rule = "time zone of an airport that the table lacks"
+    table = pd.DataFrame([[f"{rule}: EWR", "kept", 90], [f"{rule}: EWR", f"dropped: {rule}", 10]], columns=["group", "outcome", "rows"])
+    (sankey,) = (figure := cleaning_flow(table)).data
+    lines = [label.split("<br>") for label in sankey.node.label]
+    assert max(len(line) for label in lines for line in label) <= 22 and max(map(len, lines)) > 1
+    assert sankey.node.pad >= 12 * max(map(len, lines)) and figure.layout.height > sankey.node.pad * 2

@@ -37,6 +37,7 @@ def test_traffic_counts_every_hour_and_day(current: World) -> None:
     days = time_series.traffic_frame(window("loan"))
     assert list(days["n"]) == list(expected) and list(days["period"]) == list(expected.index)
     assert days["errors"].sum() == 0 and (days["error_share"] == 0).all()
+    assert not days["running"].iloc[:-1].any()
 
 
 def test_an_empty_window_has_a_row_for_each_hour(current: World) -> None:

@@ -1,5 +1,7 @@
 """Figures of the collection of data: device × day, and rows kept and dropped by rule as a flow."""
 
+import textwrap
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -10,6 +12,9 @@ from observability.dashboard.charts import layout
 
 TOPS = {"share": 0.05, "standard deviations": 6.0, "factor": 2.0}
 """Least value of the strongest colour, by unit, so that small differences are not drawn as large ones."""
+
+FLOW_LABEL = 22
+"""Characters in a line of a flow's label: two labels side by side fit on a phone."""
 
 
 def measure_words(value: float, unit: str) -> str:
@@ -54,18 +59,24 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
 
 
 def cleaning_flow(frame: pd.DataFrame) -> go.Figure:
-    """Rows from groups to what became of them, as a Sankey diagram. frame: group, outcome ("kept", or which rule dropped them), rows."""
+    """Rows from groups to what became of them, as a Sankey diagram whose labels are wrapped, so that both sides fit on a phone.
+
+    frame: group, outcome ("kept", or which rule dropped them), rows.
+    """
     groups, outcomes = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["outcome"]))
     outcomes.sort(key=lambda outcome: outcome != "kept")
     totals = [*frame.groupby("group", sort=False)["rows"].sum()[groups], *frame.groupby("outcome")["rows"].sum()[outcomes]]
-    labels = [f"{theme.inert_label(str(name), 40)} ({n:,})" for name, n in zip([*groups, *outcomes], totals, strict=True)]
+    names = [formatting.truncate(str(name), 48) for name in (*groups, *outcomes)]
+    lines = [textwrap.wrap(f"{name} ({n:,})", FLOW_LABEL) for name, n in zip(names, totals, strict=True)]
+    labels = ["<br>".join(theme.inert_label(line) for line in parts) for parts in lines]
+    pad = 6 + 12 * max(map(len, lines), default=1)
     places = {group: place for place, group in enumerate(groups)}
     ends = {outcome: len(groups) + place for place, outcome in enumerate(outcomes)}
     colours = [*[theme.NEUTRAL] * len(groups), *[theme.PRIMARY if outcome == "kept" else theme.WATCH for outcome in outcomes]]
     shades = [theme.QUIET if outcome == "kept" else theme.WATCH for outcome in frame["outcome"]]
     figure = go.Figure()
     figure.add_sankey(
-        node={"label": labels, "color": colours, "pad": 14, "thickness": 14, "hovertemplate": "%{label}<extra></extra>"},
+        node={"label": labels, "color": colours, "pad": pad, "thickness": 14, "hovertemplate": "%{label}<extra></extra>"},
         link={
             "source": [places[group] for group in frame["group"]],
             "target": [ends[outcome] for outcome in frame["outcome"]],
@@ -74,5 +85,6 @@ def cleaning_flow(frame: pd.DataFrame) -> go.Figure:
             "hovertemplate": "%{source.label} → %{target.label}: %{value:,} rows<extra></extra>",
         },
         arrangement="snap",
+        textfont={"size": 11, "color": theme.STRONG},
     )
-    return theme.themed(figure, height=max(220, 34 * max(len(groups), len(outcomes)) + 60))
+    return theme.themed(figure, height=max(220, (pad + 16) * max(len(groups), len(outcomes)) + 60))

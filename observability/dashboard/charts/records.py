@@ -15,6 +15,8 @@ COLOURS = {"act": theme.ACT, "watch": theme.WATCH, "ok": theme.PRIMARY}
 
 MOST_STEMS = 120
 """With more rows no stems are drawn."""
+ZERO_TOP = 0.05
+"""Top of the axis of shares that are all zero."""
 
 
 def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, share: bool = False) -> go.Figure:
@@ -34,4 +36,7 @@ def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, 
     if usual is not None:
         charts_time.horizontal_line(figure, usual, theme.NEUTRAL, "usual", "dot", x=0)
     several, tick_format = frame["severity"].nunique() > 1, ",.1~%" if share else ",.3~s"
-    return theme.themed(figure, height=260, y=name, legend=several, rangemode="tozero", tickformat=tick_format)
+    theme.themed(figure, height=260, y=name, legend=several, rangemode="tozero", tickformat=tick_format)
+    if not max(float(frame["value"].max()), usual or 0.0) > 0:
+        figure.update_yaxes(range=[0, ZERO_TOP if share else 1])  # of zeros alone plotly makes an axis to 100 %
+    return figure

@@ -1,5 +1,6 @@
 """Figures over time: traffic against its expectation, a metric with interval and limit, and the parts that such figures share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,8 @@ from observability.metrics.measured_windows import MATURE
 
 MOST_MARKS = 5
 PERCENT = ",.1%"
+SO_FAR = " so far"
+"""Of a period that is not over."""
 IMMATURE_SHADE: dict[str, Any] = {"fillcolor": theme.QUIET, "opacity": 0.35, "line_width": 0, "layer": "below"}
 
 
@@ -23,14 +26,18 @@ def axis_format(unit: str) -> str:
 def traffic_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:
     """Predictions by period as bars, and the expected volume as a line with its usual range.
 
-    frame: period, n, and where known expected, low, high (all counts per period).
+    frame: period, n, and where known expected, low, high (all counts per period). The bar of a period that is not over (`running`) is pale.
     """
     figure = go.Figure()
     known = "expected" in frame and bool(frame["expected"].notna().any())
     if known and "low" in frame:
         interval_band(figure, frame["period"], frame["low"], frame["high"], theme.NEUTRAL, "usual range")
-    hover = "%{x|%a %e %b %Y %H:%M}<br>%{y:,} predictions"
-    layout.add_bars(figure, frame["period"], frame["n"], hover=hover, name="predictions", color=theme.PRIMARY, opacity=0.85)
+    hover = "%{x|%a %e %b %Y %H:%M}<br>%{y:,} predictions%{customdata}"
+    running = frame["running"] if "running" in frame else pd.Series(False, index=frame.index)
+    layout.add_bars(
+        figure, frame["period"], frame["n"], [SO_FAR * each for each in running], hover=hover, name="predictions", color=theme.PRIMARY
+    )
+    figure.data[-1].update(marker_opacity=[0.4 if each else 0.85 for each in running])
     if known:
         expected: dict[str, Any] = {"name": "expected", "color": theme.STRONG, "width": 1.2, "dash": "dot"}
         layout.add_curve(figure, frame["period"], frame["expected"], "%{y:,.0f} expected", **expected)
@@ -71,7 +78,30 @@ def metric_lines(
     if limit is not None:
         horizontal_line(figure, limit, theme.ACT, "limit", "dash")
     theme.themed(figure, height=height, y=name, legend=guessed, tickformat=axis_format(unit))
+    figure.update_yaxes(range=readable_range(series, mature, [level for level in (baseline, limit) if level is not None]))
     return add_event_marks(figure, marks, series["period"])
+
+
+def readable_range(series: pd.DataFrame, mature: "pd.Series[Any]", levels: Sequence[float] = ()) -> tuple[float, float] | None:
+    """The range of the value axis where the intervals of periods with few labels would flatten the rest, whose ends are then cut off; None
+    where all intervals fit. levels: limits and baselines that stay in sight.
+    """
+    firm = series[mature]
+    parts = [
+        series["value"],
+        firm["low"],
+        firm["high"],
+        *([series["estimated"]] if "estimated" in series else []),
+        pd.Series(levels, dtype=float),
+    ]
+    ends = pd.concat(parts).dropna()
+    if firm["value"].isna().all():
+        return None
+    low, high = float(ends.min()), float(ends.max())
+    room = (high - low) / 2 or abs(high) / 2 or 1.0
+    if not (series["low"].min() < low - room or series["high"].max() > high + room):
+        return None
+    return (max(low - room, 0.0) if low >= 0 else low - room), high + room
 
 
 def is_mature(series: pd.DataFrame) -> "pd.Series[Any]":
@@ -87,8 +117,11 @@ def _add_estimate(figure: go.Figure, series: pd.DataFrame, *, name: str, unit: s
 
 
 def compact_line(series: pd.DataFrame, *, name: str, unit: str, limit: float | None = None, marks: pd.DataFrame | None = None) -> go.Figure:
-    """A low chart without titles. series: period, value, and where known low and high."""
+    """A low chart without titles. series: period, value, and where known low and high; a last period that is not over (`running`) is dotted."""
     figure = go.Figure()
+    if "running" in series and len(series) > 1 and series["running"].iloc[-1]:
+        add_line(figure, series.tail(2), name=f"{name}{SO_FAR}", colour=theme.PRIMARY, unit=unit, dash="dot")
+        series = series.assign(value=series["value"].where(~series["running"].astype(bool)))
     if "low" in series:
         interval_band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "interval")
     add_line(figure, series, name=name, colour=theme.PRIMARY, unit=unit)

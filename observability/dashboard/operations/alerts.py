@@ -19,6 +19,7 @@ from observability.dashboard import empty_states, links, load, open_tasks, perso
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.operations import alarm_rule_settings
 from observability.dashboard.overview import incident_actions
+from observability.dashboard.overview.incidents import first_clause
 from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, draw_table, number_columns, table_row
@@ -28,7 +29,7 @@ COLUMNS = (
     column("title", "What", wide=True),
     column("model", "Model", width="9rem"),
     column("state", "State", width="9rem"),
-    column("since", "Since (UTC)", width="9rem"),
+    column("since", "Opened (UTC)", width="9rem"),
     column("useful", "Useful?", width="6rem"),
 )
 
@@ -60,9 +61,9 @@ def _alert_row(alert: Alert, scope: Scope) -> dict[str, Any]:
     if alert.state == "snoozed" and alert.until is None:
         until = f"until it gets worse, by {alert.by}"
     severity = alert.severity if alert.state != "resolved" else "ok"
-    target = links.link_cell(alert.title, "alerts", scope, incident=alert.incident)
+    target = links.link_cell(first_clause(alert.title), "alerts", scope, incident=alert.incident)
     return table_row(
-        title={"s": severity, **target, "sub": f"suspected source: {alert.source}"},
+        title={"s": severity, **target, "title": alert.title.replace("`", ""), "sub": f"suspected source: {alert.source}"},
         model={"t": alert.model or formatting.DASH, "sub": alert.owner},
         state={"t": incident_actions.STATES[alert.state], "sub": REASONS[alert.reason].lower() if alert.reason else until},
         since=formatting.format_minute(alert.opened_at),
@@ -75,7 +76,9 @@ def alert_details(alerts: Sequence[Alert], scope: Scope) -> None:
     """The chosen alert with its history and the buttons to act on it."""
     known = {alert.incident: alert for alert in alerts}
     box: dict[str, Any] = {"placeholder": "Choose an alert", "missing": "The link names the incident {}, without an alert."}
-    chosen = address_selectbox("incident", "Open an alert", list(known), words=lambda key: known[key].title.replace("`", "")[:110], **box)
+    chosen = address_selectbox(
+        "incident", "Open an alert", list(known), words=lambda key: first_clause(known[key].title).replace("`", ""), **box
+    )
     alert = known.get(chosen or "")
     if alert is None:
         return

@@ -53,7 +53,7 @@ NEWS_WORDS = {"new": "new", "worse": "worse than before", "ongoing": "ongoing", 
 """What a finding's `news` is called."""
 BASELINES = {"reference": "reference", "past": "own past", "level": "fixed level", "peers": "peers"}
 """What a finding's `against` is called."""
-MODEL_COLUMN = column("model", "Model", width="9rem")
+MODEL_COLUMN = column("model", "Model", width="9rem", phone=False)
 
 
 def severity_counts(findings: Sequence[Finding]) -> dict[str, int]:
@@ -162,7 +162,7 @@ def finding_subtitle(finding: Finding) -> str:
     if finding.onset and onset_certainty(finding) != "vague":
         parts.append(f"since {formatting.format_day(finding.onset)}{' or earlier' if onset_certainty(finding) == 'open' else ''}")
     if finding.event:
-        parts.append(f"after {finding.event.get('what', 'an event')} {str(finding.event.get('text', ''))[:60]}".strip())
+        parts.append(f"after {finding.event.get('what', 'an event')} {formatting.truncate(str(finding.event.get('text', '')), 60)}".strip())
     return " · ".join(parts)
 
 

@@ -78,7 +78,7 @@ def event_in_words(incident: Incident) -> str | None:
     """The nearest earlier event in words, which need not be the cause."""
     if not incident.event:
         return None
-    return f"after {incident.event.get('what', 'an event')}: {str(incident.event.get('text', ''))[:80]}"
+    return f"after {incident.event.get('what', 'an event')}: {formatting.truncate(str(incident.event.get('text', '')))}"
 
 
 def source_cell(incident: Incident) -> Cell:
@@ -102,8 +102,13 @@ def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = ()
 
 
 def incident_headline(incident: Incident) -> str:
-    """The first clause of an incident's sentence, at most HEADLINE_WORDS words and the percent sign of the last."""
-    sentence = incident.sentence.split("; ")[0]
+    """The first clause of an incident's sentence (`first_clause`)."""
+    return first_clause(incident.sentence)
+
+
+def first_clause(sentence: str) -> str:
+    """The first clause of a sentence, at most HEADLINE_WORDS words and the percent sign of the last."""
+    sentence = sentence.split("; ", maxsplit=1)[0]
     for sign in (": ", " ("):
         head = sentence.split(sign)[0]
         sentence = head if len(head.split()) > 3 else sentence

@@ -79,19 +79,20 @@ def study_sections(study: StudyResults, scope: Scope) -> None:
     repeats = sum(setting(each.run) == setting(best.run) for each in study.done)
     plain_paragraph(
         f"{formatting.plural(len(study.trials), 'run')}, {formatting.plural(len(study.settings), 'setting')} with {study.metric} "
-        f"({study.better} is better). Chosen by its first value: {best.run.name}, {first}; the mean of {formatting.plural(repeats, 'run')} "
-        f"of this setting is {value}."
+        f"({study.better} is better); the best is {value}."
     )
-    winner_line(study)
-    further_line(study)
-    draw_table(
-        "study-figures", f"Figures of {study.name}", FIGURES, [table_row({**row}) for row in study_figures(study, uses)], compact=True
-    )
-    st.header("Best against budget", anchor=False)
     points = pd.DataFrame([vars(point) for point in best_by_budget(study)])
     alt = f"Best {study.metric} so far by trial: {value} after {len(points)} runs and {duration(float(points['seconds'].iloc[-1]))}."
     frame.chart_with_table(
         charts_studies.best_against_budget(points, study.metric), points, key="budget", alt=alt, metrics=("best_metric",)
+    )
+    winner_line(study)
+    further_line(study)
+    plain_caption(
+        f"Chosen by its first value: {best.run.name}, {first}. The mean of {formatting.plural(repeats, 'run')} of this setting is {value}."
+    )
+    draw_table(
+        "study-figures", f"Figures of {study.name}", FIGURES, [table_row({**row}) for row in study_figures(study, uses)], compact=True
     )
     importance_section(study)
     parallel_section(study)

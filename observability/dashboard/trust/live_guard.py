@@ -91,8 +91,9 @@ def guard_view(here: ModelPage) -> GuardView | None:
     claims = guard_claims(space, points, subjects, ids, margins, np.unique(codes, return_inverse=True)[1])
     texts = {name: columns[name] for name in (each.reference for each in others)}
     claims += odd_texts(texts, {name: reference[name].to_numpy() for name in texts}, subjects, ids)
-    named = int(pd.notna(now["subject"]).sum())
-    return GuardView(space, neighbour_distances(space, points), tuple(far_features(space, points)), tuple(claims), len(now), named)
+    named, names = int(pd.notna(now["subject"]).sum()), {each.reference: each.name for each in (*numbers, *others)}
+    far = tuple((names.get(reference, reference), share) for reference, share in far_features(space, points))
+    return GuardView(space, neighbour_distances(space, points), far, tuple(claims), len(now), named)
 
 
 def score_margins(model: "Model", scores: "Floats") -> "Floats | None":

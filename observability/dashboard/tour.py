@@ -1,0 +1,65 @@
+"""The tour of the sample: five steps in the sidebar, each on its page. That it was left is kept in the reader's browser."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from observability.core.catalog import Model
+from observability.dashboard import links, load
+from observability.dashboard.scope import Scope
+
+ASSETS = Path(__file__).parent / "assets"
+FIRST = {"t": "New here?", "text": "Five steps through the sample: from a model in trouble to what a team decides about it."}
+STEPS = (
+    ("health", "All models", "One row a model: status, traffic, latency, inputs, outcomes, fairness and cost. Below, the incidents."),
+    (
+        "model",
+        "One model",
+        "Is it up, are its inputs normal, is it right, is it fair, what does it cost, what changed? Each answer has a chart.",
+    ),
+    (
+        "incident",
+        "One incident",
+        "Findings of one fault are one incident: since when, the suspected source, what changed before it, who owns it.",
+    ),
+    ("cases", "One prediction", "Find a wrong prediction and see its inputs, what pushed its score, its label, and errors like it."),
+    ("review", "The week", "A meeting on one page: frozen figures, the agenda by importance, decisions, and actions with owners."),
+)
+"""Page, title and text of each step."""
+
+
+def draw_tour() -> None:
+    """Draw the tour in the sidebar, where the store holds the sample."""
+    sample = [model for model in load.catalog().models if model.sample and model.task]
+    if sample:
+        with st.sidebar:
+            _tour_component()(key="tour", data=tour_steps(sample), on_go_change=_follow_step)
+
+
+def tour_steps(models: list[Model]) -> dict[str, Any]:
+    """The steps with their links: those about one model are about the first of these that has an artifact, else the first."""
+    shown = next((model for model in models if any(version.artifact for version in model.versions)), models[0])
+    steps = []
+    for page, title, text in STEPS:
+        scope = Scope(model=shown.name if page in ("model", "cases") else None)
+        steps.append({**links.link_cell(title, page, scope), "text": text})
+    return {"caption": "Tour of the sample", "again": "Tour of the sample", "first": FIRST, "steps": steps}
+
+
+def _follow_step() -> None:
+    if target := st.session_state["tour"].go:
+        links.follow_link(target)
+
+
+@cache
+def _tour_component() -> Callable[..., Any]:
+    """The registered component; once a process."""
+    return st.components.v2.component(
+        "tour",
+        html='<div id="tour"></div>',
+        css=(ASSETS / "tour.css").read_text(encoding="utf-8"),
+        js=(ASSETS / "tour.js").read_text(encoding="utf-8"),
+    )
