@@ -73,8 +73,9 @@ class MovedPeriod:
 
 @dataclass(frozen=True)
 class LiveSample:
-    """The replay in a home. delivered: everything that arrived by then is loaded; None before the first load. periods: by name. models: those
-    that records were loaded of; what a person removed of them does not come back.
+    """The replay in a home. delivered: everything that arrived by then is loaded; None before the first load. periods: by name.
+
+    models: those that records were loaded of; what a person removed of them does not come back.
     """
 
     started: datetime
@@ -134,12 +135,10 @@ def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> l
         write_live_sample(store.home, LiveSample(now, None, moved))
     report = deliver_live_sample(store, listing, now, say)
     ahead = max(period.last for period in moved.values())
-    said = f"{report.stored:,} records stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected in {report.seconds:.0f} s."
-    return [
-        *lines,
-        said,
-        f"{sample_note(LiveSample(now, now, moved), None, now)}. Records arrive every hour until {ahead:%Y-%m-%d}, while the dashboard runs.",
-    ]
+    counts = f"{report.stored:,} records stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected"
+    note = sample_note(LiveSample(now, now, moved), None, now)
+    lines.append(f"{counts} in {report.seconds:.0f} s.")
+    return [*lines, f"{note}. Records arrive every hour until {ahead:%Y-%m-%d}, while the dashboard runs."]
 
 
 def deliver_live_sample(store: Store, listing: Path, now: datetime, say: Say, stopping: threading.Event | None = None) -> LoadReport:
@@ -277,8 +276,9 @@ def last_event(path: Path) -> datetime:
 
 @dataclass(frozen=True)
 class Moves:
-    """How records are moved, and which of them are wanted: those that arrive after `after` and by `until`, both after the move, of models that
-    are not `gone`.
+    """How records are moved, and which of them are wanted.
+
+    after, until: those that arrive after the one and by the other, both after the move. gone: models of which none is wanted.
     """
 
     periods: Sequence[Period]

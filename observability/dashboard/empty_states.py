@@ -69,8 +69,9 @@ def not_logged_state(kind: str, words: str, message: str, step: str, how: str, e
 
 
 def how_to_log_state(message: str, step: str, how: str, example: Example | None = None) -> None:
-    """Draw the state of a store without records of a kind. how: Python lines that log one. example: what the page would show, and its figure
-    of the sample, from the sample's folder.
+    """Draw the state of a store without records of a kind. how: Python lines that log one.
+
+    example: what the page would show, and its figure of the sample, from the sample's folder.
     """
     if not load.catalog().models:
         no_models_state()

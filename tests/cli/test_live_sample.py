@@ -62,7 +62,10 @@ moved = false
 RECORDS = [
     {"kind": "event", "at": (LAST - 40 * DAY).isoformat(), "what": "deploy", "text": "tide 1 deployed", "model": "tide"},
     {"kind": "event", "at": (LAST - 20 * DAY).isoformat(), "what": "note", "text": "gauge replaced", "model": "tide"},
-    {"kind": "audit", "at": "2013-02-01T06:00:00Z", "model": "tide", "version": "1", "audit": "robustness", "results": {}, "expires": "2013-05-01T06:00:00Z"},
+    {
+        "kind": "audit", "at": "2013-02-01T06:00:00Z", "model": "tide", "version": "1", "audit": "robustness", "results": {},
+        "expires": "2013-05-01T06:00:00Z",
+    },
     {"kind": "batch", "batch": "b1", "at": LAST.isoformat(), "source": "gauge", "rows": 5},
 ]  # fmt: skip
 

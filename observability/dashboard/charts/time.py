@@ -117,7 +117,10 @@ def _add_estimate(figure: go.Figure, series: pd.DataFrame, *, name: str, unit: s
 
 
 def compact_line(series: pd.DataFrame, *, name: str, unit: str, limit: float | None = None, marks: pd.DataFrame | None = None) -> go.Figure:
-    """A low chart without titles. series: period, value, and where known low and high; a last period that is not over (`running`) is dotted."""
+    """A low chart without titles; a last period that is not over (`running`) is dotted.
+
+    series: period, value, and where known low and high.
+    """
     figure = go.Figure()
     if "running" in series and len(series) > 1 and series["running"].iloc[-1]:
         add_line(figure, series.tail(2), name=f"{name}{SO_FAR}", colour=theme.PRIMARY, unit=unit, dash="dot")
