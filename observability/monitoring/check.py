@@ -510,11 +510,12 @@ def _dated(finding: Finding) -> Finding:
 
 
 def _with_event(finding: Finding, marks: "DataFrame") -> Finding:
-    """The finding with the nearest event before its onset (before the window's end where the onset is unknown).
+    """The finding with the nearest event before its onset (before the window's end where the onset is unknown), of its model or of none.
 
     A change counts for two weeks. A note, such as a public holiday, a complaint or an export, counts for one day, and only where there was
     no change.
     """
+    marks = marks[marks["model"].isna() | (marks["model"] == finding.model)]
     if not needs_action(finding.severity) or marks.empty:
         return finding
     known = finding.onset if finding.evidence.get("onset_known") != "vague" else None

@@ -1,0 +1,24 @@
+"""A finding names the nearest earlier event of its own model, or of none, and never that of another model."""
+
+from datetime import timedelta
+
+import pandas as pd
+
+from observability.core.time import naive_utc
+from observability.monitoring.check import _with_event
+from tests.support.fleet_incidents import DAY, START, drift_incident
+
+
+def event_text(model: str, *rows: tuple[str | None, int, str]) -> str | None:
+    """The text of the event that a finding of a model names, of events (model, hours before the onset, text)."""
+    finding = drift_incident(model, day=2).lead
+    at = [naive_utc(START + 2 * DAY) - timedelta(hours=hours) for _, hours, _ in rows]
+    marks = pd.DataFrame({"at": at, "model": [row[0] for row in rows], "what": "deploy", "text": [row[2] for row in rows]})
+    return (_with_event(finding, marks).event or {}).get("text")
+
+
+def test_an_event_of_another_model_is_not_the_event_of_a_finding() -> None:
+    other, own, none = ("b", 1, "b 2 deployed"), ("a", 5, "a 2 deployed"), (None, 3, "gateway deployed")
+    assert event_text("a", other) is None
+    assert event_text("a", own, other) == "a 2 deployed"
+    assert event_text("a", own, none, other) == "gateway deployed"
