@@ -11,6 +11,7 @@ import streamlit as st
 from observability.analyzers.trust.audits import WORDS, audit_value_words
 from observability.core import formatting
 from observability.core.finding import Finding
+from observability.core.numerals import measured_value_text
 from observability.core.questions import Records
 from observability.core.window import Window
 from observability.dashboard import empty_states, frame, links, load, person_name
@@ -299,7 +300,7 @@ def _changes_words(changes: Mapping[str, Sequence[Any]]) -> str:
 
 def _written(value: Any) -> str:
     """A value as text."""
-    return "missing" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "missing" if value is None else measured_value_text(value)
 
 
 def start_section(here: ModelPage) -> None:
