@@ -5,13 +5,14 @@ The independent figures: LightGBM's own contributions to the row, and tests/inve
 
 import json
 import re
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, TimeoutError
 
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, heading, said, settle, tables, words
@@ -31,9 +32,13 @@ def parameters(page: Page) -> dict[str, str]:
 
 
 def find(page: Page, typed: str) -> None:
-    """Type into the command palette, which every page has."""
-    page.keyboard.press("Control+k")
+    """Type into the command palette, which every page has. A key that is pressed before the page listens is pressed again, as a person does."""
     field = page.get_by_role("combobox", name="Search")
+    for _ in range(20):
+        page.keyboard.press("Control+k")
+        with suppress(TimeoutError):
+            field.wait_for(timeout=5000)
+            break
     field.fill(typed)
     field.press("Enter")
 
