@@ -9,6 +9,7 @@ button acts on, and the parts of `links.link`.
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import streamlit as st
@@ -132,10 +133,28 @@ def sparkline(
     width: int = 120,
     height: int = 28,
 ) -> dict[str, Any]:
-    """A sparkline. label is its text for screen readers; None values are gaps; zero keeps zero on the axis."""
+    """A sparkline. label is its text for screen readers; None values are gaps; zero keeps zero on the axis.
+
+    An interval that is far wider than the usual one, as that of a day whose labels are still to come, is cut, so that it flattens nothing.
+    """
+    if low is not None and high is not None:
+        low, high = usual_ends(values, low, high)
     ends = {name: rounded(end) if end is not None else None for name, end in (("low", low), ("high", high))}
     style = {"bars": bars, "zero": zero or bars, "width": width, "height": height}
     return {"y": rounded(values), **ends, "limit": limit, **style, "label": label}
+
+
+def usual_ends(
+    values: Sequence[float | None], low: Sequence[float | None], high: Sequence[float | None]
+) -> tuple[list[float | None], list[float | None]]:
+    """Ends of intervals, cut where they are further from all values than twice the median width of an interval."""
+    widths = [top - end for end, top in zip(low, high, strict=True) if end is not None and top is not None]
+    known = [value for value in values if value is not None]
+    if not widths or not known:
+        return list(low), list(high)
+    room = 2 * median(widths)
+    least, most = min(known) - room, max(known) + room
+    return [end if end is None else max(end, least) for end in low], [end if end is None else min(end, most) for end in high]
 
 
 def rounded(values: Sequence[float | None]) -> list[float | None]:

@@ -102,3 +102,20 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(fleet: Dashboard
     page.get_by_role("button", name="Scope: flights-late").click()
     model.wait_for()
     assert serious(page) == []
+
+
+def test_the_tour_of_the_sample_goes_from_page_to_page_and_stays_left(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/changes", **LAPTOP)
+    tour = page.locator("#tour")
+    tour.get_by_role("button", name="Start").click()
+    page.wait_for_function("() => location.pathname === '/'")
+    settle(page)
+    assert "1 of 5" in tour.inner_text() and serious(page) == []
+    tour.get_by_role("button", name="Next").click()
+    page.wait_for_function("() => location.pathname === '/model'")
+    settle(page)
+    assert "2 of 5" in tour.inner_text()
+    tour.get_by_role("button", name="Leave").click()
+    page.reload()
+    settle(page)
+    assert tour.inner_text().strip() == "Tour of the sample"

@@ -16,6 +16,7 @@ from observability.dashboard.charts import outcomes as charts_outcomes
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.charts.overlay import distribution_overlay
+from observability.dashboard.table import usual_ends
 
 HOSTILE = "<a href='https://evil.example'>x</a>"
 
@@ -165,6 +166,13 @@ def test_the_interval_of_a_period_with_few_labels_does_not_flatten_the_others() 
     assert charts_time.metric_lines(series, name="x", unit="").layout.yaxis.range[0] > 10
     series["labelled"] = 2
     assert charts_time.metric_lines(series, name="x", unit="").layout.yaxis.range is None, "no period has enough labels"
+
+
+def test_the_interval_of_one_day_does_not_flatten_a_sparkline() -> None:
+    low, high = [9.0, 10.0, None, 11.0, -190.0], [11.0, 12.0, None, 13.0, 220.0]
+    cut_low, cut_high = usual_ends([10.0, 11.0, None, 12.0, 15.0], low, high)
+    assert cut_low == [9.0, 10.0, None, 11.0, 6.0] and cut_high == [11.0, 12.0, None, 13.0, 19.0]
+    assert usual_ends([None, None], [None, None], [None, None]) == ([None, None], [None, None])
 
 
 def test_the_period_that_is_not_over_is_told_apart() -> None:
