@@ -71,6 +71,7 @@ HOMES = {
     "lightgbm": ("observability/worker/", "sample_data/"),
     "sklearn": (
         "observability/worker/",
+        "observability/detection/default_scores",
         "observability/metrics/audit_model",
         "observability/stats/domain",
         "observability/stats/text_similarity",

@@ -42,7 +42,8 @@ def no_models_state() -> None:
     others = f" Stored: {formatting.join_words([kind.words for kind in found])}." if found else ""
     empty_state(
         f"No predictions yet.{others}",
-        "Add a model from a file, load the sample with `python -m observability demo --live`, or log to this home with `observability.Logger`.",
+        "Add a model from a file, load the sample with `python -m observability demo --live`, "
+        "or log to this home with `observability.Logger`.",
         "add_model",
         "Add a model",
     )
