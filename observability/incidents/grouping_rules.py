@@ -182,11 +182,15 @@ FALLS = ("serving/performance", "serving/calibration", SLICES, "serving/why_chan
 
 
 def continues_fall(finding: Finding, old: Finding) -> bool:
-    """Whether a finding about the answers of the whole is a detail of a fall that stands: it has no date, or the primary metric stands."""
+    """Whether a finding about the answers of the whole is a detail of a fall that stands: the primary metric stands, or the finding has
+    neither a date nor is it new. The primary metric is no detail.
+    """
     both = (finding, old)
     if any(each.analyzer not in FALLS or pipeline_stage(each) != "outcome" or claimed_place(each) is not None for each in both):
         return False
-    return onset_certainty(finding) != "dated" or bool(old.evidence.get("primary") and not finding.evidence.get("primary"))
+    if finding.evidence.get("primary"):
+        return False
+    return bool(old.evidence.get("primary")) or (onset_certainty(finding) != "dated" and finding.news != "new")
 
 
 MOSTLY = 0.9

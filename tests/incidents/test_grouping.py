@@ -312,6 +312,9 @@ def test_details_of_a_fall_that_stands_are_no_further_incident() -> None:
     details = [finding("rmse", day=3, news="worse"), finding("ece", day=None)]
     (one,) = incidents(stands, *details)
     assert one.standing and len(one.findings) == 3
+    beside = finding("ece", day=None, severity="watch", evidence={"standing": True})
+    undated = replace(stands, news="new", evidence={"primary": True})
+    assert [each.standing for each in incidents(beside, undated)] == [False, True], "the primary metric is no detail"
     part = finding("bias", analyzer="serving/slices", slice="zip=a", day=3, news="new")
     assert [each.standing for each in incidents(stands, *details, part)] == [False, True], "a slice that changed on a date is a fault"
     new = replace(stands, evidence={"primary": True}, onset=START + 3 * DAY)
