@@ -49,6 +49,8 @@ def run_case(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
 
 def case_lines(found: "Case") -> Iterator[str]:
     """A case as lines of text."""
+    from observability.investigation.outcome_facts import error_cost_words
+
     row = found.row
     yield f"{row.model.name} {row.version.name}, prediction {row.id}, {iso(row.at)} ({row.environment})"
     if found.also_in:
@@ -60,8 +62,8 @@ def case_lines(found: "Case") -> Iterator[str]:
         yield found.happened.sentence
         for mark in found.happened.timeline:
             yield f"  {mark.at:%Y-%m-%d %H:%M:%S} UTC  {mark.what}: {mark.text}"
-        if found.happened.cost is not None:
-            yield f"Cost of this error: {format_figure(found.happened.cost, 6)} {found.happened.currency or ''}".rstrip()
+        if cost := error_cost_words(row, found.happened):
+            yield f"Cost of this error: {cost}"
     for triage in found.triage or ():
         yield f"{triage.score:4.2f}  {triage.source}: {triage.because}"
     flagged = [given for given in found.inputs or () if given.flagged]

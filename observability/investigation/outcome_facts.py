@@ -117,6 +117,13 @@ def reading_instant(text: object) -> datetime | None:
     return found if found.tzinfo else aware_utc(found)
 
 
+def error_cost_words(row: Row, known: Happened | None) -> str:
+    """The cost of the error with its currency, as `50 USD`; empty where the prediction is no error, or the cost is unknown."""
+    if known is None or known.cost is None or not row.wrong:
+        return ""
+    return f"{format_figure(known.cost, 6)} {known.currency or ''}".strip()
+
+
 def cost_of(row: Row) -> tuple[float | None, str | None, str | None]:
     """Cost of this error by the model's settings, its currency, and a sentence where it is unknown."""
     settings = row.model.settings

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from observability.cli.commands_case import case_lines
 from observability.core.catalog import Edges
 from observability.core.settings import ModelSettings, parse_settings
 from observability.dashboard.case import case as case_page
@@ -20,7 +22,7 @@ from observability.investigation.desired_outcome import margin_of
 from observability.investigation.excess_errors import ExcessErrors
 from observability.investigation.label_types import Revision
 from observability.investigation.model_answers import AttributionContrast, Bar
-from observability.investigation.outcome_facts import happened
+from observability.investigation.outcome_facts import error_cost_words, happened
 from observability.investigation.sampled_rows import real_rows
 from observability.investigation.score_explanation import with_stability
 from observability.worker.requests import ContrastExplanation
@@ -160,6 +162,20 @@ def test_units_and_class_names_come_from_the_settings(case_world: World) -> None
     price.row = replace(price.row, model=replace(price.row.model, settings=replace(price.row.model.settings, unit="euros")))
     assert " euros. Real outcome " in happened(price).sentence and " euros too " in happened(price).sentence
     assert comparison_rows.bad(price).text.startswith("an absolute error above ") and " euros," in comparison_rows.bad(price).text
+
+
+def test_a_right_prediction_has_no_cost_of_an_error(case_world: World) -> None:
+    """A right decision was said to have made an error that costs 0."""
+    raw = case_world.loan
+    wrong = ((raw["score"] >= 0.5) != (raw["label"] == 1)).to_numpy()
+    for is_wrong in (True, False):
+        place = next(int(place) for place in raw.index[wrong == is_wrong] if 400 < place < 1500)
+        case = open_case(case_world.store, f"loan-{place}", model="loan")
+        assert case.row.wrong is is_wrong
+        assert (error_cost_words(case.row, happened(case)) != "") is is_wrong
+        told = SimpleNamespace(row=case.row, also_in=(), happened=happened(case), triage=None, inputs=None)
+        lines = list(takewhile(lambda line: "inputs flagged" not in line, case_lines(told)))
+        assert any(line.startswith("Cost of this error: ") for line in lines) is is_wrong
 
 
 def test_class_names_are_a_table_of_words() -> None:

@@ -70,9 +70,11 @@ def test_every_proof_over_the_records_of_a_live_model_gives_the_finding_s_value(
 
 
 def nightly_batches() -> list[dict[str, Any]]:
-    """Nights of 120 rows, and then one for each fault: missing keys, twice a key, late, one score, a shift in one region, fewer rows."""
+    """Nights of 120 rows, and then one for each fault: missing keys, twice a key, late, one score, a shift in one region, fewer rows, and a shift of
+    those who are `vip`.
+    """
     rng, lines = np.random.default_rng(5), []
-    faults = [""] * 7 + ["missing", "twice", "late", "default", "shift", "rows"]
+    faults = [""] * 7 + ["missing", "twice", "late", "default", "shift", "rows", "vip"]
     for night, fault in enumerate(faults):
         at, name = NIGHT + timedelta(days=night), f"night-{night}"
         came = at + timedelta(hours=5 if fault == "late" else 0)
@@ -82,10 +84,16 @@ def nightly_batches() -> list[dict[str, Any]]:
         lines.append({"kind": "expected_batch", "batch": name, "model": "churn", "at": at, "received_at": at, "due": due, **expected})
         delivered = keys[:200] if fault == "missing" else [*keys, *keys[:30]] if fault == "twice" else keys
         for place, key in enumerate(delivered):
-            score, region = round(float(rng.beta(4, 6)), 3), "NS"[place % 2]
-            score = 0.5 if fault == "default" and place % 3 == 0 else min(score + 0.3, 1.0) if fault == "shift" and region == "N" else score
+            score, region, vip = round(float(rng.beta(4, 6)), 3), "NS"[place % 2], place % 4 < 2
+            score = (
+                0.5
+                if fault == "default" and place % 3 == 0
+                else min(score + 0.3, 1.0)
+                if (fault, True) in (("shift", region == "N"), ("vip", vip))
+                else score
+            )
             body = {"kind": "prediction", "id": f"{name}-{place}", "model": "churn", "version": "1", "at": at, "received_at": came}
-            lines.append({**body, "features": {"region": region}, "subject": key, "batch": name, "score": score})
+            lines.append({**body, "features": {"region": region, "vip": vip}, "subject": key, "batch": name, "score": score})
     return lines
 
 
@@ -93,11 +101,11 @@ def test_each_check_of_a_batch_is_proved_from_its_rows(tmp_path: Path) -> None:
     with closing(open_store(tmp_path / "home", threads=1)) as store:
         store.write_records(nightly_batches())
         settings = store.catalog().model("churn").settings
-        store.update_settings("churn", replace(settings, batch_key="subject", slices=("region=N",)))
-        end = NIGHT + timedelta(days=13)
+        store.update_settings("churn", replace(settings, batch_key="subject", slices=("region=N", "vip=true")))
+        end = NIGHT + timedelta(days=14)
         asked: dict[str, Any] = {
             "model": "churn",
-            "start": end - timedelta(days=8),
+            "start": end - timedelta(days=9),
             "end": end,
             "now": end,
             "only": ("serving/batch_gate",),
@@ -112,6 +120,7 @@ def test_each_check_of_a_batch_is_proved_from_its_rows(tmp_path: Path) -> None:
             ("batch_default_rate", "night-10", None),
             ("batch_score_drift", "night-11", "region=N"),
             ("missing_key_rate", "night-12", None),
+            ("batch_score_drift", "night-13", "vip=true"),
         }
 
 

@@ -139,8 +139,13 @@ def with_keys(rows: "DataFrame", context: Context) -> "DataFrame":
     rows["key"] = rows[name].astype(str) if name in rows else rows["id"].astype(str)
     for reference, parts in slice_columns(context).items():
         for text, value in parts:
-            rows[text] = rows[reference].astype(str) == value
+            rows[text] = rows[reference].map(watched_level) == value
     return rows.drop_duplicates("id") if name != "id" else rows
+
+
+def watched_level(value: object) -> str:
+    """A stored category or boolean as the value of a watched slice: `true`, `false`, `null` or its text."""
+    return "null" if value is None or value != value else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def declared_batches(records: "DataFrame") -> Iterator[ExpectedBatch]:

@@ -26,7 +26,7 @@ from observability.dashboard.widgets import link_button, plain_caption, unavaila
 from observability.investigation.evidence_types import Happened, Mark
 from observability.investigation.label_types import outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
-from observability.investigation.outcome_facts import answer_text, truth_text
+from observability.investigation.outcome_facts import answer_text, error_cost_words, truth_text
 
 LOG = logging.getLogger(__name__)
 MARKS = {
@@ -259,7 +259,7 @@ def _case_facts(here: CasePage, happened: Happened | None) -> list[tuple[str, st
         ("Decision", outcome_words(found.model, found.answer) if found.answer else ""),
         ("Label", f"{outcome_words(found.model, label.value)[:60]} ({formatting.format_day(label.at)})" if label else "none yet"),
         ("Label from", _label_origin(found)),
-        ("Cost of the error", _error_cost(happened)),
+        ("Cost of the error", error_cost_words(found, happened)),
         ("Status", found.status if found.status != "ok" else ""),
         ("Latency", f"{formatting.format_number(stored['latency_ms'])} ms" if stored.get("latency_ms") is not None else ""),
         ("Device", stored.get("device") or ""),
@@ -277,13 +277,6 @@ def _label_origin(found: Row) -> str:
     parts = [current.source or "" if current else "", formatting.plural(len(people), "annotator") if people else ""]
     parts.append(formatting.plural(len(found.revisions), "revision") if len(found.revisions) > 1 else "")
     return ", ".join(each for each in parts if each)
-
-
-def _error_cost(happened: Happened | None) -> str:
-    """The cost of the error, where costs of errors are set."""
-    if happened is None or happened.cost is None:
-        return ""
-    return f"{formatting.format_number(happened.cost)} {happened.currency or ''}".strip()
 
 
 def case_timeline(here: CasePage) -> None:
