@@ -41,8 +41,16 @@ def findings(fleet: Store) -> list[Finding]:
 def test_every_proof_of_the_sample_fleet_gives_the_finding_s_value(fleet: Store, findings: list[Finding]) -> None:
     print(coverage(findings))
     proven = [finding for finding in findings if finding.proof]
-    assert len(proven) >= 300
-    assert {finding.metric for finding in proven} >= {"silence_hours", "rank_shift", "straggler_score"}
+    assert len(proven) >= 440
+    of_records = {
+        "overfitting_gap",
+        "device_crash_share",
+        "answer_change_rate",
+        "label_agreement",
+        "suggestion_anchoring",
+        "form_fallbacks",
+    }
+    assert {finding.metric for finding in proven} >= {"silence_hours", "rank_shift", "straggler_score", "rank_correlation", *of_records}
     assert differing(fleet, proven) == []
 
 
