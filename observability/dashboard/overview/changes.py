@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core import formatting
 from observability.dashboard import links
+from observability.dashboard.overview.incidents import first_clause
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, table_row
 from observability.review.change_log import Entry
@@ -49,7 +50,8 @@ def change_row(entry: Entry, scope: Scope) -> dict[str, Any]:
     if about.get("review"):
         title = links.link_cell(entry.title, "review", None, review=about["review"], **STEPS.get(entry.sort, {}))
     elif entry.sort == "alert":
-        title = links.link_cell(entry.title, "alerts", None, incident=about["incident"])
+        title = links.link_cell(first_clause(entry.title), "alerts", None, incident=about["incident"])
+        title["title"] = entry.title.replace("`", "")
     elif about.get("prediction") and "case" in links.page_files():
         title = links.link_cell(entry.title, "case", None, id=about["prediction"], model=entry.model)
     if entry.sort == "decision":
