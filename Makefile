@@ -11,13 +11,17 @@ WHEEL_PYTHONS ?= $(or $(foreach name,python3.11 python3.13,$(shell command -v $(
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 BROWSER := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 tests/browser
 
-.PHONY: run test tests wheel wheel-check bench format lint types unit browser chromium lock clean help
+.PHONY: run live test tests wheel wheel-check bench format lint types unit browser chromium lock clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
 
 run: $(BIN)/.installed  ## environment, sample fleet if the store is empty, dashboard on one local port
 	@$(BIN)/python -m observability demo --if-empty
+	@$(BIN)/python -m observability serve --port $(PORT)
+
+live: $(BIN)/.installed  ## as run, with the times of the sample moved to today: its records arrive as the clock passes them
+	@$(BIN)/python -m observability demo --if-empty --live
 	@$(BIN)/python -m observability serve --port $(PORT)
 
 test: lint  ## environment, lint, types, tests, browser tests, the wheel in clean environments

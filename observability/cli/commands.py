@@ -88,6 +88,8 @@ def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.cli import demo_fleet as sample
     from observability.cli import live_sample
 
+    if args.remove and args.live:
+        raise UsageError("--remove and --live exclude each other", attempt="Remove the sample first, then run demo --live")
     if args.remove:
         with live_sample.live_sample_stopped(store.home):
             removed = store.remove_sample(progress=rewrite_progress(say))

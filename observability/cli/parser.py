@@ -53,7 +53,7 @@ def parser() -> Parser:
     ways = demo.add_mutually_exclusive_group()
     ways.add_argument("--if-empty", action="store_true", help="do nothing if the store holds models")
     ways.add_argument("--remove", action="store_true", help="remove the sample fleet with all of its records")
-    ways.add_argument(
+    demo.add_argument(
         "--live", action="store_true", help="move its times to today; what lies ahead arrives hourly while the dashboard runs"
     )
 

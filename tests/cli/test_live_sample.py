@@ -4,6 +4,7 @@ import argparse
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -207,6 +208,20 @@ def test_what_a_person_removed_does_not_come_back(store: DuckStore, listing: Pat
     store.remove_model("tide")
     assert live_sample.deliver_live_sample(store, listing, NOW + WEEK, no_progress).lines == 0
     assert counts(store) == {"prediction": 0, "label": 0} and live_sample.read_live_sample(store.home) is None
+
+
+def test_a_live_home_is_caught_up_by_a_second_command_and_not_removed_by_the_same(store: DuckStore, listing: Path) -> None:
+    both = argparse.Namespace(remove=True, if_empty=False, live=True)
+    with pytest.raises(UsageError, match="exclude each other"):
+        commands.demo(store, both, no_progress)
+    live_sample.begin_live_sample(store, listing, NOW, no_progress)
+    with pytest.raises(UsageError, match="not empty"):
+        commands.demo(store, argparse.Namespace(remove=False, if_empty=False, live=False), no_progress)
+    state = live_sample.read_live_sample(store.home)
+    assert state is not None
+    live_sample.write_live_sample(store.home, replace(state, delivered=datetime.now(UTC) + DAY))
+    said = commands.demo(store, argparse.Namespace(remove=False, if_empty=True, live=True), no_progress)
+    assert said.out == "The sample is live; 0 records arrived since the last delivery."
 
 
 def test_of_a_removed_model_nothing_arrives_while_others_go_on(tmp_path: Path, listing: Path) -> None:
