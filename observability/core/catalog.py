@@ -148,7 +148,8 @@ class Model:
     classes: names of the classes in the order of their index (binary: negative, positive); empty for regression. redecided: `settings` are
     of another time with another threshold, so decisions are computed from scores and not read from the store. name_in_sql: its name in SQL
     views where an earlier model's name differs only in case; empty where it is `name` (core/view_names.py). rows_from: raw rows before this
-    instant were removed, while their counts stay; None where all are kept.
+    instant were removed, while their counts stay; None where all are kept. shared: its rows stand in tables that small unregistered models
+    share, and the names of its tables are views.
     """
 
     key: int
@@ -162,6 +163,7 @@ class Model:
     redecided: bool = False
     name_in_sql: str = ""
     rows_from: datetime | None = None
+    shared: bool = False
 
     def column(self, reference: str) -> Column | None:
         """The column behind `feature.NAME` or `group.NAME`, None where there is none."""

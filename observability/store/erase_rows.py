@@ -19,6 +19,7 @@ from observability.store.db.erasures import SHORTEST_WORD, ErasedMatcher, text_c
 from observability.store.db.record_tables import kind_columns, kind_tables
 from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table, quoted_identifier
+from observability.store.db.shared_tables import give_own_tables
 from observability.store.rollup.rollup import rebuild_days
 
 FOLLOWED = {"verdict": "verdict", "action": "action", "what_if": "what_if"}
@@ -81,6 +82,7 @@ def erase_rows(writer: Cursor, erased: ErasedMatcher, subject: str | None = None
 
 def _delete_predictions(writer: Cursor, model: Model, ids: Sequence[str], done: ErasedRows, threads: int) -> None:
     """Delete the predictions of these ids with all that belongs to them, and the cached answers of the model, which name neighbours."""
+    give_own_tables(writer, model.key)
     predictions = model_table("predictions", model.key)
     references = {number: version for (version, place), number in stream_numbers(writer, model.key).items() if place == "reference"}
     writer.register("erased_ids", pa.table({"id": pa.array(ids, pa.string())}))
@@ -140,7 +142,8 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, needles: Sequence[str] | 
     people = {table for kind, table in kind_tables().items() if {"author", "text", "note"} & kind_columns(kind).keys()}
     columns = writer.execute(
         """SELECT table_name, column_name, data_type FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, table_name)
-        WHERE database_name = current_database() AND NOT duckdb_tables.temporary AND data_type IN ('VARCHAR', 'JSON') ORDER BY ALL"""
+        WHERE database_name = current_database() AND NOT duckdb_tables.temporary AND data_type IN ('VARCHAR', 'JSON', 'VARCHAR[]')
+        ORDER BY ALL"""
     ).fetchall()
     for table, column, kind in columns:
         if table in KEPT_TABLES or (table, column) in KEPT_COLUMNS or (table.startswith(("predictions_", "labels_")) and column == "id"):
@@ -148,6 +151,9 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, needles: Sequence[str] | 
         name, quoted = quoted_identifier(table), quoted_identifier(column)
         # what people write may name ids of erased predictions; other records only the subject itself
         searched = "" if needles is None or table in people else f"AND {_contains(quoted, needles)}"
+        if kind == "VARCHAR[]":  # features in the shared tables
+            done.texts += _mark_list_texts(writer, erased, name, quoted)
+            continue
         changed: dict[str, str] = {}
         for text in _column(
             writer, f"SELECT DISTINCT {quoted}::VARCHAR FROM {name} WHERE length({quoted}::VARCHAR) >= {SHORTEST_WORD} {searched}"
@@ -165,6 +171,19 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, needles: Sequence[str] | 
         writer.unregister("changed_texts")
         done.texts += count
         done.reviews += count if table == "reviews" else 0
+
+
+def _mark_list_texts(writer: Cursor, erased: ErasedMatcher, name: str, column: str) -> int:
+    """Put marks into the texts of a column of lists; return the number of changed rows."""
+    texts = _column(
+        writer, f"SELECT DISTINCT text FROM (SELECT unnest({column}) AS text FROM {name}) WHERE length(text) >= {SHORTEST_WORD}"
+    )
+    changed = {text: cleaned for text in texts if (cleaned := erased.cleaned_text(text)) != text}
+    if not changed:
+        return 0
+    values = {"old": list(changed), "new": list(changed.values())}
+    replaced = f"list_transform({column}, lambda text: coalesce($new[list_position($old, text)], text))"
+    return _count(writer, f"UPDATE {name} SET {column} = {replaced} WHERE list_has_any({column}, $old)", values)
 
 
 def _cleaned(erased: ErasedMatcher, text: str, kind: str, *, marks_review: bool) -> str:
@@ -201,6 +220,7 @@ def _column(cursor: Cursor, query: str, *parameters: object) -> list[str]:
 
 
 def _count(writer: Cursor, statement: str, *parameters: object) -> int:
-    """Run a statement that changes rows; return their number."""
-    ((count,),) = writer.execute(statement, list(parameters)).fetchall()
+    """Run a statement that changes rows; return their number. parameters: by place, or one dict by name."""
+    values = parameters[0] if parameters and isinstance(parameters[0], dict) else list(parameters)
+    ((count,),) = writer.execute(statement, values).fetchall()
     return int(count)

@@ -22,6 +22,7 @@ from observability.store.db.schema import (
     create_table_sql,
     model_table,
 )
+from observability.store.db.shared_tables import create_shared_tables, shared_table
 
 Step = Callable[[duckdb.DuckDBPyConnection], object]
 
@@ -112,6 +113,7 @@ STEPS: tuple[Step, ...] = (
     _settings_schema,
     outcomes_by_day,
     arrivals_by_sender,
+    create_shared_tables,
 )
 """Step i leads to schema version i + 1."""
 
@@ -119,7 +121,10 @@ STEPS: tuple[Step, ...] = (
 def migrate(writer: duckdb.DuckDBPyConnection) -> None:
     """Bring the schema up to date. Raises StoreBrokenError if it is newer than this code."""
     writer.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at TIMESTAMP NOT NULL)")
-    writer.execute("CREATE TABLE IF NOT EXISTS retained (key INTEGER PRIMARY KEY, rows_from TIMESTAMP NOT NULL)")  # every step reads it
+    writer.execute(
+        "CREATE TABLE IF NOT EXISTS retained (key INTEGER PRIMARY KEY, rows_from TIMESTAMP NOT NULL)"
+    )  # every step reads these two
+    writer.execute("CREATE TABLE IF NOT EXISTS shared_models (key INTEGER PRIMARY KEY)")
     version = schema_version(writer)
     if version > len(STEPS):
         raise StoreBrokenError(
@@ -158,9 +163,10 @@ def _sync_hashes(writer: duckdb.DuckDBPyConnection) -> None:
     if known is not None and known[0] == now:
         return
     if known is not None:
-        for (key,) in writer.execute("SELECT key FROM models").fetchall():
-            for table in ("predictions", "labels", "attributions", "estimates", "computed"):
-                writer.execute(f"UPDATE {model_table(table, key)} SET id_hash = hash(id)")
+        own = writer.execute("SELECT key FROM models WHERE key NOT IN (SELECT key FROM shared_models)").fetchall()
+        for table in ("predictions", "labels", "attributions", "estimates", "computed"):
+            for name in [shared_table(table), *(model_table(table, key) for (key,) in own)]:
+                writer.execute(f"UPDATE {name} SET id_hash = hash(id)")
         for kind, table in kind_tables().items():
             writer.execute(f"UPDATE {table} SET content_hash = {content_hash(kind)}")
     writer.execute("DELETE FROM hashing")

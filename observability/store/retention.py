@@ -17,6 +17,7 @@ from observability.store.db.keeping import Keeping, note_done, read_keeping
 from observability.store.db.record_tables import kind_tables
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import model_table
+from observability.store.db.shared_tables import give_own_tables, shares_tables
 
 EXPLANATIONS = {"attributions": '"at"', "estimates": '"at"', "computed": '"at"'}
 
@@ -56,8 +57,11 @@ def apply_retention(
     if not dry_run:
         for each in expired:
             with store.write() as writer:
-                for statement, parameters in each.statements:
-                    writer.execute(statement, list(parameters))
+                if each.count and each.key is not None:
+                    give_own_tables(writer, each.key)
+                if each.key is None or not shares_tables(writer, each.key):
+                    for statement, parameters in each.statements:
+                        writer.execute(statement, list(parameters))
                 if each.what == "rows" and each.key is not None:
                     keep_rows_from(writer, each.key, each.before)
         note_done(store.home, "retention", {"removed": [each.to_json() for each in expired if each.count]})
@@ -113,7 +117,7 @@ def _expired_explanations(cursor: Cursor, model: Model, before: datetime) -> Exp
         old = f"{at} < ?" + ("" if table == "computed" else f" AND NOT {_in_references(cursor, model)}")
         count += single_row(cursor, f"SELECT count(*) FROM {name} WHERE {old}", [before])[0]
         statements.append((f"DELETE FROM {name} WHERE {old}", (before,)))
-    return Expired("explanations", model.name, before, count, tuple(statements))
+    return Expired("explanations", model.name, before, count, tuple(statements), model.key)
 
 
 def _expired_records(cursor: Cursor, what: str, table: str, at: str, before: datetime) -> Expired:

@@ -378,7 +378,7 @@ def test_backup_verify_and_restore_from_the_command_line(command: Command, tmp_p
     assert command(tmp_path / "home", "verify", "--json").json()["problems"] == []
     one_sentence(command(tmp_path / "home", "restore", tmp_path), 2, "no backup")
     restored = command(tmp_path / "other", "restore", tmp_path / "backups", "--json").json()
-    assert restored["tables"] == made["tables"] and restored["tables"]["labels_1"] == 1
+    assert restored["tables"] == made["tables"] and restored["tables"]["labels_shared"] == 1
     assert command(tmp_path / "other", "status", "--json").json()["models"][0]["labels"] == 1
     assert "Restored" in command(tmp_path / "other", "restore", tmp_path / "backups").out
 

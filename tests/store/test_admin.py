@@ -146,7 +146,8 @@ def test_a_removed_model_leaves_nothing_behind(store, landed):
     assert not artifact.exists()
     assert not (store.home / KEPT_FILE).exists()
     names = [name for (name,) in query(store, "SELECT table_name FROM duckdb_tables()")]
-    assert not [name for name in names if name.endswith("_1")] and "predictions_2" in names
+    views = [name for (name,) in query(store, "SELECT view_name FROM duckdb_views() WHERE NOT internal")]
+    assert not [name for name in names + views if name.endswith("_1")] and "predictions_2" in views
     for table in names:
         assert "loan" not in str(query(store, f"SELECT * FROM {table}")), table
     assert query(store, "SELECT count(*) FROM prices") == [(1,)]

@@ -41,16 +41,16 @@ def test_a_backup_restores_into_another_home_row_by_row(tmp_path):
         land(store, prediction(id="waits"))
         body = store.backup(tmp_path / "backups")
         before = rows(store)
-        assert body["tables"]["predictions_1"] == 100 and "backup-" in body["backup"]
+        assert body["tables"]["predictions_shared"] == 100 and "backup-" in body["backup"]
     again = restore_home(tmp_path / "other", tmp_path / "backups")
     assert again["stored"] == 1 and again["replaced"] == []
     assert (tmp_path / "other" / "artifacts" / "model.txt").read_text() == "a model"
     with open_store(tmp_path / "other") as store:
         after = rows(store)
         assert query(store, "SELECT count(*) FROM predictions_1 WHERE id = 'waits'") == [(1,)]
-    for name in ("labels_1", "events", "versions", "models", "columns", "rejected"):
+    for name in ("labels_shared", "events", "versions", "models", "columns", "rejected"):
         assert after[name] == before[name], name
-    assert [row for row in after["predictions_1"] if "'waits'" not in row] == before["predictions_1"]
+    assert [row for row in after["predictions_shared"] if "'waits'" not in row] == before["predictions_shared"]
     assert repairs(tmp_path / "other") == []
 
 
@@ -66,7 +66,7 @@ def test_a_backup_under_load_is_one_committed_state(tmp_path):
         restore_home(home, tmp_path / body["backup"])
         with open_store(home) as store:
             ((segments,),) = query(store, "SELECT count(*) FROM manifest")
-            assert segments >= body["tables"]["manifest"] > 0 and body["tables"]["predictions_1"] == 20 * body["tables"]["manifest"]
+            assert segments >= body["tables"]["manifest"] > 0 and body["tables"]["predictions_shared"] == 20 * body["tables"]["manifest"]
             assert query(store, "SELECT count(*), count(DISTINCT id) FROM predictions_1") == [(20 * segments, 20 * segments)]
             assert query(store, "SELECT count(*) FROM labels_1") == [(segments,)]
             assert store.verify()["problems"] == []

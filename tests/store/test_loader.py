@@ -237,7 +237,7 @@ def test_what_the_store_lost_comes_back_from_loaded_segments(tmp_path):
         load_landing(store)
         with store.write() as writer:  # as if the last commit had been lost with a damaged log
             writer.execute("DELETE FROM manifest WHERE segment = ?", [lost.name])
-            writer.execute("DELETE FROM predictions_1 WHERE id = 'p1'")
+            writer.execute("DELETE FROM predictions_shared WHERE id = 'p1'")
     with open_store(tmp_path) as store:
         assert figures(load_landing(store)) == (1, 1, 0, 0)
         assert query(store, "SELECT id FROM predictions_1 ORDER BY id") == [("p0",), ("p1",)]

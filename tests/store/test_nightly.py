@@ -54,9 +54,9 @@ def test_a_backup_that_does_not_hold_what_it_lists_is_no_verified_restore(store,
     store.backup(tmp_path / "backups")
     made = backup.backups_in(tmp_path / "backups")
     body = backup.check_backup(made[-1])
-    backup.seal_backup(made[-1], {"at": body["at"], "tables": {**body["tables"], "predictions_1": 7}})
+    backup.seal_backup(made[-1], {"at": body["at"], "tables": {**body["tables"], "predictions_shared": 7}})
     found = backup.verify_backup(store.home, tmp_path / "backups")
-    assert found["problems"] == ["The backup lists other numbers of rows for: predictions_1."]
+    assert found["problems"] == ["The backup lists other numbers of rows for: predictions_shared."]
     assert "verified_restore" not in last_done(store.home)
 
 
@@ -66,5 +66,10 @@ def test_verify_names_a_day_whose_counts_differ_from_its_rows(store, landed):
     assert (found := store.verify())["days"] == 3 and found["problems"] == []
     assert query(store, "SELECT * FROM counts_1 ORDER BY ALL") == before
     with store.write() as writer:
-        writer.execute("UPDATE counts_1 SET n = n + 1, w = w + 1 WHERE period // 24 = 19784 AND measure = 0")
+        writer.execute("UPDATE counts_shared SET n = n + 1, w = w + 1 WHERE period // 24 = 19784 AND measure = 0")
     assert store.verify()["problems"] == ["The counts of loan on 2024-03-02 differ from its raw rows."]
+
+
+def test_verify_finds_equal_sums_that_are_infinite_equal(store, landed):
+    landed(*(prediction(i, features={"big": 1e300}) for i in range(3)))
+    assert store.verify()["problems"] == []

@@ -240,6 +240,10 @@ def store_columns_section(model: Model) -> None:
     own = {each.reference for each in model.columns}
     unread = sorted(own - asked.used)
     plain_paragraph(unread_words(len(own), unread, asked))
+    if model.shared:
+        plain_paragraph(
+            "It is small and not registered, so its rows stand in a table that such models share; sizes are those of the whole table."
+        )
     lines = []
     for row in held.head(MOST).to_dict("records"):
         name = str(row["column"])
@@ -250,7 +254,8 @@ def store_columns_section(model: Model) -> None:
             "used": {"t": ("yes" if name in asked.used else "no") if name in own else formatting.DASH},
         }
         lines.append(table_row(cells))
-    draw_table("store-columns", f"Columns of {model.name} in the database, largest first", STORE_COLUMNS, lines, compact=True)
+    whose = f"the table that {model.name} shares with other unregistered models" if model.shared else f"{model.name} in the database"
+    draw_table("store-columns", f"Columns of {whose}, largest first", STORE_COLUMNS, lines, compact=True)
     questions_table(asked, model.name)
 
 

@@ -18,6 +18,13 @@ from observability.core.time import aware_utc, naive_utc
 from observability.core.view_names import distinct_names
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import COLUMN_TYPES, LATENCY, create_model_tables, model_table
+from observability.store.db.shared_tables import (
+    create_shared_views,
+    give_own_tables,
+    insert_sql,
+    refresh_predictions_view,
+    shares_tables,
+)
 
 
 def read_catalog(cursor: Cursor) -> Catalog:
@@ -40,13 +47,15 @@ def read_catalog(cursor: Cursor) -> Catalog:
     rows = cursor.execute("SELECT key, name, task, classes, settings, sample FROM models ORDER BY name").fetchall()
     by_key = sorted((key, name) for key, name, *_ in rows)
     kept = dict(cursor.execute("SELECT key, rows_from FROM retained").fetchall())
+    shared = {key for (key,) in cursor.execute("SELECT key FROM shared_models").fetchall()}
     in_sql = {key: own if own != name else "" for (key, name), own in zip(by_key, distinct_names(by_key), strict=True)}
     for key, name, task, classes, text, sample in rows:
         settings, of_model = settings_from_json(text), tuple(columns.get(key, ()))
         of_versions = tuple(versions.get(key, ()))
         since = aware_utc(kept[key]) if key in kept else None
         names = _text_tuple(classes)
-        models.append(Model(key, name, task, names, of_model, of_versions, settings, sample, name_in_sql=in_sql[key], rows_from=since))
+        model = Model(key, name, task, names, of_model, of_versions, settings, sample, name_in_sql=in_sql[key], rows_from=since)
+        models.append(replace(model, shared=key in shared))
     return Catalog(tuple(models))
 
 
@@ -71,15 +80,16 @@ def add_model(
     classes: Sequence[str] = (),
     settings: ModelSettings | None = None,
     sample: bool = False,
+    shared: bool = False,
     now: datetime | None = None,
 ) -> int:
-    """Create a model and its tables; return its key."""
+    """Create a model and its tables, or views of the shared tables; return its key."""
     settings, created = settings or ModelSettings(), naive_utc(now or datetime.now(UTC))
     (key,) = single_row(writer, "SELECT coalesce(max(key), 0) + 1 FROM models")
     values = [key, name, task, json.dumps(list(classes)), _settings_to_json(settings), sample, created]
     writer.execute("INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)", values)
     record_settings(writer, key, settings, now)
-    create_model_tables(writer, key)
+    (create_shared_views if shared else create_model_tables)(writer, key)
     return int(key)
 
 
@@ -142,6 +152,7 @@ def add_columns(writer: Cursor, key: int, wanted: Iterable[tuple[str, str, Kind]
     """
     rows = writer.execute('SELECT id, name, "column", kind, role, sensitive FROM columns WHERE key = ? ORDER BY id', [key]).fetchall()
     known = {column.reference: column for column in (Column(*row) for row in rows)}
+    shared = shares_tables(writer, key)
     requested, added = [], []
     for role, name, kind in wanted:
         reference = f"{role}.{name}"
@@ -153,16 +164,17 @@ def add_columns(writer: Cursor, key: int, wanted: Iterable[tuple[str, str, Kind]
         writer.execute(
             "INSERT INTO columns VALUES (?, ?, ?, ?, ?, ?, ?)", [key, number, name, column.column, kind, column.role, column.sensitive]
         )
-        writer.execute(f"ALTER TABLE {model_table('predictions', key)} ADD COLUMN {column.column} {COLUMN_TYPES[kind]}")
+        if not shared:
+            writer.execute(f"ALTER TABLE {model_table('predictions', key)} ADD COLUMN {column.column} {COLUMN_TYPES[kind]}")
         known[reference] = column
         added.append(number)
+    if added and shared:
+        refresh_predictions_view(writer, key)
     if added:
-        writer.execute(
-            f"""INSERT INTO {model_table("counts", key)}
-            SELECT stream, period, 0, unnest({added}), {NULL}, 0, {UNKNOWN}, 0, arrived, n, w, w2 FROM (
-                SELECT stream, (floor(period / 24) * 24)::INTEGER AS period, arrived, sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2
-                FROM {model_table("counts", key)} WHERE measure = {LATENCY} AND slice = 0 GROUP BY ALL)"""
-        )
+        missing = f"""SELECT stream, period, 0, unnest({added}), {NULL}, 0, {UNKNOWN}, 0, arrived, n, w, w2 FROM (
+            SELECT stream, (floor(period / 24) * 24)::INTEGER AS period, arrived, sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2
+            FROM {model_table("counts", key)} WHERE measure = {LATENCY} AND slice = 0 GROUP BY ALL)"""
+        writer.execute(insert_sql("counts", key, missing, shared=shared))
     return {reference: known[reference] for reference in requested}
 
 
@@ -173,6 +185,7 @@ def set_sensitive(writer: Cursor, key: int, references: Iterable[str]) -> None:
 
 def group_to_feature(writer: Cursor, model: Model, group: Column) -> None:
     """Make a sensitive group a feature as well: the column keeps its values, edges, counts and sensitivity under its name as a feature."""
+    give_own_tables(writer, model.key)
     after = f"feature.{group.name}"
     writer.execute("UPDATE columns SET role = 'feature' WHERE key = ? AND id = ?", [model.key, group.id])
     writer.execute("UPDATE edges SET reference = ? WHERE key = ? AND reference = ?", [after, model.key, group.reference])
@@ -189,6 +202,7 @@ def group_to_feature(writer: Cursor, model: Model, group: Column) -> None:
 
 def set_kind(writer: Cursor, key: int, column: Column, kind: Kind) -> None:
     """Change the kind of a column; values that cannot be converted become null. Rollups change only after `rollup.rebuild_rollups`."""
+    give_own_tables(writer, key)
     table, source = model_table("predictions", key), column.column
     text = f"CASE WHEN {source} = floor({source}) AND abs({source}) < 1e15 THEN {source}::BIGINT::VARCHAR ELSE {source}::VARCHAR END"
     value = text if (column.kind, kind) == ("number", "category") else source

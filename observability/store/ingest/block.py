@@ -15,11 +15,12 @@ from observability.core.catalog import Catalog, Model
 from observability.core.time import naive_utc
 from observability.store.db.catalog_store import add_columns, add_model, read_catalog
 from observability.store.db.record_tables import kind_columns, kind_tables
-from observability.store.db.schema import LABEL_COLUMNS, model_table
+from observability.store.db.schema import model_table
+from observability.store.db.shared_tables import SHARED_ROWS, give_own_tables, shared_row_counts
 from observability.store.ingest.dedupe import NOTHING, new_labels, new_records, repeated_predictions, rows_by_rowid, stored_rows
 from observability.store.ingest.line_counts import DUPLICATE, STORED, LineLedger, Lines
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
-from observability.store.ingest.stage import insert_rows, stage_labels, stage_others, stage_predictions, stored_columns
+from observability.store.ingest.stage import insert_model_rows, insert_rows, stage_labels, stage_others, stage_predictions
 from observability.store.rollup.features import HOUR_US, epoch_microseconds
 from observability.store.rollup.outcomes import outcome_columns
 from observability.store.rollup.rollup import add_to_rollups, merge_if_grown
@@ -47,14 +48,23 @@ def store_parsed_block(
 
 
 def _with_models(writer: Cursor, parsed: ParsedBlock, catalog: Catalog, now: datetime, sample: bool) -> Catalog:
-    """Create new models and columns; return the catalog with them."""
+    """Create new models and columns, and give tables of their own to models that become large; return the catalog with them."""
     known = {model.name: model.key for model in catalog.models}
-    fresh = [name for name in sorted({*parsed.predictions, *parsed.labels}) if name not in known]
-    known |= {name: add_model(writer, name, sample=sample, now=now) for name in fresh}
+    coming = {
+        name: sum(tables[name].num_rows for tables in (parsed.predictions, parsed.labels) if name in tables)
+        for name in sorted({*parsed.predictions, *parsed.labels})
+    }
+    fresh = [name for name in coming if name not in known]
+    known |= {name: add_model(writer, name, sample=sample, shared=coming[name] <= SHARED_ROWS, now=now) for name in fresh}
+    sharing = [model for model in catalog.models if model.shared and model.name in coming]
+    stored = shared_row_counts(writer) if sharing else {}
+    large = [model.key for model in sharing if coming[model.name] + stored.get(model.key, 0) > SHARED_ROWS]
+    for key in large:
+        give_own_tables(writer, key)
     wider = {name: columns for name, columns in parsed.new_columns.items() if columns and name in known}
     for name, columns in wider.items():
         add_columns(writer, known[name], columns)
-    return read_catalog(writer) if fresh or wider else catalog
+    return read_catalog(writer) if fresh or wider or large else catalog
 
 
 def _seen_versions(parsed: ParsedBlock) -> set[tuple[str, str]]:
@@ -92,7 +102,7 @@ def _store_model_records(
         dropped = np.concatenate([same, conflicting])
         if dropped.size:
             rows = rows.filter(pa.array(~np.isin(rows["line"].to_numpy(), dropped)))
-        insert_rows(writer, model_table("predictions", model.key), list(stored_columns(model)), rows)
+        insert_model_rows(writer, model, "predictions", rows)
     if revisions is not None and fresh is not None:
         own = revisions.filter(pc.invert(revisions["inline"]))
         kept = np.isin(own["line"].to_numpy(), fresh["line"].to_numpy())
@@ -102,7 +112,7 @@ def _store_model_records(
         touched = stored.predictions.filter(pc.is_in(stored.predictions["id_hash"], value_set=fresh["id_hash"].combine_chunks()))
         older = rows_by_rowid(writer, model_table("predictions", model.key), outcome_columns(model), touched["stored"])
     if fresh is not None:
-        insert_rows(writer, model_table("labels", model.key), list(LABEL_COLUMNS), fresh)
+        insert_model_rows(writer, model, "labels", fresh)
     add_to_rollups(writer, model, rows, older, _label_revisions(stored.labels, fresh), threads=threads)
     merge_if_grown(writer, model)
 

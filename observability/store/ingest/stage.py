@@ -20,7 +20,8 @@ from observability.store.db.catalog_store import ensure_stream, stream_numbers
 from observability.store.db.expressions import decision_sql, sql_literal
 from observability.store.db.record_tables import FIELD_TYPES, content_hash, kind_columns
 from observability.store.db.results import arrow_result, single_row
-from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, PREDICTION_COLUMNS, model_table
+from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TABLES, PREDICTION_COLUMNS, model_table
+from observability.store.db.shared_tables import feature_list_sql, give_own_tables, shared_table
 from observability.store.ingest.parse_json import canonical_json
 
 INCOMING = "incoming"
@@ -108,6 +109,19 @@ def insert_rows(writer: Cursor, table: str, columns: list[str], rows: pa.Table) 
     writer.unregister(INCOMING)
 
 
+def insert_model_rows(writer: Cursor, model: Model, table: str, rows: pa.Table) -> None:
+    """Append staged rows to the `predictions` or `labels` of a model."""
+    columns = list(stored_columns(model)) if table == "predictions" else list(LABEL_COLUMNS)
+    if not model.shared:
+        insert_rows(writer, model_table(table, model.key), columns, rows)
+    elif rows.num_rows:
+        features = [feature_list_sql([(column.id, column.column) for column in model.columns])] if table == "predictions" else []
+        picked = ", ".join([*map(quoted_identifier, MODEL_TABLES[table]), *features, str(model.key)])
+        writer.register(INCOMING, rows.select(columns))
+        writer.execute(f"INSERT INTO {shared_table(table)} SELECT {picked} FROM {INCOMING}")
+        writer.unregister(INCOMING)
+
+
 def insert_predictions(writer: Cursor, model: Model, predictions: pa.Table, labels: pa.Table | None = None, *, now: datetime) -> int:
     """Store parsed rows (as in `ParsedBlock.predictions` and `ParsedBlock.labels`) without deduplication and without counting; return how
     many.
@@ -116,14 +130,12 @@ def insert_predictions(writer: Cursor, model: Model, predictions: pa.Table, labe
     """
     if "line" not in predictions.column_names:
         predictions = predictions.append_column("line", pa.array(np.arange(predictions.num_rows)))
-    insert_rows(
-        writer, model_table("predictions", model.key), list(stored_columns(model)), stage_predictions(writer, model, predictions, now)
-    )
+    insert_model_rows(writer, model, "predictions", stage_predictions(writer, model, predictions, now))
     if labels is not None and labels.num_rows:
         for name, filler in (("line", pa.array(np.arange(labels.num_rows))), ("inline", pa.array([True] * labels.num_rows))):
             if name not in labels.column_names:
                 labels = labels.append_column(name, filler)
-        insert_rows(writer, model_table("labels", model.key), list(LABEL_COLUMNS), stage_labels(writer, labels, now))
+        insert_model_rows(writer, model, "labels", stage_labels(writer, labels, now))
     return int(predictions.num_rows)
 
 
@@ -132,6 +144,7 @@ def delete_stream(writer: Cursor, model: Model, version: str, environment: str) 
     number = stream_numbers(writer, model.key).get((version, environment))
     if number is None:
         return 0
+    give_own_tables(writer, model.key)
     predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
     writer.execute(f"DELETE FROM {labels} WHERE id IN (SELECT id FROM {predictions} WHERE stream = {number})")
     (count,) = single_row(writer, f"SELECT count(*) FROM {predictions} WHERE stream = {number}")

@@ -23,6 +23,7 @@ from observability.core.window import Window
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.results import Cursor, empty_result
 from observability.store.db.schema import model_table
+from observability.store.db.shared_tables import give_own_tables
 from observability.store.query.enrichment_parts import delete_job, read_job_state, registered_version, write_job_parts
 from observability.store.query.listing import column_fields, rows_of_id, typed_frame
 from observability.store.query.raw_rows import used_parameters
@@ -184,6 +185,7 @@ def write_attributions(store: "Database", model: Model, version: Version, writte
             return 0
         if _read_state(writer, model, version.name) is None:
             return 0
+        give_own_tables(writer, model.key)
         writer.register("explained", written.batch)
         ((count,),) = writer.execute(
             f"""INSERT INTO {table} SELECT p.stream, p.id, p.id_hash, p."at", p.sample_hash, e.sampled, e."class", e."values", e.base,

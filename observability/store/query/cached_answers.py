@@ -14,6 +14,7 @@ from observability.core.errors import ObservabilityError
 from observability.core.time import naive_utc
 from observability.store.db.database import Database
 from observability.store.db.schema import model_table
+from observability.store.db.shared_tables import shares_tables
 from observability.store.query.source import snapshot
 
 LOG = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def cache_answer(store: Database, model: Model, prediction: str, part: str, aske
     oldest = f"""SELECT "at" FROM {table} ORDER BY "at" DESC OFFSET {MOST_OF_ALL - 1} LIMIT 1"""
     try:
         with store.write(aside=True) as writer:
+            if shares_tables(writer, model.key):
+                return  # it has no artifact, whose answers these are
             writer.execute(f"DELETE FROM {table} WHERE {SAME_PART} AND asked = $asked", key)
             row = key | {"at": naive_utc(datetime.now(UTC)), "body": body}
             writer.execute(f"INSERT INTO {table} SELECT hash($id), $id, $part, $asked, $at, $body", row)

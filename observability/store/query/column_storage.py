@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from observability.core.catalog import Model
 from observability.store.db.database import Database
 from observability.store.db.schema import model_table
+from observability.store.db.shared_tables import shared_table
 from observability.store.query.source import snapshot
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ def column_storage(store: Database, model: Model) -> "DataFrame":
 
     bytes: of the distinct blocks that hold its segments. A block that several columns share is divided by their segments in it, so that the
     bytes add up to those of the table. Rows that are not written to disk yet (after a load, until the next checkpoint) have no block.
+    Of a model in the shared tables it is the room that all models in them take.
     """
-    table = model_table("predictions", model.key)
+    table = shared_table("predictions") if model.shared else model_table("predictions", model.key)
     names = {column.column: column.reference for column in model.columns}
     with snapshot(store) as cursor:
         found = cursor.execute(

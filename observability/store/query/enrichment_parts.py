@@ -9,6 +9,7 @@ from observability.core.catalog import Model, Version
 from observability.store.db.catalog_store import find_model, stream_numbers
 from observability.store.db.results import Cursor, first_row
 from observability.store.db.schema import OUTCOMES, model_table
+from observability.store.db.shared_tables import give_own_tables
 
 
 def read_job_state(cursor: Cursor, model: Model, job: str, version: str) -> dict[str, Any] | None:
@@ -27,6 +28,7 @@ def finished_parts(cursor: Cursor, model: Model, job: str, version: str) -> dict
 
 def write_job_parts(writer: Cursor, model: Model, job: str, version: str, parts: Mapping[str, tuple[int, Mapping[str, Any]]]) -> None:
     """Replace the stored parts of a version. parts: rows and further facts by part name; the part "" holds the state of the job."""
+    give_own_tables(writer, model.key)
     table = model_table("enrichment", model.key)
     where = "job = ? AND version = ? AND part IN (SELECT unnest(?::VARCHAR[]))"
     writer.execute(f"DELETE FROM {table} WHERE {where}", [job, version, list(parts)])
@@ -36,6 +38,7 @@ def write_job_parts(writer: Cursor, model: Model, job: str, version: str, parts:
 
 def delete_job(writer: Cursor, model: Model, job: str, version: str, table: str) -> None:
     """Delete the state and the parts of a job for a version, and its results in a table."""
+    give_own_tables(writer, model.key)
     numbers = [number for (name, _), number in stream_numbers(writer, model.key).items() if name == version]
     writer.execute(f"DELETE FROM {model_table(table, model.key)} WHERE stream IN (SELECT unnest(?::SMALLINT[]))", [numbers])
     writer.execute(f"DELETE FROM {model_table('enrichment', model.key)} WHERE job = ? AND version = ?", [job, version])

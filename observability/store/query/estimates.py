@@ -19,6 +19,7 @@ from observability.core.window import Window
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table
+from observability.store.db.shared_tables import give_own_tables
 from observability.store.query.enrichment_parts import (
     daily_rows,
     day_span,
@@ -175,6 +176,7 @@ def write_estimates(
         now = registered_version(writer, model, version)
         if now is None or estimated_registration(now) != estimated_registration(version):
             return 0
+        give_own_tables(writer, model.key)
         if rows is not None and rows.num_rows:
             writer.register("guessed", rows)
             ((count,),) = writer.execute(

@@ -31,6 +31,7 @@ from observability.store.db.record_tables import kind_columns, kind_tables, sche
 from observability.store.db.repairs import repairs
 from observability.store.db.results import single_row
 from observability.store.db.schema import MODEL_TABLES, drop_model_tables, model_table
+from observability.store.db.shared_tables import drop_shared_rows, shared_row_counts, shared_table
 from observability.store.ingest import landing
 from observability.store.query import attributions
 from observability.store.query.records import OF_RUNS, runs_of_model
@@ -189,7 +190,8 @@ def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) 
         ),
     )
     labels = _figures_by_key(cursor, models, _labels_sql)
-    blocks = _figures_by_key(cursor, models, _blocks_sql)
+    blocks = _figures_by_key(cursor, [model for model in models if not model.shared], _blocks_sql)
+    shared = _shared_bytes(cursor) if any(model.shared for model in models) else {}
     found = {}
     for model in models:
         stored, served, first, last, arrived = rows[model.key]
@@ -204,7 +206,7 @@ def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) 
             "first": _utc_text(first),
             "last": _utc_text(last),
             "last_arrived": _utc_text(arrived),
-            "bytes": int(blocks[model.key][0] or 0) * int(size),
+            "bytes": shared.get(model.key, 0) if model.shared else int(blocks[model.key][0] or 0) * int(size),
         }
     return found
 
@@ -232,6 +234,12 @@ def _blocks_sql(model: Model) -> str:
     ]
     return f"""SELECT {model.key}, count(DISTINCT (place, block_id)) FILTER (persistent AND block_id >= 0)
         FROM ({" UNION ALL ".join(parts)})"""
+
+
+def _shared_bytes(cursor: duckdb.DuckDBPyConnection) -> dict[int, int]:
+    """Bytes of each model in the shared tables, by its key: of the blocks of all of them its part of the rows."""
+    rows, size = shared_row_counts(cursor), sum(table_bytes(cursor, shared_table(table)) for table in MODEL_TABLES)
+    return {key: round(size * count / sum(rows.values())) for key, count in rows.items()}
 
 
 def table_bytes(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
@@ -395,7 +403,7 @@ def _removed_model(store: Database, name: str) -> dict[str, Any]:
         for kind, table in kind_tables().items():
             if "model" in kind_columns(kind):
                 records += _delete_rows(writer, f"DELETE FROM {table} WHERE model = ?", name)
-        drop_model_tables(writer, model.key)
+        (drop_shared_rows if model.shared else drop_model_tables)(writer, model.key)
         for table in ("versions", "columns", "edges", "streams", "rollups", "retained", "settings_kept", "models"):
             writer.execute(f"DELETE FROM {table} WHERE key = ?", [model.key])
         if model.sample and not any(other.sample for other in store.catalog().models if other.name != name):

@@ -17,6 +17,7 @@ from observability.core.settings import ModelSettings, read_settings
 from observability.core.time import aware_utc
 from observability.store.db.catalog_store import add_columns, add_model, find_model, save_version, set_kind, set_sensitive, update_model
 from observability.store.db.database import Database
+from observability.store.db.shared_tables import give_own_tables
 from observability.store.ingest.parse_plan import is_numeric_text, reference_levels
 from observability.store.ingest.protected_lines import protected_table, publish_rules
 from observability.store.ingest.stage import delete_stream, insert_predictions
@@ -211,6 +212,7 @@ def _prepare_model(
         before = Model(key, request.model)
     else:
         key, before = model.key, model
+        give_own_tables(writer, key)
         sample = request.sample or model.sample
         update_model(writer, key, task=task, classes=classes, settings=settings, sample=sample, now=now)
     wanted: list[tuple[str, str, Kind]] = [(column.role, column.name, column.kind) for column in inference.columns]

@@ -16,7 +16,8 @@ from observability.core.questions import ABSENT, NULL, UNSEEN, WRONG_TYPE
 from observability.stats.arrays import Bools, Floats, Integers
 from observability.stats.binning import SPECIALS, Histogram, histogram_columns
 from observability.store.db.results import Cursor
-from observability.store.db.schema import COUNT_COLUMNS, SCORE, SUM_COLUMNS, model_table
+from observability.store.db.schema import COUNT_COLUMNS, SCORE, SUM_COLUMNS
+from observability.store.db.shared_tables import insert_sql
 from observability.store.query.bin_plans import cached_bin_plan
 
 HOUR_US = 3_600_000_000
@@ -220,21 +221,26 @@ def _write_deltas(writer: Cursor, model: Model, deltas: RollupDeltas) -> None:
     """Insert the collected rows."""
     counts = [np.concatenate(column) for column in zip(*deltas.counts, strict=True)]
     names = ["stream", "period", "measure", "bin", "arrived", "n", "w", "w2"]
-    _insert_arrays(
-        writer, model_table("counts", model.key), COUNT_COLUMNS, names, counts, {"slice": 0, "decision": 0, "label": -1, "status": 0}
-    )
+    fixed = {"slice": 0, "decision": 0, "label": -1, "status": 0}
+    _insert_arrays(writer, model, "counts", COUNT_COLUMNS, names, counts, fixed)
     sums = [np.concatenate(column) for column in zip(*deltas.sums, strict=True)]
     names = ["stream", "period", "measure", "arrived", "n", "w", "w2", "total", "squares", "low", "high"]
-    _insert_arrays(writer, model_table("sums", model.key), SUM_COLUMNS, names, sums, {"slice": 0})
+    _insert_arrays(writer, model, "sums", SUM_COLUMNS, names, sums, {"slice": 0})
 
 
 def _insert_arrays(
-    writer: Cursor, table: str, types: Mapping[str, str], names: list[str], columns: list[NDArray[np.generic]], fixed: Mapping[str, int]
+    writer: Cursor,
+    model: Model,
+    table: str,
+    types: Mapping[str, str],
+    names: list[str],
+    columns: list[NDArray[np.generic]],
+    fixed: Mapping[str, int],
 ) -> None:
-    """Insert arrays as rows of a rollup table. fixed: constant columns."""
+    """Insert arrays as rows of a model's rollup table. fixed: constant columns."""
     if not columns or not columns[0].size:
         return
     writer.register("feature_deltas", pa.table(dict(zip(names, map(pa.array, columns), strict=True))))
-    picked = ", ".join(f"{fixed[name]}::{kind}" if name in fixed else f"{name}::{kind}" for name, kind in types.items())
-    writer.execute(f"INSERT INTO {table} SELECT {picked} FROM feature_deltas")
+    picked = ", ".join(f"{fixed.get(name, name)}::{kind} AS {name}" for name, kind in types.items())
+    writer.execute(insert_sql(table, model.key, f"SELECT {picked} FROM feature_deltas", shared=model.shared))
     writer.unregister("feature_deltas")

@@ -36,6 +36,7 @@ from observability.store.db.schema import (
     SUM_MEASURES,
     model_table,
 )
+from observability.store.db.shared_tables import insert_sql
 from observability.store.query import raw_rows
 from observability.store.query.bin_plans import LATENCY_PLAN, SCORE_PLAN, cached_bin_plan
 from observability.store.query.source import WindowRows
@@ -90,28 +91,27 @@ def add_outcome_counts(
     changed = pa.concat_tables(parts)
     labelled = revisions is not None and revisions.num_rows > 0
     write_ladder_events(writer, model, changed, revisions)
-    counts, sums = model_table("counts", model.key), model_table("sums", model.key)
     has_slices, has_servers = (pc.sum(pc.list_value_length(changed[name])).as_py() > 0 for name in ("slices", "servers"))
-    writer.execute(_counts_sql(counts, "period", "0", OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
-    writer.execute(_counts_sql(counts, "day", "0", DAY_OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
+    writer.execute(_counts_sql(model, "period", "0", OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
+    writer.execute(_counts_sql(model, "day", "0", DAY_OUTCOMES, "score_bin", "decision", "label", "status_code", EVENTS))
     if has_slices:
         by_slice = f"(SELECT *, unnest(slices) AS slice FROM {EVENTS})"
-        writer.execute(_counts_sql(counts, "day", "slice", OUTCOMES, "coarse_bin", "decision", "label", "status_code", by_slice))
+        writer.execute(_counts_sql(model, "day", "slice", OUTCOMES, "coarse_bin", "decision", "label", "status_code", by_slice))
     if model.task == "multiclass":
         by_class = f"(SELECT *, unnest(class_bins) AS class_bin, unnest(range({len(model.classes)})) AS class FROM {EVENTS})"
-        writer.execute(_counts_sql(counts, "day", "0", f"({FIRST_CLASS} - class)", "class_bin", "0", "label", "0", by_class))
+        writer.execute(_counts_sql(model, "day", "0", f"({FIRST_CLASS} - class)", "class_bin", "0", "label", "0", by_class))
     if new is not None and new.num_rows:
         arrivals = f"(SELECT *, arrived_hour AS event_hour, 1 AS sign FROM {CHANGED} WHERE is_new)"
-        writer.execute(_counts_sql(counts, "period", "0", LATENCY, "latency_bin", "0", "-1", "status_code", arrivals))
+        writer.execute(_counts_sql(model, "period", "0", LATENCY, "latency_bin", "0", "-1", "status_code", arrivals))
         if has_servers:
             by_server = f"(SELECT *, unnest(servers) AS slice FROM {arrivals})"
-            writer.execute(_counts_sql(counts, "day", "slice", LATENCY, "latency_bin", "0", "-1", "status_code", by_server))
+            writer.execute(_counts_sql(model, "day", "slice", LATENCY, "latency_bin", "0", "-1", "status_code", by_server))
         used = {name: value for name, value in UNLABELLED.items() if new[name].null_count < new.num_rows}
-        _add_sums(writer, sums, used, arrivals, has_slices)
+        _add_sums(writer, model, used, arrivals, has_slices)
     if labelled:
-        _add_sums(writer, sums, labelled_measures(model), EVENTS, has_slices)
+        _add_sums(writer, model, labelled_measures(model), EVENTS, has_slices)
         if model.task == "regression":
-            _add_error_histogram(writer, counts, versions)
+            _add_error_histogram(writer, model, versions)
     drop_ladder_events(writer)
 
 
@@ -197,7 +197,8 @@ def _slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array
         for level in sorted(level for level in pc.unique(column).to_pylist() if level is not None and level not in levels)[
             : SLICE_LEVELS - len(levels)
         ]:
-            writer.execute(f"INSERT INTO {table} VALUES (?, ?, ?)", [following, reference, level])
+            row = "SELECT ?::SMALLINT, ?::VARCHAR, ?::VARCHAR"
+            writer.execute(insert_sql("slices", model.key, row, shared=model.shared), [following, reference, level])
             levels[level] = following
             following += 1
         found = pc.index_in(column, value_set=pa.array(list(levels), pa.string())).to_numpy(zero_copy_only=False)
@@ -217,25 +218,25 @@ def _positive_lists(codes: Sequence[NDArray[np.int16]], rows: int) -> pa.Array:
 
 
 def _counts_sql(
-    table: str, period: str, slice_: str, measure: int | str, bin_: str, decision: str, label: str, status: str, source: str
+    model: Model, period: str, slice_: str, measure: int | str, bin_: str, decision: str, label: str, status: str, source: str
 ) -> str:
     """The statement that adds counts of events, grouped by the given expressions."""
-    return f"""INSERT INTO {table}
-        SELECT stream, {period} AS period, {slice_} AS slice, {measure} AS measure, {bin_} AS bin, {decision} AS decision, {label} AS label,
+    added = f"""SELECT stream, {period} AS period, {slice_} AS slice, {measure} AS measure, {bin_} AS bin, {decision} AS decision, {label} AS label,
             {status} AS status, event_hour AS arrived, sum(sign)::BIGINT AS n, sum(sign * w) AS w, sum(sign * w * w) AS w2
         FROM {source} GROUP BY ALL HAVING n <> 0 OR w <> 0 OR w2 <> 0"""
+    return insert_sql("counts", model.key, added, shared=model.shared)
 
 
-def _add_sums(writer: Cursor, table: str, measures: Mapping[str, str], source: str, has_slices: bool) -> None:
+def _add_sums(writer: Cursor, model: Model, measures: Mapping[str, str], source: str, has_slices: bool) -> None:
     """Add sums of the measures (SQL expressions, NULL for none) over events: slice 0 by hour, the other slices by day."""
     if not measures:
         return
-    writer.execute(_sums_sql(table, "period", "0", measures, source))
+    writer.execute(_sums_sql(model, "period", "0", measures, source))
     if has_slices:
-        writer.execute(_sums_sql(table, "day", "slice", measures, f"(SELECT *, unnest(slices) AS slice FROM {source})"))
+        writer.execute(_sums_sql(model, "day", "slice", measures, f"(SELECT *, unnest(slices) AS slice FROM {source})"))
 
 
-def _sums_sql(table: str, period: str, slice_: str, measures: Mapping[str, str], source: str) -> str:
+def _sums_sql(model: Model, period: str, slice_: str, measures: Mapping[str, str], source: str) -> str:
     """The statement that adds sums of events."""
     names = list(measures)
     values = ", ".join(f"{expression} AS x{i}" for i, expression in enumerate(measures.values()))
@@ -251,16 +252,16 @@ def _sums_sql(table: str, period: str, slice_: str, measures: Mapping[str, str],
     lists = ", ".join(f"unnest([{', '.join(f'{name}{i}' for i in range(len(names)))}]) AS {name}" for name in figures)
     totals = ", ".join(f"{figure.format(i=i)} AS {name}{i}" for name, figure in figures.items() for i in range(len(names)))
     codes = ", ".join(str(SUM_MEASURES[name]) for name in names)
-    return f"""INSERT INTO {table}
-        SELECT stream, period, slice, measure, arrived, n, w, w2, total, squares, low, high FROM (
+    added = f"""SELECT stream, period, slice, measure, arrived, n, w, w2, total, squares, low, high FROM (
             SELECT stream, period, slice, unnest([{codes}]) AS measure, arrived, {lists} FROM (
                 SELECT stream, period, slice, arrived, {totals} FROM (
                     SELECT stream, {period} AS period, {slice_} AS slice, event_hour AS arrived, sign, w, {values} FROM {source})
                 GROUP BY stream, period, slice, arrived))
         WHERE n <> 0 OR w <> 0 OR total <> 0 OR squares <> 0"""
+    return insert_sql("sums", model.key, added, shared=model.shared)
 
 
-def _add_error_histogram(writer: Cursor, table: str, versions: Mapping[int, Version]) -> None:
+def _add_error_histogram(writer: Cursor, model: Model, versions: Mapping[int, Version]) -> None:
     """Add the histogram of the errors of a regression on the edges of the version."""
     rows = arrow_result(writer, f"SELECT stream, day, event_hour, sign, w, score - number AS error FROM {EVENTS} WHERE label = 0")
     if not rows.num_rows:
@@ -271,5 +272,5 @@ def _add_error_histogram(writer: Cursor, table: str, versions: Mapping[int, Vers
         edges = versions[int(number)].edges.get("error")
         bins[mask] = _bins(rows["error"].filter(pa.array(mask)), cached_bin_plan(edges.edges if edges else ()))
     writer.register(BINS, rows.append_column("bin", pa.array(bins)))
-    writer.execute(_counts_sql(table, "day", "0", ERROR, "bin", "0", "0", "0", BINS))
+    writer.execute(_counts_sql(model, "day", "0", ERROR, "bin", "0", "0", "0", BINS))
     writer.unregister(BINS)

@@ -15,6 +15,7 @@ from observability.store.db.catalog_store import read_catalog, stream_numbers
 from observability.store.db.expressions import decision_sql, sql_literal
 from observability.store.db.results import Cursor, arrow_result, first_row, single_row
 from observability.store.db.schema import COUNT_COLUMNS, SUM_COLUMNS, model_table
+from observability.store.db.shared_tables import give_own_tables
 from observability.store.rollup.features import add_feature_counts
 from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns, sliced_columns
 
@@ -62,7 +63,7 @@ def rebuild_rollups(writer: Cursor, name: str, streams_only: Iterable[int] | Non
     streams_only: rebuild only these streams. The decisions of the raw rows are recomputed as well. Compacted arrivals stay compacted, and
     counts of removed rows (`Model.rows_from`) stay as they are.
     """
-    model = read_catalog(writer).model(name)
+    model = _model_with_own_tables(writer, name)
     chosen = sorted(stream_numbers(writer, model.key).values() if streams_only is None else set(streams_only))
     predictions = model_table("predictions", model.key)
     wanted = ", ".join(map(str, chosen)) or "NULL"
@@ -90,7 +91,7 @@ def rebuild_days(writer: Cursor, name: str, touched: Iterable[tuple[int, date]],
 
     merge: add up rows with equal keys afterwards.
     """
-    model = read_catalog(writer).model(name)
+    model = _model_with_own_tables(writer, name)
     references = {number for (_, environment), number in stream_numbers(writer, model.key).items() if environment == "reference"}
     days: dict[int, set[date]] = {}
     for stream, day in touched:
@@ -106,6 +107,12 @@ def rebuild_days(writer: Cursor, name: str, touched: Iterable[tuple[int, date]],
     _coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
     if merge:
         merge_rollups(writer, model)
+
+
+def _model_with_own_tables(writer: Cursor, name: str) -> Model:
+    """The model of this name, after its rows were moved out of the shared tables."""
+    model = read_catalog(writer).model(name)
+    return read_catalog(writer).model(name) if give_own_tables(writer, model.key) else model
 
 
 def _add_stored_rows(writer: Cursor, model: Model, chosen: str, threads: int) -> None:
@@ -144,7 +151,12 @@ def merge_rollups(writer: Cursor, model: Model) -> None:
 
 
 def merge_if_grown(writer: Cursor, model: Model) -> bool:
-    """Merge the rollups if they have grown enough; return whether they were merged. Amortized, a row is merged O(1) times."""
+    """Merge the rollups if they have grown enough; return whether they were merged. Amortized, a row is merged O(1) times.
+
+    Those in the shared tables are of few rows and are never merged.
+    """
+    if model.shared:
+        return False
     (rows,) = single_row(writer, f"SELECT count(*) FROM {model_table('counts', model.key)}")
     row = first_row(writer, "SELECT merged_rows FROM rollups WHERE key = ?", [model.key])
     if rows <= 2 * (row[0] if row else 0) + MERGE_FROM:
@@ -160,6 +172,7 @@ def compact_rollups(writer: Cursor, model: Model, *, now: datetime | None = None
     in the table `rollups`.
     """
     limit = compaction_limit(now or datetime.now(UTC), days)
+    give_own_tables(writer, model.key)
     _coarsen_arrivals(writer, model, limit)
     merge_rollups(writer, model)
     writer.execute("UPDATE rollups SET compacted_before = greatest(compacted_before, ?) WHERE key = ?", [limit, model.key])

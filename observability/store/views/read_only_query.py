@@ -32,6 +32,7 @@ ViewStatements = dict[str, Callable[[], str]]
 TABLE_FUNCTIONS = ("range", "generate_series", "unnest")
 """Table functions that a query may call; others read files, settings or other queries."""
 FORBIDDEN_FUNCTIONS = ("current_setting", "getvariable", "nextval", "pg_sleep", "sleep_ms", "write_log")
+STORED = "SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal AND NOT temporary"
 SIMPLE_NAME = re.compile(r"(?!duckdb_|pg_|sqlite_)[A-Za-z_][A-Za-z0-9_]*")
 """Names of common table expressions: none of them is a file or a table of the system."""
 SPILL = "512MB"
@@ -183,7 +184,7 @@ def _check_common_tables(cursor: Cursor, tree: dict[str, Any], views: ViewStatem
     """Raise UsageError where a common table expression has the name of something that a query may not read."""
     if not (own := _common_tables(tree)):
         return
-    tables = {name.lower() for (name,) in cursor.execute("SELECT table_name FROM duckdb_tables()").fetchall()} - set(views)
+    tables = {name.lower() for (name,) in cursor.execute(STORED).fetchall()} - set(views)
     for name in sorted(own):
         if name in tables or not SIMPLE_NAME.fullmatch(name):
             expected = "letters, digits and underscores, and no table's name"

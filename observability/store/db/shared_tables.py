@@ -1,0 +1,114 @@
+"""Tables that small unregistered models share, so that a name costs rows and not tables.
+
+`predictions_shared`, `labels_shared` and so on have the columns of a model's tables and its `key`; the values of features stand as texts in
+the list `features`, each at the number of its column. Views with the names of a model's own tables (`predictions_3`) give its rows with
+typed columns, so every reader is the same for both. Loading appends to the shared tables. Whatever else changes the rows of a model gives
+it tables of its own first (`give_own_tables`), and so does loading where it has more than SHARED_ROWS rows.
+"""
+
+from collections.abc import Sequence
+
+from observability.core.view_names import quoted_identifier
+from observability.store.db.results import Cursor, first_row
+from observability.store.db.schema import COLUMN_TYPES, MODEL_TABLES, create_table_sql, model_table
+
+SHARED_ROWS = 1000
+"""Most predictions and labels of a model in the shared tables: its own nine tables take about as much room as so many rows."""
+WITH_ROWIDS = ("predictions", "labels")
+"""Tables of which the loader reads single rows by their place."""
+
+
+def shared_table(table: str) -> str:
+    """Name of the shared table that stands for a model's table: `predictions_shared`."""
+    return f"{table}_shared"
+
+
+def create_shared_tables(writer: Cursor) -> None:
+    """Create the empty shared tables, as far as they are missing."""
+    for table, columns in MODEL_TABLES.items():
+        features = {"features": "VARCHAR[]"} if table == "predictions" else {}
+        statement = create_table_sql(shared_table(table), {**columns, **features, "key": "INTEGER"})
+        writer.execute(statement.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS", 1))
+
+
+def shares_tables(cursor: Cursor, key: int) -> bool:
+    """Whether the rows of a model stand in the shared tables. Read-only."""
+    return first_row(cursor, "SELECT key FROM shared_models WHERE key = ?", [key]) is not None
+
+
+def create_shared_views(writer: Cursor, key: int) -> None:
+    """Let a new model share tables: note it, and create its views."""
+    writer.execute("INSERT INTO shared_models VALUES (?)", [key])
+    for table in MODEL_TABLES:
+        _create_view(writer, table, key)
+
+
+def refresh_predictions_view(writer: Cursor, key: int) -> None:
+    """Give the view of a model's predictions the columns that the catalog has."""
+    _create_view(writer, "predictions", key)
+
+
+def _create_view(writer: Cursor, table: str, key: int) -> None:
+    place = "rowid, " if table in WITH_ROWIDS else ""
+    picked = ", ".join(f"{expression} AS {quoted_identifier(name)}" for name, _, expression in _columns(writer, table, key))
+    writer.execute(
+        f"CREATE OR REPLACE VIEW {model_table(table, key)} AS SELECT {place}{picked} FROM {shared_table(table)} WHERE key = {int(key)}"
+    )
+
+
+def _columns(cursor: Cursor, table: str, key: int) -> list[tuple[str, str, str]]:
+    """Columns of a model's table: name, type, and the expression that gives it from the shared table."""
+    found = [(name, kind, quoted_identifier(name)) for name, kind in MODEL_TABLES[table].items()]
+    if table == "predictions":
+        for number, name, kind in cursor.execute('SELECT id, "column", kind FROM columns WHERE key = ? ORDER BY id', [key]).fetchall():
+            found.append((name, COLUMN_TYPES[kind], f"features[{number}]::{COLUMN_TYPES[kind]}"))
+    return found
+
+
+def feature_list_sql(columns: Sequence[tuple[int, str]]) -> str:
+    """The list `features` from columns (number, column) of a row, each as text at the place of its number."""
+    by_number = dict(columns)
+    texts = (f"{by_number[number]}::VARCHAR" if number in by_number else "NULL" for number in range(1, max(by_number, default=0) + 1))
+    return f"[{', '.join(texts)}]::VARCHAR[]"
+
+
+def insert_sql(table: str, key: int, select: str, *, shared: bool) -> str:
+    """The statement that appends the rows of a query to a table of a model, which has its columns in their order."""
+    if shared:
+        return f"INSERT INTO {shared_table(table)} SELECT *, {int(key)} FROM ({select})"
+    return f"INSERT INTO {model_table(table, key)} {select}"
+
+
+def shared_row_counts(cursor: Cursor) -> dict[int, int]:
+    """Predictions and labels of each model in the shared tables, by its key. Read-only."""
+    rows = cursor.execute(
+        """SELECT key, count(*) FROM (SELECT key FROM predictions_shared UNION ALL SELECT key FROM labels_shared) GROUP BY key"""
+    ).fetchall()
+    return dict(rows)
+
+
+def give_own_tables(writer: Cursor, key: int) -> bool:
+    """Move the rows of a model from the shared tables into tables of its own; return whether it shared them.
+
+    Its views become tables of the same names in the transaction of the caller: readers see the one or the other.
+    """
+    if not shares_tables(writer, key):
+        return False
+    for table in MODEL_TABLES:
+        columns = _columns(writer, table, key)
+        own, names = model_table(table, key), ", ".join(quoted_identifier(name) for name, _, _ in columns)
+        writer.execute(f"DROP VIEW {own}")
+        writer.execute(create_table_sql(own, {name: kind for name, kind, _ in columns}))
+        values = ", ".join(expression for _, _, expression in columns)
+        writer.execute(f"INSERT INTO {own} ({names}) SELECT {values} FROM {shared_table(table)} WHERE key = {int(key)} ORDER BY rowid")
+        writer.execute(f"DELETE FROM {shared_table(table)} WHERE key = ?", [key])
+    writer.execute("DELETE FROM shared_models WHERE key = ?", [key])
+    return True
+
+
+def drop_shared_rows(writer: Cursor, key: int) -> None:
+    """Delete the rows of a model from the shared tables, and its views."""
+    for table in MODEL_TABLES:
+        writer.execute(f"DROP VIEW {model_table(table, key)}")
+        writer.execute(f"DELETE FROM {shared_table(table)} WHERE key = ?", [key])
+    writer.execute("DELETE FROM shared_models WHERE key = ?", [key])
