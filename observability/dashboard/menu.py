@@ -43,7 +43,7 @@ ENTRIES = (
             "Findings": ("findings",),
             "Performance": ("performance", "estimated_performance", "calibration", "why_changed", "compare"),
             "Drift": ("drift", "multivariate_drift"),
-            "Quality": ("quality", "requests"),
+            "Quality": ("quality", "requests", "personal_data"),
             "Slices": ("slices",),
             "Explanations": ("explanations",),
             "Fairness": ("fairness",),

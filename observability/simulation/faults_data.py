@@ -56,6 +56,13 @@ def unseen_category(rows: LogRows, plant: FaultPlant) -> LogRows:
     return rows.changed(plant.part("category"), plant.some(all_rows(rows), plant.amount), "lab-new-level")
 
 
+def personal_data(rows: LogRows, plant: FaultPlant) -> LogRows:
+    """Texts with e-mail addresses arrive in a category."""
+    where = plant.some(all_rows(rows), plant.amount)
+    texts = np.array([f"write to lab{place}@mail.example" for place in np.flatnonzero(where)], object)
+    return rows.changed(plant.part("category"), where, texts)
+
+
 def swapped_categories(rows: LogRows, plant: FaultPlant) -> LogRows:
     """Two categories are swapped."""
     name = plant.part("category")
@@ -226,6 +233,7 @@ FAULTS = (
     ServingFault("null_surge_in_group", "data", (0.05, 0.2, 0.6), SHARE, ("number", "group"), null_surge_in_group, rescored=True),
     ServingFault("stuck_value", "data", (6, 12, 24), HOURS, ("number",), stuck_value, rescored=True),
     ServingFault("unseen_category", "data", (0.05, 0.15, 0.4), SHARE, ("category",), unseen_category, rescored=True),
+    ServingFault("personal_data", "data", (0.02, 0.05, 0.2), SHARE, ("category",), personal_data, rescored=True),
     ServingFault("swapped_categories", "data", (0.3, 0.6, 1.0), SHARE, ("category",), swapped_categories, rescored=True),
     ServingFault("covariate_shift", "serving", (0.3, 0.6, 1.2), SD, ("number",), covariate_shift),
     ServingFault("correlation_broken", "serving", (0.3, 0.6, 1.0), SHARE, ("number", "partner"), correlation_broken, rescored=True),

@@ -50,6 +50,7 @@ VIEWS = {
     "slices": "/slices?model=flights-delay",
     "why_changed": "/why_changed?model=flights-delay",
     "requests": "/requests?model=flights-delay",
+    "personal_data": "/personal_data?model=sentiment&window=Everything",
     "review": "/review",
     "changes": "/changes?window=Everything",
     "alerts": "/alerts",

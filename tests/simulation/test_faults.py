@@ -50,6 +50,12 @@ def test_there_are_thirty_over_every_section() -> None:
         find_fault("nul_surge")
 
 
+def test_texts_with_addresses_arrive_in_a_category() -> None:
+    rows = planted("personal_data", "strong")
+    texts = [text for text in rows[str(SCENE.category)] if "@" in str(text)]
+    assert len(texts) / len(rows) == pytest.approx(0.2, abs=0.02) and len(set(texts)) == len(texts)
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_pure_repeatable_and_grows(name: str) -> None:
     each = FAULTS[name]

@@ -81,6 +81,7 @@ KEY: dict[str, Callable[[Target], Right]] = {
     ),
     "unit_change_in_slice": feature("number", place="slice"),
     "null_surge_in_group": feature("number", place="group"),
+    "personal_data": feature("category", areas=("data/personal_data", *VALUES)),
     **dict.fromkeys(("unseen_category", "swapped_categories"), feature("category")),
     "swapped_features": feature("number", "partner"),
     "time_zone_shift": feature("hour"),

@@ -1,0 +1,113 @@
+"""Search the texts that predictions carry for personal data: e-mail addresses, phone, card and account numbers, national identifiers.
+
+Form and check digits decide (records/personal_data.py), on a bounded sample of predictions. A finding holds counts, never a text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity
+from observability.core.formatting import join_words, plural
+from observability.core.questions import Sample
+from observability.records.personal_data import personal_data_places
+from observability.stats.interval import rate_interval
+
+NAME, METRIC = "data/personal_data", "personal_data_share"
+ROWS, LEAST, TEXT_CHARACTERS = 2_000, 100, 2_000
+"""Predictions of the sample; texts of a column from which it is judged; characters of a text that are read."""
+SEARCHED = "e-mail addresses, phone, card and account numbers, national identifiers"
+
+
+@dataclass(frozen=True)
+class SearchedColumn:
+    """What a search of one column found: its texts, those with personal data, and how many with each kind."""
+
+    reference: str
+    texts: int
+    personal: int
+    kinds: dict[str, int]
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Ask for a sample of the texts of the window."""
+    return {"texts": Ask(Sample("predictions", ("id", *text_columns(context)), ROWS))}
+
+
+def text_columns(context: Context) -> tuple[str, ...]:
+    """Return the references of what holds texts: features and groups that are categories, and the subject."""
+    return (*(column.reference for column in context.model.columns if column.kind == "category"), "subject")
+
+
+def searched_columns(frames: Frames, context: Context) -> list[SearchedColumn]:
+    """Return what the search of each column with texts found."""
+    found = []
+    for reference in text_columns(context):
+        texts = [str(text)[:TEXT_CHARACTERS] for text in frames["texts"][reference].dropna()]
+        if texts:
+            places = personal_data_places(texts)
+            kinds = {kind: len(of_kind) for kind, of_kind in sorted(places.items(), key=lambda each: (-len(each[1]), each[0]))}
+            found.append(SearchedColumn(reference, len(texts), len(set().union(*places.values())), kinds))
+    return found
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Return a finding about each column with personal data, and one about the others."""
+    columns = searched_columns(frames, context)
+    found = [personal_column_finding(column, context) for column in columns if column.personal]
+    others = [column for column in columns if not column.personal]
+    return [*found, *([clean_columns_finding(others, context)] if others or not found else [])]
+
+
+def personal_column_finding(column: SearchedColumn, context: Context) -> Finding:
+    """Return the finding about a column with personal data: a warning above the owner's limit (0), unknown where it has few texts."""
+    limit = context.model.settings.limits.get(f"{NAME}/{METRIC}", 0.0)
+    kinds = join_words([f"{kind} in {count:,}" for kind, count in column.kinds.items()])
+    subject = context.model.subject(column.reference)
+    said = f"`{subject}` holds {kinds} of {plural(column.texts, 'text')}"
+    base = context.undecided(NAME, subject, METRIC, column.texts, "", against="level")
+    base = replace(base, evidence={"kinds": column.kinds, "texts": column.texts, "column": column.reference}, limit=limit)
+    if column.texts < LEAST:
+        because = f"{said}; too few to judge: that needs about {LEAST - column.texts:,} more."
+        return replace(base, because=because)
+    known = rate_interval(column.personal, column.texts)
+    share = column.personal / column.texts
+    severity: Severity = "watch" if share > limit else "ok"
+    advice = "log a pseudonym instead" if column.reference == "subject" else "hash or drop it under [protect] in the settings"
+    because = f"{said}: {advice}." if severity == "watch" else f"{said}, within the limit of {limit:.3g} that its owner stated."
+    return replace(
+        base,
+        value=share,
+        low=known.low,
+        high=known.high,
+        severity=severity,
+        because=because,
+        likely_source="input" if severity == "watch" else None,
+        rank=3.0 + share,
+    )
+
+
+def clean_columns_finding(columns: Sequence[SearchedColumn], context: Context) -> Finding:
+    """Return the finding about the columns without personal data; unknown without enough texts."""
+    texts = sum(column.texts for column in columns)
+    base = context.undecided(NAME, "model", METRIC, texts, "", against="level")
+    if not texts:
+        return replace(base, because="No prediction of these dates carries a text: there is nothing to search for personal data.")
+    if texts < LEAST:
+        because = (
+            f"{plural(texts, 'text')} of predictions are too few to search for personal data: that needs about {LEAST - texts:,} more."
+        )
+        return replace(base, because=because)
+    known = rate_interval(0, texts)
+    because = f"No personal data in {texts:,} texts of {plural(len(columns), 'column')} ({SEARCHED})."
+    return replace(base, value=0.0, low=known.low, high=known.high, severity="ok", because=because)
+
+
+ANALYZER = Analyzer(
+    NAME,
+    "Do texts of predictions hold personal data?",
+    needs,
+    analyze,
+    limits={METRIC: 0.0},
+    proofs={OTHERS: "check digits and forms are read from a sample of texts by a program; SQL does not give them"},
+)
