@@ -266,6 +266,7 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write tables of metrics for other tools."""
     from observability.alerts.alert_log import acknowledged_claims
     from observability.export.metric_tables import write_metric_tables
+    from observability.export.small_groups import suppressed_words
     from observability.monitoring import check
 
     now = datetime.now(UTC)
@@ -276,8 +277,7 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     say("")
     suppressed = rows.pop("suppressed")
     lines = [f"Written to {args.folder}:", *(f"  {name}: {formatting.plural(count, 'row')}" for name, count in rows.items())]
-    if suppressed:
-        lines.append(f"Left out: {formatting.plural(suppressed, 'finding')} about groups of fewer than 10 rows.")
+    lines += [suppressed_words(suppressed)] if suppressed else []
     return json_or_lines({"folder": args.folder, "rows": rows, "suppressed": suppressed}, lines, args.json)
 
 

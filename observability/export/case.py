@@ -18,6 +18,7 @@ from observability.core.catalog import Model
 from observability.core.window import Slice
 from observability.export import svg as export_svg
 from observability.export.csv import inert_csv
+from observability.export.small_groups import LEAST_ROWS
 from observability.investigation.evidence_types import Case, ErrorRule, Input, Mark, Triage
 from observability.investigation.explanation_sentences import explanation_sentences, left_over, method
 from observability.investigation.label_types import outcome_words
@@ -25,6 +26,7 @@ from observability.investigation.model_answers import AGAINST, AttributionContra
 from observability.store.types.decision_items import DecisionItem
 
 MASKED = "masked"
+SMALL_RULE = f"Left out: similar errors are a group of fewer than {LEAST_ROWS} rows."
 MOST_BARS = 8
 SOURCES = {
     "input": "Missing or wrong input",
@@ -93,6 +95,7 @@ def case_html(frozen: FrozenCase) -> str:
         against=AGAINST,
         waterfall=attribution_drawing(contrast),
         rule=rule,
+        small_rule=SMALL_RULE if case.rule is not None and rule is None else None,
         trend=error_trend_drawing(rule),
         triage=[(SOURCES[triage.source], triage, triage_sentence(triage, case, rule, masked)) for triage in case.triage or ()],
         counterfactuals=[
@@ -142,7 +145,7 @@ def table(frozen: FrozenCase) -> str:
         for row in case.neighbours or ()
     ]
     rule = shown_rule(case.rule, masked)
-    rows += [("rule", rule.text, rule.rate, rule.because)] if rule else []
+    rows += [("rule", rule.text, rule.rate, rule.because)] if rule else [("rule", "", "", SMALL_RULE)] if case.rule else []
     rows += [("triage", triage.source, triage.score, triage_sentence(triage, case, rule, masked)) for triage in case.triage or ()]
     rows += [
         (item.kind, item.id, item.state, "; ".join(f"{name}: {value}" for name, value in shown_fields(item, masked).items()))
@@ -174,7 +177,7 @@ def markdown(frozen: FrozenCase, address: str = "") -> str:
     for triage in (case.triage or ())[:2]:
         because = chat(triage_sentence(triage, case, rule, masked)[:600])
         lines += [f"- Suspected source: {SOURCES[triage.source].lower()} ({formatting.format_number(triage.score, 2)}): {because}"]
-    lines += [f"- Similar errors: {chat(rule.because)}"] if rule else []
+    lines += [f"- Similar errors: {chat(rule.because)}"] if rule else [f"- {SMALL_RULE}"] if case.rule else []
     for item in frozen.what_ifs[:3]:
         score = formatting.format_number(item.fields.get("score"))
         lines += [f"- Simulated: {chat(changes_text(item, masked)[:600])} gives {score}"]
@@ -301,7 +304,11 @@ def shown_contrast(contrast: AttributionContrast | None, masked: Collection[str]
 
 
 def shown_rule(rule: ErrorRule | None, masked: Collection[str]) -> ErrorRule | None:
-    """The rule; without its text where it concerns a masked column, because the text would reveal the value."""
+    """The rule; without its text where it concerns a masked column, because the text would reveal the value. None where it covers fewer
+    than LEAST_ROWS rows.
+    """
+    if rule is not None and rule.n < LEAST_ROWS:
+        return None
     if rule is None or not any(condition.reference.partition(".")[2] in masked for condition in rule.conditions):
         return rule
     words = "a rule about a masked column"
@@ -311,6 +318,8 @@ def shown_rule(rule: ErrorRule | None, masked: Collection[str]) -> ErrorRule | N
 def triage_sentence(triage: Triage, case: Case, rule: ErrorRule | None, masked: Collection[str]) -> str:
     """The sentence of a triage with the rule's text as shown, without what depends on the value of a masked input."""
     sentence = triage.because
+    if case.rule is not None and rule is None and case.rule.text in sentence:
+        return SMALL_RULE
     if case.rule is not None and rule is not None:
         sentence = sentence.replace(case.rule.text, rule.text)
     for given in case.inputs or ():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.finding import Finding
 from observability.core.view_names import view_name
+from observability.export.small_groups import is_about_few
 from observability.incidents.grouping import Incident
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
     from observability.store.types.query_answer import QueryAnswer
 
-LEAST_ROWS = 10
-"""Rows of a group from which a finding about it is exported."""
-OPERATIONAL = ("replica", "device", "source")
-"""What a subject `name=value` may be besides a group of people."""
 SPOKEN = ("decisions", "actions", "alerts", "verdicts")
 """Views of what people and alerts said."""
 MOST_ROWS = 1_000_000
@@ -40,7 +37,7 @@ def write_metric_tables(
     store: "Store", folder: Path, findings: Sequence[Finding], incidents: Sequence[Incident], now: datetime
 ) -> dict[str, int]:
     """Write every table below the folder; returns the number of rows by table, and of findings that were left out as `suppressed`. Each
-    file is replaced in one step. Findings about groups of fewer than LEAST_ROWS rows, and incidents that they lead, are left out.
+    file is replaced in one step. Findings about groups of fewer than 10 rows, and incidents that they lead, are left out.
 
     Raises UsageError where the folder cannot be made, StoreBrokenError where the disk refuses.
     """
@@ -63,14 +60,6 @@ def write_metric_tables(
     for name, table in tables.items():
         _replace_parquet(folder / name, table)
     return {name.split("/")[0].removesuffix(".parquet"): table.num_rows for name, table in tables.items()} | {"suppressed": len(small)}
-
-
-def is_about_few(finding: Finding) -> bool:
-    """Whether a finding is about a group or slice of so few rows that it may tell about single people. Of a group without rows it tells
-    nothing.
-    """
-    one_group = "=" in finding.subject and finding.subject.partition("=")[0] not in OPERATIONAL
-    return 0 < finding.n < LEAST_ROWS and (bool(finding.slice) or one_group)
 
 
 def findings_table(findings: Sequence[Finding], now: datetime) -> "pa.Table":

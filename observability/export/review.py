@@ -20,6 +20,7 @@ from observability.core.errors import UsageError
 from observability.core.finding import iso
 from observability.export import svg as export_svg
 from observability.export.csv import inert_text
+from observability.export.small_groups import suppressed_words, week_without_small_groups
 from observability.review import agenda_figures, decision_evidence, meeting
 from observability.review import sentences as review_words
 from observability.review.agenda import Arranged, Item, arranged
@@ -44,7 +45,7 @@ MENTION = re.compile(r"(@|https?:|www\.)", re.IGNORECASE)
 
 def review_html(store: "Store", review: str, now: datetime) -> str:
     """A frozen week as one HTML file. Raises NotFoundError where the week is not frozen."""
-    body = found(store, review)
+    body = week_without_small_groups(found(store, review))
     words = said_about(store, review)
     agreed = meeting.agreed_actions(store, review)
     later = {action["action"]: meeting.stage_of_action(action) for action in meeting.all_actions(store)}
@@ -108,6 +109,7 @@ def rendered(
         judged_by=review_words.settings_sentence,
         settings_of_when=review_words.settings_of_when,
         erased_when=review_words.erased_when,
+        suppressed=suppressed_words(body.get("suppressed", 0)),
         decisions=decisions,
         restated=since,
         charts={part["model"]: chart(part) for part in body["models"]},
@@ -226,7 +228,7 @@ def minutes(store: "Store", review: str) -> str:
     """The minutes as CSV: a row for each agenda item with its outcome, each decision, each action of the meeting, and each action of
     earlier weeks.
     """
-    body = found(store, review)
+    body = week_without_small_groups(found(store, review))
     words = said_about(store, review)
     ended = outcomes(words)
     out = io.StringIO()
@@ -247,6 +249,8 @@ def minutes(store: "Store", review: str) -> str:
             stage, fields = meeting.stage_of_action(action), ("owner", "due", "metric")
             author, at = action.get("author"), action.get("at")
             rows.append((kind, action["model"], action["text"], stage, author, at, *(action[name] for name in fields)))
+    if body["suppressed"]:
+        rows.append(("left out", "", suppressed_words(body["suppressed"]), "", "", "", "", "", ""))
     write.writerows(inert_cells([review, *row]) for row in rows)
     return out.getvalue()
 
@@ -258,12 +262,13 @@ def inert_cells(cells: Sequence[Any]) -> list[str]:
 
 def review_markdown(store: "Store", review: str) -> str:
     """The week as a few lines of Markdown, for a chat."""
-    body = found(store, review)
+    body = week_without_small_groups(found(store, review))
     words = said_about(store, review)
     agenda, ended = arranged(items_of(body), words), outcomes(words)
     span = formatting.format_span(datetime.fromisoformat(body["start"]), datetime.fromisoformat(body["end"]))
     lines = [f"**Model review, week {body['week']}** ({span}, UTC)"]
     lines += [chat(erased)] if (erased := review_words.erased_when(body)) else []
+    lines += [suppressed_words(body["suppressed"])] if body["suppressed"] else []
     for part in body["models"]:
         state = f"{ICONS[part['severity']]} {formatting.STATUS_WORDS[part['severity']]}"
         lines.append(f"- {chat(part['model'])}: {state}, {formatting.plural(len(part['incidents']), 'incident')}")
@@ -285,7 +290,10 @@ def action_lines(title: str, actions: Sequence[Body]) -> list[str]:
 
 
 def review_json(store: "Store", body: Body) -> Body:
-    """The frozen figures of a week, and under `meeting` what its meeting agreed: actions, decisions, outcomes and notes."""
+    """The frozen figures of a week without small groups (`suppressed`: findings that are left out), and under `meeting` what its meeting
+    agreed: actions, decisions, outcomes and notes.
+    """
+    body = week_without_small_groups(body)
     review = body["review"]
     words = said_about(store, review)
     entries = [{name: iso(value) if isinstance(value, datetime) else value for name, value in entry.items()} for entry in words]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from observability.core.finding import iso
 from observability.export import review as export_review
+from observability.export.small_groups import suppressed_words, week_without_small_groups
 from observability.review import agenda_figures, meeting
 from observability.review import sentences as review_words
 from observability.review.agenda import Item, arranged
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def review_deck(store: "Store", review: str) -> str:
     """The slides of a frozen week as HTML, with what the meeting agreed so far. Raises NotFoundError where the week is not frozen."""
-    body, words = found(store, review), said_about(store, review)
+    body, words = week_without_small_groups(found(store, review)), said_about(store, review)
     agenda, agreed = arranged(export_review.items_of(body), words), meeting.agreed_actions(store, review)
     figures = {item.item: figure for item in agenda.items if (figure := agenda_figures.item_figure(body, item))}
     now = {action["action"]: action for action in meeting.all_actions(store)}
@@ -46,6 +47,7 @@ def review_deck(store: "Store", review: str) -> str:
             who_and_when=meeting.who_and_when,
             effect=meeting.effect_answer,
             erased_when=review_words.erased_when,
+            suppressed=suppressed_words(body["suppressed"]),
             ends=export_review.ENDS,
             script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
         )

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from observability.export import case as export_case
 from observability.export.case import FrozenCase
 from observability.investigation.case import case
-from observability.investigation.evidence_types import Triage
+from observability.investigation.evidence_types import Condition, ErrorRule, Triage
 from observability.investigation.explanation_sentences import explanation_sentences
 from observability.investigation.model_answers import AttributionContrast, Bar
 from observability.store.db.database import Database
@@ -198,8 +198,6 @@ def test_the_subject_is_masked_unless_chosen(store: Database) -> None:
 
 
 def test_a_rule_that_would_give_a_masked_value_away_loses_its_words(store: Database) -> None:
-    from observability.investigation.evidence_types import Condition, ErrorRule
-
     rule = ErrorRule(
         "sex is F and age is 3 or more",
         50,
@@ -215,6 +213,15 @@ def test_a_rule_that_would_give_a_masked_value_away_loses_its_words(store: Datab
     shown = export_case.shown_rule(rule, {"sex"})
     assert shown and "sex is F" not in shown.because + shown.text and shown.slice is None and shown.n == 50
     assert export_case.shown_rule(rule, set()) is rule
+    assert export_case.shown_rule(replace(rule, n=9), set()) is None, "a rule about nine rows may tell about single people"
+
+
+def test_a_file_says_that_a_rule_about_few_rows_is_left_out(store: Database) -> None:
+    case = frozen(store, ATTACK, HOSTILE, frozenset())
+    rule = ErrorRule("age is 3 or more", 9, 4, 0.4, 0.2, 0.3, 0.5, because="Of 9 like this (age is 3 or more), 4 are errors.")
+    few = replace(case, case=replace(case.case, rule=rule))
+    for text in (export_case.case_html(few), export_case.table(few), export_case.markdown(few)):
+        assert export_case.SMALL_RULE in text and rule.text not in text
 
 
 def test_the_csv_holds_no_formula(store: Database) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import random
 import sys
 from argparse import Namespace
@@ -16,6 +17,7 @@ from observability.cli import commands
 from observability.core.errors import NotFoundError, UsageError
 from observability.dashboard.overview import changes
 from observability.export import review as export_review
+from observability.export import review_deck
 from observability.review import freeze
 from observability.review.agenda_figures import item_figure
 from observability.review.case_verdicts import week_verdicts
@@ -239,6 +241,21 @@ def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
     assert [(each[4], each[7], each[8][:10]) for each in rows if each[1] == "action"] == [("assigned", "bob", due)]
     assert export_review.inert_cells(["=1+1", "@x", "fine", None]) == ["'=1+1", "'@x", "fine", ""]
     assert export_review.chat("<!here> @all `km` https://x") == "\\<!here\\> @\u2060all `km` https:\u2060//x"
+
+
+def test_no_file_of_a_week_tells_of_a_group_of_fewer_than_ten_rows_and_each_says_so(store, broken, monkeypatch):
+    few = broken["models"][0]["findings"][0] | {"id": "f3w", "slice": "job=cook", "n": 3, "because": "cooks get worse answers"}
+    led = broken["models"][0]["incidents"][0] | {"incident": "1nc", "lead": "f3w", "sentence": few["because"], "findings": ["f3w"]}
+    item = export_review.items_of(broken)[0].to_json() | {"item": "i", "title": few["because"], "about": {"incident": "1nc"}, "also": []}
+    part = {**broken["models"][0], "findings": [few, *broken["models"][0]["findings"]], "incidents": [led]}
+    week = {**broken, "models": [part, *broken["models"][1:]], "agenda": [item, *broken["agenda"]]}
+    for module in (export_review, review_deck):
+        monkeypatch.setattr(module, "found", lambda store, review: week)
+    files = [page(store, str(BROKEN)), review_deck.review_deck(store, str(BROKEN)), export_review.minutes(store, str(BROKEN))]
+    files += [export_review.review_markdown(store, str(BROKEN)), json.dumps(export_review.review_json(store, week))]
+    assert not [place for place, text in enumerate(files) if few["because"] in text or "1nc" in text]
+    said = "Left out: 1 finding about groups of fewer than 10 rows."
+    assert all(said in text for text in files[:4]) and export_review.review_json(store, week)["suppressed"] == 1
 
 
 def test_an_agenda_item_has_its_line_the_reference_beside_current_and_the_worst_slice(store, broken):

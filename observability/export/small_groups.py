@@ -1,0 +1,56 @@
+"""Leave groups of fewer than LEAST_ROWS rows out of files: what is said of so few rows may tell about single people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from observability.core.finding import Finding
+from observability.core.formatting import plural
+from observability.review.snapshot import Body
+
+LEAST_ROWS = 10
+"""Rows of a group from which something about it is in a file."""
+OPERATIONAL = ("replica", "device", "source")
+"""What a subject `name=value` may be besides a group of people."""
+
+
+def is_about_few(finding: Finding) -> bool:
+    """Whether a finding is about a group or slice of so few rows that it may tell about single people. Of a group without rows it tells
+    nothing.
+    """
+    return is_body_about_few({"n": finding.n, "subject": finding.subject, "slice": finding.slice})
+
+
+def is_body_about_few(finding: Mapping[str, Any]) -> bool:
+    """Whether a finding, as JSON, is about a group or slice of so few rows."""
+    subject = str(finding.get("subject") or "")
+    one_group = "=" in subject and subject.partition("=")[0] not in OPERATIONAL
+    return 0 < int(finding.get("n") or 0) < LEAST_ROWS and (bool(finding.get("slice")) or one_group)
+
+
+def week_without_small_groups(body: Body) -> Body:
+    """A frozen week without findings about groups of fewer than LEAST_ROWS rows, incidents that they lead, and agenda items about these;
+    `suppressed`: how many findings were left out. The frozen week itself keeps them.
+    """
+    small = {(part["model"], finding["id"]) for part in body["models"] for finding in part["findings"] if is_body_about_few(finding)}
+    gone = {incident["incident"] for part in body["models"] for incident in part["incidents"] if (part["model"], incident["lead"]) in small}
+    models = [
+        {
+            **part,
+            "findings": [finding for finding in part["findings"] if (part["model"], finding["id"]) not in small],
+            "incidents": [incident for incident in part["incidents"] if incident["incident"] not in gone],
+        }
+        for part in body["models"]
+    ]
+    agenda = [item for item in body["agenda"] if not _is_only_about(item, gone, {name for _, name in small})]
+    return {**body, "models": models, "agenda": agenda, "suppressed": len(small)}
+
+
+def _is_only_about(item: Body, incidents: set[str], findings: set[str]) -> bool:
+    """Whether everything that an agenda item is based on was left out."""
+    about = [each for each in (item.get("about") or {}, *(item.get("also") or ())) if each.get("incident") or each.get("finding")]
+    return bool(about) and all(each["incident"] in incidents if each.get("incident") else each["finding"] in findings for each in about)
+
+
+def suppressed_words(count: int) -> str:
+    """The sentence that says how many findings a file leaves out; empty where it leaves out none."""
+    return f"Left out: {plural(count, 'finding')} about groups of fewer than {LEAST_ROWS} rows." if count else ""

@@ -1,0 +1,47 @@
+"""Files leave out what is about groups of fewer than ten rows, say how much that is, and change nothing else."""
+
+import copy
+
+from observability.export.small_groups import week_without_small_groups
+from observability.review.agenda import Item
+
+
+def finding(name: str, subject: str = "model", n: int = 500, **fields: object) -> dict:
+    return {"id": name, "subject": subject, "slice": None, "n": n, "because": f"about {name}", **fields}
+
+
+def incident(name: str, lead: str) -> dict:
+    return {"incident": name, "lead": lead, "sentence": f"incident {name}", "findings": [lead]}
+
+
+def item(name: str, **about: str) -> dict:
+    return Item(f"incident:{name}", "incident", f"item {name}", "watch", "new", 0.5, "loan", about=about).to_json()
+
+
+WEEK = {
+    "models": [
+        {
+            "model": "loan",
+            "findings": [
+                finding("large"), finding("few", "sex=F", 9), finding("slice", "score", 3, slice="job=cook"), finding("edge", "sex=F", 10),
+                finding("replica", "replica=r1", 4), finding("nobody", "sex=X", 0),
+            ],
+            "incidents": [incident("small", "few"), incident("kept", "large")],
+        },
+        {"model": "other", "findings": [finding("few")], "incidents": [incident("same-name", "few")]},
+    ],
+    "agenda": [
+        item("small", incident="small"), item("kept", incident="kept"), item("slice", finding="slice"),
+        item("both", incident="small") | {"also": [{"model": "other", "item": "i", "incident": "same-name"}]}, item("due"),
+    ],
+}  # fmt: skip
+
+
+def test_a_week_leaves_out_small_groups_with_their_incidents_and_items() -> None:
+    before = copy.deepcopy(WEEK)
+    found = week_without_small_groups(WEEK)
+    assert before == WEEK, "the frozen week keeps them"
+    loan, other = found["models"]
+    assert [each["id"] for each in loan["findings"]] == ["large", "edge", "replica", "nobody"]
+    assert [each["incident"] for each in loan["incidents"]] == ["kept"] and other == WEEK["models"][1]
+    assert [each["title"] for each in found["agenda"]] == ["item kept", "item both", "item due"] and found["suppressed"] == 2
