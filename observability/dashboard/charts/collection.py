@@ -66,7 +66,7 @@ def cleaning_flow(frame: pd.DataFrame) -> go.Figure:
     groups, outcomes = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["outcome"]))
     outcomes.sort(key=lambda outcome: outcome != "kept")
     totals = [*frame.groupby("group", sort=False)["rows"].sum()[groups], *frame.groupby("outcome")["rows"].sum()[outcomes]]
-    names = [formatting.truncate(str(name), 48) for name in (*groups, *outcomes)]
+    names = [formatting.truncate(str(name), 64) for name in (*groups, *outcomes)]
     lines = [textwrap.wrap(f"{name} ({n:,})", FLOW_LABEL) for name, n in zip(names, totals, strict=True)]
     labels = ["<br>".join(theme.inert_label(line) for line in parts) for parts in lines]
     pad = 6 + 12 * max(map(len, lines), default=1)
