@@ -53,6 +53,8 @@ PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "message": ("alerts", {}, "error of the message"),
     "review": ("review", {}, "2026-W10"),
     "agenda": ("review", {}, "text on the agenda"),
+    "dashboard": ("dashboards", {}, "name of the dashboard"),
+    "pin": ("dashboards", {"dashboard": "b1"}, "text of the pin"),
 }
 """Of each kind: the page and its parameters, and what stands there that only this record says."""
 
@@ -174,6 +176,8 @@ def said() -> list[dict]:
         {"kind": "alert", "incident": "incident-1", "at": at, "author": "the dashboard", "says": "opened", "model": "loan", "severity": "act", "title": "title of the alert"},
         {"kind": "message", "message": "m1", "at": at, "state": "queued", "incident": "incident-1", "channel": "team", "title": "t", "text": "x"},
         {"kind": "message", "message": "m1", "at": at + timedelta(minutes=1), "state": "failed", "error": "error of the message"},
+        {"kind": "dashboard", "dashboard": "b1", "at": at, "author": "ann", "name": "name of the dashboard"},
+        {"kind": "pin", "pin": "p1", "dashboard": "b1", "at": at, "author": "ann", "text": "text of the pin"},
         {"kind": "agenda", "review": "2026-W10", "item": "added-1", "at": at, "author": "ann", "does": "add", "text": "text on the agenda"},
     ]  # fmt: skip
 

@@ -13,6 +13,16 @@ least = "act"                                      # or "watch"
 quiet = "22:00-07:00"                              # messages wait until its end
 timezone = "Europe/Paris"
 dashboard = "https://models.example.org"           # stands in messages as the link
+
+[trackers.issues]                                  # actions become issues (docs/issue-trackers.md)
+kind = "github"                                    # or "jira", "linear"
+project = "owner/name"
+token_variable = "GITHUB_TOKEN"                    # name of an environment variable
+
+[review]
+meeting = "tuesday"                                # day of the weekly review
+pre_read = ["team"]                                # channels that get its agenda the evening before
+hour = 18
 """
 
 import tomllib
@@ -23,8 +33,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from observability.alerts.trackers import Tracker, read_tracker
 from observability.core.errors import UsageError
 from observability.core.finding import needs_action
+from observability.records.kinds import WEEKDAYS
 
 FILE = "alerts.toml"
 WEBHOOKS = ("json", "jsons")
@@ -33,7 +45,9 @@ WEBHOOKS = ("json", "jsons")
 
 @dataclass(frozen=True)
 class AlertConfig:
-    """Validated content of the file. quiet: start and end in local time, or None."""
+    """Validated content of the file. quiet: start and end in local time, or None. pre_read: channels that get the agenda of the review
+    the evening before `meeting`, a day of the week, at `pre_read_hour`.
+    """
 
     channels: Mapping[str, str] = field(default_factory=dict)
     routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -42,6 +56,10 @@ class AlertConfig:
     quiet: tuple[time, time] | None = None
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     dashboard: str = ""
+    trackers: Mapping[str, Tracker] = field(default_factory=dict)
+    pre_read: tuple[str, ...] = ()
+    meeting: str = "monday"
+    pre_read_hour: int = 18
 
     def channels_of(self, owner: str | None) -> tuple[str, ...]:
         """Channels for the alerts of an owner."""
@@ -79,9 +97,10 @@ def read_alert_config(home: Path) -> AlertConfig:
 
 def checked_config(body: Mapping[str, Any]) -> AlertConfig:
     """A parsed file as a Config, or UsageError."""
-    unknown = set(body) - {"channels", "routes", "alerts"}
+    unknown = set(body) - {"channels", "routes", "alerts", "trackers", "review"}
     if unknown:
-        raise UsageError("unknown table", where=FILE, got=", ".join(sorted(unknown)), expected="[channels], [routes] or [alerts]")
+        expected = "[channels], [routes], [alerts], [trackers] or [review]"
+        raise UsageError("unknown table", where=FILE, got=", ".join(sorted(unknown)), expected=expected)
     channels = {str(name): str(url) for name, url in dict(body.get("channels", {})).items()}
     routes = {str(owner): channel_names(f"routes.{owner}", value, channels) for owner, value in dict(body.get("routes", {})).items()}
     own = dict(body.get("alerts", {}))
@@ -102,7 +121,24 @@ def checked_config(body: Mapping[str, Any]) -> AlertConfig:
         got = own.get("timezone")
         raise UsageError("unknown time zone", where=f"{FILE} timezone", got=got, expected="a name such as Europe/Paris") from None
     default = channel_names("default", own.get("default", []), channels)
-    return AlertConfig(channels, routes, default, least, quiet_hours(own.get("quiet")), zone, str(own.get("dashboard", "")).rstrip("/"))
+    trackers = {str(name): read_tracker(str(name), table, FILE) for name, table in dict(body.get("trackers", {})).items()}
+    if both := sorted(trackers.keys() & channels.keys()):
+        raise UsageError("a tracker has the name of a channel", where=f"{FILE} trackers", got=", ".join(both), expected="another name")
+    dashboard = str(own.get("dashboard", "")).rstrip("/")
+    pre_read = review_settings(dict(body.get("review", {})), channels)
+    return AlertConfig(channels, routes, default, least, quiet_hours(own.get("quiet")), zone, dashboard, trackers, *pre_read)
+
+
+def review_settings(own: Mapping[str, Any], channels: Mapping[str, str]) -> tuple[tuple[str, ...], str, int]:
+    """The channels of the pre-read, the day of the meeting, and the hour. Raises UsageError."""
+    if unknown := set(own) - {"meeting", "pre_read", "hour"}:
+        raise UsageError("unknown setting", where=f"{FILE} [review]", got=", ".join(sorted(unknown)), expected="meeting, pre_read, hour")
+    meeting, hour = own.get("meeting", "monday"), own.get("hour", 18)
+    if meeting not in WEEKDAYS:
+        raise UsageError("unknown day", where=f"{FILE} review.meeting", got=repr(meeting), expected=", ".join(WEEKDAYS))
+    if isinstance(hour, bool) or not isinstance(hour, int) or not 0 <= hour <= 23:
+        raise UsageError("the hour cannot be read", where=f"{FILE} review.hour", got=repr(hour), expected="a number from 0 to 23")
+    return channel_names("review.pre_read", own.get("pre_read", []), channels), meeting, hour
 
 
 def channel_names(where: str, value: Any, channels: Mapping[str, str]) -> tuple[str, ...]:

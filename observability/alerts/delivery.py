@@ -8,10 +8,10 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from observability.alerts import alert_log
+from observability.alerts import alert_log, trackers
 from observability.alerts.alert_log import Message
 from observability.alerts.config import WEBHOOKS, AlertConfig
 from observability.core.errors import UsageError
@@ -28,8 +28,13 @@ Notify = Callable[[str, Message], None]
 """Sends a message to an address; raises where that fails."""
 
 
-def deliver_messages(store: "Store", config: AlertConfig, now: datetime, notify: Notify | None = None) -> int:
-    """Send the messages that are due, oldest first; returns how many were sent. A failure delays only its own message, longer each time."""
+def deliver_messages(
+    store: "Store", config: AlertConfig, now: datetime, notify: Notify | None = None, ask: trackers.Send | None = None
+) -> int:
+    """Send the messages that are due, oldest first; returns how many were sent. A failure delays only its own message, longer each time.
+
+    A message to an issue tracker becomes an issue, whose id is kept with the action or decision. ask: sends a request to a tracker.
+    """
     send, sent = notify or by_apprise, 0
     for message in alert_log.messages_by_key(store).values():
         if not may_leave(message, now):
@@ -42,16 +47,20 @@ def deliver_messages(store: "Store", config: AlertConfig, now: datetime, notify:
             "channel": message.channel,
             "model": message.model,
         }
+        kept: list[dict[str, Any]] = []
         try:
-            address = config.channels.get(message.channel)
-            if address is None:
+            address, tracker = config.channels.get(message.channel), config.trackers.get(message.channel)
+            if tracker is not None:
+                kept = trackers.deliver_issue(store, tracker, message.key, config.dashboard, now, ask)
+            elif address is None:
                 raise UsageError(f"channel {message.channel!r} was removed")
-            send(address, message)
+            else:
+                send(address, message)
         except Exception as error:
             LOG.warning("message %s to %s failed: %s", message.key, message.channel, error)
             store.write_records([{**record, "state": "failed", "error": str(error)[:300]}])
             continue
-        store.write_records([{**record, "state": "sent"}])
+        store.write_records([*kept, {**record, "state": "sent"}])
         sent += 1
     return sent
 

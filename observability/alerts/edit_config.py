@@ -47,13 +47,21 @@ def save_alert_tables(home: Path, wanted: Body, read: str) -> AlertConfig:
 
     Raises UsageError for invalid tables, ChangedError where the file changed meanwhile; the file then stays as it is.
     """
-    config = checked_config(wanted)
     path = home / FILE
     old = path.read_text(encoding="utf-8") if path.exists() else ""
+    config = checked_config({**other_tables(old), **wanted})
     if config_stamp(home) != read:
         raise ChangedError("the alert settings were changed meanwhile", where=FILE, attempt="Reload them and repeat the change")
     replaced(path, edited_toml(old, {name: wanted.get(name, {}) for name in TABLES}))
     return config
+
+
+def other_tables(text: str) -> dict[str, Any]:
+    """The tables of a file that are edited by hand: trackers, and the pre-read of the review, which names channels."""
+    try:
+        return {name: table for name, table in tomllib.loads(text).items() if name not in TABLES}
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError("the alert settings cannot be read", where=FILE, got=str(error)) from None
 
 
 def replaced(path: Path, content: str) -> None:

@@ -43,14 +43,21 @@ def comma_list(text: str | None) -> tuple[str, ...] | None:
 
 
 def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Freeze a week unless it is frozen already, and write it as a file where `--out` names one."""
+    """Freeze a week unless it is frozen already, and write it as a file where `--out` names one, or its pre-read."""
     import getpass
 
+    from observability.alerts.config import channel_names, read_alert_config
     from observability.core.weeks import Week
     from observability.export import review as export_review
     from observability.export import review_deck
-    from observability.review import freeze
+    from observability.review import freeze, pre_read
     from observability.review.agenda import MOST
+
+    if args.to and not args.pre_read:
+        raise UsageError("--to sends the pre-read", attempt="Add --pre-read")
+    config = read_alert_config(store.home) if args.pre_read else None
+    if config is not None:
+        channel_names("--to", args.to, config.channels)
 
     now = datetime.now(UTC)
     week = Week.parse(args.week) if args.week else Week.before_now(now)
@@ -74,6 +81,11 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
             raise UsageError("unsupported file type", where="--out", got=target.suffix or "no suffix", expected=", ".join(writers))
         write_output(target, writers[ending]())
         lines.append(f"Written to {target.name}.")
+    if config is not None:
+        if args.to:
+            store.write_records(pre_read.pre_read_messages(store, str(week), args.to, config, now))
+        lines += ["", pre_read.pre_read_text(store, str(week), config.dashboard)]
+        lines += [f"Queued for {formatting.join_words(args.to)}; the running dashboard sends it."] if args.to else []
     return json_or_lines(export_review.review_json(store, body) if args.json else body, lines, args.json)
 
 

@@ -325,6 +325,10 @@ def parser() -> Parser:
         metavar="FILE",
         help=".html (printable), .slides.html (one item a slide), .pdf (needs weasyprint), .csv (minutes) or .md (summary for a chat)",
     )
+    review.add_argument("--pre-read", action="store_true", help="print the pre-read: the agenda with a summary and links for each item")
+    review.add_argument(
+        "--to", metavar="CHANNEL", action="append", default=[], help="with --pre-read: send it to this channel of alerts.toml (repeatable)"
+    )
     review.add_argument("--author", metavar="NAME", help="name of the person who freezes it; default: the user name")
 
     case = add(

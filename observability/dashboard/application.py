@@ -32,6 +32,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from observability.core.errors import ObservabilityError
 from observability.core.limits import limits_in_force
 from observability.dashboard import downloads, sign_in
+from observability.dashboard.boards import board_mail
 from observability.server import api, health, process_lock
 from observability.server.access_settings import read_access_settings
 from observability.server.half_open import close_half_open_connections
@@ -193,6 +194,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     holder.start_nights()
     holder.start_sample(live_sample.run_live_sample)
     threading.Thread(target=keep_findings_known, args=(holder,), name="findings", daemon=True).start()
+    threading.Thread(target=board_mail.run_board_mail, args=(holder.store, holder.stopping), name="dashboards", daemon=True).start()
     try:
         yield {}
     finally:

@@ -10,6 +10,7 @@ from observability.core import formatting
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard import links, load, other_records, sample_figures
+from observability.dashboard.figure_capture import note_for_collector
 
 Example = tuple[str, Callable[[Path], Any]]
 """What a figure of the sample shows, and the function that makes it from the sample's folder."""
@@ -17,6 +18,7 @@ Example = tuple[str, Callable[[Path], Any]]
 
 def empty_state(message: str, step: str | None = None, page: str | None = None, label: str | None = None) -> None:
     """Draw an empty state: what is missing, the next step, and a link to its page. Messages are Markdown of our own."""
+    note_for_collector(f"{message} {step}" if step else message)
     with st.container(border=True, horizontal_alignment="center", key=f"empty-{abs(hash(message)) % 10**8}"):
         st.markdown(f":gray[:material/inbox:] {message}", text_alignment="center")
         if step:
@@ -33,6 +35,7 @@ def stop_with_empty_state(message: str, step: str | None = None, page: str | Non
 
 def error_state(error: Exception) -> None:
     """Draw an error that a person can fix."""
+    note_for_collector(str(error))
     st.error(formatting.escape_markdown(str(error)), title="Cannot be shown", icon=":material/error:")
 
 

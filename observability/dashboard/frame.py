@@ -13,8 +13,9 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Window
-from observability.dashboard import empty_states, links, load, theme
+from observability.dashboard import empty_states, figure_capture, links, load, theme
 from observability.dashboard import scope as scopes
+from observability.dashboard.links import DEFAULT_PAGE
 from observability.dashboard.scope import Scope
 from observability.export.csv import inert_csv
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 
 Answer = TypeVar("Answer")
+PIN_ASKED = "pin-asked"
+"""The state that holds the figure that a person asked to pin (dashboard/boards/pinning.py)."""
+WITHOUT_PINS = ("dashboards", "case", "gallery")
+"""Pages whose figures cannot be pinned: those of dashboards are pinned already, those of a case would keep the id of a prediction."""
 COLUMN_WORDS = {
     "period": "When (UTC)",
     "day": "Day (UTC)",
@@ -50,6 +55,16 @@ COLUMN_WORDS = {
 
 
 @dataclass(frozen=True)
+class AskedPin:
+    """A figure that a person asked to pin: its page and name, the scope, and the page's own parameters."""
+
+    page: str
+    figure: str
+    scope: Scope
+    parameters: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
 class ModelPage:
     """A page about one model once its frame is drawn: its name, scope, model and window."""
 
@@ -59,10 +74,13 @@ class ModelPage:
     window: Window
 
 
-def begin_fleet_page(page: str, *, anyway: bool = False) -> Scope:
-    """Draw title and help of a page about the whole fleet and return its scope. Stops where there is no model, unless `anyway`."""
+def begin_fleet_page(page: str, *, anyway: bool = False, heading: str | None = None) -> Scope:
+    """Draw title and help of a page about the whole fleet and return its scope. Stops where there is no model, unless `anyway`.
+
+    heading: in place of the page's title.
+    """
     scope = scopes.scope_from_state(st.session_state)
-    page_title(page, scope, None)
+    page_title(page, scope, None, heading)
     link_warnings()
     if not anyway and not load.catalog().models:
         empty_states.no_models_state()
@@ -265,12 +283,17 @@ def chart_with_table(
     metrics: tuple[str, ...] = (),
     on_select: Callable[[], None] | None = None,
     columns: dict[str, Any] | None = None,
+    beside: Callable[[], None] | None = None,
 ) -> None:
-    """Draw a chart with its table, its CSV (exactly what is drawn) and help about its metrics.
+    """Draw a chart with its table, its CSV (exactly what is drawn) and help about its metrics. beside: draws a further button.
 
     alt: the takeaway in one plain sentence. on_select: called after a click on a mark, which is in `st.session_state[key]`; its `hint`
     (dashboard/clicks.py) is shown beside the chart. Where it names periods, Box Select along the chart chooses dates.
     """
+    collector = figure_capture.COLLECTOR.get()
+    if collector is not None:
+        collector.take(figure_capture.PageFigure(key, figure, twin, alt, metrics, columns))
+        return
     dragged = getattr(on_select, "periods", None) is not None
     config = theme.DATES_CONFIG if dragged else theme.CONFIG
     mode: tuple[Literal["points", "box"], ...] = ("points", "box") if dragged else ("points",)
@@ -285,8 +308,19 @@ def chart_with_table(
                 height = min(36 * len(twin) + 38, 420)
                 st.dataframe(twin, hide_index=True, alt=f"Table: {alt}", width=620, height=height, column_config=titles)
             download_button(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv")
+            if (st.session_state.get("shown") or DEFAULT_PAGE) not in WITHOUT_PINS:
+                st.button("Pin", type="tertiary", icon=":material/keep:", key=f"{key}-pin", on_click=ask_to_pin, args=(key,))
+            if beside:
+                beside()
             if hint := getattr(on_select, "hint", None):
                 st.markdown(f":gray[:material/ads_click: :small[{hint}]]", width="content")
+
+
+def ask_to_pin(figure: str) -> None:
+    """Note that a person wants to pin a figure of the page; the shell then draws the dialog."""
+    scope, page = scopes.scope_from_state(st.session_state), st.session_state.get("shown") or DEFAULT_PAGE
+    named = {key: st.query_params.get_all(key) for key in st.query_params if key not in scopes.KEYS}
+    st.session_state[PIN_ASKED] = AskedPin(page, figure, scope, {**named, **own_parameters()})
 
 
 def download_button(name: str, data: Callable[[], str | bytes], label: str, *, key: str, kind: str = "text/csv") -> None:

@@ -34,7 +34,12 @@ class MenuEntry:
 
 
 ENTRIES = (
-    MenuEntry("Home", "home", {"Overview": ("health",), "Findings": ("findings",), "Changes": ("changes",)}, folders=("overview",)),
+    MenuEntry(
+        "Home",
+        "home",
+        {"Overview": ("health",), "Findings": ("findings",), "Changes": ("changes",), "Dashboards": ("dashboards",)},
+        folders=("overview",),
+    ),
     MenuEntry(
         MODELS,
         "deployed_code",

@@ -10,6 +10,7 @@ import streamlit as st
 
 from observability.core import telemetry
 from observability.dashboard import frame, links, menu, scope_bar, sign_in, tour
+from observability.dashboard.boards import board_view, pinning
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -32,6 +33,7 @@ def main() -> None:
     if corrected:
         st.switch_page(page, query_params=corrected)
     links.forget_choices_on_back()
+    board_view.begin_in_own_scope(page.url_path)
     scope_bar.take_time_range(page.url_path)
     links.remember_page(page.url_path)
     frame.mark_page_change(page.url_path)
@@ -40,6 +42,7 @@ def main() -> None:
     tour.draw_tour()
     sign_in.draw_person()
     menu.draw_tabs(page.url_path or links.DEFAULT_PAGE)
+    pinning.asked_pin_dialog()
     with telemetry.PAGE_SECONDS.timed():
         page.run()
 

@@ -1,8 +1,10 @@
 """Who uses this page: the person of the session's cookies, and what Streamlit's `st.login` needs and left behind."""
 
+import contextlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import streamlit as st
@@ -15,6 +17,7 @@ from observability.server.access_settings import AccessSettings, read_access_set
 from observability.server.sign_in import OIDC_COOKIE, signed_in_person
 
 PROVIDER = "default"
+_ON_BEHALF: ContextVar[Person | None] = ContextVar("person for whom figures are computed", default=None)
 SEEN_AGAIN = 600.0
 """Seconds after which the same person's look at the same case is logged again."""
 
@@ -27,6 +30,8 @@ def current_person() -> Person:
     home = process_lock.current_store().home
     if read_access_settings(home).method == "none":
         return HERE
+    if (acting := _ON_BEHALF.get()) is not None:
+        return acting
     if get_script_run_ctx(suppress_warning=True) is None:
         return ACTING.get()
     person = signed_in_person(home, st.context.cookies, oidc_claims)
@@ -34,6 +39,16 @@ def current_person() -> Person:
         st.warning("You are not signed in, or your session ended. [Sign in](/sign-in) and reload the page.", icon=":material/lock:")
         st.stop()
     return person
+
+
+@contextlib.contextmanager
+def on_behalf_of(person: Person) -> Iterator[None]:
+    """Let this code read the store as a person may, whoever is signed in; without sign-in nothing changes."""
+    token = _ON_BEHALF.set(person)
+    try:
+        yield
+    finally:
+        _ON_BEHALF.reset(token)
 
 
 def oidc_claims(cookies: Mapping[str, str], hours: float) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ INLINE = ("value", "at", "received_at", "source", "annotator", "guideline")
 """Fields of a label inside its prediction."""
 TRIAGE_SOURCES = ("input", "far_from_reference", "label", "weak_slice", "boundary", "version", "degraded_path", "expected", "unknown")
 """Possible sources of a wrong prediction, in the triage of a case and in verdicts."""
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 ENVIRONMENTS = ("production", "shadow", "validation", "probe")
 """Where a prediction may be made."""
 
@@ -61,6 +62,11 @@ _LABEL = (
     _text("source", "its origin", "outcome", "human", "proxy", "correction"),
     _text("annotator", "who gave it"),
     _text("guideline", "the version of the guideline"),
+)
+_ISSUE = (
+    _text("issue", "its issue in a tracker, by the tracker's own id"),
+    _text("issue_url", "the page of the issue"),
+    _text("tracker", "the tracker's name in the alert settings"),
 )
 _ALL = (
     Kind(
@@ -292,6 +298,7 @@ _ALL = (
             _text("metric", "the metric it should improve"),
             _number("goal", "the value that the metric should reach", finite=True),
             _text("reason", "why it was postponed, escalated or cancelled"),
+            *_ISSUE,
         ),
     ),
     Kind(
@@ -343,6 +350,7 @@ _ALL = (
             _text("item", "the item's id"),
             MODEL,
             VERSION,
+            *_ISSUE,
             _text("state", "absent, standing", "standing", "withdrawn"),
         ),
     ),
@@ -393,6 +401,38 @@ _ALL = (
             RecordField("value", "number", "of the leading finding, when the alert was sent"),
             RecordField("until", "time", "end of a snooze; absent, until it gets worse"),
             _text("text", "in words"),
+        ),
+    ),
+    Kind(
+        "dashboard",
+        "A dashboard that people put together; a later record of the same id adds to it",
+        (_text("dashboard", "the dashboard's own id"), AT, _text("author", "who wrote it")),
+        (
+            _text("name", "its title"),
+            _text("scope", "its model, version, time range and slice, as in an address"),
+            _text("visibility", "who sees it: absent, private", "private", "shared"),
+            _text("send", "when its summary is sent: absent, never", "never", "daily", *WEEKDAYS),
+            _count("hour", "hour of the day at which it is sent, in the time zone of the alert settings"),
+            _text("channel", "the channel that it is sent to"),
+            _text("state", "absent, standing", "standing", "withdrawn"),
+        ),
+    ),
+    Kind(
+        "pin",
+        "A figure or a text on a dashboard; a later record of the same id adds to it",
+        (_text("pin", "its own id"), _text("dashboard", "the id of the dashboard"), AT, _text("author", "who wrote it")),
+        (
+            _text("title"),
+            _text("text", "of a text between figures"),
+            _text("page", "the page of the figure"),
+            _text("figure", "the name of the figure on its page"),
+            MODEL,
+            _text("scope", "the figure's own model, version, time range and slice, as in an address"),
+            _text("parameters", "the page's own parameters, as in an address"),
+            _text("follows", "what of the dashboard's scope the figure takes", "dashboard", "dates", "none"),
+            _text("width", "", "half", "full"),
+            _number("place", "its place in the order of the dashboard", finite=True),
+            _text("state", "absent, standing", "standing", "withdrawn"),
         ),
     ),
     Kind(

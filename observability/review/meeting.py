@@ -38,6 +38,8 @@ def action_body(item: DecisionItem) -> Body:
         "metric": fields.get("metric"),
         "goal": fields.get("goal"),
         "incident": fields.get("incident"),
+        "issue": fields.get("issue"),
+        "issue_url": fields.get("issue_url"),
         "review": item.first.fields.get("review"),
         "author": item.first.author,
         "at": iso(item.first.at),

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from urllib.parse import parse_qsl
 
 from observability.core.errors import ForbiddenError, NotFoundError
 from observability.core.questions import Records
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from observability.core.settings import ModelSettings
     from observability.core.window import Window
     from observability.store.engine import Store
+    from observability.store.types.decision_items import DecisionItem
 
 Source = Literal["here", "account", "oidc", "token", "command line"]
 Action = Literal[
@@ -96,6 +98,8 @@ RULE_SETTINGS = frozenset(
 """Settings of a model that an analyst may change."""
 ANSWERS = ("annotation", "skip")
 """Records of a person's own labelling: their annotator is the sign-in."""
+PERSONAL = ("dashboard", "pin")
+"""Records that are their author's until shared: people read them through the method `dashboards` alone."""
 AUTOMATIC_AUTHOR = "the dashboard"
 """The author of records that follow from others; a person's own are written in the name of the sign-in."""
 
@@ -214,7 +218,7 @@ class StoreMethod:
 
     action: Action
     model: str | None = None
-    answers: Literal["as it is", "column", "items", "catalog", "settings", "status", "whole"] = "as it is"
+    answers: Literal["as it is", "column", "items", "catalog", "settings", "status", "dashboards", "whole"] = "as it is"
 
 
 READ = StoreMethod("read")
@@ -254,6 +258,7 @@ METHODS: dict[str, StoreMethod] = {
     "actions": StoreMethod("read", "model", "items"),
     "decisions": StoreMethod("read", "model", "items"),
     "what_ifs": StoreMethod("read", "model"),
+    "dashboards": StoreMethod("read", answers="dashboards"),
     "settings_at": StoreMethod("read", answers="settings"),
     "status": StoreMethod("read", answers="status"),
     "asked_questions": StoreMethod("read", "model"),
@@ -353,17 +358,22 @@ class GuardedStore:
         names = list(_models_of(about))
         if name == "write_records":
             names += [model for model in self._models_of_projects(about) if model not in names]
-        concerned: list[str | None] = [*names] or [None]
+        concerned: list[str | None] = [*names] or [self._any_written_model() if name == "write_records" and _is_personal(about) else None]
         for model in concerned:
             self._require(self._action(name, method, model, given.arguments), model, name)
         if method.answers == "whole" and not self._person.sees_all:
             require_action(self._person, "query")
         if name == "write_records":
             self._require_whole_view_for_reviews(about)
+            self._require_visible_dashboards(about)
             return self._recorded(name, names, about, lambda: self._store.write_records([self._signed(each) for each in about]))
         if name in QUERIES:
             audit_log.note_access(self._store.home, self._person.name, "queried", what="SQL")
             return found(*args, **{**kwargs, "masked": not _has_everywhere(self._person, "reveal")})
+        if name == "ask" and isinstance(asked := given.arguments["question"], Records) and asked.kind in PERSONAL:
+            raise ForbiddenError("dashboards are read through their own method", attempt="Open the page Dashboards")
+        if method.answers == "dashboards":
+            return visible_dashboards(self._person, found(*args, **kwargs))
         if name == "ask" and not self._person.sees_all and isinstance(given.arguments["question"], Records):
             return self._visible_records(*given.args[1:])
         if name in CHANGES:
@@ -390,6 +400,25 @@ class GuardedStore:
         """A frozen week says that it is about every model."""
         if not self._person.sees_all and any(record.get("kind") == "review" for record in records):
             raise ForbiddenError("a week is frozen by people who see every model", attempt="Ask an administrator")
+
+    def _any_written_model(self) -> str | None:
+        """A model that the person may write about; None where there is none. A dashboard may name no model."""
+        if may_do(self._person, "write"):
+            return None
+        return next((model for model, _ in self._person.models if may_do(self._person, "write", model)), None)
+
+    def _require_visible_dashboards(self, records: Iterable[Mapping[str, object]]) -> None:
+        """A dashboard is changed by people who see it; one that is private, or new, by its author."""
+        changed = [record for record in records if record.get("kind") in PERSONAL]
+        if not changed:
+            return
+        stored, pins = self._store.dashboards(), {record.get("pin") for record in changed}
+        boards = {item.id: item for item in stored if item.kind == "dashboard"}
+        named = {str(record.get("dashboard")) for record in changed}
+        named |= {str(item.fields["dashboard"]) for item in stored if item.kind == "pin" and item.id in pins}
+        hidden = named & boards.keys() - {item.id for item in visible_dashboards(self._person, stored)}
+        if hidden:
+            raise NotFoundError("the dashboard is not there, or not shared with you", attempt="Ask its author to share it")
 
     def _signed(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The record in the name of the sign-in."""
@@ -456,6 +485,30 @@ class GuardedStore:
         if method.answers == "status":
             return {**answer, "models": [each for each in answer["models"] if visible(each["model"])]}
         return answer
+
+
+def _is_personal(records: Iterable[Mapping[str, object]]) -> bool:
+    """Whether records are of dashboards alone."""
+    return all(record.get("kind") in PERSONAL for record in records)
+
+
+def visible_dashboards(person: Person, items: "Sequence[DecisionItem]") -> "tuple[DecisionItem, ...]":
+    """The dashboards that a person may see, with what stands on them: their own, and shared ones where they may see every model that the
+    dashboard and its figures name. Without sign-in, all of them.
+    """
+    if person.source == "here":
+        return tuple(items)
+    about: dict[str, set[str]] = {}
+    for item in items:
+        named = {item.fields.get("model"), *(value for key, value in parse_qsl(str(item.fields.get("scope") or "")) if key == "model")}
+        about.setdefault(item.id if item.kind == "dashboard" else str(item.fields["dashboard"]), set()).update(filter(None, named))
+
+    def visible(board: "DecisionItem") -> bool:
+        shared = board.fields.get("visibility") == "shared" and all(may_do(person, "read", model) for model in about[board.id])
+        return shared or board.first.author == person.name
+
+    seen = {item.id for item in items if item.kind == "dashboard" and visible(item)}
+    return tuple(item for item in items if (item.id if item.kind == "dashboard" else item.fields["dashboard"]) in seen)
 
 
 @lru_cache(maxsize=256)

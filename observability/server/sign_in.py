@@ -55,6 +55,21 @@ def signed_in_person(home: Path, cookies: Mapping[str, str], read_claims: Claims
     return oidc_person(settings, claims) if claims else None
 
 
+def person_of_name(home: Path, name: str) -> Person | None:
+    """Who bears a name, for work that is done on a schedule: the account, or what the settings say of the name at the provider (roles of
+    groups are not known then). None for nobody, or nobody any more. Without sign-in, HERE.
+    """
+    settings = read_access_settings(home)
+    if settings.method == "none":
+        return HERE
+    if settings.method == "accounts":
+        account = accounts.read_accounts(home).get(name)
+        found = account.person if account and not account.disabled else None
+    else:
+        found = oidc_person(settings, {settings.oidc.name_claim: name}) if settings.oidc else None
+    return found if found is not None and found.has_access else None
+
+
 def session_cookie(settings: AccessSettings) -> str:
     """The name of the cookie; over HTTPS one that no other host of the domain can set."""
     return SECURE_COOKIE if settings.secure else COOKIE

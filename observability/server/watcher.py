@@ -18,6 +18,7 @@ from observability.alerts import alert_log
 from observability.alerts import config as configs
 from observability.alerts.alert_decisions import DASHBOARD, decide_alerts, shared_alerts
 from observability.alerts.delivery import Notify, deliver_messages
+from observability.alerts.trackers import queue_issues
 from observability.analyzers import discover
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
@@ -29,6 +30,7 @@ from observability.monitoring import check
 from observability.monitoring.fleet_alarms import fleet_alarms
 from observability.monitoring.kept_findings import Asked, KeptFindings, asked_generation, evaluated_hour, kept_findings_of
 from observability.review import freeze
+from observability.review.pre_read import queue_pre_read
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -103,12 +105,16 @@ def run_watcher(store: "Store", state: Watching, stopping: threading.Event, *, w
 
 
 def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify | None = None) -> None:
-    """One round: check if due, store alerts and messages, send due messages, freeze last week."""
+    """One round: check if due, store alerts, issues for trackers and the pre-read as messages, send due messages, freeze last week."""
     try:
         config = configs.read_alert_config(store.home)
         if state.checked_at is None or now - state.checked_at >= CHECK_EVERY:
             check_live_models(store, state, config, now)
             state.checked_at = now
+        if config.trackers or config.pre_read:
+            known = alert_log.messages_by_key(store).keys()
+            queue_issues(store, config.trackers, known, config.dashboard, now)
+            queue_pre_read(store, config, known, now)
         deliver_messages(store, config, now, notify)
     finally:  # invalid alert settings must not stop the weekly review
         freeze_last_week(store, now)

@@ -174,6 +174,10 @@ class DuckStore(Database, Store):
         """Saved what-ifs of a prediction that stand, newest first."""
         return decision_log.standing_what_ifs(self, model, prediction)
 
+    def dashboards(self) -> tuple[decision_items.DecisionItem, ...]:
+        """Dashboards of people, and the figures and texts on them."""
+        return decision_log.standing_dashboards(self)
+
     def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0, masked: bool = False) -> "QueryAnswer":
         """The first rows of an SQL query over the documented views. masked: without their masked columns."""
         from observability.store.views.read_only_query import run_read_only_query

@@ -200,6 +200,10 @@ class Store(Engine, Protocol):
         """Saved what-ifs of a prediction that stand, newest first."""
         ...
 
+    def dashboards(self) -> "tuple[DecisionItem, ...]":
+        """Dashboards that stand, newest entry first, and then the figures and texts on them (kinds `dashboard` and `pin`)."""
+        ...
+
     def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0, masked: bool = False) -> "QueryAnswer":
         """The first `most_rows` rows of an SQL query over the documented views (docs/views.md), read-only.
 

@@ -113,3 +113,14 @@ def test_whatever_names_are_given_the_file_says_what_was_wanted(before, after):
 def test_an_address_is_never_shown():
     assert masked("slack://token_a/token_b") == "slack://…"
     assert masked("") == ""
+
+
+def test_a_channel_that_the_pre_read_names_is_not_removed(tmp_path):
+    path = tmp_path / FILE
+    path.write_text('[channels]\nteam = "json://x"\nhead = "json://y"\n[review]\npre_read = ["team"]\n', encoding="utf-8")
+    tables = alert_tables(tmp_path)
+    read = config_stamp(tmp_path)
+    with pytest.raises(UsageError, match="unknown channel"):
+        save_alert_tables(tmp_path, {**tables, "channels": {"head": "json://y"}}, read)
+    save_alert_tables(tmp_path, {**tables, "channels": {"team": "json://x"}}, read)
+    assert 'pre_read = ["team"]' in path.read_text(encoding="utf-8")

@@ -39,6 +39,8 @@ EXAMPLES = {
     "agenda": {"review": "2013-W27", "item": "i", "at": AT, "author": "Ada", "does": "pin"},
     "decision": {"decision": "d", "at": AT, "author": "Ada"},
     "alert": {"incident": "i", "at": AT, "author": "Ada", "says": "opened"},
+    "dashboard": {"dashboard": "b", "at": AT, "author": "Ada"},
+    "pin": {"pin": "p", "dashboard": "b", "at": AT, "author": "Ada"},
     "message": {"message": "k", "at": AT, "state": "queued"},
     "signature": {"at": AT, "author": "Ada", "model": "m", "subject": "sex", "until": AT},
 }

@@ -42,6 +42,8 @@ OTHERS = {
     "decision": {"decision": "d", "at": AT, "author": "Ada", "statement": "hold", "options": ["roll back"]},
     "signature": {"at": AT, "author": "Ada", "model": "loan", "subject": "sex", "until": "2024-06-01T00:00:00Z"},
     "alert": {"incident": "i", "at": AT, "author": "Ada", "says": "snoozed", "until": "2024-06-01T00:00:00Z"},
+    "dashboard": {"dashboard": "b", "at": AT, "author": "Ada", "name": "Mornings", "send": "monday", "hour": 7},
+    "pin": {"pin": "p", "dashboard": "b", "at": AT, "author": "Ada", "page": "drift", "figure": "ranking", "place": 1.5},
     "message": {"message": "k", "at": AT, "state": "queued", "channel": "team"},
     "verdict": {"verdict": "v", "at": AT, "model": "loan", "prediction": "a", "author": "Ada", "source": "input", "wrong": "yes"},
     "action": {"action": "c", "at": AT, "author": "Ada", "do": "relabel", "due": AT, "goal": 0.5},

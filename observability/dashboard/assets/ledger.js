@@ -156,7 +156,8 @@ function cell(content, go, strong, act, pick) {
     const link = html("a")
     write(link, content.t, strong)
     link.href = content.href
-    link.addEventListener("click", (event) => {
+    if (!content.go) Object.assign(link, { target: "_blank", rel: "noopener noreferrer" })  // another site
+    else link.addEventListener("click", (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
       event.preventDefault()
       go(content.go)

@@ -69,9 +69,19 @@ def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], day
             "who": {"t": action["owner"] or "unassigned"},
             "due": {"t": action["due"][:10] if action["due"] else "no due date", **late},
             "stage": stage_cell(action),
+            "issue": issue_cell(action),
         }
         rows.append(table_row(cells))
-    draw_table(key, caption, LIST_COLUMNS, rows, compact=True, sort=sort)
+    columns = (
+        (*LIST_COLUMNS, column("issue", "Issue", width="9rem", phone=False)) if any(action["issue"] for action in actions) else LIST_COLUMNS
+    )
+    draw_table(key, caption, columns, rows, compact=True, sort=sort)
+
+
+def issue_cell(action: dict[str, Any]) -> Cell:
+    """The issue of an action in a tracker, as a link that leaves the dashboard; a dash without one."""
+    address = str(action["issue_url"] or "")
+    return {"t": action["issue"] or formatting.DASH, **({"href": address} if address.startswith(("https://", "http://")) else {})}
 
 
 def _action_link(action: dict[str, Any], linked: bool) -> Cell:

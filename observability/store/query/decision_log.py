@@ -1,4 +1,4 @@
-"""Verdicts, actions, decisions and saved what-ifs.
+"""Verdicts, actions, decisions, saved what-ifs and dashboards.
 
 Records with the same id are entries of one item. Nothing is overwritten: an item has the newest value of each field, and keeps every entry
 with its author and time.
@@ -43,6 +43,14 @@ def standing_what_ifs(store: Database, model: str, prediction: str) -> tuple[Dec
 def logged_decisions(store: Database, model: str | None = None, as_of: datetime | None = None) -> tuple[DecisionItem, ...]:
     """Decisions, newest entry first; of one model (None: of all and of none)."""
     return _items_of_model(store, "decision", model, as_of)
+
+
+def standing_dashboards(store: Database) -> tuple[DecisionItem, ...]:
+    """Dashboards that were not withdrawn, newest entry first, and then the figures and texts on them, in no particular order."""
+    boards = [item for item in _decision_items(store, "dashboard") if item.state == "standing"]
+    known = {board.id for board in boards}
+    pins = _decision_items(store, "pin") if boards else ()
+    return (*boards, *(pin for pin in pins if pin.state == "standing" and pin.fields.get("dashboard") in known))
 
 
 def _items_of_model(store: Database, kind: DecisionKind, model: str | None, as_of: datetime | None) -> tuple[DecisionItem, ...]:

@@ -1,4 +1,4 @@
-"""Verdicts, actions, decisions and what-ifs, merged from their entries.
+"""Verdicts, actions, decisions, what-ifs and dashboards, merged from their entries.
 
 Nothing is overwritten: an item has the newest value of each field, and keeps every entry with its author and time.
 """
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from observability.records.kinds import TRIAGE_SOURCES
 from observability.stats.interval import Interval, rate_interval
 
-DecisionKind = Literal["verdict", "action", "decision", "what_if"]
+DecisionKind = Literal["verdict", "action", "decision", "what_if", "dashboard", "pin"]
 MINIMUM_ERRORS = 10
 """Minimum number of confirmed errors for a share with an interval."""
 SOURCE_WORDS = {
@@ -40,7 +40,7 @@ class DecisionEntry:
 
 @dataclass(frozen=True)
 class DecisionItem:
-    """One verdict, action, decision or what-if with its entries, oldest first. `fields` has the newest value of each field."""
+    """One verdict, action, decision, what-if, dashboard or pin with its entries, oldest first. `fields`: the newest value of each."""
 
     kind: DecisionKind
     id: str
@@ -66,7 +66,7 @@ class DecisionItem:
 
     @property
     def state(self) -> str:
-        """For a verdict, a decision or a what-if standing or withdrawn; for an action open until an entry changes it."""
+        """For an action open until an entry changes it; for the others standing or withdrawn."""
         return str(self.fields.get("state") or ("open" if self.kind == "action" else "standing"))
 
     def said(self, field: str) -> DecisionEntry | None:

@@ -63,8 +63,10 @@ MASKED_RECORD_FIELDS: dict[str, tuple[str, ...]] = {
     "action": ("text", "slice", "extra"),
     "what_if": ("changes", "note", "extra"),
     "verdict": ("note", "extra"),
+    "dashboard": ("scope", "extra"),
+    "pin": ("text", "scope", "parameters", "extra"),
 }
-"""Fields of records about one prediction that may hold its masked values, by kind; of other kinds `extra`."""
+"""Fields of records that may hold masked values of predictions, by kind; of other kinds `extra`."""
 
 
 def masked_record_columns(kind: str) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""Dashboards that people put together from figures of pages."""

@@ -1,0 +1,100 @@
+"""The summary of a dashboard, sent on its schedule through a channel of the alerts: a sentence for each figure, and the link.
+
+A summary is a `message` record that is queued once for its day; the watcher sends it as it sends alerts, with retries.
+"""
+
+import logging
+import threading
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from observability.alerts.alert_log import messages_by_key
+from observability.alerts.config import AlertConfig, read_alert_config
+from observability.core.errors import ObservabilityError
+from observability.dashboard.boards.boards import Board, figures_of_pins, read_boards, scope_words
+from observability.dashboard.boards.load_boards import scope_dates_words
+from observability.dashboard.sign_in import on_behalf_of
+from observability.records.kinds import WEEKDAYS
+from observability.server.access import Person, visible_dashboards
+from observability.server.sign_in import person_of_name
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+
+LOG = logging.getLogger(__name__)
+LOOK_EVERY = 60.0
+"""Seconds between two looks at the schedule."""
+
+
+def run_board_mail(store: "Store", stopping: threading.Event) -> None:
+    """Queue the summaries that are due, every minute until `stopping` is set. A failure is logged and tried again."""
+    while not stopping.wait(LOOK_EVERY):
+        try:
+            queue_due_summaries(store, datetime.now(UTC))
+        except ObservabilityError as error:
+            LOG.warning("summaries of dashboards were not queued: %s", error)
+        except Exception:
+            LOG.exception("summaries of dashboards were not queued")
+
+
+def queue_due_summaries(store: "Store", now: datetime) -> list[str]:
+    """Queue the summary of every dashboard that is due; returns the keys of the new messages. Each is written with the rights of the person
+    who scheduled it; where these do not reach, nothing is sent.
+    """
+    items = store.dashboards()
+    scheduled = [board for board in read_boards(items) if board.send != "never" and board.channel]
+    if not scheduled:
+        return []
+    config = read_alert_config(store.home)
+    due = due_boards(scheduled, config, now, messages_by_key(store).keys())
+    queued = []
+    for key, board in due.items():
+        person = person_of_name(store.home, board.sent_by or "")
+        if person is None or board.id not in {item.id for item in visible_dashboards(person, items)}:
+            LOG.warning("the summary of the dashboard %s was not queued: %s may not see it", board.id, board.sent_by)
+            continue
+        store.write_records([summary_message(key, board, config, person, now)])
+        queued.append(key)
+    return queued
+
+
+def due_boards(boards: Collection[Board], config: AlertConfig, now: datetime, known: Collection[str]) -> dict[str, Board]:
+    """The dashboards whose summary of today is due and not among the known messages, by the key of the message."""
+    local, found = now.astimezone(config.zone), dict[str, Board]()
+    for board in boards:
+        key = f"dashboard-{board.id}-{local:%Y-%m-%d}"
+        today = board.send in ("daily", WEEKDAYS[local.weekday()])
+        if today and local.hour >= board.hour and key not in known:
+            found[key] = board
+    return found
+
+
+def summary_message(key: str, board: Board, config: AlertConfig, person: Person, now: datetime) -> dict[str, Any]:
+    """The record of a summary that waits to be sent."""
+    return {
+        "kind": "message",
+        "message": key,
+        "at": now,
+        "state": "queued",
+        "channel": board.channel,
+        "title": f"Dashboard: {board.name}",
+        "text": summary_text(board, config, person),
+        "not_before": start if (start := config.send_at(now)) > now else None,
+    }
+
+
+def summary_text(board: Board, config: AlertConfig, person: Person) -> str:
+    """The title, the scope and the sentence of each figure, the texts between, and the link, in the dashboard's own scope."""
+    with on_behalf_of(person):
+        dates = scope_dates_words(board.scope)
+        lines, runs = [f"{board.name} ({scope_words(board.scope, dates)})"], figures_of_pins(board.pins, board.scope, person)
+        for pin in board.pins:
+            place = pin.shown_place(board.scope)
+            if place is None:
+                lines += ["", *filter(None, (pin.title, pin.text))]
+                continue
+            figure = runs[pin.id].found.get(pin.figure)
+            said = figure.alt if figure else runs[pin.id].why_missing(pin.figure)
+            lines += ["", f"{pin.title or pin.figure} ({scope_words(place.scope, scope_dates_words(place.scope))})", said]
+    return "\n".join([*lines, *([f"\n{config.dashboard}/dashboards?dashboard={board.id}"] if config.dashboard else [])])

@@ -1,0 +1,180 @@
+"""Dashboards as they are stored: records of the kinds `dashboard` and `pin`, of which the newest value of each field counts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlencode
+
+from observability.core import formatting
+from observability.dashboard.page_figures import CollectedFigures, FigurePlace, figures_of_page, place_in_scope
+from observability.dashboard.scope import SPANS, Scope, parse_instant, scope_from_state
+from observability.records.values import new_record_id
+from observability.server.access import Person
+from observability.store.types.decision_items import DecisionItem
+
+FOLLOWS = {"dates": "Its model, the dashboard's dates", "dashboard": "The dashboard's scope", "none": "Its own scope"}
+"""What of the dashboard's scope a figure takes, in words."""
+WIDTHS = {"half": "Half", "full": "Full"}
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A figure or a text on a dashboard. own: where the figure stands in its own scope, None of a text. place: in the order."""
+
+    id: str
+    title: str
+    text: str
+    own: FigurePlace | None
+    figure: str
+    follows: str
+    width: str
+    place: float
+
+    def shown_place(self, scope: Scope) -> FigurePlace | None:
+        """Where the figure stands in the scope of the dashboard; None of a text."""
+        return place_in_scope(self.own, scope, self.follows) if self.own else None
+
+
+@dataclass(frozen=True)
+class Board:
+    """A dashboard with what stands on it, in order. sent_by: who scheduled its summary, None for nobody. channel: to which it goes."""
+
+    id: str
+    name: str
+    scope: Scope
+    shared: bool
+    author: str
+    changed_at: datetime
+    pins: tuple[Pin, ...]
+    send: str = "never"
+    hour: int = 7
+    channel: str | None = None
+    sent_by: str | None = None
+
+
+def read_boards(items: Sequence[DecisionItem]) -> list[Board]:
+    """The dashboards of the store's items, by name."""
+    pins: dict[str, list[Pin]] = {}
+    for item in items:
+        if item.kind == "pin":
+            pins.setdefault(str(item.fields["dashboard"]), []).append(_pin(item))
+    boards = [_board(item, pins.get(item.id, [])) for item in items if item.kind == "dashboard"]
+    return sorted(boards, key=lambda board: (board.name.casefold(), board.id))
+
+
+def _board(item: DecisionItem, pins: Sequence[Pin]) -> Board:
+    fields, sender = item.fields, item.said("send")
+    return Board(
+        item.id,
+        str(fields.get("name") or "Dashboard"),
+        scope_of_text(fields.get("scope")),
+        fields.get("visibility") == "shared",
+        item.first.author,
+        item.last.at,
+        tuple(sorted(pins, key=lambda pin: (pin.place, pin.id))),
+        str(fields.get("send") or "never"),
+        int(fields.get("hour", 7)),
+        fields.get("channel"),
+        sender.author if sender else None,
+    )
+
+
+def _pin(item: DecisionItem) -> Pin:
+    fields = item.fields
+    own = None
+    if fields.get("page"):
+        parameters = parse_qs(str(fields.get("parameters") or ""))
+        own = FigurePlace(
+            str(fields["page"]), scope_of_text(fields.get("scope")), tuple((name, tuple(values)) for name, values in parameters.items())
+        )
+    title, text, figure = (str(fields.get(name) or "") for name in ("title", "text", "figure"))
+    width = str(fields.get("width") or "full")
+    return Pin(item.id, title, text, own, figure, str(fields.get("follows") or "none"), width, float(fields.get("place") or 0.0))
+
+
+def scope_text(scope: Scope) -> str:
+    """A scope as a record holds it."""
+    return urlencode({"window": SPANS[scope.span], **scope.parameters()})
+
+
+def scope_of_text(text: object) -> Scope:
+    """The scope that a record holds; parts that cannot be read are left out."""
+    parts: dict[str, Any] = dict(parse_qsl(str(text or "")))
+    return scope_from_state({**parts, **{key: parse_instant(parts[key]) if parts.get(key) else None for key in ("from", "to")}})
+
+
+def board_record(board: str, author: str, **fields: object) -> dict[str, Any]:
+    """A record that makes or changes a dashboard."""
+    return {"kind": "dashboard", "dashboard": board, "author": author, **fields}
+
+
+def pin_record(board: str, pin: str, author: str, **fields: object) -> dict[str, Any]:
+    """A record that makes or changes a figure or a text on a dashboard."""
+    return {"kind": "pin", "pin": pin, "dashboard": board, "author": author, **fields}
+
+
+def figure_fields(place: FigurePlace, figure: str) -> dict[str, Any]:
+    """The fields of a record that say which figure is pinned."""
+    return {
+        "page": place.page,
+        "figure": figure,
+        "model": place.scope.model,
+        "scope": scope_text(place.scope),
+        "parameters": urlencode(dict(place.parameters), doseq=True),
+    }
+
+
+def new_pin_record(board: Board | None, board_id: str, author: str, **fields: object) -> dict[str, Any]:
+    """The record of a new figure or text, after all others. board: the dashboard as it is; None of a new one."""
+    last = max((pin.place for pin in board.pins), default=0.0) if board else 0.0
+    return pin_record(board_id, new_record_id(), author, place=last + 1, **fields)
+
+
+def moved_records(board: Board, pin: Pin, steps: int, author: str) -> list[dict[str, Any]]:
+    """Records that swap a figure or text with the next one (steps 1) or the one before (-1); none at the end."""
+    at = board.pins.index(pin)
+    if not 0 <= at + steps < len(board.pins):
+        return []
+    other = board.pins[at + steps]
+    places = (other.place, pin.place) if other.place != pin.place else (pin.place + steps, pin.place)
+    return [pin_record(board.id, each.id, author, place=place) for each, place in zip((pin, other), places, strict=True)]
+
+
+def rows_of_pins(pins: Sequence[Pin]) -> list[tuple[Pin, ...]]:
+    """The pins in rows: two of half width that follow each other share one."""
+    rows: list[tuple[Pin, ...]] = []
+    for pin in pins:
+        if pin.width == "half" and rows and len(rows[-1]) == 1 and rows[-1][0].width == "half":
+            rows[-1] = (rows[-1][0], pin)
+        else:
+            rows.append((pin,))
+    return rows
+
+
+def places_of_pins(pins: Sequence[Pin], scope: Scope) -> dict[FigurePlace, list[Pin]]:
+    """The figures by where they stand in the scope of the dashboard, so that one run of a page gives all of its own."""
+    found: dict[FigurePlace, list[Pin]] = {}
+    for pin in pins:
+        if (place := pin.shown_place(scope)) is not None:
+            found.setdefault(place, []).append(pin)
+    return found
+
+
+def figures_of_pins(pins: Sequence[Pin], scope: Scope, person: Person) -> Mapping[str, CollectedFigures]:
+    """The run of its page for each figure, by the id of the pin."""
+    runs: dict[str, CollectedFigures] = {}
+    for place, on_page in places_of_pins(pins, scope).items():
+        found = figures_of_page(place, {pin.figure for pin in on_page}, person)
+        runs |= dict.fromkeys((pin.id for pin in on_page), found)
+    return runs
+
+
+def scope_words(scope: Scope, dates: str | None = None) -> str:
+    """A scope in a few words: model, version, slice, time range. dates: the days that the time range stands for."""
+    part = formatting.slice_in_words(str(scope.slice)) if scope.slice else None
+    version = f"version {scope.version}" if scope.version else None
+    span = (
+        dates if scope.span == "dates" and dates else " ".join(filter(None, (SPANS[scope.span].lower(), f"({dates})" if dates else None)))
+    )
+    return " · ".join(filter(None, (scope.model or "all models", version, part, span)))

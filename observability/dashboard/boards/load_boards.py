@@ -1,0 +1,22 @@
+"""The dashboards that the person may see, and the dates of a scope."""
+
+from observability.core import formatting
+from observability.core.errors import ObservabilityError
+from observability.dashboard import load
+from observability.dashboard.boards.boards import Board, read_boards
+from observability.dashboard.scope import Scope
+
+
+def visible_boards() -> list[Board]:
+    """The dashboards that the person who is signed in may see, by name."""
+    return read_boards(load.store().dashboards())
+
+
+def scope_dates_words(scope: Scope) -> str | None:
+    """The days that a scope's time range stands for; None where its models end on different days or it cannot be told."""
+    models = [model.name for model in load.catalog().models if scope.model in (None, model.name)]
+    try:
+        found = {(window.start, window.end) for window in (load.window(scope, name) for name in models)}
+    except ObservabilityError:
+        return None
+    return formatting.format_span(*found.pop()) if len(found) == 1 else None

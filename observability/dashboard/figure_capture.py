@@ -1,0 +1,60 @@
+"""Collect the figures of a page in place of drawing them.
+
+`frame.chart_with_table` hands every figure to the collector of its context, where there is one. Dashboards compute a pinned figure so: by
+the code of its own page (dashboard/page_figures.py).
+"""
+
+from collections.abc import Collection, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class PageFigure:
+    """A figure as its page computes it. key: its name on the page. figure: of plotly. table: what is drawn. alt: the takeaway in one
+    sentence. metrics: those that its help explains. columns: titles of the table's columns.
+    """
+
+    key: str
+    figure: Any
+    table: "DataFrame"
+    alt: str
+    metrics: tuple[str, ...] = ()
+    columns: Mapping[str, Any] | None = None
+
+
+class AllFiguresFound(BaseException):
+    """Ends a page once every wanted figure was collected."""
+
+
+class FigureCollector:
+    """The wanted figures of one page, and what the page says where it cannot draw."""
+
+    def __init__(self, wanted: Collection[str]) -> None:
+        self.wanted, self.found, self.said = frozenset(wanted), dict[str, PageFigure](), list[str]()
+
+    def take(self, figure: PageFigure) -> None:
+        """Keep a figure that is wanted. Raises AllFiguresFound after the last one."""
+        if figure.key in self.wanted:
+            self.found[figure.key] = figure
+        if self.found.keys() == self.wanted:
+            raise AllFiguresFound
+
+    def note(self, words: str) -> None:
+        """Keep what an empty or an erroneous state of the page says."""
+        self.said.append(words)
+
+
+COLLECTOR: ContextVar[FigureCollector | None] = ContextVar("collector of figures", default=None)
+"""The collector of this context; None where pages draw."""
+
+
+def note_for_collector(words: str) -> None:
+    """Hand what an empty or an erroneous state says to the collector, where there is one."""
+    collector = COLLECTOR.get()
+    if collector is not None:
+        collector.note(words)

@@ -1,0 +1,186 @@
+"""Figures of pages, computed by the pages themselves: the script of the page runs without a browser, and its figures are collected.
+
+So a pinned figure is the figure of its page: one computation, the same numbers. The page runs in a session of its own, with the rights of
+the person for whom the figure is computed; what it draws besides goes nowhere, and what it keeps is dropped.
+"""
+
+import contextvars
+import logging
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from types import CodeType
+from urllib.parse import urlencode
+
+import streamlit as st
+from streamlit import runtime
+from streamlit.delta_generator_singletons import context_dg_stack, get_dg_singleton_instance
+from streamlit.runtime.fragment import MemoryFragmentStorage
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import RerunException, ScriptRunContext, StopException, get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_run_context_attr import SCRIPT_RUN_CONTEXT_ATTR_NAME
+from streamlit.runtime.state import SafeSessionState, SessionState
+
+from observability.core.errors import ObservabilityError
+from observability.core.time import naive_utc
+from observability.dashboard import figure_capture, links, load, sign_in
+from observability.dashboard.figure_capture import AllFiguresFound, FigureCollector, PageFigure
+from observability.dashboard.scope import SPANS, Scope
+from observability.dashboard.state_cache import store_stamp
+from observability.server.access import Person
+
+LOG = logging.getLogger(__name__)
+SHELL = Path(__file__).parent / "shell.py"
+MOST_KEPT = 64
+"""Runs of pages whose figures are kept."""
+MOST_RERUNS = 2
+"""How often a page that asks to run again does."""
+
+
+@dataclass(frozen=True)
+class FigurePlace:
+    """Where figures stand: a page, its scope, and its own parameters (name and values)."""
+
+    page: str
+    scope: Scope
+    parameters: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def query(self) -> str:
+        """The address of the page behind the question mark."""
+        return urlencode({"window": SPANS[self.scope.span], **self.scope.parameters(), **dict(self.parameters)}, doseq=True)
+
+
+@dataclass(frozen=True, eq=False)
+class CollectedFigures:
+    """The figures of one run of a page by their names. said: what the page says where it cannot draw; empty where it says nothing."""
+
+    found: Mapping[str, PageFigure]
+    said: str = ""
+
+    def why_missing(self, key: str) -> str:
+        """Why a figure is not there, in one or a few sentences."""
+        return self.said or f"The page does not show the figure “{key}” in this scope."
+
+
+def figures_of_page(place: FigurePlace, keys: Collection[str], person: Person | None = None) -> CollectedFigures:
+    """The figures of a page with these names, as far as the page draws them in this scope; kept until the store changes.
+
+    person: whose rights count; by default the person who is signed in. A model or page that is gone, or may not be seen, is said.
+    """
+    person = person or sign_in.current_person()
+    with sign_in.on_behalf_of(person):
+        if place.page not in links.page_files():
+            return CollectedFigures({}, f"The page “{place.page}” is gone.")
+        if place.scope.model is not None and place.scope.model not in {model.name for model in load.catalog().models}:
+            return CollectedFigures({}, f"The model {place.scope.model} is not in this store, or you may not see it.")
+        if place.scope.model is None and links.is_model_page(place.page) and len(load.catalog().models) != 1:
+            return CollectedFigures({}, "This figure is about one model: choose one in the bar above, or let the figure keep its own.")
+        asked = (place, frozenset(keys), person, store_stamp(), load.page_clock())
+        return _KEPT.find(asked) or _KEPT.keep(asked, _collected(place, keys, person))
+
+
+def _collected(place: FigurePlace, keys: Collection[str], person: Person) -> CollectedFigures:
+    """Run the page, and collect its figures."""
+    collector = FigureCollector(keys)
+    try:
+        for _ in range(MOST_RERUNS + 1):
+            if not contextvars.copy_context().run(_run_page, place, collector, person):
+                break
+    except ObservabilityError as error:
+        collector.note(str(error))
+    except Exception as error:
+        LOG.exception("the figures of the page %s could not be computed", place.page)
+        collector.note(f"The figure could not be computed ({type(error).__name__}). The log of the dashboard says more.")
+    return CollectedFigures(collector.found, " ".join(dict.fromkeys(collector.said)))
+
+
+def _run_page(place: FigurePlace, collector: FigureCollector, person: Person) -> bool:
+    """Run the script of a page in a session of its own until its wanted figures are collected. Returns whether it asks to run again."""
+    figure_capture.COLLECTOR.set(collector)
+    with _session_of_its_own(place.query), sign_in.on_behalf_of(person):
+        scope = place.scope
+        st.navigation([st.Page(path, url_path=path.stem) for path in links.page_files().values()], position="hidden")
+        times = {"from": scope.start and naive_utc(scope.start), "to": scope.end and naive_utc(scope.end)}
+        part = str(scope.slice) if scope.slice else None
+        st.session_state.update({"model": scope.model, "version": scope.version, "slice": part, "window": SPANS[scope.span], **times})
+        try:
+            path = links.page_files()[place.page]
+            exec(page_code(path), {"__name__": "__main__", "__file__": str(path)})  # noqa: S102 - a page of this package
+        except (AllFiguresFound, StopException):
+            return False
+        except RerunException:
+            return True
+    return False
+
+
+@cache
+def page_code(path: Path) -> CodeType:
+    """The compiled script of a page."""
+    return compile(path.read_text(encoding="utf-8"), str(path), "exec")
+
+
+@contextmanager
+def _session_of_its_own(query: str) -> Iterator[None]:
+    """A session of Streamlit for this thread that no browser is connected to; the one before is there again afterwards."""
+    thread, outer = threading.current_thread(), get_script_run_ctx(suppress_warning=True)
+    session = f"figures-{secrets.token_hex(8)}"
+    context = ScriptRunContext(
+        session_id=session,
+        _enqueue=lambda _message: None,
+        query_string=query,
+        session_state=SafeSessionState(SessionState(), lambda: None),
+        uploaded_file_mgr=MemoryUploadedFileManager("/none"),
+        main_script_path=str(SHELL),
+        user_info={},
+        fragment_storage=MemoryFragmentStorage(),
+        pages_manager=PagesManager(str(SHELL)),
+    )
+    setattr(thread, SCRIPT_RUN_CONTEXT_ATTR_NAME, context)
+    try:
+        context.reset(query_string=query)
+        context_dg_stack.set((get_dg_singleton_instance().main_dg,))
+        yield
+    finally:
+        setattr(thread, SCRIPT_RUN_CONTEXT_ATTR_NAME, outer)
+        if runtime.exists():
+            runtime.get_instance().media_file_mgr.clear_session_refs(session)
+            runtime.get_instance().media_file_mgr.remove_orphaned_files()
+
+
+class _KeptFigures:
+    """The figures of the last runs of pages, by what was asked in which state of the store."""
+
+    def __init__(self) -> None:
+        self._kept, self._lock = OrderedDict[Hashable, CollectedFigures](), threading.Lock()
+
+    def find(self, asked: Hashable) -> CollectedFigures | None:
+        """The figures of an equal question."""
+        with self._lock:
+            return self._kept.get(asked)
+
+    def keep(self, asked: Hashable, found: CollectedFigures) -> CollectedFigures:
+        """Keep figures, dropping the oldest."""
+        with self._lock:
+            self._kept[asked] = found
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return found
+
+
+_KEPT = _KeptFigures()
+
+
+def place_in_scope(place: FigurePlace, scope: Scope, follows: str) -> FigurePlace:
+    """A figure's place in the scope of a dashboard. follows: `dashboard`, all of it; `dates`, its time range alone; `none`."""
+    if follows == "none":
+        return place
+    if follows == "dates":
+        return replace(place, scope=replace(place.scope, span=scope.span, start=scope.start, end=scope.end))
+    return replace(place, scope=scope)

@@ -1,0 +1,74 @@
+"""A dashboard as one self-contained HTML file: texts, figures with their sentences and tables. It requests nothing.
+
+The figures are drawn by the script in the file; without scripts, and on paper, sentences and tables are read.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from observability.export.review import environment
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MOST_ROWS = 200
+"""Rows of a figure's table in the file."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedItem:
+    """A figure or a text. paragraphs: of a text. scope: in words. sentence: what the figure says, or why it is missing. figure: as JSON
+    for plotly, None where it is missing. titles: of the table's columns. wide: whether it takes the whole width.
+    """
+
+    title: str
+    wide: bool
+    paragraphs: tuple[str, ...] = ()
+    scope: str = ""
+    sentence: str = ""
+    figure: str | None = None
+    table: "DataFrame | None" = None
+    titles: dict[str, str] = field(default_factory=dict)
+
+
+def dashboard_html(name: str, scope: str, items: Sequence[ExportedItem], script: str, made_at: datetime) -> str:
+    """The file. scope: that of the dashboard, in words. script: that of plotly."""
+    draw = environment().get_template("dashboard.js").render()
+    scripts = [script, draw]
+    return (
+        environment()
+        .get_template("dashboard.html")
+        .render(
+            name=name,
+            scope=scope,
+            items_=[(item, *exported_rows(item)) for item in items],
+            made_at=made_at.isoformat(),
+            scripts=scripts,
+            hashes=[script_hash(text) for text in scripts],
+            most=MOST_ROWS,
+        )
+    )
+
+
+def script_hash(script: str) -> str:
+    """The hash by which a content policy allows a script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+
+
+def exported_rows(item: ExportedItem) -> tuple[list[str], list[list[str]]]:
+    """The titles and the first rows of a figure's table, as texts."""
+    if item.table is None:
+        return [], []
+    titles = [item.titles.get(str(name), str(name).replace("_", " ").capitalize()) for name in item.table.columns]
+    return titles, [[exported_cell(value) for value in row] for row in item.table.head(MOST_ROWS).itertuples(index=False)]
+
+
+def exported_cell(value: object) -> str:
+    """A value of a table as text; nothing for a missing one."""
+    if value is None or value != value:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

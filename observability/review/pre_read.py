@@ -1,0 +1,110 @@
+"""The pre-read of the weekly review: the agenda as plain text with a short summary and links for each item, sent the evening before.
+
+It is a `message` record for each channel, queued once a week and sent as alerts are. A meeting on Monday gets it on Monday morning, as soon
+as the week is frozen: on Sunday evening the week is not over.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from observability.alerts.config import AlertConfig
+from observability.core import formatting
+from observability.core.weeks import Week
+from observability.records.kinds import WEEKDAYS
+from observability.review import agenda_figures, meeting
+from observability.review.agenda import Arranged, Item, arranged
+from observability.review.freeze import found, is_frozen, said_about
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+
+Body = dict[str, Any]
+MOST_REASONS = 2
+"""Reasons of an item that a pre-read gives."""
+
+
+def pre_read_text(store: "Store", review: str, dashboard: str = "") -> str:
+    """The agenda of a frozen week as plain text. dashboard: the address for links; without it there are none.
+
+    Raises NotFoundError where the week is not frozen.
+    """
+    body = found(store, review)
+    agenda = arranged([Item.from_json(item) for item in body["agenda"]], said_about(store, review))
+    now = {action["action"]: action for action in meeting.all_actions(store)}
+    return agenda_text(body, agenda, now, dashboard)
+
+
+def agenda_text(body: Body, agenda: Arranged, actions: Mapping[str, Body], dashboard: str = "") -> str:
+    """The text of an agenda. actions: the present state of actions by id."""
+    span = formatting.format_span(datetime.fromisoformat(body["start"]), datetime.fromisoformat(body["end"]))
+    items = formatting.plural(len(agenda.items), "item")
+    lines = [f"Model review, week {body['week']} ({span}, UTC): {items} on the agenda."]
+    for number, item in enumerate(agenda.items, 1):
+        lines += ["", f"{number}. {item_headline(item)}", *(f"   {line}" for line in item_summary(body, item))]
+        lines += [f"   {review_address(dashboard, body, step='agenda', item=item.item)}"] if dashboard else []
+    if not agenda.items:
+        lines += ["", "Nothing needs action this week."]
+    if agenda.folded:
+        lines += ["", f"{formatting.plural(len(agenda.folded), 'item')} below the agenda."]
+    if body["promises"]:
+        lines += ["", "Actions of earlier weeks:"]
+        current = [actions.get(promise["action"]) or promise for promise in body["promises"]]
+        lines += [f"- {plain(action['text'])} ({meeting.who_and_when(action)})" for action in current]
+    return "\n".join([*lines, *(["", review_address(dashboard, body)] if dashboard else [])]) + "\n"
+
+
+def item_headline(item: Item) -> str:
+    """State, models and sentence of an item."""
+    models = f"{', '.join(item.models)}: " if item.models else ""
+    return f"{formatting.STATUS_WORDS[item.severity]}: {models}{plain(item.title)}"
+
+
+def item_summary(body: Body, item: Item) -> list[str]:
+    """The metric beside its reference, the worst slice, and the first reasons; one line each."""
+    figure = agenda_figures.item_figure(body, item)
+    measured = [figure.comparison, *([figure.worst_words] if figure.worst_words else [])] if figure else []
+    return [plain(line) for line in (*measured, *item.reasons[:MOST_REASONS])]
+
+
+def plain(words: str) -> str:
+    """A text on one line, without marks of code and signs that turn its direction."""
+    return " ".join(formatting.escape_direction_marks(words).replace("`", "").split())
+
+
+def review_address(dashboard: str, body: Body, **parameters: str) -> str:
+    """The address of a step or an item of the review."""
+    return f"{dashboard}/review?{urlencode({'review': body['review'], **parameters})}"
+
+
+def pre_read_is_due(config: AlertConfig, now: datetime) -> bool:
+    """Whether it is time: from `pre_read_hour` of the evening before the meeting until midnight, in the time zone of the settings; for a
+    meeting on Monday all Monday.
+    """
+    local = now.astimezone(config.zone)
+    if config.meeting == WEEKDAYS[0]:
+        return local.weekday() == 0
+    evening = (WEEKDAYS.index(config.meeting) - 1) % 7
+    return local.weekday() == evening and local.hour >= config.pre_read_hour
+
+
+def pre_read_messages(store: "Store", review: str, channels: Sequence[str], config: AlertConfig, now: datetime) -> list[Body]:
+    """One `message` record for each channel. Raises NotFoundError where the week is not frozen."""
+    text, start = pre_read_text(store, review, config.dashboard), config.send_at(now)
+    message = {"kind": "message", "at": now, "state": "queued", "title": f"Pre-read: model review {review}", "text": text}
+    later = {"not_before": start} if start > now else {}
+    return [{**message, **later, "message": f"pre-read-{review}-{channel}", "channel": channel} for channel in channels]
+
+
+def queue_pre_read(store: "Store", config: AlertConfig, known: Container[str], now: datetime) -> list[str]:
+    """Queue the pre-read of last week where it is due, frozen and not among the known messages; returns the keys of the new messages."""
+    if not config.pre_read or not pre_read_is_due(config, now):
+        return []
+    review = str(Week.before_now(now))
+    channels = [channel for channel in config.pre_read if f"pre-read-{review}-{channel}" not in known]
+    if not channels or not is_frozen(store, review):
+        return []
+    messages = pre_read_messages(store, review, channels, config, now)
+    store.write_records(messages)
+    return [message["message"] for message in messages]

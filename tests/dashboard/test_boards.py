@@ -1,0 +1,204 @@
+"""Dashboards of people: records, rights, drawing, export, summaries."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from observability.alerts.alert_log import messages_by_key
+from observability.core.errors import ForbiddenError, NotFoundError
+from observability.core.questions import Records
+from observability.core.window import Window
+from observability.dashboard import page_figures
+from observability.dashboard.boards import board_export, board_mail, boards, pinning
+from observability.dashboard.boards.boards import Board, read_boards
+from observability.dashboard.page_figures import FigurePlace
+from observability.dashboard.scope import Scope
+from observability.server.access import HERE, Person, guarded_store
+from tests.support.dashboard_pages import opened, tables, words
+from tests.support.dashboard_world import END, START, World
+
+WHOLE = Scope(span="dates", start=START, end=END)
+LOAN = FigurePlace("drift", Scope("loan", span="dates", start=START, end=END), (("feature", ("age",)),))
+
+
+def write(world: World, *records: dict) -> None:
+    world.store.write_records(list(records))
+
+
+def board_of(world: World, name: str) -> Board:
+    return next(board for board in read_boards(world.store.dashboards()) if board.name == name)
+
+
+def test_a_dashboard_keeps_what_its_records_say_and_pins_move(current: World) -> None:
+    record = boards.board_record
+    write(current, record("b1", "ann", name="Mornings", scope=boards.scope_text(WHOLE)))
+    board = board_of(current, "Mornings")
+    assert (board.scope, board.shared, board.author, board.pins, board.send) == (WHOLE, False, "ann", (), "never")
+    for title in ("first", "second"):
+        fields = {**boards.figure_fields(LOAN, "overlay"), "title": title, "follows": "dates", "width": "half"}
+        write(current, boards.new_pin_record(board_of(current, "Mornings"), "b1", "ann", **fields))
+    board = board_of(current, "Mornings")
+    assert [pin.title for pin in board.pins] == ["first", "second"] and board.pins[0].own == LOAN
+    write(current, *boards.moved_records(board, board.pins[1], -1, "bob"))
+    moved = board_of(current, "Mornings")
+    assert [pin.title for pin in moved.pins] == ["second", "first"]
+    assert boards.moved_records(moved, moved.pins[0], -1, "bob") == []
+    write(current, boards.pin_record("b1", moved.pins[0].id, "bob", state="withdrawn"))
+    assert [pin.title for pin in board_of(current, "Mornings").pins] == ["first"]
+    write(current, record("b1", "bob", state="withdrawn"))
+    assert read_boards(current.store.dashboards()) == []
+
+
+def test_a_figure_takes_all_of_the_scope_its_dates_or_nothing() -> None:
+    def shown(follows: str) -> Scope:
+        pin = boards.Pin("p", "", "", LOAN, "overlay", follows, "full", 1.0)
+        return pin.shown_place(Scope("price", "2", "28d")).scope  # type: ignore[union-attr]
+
+    assert shown("none") == LOAN.scope
+    assert shown("dates") == Scope("loan", span="28d")
+    assert shown("dashboard") == Scope("price", "2", "28d")
+
+
+def test_halves_that_follow_each_other_share_a_row() -> None:
+    def pins(*widths: str) -> list[boards.Pin]:
+        return [boards.Pin(str(at), "", "", None, "", "none", width, float(at)) for at, width in enumerate(widths)]
+
+    rows = boards.rows_of_pins(pins("half", "half", "half", "full", "half"))
+    assert [[pin.id for pin in row] for row in rows] == [["0", "1"], ["2"], ["3"], ["4"]]
+
+
+@pytest.fixture
+def board(current: World) -> Iterator[Board]:
+    """A dashboard with a figure, a text, and figures whose model, page and name are gone."""
+    write(current, boards.board_record("b2", "ann", name="Fleet", scope=boards.scope_text(WHOLE), state="standing"))
+
+    def add(place: FigurePlace | None, figure: str = "", **fields: str) -> None:
+        about = boards.figure_fields(place, figure) if place else {}
+        write(current, boards.new_pin_record(board_of(current, "Fleet"), "b2", "ann", **about, **fields))
+
+    add(LOAN, "overlay", title="Age of loans", follows="dates", width="half")
+    add(None, title="Note", text="Look at *age*\nfirst.")
+    add(FigurePlace("drift", Scope("gone")), "ranking", title="No model", follows="dates")
+    add(FigurePlace("nowhere", Scope("loan")), "ranking", title="No page", follows="none")
+    add(FigurePlace("drift", LOAN.scope), "removed", title="No figure", follows="none")
+    yield (found := board_of(current, "Fleet"))
+    write(current, *(boards.pin_record("b2", pin.id, "ann", state="withdrawn") for pin in found.pins))
+    write(current, boards.board_record("b2", "ann", state="withdrawn"))
+
+
+def test_a_dashboard_draws_the_figures_of_its_pages_and_says_what_is_gone(current: World, board: Board) -> None:
+    listed = tables(opened("dashboards"))["Dashboards by name"]["rows"]
+    assert [(row["cells"]["name"]["t"], row["cells"]["figures"]["t"]) for row in listed] == [("Fleet", "4")]
+    app = opened("dashboards", dashboard="b2")
+    assert app.title[0].value == "Fleet"
+    page = opened("drift", model="loan", feature="age", **{"from": "2026-03-02T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"})
+    drawn, own = ([json.loads(each.proto.spec) for each in one.get("plotly_chart")] for one in (app, page))
+    assert len(drawn) == 1 and drawn[0] == own[1]
+    said = words(app)
+    assert "The model gone is not in this store, or you may not see it." in said
+    assert "The page “nowhere” is gone." in said
+    assert "The page does not show the figure “removed” in this scope." in said
+    assert "Look at *age*" in said and "loan · 2 to 15 Mar 2026" in said
+    assert "not shared with you" in words(opened("dashboards", dashboard="other"))
+
+
+def test_the_file_holds_the_figures_in_the_colours_of_the_theme_and_requests_nothing(current: World, board: Board) -> None:
+    text = board_export.board_html(board, board.scope, HERE)
+    drawn = [json.loads(found) for found in re.findall(r'<script type="application/json">(.*?)</script>', text)]
+    assert len(drawn) == 1 and drawn[0]["data"] and not re.search(r"#0000[0-3]\d\b", json.dumps(drawn))
+    body = text.partition("</main>")[0]
+    assert "<h2>Age of loans</h2>" in body and "The page “nowhere” is gone." in body and "<p>Look at *age*</p>\n<p>first.</p>" in body
+    assert not re.search(r'(src|href)="', body), "nothing is loaded from elsewhere"
+    assert "default-src 'none'" in text
+    assert body.count("<table>") == 1 and "2 to 15 Mar 2026" in body
+
+
+NOON = datetime(2026, 3, 16, 12, 30, tzinfo=UTC)
+"""A Monday."""
+
+
+def test_a_summary_is_queued_once_on_its_day_in_its_hour(current: World, board: Board) -> None:
+    (current.store.home / "alerts.toml").write_text(
+        '[channels]\nteam = "json://127.0.0.1:9/x"\n[alerts]\ntimezone = "Europe/Paris"\ndashboard = "https://m.example"\n',
+        encoding="utf-8",
+    )
+    try:
+        schedule = {"send": "monday", "hour": 13, "channel": "team"}
+        write(current, boards.board_record("b2", "bob", **schedule))
+        for early in (NOON - timedelta(hours=1), NOON - timedelta(days=1)):
+            assert board_mail.queue_due_summaries(current.store, early) == []
+        key = "dashboard-b2-2026-03-16"
+        assert board_mail.queue_due_summaries(current.store, NOON) == [key]
+        assert board_mail.queue_due_summaries(current.store, NOON + timedelta(minutes=1)) == []
+        message = messages_by_key(current.store)[key]
+        figure = page_figures.figures_of_page(LOAN, ["overlay"]).found["overlay"]
+        assert (message.channel, message.title, message.state) == ("team", "Dashboard: Fleet", "queued")
+        assert figure.alt in message.text and "Age of loans (loan · 2 to 15 Mar 2026)" in message.text
+        assert message.text.endswith("https://m.example/dashboards?dashboard=b2") and "The page “nowhere” is gone." in message.text
+    finally:
+        (current.store.home / "alerts.toml").unlink()
+
+
+ANN, BOB = (Person(name, None, (("loan", "analyst"),)) for name in ("ann", "bob"))
+CAT = Person("cat", None, (("price", "analyst"),))
+ADA = Person("ada", "administrator")
+
+
+def test_a_dashboard_is_its_authors_until_it_is_shared_with_those_who_see_its_models(current: World) -> None:
+    stores = {person.name: guarded_store(current.store, person) for person in (ANN, BOB, CAT, ADA)}
+
+    def seen() -> set[str]:
+        return {name for name, store in stores.items() if "b3" in {item.id for item in store.dashboards()}}
+
+    record = boards.board_record("b3", "nobody", name="Loans", scope=boards.scope_text(WHOLE))
+    pin = boards.pin_record("b3", "p3", "nobody", title="Age", place=1.0, **boards.figure_fields(LOAN, "overlay"))
+    stores["ann"].write_records([record, pin])
+    assert board_of(current, "Loans").author == "ann", "the name of the sign-in"
+    assert seen() == {"ann"}
+    for name in ("bob", "ada"):
+        with pytest.raises(NotFoundError, match="not shared with you"):
+            stores[name].write_records([boards.pin_record("b3", "p3", name, title="mine")])
+    stores["ann"].write_records([boards.board_record("b3", "ann", visibility="shared")])
+    assert seen() == {"ann", "bob", "ada"}
+    stores["bob"].write_records([boards.pin_record("b3", "p3", "bob", title="Ages")])
+    assert board_of(current, "Loans").pins[0].title == "Ages"
+    with pytest.raises(NotFoundError):
+        stores["cat"].write_records([boards.board_record("b3", "cat", state="withdrawn")])
+    other = boards.board_record("b4", "cat", name="Prices")
+    with pytest.raises(NotFoundError):
+        stores["cat"].write_records([other, boards.pin_record("b4", "p3", "cat")])
+    with pytest.raises(NotFoundError):
+        stores["ann"].write_records([pin_of_price := boards.pin_record("b3", "p4", "ann", **boards.figure_fields(PRICE, "volume"))])
+    assert pin_of_price["model"] == "price", "a hidden model cannot be pinned"
+    for kind in ("dashboard", "pin"):
+        with pytest.raises(ForbiddenError):
+            stores["bob"].ask(Records(kind, ever=True), Window("", START, END))
+    stores["ada"].write_records([boards.board_record("b3", "ada", state="withdrawn")])
+    assert seen() == set()
+
+
+PRICE = FigurePlace("quality", Scope("price"))
+
+
+def test_a_button_under_a_figure_asks_where_to_pin_it(current: World) -> None:
+    app = opened("drift", model="loan", feature="age", **{"from": "2026-03-02T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"})
+    app.button("overlay-pin").click().run()
+    assert not app.exception
+    assert [box.label for box in app.selectbox if box.key == "pin-board"] == ["Dashboard"]
+    assert [box.value for box in app.text_input if box.label == "Title"] == ["Input drift: overlay"]
+    assert not any(button.key and button.key.endswith("-pin") for button in opened("case", id="l40", model="loan").button)
+
+
+def test_a_pin_goes_to_a_dashboard_or_makes_one_in_its_dates(current: World) -> None:
+    records, name = pinning.pin_records(None, " Ours ", "ann", LOAN, "overlay")
+    write(current, *records)
+    board = board_of(current, "Ours")
+    assert (name, board.scope, board.pins[0].own, board.pins[0].figure) == ("Ours", WHOLE, LOAN, "overlay")
+    records, name = pinning.pin_records(board, board.id, "ann", LOAN, "ranking")
+    assert len(records) == 1 and name == "Ours"
+    write(current, *records)
+    assert [pin.figure for pin in board_of(current, "Ours").pins] == ["overlay", "ranking"]
+    write(current, boards.board_record(board.id, "ann", state="withdrawn"))
