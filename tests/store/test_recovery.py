@@ -14,38 +14,19 @@ from observability.store.ingest.loader import load_files, load_landing
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.store.conftest import land, query
+from tests.support.damage import SEGMENTS, crashed_home, damaged_home, flip_any, flip_bit, rows_of
 from tests.support.failing_disk import fill_disk, run_limited, small_disk
 from tests.support.record_lines import prediction
-
-SEGMENTS, EACH = 8, 50
 
 
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory):
-    """A home whose process died with a log that is not empty: half of its segments are in the database file, half in the log."""
-    home, copy = tmp_path_factory.mktemp("recovery") / "home", tmp_path_factory.mktemp("recovery") / "crashed"
-    with open_store(home) as store:
-        for segment in range(SEGMENTS):
-            land(store, *(prediction(i, id=f"{segment}-{i}") for i in range(EACH)), name=f"20240101T000000-1-{segment:012x}.jsonl")
-            load_landing(store)
-            if segment == SEGMENTS // 2 - 1:
-                cursor = store.cursor()
-                cursor.execute("CHECKPOINT")
-                cursor.close()
-        shutil.copytree(home, copy)
-    assert (copy / "store.duckdb.wal").stat().st_size > 10_000
-    return copy
+    return crashed_home(tmp_path_factory.mktemp("recovery"))
 
 
 @pytest.fixture
 def home(crashed, tmp_path):
     return shutil.copytree(crashed, tmp_path / "home")
-
-
-def flip(path, place, bit=0):
-    content = bytearray(path.read_bytes())
-    content[place] ^= 1 << bit
-    path.write_bytes(content)
 
 
 def everything(home):
@@ -63,7 +44,7 @@ def test_a_whole_log_needs_no_repair(home):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_flipped_bit_in_the_log_loses_nothing_that_landed(home, seed):
     log, pick = home / "store.duckdb.wal", random.Random(seed)
-    flip(log, pick.randrange(log.stat().st_size), pick.randrange(8))
+    flip_bit(log, pick.randrange(log.stat().st_size), pick.randrange(8))
     size = log.stat().st_size
     found, noted = everything(home)
     assert found == (400, 400, SEGMENTS)
@@ -88,7 +69,7 @@ def damage_header(path):
 
 
 def damage_schema(path):
-    flip(path, 12_288 + 5000)
+    flip_bit(path, 12_288 + 5000)
 
 
 def truncate(path):
@@ -109,6 +90,15 @@ def test_a_damaged_database_is_set_aside_and_built_again_from_landing(home, dama
     kept = [home / name for name in noted[0]["set_aside"]]
     assert kept[0].name.startswith("damaged-") and kept[0].stat().st_size >= size
     assert [path.name.split("-", 2)[2] for path in kept] == ["store.duckdb", "store.duckdb.wal"]
+
+
+def test_a_flipped_bit_of_the_database_is_harmless_mended_or_told(crashed, tmp_path):
+    expected, seed = rows_of(shutil.copytree(crashed, tmp_path / "whole")), int.from_bytes(os.urandom(4))
+    pick = random.Random(seed)
+    for number in range(5):
+        home = shutil.copytree(crashed, tmp_path / f"damaged{number}")
+        flip_any(home / "store.duckdb", pick)
+        assert damaged_home(home, expected).outcome != "silent", f"seed {seed}"
 
 
 def test_segments_come_back_with_their_first_time_of_arrival(home):

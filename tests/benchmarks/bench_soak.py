@@ -1,0 +1,185 @@
+"""Does a home hold a steady load: what does logging cost, is anything lost, how fresh are pages, does the owner's memory stay flat?
+
+`python tests/benchmarks/bench_soak.py [--minutes 10] [--rate 20000] [--processes 4]` starts the dashboard, lets so many processes log at that rate
+together, and keeps pages open beside them. It prints p99 of `Logger.prediction`, the loss, how many seconds a record takes until a query can
+see it, and the owner's memory over time. `--day` loads a day of traffic of 1,000 records/s with the times of that day, as fast as the machine
+takes it, in place of `--minutes`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+DAY_RATE = 1000
+CHUNK = 200
+
+
+def log_at_rate(home: str, name: str, rate: float, seconds: float, first: float, step: float) -> None:
+    """One service: logs at a rate for some seconds, then prints number, dropped, the times in ns of calls (one in ten) and the lag in s.
+
+    first, step: with a step above zero, the records carry times from `first` (epoch seconds) on, one each `step` seconds, and no pause is made.
+    """
+    import observability as obs
+
+    log = obs.Logger(home)
+    clock, times, number = time.perf_counter_ns, [], 0
+    features = {f"feature_{i:02d}": i * 1.2345 for i in range(10)}
+    begun = time.monotonic()
+    total = int(rate * seconds)
+    while number < total:
+        for _ in range(min(CHUNK, total - number)):
+            at = datetime.fromtimestamp(first + number * step, UTC) if step else None
+            start = clock()
+            log.prediction(id=f"{name}-{number}", model="soak", version="1", features=features, score=number % 100 / 100, at=at)
+            if number % 10 == 0:
+                times.append(clock() - start)
+            number += 1
+        if not step and (ahead := number / rate - (time.monotonic() - begun)) > 0:
+            time.sleep(ahead)
+        while step and len(os.listdir(Path(home, "landing", "ready"))) > 20:
+            time.sleep(0.2)  # so that landing does not fill; the loader sets the pace
+    took = time.monotonic() - begun
+    log.close()
+    print(json.dumps([number, log.dropped, sorted(times), took]))
+
+
+class Watch(threading.Thread):
+    """Samples the owner while it runs: memory in MB, and how long ago the newest record that a query sees was logged, in seconds."""
+
+    def __init__(self, home: Path, pid: int, every: float) -> None:
+        super().__init__(daemon=True)
+        self.home, self.pid, self.every = home, pid, every
+        self.memory: list[tuple[float, float]] = []
+        self.lags: list[float] = []
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        begun = time.monotonic()
+        while not self.stop.wait(self.every):
+            self.memory.append((time.monotonic() - begun, resident_mb(self.pid)))
+            newest = newest_record(self.home)
+            if newest is not None:
+                self.lags.append(max((datetime.now(UTC) - newest).total_seconds(), 0.0))
+
+
+def resident_mb(pid: int) -> float:
+    """Memory that a process holds, in MB."""
+    fields = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def newest_record(home: Path) -> datetime | None:
+    """The time of the newest record that the store holds; None where there is none."""
+    last = [model["last"] for model in at_owner(home, ["status", "--json"])["models"]]
+    return datetime.fromisoformat(last[0]) if last and last[0] else None
+
+
+def at_owner(home: Path, argv: list[str]) -> Any:
+    """What a command answers, asked of the process that owns the store."""
+    from observability.cli import main as command_line
+    from observability.server import process_lock
+
+    address = process_lock.read_address(home)
+    assert address is not None
+    outcome = command_line.at_owner(address, argv)
+    assert outcome is not None and outcome.exit_code == 0, outcome
+    return json.loads(outcome.out)
+
+
+def stored_predictions(home: Path) -> int:
+    """Predictions in the store."""
+    return sum(model["predictions"] for model in at_owner(home, ["status", "--json"])["models"])
+
+
+def open_pages(url: str, stop: threading.Event, took: list[float]) -> None:
+    """Ask for what an open dashboard asks for, every two seconds: the page's own file and the health of the store."""
+    while not stop.wait(2.0):
+        start = time.monotonic()
+        for path in ("/", "/readyz"):
+            with urllib.request.urlopen(url + path, timeout=60) as answer:
+                answer.read()
+        took.append(time.monotonic() - start)
+
+
+def percentile(values: list[Any], share: float) -> float:
+    """A percentile of values."""
+    ordered = sorted(values)
+    return float(ordered[min(int(len(ordered) * share), len(ordered) - 1)])
+
+
+def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -> None:
+    """Run the load, and print what was measured."""
+    from tests.support.running import dashboard
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        home.mkdir()
+        seconds = hours * 3600 if day else minutes * 60
+        each = (DAY_RATE if day else rate) / processes
+        first = (datetime.now(UTC) - timedelta(seconds=seconds)).timestamp()
+        with dashboard(home) as server:
+            (home / "landing" / "ready").mkdir(parents=True, exist_ok=True)
+            command = [sys.executable, __file__, "--write", str(home)]
+            rest = [str(each), str(seconds), str(first), str(1 / each if day else 0)]
+            begun = time.monotonic()
+            services = [subprocess.Popen([*command, f"s{i}", *rest], stdout=subprocess.PIPE, text=True, cwd=ROOT) for i in range(processes)]
+            watch, stop = Watch(home, server.pid, 2.0), threading.Event()
+            pages: list[float] = []
+            asking = threading.Thread(target=open_pages, args=(server.url, stop, pages), daemon=True)
+            asking.start()
+            time.sleep(8.0)
+            watch.start()
+            outcomes = [json.loads(service.communicate(timeout=seconds * 20 + 600)[0]) for service in services]
+            watch.stop.set()
+            logged, dropped = sum(count for count, *_ in outcomes), sum(lost for _, lost, *_ in outcomes)
+            while (stored := stored_predictions(home)) < logged and time.monotonic() - begun < seconds * 20 + 600:
+                time.sleep(1.0)
+            took = time.monotonic() - begun
+            stop.set()
+            watch.join()
+            asking.join()
+    calls = sorted(ns for _, _, times, _ in outcomes for ns in times)
+    pace = logged / max(wall for *_, wall in outcomes)
+    print(
+        f"{processes} processes, {logged:,} logged at {pace:,.0f}/s, {dropped} dropped, {logged - stored} not stored; load {os.getloadavg()[0]:.1f}"
+    )
+    print(f"loaded {logged / took:,.0f}/s over {took:.0f} s")
+    print(
+        f"log(): median {percentile(calls, 0.5) / 1e6:.3f} ms   p99 {percentile(calls, 0.99) / 1e6:.3f} ms   max {calls[-1] / 1e6:.1f} ms"
+    )
+    if watch.lags and not day:
+        print(f"a record can be queried after: median {percentile(watch.lags, 0.5):.1f} s   p99 {percentile(watch.lags, 0.99):.1f} s")
+    if watch.memory:
+        half = watch.memory[len(watch.memory) // 2 :]
+        print(
+            f"owner's memory: {watch.memory[0][1]:,.0f} MB at first, {half[0][1]:,.0f} MB at half time, {half[-1][1]:,.0f} MB at the end, "
+            f"at most {max(mb for _, mb in watch.memory):,.0f} MB"
+        )
+    if pages:
+        print(f"a page's file and /readyz: median {percentile(pages, 0.5) * 1e3:.0f} ms   p99 {percentile(pages, 0.99) * 1e3:.0f} ms")
+    assert dropped == 0 and logged == stored
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--write"]:
+        home, name, *numbers = sys.argv[2:]
+        log_at_rate(home, name, *map(float, numbers))
+    else:
+        parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser.add_argument("--minutes", type=float, default=0.2)
+        parser.add_argument("--rate", type=float, default=2000, help="records a second of all processes together")
+        parser.add_argument("--processes", type=int, default=4)
+        parser.add_argument("--day", action="store_true", help="a day of traffic with its own times, as fast as it is taken")
+        parser.add_argument("--hours", type=float, default=24, help="of the simulated traffic")
+        main(**vars(parser.parse_args()))
