@@ -10,7 +10,7 @@ from observability.core.catalog import Model, Version
 from observability.core.errors import UsageError
 from observability.core.formatting import format_bytes
 from observability.core.numerals import format_figure, percent
-from observability.metrics.trade_offs import FormResult, cost_basis, form_results
+from observability.metrics.trade_offs import FormResult, form_cost_basis, form_results
 from observability.store.engine import Store
 
 
@@ -70,7 +70,7 @@ def trade_off_lines(record: dict[str, Any], kept: bool) -> list[str]:
     head += f" on {results['probes']:,} rows of its {results['probes_from']}" if results.get("probes_from") else ""
     lines = [head + ("." if kept else " (not kept).")]
     width = max(len(form.name) for form in forms)
-    basis, currency = cost_basis(forms), str(results.get("currency") or "money")
+    basis, currency = form_cost_basis(forms), str(results.get("currency") or "money")
     lines += [f"  {form.name:<{width}}  {form_figures(form, currency, basis)}" for form in forms]
     lines += [f"  {row['form']}: not measured, {row['why']}" for row in results.get("missing") or []]
     lines += fallback_lines(forms)
@@ -82,7 +82,7 @@ def trade_off_lines(record: dict[str, Any], kept: bool) -> list[str]:
 
 
 def form_figures(form: FormResult, currency: str, basis: tuple[float, str]) -> str:
-    """The figures of a form that are known, in one line. basis: the number of answers that costs are stated for (`cost_basis`)."""
+    """The figures of a form that are known, in one line. basis: the number of answers that costs are stated for (`form_cost_basis`)."""
     parts = []
     if form.flip_rate is not None:
         value, low, high = (percent(each or 0.0) for each in form.flip_rate.triple)

@@ -362,7 +362,7 @@ def over_budget(form: FormResult, budgets: Mapping[str, float]) -> list[str]:
     return [name for name, most in budgets.items() if (value := values[name]) is None or value > most]
 
 
-def cost_basis(forms: Sequence[FormResult]) -> tuple[float, str]:
+def form_cost_basis(forms: Sequence[FormResult]) -> tuple[float, str]:
     """Return the number of answers that costs of forms are stated for, so that the largest is at least a hundredth of the currency.
 
     Parameters

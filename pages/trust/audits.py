@@ -15,7 +15,7 @@ found = findings.analyzer_findings(here, "trust/audits", wait=True)
 known = audits.model_audits(here.model.name)
 audits.start_section(here)
 if not known:
-    audits.no_audits()
+    audits.no_model_audits()
     st.stop()
 audits.model_audits_table(here, known, found)
 chosen = audits.chosen_audit(known, here.scope.version)

@@ -63,7 +63,7 @@ def test_costs_are_stated_for_so_many_answers_that_they_are_no_tiny_numbers() ->
     def forms(*costs: float | None) -> list[FormResult]:
         return [FormResult(str(place), place, cost_per_thousand=cost) for place, cost in enumerate(costs)]
 
-    assert trade_offs.cost_basis(forms(0.2, 1e-9)) == (1.0, "thousand")
-    assert trade_offs.cost_basis(forms(3e-5, None)) == (1e3, "million")
-    assert trade_offs.cost_basis(forms(6.24e-8)) == (1e6, "billion")
-    assert trade_offs.cost_basis(forms(None, 0.0)) == trade_offs.cost_basis([]) == (1.0, "thousand")
+    assert trade_offs.form_cost_basis(forms(0.2, 1e-9)) == (1.0, "thousand")
+    assert trade_offs.form_cost_basis(forms(3e-5, None)) == (1e3, "million")
+    assert trade_offs.form_cost_basis(forms(6.24e-8)) == (1e6, "billion")
+    assert trade_offs.form_cost_basis(forms(None, 0.0)) == trade_offs.form_cost_basis([]) == (1.0, "thousand")

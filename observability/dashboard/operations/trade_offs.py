@@ -27,7 +27,7 @@ from observability.metrics.trade_offs import (
     Axis,
     FormResult,
     TradeOffAudit,
-    cost_basis,
+    form_cost_basis,
     latest_audits,
     over_budget,
     pareto_front,
@@ -69,7 +69,7 @@ class Choice:
     @property
     def budgets(self) -> dict[str, float]:
         """The budgets by the name of their axis."""
-        scale = cost_basis(self.audit.forms)[0] if self.axis == "cost" else 1.0
+        scale = form_cost_basis(self.audit.forms)[0] if self.axis == "cost" else 1.0
         given = {self.axis: None if self.budget is None else self.budget / scale, "flips": self.most_flips}
         return {name: value for name, value in given.items() if value is not None}
 
@@ -110,7 +110,7 @@ def chosen_comparison(audits: Sequence[TradeOffAudit]) -> Choice:
         name = address_selectbox("forms", "Model version", list(names), placeholder=next(iter(names)), missing=missing, width=240)
         audit = names[name or next(iter(names))]
         axes = [each for each in AXES if each != "flips" and any(AXES[each].value(form) is not None for form in audit.forms)]
-        titles = {each: axis_title(each, audit) for each in axes}
+        titles = {each: shown_axis_title(each, audit) for each in axes}
         axis = address_selectbox(
             "cost_axis",
             "Cost",
@@ -131,12 +131,12 @@ def shown_axis(name: str, audit: TradeOffAudit) -> Axis:
     axis = AXES[name]
     if name != "cost":
         return axis
-    scale, answers = cost_basis(audit.forms)
+    scale, answers = form_cost_basis(audit.forms)
     currency = str(audit.results.get("currency") or "money")
     return Axis(name, f"Cost per {answers}", currency, lambda form: None if (cost := axis.value(form)) is None else cost * scale)
 
 
-def axis_title(name: str, audit: TradeOffAudit) -> str:
+def shown_axis_title(name: str, audit: TradeOffAudit) -> str:
     """The title of an axis with its unit."""
     axis = shown_axis(name, audit)
     return f"{axis.title} ({axis.unit})"
@@ -180,7 +180,7 @@ def form_points(choice: Choice) -> pd.DataFrame:
 
 def form_figure(choice: Choice, points: pd.DataFrame) -> Any:
     """The figure of changed decisions against the chosen cost. points: of `form_points`."""
-    x = axis_title(choice.axis, choice.audit)
+    x = shown_axis_title(choice.axis, choice.audit)
     return charts_trade_offs.form_scatter(
         points, x=x, y="changed decisions", share=True, budget=choice.budget, most_flips=choice.most_flips
     )

@@ -52,7 +52,7 @@ SIGNED_DAYS = 90
 SHOWN = 8
 
 
-def no_audits() -> None:
+def no_model_audits() -> None:
     """The empty state, and how to run an audit."""
     empty_states.how_to_log_state(
         "No audit of this model has been run.",
