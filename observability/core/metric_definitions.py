@@ -160,8 +160,9 @@ kolmogorov_smirnov | Kolmogorov-Smirnov D | 0 to 1 | low | Largest difference be
 wasserstein | Wasserstein distance | reference sd | low | Mean displacement of values, winsorised, in standard deviations of the
   reference. | W1 / sd | Kantorovich 1942
 l_infinity | L-infinity distance | 0 to 1 | low | Largest change in the share of one category. | max abs(p - q) | Vertex AI
-personal_data_share | Texts with personal data | share | low | Share of the texts of a column in which e-mail addresses, phone, card or account
-  numbers or national identifiers were found, in a sample. | texts with a form and right check digits / texts | ISO/IEC 7812; ISO 13616
+personal_data_share | Texts with personal data | share | low | Share of the texts of a column in which e-mail addresses, phone,
+  card or account numbers or national identifiers were found, in a sample. | texts with a form and right check digits / texts
+  | ISO/IEC 7812; ISO 13616
 near_duplicate_share | Near-identical requests of one subject | share | low | Largest share of all requests that are nearly identical
   requests of one subject. | rows of the largest group of alike requests / rows | ours
 answer_change_rate | Changed answers | share | low | Share of fixed questions whose answer differs from the typical answer of the baseline

@@ -11,6 +11,7 @@ from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
+OWN_COLUMNS = "Columns of the table that loan shares with other unregistered models, largest first"
 
 
 def lines() -> list[dict]:
@@ -64,7 +65,7 @@ def test_every_figure_of_an_audit_stands_on_the_page(logged: Database) -> None:
 
 def test_the_store_s_own_columns_and_questions_are_listed(logged: Database) -> None:
     found = tables(opened("storage"))
-    assert "feature.age" in {row["cells"]["column"]["t"] for row in found["Columns of loan in the database, largest first"]["rows"]}
+    assert "feature.age" in {row["cells"]["column"]["t"] for row in found[OWN_COLUMNS]["rows"]}
     assert "Slowest questions about loan since the dashboard started" in found
 
 
@@ -73,7 +74,7 @@ def test_the_columns_in_the_database_are_those_of_the_audited_model(logged: Data
     land(
         logged, [{"kind": "prediction", "id": "a", "at": at, "model": "aaa", "version": "1", "features": {"x": 1}, "score": 0.6}], tmp_path
     )
-    assert "Columns of loan in the database, largest first" in tables(opened("storage"))
+    assert OWN_COLUMNS in tables(opened("storage"))
 
 
 def test_without_an_audit_the_command_is_shown(empty: Database, tmp_path: Path) -> None:

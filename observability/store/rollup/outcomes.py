@@ -221,8 +221,8 @@ def _counts_sql(
     model: Model, period: str, slice_: str, measure: int | str, bin_: str, decision: str, label: str, status: str, source: str
 ) -> str:
     """The statement that adds counts of events, grouped by the given expressions."""
-    added = f"""SELECT stream, {period} AS period, {slice_} AS slice, {measure} AS measure, {bin_} AS bin, {decision} AS decision, {label} AS label,
-            {status} AS status, event_hour AS arrived, sum(sign)::BIGINT AS n, sum(sign * w) AS w, sum(sign * w * w) AS w2
+    added = f"""SELECT stream, {period} AS period, {slice_} AS slice, {measure} AS measure, {bin_} AS bin, {decision} AS decision,
+            {label} AS label, {status} AS status, event_hour AS arrived, sum(sign)::BIGINT AS n, sum(sign * w) AS w, sum(sign * w * w) AS w2
         FROM {source} GROUP BY ALL HAVING n <> 0 OR w <> 0 OR w2 <> 0"""
     return insert_sql("counts", model.key, added, shared=model.shared)
 

@@ -71,7 +71,10 @@ def _differences(writer: Cursor, model: Model, days: list[tuple[int, date]], thr
 
 
 def _differs_sql(stored: str, recomputed: str) -> str:
-    """SQL: whether two sums differ by more than the order of adding explains. Two equal infinities, of squares too large for a double, do not."""
+    """SQL: whether two sums differ by more than the order of adding explains.
+
+    Two equal infinities, of squares too large for a double, do not.
+    """
     return f"{stored} IS DISTINCT FROM {recomputed} AND abs({stored} - {recomputed}) > 1e-6 * (1 + abs({stored}))"
 
 
