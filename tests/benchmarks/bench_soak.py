@@ -80,26 +80,30 @@ def resident_mb(pid: int) -> float:
 
 
 def newest_record(home: Path) -> datetime | None:
-    """The time of the newest record that the store holds; None where there is none."""
-    last = [model["last"] for model in at_owner(home, ["status", "--json"])["models"]]
-    return datetime.fromisoformat(last[0]) if last and last[0] else None
+    """The time of the newest record that a query sees; None where there is none yet."""
+    answer = asked(home, ["sql", 'SELECT max("at") AS newest FROM "soak.predictions"', "--json"])
+    rows = answer if isinstance(answer, list) else (answer or {}).get("rows", [])
+    newest = rows[0]["newest"] if rows else None
+    if newest is None:
+        return None
+    found = datetime.fromisoformat(str(newest))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def at_owner(home: Path, argv: list[str]) -> Any:
-    """What a command answers, asked of the process that owns the store."""
+def asked(home: Path, argv: list[str]) -> Any:
+    """What a command answers, asked of the process that owns the store; None where it refuses."""
     from observability.cli import main as command_line
     from observability.server import process_lock
 
     address = process_lock.read_address(home)
     assert address is not None
     outcome = command_line.at_owner(address, argv)
-    assert outcome is not None and outcome.exit_code == 0, outcome
-    return json.loads(outcome.out)
+    return json.loads(outcome.out) if outcome is not None and outcome.exit_code == 0 else None
 
 
 def stored_predictions(home: Path) -> int:
     """Predictions in the store."""
-    return sum(model["predictions"] for model in at_owner(home, ["status", "--json"])["models"])
+    return sum(model["predictions"] for model in asked(home, ["status", "--json"])["models"])
 
 
 def open_pages(url: str, stop: threading.Event, took: list[float]) -> None:
