@@ -161,18 +161,21 @@ def channels_section() -> None:
     except ObservabilityError as error:
         st.error(formatting.escape_markdown(error), title="Messages are not sent", icon=":material/error:")
         return
-    if not config.channels:
+    if not config.channels and not config.trackers:
         empty_states.empty_state(
             "No channel is set: alerts are listed here and not sent.",
             "Add one below: mail, Slack, Teams or webhooks, as apprise addresses; then routes and quiet hours.",
         )
         return
     sent = list(load_review.alert_messages().values())
-    rows = [_channel_row(name, config, [message for message in sent if message.channel == name]) for name in config.channels]
+    names = (*config.channels, *config.trackers)
+    rows = [_channel_row(name, config, [message for message in sent if message.channel == name]) for name in names]
     draw_table("channels", "Channels", CHANNEL_COLUMNS, rows)
     if config.quiet:
         start, end = config.quiet
         st.caption(f"Quiet from {start:%H:%M} to {end:%H:%M} ({formatting.escape_markdown(config.zone.key)}): messages wait until then.")
+    if not config.channels:
+        return
     with st.popover("Send a test message", icon=":material/send:"):
         name = st.selectbox("Channel", list(config.channels), key="test-channel")
         if st.button("Send", key="test-send"):
@@ -180,13 +183,17 @@ def channels_section() -> None:
 
 
 def _channel_row(name: str, config: AlertConfig, sent: Sequence[Message]) -> dict[str, Any]:
-    """One channel."""
+    """One channel, or one issue tracker."""
     owners = [owner for owner, names in config.routes.items() if name in names]
     failed = [each for each in sent if each.state == "failed"]
     repeat = "a message may arrive twice" if config.repeats(name) else "a repeat carries the same Idempotency-Key"
+    takes = ", ".join(owners) or ("owners without a route" if name in config.default else formatting.DASH)
+    tracker = config.trackers.get(name)
+    if tracker is not None:
+        repeat, takes = "an issue is looked for before it is created", " and ".join(tracker.send)
     return table_row(
-        {"for": ", ".join(owners) or ("owners without a route" if name in config.default else formatting.DASH)},
-        channel={"t": name, "sub": config.channels[name].partition(":")[0]},
+        {"for": takes},
+        channel={"t": name, "sub": tracker.kind if tracker else config.channels[name].partition(":")[0]},
         sent=f"{sum(each.state == 'sent' for each in sent):,}",
         waits=f"{sum(each.state == 'queued' for each in sent):,}",
         failed={"t": f"{len(failed):,}", "sub": failed[-1].error if failed else None, **({"s": "watch"} if failed else {})},
