@@ -144,9 +144,11 @@ class Disk:
         """Follow one entry of the record."""
         match call.call:
             case "C":
+                self.folders.pop(call.inode, None)  # the system gives the number of a removed folder to a new file
                 self.inodes[call.inode] = File()
                 self._change(Renamed(call.end, self.inodes[call.inode], None, self._place(call.first)))
             case "D":
+                self.inodes.pop(call.inode, None)
                 number = len(self.seen)
                 place = self._place(call.first)
                 self.numbers[os.fsdecode(call.first)] = self.folders[call.inode] = number
