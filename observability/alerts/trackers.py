@@ -11,7 +11,7 @@ import os
 import uuid
 from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
@@ -53,7 +53,7 @@ class Tracker:
     kind: str
     project: str
     address: str
-    token: str = ""
+    token: str = field(default="", repr=False)
     token_variable: str = ""
     user: str = ""
     labels: tuple[str, ...] = ()

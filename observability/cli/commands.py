@@ -46,6 +46,7 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Freeze a week unless it is frozen already, and write it as a file where `--out` names one, or its pre-read."""
     import getpass
 
+    from observability.alerts.alert_log import messages_by_key
     from observability.alerts.config import channel_names, read_alert_config
     from observability.core.weeks import Week
     from observability.export import review as export_review
@@ -82,10 +83,14 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         write_output(target, writers[ending]())
         lines.append(f"Written to {target.name}.")
     if config is not None:
-        if args.to:
-            store.write_records(pre_read.pre_read_messages(store, str(week), args.to, config, now))
+        messages = pre_read.pre_read_messages(store, str(week), args.to, config, now)
+        sent = messages_by_key(store).keys() & {message["message"] for message in messages}
+        if waiting := [message for message in messages if message["message"] not in sent]:
+            store.write_records(waiting)
         lines += ["", pre_read.pre_read_text(store, str(week), config.dashboard)]
-        lines += [f"Queued for {formatting.join_words(args.to)}; the running dashboard sends it."] if args.to else []
+        for message in messages:
+            once = f"was sent to {message['channel']} before" if message["message"] in sent else f"is queued for {message['channel']}"
+            lines.append(f"The pre-read {once}; the running dashboard sends each once.")
     return json_or_lines(export_review.review_json(store, body) if args.json else body, lines, args.json)
 
 
@@ -278,8 +283,8 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write tables of metrics for other tools."""
     from observability.alerts.alert_log import acknowledged_claims
     from observability.export.metric_tables import write_metric_tables
-    from observability.export.small_groups import suppressed_words
     from observability.monitoring import check
+    from observability.review.small_groups import suppressed_words
 
     now = datetime.now(UTC)
     say("checking every model")

@@ -194,7 +194,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     holder.start_nights()
     holder.start_sample(live_sample.run_live_sample)
     threading.Thread(target=keep_findings_known, args=(holder,), name="findings", daemon=True).start()
-    threading.Thread(target=board_mail.run_board_mail, args=(holder.store, holder.stopping), name="dashboards", daemon=True).start()
+    holder.start_summaries(board_mail.run_board_mail)
     try:
         yield {}
     finally:

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+WITHOUT_PINS = ("dashboards", "case", "gallery", "review")
+"""Pages whose figures cannot be pinned: those of dashboards are pinned already, those of a case would keep the id of a prediction, and
+those of a review are of a frozen week.
+"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 PIN_ASKED = "pin-asked"
 """The state that holds the figure that a person asked to pin (dashboard/boards/pinning.py)."""
-WITHOUT_PINS = ("dashboards", "case", "gallery")
-"""Pages whose figures cannot be pinned: those of dashboards are pinned already, those of a case would keep the id of a prediction."""
 COLUMN_WORDS = {
     "period": "When (UTC)",
     "day": "Day (UTC)",
@@ -308,7 +306,7 @@ def chart_with_table(
                 height = min(36 * len(twin) + 38, 420)
                 st.dataframe(twin, hide_index=True, alt=f"Table: {alt}", width=620, height=height, column_config=titles)
             download_button(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv")
-            if (st.session_state.get("shown") or DEFAULT_PAGE) not in WITHOUT_PINS:
+            if (st.session_state.get("shown") or DEFAULT_PAGE) not in figure_capture.WITHOUT_PINS:
                 st.button("Pin", type="tertiary", icon=":material/keep:", key=f"{key}-pin", on_click=ask_to_pin, args=(key,))
             if beside:
                 beside()

@@ -407,14 +407,18 @@ def answer_query(query: str) -> "LimitedAnswer":
 
 
 def live_sample_note(model: str | None) -> str | None:
-    """What a page says of a sample whose times were moved to today, of the chosen model or of all; None where the sample is not live."""
+    """What a page says of a sample whose times were moved to today, of the chosen model or of all.
+
+    None where the sample is not live, or the model is one's own.
+    """
     from observability.cli.live_sample import read_live_sample, sample_note
 
     try:
         state = read_live_sample(home())
     except ObservabilityError as error:
         return str(error)
-    return None if state is None else sample_note(state, model, page_clock())
+    own = model is not None and any(each.name == model and not each.sample for each in catalog().models)
+    return None if state is None or own else sample_note(state, model, page_clock())
 
 
 def store_problems() -> list[str]:

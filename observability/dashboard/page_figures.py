@@ -78,6 +78,8 @@ def figures_of_page(place: FigurePlace, keys: Collection[str], person: Person | 
     with sign_in.on_behalf_of(person):
         if place.page not in links.page_files():
             return CollectedFigures({}, f"The page “{place.page}” is gone.")
+        if place.page in figure_capture.WITHOUT_PINS:
+            return CollectedFigures({}, f"Figures of the page “{place.page}” cannot be pinned.")
         if place.scope.model is not None and place.scope.model not in {model.name for model in load.catalog().models}:
             return CollectedFigures({}, f"The model {place.scope.model} is not in this store, or you may not see it.")
         if place.scope.model is None and links.is_model_page(place.page) and len(load.catalog().models) != 1:

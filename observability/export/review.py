@@ -20,12 +20,12 @@ from observability.core.errors import UsageError
 from observability.core.finding import iso
 from observability.export import svg as export_svg
 from observability.export.csv import inert_text
-from observability.export.small_groups import suppressed_words, week_without_small_groups
 from observability.review import agenda_figures, decision_evidence, meeting
 from observability.review import sentences as review_words
 from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, outcomes, said_about
 from observability.review.restated import Restated, restated
+from observability.review.small_groups import suppressed_words, week_without_small_groups
 from observability.review.snapshot import Body
 
 if TYPE_CHECKING:

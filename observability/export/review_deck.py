@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from observability.core.finding import iso
 from observability.export import review as export_review
-from observability.export.small_groups import suppressed_words, week_without_small_groups
 from observability.review import agenda_figures, meeting
 from observability.review import sentences as review_words
 from observability.review.agenda import Item, arranged
 from observability.review.freeze import found, outcomes, said_about
+from observability.review.small_groups import suppressed_words, week_without_small_groups
 from observability.review.snapshot import Body
 
 if TYPE_CHECKING:

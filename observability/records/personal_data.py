@@ -1,4 +1,4 @@
-"""Find personal data in texts by form and check digits: e-mail addresses, numbers of phones, payment cards and accounts, national identifiers.
+"""Find personal data in texts by form and check digits: e-mail addresses, phone, card and account numbers, national identifiers.
 
 Only counts come back, never a text. Ids, plain numbers and times are not taken for personal data: a run of digits is no phone number
 without a plus sign or the separators of one, and a form with check digits counts only where most texts of that form have right ones.

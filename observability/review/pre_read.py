@@ -5,7 +5,7 @@ as the week is frozen: on Sunday evening the week is not over.
 """
 
 from collections.abc import Container, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from observability.records.kinds import WEEKDAYS
 from observability.review import agenda_figures, meeting
 from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, is_frozen, said_about
+from observability.review.small_groups import week_without_small_groups
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -30,7 +31,7 @@ def pre_read_text(store: "Store", review: str, dashboard: str = "") -> str:
 
     Raises NotFoundError where the week is not frozen.
     """
-    body = found(store, review)
+    body = week_without_small_groups(found(store, review))
     agenda = arranged([Item.from_json(item) for item in body["agenda"]], said_about(store, review))
     now = {action["action"]: action for action in meeting.all_actions(store)}
     return agenda_text(body, agenda, now, dashboard)
@@ -80,11 +81,11 @@ def review_address(dashboard: str, body: Body, **parameters: str) -> str:
 
 def pre_read_is_due(config: AlertConfig, now: datetime) -> bool:
     """Whether it is time: from `pre_read_hour` of the evening before the meeting until midnight, in the time zone of the settings; for a
-    meeting on Monday all Monday.
+    meeting on Monday all Monday, once the week is over in UTC as well.
     """
     local = now.astimezone(config.zone)
     if config.meeting == WEEKDAYS[0]:
-        return local.weekday() == 0
+        return local.weekday() == now.astimezone(UTC).weekday() == 0
     evening = (WEEKDAYS.index(config.meeting) - 1) % 7
     return local.weekday() == evening and local.hour >= config.pre_read_hour
 

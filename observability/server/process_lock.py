@@ -180,6 +180,7 @@ class Owner:
     nights: threading.Thread | None = None
     probes: threading.Thread | None = None
     sample: threading.Thread | None = None
+    summaries: threading.Thread | None = None
 
     def __post_init__(self) -> None:
         self.records = GroupCommit(landing_folder(self.home))
@@ -238,6 +239,10 @@ class Owner:
     def start_sample(self, run: "Callable[[Store, threading.Event], object]") -> None:
         """Let the records of a live sample arrive, until `close`."""
         self.sample = started_thread("sample", run, self.store, self.stopping)
+
+    def start_summaries(self, run: "Callable[[Store, threading.Event], object]") -> None:
+        """Queue the summaries of dashboards when they are due, until `close`."""
+        self.summaries = started_thread("dashboards", run, self.store, self.stopping)
 
     def start_nights(self) -> None:
         """Do the night's work (retention, backups) when it is due, until `close`."""
@@ -301,7 +306,7 @@ class Owner:
         from observability.store.opener import database_state
 
         self.stopping.set()
-        for thread in (self.enricher, self.watcher, self.nights, self.probes):
+        for thread in (self.enricher, self.watcher, self.nights, self.probes, self.summaries):
             if thread is not None:
                 thread.join(timeout=10)
         for thread in (self.thread, self.sample):

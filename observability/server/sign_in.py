@@ -56,8 +56,9 @@ def signed_in_person(home: Path, cookies: Mapping[str, str], read_claims: Claims
 
 
 def person_of_name(home: Path, name: str) -> Person | None:
-    """Who bears a name, for work that is done on a schedule: the account, or what the settings say of the name at the provider (roles of
-    groups are not known then). None for nobody, or nobody any more. Without sign-in, HERE.
+    """Who bears a name, for work that is done on a schedule: the account, or whom the settings list by the name at the provider. The groups
+    of a name are not known then, so a role by group or by default counts for nothing. None for nobody, or nobody any more. Without sign-in,
+    HERE.
     """
     settings = read_access_settings(home)
     if settings.method == "none":
@@ -66,7 +67,7 @@ def person_of_name(home: Path, name: str) -> Person | None:
         account = accounts.read_accounts(home).get(name)
         found = account.person if account and not account.disabled else None
     else:
-        found = oidc_person(settings, {settings.oidc.name_claim: name}) if settings.oidc else None
+        found = listed_person(settings, name) if settings.oidc else None
     return found if found is not None and found.has_access else None
 
 
@@ -87,6 +88,21 @@ def oidc_person(settings: AccessSettings, claims: Claims) -> Person | None:
     groups = [given] if isinstance(given, str) else [str(group) for group in given] if isinstance(given, list) else []
     general = _listed_role(settings.roles, name, groups)
     models = {model: role for model, lists in settings.models.items() if (role := _listed_role(lists, name, groups)) is not None}
+    role = None if general in (None, NO_ROLE) else cast(Role, general)
+    return Person(name[:80], role, tuple(sorted(models.items())), "oidc")
+
+
+def listed_person(settings: AccessSettings, name: str) -> Person:
+    """A person with the roles that the settings list by name.
+
+    A model whose list does not name them is hidden where it has roles of groups.
+    """
+    key, models = name.casefold(), dict[str, str]()
+    for model, lists in settings.models.items():
+        own = lists.people.get(key, NO_ROLE if lists.groups else lists.default)
+        if own is not None:
+            models[model] = own
+    general = settings.roles.people.get(key)
     role = None if general in (None, NO_ROLE) else cast(Role, general)
     return Person(name[:80], role, tuple(sorted(models.items())), "oidc")
 

@@ -111,11 +111,13 @@ def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify |
         if state.checked_at is None or now - state.checked_at >= CHECK_EVERY:
             check_live_models(store, state, config, now)
             state.checked_at = now
-        if config.trackers or config.pre_read:
-            known = alert_log.messages_by_key(store).keys()
-            queue_issues(store, config.trackers, known, config.dashboard, now)
-            queue_pre_read(store, config, known, now)
-        deliver_messages(store, config, now, notify)
+        try:
+            deliver_messages(store, config, now, notify)
+        finally:  # alerts are sent whatever becomes of issues and agendas, which the next round sends
+            if config.trackers or config.pre_read:
+                known = alert_log.messages_by_key(store).keys()
+                queue_issues(store, config.trackers, known, config.dashboard, now)
+                queue_pre_read(store, config, known, now)
     finally:  # invalid alert settings must not stop the weekly review
         freeze_last_week(store, now)
 

@@ -174,16 +174,27 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, needles: Sequence[str] | 
 
 
 def _mark_list_texts(writer: Cursor, erased: ErasedMatcher, name: str, column: str) -> int:
-    """Put marks into the texts of a column of lists; return the number of changed rows."""
+    """Put marks into the categories of a column of lists; return the number of changed rows. Numbers stand there as texts and stay."""
     texts = _column(
-        writer, f"SELECT DISTINCT text FROM (SELECT unnest({column}) AS text FROM {name}) WHERE length(text) >= {SHORTEST_WORD}"
+        writer,
+        f"""SELECT DISTINCT text
+        FROM (SELECT key, unnest({column}) AS text, generate_subscripts({column}, 1) AS place FROM {name}) AS shared
+        JOIN columns ON columns.key = shared.key AND columns.id = place AND columns.kind = 'category'
+        WHERE length(text) >= {SHORTEST_WORD}""",
     )
     changed = {text: cleaned for text in texts if (cleaned := erased.cleaned_text(text)) != text}
     if not changed:
         return 0
     values = {"old": list(changed), "new": list(changed.values())}
-    replaced = f"list_transform({column}, lambda text: coalesce($new[list_position($old, text)], text))"
-    return _count(writer, f"UPDATE {name} SET {column} = {replaced} WHERE list_has_any({column}, $old)", values)
+    marked = "CASE WHEN list_contains(places, place) THEN coalesce($new[list_position($old, text)], text) ELSE text END"
+    replaced = f"list_transform({column}, lambda text, place: {marked})"
+    categories = "(SELECT key, list(id) AS places FROM columns WHERE kind = 'category' GROUP BY key) AS categories"
+    return _count(
+        writer,
+        f"""UPDATE {name} SET {column} = {replaced} FROM {categories} WHERE categories.key = {name}.key AND list_has_any(
+            list_transform(places, lambda place: {column}[place]), $old)""",
+        values,
+    )
 
 
 def _cleaned(erased: ErasedMatcher, text: str, kind: str, *, marks_review: bool) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from observability.alerts.alert_log import messages_by_key
+from observability.alerts.config import AlertConfig
 from observability.core.errors import ForbiddenError, NotFoundError
 from observability.core.questions import Records
 from observability.core.window import Window
@@ -16,7 +17,7 @@ from observability.dashboard.boards import board_export, board_mail, boards, pin
 from observability.dashboard.boards.boards import Board, read_boards
 from observability.dashboard.page_figures import FigurePlace
 from observability.dashboard.scope import Scope
-from observability.server.access import HERE, Person, guarded_store
+from observability.server.access import HERE, Person, guarded_store, refused_lines
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import END, START, World
 
@@ -178,6 +179,21 @@ def test_a_dashboard_is_its_authors_until_it_is_shared_with_those_who_see_its_mo
             stores["bob"].ask(Records(kind, ever=True), Window("", START, END))
     stores["ada"].write_records([boards.board_record("b3", "ada", state="withdrawn")])
     assert seen() == set()
+
+
+def test_a_summary_names_what_others_pinned_without_its_figures(current: World, board: Board) -> None:
+    scheduler = Person("bob", "administrator")
+    text = board_mail.summary_text(board, AlertConfig(), scheduler)
+    figure = page_figures.figures_of_page(LOAN, ["overlay"]).found["overlay"]
+    assert figure.alt not in text and "Age of loans: pinned by ann, so it stands on the page only." in text
+    assert figure.alt in board_mail.summary_text(board, AlertConfig(), Person("ann", "administrator"))
+
+
+def test_dashboards_are_not_changed_with_a_token() -> None:
+    lines = [json.dumps(each).encode() for each in (boards.board_record("b9", "ada", name="x"), boards.pin_record("b9", "p", "ada"))]
+    for person in (ADA, ANN, Person("t", "analyst")):
+        assert set(refused_lines(person, lines, ())) == {1, 2}
+    assert refused_lines(HERE, lines, ()) == {}
 
 
 PRICE = FigurePlace("quality", Scope("price"))

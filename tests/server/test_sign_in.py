@@ -302,6 +302,15 @@ def test_roles_come_from_addresses_and_groups(claims: dict[str, Any], role: str 
     assert (person.role, dict(person.models)) == (role, models)
 
 
+def test_on_a_schedule_roles_by_group_and_by_default_count_for_nothing() -> None:
+    lists = RoleLists("viewer", {"ann@x.org": "analyst"}, {"ml": "analyst"})
+    models = {"salaries": RoleLists(None, {}, {"contractors": "none"}), "loan": RoleLists(None, {"ann@x.org": "viewer"}, {"ml": "analyst"})}
+    settings = AccessSettings("oidc", ("https://o",), 12, OIDC, lists, models)
+    ann, bob = (sign_in.listed_person(settings, name) for name in ("Ann@x.org", "bob@x.org"))
+    assert (ann.role, dict(ann.models)) == ("analyst", {"salaries": "none", "loan": "viewer"})
+    assert not bob.has_access
+
+
 @pytest.mark.parametrize("claims", [{}, {"email": ""}, {"email": 7}, {"email": "ann@x.org", "email_verified": False}])
 def test_claims_that_name_nobody_for_sure_are_nobody(claims: dict[str, Any]) -> None:
     assert sign_in.oidc_person(AccessSettings("oidc", ("https://o",), 12, OIDC, LISTS), claims) is None

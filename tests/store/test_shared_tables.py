@@ -176,6 +176,15 @@ def test_a_subject_in_the_features_of_another_shared_model_gets_a_mark(store, la
     assert SUBJECT not in text and text.startswith("asked by ") and age == 1.0
 
 
+def test_a_number_that_reads_like_a_forgotten_id_stays(store, landed):
+    landed(prediction(0, subject="250000"), prediction(1, model="other", features={"income": 250000, "job": "of 250000"}))
+    forget_subject(store, "250000")
+    other = store.catalog().model("other")
+    column = {each.reference: each.column for each in other.columns}
+    ((income, job),) = query(store, f"SELECT {column['feature.income']}, {column['feature.job']} FROM predictions_{other.key}")
+    assert other.shared and income == 250000.0 and "250000" not in job
+
+
 def test_retention_moves_only_the_models_from_which_something_goes(store, landed):
     landed(prediction(0), prediction(1, at="2024-03-15T10:00:00Z"), prediction(0, model="young", at="2024-03-15T10:00:00Z"))
     (store.home / KEEPING).write_text("[retention]\nrows = 10\nexplanations = 5\n")

@@ -85,14 +85,22 @@ def summary_message(key: str, board: Board, config: AlertConfig, person: Person,
 
 
 def summary_text(board: Board, config: AlertConfig, person: Person) -> str:
-    """The title, the scope and the sentence of each figure, the texts between, and the link, in the dashboard's own scope."""
+    """The title, the scope and the sentence of each figure, the texts between, and the link, in the dashboard's own scope.
+
+    A figure that somebody else pinned is named without its figures: who reads the channel would see with the scheduler's rights what the
+    one who pinned it may not see.
+    """
     with on_behalf_of(person):
         dates = scope_dates_words(board.scope)
-        lines, runs = [f"{board.name} ({scope_words(board.scope, dates)})"], figures_of_pins(board.pins, board.scope, person)
+        own = [pin for pin in board.pins if person.source == "here" or pin.author == person.name]
+        lines, runs = [f"{board.name} ({scope_words(board.scope, dates)})"], figures_of_pins(own, board.scope, person)
         for pin in board.pins:
             place = pin.shown_place(board.scope)
             if place is None:
                 lines += ["", *filter(None, (pin.title, pin.text))]
+                continue
+            if pin.id not in runs:
+                lines += ["", f"{pin.title or pin.figure}: pinned by {pin.author}, so it stands on the page only."]
                 continue
             figure = runs[pin.id].found.get(pin.figure)
             said = figure.alt if figure else runs[pin.id].why_missing(pin.figure)

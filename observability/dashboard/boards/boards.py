@@ -20,7 +20,9 @@ WIDTHS = {"half": "Half", "full": "Full"}
 
 @dataclass(frozen=True)
 class Pin:
-    """A figure or a text on a dashboard. own: where the figure stands in its own scope, None of a text. place: in the order."""
+    """A figure or a text on a dashboard. own: where the figure stands in its own scope, None of a text. place: in the order. author: who
+    changed it last.
+    """
 
     id: str
     title: str
@@ -30,6 +32,7 @@ class Pin:
     follows: str
     width: str
     place: float
+    author: str = ""
 
     def shown_place(self, scope: Scope) -> FigurePlace | None:
         """Where the figure stands in the scope of the dashboard; None of a text."""
@@ -90,7 +93,9 @@ def _pin(item: DecisionItem) -> Pin:
         )
     title, text, figure = (str(fields.get(name) or "") for name in ("title", "text", "figure"))
     width = str(fields.get("width") or "full")
-    return Pin(item.id, title, text, own, figure, str(fields.get("follows") or "none"), width, float(fields.get("place") or 0.0))
+    return Pin(
+        item.id, title, text, own, figure, str(fields.get("follows") or "none"), width, float(fields.get("place") or 0.0), item.last.author
+    )
 
 
 def scope_text(scope: Scope) -> str:

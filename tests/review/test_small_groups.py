@@ -2,8 +2,8 @@
 
 import copy
 
-from observability.export.small_groups import week_without_small_groups
 from observability.review.agenda import Item
+from observability.review.small_groups import week_without_small_groups
 
 
 def finding(name: str, subject: str = "model", n: int = 500, **fields: object) -> dict:

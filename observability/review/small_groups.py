@@ -9,6 +9,8 @@ from observability.review.snapshot import Body
 
 LEAST_ROWS = 10
 """Rows of a group from which something about it is in a file."""
+LED_BY_FEW = f"What leads this item is about fewer than {LEAST_ROWS} rows and is left out; other findings of it stand."
+"""In place of the title of an agenda item that began with a small group."""
 OPERATIONAL = ("replica", "device", "source")
 """What a subject `name=value` may be besides a group of people."""
 
@@ -41,8 +43,19 @@ def week_without_small_groups(body: Body) -> Body:
         }
         for part in body["models"]
     ]
-    agenda = [item for item in body["agenda"] if not _is_only_about(item, gone, {name for _, name in small})]
+    findings = {name for _, name in small}
+    agenda = [
+        {**item, "title": LED_BY_FEW, "reasons": []} if _leads_with(item, gone, findings) else item
+        for item in body["agenda"]
+        if not _is_only_about(item, gone, findings)
+    ]
     return {**body, "models": models, "agenda": agenda, "suppressed": len(small)}
+
+
+def _leads_with(item: Body, incidents: set[str], findings: set[str]) -> bool:
+    """Whether what an agenda item begins with was left out."""
+    about = item.get("about") or {}
+    return about.get("incident") in incidents if about.get("incident") else about.get("finding") in findings
 
 
 def _is_only_about(item: Body, incidents: set[str], findings: set[str]) -> bool:
