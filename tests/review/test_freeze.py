@@ -369,7 +369,9 @@ def test_the_files_name_the_model_and_lead_from_a_decision_to_its_item(store, br
 
 def test_the_command_names_the_model_and_says_which_file_it_cannot_write(store, broken, tmp_path):
     def ask(to):
-        return commands.review(store, Namespace(week=str(BROKEN), author="ann", out=str(to), json=False), lambda words: None)
+        return commands.review(
+            store, Namespace(week=str(BROKEN), author="ann", out=str(to), json=False, pre_read=False, to=[]), lambda words: None
+        )
 
     assert "Critical eta: " in ask(tmp_path / "week.md").out
     with pytest.raises(UsageError, match="cannot be written"):
@@ -396,7 +398,11 @@ def test_a_verdict_belongs_to_the_week_of_its_prediction(store, broken):
 def test_where_nothing_makes_a_pdf_it_is_said_with_the_way_out(store, broken, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     with pytest.raises(UsageError, match="writing a PDF needs weasyprint") as said:
-        commands.review(store, Namespace(week=str(BROKEN), author="ann", out=str(tmp_path / "week.pdf"), json=False), lambda words: None)
+        commands.review(
+            store,
+            Namespace(week=str(BROKEN), author="ann", out=str(tmp_path / "week.pdf"), json=False, pre_read=False, to=[]),
+            lambda words: None,
+        )
     assert "pip install weasyprint" in str(said.value) and "print the HTML" in str(said.value)
     assert not (tmp_path / "week.pdf").exists()
 

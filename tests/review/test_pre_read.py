@@ -127,7 +127,8 @@ def test_the_command_prints_it_and_sends_it_to_channels(command: Command, tmp_pa
     frozen(home, DRIFT).close()
     (home / FILE).write_text('[channels]\nteam = "json://127.0.0.1:9/x"\n', encoding="utf-8")
     done = command(home, "review", "--week", WEEK, "--pre-read", "--to", "team")
-    assert done.code == 0 and "1. Critical: eta: km moved" in done.out and "Queued for team" in done.out
+    assert done.code == 0 and "1. Critical: eta: km moved" in done.out and "The pre-read is queued for team" in done.out
+    assert "was sent to team before" in command(home, "review", "--week", WEEK, "--pre-read", "--to", "team").out
     with open_store(home) as store:
         assert set(alert_log.messages_by_key(store)) == {"pre-read-2026-W09-team"}
     assert "unknown channel" in command(home, "review", "--week", WEEK, "--pre-read", "--to", "nobody").error
