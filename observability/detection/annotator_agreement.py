@@ -123,9 +123,12 @@ def about_agreement(
             f" {look_phrase(change.days, context.window.days)}, {change.before:.2f} on {change.items_before:,} before "
             f"(range by chance {change.varies:.2f}).",
         )
+    whole = next((each.varies for each in changes if each.whole), change.varies)
+    evidence = base.evidence | {"look_days": context.window.days, "varies": whole}
+    level = replace(base, value=now.value, low=now.low, high=now.high, n=int(now.n), evidence=evidence)
     if now.high < TENTATIVE:
         return replace(
-            base,
+            level,
             severity="watch",
             likely_source="label",
             against="level",
@@ -136,10 +139,10 @@ def about_agreement(
             f" are unreliable; {change.before:.2f} in the {weeks} weeks before.",
         )
     if max(now.value - now.low, now.high - now.value) > SEEN:
-        return replace(base, severity="unknown", because=agreement_unknown(now, labels, context))
+        return replace(level, severity="unknown", because=agreement_unknown(now, labels, context))
     enough = "reliable" if now.low >= RELIABLE else f"reliable from {RELIABLE:g}, tentatively from {TENTATIVE:g}"
     return replace(
-        base,
+        level,
         severity="ok",
         because=f"Annotators agree as in the {weeks} weeks before: Krippendorff's alpha {now.value:.2f} on {now.n:,} items "
         f"({enough}), {change.before:.2f} before.",

@@ -11,11 +11,11 @@ from scipy.stats import fisher_exact
 
 from observability.analyzers.data.labels import LIMITS
 from observability.core.finding import Finding, news_of
-from observability.detection import label_queue
+from observability.detection import annotator_agreement, label_queue
 from observability.metrics import annotators, repeat_labels
 from observability.metrics.labelling_projects import recent_labels
 from observability.simulation.labelling_project import label_price_records
-from tests.support.annotation_frames import COLUMNS, END, START, frame, labelled, said
+from tests.support.annotation_frames import COLUMNS, END, START, context, frame, labelled, said
 
 
 def only(found: list[Finding], metric: str) -> Finding:
@@ -48,10 +48,16 @@ def test_what_did_not_change_is_no_news_and_too_little_is_unknown() -> None:
     assert fine.severity == "ok" and "as in the 4 weeks before" in fine.because
     poor = only(said(labelled(wrong=0.6, late=0.6)), "label_agreement")
     assert poor.severity == "watch" and poor.limit == 0.667 and "do not agree" in poor.because
-    few = only(said(labelled(a_day=2)), "label_agreement")
-    assert few.severity == "unknown" and f"about {30 - 14} more" in few.because
-    young = only(said(labelled(days=9, a_day=12)), "label_agreement")
-    assert young.severity == "unknown" and "about 6 more are needed" in young.because
+
+
+@pytest.mark.parametrize("wrong", [0.1, 0.6])
+def test_the_value_is_of_the_days_in_the_sentence_also_where_a_shorter_look_decides(wrong: float) -> None:
+    asked, labels = context(), recent_labels(labelled(a_day=60, wrong=wrong, late=wrong), END, 35)
+    shorter = [each for each in annotator_agreement.agreement_changes(labels, asked) if not each.whole]
+    blank = asked.undecided("data/labels", "model", "label_agreement", 0, "", against="past")
+    found = annotator_agreement.about_agreement(blank, labels, shorter, [1.0] * len(shorter), asked)
+    assert shorter and found.severity == ("ok" if wrong == 0.1 else "watch")
+    assert f"alpha {found.value:.2f} on {found.n:,} items" in found.because and found.evidence["look_days"] == 7
 
 
 def test_who_answers_at_random_is_named_and_the_test_is_fishers_on_a_count_by_hand() -> None:
