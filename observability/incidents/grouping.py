@@ -175,8 +175,8 @@ def attribution_importance(findings: Sequence[Finding]) -> Importance:
 def find_faults(findings: Sequence[Finding], importance: Importance) -> list[FaultGroup]:
     """The faults of one model. Stage by stage, a group of new findings joins the fault that may explain it, or starts a new one.
 
-    What stands is one fault, with the details of a fall that stands. A drift without a date goes with a drift that stands; it does not where
-    an input that is as severe changed on a date.
+    What stands is one fault, with the details of a fall that stands. A drift without a date goes with a drift that stands, but not where an
+    input that is as severe changed on a date.
     """
     everything = worst_first([finding for finding in findings if finding.needs_action])
     standing = [finding for finding in everything if is_standing(finding)]

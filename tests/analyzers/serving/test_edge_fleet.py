@@ -39,7 +39,9 @@ def test_few_devices_cannot_be_compared_and_the_finding_says_what_is_needed() ->
     assert {each.severity for each in found} == {"unknown"}
     assert all("about 12 more devices" in each.because for each in found)
     short = {each.metric: each for each in edge_findings(device_reports(RNG(1), fleet=30, before=3))}["device_stale_share"]
-    assert short.severity == "unknown" and short.because.endswith("it needs about 4 more days of reports.")
+    assert short.severity == "unknown" and short.because.endswith("it needs about 5 more days of reports."), (
+        "14 days less 9 days and 4 hours"
+    )
 
 
 def test_a_version_is_stale_two_weeks_after_another_was_reported_and_not_before() -> None:
