@@ -12,7 +12,7 @@ from typing import Any
 from observability.alerts.config import FILE, AlertConfig, checked_config
 from observability.alerts.toml_edit import edited_toml
 from observability.core.errors import ObservabilityError, StoreBrokenError, UsageError
-from observability.core.private_file import replace_private_file
+from observability.records.private_file import replace_private_file
 
 Body = dict[str, dict[str, Any]]
 TABLES = ("channels", "routes", "alerts")

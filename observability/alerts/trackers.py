@@ -99,7 +99,8 @@ def read_tracker(name: str, body: object, file: str) -> Tracker:
         expected = {"github": "owner/name", "jira": "the key of a project, as ML", "linear": "the id of a team"}[kind]
         raise UsageError("the project cannot be read", where=f"{where} project", got=project or "nothing", expected=expected)
     address = str(body.get("address") or ADDRESSES.get(kind, "")).rstrip("/")
-    if urlsplit(address).scheme != "https" and urlsplit(address).hostname not in ("localhost", "127.0.0.1", "::1"):
+    parts = urlsplit(address)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")):
         raise UsageError(
             "the address is not HTTPS", where=f"{where} address", got=address or "nothing", expected="https://example.atlassian.net"
         )

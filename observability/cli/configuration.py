@@ -29,8 +29,8 @@ from observability.alerts.toml_edit import edited_toml
 from observability.core import limits
 from observability.core.catalog import Task
 from observability.core.errors import StoreBrokenError, UsageError
-from observability.core.private_file import replace_private_file
 from observability.core.settings import ModelSettings, parse_settings
+from observability.records.private_file import replace_private_file
 from observability.store.db import keeping
 from observability.store.engine import Store
 from observability.store.types.registration import RegistrationRequest

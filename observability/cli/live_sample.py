@@ -21,8 +21,8 @@ from observability.cli.demo_fleet import Say, defaults_of, progress_of, request_
 from observability.core.bundle import bundle_folder
 from observability.core.errors import ObservabilityError, UsageError
 from observability.core.formatting import join_words
-from observability.core.private_file import replace_private_file
 from observability.records.kinds import KINDS
+from observability.records.private_file import replace_private_file
 from observability.store.engine import Store
 from observability.store.types.loading import LoadReport
 

@@ -19,6 +19,7 @@ from typing import Literal, get_args
 
 from observability.client.file_lock import CAN_RENAME_OPEN_FILES, CLOSE_ON_EXEC, lock_file
 from observability.core.errors import UsageError
+from observability.records.private_file import make_private_folder, sync_folder
 
 Fsync = Literal["never", "background", "always"]
 
@@ -111,7 +112,7 @@ def _publish_file(path: Path, size: int) -> list[Path]:
     try:
         os.rename(path, target)
     except FileNotFoundError:  # the segment or the folder is missing
-        _make_folder(target.parent)
+        make_private_folder(target.parent)
         os.rename(path, target)
     return [target]
 
@@ -129,34 +130,11 @@ def _sync_data(fd: int) -> None:
     getattr(os, "fdatasync", os.fsync)(fd)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Write a folder's entries to disk, where platform and file system sync folders. Raises OSError."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | CLOSE_ON_EXEC)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(fd)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, with its entry on disk. Raises OSError."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path in reversed(made):
-        with suppress(PermissionError):  # of a folder whose entries this user may not list
-            _sync_folder(path.parent)
-
-
 def create_segment(landing: Path, *, synced: bool) -> tuple[Path, int]:
     """Create an empty segment in `open/`, locked for its writer. synced: its name is written to disk too. Raises OSError."""
     opened = landing / "open"
     for folder in (landing.parent, landing, opened, landing / "ready"):
-        _make_folder(folder)
+        make_private_folder(folder)
     for _ in range(100):
         path = opened / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{os.urandom(6).hex()}.jsonl"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | CLOSE_ON_EXEC, 0o600)
@@ -164,7 +142,7 @@ def create_segment(landing: Path, *, synced: bool) -> tuple[Path, int]:
             if lock_file(fd) and _is_at(fd, path):  # else a reader removed the empty file as abandoned
                 if synced:
                     for folder in (landing.parent, landing, opened):  # another process may have made them a moment ago
-                        _sync_folder(folder)
+                        sync_folder(folder)
                 return path, fd
         except BaseException:
             os.close(fd)
@@ -325,7 +303,7 @@ class Spool:
         try:
             with suppress(FileNotFoundError):  # a reader was faster
                 _publish_file(path, len(lines))
-            _sync_folder(self.landing / "ready")
+            sync_folder(self.landing / "ready")
         finally:
             if CAN_RENAME_OPEN_FILES:
                 os.close(fd)
@@ -398,8 +376,8 @@ class Spool:
             os.close(fd)
         try:
             if _publish_file(path, size) and self.fsync == "always":
-                _sync_folder(self.landing / "ready")
-                _sync_folder(path.parent)
+                sync_folder(self.landing / "ready")
+                sync_folder(path.parent)
         except FileNotFoundError:
             if not (self.landing / "ready" / path.name).exists():
                 self.drop(f"{path} was removed while it was being written", lines)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import COMPUTED, computed_values
 from observability.core.finding import KEPT_FILE, Finding
-from observability.core.private_file import replace_private_file
 from observability.core.window import Slice, Window
 from observability.monitoring.check import Reads
+from observability.records.private_file import replace_private_file
 
 if TYPE_CHECKING:
     from observability.store.engine import Store

@@ -105,7 +105,7 @@ def best_metric_proof(finding: Finding, context: Context) -> str | None:
     run, metric, step = finding.subject.removeprefix("run:"), finding.evidence.get("metric"), finding.evidence.get("best_step")
     if metric is None or step is None:
         return None
-    value = f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
+    value = metric_sql(metric)
     where = where_clause([f"run = {text_literal(run)}", f"step = {step}", f"{value} IS NOT NULL", *known_record_conditions(context)])
     last = f"SELECT arg_max({value}, \"at\") AS value FROM steps\n  {where}\n  GROUP BY coalesce(rank, '')"
     return f"SELECT median(value) AS best_metric FROM (\n  {last}\n) WHERE isfinite(value)"
@@ -116,7 +116,7 @@ def seed_noise_proof(finding: Finding, context: Context) -> str | None:
     runs, metric = finding.evidence.get("runs", []), finding.evidence.get("metric")
     if metric is None or len(runs) != finding.n:
         return None
-    value = f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
+    value = metric_sql(metric)
     where = where_clause([f"run IN ({', '.join(map(text_literal, runs))})", f"isfinite({value})", *known_record_conditions(context)])
     return f"""WITH logged AS (
   SELECT run, 'infinity'::DOUBLE AS step, {value} AS value FROM runs {where} AND event = 'end'
@@ -179,13 +179,22 @@ SELECT median(greatest(others.ms, 1e-6) / greatest(slow.ms, 1e-6)) AS straggler_
 FROM without_wait slow JOIN others USING (step) WHERE slow.rank = {text_literal(rank)}"""
 
 
+def metric_sql(metric: str) -> str:
+    """The SQL of a metric of a step, as a number; NULL where it was not logged."""
+    return f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
+
+
+def run_literal(finding: Finding) -> str:
+    """The SQL literal of the run that a finding is about."""
+    return text_literal(finding.subject.removeprefix("run:"))
+
+
 def plateau_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the share of the steps with a metric after the one since which it does not improve."""
     metric, since = finding.evidence.get("metric"), finding.evidence.get("since_step")
     if metric is None or since is None:
         return None
-    value = f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
-    run = text_literal(finding.subject.removeprefix("run:"))
+    value, run = metric_sql(metric), run_literal(finding)
     where = where_clause([f"run = {run}", f"isfinite({value})", *known_record_conditions(context)])
     newest = f"SELECT DISTINCT step FROM steps\n  {where}\n  ORDER BY step DESC LIMIT {finding.n}"
     return f"SELECT count(*) FILTER (step > {since}) / count(*) AS plateau_share FROM (\n  {newest}\n)"
@@ -196,8 +205,7 @@ def overfitting_proof(finding: Finding, context: Context) -> str | None:
     metric, width, better = (finding.evidence.get(name) for name in ("metric", "width", "better"))
     if metric is None or width is None or better not in ("low", "high"):
         return None
-    value = f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
-    run = text_literal(finding.subject.removeprefix("run:"))
+    value, run = metric_sql(metric), run_literal(finding)
     where = where_clause([f"run = {run}", f"{value} IS NOT NULL", *known_record_conditions(context)])
     rise = "arg_max(mean, step) - min(mean)" if better == "low" else "max(mean) - arg_max(mean, step)"
     return f"""WITH logged AS (
@@ -214,9 +222,7 @@ SELECT {rise} AS overfitting_gap FROM means WHERE values = {width}"""
 
 def non_finite_proof(finding: Finding, context: Context) -> str:
     """The SQL of the number of steps at which some rank logged a value that is not finite."""
-    path = text_literal(f"/{json_pointer_part(finding.evidence['metric'])}")
-    value = f"CAST(json_extract(metrics, {path}) AS DOUBLE)"
-    run = text_literal(finding.subject.removeprefix("run:"))
+    value, run = metric_sql(finding.evidence["metric"]), run_literal(finding)
     where = where_clause([f"run = {run}", f"{value} IS NOT NULL", *known_record_conditions(context)])
     last = f"SELECT step, arg_max({value}, \"at\") AS value FROM steps\n  {where}\n  GROUP BY step, coalesce(rank, '')"
     return f"SELECT count(DISTINCT step) AS non_finite_steps FROM (\n  {last}\n) WHERE NOT isfinite(value)"
@@ -227,7 +233,7 @@ def failed_run_proof(finding: Finding, context: Context) -> str | None:
     status = finding.evidence.get("status")
     if not isinstance(status, str):
         return None
-    run = text_literal(finding.subject.removeprefix("run:"))
+    run = run_literal(finding)
     where = where_clause([f"run = {run}", "event = 'end'", f"status = {text_literal(status)}", *known_record_conditions(context)])
     return f"SELECT count(DISTINCT run) AS failed_runs FROM runs\n{where}"
 

@@ -12,7 +12,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from observability.core.private_file import sync_folder
+from observability.records.private_file import sync_folder
 
 KEY_FILE, KEY_VARIABLE = "secret.key", "OBSERVABILITY_KEY_FILE"
 KEY_BYTES = 32

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.core.errors import ForbiddenError, NotFoundError, StoreBrokenError, StoreBusyError, UsageError
-from observability.core.private_file import make_private_folder, replace_private_file
+from observability.records.private_file import make_private_folder, replace_private_file
 from observability.server.access import Person
 from observability.server.access_settings import ACCOUNTS_FILE, NO_ROLE, Role
 

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.core.errors import StoreBrokenError, StoreBusyError
-from observability.core.private_file import replace_private_file
+from observability.records.private_file import replace_private_file
 from observability.server.access_settings import read_access_settings
 
 FILE, KEY_FILE = "audit.jsonl", "audit.key"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import NotFoundError, ObservabilityError
-from observability.core.private_file import replace_private_file
 from observability.probing.ask import ask_set
 from observability.probing.probe_file import ProbeSet, read_probe_set
+from observability.records.private_file import replace_private_file
 
 if TYPE_CHECKING:
     from observability.store.engine import Store

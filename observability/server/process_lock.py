@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from observability.client.file_lock import CLOSE_ON_EXEC, lock_file
 from observability.client.spool import landing_folder
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
-from observability.core.private_file import make_private_folder, replace_private_file
+from observability.records.private_file import make_private_folder, replace_private_file
 from observability.server.audit_log import mark_logged_predictions
 from observability.server.group_commit import GroupCommit
 from observability.server.quotas import TokenQuotas

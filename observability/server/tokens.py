@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
-from observability.core.private_file import replace_private_file
+from observability.records.private_file import replace_private_file
 from observability.server.access import HERE, Person
 from observability.server.access_settings import Role, read_access_settings
 

@@ -19,8 +19,8 @@ import duckdb
 
 from observability.core.errors import NotFoundError, StoreBrokenError, StoreDamagedError, UsageError
 from observability.core.finding import KEPT_FILE
-from observability.core.private_file import make_private_folder, replace_private_file, sync_folder
 from observability.records.keyed_hash import KEY_FILE
+from observability.records.private_file import make_private_folder, replace_private_file, sync_folder
 from observability.records.protection import FILE as PROTECTION
 from observability.store.block_backup import fetched_backup, is_backup_address, remove_sent_backups, send_backup, sent_backups
 from observability.store.db.database import DATABASE, FLOOR_BYTES, Database, log_path

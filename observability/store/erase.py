@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from observability.core.errors import NotFoundError, StoreBrokenError, StoreDamagedError, UsageError
-from observability.core.private_file import sync_folder
 from observability.records.keyed_hash import home_key, key_path, keyed_hash
+from observability.records.private_file import sync_folder
 from observability.records.protection import HASHED, hashed_value
 from observability.store import backup
 from observability.store.block_backup import fetched_backup, remove_sent_backups, send_backup, sent_backups

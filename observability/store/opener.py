@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreDamagedError
-from observability.core.private_file import make_private_folder, sync_folder
+from observability.records.private_file import make_private_folder, sync_folder
 from observability.store import backup, recovery
 from observability.store.block_backup import fetched_backup, is_backup_address
 from observability.store.db.database import DATABASE, remove_rewritten

@@ -132,6 +132,7 @@ def test_without_the_variable_nothing_is_sent(store: Database, monkeypatch: pyte
         ('kind = "gitlab"\nproject = "a/b"\ntoken = "x"', "github, jira or linear"),
         ('kind = "github"\nproject = "models"\ntoken = "x"', "owner/name"),
         ('kind = "jira"\nproject = "ML"\ntoken = "x"\nuser = "a"', "the address is not HTTPS"),
+        ('kind = "jira"\nproject = "ML"\ntoken = "x"\nuser = "a"\naddress = "file://localhost/etc"', "the address is not HTTPS"),
         ('kind = "jira"\nproject = "ML"\ntoken = "x"\naddress = "https://a.example"', "account of the token"),
         ('kind = "linear"\nproject = "t"', "one token is needed"),
         ('kind = "linear"\nproject = "t"\ntoken = "x"\nsend = ["alerts"]', "actions, decisions"),

@@ -92,7 +92,7 @@ def killed_under_load(folder: Path, rows: int, every: float) -> tuple[int, datet
             assert all(process.poll() is None for process in running), "a role ended"
             state = json.loads(newest_line(outputs["own"]) or '{"stored": 0, "backup": null}')
             if state["stored"] >= rows and state["backup"]:
-                time.sleep(random.uniform(0, every))
+                time.sleep(random.uniform(0, every))  # killed at any moment between two backups
                 break
     finally:
         for process in running:

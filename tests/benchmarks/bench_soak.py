@@ -46,7 +46,7 @@ def log_at_rate(home: str, name: str, rate: float, seconds: float, first: float,
                 times.append(clock() - start)
             number += 1
         if not step and (ahead := number / rate - (time.monotonic() - begun)) > 0:
-            time.sleep(ahead)
+            time.sleep(ahead)  # keeps the rate
         while step and len(os.listdir(Path(home, "landing", "ready"))) > 20:
             time.sleep(0.2)  # so that landing does not fill; the loader sets the pace
     took = time.monotonic() - begun
@@ -142,13 +142,13 @@ def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -
             pages: list[float] = []
             asking = threading.Thread(target=open_pages, args=(server.url, stop, pages), daemon=True)
             asking.start()
-            time.sleep(8.0)
+            time.sleep(8.0)  # services import and connect; what they take from memory until then is no growth
             watch.start()
             outcomes = [json.loads(service.communicate(timeout=seconds * 20 + 600)[0]) for service in services]
             watch.stop.set()
             logged, dropped = sum(count for count, *_ in outcomes), sum(lost for _, lost, *_ in outcomes)
             while (stored := stored_predictions(home)) < logged and time.monotonic() - begun < seconds * 20 + 600:
-                time.sleep(1.0)
+                time.sleep(1.0)  # between two looks at what is stored
             took = time.monotonic() - begun
             stop.set()
             watch.join()

@@ -41,7 +41,7 @@ with obs.track_run(model="loan", home=home) as run:
 lines = [json.loads(line) for path in (home / "landing" / "ready").glob("*.jsonl") for line in path.read_text().splitlines()]
 assert sorted(line["kind"] for line in lines) == ["label", "run", "run", "step"], lines
 own = {name for name in sys.modules if name.startswith("observability.")}
-allowed = ("observability.client", "observability.records", "observability.core.errors", "observability.core.private_file")
+allowed = ("observability.client", "observability.records", "observability.core.errors")
 assert all(name == "observability.core" or name.startswith(allowed) for name in own), own
 """
 )

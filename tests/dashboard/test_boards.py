@@ -56,7 +56,9 @@ def test_a_dashboard_keeps_what_its_records_say_and_pins_move(current: World) ->
 def test_a_figure_takes_all_of_the_scope_its_dates_or_nothing() -> None:
     def shown(follows: str) -> Scope:
         pin = boards.Pin("p", "", "", LOAN, "overlay", follows, "full", 1.0)
-        return pin.shown_place(Scope("price", "2", "28d")).scope  # type: ignore[union-attr]
+        place = pin.shown_place(Scope("price", "2", "28d"))
+        assert place is not None
+        return place.scope
 
     assert shown("none") == LOAN.scope
     assert shown("dates") == Scope("loan", span="28d")

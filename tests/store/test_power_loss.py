@@ -106,7 +106,7 @@ def test_settings_tokens_keys_and_model_files_are_on_disk_once_they_are_written(
     left = after_power_loss("""
 import os, sys
 from pathlib import Path
-from observability.core.private_file import replace_private_file
+from observability.records.private_file import replace_private_file
 from observability.records.keyed_hash import home_key
 from observability.server import process_lock, tokens
 from observability.store.db.repairs import note_repair

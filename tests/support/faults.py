@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +109,7 @@ class UnderFault:
     problems: list[str]
 
 
-def run_under_fault(shim: Path, home: Path, fault: Fault, argv: list[str], before: set[str] = frozenset()) -> UnderFault:  # type: ignore[assignment]
+def run_under_fault(shim: Path, home: Path, fault: Fault, argv: list[str], before: AbstractSet[str] = frozenset()) -> UnderFault:
     """Run Python code under a fault, then load what waits without one, and compare with what was acknowledged.
 
     argv: of Python; it prints the ids that were acknowledged. before: ids that were acknowledged earlier. Exit codes are 0 and 3

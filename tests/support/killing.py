@@ -39,7 +39,7 @@ while log.dropped == 0:
         os.write(noted, f"l {event}\\n".encode())
     i += 1
     if i % 20 == 0 and (ahead := i * 1.5 / rate - (time.monotonic() - begun)) > 0:
-        time.sleep(ahead)
+        time.sleep(ahead)  # keeps the rate
 sys.exit(log.last_error)
 """
 
@@ -161,7 +161,7 @@ def killed_again_and_again(home: Path, kills: int, events: int, pause: float = 0
             time.sleep(pick.uniform(0.1 * pause, 1.9 * pause))
             done[processes.kill_one()] += 1
         while lines_below(home) < events:
-            time.sleep(0.2)
+            time.sleep(0.2)  # between two looks at what was acknowledged
     finally:
         for process in (poster, processes.holder, *processes.writers.values()):
             if process is not None:

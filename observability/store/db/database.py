@@ -21,9 +21,9 @@ import duckdb
 from observability.core.catalog import Catalog
 from observability.core.errors import StoreBrokenError, StoreBusyError, StoreDamagedError
 from observability.core.finding import KEPT_FILE
-from observability.core.private_file import sync_folder
 from observability.core.settings import ModelSettings
 from observability.core.view_names import quoted_identifier
+from observability.records.private_file import sync_folder
 from observability.store.db.catalog_store import catalog_with_settings, read_catalog
 from observability.store.db.erasures import FILE as ERASURES
 from observability.store.db.erasures import ErasedMatcher, matcher_of

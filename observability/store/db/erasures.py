@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from observability.core.errors import StoreBrokenError
-from observability.core.private_file import replace_private_file
 from observability.records.keyed_hash import key_name, key_path, keyed_hash, stored_key
+from observability.records.private_file import replace_private_file
 
 FILE = "erasures.jsonl"
 MARK = "[erased]"

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from observability.core.errors import UsageError
-from observability.core.private_file import replace_private_file
 from observability.records.kinds import KINDS
+from observability.records.private_file import replace_private_file
 
 FILE, DONE = "keeping.toml", "keeping.json"
 """The settings, and what was done last: {backup, verified_restore, retention, night: {at, …}}."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from observability.core.private_file import replace_private_file, sync_folder
+from observability.records.private_file import replace_private_file, sync_folder
 
 REPAIRS = "repairs.jsonl"
 KNOWN = "store.json"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from observability.core.private_file import sync_folder
+from observability.records.private_file import sync_folder
 from observability.store.db.erasures import ErasedMatcher, without_lines
 from observability.store.ingest import landing
 from observability.store.ingest.parse_types import LineBlock, RefusedLine

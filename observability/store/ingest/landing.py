@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from observability.core.private_file import make_private_folder, replace_private_file
+from observability.records.private_file import make_private_folder, replace_private_file
 from observability.store.ingest.parse_types import LineBlock, RefusedLine
 
 BLOCK_BYTES = 16 * 1024 * 1024

@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from observability.core.catalog import Model
 from observability.core.errors import StoreBrokenError
-from observability.core.private_file import replace_private_file
 from observability.records.keyed_hash import home_key, key_path
+from observability.records.private_file import replace_private_file
 from observability.records.protection import FILE, Rules, protected_line, protected_value
 from observability.store.ingest.parse_types import LineBlock, RefusedLine
 

@@ -17,11 +17,11 @@ import duckdb
 from observability.core.catalog import Model
 from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.core.formatting import plural, with_full_stop
-from observability.core.private_file import sync_folder
 from observability.core.questions import NULL
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH as FIRST_HOUR
 from observability.core.window import HOUR, Window
+from observability.records.private_file import sync_folder
 from observability.store.db.database import FLOOR_BYTES, Database
 from observability.store.db.erasures import erasure_problems, erasures
 from observability.store.db.expressions import sql_literal

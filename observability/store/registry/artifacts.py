@@ -16,7 +16,7 @@ from typing import BinaryIO, Literal, cast, get_args
 from urllib.parse import quote
 
 from observability.core.errors import UsageError
-from observability.core.private_file import make_private_folder, sync_folder
+from observability.records.private_file import make_private_folder, sync_folder
 
 ArtifactKind = Literal["lightgbm", "xgboost", "skops", "onnx"]
 ENDINGS: dict[ArtifactKind, str] = {"lightgbm": "txt", "xgboost": "json", "skops": "skops", "onnx": "onnx"}

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from observability.core.private_file import replace_private_file
+from observability.records.private_file import replace_private_file
 
 
 def test_the_content_is_replaced_and_only_the_owner_may_read_it(tmp_path):
