@@ -43,9 +43,9 @@ OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3}
 """Factor for labels that were measured or corrected: at most the weight of an ordinary error."""
 DOUBT = 0.9
 """Weight of a label that as many new raters would exchange for the decided class at even odds."""
-ONLY_HERE, NO_BETTER = 0.5, 0.25
-"""Weights of the version where another one is right here: without a comparison over other requests; and where the other one is not right
-more often.
+NO_BETTER = 0.25
+"""Weight of the version where another one is right here, but too few requests were scored by both, or it is not right more often: less than
+that of an ordinary error, as one request shows nothing about a version.
 """
 
 
@@ -238,7 +238,7 @@ def version(case: CaseInProgress) -> Iterator[Triage]:
         known = row.model.version(answer.version)
         if said and known is not None:
             both = versus(case, known)
-            score = ONLY_HERE if not both.known else min(1 - both.worse / both.better, 0.9) if both.really else NO_BETTER
+            score = min(1 - both.worse / both.better, 0.9) if both.really else NO_BETTER
             yield Triage("version", round(score, 3), f"{said} {both.sentence}")
             return
 
