@@ -237,6 +237,21 @@ class Logger:
         return self._write("event", _given(locals()))
 
     @_acknowledged
+    def export(
+        self, /, *, recipient: str, text: str | None = None, at: Moment | None = None, dataset: str | None = None,
+        columns: Mapping[str, Fields] | Sequence[str] | None = None, rows: int | None = None, transform: str | None = None,
+        legal_basis: str | None = None, k: Number | None = None, epsilon: Number | None = None, delta: Number | None = None,
+        mechanism: Fields | None = None, attestation: str | None = None, canaries: Sequence[Fields] | None = None,
+        checklist: Fields | None = None, model: str | None = None, version: str | None = None, run: str | None = None, **extra: object
+    ) -> bool:
+        """Log that data left: an event of what `export`. columns: names, or {name: {"tag", "transform"}} (docs/exports.md)."""
+        fields = _given(locals())
+        if isinstance(columns, Sequence):
+            fields["columns"] = {str(name): {} for name in columns}
+        fields["text"] = text or f"Export of {dataset or 'data'} to {recipient}"
+        return self._write("event", {"what": "export", **fields})
+
+    @_acknowledged
     def price(
         self, /, *, from_: Moment, resource: str, amount: Number, currency: str, model: str | None = None, device: str | None = None,
         region: str | None = None, carbon_g_per_kwh: Number | None = None, pue: Number | None = None, embodied_g: Number | None = None,

@@ -49,7 +49,7 @@ class Context:
     check, against which freshness is measured: `as_of`, else the end of the window or the clock, as monitoring/check.py decides. budget:
     the false discovery rate of this run (stats/multiple_testing.py). counters: the loader's counts of this model and window, as
     `Engine.counters` describes them (store/engine.py); for an analyzer about records, `model_projects`: the labelling projects of
-    models, `budgets`, and `models`: every model by name.
+    models, `budgets`, `models`: every model by name, and for trust/exports `canary_sightings`.
     For an analyzer about records, `model` and `version` are EVERY_MODEL and NO_VERSION, and the window's model is "" or the requested one.
     """
 

@@ -262,6 +262,19 @@ explanation_stability | Stability of explanations | -1 to 1 | high | Rank correl
   drawn with different seeds. | mean of Spearman's rank correlation over pairs | Alvarez-Melis and Jaakkola 2018
 audit_days_left | Days until an audit expires | days | high | Days until the newest audit of a kind expires; negative afterwards, or since
   a version without an audit replaced the audited one. | expires - now | ours
+export_epsilon | Privacy loss of exports | ε | low | Privacy loss of all noised releases of a data set to one recipient, at a stated δ. | Rényi
+  losses of the mechanisms, added up and converted to ε | Mironov, Talwar and Zhang 2019; Balle et al. 2020
+export_k | k of an export | rows | high | Rows that share the quasi-identifying values of the rarest row of an export. | smallest group |
+  Sweeney 2002, k-anonymity
+export_personal_columns | Personal columns without protection | count | low | Personal columns that left without a transform or a legal
+  basis. | count | ours, from GDPR articles 6 and 25
+export_attestation | Attestations that differ | count | low | Exports whose enclave attested another hash than expected, or none. | count |
+  ours, from RFC 9334 (remote attestation)
+export_checklist | Unmet items of a checklist | count | low | Items of the checklist of training on a third party's machines that are not
+  met. | count | ours
+canary_sightings | Canaries that came back | predictions | low | Predictions that hold a canary which left with an export. | count | Carlini
+  et al. 2019, The secret sharer
+export_unlogged | Facts of exports not logged | count | low | Facts that exports do not state, so that they cannot be judged. | count | ours
 attribution_ndcg | Attribution NDCG | 0 to 1 | high | Agreement of the feature ranking with the reference's, top ranks weighing more; 1 is
   the same order. | DCG of the reference's importances in the current order / in their own | Amazon SageMaker Clarify
 additivity_residual | Additivity failures | share | low | Share of explained predictions whose base value and attributions miss the output

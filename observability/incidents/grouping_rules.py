@@ -63,6 +63,7 @@ ANALYZER_STAGES: dict[str, Stage] = {
     "trust/fairness": "fairness",
     "trust/explanations": "explanation",
     "trust/audits": "other",
+    "trust/exports": "other",
     "data/personal_data": "other",
     "serving/batch_gate": "arrival",
     "operations/energy": "energy",

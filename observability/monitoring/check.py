@@ -45,6 +45,8 @@ LIVE_DAYS = 30
 WEEKLY_FALSE_DISCOVERIES = 0.1
 RUNS_A_WEEK = 7
 """The weekly budget of false discoveries of a model is split evenly over daily checks, the model's versions and the analyzers."""
+SEARCHES_CANARIES = "trust/exports"
+"""The analyzer that is given the predictions which hold a canary: the canaries are records, so no question can name them ahead."""
 EVENT_DAYS, NOTE_DAYS = 14, 1
 """An event is attached to a finding when it happened at most so many days before: a change (14), or a note (1)."""
 CHANGE_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
@@ -176,6 +178,8 @@ def record_findings(
                 "budgets": model_budgets(engine.catalog()),
                 "models": {each.name: each for each in engine.catalog().models},
             }
+            if analyzer.name == SEARCHES_CANARIES:
+                counters["canary_sightings"] = engine.canary_sightings(window).to_dict("records")
             context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), budget, counters)
             found = [_dated(each) for each in run_and_recover(engine, analyzer, context)]
             if any(needs_action(each.severity) for each in found):

@@ -68,6 +68,22 @@ _ISSUE = (
     _text("issue_url", "the page of the issue"),
     _text("tracker", "the tracker's name in the alert settings"),
 )
+_EXPORT = (
+    _text("recipient", "of an export: who got it"),
+    _text("dataset", "of an export: the data set"),
+    RecordField("columns", "object", 'of an export: {column: {"tag": personal, sensitive, quasi or none, "transform": what was done to it}}'),
+    _count("rows", "of an export: rows"),
+    _text("transform", "of an export: what was done to all of it, as none, aggregated, generalised, hashed, noised"),
+    _text("legal_basis", "of an export: as consent, contract, legal obligation, public task, legitimate interests"),
+    _number("k", "of an export: rows that share the quasi-identifying values of the rarest row", least=0),
+    _number("epsilon", "of an export with noise: privacy loss ε", least=0),
+    _number("delta", "of an export with noise: probability δ of a larger loss", least=0),
+    RecordField("mechanism", "object", "of an export with noise: noise_multiplier, sampling_rate and steps, or laplace_scale and steps"),
+    _text("attestation", "of an export into an enclave: the hash that it attested"),
+    RecordField("canaries", "list", 'of an export: planted marks, {"name", "text"} or {"name", "row": {feature: value}}'),
+    RecordField("checklist", "object", "of training on a third party's machines: {item: true or false}"),
+)
+"""Fields of an event of what `export`."""
 _ALL = (
     Kind(
         "prediction",
@@ -188,7 +204,14 @@ _ALL = (
         "event",
         "Something happened that may explain a change",
         (AT, _text("what", "", "deploy", "data", "threshold", "guideline", "incident", "complaint", "export", "note"), _text("text")),
-        (MODEL, VERSION, _text("prediction", "the id of the prediction concerned"), _text("subject"), _text("run", "the training run")),
+        (
+            MODEL,
+            VERSION,
+            _text("prediction", "the id of the prediction concerned"),
+            _text("subject"),
+            _text("run", "the training run"),
+            *_EXPORT,
+        ),
     ),
     Kind(
         "price",

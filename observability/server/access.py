@@ -245,6 +245,7 @@ METHODS: dict[str, StoreMethod] = {
     "ask_many": StoreMethod("read", "questions"),
     "counters": StoreMethod("read", "model"),
     "events": StoreMethod("read", "model", "column"),
+    "canary_sightings": StoreMethod("read", "window", "column"),
     "activity": StoreMethod("read", "model", "column"),
     "newest_record": StoreMethod("read", "model"),
     "row": StoreMethod("read", "model"),

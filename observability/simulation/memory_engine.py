@@ -336,6 +336,12 @@ class MemoryEngine(Engine):
         counts = {"lines": stored + duplicates, "stored": stored, "duplicates": duplicates, "rejected": 0}
         return counts | {"duplicate_hours": len(of_duplicates), "rejected_hours": 0, "rules": {}, "unknown_columns": unknown}
 
+    def canary_sightings(self, window: Window) -> "DataFrame":
+        """None: a simulated log has no exports."""
+        import pandas as pd
+
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in ("canary", "model", "version", "environment", "id", "at", "place")})
+
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
         """No events: none are planted."""
         import pandas as pd

@@ -17,6 +17,7 @@ from observability.store.db import repairs
 from observability.store.db.database import Database
 from observability.store.engine import BoundQuestion, LoadProgress, StepProgress, Store
 from observability.store.query import (
+    canaries,
     aggregates,
     attribution_plan,
     attributions,
@@ -104,6 +105,10 @@ class DuckStore(Database, Store):
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
         """Events in [start, end), in order of time."""
         return listing.list_events(self, model, start, end)
+
+    def canary_sightings(self, window: Window) -> "DataFrame":
+        """Predictions that hold a canary of an earlier export."""
+        return canaries.canary_sightings(self, window)
 
     def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
         """Every version in every environment that has rows, with its first and last times, from the rollups."""

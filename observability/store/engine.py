@@ -76,7 +76,13 @@ class Engine(Protocol):
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
         """Deploys, incidents, notes and other events in [start, end), in order of time: `at`, `model`, `version`, `what`, `text`,
-        `prediction`, `subject`; of one model together with those that name none, or of all models.
+        `prediction`, `subject`; of one model together with those that name none, or of all models. Exports are left out.
+        """
+        ...
+
+    def canary_sightings(self, window: Window) -> "DataFrame":
+        """Predictions of the window that hold a canary of an export before them, in order of time: `canary`, `model`, `version`,
+        `environment`, `id`, `at`, `place`; of one model, or with "" of all.
         """
         ...
 

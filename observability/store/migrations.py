@@ -141,7 +141,9 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
 
 
 def _sync_kind_tables(writer: duckdb.DuckDBPyConnection) -> None:
-    """Create the missing tables and columns of record kinds."""
+    """Create the missing tables and columns of record kinds. Records of a kind that got a field are hashed anew, so that a line that is
+    loaded again stays a duplicate.
+    """
     rows = writer.execute("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'main'").fetchall()
     existing: dict[str, set[str]] = {}
     for table, column in rows:
@@ -151,9 +153,11 @@ def _sync_kind_tables(writer: duckdb.DuckDBPyConnection) -> None:
         if table not in existing:
             writer.execute(create_table_sql(table, columns))
             continue
-        for column, type_name in columns.items():
-            if column not in existing[table]:
-                writer.execute(f"ALTER TABLE {table} ADD COLUMN {quoted_identifier(column)} {type_name}")
+        missing = {column: type_name for column, type_name in columns.items() if column not in existing[table]}
+        for column, type_name in missing.items():
+            writer.execute(f"ALTER TABLE {table} ADD COLUMN {quoted_identifier(column)} {type_name}")
+        if missing:
+            writer.execute(f"UPDATE {table} SET content_hash = {content_hash(kind)}")
 
 
 def _sync_hashes(writer: duckdb.DuckDBPyConnection) -> None:

@@ -35,6 +35,7 @@ from observability.core.window import EPOCH, HOUR, Window
 from observability.records.kinds import KINDS
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.scores import SCORE_EDGES
+from observability.store.db.schema import model_table
 from observability.store.engine import Engine
 from observability.store.types.error_estimates import estimated_registration
 
@@ -565,10 +566,37 @@ class ReferenceEngine(Engine):
         found = [
             [each[name] for name in names]
             for each in rows_in(self.store, "SELECT * FROM events")
-            if first <= each["at"] < last and (model is None or each["model"] in (None, model))
+            if first <= each["at"] < last and each["what"] != "export" and (model is None or each["model"] in (None, model))
         ]
         found.sort(key=lambda each: (each[0], each[3], each[4] or ""))
         return pd.DataFrame(found, columns=names).astype(dict.fromkeys(names[1:], object) | {"at": "datetime64[us]"})
+
+    def canary_sightings(self, window):
+        """Every prediction after an export whose texts hold one of its canaries, row by row."""
+        start, end = (each.replace(tzinfo=None) for each in (window.start, window.end))
+        until = window.as_of.replace(tzinfo=None) if window.as_of else None
+        found = []
+        for event in rows_in(self.store, "SELECT * FROM events WHERE what = 'export' AND canaries IS NOT NULL"):
+            if event["at"] >= end or (until and event["arrived"] > until):
+                continue
+            for canary in json.loads(event["canaries"]):
+                for model in self.catalog().models:
+                    texts = {each.column for each in model.columns if each.kind == "category"} | {"prediction", "subject"}
+                    streams = {
+                        each["stream"]: (each["version"], each["environment"])
+                        for each in rows_in(self.store, f"SELECT * FROM streams WHERE key = {model.key}")
+                        if each["environment"] != "reference" and window.model in ("", model.name)
+                    }
+                    for row in rows_in(self.store, f"SELECT * FROM {model_table('predictions', model.key)}"):
+                        if row["stream"] not in streams or not max(start, event["at"]) <= row["at"] < end or row["at"] == event["at"]:
+                            continue
+                        extra = {} if missing(row["extra"]) else json.loads(row["extra"])
+                        said = [row[name] for name in texts if not missing(row[name])]
+                        said += [json.dumps(value, ensure_ascii=False) for name, value in extra.items() if name != "question"]
+                        if len(canary.get("text", "")) >= 8 and any(canary["text"] in each for each in said) and not (until and row["arrived"] > until):
+                            version, environment = streams[row["stream"]]
+                            found.append((canary["name"], model.name, version, environment, row["id"], row["at"], "somewhere"))
+        return pd.DataFrame(found, columns=["canary", "model", "version", "environment", "id", "at", "place"])
 
     def activity(self, as_of=None, model=None):
         """Counts, first, last and newest arrival of each stream, from its raw rows."""

@@ -259,7 +259,7 @@ def _decoded(name: str, value: Any) -> Any:
 
 
 def list_events(store: "Database", model: str | None, start: datetime, end: datetime) -> "DataFrame":
-    """Deploys, incidents, notes and other events in [start, end), sorted by time.
+    """Deploys, incidents, notes and other events in [start, end), sorted by time; without exports, which change nothing in a model.
 
     Columns: `at` (naive UTC), `model`, `version`, `what`, `text`, `prediction`, `subject`. Of one model together with events that name
     none, or of all models.
@@ -267,7 +267,7 @@ def list_events(store: "Database", model: str | None, start: datetime, end: date
     with snapshot(store) as cursor:
         frame = cursor.execute(
             """SELECT "at", model, version, what, text, prediction, subject FROM events
-            WHERE "at" >= $start AND "at" < $end AND ($model IS NULL OR model IS NULL OR model = $model) ORDER BY "at", what, text""",
+            WHERE "at" >= $start AND "at" < $end AND what != 'export' AND ($model IS NULL OR model IS NULL OR model = $model) ORDER BY "at", what, text""",
             {"start": naive_utc(start), "end": naive_utc(end), "model": model},
         ).df()
     if frame.empty:

@@ -59,7 +59,7 @@ def record_columns(kind: str) -> tuple[ViewColumn, ...]:
 
 
 MASKED_RECORD_FIELDS: dict[str, tuple[str, ...]] = {
-    "event": ("subject", "text", "extra"),
+    "event": ("subject", "text", "canaries", "extra"),
     "action": ("text", "slice", "extra"),
     "what_if": ("changes", "note", "extra"),
     "verdict": ("note", "extra"),

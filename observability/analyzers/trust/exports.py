@@ -1,0 +1,248 @@
+"""Judge what left: the privacy budget of each recipient, k, personal columns, attested enclaves, checklists, and canaries that came back.
+
+Reads events of what `export` and the decisions that state what a recipient may get. The budget counts every export ever; the other findings
+are about exports of the window. Exports that the product itself made are listed on the page and not judged.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity, iso
+from observability.core.formatting import join_words, plural
+from observability.core.numerals import format_figure
+from observability.metrics.exports import (
+    EXPORTS,
+    LEVELS,
+    ExportEvent,
+    ExportLedger,
+    PrivacyLoss,
+    checklist_states,
+    export_ledger,
+    not_logged,
+    understated,
+)
+from observability.proofs.exports import EXPORT_PROOFS
+
+NAME = "trust/exports"
+EPSILON, K, PERSONAL = "export_epsilon", "export_k", "export_personal_columns"
+ATTESTATION, CHECKLIST_OPEN, SIGHTINGS, UNLOGGED = "export_attestation", "export_checklist", "canary_sightings", "export_unlogged"
+NEARLY = 0.8
+"""Share of a budget from which it is about to be exceeded."""
+MOST_NAMED = 4
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Ask for all exports and decisions up to the end of the window."""
+    return {"exports": Ask(EXPORTS), "decisions": Ask(LEVELS)}
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Return the findings about exports."""
+    ledger = export_ledger(frames["exports"], frames["decisions"], context.counters.get("models") or {}, f"{NAME}/{K}")
+    recent = [event for event in ledger.events if event.at >= context.window.start]
+    found = list(budget_findings(ledger, context))
+    for pair, events in by_pair(recent).items():
+        found += k_findings(ledger, pair, events, context)
+        found += personal_findings(pair, events, context)
+        found += attestation_findings(ledger, pair, events, context)
+        found += unlogged_findings(pair, events, context)
+    for event in recent:
+        if event.checklist is not None:
+            found.append(checklist_finding(ledger, event, context))
+    return found + list(canary_findings(ledger, context))
+
+
+def by_pair(events: Iterable[ExportEvent]) -> dict[tuple[str, str], list[ExportEvent]]:
+    """Return exports by recipient and data set."""
+    found: dict[tuple[str, str], list[ExportEvent]] = {}
+    for event in events:
+        found.setdefault(event.pair, []).append(event)
+    return dict(sorted(found.items()))
+
+
+def export_subject(pair: tuple[str, str]) -> str:
+    """Return the subject of findings about the exports of a data set to a recipient."""
+    return f"recipient:{pair[0]}" + (f"/dataset:{pair[1]}" if pair[1] else "")
+
+
+def pair_words(pair: tuple[str, str]) -> str:
+    """Return a recipient and a data set in words."""
+    return f"`{pair[0]}`" + (f" of `{pair[1]}`" if pair[1] else "")
+
+
+def undecided_export(context: Context, pair: tuple[str, str], metric: str, events: Sequence[ExportEvent], because: str) -> Finding:
+    """Return the finding of severity `unknown` about exports, the template of the others."""
+    models = {event.model for event in events}
+    blank = context.undecided(NAME, export_subject(pair), metric, len(events), because, against="level", whole_model=True)
+    evidence = {"recipient": pair[0], "dataset": pair[1], "last": iso(events[-1].at) if events else None}
+    return replace(blank, model=next(iter(models)) if len(models) == 1 else None, evidence=evidence)
+
+
+def valued(finding: Finding, value: float, severity: Severity, because: str, limit: float | None = None, **evidence: Any) -> Finding:
+    """Return a finding with an exact value."""
+    source = None if severity == "ok" else "system"
+    known = {"value": value, "low": value, "high": value, "limit": limit, "severity": severity, "because": because}
+    return replace(finding, **known, likely_source=source, evidence=finding.evidence | evidence)
+
+
+def budget_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]:
+    """Yield a finding about the privacy loss of each recipient and data set that has a budget or a logged loss."""
+    for pair, events in ledger.by_pair().items():
+        level, loss = ledger.level(events[-1]), ledger.loss(pair)
+        if level.epsilon is None and not loss.releases:
+            continue
+        yield budget_finding(undecided_export(context, pair, EPSILON, events, ""), pair, events, loss, level.epsilon)
+
+
+def budget_finding(
+    blank: Finding, pair: tuple[str, str], events: Sequence[ExportEvent], loss: PrivacyLoss, budget: float | None
+) -> Finding:
+    """Return the finding about one budget. Beyond it is act, 80 % of it or one more such release beyond it watch."""
+    said = f"{plural(loss.releases, 'release')} to {pair_words(pair)} spent ε = {format_figure(loss.epsilon, 3)} at δ = {loss.delta:g}"
+    said += f" ({plural(loss.basic, 'release')} by its stated ε)" if loss.basic else ""
+    wrong = [(event, more) for event in events if (more := understated(event)) is not None]
+    lie = f" The release of {wrong[-1][0].at:%Y-%m-%d} states less than its mechanism gives: {format_figure(wrong[-1][1], 3)}." if wrong else ""
+    evidence = {"delta": loss.delta, "releases": loss.releases, "unknown": loss.unknown, "spent": loss.epsilon, "budget": budget}
+    blank = replace(blank, basis="estimated", evidence=blank.evidence | evidence)
+    if budget is None:
+        return replace(blank, because=f"{said}; no budget is stated for this recipient.{lie}")
+    if loss.epsilon > budget:
+        return valued(blank, loss.epsilon, "act", f"{said}: the budget of ε = {budget:g} is exceeded.{lie}", budget)
+    if loss.unknown:
+        return replace(blank, because=f"{said} of a budget of {budget:g}, and {plural(loss.unknown, 'export')} logged no ε.{lie}", limit=budget)
+    average = loss.epsilon / max(loss.releases, 1)
+    if wrong or loss.epsilon >= NEARLY * budget or loss.epsilon + average > budget:
+        share = f"{100 * loss.epsilon / budget:.0f} % of the budget of {budget:g}"
+        return valued(blank, loss.epsilon, "watch", f"{said}, {share}.{lie}", budget)
+    return valued(blank, loss.epsilon, "ok", f"{said} of a budget of {budget:g}.", budget)
+
+
+def k_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
+    """Yield the finding about the smallest k of a pair, where any is logged."""
+    known = [event for event in events if event.k is not None]
+    if not known:
+        return
+    worst = min(known, key=lambda event: (event.k or 0.0, event.place))
+    k, level = worst.k or 0.0, ledger.level(worst).k
+    severity: Severity = "ok" if level is None and k >= 2 else "watch" if level is None else "act" if k < level else "ok"
+    rows = "" if worst.rows is None else f" ({worst.rows:,} rows)"
+    held = "no level is stated" if level is None else f"the owner's level is {level:g}"
+    unique = "; a row with k = 1 is unique" if k < 2 else ""
+    because = f"The export to {pair_words(pair)} of {worst.at:%Y-%m-%d}{rows} has k = {k:g}{unique}; {held}."
+    blank = undecided_export(context, pair, K, known, because)
+    yield valued(blank, k, severity, because, level, exported=iso(worst.at))
+
+
+def personal_findings(pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
+    """Yield the finding about personal columns that left without a transform or a legal basis, where personal columns left."""
+    held = [event for event in events if event.personal]
+    if not held:
+        return
+    bare = [event for event in held if event.bare and event.legal_basis is None]
+    unfounded = [event for event in held if event.legal_basis is None]
+    wrong = bare or unfounded
+    columns = sorted({name for event in wrong or held for name in (event.bare if bare else event.personal)})
+    named = join_words([f"`{name}`" for name in columns], MOST_NAMED)
+    blank = undecided_export(context, pair, PERSONAL, held, "")
+    noun = "Personal column" if len(columns) == 1 else "Personal columns"
+    left = f"{noun} {named} left to {pair_words(pair)}"
+    if not wrong:
+        basis = join_words(sorted({str(event.legal_basis) for event in held}))
+        yield valued(blank, 0.0, "ok", f"{left} on the legal basis of {basis}.", 0.0)
+        return
+    without = "without a transform or a legal basis" if bare else "transformed, without a legal basis"
+    because = f"{left} {without} on {wrong[-1].at:%Y-%m-%d}."
+    yield valued(blank, float(len(columns)), "act" if bare else "watch", because, 0.0, columns=columns, exported=iso(wrong[-1].at))
+
+
+def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
+    """Yield the finding about the hash that the recipient's enclave attested, where one is expected or was logged before."""
+    level = ledger.level(events[-1])
+    ever = [event for event in ledger.by_pair()[pair] if event.attestation is not None]
+    if level.attestation is None and not ever:
+        return
+    blank = undecided_export(context, pair, ATTESTATION, events, "")
+    if level.attestation is not None:
+        missing = [event for event in events if event.attestation is None]
+        other = [event for event in events if event.attestation not in (None, level.attestation)]
+        if other:
+            because = f"The enclave of {pair_words(pair)} attested another hash than expected, last on {other[-1].at:%Y-%m-%d}."
+            yield valued(blank, float(len(other)), "act", because, 0.0, attested=other[-1].attestation, expected=level.attestation)
+        elif missing:
+            because = f"{plural(len(missing), 'export')} to {pair_words(pair)} left without the attestation that is expected."
+            yield valued(blank, float(len(missing)), "watch", because, 0.0, expected=level.attestation)
+        else:
+            yield valued(blank, 0.0, "ok", f"The enclave of {pair_words(pair)} attested the expected hash.", 0.0)
+        return
+    changed = [now for before, now in zip(ever, ever[1:]) if now.attestation != before.attestation and now.at >= context.window.start]
+    if changed:
+        because = f"The enclave of {pair_words(pair)} attested another hash than before, on {changed[-1].at:%Y-%m-%d}; none is stated."
+        yield valued(blank, float(len(changed)), "watch", because, 0.0, attested=changed[-1].attestation)
+        return
+    yield replace(blank, because=f"Which hash the enclave of {pair_words(pair)} should attest is not stated.")
+
+
+def checklist_finding(ledger: ExportLedger, event: ExportEvent, context: Context) -> Finding:
+    """Return whether training on a third party's machines satisfies its checklist; act where the owner states the items."""
+    level = ledger.level(event)
+    states = checklist_states(event, level, ledger.within_budget(event))
+    unmet, unknown = ([name for name, state in states.items() if state is wanted] for wanted in (False, None))
+    what = f"Run `{event.run}`" if event.run else "Training"
+    said = f"{what} at `{event.recipient}` meets {sum(state is True for state in states.values())} of {len(states)} items of its checklist"
+    blank = undecided_export(context, event.pair, CHECKLIST_OPEN, [event], "")
+    blank = replace(blank, subject=f"run:{event.run}" if event.run else export_subject(event.pair))
+    blank = replace(blank, evidence=blank.evidence | {"unmet": unmet, "unknown": unknown, "items": len(states)})
+    tail = f"; not logged: {join_words(unknown, MOST_NAMED)}" if unknown else ""
+    if unmet:
+        severity: Severity = "act" if level.checklist else "watch"
+        return valued(blank, float(len(unmet)), severity, f"{said}; unmet: {join_words(unmet, MOST_NAMED)}{tail}.", 0.0)
+    return replace(blank, because=f"{said}{tail}.") if unknown else valued(blank, 0.0, "ok", f"{said}.", 0.0)
+
+
+def unlogged_findings(pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
+    """Yield what exports of a pair do not state."""
+    missing: dict[str, int] = {}
+    for event in events:
+        for name in not_logged(event):
+            missing[name] = missing.get(name, 0) + 1
+    if missing:
+        parts = [f"{name} ({count} of {len(events)})" if count < len(events) else name for name, count in missing.items()]
+        because = f"Exports to {pair_words(pair)} do not state {join_words(parts)}, so these are not judged."
+        yield replace(undecided_export(context, pair, UNLOGGED, events, because), evidence={"missing": missing, "recipient": pair[0]})
+
+
+def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]:
+    """Yield a finding about each canary that came back in the window, and one about those that did not."""
+    planted = {str(canary.get("name") or "canary"): event for event in ledger.events for canary in event.canaries}
+    seen: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in context.counters.get("canary_sightings") or ():
+        if str(row["canary"]) in planted:
+            seen.setdefault((str(row["canary"]), str(row["model"])), []).append(row)
+    for (name, model), rows in sorted(seen.items()):
+        event, rows = planted[name], sorted(rows, key=lambda row: (row["at"], str(row["id"])))
+        first = rows[0]
+        because = (
+            f"Canary `{name}`, which left to `{event.recipient}` on {event.at:%Y-%m-%d}, is in {plural(len(rows), 'prediction')} of `{model}`, "
+            f"first on {first['at']:%Y-%m-%d} ({first['place']})."
+        )
+        blank = undecided_export(context, event.pair, SIGHTINGS, [event], because)
+        blank = replace(blank, subject=f"canary:{name}", model=model, n=len(rows))
+        yield valued(blank, float(len(rows)), "act", because, 0.0, ids=[str(row["id"]) for row in rows[:10]], canary=name)
+    quiet = sorted(set(planted) - {name for name, _ in seen})
+    if quiet:
+        blank = context.undecided(NAME, "canaries", SIGHTINGS, len(quiet), "", against="level", whole_model=True)
+        noun = "planted canary has" if len(quiet) == 1 else "planted canaries have"
+        yield valued(blank, 0.0, "ok", f"{len(quiet)} {noun} not come back in predictions of these dates.", 0.0)
+
+
+ANALYZER = Analyzer(
+    NAME,
+    "Does what leaves stay within budget, k and the law, in attested hands, and do canaries come back?",
+    needs,
+    analyze,
+    about="records",
+    limits={K: None},
+    proofs=EXPORT_PROOFS,
+)

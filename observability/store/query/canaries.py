@@ -1,0 +1,127 @@
+"""Where planted marks come back: predictions that hold a canary of an earlier export, in any text, or in the values of a planted row."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from observability.core.catalog import Model
+from observability.core.time import naive_utc
+from observability.core.view_names import quoted_identifier
+from observability.core.window import Window
+from observability.store.db.expressions import sql_literal
+from observability.store.db.results import Cursor
+from observability.store.db.schema import model_table
+from observability.store.query.source import snapshot
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.db.database import Database
+
+LEAST_LETTERS = 8
+"""A shorter mark is not searched for: it comes by chance."""
+LEAST_VALUES = 3
+"""A planted row of fewer values is not searched for."""
+MOST_ROWS = 1000
+"""Most sightings of a canary in a model."""
+COLUMNS = ("canary", "model", "version", "environment", "id", "at", "place")
+ASKED = ("question", "prompt", "messages")
+"""Further fields of a prediction that hold what was asked, in which a canary is no answer."""
+
+
+def canary_sightings(store: "Database", window: Window) -> "DataFrame":
+    """Predictions of the window that hold a canary of an export before them, of its model or of all, in order of time.
+
+    Columns: `canary`, `model`, `version`, `environment`, `id`, `at` (naive UTC), and `place`, where it stands, in words. References are left
+    out. A text counts anywhere in a text of the prediction, its case included; in what was asked of a model that serves elsewhere it does
+    not count. A row counts where all of its values are those of the prediction.
+    """
+    import pandas as pd
+
+    parts = []
+    with snapshot(store) as cursor:
+        canaries = planted_canaries(cursor, window)
+        for model in store.catalog().models if canaries else ():
+            if window.model not in ("", model.name):
+                continue
+            streams = cursor.execute("SELECT stream, version, environment FROM streams WHERE key = ?", [model.key]).fetchall()
+            named = {stream: (version, environment) for stream, version, environment in streams if environment != "reference"}
+            for canary in canaries:
+                part = _sightings_of(cursor, model, canary, window, named)
+                if len(part):
+                    both = part["stream"].map(named)
+                    parts.append(part.assign(canary=canary["name"], model=model.name, version=both.str[0], environment=both.str[1]))
+    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
+    found = found.assign(at=found["at"].astype("datetime64[us]"))
+    return found.sort_values(["at", "canary", "model", "id"], ignore_index=True)[list(COLUMNS)]
+
+
+def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
+    """The canaries of exports before the window's end that had arrived: name, text or row, and `at`, since when it is outside."""
+    known = "" if window.as_of is None else " AND arrived <= $as_of"
+    values = {"end": naive_utc(window.end)} | ({} if window.as_of is None else {"as_of": naive_utc(window.as_of)})
+    rows = cursor.execute(
+        f"""SELECT "at", canaries FROM events WHERE what = 'export' AND canaries IS NOT NULL AND "at" < $end{known} ORDER BY "at" """, values
+    ).fetchall()
+    found: dict[str, dict[str, Any]] = {}
+    for at, text in rows:
+        listed = json.loads(text)
+        for each in listed if isinstance(listed, list) else ():
+            if isinstance(each, Mapping) and _is_searchable(each):
+                name = str(each.get("name") or "canary")
+                found.setdefault(f"{name} {each.get('text')} {each.get('row')}", {**each, "name": name, "at": at})
+    return list(found.values())
+
+
+def _is_searchable(canary: Mapping[str, Any]) -> bool:
+    """Whether a canary is distinct enough to be searched for."""
+    text, row = canary.get("text"), canary.get("row")
+    return (isinstance(text, str) and len(text) >= LEAST_LETTERS) or (isinstance(row, Mapping) and len(row) >= LEAST_VALUES)
+
+
+def _sightings_of(cursor: Cursor, model: Model, canary: Mapping[str, Any], window: Window, named: Mapping[int, Any]) -> "DataFrame":
+    """Rows of a model that hold one canary: id, at, stream, place."""
+    import pandas as pd
+
+    condition, place, values = _text_condition(model, canary) if isinstance(canary.get("text"), str) else _row_condition(model, canary)
+    if condition is None or not named:
+        return pd.DataFrame()
+    known = "" if window.as_of is None else " AND arrived <= $as_of"
+    values |= {"start": naive_utc(window.start), "end": naive_utc(window.end), "out": canary["at"]}
+    values |= {} if window.as_of is None else {"as_of": naive_utc(window.as_of)}
+    return cursor.execute(
+        f"""SELECT id, "at", stream, {place} AS place FROM {model_table("predictions", model.key)}
+        WHERE stream IN ({", ".join(map(str, named))}) AND "at" >= $start AND "at" < $end AND "at" > $out{known} AND ({condition})
+        ORDER BY "at", id LIMIT {MOST_ROWS}""",
+        values,
+    ).df()
+
+
+def _text_condition(model: Model, canary: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
+    """The condition that a text of a row holds the canary, the place in words, and the parameters."""
+    asked = json.dumps(dict.fromkeys(ASKED))
+    fields = {"the answer": "prediction", "the subject": "subject", "a further field": f"json_merge_patch(extra, {sql_literal(asked)})::VARCHAR"}
+    fields |= {f"feature {each.name}": quoted_identifier(each.column) for each in model.columns if each.kind == "category"}
+    parts = {words: f"contains({column}, $text)" for words, column in fields.items()}
+    cases = " ".join(f"WHEN {part} THEN {sql_literal(words)}" for words, part in parts.items())
+    return " OR ".join(f"coalesce({part}, false)" for part in parts.values()), f"CASE {cases} END", {"text": canary["text"]}
+
+
+def _row_condition(model: Model, canary: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
+    """The condition that a row has all values of a planted one; None where the model lacks a column of it."""
+    row = canary.get("row")
+    columns = {each.name: each for each in model.columns}
+    if not isinstance(row, Mapping) or not set(row) <= set(columns):
+        return None, "NULL", {}
+    parts, values = [], {}
+    for place, (name, value) in enumerate(row.items()):
+        column, key = quoted_identifier(columns[name].column), f"value_{place}"
+        if value is None:
+            parts.append(f"{column} IS NULL")
+        elif columns[name].kind == "number":
+            parts.append(f"{column} = $" + key)
+            values[key] = float(value) if isinstance(value, int | float) else float("nan")
+        else:
+            parts.append(f"{column}::VARCHAR = $" + key)
+            values[key] = str(value).lower() if isinstance(value, bool) else str(value)
+    return " AND ".join(parts), sql_literal("all values of the row"), values

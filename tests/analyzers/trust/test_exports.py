@@ -1,0 +1,154 @@
+"""trust/exports: budgets, k, personal columns, attestations, checklists and canaries, against figures by hand and by dp-accounting."""
+
+import itertools
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from observability.analyzers.trust.exports import ANALYZER
+from observability.core.catalog import Model
+from observability.core.finding import Finding
+from observability.core.settings import ModelSettings
+from observability.metrics.exports import CHECKLIST
+from observability.stats.privacy_loss import dpsgd_epsilon, gaussian_rdp, rdp_epsilon
+from tests.support.export_events import ATTESTED, START, export, export_findings, levels, noised
+
+
+def of_metric(found: list[Finding], metric: str) -> list[Finding]:
+    return [each for each in found if each.metric == metric]
+
+
+def only(found: list[Finding], metric: str) -> Finding:
+    (finding,) = of_metric(found, metric)
+    return finding
+
+
+def test_losses_of_releases_add_up_against_the_budget() -> None:
+    one = rdp_epsilon(gaussian_rdp(6.0), 1e-5)
+    four = rdp_epsilon(4 * gaussian_rdp(6.0), 1e-5)
+    rows = [noised(-20), noised(-10), noised(1), noised(2)]
+    over = only(export_findings(rows, levels({"epsilon": 1.0, "delta": 1e-5})), "export_epsilon")
+    assert (over.severity, over.limit, over.subject) == ("act", 1.0, "recipient:acme/dataset:customers")
+    assert over.value == pytest.approx(four) and one < four < 4 * one, "Rényi losses add up to less than their ε"
+    assert over.value == pytest.approx(1.3863, rel=1e-3), "dp-accounting: four Gaussian releases at 6 times the sensitivity"
+    near = only(export_findings(rows, levels({"epsilon": 1.6})), "export_epsilon")
+    assert near.severity == "watch" and "% of the budget of 1.6" in near.because
+    assert only(export_findings(rows[:1], levels({"epsilon": 5.0})), "export_epsilon").severity == "ok", "an older release still counts"
+    unstated = only(export_findings(rows), "export_epsilon")
+    assert (unstated.severity, unstated.value) == ("unknown", None) and "no budget is stated" in unstated.because
+
+
+def test_a_release_without_a_logged_loss_leaves_the_budget_unknown_unless_it_is_exceeded_anyway() -> None:
+    rows = [noised(1), export(2, transform="noised", mechanism=None)]
+    found = export_findings(rows, levels({"epsilon": 5.0}))
+    assert only(found, "export_epsilon").severity == "unknown" and "1 export logged no ε" in only(found, "export_epsilon").because
+    assert "ε (1 of 2)" in only(found, "export_unlogged").because
+    assert only(export_findings(rows, levels({"epsilon": 0.1})), "export_epsilon").severity == "act"
+
+
+def test_stated_losses_are_added_and_one_below_its_mechanism_is_told() -> None:
+    stated = [export(day, epsilon=0.4, delta=1e-6) for day in (1, 2)]
+    loss = only(export_findings(stated, levels({"epsilon": 10.0})), "export_epsilon")
+    assert loss.value == pytest.approx(0.8) and "2 releases by its stated ε" in loss.because
+    low = [noised(1, epsilon=0.1)]
+    told = only(export_findings(low, levels({"epsilon": 10.0})), "export_epsilon")
+    assert told.severity == "watch" and "states less than its mechanism gives: 0.652" in told.because
+    assert told.value == pytest.approx(rdp_epsilon(gaussian_rdp(6.0), 1e-5)), "the mechanism counts"
+
+
+def test_training_with_noise_counts_its_steps_and_sampling() -> None:
+    mechanism = {"noise_multiplier": 1.1, "sampling_rate": 0.01, "steps": 1000}
+    rows = [export(1, transform="noised", k=None, delta=1e-5, mechanism=mechanism)]
+    loss = only(export_findings(rows, levels({"epsilon": 1.5})), "export_epsilon")
+    assert loss.severity == "act" and loss.value == pytest.approx(dpsgd_epsilon(1.1, 0.01, 1000, 1e-5)) == pytest.approx(1.7118, rel=1e-3)
+
+
+def test_k_is_held_against_the_owner_s_level_of_the_recipient_or_the_model() -> None:
+    rows = [export(1), export(2, k=4.0)]
+    assert only(export_findings(rows, levels({"k": 5})), "export_k").severity == "act"
+    assert only(export_findings(rows, levels({"k": 5, "dataset": "others"})), "export_k").severity == "ok", "of another data set"
+    assert only(export_findings(rows), "export_k").limit is None
+    unique = only(export_findings([export(1, k=1.0)]), "export_k")
+    assert unique.severity == "watch" and "a row with k = 1 is unique" in unique.because
+    model = Model(1, "loan", settings=ModelSettings(limits={"trust/exports/export_k": 20.0}))
+    of_model = only(export_findings([export(1, model="loan")], models={"loan": model}), "export_k")
+    assert (of_model.severity, of_model.limit, of_model.model) == ("act", 20.0, "loan")
+
+
+def test_personal_columns_need_a_transform_or_a_legal_basis() -> None:
+    bare = only(export_findings([export(transform=None, legal_basis=None)]), "export_personal_columns")
+    assert bare.severity == "act" and bare.value == 1 and "`name`" in bare.because
+    unfounded = only(export_findings([export(legal_basis=None)]), "export_personal_columns")
+    assert unfounded.severity == "watch" and "without a legal basis" in unfounded.because
+    assert only(export_findings([export(transform="none")]), "export_personal_columns").severity == "ok"
+    one = {"name": {"tag": "personal", "transform": "hashed"}, "iban": {"tag": "personal"}}
+    part = only(export_findings([export(transform=None, legal_basis=None, columns=one)]), "export_personal_columns")
+    assert part.value == 1 and "`iban`" in part.because and "`name`" not in part.because
+    model = Model(1, "loan", settings=ModelSettings(column_tags={"spend": "sensitive"}))
+    tagged = export(transform=None, legal_basis=None, columns={"spend": {}}, model="loan")
+    assert only(export_findings([tagged], models={"loan": model}), "export_personal_columns").evidence["columns"] == ["spend"]
+    assert of_metric(export_findings([tagged]), "export_personal_columns") == [], "no tag, nothing personal"
+
+
+def test_an_enclave_attests_the_hash_that_the_owner_states_or_the_one_of_before() -> None:
+    right, wrong = export(1, attestation=ATTESTED), export(2, attestation="sha256:0000")
+    stated = levels({"attestation": ATTESTED})
+    assert only(export_findings([right], stated), "export_attestation").severity == "ok"
+    assert only(export_findings([right, wrong], stated), "export_attestation").severity == "act"
+    missing = only(export_findings([right, export(3)], stated), "export_attestation")
+    assert missing.severity == "watch" and "without the attestation" in missing.because
+    assert only(export_findings([right, wrong]), "export_attestation").severity == "watch"
+    assert only(export_findings([right]), "export_attestation").severity == "unknown"
+    assert of_metric(export_findings([export(1)]), "export_attestation") == []
+
+
+def test_training_elsewhere_meets_its_checklist_or_not() -> None:
+    every = dict.fromkeys(CHECKLIST, True)
+    kept = {"attestation": ATTESTED, "canaries": [{"name": "c1", "text": "zq-canary-77"}], "run": "r7"}
+    stated = levels({"attestation": ATTESTED, "epsilon": 9.0})
+    met = only(export_findings([noised(1, checklist=every, **kept)], stated), "export_checklist")
+    assert (met.severity, met.value, met.subject) == ("ok", 0, "run:r7")
+    broken = only(export_findings([noised(1, checklist={**every, "deletion": False}, **kept)], stated), "export_checklist")
+    assert broken.severity == "watch" and "unmet: deletion" in broken.because
+    owned = levels({"checklist": ["region", "deletion"]})
+    assert only(export_findings([export(1, checklist={"region": False})], owned), "export_checklist").severity == "act"
+    silent = only(export_findings([export(1, checklist={"region": True})], owned), "export_checklist")
+    assert silent.severity == "unknown" and "not logged: deletion" in silent.because
+    lied = {"attestation": True}
+    assert only(export_findings([export(1, checklist=lied, attestation="other")], levels({"attestation": ATTESTED, "checklist": ["attestation"]})), "export_checklist").severity == "act"  # fmt: skip
+
+
+def test_a_canary_that_came_back_is_named_with_where() -> None:
+    planted = export(-30, canaries=[{"name": "c1", "text": "zq-canary-77"}, {"name": "c2", "text": "zq-canary-78"}])
+    seen = [
+        {"canary": "c1", "model": "chat", "version": "1", "environment": "probe", "id": f"p{place}", "at": START + timedelta(days=place), "place": "the answer"}
+        for place in (3, 2)
+    ]  # fmt: skip
+    found = of_metric(export_findings([planted], canary_sightings=seen), "canary_sightings")
+    assert [(each.subject, each.severity, each.value, each.model) for each in found] == [
+        ("canary:c1", "act", 2.0, "chat"),
+        ("canaries", "ok", 0.0, None),
+    ]
+    assert "is in 2 predictions of `chat`, first on 2026-03-04 (the answer)" in found[0].because
+
+
+def test_what_is_not_logged_is_unknown_and_clean_exports_ask_for_nothing() -> None:
+    bare = {"at": START + timedelta(days=1), "text": "a file", "recipient": "acme"}
+    (told,) = export_findings([bare])
+    assert told.severity == "unknown" and "columns, rows and legal basis" in told.because
+    rng = np.random.default_rng(5)
+    stated = levels({"epsilon": 8.0, "k": 5, "attestation": ATTESTED})
+    for _ in range(300):
+        rows = [export(day, k=float(rng.integers(5, 40)), rows=int(rng.integers(50, 900)), attestation=ATTESTED) for day in rng.uniform(-25, 7, 6)]
+        rows += [noised(day, dataset="counts", attestation=ATTESTED) for day in rng.uniform(-25, 7, 3)]
+        assert [each.because for each in export_findings(rows, stated) if each.needs_action] == []
+
+
+def test_the_order_of_rows_does_not_matter_and_own_files_are_not_judged() -> None:
+    rows = [noised(1), export(2, k=3.0), export(3, transform=None, legal_basis=None), export(3, recipient="bolt")]
+    wanted = [each.to_json() for each in export_findings(rows, levels({"epsilon": 2.0, "k": 5}))]
+    for order in itertools.permutations(rows):
+        assert [each.to_json() for each in export_findings(order, levels({"epsilon": 2.0, "k": 5}))] == wanted
+    assert export_findings([export(1, k=1.0, legal_basis=None, transform=None, extra={"source": "dashboard"})]) == []
+    assert ANALYZER.limits == {"export_k": None}

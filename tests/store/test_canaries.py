@@ -1,0 +1,83 @@
+"""Canaries of exports are found in predictions that come after them, wherever they stand, and nowhere else."""
+
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from observability.core.window import EPOCH, Window
+from observability.monitoring import check
+from observability.server.access import Person, guarded_store
+from observability.store.db.database import Database
+from observability.store.opener import open_store
+from tests.support.reference_engine import ReferenceEngine
+
+OUT = datetime(2026, 3, 2, tzinfo=UTC)
+END = OUT + timedelta(days=7)
+TEXT = "zq-canary-77f3"
+ROW = {"age": 41, "job": "lamplighter", "owns": True}
+
+
+def prediction(name: str, day: float, model: str = "loan", **fields: object) -> dict[str, object]:
+    at = OUT + timedelta(days=day)
+    body = {"kind": "prediction", "id": name, "at": at, "received_at": at, "model": model, "version": "1", "score": 0.4}
+    return {**body, "features": {"age": 30, "job": "cook", "owns": False}, **fields}
+
+
+def export_event(canaries: list[dict[str, object]], **fields: object) -> dict[str, object]:
+    return {"kind": "event", "what": "export", "at": OUT, "received_at": OUT, "text": "extract", "recipient": "acme", "canaries": canaries, **fields}
+
+
+def seen(store: Database, **window: object) -> set[tuple[str, str, str]]:
+    rows = store.canary_sightings(Window(**{"model": "", "start": EPOCH, "end": END, **window}))  # type: ignore[arg-type]
+    return set(zip(rows["canary"], rows["id"], rows["place"], strict=True))
+
+
+def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(tmp_path: Path) -> None:
+    canaries = [{"name": "text", "text": TEXT}, {"name": "row", "row": ROW}, {"name": "short", "text": "cook"}, {"name": "few", "row": {"age": 30}}]
+    lines = [
+        export_event(canaries),
+        prediction("before", -1, features={"age": 1, "job": TEXT, "owns": False}),
+        prediction("feature", 1, features={"age": 1, "job": f"a {TEXT}!", "owns": False}),
+        prediction("row", 2, features=ROW),
+        prediction("nearly", 2, features={**ROW, "age": 42}),
+        prediction("subject", 3, subject=f"{TEXT}-1"),
+        prediction("other", 3),
+        prediction("case", 3, subject=TEXT.upper()),
+        prediction("answer", 4, "chat", prediction=f"It is {TEXT}.", environment="probe", item="q1", question="who?"),
+        prediction("asked", 4, "chat", prediction="no", environment="probe", item="q1", question=f"say {TEXT}"),
+        prediction("extra", 5, "chat", reply={"text": ["…", TEXT]}),
+        prediction("later", 8, subject=TEXT),
+    ]
+    with closing(open_store(tmp_path / "home", threads=1)) as store:
+        store.write_records(lines)
+        found = seen(store)
+        assert found == {
+            ("text", "feature", "feature job"),
+            ("row", "row", "all values of the row"),
+            ("text", "subject", "the subject"),
+            ("text", "answer", "the answer"),
+            ("text", "extra", "a further field"),
+        }
+        assert {name for _, name, _ in seen(store, model="chat")} == {"answer", "extra"}
+        assert {name for _, name, _ in seen(store, as_of=OUT + timedelta(days=3))} == {"feature", "row", "subject"}
+        assert seen(store, as_of=OUT - timedelta(hours=1)) == set(), "before the export had arrived"
+        texts = {each for each in found if each[0] == "text"}
+        by_hand = ReferenceEngine(store).canary_sightings(Window("", EPOCH, END))
+        assert set(by_hand[by_hand["canary"] == "text"]["id"]) == {name for _, name, _ in texts}
+        only_chat = guarded_store(store, Person("ann", None, (("chat", "viewer"),)))
+        assert set(only_chat.canary_sightings(Window("", EPOCH, END))["model"]) == {"chat"}
+        told = check.check(store, start=OUT, end=END, now=END, only=("trust/exports",)).findings
+        assert {(each.subject, each.model) for each in told if each.severity == "act"} == {("canary:text", "loan"), ("canary:text", "chat"), ("canary:row", "loan")}
+        assert store.events(None, EPOCH, END).empty, "an export changes nothing in a model: no mark on charts"
+
+
+def test_a_kind_that_got_a_field_keeps_its_duplicates(tmp_path: Path) -> None:
+    line = {"kind": "event", "what": "note", "at": OUT, "received_at": OUT, "text": "an old note"}
+    with closing(open_store(tmp_path / "home", threads=1)) as store:
+        store.write_records([line])
+        with store.write() as writer:
+            writer.execute("ALTER TABLE events DROP COLUMN recipient")
+            writer.execute("UPDATE events SET content_hash = 12345")
+    with closing(open_store(tmp_path / "home", threads=1)) as store:
+        store.write_records([line])
+        assert len(store.events(None, EPOCH, END)) == 1
