@@ -17,6 +17,7 @@ from sample_data import (
     describing,
     distributed,
     employment,
+    exports,
     flights,
     nightly,
     prices,
@@ -102,6 +103,7 @@ def make(
     crew.make(out)
     vendor.make(out)
     nightly.make(out)
+    exports.make(out)
     describing.write_fleet(REGISTERED, out)
 
 

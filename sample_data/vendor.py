@@ -2,7 +2,8 @@
 
 Everything but the texts and their labels is simulated. The vendor answers as the fleet's own sentiment model does (the class with the
 largest probability), and one answer in a hundred is another class by chance. From night 35 on, 12 answers are others; the declared
-version stays. The records are made by the product's own `probe`; latencies, tokens and prices are drawn.
+version stays. In two nights an answer repeats a canary that an export to the vendor planted (exports.py). The records are made by the product's
+own `probe`; latencies, tokens and prices are drawn.
 """
 
 import sys
@@ -20,6 +21,8 @@ CLASSES = ("negative", "neutral", "positive")
 FEATURES = ("input_tokens", "output_tokens")
 NIGHTS, ITEMS, NOISE, CHANGED, CHANGED_FROM = 40, 60, 0.01, 12, 34
 FIRST = datetime(2026, 10, 18, 2, 30, tzinfo=UTC)
+REPLY, REPEATED = "positive, as in the text about harbour-lantern-4417", ((23, 31), (36, 8))
+"""What the vendor answered at length, with a canary in it, and at which nights and places of the set."""
 
 
 def questions(folder: Path) -> pd.DataFrame:
@@ -64,7 +67,8 @@ def nights(asked: pd.DataFrame) -> list[dict[str, Any]]:
             latency = round(float(420 * speed * rng.lognormal(0, 0.25)), 1)
             at += timedelta(milliseconds=latency)
             record = probe_record(probe, item, ProbeAnswer("ok", latency, answer, None, values), at, f"probe-night-{night:02}")
-            found.append({**record, "received_at": at.isoformat()})
+            reply = REPLY if (night, place) in REPEATED else None
+            found.append({**record, "reply": reply, "received_at": at.isoformat()})
     return found
 
 

@@ -51,6 +51,7 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.core.weeks import Week
     from observability.export import review as export_review
     from observability.export import review_deck
+    from observability.export.own_exports import note_own_exports, own_export
     from observability.review import freeze, pre_read
     from observability.review.agenda import MOST
 
@@ -81,6 +82,7 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         if ending is None:
             raise UsageError("unsupported file type", where="--out", got=target.suffix or "no suffix", expected=", ".join(writers))
         write_output(target, writers[ending]())
+        note_own_exports(store, [own_export(f"review {week}{ending}", f"file {target.name}")])
         lines.append(f"Written to {target.name}.")
     if config is not None:
         messages = pre_read.pre_read_messages(store, str(week), args.to, config, now)
@@ -283,6 +285,7 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write tables of metrics for other tools."""
     from observability.alerts.alert_log import acknowledged_claims
     from observability.export.metric_tables import write_metric_tables
+    from observability.export.own_exports import note_own_exports, own_export
     from observability.monitoring import check
     from observability.review.small_groups import suppressed_words
 
@@ -293,6 +296,7 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     rows = write_metric_tables(store, Path(args.folder), report.findings, report.incidents, now)
     say("")
     suppressed = rows.pop("suppressed")
+    note_own_exports(store, [own_export("tables of metrics", Path(args.folder).name, rows=sum(rows.values()))])
     lines = [f"Written to {args.folder}:", *(f"  {name}: {formatting.plural(count, 'row')}" for name, count in rows.items())]
     lines += [suppressed_words(suppressed)] if suppressed else []
     return json_or_lines({"folder": args.folder, "rows": rows, "suppressed": suppressed}, lines, args.json)

@@ -113,6 +113,7 @@ def inert_line(text: str) -> str:
 def run_relabel(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     """List the relabel queue; write it as a blind worksheet where `--out` names a file."""
     from observability.export.csv import inert_csv, unaltered
+    from observability.export.own_exports import note_own_exports, own_export
     from observability.investigation import relabel_queue as relabelling
 
     if args.model:
@@ -131,6 +132,10 @@ def run_relabel(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
         as_jsonl = args.out.endswith(".jsonl")
         kept = table if as_jsonl else unaltered(table, "id")
         write_output(Path(args.out), (worksheet_jsonl(kept) if as_jsonl else inert_csv(kept)).encode())
+        note_own_exports(
+            store,
+            [own_export("relabel worksheet", f"file {Path(args.out).name}", model=args.model, rows=len(kept), columns=list(kept.columns))],
+        )
         how = f"python -m observability load {args.out}{'' if as_jsonl else ' --kind label'}"
         lines.append(f"Wrote {plural(len(kept), 'prediction')} to {args.out}. Fill in value and annotator, then: {how}")
         if len(kept) < len(table):

@@ -183,6 +183,7 @@ def form_words(form: dict[str, Any]) -> str:
 def run_lineage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write runs and data sets as OpenLineage run events, one a line."""
     from observability.export.open_lineage import open_lineage_events
+    from observability.export.own_exports import note_own_exports, own_export
 
     say("reading records")
     if args.model:
@@ -192,6 +193,7 @@ def run_lineage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     lines = [json.dumps(event, ensure_ascii=False) for event in events]
     if args.out:
         write_output(Path(args.out), "".join(f"{line}\n" for line in lines).encode())
+        note_own_exports(store, [own_export("lineage", f"file {Path(args.out).name}", model=args.model, rows=len(events))])
         return json_or_lines({"events": len(events), "file": args.out}, [f"{len(events):,} events written to {args.out}."], args.json)
     return json_or_lines(events, lines, args.json)
 

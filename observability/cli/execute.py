@@ -21,6 +21,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
         commands_audit,
         commands_case,
         commands_data,
+        commands_exports,
         commands_import,
         commands_serving,
         commands_sql,
@@ -58,6 +59,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
             "croissant": commands_storage.run_croissant,
             "lineage": commands_storage.run_lineage,
             "trade-offs": commands_trade_offs.run_trade_offs,
+            "exports": commands_exports.run_exports,
         }.get(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")

@@ -1,6 +1,7 @@
 """Parser of the command line: every command with its help and an example."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -414,6 +415,8 @@ def parser() -> Parser:
     )
     export.add_argument("folder", type=path, metavar="DIR")
 
+    add_exports(add)
+
     add("mcp", "Answer an assistant over standard input and output, by the Model Context Protocol, read-only.", "mcp")
 
     add("metrics", "List every metric: name, unit, meaning, source.", "metrics --json")
@@ -478,6 +481,37 @@ def parser() -> Parser:
         if name not in WITHOUT_JSON:
             command.add_argument("--json", action="store_true", help="print JSON")
     return root
+
+
+def add_exports(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None:
+    """Add the command `exports`."""
+    exports = add(
+        "exports",
+        "List what left, record an export, compute k of a table or ε of a mechanism, or state what a recipient may get.",
+        "exports epsilon --noise-multiplier 1.1 --sampling-rate 0.01 --steps 1000 --delta 1e-5",
+    )
+    exports.add_argument("action", choices=("list", "record", "k", "epsilon", "level"))
+    exports.add_argument("file", nargs="?", type=path, metavar="FILE", help=".csv, .jsonl or .parquet, of `k` and `record`")
+    exports.add_argument("--recipient", metavar="R", help="who gets it")
+    exports.add_argument("--dataset", metavar="D", help="the data set; a budget belongs to a recipient and a data set")
+    exports.add_argument("--model", help="the model whose data these are")
+    exports.add_argument("--run", help="the training run on machines of the recipient")
+    exports.add_argument("--quasi", metavar="a,b", help="quasi-identifying columns, from which k is computed")
+    exports.add_argument("--personal", metavar="a,b", help="personal columns")
+    exports.add_argument("--columns", metavar="a,b", help="columns that left; default: those of FILE")
+    exports.add_argument("--rows", type=int, metavar="N", help="rows that left; default: those of FILE")
+    exports.add_argument("--transform", metavar="WORD", help="what was done to it: none, aggregated, generalised, hashed, noised")
+    exports.add_argument("--legal-basis", metavar="TEXT", help="as consent, contract, legal obligation, public task")
+    exports.add_argument("--k", type=float, metavar="K", help="k of the export, or with `level` the smallest k that the recipient may get")
+    exports.add_argument("--epsilon", type=float, metavar="E", help="ε of the export, or with `level` the budget")
+    exports.add_argument("--delta", type=float, metavar="D", help="δ; default 1e-5")
+    exports.add_argument("--noise-multiplier", type=float, metavar="S", help="standard deviation of the noise over the sensitivity")
+    exports.add_argument("--sampling-rate", type=float, default=1.0, metavar="Q", help="share of the records in a step; default 1")
+    exports.add_argument("--steps", type=int, default=1, metavar="N", help="number of steps; default 1")
+    exports.add_argument("--attestation", metavar="HASH", help="hash that the enclave attested, or with `level` the expected one")
+    exports.add_argument("--canary", action="append", default=[], metavar="NAME=TEXT", help="a planted text; repeatable")
+    exports.add_argument("--reason", metavar="TEXT", help="with `level`: why")
+    exports.add_argument("--author", metavar="NAME", help="with `level`: who decides; default: the user name")
 
 
 def file_or_model(text: str) -> str:

@@ -132,6 +132,8 @@ class Version:
 
 
 COMPUTED = "\0computed "
+EXPORTED = "\0exports"
+"""The name under which a store counts records of exports, which concern what is told of exports and no model."""
 
 
 def computed_values(model: str) -> str:

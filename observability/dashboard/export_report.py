@@ -3,11 +3,13 @@
 It is made on request, in the worker, from a bounded sample. The last report is kept for the session.
 """
 
+from functools import partial
+
 import streamlit as st
 
 from observability.core import formatting
 from observability.core.window import Window
-from observability.dashboard import distributions, load
+from observability.dashboard import distributions, load, own_files
 from observability.dashboard.widgets import answer_or_error, plain_caption, plain_paragraph, progress_bar, status_line
 from observability.export.evidently import ROWS, SECONDS, Export, export
 
@@ -63,4 +65,10 @@ def offer_report_files(current: Window, reference: Window) -> None:
             ("JSON snapshot", made.snapshot, "json", "application/json"),
         ):
             words, name = f"{label} ({formatting.format_bytes(len(data))})", f"{made.name}.{ending}"
-            st.download_button(words, data, name, kind, key=f"evidently-{ending}", icon=":material/download:", on_click="ignore")
+            made = own_files.noted_download(name, partial(_as_it_is, data))
+            st.download_button(words, made, name, kind, key=f"evidently-{ending}", icon=":material/download:", on_click="ignore")
+
+
+def _as_it_is(data: str | bytes) -> str | bytes:
+    """A file that was made before its button was drawn."""
+    return data

@@ -13,7 +13,7 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Window
-from observability.dashboard import empty_states, figure_capture, links, load, theme
+from observability.dashboard import empty_states, figure_capture, links, load, own_files, theme
 from observability.dashboard import scope as scopes
 from observability.dashboard.links import DEFAULT_PAGE
 from observability.dashboard.scope import Scope
@@ -322,8 +322,10 @@ def ask_to_pin(figure: str) -> None:
 
 
 def download_button(name: str, data: Callable[[], str | bytes], label: str, *, key: str, kind: str = "text/csv") -> None:
-    """Draw a quiet download button; the data are made when it is pressed."""
-    st.download_button(label, data, name, kind, key=key, type="tertiary", icon=":material/download:", on_click="ignore")
+    """Draw a quiet download button; the data are made when it is pressed, and the file is noted as an export."""
+    st.download_button(
+        label, own_files.noted_download(name, data), name, kind, key=key, type="tertiary", icon=":material/download:", on_click="ignore"
+    )
 
 
 def file_date(instant: datetime) -> str:

@@ -114,7 +114,7 @@ class RecipientLevel:
 
 @dataclass(frozen=True)
 class PrivacyLoss:
-    """The privacy loss of exports to one recipient. unknown: exports that left without a logged loss; basic: those of which only ε is known."""
+    """The privacy loss of exports to one recipient. unknown: exports without a logged loss; basic: those of which only ε is known."""
 
     epsilon: float
     delta: float
@@ -146,7 +146,9 @@ def _export_event(place: int, row: Mapping[Any, Any], models: Mapping[str, Model
     stated = row["columns"] if isinstance(row["columns"], Mapping) else {}
     parts = {str(name): part if isinstance(part, Mapping) else {} for name, part in stated.items()}
     known = models.get(str(row["model"]))
-    tags = {name: str(part.get("tag") or (known.settings.column_tags.get(name) if known else None) or "none") for name, part in parts.items()}
+    tags = {
+        name: str(part.get("tag") or (known.settings.column_tags.get(name) if known else None) or "none") for name, part in parts.items()
+    }
     treated = {name for name, part in parts.items() if str(part.get("transform") or "").lower() not in UNTRANSFORMED}
     checks = row["checklist"] if isinstance(row["checklist"], Mapping) else None
     extra = row["extra"] if isinstance(row["extra"], Mapping) else {}
@@ -212,7 +214,9 @@ def recipient_levels(decisions: "DataFrame") -> dict[tuple[str, str], RecipientL
             continue
         items = body.get("checklist")
         level = RecipientLevel(
-            *(_finite(body.get(name)) for name in ("epsilon", "delta", "k")),
+            _finite(body.get("epsilon")),
+            _finite(body.get("delta")),
+            _finite(body.get("k")),
             str(body["attestation"]) if body.get("attestation") else None,
             tuple(map(str, items)) if isinstance(items, list) else None,
         )
@@ -220,7 +224,9 @@ def recipient_levels(decisions: "DataFrame") -> dict[tuple[str, str], RecipientL
     return found
 
 
-def level_of_pair(levels: Mapping[tuple[str, str], RecipientLevel], pair: tuple[str, str], model: Model | None, limit: str) -> RecipientLevel:
+def level_of_pair(
+    levels: Mapping[tuple[str, str], RecipientLevel], pair: tuple[str, str], model: Model | None, limit: str
+) -> RecipientLevel:
     """What a recipient may get of a data set: the level of the pair, else that of the recipient, else the model's own limit of k.
 
     Parameters
@@ -385,7 +391,7 @@ def not_logged(event: ExportEvent) -> list[str]:
         "columns": not event.columns,
         "rows": event.rows is None,
         "legal basis": event.legal_basis is None and (bool(event.personal) or not event.columns),
-        "k": event.k is None and (quasi or bool(event.personal)),
+        "k": event.k is None and quasi and not event.is_private,
         "ε": not event.is_private and (event.transform or "").lower() == "noised",
     }
     return [name for name, lacks in missing.items() if lacks]

@@ -71,7 +71,9 @@ _ISSUE = (
 _EXPORT = (
     _text("recipient", "of an export: who got it"),
     _text("dataset", "of an export: the data set"),
-    RecordField("columns", "object", 'of an export: {column: {"tag": personal, sensitive, quasi or none, "transform": what was done to it}}'),
+    RecordField(
+        "columns", "object", 'of an export: {column: {"tag": personal, sensitive, quasi or none, "transform": what was done to it}}'
+    ),
     _count("rows", "of an export: rows"),
     _text("transform", "of an export: what was done to all of it, as none, aggregated, generalised, hashed, noised"),
     _text("legal_basis", "of an export: as consent, contract, legal obligation, public task, legitimate interests"),

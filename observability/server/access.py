@@ -181,6 +181,7 @@ COMMANDS: dict[str, Action] = {
     "croissant": "query",
     "lineage": "query",
     "trade-offs": "load",
+    "exports": "write",
     "retry": "load",
     "import": "load",
     "check": "read",

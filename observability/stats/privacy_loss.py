@@ -128,8 +128,12 @@ def dpsgd_epsilon(noise_multiplier: float, sampling_rate: float, steps: int, del
 
     Parameters
     ----------
-    noise_multiplier, sampling_rate, steps
-        As in `gaussian_rdp`.
+    noise_multiplier : float
+        Standard deviation of the noise over the sensitivity; above 0.
+    sampling_rate : float
+        Probability with which each record is in a step.
+    steps : int
+        Number of steps.
     delta : float
         δ; above 0 and below 1.
 

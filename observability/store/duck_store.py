@@ -17,11 +17,11 @@ from observability.store.db import repairs
 from observability.store.db.database import Database
 from observability.store.engine import BoundQuestion, LoadProgress, StepProgress, Store
 from observability.store.query import (
-    canaries,
     aggregates,
     attribution_plan,
     attributions,
     cached_answers,
+    canaries,
     column_storage,
     decision_log,
     estimates,

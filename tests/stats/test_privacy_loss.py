@@ -25,7 +25,10 @@ def test_losses_at_fractional_and_whole_orders_are_those_of_the_definition(noise
 
     def exact(order: float) -> float:
         scale = mpmath.mpf(noise)
-        shape = lambda z: mpmath.npdf(z, 0, scale) * ((1 - rate) + rate * mpmath.e ** ((2 * z - 1) / (2 * scale**2))) ** order  # noqa: E731
+
+        def shape(z: object) -> object:
+            return mpmath.npdf(z, 0, scale) * ((1 - rate) + rate * mpmath.e ** ((2 * z - 1) / (2 * scale**2))) ** order
+
         ends = [-20 * noise, -5 * noise, 0, 0.5, 1, 2, 5, order + 5 * noise, order + 20 * noise]
         return float(mpmath.log(mpmath.quad(shape, sorted(ends))) / (order - 1))
 
@@ -52,7 +55,9 @@ def test_losses_agree_with_dp_accounting(noise: float, rate: float) -> None:
 
 
 @pytest.mark.parametrize(("noise", "rate", "steps", "delta", "theirs"), OF_DP_ACCOUNTING)
-def test_epsilon_is_that_of_dp_accounting_as_it_was_computed_once(noise: float, rate: float, steps: int, delta: float, theirs: float) -> None:
+def test_epsilon_is_that_of_dp_accounting_as_it_was_computed_once(
+    noise: float, rate: float, steps: int, delta: float, theirs: float
+) -> None:
     assert dpsgd_epsilon(noise, rate, steps, delta) == pytest.approx(theirs, rel=0.001)
 
 

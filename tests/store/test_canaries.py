@@ -24,7 +24,16 @@ def prediction(name: str, day: float, model: str = "loan", **fields: object) -> 
 
 
 def export_event(canaries: list[dict[str, object]], **fields: object) -> dict[str, object]:
-    return {"kind": "event", "what": "export", "at": OUT, "received_at": OUT, "text": "extract", "recipient": "acme", "canaries": canaries, **fields}
+    return {
+        "kind": "event",
+        "what": "export",
+        "at": OUT,
+        "received_at": OUT,
+        "text": "extract",
+        "recipient": "acme",
+        "canaries": canaries,
+        **fields,
+    }
 
 
 def seen(store: Database, **window: object) -> set[tuple[str, str, str]]:
@@ -33,7 +42,12 @@ def seen(store: Database, **window: object) -> set[tuple[str, str, str]]:
 
 
 def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(tmp_path: Path) -> None:
-    canaries = [{"name": "text", "text": TEXT}, {"name": "row", "row": ROW}, {"name": "short", "text": "cook"}, {"name": "few", "row": {"age": 30}}]
+    canaries = [
+        {"name": "text", "text": TEXT},
+        {"name": "row", "row": ROW},
+        {"name": "short", "text": "cook"},
+        {"name": "few", "row": {"age": 30}},
+    ]
     lines = [
         export_event(canaries),
         prediction("before", -1, features={"age": 1, "job": TEXT, "owns": False}),
@@ -67,7 +81,11 @@ def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(
         only_chat = guarded_store(store, Person("ann", None, (("chat", "viewer"),)))
         assert set(only_chat.canary_sightings(Window("", EPOCH, END))["model"]) == {"chat"}
         told = check.check(store, start=OUT, end=END, now=END, only=("trust/exports",)).findings
-        assert {(each.subject, each.model) for each in told if each.severity == "act"} == {("canary:text", "loan"), ("canary:text", "chat"), ("canary:row", "loan")}
+        assert {(each.subject, each.model) for each in told if each.severity == "act"} == {
+            ("canary:text", "loan"),
+            ("canary:text", "chat"),
+            ("canary:row", "loan"),
+        }
         assert store.events(None, EPOCH, END).empty, "an export changes nothing in a model: no mark on charts"
 
 

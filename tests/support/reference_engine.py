@@ -593,7 +593,11 @@ class ReferenceEngine(Engine):
                         extra = {} if missing(row["extra"]) else json.loads(row["extra"])
                         said = [row[name] for name in texts if not missing(row[name])]
                         said += [json.dumps(value, ensure_ascii=False) for name, value in extra.items() if name != "question"]
-                        if len(canary.get("text", "")) >= 8 and any(canary["text"] in each for each in said) and not (until and row["arrived"] > until):
+                        if (
+                            len(canary.get("text", "")) >= 8
+                            and any(canary["text"] in each for each in said)
+                            and not (until and row["arrived"] > until)
+                        ):
                             version, environment = streams[row["stream"]]
                             found.append((canary["name"], model.name, version, environment, row["id"], row["at"], "somewhere"))
         return pd.DataFrame(found, columns=["canary", "model", "version", "environment", "id", "at", "place"])

@@ -6,6 +6,7 @@ are about exports of the window. Exports that the product itself made are listed
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
@@ -69,7 +70,7 @@ def export_subject(pair: tuple[str, str]) -> str:
 
 def pair_words(pair: tuple[str, str]) -> str:
     """Return a recipient and a data set in words."""
-    return f"`{pair[0]}`" + (f" of `{pair[1]}`" if pair[1] else "")
+    return f"`{pair[0]}`" + (f" (`{pair[1]}`)" if pair[1] else "")
 
 
 def undecided_export(context: Context, pair: tuple[str, str], metric: str, events: Sequence[ExportEvent], because: str) -> Finding:
@@ -103,7 +104,11 @@ def budget_finding(
     said = f"{plural(loss.releases, 'release')} to {pair_words(pair)} spent ε = {format_figure(loss.epsilon, 3)} at δ = {loss.delta:g}"
     said += f" ({plural(loss.basic, 'release')} by its stated ε)" if loss.basic else ""
     wrong = [(event, more) for event in events if (more := understated(event)) is not None]
-    lie = f" The release of {wrong[-1][0].at:%Y-%m-%d} states less than its mechanism gives: {format_figure(wrong[-1][1], 3)}." if wrong else ""
+    lie = (
+        f" The release of {wrong[-1][0].at:%Y-%m-%d} states less than its mechanism gives: {format_figure(wrong[-1][1], 3)}."
+        if wrong
+        else ""
+    )
     evidence = {"delta": loss.delta, "releases": loss.releases, "unknown": loss.unknown, "spent": loss.epsilon, "budget": budget}
     blank = replace(blank, basis="estimated", evidence=blank.evidence | evidence)
     if budget is None:
@@ -111,7 +116,9 @@ def budget_finding(
     if loss.epsilon > budget:
         return valued(blank, loss.epsilon, "act", f"{said}: the budget of ε = {budget:g} is exceeded.{lie}", budget)
     if loss.unknown:
-        return replace(blank, because=f"{said} of a budget of {budget:g}, and {plural(loss.unknown, 'export')} logged no ε.{lie}", limit=budget)
+        return replace(
+            blank, because=f"{said} of a budget of {budget:g}, and {plural(loss.unknown, 'export')} logged no ε.{lie}", limit=budget
+        )
     average = loss.epsilon / max(loss.releases, 1)
     if wrong or loss.epsilon >= NEARLY * budget or loss.epsilon + average > budget:
         share = f"{100 * loss.epsilon / budget:.0f} % of the budget of {budget:g}"
@@ -152,7 +159,7 @@ def personal_findings(pair: tuple[str, str], events: Sequence[ExportEvent], cont
         basis = join_words(sorted({str(event.legal_basis) for event in held}))
         yield valued(blank, 0.0, "ok", f"{left} on the legal basis of {basis}.", 0.0)
         return
-    without = "without a transform or a legal basis" if bare else "transformed, without a legal basis"
+    without = "without a transform or a legal basis" if bare else "transformed but without a legal basis"
     because = f"{left} {without} on {wrong[-1].at:%Y-%m-%d}."
     yield valued(blank, float(len(columns)), "act" if bare else "watch", because, 0.0, columns=columns, exported=iso(wrong[-1].at))
 
@@ -176,7 +183,7 @@ def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Se
         else:
             yield valued(blank, 0.0, "ok", f"The enclave of {pair_words(pair)} attested the expected hash.", 0.0)
         return
-    changed = [now for before, now in zip(ever, ever[1:]) if now.attestation != before.attestation and now.at >= context.window.start]
+    changed = [now for before, now in pairwise(ever) if now.attestation != before.attestation and now.at >= context.window.start]
     if changed:
         because = f"The enclave of {pair_words(pair)} attested another hash than before, on {changed[-1].at:%Y-%m-%d}; none is stated."
         yield valued(blank, float(len(changed)), "watch", because, 0.0, attested=changed[-1].attestation)
@@ -220,12 +227,12 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
     for row in context.counters.get("canary_sightings") or ():
         if str(row["canary"]) in planted:
             seen.setdefault((str(row["canary"]), str(row["model"])), []).append(row)
-    for (name, model), rows in sorted(seen.items()):
-        event, rows = planted[name], sorted(rows, key=lambda row: (row["at"], str(row["id"])))
+    for (name, model), found in sorted(seen.items()):
+        event, rows = planted[name], sorted(found, key=lambda row: (row["at"], str(row["id"])))
         first = rows[0]
         because = (
-            f"Canary `{name}`, which left to `{event.recipient}` on {event.at:%Y-%m-%d}, is in {plural(len(rows), 'prediction')} of `{model}`, "
-            f"first on {first['at']:%Y-%m-%d} ({first['place']})."
+            f"Canary `{name}`, which left to `{event.recipient}` on {event.at:%Y-%m-%d}, is in {plural(len(rows), 'prediction')} of "
+            f"`{model}`, first on {first['at']:%Y-%m-%d} ({first['place']})."
         )
         blank = undecided_export(context, event.pair, SIGHTINGS, [event], because)
         blank = replace(blank, subject=f"canary:{name}", model=model, n=len(rows))

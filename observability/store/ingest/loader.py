@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from observability.client.spool import publish_abandoned
-from observability.core.catalog import Catalog
+from observability.core.catalog import EXPORTED, Catalog
 from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.core.formatting import plural
 from observability.core.limits import limits_in_force
@@ -36,7 +36,7 @@ from observability.store.ingest.erased_lines import clean_segment, without_erase
 from observability.store.ingest.landing import Segment
 from observability.store.ingest.line_counts import LineLedger
 from observability.store.ingest.parse import parse_block
-from observability.store.ingest.parse_types import LineBlock
+from observability.store.ingest.parse_types import LineBlock, ParsedBlock
 from observability.store.ingest.protected_lines import with_protection
 from observability.store.ingest.sensitive_features import promote_arrived_groups
 from observability.store.rollup.rollup import compact_rollups, wants_compaction
@@ -297,7 +297,7 @@ def _load_block(
         parsed = replace(parsed, others=marked)
     ledger, catalog = store_parsed_block(writer, parsed, block, catalog, now, store.threads, sample=defaults.sample)
     _write_rejected(writer, ledger, block, now, segments, last_lines)
-    store.note_changed_models(ledger.changed_models())
+    store.note_changed_models({EXPORTED} if _holds_exports_only(parsed) else ledger.changed_models())
     arrivals = ledger.arrivals()
     if arrivals is not None:
         writer.register("block_arrivals", arrivals)
@@ -319,6 +319,14 @@ def _room_for_models(store: Database, catalog: Catalog) -> NewModelLimit:
         "or raise unregistered_models in limits.toml"
     )
     return NewModelLimit(frozenset(), max(most - len(catalog.unregistered), 0), why)
+
+
+def _holds_exports_only(parsed: ParsedBlock) -> bool:
+    """Whether a block holds events of exports and nothing else: a file that was downloaded makes no finding about a model stale."""
+    others = {kind: table for kind, table in parsed.others.items() if table.num_rows}
+    if set(others) != {"event"} or parsed.predictions or parsed.labels or parsed.rejected.num_rows:
+        return False
+    return set(others["event"]["what"].to_pylist()) == {"export"}
 
 
 def _write_rejected(

@@ -32,8 +32,8 @@ ASKED = ("question", "prompt", "messages")
 def canary_sightings(store: "Database", window: Window) -> "DataFrame":
     """Predictions of the window that hold a canary of an export before them, of its model or of all, in order of time.
 
-    Columns: `canary`, `model`, `version`, `environment`, `id`, `at` (naive UTC), and `place`, where it stands, in words. References are left
-    out. A text counts anywhere in a text of the prediction, its case included; in what was asked of a model that serves elsewhere it does
+    Columns: `canary`, `model`, `version`, `environment`, `id`, `at` (naive UTC), and `place`, where it stands, in words. References are
+    left out. A text counts anywhere in a text of the prediction, its case included; in what was asked of a model that serves elsewhere it does
     not count. A row counts where all of its values are those of the prediction.
     """
     import pandas as pd
@@ -61,7 +61,8 @@ def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
     known = "" if window.as_of is None else " AND arrived <= $as_of"
     values = {"end": naive_utc(window.end)} | ({} if window.as_of is None else {"as_of": naive_utc(window.as_of)})
     rows = cursor.execute(
-        f"""SELECT "at", canaries FROM events WHERE what = 'export' AND canaries IS NOT NULL AND "at" < $end{known} ORDER BY "at" """, values
+        f"""SELECT "at", canaries FROM events WHERE what = 'export' AND canaries IS NOT NULL AND "at" < $end{known} ORDER BY "at" """,
+        values,
     ).fetchall()
     found: dict[str, dict[str, Any]] = {}
     for at, text in rows:
@@ -100,7 +101,11 @@ def _sightings_of(cursor: Cursor, model: Model, canary: Mapping[str, Any], windo
 def _text_condition(model: Model, canary: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
     """The condition that a text of a row holds the canary, the place in words, and the parameters."""
     asked = json.dumps(dict.fromkeys(ASKED))
-    fields = {"the answer": "prediction", "the subject": "subject", "a further field": f"json_merge_patch(extra, {sql_literal(asked)})::VARCHAR"}
+    fields = {
+        "the answer": "prediction",
+        "the subject": "subject",
+        "a further field": f"json_merge_patch(extra, {sql_literal(asked)})::VARCHAR",
+    }
     fields |= {f"feature {each.name}": quoted_identifier(each.column) for each in model.columns if each.kind == "category"}
     parts = {words: f"contains({column}, $text)" for words, column in fields.items()}
     cases = " ".join(f"WHEN {part} THEN {sql_literal(words)}" for words, part in parts.items())

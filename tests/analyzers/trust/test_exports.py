@@ -140,7 +140,10 @@ def test_what_is_not_logged_is_unknown_and_clean_exports_ask_for_nothing() -> No
     rng = np.random.default_rng(5)
     stated = levels({"epsilon": 8.0, "k": 5, "attestation": ATTESTED})
     for _ in range(300):
-        rows = [export(day, k=float(rng.integers(5, 40)), rows=int(rng.integers(50, 900)), attestation=ATTESTED) for day in rng.uniform(-25, 7, 6)]
+        rows = [
+            export(day, k=float(rng.integers(5, 40)), rows=int(rng.integers(50, 900)), attestation=ATTESTED)
+            for day in rng.uniform(-25, 7, 6)
+        ]
         rows += [noised(day, dataset="counts", attestation=ATTESTED) for day in rng.uniform(-25, 7, 3)]
         assert [each.because for each in export_findings(rows, stated) if each.needs_action] == []
 

@@ -1,0 +1,26 @@
+"""The figure of exports: how much of its privacy budget each recipient has spent, release by release."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from observability.dashboard import theme
+from observability.dashboard.charts import layout
+
+
+def budget_steps(frame: pd.DataFrame) -> go.Figure:
+    """The share of the budget that each recipient has spent, as steps over time, and the whole budget as a line.
+
+    frame: who, at, epsilon, budget, share, in order of time.
+    """
+    figure = go.Figure()
+    for place, (who, rows) in enumerate(frame.groupby("who", sort=True)):
+        name = theme.inert_label(str(who), 40)
+        texts = [f"{name}<br>ε {spent:.3g} of {budget:g}" for spent, budget in zip(rows["epsilon"], rows["budget"], strict=True)]
+        colour = theme.COLORWAY[place % len(theme.COLORWAY)]
+        options = {"mode": "lines+markers", "line_shape": "hv", "marker": {"size": 7}}
+        hover = "%{customdata}<br>%{y:.0%} of the budget<br>%{x|%e %b %Y}"
+        layout.add_curve(figure, rows["at"], rows["share"], hover, name=name, color=colour, texts=texts, **options)
+    figure.add_hline(y=1.0, line={"color": theme.ACT, "width": 1.4, "dash": "dash"}, layer="below")
+    layout.add_note(figure, "budget", color=theme.ACT, x=0, xref="paper", y=1.0, xanchor="left", yanchor="bottom")
+    theme.themed(figure, height=280, y="share of the privacy budget", legend=True, rangemode="tozero", tickformat=".0%")
+    return figure

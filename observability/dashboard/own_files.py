@@ -1,0 +1,32 @@
+"""Downloads of the dashboard are noted as exports when they are made."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from observability.dashboard.person_name import NAME_KEY
+from observability.dashboard.sign_in import current_person
+from observability.export.own_exports import csv_shape, note_own_exports, own_export
+from observability.server import process_lock
+
+SOMEBODY = "browser"
+"""The recipient where nobody signs in and no name was given."""
+CASE_FILE = "case-"
+"""Begin of the names of files that hold the id of a prediction."""
+
+
+def noted_download(name: str, data: Callable[[], str | bytes]) -> Callable[[], str | bytes]:
+    """A function that makes a file and notes that it left. It keeps who asked for it, and about which model, as they are now."""
+    person = current_person()
+    recipient = person.name if person.source != "here" else str(st.session_state.get(NAME_KEY) or SOMEBODY)
+    chosen = st.session_state.get("model")
+    model = chosen if isinstance(chosen, str) and chosen else None
+
+    def made() -> str | bytes:
+        content = data()
+        shape = csv_shape(content) if isinstance(content, str) and name.endswith(".csv") else (None, [])
+        shown = "case file" if name.startswith(CASE_FILE) else name
+        note_own_exports(process_lock.current_store(), [own_export(shown, recipient, model=model, rows=shape[0], columns=shape[1])])
+        return content
+
+    return made

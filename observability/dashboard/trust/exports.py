@@ -1,0 +1,326 @@
+"""The page of exports: privacy budgets, recipients and what they may get, the ledger, checklists of training elsewhere, and own files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.trust import exports as judged
+from observability.core import formatting
+from observability.core.finding import Finding
+from observability.core.numerals import format_figure
+from observability.core.questions import Records
+from observability.core.time import naive_utc
+from observability.core.window import EPOCH, Window
+from observability.dashboard import empty_states, frame, load, person_name, sample_figures
+from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, urgency
+from observability.dashboard.charts import exports as charts_exports
+from observability.dashboard.data.records_summary import dates_note
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import NOT_SAVED, csv_of_table, plain_paragraph, save_records
+from observability.metrics.exports import (
+    CHECKLIST,
+    EXPORT_COLUMNS,
+    EXPORTS,
+    LEVELS,
+    ExportEvent,
+    ExportLedger,
+    checklist_states,
+    export_events,
+    export_ledger,
+)
+from observability.store.types.decision_items import new_record_id
+
+MOST_ROWS, MOST_RUNS = 100, 4
+HOW = """import observability as obs
+log = obs.Logger()
+log.export(recipient="statistics office", dataset="loans@3", rows=8200, transform="generalised", legal_basis="public task", k=12,
+           columns={"age": {"tag": "quasi", "transform": "ten years"}, "postcode": {"tag": "quasi", "transform": "two digits"}})"""
+RECIPIENTS = (
+    column("recipient", "Recipient", strong=True),
+    column("dataset", "Data set"),
+    column("state", "Status", width="7.5rem"),
+    column("exports", "Exports", align="right", phone=False),
+    column("rows", "Rows", align="right", phone=False),
+    column("epsilon", "Spent ε", align="right", help="Privacy loss of all releases so far, over the budget"),
+    column("k", "Smallest k", align="right", help="Rows that share the quasi-identifying values of the rarest row, over the owner's level"),
+    column("enclave", "Attestation", phone=False, help="Hash that the enclave of the last export attested"),
+    column("canaries", "Canaries", align="right", phone=False, help="Planted marks, and how many came back"),
+)
+LEDGER = (
+    column("at", "Time", short=True),
+    column("recipient", "Recipient", strong=True),
+    column("what", "What left", wide=True),
+    column("rows", "Rows", align="right"),
+    column("columns", "Columns", align="right", phone=False),
+    column("transform", "Transform"),
+    column("basis", "Legal basis", phone=False),
+    column("k", "k", align="right", phone=False),
+    column("epsilon", "ε", align="right", phone=False),
+)
+OWN = (
+    column("at", "Time", short=True),
+    column("recipient", "To", strong=True),
+    column("what", "File", wide=True),
+    column("rows", "Rows", align="right"),
+    column("columns", "Columns", align="right"),
+)
+CHECK_WORDS = {True: ("ok", "Met"), False: ("act", "Unmet"), None: ("unknown", "Not logged")}
+
+
+@dataclass(frozen=True)
+class ExportsPage:
+    """What the page shows. recent: exports of the window; own: files of the product in it; seen: sightings by canary."""
+
+    scope: Scope
+    window: Window
+    ledger: ExportLedger
+    recent: Sequence[ExportEvent]
+    own: Sequence[ExportEvent]
+    findings: Sequence[Finding]
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Names of the canaries that came back."""
+        return frozenset(str(each.evidence["canary"]) for each in self.findings if each.evidence.get("canary"))
+
+
+def load_exports(scope: Scope) -> ExportsPage:
+    """Exports up to the end of the window, and the findings about them."""
+    window = load.window_of_records(scope, judged.ANALYZER, newest_export(scope))
+    models = {each.name: each for each in load.catalog().models}
+    rows = load.ask_store(EXPORTS, window)
+    ledger = export_ledger(rows, load.ask_store(LEVELS, window), models, f"{judged.NAME}/{judged.K}")
+    found = [each for each in load.scope_record_findings(scope) if each.analyzer == judged.NAME]
+    own = [each for each in export_events(rows, models) if each.own and each.at >= window.start]
+    recent = [each for each in ledger.events if each.at >= window.start]
+    return ExportsPage(scope, window, ledger, recent, own, found)
+
+
+def newest_export(scope: Scope) -> datetime | None:
+    """Time of the newest export of the scope's model, or of all."""
+    last = load.ask_store(
+        Records("event", ("at",), ever=True, rows=1, only=EXPORTS.only), Window(scope.model or "", EPOCH, load.page_clock())
+    )
+    return last["at"].iloc[-1].to_pydatetime().replace(tzinfo=EPOCH.tzinfo) if len(last) else None
+
+
+def no_exports() -> None:
+    """The empty state: how to log an export."""
+    example = ("Share of the privacy budget that each recipient spent", _sample_figure)
+    step = "One record for each file, table or training set that leaves shows budgets, k, and what is missing."
+    empty_states.how_to_log_state("No export has been logged yet.", step, HOW, example)
+
+
+def exports_summary(page: ExportsPage) -> None:
+    """How many exports left, to how many recipients."""
+    recipients = {each.recipient for each in page.recent}
+    rows = sum(each.rows or 0 for each in page.recent)
+    said = (
+        f"**{formatting.plural(len(page.recent), 'export')}** to {formatting.plural(len(recipients), 'recipient')}{dates_note(page.window)}"
+    )
+    said += f": {rows:,} rows." if rows else "."
+    if page.own:
+        said += f" {formatting.plural(len(page.own), 'file')} of this product."
+    st.markdown(said)
+
+
+def budget_frame(ledger: ExportLedger) -> pd.DataFrame:
+    """The privacy loss after each release of every recipient and data set with a budget: who, at, epsilon, budget, share."""
+    rows = []
+    for pair, events in ledger.by_pair().items():
+        if (budget := ledger.level(events[-1]).epsilon) is None:
+            continue
+        who = " · ".join(filter(None, pair))
+        for event in events:
+            if event.is_private:
+                spent = ledger.loss(pair, event).epsilon
+                rows.append({"who": who, "at": naive_utc(event.at), "epsilon": spent, "budget": budget, "share": spent / budget})
+    return pd.DataFrame(rows, columns=["who", "at", "epsilon", "budget", "share"])
+
+
+def budget_chart(page: ExportsPage) -> None:
+    """Draw how much of each budget is spent."""
+    twin = budget_frame(page.ledger)
+    if twin.empty:
+        return
+    st.header("Privacy budgets", anchor=False)
+    last = twin.groupby("who").last().sort_values("share")
+    who, share = last.index[-1], float(last["share"].iloc[-1])
+    alt = f"{who} has spent {100 * share:.0f} % of its privacy budget, the most of {formatting.plural(len(last), 'budget')}."
+    plain_paragraph(alt)
+    figure = charts_exports.budget_steps(twin)
+    frame.chart_with_table(figure, twin, key="export-budgets", alt=alt, metrics=(judged.EPSILON,))
+
+
+def _sample_figure(folder: Path) -> Any:
+    """The budgets of the sample's exports."""
+    events = sample_figures.sample_records(folder / "exports.jsonl", "event")
+    decisions = sample_figures.sample_records(folder / "exports.jsonl", "decision")
+    events = events[events["what"] == "export"].reindex(columns=list(EXPORT_COLUMNS)).astype(object)
+    events = events.where(events.notna(), None).assign(at=lambda rows: pd.to_datetime(rows["at"]))
+    named = ("kind", "decision", "at", "author", "statement")
+    extras = [{name: value for name, value in row.items() if name not in named and value == value} for row in decisions.to_dict("records")]
+    stated = decisions[["decision", "at"]].assign(state=None, extra=pd.Series(extras, index=decisions.index, dtype=object))
+    return charts_exports.budget_steps(budget_frame(export_ledger(events, stated, {}, "")))
+
+
+def recipients_table(page: ExportsPage) -> None:
+    """Draw a row for each recipient and data set, worst first."""
+    st.header("Recipients", anchor=False)
+    lines = []
+    for pair, events in page.ledger.by_pair().items():
+        own = [each for each in page.findings if each.subject == judged.export_subject(pair) or _is_of(each, pair)]
+        worst = first_finding(each for each in own if each.metric != judged.UNLOGGED) or first_finding(own)
+        lines.append((urgency(worst), pair, table_row(recipient_cells(page, pair, events, worst))))
+    rows = [row for _, _, row in sorted(lines, key=lambda line: line[:2])]
+    draw_table("recipients", "Recipients of exports", filled_columns(RECIPIENTS, rows, ("recipient", "dataset", "exports")), rows)
+
+
+def _is_of(finding: Finding, pair: tuple[str, str]) -> bool:
+    """Whether a finding about a canary or a run is about exports of a pair."""
+    return (finding.evidence.get("recipient"), finding.evidence.get("dataset")) == pair
+
+
+def recipient_cells(page: ExportsPage, pair: tuple[str, str], events: Sequence[ExportEvent], worst: Finding | None) -> dict[str, Cell]:
+    """The cells of a recipient's row."""
+    level, loss = page.ledger.level(events[-1]), page.ledger.loss(pair)
+    cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in RECIPIENTS}
+    rows = [each.rows for each in events if each.rows is not None]
+    cells |= {"recipient": {"t": pair[0]}, "dataset": {"t": pair[1] or formatting.DASH}, "exports": {"t": f"{len(events):,}"}}
+    if worst is not None:
+        cells["state"] = severity_cell(worst.shown_severity)
+    if rows:
+        cells["rows"] = {"t": f"{sum(rows):,}"}
+    if loss.releases or level.epsilon is not None:
+        of = f"of {level.epsilon:g}" if level.epsilon is not None else "no budget"
+        unlogged = f"{formatting.plural(loss.unknown, 'export')} without ε" if loss.unknown and level.epsilon is not None else None
+        cells["epsilon"] = {"t": format_figure(loss.epsilon, 3), "sub": "\n".join(filter(None, (of, unlogged)))}
+    if known := [each.k for each in events if each.k is not None]:
+        cells["k"] = {"t": f"{min(known):g}", "sub": f"at least {level.k:g}" if level.k is not None else "no level"}
+    attested = next((each.attestation for each in reversed(events) if each.attestation), None)
+    if attested or level.attestation:
+        same = attested == level.attestation
+        word = "as stated" if same else "no hash stated" if not level.attestation else "differs" if attested else "missing"
+        cells["enclave"] = {"t": formatting.truncate(attested, 16) if attested else formatting.DASH, "sub": word}
+    if planted := {str(canary.get("name") or "canary") for each in events for canary in each.canaries}:
+        back = len(planted & page.seen)
+        cells["canaries"] = {"t": f"{len(planted):,}", "sub": f"{back} came back" if back else "none came back"}
+    return cells
+
+
+def ledger_table(page: ExportsPage) -> None:
+    """Draw the exports of the window, newest first."""
+    st.header("What left", anchor=False)
+    newest = sorted(page.recent, key=lambda each: each.place, reverse=True)
+    rows = [table_row(export_cells(each)) for each in newest[:MOST_ROWS]]
+    draw_table("exports", "Exports, newest first", filled_columns(LEDGER, rows, ("at", "recipient", "what")), rows, sort=True)
+    csv_of_table("exports", lambda: exports_frame(newest), len(newest), MOST_ROWS)
+
+
+def export_cells(event: ExportEvent) -> dict[str, Cell | str | None]:
+    """The cells of one export."""
+    personal = f"{len(event.personal)} personal" if event.personal else None
+    epsilon = event.epsilon if event.epsilon is not None else None
+    about = " · ".join(filter(None, (event.dataset, event.model, f"run {event.run}" if event.run else None)))
+    return {
+        "at": {"t": formatting.format_minute(event.at), "k": event.at.timestamp()},
+        "recipient": event.recipient,
+        "what": {"t": event.text, "sub": about or None},
+        "rows": None if event.rows is None else {"t": f"{event.rows:,}", "k": event.rows},
+        "columns": {"t": f"{len(event.columns):,}", "sub": personal, "title": ", ".join(event.columns)} if event.columns else None,
+        "transform": event.transform,
+        "basis": event.legal_basis,
+        "k": None if event.k is None else {"t": f"{event.k:g}", "k": event.k},
+        "epsilon": {"t": format_figure(epsilon, 3)} if epsilon is not None else {"t": "by mechanism"} if event.is_private else None,
+    }
+
+
+def exports_frame(events: Sequence[ExportEvent]) -> pd.DataFrame:
+    """Exports as a table for a file; canaries by their number only."""
+    rows = [
+        {
+            "at": each.at.isoformat(), "recipient": each.recipient, "dataset": each.dataset, "text": each.text, "model": each.model,
+            "run": each.run, "rows": each.rows, "columns": ", ".join(each.columns), "personal": ", ".join(each.personal),
+            "transform": each.transform, "legal_basis": each.legal_basis, "k": each.k, "epsilon": each.epsilon, "delta": each.delta,
+            "attestation": each.attestation, "canaries": len(each.canaries),
+        }
+        for each in events
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def checklist_section(page: ExportsPage) -> None:
+    """Draw the checklist of training on machines of others: an item a row, the newest runs as columns."""
+    runs = [each for each in page.recent if each.checklist is not None][-MOST_RUNS:][::-1]
+    if not runs:
+        return
+    st.header("Training on machines of others", anchor=False)
+    states = [checklist_states(each, page.ledger.level(each), page.ledger.within_budget(each)) for each in runs]
+    met = sum(state is True for state in states[0].values())
+    plain_paragraph(f"{runs[0].run or runs[0].text} at {runs[0].recipient} meets {met} of {len(states[0])} items.")
+    heads = [column(f"run{place}", each.run or f"{each.at:%Y-%m-%d}", width="9rem") for place, each in enumerate(runs)]
+    rows = []
+    for item in dict.fromkeys(name for each in states for name in each):
+        cells: dict[str, Cell | str | None] = {"item": {"t": item, "sub": CHECKLIST.get(item)}}
+        for place, each in enumerate(states):
+            cells[f"run{place}"] = severity_cell(*CHECK_WORDS[each[item]]) if item in each else None
+        rows.append(table_row(cells))
+    draw_table("export-checklist", "Checklist of training elsewhere", [column("item", "Item", strong=True), *heads], rows)
+
+
+def own_files_section(page: ExportsPage) -> None:
+    """Draw the files that this product made and that left it."""
+    if not page.own:
+        return
+    st.header("Files of this product", anchor=False)
+    newest = list(page.own)[::-1]
+    rows = []
+    for each in newest[:MOST_ROWS]:
+        shown = export_cells(each)
+        rows.append(table_row({name: shown[name] for name in ("at", "recipient", "what", "rows", "columns")}))
+    draw_table("own-files", "Files of this product, newest first", filled_columns(OWN, rows, ("at", "recipient", "what")), rows, sort=True)
+    csv_of_table("own-files", lambda: exports_frame(newest), len(newest), MOST_ROWS)
+
+
+def level_form(page: ExportsPage) -> None:
+    """Draw the form in which an owner states what a recipient may get; a record of kind decision."""
+    turn = int(st.session_state.get("export-turn", 0))
+    pairs = list(page.ledger.by_pair())
+    with st.popover("State what a recipient may get", icon=":material/policy:", key="export-level"):
+        author = person_name.person_name_box("export-author")
+        with st.form(f"export-level-{turn}"):
+            words = [" · ".join(filter(None, pair)) for pair in pairs]
+            place = st.selectbox("Recipient and data set", range(len(pairs)), format_func=words.__getitem__, key=f"export-pair-{turn}")
+            epsilon = st.number_input("Privacy budget ε", min_value=0.0, value=None, key=f"export-epsilon-{turn}", placeholder="not stated")
+            k = st.number_input("Smallest k", min_value=0, value=None, key=f"export-k-{turn}", placeholder="not stated")
+            attestation = st.text_input("Hash of the enclave", key=f"export-hash-{turn}", max_chars=200, placeholder="not stated").strip()
+            reason = st.text_input("Reason", key=f"export-reason-{turn}", max_chars=400).strip()
+            if not st.form_submit_button("Save", icon=":material/save:", key=f"export-save-{turn}"):
+                return
+    if not author:
+        st.error(person_name.MISSING, icon=":material/person:")
+        return
+    stated = {"epsilon": epsilon, "k": k, "attestation": attestation or None}
+    given = {name: value for name, value in stated.items() if value is not None}
+    if not given or not reason:
+        st.warning("State at least one level, and a reason.")
+        return
+    if save_records([level_decision(pairs[int(place or 0)], given, reason, author)], NOT_SAVED):
+        st.session_state["export-turn"] = turn + 1
+        st.toast("Saved.", icon=":material/check_circle:")
+        st.rerun()
+
+
+def level_decision(pair: tuple[str, str], stated: Mapping[str, Any], reason: str, author: str) -> dict[str, Any]:
+    """The decision that states what a recipient may get."""
+    named = {"epsilon": "ε", "delta": "δ", "k": "k", "attestation": "hash", "checklist": "checklist"}
+    parts = ", ".join(f"{named.get(name, name)} {value}" for name, value in stated.items())
+    about = {"recipient": pair[0]} | ({"dataset": pair[1]} if pair[1] else {})
+    statement = f"{' · '.join(filter(None, pair))} may get {parts}: {reason}"
+    return {"kind": "decision", "decision": new_record_id(), "author": author, "statement": statement, **about, **stated}
