@@ -20,6 +20,7 @@ WITHOUT_FAULT = {
     "data/datasets": "states what datasets hold and raises nothing",
     "serving/vendors": "no model's log holds answers to fixed questions; faults of vendors are planted on those",
     "serving/why_changed": "explains what serving/performance found",
+    "trust/exports": "no model's log holds exports; faults of exports are planted on those",
     "trust/audits": "needs audits of a model artifact, which simulated logs lack; regressions are planted in its own test",
     "trust/explanations": "needs a model artifact, which simulated logs lack",
 }

@@ -157,8 +157,8 @@ def _recorded(store: Store, args: argparse.Namespace) -> Outcome:
     record["canaries"] = [_canary(text) for text in args.canary] or None
     record = {name: value for name, value in record.items() if value is not None}
     store.write_records([record])
-    parts = [f"{record['rows']:,} rows"] * ("rows" in record) + [f"k = {record['k']:g}"] * ("k" in record)
-    parts += [f"ε = {format_figure(record['epsilon'], 4)}"] * ("epsilon" in record)
+    words = {"rows": "{:,} rows", "k": "k = {:g}", "epsilon": "ε = {:.4g}"}
+    parts = [form.format(record[name]) for name, form in words.items() if name in record]
     return json_or_lines(record, [f"Recorded: {record['text']}{': ' if parts else ''}{', '.join(parts)}."], args.json)
 
 

@@ -52,7 +52,7 @@ ENTRIES = (
             "Slices": ("slices",),
             "Explanations": ("explanations",),
             "Fairness": ("fairness",),
-            "Audits": ("audits", "live_guard"),
+            "Audits": ("audits", "live_guard", "exports"),
             "Labels": ("labels",),
             "Latency": ("latency",),
             "Vendors": ("vendors",),

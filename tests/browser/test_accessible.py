@@ -68,6 +68,7 @@ VIEWS = {
     "selection": "/selection?model=flights-late",
     "trade_offs": "/trade_offs?model=employment",
     "edge_fleet": "/edge_fleet?window=Everything",
+    "exports": "/exports?window=Everything",
     "dashboards": "/dashboards",
     "query": "/query?sql=SELECT%20count(*)%20AS%20n%20FROM%20batches",
 }

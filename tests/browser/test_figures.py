@@ -219,7 +219,7 @@ TOGETHER = dict.fromkeys(
     ),
     "test_desk.py",
 )
-TOGETHER |= dict.fromkeys(("batch_gate", "vendors", "personal_data"), "test_accessible.py")
+TOGETHER |= dict.fromkeys(("batch_gate", "vendors", "personal_data", "exports"), "test_accessible.py")
 TOGETHER |= dict.fromkeys(
     ("annotate", "compare_runs", "label_quality", "lineage", "query", "selection", "storage"), "test_pipeline_pages.py"
 )

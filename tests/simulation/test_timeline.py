@@ -18,6 +18,7 @@ from observability.simulation.fault_targets import TARGET_PARTS, fault_targets
 from observability.simulation.faults import FAULTS
 from observability.simulation.faults_collection import FAULTS as OF_DEVICES
 from observability.simulation.faults_edge import FAULTS as ON_EDGE
+from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
 from observability.simulation.faults_forms import FAULTS as OF_FORMS
 from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
 from observability.simulation.faults_training import FAULTS as OF_RUNS
@@ -134,7 +135,7 @@ def test_wrong_use_is_said(store: Database) -> None:
 def test_the_command_lists_and_refuses(store: Database) -> None:
     listed = execute.execute(store, ["lab", "--list", "--json"], lambda text: None)
     body = json.loads(listed.out)
-    assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS, *OF_LABELLING, *OF_DEVICES, *OF_VENDORS, *OF_FORMS, *ON_EDGE]
+    assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS, *OF_LABELLING, *OF_DEVICES, *OF_VENDORS, *OF_FORMS, *ON_EDGE, *OF_EXPORTS]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert execute.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2
     assert execute.execute(store, ["lab"], lambda text: None).exit_code == 2

@@ -1,0 +1,41 @@
+"""Each fault of exports is named at middle strength on each recipient of the sample and of a log of our own, and the twin is silent."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from observability.core.errors import UsageError
+from observability.core.finding import needs_action
+from observability.metrics.exports import EXPORT_COLUMNS
+from observability.simulation.export_replay import replay_export_fault
+from observability.simulation.faults_exports import FAULTS
+from tests.support.export_events import export, export_frame, noised
+
+SAMPLE = Path(__file__).parents[2] / "sample_data/exports.jsonl"
+RUNS = 25
+
+
+def sample_rows() -> pd.DataFrame:
+    lines = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
+    rows = [{name: line.get(name) for name in EXPORT_COLUMNS} for line in lines if line["kind"] == "event"]
+    return export_frame([{**row, "at": pd.Timestamp(row["at"]).tz_localize(None)} for row in rows])
+
+
+ROWS = {"sample": sample_rows(), "own": export_frame([noised(1), export(2), export(3, recipient="bolt", dataset=None), export(4, k=None)])}
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=list(ROWS))
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_a_fault_of_exports_is_named_at_middle_strength_and_its_twin_is_silent(name: str, rows: pd.DataFrame) -> None:
+    found = [replay_export_fault(rows, FAULTS[name], seed=seed) for seed in range(RUNS)]
+    named = [each for each in found if each.first_named == 0 and FAULTS[name].metric in {one.metric for one in each.looks[0].alarms}]
+    assert len(named) >= 0.9 * RUNS, [each.sentence for each in found if each not in named]
+    assert not [one.because for each in found for one in each.looks[0].twin if needs_action(one.severity)]
+
+
+def test_weak_faults_are_named_too_and_nothing_to_plant_on_is_said() -> None:
+    assert all(replay_export_fault(ROWS["own"], fault, "weak").first_named == 0 for fault in FAULTS.values())
+    with pytest.raises(UsageError, match="no export to plant"):
+        replay_export_fault(ROWS["own"].head(0), FAULTS["returning_canary"])
