@@ -40,7 +40,9 @@ def replay_on_exports(
 
 def replay_export_fault(rows: "DataFrame", fault: ExportFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
     """Plant the fault in the last week of a recipient's exports and evaluate it. Raises UsageError where nothing was exported."""
-    outside = [row for row in rows.to_dict("records") if not (isinstance(row["extra"], Mapping) and row["extra"].get("source") == OWN_SOURCE)]
+    outside = [
+        row for row in rows.to_dict("records") if not (isinstance(row["extra"], Mapping) and row["extra"].get("source") == OWN_SOURCE)
+    ]
     pairs = sorted({(str(row["recipient"]), str(row["dataset"] or "")) for row in outside if row["recipient"]})
     if not pairs:
         raise UsageError(f"no export to plant {fault.name} on", got=f"{len(rows):,} exports", expected="an export with a recipient")
@@ -66,7 +68,11 @@ def replay_export_fault(rows: "DataFrame", fault: ExportFault, strength: Strengt
 
 def clean_export(row: Mapping[Any, Any]) -> dict[str, Any]:
     """An export as it should be: its personal columns have a legal basis, its enclave attests, and one canary is planted."""
-    clean = {"legal_basis": row["legal_basis"] or "contract", "attestation": HASH, "canaries": [{"name": CANARY, "text": "zq-planted-mark-41"}]}
+    clean = {
+        "legal_basis": row["legal_basis"] or "contract",
+        "attestation": HASH,
+        "canaries": [{"name": CANARY, "text": "zq-planted-mark-41"}],
+    }
     return {**row, **clean, "checklist": dict.fromkeys(ITEMS, True), "k": max(float(row["k"] or 0), 5.0) if row["k"] == row["k"] else 10.0}
 
 

@@ -53,7 +53,18 @@ def test_k_and_epsilon_are_computed(store: Database, tmp_path: Path) -> None:
 def test_an_export_is_recorded_judged_and_listed(store: Database, tmp_path: Path) -> None:
     (tmp_path / "extract.csv").write_text(CSV, encoding="utf-8")
     about = ("--recipient", "acme", "--dataset", "people")
-    made = run(store, "record", str(tmp_path / "extract.csv"), *about, "--quasi", "age,postcode", "--personal", "name", "--canary", "c1=zq-canary-77")
+    made = run(
+        store,
+        "record",
+        str(tmp_path / "extract.csv"),
+        *about,
+        "--quasi",
+        "age,postcode",
+        "--personal",
+        "name",
+        "--canary",
+        "c1=zq-canary-77",
+    )
     assert (made["rows"], made["k"], made["columns"]["name"]) == (5, 2, {"tag": "personal"})
     run(store, "record", *about, "--noise-multiplier", "2", "--transform", "noised", "--rows", "3")
     run(store, "level", *about, "--k", "5", "--epsilon", "1", "--reason", "a trial")
@@ -62,18 +73,30 @@ def test_an_export_is_recorded_judged_and_listed(store: Database, tmp_path: Path
     assert row["epsilon"] == pytest.approx(2.1, rel=0.1)
     now = datetime.now(UTC) + timedelta(minutes=1)
     found = {each.metric: each.severity for each in check.check(store, now=now, only=("trust/exports",)).findings}
-    assert (found["export_k"], found["export_epsilon"], found["export_personal_columns"], found["canary_sightings"]) == ("act", "act", "act", "ok")
-    assert "needs a recipient" in refused(store, "record") and "at least 8 letters" in refused(store, "record", *about, "--canary", "c=short")
+    assert (found["export_k"], found["export_epsilon"], found["export_personal_columns"], found["canary_sightings"]) == (
+        "act",
+        "act",
+        "act",
+        "ok",
+    )
+    assert "needs a recipient" in refused(store, "record") and "at least 8 letters" in refused(
+        store, "record", *about, "--canary", "c=short"
+    )
     assert "a level" in refused(store, "level", *about)
 
 
 def test_a_logged_export_is_the_same_record(store: Database) -> None:
     with Logger(store.home) as log:
-        assert log.export(recipient="acme", columns=["a", "b"], rows=4) and log.export(recipient="acme", columns={"a": {"tag": "quasi"}}, k=3)
+        assert log.export(recipient="acme", columns=["a", "b"], rows=4) and log.export(
+            recipient="acme", columns={"a": {"tag": "quasi"}}, k=3
+        )
         assert not log.export(rows=4)  # type: ignore[call-arg]
     store.load_landing()
     found = export_events(store.ask(EXPORTS, Window("", EPOCH, datetime.now(UTC) + timedelta(minutes=1))))
-    assert {(each.columns, each.text, each.own) for each in found} == {(("a", "b"), "Export of data to acme", False), (("a",), "Export of data to acme", False)}
+    assert {(each.columns, each.text, each.own) for each in found} == {
+        (("a", "b"), "Export of data to acme", False),
+        (("a",), "Export of data to acme", False),
+    }
 
 
 def test_files_of_the_product_land_as_exports_and_make_no_finding_stale(store: Database, tmp_path: Path) -> None:

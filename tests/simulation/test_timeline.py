@@ -135,7 +135,16 @@ def test_wrong_use_is_said(store: Database) -> None:
 def test_the_command_lists_and_refuses(store: Database) -> None:
     listed = execute.execute(store, ["lab", "--list", "--json"], lambda text: None)
     body = json.loads(listed.out)
-    assert [each["fault"] for each in body] == [*FAULTS, *OF_RUNS, *OF_LABELLING, *OF_DEVICES, *OF_VENDORS, *OF_FORMS, *ON_EDGE, *OF_EXPORTS]
+    assert [each["fault"] for each in body] == [
+        *FAULTS,
+        *OF_RUNS,
+        *OF_LABELLING,
+        *OF_DEVICES,
+        *OF_VENDORS,
+        *OF_FORMS,
+        *ON_EDGE,
+        *OF_EXPORTS,
+    ]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert execute.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2
     assert execute.execute(store, ["lab"], lambda text: None).exit_code == 2

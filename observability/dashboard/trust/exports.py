@@ -34,7 +34,7 @@ from observability.metrics.exports import (
     export_events,
     export_ledger,
 )
-from observability.store.types.decision_items import new_record_id
+from observability.records.values import new_record_id
 
 MOST_ROWS, MOST_RUNS = 100, 4
 HOW = """import observability as obs
