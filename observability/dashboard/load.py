@@ -4,7 +4,7 @@ The only module of the pages that asks the store. What a person changed is shown
 moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames and reports are copies.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from observability.core.questions import Aggregate, Attributions, EstimatedError
 from observability.core.window import EPOCH, Window
 from observability.dashboard import background_findings
 from observability.dashboard.scope import DAYS, HOURLY, Scope
-from observability.dashboard.state_cache import cached_by_state, model_stamp, owned_store, store
+from observability.dashboard.state_cache import cached_by_state, model_stamp, owned_store, store, store_stamp
 from observability.incidents.grouping import Incident
 from observability.monitoring.check import AcknowledgedClaims, CheckReport, records_window_end
 
@@ -252,11 +252,18 @@ def scope_record_findings(scope: Scope, *, beside: bool = False) -> list[Finding
 def _record_findings(
     model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
 ) -> list[Finding]:
-    """See `scope_record_findings`."""
+    """See `scope_record_findings`. Those of windows that have ended are kept, for all people who see every model."""
     from observability.monitoring import check
+    from observability.monitoring.kept_findings import Asked, kept_findings_of
+
+    _, generation, restricted = store_stamp(computed=False)
+
+    def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
+        asked = Asked(window, "records", window.end, analyzer.name)
+        return kept_findings_of(owned_store()).find_or_compute(asked, generation, compute)
 
     dates: dict[str, Any] = {"start": start, "end": end, "days": days, "now": instant, "evaluated": reached(instant)}
-    return worst_first(check.record_findings(store(), model, **dates, beside=beside))
+    return worst_first(check.record_findings(store(), model, **dates, beside=beside, keep=None if restricted else keep))
 
 
 def window_of_records(scope: Scope, analyzer: "Analyzer", last: datetime | None = None) -> Window:

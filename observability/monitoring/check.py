@@ -5,10 +5,11 @@ is known here.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from observability.analyzers import discover
@@ -37,6 +38,8 @@ AcknowledgedClaims = frozenset[tuple[str | None, str]]
 """Model and claim (`Finding.claim`) of the leads of incidents that a person has acted on."""
 RunAnalyzer = Callable[[Analyzer, Mapping[str, "DataFrame"], Context], list[Finding]]
 """Runs an analyzer on its frames."""
+KeepFindings = Callable[[Analyzer, Window, Callable[[], list[Finding]]], Iterable[Finding]]
+"""Gives the findings of an analyzer in a window: those that are kept, or those that the function computes."""
 Reads = Literal["all", "counts", "aggregates", "computed", "rows", "records"]
 PARTS: dict[Reads, tuple[Reads, ...]] = {"all": ("aggregates", "computed", "rows"), "counts": ("aggregates", "computed")}
 """Groups of analyzers by what they read; see `analyzer_reads`. "records": those about records of other kinds than predictions."""
@@ -155,12 +158,14 @@ def record_findings(
     days: float = DEFAULT_DAYS,
     beside: Window | None = None,
     evaluated: datetime | None = None,
+    keep: KeepFindings | None = None,
 ) -> list[Finding]:
     """Findings of the analyzers of records (training runs, datasets, labelling projects): of one model, or of all and of none.
 
     Without start and end each analyzer gets the last `days`, ending now where the newest record of its kinds is younger than 30 days, else
     at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed in it
     too, because older ones say nothing about that model. evaluated: the instant as of which silence is judged, where that is before `now`.
+    keep: used for each analyzer whose window has ended, and is evaluated as of its end.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
@@ -181,12 +186,18 @@ def record_findings(
             if analyzer.name == SEARCHES_CANARIES:
                 counters["canary_sightings"] = engine.canary_sightings(window).to_dict("records")
             context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), budget, counters)
-            found = [_dated(each) for each in run_and_recover(engine, analyzer, context)]
-            if any(needs_action(each.severity) for each in found):
-                marks = engine.events(model, window.start - timedelta(days=EVENT_DAYS), window.end)
-                found = [_with_event(each, marks) for each in found]
-            findings += found
+            compute = partial(_findings_about_records, engine, analyzer, context)
+            findings += keep(analyzer, window, compute) if keep and context.now == window.end else compute()
     return findings
+
+
+def _findings_about_records(engine: "Engine", analyzer: Analyzer, context: Context) -> list[Finding]:
+    """Findings of one analyzer of records, each with the event that came before it."""
+    found, window = [_dated(each) for each in run_and_recover(engine, analyzer, context)], context.window
+    if not any(needs_action(each.severity) for each in found):
+        return found
+    marks = engine.events(window.model or None, window.start - timedelta(days=EVENT_DAYS), window.end)
+    return [_with_event(each, marks) for each in found]
 
 
 def model_projects(catalog: Catalog) -> frozenset[str]:

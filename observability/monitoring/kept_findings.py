@@ -26,18 +26,22 @@ from observability.records.private_file import replace_private_file
 if TYPE_CHECKING:
     from observability.store.engine import Store
 
-MOST, MOST_IN_FILE = 512, 96
+MOST, MOST_IN_FILE = 512, 128
 QUESTIONS_A_MODEL = 8
 """Questions of one model that the first page and the watcher ask: its window, the one before it, and three parts of each."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question for findings: the window, which analyzers (`check.analyzer_reads`), and the instant of the evaluation."""
+    """A question for findings: the window, which analyzers (`check.analyzer_reads`), and the instant of the evaluation.
+
+    analyzer: that one of records alone, whose findings may concern all models.
+    """
 
     window: Window
     reads: Reads
     at: datetime
+    analyzer: str = ""
 
 
 class KeptFindings:
@@ -141,6 +145,8 @@ def evaluated_hour(at: datetime, window: Window) -> datetime:
 
 def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:
     """The number of the last commit that may concern the findings of a question."""
+    if asked.analyzer:
+        return rows_generation(generations)
     return model_generation(generations, asked.window.model, computed=asked.reads == "computed")
 
 
@@ -175,13 +181,14 @@ def _asked_json(asked: Asked) -> dict[str, Any]:
         "slice": str(window.slice) if window.slice else None,
         "reads": asked.reads,
         "at": asked.at.isoformat(),
+        "analyzer": asked.analyzer,
     }
 
 
 def _asked(body: dict[str, Any]) -> Asked:
-    reads, at = body.pop("reads"), datetime.fromisoformat(body.pop("at"))
+    reads, at, analyzer = body.pop("reads"), datetime.fromisoformat(body.pop("at")), body.pop("analyzer")
     times = {name: datetime.fromisoformat(body[name]) if body[name] else None for name in ("start", "end", "as_of")}
-    return Asked(Window(**{**body, **times, "slice": Slice.parse(body["slice"])}), reads, at)
+    return Asked(Window(**{**body, **times, "slice": Slice.parse(body["slice"])}), reads, at, analyzer)
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from observability.core.catalog import computed_values
 from observability.core.finding import Finding
 from observability.core.questions import Sample
 from observability.core.window import Window
-from observability.dashboard import background_findings, load, state_cache
+from observability.dashboard import background_findings, load, sign_in, state_cache
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
 from observability.monitoring.check import Reads
 from observability.monitoring.kept_findings import kept_findings_of
 from observability.server import process_lock
+from observability.server.access import Person
 from observability.store.db.database import Database
 from observability.store.engine import Store
 from tests.dashboard.conftest import land
@@ -180,3 +181,74 @@ def test_the_next_run_takes_over_the_findings_of_the_last(current: World, counte
     assert kept.restore(tmp_path, current.store.generations, (1, 2)) == 4
     assert look() == before
     assert counted == BOTH
+
+
+@pytest.fixture
+def about_records(empty: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """The analyzers of records that are run, in order, over a dataset and a run that ended long before the clock."""
+    at = (END - timedelta(days=90)).isoformat()
+    land(
+        empty,
+        [
+            {"kind": "dataset", "dataset": "people", "version": "1", "at": at, "rows": 963},
+            {"kind": "run", "run": "first", "model": "loan", "at": at, "event": "start"},
+            {"kind": "run", "run": "first", "model": "loan", "at": (END - timedelta(days=89)).isoformat(), "event": "end", "status": "finished"},
+        ],
+        tmp_path,
+    )
+    names: list[str] = []
+    run = check.run_and_recover
+
+    def noted(engine: Store, analyzer: Analyzer, context: Context) -> list[Finding]:
+        names.append(analyzer.name)
+        return run(engine, analyzer, context)
+
+    monkeypatch.setattr(check, "run_and_recover", noted)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    st.cache_data.clear()
+    return names
+
+
+PAST = ("data/datasets", "training/runs")
+"""Analyzers whose window has ended: that of the newest record of their kinds."""
+
+
+def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
+    empty: Database, about_records: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every five minutes, and after each start, all records were analyzed anew: seconds for the runs of the sample fleet."""
+    first = load.scope_record_findings(Scope())
+    assert first and set(PAST) < set(about_records)
+    about_records.clear()
+    monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(minutes=5))
+    again = load.scope_record_findings(Scope())
+    assert again == first
+    assert about_records and not set(PAST) & set(about_records), "what goes on is analyzed as of now, what has ended is not"
+    about_records.clear()
+    with empty.write():
+        empty.note_changed_models(["loan"])
+    state_cache._DISPLAYED.clear()
+    load.scope_record_findings(Scope())
+    assert set(PAST) < set(about_records), "rows of any model may concern them"
+
+
+def test_the_next_run_takes_over_the_findings_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:
+    first, kept = load.scope_record_findings(Scope()), kept_findings_of(empty)
+    kept.save(tmp_path, empty.generations, (1, 2))
+    kept.clear()
+    st.cache_data.clear()
+    about_records.clear()
+    kept.restore(tmp_path, empty.generations, (1, 2))
+    assert load.scope_record_findings(Scope()) == first
+    assert not set(PAST) & set(about_records)
+
+
+def test_findings_about_records_are_not_kept_for_who_may_not_see_every_model(
+    empty: Database, about_records: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load.scope_record_findings(Scope())
+    about_records.clear()
+    one = Person("ann", None, (("loan", "viewer"),), "oidc")
+    monkeypatch.setattr(sign_in, "current_person", lambda: one)
+    load.scope_record_findings(Scope())
+    assert set(PAST) < set(about_records)
