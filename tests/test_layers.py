@@ -15,7 +15,7 @@ FLOORS = (
     ("stats", "records", "incidents"),
     ("client",),
     ("metrics", "store.types", "importers", "probing"),
-    ("detection", "store.db"),
+    ("detection", "store.db", "lake"),
     ("proofs",),
     ("analyzers", "store.query", "store.views"),
     ("store.rollup",),
@@ -87,6 +87,9 @@ HOMES = {
     "jinja2": ("observability/export/",),
     "weasyprint": ("observability/export/",),
     "apprise": ("observability/alerts/delivery",),
+    "obstore": ("observability/lake/",),
+    "deltalake": ("observability/lake/",),
+    "pyiceberg": ("observability/lake/",),
 }
 HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "numba", "matplotlib", "statsmodels", "skops", "codecarbon")
 LIGHT = ("core", "records", "client", "incidents")

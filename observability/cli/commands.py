@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.cli.load_report import load_outcome, load_progress, rejection_error
+from observability.cli.load_report import load_outcome, load_progress
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column, write_output
 from observability.core import formatting
 from observability.core.bundle import bundle_folder
@@ -206,37 +206,6 @@ def apply(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         [f"{verb} {formatting.plural(len(steps), 'thing')}:", *(f"  {step.text}" for step in steps)] if steps else ["Nothing to change."]
     )
     return json_or_lines({"dry_run": args.dry_run, "changes": [step.text for step in steps]}, lines, args.json)
-
-
-def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Load files, and all records in the landing folder."""
-    from observability.store.types.loading import LoadDefaults
-
-    note, versions = load_progress(say), model_versions(store, args.model)
-    defaults = LoadDefaults(
-        kind=args.kind,
-        model=args.model,
-        version=args.version or (versions[0] if len(versions) == 1 else None),
-        versions=versions,
-        features=comma_list(args.features),
-        renames=pairs(args.map, "--map"),
-        timezone=args.timezone,
-        decimal=args.decimal,
-    )
-    if args.files:
-        say("reading the columns")
-    report = store.load_files([Path(file) for file in args.files], defaults, progress=note) if args.files else None
-    landed = store.load_landing(progress=load_progress(say))
-    say("")
-    outcome = load_outcome(landed if report is None else report + landed, args.json, files=report, defaults=defaults)
-    if error := rejection_error(report, args.allow_rejected):
-        return replace(outcome, exit_code=1, error=f"{outcome.error} {error}".strip())
-    return outcome
-
-
-def model_versions(store: Store, model: str | None) -> tuple[str, ...]:
-    """The versions of a model; none for an unknown one."""
-    return tuple(version.name for found in store.catalog().models if found.name == model for version in found.versions)
 
 
 def run_retry(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -455,7 +424,6 @@ COMMANDS: dict[str, Callable[[Store, argparse.Namespace, Say], Outcome]] = {
     "settings": settings,
     "export": run_export,
     "apply": apply,
-    "load": run_load,
     "retry": run_retry,
     "check": run_check,
     "status": run_status,

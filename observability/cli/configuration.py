@@ -12,6 +12,7 @@ owner = "credit risk"
 [channels] [routes] [alerts]       # each replaces that table of HOME/alerts.toml
 [limits] [tokens.ID]               # … of HOME/limits.toml
 [retention] [backup]               # … of HOME/keeping.toml
+[lake] [sources.NAME]              # … of HOME/lake.toml
 
 What the file does not name stays as it is.
 """
@@ -30,6 +31,7 @@ from observability.core import limits
 from observability.core.catalog import Task
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.settings import ModelSettings, parse_settings
+from observability.lake import config as lake_config
 from observability.records.private_file import replace_private_file
 from observability.store.db import keeping
 from observability.store.engine import Store
@@ -39,6 +41,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     alert_config.FILE: edit_config.TABLES,
     limits.FILE: ("limits", "tokens"),
     keeping.FILE: ("retention", "backup"),
+    lake_config.FILE: ("lake", "sources"),
 }
 """The tables that go to each file of the home."""
 EDITED = "Nothing was written to it. Look at what was changed, then run apply again: it plans with the file as it is now"
@@ -189,6 +192,7 @@ def _file_steps(home: Path, body: Mapping[str, Any], path: Path) -> Iterator[Ste
         alert_config.FILE: alert_config.checked_config,
         limits.FILE: limits.checked_limits,
         keeping.FILE: keeping.checked_keeping,
+        lake_config.FILE: lake_config.checked_lake_config,
     }
     for file, tables in TABLES.items():
         wanted = {table: body[table] for table in tables if table in body}

@@ -11,11 +11,14 @@ from observability.core import formatting
 
 if TYPE_CHECKING:
     from observability.store.types.loading import LoadDefaults, LoadReport
+    from observability.store.types.sources import SourceReport
 
 LARGE_BYTES = 20_000_000
 """Progress shows the rate and the time left from this size on."""
 WARM_UP_SECONDS = 2.0
 """The rate is not told before."""
+MOST_FAILURES = 5
+"""Files that could not be read and are named."""
 REMEDIES = {
     "no_offset": "Give their time zone, for example --timezone Europe/Paris",
     "bad_encoding": "Save the file as UTF-8",
@@ -50,10 +53,12 @@ def load_outcome(
     first: Sequence[str] = (),
     files: "LoadReport | None" = None,
     defaults: "LoadDefaults | None" = None,
+    sources: "Sequence[SourceReport]" = (),
 ) -> Outcome:
     """What a load did; segments that were set aside are told on the error stream.
 
     first: lines that come before the counts. files, defaults: what came from files with these defaults; a rejected line then has a remedy.
+    sources: what was taken of each source, for --json.
     """
     body = report.to_json()
     lines = [
@@ -67,7 +72,28 @@ def load_outcome(
         lines.append(f"  {count:,} × {reason}, first: {example}")
     aside = formatting.plural(report.set_aside, "segment")
     error = f"{aside} could not be loaded and was set aside; `status` names the reason, `retry` takes it again." if report.set_aside else ""
+    if sources:
+        body["sources"] = [source.to_json() for source in sources]
     return replace(json_or_lines(body, lines, as_json), error=error)
+
+
+def source_lines(report: "SourceReport") -> list[str]:
+    """What was taken of a source, and what could not be read."""
+    read = {"new": report.new, "changed since they were taken": report.rewritten, "continued": report.resumed}
+    parts = [f"{count:,} {word}" for word, count in read.items() if count]
+    parts += [f"{report.present:,} taken before"] if report.present else []
+    parts += [f"{report.left_out:,} of other endings left out"] if report.left_out else []
+    kind = {"delta": "Delta table, ", "iceberg": "Iceberg table, "}.get(report.format, "")
+    lines = [f"{report.address}: {kind}{formatting.plural(report.files, 'file')}{': ' if parts else ''}{', '.join(parts)}"]
+    if report.rewritten:
+        lines.append(
+            "  Files that changed were read again: rows that are stored count as duplicates, rows with other content are rejected."
+        )
+    shown = list(report.failures.items())[:MOST_FAILURES]
+    lines += [f"  not read: {name}: {why}" for name, why in shown]
+    if len(report.failures) > len(shown):
+        lines.append(f"  and {len(report.failures) - len(shown):,} more that were not read")
+    return lines
 
 
 def with_column(message: str, renames: Mapping[str, str]) -> str:

@@ -11,6 +11,8 @@ from observability.core.formatting import STATUS_WORDS
 
 Say = Callable[[str], None]
 """Shows one line of progress."""
+EXTRAS = {"obstore": "lake", "deltalake": "delta", "pyiceberg": "iceberg"}
+"""The extra that brings a package, where it is not `dashboard`."""
 
 
 @dataclass(frozen=True)
@@ -51,5 +53,6 @@ def missing_package(error: ModuleNotFoundError) -> Outcome:
     if error.name is None or error.name.split(".")[0] == "observability":
         raise error
     package = error.name.split(".")[0]
-    text = f"This command needs {package}, which is not installed; run pip install 'observability-dashboard[dashboard]'."
+    extra = EXTRAS.get(package, "dashboard")
+    text = f"This command needs {package}, which is not installed; run pip install 'observability-dashboard[{extra}]'."
     return Outcome(2, error=text)

@@ -105,12 +105,21 @@ def parser() -> Parser:
 
     load = add(
         "load",
-        "Load records from files, and all records in the landing folder.",
-        "load predictions.csv --kind prediction --model loan --version 3",
+        "Load records from files, and all records in the landing folder. Folders and addresses are sources: what a load took of one is not "
+        "taken again (docs/lake.md).",
+        "load s3://ml-logs/loans --kind prediction --model loan --version 3",
     )
     load.add_argument(
-        "files", nargs="*", action="extend", default=[], type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet"
+        "files",
+        nargs="*",
+        action="extend",
+        default=[],
+        type=folder_or_address,
+        metavar="FILE",
+        help=".jsonl, .csv (both also as .gz) or .parquet; a folder of such files; s3://, gs://, az:// or https://; "
+        "a Delta or Iceberg table, iceberg://CATALOG/NAMESPACE.TABLE",
     )
+    load.add_argument("--again", action="store_true", help="read every file of the sources, also those that were taken before")
     load.add_argument("--kind", metavar="KIND", help=f"record kind of .csv and .parquet files: {', '.join(KINDS)}")
     load.add_argument("--model", help="for records without a model")
     load.add_argument("--version", help="for records without a version; default: that of the model where it has just one")

@@ -290,6 +290,7 @@ METHODS: dict[str, StoreMethod] = {
     "load_landing": StoreMethod("load"),
     "retry_set_aside": StoreMethod("load"),
     "load_files": StoreMethod("load"),
+    "load_source": StoreMethod("load"),
     "mark_repairs_seen": StoreMethod("settings"),
     "register": StoreMethod("register", "request"),
     "remove_model": StoreMethod("remove", "name"),
@@ -310,6 +311,7 @@ CHANGES: dict[str, str] = {
     "write_records": "changed",
     "update_settings": "changed",
     "load_files": "loaded",
+    "load_source": "loaded",
     "register": "registered",
     "remove_model": "removed",
     "remove_sample": "removed",
@@ -485,7 +487,8 @@ class GuardedStore:
         if method.answers == "settings":
             return {name: settings for name, settings in answer.items() if visible(name)}
         if method.answers == "status":
-            return {**answer, "models": [each for each in answer["models"] if visible(each["model"])]}
+            shown = {name: [each for each in answer[name] if visible(each["model"] or None)] for name in ("models", "sources")}
+            return {**answer, **shown}
         return answer
 
 

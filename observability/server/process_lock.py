@@ -179,6 +179,7 @@ class Owner:
     watcher: threading.Thread | None = None
     nights: threading.Thread | None = None
     probes: threading.Thread | None = None
+    sources: threading.Thread | None = None
     sample: threading.Thread | None = None
     summaries: threading.Thread | None = None
 
@@ -235,6 +236,13 @@ class Owner:
 
         if not probe_schedule.probes_are_off():
             self.probes = started_thread("probes", probe_schedule.run_probes, self.store, self.stopping)
+
+    def start_sources(self) -> None:
+        """Load the sources of lake.toml when they are due, until `close`, unless disabled (lake_schedule.SWITCH)."""
+        from observability.server import lake_schedule
+
+        if not lake_schedule.sources_are_off():
+            self.sources = started_thread("sources", lake_schedule.run_source_schedule, self.store, self.stopping)
 
     def start_sample(self, run: "Callable[[Store, threading.Event], object]") -> None:
         """Let the records of a live sample arrive, until `close`."""
@@ -309,7 +317,7 @@ class Owner:
         for thread in (self.enricher, self.watcher, self.nights, self.probes, self.summaries):
             if thread is not None:
                 thread.join(timeout=10)
-        for thread in (self.thread, self.sample):
+        for thread in (self.thread, self.sample, self.sources):
             if thread is not None:
                 thread.join(timeout=60)
         self.records.publish()

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from observability.store.types.loading import CheckedLines, LoadReport, NewModelLimit
     from observability.store.types.query_answer import ExportedQuery, QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
+    from observability.store.types.sources import DataSource, SourceReport
 
 
 class DuckStore(Database, Store):
@@ -225,6 +226,14 @@ class DuckStore(Database, Store):
         from observability.store.ingest import loader
 
         return loader.load_files(self, paths, defaults, progress)
+
+    def load_source(
+        self, source: "DataSource", defaults: "LoadDefaults", progress: LoadProgress | None = None, *, again: bool = False
+    ) -> "SourceReport":
+        """Load what a source holds and earlier loads have not taken."""
+        from observability.store.ingest import incremental
+
+        return incremental.load_source(self, source, defaults, progress, again=again)
 
     def register(
         self,

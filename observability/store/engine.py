@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from observability.store.types.query_answer import ExportedQuery, QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
     from observability.store.types.search_terms import SearchTerm
+    from observability.store.types.sources import DataSource, SourceReport
 
 BoundQuestion = tuple[Question, Window]
 """A question and the window it is asked about."""
@@ -247,6 +248,12 @@ class Store(Engine, Protocol):
 
     def load_files(self, paths: Sequence[Path], defaults: "LoadDefaults", progress: LoadProgress | None = None) -> "LoadReport":
         """Load files (.jsonl, .csv, also as .gz, or .parquet). Raises UsageError for a wrong file before any row of any file is stored."""
+        ...
+
+    def load_source(
+        self, source: "DataSource", defaults: "LoadDefaults", progress: LoadProgress | None = None, *, again: bool = False
+    ) -> "SourceReport":
+        """Load what a source holds and earlier loads have not taken; again: all of it. Raises UsageError where no file could be read."""
         ...
 
     def register(

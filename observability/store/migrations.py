@@ -19,6 +19,7 @@ from observability.store.db.schema import (
     DAY_OUTCOMES,
     MODEL_TABLES,
     OUTCOMES,
+    TAKEN_FILES,
     create_table_sql,
     model_table,
 )
@@ -125,6 +126,7 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
         "CREATE TABLE IF NOT EXISTS retained (key INTEGER PRIMARY KEY, rows_from TIMESTAMP NOT NULL)"
     )  # every step reads these two
     writer.execute("CREATE TABLE IF NOT EXISTS shared_models (key INTEGER PRIMARY KEY)")
+    writer.execute(TAKEN_FILES)
     version = schema_version(writer)
     if version > len(STEPS):
         raise StoreBrokenError(

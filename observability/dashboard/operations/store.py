@@ -19,6 +19,11 @@ MODEL_COLUMNS = (
     *plain_columns(task="Task", versions="Versions"),
     *number_columns(predictions="Predictions", labels="Labels", newest="Newest record (UTC)", arrived="Last arrival (UTC)", bytes="Size"),
 )
+SOURCE_COLUMNS = (
+    column("source", "Source", strong=True),
+    *plain_columns(records="Records", state="Last run"),
+    *number_columns(files="Files", stored="Stored", duplicates="Duplicates", rejected="Rejected", newest="Newest rows taken (UTC)"),
+)
 MOST_REJECTED = 200
 LONGEST_RAW = 400
 
@@ -67,6 +72,34 @@ def landing_section(status: dict[str, Any]) -> None:
             for entry in reversed(repairs):
                 plain_paragraph(f"{entry['at'][:16].replace('T', ' ')} UTC. {entry['what']} May be missing: {entry['missing']}")
                 st.caption(formatting.escape_markdown(f"Set aside: {', '.join(entry['set_aside']) or 'no file'}"))
+
+
+def source_table_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each source that was loaded or is on the schedule."""
+    now, rows = datetime.now(UTC), []
+    for each in status["sources"]:
+        ran = formatting.time_ago(datetime.fromisoformat(each["ran"]), now) if each["ran"] else "not yet"
+        state = f"{ran}, every {each['every_hours']:g} h" if each["name"] else "by hand"
+        records = " ".join(filter(None, (each["kind"] or "as the rows say", each["model"], each["version"])))
+        rows.append(
+            table_row(
+                source={"t": each["name"] or each["address"], "title": each["address"], "mark": "failed" if each["failure"] else None},
+                records=records,
+                state={"t": state, "title": each["failure"] or ""},
+                files=f"{each['files']:,}",
+                stored=f"{each['stored']:,}",
+                duplicates=f"{each['duplicates']:,}",
+                rejected=f"{each['rejected']:,}",
+                newest=_status_instant(each["last"]),
+            )
+        )
+    return rows
+
+
+def source_failures(status: dict[str, Any]) -> None:
+    """Why the last run of each failed source failed."""
+    for name, failure in {each["name"]: each["failure"] for each in status["sources"] if each["failure"]}.items():
+        st.warning(formatting.escape_markdown(f"{name}: {formatting.with_full_stop(failure)}"), icon=":material/cloud_off:")
 
 
 def keeping_section(status: dict[str, Any]) -> None:

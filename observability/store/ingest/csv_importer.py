@@ -26,6 +26,7 @@ from observability.store.ingest.record_columns import (
     require_column_names,
 )
 from observability.store.types.loading import LoadDefaults
+from observability.store.types.sources import SourceFile
 
 CSV_BLOCK_BYTES = 8 * 1024 * 1024
 MOSTLY = 0.95
@@ -133,7 +134,7 @@ class CsvImporter(Importer):
             yield batch
 
     def column_kinds(self, names: list[str]) -> dict[str, str]:
-        """For each column: number or boolean if nearly all of its cells are, else text. Raises UsageError if there are no rows."""
+        """For each column: number or boolean if nearly all of its cells are, else text. Raises UsageError for a local file without rows."""
         filled, numbers, booleans, commas = (np.zeros(len(names), np.int64) for _ in range(4))
         refused: list[RefusedLine] = []
         for batch in self.batches(len(names), refused):
@@ -143,7 +144,7 @@ class CsvImporter(Importer):
                 numbers[place] += _matches(cells, LOOSE_NUMBER)
                 booleans[place] += _matches(cells, "^(?i:true|false)$")
                 commas[place] += _matches(cells, COMMA_NUMBER) if self.may_have_commas else 0
-        if not filled.any() and not refused:
+        if not filled.any() and not refused and not isinstance(self.path, SourceFile):
             raise UsageError("the file has a header and no rows", where=self.path.name)
         least = np.maximum(MOSTLY * filled, 1)
         texts = [self.columns.fields.get(name) in ("text", "time") for name in names]

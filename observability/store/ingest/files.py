@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from observability.core.errors import UsageError
+from observability.store.ingest.batch_importer import BatchImporter
 from observability.store.ingest.csv_importer import CsvImporter, GzipCsvImporter
 from observability.store.ingest.importer import Importer
 from observability.store.ingest.jsonl_importer import GzipJsonLinesImporter, JsonLinesImporter
 from observability.store.ingest.parquet_importer import ParquetImporter
 from observability.store.types.loading import LoadDefaults
+from observability.store.types.sources import SourceFile
 
 IMPORTERS: dict[str, type[Importer]] = {
     ".jsonl": JsonLinesImporter,
@@ -27,7 +29,7 @@ def open_importer(path: Path, decimal: str | None = None) -> Importer:
         raise UsageError("the file is not there", got=str(path), attempt="Check the path")
     if path.is_dir():
         raise UsageError("this is a folder", got=path.name, expected="a file", attempt="Name the files in it")
-    importer = next((importer for ending, importer in IMPORTERS.items() if path.name.lower().endswith(ending)), None)
+    importer = importer_by_ending(path.name)
     if importer is None:
         raise UsageError(
             "files of this ending are not read",
@@ -38,6 +40,21 @@ def open_importer(path: Path, decimal: str | None = None) -> Importer:
     if path.stat().st_size == 0:
         raise UsageError("the file is empty", where=path.name)
     return importer(path, decimal)
+
+
+def importer_by_ending(name: str) -> type[Importer] | None:
+    """The importer of files whose name ends like this; None where no format has the ending."""
+    return next((importer for ending, importer in IMPORTERS.items() if name.lower().endswith(ending)), None)
+
+
+def open_source_file(file: SourceFile, defaults: LoadDefaults) -> Importer:
+    """The importer of a file of a source, to be loaded with these defaults. Raises UsageError if it cannot be loaded."""
+    found = BatchImporter if file.batches is not None else importer_by_ending(file.name)
+    if found is None:
+        raise UsageError("files of this ending are not read", got=file.name, expected=", ".join(IMPORTERS))
+    importer = found(file, defaults.decimal)
+    importer.prepare(defaults)
+    return importer
 
 
 def open_file(path: Path, defaults: LoadDefaults) -> Importer:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from observability.core.errors import UsageError
 from observability.store.ingest.parse_types import LineBlock
 from observability.store.types.loading import LoadDefaults
+from observability.store.types.sources import SourceFile
 
 HEAD_BYTES = 65_536
 MOST_TABLE_BYTES = 2 * 1024**3
@@ -28,7 +29,7 @@ PLAIN_TEXT, JSON_ARRAY = "text that is not of this format", "one JSON array"
 
 
 class Importer(ABC):
-    """One file. Creating it checks the start of the file; raises UsageError if that is not of the format.
+    """One file, local or of a source. Creating it checks the start of the file; raises UsageError if that is not of the format.
 
     gzipped: whether files of this class are compressed. decimal: decimal sign of the numbers in a CSV file, see LoadDefaults. size: bytes
     of the file. done: bytes that `blocks` has read so far, as far as the format tells.
@@ -36,8 +37,9 @@ class Importer(ABC):
 
     gzipped = False
 
-    def __init__(self, path: Path, decimal: str | None = None) -> None:
-        self.path, self.decimal, self.size, self.done = path, decimal, path.stat().st_size, 0
+    def __init__(self, path: Path | SourceFile, decimal: str | None = None) -> None:
+        self.path, self.decimal, self.done = path, decimal, 0
+        self.size = path.size if isinstance(path, SourceFile) else path.stat().st_size
         try:
             with path.open("rb") as file:
                 head = file.read(HEAD_BYTES)

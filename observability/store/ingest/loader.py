@@ -67,7 +67,7 @@ def load_landing(store: Database, progress: Progress | None = None) -> LoadRepor
                 store.trim()
                 done += sum(segment.size for segment in group)
             if report.lines:
-                _compact_large_rollups(store)
+                compact_large_rollups(store)
                 note_known_store(store.home, [model.name for model in store.catalog().models])
     except duckdb.Error as error:
         if (failure := store_failure(error, store.path)) is None:
@@ -105,7 +105,7 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
     from observability.store.ingest.files import open_file
 
     start = time.perf_counter()
-    defaults = replace(defaults, groups=(*defaults.groups, *_declared_groups(store, defaults)))
+    defaults = replace(defaults, groups=(*defaults.groups, *declared_groups(store, defaults)))
     files = [open_file(Path(path), defaults) for path in paths]
     total = sum(file.size for file in files)
     done, report = 0, LoadReport()
@@ -116,19 +116,19 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
         for block in file.blocks():
             store.require_space()
             with store.write() as writer:
-                ledger, _ = _load_block(writer, store, block, store.catalog(), defaults, now)
+                ledger, _ = load_line_block(writer, store, block, store.catalog(), defaults, now)
             report += ledger.report(file.path.name)
             store.trim()
             if progress:
                 progress(done + file.done, total, report.lines)
         done += file.size
         report = replace(report, files=report.files + 1)
-    _compact_large_rollups(store)
+    compact_large_rollups(store)
     note_known_store(store.home, [model.name for model in store.catalog().models])
     return replace(report, seconds=time.perf_counter() - start)
 
 
-def _declared_groups(store: Database, defaults: LoadDefaults) -> tuple[str, ...]:
+def declared_groups(store: Database, defaults: LoadDefaults) -> tuple[str, ...]:
     """Sensitive attributes of the loaded model that are not features of its version (of its newest version if none is named)."""
     model = next((model for model in store.catalog().models if model.name == defaults.model), None)
     if model is None:
@@ -166,7 +166,7 @@ def _reconcile_landing(store: Database) -> LoadReport:
     return report
 
 
-def _compact_large_rollups(store: Database) -> None:
+def compact_large_rollups(store: Database) -> None:
     """Compact the rollups of models where they have grown large."""
     now = datetime.now(UTC)
     with store.cursor() as cursor:
@@ -240,7 +240,9 @@ def _load_small_segments(
     whole = [part if part.endswith(b"\n") else part + b"\n" for part in parts]
     last_lines = np.cumsum([part.count(b"\n") for part in whole])
     block = LineBlock(b"".join(whole), 1, present[0].name)
-    ledger, _ = _load_block(writer, store, block, catalog, LoadDefaults(sent=True), now, [segment.name for segment in present], last_lines)
+    ledger, _ = load_line_block(
+        writer, store, block, catalog, LoadDefaults(sent=True), now, [segment.name for segment in present], last_lines
+    )
     counts = ledger.outcomes_by_segment(last_lines)
     for segment, part, row in zip(present, parts, counts.tolist(), strict=True):
         _write_manifest(writer, segment.name, now, len(part), hashlib.sha256(part).hexdigest(), LoadReport(sum(row), *row))
@@ -258,7 +260,7 @@ def _load_large_segment(
     """Load a large segment block by block in one transaction."""
     report, digest, size = LoadReport(), hashlib.sha256(), 0
     for block, raw in landing.segment_blocks(segment.path):
-        ledger, catalog = _load_block(writer, store, block, catalog, LoadDefaults(sent=True), now)
+        ledger, catalog = load_line_block(writer, store, block, catalog, LoadDefaults(sent=True), now)
         report += ledger.report()
         digest.update(raw)
         size += len(raw)
@@ -268,7 +270,7 @@ def _load_large_segment(
     return report
 
 
-def _load_block(
+def load_line_block(
     writer: duckdb.DuckDBPyConnection,
     store: Database,
     block: LineBlock,

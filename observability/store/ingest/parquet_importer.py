@@ -1,7 +1,7 @@
-"""Importer of Parquet files."""
+"""Importer of Parquet files. Memory holds parts of the columns of one row group."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,14 +12,18 @@ from observability.store.ingest.importer import Importer, likely_format
 from observability.store.ingest.parse_types import LineBlock
 from observability.store.ingest.record_columns import MAY_HOLD_JSON, RecordColumns, json_text, parsed_cell, quoted_texts, record_columns
 from observability.store.types.loading import LoadDefaults
+from observability.store.types.sources import PartitionValue, SourceFile
 
 ROWS_A_BATCH = 20_000
+BUFFER_BYTES = 1024 * 1024
+"""Bytes of a column chunk that are read at a time."""
 
 
 class ParquetImporter(Importer):
     """A Parquet file. Line numbers are row numbers from 1."""
 
     columns: RecordColumns
+    constants: Mapping[str, PartitionValue] = {}
 
     def check(self, head: bytes) -> None:
         """Raise UsageError if the magic number is missing."""
@@ -32,34 +36,51 @@ class ParquetImporter(Importer):
         """Assign the columns to fields and features."""
         with self.opened() as file:
             names = list(file.schema_arrow.names)
-        self.columns = record_columns(names, defaults, self.path.name)
+        given = self.path.partitions if isinstance(self.path, SourceFile) else {}
+        self.constants = {name: value for name, value in given.items() if name not in names}
+        self.columns = record_columns([*names, *self.constants], defaults, self.path.name)
 
     def blocks(self) -> Iterator[LineBlock]:
         """The rows in batches."""
-        first, columns = 1, self.columns
         with self.opened() as file:
-            for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=columns.names):
-                texts = {name: _json_cells(batch.column(name), columns.fields.get(name)) for name in batch.schema.names}
-                yield LineBlock(columns.lines(texts.__getitem__, batch.num_rows), first, self.path.name)
-                first += batch.num_rows
-                self.done = int(self.size * first / max(file.metadata.num_rows, 1))
+            own = [name for name in self.columns.names if name not in self.constants]
+            batches = file.iter_batches(batch_size=ROWS_A_BATCH, columns=own)
+            for block in record_blocks(batches, self.columns, self.path.name, self.constants):
+                self.done = int(self.size * (block.first_line + len(block.raw)) / max(file.metadata.num_rows, 1))
+                yield block
 
     def table(self) -> tuple[pa.Table, list[str]]:
         """All rows with the types of the file."""
         with self.opened() as file:
             self.require_table_size(sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)))
-            return pq.read_table(self.path), []
+            return file.read(), []
 
     @contextmanager
     def opened(self) -> Iterator[pq.ParquetFile]:
-        """The open file. Raises UsageError if it is damaged or has no rows."""
+        """The open file. Raises UsageError if it is damaged, or has no rows and is no file of a source."""
         try:
-            with pq.ParquetFile(self.path) as file:
-                if not file.metadata.num_rows:
+            local = not isinstance(self.path, SourceFile)
+            content = nullcontext(self.path) if local else self.path.open("rb")
+            # pre_buffer would keep every column chunk of the file in memory; with a buffer a chunk is read in parts.
+            with content as place, pq.ParquetFile(place, pre_buffer=False, buffer_size=BUFFER_BYTES) as file:
+                if local and not file.metadata.num_rows:
                     raise UsageError("the file has no rows", where=self.path.name)
                 yield file
         except (pa.ArrowException, OSError) as error:
             raise UsageError("the Parquet file is damaged", where=self.path.name, got=str(error)[:100], attempt="Write it again") from None
+
+
+def record_blocks(
+    batches: Iterable[pa.RecordBatch], columns: RecordColumns, where: str, constants: Mapping[str, PartitionValue] | None = None
+) -> Iterator[LineBlock]:
+    """Record batches as blocks of JSON lines. constants: columns with one value, which the batches lack."""
+    first = 1
+    for batch in batches:
+        texts = {name: _json_cells(batch.column(name), columns.fields.get(name)) for name in batch.schema.names}
+        for name, value in (constants or {}).items():
+            texts[name] = _json_cells(pa.array([value] * batch.num_rows), columns.fields.get(name))
+        yield LineBlock(columns.lines(texts.__getitem__, batch.num_rows), first, where)
+        first += batch.num_rows
 
 
 def _json_cells(values: pa.Array, declared: str | None) -> pa.Array:

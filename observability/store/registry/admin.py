@@ -21,6 +21,7 @@ from observability.core.questions import NULL
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH as FIRST_HOUR
 from observability.core.window import HOUR, Window
+from observability.lake.schedule_state import source_problems, source_rows
 from observability.records.private_file import sync_folder
 from observability.store.db.database import FLOOR_BYTES, Database
 from observability.store.db.erasures import erasure_problems, erasures
@@ -29,7 +30,7 @@ from observability.store.db.failures import error_summary
 from observability.store.db.keeping import keeping_problems, last_done
 from observability.store.db.record_tables import kind_columns, kind_tables, schema_version
 from observability.store.db.repairs import repairs
-from observability.store.db.results import single_row
+from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import MODEL_TABLES, drop_model_tables, model_table
 from observability.store.db.shared_tables import drop_shared_rows, shared_row_counts, shared_table
 from observability.store.ingest import landing
@@ -55,6 +56,7 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     sample, versions, predictions, reference_rows, labels, first, last, last_arrived, hours_since_last, bytes}; records {kind: rows};
     landing {segments, bytes, open, failed}; waiting {at, seconds} of the oldest published segment; set_aside: the failed segments with
     their reasons; loaded {segments, last}; erasures {subjects, last};
+    sources: rows as `source_rows` of lake/schedule_state.py gives them.
     keeping {backup, verified_restore, retention, night}: what was done last, each with at and hours, None where
     it never was; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
     problems: sentences about what a person should know. Where the database or landing cannot be read, a problem says why, and what it
@@ -77,6 +79,7 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
         "repairs": repairs(store.home),
         "erasures": {"subjects": None, "last": None},
         "keeping": _keeping_status(store),
+        "sources": [],
         "problems": [],
         "counted_at": None,
     }
@@ -91,7 +94,8 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
         waiting = bool(body["landing"]["segments"] or body["landing"]["open"])
         counts = _counts_of_database(store, most_age, waiting=waiting)
         models = [model | {"hours_since_last": _hours_since(model["last"])} for model in counts["models"]]
-        body |= counts | {"database": body["database"] | counts["database"], "models": models}
+        sources = source_rows(store.home, counts["sources"])
+        body |= counts | {"database": body["database"] | counts["database"], "models": models, "sources": sources}
     except (duckdb.Error, StoreBrokenError) as error:
         body["problems"].append(f"The database cannot be read: {error_summary(error)}.")
     body["problems"] += storage_problems(store)
@@ -131,7 +135,7 @@ def storage_problems(store: Database) -> list[str]:
             f"The disk has {free // 2**20} MB free. Nothing is loaded below {FLOOR_BYTES // 2**20} MB; records wait in landing. "
             "Free some space"
         )
-    found += erasure_problems(store.home) + keeping_problems(store.home)
+    found += erasure_problems(store.home) + keeping_problems(store.home) + source_problems(store.home)
     return [with_full_stop(sentence) for sentence in found]
 
 
@@ -151,7 +155,18 @@ def _database_status(store: Database, *, again: bool) -> dict[str, Any]:
             "records": {kind: single_row(cursor, f"SELECT count(*) FROM {table}")[0] for kind, table in kind_tables().items()},
             "loaded": {"segments": segments, "last": _utc_text(last_loaded)},
             "rejected": {"total": sum(reasons.values()), "reasons": reasons, "last": _utc_text(last_rejected)},
+            "sources": _taken_sources(cursor),
         }
+
+
+def _taken_sources(cursor: Cursor) -> list[dict[str, Any]]:
+    """What was taken of each source, by the kind, model and version that the loads gave."""
+    rows = cursor.execute(
+        """SELECT source, kind, model, version, count(*) FILTER (done), sum(lines)::BIGINT, sum(stored)::BIGINT, sum(duplicates)::BIGINT,
+            sum(rejected)::BIGINT, max(taken_at) FROM taken_files GROUP BY ALL ORDER BY ALL"""
+    ).fetchall()
+    names = ("address", "kind", "model", "version", "files", "lines", "stored", "duplicates", "rejected")
+    return [{**dict(zip(names, row, strict=False)), "last": _utc_text(row[-1])} for row in rows]
 
 
 def _keeping_status(store: Database) -> dict[str, Any]:
@@ -399,6 +414,7 @@ def _removed_model(store: Database, name: str) -> dict[str, Any]:
         counts = {table: single_row(writer, f"SELECT count(*) FROM {name}")[0] for table, name in tables.items()}
         refused = _delete_rows(writer, "DELETE FROM rejected WHERE model = ?", name)
         writer.execute("DELETE FROM arrivals WHERE model = ?", [name])
+        writer.execute("DELETE FROM taken_files WHERE model = ?", [name])
         records = _delete_run_records(writer, name)
         for kind, table in kind_tables().items():
             if "model" in kind_columns(kind):

@@ -1,0 +1,90 @@
+"""Addresses of sources: what is allowed, and what of one may be stored and shown.
+
+An administrator names the address, on the command line or in lake.toml. Where lake.toml has `allow`, it must begin with one of its entries.
+Credentials come from the environment of the process that loads. An address that holds any is refused; the query of an https address, where
+signatures stand, is used for the request and neither stored nor shown.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from observability.core.errors import UsageError
+
+BUCKETS = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+SCHEMES = ("s3", "gs", "az", "https", "iceberg")
+"""What people are told; s3a, abfs and abfss are other names of s3 and az."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
+"""Environment variables that name another server for buckets."""
+ALLOW_HTTP = "AWS_ALLOW_HTTP"
+
+
+@dataclass(frozen=True)
+class LakeAddress:
+    """An address that may be read. text: what is stored and shown; request: with its query; path: of a local folder or file."""
+
+    text: str
+    scheme: str
+    request: str
+    path: Path | None = None
+
+
+def is_lake_address(text: str) -> bool:
+    """Whether a text is an address with a scheme and no path."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
+
+
+def checked_address(text: str, allow: Sequence[str] | None = None) -> LakeAddress:
+    """An address that may be read. allow: the beginnings of addresses that are allowed, None for all. Raises UsageError."""
+    if not is_lake_address(text):
+        path = Path(text).expanduser().absolute()
+        return LakeAddress(str(path), "", str(path), path)
+    scheme = text.partition("://")[0].lower()
+    shown = text.partition("?")[0].partition("#")[0].rstrip("/")
+    if "@" in shown.partition("://")[2].partition("/")[0] and scheme not in ("abfs", "abfss"):
+        raise UsageError(
+            "an address holds no credentials", got=f"{scheme}://…@{shown.rpartition('@')[2]}", attempt="Give them in the environment"
+        )
+    if scheme not in (*BUCKETS, "https", "http", "iceberg"):
+        raise UsageError("addresses of this kind are not read", got=f"{scheme}://", expected=", ".join(f"{each}://" for each in SCHEMES))
+    parts = urlsplit(shown)
+    if not parts.hostname and scheme != "iceberg":
+        raise UsageError("the address names no bucket or host", got=shown, expected=f"{scheme}://NAME/…")
+    if any(part == ".." for part in parts.path.split("/")):
+        raise UsageError("an address holds no ..", got=shown)
+    if scheme == "http" and parts.hostname not in LOOPBACK:
+        raise UsageError("the address is not HTTPS", got=shown, expected="https://…", attempt="HTTP is read from this machine only")
+    if scheme in BUCKETS and "?" in text:
+        raise UsageError("an address of a bucket has no query", got=shown)
+    _require_allowed(shown, allow)
+    return LakeAddress(shown, scheme, text.partition("#")[0])
+
+
+def _require_allowed(shown: str, allow: Sequence[str] | None) -> None:
+    """Raise UsageError unless an address is one of the allowed ones or below one."""
+    if allow is None or any(shown == (start := entry.rstrip("/")) or shown.startswith(f"{start}/") for entry in allow):
+        return
+    raise UsageError(
+        "the address is not allowed", got=shown, expected=f"one below {', '.join(allow) or 'none'}", attempt="See allow in lake.toml"
+    )
+
+
+def plain_http_is_needed(environment: Mapping[str, str]) -> bool:
+    """Whether buckets are on a server of this machine without TLS. Raises UsageError for one on another machine."""
+    if environment.get(ALLOW_HTTP, "").lower() == "true":
+        return True
+    needed = False
+    for name in ENDPOINTS:
+        parts = urlsplit(environment.get(name, ""))
+        if parts.scheme != "http":
+            continue
+        if parts.hostname not in LOOPBACK:
+            attempt = f"Use HTTPS, or set {ALLOW_HTTP}=true where the network is trusted"
+            raise UsageError(
+                "the server of the bucket is not reached over HTTPS", where=name, got=f"http://{parts.hostname}", attempt=attempt
+            )
+        needed = True
+    return needed

@@ -1,0 +1,166 @@
+"""One file on a web server, read in ranges.
+
+The name is resolved once, and the connection goes to that address. Addresses that only this machine or its network segment reaches
+(loopback, link-local: the place of cloud metadata) are refused, except for a host that is named as loopback. Redirects are followed over
+HTTPS only, with the same rule, at most three.
+"""
+
+import http.client
+import io
+import ipaddress
+import os
+import socket
+import ssl
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, cast
+from urllib.parse import unquote, urljoin, urlsplit
+
+from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.lake.addresses import LOOPBACK, LakeAddress
+from observability.lake.object_files import BUFFER_BYTES, CHECK, ENDINGS, first_line
+from observability.store.types.sources import SourceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer  # type: ignore[attr-defined]
+
+SECONDS = 60
+MOST_REDIRECTS = 3
+
+
+def require_outside(host: str, port: int) -> str:
+    """The address of a host to connect to. Raises UsageError for one that is not to be reached, StoreBrokenError for an unknown name."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise StoreBrokenError("the host is not known", got=f"{host}: {error.strerror or error}", attempt=CHECK) from None
+    numbers = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
+    for number in numbers:
+        real = getattr(number, "ipv4_mapped", None) or number
+        inside = real.is_link_local or real.is_multicast or real.is_unspecified or (real.is_loopback and host not in LOOPBACK)
+        if inside:
+            raise UsageError("the host is not to be read", got=f"{host} ({number})", expected="no loopback or link-local address")
+    return str(numbers[0])
+
+
+class _PinnedConnection(http.client.HTTPSConnection):
+    """A connection to an address that was checked; the certificate is that of the host."""
+
+    def __init__(self, host: str, port: int, number: str, context: ssl.SSLContext) -> None:
+        super().__init__(host, port, timeout=SECONDS, context=context)
+        self.number, self.secured = number, context
+
+    def connect(self) -> None:
+        """Connect to the address, and check that the certificate is the host's."""
+        plain = socket.create_connection((self.number, self.port), self.timeout)
+        self.sock = self.secured.wrap_socket(plain, server_hostname=self.host)
+
+
+def answered(url: str, method: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers (lower case) and body of a request; redirects are followed. Raises UsageError, StoreBrokenError."""
+    for _ in range(MOST_REDIRECTS + 1):
+        parts = urlsplit(url)
+        host, shown = parts.hostname or "", url.partition("?")[0]
+        if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
+            raise UsageError("a redirect leads away from HTTPS", got=shown)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        number = require_outside(host, port)
+        connection: http.client.HTTPConnection
+        if parts.scheme == "https":
+            connection = _PinnedConnection(host, port, number, ssl.create_default_context())
+        else:
+            connection = http.client.HTTPConnection(number, port, timeout=SECONDS)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        try:
+            with closing(connection):
+                connection.request(method, target, headers={"Host": parts.netloc, "Accept-Encoding": "identity", **headers})
+                answer = connection.getresponse()
+                found = {name.lower(): value for name, value in answer.getheaders()}
+                if answer.status not in (301, 302, 303, 307, 308):
+                    ranged = method == "GET" and answer.status == 206
+                    return answer.status, found, answer.read() if ranged else b""
+        except (OSError, http.client.HTTPException) as error:
+            raise StoreBrokenError("the source cannot be read", where=shown, got=first_line(error), attempt=CHECK) from None
+        url = urljoin(url, found.get("location", ""))
+    raise UsageError("too many redirects", got=url.partition("?")[0])
+
+
+class HttpsRanges(io.RawIOBase):
+    """The content of a file on a web server. Each read is one range; the file must stay what it was."""
+
+    def __init__(self, url: str, size: int, mark: str) -> None:
+        self.url, self.size, self.mark, self.place = url, size, mark, 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """The position."""
+        return self.place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a position."""
+        self.place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.place, os.SEEK_END: self.size}[whence]
+        return self.place
+
+    def readinto(self, buffer: "Buffer") -> int:
+        """Read the next bytes into a buffer. Raises StoreBrokenError where the server does not answer them."""
+        view = memoryview(buffer)
+        length = max(min(len(view), self.size - self.place), 0)
+        if not length:
+            return 0
+        status, headers, body = answered(self.url, "GET", {"Range": f"bytes={self.place}-{self.place + length - 1}"})
+        where = self.url.partition("?")[0]
+        if status != 206 or len(body) != length:
+            raise StoreBrokenError("the server did not answer a range", where=where, got=f"status {status}", attempt="Load it again")
+        if web_fingerprint(headers, self.size) != self.mark:
+            raise StoreBrokenError("the file changed while it was read", where=where, attempt="Load it again")
+        view[:length] = body
+        self.place += length
+        return length
+
+
+def web_fingerprint(headers: dict[str, str], size: int) -> str:
+    """What changes with the content: the entity tag, else the time of the last change and the size."""
+    return headers.get("etag") or f"{headers.get('last-modified', '')}-{size}"
+
+
+@dataclass(frozen=True)
+class HttpsFile:
+    """A file on a web server, whose path ends like a file that is loaded."""
+
+    place: LakeAddress
+    format: str = "files"
+
+    @property
+    def address(self) -> str:
+        """The address without its query."""
+        return self.place.text
+
+    def list_files(self) -> tuple[list[SourceFile], int]:
+        """The one file. Raises UsageError where it cannot be read in ranges."""
+        name = unquote(urlsplit(self.address).path.rpartition("/")[2])
+        if not name.lower().endswith(ENDINGS):
+            raise UsageError("the address names no file to load", got=self.address, expected=f"a path that ends with {', '.join(ENDINGS)}")
+        url = self.place.request
+        status, headers, _ = answered(url, "GET", {"Range": "bytes=0-0"})
+        if status in (404, 410):
+            raise NotFoundError("there is nothing at this address", got=self.address, attempt="Check the address")
+        if status in (401, 403):
+            raise UsageError("the address may not be read", got=f"{self.address}: status {status}", attempt="Use an address that is signed")
+        whole = headers.get("content-range", "").rpartition("/")[2]
+        if status != 206 or not whole.isdigit():
+            attempt = "Download the file and load it, or serve it with range requests"
+            raise UsageError("the server does not answer ranges", where=self.address, got=f"status {status}", attempt=attempt)
+        size, mark = int(whole), web_fingerprint(headers, int(whole))
+
+        def opened(of: str, most: int, tag: str) -> BinaryIO:
+            return cast("BinaryIO", io.BufferedReader(HttpsRanges(of, most, tag), BUFFER_BYTES))
+
+        return [SourceFile(name, mark, size, partial(opened, url, size, mark))], 0

@@ -1,0 +1,194 @@
+"""The files below an address of a bucket, or in a folder: Parquet, CSV and JSON lines, with the columns in the names of their folders."""
+
+import io
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.lake.addresses import LakeAddress, plain_http_is_needed
+from observability.lake.partitions import partition_values
+from observability.store.types.sources import SourceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Buffer  # type: ignore[attr-defined]
+
+    from obstore.store import ObjectStore
+
+ENDINGS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
+BUFFER_BYTES = 4 * 1024 * 1024
+"""Bytes of one request while a file is read from its start."""
+CODE = re.compile(r"<Code>(\w+)</Code>")
+CHECK = "Check the address, the network and the credentials in the environment"
+RETRIES: dict[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=60)}
+
+
+@contextmanager
+def told_failures(where: str) -> Iterator[None]:
+    """Raise NotFoundError, UsageError or StoreBrokenError for what the library of the bucket raises. Its texts may hold requests: the first
+    line is told, without queries.
+    """
+    import obstore.exceptions as failures
+
+    try:
+        yield
+    except (failures.NotFoundError, FileNotFoundError):
+        raise NotFoundError("there is nothing at this address", got=where, attempt="Check the address") from None
+    except (failures.PermissionDeniedError, failures.UnauthenticatedError):
+        attempt = "Give credentials that may read it in the environment (docs/lake.md)"
+        raise UsageError("the address may not be read", got=where, attempt=attempt) from None
+    except (failures.BaseError, OSError, ValueError) as error:
+        code = CODE.search(str(error))
+        if code and code[1].startswith(("NoSuch", "ContainerNotFound")):
+            raise NotFoundError("there is nothing at this address", got=f"{where}: {code[1]}", attempt="Check the address") from None
+        raise StoreBrokenError("the source cannot be read", where=where, got=first_line(error), attempt=CHECK) from None
+
+
+def first_line(error: BaseException) -> str:
+    """The code in the answer of a bucket, else the first line of an error without the queries of addresses, at most 200 characters."""
+    code = CODE.search(str(error))
+    line = code[1] if code else (str(error).strip() or type(error).__name__).split("\n", 1)[0]
+    return " ".join(word.partition("?")[0] if "://" in word else word for word in line.split(" "))[:200]
+
+
+def bucket_store(address: LakeAddress) -> "tuple[ObjectStore, str]":
+    """The bucket of an address and the path in it. Credentials, region and endpoint come from the environment. Raises UsageError."""
+    from obstore import store
+
+    scheme, _, rest = address.text.partition("://")
+    bucket, _, path = rest.partition("/")
+    text = f"{'s3' if scheme == 's3a' else scheme}://{bucket}"
+    options: dict[str, Any] = {
+        "client_options": {"timeout": timedelta(seconds=60), "connect_timeout": timedelta(seconds=10)},
+        "retry_config": RETRIES,
+    }
+    if plain_http_is_needed(os.environ):
+        options["client_options"]["allow_http"] = True
+    with told_failures(address.text):
+        return store.from_url(text, **options), path.strip("/")
+
+
+class BucketFile(io.RawIOBase):
+    """The content of an object as a file that can be read and searched; each request is bounded."""
+
+    def __init__(self, bucket: "ObjectStore", path: str, size: int, where: str) -> None:
+        self.bucket, self.path, self.size, self.where, self.place = bucket, path, size, where, 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """The position."""
+        return self.place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a position."""
+        self.place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.place, os.SEEK_END: self.size}[whence]
+        return self.place
+
+    def readinto(self, buffer: "Buffer") -> int:
+        """Read the next bytes into a buffer."""
+        import obstore
+
+        view = memoryview(buffer)
+        length = max(min(len(view), self.size - self.place), 0)
+        if not length:
+            return 0
+        with told_failures(self.where):
+            found = obstore.get_range(self.bucket, self.path, start=self.place, length=length)
+        view[: len(found)] = memoryview(found)
+        self.place += len(found)
+        return len(found)
+
+
+@dataclass(frozen=True)
+class ObjectFiles:
+    """The files below an address of a bucket, or one file of it."""
+
+    place: LakeAddress
+    format: str = "files"
+
+    @property
+    def address(self) -> str:
+        """The address as it is stored and shown."""
+        return self.place.text
+
+    def list_files(self) -> tuple[list[SourceFile], int]:
+        """The files, by name, and how many others have another ending."""
+        import obstore
+
+        bucket, root = bucket_store(self.place)
+        found: list[tuple[str, str, int, str]] = []
+        with told_failures(self.address):
+            if root.lower().endswith(ENDINGS):
+                about = obstore.head(bucket, root)
+                found.append((root.rpartition("/")[2], root, about["size"], object_fingerprint(about)))
+            else:
+                for page in obstore.list(bucket, f"{root}/" if root else None, chunk_size=1000):
+                    found += [
+                        (each["path"][len(root) :].lstrip("/"), each["path"], each["size"], object_fingerprint(each)) for each in page
+                    ]
+        names = [name for name, *_ in found]
+
+        def opened(path: str, size: int) -> BinaryIO:
+            raw = BucketFile(bucket, path, size, f"{self.address} {path}")
+            return cast("BinaryIO", io.BufferedReader(raw, BUFFER_BYTES))
+
+        openers = {name: partial(opened, path, size) for name, path, size, _ in found}
+        return chosen_files(self.address, names, {name: (size, mark) for name, _, size, mark in found}, openers)
+
+
+@dataclass(frozen=True)
+class FolderFiles:
+    """The files below a local folder."""
+
+    folder: Path
+    format: str = "files"
+
+    @property
+    def address(self) -> str:
+        """The path of the folder."""
+        return str(self.folder)
+
+    def list_files(self) -> tuple[list[SourceFile], int]:
+        """The files, by name, and how many others have another ending. Links are not followed out of the folder."""
+        if not self.folder.exists():
+            raise NotFoundError("there is nothing at this address", got=self.address, attempt="Check the path")
+        root = self.folder.resolve()
+        paths = [path for path in root.rglob("*") if path.is_file() and path.resolve().is_relative_to(root)]
+        names = {str(path.relative_to(root)).replace(os.sep, "/"): path for path in paths}
+        states = {name: path.stat() for name, path in names.items()}
+        about = {name: (state.st_size, f"{state.st_mtime_ns}-{state.st_size}-{state.st_ino}") for name, state in states.items()}
+        return chosen_files(self.address, list(names), about, {name: partial(path.open, "rb") for name, path in names.items()})
+
+
+def object_fingerprint(about: Any) -> str:
+    """What changes with the content of an object: its entity tag, else its time and size."""
+    return str(about["e_tag"] or f"{about['last_modified'].isoformat()}-{about['size']}")
+
+
+def chosen_files(address: str, names: list[str], about: dict[str, tuple[int, str]], openers: Any) -> tuple[list[SourceFile], int]:
+    """The files that are read, by name, and how many have another ending. Names that begin with _ or . are notes of the writer, and
+    files without bytes are marks of folders. Raises NotFoundError where nothing is left.
+    """
+    visible = sorted(name for name in names if not any(part.startswith(("_", ".")) for part in name.split("/")) and about[name][0])
+    chosen = [name for name in visible if name.lower().endswith(ENDINGS)]
+    if not chosen:
+        got = f"{len(visible):,} files of other endings" if visible else "none"
+        raise NotFoundError("no file to load is at this address", where=address, got=got, expected=", ".join(ENDINGS))
+    files = [
+        SourceFile(name, about[name][1], about[name][0], openers[name], partitions)
+        for name, partitions in zip(chosen, partition_values(chosen), strict=True)
+    ]
+    return files, len(visible) - len(chosen)

@@ -1,0 +1,120 @@
+"""The sources that this process loads on a schedule: `lake.toml` in the home (lake/config.py)."""
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from observability.core.errors import ObservabilityError, UsageError
+from observability.lake.config import ScheduledSource, read_lake_config
+from observability.lake.open_source import open_data_source
+from observability.lake.schedule_state import note_source_state, source_states
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+    from observability.store.types.sources import SourceReport
+
+LOG = logging.getLogger(__name__)
+SWITCH = "OBSERVABILITY_SOURCES"
+"""Environment variable: `off` disables the thread."""
+LOOK_EVERY = 30.0
+"""Seconds between two looks at the schedule."""
+AFTER_FAILURE = timedelta(minutes=15)
+"""Longest wait after a load that failed."""
+
+
+class _StoppedError(Exception):
+    """The process ends; what was committed stays, and the next load goes on from there."""
+
+
+def sources_are_off() -> bool:
+    """Whether the environment disables the thread."""
+    return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
+
+
+def run_source_schedule(store: "Store", stopping: threading.Event) -> None:
+    """Load what is due until `stopping` is set. A failure is logged, kept in the state, and tried again."""
+    while not stopping.wait(LOOK_EVERY):
+        try:
+            load_due_sources(store, datetime.now(UTC), stopping)
+        except UsageError as error:
+            LOG.warning("the sources are not loaded: %s", error)
+        except Exception:
+            LOG.exception("the schedule of sources failed")
+
+
+def load_due_sources(store: "Store", now: datetime, stopping: threading.Event) -> list[str]:
+    """Load every source that is due; the names of those that were loaded without a failure. Raises UsageError for a wrong lake.toml."""
+    config, done = read_lake_config(store.home), []
+    for name, source in config.sources.items():
+        entry = source_states(store.home).get(name, {})
+        if stopping.is_set() or not source_is_due(entry, source.every_hours, now):
+            continue
+        outcome = _loaded_source(store, source, config.allow, now, stopping)
+        if outcome is None:
+            break
+        note_source_state(store.home, name, outcome)
+        done += [] if outcome["failure"] else [name]
+    return done
+
+
+def _loaded_source(
+    store: "Store", source: ScheduledSource, allow: tuple[str, ...] | None, now: datetime, stopping: threading.Event
+) -> dict[str, Any] | None:
+    """Load one source; what the state keeps of it, None where the process ends."""
+    entry: dict[str, Any] = {"address": source.address, "ran": now.isoformat(timespec="seconds"), "failure": None}
+
+    def progress(*_counts: int) -> None:
+        if stopping.is_set():
+            raise _StoppedError
+
+    try:
+        versions = [each.name for model in store.catalog().models if model.name == source.defaults.model for each in model.versions]
+        only = versions[0] if len(versions) == 1 else None  # as `load` does
+        defaults = replace(source.defaults, version=source.defaults.version or only, versions=tuple(versions))
+        with store.in_background():
+            report = store.load_source(open_data_source(source.address, allow), defaults, progress)
+        entry |= {
+            "report": {**report.to_json(), "failures": dict(list(report.failures.items())[:10])},
+            "failure": source_failure(source, report),
+        }
+    except _StoppedError:
+        return None
+    except ModuleNotFoundError as error:
+        entry["failure"] = f"{error.name} is not installed"
+    except ObservabilityError as error:
+        entry["failure"] = str(error)
+    except Exception as error:
+        LOG.exception("the source %s could not be loaded", source.name)
+        entry["failure"] = f"{type(error).__name__}: {error}"
+    if entry["failure"]:
+        LOG.warning("the source %s was not loaded whole: %s", source.name, entry["failure"])
+    else:
+        entry["succeeded"] = entry["ran"]
+    return entry
+
+
+def source_failure(source: ScheduledSource, report: "SourceReport") -> str | None:
+    """Why a load of a source counts as failed; None where it does not: a file could not be read, or too many rows were rejected."""
+    if report.failures:
+        name, why = next(iter(report.failures.items()))
+        return f"{len(report.failures):,} of {report.files:,} files could not be read, the first is {name}: {why}"
+    loaded = report.loaded
+    if source.allow_rejected is not None and loaded.rejected > source.allow_rejected * loaded.lines:
+        return f"{loaded.rejected:,} of {loaded.lines:,} rows were rejected, more than allow_rejected allows"
+    if loaded.rejected and loaded.rejected == loaded.lines:
+        return f"all of {loaded.lines:,} rows were rejected"
+    return None
+
+
+def source_is_due(entry: Mapping[str, Any], every_hours: float, now: datetime) -> bool:
+    """Whether a source is to be loaded: `every_hours` after the last load, sooner after one that failed."""
+    try:
+        ran = datetime.fromisoformat(str(entry.get("ran")))
+    except ValueError:
+        return True
+    wait = timedelta(hours=every_hours)
+    return now - ran >= (min(wait, AFTER_FAILURE) if entry.get("failure") else wait)

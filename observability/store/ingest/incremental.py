@@ -1,0 +1,145 @@
+"""Load a source that grows: each of its files once, on from where an earlier load ended.
+
+The table `taken_files` is the watermark. What was taken of a file is committed together with the rows, so a load that dies at any moment
+and is started again neither leaves out a row nor takes one twice, whatever kind of record it is, and rejected rows are counted once too. A
+file that changed since it was taken is read again: rows that are stored count as duplicates, those with other content are rejected.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from observability.core.errors import StoreBrokenError, UsageError
+from observability.core.time import naive_utc
+from observability.store.db.database import Database
+from observability.store.db.repairs import note_known_store
+from observability.store.db.results import Cursor
+from observability.store.ingest.files import open_source_file
+from observability.store.ingest.loader import Progress, compact_large_rollups, declared_groups, load_line_block
+from observability.store.ingest.parse_types import LineBlock
+from observability.store.types.loading import LoadDefaults, LoadReport
+from observability.store.types.sources import DataSource, SourceFile, SourceReport
+
+if TYPE_CHECKING:
+    from observability.store.ingest.importer import Importer
+
+Purpose = tuple[str, str, str, str]
+"""Address of a source, and kind, model and version that a load gives to its records: a table may hold predictions and labels."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Two loads of one source side by side would both take the same file."""
+
+
+def load_source(
+    store: Database, source: DataSource, defaults: LoadDefaults, progress: Progress | None = None, *, again: bool = False
+) -> SourceReport:
+    """Load what a source holds and earlier loads have not taken; what they took is remembered by address, kind, model and version.
+
+    again: read every file from its start, as if none had been taken. A file that cannot be read is told and tried again by the next load;
+    the others are loaded. Raises UsageError where no file could be read, StoreBrokenError where the store, the disk or the network fails.
+    """
+    with _ONE_AT_A_TIME:
+        start = time.perf_counter()
+        defaults = replace(defaults, groups=(*defaults.groups, *declared_groups(store, defaults)))
+        files, left_out = source.list_files()
+        purpose = (source.address, defaults.kind or "", defaults.model or "", defaults.version or "")
+        taken = {} if again else _taken_files(store, purpose)
+        states = {file.name: _state_of(file, taken) for file in files}
+        counts = Counter(states.values())
+        waiting = [file for file in files if states[file.name] != "present"]
+        report = SourceReport(source.address, source.format, len(files), present=counts["present"], left_out=left_out)
+        total, done, loaded, failures = sum(file.size for file in waiting), 0, LoadReport(), dict[str, str]()
+        first: UsageError | None = None
+        for file in waiting:
+            next_line = taken[file.name][1] if states[file.name] == "resumed" else 0
+            try:
+                for part, read in _load_source_file(store, file, defaults, purpose, next_line):
+                    loaded += part
+                    if progress:
+                        progress(done + read, total, loaded.lines)
+            except UsageError as error:
+                first = first or error
+                failures[file.name] = str(error)
+            else:
+                loaded = replace(loaded, files=loaded.files + 1)
+                report = replace(report, **{states[file.name]: getattr(report, states[file.name]) + 1})
+            done += file.size
+        if first is not None and len(failures) == len(files):
+            raise first
+        compact_large_rollups(store)
+        note_known_store(store.home, [model.name for model in store.catalog().models])
+        return replace(report, failures=failures, loaded=replace(loaded, seconds=time.perf_counter() - start))
+
+
+def _taken_files(store: Database, purpose: Purpose) -> dict[str, tuple[str, int, bool]]:
+    """What earlier loads took: by file its fingerprint, the line from which the next load goes on, and whether all of it was taken."""
+    with store.cursor() as cursor:
+        rows = cursor.execute(
+            "SELECT file, fingerprint, next_line, done FROM taken_files WHERE source = ? AND kind = ? AND model = ? AND version = ?",
+            purpose,
+        ).fetchall()
+    return {name: (fingerprint, next_line, done) for name, fingerprint, next_line, done in rows}
+
+
+def _state_of(file: SourceFile, taken: dict[str, tuple[str, int, bool]]) -> str:
+    """present, new, resumed or rewritten, as the counts of the report."""
+    if file.name not in taken:
+        return "new"
+    fingerprint, _, done = taken[file.name]
+    if done and (file.immutable or fingerprint == file.fingerprint):
+        return "present"
+    if fingerprint != file.fingerprint:
+        return "rewritten"
+    return "resumed"
+
+
+def _load_source_file(
+    store: Database, file: SourceFile, defaults: LoadDefaults, purpose: Purpose, next_line: int
+) -> Iterator[tuple[LoadReport, int]]:
+    """Load a file on from a line; what each transaction took, and the bytes read so far."""
+    importer, now, fresh = open_source_file(file, defaults), datetime.now(UTC), not next_line
+    for block, following in _with_following(importer):
+        if following is not None and following <= next_line:
+            continue
+        store.require_space()
+        with store.write() as writer:
+            report = LoadReport()
+            if block is not None:
+                ledger, _ = load_line_block(writer, store, block, store.catalog(), defaults, now)
+                report = ledger.report(file.name)
+            _note_taken(writer, file, purpose, following, report, now, fresh=fresh)
+        fresh = False
+        store.trim()
+        yield report, importer.done
+
+
+def _with_following(importer: "Importer") -> Iterator[tuple[LineBlock | None, int | None]]:
+    """Each block with the first line of the next one, None after the last. A file without rows gives (None, None)."""
+    before: LineBlock | None = None
+    try:
+        for block in importer.blocks():
+            if before is not None:
+                yield before, block.first_line
+            before = block
+    except OSError as error:
+        raise StoreBrokenError("the source cannot be read", where=importer.path.name, got=error) from error
+    yield before, None
+
+
+def _note_taken(
+    writer: Cursor, file: SourceFile, purpose: Purpose, following: int | None, report: LoadReport, now: datetime, *, fresh: bool
+) -> None:
+    """Note in the transaction of the rows how far a file was taken. Counts of a file that is read from its start begin anew."""
+    key = "source = ? AND kind = ? AND model = ? AND version = ? AND file = ?"
+    counts = [report.lines, report.stored, report.duplicates, report.rejected]
+    if not fresh:
+        (before,) = writer.execute(
+            f"SELECT lines, stored, duplicates, rejected FROM taken_files WHERE {key}", [*purpose, file.name]
+        ).fetchall()
+        counts = [first + second for first, second in zip(before, counts, strict=True)]
+    writer.execute(f"DELETE FROM taken_files WHERE {key}", [*purpose, file.name])
+    row = [*purpose, file.name, file.fingerprint, file.size, following or 0, following is None, naive_utc(now), *counts]
+    writer.execute(f"INSERT INTO taken_files VALUES ({', '.join('?' * len(row))})", row)

@@ -1,0 +1,78 @@
+"""A source of files that is read again and again: what stands in it, and what a load took of it."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Protocol
+
+from observability.store.types.loading import LoadReport
+
+PartitionValue = str | int | None
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a source.
+
+    name: within the source. fingerprint: changes with the content. size: bytes. opener: opens the content. partitions: columns whose one
+    value stands in the path. columns, batches: of a file that the library of a table format reads, its columns and a function that gives
+    its record batches; such a file has no opener. immutable: what has this name never changes.
+    """
+
+    name: str
+    fingerprint: str
+    size: int
+    opener: Callable[[], BinaryIO] | None = None
+    partitions: Mapping[str, PartitionValue] = field(default_factory=dict)
+    columns: Sequence[str] = ()
+    batches: Callable[[], Iterable[Any]] | None = None
+    immutable: bool = False
+
+    def open(self, mode: str = "rb") -> BinaryIO:
+        """The content, as `Path.open` gives that of a local file."""
+        if self.opener is None or mode != "rb":
+            raise ValueError(f"{self.name} is read in batches")
+        return self.opener()
+
+
+class DataSource(Protocol):
+    """Files at an address that may become more."""
+
+    @property
+    def address(self) -> str:
+        """Names the source; holds no credentials."""
+        ...
+
+    @property
+    def format(self) -> str:
+        """files, delta or iceberg."""
+        ...
+
+    def list_files(self) -> tuple[list[SourceFile], int]:
+        """The files of now, by name, and how many others were left out for their endings. Raises UsageError, StoreBrokenError."""
+        ...
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What a load took of a source.
+
+    files: of the source. new, rewritten, resumed: those that were read: for the first time, again since they changed, on from where an
+    earlier load ended. present: those that had been taken before and were not read. left_out: of other endings. failures: by file, why it
+    could not be read; it is tried again by the next load. loaded: the lines.
+    """
+
+    address: str
+    format: str
+    files: int = 0
+    new: int = 0
+    rewritten: int = 0
+    resumed: int = 0
+    present: int = 0
+    left_out: int = 0
+    failures: Mapping[str, str] = field(default_factory=dict)
+    loaded: LoadReport = field(default_factory=LoadReport)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `load --json` and the page Store tell it."""
+        counts = {name: getattr(self, name) for name in ("files", "new", "rewritten", "resumed", "present", "left_out")}
+        return {"source": self.address, "format": self.format, **counts, "failures": dict(self.failures), **self.loaded.to_json()}

@@ -1,0 +1,57 @@
+"""An S3 server for all tests of sources, a bucket for each, and a store that is asked with commands."""
+
+import itertools
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from observability.cli.execute import execute
+from observability.store.opener import open_store
+from tests.support.lake_server import bucket_client, s3_server, set_environment
+
+OPTIONS = ("--kind", "prediction", "--model", "loan", "--version", "1")
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def s3_environment():
+    with s3_server() as environment:
+        yield environment
+
+
+@dataclass
+class Bucket:
+    """A bucket of the server."""
+
+    name: str
+    client: object
+
+    def put(self, key, content):
+        self.client.put_object(Bucket=self.name, Key=key, Body=content)
+
+
+@pytest.fixture
+def bucket(s3_environment, monkeypatch):
+    set_environment(monkeypatch, s3_environment)
+    client, name = bucket_client(s3_environment), f"lake-{next(_numbers)}"
+    client.create_bucket(Bucket=name)
+    return Bucket(name, client)
+
+
+@pytest.fixture
+def store(tmp_path):
+    with open_store(tmp_path / "home") as opened:
+        yield opened
+
+
+@pytest.fixture
+def load(store):
+    """Loads sources by the command line, and gives the exit code with the JSON answer, or with the error where there is none."""
+
+    def loaded(*argv, code=0, options=OPTIONS):
+        done = execute(store, ["load", *map(str, argv), *options, "--json"], lambda _: None)
+        assert done.exit_code == code, done
+        return json.loads(done.out) if done.out else done.error
+
+    return loaded
