@@ -61,6 +61,8 @@ latency_p99 | Latency p99 | ms | low | 99th percentile of latency; errors and re
   quantile, bins within 2 % | DDSketch (Masson, Rim and Lee 2019)
 latency_increase | Smallest increase of latency that matters | ms | low | Increase of a latency percentile, against the past or against
   other replicas, below which none is reported, however many times as high. | now - before | ours
+error_rate_level | Highest acceptable error rate | share | low | Error rate from which too many requests fail whatever was usual before;
+  half of it is a warning. | not ok / predictions | ours
 error_budget_left | Remaining error budget | share | high | Remaining share of the service level's error budget of four weeks; negative
   where it is exceeded. | 1 - share bad / (1 - target) | Google SRE workbook, 2018
 burn_rate | Burn rate | times | low | Consumption of the error budget relative to the rate that uses it up exactly; hours replace the 5

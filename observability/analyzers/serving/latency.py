@@ -18,6 +18,7 @@ from observability.core.questions import Aggregate, Bucket, By
 from observability.core.window import HOUR
 from observability.detection import latency_changes, service_levels
 from observability.detection.change import significant_severity
+from observability.detection.failure_level import FAILED_ACT, judged_by_level
 from observability.detection.latency_changes import (
     MINIMUM_DAYS,
     NAME,
@@ -128,7 +129,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     p_values = [1.0 if each.change is None else each.change.p_value for each in claims if each.change is not None]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
     findings = [claim.finding if claim.change is None else service_finding(claim, next(adjusted), context) for claim in claims]
-    return one_a_replica([each for each in findings if each is not None]) + against_level(now, frames, context)
+    judged = [judged_by_level(each, context.model.settings) for each in findings if each is not None]
+    return one_a_replica(judged) + against_level(now, frames, context)
 
 
 def of_version(frame: "DataFrame", context: Context) -> Columns:
@@ -387,6 +389,7 @@ ANALYZER = Analyzer(
         **dict.fromkeys(latency_changes.QUANTILES, latency_changes.RATIO_ACT),
         "latency_increase": latency_changes.LEAST_INCREASE_MS,
         "error_rate": latency_changes.POINTS_ACT,
+        "error_rate_level": FAILED_ACT,
     },
     proofs=SERVICE_PROOFS,
 )

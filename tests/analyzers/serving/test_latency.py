@@ -349,3 +349,28 @@ def test_rollups_raw_rows_and_the_reference_engine_find_the_same_with_a_service_
         assert [(each.id, each.severity, each.n) for each in found[0]] == [(each.id, each.severity, each.n) for each in found[1]]
         for one, other in zip(*found, strict=True):
             assert one.value == (None if other.value is None else pytest.approx(other.value, rel=1e-9))
+
+
+@pytest.mark.parametrize(("errors", "severity", "limit"), [(0.3, "act", "10 %"), (0.07, "watch", "5 %"), (0.04, "ok", None)])
+def test_too_many_failures_are_bad_however_long_it_has_been_so(errors: float, severity: str, limit: str | None) -> None:
+    found = by_claim(said(requests(11, errors=errors), context()))["model", "error_rate", "past"]
+    assert found.severity == severity and found.news == (None if limit is None else "ongoing")
+    assert found.because.endswith(f"More than {limit} is too many, whatever was usual." if limit else ".")
+    assert (found.limit == {"act": 0.1, "watch": 0.05}[severity]) if limit else "too many" not in found.because
+
+
+def test_a_young_model_that_fails_half_of_its_requests_needs_no_past() -> None:
+    """By its interval: 12 of 100 may be less than 10 %."""
+    rows = requests(12, errors=0.5)
+    young = rows[rows["day"] >= 0]
+    found = by_claim(said(young, context()))["model", "error_rate", "level"]
+    assert found.severity == "act" and found.news is None and "no comparison yet" in found.because
+    some = young.head(100).assign(status=["error"] * 12 + ["ok"] * 88)
+    found = by_claim(said(some, context()))["model", "error_rate", "level"]
+    assert proportion_confint(12, 100, method="wilson")[0] < 0.1 and found.severity == "watch"
+
+
+def test_the_owner_says_how_many_failures_are_too_many() -> None:
+    rows = requests(13, errors=0.3)
+    for settings in (ModelSettings(limits={"serving/latency/error_rate_level": 0.8}), ModelSettings(service_level_availability=0.5)):
+        assert by_claim(said(rows, context(settings)))["model", "error_rate", "past"].severity == "ok"
