@@ -91,5 +91,5 @@ def window_findings(store: "Store", window: Window, now: datetime, reads: "Reads
     """Findings of one model in a window by some analyzers (`check.analyzer_reads`), worst first."""
     from observability.monitoring import check
 
-    span = {name: getattr(window, name) for name in ("model", "version", "start", "end", "as_of", "slice")}
+    span = {name: getattr(window, name) for name in ("model", "version", "start", "end", "as_of", "slice", "environment")}
     return check.check(store, **span, now=now, with_records=False, reads=reads).findings

@@ -12,7 +12,7 @@ from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.metric_definitions import METRICS
-from observability.core.window import Window
+from observability.core.window import Environment, Window
 from observability.dashboard import empty_states, figure_capture, links, load, own_files, theme
 from observability.dashboard import scope as scopes
 from observability.dashboard.links import DEFAULT_PAGE
@@ -193,15 +193,18 @@ def model_caption(scope: Scope, model: Model) -> None:
         )
     moved = load.moved_window_note(scope, model.name) if scope.span != "dates" else None
     notes = filter(None, (moved, load.live_sample_note(model.name)))
-    st.caption(" · ".join([freshness_note(model.name), *(formatting.escape_markdown(note) for note in notes)]))
+    st.caption(
+        " · ".join([freshness_note(model.name, scope.environment or "production"), *(formatting.escape_markdown(note) for note in notes)])
+    )
 
 
-def freshness_note(model: str) -> str:
-    """The time of a model's newest record, in words."""
-    newest = load.newest_record(model)
+def freshness_note(model: str, environment: Environment = "production") -> str:
+    """The time of a model's newest record in an environment, in words."""
+    newest = load.newest_record(model, environment)
     if newest is None:
         return "No predictions yet"
-    words = f"Newest record {formatting.format_minute(newest)} UTC, {formatting.time_ago(newest, datetime.now(UTC))}"
+    where = "" if environment == "production" else f" in {environment}"
+    words = f"Newest record{where} {formatting.format_minute(newest)} UTC, {formatting.time_ago(newest, datetime.now(UTC))}"
     return formatting.escape_markdown(words)
 
 

@@ -15,9 +15,9 @@ from observability.core.catalog import Catalog, Model
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, worst_first
 from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Records, Sample
-from observability.core.window import EPOCH, Window
+from observability.core.window import EPOCH, Environment, Window
 from observability.dashboard import background_findings
-from observability.dashboard.scope import DAYS, HOURLY, Scope
+from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
 from observability.dashboard.state_cache import cached_by_state, model_stamp, owned_store, store, store_stamp
 from observability.incidents.grouping import Incident
 from observability.monitoring.check import AcknowledgedClaims, CheckReport, records_window_end
@@ -75,14 +75,16 @@ def window(scope: Scope, model: str) -> Window:
 
     seen = stream_activity()
     known = catalog().model(model)
-    found, _ = check.model_check_window(known, seen, start=scope.start, end=scope.end, as_of=None, now=page_clock())
+    same = scope.model == model
+    environment = scope.environment if same and scope.environment else "production"
+    dates: dict[str, Any] = {"start": scope.start, "end": scope.end, "as_of": None, "now": page_clock()}
+    found, _ = check.model_check_window(known, seen, **dates, environment=environment)
     if scope.span in DAYS:
-        end = hour_after(_last_hour(known, found.end)) if scope.span in HOURLY else midnight_after(found.end)
+        end = hour_after(_last_hour(known, found)) if scope.span in HOURLY else midnight_after(found.end)
         found = replace(found, start=end - timedelta(days=DAYS[scope.span]), end=end)
     elif scope.span == "all":
-        first = first_record(seen, model)
+        first = first_record(seen, model, environment)
         found = replace(found, start=first, end=midnight_after(found.end)) if first and first < found.end else found
-    same = scope.model == model
     return replace(found, version=scope.version if same else None, slice=scope.slice if same else None)
 
 
@@ -109,38 +111,44 @@ def hour_after(instant: datetime) -> datetime:
     return instant + (datetime(1970, 1, 1, tzinfo=UTC) - instant) % timedelta(hours=1)
 
 
-def _last_hour(model: Model, end: datetime) -> datetime:
-    """The end of a window of hours: `end`, or the hour of the newest record where that is older than 30 days."""
+def _last_hour(model: Model, window: Window) -> datetime:
+    """The end of a window of hours: its own, or the hour of the newest record where that is older than 30 days."""
     from observability.monitoring import check
 
-    newest = check.newest_prediction(model, stream_activity())
+    newest = check.newest_prediction(model, stream_activity(), window.environment)
     if newest is None or page_clock() - newest < timedelta(days=check.LIVE_DAYS):
-        return end
+        return window.end
     return newest.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
-def first_record(seen: "DataFrame", model: str) -> datetime | None:
-    """Midnight of the day of a model's first production prediction; None where there is none."""
-    rows = seen[(seen["model"] == model) & (seen["environment"] == "production")]
+def first_record(seen: "DataFrame", model: str, environment: Environment = "production") -> datetime | None:
+    """Midnight of the day of a model's first prediction in an environment; None where there is none."""
+    rows = seen[(seen["model"] == model) & (seen["environment"] == environment)]
     if rows.empty:
         return None
     return rows["first"].min().to_pydatetime().replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
 
 
-def newest_record(model: str) -> datetime | None:
-    """Event time of a model's newest production prediction; None where there is none."""
+def newest_record(model: str, environment: Environment = "production") -> datetime | None:
+    """Event time of a model's newest prediction in an environment; None where there is none."""
     from observability.monitoring import check
 
-    return check.newest_prediction(catalog().model(model), stream_activity())
+    return check.newest_prediction(catalog().model(model), stream_activity(), environment)
+
+
+def environments(model: str) -> list[Environment]:
+    """The environments in which a model has predictions, production first."""
+    seen = stream_activity()
+    named = set(seen.loc[seen["model"] == model, "environment"])
+    return [each for each in SERVED if each in named]
 
 
 def moved_window_note(scope: Scope, model: str) -> str | None:
     """A sentence where the window was moved because the model's records are old; else None."""
     from observability.monitoring import check
 
-    return check.model_check_window(
-        catalog().model(model), stream_activity(), start=scope.start, end=scope.end, as_of=None, now=page_clock()
-    )[1]
+    dates: dict[str, Any] = {"start": scope.start, "end": scope.end, "as_of": None, "now": page_clock()}
+    return check.model_check_window(catalog().model(model), stream_activity(), **dates, environment=scope.environment or "production")[1]
 
 
 def findings_in_window(window: Window, *, wait: bool = False) -> list[Finding]:
@@ -160,7 +168,7 @@ def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[
 
     counted = counted_findings(window)
     sampled = background_findings.sampled_findings(owned_store(), window, page_clock(), wait=wait)
-    acknowledged = acknowledged_claims()
+    acknowledged = acknowledged_claims() if window.environment == "production" else frozenset()
     return check.findings_with_incidents(catalog(), [*counted, *sampled], acknowledged)
 
 
@@ -224,8 +232,9 @@ def scope_report(scope: Scope) -> CheckReport:
     from observability.monitoring import check
 
     models = [scope.model] if scope.model else [model.name for model in catalog().models]
+    acknowledged = frozenset[Any]() if scope.environment else acknowledged_claims()
     found = [finding for model in models for finding in findings_in_window(window(scope, model))]
-    marked, formed = check.findings_with_incidents(catalog(), [*found, *scope_record_findings(scope, beside=True)], acknowledged_claims())
+    marked, formed = check.findings_with_incidents(catalog(), [*found, *scope_record_findings(scope, beside=True)], acknowledged)
     return CheckReport(tuple(marked), formed)
 
 
@@ -242,7 +251,7 @@ def scope_record_findings(scope: Scope, *, beside: bool = False) -> list[Finding
     They are of the chosen dates, else of the last days with records. beside: records of no model are analyzed in the dates of the scope's
     model.
     """
-    if scope.slice or scope.version:
+    if scope.slice or scope.version or scope.environment:
         return []
     own = window(scope, scope.model) if beside and scope.model else None
     return list(_record_findings(scope.model, scope.start, scope.end, record_days(scope), page_clock(), own))

@@ -12,7 +12,6 @@ from observability.dashboard import links
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incident_actions, incidents
 from observability.dashboard.overview.fleet import ModelStatus
-from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import draw_table, table_row
 from observability.dashboard.widgets import plain_caption
@@ -31,7 +30,7 @@ def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident]
     """Draw the open tasks, those that are snoozed or resolved folded. others: incidents outside the models' windows, as those of training
     runs.
     """
-    alerts, now = load_review.current_alerts(), datetime.now(UTC)
+    alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     listed, settled = incident_inbox_rows(statuses, others, scope, alerts, now)
     rows = [*listed, *unregistered_version_rows(statuses)]
     if rows:
@@ -110,7 +109,7 @@ def equal_incidents(chosen: Sequence[Incident], found: Sequence[Incident]) -> li
 @st.dialog("Incident", width="medium")
 def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does: str) -> None:
     """The forms of some incidents, worst first. equal: the same of other models. does: the action that is open at first."""
-    alerts, now = load_review.current_alerts(), datetime.now(UTC)
+    alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     for incident in chosen:
         words = formatting.sentence_markdown(incidents.incident_headline(incident))
         st.markdown(f"{formatting.status_label(incident.shown_severity)} {words}")

@@ -111,7 +111,16 @@ def _run_page(place: FigurePlace, collector: FigureCollector, person: Person) ->
         st.navigation([st.Page(path, url_path=path.stem) for path in links.page_files().values()], position="hidden")
         times = {"from": scope.start and naive_utc(scope.start), "to": scope.end and naive_utc(scope.end)}
         part = str(scope.slice) if scope.slice else None
-        st.session_state.update({"model": scope.model, "version": scope.version, "slice": part, "window": SPANS[scope.span], **times})
+        st.session_state.update(
+            {
+                "model": scope.model,
+                "version": scope.version,
+                "environment": scope.environment,
+                "slice": part,
+                "window": SPANS[scope.span],
+                **times,
+            }
+        )
         try:
             path = links.page_files()[place.page]
             exec(page_code(path), {"__name__": "__main__", "__file__": str(path)})  # noqa: S102 - a page of this package

@@ -1,17 +1,17 @@
-"""The scope of a page: model, version, window and slice.
+"""The scope of a page: model, version, environment, window and slice.
 
-The scope lives in the address (observability/dashboard/scope_bar.py): `model`, `version` and `slice` in boxes that are bound to it,
+The scope lives in the address (observability/dashboard/scope_bar.py): `model`, `version`, `environment` and `slice` in boxes that are bound to it,
 `window`, `from` and `to` without. A relative window (the last 7 days) stays relative between pages; a copied link carries absolute times
 (`observability/dashboard/links.py`).
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from observability.core.errors import UsageError
 from observability.core.time import aware_utc, naive_utc
-from observability.core.window import Slice
+from observability.core.window import Environment, Slice
 
 BIND: Final = "query-params"
 """Of a box whose choice is a parameter of the address."""
@@ -35,15 +35,19 @@ HOURLY: tuple[Span, ...] = ("1h", "24h")
 YEAR = timedelta(weeks=52)
 """A year back to the same day of the week."""
 TIME_KEYS = ("window", "from", "to")
-KEYS = ("model", "version", "window", "from", "to", "slice")
+KEYS = ("model", "version", "environment", "window", "from", "to", "slice")
 """Parameters of the address that make up the scope; also its keys in the session's state."""
+
+
+SERVED: tuple[Environment, ...] = tuple(each for each in get_args(Environment) if each != "reference")
+"""Environments in which predictions are made, production first."""
 
 
 @dataclass(frozen=True)
 class Scope:
     """The scope of a page.
 
-    model None: the whole fleet. start, end: chosen instants (UTC), used where span is "dates"; one may be missing.
+    model None: the whole fleet. environment None: production. start, end: chosen instants (UTC), used where span is "dates"; one may be missing.
     """
 
     model: str | None = None
@@ -52,12 +56,14 @@ class Scope:
     start: datetime | None = None
     end: datetime | None = None
     slice: Slice | None = None
+    environment: Environment | None = None
 
     def parameters(self) -> dict[str, str]:
         """The scope as parameters of an address, without those that are not chosen."""
         parts = {
             "model": self.model,
             "version": self.version,
+            "environment": self.environment,
             "window": SPANS[self.span] if self.span != "7d" else None,
             "from": address_time(self.start) if self.span == "dates" and self.start else None,
             "to": address_time(self.end) if self.span == "dates" and self.end else None,
@@ -66,8 +72,8 @@ class Scope:
         return {key: value for key, value in parts.items() if value}
 
     def about(self, model: str | None) -> "Scope":
-        """The same window for another model: version and slice belong to the model that they were chosen for."""
-        return self if model == self.model else replace(self, model=model, version=None, slice=None)
+        """The same window for another model: version, environment and slice belong to the model that they were chosen for."""
+        return self if model == self.model else replace(self, model=model, version=None, environment=None, slice=None)
 
     def at(self, start: datetime, end: datetime) -> "Scope":
         """The same scope in absolute times."""
@@ -82,6 +88,7 @@ def scope_from_state(state: Any) -> Scope:
         part = Slice.parse(state.get("slice"))
     except UsageError:
         part = None
+    environment = state.get("environment") if state.get("model") else None
     return Scope(
         model=state.get("model"),
         version=state.get("version") if state.get("model") else None,
@@ -89,6 +96,7 @@ def scope_from_state(state: Any) -> Scope:
         start=_aware(state.get("from")) if dates else None,
         end=_aware(state.get("to")) if dates else None,
         slice=part if state.get("model") else None,
+        environment=environment if environment in SERVED and environment != "production" else None,
     )
 
 

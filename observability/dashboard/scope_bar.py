@@ -1,4 +1,4 @@
-"""The scope bar on top of every page: boxes for model, version, time range and slice, bound to the address.
+"""The scope bar on top of every page: boxes for model, version, environment, time range and slice, bound to the address.
 
 No box has a default that depends on the store, so a link keeps its meaning. What a link names and the store does not have is reported, not
 replaced.
@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -47,13 +48,15 @@ def draw_scope_bar(page: str) -> None:
     models = {model.name: model for model in load.catalog().models}
     check_address(list(models))
     if state.get("model") and state["model"] not in models:
-        box_changed("model", "version", "slice")
+        box_changed("model", "version", "environment", "slice")
     assume_model(page, list(models))
     changed: dict[str, Any] = {"bind": BIND, "on_change": box_changed}
     with st.container(key="scope-bar", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
         hidden: dict[str, Any] = {"label_visibility": "collapsed", **changed}
         names = recent_models_first(list(models), state.get("recent-models", []))
-        st.selectbox("Model", names, None, placeholder="All models", key="model", args=("version", "slice"), width=170, **hidden)
+        st.selectbox(
+            "Model", names, None, placeholder="All models", key="model", args=("version", "environment", "slice"), width=170, **hidden
+        )
         model = models.get(state.get("model") or "")
         if model:
             state["last-model"] = model.name
@@ -64,6 +67,7 @@ def draw_scope_bar(page: str) -> None:
                 words = formatting.escape_markdown(named)
                 warn_about_link(f"The link names version {words}, which does not exist; all versions are shown.")
             st.selectbox("Version", versions, None, placeholder="All versions", key="version", width=120, **hidden)
+            _environment_box(model.name, hidden)
         span = _time_range(model)
         if model:
             options = {"accept_new_options": True, "placeholder": "All rows", "width": 150, **hidden}
@@ -71,7 +75,21 @@ def draw_scope_bar(page: str) -> None:
         named = model.name if model else "All models"
         chosen = scope_from_state(state).slice
         part = formatting.slice_in_words(str(chosen)) if chosen else None
-        palette.draw_palette(page, " · ".join(filter(None, (named, state.get("version") if model else None, span, part))))
+        beside = (state.get("version"), scope_from_state(state).environment) if model else ()
+        palette.draw_palette(page, " · ".join(filter(None, (named, *beside, span, part))))
+
+
+def _environment_box(model: str, hidden: dict[str, Any]) -> None:
+    """Draw the choice of an environment, of a model that has predictions in another one than production."""
+    offered = load.environments(model)
+    named = st.query_params.get("environment")
+    if named and named not in offered:
+        words = formatting.escape_markdown(named)
+        warn_about_link(f"The link names the environment {words}, in which this model has no predictions; production is shown.")
+        st.session_state["environment"] = None
+    others = [each for each in offered if each != "production"]
+    if others:
+        st.selectbox("Environment", others, None, placeholder="Production", key="environment", width=130, **hidden)
 
 
 def recent_models_first(models: list[str], recent: list[str]) -> list[str]:
@@ -118,6 +136,8 @@ def _time_range(model: Model | None) -> str:
             if dates and earlier:
                 longer = (earlier[0], dates[1])
                 st.button("Twice as long", icon=":material/zoom_out:", type="tertiary", key="zoom-out", on_click=set_dates, args=longer)
+            if dates and (elsewhere := dates_in_zone(dates, st.context.timezone)):
+                st.caption(elsewhere)
             if model and dates:
                 comparison_links(scope, model.name, dates)
     turned = scope.start and scope.end and scope.start >= scope.end
@@ -142,6 +162,18 @@ def scope_window_dates(scope: Scope) -> Dates | None:
     except ObservabilityError:
         return None
     return dates if dates and dates[0] < dates[1] else None
+
+
+def dates_in_zone(dates: Dates, zone: str | None) -> str | None:
+    """The dates in the time zone of the reader (an IANA name) in words; None where it is not known or reads the same as UTC."""
+    try:
+        start, end = (instant.astimezone(ZoneInfo(zone or "UTC")) for instant in dates)
+    except (ZoneInfoNotFoundError, ValueError, OverflowError):
+        return None
+    if not (start.utcoffset() or end.utcoffset()):
+        return None
+    words = f"{formatting.format_minute(start)} to {formatting.format_minute(end)}"
+    return f"In your time zone ({formatting.escape_markdown(str(zone))}): {words}."
 
 
 def latest_window_end(scope: Scope) -> datetime | None:
@@ -183,7 +215,7 @@ def comparison_links(scope: Scope, model: str, dates: Dates) -> None:
     from observability.dashboard.widgets import link_button
 
     st.caption("Pages compare with the reference or the model's own past. Compare with other dates:")
-    first = load.first_record(load.stream_activity(), model)
+    first = load.first_record(load.stream_activity(), model, scope.environment or "production")
     for key, label, earlier in (
         ("previous", "Previous period", shifted_dates(dates, -1)),
         ("year-ago", "Same weekdays a year ago", (dates[0] - YEAR, dates[1] - YEAR) if naive_utc(dates[0]) >= FIRST + YEAR else None),

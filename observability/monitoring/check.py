@@ -20,7 +20,7 @@ from observability.core.finding import Finding, acknowledged_finding, iso, needs
 from observability.core.numerals import with_minus_signs
 from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
 from observability.core.time import aware_utc, naive_utc
-from observability.core.window import Slice, Window
+from observability.core.window import Environment, Slice, Window
 from observability.incidents.grouping import Incident, group_findings
 from observability.monitoring.late_labels import labelled_window, with_analyzed_dates
 from observability.records.kinds import KINDS
@@ -86,6 +86,7 @@ def check(
     end: datetime | None = None,
     as_of: datetime | None = None,
     slice: Slice | None = None,  # noqa: A002 - the contract's word
+    environment: Environment = "production",
     now: datetime | None = None,
     only: tuple[str, ...] = (),
     with_records: bool = True,
@@ -118,7 +119,7 @@ def check(
                 raise missing
             notes.append(f"{each.name} is left out: {missing.what}.")
             continue
-        window, note = model_check_window(each, activity, start=start, end=end, as_of=as_of, now=now)
+        window, note = model_check_window(each, activity, start=start, end=end, as_of=as_of, now=now, environment=environment)
         window = replace(window, version=version, slice=slice)
         windows[each.name] = window
         notes += [note] if note else []
@@ -263,13 +264,20 @@ def _missing_slice_column(model: Model, slice: Slice) -> NotFoundError | None:  
 
 
 def model_check_window(
-    model: Model, activity: "DataFrame", *, start: datetime | None, end: datetime | None, as_of: datetime | None, now: datetime
+    model: Model,
+    activity: "DataFrame",
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    as_of: datetime | None,
+    now: datetime,
+    environment: Environment = "production",
 ) -> tuple[Window, str | None]:
-    """The window of a model, and a note where it was not the requested one."""
+    """The window of a model in an environment, and a note where it was not the requested one."""
     note = None
     if end is None:
         limit = min(as_of, now) if as_of else now
-        last = newest_prediction(model, activity)
+        last = newest_prediction(model, activity, environment)
         if last is None or limit - last < timedelta(days=LIVE_DAYS):
             end = limit
             if start is None and last is not None and limit - last > timedelta(days=DEFAULT_DAYS):
@@ -281,7 +289,7 @@ def model_check_window(
             raise UsageError("the window ends before it starts", got=f"{iso(start)} to {iso(end)}", attempt="Give --to as well")
     if start is None:
         start = end - timedelta(days=DEFAULT_DAYS)
-    return Window(model.name, start, end, as_of=as_of), note
+    return Window(model.name, start, end, as_of=as_of, environment=environment), note
 
 
 def evaluation_time(model: Model, activity: "DataFrame", window: Window, now: datetime) -> datetime:
@@ -292,15 +300,15 @@ def evaluation_time(model: Model, activity: "DataFrame", window: Window, now: da
     """
     limit = min(filter(None, (now, window.as_of)))
     at = min(limit, window.end)
-    last = newest_prediction(model, activity)
+    last = newest_prediction(model, activity, window.environment)
     if last is None or limit - last < timedelta(days=LIVE_DAYS) or not timedelta(0) <= at - last <= timedelta(days=1):
         return at
     return min(at, last.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
 
 
-def newest_prediction(model: Model, activity: "DataFrame") -> datetime | None:
-    """Event time of the newest production prediction of a model; None where there is none."""
-    rows = activity[(activity["model"] == model.name) & (activity["environment"] == "production")]
+def newest_prediction(model: Model, activity: "DataFrame", environment: Environment = "production") -> datetime | None:
+    """Event time of the newest prediction of a model in an environment; None where there is none."""
+    rows = activity[(activity["model"] == model.name) & (activity["environment"] == environment)]
     return None if rows.empty else aware_utc(rows["last"].max().to_pydatetime())
 
 

@@ -1,16 +1,21 @@
 """The scope survives the way through an address and back."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 
+from observability.core.questions import Aggregate
 from observability.core.time import naive_utc
 from observability.core.window import Slice
 from observability.dashboard import links, load, scope, scope_bar
 from observability.dashboard.instant_boxes import chosen_instant, day_and_time
 from observability.dashboard.scope import Scope
+from observability.server import process_lock
+from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, words
-from tests.support.dashboard_world import END, World
+from tests.support.dashboard_world import END, World, build
 
 
 @pytest.mark.parametrize(
@@ -30,7 +35,8 @@ def test_instants_of_an_address(written, instant) -> None:
 
 
 def test_parameters_and_back() -> None:
-    there = Scope("loan", "1", "dates", datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC), Slice((("a&b", "x=y"),)))
+    dates = (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC))
+    there = Scope("loan", "1", "dates", *dates, Slice((("a&b", "x=y"),)), "shadow")
     parameters = there.parameters()
     state = {**parameters, "from": scope.parse_instant(parameters["from"]), "to": scope.parse_instant(parameters["to"])}
     assert scope.scope_from_state(state) == there
@@ -42,10 +48,77 @@ def test_a_relative_window_stays_relative_and_the_default_is_left_out() -> None:
 
 
 def test_version_and_slice_belong_to_their_model() -> None:
-    here = Scope("loan", "1", "28d", slice=Slice((("sex", "F"),)))
+    here = Scope("loan", "1", "28d", slice=Slice((("sex", "F"),)), environment="shadow")
     assert here.about("price") == Scope("price", span="28d")
     assert here.about("loan") is here
-    assert scope.scope_from_state({"version": "1", "slice": "sex=F"}) == Scope()
+    assert scope.scope_from_state({"version": "1", "slice": "sex=F", "environment": "shadow"}) == Scope()
+
+
+def test_an_environment_is_another_one_in_which_predictions_are_made() -> None:
+    read = [
+        scope.scope_from_state({"model": "loan", "environment": each}).environment for each in ("shadow", "production", "reference", "x")
+    ]
+    assert read == ["shadow", None, None, None]
+
+
+@pytest.fixture
+def shadowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world of its own in which version 2 answers or fails in shadow, up to a day before production ends."""
+    found = build(tmp_path / "world")
+    monkeypatch.setattr(process_lock, "current_store", lambda: found.store)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    line = {"kind": "prediction", "model": "loan", "version": "2", "environment": "shadow", "score": 0.125, "features": {"size": 2.5}}
+    times = [END - timedelta(days=1, minutes=4 * step) for step in range(1, 301)]
+    failed = [{"status": "error"} if step % 2 else {} for step in range(300)]
+    land(found.store, [line | {"id": f"shadow-{n}", "at": times[n].isoformat()} | failed[n] for n in range(300)], tmp_path)
+    yield found
+    found.store.close()
+
+
+def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
+    """Its rows, its newest record and no alert: those are of production. A link with another environment says so."""
+    there = Scope("loan", environment="shadow")
+    window = load.window(there, "loan")
+    assert window.environment == "shadow" and load.window(Scope("loan"), "loan").environment == "production"
+    counted = [load.ask_store(Aggregate("predictions"), each)["n"].sum() for each in (window, load.window(Scope("loan"), "loan"))]
+    assert counted[0] == 300 and counted[1] != 300
+    assert {finding.version for finding in load.findings_in_window(window)} == {"2", None}
+    app = opened("model", model="loan", environment="shadow")
+    box = next(each for each in app.selectbox if each.label == "Environment")
+    assert (box.options, box.value) == (["shadow"], "shadow") and "Newest record in shadow" in words(app)
+    box.set_value(None).run()
+    assert app.session_state["environment"] is None and "Newest record in shadow" not in words(app)
+    other = next(each for each in app.selectbox if each.label == "Model")
+    other.select("price").run()
+    assert "Environment" not in [each.label for each in app.selectbox], "price answers in production only"
+    unread = words(opened("model", model="price", environment="shadow"))
+    assert "The link names the environment shadow, in which this model has no predictions; production is shown." in unread
+
+
+def test_an_incident_of_another_environment_is_not_acted_on(shadowed: World) -> None:
+    """What people say about an alert silences production; a shadow's incident has no alert and offers no action."""
+    found = load.scope_report(Scope("loan", environment="shadow")).incidents
+    assert found, "half of its requests fail"
+    page = opened("incident", model="loan", environment="shadow", id=found[0].id)
+    assert "Alerts and what people say about them are about production." in words(page)
+    assert not [each for each in page.button if each.label in ("Add comment", "Acknowledge")]
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("Europe/Berlin", "In your time zone (Europe/Berlin): 9 Mar 2026 01:00 to 16 Mar 2026 01:00."),
+        ("America/New_York", "In your time zone (America/New_York): 8 Mar 2026 20:00 to 15 Mar 2026 20:00."),
+        ("UTC", None),
+        ("Africa/Abidjan", None),
+        ("Not/AZone", None),
+        (None, None),
+    ],
+)
+def test_the_dates_in_the_readers_time_zone(zone: str | None, said: str | None) -> None:
+    dates = (datetime(2026, 3, 9, tzinfo=UTC), datetime(2026, 3, 16, tzinfo=UTC))
+    found = scope_bar.dates_in_zone(dates, zone)
+    assert (found and found.replace("\\", "").replace("\u2060", "")) == said
 
 
 def test_addresses_are_relative_and_encoded() -> None:
@@ -178,3 +251,5 @@ def test_dates_that_no_box_can_hold_are_said_and_break_no_page(start: str, end: 
 
 def test_models_viewed_in_this_session_are_offered_first() -> None:
     assert scope_bar.recent_models_first(["a", "b", "c"], ["c", "gone", "b"]) == ["c", "b", "a"]
+
+

@@ -44,7 +44,7 @@ def begin_in_own_scope(page: str) -> None:
     if board is not None:
         parts = {"window": SPANS[board.scope.span], **board.scope.parameters()}
         st.query_params.update({key: parts[key] for key in TIME_KEYS if key in parts})
-        state.update({key: parts.get(key) for key in ("model", "version", "slice")})
+        state.update({key: parts.get(key) for key in ("model", "version", "environment", "slice")})
 
 
 def chosen_board() -> tuple[list[Board], Board | None]:

@@ -11,6 +11,7 @@ from observability.alerts.alert_state import REASONS, Alert
 from observability.core import formatting
 from observability.dashboard import load, person_name
 from observability.dashboard.review import load_review
+from observability.dashboard.scope import scope_from_state
 from observability.dashboard.widgets import note_line, save_records, utc_midnight
 from observability.incidents.grouping import Incident
 
@@ -71,6 +72,16 @@ def incident_history(alert: Alert | None) -> None:
         note_line(entry["at"], entry["author"], f"{word}{to}{until}{reason}", entry["text"] or "", strong=True)
 
 
+def about_production() -> bool:
+    """Whether the page is about production, whose incidents open alerts. What stands in another environment opens none."""
+    return scope_from_state(st.session_state).environment is None
+
+
+def alerts_here() -> dict[str, Alert]:
+    """Every alert by the id of its incident; none where the page is about another environment than production."""
+    return load_review.current_alerts() if about_production() else {}
+
+
 def offered_actions(alert: Alert | None) -> list[str]:
     """The actions that make sense in the state of an incident."""
     state = alert.state if alert else "open"
@@ -87,6 +98,9 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
     """The forms of every action on an incident. key: unique on the page. chosen: the action that is open at first. also: equal incidents
     of other models, to which the action applies too.
     """
+    if not about_production():
+        st.caption("Alerts and what people say about them are about production. Choose it in the bar above to act.")
+        return
     author = person_name.person_name_box(f"{key}-person")
     offered = offered_actions(alert)
     if author is None:
@@ -147,6 +161,8 @@ def _entry_box(incident: Incident, alert: Alert | None, does: str, key: str) -> 
 
 def comment_form(incident: Incident, alert: Alert | None, key: str) -> None:
     """The box to comment on an incident. It is empty after each save."""
+    if not about_production():
+        return
     turn = int(st.session_state.setdefault(f"{key}-turn", 0))
     words = st.text_area("Comment", key=f"{key}-comment-{turn}", max_chars=4000, height=80)
     author = st.session_state.get(person_name.NAME_KEY)

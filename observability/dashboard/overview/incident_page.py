@@ -19,7 +19,7 @@ from observability.dashboard.case import cases
 from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.data import lineage_view
 from observability.dashboard.overview import findings, incidents
-from observability.dashboard.overview.incident_actions import alert_of_incident, incident_owner, incident_state_words
+from observability.dashboard.overview.incident_actions import alert_of_incident, alerts_here, incident_owner, incident_state_words
 from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -92,7 +92,7 @@ def _opened(incident: Incident, scope: Scope, moved: str | None = None) -> OpenI
     """The incident with its window and alert."""
     known = incident.model in {model.name for model in load.catalog().models}
     window = load.window(scope, incident.model) if known and incident.model else None
-    alert = alert_of_incident(incident, load_review.current_alerts(), datetime.now(UTC))
+    alert = alert_of_incident(incident, alerts_here(), datetime.now(UTC))
     return OpenIncident(incident, scope.about(incident.model), window, alert, moved)
 
 
