@@ -1,7 +1,7 @@
 """The scope of a page: model, version, environment, window and slice.
 
-The scope lives in the address (observability/dashboard/scope_bar.py): `model`, `version`, `environment` and `slice` in boxes that are bound to it,
-`window`, `from` and `to` without. A relative window (the last 7 days) stays relative between pages; a copied link carries absolute times
+The scope lives in the address (observability/dashboard/scope_bar.py): `model`, `version`, `environment` and `slice` in boxes that are
+bound to it, `window`, `from` and `to` without. A relative window (the last 7 days) stays relative between pages; a copied link carries absolute times
 (`observability/dashboard/links.py`).
 """
 
@@ -47,7 +47,8 @@ SERVED: tuple[Environment, ...] = tuple(each for each in get_args(Environment) i
 class Scope:
     """The scope of a page.
 
-    model None: the whole fleet. environment None: production. start, end: chosen instants (UTC), used where span is "dates"; one may be missing.
+    model None: the whole fleet. environment None: production. start, end: chosen instants (UTC), used where span is "dates"; one may be
+    missing.
     """
 
     model: str | None = None
