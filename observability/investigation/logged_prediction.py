@@ -9,6 +9,7 @@ from typing import Any
 from observability.core.catalog import Model, Version
 from observability.core.time import aware_utc, naive_utc
 from observability.investigation.label_types import Label, Revision
+from observability.records.kinds import KEPT_IN_EXTRA
 
 OPTIONAL: tuple[str, ...] = (
     "status",
@@ -142,7 +143,7 @@ class Row:
         return None if self.model.task == "regression" or self.decision < 0 or self.label_code < 0 else self.decision != self.label_code
 
     def record(self) -> dict[str, Any]:
-        """The prediction as a record (contract section 1), without unknown fields."""
+        """The prediction as a record (contract section 1); fields that no record defines are under `extra`."""
         given = {name: value for name, value in self.features.items() if f"feature.{name}" not in (*self.absent, *self.wrong_type)}
         extra = self.stored.get("extra") or {}
         wrong = extra.get("features") if isinstance(extra.get("features"), dict) else {}
@@ -158,8 +159,9 @@ class Row:
             "prediction": self.prediction,
             "groups": self.groups or None,
             **{name: self.stored.get(name) for name in OPTIONAL},
+            **{name: extra.get(name) for name in KEPT_IN_EXTRA},
             "received_at": self.arrived,
-            "extra": {name: value for name, value in extra.items() if name != "features"} or None,
+            "extra": {name: value for name, value in extra.items() if name not in ("features", *KEPT_IN_EXTRA)} or None,
         }
         kept = ("kind", "id", "at", "model", "version", "features")
         return {name: value for name, value in body.items() if value is not None or name in kept}

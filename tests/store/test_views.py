@@ -11,6 +11,7 @@ from observability.core.errors import NotFoundError, UsageError
 from observability.core.questions import Aggregate, By
 from observability.core.view_names import distinct_names, quoted_identifier, view_columns, view_name
 from observability.core.window import Window
+from observability.investigation.case import case
 from observability.store.db.catalog_store import add_model
 from observability.store.db.record_tables import kind_tables
 from observability.store.duck_store import DuckStore
@@ -141,6 +142,29 @@ def test_the_current_label_is_marked_among_its_revisions(store: DuckStore, lande
     landed(prediction(0), label(0, 0), label(0, 1, at="2024-03-03T00:00:00Z"), label(1, 0))
     found = rows_of(store, 'SELECT id, value, current FROM "loan.labels" ORDER BY id, "at"')
     assert found == [("p0", "0", False), ("p0", "1", True), ("p1", "0", True)]
+
+
+def test_what_a_device_and_the_old_rule_said_are_columns(store: DuckStore, landed: Callable[..., object]) -> None:
+    landed(
+        prediction(0, synced_at="2024-03-02T02:00:00+02:00", baseline=0.75, item="q1"),
+        prediction(1, synced_at="yesterday", baseline={"a": 1}),
+        prediction(2, synced_at="2024-03-02T02:00:00.5Z", baseline="no"),
+        prediction(3, synced_at="2024-03-02T02:00:00"),
+        prediction(4),
+    )
+    assert rows_of(store, 'SELECT synced_at, baseline, item FROM "loan.predictions" ORDER BY id') == [
+        (datetime(2024, 3, 2), "0.75", "q1"),
+        (None, '{"a":1}', None),
+        (datetime(2024, 3, 2, 2, 0, 0, 500_000), "no", None),
+        (None, None, None),
+        (None, None, None),
+    ]
+    ((kind,),) = rows_of(store, """SELECT DISTINCT typeof(synced_at) FROM "loan.predictions" """)
+    assert kind == "TIMESTAMP"
+    for number in range(2):
+        record = case(store, f"p{number}").to_json()["prediction"]
+        assert record["baseline"] == (0.75, {"a": 1})[number]
+        assert "extra" not in record
 
 
 def test_names_that_differ_only_in_case_are_told_apart(store: DuckStore) -> None:

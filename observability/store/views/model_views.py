@@ -23,6 +23,8 @@ from observability.store.db.schema import (
 )
 from observability.store.types.column_bins import LATENCY_BINS, SCORE_BINS
 
+OFFSET = r"^\d{4}-\d\d-\d\d[Tt ].*([Zz]|[+-]\d\d:?\d\d)$"
+"""A time with an offset, as a text."""
 STORE = "store.main."
 """Where the tables are, so that a view may have the name of a table."""
 
@@ -60,6 +62,11 @@ PREDICTIONS = (
     ViewColumn("replica", "p.replica", "the replica that answered"),
     ViewColumn("batch", "p.batch", "the batch of data it belongs to"),
     ViewColumn("acted_at", "p.acted_at", "time of the action on it"),
+    ViewColumn("item", "p.extra->>'item'", "probe: the fixed question, by name (kept in `extra`)"),
+    ViewColumn(
+        "synced_at", "", "when a device that stores and forwards sent it; null where it is no time with an offset (kept in `extra`)"
+    ),
+    ViewColumn("baseline", "p.extra->>'baseline'", "what the old rule would have answered, as text (kept in `extra`)"),
     ViewColumn("sample_order", "p.sample_hash", "random number of the id; a sample of n rows is those with the n smallest"),
     ViewColumn("absent", "", "registered features that the record did not have, as list of column names"),
     ViewColumn("wrong_type", "", "features whose value was of another type (null here, kept in `extra`), as list of column names"),
@@ -137,6 +144,9 @@ MODEL_VIEWS: dict[str, tuple[str, tuple[ViewColumn, ...]]] = {
     "edges": ("bins of each column and version", EDGES),
 }
 """The views of a model: what a row is, and the columns."""
+SYNCED_AT = f"""CASE WHEN regexp_matches(p.extra->>'synced_at', '{OFFSET}')
+    THEN TRY_CAST(p.extra->>'synced_at' AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END"""
+"""A time in `extra` in UTC."""
 MASKED_FIELDS = ("subject", "extra")
 """Columns of predictions and labels that hold masked values of every model; `extra` may hold any field of a record."""
 AS_OF = "predictions_as_of"
@@ -177,6 +187,7 @@ def predictions_sql(model: Model, until: str | None = None, *, left_out: Contain
     filled = {
         "decision": _class_name(model, "p.decision"),
         "label": label if model.task else "l.label.c",
+        "synced_at": SYNCED_AT,
         "absent": _column_names(model, names, "p.absent"),
         "wrong_type": _column_names(model, names, "p.wrong"),
     }
