@@ -53,12 +53,12 @@ request_rate | Request rate | predictions per hour | | Predictions per hour, wha
   (Wilkie 2018)
 error_rate | Error rate | share | low | Share of predictions with status error, timeout, fallback or rejected. | not ok / predictions |
   RED method (Wilkie 2018)
-latency_p50 | Latency p50 | ms | low | Median latency; errors and rejections are excluded, timeouts are included. | 50 % quantile, bins
-  within 2 % | DDSketch (Masson, Rim and Lee 2019)
-latency_p95 | Latency p95 | ms | low | 95th percentile of latency; errors and rejections are excluded, timeouts are included. | 95 %
-  quantile, bins within 2 % | DDSketch (Masson, Rim and Lee 2019)
-latency_p99 | Latency p99 | ms | low | 99th percentile of latency; errors and rejections are excluded, timeouts are included. | 99 %
-  quantile, bins within 2 % | DDSketch (Masson, Rim and Lee 2019)
+latency_p50 | Latency p50 | ms | low | Median latency; errors and rejections are excluded, timeouts are included. | smallest
+  latency that 50 % of responses do not exceed, not interpolated; within 2 %, from bins | DDSketch (Masson, Rim and Lee 2019)
+latency_p95 | Latency p95 | ms | low | 95th percentile of latency; errors and rejections are excluded, timeouts are included. | smallest
+  latency that 95 % of responses do not exceed, not interpolated; within 2 %, from bins | DDSketch (Masson, Rim and Lee 2019)
+latency_p99 | Latency p99 | ms | low | 99th percentile of latency; errors and rejections are excluded, timeouts are included. | smallest
+  latency that 99 % of responses do not exceed, not interpolated; within 2 %, from bins | DDSketch (Masson, Rim and Lee 2019)
 latency_increase | Smallest increase of latency that matters | ms | low | Increase of a latency percentile, against the past or against
   other replicas, below which none is reported, however many times as high. | now - before | ours
 error_rate_level | Highest acceptable error rate | share | low | Error rate from which too many requests fail whatever was usual before;

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from observability.core.window import EPOCH, HOUR
 from observability.metrics.performance import Columns, answer_columns
 from observability.stats.interval import Interval, rate_interval
-from observability.stats.quantile import LOG_EDGES, quantile_interval
+from observability.stats.quantile import LOG_EDGES, RELATIVE_ERROR, quantile_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,6 +25,11 @@ ANSWERED = ("ok", "fallback", "timeout")
 """Statuses whose latency counts: those for which a client waited. Errors and rejections are fast and would bias it."""
 QUANTILES = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 BINS = LOG_EDGES.size + 1
+PERCENTILE_WORDS = (
+    f"A percentile is the smallest latency that so many responses do not exceed, ±{100 * RELATIVE_ERROR:.0f} % from bins. "
+    "A tool that interpolates between two responses, as pandas does, can differ by more where few are slow."
+)
+"""What a percentile of latency is, and its error, in words."""
 NEEDED = {"error_rate": 100, "latency_p50": 100, "latency_p95": 200, "latency_p99": 500}
 """Requests that each metric needs: five beyond p99, ten beyond p95."""
 DAY, WEEK, FIRST_MONDAY = 24, 168, 96

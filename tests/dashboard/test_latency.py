@@ -6,11 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.compare.difference import Difference
 from observability.core.finding import Finding
+from observability.core.metric_definitions import METRICS
 from observability.core.settings import ModelSettings
 from observability.dashboard import theme
 from observability.dashboard.charts import latency as charts_latency
-from observability.dashboard.serving import latency, service_level
+from observability.dashboard.serving import compare_parts, latency, service_level
+from observability.metrics.traffic import PERCENTILE_WORDS
+from observability.stats.interval import Interval
 from observability.stats.quantile import LOG_EDGES
 from observability.stats.service_level import RULES
 
@@ -61,6 +65,25 @@ def test_a_replica_as_a_row_of_the_csv() -> None:
     assert found["n"] == 840 and found["answers"] == 800 and found["error_rate"] == pytest.approx(40 / 840)
     assert found["latency_p99"] == pytest.approx(np.percentile(values, 99, method="inverted_cdf"), rel=0.0201)
     assert found["latency_p99_enough"] and found["latency_p99_low"] <= found["latency_p99"] <= found["latency_p99_high"]
+
+
+def test_where_few_responses_are_slow_a_percentile_is_a_logged_latency_and_its_words_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A week of the sample's challenger: pandas interpolates between 0.392 and 0.514 ms, the page gives the slower one."""
+    values = pd.Series([0.05] * 2162 + [0.392, 0.514] + [4.2] * 21)
+    part = histogram({(DAYS[0], "ok"): values.to_numpy()})
+    from observability.metrics.traffic import request_counts
+
+    p99 = request_counts(part, part).quantile(0.99)
+    assert p99.value == pytest.approx(np.percentile(values, 99, method="inverted_cdf"), rel=0.0201)
+    assert values.quantile(0.99) == pytest.approx(0.411, abs=0.001) and p99.low < values.quantile(0.99) < p99.high
+    drawn: list[str] = []
+    monkeypatch.setattr(compare_parts, "plain_caption", drawn.append)
+    whole = Interval(p99.value, p99.low, p99.high, p99.n)
+    compare_parts.percentile_note([Difference("latency", "model", "error_rate", "share", whole, whole, whole, 0.1, 0.5)])
+    assert not drawn
+    compare_parts.percentile_note([Difference("latency", "model", "latency_p99", "ms", whole, whole, whole, 0.1, 0.5)])
+    assert drawn == [PERCENTILE_WORDS] and "±2 %" in drawn[0] and "pandas" in drawn[0]
+    assert all("not interpolated" in METRICS[f"latency_p{q}"].formula and "2 %" in METRICS[f"latency_p{q}"].formula for q in (50, 95, 99))
 
 
 def finding(metric: str, subject: str, **own) -> Finding:

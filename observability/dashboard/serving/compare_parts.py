@@ -23,6 +23,7 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, status_line
+from observability.metrics.traffic import PERCENTILE_WORDS, QUANTILES
 
 SECTIONS: dict[Section, str] = {
     "performance": "Errors",
@@ -95,7 +96,14 @@ def forest_frame(found: WindowComparison) -> pd.DataFrame:
 def differences_section(key: str, caption: str, found: Sequence[Difference], here: ModelPage) -> None:
     """Draw differences as a table with its CSV."""
     draw_table(key, caption, FIGURES, [_difference_row(difference, here) for difference in found], compact=True)
+    percentile_note(found)
     csv_button(f"compare-{key}", lambda: differences_frame(found), key=f"{key}-csv")
+
+
+def percentile_note(found: Sequence[Difference]) -> None:
+    """Draw what a percentile of latency is, and its error, where one is among the differences."""
+    if any(difference.metric in QUANTILES for difference in found):
+        plain_caption(PERCENTILE_WORDS)
 
 
 def _difference_row(difference: Difference, here: ModelPage) -> dict[str, Any]:

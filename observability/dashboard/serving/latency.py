@@ -19,9 +19,9 @@ from observability.dashboard.charts import latency as charts_latency
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import csv_button, cut_note, plain_paragraph, status_line
+from observability.dashboard.widgets import csv_button, cut_note, plain_caption, plain_paragraph, status_line
 from observability.detection.latency_sentences import share as fine_share
-from observability.metrics.traffic import QUANTILES, RequestCounts, missing_requests, request_counts, requests_by_level
+from observability.metrics.traffic import PERCENTILE_WORDS, QUANTILES, RequestCounts, missing_requests, request_counts, requests_by_level
 
 FIELDS = {"replica": "Replica", "version": "Version", "device": "Device"}
 MOST_SENTENCES = 3
@@ -157,9 +157,8 @@ def latency_section(here: ModelPage, alt: str) -> None:
     figure = charts_latency.latency_percentile_lines(shown, limit=limit, log=log, marks=marks)
     on_mark = clicks.cases_on_click("percentiles", lambda point: cases_slower_than(here, point, shown), shown["period"])
     frame.chart_with_table(figure, shown, key="percentiles", alt=f"Latency over time. {alt}", metrics=tuple(QUANTILES), on_select=on_mark)
-    st.caption(
-        "Percentiles are from bins, within 2 %; errors and rejections excluded, timeouts included. The p99 interval needs 500 responses."
-    )
+    plain_caption(PERCENTILE_WORDS)
+    plain_caption("Errors and rejections are excluded, timeouts included. The p99 interval needs 500 responses.")
 
 
 def service_comparison_section(here: ModelPage, found: Sequence[Finding]) -> None:

@@ -17,6 +17,7 @@ from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage, answer_or_stop
 from observability.dashboard.review.decisions import CHOICES
 from observability.dashboard.serving.compare import VersionChoices, version_choices
+from observability.dashboard.serving.compare_parts import percentile_note
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, save_records, status_line, utc_midnight
@@ -109,6 +110,7 @@ def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
     ]
     if rows:
         draw_table("criteria", "Criteria", CRITERIA, rows, compact=True)
+        percentile_note(found.of("latency"))
     churn_section(found)
     lines = regressed_slice_sentences({"slices": slices}) if slices else []
     if lines:
