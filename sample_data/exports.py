@@ -32,7 +32,16 @@ CHECKS = ("contract", "region", "encrypted transfer", "encrypted storage", "dele
 def export(day: float, recipient: str, dataset: str, text: str, **fields: Any) -> dict[str, Any]:
     """An export so many days after the first one."""
     at = (FIRST + timedelta(days=day)).isoformat()
-    return {"kind": "event", "what": "export", "at": at, "received_at": at, "text": text, "recipient": recipient, "dataset": dataset, **fields}
+    return {
+        "kind": "event",
+        "what": "export",
+        "at": at,
+        "received_at": at,
+        "text": text,
+        "recipient": recipient,
+        "dataset": dataset,
+        **fields,
+    }
 
 
 def level(day: float, recipient: str, dataset: str, statement: str, **stated: Any) -> dict[str, Any]:

@@ -192,7 +192,14 @@ def about_records(empty: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         [
             {"kind": "dataset", "dataset": "people", "version": "1", "at": at, "rows": 963},
             {"kind": "run", "run": "first", "model": "loan", "at": at, "event": "start"},
-            {"kind": "run", "run": "first", "model": "loan", "at": (END - timedelta(days=89)).isoformat(), "event": "end", "status": "finished"},
+            {
+                "kind": "run",
+                "run": "first",
+                "model": "loan",
+                "at": (END - timedelta(days=89)).isoformat(),
+                "event": "end",
+                "status": "finished",
+            },
         ],
         tmp_path,
     )

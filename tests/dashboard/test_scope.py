@@ -251,5 +251,3 @@ def test_dates_that_no_box_can_hold_are_said_and_break_no_page(start: str, end: 
 
 def test_models_viewed_in_this_session_are_offered_first() -> None:
     assert scope_bar.recent_models_first(["a", "b", "c"], ["c", "gone", "b"]) == ["c", "b", "a"]
-
-
