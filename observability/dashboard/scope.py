@@ -1,8 +1,8 @@
 """The scope of a page: model, version, environment, window and slice.
 
 The scope lives in the address (observability/dashboard/scope_bar.py): `model`, `version`, `environment` and `slice` in boxes that are
-bound to it, `window`, `from` and `to` without. A relative window (the last 7 days) stays relative between pages; a copied link carries absolute times
-(`observability/dashboard/links.py`).
+bound to it, `window`, `from` and `to` without. A relative window (the last 7 days) stays relative between pages; a copied link carries
+absolute times (`observability/dashboard/links.py`).
 """
 
 from dataclasses import dataclass, replace
