@@ -12,7 +12,7 @@ owner = "credit risk"
 [channels] [routes] [alerts]       # each replaces that table of HOME/alerts.toml
 [limits] [tokens.ID]               # … of HOME/limits.toml
 [retention] [backup]               # … of HOME/keeping.toml
-[lake] [sources.NAME]              # … of HOME/lake.toml
+[lake] [sources.NAME] [collectors] # … of HOME/lake.toml
 
 What the file does not name stays as it is.
 """
@@ -41,7 +41,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     alert_config.FILE: edit_config.TABLES,
     limits.FILE: ("limits", "tokens"),
     keeping.FILE: ("retention", "backup"),
-    lake_config.FILE: ("lake", "sources"),
+    lake_config.FILE: ("lake", "sources", "collectors"),
 }
 """The tables that go to each file of the home."""
 EDITED = "Nothing was written to it. Look at what was changed, then run apply again: it plans with the file as it is now"

@@ -30,6 +30,8 @@ def main(argv: list[str]) -> int:
         args = parser().parse_args(argv)
         if args.command == "serve":
             return serve(args)
+        if args.command == "collect":
+            return collect(args)
         if args.command == "mcp":
             return answer_assistant()
         if args.command == "metrics":
@@ -146,6 +148,17 @@ def progress(text: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\033[K{text}" if text else "\r\033[K")
         sys.stderr.flush()
+
+
+def collect(args: argparse.Namespace) -> int:
+    """Run a collector until it is stopped."""
+    from observability.lake.segment_place import open_segment_place
+    from observability.server.collector import run_collector
+
+    place = open_segment_place(args.to)
+    print(f"The collector takes records at http://{args.host}:{args.port} for {place.address} (Ctrl+C stops it).", flush=True)
+    run_collector(place, args.host, args.port)
+    return 0
 
 
 def serve(args: argparse.Namespace) -> int:

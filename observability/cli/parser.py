@@ -8,7 +8,7 @@ from typing import NoReturn
 from observability.core.errors import UsageError
 from observability.records.kinds import KINDS
 
-WITHOUT_JSON = ("demo", "serve", "mcp")
+WITHOUT_JSON = ("demo", "serve", "mcp", "collect")
 """Commands that print no data."""
 
 
@@ -486,6 +486,14 @@ def parser() -> Parser:
         "--host", default="127.0.0.1", metavar="ADDRESS", help="interface to listen on; others than this machine need sign-in"
     )
     serve.add_argument("--open", action="store_true", help="open a browser")
+    collect = add(
+        "collect",
+        "Take records over HTTP without a store, and leave them in a shared folder or bucket for the dashboard. Any number may run.",
+        "collect --to s3://ml-logs/collected --port 8600",
+    )
+    collect.add_argument("--to", required=True, type=folder_or_address, metavar="PLACE", help="a folder, s3://, gs:// or az://")
+    collect.add_argument("--port", type=int, default=8600)
+    collect.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="interface to listen on; TLS ends before it")
     for name, command in commands.choices.items():
         if name not in WITHOUT_JSON:
             command.add_argument("--json", action="store_true", help="print JSON")

@@ -192,6 +192,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     holder.start_watcher()
     holder.start_probes()
     holder.start_sources()
+    holder.start_segment_intake()
     holder.start_nights()
     holder.start_sample(live_sample.run_live_sample)
     threading.Thread(target=keep_findings_known, args=(holder,), name="findings", daemon=True).start()

@@ -2,6 +2,8 @@
 
 [lake]
 allow = ["s3://ml-logs"]            # addresses begin with one of these; absent, any address may be read
+[collectors]
+place = "s3://ml-logs/collected"    # where collectors leave segments; or an absolute path of a folder
 [sources.loans]
 address = "s3://ml-logs/loans"      # or a local folder
 every_hours = 1
@@ -44,9 +46,10 @@ class ScheduledSource:
 
 @dataclass(frozen=True)
 class LakeConfig:
-    """allow: beginnings of addresses that may be read, None for any. sources: by name."""
+    """allow: beginnings of addresses that may be read, None for any. sources: by name. place: of collectors, None where there are none."""
 
     allow: tuple[str, ...] | None = None
+    place: str | None = None
     sources: Mapping[str, ScheduledSource] = field(default_factory=dict)
 
 
@@ -63,7 +66,7 @@ def read_lake_config(home: Path) -> LakeConfig:
 
 def checked_lake_config(body: Mapping[str, Any]) -> LakeConfig:
     """A parsed file as sources, or UsageError."""
-    _require_names(body, ("lake", "sources"), "table", FILE)
+    _require_names(body, ("lake", "sources", "collectors"), "table", FILE)
     lake = _require_table(body.get("lake", {}), f"{FILE} [lake]")
     _require_names(lake, ("allow",), "key", f"{FILE} [lake]")
     allow = lake.get("allow")
@@ -71,7 +74,14 @@ def checked_lake_config(body: Mapping[str, Any]) -> LakeConfig:
         raise UsageError("allow is a list of addresses", where=f"{FILE} [lake]", got=repr(allow)[:80], expected='["s3://BUCKET"]')
     allowed = None if allow is None else tuple(allow)
     tables = _require_table(body.get("sources", {}), f"{FILE} [sources]")
-    return LakeConfig(allowed, {name: _scheduled_source(name, table, allowed) for name, table in tables.items()})
+    collectors = _require_table(body.get("collectors", {}), f"{FILE} [collectors]")
+    _require_names(collectors, ("place",), "key", f"{FILE} [collectors]")
+    place = collectors.get("place")
+    if place is not None:
+        if not isinstance(place, str) or not (is_lake_address(place) or Path(place).is_absolute()):
+            raise UsageError("place is an address or an absolute path", where=f"{FILE} [collectors]", got=repr(place)[:80])
+        checked_address(place)
+    return LakeConfig(allowed, place, {name: _scheduled_source(name, table, allowed) for name, table in tables.items()})
 
 
 def _scheduled_source(name: str, found: Any, allow: tuple[str, ...] | None) -> ScheduledSource:

@@ -203,6 +203,7 @@ COMMANDS: dict[str, Action] = {
     "retention": "remove",
     "forget": "forget",
     "serve": "backup",
+    "collect": "backup",
     "account": "accounts",
     "audit-log": "audit",
 }
@@ -287,6 +288,7 @@ METHODS: dict[str, StoreMethod] = {
     "restart_attributions": StoreMethod("explain", "model"),
     "write_estimates": StoreMethod("explain", "model"),
     "restart_estimates": StoreMethod("explain", "model"),
+    "loaded_segments": READ,
     "load_landing": StoreMethod("load"),
     "retry_set_aside": StoreMethod("load"),
     "load_files": StoreMethod("load"),

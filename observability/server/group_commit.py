@@ -29,6 +29,9 @@ class GroupCommit:
 
     def __init__(self, landing: Path) -> None:
         self._spool = Spool(landing, fsync="always", segment_seconds=SEGMENT_SECONDS)
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._joining, self._writing = threading.Lock(), threading.Lock()
         self._next = _Group()
         self.groups = 0
@@ -41,6 +44,7 @@ class GroupCommit:
             group.count += count
         with self._writing:  # whoever comes first writes for all that joined meanwhile
             if not group.done:
+                self._gather()
                 with self._joining:
                     self._next = _Group()
                 self._write(group)
@@ -55,13 +59,21 @@ class GroupCommit:
 
     def _write(self, group: _Group) -> None:
         try:
-            if self._spool.append(b"".join(group.parts), group.count):
-                self.groups += 1
-            else:
-                group.failure = self._spool.last_error or "an unknown failure"
-                self._spool.flush()  # a new segment, of which the disk has refused nothing
+            group.failure = self._append(b"".join(group.parts), group.count)
+            self.groups += group.failure is None
         except BaseException as error:
             group.failure = f"{type(error).__name__}: {error}"
             raise
         finally:
             group.done = True
+
+    def _gather(self) -> None:
+        """Wait for more requests before a group is written; here, none is waited for."""
+
+    def _append(self, lines: bytes, count: int) -> str | None:
+        """Write lines, on disk when it returns; why they could not be, None where they are."""
+        if self._spool.append(lines, count):
+            return None
+        failure = self._spool.last_error or "an unknown failure"
+        self._spool.flush()  # a new segment, of which the disk has refused nothing
+        return failure

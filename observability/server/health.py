@@ -37,7 +37,8 @@ def store_status(store: "Store") -> dict[str, Any]:
     return {
         **body,
         "loader": loader_status(),
-        "problems": [*loader_problems(), *limits_problems(store), *body["problems"], *confinement_problems()],
+        "collectors": collectors_status(),
+        "problems": [*loader_problems(), *collectors_problems(), *limits_problems(store), *body["problems"], *confinement_problems()],
     }
 
 
@@ -89,7 +90,22 @@ def loader_problems() -> list[str]:
 
 def all_problems(store: "Store") -> list[str]:
     """What a person should know of the loader and of the store, as sentences. Cheap: no query."""
-    return [*loader_problems(), *limits_problems(store), *store.problems(), *confinement_problems()]
+    return [*loader_problems(), *collectors_problems(), *limits_problems(store), *store.problems(), *confinement_problems()]
+
+
+def collectors_status() -> dict[str, Any]:
+    """The place of collectors: place (None where none is named), waiting segments, last_success (RFC 3339, UTC), failure."""
+    owner = _owner()
+    state = None if owner is None else owner.collected
+    if state is None:
+        return {"place": None, "waiting": 0, "last_success": None, "failure": None}
+    return {"place": state.address, "waiting": state.waiting, "last_success": _instant(state.last_success), "failure": state.failure}
+
+
+def collectors_problems() -> list[str]:
+    """Why records of collectors do not come, as a sentence; none while they do."""
+    failure = collectors_status()["failure"]
+    return [f"Records of collectors are not brought, they wait in the shared place: {with_full_stop(failure)}"] if failure else []
 
 
 def limits_problems(store: "Store") -> list[str]:

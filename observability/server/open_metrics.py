@@ -1,5 +1,6 @@
 """`GET /metrics`: the state of ingest, loader, store, pages and models in the OpenMetrics text format."""
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -32,6 +33,18 @@ def open_metrics_text() -> str:
         *_durations("ingest_post_seconds", "Time of one POST of records until its response.", telemetry.POST_SECONDS),
         *_metric("worker_jobs", "counter", "Jobs of the process that runs model files.", _by("outcome", telemetry.WORKER_JOBS)),
         *_models(owner, status),
+    ]
+    return "\n".join([*lines, "# EOF", ""])
+
+
+def collector_metrics_text(owner: Any, looked_at: float | None) -> str:
+    """The metrics of a collector. looked_at: when it last read its configuration, by the monotonic clock."""
+    age = None if looked_at is None else round(time.monotonic() - looked_at, 1)
+    lines = [
+        *_metric("build", "info", "Version of the product.", [({"version": VERSION}, 1)]),
+        *_ingest(owner),
+        *_metric("collector_config_age_seconds", "gauge", "Time since the configuration was read.", [({}, age)]),
+        *_durations("ingest_post_seconds", "Time of one POST of records until its response.", telemetry.POST_SECONDS),
     ]
     return "\n".join([*lines, "# EOF", ""])
 

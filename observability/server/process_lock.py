@@ -27,6 +27,7 @@ from observability.server.waiting_halves import WaitingHalves, settle_overdue_ha
 
 if TYPE_CHECKING:
     from observability.enrichment.enrich import EnrichmentState
+    from observability.server.collected_segments import CollectedState
     from observability.server.watcher import Watching
     from observability.store.engine import Store
 
@@ -180,6 +181,8 @@ class Owner:
     nights: threading.Thread | None = None
     probes: threading.Thread | None = None
     sources: threading.Thread | None = None
+    collected: "CollectedState | None" = None
+    collecting: threading.Thread | None = None
     sample: threading.Thread | None = None
     summaries: threading.Thread | None = None
 
@@ -243,6 +246,14 @@ class Owner:
 
         if not lake_schedule.sources_are_off():
             self.sources = started_thread("sources", lake_schedule.run_source_schedule, self.store, self.stopping)
+
+    def start_segment_intake(self) -> None:
+        """Bring the segments of collectors, until `close`."""
+        from observability.server import collected_segments
+
+        self.collected = collected_segments.CollectedState()
+        arguments = (self.store, self.collected, self.stopping)
+        self.collecting = started_thread("collecting", collected_segments.run_segment_intake, *arguments)
 
     def start_sample(self, run: "Callable[[Store, threading.Event], object]") -> None:
         """Let the records of a live sample arrive, until `close`."""
@@ -314,7 +325,7 @@ class Owner:
         from observability.store.opener import database_state
 
         self.stopping.set()
-        for thread in (self.enricher, self.watcher, self.nights, self.probes, self.summaries):
+        for thread in (self.enricher, self.watcher, self.nights, self.probes, self.summaries, self.collecting):
             if thread is not None:
                 thread.join(timeout=10)
         for thread in (self.thread, self.sample, self.sources):
@@ -362,6 +373,12 @@ def own(home: Path, wait: float = 5.0) -> Owner:
             lock.release()
             raise
     return _current
+
+
+def act_as(owner: Any) -> None:
+    """Let the HTTP addresses of this process answer for a collector, which has no store."""
+    global _current
+    _current = owner
 
 
 def current() -> Owner:

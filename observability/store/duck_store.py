@@ -36,7 +36,6 @@ from observability.store.query import (
 from observability.store.query.answer import AnswerCells
 from observability.store.types import decision_items, error_estimates, explanations, search_terms
 from observability.store.types.asked_questions import AskedQuestions
-from observability.store.types.loading import LoadDefaults
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 
     from observability.core.catalog import Model, Version
     from observability.core.settings import DatedSettings, ModelSettings
-    from observability.store.types.loading import CheckedLines, LoadReport, NewModelLimit
+    from observability.store.types.loading import CheckedLines, LoadDefaults, LoadReport, NewModelLimit
     from observability.store.types.query_answer import ExportedQuery, QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
     from observability.store.types.sources import DataSource, SourceReport
@@ -204,10 +203,15 @@ class DuckStore(Database, Store):
 
     def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
         """What a load would do with the lines of a JSONL body."""
-        from observability.store.ingest import parse, parse_types
+        from observability.store.ingest import parse
 
-        block = parse_types.LineBlock(body if body.endswith(b"\n") else body + b"\n")
-        return parse.checked_lines(block, self.catalog(), LoadDefaults(new_models=new_models))
+        return parse.checked_body(body, self.catalog(), new_models)
+
+    def loaded_segments(self, names: Sequence[str]) -> set[str]:
+        """Those of some segments that were loaded."""
+        from observability.store.ingest import loader
+
+        return loader.loaded_segments(self, names)
 
     def load_landing(self, progress: LoadProgress | None = None) -> "LoadReport":
         """Load everything that waits in landing, oldest first."""

@@ -242,6 +242,10 @@ class Store(Engine, Protocol):
         """Load everything that waits in landing, oldest first. Raises StoreBrokenError where the disk is nearly full."""
         ...
 
+    def loaded_segments(self, names: Sequence[str]) -> set[str]:
+        """Those of some segments that were loaded, by the manifest."""
+        ...
+
     def retry_set_aside(self, progress: LoadProgress | None = None) -> "tuple[int, LoadReport]":
         """Take again the segments that were set aside, and load landing: their number, and what was loaded."""
         ...

@@ -58,6 +58,10 @@ def landing_section(status: dict[str, Any]) -> None:
         when = formatting.time_ago(datetime.fromisoformat(last), datetime.now(UTC))
         said += f" {formatting.plural(status['loaded']['segments'], 'segment')} loaded, the last {when}."
     plain_paragraph(said)
+    if status["collectors"]["place"]:
+        plain_paragraph(
+            f"Collectors: {formatting.plural(status['collectors']['waiting'], 'segment')} waiting in {status['collectors']['place']}."
+        )
     with st.container(horizontal=True):
         if st.button("Load now", icon=":material/download_for_offline:", disabled=not waiting):
             _load_landing()

@@ -80,6 +80,15 @@ def load_landing(store: Database, progress: Progress | None = None) -> LoadRepor
     return replace(report, seconds=time.perf_counter() - start)
 
 
+def loaded_segments(store: Database, names: Sequence[str]) -> set[str]:
+    """Those of some segments that the manifest holds."""
+    if not names:
+        return set()
+    with store.cursor() as cursor:
+        rows = cursor.execute("SELECT segment FROM manifest WHERE list_contains(?, segment)", [list(names)]).fetchall()
+    return {name for (name,) in rows}
+
+
 def retry_set_aside(store: Database, progress: Progress | None = None) -> tuple[int, LoadReport]:
     """Take again the segments that were set aside, and load landing; return their number and what was loaded.
 

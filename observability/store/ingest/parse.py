@@ -21,7 +21,7 @@ from observability.store.ingest.parse_exact import ExactParser
 from observability.store.ingest.parse_json import MAX_LINE_BYTES
 from observability.store.ingest.parse_lines import BlockLines, block_lines
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
-from observability.store.types.loading import CheckedLines, LoadDefaults
+from observability.store.types.loading import CheckedLines, LoadDefaults, NewModelLimit
 
 FIRST_LINES = 32
 """Number of lines that are parsed exactly first; doubled in each round."""
@@ -66,6 +66,11 @@ def checked_lines(block: LineBlock, catalog: Catalog, defaults: LoadDefaults) ->
     columns = tuple((name, f"{role}.{column}") for name, added in parsed.new_columns.items() for role, column, _ in added)
     rejected = zip(*(parsed.rejected[name].to_pylist() for name in ("line", "reason", "message")), strict=True)
     return CheckedLines(list(rejected), fresh, columns)
+
+
+def checked_body(body: bytes, catalog: Catalog, new_models: NewModelLimit | None = None) -> CheckedLines:
+    """What a load would do with the lines of a JSONL body, against a catalog. Read-only."""
+    return checked_lines(LineBlock(body if body.endswith(b"\n") else body + b"\n"), catalog, LoadDefaults(new_models=new_models))
 
 
 def _scan_known_plans(

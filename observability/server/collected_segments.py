@@ -1,0 +1,142 @@
+"""Bring the segments of collectors into landing, each once.
+
+A segment is copied to landing under its own name, loaded with the rows and its name in one transaction (the manifest), and only then moved
+to `taken/`. Killed at any moment, the next round finds it where it is: a name that the manifest holds is never loaded again.
+"""
+
+import logging
+import os
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from observability.core.errors import ObservabilityError, UsageError
+from observability.lake.config import read_lake_config
+from observability.lake.segment_place import CONFIG, SEGMENTS, TAKEN, SegmentPlace, open_segment_place
+from observability.records.private_file import make_private_folder, sync_folder
+from observability.server.collector_config import config_content
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+
+LOG = logging.getLogger(__name__)
+LOOK_EVERY = 1.0
+LONGEST_PAUSE = 30.0
+MOST_WAITING_BYTES = 256 * 1024 * 1024
+"""Bytes of segments that wait in landing above which no more are brought."""
+KEPT = timedelta(days=7)
+PURGE_EVERY = 3600.0
+
+
+@dataclass
+class CollectedState:
+    """address: of the place, None where none is named. waiting: segments that the store lacks. failure: why the last round failed."""
+
+    address: str | None = None
+    waiting: int = 0
+    failure: str | None = None
+    last_success: float | None = None
+
+
+class SegmentIntake:
+    """Brings segments from one place. published: the configuration that was left there last."""
+
+    def __init__(self, store: "Store", place: SegmentPlace) -> None:
+        self.store, self.place = store, place
+        self.published: bytes | None = None
+        self.purged_at = 0.0
+
+    def round(self) -> int:
+        """Leave the configuration where it changed, bring what is new, and move away what the store has: the number of segments that wait.
+
+        Raises ObservabilityError where the place, the disk or the store cannot be used.
+        """
+        content = config_content(self.store)
+        if content != self.published:
+            self.place.put(CONFIG, content)
+            self.published = content
+        names = self.place.list_names(SEGMENTS)
+        known = self.store.loaded_segments(names)
+        for name in names:
+            if name in known:
+                self.place.move(f"{SEGMENTS}/{name}", f"{TAKEN}/{name}")
+        waiting = [name for name in names if name not in known]
+        self._bring(waiting)
+        if time.monotonic() - self.purged_at > PURGE_EVERY:
+            self._purge()
+        return len(waiting)
+
+    def _bring(self, names: list[str]) -> None:
+        """Copy segments to landing, where they are not yet there."""
+        landing = self.store.landing
+        make_private_folder(landing / "ready")
+        size = sum(_size_of(path) for path in (landing / "ready").glob("*.jsonl"))
+        for name in names:
+            if any((landing / folder / name).exists() for folder in ("ready", "failed")):
+                continue
+            if size > MOST_WAITING_BYTES:
+                break
+            self.store.require_space()
+            content = self.place.get(f"{SEGMENTS}/{name}")
+            if content is None:
+                continue
+            size += len(content)
+            _write_synced(landing / "ready" / name, content)
+
+    def _purge(self) -> None:
+        """Delete taken segments that are older than a week, by the time in their names."""
+        before = f"{datetime.now(UTC) - KEPT:%Y%m%dT%H%M%S}"
+        for name in self.place.list_names(TAKEN):
+            if name < before:
+                self.place.delete(f"{TAKEN}/{name}")
+        self.purged_at = time.monotonic()
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a file; 0 where it is gone."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all, on disk."""
+    part = path.with_name(f".{path.name}.part")
+    with part.open("wb") as file:
+        os.chmod(part, 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(part, path)
+    sync_folder(path.parent)
+
+
+def run_segment_intake(store: "Store", state: CollectedState, stopping: threading.Event) -> None:
+    """Bring segments until `stopping` is set. A failure is kept in the state and tried again; the pause doubles with each."""
+    intake: SegmentIntake | None = None
+    failures = 0
+    while not stopping.wait(min(LOOK_EVERY * 2**failures, LONGEST_PAUSE)):
+        try:
+            address = read_lake_config(store.home).place
+            if address != state.address:
+                intake, state.address, state.waiting = None, address, 0
+            if address is None:
+                state.failure, failures = None, 0
+                continue
+            intake = intake or SegmentIntake(store, open_segment_place(address))
+            state.waiting = intake.round()
+            state.failure, failures, state.last_success = None, 0, time.time()
+        except UsageError as error:
+            state.failure, failures = str(error), failures + 1
+        except ModuleNotFoundError as error:
+            state.failure, failures = f"{error.name} is not installed", failures + 1
+        except (ObservabilityError, OSError) as error:
+            state.failure, failures = str(error), failures + 1
+            LOG.warning("the segments of collectors are not brought: %s", error)
+        except Exception as error:
+            state.failure, failures = f"{type(error).__name__}: {error}", failures + 1
+            LOG.exception("the segments of collectors are not brought")

@@ -1,0 +1,192 @@
+"""A collector: the HTTP addresses that take records, without a store. Any number run behind any load balancer.
+
+Records are validated as the owner of the store does it, by the configuration that the owner leaves in the shared place, and stand there in
+a whole segment before the response. A collector keeps nothing that matters; killed at any moment, it loses nothing that it acknowledged.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from observability.core.catalog import Catalog
+from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
+from observability.core.limits import limits_in_force
+from observability.lake.segment_place import CONFIG, SEGMENTS, SegmentPlace
+from observability.records.keyed_hash import stored_key
+from observability.server import process_lock
+from observability.server.collector_config import CollectorConfig, apply_config
+from observability.server.group_commit import GroupCommit
+from observability.server.quotas import TokenQuotas
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from observability.store.types.loading import CheckedLines, NewModelLimit
+
+LOG = logging.getLogger(__name__)
+LOOK_EVERY = 5.0
+"""Seconds between two looks at the configuration."""
+OLD_AFTER = 300.0
+"""Seconds without a look that succeeded after which nothing more is taken: a token may have been revoked since."""
+GATHER_SECONDS = 0.01
+"""Requests that come within this time share a segment."""
+
+
+class SegmentCommit(GroupCommit):
+    """Each group of records is one segment of the shared place, whole when `commit` returns."""
+
+    def __init__(self, place: SegmentPlace) -> None:
+        self._prepare()
+        self.place, self.number = place, secrets.token_hex(8)
+
+    def publish(self) -> None:
+        """Every segment is published when it is written."""
+
+    def _gather(self) -> None:
+        time.sleep(GATHER_SECONDS)
+
+    def _append(self, lines: bytes, count: int) -> str | None:
+        del count
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-c{self.number}-{self.groups:010}.jsonl"
+        try:
+            self.place.put(f"{SEGMENTS}/{name}", lines)
+        except ObservabilityError as error:
+            self.number = secrets.token_hex(8)  # the place may hold it all the same: its name is not used again
+            return str(error)
+        return None
+
+
+class CollectingStore:
+    """What the HTTP addresses ask of a store: validation by the catalog of the configuration. Safe under threads."""
+
+    def __init__(self, home: Path, place: SegmentPlace) -> None:
+        self.home, self.place = home, place
+        self.config: CollectorConfig | None = None
+        self.looked_at: float | None = None
+        self.failure: str | None = None
+
+    def look(self) -> None:
+        """Read the configuration again where it changed. Never raises."""
+        try:
+            content = self.place.get(CONFIG)
+            if content is None:
+                raise StoreBrokenError("the owner of the store left no configuration", where=self.place.address, attempt=HOW)
+            self.config = apply_config(content, self.home)
+            self.looked_at, self.failure = time.monotonic(), None
+        except Exception as error:
+            self.failure = str(error) if isinstance(error, ObservabilityError) else f"{type(error).__name__}: {error}"
+            LOG.warning("the configuration could not be read: %s", self.failure)
+
+    def require_space(self) -> None:
+        """Raise StoreBrokenError where nothing may be taken."""
+        if self.config is None or self.looked_at is None:
+            raise StoreBrokenError("the collector has no configuration", got=self.failure, attempt=HOW)
+        if time.monotonic() - self.looked_at > OLD_AFTER:
+            raise StoreBrokenError("the configuration could not be read for minutes", got=self.failure, attempt="Check the shared place")
+        if self.config.protects and stored_key(self.home) is None:
+            attempt = "Give the collector a copy of HOME/secret.key: OBSERVABILITY_KEY_FILE=FILE"
+            raise StoreBrokenError("features are protected and the collector lacks their key", attempt=attempt)
+
+    def catalog(self) -> Catalog:
+        """The catalog of the configuration."""
+        return self.config.catalog if self.config is not None else Catalog()
+
+    def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
+        """What a load would do with the lines of a JSONL body."""
+        from observability.store.ingest.parse import checked_body
+
+        return checked_body(body, self.catalog(), new_models)
+
+
+HOW = 'Name the place in the home of the dashboard: lake.toml with [collectors] place = "…" (docs/collectors.md)'
+
+
+class Collecting:
+    """The process of a collector, in the place of an owner."""
+
+    def __init__(self, home: Path, place: SegmentPlace) -> None:
+        self.home, self.store = home, CollectingStore(home, place)
+        self.records, self.quotas = SegmentCommit(place), TokenQuotas()
+        self.waiting = SimpleNamespace(count=dict[str, int])
+        self.stopping = threading.Event()
+
+    def look_again(self) -> None:
+        """Look at the configuration until the end."""
+        while not self.stopping.wait(LOOK_EVERY):
+            self.store.look()
+
+
+def collector_routes(owner: Collecting) -> list[Any]:
+    """The addresses of a collector. Others say where to send the request."""
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    from observability.server import api, open_metrics
+
+    async def ready(_request: "Request") -> "Response":
+        try:
+            await asyncio.to_thread(owner.store.require_space)
+        except ObservabilityError as error:
+            return api.failure_response(error)
+        return JSONResponse({"ready": True})
+
+    async def metrics(request: "Request") -> "Response":
+        api.query_parameters(request, ())
+        text = await asyncio.to_thread(open_metrics.collector_metrics_text, owner, owner.store.looked_at)
+        return Response(text, media_type=open_metrics.MEDIA_TYPE)
+
+    async def elsewhere(_request: "Request") -> "Response":
+        return api.error_response(
+            404, "a collector takes records only", "Ask the dashboard; here are /api/v1/records, /api/v1/labels, /v1/traces"
+        )
+
+    taking = (("/api/v1/records", api.records), ("/api/v1/labels", api.labels), ("/v1/traces", api.traces))
+    return [
+        Route("/readyz", ready),
+        *(Route(path, api.guarded("POST", "write", answer), methods=["GET", "POST", "PUT", "DELETE"]) for path, answer in taking),
+        Route("/metrics", api.guarded("GET", "read", metrics)),
+        Route("/{rest:path}", elsewhere, methods=["GET", "POST", "PUT", "DELETE"]),
+    ]
+
+
+def collector_application(owner: Collecting) -> "Starlette":
+    """The application of a collector; its look at the configuration runs as long as it does."""
+    from starlette.applications import Starlette
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        await asyncio.to_thread(owner.store.look)
+        process_lock.started_thread("configuration", owner.look_again)
+        try:
+            yield
+        finally:
+            owner.stopping.set()
+
+    return Starlette(routes=collector_routes(owner), lifespan=lifespan)
+
+
+def run_collector(place: SegmentPlace, host: str, port: int) -> None:
+    """Serve until the process ends. Raises StoreBusyError where the port is taken."""
+    import uvicorn
+
+    from observability.server.half_open import close_half_open_connections
+
+    with tempfile.TemporaryDirectory(prefix="collector-") as folder:
+        owner = Collecting(Path(folder), place)
+        process_lock.act_as(owner)
+        close_half_open_connections(lambda: limits_in_force(owner.home).limits.header_seconds)
+        try:
+            uvicorn.run(collector_application(owner), host=host, port=port, log_level="warning", server_header=False)
+        except SystemExit as error:
+            raise StoreBusyError("the collector could not start", got=f"{host}:{port}", attempt="Choose another --port") from error

@@ -1,0 +1,282 @@
+"""Collectors without a store: the owner's contract, and what the owner brings from them, each record once over kills of any of them."""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from observability.lake.segment_place import CONFIG, SEGMENTS, TAKEN, open_segment_place
+from observability.server import tokens
+from observability.server.collected_segments import SegmentIntake
+from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
+from tests.support.lake_server import bucket_client, free_port, s3_server
+from tests.support.record_lines import label, prediction
+from tests.support.sample_home import ROOT, environment
+
+
+class CollectorProcess:
+    """`observability collect` in a process of its own."""
+
+    def __init__(self, place, more=None):
+        self.place, self.port, self.more, self.process = str(place), free_port(), more or {}, None
+
+    def start(self, wait=True):
+        command = [sys.executable, "-m", "observability", "collect", "--to", self.place, "--port", str(self.port)]
+        settings = environment(ROOT / "no-home") | {"PYTHONPATH": str(ROOT)} | self.more
+        self.process = subprocess.Popen(command, env=settings, cwd=ROOT, stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 120
+        while wait and self.ask("GET", "/readyz")[0] != 200:
+            assert self.process.poll() is None and time.monotonic() < until, "the collector did not start"
+            time.sleep(0.1)
+        return self
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def ask(self, method, path, body=None, token=None, **headers):
+        """Status and answer; (0, {}) where nobody answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, {**({"Authorization": f"Bearer {token}"} if token else {}), **headers})
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text.startswith(b"{") else text.decode()
+        except (OSError, http.client.HTTPException):
+            return 0, {}
+        finally:
+            connection.close()
+
+
+def lines(*records):
+    return "\n".join(map(json.dumps, records))
+
+
+def brought(store, place):
+    """The ids of all predictions, after everything in the place was brought and loaded."""
+    intake = SegmentIntake(store, place)
+    intake.round()
+    report = store.load_landing()
+    assert report.rejected == 0, report.examples
+    assert intake.round() == 0
+    assert place.list_names(SEGMENTS) == []
+    with store.cursor() as cursor:
+        return [name for (name,) in cursor.execute("SELECT id FROM predictions_1").fetchall()]
+
+
+@pytest.fixture
+def home(tmp_path):
+    folder = tmp_path / "home"
+    with open_store(folder):
+        pass
+    return folder
+
+
+@pytest.fixture
+def place(tmp_path):
+    return open_segment_place(str(tmp_path / "shared"))
+
+
+def publish(home, place):
+    with open_store(home) as store:
+        SegmentIntake(store, place).round()
+
+
+def test_a_collector_keeps_the_contract_of_the_owner(home, place):
+    write, read = (tokens.create(home, scope)[1] for scope in ("write", "read"))
+    (home / "limits.toml").write_text("[limits]\nbody_bytes = 5000\nnew_models_per_request = 1\n", encoding="utf-8")
+    file = home.parent / "first.jsonl"
+    file.write_text(lines(prediction(0)), encoding="utf-8")
+    with open_store(home) as store:
+        store.load_files([file], LoadDefaults())
+        SegmentIntake(store, place).round()
+    collector = CollectorProcess(place.address).start()
+    try:
+        assert collector.ask("POST", "/api/v1/records", lines(prediction(1)))[0] == 401
+        assert collector.ask("POST", "/api/v1/records", lines(prediction(1)), read)[0] == 403
+        assert collector.ask("GET", "/api/v1/records", None, write)[0] == 405
+        status, answer = collector.ask("POST", "/api/v1/records", lines(prediction(1), {"kind": "prediction"}, label(1)), write)
+        assert (status, answer["accepted"], [each["line"] for each in answer["rejected"]]) == (202, 2, [2])
+        assert collector.ask("POST", "/api/v1/records", lines({"kind": "prediction"}), write)[0] == 422
+        assert (
+            collector.ask(
+                "POST", "/api/v1/labels", json.dumps([{"id": "p0", "at": "2024-03-02T00:00:00Z", "model": "loan", "value": 1}]), write
+            )[0]
+            == 202
+        )
+        assert collector.ask("POST", "/api/v1/records", "x" * 5001, write)[0] == 413
+        several = lines(prediction(2, model="a"), prediction(2, model="b"))
+        assert collector.ask("POST", "/api/v1/records", several, write)[1]["accepted"] == 1, "new models a request"
+        assert collector.ask("GET", "/api/v1/status", None, read)[0] == 404
+        text = collector.ask("GET", "/metrics", None, read)[1]
+        assert 'observability_ingest_accepted_records_total{address="records"} 3' in text
+        assert 'observability_ingest_rejected_records_total{reason="missing_field"}' in text
+        assert "observability_collector_config_age_seconds" in text and collector.ask("GET", "/metrics")[0] == 401
+        tokens.revoke(home, write)
+        publish(home, place)
+        until = time.monotonic() + 30
+        while collector.ask("POST", "/api/v1/records", lines(prediction(9)), write)[0] != 401:
+            assert time.monotonic() < until, "a revoked token is refused within seconds"
+            time.sleep(0.5)
+    finally:
+        collector.kill()
+    with open_store(home) as store:
+        SegmentIntake(store, place).round()
+        assert store.load_landing().rejected == 0
+
+
+def test_a_collector_without_configuration_takes_nothing(tmp_path, place):
+    from observability.core.errors import StoreBrokenError
+    from observability.server.collector import Collecting
+
+    owner = Collecting(tmp_path, place)
+    owner.store.look()
+    with pytest.raises(StoreBrokenError, match="no configuration"):
+        owner.store.require_space()
+
+
+def test_protected_features_need_the_key(home, tmp_path, place, monkeypatch):
+    from observability.core.errors import StoreBrokenError
+    from observability.server.collector import Collecting
+
+    with open_store(home) as store:
+        (home / "protect.json").write_text(json.dumps({"loan": {"job": "hash"}}), encoding="utf-8")
+        SegmentIntake(store, place).round()
+    own = tmp_path / "collector"
+    own.mkdir()
+    owner = Collecting(own, place)
+    owner.store.look()
+    with pytest.raises(StoreBrokenError, match="lacks their key"):
+        owner.store.require_space()
+    assert not (own / "secret.key").exists(), "no key of its own is made"
+    (tmp_path / "secret.key").write_text("ab" * 32, encoding="ascii")
+    monkeypatch.setenv("OBSERVABILITY_KEY_FILE", str(tmp_path / "secret.key"))
+    owner.store.require_space()
+
+
+def test_the_configuration_holds_no_secret(home, place):
+    _, text = tokens.create(home, "write")
+    (home / "access.toml").write_text('url = "https://obs.example.com"\n', encoding="utf-8")
+    publish(home, place)
+    content = place.get(CONFIG)
+    assert text.encode() not in content and text.split("_")[2].encode() not in content
+
+
+def test_a_segment_that_was_brought_but_not_moved_is_not_loaded_again(home, place):
+    name = "20260301T000000-c0123456789abcdef-0000000000.jsonl"
+    place.put(f"{SEGMENTS}/{name}", (lines(prediction(1), prediction(2)) + "\n").encode())
+    place.put(f"{SEGMENTS}/of-somebody-else.jsonl", b"{}")
+    assert place.list_names(SEGMENTS) == [name]
+    with open_store(home) as store:
+        SegmentIntake(store, place).round()
+        assert store.load_landing().stored == 2
+        SegmentIntake(store, place)._bring([name])  # as after a kill before the move
+        again = store.load_landing()
+        assert (again.stored, again.duplicates) == (0, 0), "its name is in the manifest"
+        SegmentIntake(store, place).round()
+        assert (place.list_names(SEGMENTS), place.list_names(TAKEN)) == ([], [name])
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def shared(request, tmp_path, monkeypatch):
+    """A place of each kind, and what a collector's environment needs for it."""
+    if request.param == "folder":
+        yield open_segment_place(str(tmp_path / "shared")), {}
+        return
+    with s3_server() as settings:
+        bucket_client(settings).create_bucket(Bucket="collected")
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        yield open_segment_place("s3://collected/segments-of-us"), settings
+
+
+def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothing_twice(home, shared):
+    """Clients send to any of three collectors, again where no answer came; the owner brings meanwhile and is opened anew."""
+    place, settings = shared
+    seconds = float(os.environ.get("COLLECTOR_SECONDS", "12"))
+    token = tokens.create(home, "write")[1]
+    publish(home, place)
+    collectors = [CollectorProcess(place.address, settings) for _ in range(3)]
+    for collector in collectors:
+        collector.start(wait=False)
+    for collector in collectors:
+        until = time.monotonic() + 120
+        while collector.ask("GET", "/readyz")[0] != 200:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+    stop, acknowledged, resent = threading.Event(), [], Counter()
+
+    def log(client):
+        dice = random.Random(client)
+        number = 0
+        while not stop.is_set():
+            batch = [f"c{client}-{number}-{k}" for k in range(20)]
+            number += 1
+            body = lines(*(prediction(k, id=name) for k, name in enumerate(batch)))
+            while True:
+                status, answer = dice.choice(collectors).ask("POST", "/api/v1/records", body, token)
+                if status == 202 and answer["accepted"] == 20:
+                    acknowledged.extend(batch)
+                    break
+                resent[status] += 1
+                if stop.is_set():
+                    return
+                time.sleep(0.05)
+
+    def bring():
+        while not stop.is_set():
+            with open_store(home) as store:
+                intake = SegmentIntake(store, place)
+                for _ in range(3):
+                    intake.round()
+                    store.load_landing()
+                    time.sleep(0.2)
+
+    kills, dice = 0, random.Random(7)
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        work = [pool.submit(log, client) for client in range(4)] + [pool.submit(bring)]
+        try:
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                time.sleep(dice.uniform(0.5, 1.5))
+                victim = dice.choice(collectors)
+                victim.kill()
+                victim.start(wait=False)
+                kills += 1
+        finally:
+            stop.set()
+            for collector in collectors:
+                collector.kill()
+        for each in work:
+            each.result()
+    with open_store(home) as store:
+        stored = Counter(brought(store, place))
+    assert len(acknowledged) >= 100 and kills >= 4, (len(acknowledged), kills)
+    print(f"{len(acknowledged):,} acknowledged, {kills} kills, sent again {dict(resent)}, {len(stored):,} stored")
+    assert set(acknowledged) - set(stored) == set(), "acknowledged and lost"
+    assert [name for name, count in stored.items() if count > 1] == [], "stored twice"
+
+
+def test_the_page_about_collectors_holds():
+    import re
+    import shlex
+    import tomllib
+
+    from observability.cli.parser import parser
+    from observability.lake.config import checked_lake_config
+
+    page = (ROOT / "docs" / "collectors.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^observability (collect .*)$", page, re.MULTILINE)
+    args = parser().parse_args(shlex.split(command))
+    (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert checked_lake_config(tomllib.loads(text)).place == args.to == "s3://ml-logs/collected"
