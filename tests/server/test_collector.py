@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -173,7 +174,8 @@ def test_the_configuration_holds_no_secret(home, place):
 
 
 def test_a_segment_that_was_brought_but_not_moved_is_not_loaded_again(home, place):
-    name = "20260301T000000-c0123456789abcdef-0000000000.jsonl"
+    name, old = (f"{datetime.now(UTC) - age:%Y%m%dT%H%M%S}-c0123456789abcdef-0000000000.jsonl" for age in (timedelta(0), timedelta(8)))
+    place.put(f"{TAKEN}/{old}", b"")
     place.put(f"{SEGMENTS}/{name}", (lines(prediction(1), prediction(2)) + "\n").encode())
     place.put(f"{SEGMENTS}/of-somebody-else.jsonl", b"{}")
     assert place.list_names(SEGMENTS) == [name]
@@ -184,7 +186,7 @@ def test_a_segment_that_was_brought_but_not_moved_is_not_loaded_again(home, plac
         again = store.load_landing()
         assert (again.stored, again.duplicates) == (0, 0), "its name is in the manifest"
         SegmentIntake(store, place).round()
-        assert (place.list_names(SEGMENTS), place.list_names(TAKEN)) == ([], [name])
+        assert (place.list_names(SEGMENTS), place.list_names(TAKEN)) == ([], [name]), "taken ones are kept a week"
 
 
 @pytest.fixture(params=["folder", "bucket"])
