@@ -154,4 +154,5 @@ def _draw(key: str, caption: str, lists: list[list[dict[str, Any]]]) -> None:
         if target := st.session_state[key].go:
             links.follow_link(target)
 
-    _component()(key=key, data={"caption": caption, "kind": key, "lists": lists}, on_go_change=follow)
+    data = {"caption": caption, "kind": key, "lists": lists}
+    _component()(key=key, data=data, on_go_change=follow, on_scheme_change=lambda: None)  # a change of theme only asks for a run

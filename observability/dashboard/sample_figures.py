@@ -10,6 +10,7 @@ import streamlit as st
 
 from observability.core.bundle import bundle_folder
 from observability.dashboard import theme
+from observability.dashboard.frame import mark_color_scheme
 
 CAPTION = "The sample fleet, as an example. These are not your data."
 
@@ -22,9 +23,11 @@ def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
     folder = bundle_folder() / "sample_data"
     if not (folder / "fleet.toml").exists():
         return
+    figure = build(folder)
+    mark_color_scheme(figure)
     with st.container(key="sample-figure"):
         st.plotly_chart(
-            build(folder),
+            figure,
             key="sample-figure-chart",
             theme="streamlit",
             config={**theme.CONFIG, "staticPlot": True},

@@ -1,7 +1,7 @@
 """Colours, layout and labels of charts in the light and the dark theme.
 
 Streamlit swaps placeholder colours in a figure for the theme's own when it draws it (`chartCategoricalColors` in .streamlit/config.toml),
-so a figure need not know the theme and follows a change of it at once. A page may only use the names below.
+so a figure need not know the theme; a change of it draws the figure anew (`frame.mark_color_scheme`). A page may only use the names below.
 """
 
 from collections.abc import Sequence

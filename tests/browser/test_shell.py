@@ -5,7 +5,7 @@ from playwright.sync_api import Page
 
 from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
-from tests.browser.pages import heading, settle
+from tests.browser.pages import complete, heading, settle
 from tests.browser.test_clicks import parameters
 from tests.support.running import Dashboard
 
@@ -119,3 +119,15 @@ def test_the_tour_of_the_sample_goes_from_page_to_page_and_stays_left(fleet: Das
     page.reload()
     settle(page)
     assert tour.inner_text().strip() == "Tour of the sample"
+
+
+def test_charts_follow_a_change_of_the_theme_on_an_open_page(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/latency?model=flights-late", **LAPTOP)
+    complete(page)
+    first = "rgb(0, 114, 178)"  # the first slot of the light theme, which the dark one does not have
+    drawn = "[...document.querySelectorAll('.stPlotlyChart path')].map((path) => `${path.style.stroke} ${path.style.fill}`).join()"
+    for scheme in ("dark", "light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(
+            f"([first, light]) => {drawn}.includes('rgb') && {drawn}.includes(first) === light", arg=[first, scheme == "light"]
+        )

@@ -29,9 +29,26 @@ function item(each, go) {
   return place
 }
 
+// A chart keeps the colours that it was drawn with, so a change of the theme asks for a run, which draws the charts anew.
+function watchScheme(root, changed) {
+  const app = document.querySelector('[data-testid="stApp"]')
+  root.changed = changed
+  if (!app || root.observer) return
+  let scheme = getComputedStyle(app).colorScheme
+  root.observer = new MutationObserver(() => {
+    if (!root.isConnected) return root.observer.disconnect()
+    const now = getComputedStyle(app).colorScheme
+    if (now === scheme) return
+    scheme = now
+    root.changed(now)
+  })
+  root.observer.observe(app, { attributes: true, attributeFilter: ["class"] })
+}
+
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component
   const root = parentElement.querySelector("#menu")
+  if (root && data.kind === "menu") watchScheme(root, (scheme) => setTriggerValue("scheme", scheme))
   const said = JSON.stringify(data)
   if (!root || root.dataset.said === said) return
   root.dataset.said = said
