@@ -8,7 +8,7 @@ import json
 from datetime import date
 from pathlib import Path
 
-from sample_data import crew, deliveries, edge, exports, nightly, prices, provenance, stored, trade_offs, vendor
+from sample_data import crew, deliveries, edge, energy, exports, nightly, prices, provenance, stored, trade_offs, vendor
 from sample_data.spec import Spec
 
 HEAD = "# Written by sample_data/make.py.\n"
@@ -73,6 +73,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         trade_offs.FILE,
         nightly.FILE,
         exports.FILE,
+        energy.FILE,
     )
     parts += [file_entry(name) for name in records]
     parts.append(file_entry(deliveries.FILE, "batch"))

@@ -21,6 +21,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
         commands_audit,
         commands_case,
         commands_data,
+        commands_energy,
         commands_exports,
         commands_import,
         commands_load,
@@ -62,6 +63,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
             "lineage": commands_storage.run_lineage,
             "trade-offs": commands_trade_offs.run_trade_offs,
             "exports": commands_exports.run_exports,
+            "energy": commands_energy.run_energy,
         }.get(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")

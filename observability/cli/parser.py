@@ -302,6 +302,21 @@ def parser() -> Parser:
     trade.add_argument("--import", dest="imported", type=path, metavar="FILE.json", help="keep results that were measured elsewhere")
     trade.add_argument("--dry-run", action="store_true", help="print the audit without keeping it")
 
+    energy = add(
+        "energy",
+        "Measure joules of a thousand predictions by batch size and form, or calibrate the power of this machine.",
+        "energy measure loan --batches 1,10,100,1000",
+    )
+    energy.add_argument("action", choices=("measure", "calibrate"))
+    energy.add_argument("model", nargs="?", metavar="MODEL", help="with `calibrate`: the model whose settings get the power")
+    energy.add_argument("--version", help="default: the newest with a model file")
+    energy.add_argument("--batches", default="1,10,100,1000", metavar="a,b", help="batch sizes; default 1,10,100,1000")
+    energy.add_argument("--forms", metavar="a,b", help="only these forms, by name, and the served one; default: all")
+    energy.add_argument("--without-network", action="store_true", help="train no small network that imitates the model")
+    energy.add_argument("--seconds", type=float, default=3.0, metavar="S", help="seconds of load a form, or of the calibration; default 3")
+    energy.add_argument("--cores", type=int, metavar="N", help="cores of the machine whose readings are stored; default: of this one")
+    energy.add_argument("--dry-run", action="store_true", help="print the measurement without keeping it")
+
     add("retry", "Take again the segments that could not be loaded and were set aside.", "retry --json")
 
     check = add(

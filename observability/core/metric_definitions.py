@@ -290,6 +290,8 @@ sci | Carbon per 1,000 predictions (SCI) | gCO₂e | low | Emissions of serving 
   | ((E I) + M) / R, R = 1,000 predictions | ISO/IEC 21031:2024
 idle_share | Idle energy share | share | low | Share of the service's energy drawn while no prediction was computed. | 1 - energy of
   predictions / energy of the service | ours
+batch_energy | Energy by batch size | J per 1,000 | low | Energy of a thousand predictions in batches of one size; its ends are those of the
+  processor time and of the power. | processor seconds × watts per busy core | ours
 run_energy | Energy of a training run | Wh | low | Energy of a training run, including the power usage effectiveness (PUE) of the
   building. | Σ P Δt PUE | CodeCarbon
 utilisation | Utilisation | share | high | Mean share of an accelerator's time in which it was used. | mean of readings | ours

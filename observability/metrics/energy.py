@@ -270,7 +270,8 @@ def serving_energy(
         rows = logged_by_hour(use, "energy_j" if each == "predictions" else "latency_ms", version)
         if each != "resources" and rows["served"].sum() > 0:
             scale = 1.0 if each == "predictions" else place.watts_per_core / 1000.0
-            source: Source = "assumed" if each == "latency" else logged
+            by_time: Source = "estimated" if place.power_is_calibrated else "assumed"
+            source: Source = by_time if each == "latency" else logged
             return _with_factors(each, source, {**rows, "joules": rows["total"] * scale}, shares, use, prices, place, version)
     nothing = {name: np.zeros(0) for name in ("served", "wh", "grams", "embodied", "pue")}
     return ServingEnergy(None, "assumed", {"period": shares["period"][:0], **nothing}, 0, float(shares["served"].sum()), 0.0)

@@ -40,6 +40,11 @@ class PriceScope:
         """Assumed power of one busy core."""
         return self.settings.watts_per_core or WATTS_PER_CORE
 
+    @property
+    def power_is_calibrated(self) -> bool:
+        """Whether that power was fitted to a meter, with an error that is known."""
+        return self.settings.watts_per_core is not None and self.settings.watts_per_core_error is not None
+
 
 def prices_at(
     prices: "DataFrame", field: str, at: ArrayLike, place: PriceScope, *, resource: str | None = None, device: str | None = None

@@ -285,7 +285,13 @@ _ALL = (
     Kind(
         "audit",
         "An audit of a model version",
-        (MODEL, VERSION, AT, _text("audit", "", "robustness", "membership", "explanations", "precision"), RecordField("results", "object")),
+        (
+            MODEL,
+            VERSION,
+            AT,
+            _text("audit", "", "robustness", "membership", "explanations", "precision", "energy"),
+            RecordField("results", "object"),
+        ),
         (RecordField("expires", "time"),),
     ),
     Kind(

@@ -182,6 +182,7 @@ COMMANDS: dict[str, Action] = {
     "lineage": "query",
     "trade-offs": "load",
     "exports": "write",
+    "energy": "settings",
     "retry": "load",
     "import": "load",
     "check": "read",

@@ -13,4 +13,5 @@ Counts are arrays over the same bins, closed on the left. NaN or None means unkn
 * Annotators and labels: agreement, crowd_labels, confident_learning.
 * Texts: text_similarity (hashed character n-grams).
 * Forecasts, service levels: forecast, service_level.
+* Power of processors: power_fit.
 """

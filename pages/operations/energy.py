@@ -2,12 +2,13 @@
 Energy and carbon per thousand predictions and per training run. Each figure is measured (read from counters), estimated, or assumed
 (latency or duration times a stated power); hatched bars are not measured. Carbon is the energy of the device times PUE, times the carbon
 intensity of the hour; SCI adds embodied carbon, where price records have it. The baseline is the model's own past by the same method.
+Batches: processor time is measured, and joules are it times a power that is measured, calibrated with its error, or assumed within a band.
 """
 
 import streamlit as st
 
 from observability.dashboard import frame
-from observability.dashboard.operations import energy
+from observability.dashboard.operations import energy, energy_batches
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import logging_examples
 
@@ -24,6 +25,8 @@ else:
     energy.energy_by_day_charts(here, now, found)
     energy.energy_assumptions(here, now)
     energy.energy_by_version_table(here)
+
+energy_batches.batches_section(here)
 
 st.header("Training runs", anchor=False)
 energy.training_run_energy_chart(here)

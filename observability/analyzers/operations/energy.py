@@ -22,6 +22,7 @@ from observability.detection.ratio_changes import ACT, RatioVerdict, ratio_by_da
 from observability.detection.run_energy import run_energy_change
 from observability.detection.study_noise import setting_text
 from observability.metrics.energy import (
+    JOULES_A_WH,
     RESOURCE_COLUMNS,
     RESOURCES,
     RUNS,
@@ -35,6 +36,7 @@ from observability.metrics.energy import (
 )
 from observability.metrics.performance import Columns
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, ambiguous_regions
+from observability.metrics.serving_power import core_power, modelled_idle_share
 from observability.metrics.training_curves import FINISHED
 from observability.proofs.spending import ENERGY_PROOFS
 
@@ -52,6 +54,9 @@ HOW = {
     "predictions": "from the energy that predictions carry",
     "latency": "from latency and an assumed {watts:g} W per busy core",
 }
+CALIBRATED = "from latency and a calibrated {watts:g} W per busy core, within {error:.0f} %"
+IDLE_WATCH = 0.8
+"""Idle share of the energy from which it is a warning where the owner states no limit."""
 ASK = (
     "The energy of serving is unknown: log `latency_ms` or `energy_j` with predictions, or records as "
     '{"kind":"resource","at":"…","device":"cpu","model":"…","watts":35,"seconds":60,"source":"measured"}, which '
@@ -86,7 +91,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     version = context.version.name
     now = serving_energy(frames["served"], frames["use"], frames["resources"], frames["prices"], place, version=version)
     found = list(of_serving(frames, context, place, now))
-    if now.method == "resources":
+    if now.method in ("resources", "latency") and now.rows:
         found.append(of_idle(context, now))
     return found + of_runs(frames, context, place) + of_devices(frames, context)
 
@@ -111,7 +116,7 @@ def of_serving(frames: Frames, context: Context, place: PriceScope, now: Serving
     energy, sci = (ratio_verdict(now.by_hour, past.by_hour, name, context, days) for name in ("wh", "emitted"))
     drawn = ratio_causes.of_energy(now, *compared_hours(now, past, context, energy))[0]
     emitted = ratio_causes.of_energy(now, *compared_hours(now, past, context, sci))[1]
-    how = HOW[now.method].format(watts=place.watts_per_core)
+    how = energy_method_words(now.method, place)
     evidence = energy_evidence(now, place, frames["prices"])
     said = (
         f"Serving draws {with_si_prefix(energy.now.value, 'Wh')} per thousand predictions ({now.source}, {how}, {now.rows:,} "
@@ -144,6 +149,13 @@ def at_most_watch(finding: Finding) -> Finding:
     return replace(finding, severity="watch") if finding.severity == "act" else finding
 
 
+def energy_method_words(method: str, place: PriceScope) -> str:
+    """Return how the energy of serving was determined, in words."""
+    if method == "latency" and place.power_is_calibrated:
+        return CALIBRATED.format(watts=place.watts_per_core, error=100 * float(place.settings.watts_per_core_error or 0.0))
+    return HOW[method].format(watts=place.watts_per_core)
+
+
 def compared_hours(now: ServingEnergy, past: ServingEnergy, context: Context, verdict: RatioVerdict) -> tuple[Columns, Columns]:
     """Return the hours that a sentence is about, and those of the past."""
     about = now.hours["period"] >= np.datetime64(ratio_causes.stretch(verdict, context.window.start, context.window.end))
@@ -162,6 +174,7 @@ def energy_evidence(now: ServingEnergy, place: PriceScope, prices: "DataFrame") 
         "assumed_pue": PUE if now.assumed_pue else None,
         "assumed_carbon_g_per_kwh": CARBON_G_PER_KWH if now.assumed_carbon else None,
         "assumed_watts_per_core": place.watts_per_core if now.method == "latency" else None,
+        "power_band": [core_power(place.settings).low, core_power(place.settings).high] if now.method == "latency" else None,
         "regions_to_choose_from": ambiguous_regions(prices, place.settings),
         "per": "1,000 predictions",
     }
@@ -194,27 +207,50 @@ def made(now: ServingEnergy) -> str:
 def of_idle(context: Context, now: ServingEnergy) -> Finding:
     """Return the finding about the idle share of the service's energy."""
     blank = context.undecided(NAME, "model", "idle_share", now.rows, "", against="level")
-    if now.idle_share is None:
+    known = idle_share_ends(context, now)
+    if known is None:
         why = (
             "Predictions of these hours carry no `energy_j`, so the idle share of the service's energy is unknown; "
             "observability.client.power measures it."
         )
-        return replace(blank, because=why)
+        assumed = (
+            "The idle share is unknown: the energy of serving covers computed answers only; calibrate the machine, or log its readings."
+        )
+        return replace(blank, because=why if now.method == "resources" else assumed)
+    value, low, high = known
     limit = context.model.settings.limits.get(f"{NAME}/idle_share")
-    over = limit is not None and now.idle_share > limit
-    held = "no limit is set for it" if limit is None else f"{100 * limit:.0f} % accepted"
+    over = value > (IDLE_WATCH if limit is None else limit)
+    held = f"a warning from {100 * IDLE_WATCH:.0f} % on" if limit is None else f"{100 * limit:.0f} % accepted"
+    ends = f" ({100 * low:.1f} to {100 * high:.1f} %)" if low < high else ""
     return replace(
         blank,
-        value=now.idle_share,
-        low=now.idle_share,
-        high=now.idle_share,
+        value=value,
+        low=low,
+        high=high,
         limit=limit,
-        basis=energy_basis(now.source),
+        basis="estimated" if now.idle_share is None else energy_basis(now.source),
         severity="watch" if over else "ok",
         likely_source="system" if over else None,
-        because=f"{100 * now.idle_share:.1f} % of the service's energy was idle ({now.source}); {held}.",
-        evidence={"source": now.source},
+        because=f"{100 * value:.1f} % of the service's energy was idle{ends} ({idle_source(now)}); {held}.",
+        evidence={"source": idle_source(now)},
     )
+
+
+def idle_source(now: ServingEnergy) -> str:
+    """Return how the idle share was determined: as the energy, or estimated by a calibrated machine."""
+    return now.source if now.idle_share is not None else "estimated"
+
+
+def idle_share_ends(context: Context, now: ServingEnergy) -> tuple[float, float, float] | None:
+    """Return the idle share with its ends: of readings, else by the idle power of a calibrated machine that serves this model alone."""
+    if now.idle_share is not None:
+        return now.idle_share, now.idle_share, now.idle_share
+    power = core_power(context.model.settings)
+    if now.method != "latency" or power.source == "assumed" or not now.hours["period"].size:
+        return None
+    joules = float((now.hours["wh"] / now.hours["pue"]).sum()) * JOULES_A_WH / max(now.covered, 1e-9)
+    hours = (now.hours["period"].max() - now.hours["period"].min()) / np.timedelta64(1, "h") + 1
+    return modelled_idle_share(joules / power.watts, 3600.0 * float(hours), power)
 
 
 def of_runs(frames: Frames, context: Context, place: PriceScope) -> list[Finding]:

@@ -73,6 +73,11 @@ def pair_words(pair: tuple[str, str]) -> str:
     return f"`{pair[0]}`" + (f" (`{pair[1]}`)" if pair[1] else "")
 
 
+def delta_text(delta: float) -> str:
+    """Return a probability in words: 1e-5."""
+    return f"{delta:g}".replace("e-0", "e-")
+
+
 def undecided_export(context: Context, pair: tuple[str, str], metric: str, events: Sequence[ExportEvent], because: str) -> Finding:
     """Return the finding of severity `unknown` about exports, the template of the others."""
     models = {event.model for event in events}
@@ -101,7 +106,7 @@ def budget_finding(
     blank: Finding, pair: tuple[str, str], events: Sequence[ExportEvent], loss: PrivacyLoss, budget: float | None
 ) -> Finding:
     """Return the finding about one budget. Beyond it is act, 80 % of it or one more such release beyond it watch."""
-    said = f"{plural(loss.releases, 'release')} to {pair_words(pair)} spent ε = {format_figure(loss.epsilon, 3)} at δ = {loss.delta:g}"
+    said = f"{plural(loss.releases, 'release')} to {pair_words(pair)} spent ε = {format_figure(loss.epsilon, 3)} at δ = {delta_text(loss.delta)}"
     said += f" ({plural(loss.basic, 'release')} by its stated ε)" if loss.basic else ""
     wrong = [(event, more) for event in events if (more := understated(event)) is not None]
     lie = (

@@ -83,3 +83,35 @@ def cost_forecast_fan(frame: pd.DataFrame, *, currency: str, say: Say, budget: f
     if budget is not None:
         charts_time.horizontal_line(figure, budget, theme.ACT, "budget", "dash", x=0)
     return theme.themed(figure, height=300, y=theme.inert_label(currency or "cost"), legend=True, rangemode="tozero", tickformat=",.3~r")
+
+
+def batch_energy_lines(frame: pd.DataFrame) -> go.Figure:
+    """Joules of a thousand predictions by batch size, a line with its interval for each form, both axes logarithmic.
+
+    frame: form, batch, value, low, high, source, in the order of forms and sizes.
+    """
+    figure = go.Figure()
+    for place, (form, rows) in enumerate(frame.groupby("form", sort=False)):
+        colour, name = theme.COLORWAY[place % len(theme.COLORWAY)], theme.inert_label(str(form))
+        bars = theme.error_bars(rows["value"], rows["low"], rows["high"], color=colour, width=4)
+        dash = "solid" if (rows["source"] == "measured").all() else "dash"
+        texts = [f"{value:.3g} J ({low:.3g} to {high:.3g} J), {source}" for value, low, high, source in rows[list(ENERGY_ENDS)].to_numpy()]
+        layout.add_curve(
+            figure,
+            rows["batch"],
+            rows["value"],
+            f"{name}<br>batches of %{{x:,}}<br>%{{customdata}}",
+            name=name,
+            color=colour,
+            dash=dash,
+            texts=texts,
+            mode="lines+markers",
+            error_y=bars,
+        )
+    sizes = sorted(frame["batch"].unique())
+    theme.themed(figure, height=300, x="predictions in a batch", y="J per 1,000 predictions", legend=True)
+    figure.update_xaxes(type="log", tickvals=sizes, ticktext=[f"{size:,}" for size in sizes])
+    return figure.update_yaxes(type="log", dtick=1, tickformat=",.3~g")
+
+
+ENERGY_ENDS = ("value", "low", "high", "source")

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from observability.analyzers.operations.energy import HOW, PAST_DAYS
+from observability.analyzers.operations.energy import PAST_DAYS, energy_method_words
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.numerals import with_si_prefix
@@ -30,6 +30,7 @@ from observability.metrics.energy import (
     training_run_energy,
 )
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, energy_factors
+from observability.metrics.serving_power import core_power
 
 MOST_RUNS = 20
 BADGE_COLOURS = {"measured": "green", "estimated": "orange", "assumed": "gray"}
@@ -146,8 +147,11 @@ def energy_assumptions(here: ModelPage, now: ServingEnergy) -> None:
     known = energy_factors(prices, now.hours["period"], place)
     lines = []
     if now.method:
-        how = HOW[now.method].format(watts=place.watts_per_core)
-        lines.append(f"Computed {how}; covers {formatting.format_share(now.covered)} of predictions.")
+        power = core_power(here.model.settings)
+        band = f" ({power.low:.3g} to {power.high:.3g} W)" if now.method == "latency" else ""
+        lines.append(
+            f"Computed {energy_method_words(now.method, place)}{band}; covers {formatting.format_share(now.covered)} of predictions."
+        )
     if now.hours["period"].size:
         pue = f"PUE {PUE:g}, assumed" if now.assumed_pue else f"PUE {_range_words(known.pue)}"
         carbon = (

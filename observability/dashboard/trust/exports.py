@@ -25,6 +25,7 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import NOT_SAVED, csv_of_table, plain_paragraph, save_records
 from observability.metrics.exports import (
     CHECKLIST,
+    DELTA,
     EXPORT_COLUMNS,
     EXPORTS,
     LEVELS,
@@ -33,6 +34,7 @@ from observability.metrics.exports import (
     checklist_states,
     export_events,
     export_ledger,
+    privacy_loss,
 )
 from observability.records.values import new_record_id
 
@@ -49,17 +51,17 @@ RECIPIENTS = (
     column("rows", "Rows", align="right", phone=False),
     column("epsilon", "Spent ε", align="right", help="Privacy loss of all releases so far, over the budget"),
     column("k", "Smallest k", align="right", help="Rows that share the quasi-identifying values of the rarest row, over the owner's level"),
-    column("enclave", "Attestation", phone=False, help="Hash that the enclave of the last export attested"),
     column("canaries", "Canaries", align="right", phone=False, help="Planted marks, and how many came back"),
+    column("enclave", "Attestation", width="9rem", phone=False, help="Hash that the enclave of the last export attested"),
 )
 LEDGER = (
     column("at", "Time", short=True),
     column("recipient", "Recipient", strong=True),
     column("what", "What left", wide=True),
-    column("rows", "Rows", align="right"),
-    column("columns", "Columns", align="right", phone=False),
     column("transform", "Transform"),
     column("basis", "Legal basis", phone=False),
+    column("rows", "Rows", align="right"),
+    column("columns", "Columns", align="right", phone=False),
     column("k", "k", align="right", phone=False),
     column("epsilon", "ε", align="right", phone=False),
 )
@@ -226,7 +228,7 @@ def ledger_table(page: ExportsPage) -> None:
 def export_cells(event: ExportEvent) -> dict[str, Cell | str | None]:
     """The cells of one export."""
     personal = f"{len(event.personal)} personal" if event.personal else None
-    epsilon = event.epsilon if event.epsilon is not None else None
+    epsilon = privacy_loss([event], event.delta or DELTA).epsilon if event.is_private else None
     about = " · ".join(filter(None, (event.dataset, event.model, f"run {event.run}" if event.run else None)))
     return {
         "at": {"t": formatting.format_minute(event.at), "k": event.at.timestamp()},
@@ -237,7 +239,7 @@ def export_cells(event: ExportEvent) -> dict[str, Cell | str | None]:
         "transform": event.transform,
         "basis": event.legal_basis,
         "k": None if event.k is None else {"t": f"{event.k:g}", "k": event.k},
-        "epsilon": {"t": format_figure(epsilon, 3)} if epsilon is not None else {"t": "by mechanism"} if event.is_private else None,
+        "epsilon": None if epsilon is None else {"t": format_figure(epsilon, 3), "k": epsilon},
     }
 
 

@@ -253,3 +253,21 @@ def test_a_slice_is_not_asked_about() -> None:
     sliced = replace(context, window=replace(context.window, slice=Slice((("sex", "F"),))))
     assert ANALYZER.needs(sliced) == {} and ANALYZER.analyze({}, sliced) == []
     assert START == context.window.start
+
+
+def test_the_idle_share_is_a_warning_from_four_fifths_on_and_unknown_where_power_is_assumed() -> None:
+    rows = [{"at": 3600 * (i + 1), "device": "cpu", "watts": 10.0, "seconds": 3600.0, "source": "measured"} for i in range(HOURS)]
+    now = (served([50.0] * HOURS), use("energy_j", [50.0] * HOURS, [36.0] * HOURS))
+    idle = findings(now, None, readings=resources(*rows))["model", "idle_share"]
+    assert idle.value == pytest.approx(1 - 50 * 36 / 36000) and idle.severity == "watch" and "a warning from 80 % on" in idle.because
+    assumed = findings(week(20.0, 5, measure="latency_ms"), None)["model", "idle_share"]
+    assert (assumed.severity, assumed.value) == ("unknown", None) and "calibrate the machine" in assumed.because
+
+
+def test_a_calibrated_machine_has_an_estimated_energy_and_idle_share_with_its_error() -> None:
+    calibrated = ModelSettings(watts_per_core=5.0, watts_per_core_error=0.12, idle_watts=20.0)
+    found = findings(week(20.0, 5, measure="latency_ms"), week(20.0, 6, PAST_HOURS, "latency_ms"), settings=calibrated)
+    energy, idle = found["model", "energy_per_thousand"], found["model", "idle_share"]
+    assert "(estimated, from latency and a calibrated 5 W per busy core, within 12 %" in energy.because
+    assert energy.evidence["power_band"] == [pytest.approx(4.4), pytest.approx(5.6)] and energy.evidence["source"] == "estimated"
+    assert idle.severity == "watch" and idle.value > 0.99 and idle.low < idle.value < idle.high and idle.basis == "estimated"

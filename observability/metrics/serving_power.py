@@ -1,0 +1,193 @@
+"""Energy of serving by batch size and precision, and the power that turns processor time into joules, with its error.
+
+Where a meter can be read, joules for each processor second are measured while the load runs. Else they come from a calibration of the machine
+with a stated error, or from an assumed power with a stated band.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from observability.core.questions import Records
+from observability.core.settings import ModelSettings
+from observability.core.time import aware_utc
+from observability.metrics.energy import Source
+from observability.metrics.prices import WATTS_PER_CORE
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+ENERGY_AUDITS = Records("audit", ("model", "version", "at", "audit", "results"), ever=True, only=(("audit", "energy"),))
+BAND = (0.5, 2.5)
+"""Times an assumed power within which the power of a busy core lies: 2 to 10 W around 4 W, the design power of processors for servers and
+desks over their hardware threads.
+"""
+
+
+@dataclass(frozen=True)
+class CorePower:
+    """Watts of one busy core and the ends of its band, and watts of the idle machine where they are known."""
+
+    watts: float
+    low: float
+    high: float
+    idle: float | None
+    source: Source
+
+    @property
+    def words(self) -> str:
+        """The power with its band, and where it comes from."""
+        how = {"measured": "measured", "estimated": "calibrated", "assumed": "assumed"}[self.source]
+        return f"{how} {self.watts:.3g} W per busy core ({self.low:.3g} to {self.high:.3g} W)"
+
+
+def core_power(settings: ModelSettings) -> CorePower:
+    """The power of a busy core by the settings of a model.
+
+    Parameters
+    ----------
+    settings : ModelSettings
+        `watts_per_core`, with `watts_per_core_error` where a calibration stated it, and `idle_watts`.
+
+    Returns
+    -------
+    CorePower
+        Estimated where the settings state an error, else assumed within `BAND`.
+    """
+    watts, error = settings.watts_per_core or WATTS_PER_CORE, settings.watts_per_core_error
+    if settings.watts_per_core is None or error is None:
+        return CorePower(watts, BAND[0] * watts, BAND[1] * watts, settings.idle_watts, "assumed")
+    return CorePower(watts, watts * max(1 - error, 0.0), watts * (1 + error), settings.idle_watts, "estimated")
+
+
+@dataclass(frozen=True)
+class BatchEnergy:
+    """Processor time and energy of a thousand predictions of a form in batches of one size, each with the ends of its interval."""
+
+    form: str
+    precision: str
+    batch: int
+    rows: int
+    repeats: int
+    cpu_seconds: tuple[float, float, float]
+    joules: tuple[float, float, float]
+    source: Source
+
+
+@dataclass(frozen=True)
+class EnergyAudit:
+    """A measurement of the energy of serving. batches: by form and size; power: in words; hardware: the processor."""
+
+    model: str
+    version: str
+    at: datetime
+    batches: tuple[BatchEnergy, ...]
+    power: str
+    hardware: str
+
+
+def repeated_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
+    """Mean of repeated measurements with Student's interval; the ends are the mean where there is one, and never below 0.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Measurements, at least one.
+    confidence : float
+        Confidence of the interval.
+
+    Returns
+    -------
+    tuple of float
+        Mean, low, high.
+    """
+    given = np.asarray(values, float)
+    mean = float(given.mean())
+    if given.size < 2:
+        return mean, mean, mean
+    half = float(stats.t.ppf(0.5 + confidence / 2, given.size - 1) * given.std(ddof=1) / np.sqrt(given.size))
+    return mean, max(mean - half, 0.0), mean + half
+
+
+def batch_joules(cpu_seconds: tuple[float, float, float], power: CorePower) -> tuple[float, float, float]:
+    """Joules from processor seconds: the ends are those of the time times those of the power.
+
+    Parameters
+    ----------
+    cpu_seconds : tuple of float
+        Value, low, high.
+    power : CorePower
+        Watts of a busy core.
+
+    Returns
+    -------
+    tuple of float
+        Value, low, high.
+    """
+    value, low, high = cpu_seconds
+    return value * power.watts, low * power.low, high * power.high
+
+
+def energy_audits(frame: "DataFrame") -> list[EnergyAudit]:
+    """Measurements of the energy of serving, oldest first; results of another form are left out.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Answer to `ENERGY_AUDITS`.
+
+    Returns
+    -------
+    list of EnergyAudit
+    """
+    found = []
+    for row in frame.sort_values("at", kind="stable").to_dict("records"):
+        results = row["results"] if isinstance(row["results"], Mapping) else {}
+        try:
+            batches = tuple(_batch_energy(each) for each in results["batches"])
+            hardware = str((results.get("hardware") or {}).get("processor") or "an unnamed processor")
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue
+        at = aware_utc(row["at"])
+        found.append(EnergyAudit(str(row["model"]), str(row["version"]), at, batches, str(results.get("power") or ""), hardware))
+    return found
+
+
+def _batch_energy(body: Mapping[str, Any]) -> BatchEnergy:
+    """One size of one form from the results of an audit."""
+    ends = [tuple(float(body[name][part]) for part in ("value", "low", "high")) for name in ("cpu_seconds", "joules")]
+    source: Source = body["source"] if body["source"] in ("measured", "estimated", "assumed") else "assumed"
+    form, precision = str(body["form"]), str(body.get("precision") or "")
+    return BatchEnergy(form, precision, int(body["batch"]), int(body["rows"]), int(body["repeats"]), ends[0], ends[1], source)  # type: ignore[arg-type]
+
+
+def modelled_idle_share(busy_seconds: float, seconds: float, power: CorePower) -> tuple[float, float, float] | None:
+    """Share of a machine's energy that is drawn without work, by its idle power and the power of busy cores.
+
+    Parameters
+    ----------
+    busy_seconds : float
+        Processor seconds of work.
+    seconds : float
+        Time that the machine is on.
+    power : CorePower
+        Watts of a busy core and of the idle machine.
+
+    Returns
+    -------
+    tuple of float or None
+        Value, low, high; None where the idle power is not known or no time passed.
+    """
+    if power.idle is None or seconds <= 0:
+        return None
+    idle = power.idle * seconds
+
+    def share(watts: float) -> float:
+        total = idle + watts * busy_seconds
+        return idle / total if total > 0 else 0.0
+
+    return share(power.watts), share(power.high), share(power.low)
