@@ -69,7 +69,8 @@ def _calibrated(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         "error": fit.error,
         "n": fit.n,
     }
-    said = f"{format_figure(fit.per_core, 3)} W per busy core and {format_figure(fit.idle, 3)} W idle, from {found.origin} ({plural(fit.n, 'reading')})"
+    said = f"{format_figure(fit.per_core, 3)} W per busy core and {format_figure(fit.idle, 3)} W idle"
+    said += f", from {found.origin} ({plural(fit.n, 'reading')})"
     lines = [f"{said}; the energy of a new reading is within {percent(fit.error, 2)} in 95 of 100."]
     if model is not None:
         store.update_settings(model.name, energy_audit.with_calibration(model, fit))

@@ -264,8 +264,8 @@ explanation_stability | Stability of explanations | -1 to 1 | high | Rank correl
   drawn with different seeds. | mean of Spearman's rank correlation over pairs | Alvarez-Melis and Jaakkola 2018
 audit_days_left | Days until an audit expires | days | high | Days until the newest audit of a kind expires; negative afterwards, or since
   a version without an audit replaced the audited one. | expires - now | ours
-export_epsilon | Privacy loss of exports | ε | low | Privacy loss of all noised releases of a data set to one recipient, at a stated δ. | Rényi
-  losses of the mechanisms, added up and converted to ε | Mironov, Talwar and Zhang 2019; Balle et al. 2020
+export_epsilon | Privacy loss of exports | ε | low | Privacy loss of all noised releases of a data set to one recipient, at a stated
+  δ. | Rényi losses of the mechanisms, added up and converted to ε | Mironov, Talwar and Zhang 2019; Balle et al. 2020
 export_k | k of an export | rows | high | Rows that share the quasi-identifying values of the rarest row of an export. | smallest group |
   Sweeney 2002, k-anonymity
 export_personal_columns | Personal columns without protection | count | low | Personal columns that left without a transform or a legal

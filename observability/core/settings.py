@@ -23,8 +23,8 @@ class ModelSettings:
     service_level_*: share of ok answers, and milliseconds at p99. limits: {"analyzer/metric": number}, overrides of the analyzers' limits.
     budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
     team, tags: by which the first page groups models. region: the region of prices and carbon intensity. pue, carbon_g_per_kwh,
-    watts_per_core: used where no record states them; watts_per_core_error: its relative error, where a calibration stated it; idle_watts: of
-    the machine that serves the model without work.
+    watts_per_core: used where no record states them; watts_per_core_error: its relative error, where a calibration stated it; idle_watts:
+    of the machine that serves the model without work.
     batch_key: the model serves in batches, and this names the key of a row: `id`, `subject` or a feature. batch_rows: rows that a batch
     should have. batch_due_hours: hours after midnight UTC of its day at which a batch is due; an `expected_batch` record overrides both.
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's

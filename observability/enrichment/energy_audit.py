@@ -45,7 +45,9 @@ BLOCK = b"\0" * 1_000_000
 
 @dataclass(frozen=True)
 class EnergyOptions:
-    """What is measured. forms: names (empty: all); network: whether a small network is trained to imitate the model; seconds: of load a form."""
+    """What is measured. forms: names (empty: all); network: whether a small network is trained that imitates the model; seconds: of load
+    a form.
+    """
 
     batches: tuple[int, ...] = BATCHES
     forms: tuple[str, ...] = ()
@@ -111,7 +113,7 @@ def energy_audit(
 
 
 def measured_batch(body: dict[str, Any], power: CorePower, joules: dict[str, float]) -> dict[str, Any]:
-    """The result of one size: processor time and joules of a thousand predictions. joules: of the whole load of a form, where a meter was read."""
+    """The result of one size: processor time and joules of a thousand predictions. joules: of the load of a form, where a meter was read."""
     cpu = repeated_interval(body["costs"])
     drawn = joules.get(str(body["form"]))
     if drawn is not None and body["load_cpu_seconds"] > 0:

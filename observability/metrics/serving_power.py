@@ -1,7 +1,7 @@
 """Energy of serving by batch size and precision, and the power that turns processor time into joules, with its error.
 
-Where a meter can be read, joules for each processor second are measured while the load runs. Else they come from a calibration of the machine
-with a stated error, or from an assumed power with a stated band.
+Where a meter can be read, joules for each processor second are measured while the load runs. Else they come from a calibration of the
+machine with a stated error, or from an assumed power with a stated band.
 """
 
 from collections.abc import Mapping, Sequence
@@ -159,10 +159,15 @@ def energy_audits(frame: "DataFrame") -> list[EnergyAudit]:
 
 def _batch_energy(body: Mapping[str, Any]) -> BatchEnergy:
     """One size of one form from the results of an audit."""
-    ends = [tuple(float(body[name][part]) for part in ("value", "low", "high")) for name in ("cpu_seconds", "joules")]
     source: Source = body["source"] if body["source"] in ("measured", "estimated", "assumed") else "assumed"
     form, precision = str(body["form"]), str(body.get("precision") or "")
-    return BatchEnergy(form, precision, int(body["batch"]), int(body["rows"]), int(body["repeats"]), ends[0], ends[1], source)  # type: ignore[arg-type]
+    counts = (int(body[name]) for name in ("batch", "rows", "repeats"))
+    return BatchEnergy(form, precision, *counts, _ends(body["cpu_seconds"]), _ends(body["joules"]), source)
+
+
+def _ends(body: Mapping[str, Any]) -> tuple[float, float, float]:
+    """A value and the ends of its interval."""
+    return float(body["value"]), float(body["low"]), float(body["high"])
 
 
 def modelled_idle_share(busy_seconds: float, seconds: float, power: CorePower) -> tuple[float, float, float] | None:

@@ -1,7 +1,7 @@
 """Replay the analyzer trust/exports on the exports of a recipient with a planted fault in their last week. The store is only read.
 
-The recipient gets levels that its clean exports keep: a budget above what they spent, k at most their smallest, the hash that they attested, and
-a checklist. So the twin without the fault is silent, whatever the owner allows.
+The recipient gets levels that its clean exports keep: a budget above what they spent, k at most their smallest, the hash that they
+attested, and a checklist. So the twin without the fault is silent, whatever the owner allows.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Faults of exports: a budget that is overspent, small groups, bare personal columns, another attested hash, unmet items, a canary that returns."""
+"""Faults of exports: an overspent budget, small groups, bare personal columns, another hash, unmet items, a canary that returns."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -79,10 +79,17 @@ def unmet_checklist(plant: ExportFaultPlant) -> ExportFaultPlant:
 def returning_canary(plant: ExportFaultPlant) -> ExportFaultPlant:
     """Predictions of a model hold a canary that left with an earlier export."""
     seen = [
-        {"canary": plant.level["canary"], "model": "a model", "version": "1", "environment": "production", "id": f"p{place}", "place": "the answer"}
-        | {"at": plant.rows[-1]["at"]}
+        {
+            "canary": plant.level["canary"],
+            "model": "a model",
+            "version": "1",
+            "environment": "production",
+            "id": f"p{place}",
+            "place": "the answer",
+            "at": plant.rows[-1]["at"],
+        }
         for place in range(int(plant.amount))
-    ]  # fmt: skip
+    ]
     return replace(plant, sightings=[*plant.sightings, *seen])
 
 

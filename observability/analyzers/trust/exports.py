@@ -106,7 +106,8 @@ def budget_finding(
     blank: Finding, pair: tuple[str, str], events: Sequence[ExportEvent], loss: PrivacyLoss, budget: float | None
 ) -> Finding:
     """Return the finding about one budget. Beyond it is act, 80 % of it or one more such release beyond it watch."""
-    said = f"{plural(loss.releases, 'release')} to {pair_words(pair)} spent ε = {format_figure(loss.epsilon, 3)} at δ = {delta_text(loss.delta)}"
+    spent = f"ε = {format_figure(loss.epsilon, 3)} at δ = {delta_text(loss.delta)}"
+    said = f"{plural(loss.releases, 'release')} to {pair_words(pair)} spent {spent}"
     said += f" ({plural(loss.basic, 'release')} by its stated ε)" if loss.basic else ""
     wrong = [(event, more) for event in events if (more := understated(event)) is not None]
     lie = (

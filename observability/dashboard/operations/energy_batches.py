@@ -1,4 +1,4 @@
-"""The part of the page Energy about batch size and precision: joules of a thousand predictions, measured by `observability energy measure`."""
+"""The part of the page Energy about batch size and precision: joules of a thousand predictions, as `energy measure` found them."""
 
 from collections.abc import Sequence
 

@@ -33,8 +33,8 @@ def canary_sightings(store: "Database", window: Window) -> "DataFrame":
     """Predictions of the window that hold a canary of an export before them, of its model or of all, in order of time.
 
     Columns: `canary`, `model`, `version`, `environment`, `id`, `at` (naive UTC), and `place`, where it stands, in words. References are
-    left out. A text counts anywhere in a text of the prediction, its case included; in what was asked of a model that serves elsewhere it does
-    not count. A row counts where all of its values are those of the prediction.
+    left out. A text counts anywhere in a text of the prediction, its case included; in what was asked of a model that serves elsewhere
+    it does not count. A row counts where all of its values are those of the prediction.
     """
     import pandas as pd
 

@@ -267,7 +267,8 @@ def list_events(store: "Database", model: str | None, start: datetime, end: date
     with snapshot(store) as cursor:
         frame = cursor.execute(
             """SELECT "at", model, version, what, text, prediction, subject FROM events
-            WHERE "at" >= $start AND "at" < $end AND what != 'export' AND ($model IS NULL OR model IS NULL OR model = $model) ORDER BY "at", what, text""",
+            WHERE "at" >= $start AND "at" < $end AND what != 'export'
+              AND ($model IS NULL OR model IS NULL OR model = $model) ORDER BY "at", what, text""",
             {"start": naive_utc(start), "end": naive_utc(end), "model": model},
         ).df()
     if frame.empty:
