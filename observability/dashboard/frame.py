@@ -88,13 +88,8 @@ def begin_fleet_page(page: str, *, anyway: bool = False, heading: str | None = N
 
 def plain_chart(figure: Any, key: str, alt: str) -> None:
     """Draw a figure without its table. key: unique on the page. alt: its text for screen readers."""
-    mark_color_scheme(figure)
+    theme.mark_color_scheme(figure)
     st.plotly_chart(figure, key=key, theme="streamlit", config=theme.CONFIG, alt=alt)
-
-
-def mark_color_scheme(figure: Any) -> None:
-    """Note the browser's colour scheme in a figure: Streamlit draws a chart anew, in other colours, only where its figure changes."""
-    figure.update_layout(meta={"color_scheme": st.context.theme.type})
 
 
 def store_page_heading(page: str) -> None:
@@ -305,7 +300,7 @@ def chart_with_table(
     config = theme.DATES_CONFIG if dragged else theme.CONFIG
     mode: tuple[Literal["points", "box"], ...] = ("points", "box") if dragged else ("points",)
     drawn: str = getattr(on_select, "drawn", key)
-    mark_color_scheme(figure)
+    theme.mark_color_scheme(figure)
     with st.container(gap=None):
         st.plotly_chart(figure, key=drawn, theme="streamlit", config=config, alt=alt, on_select=on_select or "ignore", selection_mode=mode)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):

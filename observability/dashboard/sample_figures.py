@@ -10,7 +10,6 @@ import streamlit as st
 
 from observability.core.bundle import bundle_folder
 from observability.dashboard import theme
-from observability.dashboard.frame import mark_color_scheme
 
 CAPTION = "The sample fleet, as an example. These are not your data."
 
@@ -24,7 +23,7 @@ def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
     if not (folder / "fleet.toml").exists():
         return
     figure = build(folder)
-    mark_color_scheme(figure)
+    theme.mark_color_scheme(figure)
     with st.container(key="sample-figure"):
         st.plotly_chart(
             figure,

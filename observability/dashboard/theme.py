@@ -1,7 +1,7 @@
 """Colours, layout and labels of charts in the light and the dark theme.
 
 Streamlit swaps placeholder colours in a figure for the theme's own when it draws it (`chartCategoricalColors` in .streamlit/config.toml),
-so a figure need not know the theme; a change of it draws the figure anew (`frame.mark_color_scheme`). A page may only use the names below.
+so a figure need not know the theme; a change of it draws the figure anew (`mark_color_scheme`). A page may only use the names below.
 """
 
 from collections.abc import Sequence
@@ -93,3 +93,10 @@ def error_bars(value: Any, low: Any, high: Any, *, color: str = NEUTRAL, thickne
     """Error bars from low to high around a value; no bar where an end is unknown."""
     ends = {"array": (high - value).fillna(0), "arrayminus": (value - low).fillna(0)}
     return {"type": "data", "symmetric": False, **ends, "color": color, "thickness": thickness, "width": width}
+
+
+def mark_color_scheme(figure: go.Figure) -> None:
+    """Note the browser's colour scheme in a figure: Streamlit draws a chart anew, in other colours, only where its figure changes."""
+    import streamlit as st
+
+    figure.update_layout(meta={"color_scheme": st.context.theme.type})
