@@ -153,7 +153,7 @@ psi | Population stability index | nats | low | Shift of the distribution from t
   are a bin of their own. | Σ (q-p) ln(q/p) | Lewis 1994; Siddiqi 2006
 level_trade | Swapped levels | share | low | Share of all rows by which one level fell and another rose while the others stayed: a lower
   bound of recoded rows. | min(abs(p_fell - q_fell), abs(q_rose - p_rose)) | ours; likelihood ratio, Wilks 1938
-mean_shift | Shift of the mean | reference sd | low | Mean of the window less that of the reference, over the
+mean_shift | Shift of the mean | reference sd | low | Mean of the window less that of the reference, winsorised, over the
   reference's standard deviation. | (mean_now - mean_ref) / sd_ref | Rubin 2001; Stuart 2010
 jensen_shannon_distance | Jensen-Shannon distance | 0 to 1 | low | Distance between two distributions, base 2, on about 20 bins. | √(½
   KL(p‖m) + ½ KL(q‖m)) | Lin 1991

@@ -18,7 +18,7 @@ from observability.core.analyzer import DAYS_DRAWN, Analyzer, Ask, Context, Fram
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Bucket
 from observability.core.window import EPOCH
-from observability.detection import mean_shifts, swapped_categories
+from observability.detection import mean_shifts, swapped_categories, value_means
 from observability.detection.change import ChangeVerdict, judge_change, stated_limits
 from observability.detection.distribution_changes import PAST_DAYS, ColumnDrift, DistributionChange, WindowDays, column_drift, drift_onset
 from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, distances, interval_around, psi_rows_needed
@@ -30,7 +30,6 @@ from observability.metrics.histograms import (
     daily_histogram,
     group_cuts,
     histogram_rows_by_column,
-    mean_shift,
 )
 from observability.proofs.values import DRIFT_PROOFS
 from observability.stats.multiple_testing import benjamini_hochberg
@@ -45,7 +44,7 @@ Verdict = ChangeVerdict[DistributionChange]
 
 def needs(context: Context) -> dict[str, Ask]:
     """Return the queries: histograms of every registered feature and of the score, by day, now and in the past month, and in the
-    reference.
+    reference, and the sums of the numbers.
     """
     columns = drift_columns(context)
     if not columns or not context.version.reference_rows:
@@ -53,6 +52,7 @@ def needs(context: Context) -> dict[str, Ask]:
     by_day = Aggregate("predictions", keys=(Bucket("day"),), histogram=columns)
     return {
         **fall_asks(context),
+        **value_means.value_asks(columns, context),
         "current": Ask(by_day),
         "past": Ask(by_day, span="past", days=PAST_DAYS),
         "reference": Ask(Aggregate("predictions", histogram=columns), span="reference"),
@@ -90,11 +90,11 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         )
     ]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
-    found, falls = [], weekly_falls(frames, context)
+    found, falls, values = [], weekly_falls(frames, context), value_means.ColumnValues(frames, context)
     for drift, levels, mean in zip(drifts, traded, means, strict=True):
         verdicts = [judge_change(change, next(adjusted), context.budget) for change in drift.windows]
         swaps = swapped_categories.swap_claims(drift, levels, [next(adjusted) for _ in levels], context)
-        column = column_finding(drift, verdicts, falls, context)
+        column = column_finding(drift, verdicts, falls, values, context)
         if mean is not None:
             column = replace(column, evidence=column.evidence | {"mean_shift": mean.shift, "mean_shift_p_value": mean.p_value})
         moved = mean_shifts.mean_shift_claims(drift, mean, None if mean is None else next(adjusted), context)
@@ -123,8 +123,13 @@ def column_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
     return [each for each in found if each is not None]
 
 
-def column_finding(drift: ColumnDrift, verdicts: list[Verdict], falls: list[bool | None], context: Context) -> Finding:
-    """Return the finding about one column, from its most informative window. falls: whether performance had fallen in the past weeks."""
+def column_finding(
+    drift: ColumnDrift, verdicts: list[Verdict], falls: list[bool | None], values: value_means.ColumnValues, context: Context
+) -> Finding:
+    """Return the finding about one column, from its most informative window.
+
+    falls: whether performance had fallen in the past weeks. values: the means of the values themselves.
+    """
     worst = min(verdicts, key=lambda verdict: verdict.order)
     change, psi = worst.change, worst.change.reference
     needed = psi_rows_needed(psi.groups, drift.before.n, min(WATCH, change.limits[0]))
@@ -148,7 +153,9 @@ def column_finding(drift: ColumnDrift, verdicts: list[Verdict], falls: list[bool
         onset=onset.at if onset else None,
         rank=change.effect * weight,
         news=worst.news if severity == worst.severity else None,
-        evidence=drift_evidence(drift, worst, verdicts, share) | (onset.evidence if onset else {}),
+        evidence=drift_evidence(drift, worst, verdicts, share)
+        | {"value_shift": values.shift(drift, change)}
+        | (onset.evidence if onset else {}),
     )
     finding = replace(finding, because=drift_sentence(drift, worst, finding, needed))
     return with_worth(finding, drift, worst, falls, context) if severity == "act" and drift.reference != "score" else finding
@@ -231,11 +238,11 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
             f", as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else ", without a significant change from its own past"
         )
         past = f", {change.past.psi:.2f} against its own past {PAST_DAYS} days" if change.past else ""
-        return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest_change(drift, change)}."
+        return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest_change(drift, change, finding.evidence['value_shift'])}."
     whole = "" if change.whole else f" ({drift.whole.effect:.2f} over all {drift.whole.days} days)"
     past = f", {change.past.psi:.2f} against its own past" if change.past else ""
     when = window_phrase(change.days, whole=change.whole)
-    return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest_change(drift, change)}."
+    return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest_change(drift, change, finding.evidence['value_shift'])}."
 
 
 def undecided_drift_reason(worst: Verdict) -> str:
@@ -255,14 +262,14 @@ def own_variation(worst: Verdict) -> str:
     return f", expected daily range up to {varies:.2g}" if worst.limit == varies else ""
 
 
-def largest_change(drift: ColumnDrift, change: DistributionChange) -> str:
+def largest_change(drift: ColumnDrift, change: DistributionChange, value_shift: float | None) -> str:
     """Return the most describable part of the change: missing values, the mean, or the level that changed most."""
     before, after = drift.before, change.after
     if abs(after.missing_share - before.missing_share) >= 0.05:
         return f"{100 * after.missing_share:.1f} % of the values are missing, {100 * before.missing_share:.1f} % in the reference"
-    shift = mean_shift(drift.axis, before, after)
-    if shift is not None and abs(shift) >= 0.1:
-        return f"values are {abs(shift):.1f} reference standard deviations {'higher' if shift > 0 else 'lower'} on average"
+    moved = value_means.shift_words(drift, change, value_shift)
+    if moved:
+        return moved
     if drift.axis.ordered:
         return "the mean is about the same, the shape differs"
     p, q = before.counts / before.counts.sum(), after.counts / after.counts.sum()

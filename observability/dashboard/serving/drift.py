@@ -121,8 +121,9 @@ def effect_sizes(finding: Finding) -> str:
     """The effect sizes of a finding in one line."""
     words = {
         "kolmogorov_smirnov": "Kolmogorov-Smirnov D",
-        "wasserstein": "Wasserstein (reference sd)",
-        "mean_shift": "mean shift (reference sd)",
+        "value_shift": "mean shift (reference sd)",
+        "mean_shift": "winsorised mean shift (reference sd)",
+        "wasserstein": "winsorised Wasserstein (reference sd)",
         "l_infinity": "L-infinity",
         "jensen_shannon_distance": "Jensen-Shannon",
         "null_95": "95 % point of the null PSI",

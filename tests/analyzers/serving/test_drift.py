@@ -42,6 +42,25 @@ def test_a_large_move_is_an_act_that_says_the_direction() -> None:
     assert said.onset is not None and said.likely_source == "input"
 
 
+@pytest.mark.parametrize("last_days", [False, True])
+def test_a_mean_beyond_the_range_of_the_reference_is_said_as_it_is(last_days: bool) -> None:
+    """Bins end at the reference's range; sums do not, and scipy on the rows knows the mean."""
+    reference, current = rows(5000, 3), rows(3500, 4)
+    moved = current["at"] > current["at"].iloc[-1] - pd.Timedelta(days=1) if last_days else current["age"].notna()
+    current.loc[moved, "age"] += 60
+    own = findings(current, reference, before(14_000, 5))["age"]
+    one_in_200 = stats.mstats.winsorize(reference["age"].to_numpy(), (0.005, 0.005))
+    true = (stats.tmean(current.loc[moved, "age"]) - stats.tmean(reference["age"])) / np.std(one_in_200)
+    assert true > 5.8 and own.severity == "act"
+    assert own.evidence["value_shift"] == pytest.approx(true, rel=0.01)
+    said = f"values are {true:.1f} reference standard deviations higher on average (2.5 higher with values beyond the reference’s range counted"
+    assert said in own.because, own.because
+    one_wild = rows(3500, 6, age=1.0)
+    one_wild.loc[7, "age"] = -1e6
+    wild = findings(one_wild, reference)["age"].because
+    assert "reference standard deviations lower on average (1.0 higher with values beyond" in wild, wild
+
+
 def test_a_category_that_moved_names_its_level() -> None:
     said = findings(rows(3000, 7, regions=(0.15, 0.3, 0.55)), rows(5000, 8))["region"]
     assert said.severity == "act"

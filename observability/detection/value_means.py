@@ -1,0 +1,85 @@
+"""Measure how far the mean of a number moved from the reference, from sums of the values themselves.
+
+Histograms end at the reference's range: a shift of the mean over bins (metrics/histograms.py) counts what lies beyond at the ends, which
+one wild value cannot move, but which is too small where most values lie beyond. Sums have no ends.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.core.analyzer import Ask, Context, Frames
+from observability.core.questions import Aggregate, Bucket
+from observability.detection.distribution_changes import ColumnDrift, DistributionChange
+from observability.metrics.column_counts import DailySums, sums_by_column
+from observability.metrics.histograms import mean_shift
+from observability.metrics.performance import answer_columns
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+WORTH_SAYING, SAME = 0.1, 0.05
+"""Shift of a mean from which it is named; difference of both shifts, in reference standard deviations or as a share of the larger, from
+which both are."""
+
+
+def value_asks(columns: tuple[str, ...], context: Context) -> dict[str, Ask]:
+    """Return the queries: sums of the numbers among some columns, by day of the window and in the reference."""
+    known = [context.model.column(name) for name in columns]
+    numbers = tuple(name for name, column in zip(columns, known, strict=True) if column is not None and column.kind == "number")
+    if not numbers:
+        return {}
+    return {
+        "sums": Ask(Aggregate("predictions", keys=(Bucket("day"),), sums=numbers)),
+        "reference_sums": Ask(Aggregate("predictions", sums=numbers), span="reference"),
+    }
+
+
+class ColumnValues:
+    """Means of the values of the columns, of the window by day and of the reference."""
+
+    def __init__(self, frames: Frames, context: Context) -> None:
+        self.by_day: dict[str, DailySums] = sums_by_column(frames["sums"]) if "sums" in frames else {}
+        self.reference = mean_of_each(frames["reference_sums"]) if "reference_sums" in frames else {}
+        self.last = context.whole_days[1]
+
+    def shift(self, drift: ColumnDrift, change: DistributionChange) -> float | None:
+        """Return the mean of some days less that of the reference, in reference standard deviations; None where a sum is not known."""
+        own, before, scale = self.by_day.get(drift.reference), self.reference.get(drift.reference), drift.axis.scale
+        if own is None or before is None or not scale:
+            return None
+        days = own.days.astype(np.int64)
+        kept = np.ones(days.size, bool) if change.whole else (days > self.last - change.days) & (days <= self.last)
+        rows = float(own.weight[kept].sum())
+        return (float(own.total[kept].sum()) / rows - before) / scale if rows > 0 else None
+
+
+def mean_of_each(frame: "DataFrame") -> dict[str, float]:
+    """Return the mean of each column of an answer with sums."""
+    of = answer_columns(frame)
+    return {str(name): float(total / w) for name, total, w in zip(of["measure"], of["total"], of["w"], strict=True) if w > 0}
+
+
+def shift_words(drift: ColumnDrift, change: DistributionChange, values: float | None) -> str:
+    """Return how far the mean of a number moved, in words; nothing where it hardly moved.
+
+    values: the shift of the values themselves, None where their sum is not known.
+    """
+    by_bins = mean_shift(drift.axis, drift.before, change.after)
+    if by_bins is None:
+        return ""
+    shift = by_bins if values is None else values
+    if max(abs(shift), abs(by_bins)) < WORTH_SAYING:
+        return ""
+    said = f"values are {abs(shift):.1f} reference standard deviations {_side(shift)} on average"
+    ends = "with values beyond the reference’s range counted at its ends"
+    if values is None:
+        return said if drift.axis.winsorise is None else f"{said}, {ends}"
+    if abs(values - by_bins) <= SAME * max(abs(values), abs(by_bins), 1.0):
+        return said
+    return f"{said} ({abs(by_bins):.1f} {_side(by_bins)} {ends})"
+
+
+def _side(shift: float) -> str:
+    """Return the direction of a shift."""
+    return "higher" if shift > 0 else "lower"
