@@ -113,7 +113,7 @@ def energy_audit(
 
 
 def measured_batch(body: dict[str, Any], power: CorePower, joules: dict[str, float]) -> dict[str, Any]:
-    """The result of one size: processor time and joules of a thousand predictions. joules: of the load of a form, where a meter was read."""
+    """The result of one size: processor time and joules of a thousand predictions. joules: of a form's load, where a meter was read."""
     cpu = repeated_interval(body["costs"])
     drawn = joules.get(str(body["form"]))
     if drawn is not None and body["load_cpu_seconds"] > 0:

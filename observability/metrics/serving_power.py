@@ -161,8 +161,8 @@ def _batch_energy(body: Mapping[str, Any]) -> BatchEnergy:
     """One size of one form from the results of an audit."""
     source: Source = body["source"] if body["source"] in ("measured", "estimated", "assumed") else "assumed"
     form, precision = str(body["form"]), str(body.get("precision") or "")
-    counts = (int(body[name]) for name in ("batch", "rows", "repeats"))
-    return BatchEnergy(form, precision, *counts, _ends(body["cpu_seconds"]), _ends(body["joules"]), source)
+    batch, rows, repeats = (int(body[name]) for name in ("batch", "rows", "repeats"))
+    return BatchEnergy(form, precision, batch, rows, repeats, _ends(body["cpu_seconds"]), _ends(body["joules"]), source)
 
 
 def _ends(body: Mapping[str, Any]) -> tuple[float, float, float]:

@@ -179,7 +179,7 @@ def record_findings(
             if beside is not None and not _records_name_a_model(analyzer, window):
                 window = replace(window, start=beside.start, end=beside.end)
             budget = WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK
-            counters = {
+            counters: dict[str, Any] = {
                 "model_projects": model_projects(engine.catalog()),
                 "budgets": model_budgets(engine.catalog()),
                 "models": {each.name: each for each in engine.catalog().models},

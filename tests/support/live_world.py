@@ -132,6 +132,7 @@ def records() -> list[dict]:
         *deliveries(random.Random(13)),
         *edge(),
         *elsewhere(),
+        *exports(),
         *cleanings(random.Random(14)),
         *datasets(),
     ]
@@ -340,6 +341,24 @@ def elsewhere() -> list[dict]:
             found.append({**about, "at": stamp(at), "prediction": said, "item": f"q{item}", "set": "ten", "answers": "class"})
         expected = {"kind": "expected_batch", "batch": f"night {day}", "model": "live", "rows": 50, "due": stamp(at + timedelta(hours=4))}
         found.append({**expected, "at": stamp(at)})
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def exports() -> list[dict]:
+    """An extract a day to one recipient, whose k falls; noised counts beyond a stated budget; and a canary that a night's answers repeat."""
+    about, found = {"kind": "event", "what": "export", "text": "an extract", "model": "live"}, []
+    for day in range(-5, DAYS):
+        at = stamp(START + timedelta(days=day, hours=5))
+        columns = {"age": {"tag": "quasi"}, "name": {"tag": "personal"}}
+        found.append({**about, "at": at, "recipient": "acme", "dataset": "people", "k": 9 - day, "columns": columns, "rows": 90})
+        noise = {"mechanism": {"noise_multiplier": 6.0}, "delta": 1e-5, "transform": "noised"}
+        found.append({**about, "at": at, "recipient": "city", "rows": 12, "columns": {"count": {}}, **noise})
+    mark = {"canaries": [{"name": "mark", "text": "zq-mark-of-march"}], "dataset": "texts", "recipient": "vendor"}
+    found.append({**about, "at": stamp(START - timedelta(days=3)), **mark})
+    level = {"kind": "decision", "decision": "of exports", "at": stamp(START - timedelta(days=9)), "author": "ann", "statement": "levels"}
+    found += [{**level, "recipient": "city", "epsilon": 1.5}, {**level, "decision": "of k", "recipient": "acme", "k": 5}]
+    answer = {"kind": "prediction", "id": "repeats", "model": "live", "version": "1", "environment": "probe", "features": {}, "item": "q1"}
+    found.append({**answer, "at": stamp(START + timedelta(days=4)), "prediction": "yes", "set": "one", "reply": "as zq-mark-of-march says"})
     return [each | {"received_at": each["at"]} for each in found]
 
 

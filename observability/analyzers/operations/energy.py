@@ -213,9 +213,7 @@ def of_idle(context: Context, now: ServingEnergy) -> Finding:
             "Predictions of these hours carry no `energy_j`, so the idle share of the service's energy is unknown; "
             "observability.client.power measures it."
         )
-        assumed = (
-            "The idle share is unknown: the energy of serving covers computed answers only; calibrate the machine, or log its readings."
-        )
+        assumed = "The idle share is unknown, because power is assumed: calibrate the machine, or log its readings."
         return replace(blank, because=why if now.method == "resources" else assumed)
     value, low, high = known
     limit = context.model.settings.limits.get(f"{NAME}/idle_share")

@@ -1,5 +1,7 @@
 """The figure of exports: how much of its privacy budget each recipient has spent, release by release."""
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -17,7 +19,7 @@ def budget_steps(frame: pd.DataFrame) -> go.Figure:
         name = theme.inert_label(str(who), 40)
         texts = [f"{name}<br>ε {spent:.3g} of {budget:g}" for spent, budget in zip(rows["epsilon"], rows["budget"], strict=True)]
         colour = theme.COLORWAY[place % len(theme.COLORWAY)]
-        options = {"mode": "lines+markers", "line_shape": "hv", "marker": {"size": 7}}
+        options: dict[str, Any] = {"mode": "lines+markers", "line_shape": "hv", "marker": {"size": 7}}
         hover = "%{customdata}<br>%{y:.0%} of the budget<br>%{x|%e %b %Y}"
         layout.add_curve(figure, rows["at"], rows["share"], hover, name=name, color=colour, texts=texts, **options)
     figure.add_hline(y=1.0, line={"color": theme.ACT, "width": 1.4, "dash": "dash"}, layer="below")

@@ -95,9 +95,11 @@ def _energy_frames(window: Window) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
 
 
 def energy_sentences(found: Sequence[Finding]) -> None:
-    """The sentences of findings about serving, worst first, each with the badge of its basis; without repetition."""
+    """The sentences of findings about serving, worst first, each with the badge of its basis; without repetition. An unknown idle share
+    comes last.
+    """
     said = set()
-    for each in found:
+    for each in sorted(found, key=lambda each: (each.metric, each.severity) == ("idle_share", "unknown")):
         if each.metric in ("energy_per_thousand", "sci", "idle_share") and (each.version, each.because) not in said:
             said.add((each.version, each.because))
             source = each.evidence.get("carbon_source" if each.metric == "sci" else "source")

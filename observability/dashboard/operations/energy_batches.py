@@ -63,6 +63,6 @@ def batches_section(here: ModelPage) -> None:
     plain_paragraph(said)
     frame.chart_with_table(charts_energy.batch_energy_lines(twin), twin, key="energy-batches", alt=said, metrics=("batch_energy",))
     plain_caption(
-        f"Version {audit.version}, {audit.at:%Y-%m-%d}, on {audit.hardware}. Processor time is measured; joules are by {audit.power}."
+        f"Version {audit.version}, {audit.at:%Y-%m-%d}, on {audit.hardware}. Processor time is measured; joules follow from {audit.power}."
         " Bars hold both errors."
     )

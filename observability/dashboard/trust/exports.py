@@ -266,7 +266,7 @@ def checklist_section(page: ExportsPage) -> None:
     states = [checklist_states(each, page.ledger.level(each), page.ledger.within_budget(each)) for each in runs]
     met = sum(state is True for state in states[0].values())
     plain_paragraph(f"{runs[0].run or runs[0].text} at {runs[0].recipient} meets {met} of {len(states[0])} items.")
-    heads = [column(f"run{place}", each.run or f"{each.at:%Y-%m-%d}", width="9rem") for place, each in enumerate(runs)]
+    heads = [column(f"run{place}", each.run or f"{each.at:%Y-%m-%d}", width="9rem", phone=not place) for place, each in enumerate(runs)]
     rows = []
     for item in dict.fromkeys(name for each in states for name in each):
         cells: dict[str, Cell | str | None] = {"item": {"t": item, "sub": CHECKLIST.get(item)}}
