@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from observability.analyzers import discover
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity, iso
+from observability.core.finding import Finding, Severity, Source, iso
 from observability.core.formatting import join_words, plural
 from observability.core.numerals import format_figure
 from observability.metrics.exports import (
@@ -88,9 +88,9 @@ def undecided_export(context: Context, pair: tuple[str, str], metric: str, event
 
 def valued(finding: Finding, value: float, severity: Severity, because: str, limit: float | None = None, **evidence: Any) -> Finding:
     """Return a finding with an exact value."""
-    source = None if severity == "ok" else "system"
-    known = {"value": value, "low": value, "high": value, "limit": limit, "severity": severity, "because": because}
-    return replace(finding, **known, likely_source=source, evidence=finding.evidence | evidence)
+    source: Source | None = None if severity == "ok" else "system"
+    known: dict[str, Any] = {"value": value, "low": value, "high": value, "limit": limit, "severity": severity, "because": because}
+    return replace(finding, likely_source=source, evidence=finding.evidence | evidence, **known)
 
 
 def budget_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]:
