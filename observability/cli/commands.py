@@ -112,6 +112,7 @@ def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     if args.remove:
         with live_sample.live_sample_stopped(store.home):
             removed = store.remove_sample(progress=rewrite_progress(say))
+            (store.home / sample.MARK).unlink(missing_ok=True)
         say("")
         found = f"the models {', '.join(removed['models'])}" if removed["models"] else "no model"
         counts = ", ".join(f"{removed[name]:,} {name}" for name in ("predictions", "labels", "records"))
@@ -121,17 +122,22 @@ def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         report = live_sample.deliver_live_sample(store, SAMPLE / "fleet.toml", now, say)
         say("")
         return Outcome(0, f"The sample is live; {report.stored:,} records arrived since the last delivery.")
-    if store.catalog().models:
+    sample.remove_half_sample(store, say)
+    if models := store.catalog().models:
         if args.if_empty:
             return Outcome()
+        of_sample = all(model.sample for model in models)
         raise UsageError(
-            "the store is not empty",
-            got=", ".join(model.name for model in store.catalog().models),
+            "the store holds the sample already" if of_sample else "the store is not empty",
+            got=", ".join(model.name for model in models),
             expected="an empty store",
-            attempt="Set OBSERVABILITY_HOME to a new folder, or remove the models first",
+            attempt=f"Run demo --remove, then demo{' --live' if args.live else ''} again"
+            if of_sample
+            else "Set OBSERVABILITY_HOME to a new folder, or remove the models first",
         )
     listing = SAMPLE / "fleet.toml"
-    lines = live_sample.begin_live_sample(store, listing, now, say) if args.live else sample.load_fleet(store, listing, say)
+    with sample.sample_loading(store):
+        lines = live_sample.begin_live_sample(store, listing, now, say) if args.live else sample.load_fleet(store, listing, say)
     say("")
     return Outcome(0, "\n".join(lines))
 

@@ -3,9 +3,11 @@
 sample_data/fleet.toml lists the files, and how each is registered or loaded.
 """
 
+import threading
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,36 @@ from observability.store.types.loading import LoadDefaults, LoadReport
 from observability.store.types.registration import RegistrationRequest
 
 Say = Callable[[str], object]
+MARK = "sample_loading"
+"""File in the home while the sample is loaded; what is left of a load that was stopped."""
+_loading = threading.Lock()
+
+
+@contextmanager
+def sample_loading(store: Store) -> Iterator[None]:
+    """Mark the home while the sample is loaded. A process that dies inside the block, or an error, leaves the mark (`remove_half_sample`).
+
+    Raises UsageError where this process loads the sample already.
+    """
+    if not _loading.acquire(blocking=False):
+        raise UsageError("the sample is being loaded already", attempt="Wait until that is done")
+    try:
+        (store.home / MARK).touch()
+        yield
+        (store.home / MARK).unlink(missing_ok=True)
+    finally:
+        _loading.release()
+
+
+def remove_half_sample(store: Store, say: Say) -> bool:
+    """Remove what a stopped load of the sample left, where the store holds nothing else; returns whether it did."""
+    models = store.catalog().models
+    if _loading.locked() or not (store.home / MARK).exists() or any(not model.sample for model in models):
+        return False
+    say("an earlier load of the sample was stopped: removing what it left")
+    store.remove_sample(progress=lambda *_: None)
+    (store.home / MARK).unlink(missing_ok=True)
+    return True
 
 
 def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.cli.demo_fleet import Say, defaults_of, progress_of, request_of, step_of
+from observability.cli.demo_fleet import MARK, Say, defaults_of, progress_of, request_of, step_of
 from observability.core.bundle import bundle_folder
 from observability.core.errors import ObservabilityError, UsageError
 from observability.core.formatting import join_words
@@ -133,6 +133,7 @@ def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> l
             for period in periods
         }
         write_live_sample(store.home, LiveSample(now, None, moved))
+        (store.home / MARK).unlink(missing_ok=True)  # from here on a stopped load goes on by itself
     report = deliver_live_sample(store, listing, now, say)
     ahead = max(period.last for period in moved.values())
     counts = f"{report.stored:,} records stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected"

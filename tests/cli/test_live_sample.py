@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.cli import commands, live_sample
+from observability.cli import commands, demo_fleet, live_sample
 from observability.cli.live_sample import LiveSample, MovedPeriod, Moves, Period
 from observability.core.errors import UsageError
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
+from observability.store.db.catalog_store import add_model
 from observability.store.duck_store import DuckStore
 from observability.store.opener import open_store
 
@@ -215,13 +216,47 @@ def test_a_live_home_is_caught_up_by_a_second_command_and_not_removed_by_the_sam
     with pytest.raises(UsageError, match="exclude each other"):
         commands.demo(store, both, no_progress)
     live_sample.begin_live_sample(store, listing, NOW, no_progress)
-    with pytest.raises(UsageError, match="not empty"):
+    with pytest.raises(UsageError, match=r"holds the sample already.*Run demo --remove, then demo again"):
         commands.demo(store, argparse.Namespace(remove=False, if_empty=False, live=False), no_progress)
     state = live_sample.read_live_sample(store.home)
     assert state is not None
     live_sample.write_live_sample(store.home, replace(state, delivered=datetime.now(UTC) + DAY))
     said = commands.demo(store, argparse.Namespace(remove=False, if_empty=True, live=True), no_progress)
     assert said.out == "The sample is live; 0 records arrived since the last delivery."
+
+
+@pytest.mark.parametrize(("live", "if_empty"), [(True, False), (True, True), (False, True), (False, False)])
+def test_a_load_that_was_killed_while_it_registered_is_healed_by_the_next_one(
+    tmp_path: Path, store: DuckStore, listing: Path, monkeypatch: pytest.MonkeyPatch, live: bool, if_empty: bool
+) -> None:
+    monkeypatch.setattr(commands, "SAMPLE", listing.parent)
+    args = argparse.Namespace(remove=False, if_empty=if_empty, live=live)
+
+    def killed(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(live_sample, "write_live_sample", killed)
+        patch.setattr(type(store), "load_files", killed)
+        with pytest.raises(KeyboardInterrupt):
+            commands.demo(store, args, no_progress)
+    assert [model.name for model in store.catalog().models] == ["tide"] and live_sample.read_live_sample(store.home) is None
+    said: list[str] = []
+    done = commands.demo(store, args, said.append)
+    assert done.exit_code == 0 and "records stored" in done.out and any("was stopped" in line for line in said)
+    assert (live_sample.read_live_sample(store.home) is not None) == live and counts(store)["prediction"] > 0
+    assert not (store.home / demo_fleet.MARK).exists()
+    with demo_fleet.sample_loading(store), pytest.raises(UsageError, match="holds the sample already"):
+        commands.demo(store, argparse.Namespace(remove=False, if_empty=False, live=False), no_progress)
+
+
+def test_what_a_person_registered_beside_a_half_loaded_sample_stays(store: DuckStore, listing: Path) -> None:
+    live_sample.begin_live_sample(store, listing, NOW, no_progress)
+    (store.home / demo_fleet.MARK).touch()
+    with store.write() as writer:
+        add_model(writer, "mine")
+    assert not demo_fleet.remove_half_sample(store, no_progress)
+    assert [model.name for model in store.catalog().models] == ["mine", "tide"]
 
 
 def test_of_a_removed_model_nothing_arrives_while_others_go_on(tmp_path: Path, listing: Path) -> None:
