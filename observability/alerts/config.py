@@ -23,6 +23,9 @@ token_variable = "GITHUB_TOKEN"                    # name of an environment vari
 meeting = "tuesday"                                # day of the weekly review
 pre_read = ["team"]                                # channels that get its agenda the evening before
 hour = 18
+
+[dashboards]
+channels = ["team"]                                # channels to which analysts may send the summary of a dashboard
 """
 
 import tomllib
@@ -46,7 +49,8 @@ WEBHOOKS = ("json", "jsons")
 @dataclass(frozen=True)
 class AlertConfig:
     """Validated content of the file. quiet: start and end in local time, or None. pre_read: channels that get the agenda of the review
-    the evening before `meeting`, a day of the week, at `pre_read_hour`.
+    the evening before `meeting`, a day of the week, at `pre_read_hour`. for_analysts: channels to which people who are no administrators
+    may send the summary of a dashboard.
     """
 
     channels: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +64,7 @@ class AlertConfig:
     pre_read: tuple[str, ...] = ()
     meeting: str = "monday"
     pre_read_hour: int = 18
+    for_analysts: tuple[str, ...] = ()
 
     def channels_of(self, owner: str | None) -> tuple[str, ...]:
         """Channels for the alerts of an owner."""
@@ -97,9 +102,9 @@ def read_alert_config(home: Path) -> AlertConfig:
 
 def checked_config(body: Mapping[str, Any]) -> AlertConfig:
     """A parsed file as a Config, or UsageError."""
-    unknown = set(body) - {"channels", "routes", "alerts", "trackers", "review"}
+    unknown = set(body) - {"channels", "routes", "alerts", "trackers", "review", "dashboards"}
     if unknown:
-        expected = "[channels], [routes], [alerts], [trackers] or [review]"
+        expected = "[channels], [routes], [alerts], [trackers], [review] or [dashboards]"
         raise UsageError("unknown table", where=FILE, got=", ".join(sorted(unknown)), expected=expected)
     channels = {str(name): str(url) for name, url in dict(body.get("channels", {})).items()}
     routes = {str(owner): channel_names(f"routes.{owner}", value, channels) for owner, value in dict(body.get("routes", {})).items()}
@@ -126,7 +131,15 @@ def checked_config(body: Mapping[str, Any]) -> AlertConfig:
         raise UsageError("a tracker has the name of a channel", where=f"{FILE} trackers", got=", ".join(both), expected="another name")
     dashboard = str(own.get("dashboard", "")).rstrip("/")
     pre_read = review_settings(dict(body.get("review", {})), channels)
-    return AlertConfig(channels, routes, default, least, quiet_hours(own.get("quiet")), zone, dashboard, trackers, *pre_read)
+    opened = dashboard_channels(dict(body.get("dashboards", {})), channels)
+    return AlertConfig(channels, routes, default, least, quiet_hours(own.get("quiet")), zone, dashboard, trackers, *pre_read, opened)
+
+
+def dashboard_channels(own: Mapping[str, Any], channels: Mapping[str, str]) -> tuple[str, ...]:
+    """The channels to which analysts may send the summary of a dashboard. Raises UsageError."""
+    if unknown := set(own) - {"channels"}:
+        raise UsageError("unknown setting", where=f"{FILE} [dashboards]", got=", ".join(sorted(unknown)), expected="channels")
+    return channel_names("dashboards.channels", own.get("channels", []), channels)
 
 
 def review_settings(own: Mapping[str, Any], channels: Mapping[str, str]) -> tuple[tuple[str, ...], str, int]:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from urllib.parse import parse_qsl
 
+from observability.alerts.config import read_alert_config
 from observability.core.errors import ForbiddenError, NotFoundError
 from observability.core.questions import Records
 from observability.records.kinds import KINDS
@@ -21,6 +22,8 @@ from observability.server import audit_log
 from observability.server.access_settings import NO_ROLE, Role
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pandas import DataFrame
 
     from observability.core.settings import ModelSettings
@@ -100,6 +103,8 @@ ANSWERS = ("annotation", "skip")
 """Records of a person's own labelling: their annotator is the sign-in."""
 PERSONAL = ("dashboard", "pin")
 """Records that are their author's until shared: people read them through the method `dashboards` alone."""
+SCHEDULE = ("send", "channel", "hour")
+"""Fields of a dashboard that say when and where its summary is sent."""
 AUTOMATIC_AUTHOR = "the dashboard"
 """The author of records that follow from others; a person's own are written in the name of the sign-in."""
 
@@ -426,6 +431,21 @@ class GuardedStore:
         hidden = named & boards.keys() - {item.id for item in visible_dashboards(self._person, stored)}
         if hidden:
             raise NotFoundError("the dashboard is not there, or not shared with you", attempt="Ask its author to share it")
+        self._require_channels(changed, boards)
+
+    def _require_channels(self, records: Iterable[Mapping[str, object]], boards: "Mapping[str, DecisionItem]") -> None:
+        """A summary is scheduled to a channel that the person may send to."""
+        for record in records:
+            if record.get("kind") != "dashboard" or not any(name in record for name in SCHEDULE):
+                continue
+            board = boards.get(str(record.get("dashboard")))
+            after = {**(board.fields if board else {}), **record}
+            channel = after.get("channel")
+            if (after.get("send") or "never") != "never" and channel and not may_send_to(self._person, str(channel), self._store.home):
+                raise ForbiddenError(
+                    f"the channel {channel!r} is not open to analysts",
+                    attempt="Ask an administrator to send it, or to open the channel under [dashboards] of alerts.toml",
+                )
 
     def _signed(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """The record in the name of the sign-in."""
@@ -500,6 +520,11 @@ def _is_personal(records: Iterable[Mapping[str, object]]) -> bool:
     return all(record.get("kind") in PERSONAL for record in records)
 
 
+def may_send_to(person: Person, channel: str, home: "Path") -> bool:
+    """Whether a person may send the summary of a dashboard to a channel: administrators to all, others to those opened in alerts.toml."""
+    return may_do(person, "settings") or channel in read_alert_config(home).for_analysts
+
+
 def visible_dashboards(person: Person, items: "Sequence[DecisionItem]") -> "tuple[DecisionItem, ...]":
     """The dashboards that a person may see, with what stands on them: their own, and shared ones where they may see every model that the
     dashboard and its figures name. Without sign-in, all of them.
@@ -555,7 +580,7 @@ def refused_lines(person: Person, lines: Sequence[bytes], known: Container[int])
     """The lines that a person or token may not send, by their number from 1, each with why it is rejected.
 
     What people say (verdicts, decisions, alerts …) needs the action `write`, for its model where it names one. A token for some models
-    sends records of these models alone; records that name no model are taken. Dashboards of people are changed on their page alone. known:
+    sends records of these models alone; records that name no model are taken. Dashboards of people are changed on their page alone, and messages are an administrator's. known:
     lines that are rejected already; the others are records.
     """
     found = {}
@@ -563,17 +588,19 @@ def refused_lines(person: Person, lines: Sequence[bytes], known: Container[int])
     for number, line in enumerate(lines, start=1):
         if number in known or not line.strip():
             continue
-        personal = any(f'"{name}"'.encode() in line for name in PERSONAL) or b"\\u" in line
+        personal = any(f'"{name}"'.encode() in line for name in (*PERSONAL, "message")) or b"\\u" in line
         if not (personal or (not full and (person.models or b'"author"' in line or b'"message"' in line))):
             continue
         record = json.loads(line)
         kind, model = KINDS.get(str(record.get("kind"))), record.get("model")
         if kind is not None and kind.name in PERSONAL and person.source != "here":
             found[number] = f"a {kind.name} is changed on the page Dashboards, not over HTTP"
+        elif kind is not None and kind.name == "message" and not may_do(person, "settings"):
+            found[number] = "a message is sent by the dashboard, or by an administrator"
         elif full:
             continue
         elif person.models and model is not None and str(model) not in dict(person.models):
             found[number] = f"the token is not for the model {str(model)[:100]!r}"
-        elif kind is not None and (kind.name == "message" or "author" in kind.fields) and not may_do(person, "write", model):
+        elif kind is not None and "author" in kind.fields and not may_do(person, "write", model):
             found[number] = f"a {kind.name} is written by people: send it with a token of the role analyst"
     return found

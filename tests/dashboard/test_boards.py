@@ -191,6 +191,64 @@ def test_a_summary_names_what_others_pinned_without_its_figures(current: World, 
     assert figure.alt in board_mail.summary_text(board, AlertConfig(), Person("ann", "administrator"))
 
 
+@pytest.fixture
+def channels(current: World) -> Iterator[None]:
+    """Two channels, of which one is open to analysts."""
+    path = current.store.home / "alerts.toml"
+    path.write_text(
+        '[channels]\nteam = "json://127.0.0.1:9/x"\nboard = "json://127.0.0.1:9/y"\n[dashboards]\nchannels = ["team"]\n', "utf-8"
+    )
+    yield
+    path.unlink()
+
+
+def test_analysts_send_summaries_only_to_channels_that_are_open_to_them(current: World, channels: None, monkeypatch) -> None:
+    stores = {person.name: guarded_store(current.store, person) for person in (ANN, ADA)}
+    record = boards.board_record("b6", "ann", name="Sent", scope=boards.scope_text(WHOLE), visibility="shared")
+    stores["ann"].write_records([record])
+    schedule = {"send": "daily", "hour": 0, "channel": "board"}
+    with pytest.raises(ForbiddenError, match="not open to analysts"):
+        stores["ann"].write_records([boards.board_record("b6", "ann", **schedule)])
+    stores["ada"].write_records([boards.board_record("b6", "ada", **schedule)])
+    stores["ann"].write_records([boards.board_record("b6", "ann", name="Renamed")])
+    assert (board_of(current, "Renamed").channel, board_of(current, "Renamed").sent_by) == ("board", "ada")
+    for part in ({"channel": "board"}, {"hour": 9}, {"send": "monday"}):
+        with pytest.raises(ForbiddenError):
+            stores["ann"].write_records([boards.board_record("b6", "ann", **part)])
+    stores["ann"].write_records([boards.board_record("b6", "ann", send="daily", hour=0, channel="team")])
+    assert board_of(current, "Renamed").sent_by == "ann"
+    people = {"ann": ANN, "ada": ADA}
+    monkeypatch.setattr(board_mail, "person_of_name", lambda home, name: people.get(name))
+    assert board_mail.queue_due_summaries(current.store, NOON) == ["dashboard-b6-2026-03-16"]
+    write(current, boards.board_record("b6", "ann", channel="board"))  # as if the channel had been closed since
+    assert board_mail.queue_due_summaries(current.store, NOON + timedelta(days=1)) == []
+    stores["ann"].write_records([boards.board_record("b6", "ann", send="never")])
+    write(current, boards.board_record("b6", "ada", state="withdrawn"))
+
+
+def test_who_saves_other_settings_does_not_become_the_sender(current: World, channels: None, monkeypatch) -> None:
+    write(current, boards.board_record("b7", "ada", name="Weekly", scope=boards.scope_text(WHOLE), send="monday", hour=7, channel="board"))
+    write(current, boards.board_record("b7", "bob", name="Weekly", send="monday", hour=7, channel="board"))
+    assert board_of(current, "Weekly").sent_by == "ada", "the same schedule again"
+    app = opened("dashboards", dashboard="b7")
+    app.text_input(key="board-settings-person-box").input("bob").run()
+    app.text_input("board-name-b7").set_value("Week")
+    app.button("board-settings-save").click().run()
+    board = board_of(current, "Week")
+    assert (board.sent_by, board.hour) == ("ada", 7)
+    app.number_input("board-hour-b7").set_value(8).run()
+    app.button("board-settings-save").click().run()
+    board = board_of(current, "Week")
+    assert (board.sent_by, board.hour) == ("bob", 8)
+    write(current, boards.board_record("b7", "ada", state="withdrawn"))
+
+
+def test_messages_are_not_sent_with_the_token_of_an_analyst() -> None:
+    line = json.dumps({"kind": "message", "message": "m", "at": "2026-03-16T00:00:00Z", "state": "queued", "channel": "board", "text": "x"})
+    for person, refused in ((ANN, True), (Person("t", "analyst"), True), (ADA, False), (HERE, False)):
+        assert bool(refused_lines(person, [line.encode()], ())) == refused
+
+
 def test_dashboards_are_not_changed_with_a_token() -> None:
     lines = [json.dumps(each).encode() for each in (boards.board_record("b9", "ada", name="x"), boards.pin_record("b9", "p", "ada"))]
     for person in (ADA, ANN, Person("t", "analyst")):

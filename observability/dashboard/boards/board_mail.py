@@ -16,7 +16,7 @@ from observability.dashboard.boards.boards import Board, figures_of_pins, read_b
 from observability.dashboard.boards.load_boards import scope_dates_words
 from observability.dashboard.sign_in import on_behalf_of
 from observability.records.kinds import WEEKDAYS
-from observability.server.access import Person, visible_dashboards
+from observability.server.access import Person, may_send_to, visible_dashboards
 from observability.server.sign_in import person_of_name
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def queue_due_summaries(store: "Store", now: datetime) -> list[str]:
         person = person_of_name(store.home, board.sent_by or "")
         if person is None or board.id not in {item.id for item in visible_dashboards(person, items)}:
             LOG.warning("the summary of the dashboard %s was not queued: %s may not see it", board.id, board.sent_by)
+            continue
+        if not may_send_to(person, board.channel or "", store.home):
+            LOG.warning("the summary of the dashboard %s was not queued: %s may not send to %s", board.id, board.sent_by, board.channel)
             continue
         store.write_records([summary_message(key, board, config, person, now)])
         queued.append(key)

@@ -7,8 +7,9 @@ from observability.core.errors import ObservabilityError
 from observability.dashboard import links, load, person_name
 from observability.dashboard.boards.boards import Board, board_record
 from observability.dashboard.sign_in import current_person
-from observability.dashboard.widgets import plain_error, save_records
+from observability.dashboard.widgets import plain_caption, plain_error, save_records
 from observability.records.kinds import WEEKDAYS
+from observability.server.access import may_send_to
 
 SENDS = {"never": "Never", "daily": "Daily", **{day: f"{day.capitalize()}s" for day in WEEKDAYS}}
 
@@ -37,21 +38,28 @@ def settings_popover(board: Board) -> None:
 
 
 def _schedule_boxes(board: Board) -> dict[str, object]:
-    """The boxes of the schedule, and its fields; none where there is no channel."""
+    """The boxes of the schedule, and its fields where they change: who saves them sends the summary from then on."""
     try:
         config = read_alert_config(load.home())
     except ObservabilityError as error:
         plain_error(error)
         return {}
-    channels = list(config.channels)
-    if not channels:
+    if not config.channels:
         st.caption("To send a summary, add a channel on the page Alerts.")
+        return {}
+    channels = [name for name in config.channels if may_send_to(current_person(), name, load.home())]
+    if board.send != "never" and board.channel is not None and board.channel not in channels:
+        channels.insert(0, board.channel)
+    if not channels:
+        st.caption("An administrator sends summaries, or opens a channel to analysts.")
         return {}
     send = st.selectbox("Send a summary", list(SENDS), list(SENDS).index(board.send), SENDS.__getitem__, key=f"board-send-{board.id}")
     if send == "never":
         return {"send": send} if board.send != "never" else {}
     at = channels.index(board.channel) if board.channel in channels else 0
     channel = st.selectbox("To", channels, at, key=f"board-channel-{board.id}")
-    hour = st.number_input(f"Hour ({config.zone.key})", 0, 23, board.hour, key=f"board-hour-{board.id}")
-    st.caption("Title, state in one sentence and link of each figure, with your rights.")
-    return {"send": send, "channel": channel, "hour": int(hour)}
+    hour = int(st.number_input(f"Hour ({config.zone.key})", 0, 23, board.hour, key=f"board-hour-{board.id}"))
+    changed = (send, channel, hour) != (board.send, board.channel, board.hour)
+    sender = "you" if changed or board.sent_by is None else board.sent_by
+    plain_caption(f"Title, state in one sentence and link of each figure, with the rights of {sender}.")
+    return {"send": send, "channel": channel, "hour": hour} if changed else {}

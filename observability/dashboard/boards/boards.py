@@ -10,7 +10,7 @@ from observability.core import formatting
 from observability.dashboard.page_figures import CollectedFigures, FigurePlace, figures_of_page, place_in_scope
 from observability.dashboard.scope import SPANS, Scope, parse_instant, scope_from_state
 from observability.records.values import new_record_id
-from observability.server.access import Person
+from observability.server.access import SCHEDULE, Person
 from observability.store.types.decision_items import DecisionItem
 
 FOLLOWS = {"dates": "Its model, the dashboard's dates", "dashboard": "The dashboard's scope", "none": "Its own scope"}
@@ -67,7 +67,7 @@ def read_boards(items: Sequence[DecisionItem]) -> list[Board]:
 
 
 def _board(item: DecisionItem, pins: Sequence[Pin]) -> Board:
-    fields, sender = item.fields, item.said("send")
+    fields = item.fields
     return Board(
         item.id,
         str(fields.get("name") or "Dashboard"),
@@ -79,8 +79,18 @@ def _board(item: DecisionItem, pins: Sequence[Pin]) -> Board:
         str(fields.get("send") or "never"),
         int(fields.get("hour", 7)),
         fields.get("channel"),
-        sender.author if sender else None,
+        _scheduler(item),
     )
+
+
+def _scheduler(item: DecisionItem) -> str | None:
+    """Who last changed when or where the summary is sent; None where nobody did."""
+    author, known = None, dict[str, Any]()
+    for entry in item.entries:
+        own = {name: entry.fields[name] for name in SCHEDULE if name in entry.fields}
+        if any(known.get(name) != value for name, value in own.items()):
+            author, known = entry.author, known | own
+    return author
 
 
 def _pin(item: DecisionItem) -> Pin:
