@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from observability.core.errors import NotFoundError
@@ -213,11 +214,15 @@ class Catalog:
         """Names of the models of which no version is registered."""
         return tuple(model.name for model in self.models if not any(version.registered for version in model.versions))
 
+    @cached_property
+    def by_name(self) -> dict[str, Model]:
+        """Every model by its name."""
+        return {model.name: model for model in self.models}
+
     def model(self, name: str) -> Model:
         """The model of that name; raises NotFoundError with the nearest name."""
-        for model in self.models:
-            if model.name == name:
-                return model
+        if (found := self.by_name.get(name)) is not None:
+            return found
         near = difflib.get_close_matches(name, [model.name for model in self.models], n=1)
         known = ", ".join(model.name for model in self.models[:8]) or "no model yet"
         raise NotFoundError(f"model {name!r} is not in the store", attempt=f"Did you mean {near[0]!r}?" if near else f"There is {known}")

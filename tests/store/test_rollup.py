@@ -529,8 +529,8 @@ def test_large_rollups_are_compacted_once_a_day_as_they_are_loaded(store, monkey
     limit = rollup.compaction_limit(datetime.now(UTC), rollup.COMPACT_DAYS)
     assert rollup.compaction_hours(store.cursor()) == {1: limit}
     assert query(store, f"SELECT count(*) FROM counts_1 WHERE arrived % 24 <> 0 AND arrived < {limit}") == [(0,)]
-    assert not rollup.wants_compaction(store.cursor(), store.catalog().model("m"), datetime.now(UTC))
-    assert rollup.wants_compaction(store.cursor(), store.catalog().model("m"), datetime.now(UTC) + timedelta(days=1))
+    assert not rollup.wants_compaction(store.cursor(), store.catalog().models, datetime.now(UTC))
+    assert rollup.wants_compaction(store.cursor(), store.catalog().models, datetime.now(UTC) + timedelta(days=1))
     counts, _ = expected("binary", records, 10**9)
     rows = query(
         store,

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +13,7 @@ from observability.store.db import shared_tables
 from observability.store.db.keeping import FILE as KEEPING
 from observability.store.db.schema import MODEL_TABLES
 from observability.store.erase import forget_subject
-from observability.store.ingest import block
+from observability.store.ingest import batch_rows, block
 from observability.store.ingest.loader import load_landing
 from observability.store.opener import open_store, restore_home
 from observability.store.query.source import snapshot
@@ -109,6 +110,43 @@ def test_a_shared_model_gives_the_answers_of_one_with_tables_of_its_own_and_keep
         assert seen(store, "loan") == seen(other, "loan")
         load_lines(store, "loan", "a'b")
         assert len(store.rows_by_id_prefix("p", 50)) == len(other.rows_by_id_prefix("p", 50)), "all lines were duplicates"
+
+
+def test_models_that_are_stored_together_give_the_answers_of_each_stored_alone(tmp_path, monkeypatch):
+    """Also where one is wider, has other kinds under the same numbers, or has labels only, and where all is loaded again."""
+    names = ("loan", "a'b", "a/b", "odd", "wide")
+
+    def own(model, record):
+        if record["kind"] == "prediction" and model in ("odd", "wide"):
+            swapped = {"age": f"{record['features'].get('age')} years", "job": 0.1 + len(record["features"]), "zero": -0.0}
+            record = record | {"features": swapped if model == "odd" else {f"x{i}": i / 3 for i in range(30)} | {"age": 5, "new": True}}
+        return record
+
+    ratings = [label(i, i, model="only", received_at="2024-03-02T00:00:00Z") for i in range(3)]
+
+    def loaded(store):
+        for parts in zip(*map(lines, names), strict=True):
+            land(store, *(own(record["model"], record) for part in parts for record in part), *ratings)
+            load_landing(store)
+
+    with open_store(tmp_path / "together") as store, open_store(tmp_path / "alone") as other:
+        loaded(store)
+        monkeypatch.setattr(batch_rows, "FEWEST_MEMBERS", 10**9)
+        loaded(other)
+        monkeypatch.setattr(batch_rows, "FEWEST_MEMBERS", 2)
+        assert all(model.shared for model in store.catalog().models)
+        for model in store.catalog().models:
+            assert replace(model, key=0) == replace(other.catalog().model(model.name), key=0)
+            assert tables_of(store, model.key) == tables_of(other, other.catalog().model(model.name).key), model.name
+        assert seen(store, "odd") == seen(other, "odd") and seen(store, "a/b") == seen(other, "a/b")
+        assert query(store, "SELECT * FROM arrivals ORDER BY ALL") == query(other, "SELECT * FROM arrivals ORDER BY ALL")
+        reasons = "SELECT line, raw, reason, message, kind, model FROM rejected ORDER BY ALL"
+        assert query(store, reasons) == query(other, reasons) and len(query(store, reasons)) >= len(names)
+        before = [tables_of(store, model.key) for model in store.catalog().models]
+        loaded(store)
+        assert [tables_of(store, model.key) for model in store.catalog().models] == before, "all lines were there"
+        assert store.verify()["problems"] == []
+        assert not query(store, "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'batch\\_%' ESCAPE '\\'")
 
 
 def test_names_cost_no_tables_and_a_model_that_grows_gets_its_own(store, landed, monkeypatch):

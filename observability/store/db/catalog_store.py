@@ -89,8 +89,51 @@ def add_model(
     values = [key, name, task, json.dumps(list(classes)), _settings_to_json(settings), sample, created]
     writer.execute("INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?)", values)
     record_settings(writer, key, settings, now)
-    (create_shared_views if shared else create_model_tables)(writer, key)
+    if shared:
+        writer.execute("INSERT INTO shared_models VALUES (?)", [key])
+        create_shared_views(writer, key)
+    else:
+        create_model_tables(writer, key)
     return int(key)
+
+
+def add_shared_models(
+    writer: Cursor, columns: Mapping[str, Sequence[tuple[str, str, Kind]]], *, sample: bool, now: datetime
+) -> dict[str, int]:
+    """Create models that share tables, by name with the columns (role, name, kind) of each; return their keys. A view a table is all that
+    a name costs apart from rows.
+    """
+    (first,) = single_row(writer, "SELECT coalesce(max(key), 0) + 1 FROM models")
+    keys = {name: int(first) + place for place, name in enumerate(columns)}
+    numbered = {
+        name: [
+            (number, own, f"f{number}", kind, "group" if role == "group" else "feature") for number, (role, own, kind) in enumerate(of, 1)
+        ]
+        for name, of in columns.items()
+    }
+    flat = [(keys[name], *column) for name, own in numbered.items() for column in own]
+    fields = ("key", "id", "name", "column", "kind", "role")
+    created, settings = naive_utc(now), _settings_to_json(ModelSettings())
+    _insert_all(
+        writer, "models", {"key": list(keys.values()), "name": list(keys)}, "key, name, NULL, '[]', ?, ?, ?", [settings, sample, created]
+    )
+    _insert_all(writer, "settings_kept", {"key": list(keys.values())}, "key, ?, ?", [created, settings])
+    _insert_all(writer, "shared_models", {"key": list(keys.values())}, "key", [])
+    if flat:
+        values = dict(zip(fields, map(list, zip(*flat, strict=True)), strict=True))
+        _insert_all(writer, "columns", values, 'key, id, name, "column", kind, role, false', [])
+    for name, own in numbered.items():
+        create_shared_views(writer, keys[name], [(number, column, kind) for number, _, column, kind, _ in own])
+    return keys
+
+
+def _insert_all(writer: Cursor, table: str, values: Mapping[str, list[Any]], picked: str, parameters: Sequence[object]) -> None:
+    """Insert rows into a table of the catalog. values: lists by name, to which `picked` refers."""
+    import pyarrow as pa
+
+    writer.register("new_rows", pa.table(dict(values)))
+    writer.execute(f"INSERT INTO {table} SELECT {picked} FROM new_rows", list(parameters))
+    writer.unregister("new_rows")
 
 
 def update_model(

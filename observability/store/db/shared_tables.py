@@ -8,10 +8,14 @@ it tables of its own first (`give_own_tables`), and so does loading where it has
 
 from collections.abc import Sequence
 
+from observability.core.catalog import Kind
 from observability.core.view_names import quoted_identifier
 from observability.store.db.results import Cursor, first_row
 from observability.store.db.schema import COLUMN_TYPES, MODEL_TABLES, create_table_sql, model_table
 
+BATCH_KEY, BATCH_STREAMS, BATCH_COLUMNS = 0, "batch_streams", "batch_columns"
+"""The key that stands for many small models at once (store/db/batched_models.py), and its temporary tables: the member's `key` and
+`stream` of each of its streams, and the `number` of the member's column of each of its columns. No model has this key."""
 SHARED_ROWS = 1000
 """Most predictions and labels of a model in the shared tables: its own nine tables take about as much room as so many rows."""
 WITH_ROWIDS = ("predictions", "labels")
@@ -36,32 +40,36 @@ def shares_tables(cursor: Cursor, key: int) -> bool:
     return first_row(cursor, "SELECT key FROM shared_models WHERE key = ?", [key]) is not None
 
 
-def create_shared_views(writer: Cursor, key: int) -> None:
-    """Let a new model share tables: note it, and create its views."""
-    writer.execute("INSERT INTO shared_models VALUES (?)", [key])
-    for table in MODEL_TABLES:
-        _create_view(writer, table, key)
+def create_shared_views(writer: Cursor, key: int, columns: Sequence[tuple[int, str, Kind]] = ()) -> None:
+    """Create the views of a new model that shares tables. columns: number, column and kind of each of its columns."""
+    writer.execute("; ".join(_view_sql(table, key, _typed_columns(table, columns)) for table in MODEL_TABLES))
 
 
 def refresh_predictions_view(writer: Cursor, key: int) -> None:
     """Give the view of a model's predictions the columns that the catalog has."""
-    _create_view(writer, "predictions", key)
+    writer.execute(_view_sql("predictions", key, _columns(writer, "predictions", key)))
 
 
-def _create_view(writer: Cursor, table: str, key: int) -> None:
+def _view_sql(table: str, key: int, columns: Sequence[tuple[str, str, str]]) -> str:
+    """The statement that creates the view of a model's table."""
     place = "rowid, " if table in WITH_ROWIDS else ""
-    picked = ", ".join(f"{expression} AS {quoted_identifier(name)}" for name, _, expression in _columns(writer, table, key))
-    writer.execute(
-        f"CREATE OR REPLACE VIEW {model_table(table, key)} AS SELECT {place}{picked} FROM {shared_table(table)} WHERE key = {int(key)}"
-    )
+    picked = ", ".join(f"{expression} AS {quoted_identifier(name)}" for name, _, expression in columns)
+    return f"CREATE OR REPLACE VIEW {model_table(table, key)} AS SELECT {place}{picked} FROM {shared_table(table)} WHERE key = {int(key)}"
 
 
 def _columns(cursor: Cursor, table: str, key: int) -> list[tuple[str, str, str]]:
     """Columns of a model's table: name, type, and the expression that gives it from the shared table."""
+    own: Sequence[tuple[int, str, Kind]] = ()
+    if table == "predictions":
+        own = cursor.execute('SELECT id, "column", kind FROM columns WHERE key = ? ORDER BY id', [key]).fetchall()
+    return _typed_columns(table, own)
+
+
+def _typed_columns(table: str, columns: Sequence[tuple[int, str, Kind]]) -> list[tuple[str, str, str]]:
+    """Columns of a table of a model with these columns: name, type, and the expression that gives it from the shared table."""
     found = [(name, kind, quoted_identifier(name)) for name, kind in MODEL_TABLES[table].items()]
     if table == "predictions":
-        for number, name, kind in cursor.execute('SELECT id, "column", kind FROM columns WHERE key = ? ORDER BY id', [key]).fetchall():
-            found.append((name, COLUMN_TYPES[kind], f"features[{number}]::{COLUMN_TYPES[kind]}"))
+        found += [(name, COLUMN_TYPES[kind], f"features[{number}]::{COLUMN_TYPES[kind]}") for number, name, kind in columns]
     return found
 
 
@@ -74,9 +82,29 @@ def feature_list_sql(columns: Sequence[tuple[int, str]]) -> str:
 
 def insert_sql(table: str, key: int, select: str, *, shared: bool) -> str:
     """The statement that appends the rows of a query to a table of a model, which has its columns in their order."""
+    if key == BATCH_KEY:
+        return _batched_insert_sql(table, select)
     if shared:
         return f"INSERT INTO {shared_table(table)} SELECT *, {int(key)} FROM ({select})"
     return f"INSERT INTO {model_table(table, key)} {select}"
+
+
+def _batched_insert_sql(table: str, select: str) -> str:
+    """The statement that appends counts or sums of a batch to the shared table, each with its member's stream, column and key."""
+    values = {name: f"c.{name}" for name in MODEL_TABLES[table]} | {"stream": "s.stream", "measure": "coalesce(m.number, c.measure)"}
+    return f"""INSERT INTO {shared_table(table)} SELECT {", ".join(values.values())}, s.key FROM ({select}) c
+        JOIN {BATCH_STREAMS} s ON s.place = c.stream
+        LEFT JOIN {BATCH_COLUMNS} m ON m.place = c.stream AND m.measure = c.measure WHERE c.measure <= 0 OR m.number IS NOT NULL"""
+
+
+def own_key_sql(id_: str) -> str:
+    """The key of the member in an id of a batch."""
+    return f"split_part({id_}, '/', 1)::INTEGER"
+
+
+def own_id_sql(id_: str) -> str:
+    """The member's own id in an id of a batch."""
+    return f"substr({id_}, strpos({id_}, '/') + 1)"
 
 
 def shared_row_counts(cursor: Cursor) -> dict[int, int]:

@@ -3,6 +3,7 @@
 Parse, find the streams, drop what is already stored, insert the rest, and update the rollups.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
@@ -11,18 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from observability.core.catalog import Catalog, Model
+from observability.core.catalog import Catalog, Model, Version
 from observability.core.time import naive_utc
-from observability.store.db.catalog_store import add_columns, add_model, read_catalog
+from observability.store.db.batched_models import ModelBatch, end_batch, insert_batched_rows, start_batch
+from observability.store.db.catalog_store import add_columns, add_model, add_shared_models, read_catalog
 from observability.store.db.record_tables import kind_columns, kind_tables
 from observability.store.db.schema import model_table
 from observability.store.db.shared_tables import SHARED_ROWS, give_own_tables, shared_row_counts
+from observability.store.ingest.batch_rows import label_names, member_batches, prediction_names, stage_batch, streams_of_members
 from observability.store.ingest.dedupe import NOTHING, new_labels, new_records, repeated_predictions, rows_by_rowid, stored_rows
 from observability.store.ingest.line_counts import DUPLICATE, STORED, LineLedger, Lines
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
 from observability.store.ingest.stage import insert_model_rows, insert_rows, stage_labels, stage_others, stage_predictions
-from observability.store.rollup.features import HOUR_US, epoch_microseconds
-from observability.store.rollup.outcomes import outcome_columns
+from observability.store.rollup.features import HOUR_US, add_feature_counts, epoch_microseconds
+from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns
 from observability.store.rollup.rollup import add_to_rollups, merge_if_grown
 
 Cursor = duckdb.DuckDBPyConnection
@@ -37,10 +40,11 @@ def store_parsed_block(
     hour = int(now.timestamp() // 3600)
     ledger.refuse(parsed.rejected, hour)
     catalog = _with_models(writer, parsed, catalog, now, sample)
-    for name in sorted({*parsed.predictions, *parsed.labels}):
-        _store_model_records(
-            writer, catalog.model(name), parsed.predictions.get(name), parsed.labels.get(name), block, ledger, now, threads
-        )
+    single, batches = member_batches([catalog.model(name) for name in sorted({*parsed.predictions, *parsed.labels})], parsed)
+    for model in single:
+        _store_model_records(writer, model, parsed.predictions.get(model.name), parsed.labels.get(model.name), block, ledger, now, threads)
+    for members in batches:
+        _store_batch(writer, members, parsed, block, ledger, now, threads)
     for kind, table in parsed.others.items():
         _store_other_records(writer, kind, table, ledger, now)
     known = {(model.name, version.name) for model in catalog.models for version in model.versions}
@@ -55,13 +59,16 @@ def _with_models(writer: Cursor, parsed: ParsedBlock, catalog: Catalog, now: dat
         for name in sorted({*parsed.predictions, *parsed.labels})
     }
     fresh = [name for name in coming if name not in known]
-    known |= {name: add_model(writer, name, sample=sample, shared=coming[name] <= SHARED_ROWS, now=now) for name in fresh}
+    small = {name: parsed.new_columns.get(name, []) for name in fresh if coming[name] <= SHARED_ROWS}
+    if small:
+        known |= add_shared_models(writer, small, sample=sample, now=now)
+    known |= {name: add_model(writer, name, sample=sample, now=now) for name in fresh if name not in small}
     sharing = [model for model in catalog.models if model.shared and model.name in coming]
     stored = shared_row_counts(writer) if sharing else {}
     large = [model.key for model in sharing if coming[model.name] + stored.get(model.key, 0) > SHARED_ROWS]
     for key in large:
         give_own_tables(writer, key)
-    wider = {name: columns for name, columns in parsed.new_columns.items() if columns and name in known}
+    wider = {name: columns for name, columns in parsed.new_columns.items() if columns and name in known and name not in small}
     for name, columns in wider.items():
         add_columns(writer, known[name], columns)
     return read_catalog(writer) if fresh or wider or large else catalog
@@ -87,9 +94,61 @@ def _store_model_records(
     revisions = stage_labels(writer, labels, now) if labels is not None and labels.num_rows else None
     if rows is not None and model.rows_from is not None:
         rows, revisions = _without_expired(ledger, model, model.rows_from, rows, revisions, now)
+    new = _new_rows(writer, model, rows, revisions, model.name, block, ledger, now)
+    if new is None:
+        return
+    if new.rows is not None:
+        insert_model_rows(writer, model, "predictions", new.rows)
+    if new.labels is not None:
+        insert_model_rows(writer, model, "labels", new.labels)
+    add_to_rollups(writer, model, new.rows, new.older, new.revisions, threads=threads)
+    merge_if_grown(writer, model)
+
+
+def _store_batch(
+    writer: Cursor, members: list[Model], parsed: ParsedBlock, block: LineBlock, ledger: LineLedger, now: datetime, threads: int
+) -> None:
+    """Store the predictions and labels of small models and add them to their rollups, all with the same statements."""
+    batch = start_batch(writer, members, streams_of_members(members, parsed))
+    rows, revisions = stage_batch(writer, batch, parsed, now)
+    new = _new_rows(writer, batch.model, rows, revisions, batch, block, ledger, now)
+    if new is not None:
+        if new.rows is not None:
+            insert_batched_rows(writer, batch, "predictions", new.rows)
+        if new.labels is not None:
+            insert_batched_rows(writer, batch, "labels", new.labels)
+        unregistered = Version("")
+        versions = dict.fromkeys(batch.streams.values(), unregistered)
+        if new.rows is not None:
+            add_feature_counts(writer, batch.model, new.rows, versions, (), threads)
+        add_outcome_counts(writer, batch.model, new.rows, new.older, new.revisions, versions, ())
+    end_batch(writer)
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """What a block adds to a model: predictions, labels, predictions stored earlier that get labels, and all labels of the ids of both."""
+
+    rows: pa.Table | None
+    labels: pa.Table | None
+    older: pa.Table | None
+    revisions: pa.Table | None
+
+
+def _new_rows(
+    writer: Cursor,
+    model: Model,
+    rows: pa.Table | None,
+    revisions: pa.Table | None,
+    owner: "str | ModelBatch",
+    block: LineBlock,
+    ledger: LineLedger,
+    now: datetime,
+) -> NewRows | None:
+    """What staged rows add, after the outcome of each line was noted; None where there are none. owner: the model's name, or the batch."""
     tables = [table for table in (rows, revisions) if table is not None and table.num_rows]
     if not tables:
-        return
+        return None
     hashes = pa.chunked_array([chunk for table in tables for chunk in table["id_hash"].chunks], pa.uint64())
     stored = stored_rows(writer, model, hashes)
     same, conflicting = repeated_predictions(writer, model, rows, stored) if rows is not None else (NOTHING, NOTHING)
@@ -98,23 +157,21 @@ def _store_model_records(
     fresh = None if revisions is None else new_labels(writer, revisions, stored.labels)
     if rows is not None:
         added = set() if fresh is None else set(fresh.filter(fresh["inline"])["line"].to_pylist())
-        _note_predictions(ledger, model, rows, same, conflicting, added, block, now)
+        _note_predictions(ledger, owner, rows, same, conflicting, added, block, now)
         dropped = np.concatenate([same, conflicting])
         if dropped.size:
             rows = rows.filter(pa.array(~np.isin(rows["line"].to_numpy(), dropped)))
-        insert_model_rows(writer, model, "predictions", rows)
     if revisions is not None and fresh is not None:
         own = revisions.filter(pc.invert(revisions["inline"]))
         kept = np.isin(own["line"].to_numpy(), fresh["line"].to_numpy())
-        ledger.note(model.name, "label", own["line"].to_numpy(), _stored_or_duplicate(kept), _whole_hours(own["arrived"]))
+        _note_lines(
+            ledger, label_names(owner, own), "label", own["line"].to_numpy(), _stored_or_duplicate(kept), _whole_hours(own["arrived"])
+        )
     older = None
     if fresh is not None and fresh.num_rows and stored.predictions.num_rows:
         touched = stored.predictions.filter(pc.is_in(stored.predictions["id_hash"], value_set=fresh["id_hash"].combine_chunks()))
         older = rows_by_rowid(writer, model_table("predictions", model.key), outcome_columns(model), touched["stored"])
-    if fresh is not None:
-        insert_model_rows(writer, model, "labels", fresh)
-    add_to_rollups(writer, model, rows, older, _label_revisions(stored.labels, fresh), threads=threads)
-    merge_if_grown(writer, model)
+    return NewRows(rows, fresh, older, _label_revisions(stored.labels, fresh))
 
 
 def _without_expired(
@@ -154,7 +211,14 @@ def _label_revisions(stored: pa.Table, fresh: pa.Table | None) -> pa.Table | Non
 
 
 def _note_predictions(
-    ledger: LineLedger, model: Model, rows: pa.Table, same: Lines, conflicting: Lines, labelled: set[int], block: LineBlock, now: datetime
+    ledger: LineLedger,
+    owner: "str | ModelBatch",
+    rows: pa.Table,
+    same: Lines,
+    conflicting: Lines,
+    labelled: set[int],
+    block: LineBlock,
+    now: datetime,
 ) -> None:
     """Note the outcome of each prediction line. A repeated prediction with a new label counts as stored."""
     line = rows["line"].to_numpy()
@@ -164,23 +228,42 @@ def _note_predictions(
     if conflicting.size:
         refused = np.isin(line, conflicting)
         rejected = rows.filter(pa.array(refused))
-        message = f"the id is taken by another prediction of {model.name} of this version and environment with other content"
+        known = prediction_names(owner, rejected)
+        names = [known] * rejected.num_rows if isinstance(known, str) else known.tolist()
+        ids = [id_ if isinstance(owner, str) else id_.partition("/")[2] for id_ in rejected["id"].to_pylist()]
+        message = "the id is taken by another prediction of {} of this version and environment with other content; got {}"
         ledger.refuse(
             pa.table(
                 {
                     "line": rejected["line"],
                     "raw": pa.array(_raw_lines(block, rejected["line"].to_pylist()), pa.string()),
                     "reason": pa.array([CONFLICT] * rejected.num_rows, pa.string()),
-                    "message": pa.array([f"{message}; got {id_}" for id_ in rejected["id"].to_pylist()], pa.string()),
+                    "message": pa.array(list(map(message.format, names, ids)), pa.string()),
                     "kind": pa.array(["prediction"] * rejected.num_rows, pa.string()),
-                    "model": pa.array([model.name] * rejected.num_rows, pa.string()),
+                    "model": pa.array(names, pa.string()),
                 }
             ),
             int(now.timestamp() // 3600),
         )
         line, outcomes = line[~refused], outcomes[~refused]
         rows = rows.filter(pa.array(~refused))
-    ledger.note(model.name, "prediction", line, outcomes, _whole_hours(rows["arrived"]))
+    _note_lines(ledger, prediction_names(owner, rows), "prediction", line, outcomes, _whole_hours(rows["arrived"]))
+
+
+def _note_lines(
+    ledger: LineLedger, names: "str | NDArray[np.object_]", kind: str, lines: Lines, outcomes: NDArray[np.int8], hours: Lines
+) -> None:
+    """Note the outcome of lines of one model, or of several by the name of each line."""
+    if isinstance(names, str):
+        ledger.note(names, kind, lines, outcomes, hours)
+        return
+    if not names.size:
+        return
+    found, of_line = np.unique(names, return_inverse=True)
+    order = np.argsort(of_line, kind="stable")
+    ends = np.cumsum(np.bincount(of_line, minlength=found.size))[:-1]
+    for name, mine in zip(found.tolist(), np.split(order, ends), strict=True):
+        ledger.note(name, kind, lines[mine], outcomes[mine], hours[mine])
 
 
 def _store_other_records(writer: Cursor, kind: str, table: pa.Table, ledger: LineLedger, now: datetime) -> None:

@@ -179,7 +179,7 @@ def compact_large_rollups(store: Database) -> None:
     """Compact the rollups of models where they have grown large."""
     now = datetime.now(UTC)
     with store.cursor() as cursor:
-        large = [model for model in store.catalog().models if wants_compaction(cursor, model, now)]
+        large = wants_compaction(cursor, store.catalog().models, now)
     for model in large:
         with store.write() as writer:
             store.note_changed_models([model.name])

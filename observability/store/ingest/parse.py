@@ -26,6 +26,9 @@ from observability.store.types.loading import CheckedLines, LoadDefaults, NewMod
 FIRST_LINES = 32
 """Number of lines that are parsed exactly first; doubled in each round."""
 WORTH_SCANNING = 200
+"""Remaining lines of a model from which the fast parser looks for them, as estimated from those just read."""
+FEWEST_SEEN = 4
+"""Lines of a model among those just read from which its share of the remaining ones is estimated."""
 COMPILE_FROM = 8_000
 """Number of lines from which loading the compiled parser (one second per process) pays."""
 
@@ -49,6 +52,7 @@ def parse_block(
     tried: dict[tuple[str, str], tuple[int, ...]] = {}
     count = FIRST_LINES
     while pending.size:
+        reader.seen.clear()
         for place in pending[:count].tolist():
             reader.read(int(lines.numbers[place]), lines.text(place))
         pending, count = pending[count:], count * 2
@@ -82,10 +86,14 @@ def _scan_known_plans(
     tried: dict[tuple[str, str], tuple[int, ...]],
     threads: int,
 ) -> Any:
-    """Run the fast parser for every kind and model whose plan has changed since the last run; return the remaining lines."""
-    for kind, model in reader.seen:
+    """Run the fast parser for the kinds and models of the lines just read whose plan has changed since the last run; return the remaining
+    lines. A model that had few of those lines has few of the remaining ones, which are then not all looked at for its sake.
+    """
+    read_lines = sum(reader.seen.values())
+    for (kind, model), count in reader.seen.items():
         plan = reader.plan(model)
-        if pending.size < WORTH_SCANNING or tried.get((kind, model)) == plan.state:
+        expected = count * pending.size / read_lines if count >= FEWEST_SEEN else 0
+        if expected < WORTH_SCANNING or tried.get((kind, model)) == plan.state:
             continue
         tried[kind, model] = plan.state
         read = fast.read_predictions if kind == "prediction" else fast.read_labels

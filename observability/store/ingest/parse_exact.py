@@ -42,13 +42,13 @@ class ExactParser:
         self.labels: dict[str, list[Row]] = {}
         self.others: dict[str, list[Row]] = {}
         self.rejected: list[Row] = []
-        self.seen: dict[tuple[str, str], None] = {}
+        self.seen: dict[tuple[str, str], int] = {}
 
     def plan(self, model: str) -> ModelPlan:
         """The plan of a model, created on first use. Raises Rejected for a new model beyond the limit."""
         if model not in self.plans:
             limit = self.defaults.new_models
-            if all(known.name != model for known in self.catalog.models) and (limit is None or model not in limit.admitted):
+            if model not in self.catalog.by_name and (limit is None or model not in limit.admitted):
                 if limit is not None and len(self.new_models) >= limit.most:
                     raise Rejected("too_many_models", f"the model {quoted_value(model)} is new: {limit.why}")
                 self.new_models.append(model)
@@ -132,7 +132,7 @@ class ExactParser:
             canonical_json(extra) if extra else None,
         )
         self.predictions.setdefault(plan.name, []).append((row, values))
-        self.seen["prediction", plan.name] = None
+        self.seen["prediction", plan.name] = self.seen.get(("prediction", plan.name), 0) + 1
         if label is not None:
             received = _naive(label.get("received_at") or take("received_at"))
             self.labels.setdefault(plan.name, []).append(
@@ -189,7 +189,7 @@ class ExactParser:
         _check_label(plan, "value", record["value"])
         at, received = naive_utc(record["at"]), _naive(record.get("received_at"))
         self.labels.setdefault(plan.name, []).append(_label_row(line, record["id"], record, at, received, False))
-        self.seen["label", plan.name] = None
+        self.seen["label", plan.name] = self.seen.get(("label", plan.name), 0) + 1
 
     def prediction_tables(self) -> dict[str, pa.Table]:
         """The predictions so far, one table per model."""

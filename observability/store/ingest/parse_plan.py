@@ -74,7 +74,7 @@ def _value_kind(value: object) -> Kind | None:
 
 def model_plan(name: str, catalog: Catalog) -> ModelPlan:
     """The plan of a model from the catalog; empty if the model is unknown."""
-    model = next((model for model in catalog.models if model.name == name), None)
+    model = catalog.by_name.get(name)
     plan = ModelPlan(name)
     if model is None:
         return plan

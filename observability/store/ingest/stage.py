@@ -37,14 +37,22 @@ def stage_predictions(writer: Cursor, model: Model, table: pa.Table, now: dateti
     """Parsed predictions as stored rows, with `line`. Creates new streams and versions."""
     for pair in _distinct(table, "version", "environment"):
         ensure_stream(writer, model.key, pair["version"], pair["environment"] or "production")
+    known = [(number, version, environment) for (version, environment), number in stream_numbers(writer, model.key).items()]
+    return staged_predictions(writer, model, table, known, now)
+
+
+def staged_predictions(
+    writer: Cursor, model: Model, table: pa.Table, streams: Iterable[tuple[int, str, str]], now: datetime, own_id: str = "id"
+) -> pa.Table:
+    """Parsed predictions as stored rows, with `line`. streams: number, version and environment. own_id: column of the id that is hashed."""
     ids = {column.reference: column.id for column in model.columns}
     columns = {column.reference: column.column for column in model.columns}
     kept = [name for name in table.column_names if name in columns or "." not in name]
     table = table.select(kept).rename_columns([columns.get(name, name) for name in kept])
     values = {
         "stream": "s.stream",
-        "id_hash": "hash(i.id)",
-        "sample_hash": "md5_number_upper(i.id)",
+        "id_hash": f"hash(i.{own_id})",
+        "sample_hash": f"md5_number_upper(i.{own_id})",
         "arrived": f"coalesce(i.received_at, {_timestamp_literal(now)})",
         "status": "coalesce(i.status, 'ok')",
         "decision": decision_sql(model, "i.score", "i.prediction", "i.threshold", "i.probabilities"),
@@ -55,8 +63,7 @@ def stage_predictions(writer: Cursor, model: Model, table: pa.Table, now: dateti
         f"({values.get(name, f'i.{quoted_identifier(name)}')})::{kind} AS {quoted_identifier(name)}"
         for name, kind in stored_columns(model).items()
     )
-    known = [(number, version, environment) for (version, environment), number in stream_numbers(writer, model.key).items()]
-    rows = ", ".join(f"({number}, {sql_literal(version)}, {sql_literal(environment)})" for number, version, environment in known)
+    rows = ", ".join(f"({number}, {sql_literal(version)}, {sql_literal(environment)})" for number, version, environment in streams)
     writer.register(INCOMING, _with_columns(table, [*stored_columns(model), "received_at", "environment"]))
     staged = arrow_result(
         writer,
@@ -67,9 +74,9 @@ def stage_predictions(writer: Cursor, model: Model, table: pa.Table, now: dateti
     return staged
 
 
-def stage_labels(writer: Cursor, table: pa.Table, now: datetime) -> pa.Table:
-    """Parsed labels as stored rows, with `line` and `inline`."""
-    values = {"id_hash": "hash(id)", "arrived": f"coalesce(received_at, {_timestamp_literal(now)})"}
+def stage_labels(writer: Cursor, table: pa.Table, now: datetime, own_id: str = "id") -> pa.Table:
+    """Parsed labels as stored rows, with `line` and `inline`. own_id: column of the id that is hashed."""
+    values = {"id_hash": f"hash({own_id})", "arrived": f"coalesce(received_at, {_timestamp_literal(now)})"}
     picked = ", ".join(
         f"({values.get(name, quoted_identifier(name))})::{kind} AS {quoted_identifier(name)}" for name, kind in LABEL_COLUMNS.items()
     )

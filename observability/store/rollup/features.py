@@ -67,10 +67,15 @@ def add_feature_counts(
         return
     deltas = RollupDeltas()
     for part, groups in _row_groups(rows, references):
-        for stream in np.unique(groups.stream):
-            of_row = np.where(groups.stream[groups.of_row] == stream, groups.of_row, -1)
+        of_version: dict[int, list[int]] = {}
+        for stream in np.unique(groups.stream).tolist():
+            of_version.setdefault(id(versions[stream]), []).append(stream)
+        for streams in of_version.values():
+            of_row = groups.of_row
+            if len(of_version) > 1:
+                of_row = np.where(np.isin(groups.stream[groups.of_row], streams), groups.of_row, -1)
             mine = RollupGroups(of_row, groups.stream, groups.day, groups.arrived)
-            _add_version(deltas, model, part, mine, versions[int(stream)], threads)
+            _add_version(deltas, model, part, mine, versions[streams[0]], threads)
     _write_deltas(writer, model, deltas)
 
 

@@ -36,7 +36,7 @@ from observability.store.db.schema import (
     SUM_MEASURES,
     model_table,
 )
-from observability.store.db.shared_tables import insert_sql
+from observability.store.db.shared_tables import BATCH_KEY, BATCH_STREAMS, insert_sql
 from observability.store.query import raw_rows
 from observability.store.query.bin_plans import LATENCY_PLAN, SCORE_PLAN, cached_bin_plan
 from observability.store.query.source import WindowRows
@@ -183,6 +183,8 @@ def _slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array
 
     New levels get a number, up to SLICE_LEVELS per column.
     """
+    if model.key == BATCH_KEY:
+        return _batched_slice_lists(writer, model, rows)
     table = model_table("slices", model.key)
     known: dict[str, dict[str, int]] = {}
     for number, reference, level in writer.execute(f"SELECT slice, reference, level FROM {table}").fetchall():
@@ -206,6 +208,38 @@ def _slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array
         codes.append(numbers[np.where(np.isnan(found), -1, found).astype(np.int64)] if found.dtype.kind == "f" else numbers[found])
         of_servers += codes[-1:] if reference in SLICED_FIELDS else []
     return _positive_lists(codes, rows.num_rows), _positive_lists(of_servers, rows.num_rows)
+
+
+def _batched_slice_lists(writer: Cursor, model: Model, rows: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """As `_slice_lists`, of the rows of a batch: each member has numbers of its own."""
+    keys = dict(writer.execute(f"SELECT place, key FROM {BATCH_STREAMS}").fetchall())
+    owners = [keys[stream] for stream in rows["stream"].to_pylist()]
+    known: dict[int, dict[str, dict[str, int]]] = {key: {reference: {} for reference in SLICED_FIELDS} for key in set(owners)}
+    held = {f"level_{i}": reference for i, reference in enumerate(sliced_columns(model)) if rows[f"level_{i}"].null_count < rows.num_rows}
+    if not held:
+        return _positive_lists([], rows.num_rows), _positive_lists([], rows.num_rows)
+    for key, number, reference, level in writer.execute(
+        f"SELECT key, slice, reference, level FROM slices_shared WHERE key IN (SELECT key FROM {BATCH_STREAMS})"
+    ).fetchall():
+        known.setdefault(key, {}).setdefault(reference, {})[level] = number
+    following = {key: max((n for levels in own.values() for n in levels.values()), default=0) + 1 for key, own in known.items()}
+    codes, added = [], []
+    for name, reference in held.items():
+        levels = rows[name].to_pylist()
+        for key, level in sorted({(key, level) for key, level in zip(owners, levels, strict=True) if level is not None}):
+            own = known[key].setdefault(reference, {})
+            if level not in own and len(own) < SLICE_LEVELS:
+                own[level] = following[key]
+                added.append((own[level], reference, level, key))
+                following[key] += 1
+        found = [known[key][reference].get(level, 0) for key, level in zip(owners, levels, strict=True)]
+        codes.append(np.array(found, np.int16))
+    if added:
+        writer.register(BINS, pa.table(dict(zip(("slice", "reference", "level", "key"), map(list, zip(*added, strict=True)), strict=True))))
+        writer.execute(f"INSERT INTO slices_shared SELECT slice, reference, level, key FROM {BINS}")
+        writer.unregister(BINS)
+    lists = _positive_lists(codes, rows.num_rows)
+    return lists, lists
 
 
 def _positive_lists(codes: Sequence[NDArray[np.int16]], rows: int) -> pa.Array:

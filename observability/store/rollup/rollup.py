@@ -187,10 +187,21 @@ def _coarsen_arrivals(writer: Cursor, model: Model, limit: int) -> None:
         )
 
 
-def wants_compaction(cursor: Cursor, model: Model, now: datetime) -> bool:
-    """Whether the rollups are large enough to compact and were not compacted today. Read-only."""
+def wants_compaction(cursor: Cursor, models: Iterable[Model], now: datetime) -> list[Model]:
+    """The models whose rollups are large enough to compact and were not compacted today. Read-only."""
+    hours, limit = compaction_hours(cursor), compaction_limit(now, COMPACT_DAYS)
+    shared = dict(cursor.execute("SELECT key, count(*) FROM counts_shared GROUP BY key HAVING count(*) >= ?", [COMPACT_FROM]).fetchall())
+
+    def is_large(model: Model) -> bool:
+        return model.key in shared if model.shared else _counts_rows(cursor, model) >= COMPACT_FROM
+
+    return [model for model in models if is_large(model) and hours.get(model.key, 0) < limit]
+
+
+def _counts_rows(cursor: Cursor, model: Model) -> int:
+    """Rows of the counts of a model with tables of its own."""
     (rows,) = single_row(cursor, f"SELECT count(*) FROM {model_table('counts', model.key)}")
-    return rows >= COMPACT_FROM and compaction_hours(cursor).get(model.key, 0) < compaction_limit(now, COMPACT_DAYS)
+    return int(rows)
 
 
 def compaction_limit(now: datetime, days: int) -> int:
