@@ -51,6 +51,7 @@ def nights(asked: pd.DataFrame) -> list[dict[str, Any]]:
                 "read": {"answer": "/choices/0/message/content"},
                 "input_price": 0.15,
                 "output_price": 0.6,
+                "currency": "USD",
             },
             "item": [{"item": row.item, "question": row.text, "expected": row.expected} for row in asked.itertuples()],
         },

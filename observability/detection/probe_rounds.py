@@ -4,7 +4,7 @@ A round is one asking of the set: the field `round` of the records, else their d
 array.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,8 @@ class ProbeRounds:
     logged. codes: the normalised answer as a number, -1 without one. texts: the answers as they came, None without one. asked:
     whether there is a record. failed: without an answer. refused, ill_formed: NaN where it is not known. right: 1 where the answer
     is the expected one, NaN without either. latency (ms), tokens (both), cost: NaN where not known. rubric: by name of the score.
-    versions: the declared version of most answers of each round, None without one. free_text: compared by similarity.
+    versions: the declared version of most answers of each round, None without one. free_text: compared by similarity. currency: of the
+    costs, where the records state one and the same.
     """
 
     model: str
@@ -52,6 +53,7 @@ class ProbeRounds:
     rubric: Mapping[str, Floats]
     versions: tuple[str | None, ...]
     free_text: bool
+    currency: str | None = None
 
     @property
     def answered(self) -> Bools:
@@ -110,6 +112,7 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
     rubric: dict[str, Floats] = {}
     versions: list[dict[str, int]] = [{} for _ in places]
     stated: set[Any] = set()
+    currencies: set[Any] = set()
     for row in rows:
         at, extra = (places[row["round"]], columns[row["item"]]), row["extra"]
         asked[at] = True
@@ -120,6 +123,8 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
         stated.add(extra.get("answers"))
         versions[at[0]][row["version"]] = versions[at[0]].get(row["version"], 0) + 1
         numbers["latency"][at], numbers["cost"][at] = row["latency_ms"], row["cost"]
+        if row["cost"] is not None and not np.isnan(row["cost"]):
+            currencies.add(extra.get("currency"))
         numbers["refused"][at] = _share(extra.get("refused"))
         well = _share(extra.get("well_formed"))
         numbers["ill_formed"][at] = 1 - well
@@ -148,8 +153,15 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
         rubric=rubric,
         versions=tuple(max(each, key=lambda version: (each[version], version)) if each else None for each in versions),
         free_text=free_text,
+        currency=_only_text(currencies),
         **numbers,
     )
+
+
+def _only_text(values: Collection[Any]) -> str | None:
+    """The text that is the only one of some values; None where another one is beside it, or none is a text."""
+    (first, *others) = values or (None,)
+    return first if isinstance(first, str) and first and not others else None
 
 
 def _share(value: Any) -> float:

@@ -26,7 +26,7 @@ NUMBERS = {
     "request_price": (0.0, 0.0, 1e6),
 }
 """Settings that are numbers: default, smallest, largest. Prices are of 1,000 tokens and of one request."""
-TEXTS = ("model", "version", "url", "method", "token", "pattern", "proxy", "set")
+TEXTS = ("model", "version", "url", "method", "token", "pattern", "proxy", "set", "currency")
 TABLES = ("headers", "body", "read")
 DEFAULT_REFUSALS = ("i can't", "i cannot", "i can’t", "i'm sorry", "i’m sorry", "i am unable", "as an ai")
 """Beginnings of answers that count as refusals where the file states none."""
@@ -47,7 +47,8 @@ class ProbeSet:
 
     token: name of the environment variable that holds the token; its value is never stored. body: JSON with `{question}` in its texts; None
     for a request without one. read: JSON pointers (RFC 6901) by what they give. answers: the classes that an answer may be; pattern: the
-    regular expression of a well-formed answer. refusals: beginnings of answers that refuse, in lower case.
+    regular expression of a well-formed answer. refusals: beginnings of answers that refuse, in lower case. currency: of the prices and of
+    the cost that the vendor states.
     """
 
     model: str
@@ -72,6 +73,7 @@ class ProbeSet:
     input_price: float = 0.0
     output_price: float = 0.0
     request_price: float = 0.0
+    currency: str | None = None
 
     @property
     def priced(self) -> bool:

@@ -44,6 +44,9 @@ def test_vendors_shows_the_changed_answers_and_keeps_that_they_are_accepted(
         and line["cells"]["status"]["t"] == "Critical"
         and line["cells"]["changed"]["t"].startswith("30")
     )
+    assert line["cells"]["cost"]["sub"] == "no currency stated"
+    empty.update_settings("acme/chat", ModelSettings(cost_currency="EUR"))
+    assert tables(opened("vendors"))["Sets of fixed questions and their newest round"]["rows"][0]["cells"]["cost"]["sub"] == "EUR"
     changed = tables(app)["Answers that differ from the baseline"]["rows"]
     assert len(changed) == 6 and changed[0]["cells"]["before"]["t"] != changed[0]["cells"]["after"]["t"]
     assert "a silent change" in words(app)

@@ -52,7 +52,7 @@ def right(question: str) -> Reply:
 def test_answers_land_as_predictions_of_environment_probe_and_changes_are_listed(store: Store, tmp_path: Path) -> None:
     answers = dict(RIGHT)
     with serving_vendor(lambda question: completion(answers[question])) as vendor:
-        path = written(tmp_path, vendor.url)
+        path = written(tmp_path, vendor.url, currency='"USD"')
         first = execute(store, ["probe", str(path), "--json"], lambda _: None)
         assert first.exit_code == 0, first.error
         answers["Topic of: Charged twice"] = "I'm sorry, I cannot help."
@@ -66,6 +66,7 @@ def test_answers_land_as_predictions_of_environment_probe_and_changes_are_listed
     rows = store.ask(Records("prediction", columns, ever=True), Window("", EPOCH, datetime.now(UTC) + timedelta(days=1)))
     assert len(rows) == 6 and set(rows["version"]) == {"chat-small-2026-01"} and set(rows["model"]) == {"acme/chat-small"}
     assert rows["features"].iloc[0] == {"input_tokens": 20, "output_tokens": 3} and (rows["latency_ms"] > 0).all()
+    assert {extra["currency"] for extra in rows["extra"]} == {"USD"}
     last = rows["extra"].iloc[-1]
     assert (last["item"], last["refused"], last["well_formed"]) == ("t3", True, False) and rows["extra"].iloc[0]["expected"] == "billing"
     assert vendor.seen[0][1]["Authorization"] == f"Bearer {SECRET}" and vendor.seen[0][2]["temperature"] == 0

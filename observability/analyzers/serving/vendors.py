@@ -510,14 +510,18 @@ def about_cost(rounds: ProbeRounds, context: Context) -> Iterator[Finding]:
     spent = float(daily[-of_month:].sum())
     ahead = forecast_sum(daily[-HISTORY_DAYS:], days) if days else Forecast(0.0, 0.0, 0.0, None, None, len(daily))
     budget, currency = (context.counters.get("budgets") or {}).get(rounds.model, (None, None))
-    words = currency or "(no currency stated)"
+    words = rounds.currency or currency or "(no currency stated)"
+    other = budget is not None and None not in (currency, rounds.currency) and currency != rounds.currency
+    if other:
+        said = f"the budget of the model is in {currency}, so it is not compared"
+        budget = None
     if ahead.value is None or ahead.low is None or ahead.high is None:
         because = f"Probes of set `{rounds.name}` cost {format_figure(spent)} {words} this month; a forecast needs more days with rounds."
         yield undecided_set(context, rounds, COST, len(daily), because)
         return
     value, low, high = (spent + max(each, 0.0) for each in (ahead.value, ahead.low, ahead.high))
     severity: Severity = "ok" if budget is None or value <= budget else "act" if low > budget else "watch"
-    limit = "no budget is set" if budget is None else f"the budget of the model is {format_figure(budget)} {words}"
+    limit = said if other else "no budget is set" if budget is None else f"the budget of the model is {format_figure(budget)} {words}"
     because = (
         f"Probes of set `{rounds.name}` cost {format_figure(value)} {words} in {end:%B %Y}, of which {format_figure(spent)} is spent; "
         f"{limit}."
@@ -534,7 +538,7 @@ def about_cost(rounds: ProbeRounds, context: Context) -> Iterator[Finding]:
         against="level",
         basis="estimated",
         likely_source=source,
-        evidence={"set": rounds.name},
+        evidence={"set": rounds.name} | ({"currency": words} if rounds.currency or currency else {}),
     )
 
 

@@ -60,10 +60,11 @@ COLUMNS = (
     column("refused", "Refusals", align="right", phone=False),
     column("latency", "p50 ms", align="right", phone=False),
     column("tokens", "Tokens", align="right", phone=False, help="Mean output tokens of an answer"),
-    column("cost", "Cost", align="right", help="Of the newest round, in the currency of the probe file's prices"),
+    column("cost", "Cost", align="right", help="Of the newest round, in the currency of the probe file, else of the model's settings"),
     column("version", "Version", phone=False, help="As the vendor declares it"),
     column("last", "Newest (UTC)", short=True, phone=False),
 )
+NO_CURRENCY = "no currency stated"
 TRAFFIC = (
     column("model", "Model", strong=True),
     column("route", "Route", help="Operation and service of the calls"),
@@ -162,10 +163,20 @@ def sets_table(
             cells["flips"] = share_cell(changes.against_last.hits[last] / changes.against_last.n[last])
         values = {"latency": _median(rounds.latency[last]), "tokens": _mean(rounds.output_tokens[last]), "cost": _sum(rounds.cost[last])}
         cells |= {name: {"t": format_figure(value)} for name, value in values.items() if value is not None}
+        if values["cost"] is not None:
+            cells["cost"]["sub"] = cost_currency(rounds.model, rounds) or NO_CURRENCY
         lines.append(table_row(cells, attention_note(finding, target), selected=key == chosen))
     draw_table(
         "vendors", "Sets of fixed questions and their newest round", filled_columns(COLUMNS, lines, ("model", "questions", "rounds")), lines
     )
+
+
+def cost_currency(model: str, rounds: ProbeRounds | None = None) -> str | None:
+    """The currency of what a model's calls cost: as its probes state, else as its settings say; None where neither does."""
+    if rounds is not None and rounds.currency:
+        return rounds.currency
+    known = load.catalog().by_name.get(model)
+    return (known.settings.cost_currency or known.settings.budget_currency) if known else None
 
 
 def _mean(values: Any) -> float | None:
@@ -236,6 +247,8 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
     metric = choice_box.measure_selectbox(MEASURES, offered, default, "no round of this set has")
     finding = next((each for each in found if each.metric == metric), None)
     name, unit = MEASURES[metric]
+    if metric == judged.COST:
+        name = f"{name}, {cost_currency(rounds.model, rounds) or NO_CURRENCY}"
     table = rounds_table(rounds, changes, metric, finding)
     written = [formatting.format_share(value) if unit == "share" else format_figure(value) for value in table["value"]]
     table["words"] = [
@@ -323,7 +336,7 @@ def language_models(scope: Scope) -> list[Model]:
 
 
 def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
-    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, labelled."""
+    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, currency, labelled."""
     names = [name for name in ("feature.operation", "feature.service") if model.column(name) is not None]
     keys = tuple(By(name) for name in names)
     tokens = [name for name in ("feature.input_tokens", "feature.output_tokens") if model.column(name) is not None]
@@ -352,6 +365,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
                 "tokens_in": figure("feature.input_tokens", "total"),
                 "tokens_out": figure("feature.output_tokens", "total"),
                 "cost": figure("cost", "total"),
+                "currency": cost_currency(model.name),
                 "labelled": int(own.loc[own["label"] >= 0, "n"].sum()),
             }
         )
@@ -387,6 +401,8 @@ def traffic_section(scope: Scope) -> None:
         }
         for name in ("latency", "tokens_in", "tokens_out", "cost"):
             cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
+        if not pd.isna(row["cost"]):
+            cells["cost"]["sub"] = row["currency"] or NO_CURRENCY
         lines.append(table_row(cells))
     draw_table("language-model-calls", "Calls of language models by model and route", TRAFFIC, lines)
     cut_note(len(table), MOST_ROUTES, "routes, most calls first")

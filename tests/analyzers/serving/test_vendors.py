@@ -159,6 +159,18 @@ def test_the_month_is_judged_against_the_budget_of_the_model() -> None:
     assert judged(rows, 19, budgets={"acme/chat": (5.0, "EUR")})[vendors.COST].severity == "ok"
 
 
+def test_a_cost_has_the_currency_that_its_records_state_and_a_budget_in_another_one_is_not_compared() -> None:
+    rows = VendorNights(20).rows()
+    assert "(no currency stated)" in judged(rows, 19)[vendors.COST].because
+    rows["extra"] = [{**extra, "currency": "USD"} for extra in rows["extra"]]
+    found = judged(rows, 19, budgets={"acme/chat": (1.0, "EUR")})[vendors.COST]
+    assert found.severity == "ok" and found.limit is None and found.evidence["currency"] == "USD"
+    assert " USD in " in found.because and "the budget of the model is in EUR, so it is not compared" in found.because
+    assert judged(rows, 19, budgets={"acme/chat": (1.0, "USD")})[vendors.COST].severity == "act"
+    rows.loc[rows.index[:60], "extra"] = [{**extra, "currency": "EUR"} for extra in rows["extra"].iloc[:60]]
+    assert "(no currency stated)" in judged(rows, 19)[vendors.COST].because, "two currencies are none"
+
+
 def test_what_is_too_young_or_not_asked_is_unknown_and_says_what_it_needs() -> None:
     rows = VendorNights(20).rows()
     young = judged(rows, 3)[vendors.CHANGED]
