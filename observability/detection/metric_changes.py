@@ -46,12 +46,13 @@ class MeasuredWindow:
     """Metrics over some days, and over the past that they are compared with.
 
     whole: the days that the finding is about, else some of its last days; late: days before the window, because its labels are still to
-    come. past: of the month before; earlier: of as many days before, a week at most.
+    come. labelled: how many predictions of these days are. past: of the month before; earlier: of as many days before, a week at most.
     """
 
     days: Days
     whole: bool
     late: bool
+    labelled: int
     metrics: Metrics
     past: Metrics
     earlier: Metrics
@@ -137,9 +138,10 @@ def _measured_window(daily: DailyMetrics, days: Days, *, whole: bool, late: bool
     if days[-1] - days[0] + 1 < WEEK and daily.days[0] <= days[0] - 2 * WEEK:
         past = daily.days[(daily.days < days[0]) & same_weekdays(daily.days, days)]
     own = daily.window if whole and not late else daily.measured(days)
+    labelled = daily.labelled_in_window if whole and not late else daily.labels(days)
     length = min(int(days[-1] - days[0]) + 1, WEEK)
     earlier = daily.days[(daily.days < days[0]) & (daily.days >= days[0] - length)]
-    return MeasuredWindow(days, whole, late, own, *(daily.measured(each) if each.size else {} for each in (past, earlier)))
+    return MeasuredWindow(days, whole, late, round(labelled), own, *(daily.measured(each) if each.size else {} for each in (past, earlier)))
 
 
 def metric_verdict(
@@ -175,7 +177,7 @@ def labels_to_decide(change: MetricChange) -> int:
     assert change.now.value is not None and change.before.value is not None
     size = abs(change.now.value - change.before.value)
     error = row_error(change.now)
-    needed = change.now.n * ((3.0 * error / size) ** 2 - 1) if size > 0 and np.isfinite(error) else 0.0
+    needed = change.window.labelled * ((3.0 * error / size) ** 2 - 1) if size > 0 and np.isfinite(error) else 0.0
     return max(round(needed), 1)
 
 

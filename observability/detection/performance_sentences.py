@@ -1,7 +1,10 @@
-"""Sentences about a measured metric: its title, a value, a value with its interval."""
+"""Sentences about a measured metric: its title, a value, a value with its interval, and on what it was measured."""
 
 from observability.core.metric_definitions import METRICS
 from observability.stats.interval import Interval
+
+PARTS = {"precision": "predicted positives", "recall": "positives", "pr_auc": "positives"}
+"""Metrics of a binary model that some labelled predictions determine, and what these are."""
 
 
 def metric_name(metric: str) -> str:
@@ -20,3 +23,30 @@ def metric_with_interval(metric: str, value: Interval) -> str:
     if value.low is None or value.high is None:
         return metric_number(metric, value.value)
     return f"{metric_number(metric, value.value)} ({metric_number(metric, value.low)} to {metric_number(metric, value.high)})"
+
+
+def rows_measured(metric: str, now: Interval, labelled: int) -> int:
+    """Return the predictions behind a metric, of so many labelled ones.
+
+    The n of an F1 leaves out true negatives, and that of a macro average counts a prediction in several classes.
+    """
+    return labelled if metric == "f1" else min(round(now.n), labelled)
+
+
+def measured_on(metric: str, now: Interval, labelled: int, *, binary: bool, weighted: bool) -> str:
+    """Return on what a metric was measured: the labelled predictions of its window, and which of them determine it."""
+    rows, part = rows_measured(metric, now, labelled), PARTS.get(metric) if binary else None
+    of = f"{labelled:,} labelled predictions"
+    if weighted:
+        return of if rows >= labelled else f"{of} (effective sample size {rows:,}{f' {part}' if part else ''})"
+    if part:
+        return f"{rows:,} {part} of {of}"
+    return of if rows >= labelled else f"{rows:,} of {of}"
+
+
+def labels_needed(metric: str, now: Interval, labelled: int, least: int, *, binary: bool) -> str:
+    """Return how many more labels a metric needs, if they are like those that are there, and how many are."""
+    more = (least / now.n - 1) * labelled if now.n > 0 else least
+    part = PARTS.get(metric) if binary else None
+    some = f", {rows_measured(metric, now, labelled):,} of them {part}" if part else ""
+    return f"{metric_name(metric)} needs about {max(round(more), 1):,} more labels; {labelled:,} predictions are labelled{some}."

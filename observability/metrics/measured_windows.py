@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from observability.core.analyzer import Context
 from observability.core.questions import UNKNOWN
 from observability.core.window import EPOCH
-from observability.metrics.performance import Columns, answer_columns, performance_metrics
+from observability.metrics.performance import Columns, answer_columns, performance_metrics, served_and_labelled
 from observability.stats.dispersion import LEAST_DAYS, DayVariation, consecutive_day_variation, estimate_day_variation, fast_median
 from observability.stats.interval import Interval
 
@@ -99,6 +99,16 @@ class DailyMetrics:
     def window(self) -> Metrics:
         """Every metric over the window to the minute, whose first and last day may be cut."""
         return performance_metrics(self.model, *(answer_columns(self.now[name]) for name in ("counts", "sums")))
+
+    @property
+    def labelled_in_window(self) -> float:
+        """Labelled predictions of the window to the minute."""
+        return served_and_labelled(self.now["counts"])[1]
+
+    @property
+    def weighted(self) -> bool:
+        """Whether predictions of the window have weights other than 1."""
+        return bool((self.now["counts"]["w2"] != self.now["counts"]["n"]).any())
 
     def of_day(self, day: int) -> Metrics:
         """Every metric of one day."""

@@ -30,7 +30,14 @@ from observability.detection.metric_changes import (
     metric_onset,
     metric_verdict,
 )
-from observability.detection.performance_sentences import metric_name, metric_number, metric_with_interval
+from observability.detection.performance_sentences import (
+    labels_needed,
+    measured_on,
+    metric_name,
+    metric_number,
+    metric_with_interval,
+    rows_measured,
+)
 from observability.metrics import label_maturity
 from observability.metrics.measured_windows import MATURE, PAST_DAYS, DailyMetrics, Metrics, on
 from observability.metrics.metric_limits import LIMITS
@@ -146,10 +153,10 @@ def metric_finding(
     """
     worst = verdicts[0] if verdicts else None
     window = worst.change.window if worst else whole
-    now = window.metrics[metric]
+    now, binary = window.metrics[metric], context.model.task == "binary"
     share = daily.labels(window.days) / max(daily.predictions(window.days), 1.0)
     base = replace(
-        undecided_performance(context, metric, round(now.n), "", against),
+        undecided_performance(context, metric, rows_measured(metric, now, window.labelled), "", against),
         value=now.value,
         low=now.low,
         high=now.high,
@@ -169,9 +176,9 @@ def metric_finding(
         },
     )
     if now.value is None or now.n < MINIMUM_LABELS:
-        more = max(round(MINIMUM_LABELS - now.n), 1)
-        return replace(base, because=f"{metric_name(metric)} needs about {more:,} more labels; {now.n:,.0f} predictions are labelled.")
-    measured = f"{metric_name(metric)} {metric_with_interval(metric, now)} on {now.n:,.0f} labelled predictions{window.phrase}"
+        return replace(base, because=labels_needed(metric, now, window.labelled, MINIMUM_LABELS, binary=binary))
+    rows = measured_on(metric, now, window.labelled, binary=binary, weighted=daily.weighted)
+    measured = f"{metric_name(metric)} {metric_with_interval(metric, now)} on {rows}{window.phrase}"
     if metric not in LIMITS:
         return replace(base, severity="ok", because=f"{measured}.")
     if worst is None or worst.change.before.value is None:
@@ -246,7 +253,11 @@ def metric_row(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict of one window."""
     change, now = verdict.change, verdict.change.now
     limit = None if change.before.value is None else limit_value(change.metric, change.before.value, verdict.limit)
-    more = {"n": round(now.n), "worse_by": change.effect, "past_worse_by": change.past and change.past.effect}
+    more = {
+        "n": rows_measured(change.metric, now, change.window.labelled),
+        "worse_by": change.effect,
+        "past_worse_by": change.past and change.past.effect,
+    }
     return verdict.evidence_row(now.value, now.low, now.high, limit, **more)
 
 

@@ -1,5 +1,7 @@
 """serving/performance: are the figures scikit-learn's, is a fall named, and is youth of labels not taken for a fall?"""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -243,3 +245,37 @@ def test_a_creep_that_no_week_shows_is_found_day_by_day() -> None:
     assert said.evidence["creep"] and "shifted gradually" in said.because
     assert said.severity in ("watch", "act") and said.onset is not None
     assert findings(regressed(420, 42), regressed(3000, 41), before(regressed(3360, 43), 56), task="regression")["mae"].severity == "ok"
+
+
+def test_a_sentence_says_on_how_many_labelled_predictions_and_which_of_them_count() -> None:
+    """Rows counted by hand and by scikit-learn: an F1 and a PR AUC are of all labelled predictions."""
+    rows = decided(2103, 61)
+    said = findings(rows, decided(3000, 62))
+    (_, fp), (fn, tp) = metrics.confusion_matrix(rows["label"], rows["decision"]).tolist()
+    assert f" on {tp + fn:,} positives of 2,103 labelled predictions" in said["pr_auc"].because
+    assert f" on {tp + fn:,} positives of 2,103 labelled predictions" in said["recall"].because
+    assert f" on {tp + fp:,} predicted positives of 2,103 labelled predictions" in said["precision"].because
+    for name in ("f1", "accuracy", "roc_auc", "brier"):
+        assert " on 2,103 labelled predictions" in said[name].because and said[name].n == 2103, said[name].because
+    some = findings(decided(2103, 61, weight=True), decided(3000, 62))["accuracy"]
+    assert f" on 2,103 labelled predictions (effective sample size {some.n:,})" in some.because and some.n < 2103
+    rare = rows.assign(label=np.where(np.arange(2103) < 40, 1.0, 0.0))
+    few = findings(rare, decided(3000, 62))["pr_auc"].because
+    assert few == f"{few.split(' needs')[0]} needs about 3,154 more labels; 2,103 predictions are labelled, 40 of them positives."
+
+
+def test_the_f1_of_several_classes_is_on_the_labelled_predictions() -> None:
+    def three(n: int, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        label = rng.integers(0, 3, n)
+        decision = np.where(rng.random(n) < 0.6, label, rng.integers(0, 3, n))
+        return pd.DataFrame({"at": spread(n), "score": rng.random(n), "label": label.astype(float), "decision": decision})
+
+    rows, reference = three(630, 63), three(3000, 64)
+    context = context_for(reference, task="multiclass")
+    context = replace(context, model=replace(context.model, classes=("a", "b", "c")))
+    found = ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, rows, reference, None), context)
+    said = {each.metric: each for each in found}
+    assert said["f1"].value == pytest.approx(metrics.f1_score(rows["label"], rows["decision"], average="macro"), rel=1e-9)
+    for name in ("f1", "precision", "recall", "accuracy"):
+        assert " on 630 labelled predictions" in said[name].because and said[name].n == 630, said[name].because
