@@ -46,13 +46,15 @@ class MeasuredWindow:
     """Metrics over some days, and over the past that they are compared with.
 
     whole: the days that the finding is about, else some of its last days; late: days before the window, because its labels are still to
-    come. labelled: how many predictions of these days are. past: of the month before; earlier: of as many days before, a week at most.
+    come. labelled: how many predictions of these days are. bin_errors: how far metrics that come from score bins can be from those of the
+    rows. past: of the month before; earlier: of as many days before, a week at most.
     """
 
     days: Days
     whole: bool
     late: bool
     labelled: int
+    bin_errors: Mapping[str, float]
     metrics: Metrics
     past: Metrics
     earlier: Metrics
@@ -139,9 +141,12 @@ def _measured_window(daily: DailyMetrics, days: Days, *, whole: bool, late: bool
         past = daily.days[(daily.days < days[0]) & same_weekdays(daily.days, days)]
     own = daily.window if whole and not late else daily.measured(days)
     labelled = daily.labelled_in_window if whole and not late else daily.labels(days)
+    errors = daily.bin_errors(None if whole and not late else days)
     length = min(int(days[-1] - days[0]) + 1, WEEK)
     earlier = daily.days[(daily.days < days[0]) & (daily.days >= days[0] - length)]
-    return MeasuredWindow(days, whole, late, round(labelled), own, *(daily.measured(each) if each.size else {} for each in (past, earlier)))
+    return MeasuredWindow(
+        days, whole, late, round(labelled), errors, own, *(daily.measured(each) if each.size else {} for each in (past, earlier))
+    )
 
 
 def metric_verdict(

@@ -1,10 +1,14 @@
 """Sentences about a measured metric: its title, a value, a value with its interval, and on what it was measured."""
 
+import math
+
 from observability.core.metric_definitions import METRICS
 from observability.stats.interval import Interval
 
 PARTS = {"precision": "predicted positives", "recall": "positives", "pr_auc": "positives"}
 """Metrics of a binary model that some labelled predictions determine, and what these are."""
+FINE = 0.0005
+"""Error of a change below which a tenth of a point is right."""
 
 
 def metric_name(metric: str) -> str:
@@ -42,6 +46,22 @@ def measured_on(metric: str, now: Interval, labelled: int, *, binary: bool, weig
     if part:
         return f"{rows:,} {part} of {of}"
     return of if rows >= labelled else f"{rows:,} of {of}"
+
+
+def bin_error_words(error: float) -> str:
+    """Return how far a metric that comes from score bins can be from that of the rows, its rounding to three digits included."""
+    if not error > 0:
+        return ""
+    return f" from score bins, within {math.ceil(1000 * error + 0.5) / 1000:.3f} of that of the rows,"
+
+
+def points_difference(change: float, error: float) -> str:
+    """Return a change in points, as fine as the error of bins on both sides allows."""
+    if error > 0 and abs(change) <= error:
+        return "no change beyond the error of bins"
+    if error >= FINE:
+        return f"about {100 * change:+.0f} points"
+    return f"{round(100 * change, 1) + 0.0:+.1f} points"
 
 
 def labels_needed(metric: str, now: Interval, labelled: int, least: int, *, binary: bool) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from observability.core.analyzer import Context
 from observability.core.questions import UNKNOWN
 from observability.core.window import EPOCH
-from observability.metrics.performance import Columns, answer_columns, performance_metrics, served_and_labelled
+from observability.metrics.performance import Columns, answer_columns, performance_metrics, ranking_errors, served_and_labelled
 from observability.stats.dispersion import LEAST_DAYS, DayVariation, consecutive_day_variation, estimate_day_variation, fast_median
 from observability.stats.interval import Interval
 
@@ -104,6 +104,12 @@ class DailyMetrics:
     def labelled_in_window(self) -> float:
         """Labelled predictions of the window to the minute."""
         return served_and_labelled(self.now["counts"])[1]
+
+    def bin_errors(self, days: Days | None = None) -> dict[str, float]:
+        """How far metrics that come from score bins can be from those of the rows, over some days or the window to the minute."""
+        if self.model.task != "binary":
+            return {}
+        return ranking_errors(self.now["counts"] if days is None else part(self.counts, np.isin(self.days, days)[self.place]))
 
     @property
     def weighted(self) -> bool:

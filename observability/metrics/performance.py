@@ -1,8 +1,8 @@
 """Performance of a model from counts and sums.
 
 This is the only computation of performance: the analyzer, the charts, the tables and the sentences all call it. Metrics of counts
-equal scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins, where scores in one bin are ties: ROC AUC is within
-1e-3 of that of the raw scores, PR AUC, which ties cost more, within 3e-3.
+equal scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins, where scores in one bin are ties: of scores that spread,
+ROC AUC is usually within 1e-3 of that of the raw scores, PR AUC, which ties cost more, within 3e-3; `ranking_errors` bounds both.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -260,6 +260,23 @@ def _ranking_metrics(counts: "DataFrame | Columns") -> dict[str, Interval]:
         "roc_auc": auc_interval(positive, negative, positive_squares, negative_squares),
         "pr_auc": average_precision_interval(precision, effective_n(float(positive.sum()), positive_squares)),
     }
+
+
+def ranking_errors(counts: "DataFrame | Columns") -> dict[str, float]:
+    """Largest distances of ROC AUC and PR AUC from bins from those of the scores themselves.
+
+    Parameters
+    ----------
+    counts : DataFrame | Columns
+        Answer "counts" of `outcome_aggregates` of a binary model.
+
+    Returns
+    -------
+    dict[str, float]
+        By metric; NaN where it is not defined.
+    """
+    of = _score_counts(counts)
+    return dict(zip(("roc_auc", "pr_auc"), confusion.ranking_bounds(of[1][0], of[0][0]), strict=True))
 
 
 def _macro_averages(matrix: NDArray[np.float64]) -> dict[str, Interval]:

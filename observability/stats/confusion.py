@@ -85,3 +85,32 @@ def average_precision(positive_counts: ArrayLike, negative_counts: ArrayLike) ->
         return None
     found = np.cumsum(positive)
     return float(np.sum(positive / total * found / np.where(decided > 0, decided, 1.0)))
+
+
+def ranking_bounds(positive_counts: ArrayLike, negative_counts: ArrayLike) -> tuple[float, float]:
+    """How far ROC AUC and average precision of the scores themselves can be from those of their bins, whatever the order inside a bin.
+
+    Parameters
+    ----------
+    positive_counts : ArrayLike
+        Rows with a positive label, by score bin.
+    negative_counts : ArrayLike
+        Rows with a negative label, by score bin.
+
+    Returns
+    -------
+    tuple[float, float]
+        Largest distance of either; NaN without rows of both labels. The extremes are all positives of a bin above or below its negatives.
+    """
+    positive, negative = (np.asarray(each, np.float64)[::-1] for each in (positive_counts, negative_counts))
+    rows, others = float(positive.sum()), float(negative.sum())
+    value = average_precision(positive_counts, negative_counts)
+    if value is None or not others > 0:
+        return float("nan"), float("nan")
+    found, wrong = np.cumsum(positive) - positive, np.cumsum(negative) - negative
+    decided = found + wrong
+    highest = float(np.sum(positive * (found + positive) / np.where(positive > 0, decided + positive, 1.0))) / rows
+    before = decided + negative
+    rising = np.log1p(positive / np.where(before > 0, before, 1.0))
+    lowest = float(np.sum(positive - np.where(before > 0, (wrong + negative) * rising, 0.0))) / rows
+    return float(positive @ negative) / (2 * rows * others), max(highest - value, value - lowest, 0.0)

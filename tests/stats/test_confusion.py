@@ -6,7 +6,7 @@ import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observability.stats.confusion import average_precision, binary_cells, one_vs_rest
+from observability.stats.confusion import average_precision, binary_cells, one_vs_rest, ranking_bounds
 from observability.stats.interval import delong_auc
 
 ROWS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6)), min_size=1, max_size=80)
@@ -32,6 +32,21 @@ def test_ranking_metrics_equal_scikit_learn(rows: list[tuple[int, int]]) -> None
         assert average_precision(positive, negative) == pytest.approx(sk.average_precision_score(labels, scores), abs=1e-12)
     else:
         assert average_precision(positive, negative) is None
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6), st.integers(0, 3), st.integers(1, 3)), min_size=1, max_size=80))
+def test_the_scores_themselves_are_within_the_bounds_of_their_bins(rows: list[tuple[int, int, int, int]]) -> None:
+    labels, bins, inside, weight = np.array(rows).T
+    positive, negative = (np.bincount(bins[labels == label], weight[labels == label], 8) for label in (1, 0))
+    of_auc, of_precision = ranking_bounds(positive, negative)
+    if labels.min() == labels.max():
+        assert np.isnan(of_auc) and np.isnan(of_precision)
+        return
+    scores = bins + inside / 10
+    auc, precision = (figure(labels, scores, sample_weight=weight) for figure in (sk.roc_auc_score, sk.average_precision_score))
+    assert abs(auc - delong_auc(positive, negative)[0]) <= of_auc + 1e-12
+    assert abs(precision - (average_precision(positive, negative) or 0.0)) <= of_precision + 1e-12
 
 
 @settings(max_examples=80, deadline=None)

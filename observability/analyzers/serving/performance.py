@@ -6,6 +6,7 @@ show too is marked as standing. Where the window's labels are still to come, the
 tested day by day.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,18 +32,27 @@ from observability.detection.metric_changes import (
     metric_verdict,
 )
 from observability.detection.performance_sentences import (
+    bin_error_words,
     labels_needed,
     measured_on,
     metric_name,
     metric_number,
     metric_with_interval,
+    points_difference,
     rows_measured,
 )
 from observability.metrics import label_maturity
 from observability.metrics.measured_windows import MATURE, PAST_DAYS, DailyMetrics, Metrics, on
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.outlier_errors import largest_error_finding
-from observability.metrics.performance import HEADLINE, outcome_aggregates, performance_metrics, primary_metric, served_and_labelled
+from observability.metrics.performance import (
+    HEADLINE,
+    outcome_aggregates,
+    performance_metrics,
+    primary_metric,
+    ranking_errors,
+    served_and_labelled,
+)
 from observability.proofs.outcomes import PERFORMANCE_PROOFS
 from observability.stats.interval import Interval
 from observability.stats.multiple_testing import benjamini_hochberg
@@ -95,9 +105,11 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             labels(context, served, labelled, usual), label_maturity.label_completion(frames, context), context
         )
     ]
+    errors = ranking_errors(frames["reference_counts"]) if against == "reference" and context.model.task == "binary" else {}
     for metric in whole.metrics:
         before = reference.get(metric)
-        findings.append(metric_finding(context, daily, metric, whole, before, verdicts.get(metric, []), against, too_young, shift, primary))
+        own = verdicts.get(metric, [])
+        findings.append(metric_finding(context, daily, metric, whole, before, own, against, too_young, shift, primary, errors))
     wild = largest_error_finding(NAME, context, frames["current_sums"])
     return [*findings, *([wild] if wild else []), *threshold_claims(frames["past_counts"], counts, context)]
 
@@ -146,10 +158,12 @@ def metric_finding(
     too_young: float | None,
     shift: GradualShift | None,
     primary: str,
+    before_errors: Mapping[str, float],
 ) -> Finding:
     """Return the finding about one metric, from its most informative window.
 
-    too_young: the share of labels that are in, where that is too little to alarm.
+    too_young: the share of labels that are in, where that is too little to alarm. before_errors: how far metrics of the baseline that come
+    from score bins can be from those of the rows.
     """
     worst = verdicts[0] if verdicts else None
     window = worst.change.window if worst else whole
@@ -178,7 +192,8 @@ def metric_finding(
     if now.value is None or now.n < MINIMUM_LABELS:
         return replace(base, because=labels_needed(metric, now, window.labelled, MINIMUM_LABELS, binary=binary))
     rows = measured_on(metric, now, window.labelled, binary=binary, weighted=daily.weighted)
-    measured = f"{metric_name(metric)} {metric_with_interval(metric, now)} on {rows}{window.phrase}"
+    error = window.bin_errors.get(metric, 0.0)
+    measured = f"{metric_name(metric)} {metric_with_interval(metric, now)}{bin_error_words(error)} on {rows}{window.phrase}"
     if metric not in LIMITS:
         return replace(base, severity="ok", because=f"{measured}.")
     if worst is None or worst.change.before.value is None:
@@ -202,7 +217,7 @@ def metric_finding(
     }
     allowed = change.limits[severity == "act"]
     where = "the reference" if against == "reference" else "the month before"
-    because = f"{measured}; {metric_number(metric, usual)} in {where}{metric_difference(change)}"
+    because = f"{measured}; {metric_number(metric, usual)} in {where}{metric_difference(change, error + before_errors.get(metric, error))}"
     because += daily_range(change, allowed) + (past_words(change) if worst.standing else "")
     base = replace(base, limit=limit_value(metric, usual, allowed), evidence=evidence, news=worst.news)
     if severity == "ok":
@@ -298,14 +313,14 @@ def labels(context: Context, served: float, labelled: float, usual: float) -> Fi
     return replace(base, because=f"{said}; judging this window needs about {needed:,} more labels.")
 
 
-def metric_difference(change: MetricChange) -> str:
-    """Return the change since the baseline, in brackets."""
+def metric_difference(change: MetricChange, error: float) -> str:
+    """Return the change since the baseline, in brackets. error: how far it can be off because of score bins."""
     kind, now, before = LIMITS[change.metric][0], change.now.value or 0.0, change.before.value or 0.0
     if kind == "of mae":
         return f" ({100 * change.effect:+.0f} % of its mean absolute error)" if abs(change.effect) >= 0.01 else ""
     if kind == "relative":
         return f" ({round(100 * (now / before - 1)):+d} %)" if before else ""
-    return f" ({round((now - before) * 100, 1) + 0.0:+.1f} points)"
+    return f" ({points_difference(now - before, error)})"
 
 
 def undecided_performance(context: Context, metric: str, n: int, because: str, against: Against = "reference") -> Finding:

@@ -279,3 +279,25 @@ def test_the_f1_of_several_classes_is_on_the_labelled_predictions() -> None:
     assert said["f1"].value == pytest.approx(metrics.f1_score(rows["label"], rows["decision"], average="macro"), rel=1e-9)
     for name in ("f1", "precision", "recall", "accuracy"):
         assert " on 630 labelled predictions" in said[name].because and said[name].n == 630, said[name].because
+
+
+@pytest.mark.parametrize("weight", [False, True])
+def test_a_ranking_metric_says_how_far_its_bins_can_be_from_the_rows(weight: bool) -> None:
+    """The metrics of scikit-learn on the rows lie within what the sentence says, and a change is not finer than that."""
+    for seed, beta in ((71, (0.6, 0.9)), (72, (2, 5)), (73, (60, 90))):
+        rng = np.random.default_rng(seed)
+        rows = decided(2103, seed, weight=weight).assign(score=rng.beta(*beta, 2103))
+        rows["label"] = (rng.random(2103) < rows["score"]).astype(float)
+        said = findings(rows, rows.assign(label=rows["label"].sample(frac=1, random_state=1).to_numpy()))
+        w = rows.get("weight")
+        exact = {
+            "roc_auc": metrics.roc_auc_score(rows["label"], rows["score"], sample_weight=w),
+            "pr_auc": metrics.average_precision_score(rows["label"], rows["score"], sample_weight=w),
+        }
+        for name, value in exact.items():
+            because = said[name].because
+            printed = float(because.split("(average precision) " if name == "pr_auc" else "ROC AUC ")[1].split(" ")[0])
+            error = float(because.split("from score bins, within ")[1].split(" ")[0])
+            assert abs(printed - value) <= error, because
+    same = findings(rows, rows)["roc_auc"].because
+    assert "(no change beyond the error of bins)" in same, same
