@@ -92,7 +92,11 @@ def clean_columns_finding(columns: Sequence[SearchedColumn], context: Context) -
     texts = sum(column.texts for column in columns)
     base = context.undecided(NAME, "model", METRIC, texts, "", against="level")
     if not texts:
-        return replace(base, because="No prediction of these dates carries a text: there is nothing to search for personal data.")
+        because = (
+            "Features, groups and subjects of these dates hold no text: there is nothing to search for personal data. "
+            "Other logged fields are not searched."
+        )
+        return replace(base, because=because)
     if texts < LEAST:
         because = (
             f"{plural(texts, 'text')} of predictions are too few to search for personal data: that needs about {LEAST - texts:,} more."
