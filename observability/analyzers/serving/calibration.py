@@ -221,7 +221,7 @@ def ecce_finding(
         f"{'low' if (error.gap or 0) > 0 else 'high'}"
     )
     where += f" on average, over {100 * (error.held or 0):.0f} % of the labelled predictions"
-    chance = f"(p {p_words(error.p_value)})"
+    chance = f"(p {p_words(error.p_value)}; adjusted p {p_words(adjusted)}, significant up to {context.budget:.2g})"
     said = f"{where} {chance}"
     if adjusted > context.budget:
         said = (

@@ -6,6 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from observability.analyzers.serving.calibration import ANALYZER
 from observability.core.analyzer import Context
@@ -83,6 +84,19 @@ def test_it_says_how_far_where_and_with_which_null() -> None:
     assert ecce.severity == "act" and ecce.against == "level" and "too low" in ecce.because and ecce.evidence["p_value"] < 1e-6
     assert len(ece.evidence["groups"]) == 10 and sum(group[4] for group in ece.evidence["groups"]) == 4000
     assert len(ece.evidence["trend"]) == 7 and ece.evidence["trend"][0]["null_95"] > ece.evidence["null_95"]
+
+
+def test_what_is_not_significant_says_its_adjusted_p_and_the_limit() -> None:
+    """The two tests of the analyzer, adjusted by scipy: a p of about 0.02 is not significant among them."""
+    base = people(20_000, 2)
+    for seed in range(60):
+        found = findings(people(2000, 300 + seed), base)
+        p = [found[name].evidence["p_value"] for name in ("ece", "ecce")]
+        if 0.015 < p[1] < 0.05:
+            break
+    adjusted = stats.false_discovery_control(p)[1]
+    assert f"(p = {p[1]:.2g}; adjusted p = {adjusted:.2g}, significant up to {0.1 / 7:.2g})" in found["ecce"].because, found["ecce"].because
+    assert found["ecce"].because.startswith("No score range deviates significantly") and adjusted > 0.1 / 7
 
 
 def test_what_stood_in_the_reference_is_as_bad_and_no_news() -> None:
