@@ -23,7 +23,6 @@ store.landing_section(status)
 if rows := store.source_table_rows(status):
     st.header("Sources", anchor=False)
     draw_table("sources", "Sources that are loaded again and again", store.SOURCE_COLUMNS, rows, compact=True)
-    store.source_failures(status)
     st.caption("Scheduled sources are set in lake.toml in the home (docs/lake.md).")
 
 st.header("Models", anchor=False)

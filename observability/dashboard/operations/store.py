@@ -22,7 +22,7 @@ MODEL_COLUMNS = (
 SOURCE_COLUMNS = (
     column("source", "Source", strong=True),
     *plain_columns(records="Records", state="Last run"),
-    *number_columns(files="Files", stored="Stored", duplicates="Duplicates", rejected="Rejected", newest="Newest rows taken (UTC)"),
+    *number_columns(files="Files", stored="Stored", duplicates="Duplicates", rejected="Rejected", newest="Last rows taken (UTC)"),
 )
 MOST_REJECTED = 200
 LONGEST_RAW = 400
@@ -98,12 +98,6 @@ def source_table_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
             )
         )
     return rows
-
-
-def source_failures(status: dict[str, Any]) -> None:
-    """Why the last run of each failed source failed."""
-    for name, failure in {each["name"]: each["failure"] for each in status["sources"] if each["failure"]}.items():
-        st.warning(formatting.escape_markdown(f"{name}: {formatting.with_full_stop(failure)}"), icon=":material/cloud_off:")
 
 
 def keeping_section(status: dict[str, Any]) -> None:

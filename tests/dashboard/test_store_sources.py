@@ -1,0 +1,37 @@
+"""The page Store lists sources: what was taken by the schedule and by hand, and which one failed."""
+
+import threading
+from datetime import UTC, datetime
+
+from observability.lake.open_source import open_data_source
+from observability.server.lake_schedule import load_due_sources
+from observability.store.types.loading import LoadDefaults
+from tests.support.dashboard_pages import opened, tables, words
+from tests.support.dashboard_world import World
+from tests.support.lake_server import parquet_bytes, predictions_table
+
+
+def test_the_page_lists_sources_with_rows_and_failures(current: World, tmp_path) -> None:
+    assert "Sources" not in words(opened("store"))
+    for name, content in (("good", parquet_bytes(predictions_table(0, 30, bad=2))), ("bad", b"PAR1 is no file")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.parquet").write_bytes(content)
+    home = current.store.home
+    (home / "lake.toml").write_text(
+        "".join(
+            f'[sources.{name}]\naddress = "{tmp_path / name}"\nkind = "prediction"\nmodel = "fromlake"\nversion = "1"\n'
+            for name in ("good", "bad")
+        ),
+        encoding="utf-8",
+    )
+    try:
+        assert load_due_sources(current.store, datetime.now(UTC), threading.Event()) == ["good"]
+        current.store.load_source(open_data_source(str(tmp_path / "good")), LoadDefaults("prediction", "byhand", "2"))
+        app = opened("store")
+        rows = {row["cells"]["source"]["t"]: row["cells"] for row in tables(app)["Sources that are loaded again and again"]["rows"]}
+        assert rows["good"]["stored"]["t"] == "28" and rows["good"]["rejected"]["t"] == "2"
+        assert rows["bad"]["source"]["mark"] == "failed" and "damaged" in rows["bad"]["state"]["title"]
+        assert rows[str(tmp_path / "good")]["state"]["t"] == "by hand"
+        assert words(app).count("The source bad was not loaded whole") == 1
+    finally:
+        (home / "lake.toml").unlink()
