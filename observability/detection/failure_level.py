@@ -20,7 +20,7 @@ def judged_by_level(finding: Finding, settings: ModelSettings) -> Finding:
     """Return the finding about a model's error rate, as severe as its level: where the whole interval lies above a limit. Another finding,
     and one that is as severe already, is returned as it is.
 
-    Without a comparison with the past, nothing is said about news; a rate that the past had too is ongoing.
+    A rate that the past had too is ongoing news; without a past nothing is said about news.
     """
     if (
         finding.subject != "model"
@@ -34,14 +34,13 @@ def judged_by_level(finding: Finding, settings: ModelSettings) -> Finding:
     severity, limit = ("act", act) if finding.low > act else ("watch", watch)
     if finding.low <= watch or ORDER.index(severity) <= ORDER.index(finding.severity):
         return finding
-    compared = finding.severity != "unknown"
     said = f"{finding.because} More than {formatting.format_share(limit)} is too many, whatever was usual."
     return replace(
         finding,
         severity=severity,
         because=said,
         limit=limit,
-        against=finding.against if compared else "level",
+        against="level",
         news="ongoing" if finding.severity == "ok" else finding.news,
         likely_source="system",
         rank=RANK,

@@ -174,7 +174,7 @@ def test_an_unknown_ending_and_a_wrong_second_file_load_nothing(command: Command
         (("settings", "nope"), "nope"),
         (("load", "--map", "theirs"), "theirs=ours"),
         (("dance",), "dance"),
-        (("demo",), "not empty"),
+        (("demo",), "demo --remove"),
     ],
 )
 def test_wrong_use_ends_with_one_sentence(argv: tuple[str, ...], word: str, command: Command, stored_fleet: Path) -> None:
