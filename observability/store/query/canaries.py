@@ -118,7 +118,8 @@ def _row_condition(model: Model, canary: Mapping[str, Any]) -> tuple[str | None,
     columns = {each.name: each for each in model.columns}
     if not isinstance(row, Mapping) or not set(row) <= set(columns):
         return None, "NULL", {}
-    parts, values = [], {}
+    parts: list[str] = []
+    values: dict[str, Any] = {}
     for place, (name, value) in enumerate(row.items()):
         column, key = quoted_identifier(columns[name].column), f"value_{place}"
         if value is None:
