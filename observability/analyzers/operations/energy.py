@@ -91,7 +91,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     version = context.version.name
     now = serving_energy(frames["served"], frames["use"], frames["resources"], frames["prices"], place, version=version)
     found = list(of_serving(frames, context, place, now))
-    if now.method in ("resources", "latency") and now.rows:
+    if now.method != "predictions" and now.served:
         found.append(of_idle(context, now))
     return found + of_runs(frames, context, place) + of_devices(frames, context)
 
@@ -208,6 +208,8 @@ def of_idle(context: Context, now: ServingEnergy) -> Finding:
     """Return the finding about the idle share of the service's energy."""
     blank = context.undecided(NAME, "model", "idle_share", now.rows, "", against="level")
     known = idle_share_ends(context, now)
+    if now.method is None or now.rows == 0:
+        return replace(blank, because=f"{ASK}.")
     if known is None:
         why = (
             "Predictions of these hours carry no `energy_j`, so the idle share of the service's energy is unknown; "

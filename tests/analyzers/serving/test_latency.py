@@ -113,7 +113,7 @@ def test_weighted_requests_count_as_many() -> None:
     rows = requests(2, errors=0.05)
     rows["weight"] = np.where(rows["status"] == "ok", 1.0, 3.0)
     window = rows[rows["day"] >= 0]
-    error = by_claim(said(rows, context()))["model", "error_rate", "past"]
+    error = by_claim(said(rows, context()))["model", "error_rate", "level"]
     assert error.value == pytest.approx(window.loc[window["status"] != "ok", "weight"].sum() / window["weight"].sum())
     assert error.n == len(window)
 
