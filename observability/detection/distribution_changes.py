@@ -86,10 +86,10 @@ class PsiDistance:
 class DistributionChange(WindowChange):
     """A column in one window; the effect is the PSI against the reference.
 
-    past: the distance from the own past, None where unknown. groups: counts by group in the reference and in the window. stated: limits
-    without the natural variation. usual: for a column that follows the calendar, the largest distance from the reference over the same
-    number of past days. one_value_a_day: whether all rows of a day have one value. week_before: PSI of the week before the window.
-    levels, past_levels: for a category, both sides level by level, against the reference and the own past.
+    past: the distance from the own past, None where unknown; past_rows: the own past. groups: counts by group in the reference and in the
+    window. stated: limits without the natural variation. usual: for a column that follows the calendar, the largest distance from the
+    reference over the same number of past days. one_value_a_day: whether all rows of a day have one value. week_before: PSI of the week
+    before the window. levels, past_levels: for a category, both sides level by level, against the reference and the own past.
     """
 
     after: ColumnHistogram
@@ -102,6 +102,7 @@ class DistributionChange(WindowChange):
     week_before: float | None = None
     levels: LevelShares | None = None
     past_levels: LevelShares | None = None
+    past_rows: ColumnHistogram | None = None
 
     @property
     def as_usual(self) -> bool:
@@ -316,13 +317,14 @@ class ColumnBaseline:
         span = reference_days(self.before.n, self.rows_a_day)
         varies = self.consecutive if whole and not self.of_the_day else self.weekly if days >= WEEK else self.daily
         reference, levels = self.distance(self.base, self.before.n, counts, after, days, span, varies, whole=whole)
-        own, own_levels = None, None
+        own, own_levels, own_rows = None, None, None
         if past is not None and past.numbers.size >= LEAST_DAYS:
             alike = np.ones(past.numbers.size, bool)
             if days < WEEK and past.numbers.size >= 2 * WEEK:
                 alike = same_weekdays(past.numbers, self.now.numbers[kept])
             if past.rows[alike].sum() >= MINIMUM_ROWS:
                 base, n = self.past_groups[alike].sum(axis=0), effective_n(float(past.w[alike].sum()), float(past.w2[alike].sum()))
+                own_rows = past.over(alike)
                 own, own_levels = self.distance(base, n, counts, after, days, max(float(alike.sum()), 1.0), self.weekly, whole=False)
         return DistributionChange(
             days=days,
@@ -341,6 +343,7 @@ class ColumnBaseline:
             week_before=self.weeks[0] if self.weeks else None,
             levels=levels,
             past_levels=own_levels,
+            past_rows=own_rows,
         )
 
     @cached_property

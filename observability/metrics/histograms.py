@@ -259,6 +259,23 @@ def one_value_a_day(by_day: DailyHistogram, reference: ColumnHistogram) -> bool:
     return bool(shared.mean() >= CALENDAR_SHARE and differs)
 
 
+def tenths_of(axis: ColumnAxis, side: ColumnHistogram) -> NDArray[np.int64]:
+    """About ten groups of equal mass in a histogram other than the reference, as the kept bins allow; unseen and missing apart.
+
+    Parameters
+    ----------
+    axis : ColumnAxis
+        Bins of the column, a number.
+    side : ColumnHistogram
+        Histogram.
+
+    Returns
+    -------
+    NDArray[np.int64]
+    """
+    return _with_special_groups(coarsen_bins(side.values, GROUPS, atom_bins(axis.edges)))
+
+
 def fine_groups(axis: ColumnAxis, reference: ColumnHistogram) -> NDArray[np.int64]:
     """About 20 groups for the Jensen-Shannon distance, with atoms, unseen and missing apart.
 

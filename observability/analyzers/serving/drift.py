@@ -23,6 +23,7 @@ from observability.detection.change import ChangeVerdict, judge_change, stated_l
 from observability.detection.distribution_changes import PAST_DAYS, ColumnDrift, DistributionChange, WindowDays, column_drift, drift_onset
 from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, distances, interval_around, psi_rows_needed
 from observability.detection.move_history import fall_asks, move_record, weekly_falls
+from observability.detection.own_past import MOST_BEYOND, own_past, share_beyond
 from observability.detection.windows import window_phrase
 from observability.metrics.histograms import (
     column_axis,
@@ -177,7 +178,7 @@ def psi_interval(change: DistributionChange) -> tuple[float, float]:
 
 def drift_evidence(drift: ColumnDrift, worst: Verdict, verdicts: list[Verdict], share: float | None) -> dict[str, Any]:
     """Return the other distances, the verdict of each window, and the series by day."""
-    before, change = drift.before, worst.change
+    before, change, own = drift.before, worst.change, own_past(drift.axis, worst.change)
     return {
         "column": drift.reference,
         "n_reference": before.rows,
@@ -187,6 +188,8 @@ def drift_evidence(drift: ColumnDrift, worst: Verdict, verdicts: list[Verdict], 
         "varies_up_to": change.varies,
         "days_of_past": drift.known_days,
         "past_psi": change.past and change.past.psi,
+        "past_psi_at_least": own and own.psi,
+        "past_beyond": own and own.beyond,
         "usual_psi": change.usual,
         "standing": worst.standing,
         "standing_weeks": standing_weeks(drift, worst),
@@ -220,9 +223,8 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
     name, change, psi = drift.name, worst.change, worst.change.effect
     rows = f"{change.after.rows:,} predictions"
     if finding.severity == "unknown" and psi >= worst.limit and change.after.n >= needed:
-        return (
-            f"`{name}` cannot be judged: PSI {psi:.2f} (warning from {worst.limit:.2g}) over {rows}, but {undecided_drift_reason(worst)}."
-        )
+        reason = undecided_drift_reason(drift, worst)
+        return f"`{name}` cannot be judged: PSI {psi:.2f} (warning from {worst.limit:.2g}) over {rows}, but {reason}."
     if finding.severity == "unknown":
         more = "a larger reference" if np.isinf(needed) else f"about {max(round(needed - change.after.n), 1):,} more predictions"
         return f"`{name}` cannot be compared yet on {rows}: {more} needed."
@@ -232,22 +234,30 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
         recovered = f"; it is back below the limit, PSI {change.week_before:.2f} the week before" if finding.news == "recovered" else ""
         return f"`{name}` {claim}: PSI {psi:.3f} (warning from {worst.limit:.2g}{varies}) over {rows}{recovered}."
     limit = f"(limit {worst.limit:.2g}{own_variation(worst)})"
+    largest = largest_change(drift, change, finding.evidence["value_shift"])
+    own = own_past(drift.axis, change)
     if worst.standing:
         weeks = standing_weeks(drift, worst)
         since = (
             f", as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else ", without a significant change from its own past"
         )
-        past = f", {change.past.psi:.2f} against its own past {PAST_DAYS} days" if change.past else ""
-        return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest_change(drift, change, finding.evidence['value_shift'])}."
+        past = own.words(f" {PAST_DAYS} days") if own else ""
+        return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest}."
     whole = "" if change.whole else f" ({drift.whole.effect:.2f} over all {drift.whole.days} days)"
-    past = f", {change.past.psi:.2f} against its own past" if change.past else ""
+    past = own.words("") if own else ""
     when = window_phrase(change.days, whole=change.whole)
-    return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest_change(drift, change, finding.evidence['value_shift'])}."
+    return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest}."
 
 
-def undecided_drift_reason(worst: Verdict) -> str:
+def undecided_drift_reason(drift: ColumnDrift, worst: Verdict) -> str:
     """Return why a distance beyond its limit is not decided."""
     change = worst.change
+    beyond = share_beyond(drift.axis, change.after)
+    if change.usual is not None and beyond >= MOST_BEYOND:
+        return (
+            f"{100 * beyond:.0f} % of its values lie beyond one end of the reference’s range, in one bin, so its days cannot be compared: "
+            "a newer reference can tell"
+        )
     if change.one_value_a_day and change.as_usual and change.usual is not None:
         return f"it has one value a day, and the same number of past days was as far ({change.usual:.2f}): a longer window can tell"
     if change.usual is not None:

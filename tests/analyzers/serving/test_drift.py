@@ -119,6 +119,28 @@ def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
     assert (better.severity, better.news) == ("ok", "recovered") and "back below the limit" in better.because
 
 
+@pytest.mark.parametrize(("past_age", "age", "known"), [(8.0, 9.0, False), (4.5, 3.9, True)])
+def test_a_move_beyond_the_range_of_the_reference_is_never_said_to_be_none(past_age: float, age: float, known: bool) -> None:
+    """PSI on the past's own tenths by pandas: the deciles of the reference do not see it, because nearly all is beyond their last edge."""
+    reference, past, current = rows(60_000, 70), before(14_000, 75, age=past_age), rows(3500, 74, age=age)
+    few_days = findings(current, reference.head(5000), past)["age"]
+    if few_days.severity == "unknown":
+        assert "of its values lie beyond one end of the reference’s range, in one bin" in few_days.because, few_days.because
+        assert "share its value" not in few_days.because
+    own = findings(current, reference, past)["age"]
+    tenths = pd.qcut(past["age"], 10, retbins=True)[1]
+    tenths[[0, -1]] = -np.inf, np.inf
+    p, q = (pd.cut(side["age"], tenths).value_counts(normalize=True, sort=False).clip(lower=1e-4) for side in (past, current))
+    exact = float(((q - p) * np.log(q / p)).sum())
+    share = f"{100 * (past['age'] > reference['age'].max()).mean():.0f} % of which lie beyond one end of the reference’s range, in one bin"
+    assert exact > 0.3 and own.evidence["past_psi"] < 0.1 and share in own.because, own.because
+    assert ("cannot tell whether it moved since its own past 28 days" in own.because) is not known
+    if known:
+        said = float(own.because.split("at least ")[1].split(" against its own past 28 days")[0])
+        assert own.evidence["past_psi"] < said <= exact
+    assert own.needs_action and news_of(own) != "new"
+
+
 def test_a_fault_of_yesterday_is_named_while_the_week_is_still_diluted() -> None:
     current = rows(3500, 76)
     last = current["at"] >= current["at"].iloc[-1] - pd.Timedelta(hours=23)

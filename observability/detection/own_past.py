@@ -1,0 +1,59 @@
+"""Say how far a column is from its own past where the reference's bins can tell.
+
+The PSI against the own past is taken on the reference's deciles. A number of which many past values lie beyond the reference's range has
+them all in one open bin there: no PSI sees a move inside it, and merged bins only lower a PSI. Bins of the past's own tenths see what the
+kept bins allow, which is a lower bound; where most of the past lies in one open bin, even that says nothing.
+"""
+
+import math
+from dataclasses import dataclass
+
+from observability.detection.distribution_changes import DistributionChange
+from observability.detection.histogram_distance import WATCH
+from observability.metrics.histograms import ColumnAxis, ColumnHistogram, grouped_counts, tenths_of
+from observability.stats import distance
+
+HELD_TOGETHER, MOST_BEYOND = 0.1, 0.5
+"""Shares of values beyond one end of the reference's range from which tenths are merged there, and from which most values lie there."""
+
+
+@dataclass(frozen=True)
+class OwnPast:
+    """The PSI against the own past, on its tenths where the reference's deciles merge them. beyond: the share of the past's values beyond
+    the end of the reference's range where more lie.
+    """
+
+    psi: float
+    beyond: float
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the bins can tell: not where most of the past lies in one open bin and nothing outside it moved."""
+        return self.beyond < MOST_BEYOND or self.psi >= WATCH
+
+    def words(self, days: str) -> str:
+        """The distance, as the continuation of a sentence. days: of the own past, as in \u201c 28 days\u201d."""
+        if self.beyond < HELD_TOGETHER:
+            return f", {self.psi:.2f} against its own past{days}"
+        where = f"{100 * self.beyond:.0f} % of which lie beyond one end of the reference’s range, in one bin"
+        if self.is_known:
+            return f", at least {math.floor(100 * self.psi) / 100:.2f} against its own past{days}, {where}"
+        return f"; its bins cannot tell whether it moved since its own past{days}, {where}"
+
+
+def own_past(axis: ColumnAxis, change: DistributionChange) -> OwnPast | None:
+    """Return the distance of some days from the own past; None where there is none."""
+    past, before = change.past, change.past_rows
+    if past is None or before is None:
+        return None
+    beyond = share_beyond(axis, before)
+    if beyond < HELD_TOGETHER:
+        return OwnPast(past.psi, beyond)
+    group = tenths_of(axis, before)
+    return OwnPast(max(past.psi, distance.psi(grouped_counts(before, group), grouped_counts(change.after, group))), beyond)
+
+
+def share_beyond(axis: ColumnAxis, side: ColumnHistogram) -> float:
+    """Return the larger share of values in one of the two open bins of a number; 0 for categories and fixed bins of scores."""
+    total = float(side.values.sum())
+    return float(max(side.values[0], side.values[-1])) / total if axis.ordered and axis.winsorise is not None and total > 0 else 0.0
