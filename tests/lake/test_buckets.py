@@ -166,9 +166,27 @@ def test_no_credential_is_stored(bucket, store, load):
 
 def test_a_removed_model_is_loaded_again(bucket, store, load):
     bucket.put("loans/a.parquet", parquet_bytes(predictions_table(0, 10)))
+    other = ("--kind", "prediction", "--model", "other", "--version", "1")
     load(f"s3://{bucket.name}/loans")
+    load(f"s3://{bucket.name}/loans", options=other)
     store.remove_model("loan")
     assert load(f"s3://{bucket.name}/loans")["stored"] == 10
+    assert load(f"s3://{bucket.name}/loans", options=other)["lines"] == 0, "the watermark of the other model outlives the rewriting"
+
+
+def test_a_forgotten_subject_in_the_names_of_files_is_erased_and_stays_away(tmp_path, store, load):
+    table = predictions_table(0, 4).append_column("subject", [["jane-77", "jane-77", "otto-12", "otto-12"]])
+    for name in ("subject_of=jane-77", "subject_of=otto-12"):
+        (tmp_path / "exports" / name).mkdir(parents=True)
+    (tmp_path / "exports" / "subject_of=jane-77" / "a.parquet").write_bytes(parquet_bytes(table.slice(0, 2)))
+    (tmp_path / "exports" / "subject_of=otto-12" / "a.parquet").write_bytes(parquet_bytes(table.slice(2, 2)))
+    assert load(tmp_path / "exports")["stored"] == 4
+    store.forget("jane-77", by="Ada")
+    names = [name for (name,) in query(store, "SELECT file FROM taken_files")]
+    assert len(names) == 2 and not any("jane-77" in name for name in names)
+    again = load(tmp_path / "exports", "--allow-rejected")
+    assert again["stored"] == 0 and set(again["reasons"]) <= {"erased"}
+    assert query(store, "SELECT count(*) FROM predictions_1") == [(2,)]
 
 
 def test_a_local_folder_is_a_source_and_memory_is_bounded_by_batches(tmp_path, store, load):
