@@ -21,7 +21,20 @@ def main() -> None:
     """Run the measurements and write them."""
     lines = []
     for model in MODELS:
-        command = [sys.executable, "-m", "observability", "energy", "measure", model, "--version", "1", "--forms", FORMS, "--json", "--dry-run"]
+        command = [
+            sys.executable,
+            "-m",
+            "observability",
+            "energy",
+            "measure",
+            model,
+            "--version",
+            "1",
+            "--forms",
+            FORMS,
+            "--json",
+            "--dry-run",
+        ]
         record = json.loads(subprocess.run([*command, "--seconds", "4"], check=True, capture_output=True, text=True).stdout)
         results = {**record["results"], "made_at": record["at"]}
         lines.append(json.dumps({**record, "at": AT, "received_at": AT, "results": results}, separators=(",", ":")))
