@@ -65,8 +65,8 @@ def offer_report_files(current: Window, reference: Window) -> None:
             ("JSON snapshot", made.snapshot, "json", "application/json"),
         ):
             words, name = f"{label} ({formatting.format_bytes(len(data))})", f"{made.name}.{ending}"
-            made = own_files.noted_download(name, partial(_as_it_is, data))
-            st.download_button(words, made, name, kind, key=f"evidently-{ending}", icon=":material/download:", on_click="ignore")
+            file = own_files.noted_download(name, partial(_as_it_is, data))
+            st.download_button(words, file, name, kind, key=f"evidently-{ending}", icon=":material/download:", on_click="ignore")
 
 
 def _as_it_is(data: str | bytes) -> str | bytes:
