@@ -49,7 +49,7 @@ def overspent_budget(plant: ExportFaultPlant) -> ExportFaultPlant:
 
 def small_groups_exported(plant: ExportFaultPlant) -> ExportFaultPlant:
     """An export has groups that are smaller than the owner allows."""
-    return plant.with_last_fields(k=float(max(1, int(plant.amount * float(plant.level["k"])))))
+    return plant.with_last_fields(k=float(max(1, int((1 - plant.amount) * float(plant.level["k"])))))
 
 
 def bare_personal_columns(plant: ExportFaultPlant) -> ExportFaultPlant:
@@ -97,7 +97,7 @@ FAULTS: dict[str, ExportFault] = {
     each.name: each
     for each in (
         ExportFault("overspent_budget", (1.02, 1.2, 3.0), "times the budget", "export_epsilon", overspent_budget),
-        ExportFault("small_groups_exported", (0.9, 0.5, 0.1), "times the smallest k", "export_k", small_groups_exported),
+        ExportFault("small_groups_exported", (0.1, 0.5, 0.9), "of the smallest k too few", "export_k", small_groups_exported),
         ExportFault("bare_personal_columns", (1, 2, 5), "columns", "export_personal_columns", bare_personal_columns),
         ExportFault("other_attestation", (0.1, 0.5, 1.0), "share of exports", "export_attestation", other_attestation),
         ExportFault("unmet_checklist", (1, 2, 4), "items", "export_checklist", unmet_checklist),
