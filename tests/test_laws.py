@@ -38,7 +38,7 @@ ANALYZERS = discover()
 DAY = timedelta(days=1)
 FIELDS = {"score", "latency_ms", "energy_j", "cost", "status", "version", "replica", "device", "batch", "decision", "label", "score_bin"}
 OF_LABELS = {"error", "absolute_error", "squared_error", "label_value", "log_loss", "brier", "correct"}
-OF_SAMPLES = {"id", "at", "subject", "arrived", "label_value"}
+OF_SAMPLES = {"id", "at", "subject", "arrived", "extra", "label_value"}
 Frames = dict[str, pd.DataFrame]
 Put = Callable[[DuckStore, Question, Window], pd.DataFrame]
 

@@ -1,9 +1,11 @@
 """Search the texts that predictions carry for personal data: e-mail addresses, phone, card and account numbers, national identifiers.
 
-Form and check digits decide (records/personal_data.py), on a bounded sample of predictions. A finding holds counts, never a text.
+Form and check digits decide (records/personal_data.py), on a bounded sample of predictions. A finding holds counts, never a text. Fields
+that records do not define (`extra`) are searched like features, each by its own name.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
@@ -16,6 +18,8 @@ from observability.stats.interval import rate_interval
 NAME, METRIC = "data/personal_data", "personal_data_share"
 ROWS, LEAST, TEXT_CHARACTERS = 2_000, 100, 2_000
 """Predictions of the sample; texts of a column from which it is judged; characters of a text that are read."""
+MOST_FIELDS = 200
+"""Other fields of records that are searched, in order of appearance."""
 SEARCHED = "e-mail addresses, phone, card and account numbers, national identifiers"
 
 
@@ -31,7 +35,7 @@ class SearchedColumn:
 
 def needs(context: Context) -> dict[str, Ask]:
     """Ask for a sample of the texts of the window."""
-    return {"texts": Ask(Sample("predictions", ("id", *text_columns(context)), ROWS))}
+    return {"texts": Ask(Sample("predictions", ("id", *text_columns(context), "extra"), ROWS))}
 
 
 def text_columns(context: Context) -> tuple[str, ...]:
@@ -42,13 +46,35 @@ def text_columns(context: Context) -> tuple[str, ...]:
 def searched_columns(frames: Frames, context: Context) -> list[SearchedColumn]:
     """Return what the search of each column with texts found."""
     found = []
-    for reference in text_columns(context):
-        texts = [str(text)[:TEXT_CHARACTERS] for text in frames["texts"][reference].dropna()]
+    rows = frames["texts"]
+    own = {reference: [str(text)[:TEXT_CHARACTERS] for text in rows[reference].dropna()] for reference in text_columns(context)}
+    for reference, texts in (own | texts_of_other_fields(rows["extra"].dropna())).items():
         if texts:
             places = personal_data_places(texts)
             kinds = {kind: len(of_kind) for kind, of_kind in sorted(places.items(), key=lambda each: (-len(each[1]), each[0]))}
             found.append(SearchedColumn(reference, len(texts), len(set().union(*places.values())), kinds))
     return found
+
+
+def texts_of_other_fields(extras: Iterable[str]) -> dict[str, list[str]]:
+    """Return the texts of fields that records do not define, by `extra.NAME`: a text a row, those inside of a field joined."""
+    found: dict[str, list[str]] = {}
+    for extra in extras:
+        body = json.loads(extra)
+        for name, value in body.items() if isinstance(body, dict) else ():
+            text = " \n ".join(_texts_inside(value))
+            if text and (f"extra.{name}" in found or len(found) < MOST_FIELDS):
+                found.setdefault(f"extra.{name}", []).append(text[:TEXT_CHARACTERS])
+    return found
+
+
+def _texts_inside(value: object) -> Iterator[str]:
+    """Yield a text, or every text inside of a list or an object."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts_inside(each)
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
@@ -63,7 +89,8 @@ def personal_column_finding(column: SearchedColumn, context: Context) -> Finding
     """Return the finding about a column with personal data: a warning above the owner's limit (0), unknown where it has few texts."""
     limit = context.model.settings.limits.get(f"{NAME}/{METRIC}", 0.0)
     kinds = join_words([f"{kind} in {count:,}" for kind, count in column.kinds.items()])
-    subject = context.model.subject(column.reference)
+    other = column.reference.startswith("extra.")
+    subject = column.reference if other else context.model.subject(column.reference)
     said = f"`{subject}` holds {kinds} of {plural(column.texts, 'text')}"
     base = context.undecided(NAME, subject, METRIC, column.texts, "", against="level")
     base = replace(base, evidence={"kinds": column.kinds, "texts": column.texts, "column": column.reference}, limit=limit)
@@ -74,6 +101,8 @@ def personal_column_finding(column: SearchedColumn, context: Context) -> Finding
     share = column.personal / column.texts
     severity: Severity = "watch" if share > limit else "ok"
     advice = "log a pseudonym instead" if column.reference == "subject" else "hash or drop it under [protect] in the settings"
+    if other:
+        advice = "no feature and no field of a record, so leave it out of the log"
     because = f"{said}: {advice}." if severity == "watch" else f"{said}, within the limit of {limit:.3g} that its owner stated."
     return replace(
         base,

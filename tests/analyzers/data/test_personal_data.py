@@ -19,7 +19,7 @@ def rows(n: int, note: str = "fine") -> pd.DataFrame:
     at = START.replace(tzinfo=None) + pd.to_timedelta(rng.random(n), unit="D")
     return pd.DataFrame({
         "id": [f"p{i}" for i in range(n)], "at": at, "arrived": at, "score": rng.random(n), "label": np.nan, "age": rng.normal(40, 10, n),
-        "note": [note] * n, "region": rng.choice(["north", "south"], n).astype(object), "subject": [f"s{i}" for i in range(n)],
+        "note": [note] * n, "region": rng.choice(["north", "south"], n).astype(object), "subject": [f"s{i}" for i in range(n)], "extra": [None] * n,
     })  # fmt: skip
 
 
@@ -47,6 +47,25 @@ def test_a_column_with_personal_data_is_named_with_kinds_and_counts_and_no_text(
     assert "ann" not in json.dumps({name: str(value) for name, value in asdict(claim).items()}).replace("annotat", "")
     current["subject"] = [f"ann{i}@mail.example" for i in range(400)]
     assert "log a pseudonym" in said(current)["subject"].because
+
+
+def test_fields_that_records_do_not_define_are_searched_each_by_its_name() -> None:
+    current = rows(400)
+    current["extra"] = [
+        json.dumps(
+            {"note": f"from ann{i}@mail.example", "trace": f"t-{i}", "form": {"contact": [f"+44 20 7946 {1000 + i}"], "n": 3}, "k": i}
+        )
+        for i in range(400)
+    ]
+    found = said(current)
+    assert set(found) == {"extra.note", "extra.form", "model"}
+    assert found["extra.note"].evidence["kinds"] == {"e-mail addresses": 400} and found["extra.note"].severity == "watch"
+    assert found["extra.form"].evidence["kinds"] == {"phone numbers": 400} and found["extra.form"].n == 400
+    assert "leave it out of the log" in found["extra.note"].because and found["model"].n == 4 * 400, "trace and the columns are clean"
+    assert len({each.id for each in found.values()}) == 3
+    assert "ann1" not in json.dumps({name: str(value) for name, value in asdict(found["extra.note"]).items()})
+    current["extra"] = ['{"note":"fine"}'] * 400
+    assert set(said(current)) == {"model"}
 
 
 def test_few_texts_are_unknown_and_an_owner_may_state_a_limit() -> None:
