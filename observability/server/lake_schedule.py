@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from observability.core.errors import ObservabilityError, UsageError
 from observability.lake.config import ScheduledSource, read_lake_config
 from observability.lake.open_source import open_data_source
 from observability.lake.schedule_state import note_source_state, source_states
+from observability.server.collected_segments import CollectedState, run_segment_intake
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -33,6 +34,17 @@ class _StoppedError(Exception):
 def sources_are_off() -> bool:
     """Whether the environment disables the thread."""
     return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
+
+
+def lake_work(store: "Store", stopping: threading.Event) -> tuple[CollectedState, dict[str, Callable[[], object]]]:
+    """What the owner does in threads of their own, by the thread's name, and the state of what collectors leave. The schedule of sources is
+    left out where the environment disables it.
+    """
+    state = CollectedState()
+    works: dict[str, Callable[[], object]] = {"collecting": lambda: run_segment_intake(store, state, stopping)}
+    if not sources_are_off():
+        works["sources"] = lambda: run_source_schedule(store, stopping)
+    return state, works
 
 
 def run_source_schedule(store: "Store", stopping: threading.Event) -> None:

@@ -180,9 +180,8 @@ class Owner:
     watcher: threading.Thread | None = None
     nights: threading.Thread | None = None
     probes: threading.Thread | None = None
-    sources: threading.Thread | None = None
+    lake: tuple[threading.Thread, ...] = ()
     collected: "CollectedState | None" = None
-    collecting: threading.Thread | None = None
     sample: threading.Thread | None = None
     summaries: threading.Thread | None = None
 
@@ -240,20 +239,12 @@ class Owner:
         if not probe_schedule.probes_are_off():
             self.probes = started_thread("probes", probe_schedule.run_probes, self.store, self.stopping)
 
-    def start_sources(self) -> None:
-        """Load the sources of lake.toml when they are due, until `close`, unless disabled (lake_schedule.SWITCH)."""
+    def start_lake(self) -> None:
+        """Load the sources of lake.toml when they are due, and bring the segments of collectors, until `close`."""
         from observability.server import lake_schedule
 
-        if not lake_schedule.sources_are_off():
-            self.sources = started_thread("sources", lake_schedule.run_source_schedule, self.store, self.stopping)
-
-    def start_segment_intake(self) -> None:
-        """Bring the segments of collectors, until `close`."""
-        from observability.server import collected_segments
-
-        self.collected = collected_segments.CollectedState()
-        arguments = (self.store, self.collected, self.stopping)
-        self.collecting = started_thread("collecting", collected_segments.run_segment_intake, *arguments)
+        self.collected, works = lake_schedule.lake_work(self.store, self.stopping)
+        self.lake = tuple(started_thread(name, work) for name, work in works.items())
 
     def start_sample(self, run: "Callable[[Store, threading.Event], object]") -> None:
         """Let the records of a live sample arrive, until `close`."""
@@ -325,12 +316,10 @@ class Owner:
         from observability.store.opener import database_state
 
         self.stopping.set()
-        for thread in (self.enricher, self.watcher, self.nights, self.probes, self.summaries, self.collecting):
-            if thread is not None:
-                thread.join(timeout=10)
-        for thread in (self.thread, self.sample, self.sources):
-            if thread is not None:
-                thread.join(timeout=60)
+        for thread in filter(None, (self.enricher, self.watcher, self.nights, self.probes, self.summaries)):
+            thread.join(timeout=10)
+        for thread in filter(None, (self.thread, self.sample, *self.lake)):
+            thread.join(timeout=60)
         self.records.publish()
         self.waiting.close()
         self.store.close()
@@ -373,12 +362,6 @@ def own(home: Path, wait: float = 5.0) -> Owner:
             lock.release()
             raise
     return _current
-
-
-def act_as(owner: Any) -> None:
-    """Let the HTTP addresses of this process answer for a collector, which has no store."""
-    global _current
-    _current = owner
 
 
 def current() -> Owner:

@@ -282,3 +282,36 @@ def test_the_page_about_collectors_holds():
     args = parser().parse_args(shlex.split(command))
     (text,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     assert checked_lake_config(tomllib.loads(text)).place == args.to == "s3://ml-logs/collected"
+
+
+def test_the_owner_brings_segments_by_itself_and_tells_why_not(home, place):
+    from observability.server.health import collectors_problems, collectors_status
+    from observability.server.lake_schedule import lake_work
+
+    stopping = threading.Event()
+    with open_store(home) as store:
+        (home / "lake.toml").write_text(f'[collectors]\nplace = "{place.address}"\n', encoding="utf-8")
+        state, works = lake_work(store, stopping)
+        threads = [threading.Thread(target=work, daemon=True) for work in works.values()]
+        for thread in threads:
+            thread.start()
+        try:
+            name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-c0123456789abcdef-0000000001.jsonl"
+            place.put(f"{SEGMENTS}/{name}", (lines(prediction(1)) + "\n").encode())
+            until = time.monotonic() + 60
+            while place.list_names(TAKEN) != [name]:
+                store.load_landing()
+                assert time.monotonic() < until, state
+                time.sleep(0.2)
+            assert place.get(CONFIG) is not None and state.failure is None
+            (home / "lake.toml").write_text('[collectors]\nplace = "relative"\n', encoding="utf-8")
+            while not state.failure:
+                assert time.monotonic() < until
+                time.sleep(0.2)
+            assert "absolute path" in state.failure
+        finally:
+            stopping.set()
+            for thread in threads:
+                thread.join()
+    assert set(works) == {"collecting", "sources"}
+    assert collectors_status()["place"] is None and collectors_problems() == []
