@@ -11,14 +11,17 @@ from observability.stats.arrays import Array, Bools, Floats
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-FEWEST, NEIGHBOURS, FEWEST_DAYS = 20, 200, 3
-"""Minimum rows inside and outside; most rows outside that are compared with one inside; days from which days are the unit."""
+FEWEST, NEIGHBOURS, FEWEST_DAYS, ENOUGH_DAYS = 20, 200, 3, 6
+"""Minimum rows inside and outside; most rows outside that are compared with one inside; days from which days are the unit; days from which
+an excess that is not significant counts as none: of fewer days, all of them alike would be chance once in 2⁵ / 2 = 16 times or more.
+"""
 
 
 @dataclass(frozen=True)
 class ExcessErrors:
     """Errors of a group of rows. others: errors that rows outside it with the same scores would have. low: lower end of the 95 % interval
-    of the excess, in errors. days: days on which the group has rows (0 where the rows are of too few days to tell).
+    of the excess, in errors. days, days_outside: days on which the group and the other rows have rows (0 where rows are
+    the unit).
     """
 
     n: int
@@ -26,6 +29,7 @@ class ExcessErrors:
     others: float
     low: float
     days: int
+    days_outside: int = 0
 
     @property
     def part(self) -> float:
@@ -37,14 +41,20 @@ class ExcessErrors:
         """The comparison in words."""
         days = f" on {self.days} day{'' if self.days == 1 else 's'}" if self.days else ""
         compared = f"{percent(self.others / self.n, 2)} of the other rows with the nearest scores on either side"
-        end = "." if self.low > 0 else f": no significant excess{self._by_days}."
+        end = "." if self.low > 0 else f": {self._why_none}."
         return f"{percent(self.errors / self.n, 2)} of {self.n:,} rows{days} are errors, {compared}{end}"
 
     @property
-    def _by_days(self) -> str:
-        if 0 < self.days < FEWEST_DAYS:
-            return f" (rows of {FEWEST_DAYS} days or more are needed)"
-        return " (rows of one day are correlated)" if self.days else ""
+    def _why_none(self) -> str:
+        if self.errors <= self.others:
+            return "no excess"
+        if not self.days:
+            return "no significant excess"
+        if self.days < ENOUGH_DAYS:
+            return "too few days to tell"
+        if self.days_outside < ENOUGH_DAYS:
+            return f"those are of {self.days_outside} day{'' if self.days_outside == 1 else 's'}, too few to tell"
+        return "no significant excess (rows of one day are correlated)"
 
 
 def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools) -> ExcessErrors | None:
@@ -58,8 +68,9 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools) -> ExcessErro
         Which rows are in the group, and which are errors.
 
     Each row inside is compared with the rows outside that are next to it by score, as many above as below. The interval is Student's t over
-    the sums of days (over rows, where all rows are of fewer than FEWEST_DAYS days); it counts the errors of the rows outside as well. Its
-    degrees of freedom are those of the side with rows on fewer days.
+    estimates that each leave out one day (the jackknife, which holds where a day has most of the rows; over rows, where all are of fewer
+    than FEWEST_DAYS days); it counts the errors of the rows outside as well. Its degrees of freedom are those of the side with rows on
+    fewer days.
     """
     known = np.asarray(frame["score"].notna(), bool)
     score = frame["score"].to_numpy(np.float64)
@@ -79,8 +90,7 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools) -> ExcessErro
     parts[into] = wrong[into] - rate
     parts[out] = -covering / k * (wrong[out] - (sums[own + k] - sums[own]) / k)
     errors, others = int(wrong[into].sum()), float(rate.sum())
-    low, days = _lower_end(frame, parts, into, out)
-    return ExcessErrors(int(into.size), errors, others, low, days)
+    return ExcessErrors(int(into.size), errors, others, *_lower_end(frame, parts, into, out))
 
 
 def expected_errors_by_score(frame: "DataFrame", wrong: Bools) -> Floats:
@@ -117,20 +127,26 @@ def _windows(sorted_scores: Floats, scores: Floats, k: int) -> Array:
     return np.clip(middle - k // 2, 0, sorted_scores.size - k)
 
 
-def _lower_end(frame: "DataFrame", parts: Floats, into: Array, out: Array) -> tuple[float, int]:
-    """Lower end of the interval of the sum of parts inside, and the days inside (0: rows are the unit)."""
+def _lower_end(frame: "DataFrame", parts: Floats, into: Array, out: Array) -> tuple[float, int, int]:
+    """Lower end of the interval of the sum of parts inside, and the days inside and outside (0: rows are the unit)."""
     from scipy.stats import t
 
     day = np.asarray(frame["at"].dt.floor("D").astype("int64"))
     every = np.unique(day)
     total = float(parts[into].sum())
+    apart = parts.copy()
+    apart[into] -= total / into.size
     if every.size < FEWEST_DAYS:
-        spread, degrees, days = float(np.sqrt((parts**2).sum())), into.size - 1, 0
+        spread, degrees, days, others = float(np.sqrt((apart**2).sum())), into.size - 1, 0, 0
     else:
         days, others = (int(np.unique(day[rows]).size) for rows in (into, out))
         fewest = min(days, others)
         if fewest < FEWEST_DAYS:
-            return 0.0, days
-        by_day = np.bincount(np.searchsorted(every, day), weights=parts)
-        spread, degrees = float(np.sqrt((by_day**2).sum() * fewest / (fewest - 1))), fewest - 1
-    return total - float(t.ppf(0.975, degrees)) * spread, days
+            return 0.0, days, others
+        without = np.zeros(every.size)
+        for rows in (into, out):
+            place = np.searchsorted(every, day[rows])
+            share = np.bincount(place, minlength=every.size) / rows.size
+            without += np.bincount(place, weights=apart[rows], minlength=every.size) / (1 - share)
+        spread, degrees = float(np.sqrt((without**2).sum() * (fewest - 1) / fewest)), fewest - 1
+    return total - float(t.ppf(0.975, degrees)) * spread, days, others

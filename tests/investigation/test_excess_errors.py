@@ -12,7 +12,7 @@ from observability.investigation.case import open_case
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.error_rule import best, excess_note, rule_figures, search_half
 from observability.investigation.evidence_types import Condition, Input
-from observability.investigation.excess_errors import excess_errors, expected_errors_by_score
+from observability.investigation.excess_errors import ExcessErrors, excess_errors, expected_errors_by_score
 from observability.stats.arrays import Bools
 from tests.support.case_world import World
 
@@ -102,24 +102,81 @@ def test_a_rule_whose_rows_are_of_few_days_says_that_the_excess_is_not_significa
         assert made.weak
         notes.append(excess_note(made, frame, inside, wrong))
     assert notes[0] == ""
-    assert "rows on 3 days are errors, " in notes[1] and notes[1].endswith(": no significant excess (rows of one day are correlated).")
+    assert "rows on 3 days are errors, " in notes[1] and notes[1].endswith(": too few days to tell.")
 
 
-def test_the_interval_over_days_is_computed_by_hand() -> None:
-    """All rows outside are compared with each row inside, so that the excess of a day is that of plain rates."""
-    rng = np.random.default_rng(4)
-    day, inside = np.repeat(np.arange(4), 50), np.tile([True, False], 100)
-    wrong: Bools = rng.random(200) < np.where(inside, 0.6, 0.3)
-    frame = pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(day, unit="D"), "score": 0.5})
+def with_days(days: int, inside_rate: float, seed: int = 4) -> tuple[pd.DataFrame, Bools, Bools]:
+    """Rows of one score, fifty a day, half of them inside; all rows outside are compared with each inside, as in plain rates."""
+    rng = np.random.default_rng(seed)
+    day, inside = np.repeat(np.arange(days), 50), np.tile([True, False], 25 * days)
+    wrong: Bools = rng.random(day.size) < np.where(inside, inside_rate, 0.3)
+    return pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(day, unit="D"), "score": 0.5}), inside, wrong
+
+
+@pytest.mark.parametrize("days", [3, 4, 7])
+def test_the_interval_over_days_is_that_of_a_regression_with_errors_clustered_by_day(days: int) -> None:
+    import statsmodels.api as sm
+
+    frame, inside, wrong = with_days(days, 0.6)
     found = excess_errors(frame, inside, wrong)
     assert found is not None
-    rate = wrong[~inside].mean()
-    by_day = [(wrong[inside & (day == k)] - rate).sum() - (wrong[~inside & (day == k)] - rate).sum() for k in range(4)]
-    spread = np.sqrt(sum(part**2 for part in by_day) * 4 / 3)
-    assert (found.n, found.errors, found.days) == (100, wrong[inside].sum(), 4)
-    assert found.others == pytest.approx(100 * rate)
-    assert found.low == pytest.approx(wrong[inside].sum() - 100 * rate - t.ppf(0.975, 3) * spread)
-    assert found.sentence.startswith(f"{wrong[inside].sum()} % of 100 rows on 4 days are errors, ")
+    design = sm.add_constant(inside.astype(float))
+    fitted = sm.OLS(wrong.astype(float), design).fit(cov_type="cluster", cov_kwds={"groups": frame["at"].dt.day.to_numpy()})
+    rows = len(frame)
+    error = fitted.bse[1] / np.sqrt((rows - 1) / (rows - 2))  # without statsmodels' factor for the number of rows
+    n = int(inside.sum())
+    assert (found.n, found.errors, found.days, found.days_outside) == (n, wrong[inside].sum(), days, days)
+    assert found.others == pytest.approx(n * wrong[~inside].mean())
+    assert found.low == pytest.approx(n * (fitted.params[1] - t.ppf(0.975, days - 1) * error))
+
+
+def test_where_a_day_has_most_rows_the_interval_is_that_of_estimates_without_a_day() -> None:
+    rng = np.random.default_rng(6)
+    day, inside = rng.choice(6, 600, p=[0.6, 0.2, 0.05, 0.05, 0.05, 0.05]), rng.random(600) < 0.7
+    wrong: Bools = rng.random(600) < np.where(inside, 0.5, 0.3)
+    found = excess_errors(pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(day, unit="D"), "score": 0.5}), inside, wrong)
+
+    def difference(kept: Bools) -> float:
+        return float(wrong[kept & inside].mean() - wrong[kept & ~inside].mean())
+
+    whole, n = difference(np.ones(600, bool)), int(inside.sum())
+    error = np.sqrt(5 / 6 * sum((difference(day != each) - whole) ** 2 for each in range(6)))
+    assert found is not None and found.low == pytest.approx(n * (whole - t.ppf(0.975, 5) * error))
+
+
+def test_a_large_excess_of_a_week_or_of_three_days_is_found() -> None:
+    """The same excess on every day cannot be chance; one of another size on each day of three can be."""
+    for days in (3, 4, 7):
+        found = excess_errors(*with_days(days, 0.9))
+        assert found is not None and found.low > 0 and found.sentence.endswith("with the nearest scores on either side.")
+
+
+def test_hardly_more_excesses_are_found_by_chance_than_stated() -> None:
+    """Days differ for all rows alike, and one has most rows. The lower end of a 95 % interval is above 0 in 2.5 % of samples, were days
+    normal and of one size.
+    """
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(400):
+        day, inside = rng.choice(6, 900, p=[0.5, 0.2, 0.1, 0.1, 0.05, 0.05]), rng.random(900) < 0.2
+        wrong: Bools = rng.random(900) < np.clip(0.3 + rng.normal(0, 0.1, 6), 0, 1)[day]
+        frame = pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(day, unit="D"), "score": 0.5})
+        made = excess_errors(frame, inside, wrong)
+        assert made is not None
+        found.append(made.low > 0)
+    assert 0 < np.mean(found) < 0.06
+
+
+def test_an_excess_says_which_days_are_too_few_and_where_there_is_none() -> None:
+    assert excess_errors_sentence(days=5).endswith(": too few days to tell.")
+    assert excess_errors_sentence(days=9, days_outside=4).endswith("on either side: those are of 4 days, too few to tell.")
+    assert excess_errors_sentence(days=9).endswith(": no significant excess (rows of one day are correlated).")
+    assert excess_errors_sentence(errors=10).endswith(": no excess.")
+
+
+def excess_errors_sentence(errors: int = 20, days: int = 9, days_outside: int = 9) -> str:
+    """The sentence of forty rows whose scores state 12 errors."""
+    return ExcessErrors(40, errors, 12.0, -1.0, days, days_outside).sentence
 
 
 def test_rows_outside_of_two_days_show_no_excess() -> None:
@@ -152,7 +209,7 @@ def test_rows_outside_the_reference_whose_scores_state_their_errors_are_no_sourc
     monkeypatch.setattr(source_triage, "odd_inputs", lambda _case: ())
     monkeypatch.setattr(neighbours, "far", lambda _case: neighbours.Far(3.0, 0.5, 600, 0.5, 600))
     (found,) = source_triage.far_from_reference(case)
-    assert found.score == 0 and "no significant excess" in found.because
+    assert found.score == 0 and found.because.endswith(": no excess.")
 
 
 def test_a_distance_that_one_row_in_fifty_has_is_less_than_an_ordinary_error(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
