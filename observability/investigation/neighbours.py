@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.core.catalog import Column
+from observability.core.time import naive_utc
 from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.investigation.conditions import slice_level
 from observability.investigation.evidence_types import Neighbour, NotGivenError
 from observability.investigation.label_types import outcome_text
 from observability.investigation.logged_prediction import Row
-from observability.stats.arrays import Floats, Integers
+from observability.stats.arrays import Bools, Floats, Integers
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -116,10 +117,14 @@ def neighbours(case: CaseInProgress) -> tuple[Neighbour, ...]:
 
 @computed_once
 def near(case: CaseInProgress) -> Near:
-    """The nearest labelled rows. Raises NotGivenError where there are none."""
+    """The nearest labelled rows, without the case itself; a row that stands in the period and in the reference counts once. Raises
+    NotGivenError where there are none.
+    """
     import pandas as pd
 
-    rows = ((comparison_rows.reference(case), "reference"), (comparison_rows.labelled_rows_of(case), "production"))
+    kept, period = comparison_rows.reference(case), comparison_rows.labelled_rows_of(case)
+    kept = kept[~(copies(case, kept, case_frame(case.row)) | copies(case, kept, period))]
+    rows = ((kept, "reference"), (period, "production"))
     candidates = [part for frame, environment in rows if len(part := with_labels(frame, environment))]
     if not candidates:
         raise NotGivenError("there are no labelled rows to search for neighbours", attempt="Register a reference, or load labels")
@@ -134,6 +139,19 @@ def near(case: CaseInProgress) -> Near:
     return Near(frame.iloc[order].assign(distance=distance[order]).reset_index(drop=True), space, own)
 
 
+def copies(case: CaseInProgress, frame: "DataFrame", rows: "DataFrame") -> Bools:
+    """Which rows of a reference are rows of another frame: of the same instant and with the same inputs. A reference has ids of its own."""
+    import pandas as pd
+
+    names = ["at", *(column.reference for column in case.row.model.columns)]
+    found = np.array(frame["at"].isin(rows["at"]), bool)
+    if found.any():
+        held = rows[names].astype(frame[names].dtypes.to_dict())
+        known = pd.util.hash_pandas_object(held, index=False)
+        found &= np.asarray(pd.util.hash_pandas_object(frame[names], index=False).isin(known), bool)
+    return found
+
+
 def with_labels(frame: "DataFrame", environment: str) -> "DataFrame":
     """The labelled rows of a frame, with their environment."""
     return frame[frame["label"] >= 0].assign(environment=environment)
@@ -146,12 +164,13 @@ def compared_features(row: Row) -> list[Column]:
 
 
 def case_frame(row: Row) -> "DataFrame":
-    """The case as a frame of one row."""
+    """The case as a frame of one row, with its instant."""
     import pandas as pd
 
     given = comparison_rows.values(row)
     kinds = {column.reference: "float64" if column.kind == "number" else "object" for column in row.model.columns}
-    return pd.DataFrame({name: pd.Series([given[name]], dtype=kind) for name, kind in kinds.items()})
+    held = {name: pd.Series([given[name]], dtype=kind) for name, kind in kinds.items()}
+    return pd.DataFrame({"at": pd.Series([naive_utc(row.at)], dtype="datetime64[us]"), **held})
 
 
 @dataclass(frozen=True)
@@ -180,6 +199,7 @@ def far(case: CaseInProgress) -> Far:
     columns = compared_features(case.row)
     if len(frame) < FEWEST_REFERENCE or not columns:
         raise NotGivenError(f"the reference has {len(frame)} rows, too few to judge distances")
+    frame = frame[~copies(case, frame, case_frame(case.row))].reset_index(drop=True)
     space = space_of(frame, columns)
     matrix, own = space.place(frame), space.place(case_frame(case.row))
     mine = neighbour_distance(matrix, own, 0, FAR_RANK - 1)

@@ -16,7 +16,15 @@ from observability.dashboard.case import case as case_page
 from observability.dashboard.case import cases, inputs
 from observability.dashboard.charts import case as charts_case
 from observability.dashboard.scope import Scope
-from observability.investigation import comparison_rows, error_tree, evidence_types, input_checks, label_evidence, neighbours, source_triage
+from observability.investigation import (
+    comparison_rows,
+    error_tree,
+    evidence_types,
+    input_checks,
+    label_evidence,
+    neighbours,
+    source_triage,
+)
 from observability.investigation.case import open_case
 from observability.investigation.desired_outcome import margin_of
 from observability.investigation.excess_errors import ExcessErrors
@@ -183,3 +191,20 @@ def test_class_names_are_a_table_of_words() -> None:
     assert found == ModelSettings(class_names={"1": "late"}, unit="minutes")
     with pytest.raises(Exception, match="class_names is a table of words"):
         parse_settings({"settings": {"class_names": ["late"]}})
+
+
+@pytest.mark.parametrize("name", ["loan-20", "k-7"])
+def test_the_nearest_rows_are_others_and_each_is_counted_once(case_world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The rows of the period, the case among them, stand in the reference as well, with ids of the reference."""
+    case = open_case(case_world.store, name)
+    kept, period = comparison_rows.reference(case), comparison_rows.labelled_rows_of(case)
+    before, far = neighbours.near(case), neighbours.far(case)
+    monkeypatch.setattr(neighbours, "space_of", lambda *_: before.space)
+    own = neighbours.case_frame(case.row).assign(id="own", label=case.row.label_code, decision=case.row.decision, score=case.row.score)
+    twice = pd.concat([kept, pd.concat([period, own]).assign(id=lambda rows: [f"reference/1/{place}" for place in range(len(rows))])])
+    monkeypatch.setattr(comparison_rows, "reference", lambda _case: twice.reset_index(drop=True))
+    again = open_case(case_world.store, name)
+    found = neighbours.near(again).frame
+    assert found["id"].tolist() == before.frame["id"].tolist() and (found["distance"] > 0).all()
+    monkeypatch.setattr(comparison_rows, "reference", lambda _case: pd.concat([kept, own], ignore_index=True))
+    assert neighbours.far(again).distance == far.distance
