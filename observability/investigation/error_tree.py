@@ -1,7 +1,7 @@
-"""Decision tree of errors over the labelled rows around the case, with the case's path marked.
+"""Decision tree of errors like the case's, over the labelled rows around it with its decision, with the case's path marked.
 
-The tree is grown on one half of the rows; figures of nodes come from the other half. It is scikit-learn's DecisionTreeClassifier (CART,
-Gini, missing values go to the better side); each level of a category is a column.
+Rows and errors are those of the rule (error_rule.py). The tree is grown on one half of the rows; figures of nodes come from the other
+half. It is scikit-learn's DecisionTreeClassifier (CART, Gini, missing values go to the better side); each level of a category is a column.
 """
 
 import math
@@ -30,12 +30,16 @@ DEPTH, LEAF_SHARE, FEWEST_IN_LEAF = 3, 0.02, 30
 MOST_LEVELS = 20
 """Most frequent levels of a category that get a column; the rest is `another`."""
 
+Steps = dict[tuple[int, bool], tuple[float, bool]]
+"""Conditions down to a node: of a column and a side (below or not) the cut, which gets narrower, and whether missing values are on it."""
+
 
 @dataclass(frozen=True)
 class Node:
     """One node. parent: position of the parent, None for the root. text: its condition. n, errors, rate, low, high: of rows outside the
     growing half. coverage: share of all errors. on_path: the case is in it. leaf: no children. search: the conditions as a query for
-    the page Cases; None for the root, and where a condition cannot be written (a number on a side that includes missing values).
+    the page Cases; None for the root, and where a condition cannot be written (a number on a side that includes missing values). where:
+    all conditions down to the node, of two bounds on one side the narrower; empty for the root.
     """
 
     place: int
@@ -51,6 +55,7 @@ class Node:
     on_path: bool
     leaf: bool
     search: str | None = None
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,11 +96,13 @@ class Encoded:
 
 def tree(case: CaseInProgress) -> tuple[Node, ...]:
     """The nodes, parents first. Raises NotGivenError where too few rows are labelled, or none or all are errors."""
-    frame = enough_labelled_rows(case)
-    wrong = comparison_rows.bad(case).of(frame)
+    frame = enough_labelled_rows(case, comparison_rows.same_decision_rows(case))
+    error = comparison_rows.similar_error(case)
+    wrong = error.of(frame)
     half = search_half(len(frame))
     if wrong[half].all() or not wrong[half].any():
-        raise NotGivenError(f"every labelled prediction in this period is {'an error' if wrong.any() else 'correct'}")
+        which = f"{comparison_rows.decided_words(case)}prediction in this period is {'an' if wrong[half].any() else 'no'} error"
+        raise NotGivenError(f"every labelled {which} (an error is {error.text})")
     columns = encoded(case, frame)
     matrix, own = (np.stack([each.values(part) for each in columns], axis=1) for part in (frame, case_frame(case.row)))
     grown = grow(matrix[half], wrong[half])
@@ -127,10 +134,10 @@ def grow(matrix: Floats, wrong: Bools) -> Any:
 
 def nodes(grown: Any, columns: list[Encoded], matrix: Floats, inside: Bools, wrong: Bools, path: Bools) -> list[Node]:
     """The nodes of a tree, parents first."""
-    above: dict[int, tuple[int, str, int, str | None]] = {}
+    above: dict[int, tuple[int, str, int, str | None, Steps]] = {}
     found = []
     for place in range(grown.node_count):
-        parent, text, depth, way = above.get(place, (None, "all", 0, ""))
+        parent, text, depth, way, steps = above.get(place, (None, "all", 0, "", {}))
         left, right = int(grown.children_left[place]), int(grown.children_right[place])
         leaf = left == right
         if not leaf:
@@ -141,12 +148,14 @@ def nodes(grown: Any, columns: list[Encoded], matrix: Floats, inside: Bools, wro
             for below, side, with_missing in ((left, True, missing and to_left), (right, False, missing and not to_left)):
                 step = column.search(cut, side, with_missing)
                 whole = None if way is None or step is None else f"{way} and {step}" if way else step
-                above[below] = place, column.text(cut, side, with_missing), depth + 1, whole
+                both = with_missing and steps.get((number, side), (cut, True))[1]
+                above[below] = place, column.text(cut, side, with_missing), depth + 1, whole, {**steps, (number, side): (cut, both)}
         here = inside[:, place]
         n, errors = int(here.sum()), int(wrong[here].sum())
         coverage = errors / int(wrong.sum()) if wrong.any() else None
         rate = rate_interval(errors, n).triple
-        found.append(Node(place, parent, depth, text, n, errors, *rate, coverage, bool(path[place]), leaf, way or None))
+        where = " and ".join(columns[which].text(cut, side, missing) for (which, side), (cut, missing) in steps.items())
+        found.append(Node(place, parent, depth, text, n, errors, *rate, coverage, bool(path[place]), leaf, way or None, where))
     return found
 
 

@@ -18,6 +18,7 @@ from observability.dashboard.charts import case as charts_case
 from observability.dashboard.scope import Scope
 from observability.investigation import (
     comparison_rows,
+    error_rule,
     error_tree,
     evidence_types,
     input_checks,
@@ -208,3 +209,35 @@ def test_the_nearest_rows_are_others_and_each_is_counted_once(case_world: World,
     assert found["id"].tolist() == before.frame["id"].tolist() and (found["distance"] > 0).all()
     monkeypatch.setattr(comparison_rows, "reference", lambda _case: pd.concat([kept, own], ignore_index=True))
     assert neighbours.far(again).distance == far.distance
+
+
+@pytest.mark.parametrize("name", ["price-50", "k-7", "k-3"])
+def test_the_tree_counts_the_rows_and_errors_of_the_rule(case_world: World, name: str) -> None:
+    case = open_case(case_world.store, name)
+    rows = comparison_rows.same_decision_rows(case)
+    wrong = comparison_rows.similar_error(case).of(rows)
+    try:
+        root = error_tree.tree(case)[0]
+    except evidence_types.NotGivenError as reason:
+        assert len(rows) < error_rule.FEWEST_LABELLED, reason
+        return
+    held = ~error_rule.search_half(len(rows))
+    assert (root.n, root.errors) == (held.sum(), wrong[held].sum())
+
+
+def test_a_path_of_the_tree_names_each_bound_once(case_world: World) -> None:
+    """Errors grow with age at 16 and at 23: of two lower bounds the larger is said."""
+    rng = np.random.default_rng(1)
+    age = rng.integers(0, 60, 6_000).astype(float)
+    wrong = rng.random(6_000) < np.select([age < 16, age < 23], [0.0, 0.5], 0.62)
+    column = next(each for each in open_case(case_world.store, "loan-20", model="loan").row.model.columns if each.name == "age")
+    grown = error_tree.grow(age[:, None], wrong)
+    inside = np.asarray(grown.decision_path(age[:, None].astype(np.float32)).todense(), bool)
+    found = error_tree.nodes(grown.tree_, [error_tree.Encoded(column)], age[:, None], inside, wrong, inside[0])
+    assert any(each.search.count(">=") > 1 for each in found if each.search), "two lower bounds on one path"
+    for place, each in enumerate(found):
+        assert max(each.where.count("at or above"), each.where.count("below")) <= 1
+        bounds = [float(word) for word in each.where.replace("age is", "").split() if word.isdigit()]
+        low = max([bound for bound in bounds if f"at or above {bound:g}" in each.where], default=-1.0)
+        high = min([bound for bound in bounds if f"below {bound:g}" in each.where], default=99.0)
+        assert ((age >= low) & (age < high)).sum() == inside[:, place].sum() == each.n

@@ -77,6 +77,20 @@ class OpenedCase:
         with self.lock, self.look.store.snapshot():
             return comparison_rows.similar_error(self.look).search(self.look.row.model)
 
+    def similar_error_words(self) -> str:
+        """What an error like this one is, in words."""
+        with self.lock, self.look.store.snapshot():
+            return comparison_rows.similar_error(self.look).text
+
+    def decided_words(self) -> str:
+        """The decision of the case before a noun; empty for a regression."""
+        return comparison_rows.decided_words(self.look)
+
+    def similar_labelled_search(self) -> str:
+        """The condition of a labelled row with the decision of this case, for a search of cases."""
+        row = self.look.row
+        return "label != null" if row.decision < 0 else f'answer = "{row.model.classes[row.decision]}" and label != null'
+
     def whole(self) -> Case:
         """Every available part."""
         with self.lock, self.look.store.snapshot():

@@ -73,8 +73,11 @@ def error_tree_section(here: CasePage) -> None:
     share, coverage = formatting.format_share(last.rate), formatting.format_share(last.coverage)
     where = "no condition" if last.parent is None else " and ".join(each.text for each in nodes if each.on_path and each.parent is not None)
     plain_paragraph(
-        f"This case: {where}; {last.errors:,} of {last.n:,} of the held-out half are errors ({share}), {coverage} of its errors."
+        f"This case: {last.where or 'no condition'}; {last.errors:,} of {last.n:,} {here.opened.decided_words()}rows of the held-out half "
+        f"are errors ({share}), {coverage} of its errors."
     )
+    error = formatting.sentence_markdown(f"Rows and errors are those of similar errors: an error is {here.opened.similar_error_words()}.")
+    st.caption(error)
     whole = max((each.high or 0.0 for each in nodes), default=1.0) or 1.0
     rows = []
     for each in nodes:
@@ -90,7 +93,7 @@ def _node_cell(here: CasePage, each: Node, words: str) -> Cell:
     if each.search is None:
         return {"t": words}
     scope = replace(here.scope.at(*here.opened.span()), version=here.row.version.name, slice=None)
-    return links.link_cell(words, "cases", scope, q=f"{each.search} and label != null", order=clicks.LARGEST)
+    return links.link_cell(words, "cases", scope, q=f"{each.search} and {here.opened.similar_labelled_search()}", order=clicks.LARGEST)
 
 
 def _rate_row(
