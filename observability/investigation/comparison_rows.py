@@ -35,13 +35,14 @@ LARGE_ERROR = 0.8
 @dataclass(frozen=True)
 class Bad:
     """Definition of an error. text: in words. limit: regression, the absolute error above which it is one. decision, sign: only errors
-    with this decision, or with this sign; None for both directions.
+    with this decision, or with this sign; None for both directions. said: what such rows are, after `are`.
     """
 
     text: str
     limit: float | None = None
     decision: int | None = None
     sign: int | None = None
+    said: str = "errors"
 
     def of(self, frame: "DataFrame") -> Bools:
         """Which rows of a frame are errors; rows without label or decision are not."""
@@ -165,7 +166,8 @@ def bad(case: CaseInProgress) -> Bad:
         raise NotGivenError("no errors are known for comparison", attempt="Register a reference with labels")
     limit = float(errors.quantile(LARGE_ERROR))
     words, where = with_unit(case.row.model, format_figure(limit)), where or reference_sample(case.row, errors.size)
-    return Bad(f"an absolute error above {words}, the largest fifth of {where}", limit)
+    text = f"an absolute error above {words}, the largest fifth of {where}"
+    return Bad(text, limit, said=f"more than {words} too high or too low")
 
 
 def same_decision_rows(case: CaseInProgress) -> "DataFrame":
@@ -190,7 +192,8 @@ def similar_error(case: CaseInProgress) -> Bad:
         return replace(error, text=f"a decision “{decided}” that is not the label", decision=row.decision)
     if not row.error:
         return error
-    return replace(error, text=f"{error.text}, too {'high' if row.error > 0 else 'low'}", sign=1 if row.error > 0 else -1)
+    side, said = "high" if row.error > 0 else "low", error.said.removesuffix(" too high or too low")
+    return replace(error, text=f"{error.text}, too {side}", sign=1 if row.error > 0 else -1, said=f"{said} too {side}")
 
 
 def values(row: Row) -> dict[str, Any]:

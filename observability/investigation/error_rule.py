@@ -55,14 +55,15 @@ def rule(case: CaseInProgress) -> ErrorRule:
     found = best(options, frame[search], wrong[search])
     if not found:
         overall = f"{percent(float(wrong.mean()))} of {len(frame):,} {decided}predictions"
-        raise NotGivenError(f"no slice of this case has a higher error rate than rows of the same scores ({overall} are errors)")
-    made = rule_figures(row.model, found, frame[~search], wrong[~search], error.text, decided)
+        raise NotGivenError(f"no slice of this case has a higher error rate than rows of the same scores ({overall} are {error.said})")
+    made = rule_figures(row.model, found, frame[~search], wrong[~search], error, decided)
     mask = np.logical_and.reduce([condition_mask(each, frame) for each in found])
     every = int(case.store.ask(Aggregate("outcomes"), comparison_rows.around(case))["n"].sum())
     made = replace(
         made, rows=f"the {decided}rows of {comparison_rows.labelled_sample(case)}" if decided else comparison_rows.labelled_sample(case)
     )
-    made = replace(made, because=f"{made.because}{excess_note(made, frame[~search], mask[~search], wrong[~search])}")
+    note = excess_note(made, frame[~search], mask[~search], wrong[~search])
+    made = replace(made, because=f"{made.because}{note}", confirmed=not note)
     return replace(made, all_errors=int(wrong[mask].sum()) if every <= comparison_rows.row_limit(row.model) else None)
 
 
@@ -70,7 +71,7 @@ def excess_note(made: ErrorRule, frame: "DataFrame", inside: Bools, wrong: Bools
     """A sentence where the higher error rate is no significant excess over other rows of the same scores, with days as the unit; else
     empty.
     """
-    found = excess_errors(frame.reset_index(drop=True), inside, wrong) if made.weak else None
+    found = excess_errors(frame.reset_index(drop=True), inside, wrong, "such errors") if made.weak else None
     return f" {found.sentence}" if found is not None and found.low <= 0 else ""
 
 
@@ -137,7 +138,7 @@ def compatible(options: list[Condition], chosen: tuple[int, ...], place: int) ->
 
 
 def rule_figures(
-    model: Model, conditions: tuple[Condition, ...], frame: "DataFrame", wrong: Bools, error: str, decided: str = ""
+    model: Model, conditions: tuple[Condition, ...], frame: "DataFrame", wrong: Bools, error: comparison_rows.Bad, decided: str = ""
 ) -> ErrorRule:
     """Figures of a rule on rows that its search did not use."""
     mask = np.logical_and.reduce([condition_mask(each, frame) for each in conditions])
@@ -147,13 +148,14 @@ def rule_figures(
     weak = more.low is not None and more.low > 0
     text = " and ".join(each.text for each in conditions)
     coverage = errors / all_errors if all_errors else None
-    because = f"In the held-out half, {errors:,} of {n:,} {decided}rows like this ({text}) are errors"
+    because = f"In the held-out half, {errors:,} of {n:,} {decided}rows like this ({text}) are {error.said}"
     if rate.value is not None and overall.value:
         ends = " to ".join(percent(end or 0.0).removesuffix(" %") for end in (rate.low, rate.high))
         because += (
             f": {percent(rate.value)} ({ends}), {format_figure(rate.value / overall.value, 2)} times the overall {percent(overall.value)}"
         )
-    because += "." if weak else ", which is not significant."
+    fewer = more.high is not None and more.high < 0
+    because += "." if weak else ", significantly less often than the other rows." if fewer else ", which is not significant."
     inside, inside_wrong = frame[mask], wrong[mask]
     return ErrorRule(
         text=text,
@@ -168,7 +170,7 @@ def rule_figures(
         conditions=conditions,
         slice=slice_of(conditions),
         search=search_text(conditions),
-        error=error,
+        error=error.text,
         trend=trend(inside, inside_wrong),
         groups=rates_by_group(model, inside, inside_wrong, {each.reference for each in conditions}),
         because=because,

@@ -141,7 +141,8 @@ class ErrorRule:
     n, errors: rows covered by the rule, and errors among them; rate = errors / n with low, high; coverage: share of all errors. overall:
     error rate of all these rows. weak: the rate is significantly higher than that of the other rows. slice: as in a link, None where it
     cannot be expressed. counted: rows of the half. rows: of both halves, in words. all_errors: errors covered in both halves without the
-    case; None where the rows were sampled. search: query for the page Cases. error: definition of an error.
+    case; None where the rows were sampled. search: query for the page Cases. error: definition of an error. confirmed: not known to be
+    without significant excess over rows of the same scores.
     """
 
     text: str
@@ -163,6 +164,12 @@ class ErrorRule:
     counted: int = 0
     rows: str = ""
     all_errors: int | None = None
+    confirmed: bool = True
+
+    @property
+    def clear(self) -> bool:
+        """Whether such rows have more errors than the other rows, and than their scores explain."""
+        return self.weak and self.confirmed
 
 
 @dataclass(frozen=True)

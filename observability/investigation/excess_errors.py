@@ -21,7 +21,7 @@ an excess that is not significant counts as none: of fewer days, all of them ali
 class ExcessErrors:
     """Errors of a group of rows. others: errors that rows outside it with the same scores would have. low: lower end of the 95 % interval
     of the excess, in errors. days, days_outside: days on which the group and the other rows have rows (0 where rows are
-    the unit).
+    the unit). said: what the errors are, after `are`.
     """
 
     n: int
@@ -30,6 +30,7 @@ class ExcessErrors:
     low: float
     days: int
     days_outside: int = 0
+    said: str = "errors"
 
     @property
     def part(self) -> float:
@@ -42,7 +43,7 @@ class ExcessErrors:
         days = f" on {self.days} day{'' if self.days == 1 else 's'}" if self.days else ""
         compared = f"{percent(self.others / self.n, 2)} of the other rows with the nearest scores on either side"
         end = "." if self.low > 0 else f": {self._why_none}."
-        return f"{percent(self.errors / self.n, 2)} of {self.n:,} rows{days} are errors, {compared}{end}"
+        return f"{percent(self.errors / self.n, 2)} of {self.n:,} rows{days} are {self.said}, {compared}{end}"
 
     @property
     def _why_none(self) -> str:
@@ -57,7 +58,7 @@ class ExcessErrors:
         return "no significant excess (rows of one day are correlated)"
 
 
-def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools) -> ExcessErrors | None:
+def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "errors") -> ExcessErrors | None:
     """Errors inside a group beyond those of the rows outside with the nearest scores. None where too few rows have a score.
 
     Parameters
@@ -66,6 +67,8 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools) -> ExcessErro
         Labelled rows of one decision (or of a regression), with `at` and `score`.
     inside, wrong : Bools
         Which rows are in the group, and which are errors.
+    said : str
+        What these errors are, in words.
 
     Each row inside is compared with the rows outside that are next to it by score, as many above as below. The interval is Student's t over
     estimates that each leave out one day (the jackknife, which holds where a day has most of the rows; over rows, where all are of fewer
@@ -90,7 +93,7 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools) -> ExcessErro
     parts[into] = wrong[into] - rate
     parts[out] = -covering / k * (wrong[out] - (sums[own + k] - sums[own]) / k)
     errors, others = int(wrong[into].sum()), float(rate.sum())
-    return ExcessErrors(int(into.size), errors, others, *_lower_end(frame, parts, into, out))
+    return ExcessErrors(int(into.size), errors, others, *_lower_end(frame, parts, into, out), said)
 
 
 def expected_errors_by_score(frame: "DataFrame", wrong: Bools) -> Floats:

@@ -4,7 +4,7 @@ A score is a weight of evidence between 0 and 1, not a probability: 0.9 where ha
 ordinary error of an imperfect model. Sentences state what was measured, not causes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,8 +37,9 @@ NOT_RARE = 0.15
 """Weight of a distance that one to five in a hundred rows have: half of that of an ordinary error, unless such rows err more."""
 ODD = 0.4
 """Weight from which odd inputs alone can make a row far from its reference."""
-AT_EDGE, NEAR_EDGE = 0.6, 0.15
-"""Weight of a score at the boundary, and the part of the range to certainty within which it decreases to 0."""
+AT_EDGE, NEAR_EDGE, SMALL = 0.6, 0.15, 0.12
+"""Weight of a score at the boundary; the part of the range to certainty within which it decreases to 0, and below which a margin is small.
+"""
 OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3}
 """Factor for labels that were measured or corrected: at most the weight of an ordinary error."""
 DOUBT = 0.9
@@ -59,7 +60,7 @@ def triage(case: CaseInProgress) -> tuple[Triage, ...]:
     if len(ranked) > 1 and ranked[0].score >= UNKNOWN and ranked[0].score - ranked[1].score < CLOSE:
         best = " and ".join(f"{SOURCE_WORDS[source.source]} ({source.score:.2f})" for source in ranked[:2])
         return Triage("unknown", ranked[0].score, f"Cannot tell: the weights of {best} are close."), *ranked
-    return tuple(sorted([*ranked, ordinary_error_source(case)], key=lambda source: -source.score))
+    return tuple(sorted([*ranked, ordinary_error_source(case, ranked)], key=lambda source: -source.score))
 
 
 def less_by_repair(case: CaseInProgress, source: Triage) -> Triage:
@@ -108,7 +109,7 @@ def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
         because += f". Like other current rows it is outside the reference in {', '.join(shared[:4])}"
         if (excess := excess_error_outside(case, shared)) is not None:
             score = max(score, excess.part)
-            because += f": {excess.sentence.removesuffix('.')}"
+            because += f". Outside in {'it' if len(shared) == 1 else 'at least one of them'}: {excess.sentence.removesuffix('.')}"
     yield Triage("far_from_reference", round(min(score, 0.9), 3), f"{because}.")
 
 
@@ -123,7 +124,8 @@ def excess_error_outside(case: CaseInProgress, features: list[str]) -> ExcessErr
         limits, values = case.row.version.edges[f"feature.{name}"].limits, frame[f"feature.{name}"]
         if limits is not None:
             outside |= np.asarray((values < limits[0]) | (values > limits[1]), bool)
-    return excess_errors(frame, outside, comparison_rows.similar_error(case).of(frame))
+    error = comparison_rows.similar_error(case)
+    return excess_errors(frame, outside, error.of(frame), error.said)
 
 
 def label_sources(case: CaseInProgress) -> Iterator[Triage]:
@@ -170,7 +172,7 @@ def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
     frame = comparison_rows.same_decision_rows(case)
     frame = frame[~search_half(len(frame))].reset_index(drop=True)
     inside = np.logical_and.reduce([condition_mask(each, frame) for each in rule.conditions])
-    found = excess_errors(frame, inside, comparison_rows.similar_error(case).of(frame))
+    found = excess_errors(frame, inside, comparison_rows.similar_error(case).of(frame), "such errors")
     if found is not None:
         yield Triage(source, round(min(found.part * (1 - share), 0.9), 3), f"{rule.because} {found.sentence}")
 
@@ -215,7 +217,8 @@ def boundary(case: CaseInProgress) -> Iterator[Triage]:
         margin = first - second
         text = f"The margin between the two most probable classes is {margin:.3f}"
     if row.wrong is not False:
-        yield Triage("boundary", round(AT_EDGE * max(0.0, 1 - margin / NEAR_EDGE), 3), f"{text}: a small change gives another decision.")
+        near = "a small change gives another decision" if margin < SMALL else "near another decision, but no small change away"
+        yield Triage("boundary", round(AT_EDGE * max(0.0, 1 - margin / NEAR_EDGE), 3), f"{text}: {near}.")
 
 
 def version(case: CaseInProgress) -> Iterator[Triage]:
@@ -249,8 +252,8 @@ def degraded_path(case: CaseInProgress) -> Iterator[Triage]:
         yield Triage("degraded_path", 0.95, f"The request ended with status {case.row.status}.")
 
 
-def ordinary_error_source(case: CaseInProgress) -> Triage:
-    """That no source is known: how frequent errors are."""
+def ordinary_error_source(case: CaseInProgress, ranked: Sequence[Triage] = ()) -> Triage:
+    """That no source is known: how frequent errors are. ranked: the sources with evidence."""
     frame = comparison_rows.labelled_rows_of(case)
     because = "Nothing measured distinguishes it from an ordinary error."
     try:
@@ -261,7 +264,11 @@ def ordinary_error_source(case: CaseInProgress) -> Triage:
         because = f"This prediction is no error: an error is {error.text}."
     elif len(frame):
         rows = comparison_rows.labelled_sample(case)
-        because = f"{percent(float(error.of(frame).mean()))} of {rows} in this period are errors; this may be an ordinary one."
+        because = f"{percent(float(error.of(frame).mean()))} of {rows} in this period are {error.said}; this may be an ordinary one."
+    check: LabelCheck | None = case.part("label_check")
+    weight = max((source.score for source in ranked if source.source == "label"), default=0.0)
+    if check is not None and check.suspect and check.doubt is not None and case.row.wrong and weight < UNKNOWN:
+        because += " The label is suspect, but other raters would hardly choose the predicted class either."
     return Triage("unknown", UNKNOWN, because)
 
 

@@ -42,7 +42,7 @@ def slice_weight(world: World, monkeypatch: pytest.MonkeyPatch, frame: pd.DataFr
     monkeypatch.setattr(comparison_rows, "same_decision_rows", lambda _case: frame)
     held = frame[~search_half(len(frame))].reset_index(drop=True)
     wrong = comparison_rows.similar_error(case).of(held)
-    case.known["rule"] = rule_figures(case.row.model, (NORTH,), held, wrong, "an error")
+    case.known["rule"] = rule_figures(case.row.model, (NORTH,), held, wrong, comparison_rows.Bad("an error"))
     assert case.known["rule"].weak
     return max((found.score for found in source_triage.weak_slice(case)), default=0.0)
 
@@ -98,11 +98,11 @@ def test_a_rule_whose_rows_are_of_few_days_says_that_the_excess_is_not_significa
     notes = []
     for frame in (many, few):
         wrong, inside = np.asarray(frame["label"] == 0, bool), np.asarray(frame["feature.area"] == "north", bool)
-        made = rule_figures(model, (NORTH,), frame, wrong, "an error")
+        made = rule_figures(model, (NORTH,), frame, wrong, comparison_rows.Bad("an error"))
         assert made.weak
         notes.append(excess_note(made, frame, inside, wrong))
     assert notes[0] == ""
-    assert "rows on 3 days are errors, " in notes[1] and notes[1].endswith(": too few days to tell.")
+    assert "rows on 3 days are such errors, " in notes[1] and notes[1].endswith(": too few days to tell.")
 
 
 def with_days(days: int, inside_rate: float, seed: int = 4) -> tuple[pd.DataFrame, Bools, Bools]:
@@ -258,3 +258,38 @@ def test_a_miscalibration_that_few_rows_do_not_show_is_seen_in_more_rows() -> No
     assert few.stated_part == 1
     assert expected_error.SimilarScores("rows", 100, 8, 0.06, 0.04, 0.15, wider=found).stated_part == pytest.approx(0.75)
     assert expected_error.wider_scores(sure, 0.94, np.arange(8_000) % 50 < 3) is None
+
+
+def rule_words(frame: pd.DataFrame, inside_rate: float, error: comparison_rows.Bad, world: World) -> str:
+    """What a rule of the north says where this is its error rate and 0.3 that of the south."""
+    rng = np.random.default_rng(2)
+    wrong: Bools = rng.random(len(frame)) < np.where(frame["feature.area"] == "north", inside_rate, 0.3)
+    return rule_figures(wrong_case(world).row.model, (NORTH,), frame, wrong, error).because
+
+
+def test_a_rule_with_significantly_fewer_errors_says_so(case_world: World) -> None:
+    frame = rows_of(20, lambda frame: 1 - frame["score"])
+    error = comparison_rows.Bad("an error")
+    assert rule_words(frame, 0.1, error, case_world).endswith(", significantly less often than the other rows.")
+    assert rule_words(frame, 0.31, error, case_world).endswith(", which is not significant.")
+    assert "significant" not in rule_words(frame, 0.9, error, case_world)
+
+
+def test_a_rule_of_a_regression_says_which_errors_it_counts(case_world: World) -> None:
+    case = open_case(case_world.store, "price-50")
+    error, either = comparison_rows.similar_error(case), comparison_rows.bad(case)
+    side = "too high" if case.row.error > 0 else "too low"
+    assert error.said.startswith("more than ") and error.said.endswith(f" {side}") and either.said.endswith(" too high or too low")
+    assert f"(area is north) are {error.said}: " in rule_words(rows_of(20, lambda frame: 1 - frame["score"]), 0.5, error, case_world)
+    assert f" in this period are {either.said}; " in source_triage.ordinary_error_source(case).because
+
+
+def test_a_rule_whose_excess_is_not_significant_is_no_clear_pattern(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    from observability.investigation import error_rule
+
+    case = wrong_case(case_world)
+    for note, clear in (("", True), (" 1 % of 9 rows are such errors: too few days to tell.", False)):
+        monkeypatch.setattr(error_rule, "excess_note", lambda *_, words=note: words)
+        monkeypatch.setattr(error_rule, "best", lambda *_: (NORTH,))
+        found = error_rule.rule(case)
+        assert found.weak and found.confirmed is clear and found.clear is clear and found.because.endswith(note or ".")

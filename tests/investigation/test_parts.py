@@ -412,7 +412,7 @@ def test_a_replica_is_a_degraded_path_only_where_it_errs_more(case_world: World)
     def told(frame: pd.DataFrame) -> bool:
         case.known["shared:labelled_rows_of"] = frame
         wrong = comparison_rows.bad(case).of(frame)
-        return by_path(case, rule_figures(case.row.model, (north, by), frame, wrong, ""))
+        return by_path(case, rule_figures(case.row.model, (north, by), frame, wrong, comparison_rows.Bad("")))
 
     frame = comparison_rows.labelled_rows_about(case)
     assert not told(frame), "in the north both replicas err alike"

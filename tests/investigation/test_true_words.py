@@ -241,3 +241,27 @@ def test_a_path_of_the_tree_names_each_bound_once(case_world: World) -> None:
         low = max([bound for bound in bounds if f"at or above {bound:g}" in each.where], default=-1.0)
         high = min([bound for bound in bounds if f"below {bound:g}" in each.where], default=99.0)
         assert ((age >= low) & (age < high)).sum() == inside[:, place].sum() == each.n
+
+
+def test_only_a_small_margin_is_said_to_be_changed_by_a_small_change(case_world: World) -> None:
+    case = open_case(case_world.store, "k-7")
+    names = case.row.model.classes
+    for second, said in ((0.44, "a small change gives another decision"), (0.36, "near another decision, but no small change away")):
+        case.row = replace(
+            case.row, decision=(case.row.label_code + 1) % 3, probabilities=dict(zip(names, (0.5, second, 0.5 - second), strict=True))
+        )
+        (found,) = source_triage.boundary(case)
+        assert found.because.endswith(f": {said}.") and found.score > 0
+
+
+def test_a_suspect_label_that_is_no_source_says_why(case_world: World) -> None:
+    case = open_case(case_world.store, wrong_kind(case_world))
+    case.known["label_check"] = evidence_types.LabelCheck(True, "the label is suspect.", doubt=0.4)
+    assert "other raters would hardly choose the predicted class" in source_triage.ordinary_error_source(case).because
+    strong = (evidence_types.Triage("label", 0.7, ""),)
+    assert "suspect" not in source_triage.ordinary_error_source(case, strong).because
+
+
+def wrong_kind(world: World) -> str:
+    """The id of a wrongly decided item of three classes."""
+    return next(f"k-{place}" for place in range(2, 60) if open_case(world.store, f"k-{place}").row.wrong)

@@ -139,7 +139,9 @@ def _pattern_word(here: CasePage) -> Word:
     rule: ErrorRule | None = here.part("rule")
     if rule is None:
         return "no rule", ""
-    return (f"{formatting.format_share(rule.rate)} wrong", "watch") if rule.weak else ("no pattern", "")
+    return (
+        (f"{formatting.format_share(rule.rate)} wrong", "watch") if rule.clear else ("no clear pattern" if rule.weak else "no pattern", "")
+    )
 
 
 def _versions_word(here: CasePage) -> Word:

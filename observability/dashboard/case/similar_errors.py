@@ -41,7 +41,8 @@ def error_rule_section(here: CasePage) -> None:
     if found is None:
         st.markdown(status_line("unknown", here.opened.why("rule") or "This could not be computed.", "No rule"))
         return
-    status = formatting.status_label("watch", "A pattern") if found.weak else formatting.status_label("unknown", "No significant pattern")
+    level, name = ("watch", "A pattern") if found.clear else ("unknown", "No clear pattern" if found.weak else "No significant pattern")
+    status = formatting.status_label(level, name)
     st.markdown(f"{status}: {formatting.sentence_markdown(found.because)}")
     where = f"The rule is searched on one half of {found.rows} and counted on the other, {found.counted:,} rows."
     st.caption(formatting.sentence_markdown(f"{where} An error is {found.error}."))
