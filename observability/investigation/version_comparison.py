@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from observability.core.catalog import Version
+from observability.core.formatting import format_span, plural
 from observability.investigation import churn, comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.stats.interval import rate_interval
@@ -14,13 +15,14 @@ FEWEST = 10
 @dataclass(frozen=True)
 class Versus:
     """Labelled requests of the period that both versions scored, without this case. better: the other one is right and this one wrong;
-    worse: the reverse.
+    worse: the reverse. days: the period in words.
     """
 
     version: str
     of: int
     better: int
     worse: int
+    days: str = "this period"
 
     @property
     def known(self) -> bool:
@@ -36,18 +38,22 @@ class Versus:
     def sentence(self) -> str:
         """The counts as a sentence."""
         if not self.known:
-            return "Too few requests were scored by both to compare them."
+            if not self.of:
+                return f"No labelled request of {self.days} was scored by both, so they cannot be compared."
+            alone = f"exactly one version is right in {self.better + self.worse:,}"
+            return f"Of {plural(self.of, 'labelled request')} of {self.days} that both scored, {alone}: too few to compare them."
         counts = f"right in {self.better:,} where this one is wrong, and wrong in {self.worse:,} where this one is right"
-        text = f"Of {self.of:,} labelled requests in this period that both scored, it is {counts}"
+        text = f"Of {self.of:,} labelled requests of {self.days} that both scored, it is {counts}"
         return f"{text}." if self.really else f"{text} (not significant)."
 
 
 def versus(case: CaseInProgress, version: Version) -> Versus:
     """The counts for another version, as it scored in the shadow."""
-    row = case.row
-    both = churn.shadowed(case.store, row, version, comparison_rows.around(case))
+    row, window = case.row, comparison_rows.around(case)
+    days = format_span(window.start, window.end)
+    both = churn.shadowed(case.store, row, version, window)
     if both is None:
-        return Versus(version.name, 0, 0, 0)
+        return Versus(version.name, 0, 0, 0, days)
     found = churn.churn_figures(row, version, both, churn.band(case.store, row), "shadow", None)
     own = row.id in both.ids
-    return Versus(version.name, max(found.labelled - own, 0), max(found.better.n - own, 0), found.worse.n)
+    return Versus(version.name, max(found.labelled - own, 0), max(found.better.n - own, 0), found.worse.n, days)

@@ -34,6 +34,7 @@ from observability.investigation.model_answers import AttributionContrast, Bar
 from observability.investigation.outcome_facts import error_cost_words, happened
 from observability.investigation.sampled_rows import real_rows
 from observability.investigation.score_explanation import with_stability
+from observability.investigation.version_comparison import Versus
 from observability.worker.requests import ContrastExplanation
 from tests.support.case_world import World
 
@@ -241,6 +242,14 @@ def test_a_path_of_the_tree_names_each_bound_once(case_world: World) -> None:
         low = max([bound for bound in bounds if f"at or above {bound:g}" in each.where], default=-1.0)
         high = min([bound for bound in bounds if f"below {bound:g}" in each.where], default=99.0)
         assert ((age >= low) & (age < high)).sum() == inside[:, place].sum() == each.n
+
+
+def test_versions_that_were_not_compared_say_which_days() -> None:
+    assert Versus("2", 0, 0, 0, "3 to 17 Jul 2013").sentence.startswith("No labelled request of 3 to 17 Jul 2013 was scored by both")
+    few = Versus("2", 80, 2, 3, "3 to 17 Jul 2013").sentence
+    assert (
+        few == "Of 80 labelled requests of 3 to 17 Jul 2013 that both scored, exactly one version is right in 5: too few to compare them."
+    )
 
 
 def test_only_a_small_margin_is_said_to_be_changed_by_a_small_change(case_world: World) -> None:
