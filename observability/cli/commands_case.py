@@ -3,7 +3,7 @@
 import argparse
 import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,7 @@ def case_lines(found: "Case") -> Iterator[str]:
     from observability.investigation.outcome_facts import error_cost_words
 
     row = found.row
+    names = row.model.settings.class_names if row.model.classes else {}
     yield f"{row.model.name} {row.version.name}, prediction {row.id}, {iso(row.at)} ({row.environment})"
     if found.also_in:
         yield f"Other models have this id too: {', '.join(found.also_in)}. Choose one with --model."
@@ -73,14 +74,16 @@ def case_lines(found: "Case") -> Iterator[str]:
         parts = sorted(found.explanation.attributions.items(), key=lambda part: -abs(part[1]))[:MOST_BARS]
         base = "unknown" if found.explanation.base_value is None else format_figure(found.explanation.base_value)
         bars = ", ".join(f"{name} {format_figure(value, sign=True)}" for name, value in parts)
+        if found.explanation.mismatch:
+            yield f"Other scores: {found.explanation.mismatch}"
         yield f"Attributions ({found.explanation.link} link, base value {base}): {bars}"
     for change in found.counterfactuals or ():
         changes = ", ".join(
             f"{name} {logged_value_text(before)} to {logged_value_text(after)}" for name, (before, after) in change.changes.items()
         )
-        yield f"  simulated: {changes} gives {score_text(change.score)}{'' if change.reached else ', same decision'}"
+        yield f"  simulated: {changes} gives {score_text(change.score, names)}{'' if change.reached else ', same decision'}"
     yield from (
-        f"  version {other.version} predicts {logged_value_text(other.prediction)} ({score_text(other.score)})"
+        f"  version {other.version} predicts {predicted_words(names, other.prediction)} ({score_text(other.score, names)})"
         for other in found.versions or ()
     )
     if found.label_check:
@@ -93,11 +96,16 @@ def case_lines(found: "Case") -> Iterator[str]:
         yield f"No {part}: {sentence}" if part != "prediction" else sentence
 
 
-def score_text(score: Any) -> str:
-    """A score in short form; of several classes the largest."""
+def predicted_words(names: Mapping[str, str], prediction: Any) -> str:
+    """A predicted class in the words of the settings, a number as it was logged."""
+    return names.get(str(prediction)) or str(logged_value_text(prediction))
+
+
+def score_text(score: Any, names: Mapping[str, str]) -> str:
+    """A score in short form; of several classes the largest, in the words of the settings."""
     if isinstance(score, dict):
         name = max(score, key=lambda label: score[label])
-        return f"{name} {format_figure(score[name])}"
+        return f"{names.get(name, name)} {format_figure(score[name])}"
     return "none" if score is None else format_figure(score)
 
 

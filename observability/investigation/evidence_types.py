@@ -214,7 +214,8 @@ class InputRepair:
 class Explained:
     """Attributions (score_explanation.py): base_value + Σ attributions + residual is the model's output in the link space.
 
-    attributions: by feature; multiclass: of the decided class. method: of the worker, or "logged".
+    attributions: by feature; multiclass: of the decided class. method: of the worker, or "logged". mismatch: that the model file gives
+    other scores than the logged ones; empty where it does not.
     """
 
     attributions: Mapping[str, float]
@@ -223,6 +224,7 @@ class Explained:
     residual: float | None
     method: str = ""
     note: str = ""
+    mismatch: str = ""
 
 
 @dataclass(frozen=True)
@@ -287,11 +289,16 @@ class Case:
             "triage": None if self.triage is None else [triage_json(source) for source in self.triage],
             "findings": None if self.findings is None else [finding.to_json() for finding in self.findings],
             "verdicts": self.verdicts,
-            "why": {NAMES.get(part, part): sentence for part, sentence in self.why.items() if part not in UNNAMED},
+            "why": self.other_scores() | {NAMES.get(part, part): said for part, said in self.why.items() if part not in UNNAMED},
         }
         found = json_plain(body)
         assert isinstance(found, dict)
         return found
+
+    def other_scores(self) -> dict[str, str]:
+        """Of each part that a model file gave whose scores are not the logged ones, a sentence that says so."""
+        said = self.explanation.mismatch if self.explanation else ""
+        return {"attributions": said} | ({} if self.counterfactuals is None else {"counterfactuals": said}) if said else {}
 
 
 NAMES = {"explanation": "attributions"}

@@ -59,7 +59,7 @@ def explain(store: "Store", row: "Row", *, worker: "Worker | None" = None, progr
     bars = {each.feature: each.attribution for each in found.bars}
     note = found.note if found.adds_up else f"The attributions do not add up to the score, so they are not drawn. {found.note}".strip()
     method = "logged" if found.source == "logged" else found.method
-    return Explained(bars, found.base_value, found.link, found.residual, method, joined_sentences(found.mismatch, note))
+    return Explained(bars, found.base_value, found.link, found.residual, method, joined_sentences(found.mismatch, note), found.mismatch)
 
 
 def attribution_contrasts(store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None) -> Contrasts:

@@ -13,7 +13,7 @@ from observability.cli.commands_case import case_lines
 from observability.core.catalog import Edges
 from observability.core.settings import ModelSettings, parse_settings
 from observability.dashboard.case import case as case_page
-from observability.dashboard.case import cases, inputs
+from observability.dashboard.case import cases, explanation, inputs
 from observability.dashboard.charts import case as charts_case
 from observability.dashboard.scope import Scope
 from observability.investigation import (
@@ -250,6 +250,33 @@ def test_versions_that_were_not_compared_say_which_days() -> None:
     assert (
         few == "Of 80 labelled requests of 3 to 17 Jul 2013 that both scored, exactly one version is right in 5: too few to compare them."
     )
+
+
+def test_a_logged_probability_is_not_said_to_be_that_of_another_output() -> None:
+    found = SimpleNamespace(mismatch="", class_name="positive")
+    assert explanation.logged_share_words(found, 0.407) == ", probability 40.7 %"
+    assert explanation.logged_share_words(found, None) == ""
+    found.mismatch = "The model file gives 0.4432, logged was 0.4066."
+    assert explanation.logged_share_words(found, 0.407) == "; its logged probability, 40.7 %, is not that of this output"
+
+
+def test_the_command_line_says_that_the_model_file_gives_other_scores_and_names_classes(case_world: World) -> None:
+    case = open_case(case_world.store, "loan-20", model="loan")
+    row = replace(
+        case.row, model=replace(case.row.model, settings=replace(case.row.model.settings, class_names={"0": "lost", "1": "repaid"}))
+    )
+    note = "The model file gives 0.4432, logged was 0.4066: it may not be the model that served."
+    told = evidence_types.Case(
+        row,
+        explanation=evidence_types.Explained({"age": 0.1}, 0.2, "logit", 0.0, "native pred_contrib", mismatch=note),
+        counterfactuals=(),
+        versions=(evidence_types.Replayed("2", 0.4902, "1"),),
+    )
+    lines = list(case_lines(told))
+    place = lines.index(f"Other scores: {note}")
+    assert lines[place + 1].startswith("Attributions (")
+    assert told.to_json()["why"] == {"attributions": note, "counterfactuals": note}
+    assert "  version 2 predicts repaid (0.4902)" in lines
 
 
 def test_only_a_small_margin_is_said_to_be_changed_by_a_small_change(case_world: World) -> None:

@@ -149,8 +149,7 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
         because = formatting.sentence_markdown(formatting.with_full_stop(found.stability.because))
         st.markdown(f"**Stability {stars}** {found.stability.stars} of 5\\. {because}")
     rows_ = f", {found.background_rows:,} rows" if found.background_rows else ""
-    got = (here.row.probabilities or {}).get(found.class_name or "")
-    share = f", probability {formatting.format_share(float(got))}" if got is not None else ""
+    share = logged_share_words(found, (here.row.probabilities or {}).get(found.class_name or ""))
     plain_caption(
         f"Base value {formatting.format_number(found.base_value, 4)}: {found.background}{rows_}. "
         f"Output {formatting.format_number(found.output, 4)}, {explanation_sentences.left_over(found.residual)}. "
@@ -164,6 +163,14 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
         link_button(
             f"Dependence on {first.feature[:40]}", dependence_link(here, first.feature), key=here.key("dependence"), icon="lightbulb"
         )
+
+
+def logged_share_words(found: AttributionContrast, logged: float | None) -> str:
+    """The logged probability of the explained class, after its name; that it is not the output's where the model file gives another."""
+    if logged is None:
+        return ""
+    share = formatting.format_share(float(logged))
+    return f"; its logged probability, {share}, is not that of this output" if found.mismatch else f", probability {share}"
 
 
 def dependence_link(here: CasePage, feature: str) -> Cell:
