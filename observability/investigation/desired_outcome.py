@@ -15,6 +15,9 @@ from observability.investigation.sampled_rows import RealRows
 from observability.stats.arrays import Bools, Floats
 from observability.worker.target_scores import reaches_goal
 
+TIE = 1e-9
+"""Margins that differ by less are equal: 0.711 and 0.289 are equally far from 0.5, and their floating-point margins are not."""
+
 
 def decided_class(row: Row, scores: Floats | None = None) -> int:
     """Class index of a decision: of the first of the model's scores where given, else as logged; −1 where unknown."""
@@ -41,7 +44,7 @@ def usual_error_words(rows: RealRows | None) -> str:
         return "a tenth of the score"
     labelled = int(np.isfinite(rows.absolute_error).sum())
     if labelled:
-        return f"the median error of {labelled:,} sampled rows"
+        return f"the median absolute error of {labelled:,} sampled rows"
     return f"half a standard deviation of the scores of {len(rows):,} sampled rows, since none has a label"
 
 
@@ -78,7 +81,7 @@ def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Go
         return Goal("inside", text, label - band, label + band)
     return Goal(
         "outside",
-        f"a score more than {with_unit(row.model, format_figure(band))} ({usual}) away from {format_figure(centre, 6)}",
+        f"a score more than {with_unit(row.model, format_figure(band))} ({usual}) away from {format_figure(centre)}",
         centre - band,
         centre + band,
     )
@@ -113,7 +116,7 @@ def margin_of(row: Row, rows: RealRows | None) -> Margin:
             others = np.abs(rows.facts["score"].to_numpy(np.float64) - row.threshold)
             others = others[np.isfinite(others)]
             count = len(others)
-            nearer = float((others <= abs(margin)).mean()) if count else None
+            nearer = float((others <= abs(margin) + TIE).mean()) if count else None
         side = "above" if margin >= 0 else "below"
         text = f"The score {format_figure(row.score)} is {abs(margin):.3g} {side} the threshold of {format_figure(row.threshold, 6)}"
         text += f"; {percent(nearer, 2)} of {reference_sample(row, count)} are at least as near" if nearer is not None else ""

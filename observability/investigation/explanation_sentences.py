@@ -6,7 +6,7 @@ from typing import Any
 
 from observability.core.formatting import join_words, plural
 from observability.core.numerals import format_figure
-from observability.investigation.latent_inputs import TOGETHER, latent_bars_together, named_and_other_bars
+from observability.investigation.latent_inputs import TOGETHER, latent_bars_by_side, named_and_other_bars
 from observability.investigation.model_answers import Bar
 
 NAMED = 3
@@ -26,11 +26,10 @@ def explanation_sentences(
 ) -> tuple[str, ...]:
     """Three sentences with the numbers in the link space, and the resulting probability (or value).
 
-    bars: largest first; those of latent features count as one. against: what the base value is the mean of. Features without effect are not
-    named.
+    bars: largest first; those of latent features that push to one side count as one. against: what the base value is the mean of. Features
+    without effect are not named.
     """
-    bars = latent_bars_together(bars)
-    up, down = [each for each in bars if each.attribution > 0], [each for each in bars if each.attribution < 0]
+    up, down = latent_bars_by_side(bars)
     return (
         pushed(up, "up", link),
         pushed(down, "down", link),
@@ -63,11 +62,13 @@ def unit(link: str) -> str:
 
 
 def meaning(base: float, output: float, link: str) -> str:
-    """Both ends as scores: probabilities of log-odds, values of logarithms."""
+    """Both ends as scores: probabilities of log-odds, values of logarithms. That of a mean of log-odds is not the mean probability."""
     if link == "logit":
-        return f": a probability of {probability_of_logit(output)} instead of {probability_of_logit(base)}"
+        return f": a probability of {probability_of_logit(output)}, where the base value stands for {probability_of_logit(base)}"
     if link == "log":
-        return f": {format_figure(math.exp(min(output, 700.0)))} instead of {format_figure(math.exp(min(base, 700.0)))}"
+        return (
+            f": {format_figure(math.exp(min(output, 700.0)))}, where the base value stands for {format_figure(math.exp(min(base, 700.0)))}"
+        )
     return ""
 
 

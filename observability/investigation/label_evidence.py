@@ -103,7 +103,7 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     around = near(case).frame
     same = int((around["label"] == row.label_code).sum())
     agree = same / len(around)
-    sentences.append(f"{same} of the {len(around)} nearest labelled rows have the same label")
+    sentences.append(f"{same} of the {len(around)} nearest labelled rows {'has' if same == 1 else 'have'} the same label")
     voted = cast[row.label.value] if cast else None
     if voted is not None:
         sentences.append(f"{voted} of {sum(cast.values())} annotators chose {outcome_words(row.model, row.label.value)}")
@@ -169,12 +169,15 @@ def number_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     if value is None or around.size < 3:
         raise NotGivenError("too few neighbours have labels for a comparison")
     middle = float(np.median(around))
-    spread = max(1.4826 * float(np.median(np.abs(around - middle))), float(robust_error_deviation(case)), 1e-12)
+    theirs, errors = 1.4826 * float(np.median(np.abs(around - middle))), float(robust_error_deviation(case))
+    spread = max(theirs, errors, 1e-12)
     away = (value - middle) / spread
     score_away = None if row.score is None else (row.score - middle) / spread
     suspect = abs(away) > FAR_OUT and score_away is not None and abs(score_away) <= FAR_OUT / 2
-    because = f"The label {with_unit(row.model, format_figure(value, 6))} is {abs(away):.1f} robust standard deviations from its "
-    because += "neighbours' median"
+    because = f"The label {with_unit(row.model, format_figure(value, 6))} is {abs(away):.1f} robust standard deviations "
+    of_what = "the model's errors" if errors > theirs else "its neighbours' labels"
+    because += f"({with_unit(row.model, format_figure(spread, 3))}, that of {of_what}) "
+    because += "from its neighbours' median"
     because += f" {format_figure(middle, 6)}" + ("" if score_away is None else f", the score {abs(score_away):.1f}")
     measured = row.label_source in MEASURED
     return LabelCheck(

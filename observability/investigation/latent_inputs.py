@@ -35,6 +35,20 @@ def latent_bars_together(bars: Sequence[Bar]) -> tuple[Bar, ...]:
     return tuple(sorted(whole, key=lambda bar: -abs(bar.attribution)))
 
 
+def latent_bars_by_side(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], tuple[Bar, ...]]:
+    """The attributions above and below 0, largest first, with those of latent features on each side as one bar: none cancels another."""
+    hidden = set(latent_features(bar.feature for bar in bars))
+    sides = []
+    for side in (1, -1):
+        own = [bar for bar in bars if bar.attribution * side > 0]
+        latent = [bar.attribution for bar in own if bar.feature in hidden]
+        kept = [bar for bar in own if bar.feature not in hidden]
+        if latent:
+            kept.append(Bar(f"{len(latent)} latent input{'' if len(latent) == 1 else 's'}", TOGETHER, sum(latent)))
+        sides.append(tuple(sorted(kept, key=lambda bar: -abs(bar.attribution))))
+    return sides[0], sides[1]
+
+
 def named_and_other_bars(bars: Sequence[Bar], most: int) -> tuple[list[Bar], list[Bar]]:
     """The bars that are named, at most so many, and the others, each largest first. The bar of latent features is always named, since it is
     more than one input.

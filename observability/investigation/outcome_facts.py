@@ -10,7 +10,7 @@ from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.evidence_types import Happened, Mark
-from observability.investigation.label_types import outcome_words, with_unit
+from observability.investigation.label_types import class_words, outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
 
 EVENT_DAYS = 7
@@ -32,7 +32,8 @@ def answer_text(row: Row) -> str:
         return f"Predicted {outcome_words(row.model, row.answer or '')}."
     named = outcome_words(row.model, row.answer) if row.answer else "no class"
     if row.model.task == "binary":
-        score = "" if row.score is None else f" at {row.score:.2f} (threshold {row.threshold:.2f})"
+        of_class = "" if row.decision == 1 else f": {class_words(row.model, row.model.classes[1])}"  # the score is that of the second class
+        score = "" if row.score is None else f"{of_class} at {row.score:.2f} (threshold {row.threshold:.2f})"
         return f"Predicted {named}{score}."
     return f"Predicted {named}{'' if row.score is None else f' at {row.score:.2f}'}."
 

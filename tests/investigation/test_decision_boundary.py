@@ -67,7 +67,7 @@ def test_a_regression_leaves_its_band_or_comes_to_its_label(model_world):
     assert goal.kind == "inside" and (goal.low, goal.high) == pytest.approx((far.label_number - band, far.label_number + band))
     assert near.label is None and goal_of(near, rows).kind == "outside"
     labelled = int(np.isfinite(rows.absolute_error).sum())
-    assert f"(the median error of {labelled:,} sampled rows)" in goal.text
+    assert f"(the median absolute error of {labelled:,} sampled rows)" in goal.text
     bare = dataclasses.replace(rows, facts=rows.facts.assign(label_value=np.nan))
     assert f"(half a standard deviation of the scores of {len(rows):,} sampled rows, since none has a label)" in goal_of(near, bare).text
     assert "(a tenth of the score)" in goal_of(near, None).text

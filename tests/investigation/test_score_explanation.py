@@ -230,7 +230,7 @@ def test_the_words_say_up_down_and_the_probability():
     up, down, end = explanation_sentences(bars, -1.25, 0.0, "logit", "the average")
     assert up == "Pushed up by 1.75 log-odds: income = 52000 (+1.5) and town = missing (+0.25)."
     assert down == "Pushed down by 0.5 log-odds: age = 41 (\u22120.5)."
-    assert end == "Base value \u22121.25 (the average), output 0 log-odds: a probability of 50.0 % instead of 22.3 %."
+    assert end == "Base value \u22121.25 (the average), output 0 log-odds: a probability of 50.0 %, where the base value stands for 22.3 %."
     assert explanation_sentences([Bar("a", True, 2.0)], 1.0, 3.0, "identity", "similar cases")[1:] == (
         "No feature pushes it down.",
         "Base value 1 (similar cases), output 3.",

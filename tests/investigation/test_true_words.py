@@ -21,6 +21,7 @@ from observability.investigation import (
     error_rule,
     error_tree,
     evidence_types,
+    explanation_sentences,
     input_checks,
     label_evidence,
     neighbours,
@@ -31,7 +32,7 @@ from observability.investigation.desired_outcome import margin_of
 from observability.investigation.excess_errors import ExcessErrors
 from observability.investigation.label_types import Revision
 from observability.investigation.model_answers import AttributionContrast, Bar
-from observability.investigation.outcome_facts import error_cost_words, happened
+from observability.investigation.outcome_facts import answer_text, error_cost_words, happened
 from observability.investigation.sampled_rows import real_rows
 from observability.investigation.score_explanation import with_stability
 from observability.investigation.version_comparison import Versus
@@ -165,7 +166,7 @@ def test_units_and_class_names_come_from_the_settings(case_world: World) -> None
         loan.row, model=replace(loan.row.model, settings=replace(loan.row.model.settings, class_names={"1": "repaid", "0": "lost"}))
     )
     sentence = happened(loan).sentence
-    assert sentence.startswith(("Predicted repaid at", "Predicted lost at")) and (
+    assert sentence.startswith(("Predicted repaid at", "Predicted lost: repaid at")) and (
         "outcome repaid" in sentence or "outcome lost" in sentence
     )
     assert "label repaid" in loan.part("label_check").because or "label lost" in loan.part("label_check").because
@@ -279,6 +280,23 @@ def test_the_command_line_says_that_the_model_file_gives_other_scores_and_names_
     assert "  version 2 predicts repaid (0.4902)" in lines
 
 
+def test_a_row_exactly_as_near_counts_as_at_least_as_near(case_world: World) -> None:
+    """0.711 and 0.289 are equally far from 0.5, but not as floating-point numbers."""
+    case = open_case(case_world.store, "loan-20", model="loan")
+    rows = SimpleNamespace(facts=pd.DataFrame({"score": [0.289, 0.1, 0.6, 0.9]}))
+    found = margin_of(replace(case.row, score=0.711), rows)  # type: ignore[arg-type]  # it reads no more of the rows
+    assert abs(0.289 - 0.5) > abs(0.711 - 0.5) or abs(0.289 - 0.5) != abs(0.711 - 0.5)
+    assert found.share_nearer == 0.5
+
+
+def test_the_spread_of_a_measured_label_is_named(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = open_case(case_world.store, "price-50")
+    for spread, whose in ((1e6, "the model's errors"), (0.0, "its neighbours' labels")):
+        monkeypatch.setattr(label_evidence, "robust_error_deviation", lambda _case, size=spread: size)
+        found = label_evidence.label_check(case).because
+        assert f", that of {whose}) from its neighbours' median" in found
+
+
 def test_only_a_small_margin_is_said_to_be_changed_by_a_small_change(case_world: World) -> None:
     case = open_case(case_world.store, "k-7")
     names = case.row.model.classes
@@ -301,3 +319,19 @@ def test_a_suspect_label_that_is_no_source_says_why(case_world: World) -> None:
 def wrong_kind(world: World) -> str:
     """The id of a wrongly decided item of three classes."""
     return next(f"k-{place}" for place in range(2, 60) if open_case(world.store, f"k-{place}").row.wrong)
+
+
+def test_the_score_of_a_negative_decision_is_named_after_its_class(case_world: World) -> None:
+    case = open_case(case_world.store, "loan-20", model="loan")
+    model = replace(case.row.model, settings=replace(case.row.model.settings, class_names={"0": "lost", "1": "repaid"}))
+    row = replace(case.row, model=model, decision=0, score=0.05)
+    assert answer_text(row).startswith("Predicted lost: repaid at 0.05 (threshold ")
+    assert answer_text(replace(row, decision=1, score=0.95)).startswith("Predicted repaid at 0.95 (threshold ")
+
+
+def test_latent_inputs_that_push_to_both_sides_are_not_netted() -> None:
+    bars = [Bar("words", 19.0, 0.2), *(Bar(f"component_0{place}", 0.1, size) for place, size in enumerate((0.7, -0.4, 0.3, -0.5), 1))]
+    up, down, end = explanation_sentences.explanation_sentences(bars, -1.0, -0.7, "logit", "the average")
+    assert up == "Pushed up by 1.2 log-odds: 2 latent inputs (+1) and words = 19 (+0.2)."
+    assert down == "Pushed down by 0.9 log-odds: 2 latent inputs (−0.9)."
+    assert end.endswith(": a probability of 33.2 %, where the base value stands for 26.9 %.")

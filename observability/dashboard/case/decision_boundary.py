@@ -62,7 +62,8 @@ def _opposite_case(here: CasePage) -> None:
         return
     distance = formatting.format_number(found.distance)
     label = f"label {outcome_words(here.row.model, found.label)}" if found.label is not None else "no label"
-    plain_paragraph(f"{len(found.changes)} features differ; {label}. Distance {distance}, {found.searched:,} sampled rows searched.")
+    differ = f"{formatting.plural(len(found.changes), 'feature')} {'differs' if len(found.changes) == 1 else 'differ'}"
+    plain_paragraph(f"{differ}; {label}. Distance {distance}, {found.searched:,} sampled rows searched.")
     columns = (column("feature", "Feature", strong=True), column("mine", "This case"), column("theirs", "The other case"))
     rows = [
         table_row(feature=name, mine=input_value_words(mine), theirs={"t": input_value_words(theirs), "mark": "differs", "changed": True})

@@ -72,7 +72,6 @@ def error_tree_section(here: CasePage) -> None:
         return
     last = [each for each in nodes if each.on_path][-1]
     share, coverage = formatting.format_share(last.rate), formatting.format_share(last.coverage)
-    where = "no condition" if last.parent is None else " and ".join(each.text for each in nodes if each.on_path and each.parent is not None)
     plain_paragraph(
         f"This case: {last.where or 'no condition'}; {last.errors:,} of {last.n:,} {here.opened.decided_words()}rows of the held-out half "
         f"are errors ({share}), {coverage} of its errors."
@@ -138,8 +137,9 @@ def trend_sentence(found: ErrorRule) -> str:
     known = [each for each in found.trend if each.rate is not None and each.low is not None and each.high is not None]
     low, high = min(known, key=lambda each: each.rate or 0.0), max(known, key=lambda each: each.rate or 0.0)
     apart = sum(not (each.low or 0.0) <= (found.rate or 0.0) <= (each.high or 1.0) for each in known)
-    ends = " to ".join(
-        f"{formatting.value_with_interval(each.rate, each.low, each.high, 'share')} from {each.name}" for each in (low, high)
+    ends = " and ".join(
+        f"the {end} rate {formatting.value_with_interval(each.rate, each.low, each.high, 'share')} in that of {each.name}"
+        for end, each in (("lowest", low), ("highest", high))
     )
     differ = f"the 95 % intervals of {apart} exclude the rate of all" if apart else "every 95 % interval includes the rate of all"
     return f"{len(known)} periods of the held-out half, {ends}: {differ}, {formatting.format_share(found.rate)}."
