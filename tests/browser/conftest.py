@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from tests.browser.pages import Watch, opened, settle
+from tests.browser.pages import PATIENCE, Watch, opened, settle
 from tests.support.running import Dashboard, dashboard
 from tests.support.sample_home import lent
 
@@ -32,11 +32,14 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
-    """Debian's chromium with a user folder of its own, which playwright makes and deletes."""
+    """Debian's chromium with a profile of its own, which playwright makes and deletes: it is the browser's first context."""
     assert Path(CHROMIUM).exists(), "The browser tests need Debian's chromium: apt-get install chromium"
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-    yield browser
-    browser.close()
+    profile = playwright.chromium.launch_persistent_context("", executable_path=CHROMIUM, args=FLAGS, accept_downloads=True)
+    profile.grant_permissions(["clipboard-read"])
+    profile.set_default_timeout(PATIENCE)
+    assert profile.browser
+    yield profile.browser
+    profile.close()
 
 
 @pytest.fixture(scope="session")
@@ -58,11 +61,13 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Visit]:
-    """Opens an address in a browser context of its own and waits until the page is drawn: nothing is remembered from before.
+    """Opens an address in a tab that remembers nothing from before, and waits until the page is drawn.
 
-    After the test every page that was opened must have been quiet: no error on the console, no request that leaves the machine.
+    After the test every page that was opened must have been quiet: no error on the console, no request that leaves the machine. Tabs that
+    pages opened are closed.
     """
     watches: list[Watch] = []
+    before = set(chromium.contexts[0].pages)
 
     def open_page(url: str, *, width: int = 1360, height: int = 2400, ready: bool = True, **options: str) -> Page:
         watches.append(watch := opened(chromium, url, width=width, height=height, **options))
@@ -74,4 +79,6 @@ def visit(chromium: Browser) -> Iterator[Visit]:
     problems = [problem for watch in watches for problem in watch.problems]
     for watch in watches:
         watch.close()
+    for page in set(chromium.contexts[0].pages) - before - {watch.page for watch in watches}:
+        page.close()
     assert not problems, "\n".join(problems)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, TimeoutError, WebSocket
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Response, TimeoutError, WebSocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -16,7 +16,8 @@ DRAWN = 15_000
 QUIET = """() => {
   const app = document.querySelector('[data-testid="stApp"]')
   const busy = !app || app.dataset.testScriptState !== 'notRunning' || document.querySelector('[data-testid="stSkeleton"]')
-    || !document.querySelector('[data-testid="stMain"] h1')
+    || !document.querySelector('[data-testid="stMain"] h1') || window.quietAt !== location.href
+  window.quietAt = location.href
   if (busy) { window.quietSince = undefined; return false }
   window.quietSince ??= performance.now()
   return performance.now() - window.quietSince > 300
@@ -87,32 +88,66 @@ class Watch:
             self.problems.append(f"{self.page.url}: {response.status} from {response.url}")
 
     def close(self) -> None:
+        """Stop watching, and leave the page."""
         del WATCHES[self.page]
-        self.page.context.close()
+        for event, hear in self.heard.items():
+            self.page.remove_listener(event, hear)
+        leave(self.page)
 
 
 WATCHES: dict[Page, Watch] = {}
 """The watch of each page that is open."""
+TABS: list[Page] = []
+"""Tabs of the browser's own profile in which no page is open."""
+LEFT = "cookies,local_storage,indexeddb,cache_storage,service_workers,file_systems"
+"""What a page can leave behind in a profile, besides the files and compiled scripts of the browser's cache."""
 
 
 def opened(chromium: Browser, url: str, *, width: int, height: int, scheme: str = "light", motion: str = "reduce") -> Watch:
-    """An address in a browser context of its own: nothing is remembered from before.
+    """An address in a tab of the browser's own profile that remembers nothing: no cookie, no storage, no history, no emulation.
 
-    Moving pictures are off unless a test is about them: to draw those of Streamlit while it loads takes a tall page on a machine without a
-    graphics card more time than all the rest.
+    The profile keeps the scripts of Streamlit and Plotly, and the process of a tab keeps them compiled: a profile and a process for each
+    visit took more than half of its time. Moving pictures are off unless a test is about them: to draw those of Streamlit while it loads
+    takes a tall page on a machine without a graphics card more time than all the rest.
     """
-    viewport = {"width": width, "height": height}
-    context = chromium.new_context(viewport=viewport, color_scheme=scheme, reduced_motion=motion, accept_downloads=True)
-    context.grant_permissions(["clipboard-read"])
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+    context = chromium.contexts[0]
+    page = TABS.pop() if TABS else context.new_page()
+    where = urlsplit(url)
+    if where.scheme == "http":
+        command(page, "Storage.clearDataForOrigin", origin=f"http://{where.netloc}", storageTypes=LEFT)
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(media="null", color_scheme=scheme, reduced_motion=motion, forced_colors="null", contrast="null")
     watch = Watch(page, url)
     page.goto(url, wait_until="commit")
     return watch
 
 
+def leave(page: Page) -> None:
+    """Leave a page and what its tab knows of it, so that another can be opened there; a tab that does not answer is closed."""
+    if page.is_closed():
+        return
+    try:
+        if page.url.startswith("http"):
+            page.evaluate("sessionStorage.clear()")
+        page.evaluate("window.name = ''")
+        page.mouse.move(-1, -1)
+        page.goto("about:blank")
+        command(page, "Page.resetNavigationHistory")
+    except Error:
+        page.close()
+    else:
+        TABS.append(page)
+
+
+def command(page: Page, method: str, **options: str) -> None:
+    """Tell the browser what playwright has no words for."""
+    session = page.context.new_cdp_session(page)
+    session.send(method, options)
+    session.detach()
+
+
 def settle(page: Page) -> None:
-    """Wait until every run of the script that the page asked for has begun and ended, everything is drawn, and it stays so."""
+    """Wait until every run of the script that the page asked for has ended, everything is drawn, and the address stays as it is."""
     end = time.monotonic() + PATIENCE / 1000
     while True:
         page.evaluate("window.quietSince = undefined")

@@ -58,6 +58,7 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     again = visit(f"{running.url}/case?model={MODEL}&id={name}", height=2400)
     again.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
     assert again.get_by_test_id("stProgress").count() == 0, "what was computed is remembered"
+    page.close()  # its script runs in whatever is opened in this tab
 
 
 def test_from_the_first_page_to_a_waterfall_in_three_clicks(fresh: tuple[Dashboard, str], visit: Visit) -> None:
