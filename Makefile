@@ -8,6 +8,10 @@ PORT ?= 8501
 # The interpreters that the wheel is tried with: those of 3.11 and 3.13 that can make an environment, else the one above.
 WHEEL_PYTHONS ?= $(or $(foreach name,python3.11 python3.13,$(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys, venv, ensurepip' >/dev/null 2>&1 && command -v $(name))),$(PYTHON))
 
+# pip compiles 36,000 modules one after another, tests of libraries as well; this takes all cores, and leaves those tests out.
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile
+COMPILED = $(BIN)/python -m compileall -qq -j 0 -x '/tests/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 BROWSER := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 tests/browser
 
@@ -84,8 +88,9 @@ ifneq ($(UV),)
 	@$(UV) pip install -q --python $(BIN)/python -r requirements.txt -c constraints.txt
 	@$(UV) pip install -q --python $(BIN)/python --no-deps -r requirements-alone.txt
 else
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt -c constraints.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -r requirements-alone.txt
+	@$(PIP) -r requirements.txt -c constraints.txt
+	@$(PIP) --no-deps -r requirements-alone.txt
+	@$(COMPILED)
 endif
 	@touch $@
 
@@ -93,7 +98,8 @@ $(BIN)/.installed-tests: tests/requirements.txt $(BIN)/.installed
 ifneq ($(UV),)
 	@$(UV) pip install -q --python $(BIN)/python -r tests/requirements.txt -c constraints.txt
 else
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -r tests/requirements.txt -c constraints.txt
+	@$(PIP) -r tests/requirements.txt -c constraints.txt
+	@$(COMPILED)
 endif
 	@touch $@
 
