@@ -8,7 +8,7 @@ import json
 from datetime import date
 from pathlib import Path
 
-from sample_data import crew, deliveries, edge, energy, exports, nightly, prices, provenance, stored, trade_offs, vendor
+from sample_data import cache, crew, deliveries, edge, energy, exports, nightly, prices, provenance, stored, trade_offs, vendor
 from sample_data.spec import Spec
 
 HEAD = "# Written by sample_data/make.py.\n"
@@ -79,6 +79,8 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     parts.append(file_entry(deliveries.FILE, "batch"))
     parts.append(file_entry(edge.FILE, "device_report"))
     parts.append(f'[[file]]\npath = "{vendor.FILE}"\nkind = "prediction"\nfeatures = {toml(list(vendor.FEATURES))}')
+    parts.append(f'[[file]]\npath = "{cache.DECISIONS}"\nkind = "prediction"\nfeatures = {toml(list(cache.FEATURES))}')
+    parts.append(f'[[file]]\npath = "{cache.OUTCOMES}"\nkind = "label"\nmodel = "{cache.MODEL}"')
     parts += [file_entry(crew.ANNOTATIONS, "annotation"), file_entry(crew.ASSIGNMENTS, "assignment")]
     (out / "fleet.toml").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from observability import Logger
 from sample_data import (
+    cache,
     challenger,
     collecting,
     crew,
@@ -102,6 +103,7 @@ def make(
     stored.make([flights.LATE, employment.EMPLOYMENT], out)
     crew.make(out)
     vendor.make(out)
+    cache.make(out)
     nightly.make(out)
     exports.make(out)
     describing.write_fleet(REGISTERED, out)

@@ -16,6 +16,7 @@ WITHOUT_FAULT = {
     "data/devices": "no model's log holds batches; faults of devices are planted on batches",
     "serving/batch_gate": "no model's log holds batches of predictions; its faults are planted in its own test",
     "serving/edge_fleet": "no model's log holds reports of devices; faults of fleets are planted on reports",
+    "operations/controllers": "no model's log holds decisions of controllers; their faults are planted on decisions",
     "operations/trade_offs": "no model's log holds audits; faults of forms are planted on audits",
     "data/datasets": "states what datasets hold and raises nothing",
     "serving/vendors": "no model's log holds answers to fixed questions; faults of vendors are planted on those",

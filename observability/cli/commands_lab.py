@@ -6,6 +6,7 @@ from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progr
 from observability.core.errors import UsageError
 from observability.simulation.fault import ServingFault
 from observability.simulation.faults_collection import DeviceFault
+from observability.simulation.faults_controllers import ControllerFault
 from observability.simulation.faults_edge import EdgeFault
 from observability.simulation.faults_exports import ExportFault
 from observability.simulation.faults_forms import FormFault
@@ -59,9 +60,11 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
 
     from observability.simulation import (
         collection_replay,
+        controller_replay,
         edge_replay,
         export_replay,
         faults_collection,
+        faults_controllers,
         faults_edge,
         faults_exports,
         faults_forms,
@@ -94,6 +97,9 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     elif (export_fault := faults_exports.FAULTS.get(name)) is not None:
         say("reading exports")
         replay = export_replay.replay_on_exports(store.ask, export_fault, args.strength, now, model=args.model, seed=args.seed)
+    elif (controller_fault := faults_controllers.FAULTS.get(name)) is not None:
+        say("reading decisions of controllers")
+        replay = controller_replay.replay_on_controller(store.ask, controller_fault, args.strength, now, model=args.model, seed=args.seed)
     elif (label_fault := faults_labelling.FAULTS.get(name)) is not None:
         model = store.catalog().model(args.model) if args.model else next(iter(store.catalog().models), None)
         if model is None:
@@ -121,6 +127,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     from observability.simulation.fault import STRENGTHS
     from observability.simulation.faults import FAULTS
     from observability.simulation.faults_collection import FAULTS as OF_DEVICES
+    from observability.simulation.faults_controllers import FAULTS as OF_CONTROLLERS
     from observability.simulation.faults_edge import FAULTS as ON_EDGE
     from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
     from observability.simulation.faults_forms import FAULTS as OF_FORMS
@@ -128,12 +135,15 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     from observability.simulation.faults_training import FAULTS as OF_RUNS
     from observability.simulation.faults_vendors import FAULTS as OF_VENDORS
 
-    faults: list[ServingFault | RunFault | LabelFault | DeviceFault | VendorFault | FormFault | EdgeFault | ExportFault] = [
+    faults: list[
+        ServingFault | RunFault | LabelFault | DeviceFault | VendorFault | FormFault | EdgeFault | ExportFault | ControllerFault
+    ] = [
         *FAULTS.values(),
         *OF_RUNS.values(),
         *OF_LABELLING.values(),
     ]
     faults += [*OF_DEVICES.values(), *OF_VENDORS.values(), *OF_FORMS.values(), *ON_EDGE.values(), *OF_EXPORTS.values()]
+    faults += [*OF_CONTROLLERS.values()]
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}
         | {strength: fault.amount(strength) for strength in STRENGTHS}

@@ -113,6 +113,20 @@ form_unstable_rate | Unstable decisions of a form | share | low | Share of rows 
 form_fallbacks | Forms on another device | count | low | Forms that ran on another device than requested. | count | ours
 audit_age_days | Age of an audit | days | low | Days since the newest audit of a model version, which expires after a stated time. | now -
   at | ours
+controller_regret | Regret of a controller | share | low | Mean outcome of a steering model's decisions over that of the old rule, less 1:
+  of the same decisions, else of the rule's share of the time. | model / heuristic - 1 | Cochran 1977; Welch 1947
+controller_tail_ratio | Tail of a controller | ratio | low | Highest quantile of the outcome that can be measured (p99.9, p99 or p95) under
+  a steering model, over that under the old rule. | quantile / quantile | David and Nagaraja 2003
+controller_guardrail_rate | Guardrail rate | share | low | Share of a steering model's decisions that a guardrail gave back to the old rule.
+  | fallbacks / decisions | ours
+controller_bias | Bias of predicted outcomes | share | | Actual outcomes of a steering model's decisions less the predicted ones, over the
+  actual ones. | (actual - predicted) / actual | Cochran 1977
+controller_coverage | Coverage of predicted outcomes | share | high | Share of actual outcomes inside the interval that a steering model
+  predicted. | inside / decisions | Marcus et al. 2021
+controller_feedback | Feedback of a controller | share | | Chance that an input is higher while a steering model decides than while the old
+  rule does, less a half. | P(higher) - 1/2 | Brunner and Munzel 2000
+controller_off_share | Kill switch | share | low | Share of decisions that were left to the old rule because the kill switch was on. | off /
+  decisions | ours
 device_late_share | Devices that send late | share | low | Share of devices whose answers reached the collector more than 24 hours
   after they were given. | late devices / devices | ours
 device_crash_share | Devices that crashed | share | low | Share of devices whose service ended without being asked to. | devices

@@ -97,11 +97,16 @@ class Sample:
     rows: int
 
 
+CONTROLLER_DECISION = "controller_decision"
+"""Stands in a question for the predictions of environment controller: decisions of models that steer a system."""
+
+
 @dataclass(frozen=True)
 class Records:
     """Records of one of the other kinds (run, step, resource, price, annotation, batch, dataset…) in a window, oldest first.
 
-    kind: as in records/kinds.py; `prediction` stands for the answers to fixed questions (environment probe) only. columns:
+    kind: as in records/kinds.py; `prediction` stands for the answers to fixed questions (environment probe) only, CONTROLLER_DECISION for
+    predictions of environment controller, with their current label. columns:
     their fields, nested ones as parsed JSON (None: all but `extra`, which has further fields).
     ever: all records before the window's end,
     not only those inside it, because prices and starts of runs stay valid. rows: at most so many, the newest. A window without a model
@@ -145,6 +150,11 @@ class EstimatedErrors:
     0). A row counts as soon as its prediction had arrived; at most SAMPLE_A_DAY (store/query/estimates.py) rows a day, those with the
     smallest `sample_hash`.
     """
+
+
+def record_kind(kind: str) -> str:
+    """The kind of record, as records/kinds.py names it, that holds what a question about records asks for."""
+    return "prediction" if kind == CONTROLLER_DECISION else kind
 
 
 Question = Aggregate | Sample | Records | Attributions | EstimatedErrors

@@ -33,6 +33,7 @@ class ModelSettings:
     of a feature costs an attacker, per standard deviation or for another level (1 where it is not stated). attack_directions: `up` or
     `down` for numbers that only rise or fall. audit_days: days after which an audit expires. protect: by feature (or
     `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written (records/protection.py).
+    kill_switch: of a model by which the product steers itself (`explanation-scheduler`), true leaves its decisions to the old rule.
     column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns].
     """
 
@@ -69,6 +70,7 @@ class ModelSettings:
     attack_costs: dict[str, float] = field(default_factory=dict)
     attack_directions: dict[str, str] = field(default_factory=dict)
     audit_days: float = 90.0
+    kill_switch: bool = False
     importance: dict[str, float] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
     protect: dict[str, Any] = field(default_factory=dict)
@@ -159,6 +161,10 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
             raise UsageError("unknown fairness criterion", where=where, got=value, expected=" or ".join(CRITERIA))
         if name == "primary_metric" and value not in PRIMARY_METRICS:
             raise UsageError("unknown primary metric", where=where, got=value, expected=" or ".join(PRIMARY_METRICS))
+        return value
+    if name == "kill_switch":
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} is true or false", where=where, got=repr(value))
         return value
     number = nonnegative_number(name, value, where)
     if name == "audit_days" and number <= 0:

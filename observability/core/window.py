@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 from observability.core.errors import UsageError
 
-Environment = Literal["production", "shadow", "validation", "probe", "reference"]
+Environment = Literal["production", "shadow", "validation", "probe", "controller", "reference"]
 HOUR = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -195,6 +195,8 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
         return {"source": subject.removeprefix("source:")}
     if page == "edge_fleet":
         return {"by": str(finding.evidence["group"])} if finding.evidence.get("group") else {}
+    if page == "controllers":
+        return {"controller": finding.model or ""}
     if page == "trade_offs":
         return {"forms": f"{finding.model} {finding.version}"} | ({"form": str(finding.evidence["form"])} if finding.slice else {})
     if page == "devices":

@@ -58,6 +58,7 @@ ENTRIES = (
             "Vendors": ("vendors",),
             "Batch gate": ("batch_gate",),
             "Edge fleet": ("edge_fleet",),
+            "Controllers": ("controllers",),
             "Cost": ("cost", "energy", "trade_offs"),
             "Training": TRAINING_PAGES,
             "Changes": ("changes",),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.enrichment.explanations import Progress, explain_rows
+from observability.enrichment.schedule_log import ScheduleLog
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -30,6 +31,22 @@ FIRST_WAIT, PAUSE, IDLE, AFTER_FAILURE = 15.0, 1.0, 5.0, 120.0
 NICENESS = 10
 WORKING = threading.Lock()
 """One step at a time in this process."""
+
+
+@dataclass
+class TimedJob:
+    """A job that keeps how long its last step took, without the wait for another one."""
+
+    job: Job
+    seconds: float = 0.0
+
+    def __call__(self, store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
+        """Run one step."""
+        began = time.monotonic()
+        try:
+            return self.job(store, worker, model, progress, stopping)
+        finally:
+            self.seconds = time.monotonic() - began
 
 
 def estimate_errors(store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
@@ -112,7 +129,8 @@ def is_enrichment_off() -> bool:
 
 
 def run_enrichment_thread(store: "Store", state: EnrichmentState, stopping: threading.Event, *, first_wait: float = FIRST_WAIT) -> None:
-    """The thread: one step at a time, alternating models, while the loader is idle. It searches again when the store has changed.
+    """The thread: one step at a time, in the order of its scheduler, while the loader is idle. It searches again when the store has
+    changed.
 
     It has a worker of its own with low priority, so requests by people never wait for a step (decision 0032).
     """
@@ -128,6 +146,17 @@ def run_enrichment_thread(store: "Store", state: EnrichmentState, stopping: thre
 
 def _run_rounds(store: "Store", worker: "Worker", state: EnrichmentState, stopping: threading.Event, first_wait: float) -> None:
     """Run steps until the thread is stopped."""
+    schedule = ScheduleLog()
+    try:
+        _run_scheduled(store, worker, state, stopping, first_wait, schedule)
+    finally:
+        schedule.stored(store)
+
+
+def _run_scheduled(
+    store: "Store", worker: "Worker", state: EnrichmentState, stopping: threading.Event, first_wait: float, schedule: ScheduleLog
+) -> None:
+    """Run steps in the order of a schedule until the thread is stopped; its decisions are stored when nothing is left."""
     pause, finished = first_wait, -1
     failed: set[tuple[str, str]] = set()
     while not stopping.wait(pause):
@@ -137,7 +166,9 @@ def _run_rounds(store: "Store", worker: "Worker", state: EnrichmentState, stoppi
         began, generation = time.monotonic(), store.generation
         try:
             with store.in_background():
-                worked = enrichment_round(store, worker, state, stopping, failed)
+                worked = enrichment_round(store, worker, state, stopping, failed, schedule)
+                if not worked:
+                    schedule.stored(store)
         except Exception as error:
             state.failure = _failure_words(error)
             LOG.exception("enriching failed")
@@ -155,25 +186,36 @@ def _run_rounds(store: "Store", worker: "Worker", state: EnrichmentState, stoppi
 
 
 def enrichment_round(
-    store: "Store", worker: "Worker", state: EnrichmentState, stopping: threading.Event, failed: set[tuple[str, str]]
+    store: "Store",
+    worker: "Worker",
+    state: EnrichmentState,
+    stopping: threading.Event,
+    failed: set[tuple[str, str]],
+    schedule: ScheduleLog | None = None,
 ) -> bool:
-    """Run the next step; False where nothing is left. Jobs and models alternate, so the newest days of each come before older days of any.
-    Failed jobs are left out and kept in `failed`.
+    """Run the next step; False where nothing is left. Jobs and models alternate, so the newest days of each come before older days of any;
+    a schedule may order them by their predicted time (step_schedule.py). Failed jobs are left out and kept in `failed`.
     """
-    for name, job, model in _steps_after(
-        [(_job_name(job), job, model.name) for job in JOBS for model in store.catalog().models], state.turn
-    ):
-        if stopping.is_set() or (model, name) in failed:
+    steps = _steps_after([(_job_name(job), job, model.name) for job in JOBS for model in store.catalog().models], state.turn)
+    jobs = {(name, model): job for name, job, model in steps if (model, name) not in failed}
+    decided = schedule.scheduled(store, list(jobs)) if schedule else None
+    for name, model in decided.order if decided else jobs:
+        if stopping.is_set():
             continue
 
         def note(share: float, sentence: str, about: str = model) -> None:
             state.busy, state.model, state.sentence = True, about, sentence
             state.share = share if share >= 0 else state.share
 
+        timed = TimedJob(jobs[name, model])
         try:
-            if enrichment_step(store, job, model, note, stopping, worker):
+            if enrichment_step(store, timed, model, note, stopping, worker):
                 state.turn = (name, model)
+                if schedule and decided:
+                    schedule.ran(store, decided, (name, model), timed.seconds)
                 return True
+            if schedule:
+                schedule.idle.add((name, model))
         except Exception as error:
             if stopping.is_set():
                 return False

@@ -147,9 +147,12 @@ def real_rows(store: "Store", row: "Row", *, production: bool = True) -> RealRow
     return RealRows(model, inputs, facts)
 
 
-def as_environment(name: str) -> Literal["production", "shadow", "validation", "probe"]:
+def as_environment(name: str) -> Literal["production", "shadow", "validation", "probe", "controller"]:
     """The environment as a window takes it; `production` for a reference."""
-    return "shadow" if name == "shadow" else "validation" if name == "validation" else "probe" if name == "probe" else "production"
+    for known in ("shadow", "validation", "probe", "controller"):
+        if name == known:
+            return known
+    return "production"
 
 
 def stream_sample(store: "Store", window: Window, columns: Sequence[Column], rows: int) -> "DataFrame":

@@ -18,7 +18,7 @@ from observability.core.catalog import Catalog, Model, Version
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
 from observability.core.finding import Finding, acknowledged_finding, iso, needs_action, news_of
 from observability.core.numerals import with_minus_signs
-from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample
+from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample, record_kind
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Environment, Slice, Window
 from observability.incidents.grouping import Incident, group_findings
@@ -250,7 +250,7 @@ def _record_kinds(analyzer: Analyzer, window: Window) -> set[str]:
 
 def _records_name_a_model(analyzer: Analyzer, window: Window) -> bool:
     """Whether the records that an analyzer asks for name their model, directly or through their run or project."""
-    return any({"model", "run", "project"} & set(KINDS[kind].fields) for kind in _record_kinds(analyzer, window))
+    return any({"model", "run", "project"} & set(KINDS[record_kind(kind)].fields) for kind in _record_kinds(analyzer, window))
 
 
 def _missing_slice_column(model: Model, slice: Slice) -> NotFoundError | None:  # noqa: A002 - the contract's word

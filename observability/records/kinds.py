@@ -16,7 +16,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 KEPT_IN_EXTRA = ("item", "synced_at", "baseline")
 """Fields of a prediction that stand in `extra`, as they were sent: the fixed question of a probe, when a device that stores and forwards
 sent the record, what the old rule would have answered. The view `predictions` has a column for each."""
-ENVIRONMENTS = ("production", "shadow", "validation", "probe")
+ENVIRONMENTS = ("production", "shadow", "validation", "probe", "controller")
 """Where a prediction may be made."""
 
 
@@ -106,7 +106,12 @@ _ALL = (
             _text("device", "the device it was for"),
             _text("replica", "the replica that answered"),
             _text("batch", "the batch of data it belongs to"),
-            _text("environment", "absent, production; probe: a fixed question asked again, named by the field `item`", *ENVIRONMENTS),
+            _text(
+                "environment",
+                "absent, production; probe: a fixed question asked again, named by the field `item`; controller: a decision that "
+                "steers a system",
+                *ENVIRONMENTS,
+            ),
             _number("threshold", "score from which the decision is the positive class", finite=True),
             _number("energy_j", "energy in joules", least=0),
             _number("cost", "money"),

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from observability.alerts.config import read_alert_config
 from observability.core.errors import ForbiddenError, NotFoundError
-from observability.core.questions import Records
+from observability.core.questions import Records, record_kind
 from observability.records.kinds import KINDS
 from observability.server import audit_log
 from observability.server.access_settings import NO_ROLE, Role
@@ -478,7 +478,7 @@ class GuardedStore:
         """
         import pandas as pd
 
-        fields, models = KINDS[question.kind].fields, self._store.catalog().models
+        fields, models = KINDS[record_kind(question.kind)].fields, self._store.catalog().models
         shown = {model.name for model in models if may_do(self._person, "read", model.name)}
         if not window.model and ("model" in fields or "run" in fields):
             frames = [self._store.ask(question, replace(window, model=name)) for name in sorted(shown)]

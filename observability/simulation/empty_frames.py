@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from observability.core.questions import Attributions, EstimatedErrors, Question, Records
+from observability.core.questions import Attributions, EstimatedErrors, Question, Records, record_kind
 from observability.records.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -34,6 +34,6 @@ def empty_records(question: Records) -> "DataFrame":
     """The empty answer about records of a kind."""
     import pandas as pd
 
-    fields = {name: each.type for name, each in KINDS[question.kind].fields.items() if name != "received_at"}
+    fields = {name: each.type for name, each in KINDS[record_kind(question.kind)].fields.items() if name != "received_at"}
     fields |= {"extra": "object"} if "extra" in (question.columns or ()) else {}
     return pd.DataFrame({name: pd.Series(dtype=TYPES.get(fields[name], "object")) for name in question.columns or fields})

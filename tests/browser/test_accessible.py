@@ -69,6 +69,7 @@ VIEWS = {
     "trade_offs": "/trade_offs?model=employment",
     "edge_fleet": "/edge_fleet?window=Everything",
     "exports": "/exports?window=Everything",
+    "controllers": "/controllers?controller=route-cache",
     "dashboards": "/dashboards",
     "query": "/query?sql=SELECT%20count(*)%20AS%20n%20FROM%20batches",
 }

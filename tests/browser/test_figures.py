@@ -223,7 +223,7 @@ TOGETHER |= dict.fromkeys(("batch_gate", "vendors", "personal_data", "exports"),
 TOGETHER |= dict.fromkeys(
     ("annotate", "compare_runs", "label_quality", "lineage", "query", "selection", "storage"), "test_pipeline_pages.py"
 )
-TOGETHER |= dict.fromkeys(("trade_offs", "edge_fleet"), "test_pipeline_pages.py")
+TOGETHER |= dict.fromkeys(("trade_offs", "edge_fleet", "controllers"), "test_pipeline_pages.py")
 TOGETHER |= dict.fromkeys(("distributed", "studies"), "test_runs.py")
 TOGETHER |= {"live_guard": "test_audits.py"}
 """Pages that are read in a test which is not called after them."""

@@ -110,3 +110,17 @@ def test_trade_offs_and_the_edge_fleet_show_what_the_files_say(fleet: Dashboard,
     newest = reports.sort_values("at").groupby("device").last()
     shown = {row["Group"]["text"]: row for row in tables(page)["Devices by version"]}
     assert {name: int(row["Devices"]["text"]) for name, row in shown.items()} == newest["version"].value_counts().to_dict()
+
+
+def test_controllers_show_the_regret_that_the_files_of_the_cache_give(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/controllers?window=Everything&controller=route-cache")
+    complete(page)
+    decisions = pd.read_parquet(SAMPLE / "cache.predictions.parquet")
+    rows = decisions.merge(pd.read_parquet(SAMPLE / "cache.labels.parquet")[["id", "value", "baseline_outcome"]], on="id")
+    own = rows[(rows["status"] == "ok") & (rows["steered_by"] == "model")]
+    regret = own["value"].sum() / own["baseline_outcome"].sum() - 1
+    (shown,) = figure(r"Decisions cost ([\d.]+) % less than the heuristic's", words(page))
+    assert float(shown) == pytest.approx(-100 * regret, abs=0.05) and regret < -0.3
+    (better, worse) = figure(r"([\d,]+) cost less than the heuristic's, ([\d,]+) more", words(page))
+    assert int(better.replace(",", "")) == int((own["value"] < own["baseline_outcome"]).sum())
+    assert int(worse.replace(",", "")) == int((own["value"] > own["baseline_outcome"]).sum())

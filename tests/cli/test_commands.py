@@ -349,6 +349,7 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
             "employment",
             "flights-delay",
             "flights-late",
+            "route-cache",
             "sentiment",
             "shop",
         ]
@@ -366,6 +367,7 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
         "employment",
         "flights-delay",
         "flights-late",
+        "route-cache",
         "sentiment",
     ]
 

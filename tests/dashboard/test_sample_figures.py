@@ -6,7 +6,7 @@ import pytest
 
 from observability.core.bundle import bundle_folder
 from observability.dashboard.data import storage_view
-from observability.dashboard.operations import trade_offs
+from observability.dashboard.operations import controllers, trade_offs
 from observability.dashboard.sample_figures import CAPTION
 from observability.dashboard.serving import batch_gate, edge_fleet, vendors
 from observability.dashboard.trust import audits, exports
@@ -15,14 +15,16 @@ from tests.support.dashboard_pages import opened, words
 
 
 @pytest.mark.parametrize(
-    "page", [audits, batch_gate, edge_fleet, exports, storage_view, trade_offs, vendors], ids=lambda page: page.__name__.split(".")[-1]
+    "page",
+    [audits, batch_gate, controllers, edge_fleet, exports, storage_view, trade_offs, vendors],
+    ids=lambda page: page.__name__.split(".")[-1],
 )
 def test_an_example_is_drawn_from_the_sample(page: ModuleType) -> None:
     figure = page._sample_figure(bundle_folder() / "sample_data")
     assert sum(len(trace.y) for trace in figure.data if trace.y is not None) > 3
 
 
-@pytest.mark.parametrize("page", ["edge_fleet", "exports", "storage", "trade_offs", "vendors"])
+@pytest.mark.parametrize("page", ["controllers", "edge_fleet", "exports", "storage", "trade_offs", "vendors"])
 def test_an_empty_page_says_how_to_log_and_that_its_figure_is_the_samples(empty: Database, page: str) -> None:
     app = opened(page)
     assert app.code and CAPTION in words(app)

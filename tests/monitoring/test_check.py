@@ -52,6 +52,7 @@ def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, store
     findings = command(stored_fleet, "check", "--json").json()
     assert {each["model"] for each in findings} == {
         "acme/sentiment-small",
+        "route-cache",
         "flights-delay",
         "flights-late",
         "employment",
@@ -61,7 +62,9 @@ def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, store
     about_records = {each["analyzer"] for each in findings if each["model"] is None}
     about_data = {"data/batches", "data/cleaning", "data/datasets", "data/devices", "data/labelling"}
     assert about_records == about_data
-    assert {"operations/trade_offs", "serving/edge_fleet"} <= {each["analyzer"] for each in findings if each["model"]}
+    assert {"operations/controllers", "operations/trade_offs", "serving/edge_fleet"} <= {
+        each["analyzer"] for each in findings if each["model"]
+    }
     for each in findings:
         assert set(each) == KEYS
         assert set(each["window"]) == {"start", "end"}

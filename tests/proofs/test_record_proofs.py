@@ -21,6 +21,7 @@ RECORDS = (
     "serving/edge_fleet",
     "serving/vendors",
     "operations/trade_offs",
+    "operations/controllers",
     "operations/cost",
     "trust/audits",
     "trust/exports",
@@ -29,6 +30,7 @@ RECORDS = (
     "data/datasets",
     "training/runs",
 )
+CONTROLLER_FIGURES = ("regret", "tail_ratio", "guardrail_rate", "off_share", "bias", "coverage")
 NIGHT = datetime(2026, 3, 2, 2, tzinfo=UTC)
 
 
@@ -58,6 +60,7 @@ def test_every_proof_over_the_records_of_a_live_model_gives_the_finding_s_value(
         ("trust/audits", "robust_accuracy"),
         ("operations/trade_offs", "form_flip_rate"),
         ("trust/exports", "export_k"),
+        *(("operations/controllers", f"controller_{name}") for name in CONTROLLER_FIGURES if model is None),
         ("data/labels", "label_agreement"),
         ("data/labels", "annotator_agreement"),
         ("data/labels", "label_conflicts"),

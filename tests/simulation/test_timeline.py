@@ -17,6 +17,7 @@ from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault_targets import TARGET_PARTS, fault_targets
 from observability.simulation.faults import FAULTS
 from observability.simulation.faults_collection import FAULTS as OF_DEVICES
+from observability.simulation.faults_controllers import FAULTS as OF_CONTROLLERS
 from observability.simulation.faults_edge import FAULTS as ON_EDGE
 from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
 from observability.simulation.faults_forms import FAULTS as OF_FORMS
@@ -144,6 +145,7 @@ def test_the_command_lists_and_refuses(store: Database) -> None:
         *OF_FORMS,
         *ON_EDGE,
         *OF_EXPORTS,
+        *OF_CONTROLLERS,
     ]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert execute.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2

@@ -12,7 +12,7 @@ import pytest
 
 from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
-from observability.core.questions import Records
+from observability.core.questions import CONTROLLER_DECISION, Records
 from observability.core.window import Window
 from observability.monitoring import check
 from observability.simulation.memory_engine import MemoryEngine
@@ -185,6 +185,43 @@ def test_answers_to_fixed_questions_are_records_of_their_models(tmp_path: Path) 
         assert found["extra"].tolist()[0] == {"item": "item-0"} and found["features"].tolist()[0]["input_tokens"] == 0
         assert records.newest_record_time(store, ["prediction"], "acme", WEEK.end) == live_world.START + timedelta(hours=10)
         assert records.newest_record_time(store, ["prediction"], "acme", WEEK.start) is None
+
+
+def test_decisions_of_controllers_come_with_their_current_label(tmp_path: Path) -> None:
+    lines = []
+    for place in range(12):
+        at = (live_world.START + timedelta(hours=place)).isoformat()
+        environment = "probe" if place == 4 else "controller"
+        line = {
+            "kind": "prediction",
+            "id": f"d{place}",
+            "at": at,
+            "received_at": at,
+            "model": ("cache", "index")[place % 2],
+            "version": "1",
+        }
+        line |= {"environment": environment, "features": {"age": place}, "prediction": "admit", "score": 0.5, "baseline": "bypass"}
+        lines.append(line)
+        for days in range(place % 3):
+            came = (live_world.START + timedelta(days=days, hours=place + 1)).isoformat()
+            label = {"kind": "label", "id": f"d{place}", "model": line["model"], "at": came, "received_at": came, "value": place + days}
+            lines.append(label | {"baseline_outcome": 10 * days + 1.5})
+    path = tmp_path / "decisions.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    columns = ("id", "at", "model", "version", "prediction", "status", "score", "features", "label", "extra")
+    question = Records(CONTROLLER_DECISION, columns)
+    with closing(open_store(tmp_path / "home", threads=1)) as store:
+        assert store.load_files([path], LoadDefaults()).reasons == {}
+        for window in (WEEK, replace(WEEK, model="cache"), replace(WEEK, as_of=live_world.START + timedelta(hours=15))):
+            found = records.answer_records(store, question, window)
+            pd.testing.assert_frame_equal(found, reference_engine.answer(store, question, window))
+        found = records.answer_records(store, question, WEEK).set_index("id")
+        assert "d4" not in found.index and found.loc["d3", "label"] is None, "a probe is no decision"
+        assert found.loc["d2", "label"] == {"value": "3", "baseline_outcome": 11.5} and found.loc["d2", "extra"] == {"baseline": "bypass"}
+        before = records.answer_records(store, question, replace(WEEK, as_of=live_world.START + timedelta(hours=15))).set_index("id")
+        assert before.loc["d2", "label"] == {"value": "2", "baseline_outcome": 1.5}, "the revision arrived later"
+        assert records.newest_record_time(store, [CONTROLLER_DECISION], "cache", WEEK.end) == live_world.START + timedelta(hours=10)
+        assert records.newest_record_time(store, ["prediction"], "cache", WEEK.end) == live_world.START + timedelta(hours=4)
 
 
 def test_a_model_that_only_a_file_of_the_sample_names_is_of_the_sample(tmp_path: Path) -> None:

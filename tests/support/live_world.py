@@ -133,6 +133,7 @@ def records() -> list[dict]:
         *edge(),
         *elsewhere(),
         *exports(),
+        *steering(random.Random(15)),
         *cleanings(random.Random(14)),
         *datasets(),
     ]
@@ -360,6 +361,33 @@ def exports() -> list[dict]:
     answer = {"kind": "prediction", "id": "repeats", "model": "live", "version": "1", "environment": "probe", "features": {}, "item": "q1"}
     found.append({**answer, "at": stamp(START + timedelta(days=4)), "prediction": "yes", "set": "one", "reply": "as zq-mark-of-march says"})
     return [each | {"received_at": each["at"]} for each in found]
+
+
+def steering(rng: random.Random) -> list[dict]:
+    """Decisions of a model that steers a cache and costs more than the old rule from the second day on; every fifth stretch of six hours is
+    the rule's, a guardrail steps in, and the model is off for an afternoon. Some outcomes come late or are corrected.
+    """
+    found = []
+    for hour in range(-24 * PAST, 24 * DAYS):
+        for place in range(4):
+            at, name = START + timedelta(hours=hour, minutes=15 * place + rng.randint(0, 9)), f"steer {hour} {place}"
+            base, off = rng.expovariate(0.1), 60 <= hour < 66
+            rule = off or (hour // 6) % 5 == 0
+            value = base * (rng.uniform(0.9, 1.1) if rule else rng.uniform(1.3, 2.2) if hour >= 24 else rng.uniform(0.7, 1.1))
+            body = {
+                "kind": "prediction", "id": name, "at": stamp(at), "model": "cache", "version": "1", "environment": "controller",
+                "features": {"age": rng.randint(0, 50), "kind": rng.choice(("a", "b"))}, "prediction": rng.choice(("admit", "bypass")),
+                "score": 8.0, "score_low": 0.5, "score_high": 25, "baseline": "admit", "unit": "ms", "system": "cache",
+            }  # fmt: skip
+            body |= {"steered_by": "heuristic"} if rule else {"status": "fallback"} if rng.random() < (0.2 if hour >= 0 else 0.05) else {}
+            body |= {"kill_switch": True} if off else {}
+            found.append(body | {"received_at": body["at"]})
+            for _ in range(rng.choice((0, 1, 1, 1, 2))):
+                came = stamp(at + timedelta(hours=rng.choice((1, 2, 40))))
+                label = {"kind": "label", "id": name, "at": came, "model": "cache", "value": round(value, 3), "received_at": came}
+                found.append(label if rule else label | {"baseline_outcome": round(base, 3)})
+                value += 1.0
+    return found
 
 
 def datasets() -> list[dict]:

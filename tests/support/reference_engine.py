@@ -19,6 +19,7 @@ from observability.core.catalog import Edges, Version
 from observability.core.errors import NotFoundError
 from observability.core.questions import (
     ABSENT,
+    CONTROLLER_DECISION,
     NAN,
     NULL,
     UNKNOWN,
@@ -30,6 +31,7 @@ from observability.core.questions import (
     EstimatedErrors,
     Records,
     Sample,
+    record_kind,
 )
 from observability.core.window import EPOCH, HOUR, Window
 from observability.records.kinds import KINDS
@@ -314,11 +316,12 @@ def answer(store, question, window):
 
 def records(store, question, window):
     """The records of a kind, in the form of observability.store.query.records.fetch: SELECT *, and the rest in Python."""
-    fields = {name: field.type for name, field in KINDS[question.kind].fields.items() if name != "received_at"}
+    fields = {name: field.type for name, field in KINDS[record_kind(question.kind)].fields.items() if name != "received_at"}
     table = question.kind + ("es" if question.kind.endswith("ch") else "s")
     moment = "at" if "at" in fields else "from"
-    if question.kind == "prediction":
-        everything = probe_records(store)
+    if question.kind in ("prediction", CONTROLLER_DECISION):
+        everything = environment_records(store, "probe" if question.kind == "prediction" else "controller", window.as_of)
+        fields |= {"label": "object"}
     elif question.kind == "label":
         key = store.catalog().model(window.model).key
         everything = [
@@ -358,20 +361,27 @@ def records(store, question, window):
     return pd.DataFrame(columns)
 
 
-def probe_records(store):
-    """The predictions of environment probe of every model, with the fields of a record; scores and features are left out where there are none."""
+def environment_records(store, wanted, as_of):
+    """The predictions of an environment of every model, with the fields of a record and the label that is current as of an instant; scores
+    and features are left out where there are none.
+    """
     found = []
     for model in store.catalog().models:
-        predictions, _, streams = stored(store, model)
+        predictions, revisions, streams = stored(store, model)
         for each in predictions:
             version, environment = streams[each["stream"]]
-            if environment == "probe":
+            if environment == wanted:
+                known = [
+                    one for one in revisions[each["id"]] if as_of is None or one["arrived"] <= as_of.astimezone(UTC).replace(tzinfo=None)
+                ]
+                newest = max(known, key=lambda one: (one["at"], one["arrived"], one["value"]), default=None)
+                label = None if newest is None else json.dumps(json.loads(newest["extra"] or "{}") | {"value": newest["value"]})
                 features = {column.name: each[column.column] for column in model.columns if column.role == "feature"}
                 score = each["probabilities"] if each["score"] is None or each["probabilities"] else json.dumps(each["score"])
                 found.append(
                     each
                     | {"model": model.name, "version": version, "environment": environment, "content_hash": each["id"]}
-                    | {"features": json.dumps(features), "score": score}
+                    | {"features": json.dumps(features), "score": score, "label": label}
                 )
     return found
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import NotFoundError
-from observability.core.questions import Records
+from observability.core.questions import CONTROLLER_DECISION, Records, record_kind
 from observability.core.time import aware_utc, naive_utc
 from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
@@ -29,6 +29,7 @@ OF_RUNS = ("run", "step", "resource")
 NAMES_A_RUN = ("run", "resource")
 """Kinds whose records name a run and may name its model: any of them tells the model of the run."""
 EXTRA = RecordField("extra", "object", "further fields of the record, only where asked for")
+CURRENT_LABEL = RecordField("label", "object", "the current label: its value as text, and its further fields")
 STORED_OF_PROBES = (
     "id",
     "at",
@@ -45,6 +46,8 @@ STORED_OF_PROBES = (
 )
 PROBE_FIELDS = (*STORED_OF_PROBES, "model", "version", "environment", "score", "features")
 """Fields of the answers to fixed questions that can be asked for."""
+ENVIRONMENT_OF = {"prediction": "probe", CONTROLLER_DECISION: "controller"}
+"""The environment of the predictions that a kind of a question stands for."""
 FRAME_TYPES = {"TIMESTAMP": "datetime64[us]", "DOUBLE": "float64", "BIGINT": "Int64"}
 """Column types of an answer by column type of the table; the others are objects."""
 
@@ -65,7 +68,7 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     for name in (*names, *(name for name, _ in records.only)):
         if name not in fields:
             raise NotFoundError(f"field {name!r} is not in records of kind {records.kind}", attempt=f"It has {', '.join(fields)}")
-    if records.kind == "prediction":
+    if records.kind in ENVIRONMENT_OF:
         return probe_answers(store, records, window, {name: fields[name] for name in names})
     scope = RecordScope(window.model, _is_sample(store, window.model))
     where, values = _conditions(records.kind, scope, window.end, window.as_of, None if records.ever else window.start)
@@ -105,7 +108,8 @@ def _source_table(store: "Database", kind: str, model: str, values: dict[str, An
 
 
 def probe_answers(store: "Database", records: Records, window: Window, fields: dict[str, RecordField]) -> "DataFrame":
-    """The answers to fixed questions (predictions of environment probe) of one model or of all, oldest first; ties in the order of ids.
+    """The predictions of environment probe (answers to fixed questions) or controller, of one model or of all, oldest first; ties in the
+    order of ids.
 
     fields: those of a prediction that are asked for. `only` compares stored texts.
     """
@@ -119,7 +123,7 @@ def probe_answers(store: "Database", records: Records, window: Window, fields: d
     if window.as_of is not None:
         where, values = [*where, "arrived <= $as_of"], values | {"as_of": naive_utc(window.as_of)}
     with snapshot(store) as cursor:
-        parts = probe_tables(store, cursor, window.model)
+        parts = environment_tables(store, cursor, window.model, ENVIRONMENT_OF[records.kind], window.as_of is not None)
         if not parts:
             return nothing
         columns = ", ".join(quoted_identifier(name) for name in fields)
@@ -134,10 +138,13 @@ def probe_answers(store: "Database", records: Records, window: Window, fields: d
     return pd.DataFrame({name: _typed(frame[name], each) for name, each in fields.items()}) if len(frame) else nothing
 
 
-def probe_tables(store: "Database", cursor: Cursor, model: str) -> list[str]:
-    """A query for each model with answers to fixed questions (or the one that is named): their fields as a record has them."""
+def environment_tables(store: "Database", cursor: Cursor, model: str, environment: str, until: bool = False) -> list[str]:
+    """A query for each model with predictions of an environment (or the one that is named): their fields as a record has them. Those of
+    controllers have their current label, as an inline label is written. until: of the labels that had arrived by $as_of.
+    """
     streams: dict[int, list[tuple[int, str]]] = {}
-    for key, stream, version in cursor.execute("SELECT key, stream, version FROM streams WHERE environment = 'probe'").fetchall():
+    asked = f"SELECT key, stream, version FROM streams WHERE environment = {sql_literal(environment)}"
+    for key, stream, version in cursor.execute(asked).fetchall():
         streams.setdefault(key, []).append((stream, version))
     found = []
     for known in store.catalog().models:
@@ -147,13 +154,31 @@ def probe_tables(store: "Database", cursor: Cursor, model: str) -> list[str]:
             f"{sql_literal(column.name)}, {quoted_identifier(column.column)}" for column in known.columns if column.role == "feature"
         )
         versions = ", ".join(f"({number}::SMALLINT, {sql_literal(version)})" for number, version in streams[known.key])
+        label, labels = _current_label(known.key, until) if environment == "controller" else ("", "")
         found.append(
-            f"""SELECT {", ".join(f"p.{quoted_identifier(name)}" for name in STORED_OF_PROBES)}, s.version AS version,
-            'probe' AS environment, {sql_literal(known.name)} AS model, coalesce(p.probabilities, to_json(p.score)) AS score,
+            f"""SELECT {", ".join(f"p.{quoted_identifier(name)}" for name in STORED_OF_PROBES)}, s.version AS version{label},
+            {sql_literal(environment)} AS environment, {sql_literal(known.name)} AS model,
+            coalesce(p.probabilities, to_json(p.score)) AS score,
             json_object({features}) AS features
-            FROM {model_table("predictions", known.key)} p JOIN (VALUES {versions}) s(stream, version) ON p.stream = s.stream"""
+            FROM {model_table("predictions", known.key)} p JOIN (VALUES {versions}) s(stream, version) ON p.stream = s.stream{labels}"""
         )
     return found
+
+
+def _current_label(key: int, until: bool) -> tuple[str, str]:
+    """The column of the current label of predictions `p` of a model, and the join that it needs: the one of the greatest time, arrival and
+    value, as an object with its value as text and its extra fields.
+    """
+    known = " WHERE arrived <= $as_of" if until else ""
+    newest = """max(struct_pack(a := "at", b := arrived, c := value, d := extra))"""
+    column = """, CASE WHEN l.label IS NOT NULL THEN
+        json_merge_patch(coalesce(l.label.d, '{}'::JSON), json_object('value', l.label.c)) END AS label"""
+    return (
+        column,
+        f"""
+            LEFT JOIN (SELECT id_hash, id, {newest} AS label FROM {model_table("labels", key)}{known} GROUP BY id_hash, id) l
+            ON l.id_hash = p.id_hash AND l.id = p.id""",
+    )
 
 
 def newest_record_time(
@@ -164,8 +189,8 @@ def newest_record_time(
     scope = RecordScope(model, _is_sample(store, model))
     with snapshot(store) as cursor:
         for kind in kinds:
-            if kind == "prediction":
-                found += _newest_probe(store, cursor, model, before, as_of)
+            if kind in ENVIRONMENT_OF:
+                found += _newest_of_environment(store, cursor, model, ENVIRONMENT_OF[kind], before, as_of)
                 continue
             where, values = _conditions(kind, scope, before, as_of, None)
             ((last,),) = cursor.execute(
@@ -175,9 +200,11 @@ def newest_record_time(
     return aware_utc(max(found)) if found else None
 
 
-def _newest_probe(store: "Database", cursor: Cursor, model: str, before: datetime, as_of: datetime | None) -> list[datetime]:
-    """Time of the newest answer to a fixed question before an instant, as a list of at most one."""
-    parts = probe_tables(store, cursor, model)
+def _newest_of_environment(
+    store: "Database", cursor: Cursor, model: str, environment: str, before: datetime, as_of: datetime | None
+) -> list[datetime]:
+    """Time of the newest prediction of an environment before an instant, as a list of at most one."""
+    parts = environment_tables(store, cursor, model, environment, as_of is not None)
     if not parts:
         return []
     values = {"before": naive_utc(before)} | ({"as_of": naive_utc(as_of)} if as_of else {})
@@ -190,10 +217,13 @@ def _newest_probe(store: "Database", cursor: Cursor, model: str, before: datetim
 
 def _kind_fields(kind: str) -> dict[str, RecordField]:
     """Fields of a kind by name. Raises NotFoundError for a kind without a table."""
-    if kind not in (*kind_tables(), "label", "prediction"):
+    if kind not in (*kind_tables(), "label", *ENVIRONMENT_OF):
         raise NotFoundError(f"records of kind {kind!r} cannot be fetched", attempt=f"There is {', '.join(kind_tables())}")
-    fields = {name: field for name, field in KINDS[kind].fields.items() if name != "received_at"}
-    return {name: field for name, field in fields.items() if name in PROBE_FIELDS} if kind == "prediction" else fields
+    fields = {name: field for name, field in KINDS[record_kind(kind)].fields.items() if name != "received_at"}
+    if kind not in ENVIRONMENT_OF:
+        return fields
+    known = {name: field for name, field in fields.items() if name in PROBE_FIELDS}
+    return known | {"label": CURRENT_LABEL} if kind == CONTROLLER_DECISION else known
 
 
 def _time_field(kind: str) -> str:

@@ -40,7 +40,11 @@ class ViewColumn:
 
 PREDICTIONS = (
     ViewColumn("version", "s.version", "version of the model"),
-    ViewColumn("environment", "s.environment", "`production`, `shadow`, `validation`, `probe`, or `reference` for the stored reference"),
+    ViewColumn(
+        "environment",
+        "s.environment",
+        "`production`, `shadow`, `validation`, `probe`, `controller`, or `reference` for the stored reference",
+    ),
     ViewColumn("id", "p.id", "id, unique within version and environment"),
     ViewColumn("at", 'p."at"', "time of the prediction"),
     ViewColumn("arrived", "p.arrived", "time at which the record arrived"),

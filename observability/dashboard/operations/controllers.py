@@ -1,0 +1,224 @@
+"""The page of models that steer a system: what their decisions cost against the old rule, in the mean and in the tail, and who steered."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.operations import controllers as judged
+from observability.core import formatting
+from observability.core.finding import Finding
+from observability.core.numerals import format_figure, percent
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+from observability.core.window import EPOCH, Window
+from observability.dashboard import empty_states, frame, links, load, sample_figures
+from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_columns, first_finding, severity_cell, share_cell, urgency
+from observability.dashboard.charts import controllers as charts_controllers
+from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import plain_paragraph, save_model_settings
+from observability.enrichment.step_schedule import CONTROLLER, is_switched_off
+from observability.metrics.controller_series import (
+    decisions_against_rule,
+    outcome_quantiles,
+    predicted_against_actual,
+    regret_by_day,
+    steering_by_day,
+)
+from observability.metrics.controllers import DECISIONS, STEERERS, ControllerDecisions, controllers_of
+
+HOW = """import observability as obs
+log = obs.Logger()
+# at the decision: what the model decides and expects, what the old rule would do, and who steers
+log.prediction(id="k17", model="cache-admission", version="1", environment="controller", features={"age_s": 310, "hits": 4},
+               prediction="bypass", score=2.1, score_low=0.0, score_high=6.0, baseline="admit", steered_by="model",
+               unit="ms", system="cache")
+# when its outcome is known: what it cost, and what the old rule cost or would have cost
+log.label(id="k17", model="cache-admission", value=3.4, baseline_outcome=5.0)"""
+COLUMNS = (
+    column("controller", "Controller", strong=True),
+    column("status", "Status", width="7rem"),
+    column("steers", "Steers now"),
+    column("decisions", "Decisions", align="right", phone=False),
+    column("regret", "Regret", align="right", help="Mean cost of its decisions against the heuristic's; below 0 is better"),
+    column("tail", "Tail", align="right", phone=False, help="Highest quantile that can be measured, over that of the heuristic"),
+    column("guardrail", "Guardrail", align="right", phone=False, help="Decisions that a guardrail gave back to the heuristic"),
+    column("bias", "Bias", align="right", phone=False, help="Actual less predicted outcome, over the actual one"),
+    column("newest", "Newest (UTC)", short=True, phone=False),
+)
+VERSUS = (
+    column("decision", "Model", strong=True),
+    column("baseline", "Heuristic"),
+    *number_columns(n="Decisions", better="Better", worse="Worse", model_mean="Mean cost", heuristic_mean="Heuristic's"),
+)
+MOST_ROWS = 12
+
+
+def controllers_in_scope(scope: Scope) -> tuple[list[ControllerDecisions], Window]:
+    """The controllers with their decisions of the dates, and the dates."""
+    window = load.window_of_records(scope, judged.ANALYZER)
+    found = controllers_of(load.ask_store(DECISIONS, window), window)
+    return [each for each in found if scope.model in (None, "", each.model)], window
+
+
+def no_controllers() -> None:
+    """The empty state: no decision in these dates, or none in the store and how to log one."""
+    if len(load.ask_store(Records(DECISIONS.kind, ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
+        empty_states.no_rows_state("decisions of controllers")
+        return
+    step = "Log each decision with the outcome that the old rule had: it shows whether the model is worth it, and when it is not."
+    empty_states.how_to_log_state("No model that steers a system has logged a decision yet.", step, HOW, ("Who steered", _sample_figure))
+
+
+def _sample_figure(folder: Path) -> Any:
+    """Who steered by day in the sample's decisions."""
+    rows = pd.read_parquet(folder / "cache.predictions.parquet", columns=["at", "status", "steered_by", "kill_switch"])
+    by = rows["steered_by"].where(rows["status"] == "ok", "guardrail").where(~rows["kill_switch"].astype(bool), "off")
+    counts = pd.crosstab(sample_figures.naive_times(rows["at"]).dt.floor("D"), by)
+    lines = [
+        {"day": day, "by": each, "n": int(counts.loc[day, each]), "share": counts.loc[day, each] / counts.loc[day].sum()}
+        for each in STEERERS
+        if each in counts
+        for day in counts.index
+    ]
+    return charts_controllers.steering_bars(pd.DataFrame(lines))
+
+
+def own_findings(found: Sequence[Finding], model: str) -> list[Finding]:
+    """The findings about a controller."""
+    return [each for each in found if each.analyzer == judged.NAME and each.model == model]
+
+
+def leading_finding(found: Sequence[Finding], model: str) -> Finding | None:
+    """The finding that needs attention most; where none does, that about the regret."""
+    own = own_findings(found, model)
+    return first_finding([each for each in own if each.needs_action] or [each for each in own if each.metric == judged.REGRET])
+
+
+def chosen_controller(controllers: Sequence[ControllerDecisions], found: Sequence[Finding]) -> ControllerDecisions:
+    """The controller in the address, else the most urgent one."""
+    names = [each.model for each in controllers]
+    first = {name: leading_finding(found, name) for name in names}
+    urgent = min(names, key=lambda name: (urgency(first[name]), name))
+    missing = "The link names the controller {}, which decided nothing in these dates."
+    chosen = urgent
+    if len(names) > 1:
+        chosen = address_selectbox("controller", "Controller", names, placeholder=urgent, missing=missing, width=320) or urgent
+    return next(each for each in controllers if each.model == chosen)
+
+
+def controllers_table(controllers: Sequence[ControllerDecisions], found: Sequence[Finding], chosen: str, scope: Scope) -> None:
+    """Draw a row for each controller, most urgent first."""
+    lines = []
+    first = {each.model: leading_finding(found, each.model) for each in controllers}
+    for each in sorted(controllers, key=lambda one: (urgency(first[one.model]), one.model)):
+        finding, target = first[each.model], links.link_cell(each.model, "controllers", scope, controller=each.model)
+        known = {one.metric: one for one in own_findings(found, each.model)}
+        cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
+        cells |= {
+            "controller": {**target, "sub": each.system or None},
+            "status": severity_cell(finding.severity if finding else None),
+            "decisions": {"t": f"{len(each.rows):,}"},
+        }
+        if len(each.rows):
+            newest = each.rows.sort_values("at", kind="stable").iloc[-1]
+            cells["steers"] = {"t": STEERERS[newest["by"]]}
+            cells["newest"] = {"t": formatting.format_minute(aware_utc(newest["at"].to_pydatetime()))}
+        for key, metric in (("regret", judged.REGRET), ("guardrail", judged.GUARD), ("bias", judged.BIAS)):
+            if metric in known:
+                one = known[metric]
+                cells[key] = share_cell(one.value, one.low, one.high)
+        tail = known.get(judged.TAIL)
+        if tail is not None and tail.value is not None:
+            cells["tail"] = {"t": f"{format_figure(tail.value, 3)} ×", "sub": f"p{100 * tail.evidence['quantile']:g}"}
+        lines.append(table_row(cells, attention_note(finding, target), selected=each.model == chosen))
+    draw_table("controllers", "Models that steer a system", filled_columns(COLUMNS, lines, ("controller", "status", "decisions")), lines)
+
+
+def regret_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
+    """Draw the cost against the heuristic by day."""
+    st.header("Cost against the heuristic", anchor=False)
+    noted = next((each for each in own if each.metric == judged.REGRET), None)
+    days = regret_by_day(found)
+    if noted is not None:
+        plain_paragraph(noted.because)
+    if days.empty:
+        return
+    last = days.iloc[-1]
+    alt = f"On the last day decisions cost {percent(last['value'])} more than the heuristic's (below 0 is less)."
+    frame.chart_with_table(charts_controllers.regret_line(days), days, key="controller-regret", alt=alt, metrics=(judged.REGRET,))
+
+
+def versus_table(found: ControllerDecisions) -> None:
+    """Draw how often the model's decisions were better or worse than the heuristic's, by both decisions."""
+    rows = decisions_against_rule(found)
+    if rows.empty:
+        return
+    better, worse, n = int(rows["better"].sum()), int(rows["worse"].sum()), int(rows["n"].sum())
+    plain_paragraph(f"Of {n:,} decisions {better:,} cost less than the heuristic's, {worse:,} more, and {n - better - worse:,} the same.")
+    lines = []
+    for row in rows.head(MOST_ROWS).to_dict("records"):
+        cells: dict[str, Cell] = {"decision": {"t": str(row["decision"])}, "baseline": {"t": str(row["baseline"])}}
+        cells |= {name: {"t": f"{int(row[name]):,}"} for name in ("n", "better", "worse")}
+        cells |= {name: {"t": format_figure(row[name], 3)} for name in ("model_mean", "heuristic_mean")}
+        lines.append(table_row(cells))
+    draw_table("controller-versus", "Decisions of the model and of the heuristic", VERSUS, lines)
+
+
+def tail_section(found: ControllerDecisions) -> None:
+    """Draw quantiles of the outcome under the model and under the heuristic."""
+    rows = outcome_quantiles(found)
+    if rows.empty or rows["side"].nunique() < 2:
+        return
+    st.header("Quantiles of the outcome", anchor=False)
+    top = rows[rows["quantile"] == rows["quantile"].max()].set_index("side")["value"]
+    alt = f"At p99.9 an outcome of the model costs {format_figure(top['model'], 3)}, of the heuristic {format_figure(top['heuristic'], 3)}."
+    figure = charts_controllers.quantile_lines(rows, found.unit)
+    frame.chart_with_table(figure, rows, key="controller-tail", alt=alt, metrics=(judged.TAIL,))
+
+
+def calibration_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
+    """Draw predicted against actual outcomes."""
+    groups = predicted_against_actual(found)
+    if groups.empty:
+        return
+    st.header("Predicted and actual outcomes", anchor=False)
+    for each in own:
+        if each.metric in (judged.BIAS, judged.COVERAGE):
+            plain_paragraph(each.because)
+    highest = groups.iloc[-1]
+    alt = f"Where {format_figure(highest['score'], 3)} is predicted, {format_figure(highest['rate'], 3)} comes."
+    twin = groups.rename(columns={"score": "predicted", "rate": "actual"})
+    figure = charts_controllers.outcome_calibration(groups, found.unit)
+    frame.chart_with_table(figure, twin, key="controller-calibration", alt=alt, metrics=(judged.BIAS, judged.COVERAGE))
+
+
+def steering_section(found: ControllerDecisions) -> None:
+    """Draw who steered by day."""
+    rows = steering_by_day(found)
+    if rows.empty:
+        return
+    st.header("Who steered", anchor=False)
+    last = rows[rows["day"] == rows["day"].max()].sort_values("share").iloc[-1]
+    alt = f"On the last day {formatting.format_share(last['share'])} of decisions: {STEERERS[last['by']]}."
+    figure = charts_controllers.steering_bars(rows)
+    frame.chart_with_table(figure, rows, key="controller-steering", alt=alt, metrics=(judged.GUARD, judged.SHARE_OFF))
+
+
+def kill_switch(found: ControllerDecisions) -> None:
+    """Draw the button that turns the product's own controller off or on; other controllers have their switch in their own system."""
+    model = next((each for each in load.catalog().models if each.name == CONTROLLER), None)
+    if found.model != CONTROLLER or model is None:
+        return
+    off = model.settings.kill_switch
+    if not off and is_switched_off(False):
+        st.caption("The environment variable OBSERVABILITY_SCHEDULE turns this model off.")
+        return
+    words, icon = ("Turn the model on", ":material/play_arrow:") if off else ("Turn the model off", ":material/block:")
+    if st.button(words, key="controller-switch", icon=icon, help="The rotation of jobs and models steers while it is off."):
+        save_model_settings(CONTROLLER, replace(model.settings, kill_switch=not off))

@@ -1,0 +1,170 @@
+"""Choose the next enrichment step by its predicted time: a small model that the product uses, and watches as any other controller.
+
+The shortest expected step comes first. The old rule is the rotation of jobs and models. Waiting makes a step shorter in the eyes of the
+model, and after MOST_SKIPS rounds it goes first whatever its time, so that nothing waits for ever. The order only ranks: the caller tries
+every step, so none is lost. The rotation steers while the kill switch is on, in its share of the time, and where the guardrail stops the
+model: before it has measured LEAST_MEASURED steps, and for GUARD_REST decisions after its predictions were off by more than GUARD_ERROR.
+"""
+
+import math
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import md5
+from statistics import median
+from typing import Any, Literal
+
+Step = tuple[str, str]
+"""The name of a job, and that of a model."""
+Steering = Literal["model", "heuristic", "guardrail", "off"]
+CONTROLLER, VERSION = "explanation-scheduler", "1"
+SWITCH = "OBSERVABILITY_SCHEDULE"
+LEAST_MEASURED, MOST_SKIPS, AGEING = 10, 8, 0.75
+"""Steps that must be measured before the model steers; rounds after which a step goes first; what a round of waiting does to its time."""
+GUARD_LAST, GUARD_ERROR, GUARD_REST = 12, 3.0, 20
+"""The guardrail steps in where the median error of the last predictions is more than this factor, for so many decisions."""
+SHARE_SECONDS, SHARE = 120, 5
+"""One stretch of so many seconds in SHARE, chosen by a hash of its time, is the rotation's."""
+LEARNING, SHRINKAGE, FIRST_SECONDS, LEAST_SPREAD = 0.2, 2.0, 5.0, 0.15
+"""Weight of the newest time; how many times of all steps a step's own mean is mixed with; the guess without any; least spread of logs."""
+Z_90 = 1.645
+
+
+@dataclass
+class TimeMean:
+    """A mean of logarithms of seconds, in which newer ones weigh more, their spread, and how many were seen."""
+
+    mean: float = math.log(FIRST_SECONDS)
+    square: float = 0.5
+    n: int = 0
+
+    def add(self, value: float) -> None:
+        """Learn a logarithm of seconds."""
+        if not self.n:
+            self.mean = value
+        weight = max(LEARNING, 1 / (self.n + 1))
+        error = value - self.mean
+        self.mean += weight * error
+        self.square += weight * (error**2 - self.square)
+        self.n += 1
+
+
+@dataclass(frozen=True)
+class PredictedTime:
+    """The expected seconds of a step, and the interval that nine in ten of its times should be in."""
+
+    seconds: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ScheduledStep:
+    """A decision: the order in which steps are tried, who chose it, and what the rotation's order is. at: UTC."""
+
+    order: tuple[Step, ...]
+    rotation: tuple[Step, ...]
+    by: Steering
+    predicted: Mapping[Step, PredictedTime]
+    skips: Mapping[Step, int]
+    at: datetime
+
+
+@dataclass
+class StepScheduler:
+    """The state of the schedule. times: by step, of all under None; skips: rounds that a step with work has waited."""
+
+    times: dict[Step | None, TimeMean] = field(default_factory=dict)
+    skips: dict[Step, int] = field(default_factory=dict)
+    errors: deque[float] = field(default_factory=lambda: deque(maxlen=GUARD_LAST))
+    rest: int = 0
+
+    def predicted(self, step: Step) -> PredictedTime:
+        """The expected time of a step: its own mean, mixed with that of all steps."""
+        own, every = self.times.get(step, TimeMean()), self.times.get(None, TimeMean())
+        mean = (own.n * own.mean + SHRINKAGE * every.mean) / (own.n + SHRINKAGE)
+        square = (own.n * own.square + SHRINKAGE * every.square) / (own.n + SHRINKAGE)
+        spread = max(math.sqrt(square), LEAST_SPREAD)
+        return PredictedTime(math.exp(mean + spread**2 / 2), math.exp(mean - Z_90 * spread), math.exp(mean + Z_90 * spread))
+
+    def learned(self, step: Step, seconds: float) -> None:
+        """Learn the time that a step took."""
+        value = math.log(max(seconds, 1e-3))
+        for name in (step, None):
+            self.times.setdefault(name, TimeMean()).add(value)
+
+    def scheduled(self, rotation: Sequence[Step], off: bool, now: datetime | None = None) -> ScheduledStep:
+        """The order in which the steps of a rotation are tried. off: whether the kill switch is on."""
+        at, predicted = now or datetime.now(UTC), {step: self.predicted(step) for step in rotation}
+        by = self._steering(off, at)
+        order = list(rotation)
+        if by == "model":
+            place = {step: index for index, step in enumerate(rotation)}
+            order.sort(key=lambda step: (self._late(step), predicted[step].seconds * AGEING ** self.skips.get(step, 0), place[step]))
+        return ScheduledStep(tuple(order), tuple(rotation), by, predicted, dict(self.skips), at)
+
+    def ran(self, decided: ScheduledStep, step: Step, seconds: float, waiting: Sequence[Step]) -> None:
+        """Learn from the step that ran, and count what waited for it. waiting: steps that may have work."""
+        if decided.by != "off":
+            self.errors.append(abs(math.log(max(seconds, 1e-3) / decided.predicted[step].seconds)))
+        self.rest = max(self.rest - 1, 0)
+        if len(self.errors) == GUARD_LAST and median(self.errors) > math.log(GUARD_ERROR):
+            self.rest = GUARD_REST
+            self.errors.clear()
+        self.learned(step, seconds)
+        self.skips = {other: self.skips.get(other, 0) + 1 for other in waiting if other != step}
+
+    def _late(self, step: Step) -> tuple[int, int]:
+        """Sorts steps that were passed over too often before all others, the longest wait first."""
+        waited = self.skips.get(step, 0)
+        return (0, -waited) if waited >= MOST_SKIPS else (1, 0)
+
+    def _steering(self, off: bool, at: datetime) -> Steering:
+        """Who steers."""
+        if off:
+            return "off"
+        if self.rest or self.times.get(None, TimeMean()).n < LEAST_MEASURED:
+            return "guardrail"
+        return "heuristic" if is_share_of_rotation(at) else "model"
+
+
+def is_share_of_rotation(at: datetime) -> bool:
+    """Whether the rotation steers the stretch of a time."""
+    block = int(at.timestamp() // SHARE_SECONDS)
+    return md5(str(block).encode(), usedforsecurity=False).digest()[0] % SHARE == 0
+
+
+def is_switched_off(settings_off: bool) -> bool:
+    """Whether the kill switch is on: in the settings of the controller, or in the environment."""
+    return settings_off or os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
+
+
+def decision_records(
+    decided: ScheduledStep, step: Step, seconds: float, waiting: Sequence[Step], rule_step: Step, rule_seconds: float | None, name: str
+) -> list[dict[str, Any]]:
+    """A decision and its outcome as records: a prediction of environment controller, and its label.
+
+    rule_step: what the rotation would have run; rule_seconds: how long that took when it ran, None where it did not. name: the id.
+    """
+    expected = decided.predicted[step]
+    prediction: dict[str, Any] = {
+        "kind": "prediction", "id": name, "at": decided.at.isoformat(), "model": CONTROLLER, "version": VERSION,
+        "environment": "controller",
+        "features": {
+            "job": step[0], "about": step[1], "waiting": len(waiting), "skipped": decided.skips.get(step, 0),
+            "longest_wait": max(decided.skips.values(), default=0),
+        },
+        "prediction": "/".join(step), "score": expected.seconds, "score_low": expected.low, "score_high": expected.high,
+        "interval_level": 0.9, "baseline": "/".join(rule_step), "unit": "s", "system": "scheduler",
+        "steered_by": "model" if decided.by == "model" else "heuristic",
+    }  # fmt: skip
+    if decided.by == "guardrail":
+        prediction["status"] = "fallback"
+    if decided.by == "off":
+        prediction["kill_switch"] = True
+    label: dict[str, Any] = {"kind": "label", "id": name, "at": datetime.now(UTC).isoformat(), "model": CONTROLLER, "value": seconds}
+    if rule_seconds is not None:
+        label["baseline_outcome"] = rule_seconds
+    return [prediction, label]

@@ -1,0 +1,238 @@
+"""Ratios, differences and quantiles of rows that are correlated within blocks of time.
+
+A system keeps its state (a cache its content, a queue its length), so rows that follow each other are not independent. The blocks are the
+units of every interval here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtr, stdtrit
+from scipy.stats import binom, rankdata
+
+from observability.stats.interval import CONFIDENCE, Interval, ordered_interval
+
+LEAST_BLOCKS = 5
+"""Blocks below which nothing is compared."""
+MOST_DESIGN_EFFECT = 50.0
+
+
+@dataclass(frozen=True)
+class BlockEstimate:
+    """An estimate with its standard error and degrees of freedom. n: rows; blocks: units behind it."""
+
+    value: float
+    error: float
+    freedom: float
+    n: int
+    blocks: int
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """The interval of Student's t."""
+        half = float(stdtrit(self.freedom, 0.5 + confidence / 2)) * self.error
+        return ordered_interval(self.value, self.value - half, self.value + half, self.n)
+
+    def p_above(self, level: float) -> float:
+        """The one-sided p-value of a true value of at most `level`."""
+        if self.error <= 0:
+            return float(self.value <= level)
+        return float(stdtr(self.freedom, (level - self.value) / self.error))
+
+    def shifted(self, by: float) -> "BlockEstimate":
+        """The estimate plus a constant."""
+        return BlockEstimate(self.value + by, self.error, self.freedom, self.n, self.blocks)
+
+
+def block_ratio(totals: ArrayLike, sizes: ArrayLike, blocks: ArrayLike) -> BlockEstimate | None:
+    """Return Σ totals / Σ sizes of rows, with the linearised standard error over blocks.
+
+    Parameters
+    ----------
+    totals, sizes : ArrayLike
+        Numerator and denominator of each row.
+    blocks : ArrayLike
+        The block of each row, as an integer.
+
+    Returns
+    -------
+    BlockEstimate or None
+        None below LEAST_BLOCKS blocks, or where the sizes do not sum to a positive number.
+
+    References
+    ----------
+    * Cochran (1977), Sampling Techniques, section 6.4.
+    """
+    total, size, code = np.asarray(totals, np.float64), np.asarray(sizes, np.float64), np.asarray(blocks)
+    names, place = np.unique(code, return_inverse=True)
+    if names.size < LEAST_BLOCKS or not size.sum() > 0:
+        return None
+    by_total, by_size = np.bincount(place, total, names.size), np.bincount(place, size, names.size)
+    value = float(by_total.sum() / by_size.sum())
+    spread = float(((by_total - value * by_size) ** 2).sum()) * names.size / (names.size - 1)
+    return BlockEstimate(value, float(np.sqrt(spread) / by_size.sum()), names.size - 1.0, total.size, int(names.size))
+
+
+def estimate_difference(first: BlockEstimate, second: BlockEstimate) -> BlockEstimate:
+    """Return the first estimate less the second of other blocks, with the degrees of freedom of Welch and Satterthwaite.
+
+    Parameters
+    ----------
+    first, second : BlockEstimate
+        Estimates of different blocks.
+
+    Returns
+    -------
+    BlockEstimate
+        n and blocks are the sums of both.
+
+    References
+    ----------
+    * Welch (1947), The generalization of Student's problem when several different population variances are involved.
+    """
+    return _welch(first.value - second.value, (first, first.error**2), (second, second.error**2))
+
+
+def estimate_quotient(first: BlockEstimate, second: BlockEstimate) -> BlockEstimate | None:
+    """Return the first estimate over the second of other blocks, by the delta method; None where the second is not positive.
+
+    Parameters
+    ----------
+    first, second : BlockEstimate
+        Estimates of different blocks.
+
+    Returns
+    -------
+    BlockEstimate or None
+        n and blocks are the sums of both.
+    """
+    if second.value <= 0:
+        return None
+    value = first.value / second.value
+    return _welch(value, (first, (first.error / second.value) ** 2), (second, (value * second.error / second.value) ** 2))
+
+
+def _welch(value: float, *parts: tuple[BlockEstimate, float]) -> BlockEstimate:
+    """An estimate from independent parts, each with the variance that it adds."""
+    variance = sum(square for _, square in parts)
+    below = sum(square**2 / part.freedom for part, square in parts)
+    freedom = variance**2 / below if below > 0 else min(part.freedom for part, _ in parts)
+    n, blocks = sum(part.n for part, _ in parts), sum(part.blocks for part, _ in parts)
+    return BlockEstimate(value, float(np.sqrt(variance)), freedom, n, blocks)
+
+
+def design_effect(flags: ArrayLike, blocks: ArrayLike) -> float:
+    """Return how many times the variance of a share is that of independent rows, between 1 and MOST_DESIGN_EFFECT.
+
+    Parameters
+    ----------
+    flags : ArrayLike
+        Whether each row has the property.
+    blocks : ArrayLike
+        The block of each row, as an integer.
+
+    Returns
+    -------
+    float
+        1 where it cannot be told.
+
+    References
+    ----------
+    * Kish (1965), Survey Sampling, section 8.2.
+    """
+    flag = np.asarray(flags, np.float64)
+    found = block_ratio(flag, np.ones(flag.size), blocks)
+    if found is None or not 0 < found.value < 1:
+        return 1.0
+    plain = found.value * (1 - found.value) / flag.size
+    return float(np.clip(found.error**2 / plain, 1.0, MOST_DESIGN_EFFECT))
+
+
+def tail_quantile(values: ArrayLike, q: float, blocks: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Return a quantile with the interval of order statistics, whose n is reduced by the design effect of the rows beyond it.
+
+    Parameters
+    ----------
+    values : ArrayLike
+        Finite values.
+    q : float
+        The quantile, as 0.999: the smallest value that a share of at least q does not exceed.
+    blocks : ArrayLike
+        The block of each row, as an integer.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Interval
+        n is the effective number of rows. Low and high are None where no order statistic is far enough out.
+
+    References
+    ----------
+    * David and Nagaraja (2003), Order Statistics, section 7.1.
+    """
+    value = np.asarray(values, np.float64)
+    order = np.sort(value)
+    if not order.size:
+        return Interval(None, None, None, 0.0)
+    point = float(order[min(int(np.ceil(q * order.size)), order.size) - 1])
+    effective = order.size / design_effect(value > point, blocks)
+    rows = int(effective)
+    low, high = binom.ppf([(1 - confidence) / 2, (1 + confidence) / 2], rows, q)
+    if rows < 2 or high + 1 > rows or low < 1:
+        return Interval(point, None, None, effective)
+    bounds = [float(order[min(max(int(np.ceil(rank / rows * order.size)), 1), order.size) - 1]) for rank in (low, high + 1)]
+    return ordered_interval(point, bounds[0], bounds[1], effective)
+
+
+def rows_for_quantile(q: float, confidence: float = CONFIDENCE) -> int:
+    """Return the independent rows from which a quantile has an upper bound: 1 - q^n is at least (1 + confidence) / 2.
+
+    Parameters
+    ----------
+    q : float
+        The quantile.
+    confidence : float
+        Coverage of the two-sided interval.
+
+    Returns
+    -------
+    int
+        The number of rows.
+    """
+    return int(np.ceil(np.log((1 - confidence) / 2) / np.log(q)))
+
+
+def rank_separation(values: ArrayLike, first: ArrayLike, blocks: ArrayLike) -> BlockEstimate | None:
+    """Return how probably a value of the first side is above one of the other, less a half, with a standard error over blocks.
+
+    Parameters
+    ----------
+    values : ArrayLike
+        Values of both sides; ties count a half.
+    first : ArrayLike
+        Whether each row is of the first side.
+    blocks : ArrayLike
+        The block of each row; the blocks of the sides differ.
+
+    Returns
+    -------
+    BlockEstimate or None
+        Between -0.5 and 0.5, 0 where the sides are alike. None where a side has fewer than LEAST_BLOCKS blocks.
+
+    References
+    ----------
+    * Brunner and Munzel (2000), The nonparametric Behrens-Fisher problem.
+    """
+    value, side, code = np.asarray(values, np.float64), np.asarray(first, bool), np.asarray(blocks)
+    if not side.any() or side.all():
+        return None
+    places: NDArray[np.float64] = np.empty(value.size)
+    whole = rankdata(value)
+    for own in (side, ~side):
+        places[own] = (whole[own] - rankdata(value[own])) / (~own).sum()
+    parts = [block_ratio(places[own], np.ones(int(own.sum())), code[own]) for own in (side, ~side)]
+    if parts[0] is None or parts[1] is None:
+        return None
+    found = estimate_difference(parts[0], parts[1])
+    return BlockEstimate(found.value / 2, found.error, found.freedom, found.n, found.blocks)

@@ -1,0 +1,123 @@
+"""The page of controllers shows what its analyzer says, how often the model beat the rule, and turns the product's own controller off."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.dashboard import load
+from observability.dashboard.charts.controllers import outcome_calibration, quantile_lines, regret_line, steering_bars
+from observability.enrichment.step_schedule import CONTROLLER
+from observability.metrics.controller_series import (
+    decisions_against_rule,
+    outcome_quantiles,
+    predicted_against_actual,
+    regret_by_day,
+    steering_by_day,
+)
+from observability.metrics.controllers import MODEL, ControllerDecisions, controllers_of
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.controller_decisions import END, WINDOW, controller_decisions
+from tests.support.dashboard_pages import opened, tables, words
+
+
+@pytest.fixture(scope="module")
+def decided() -> ControllerDecisions:
+    (found,) = controllers_of(controller_decisions(np.random.default_rng(2)), WINDOW)
+    return found
+
+
+def records_of(decisions: pd.DataFrame, model: str) -> list[dict[str, Any]]:
+    """Decisions and their outcomes as lines."""
+    lines = []
+    for row in decisions.to_dict("records"):
+        at = row["at"].tz_localize("UTC").isoformat()
+        body = {name: row[name] for name in ("id", "version", "status", "prediction", "score", "features")}
+        lines.append(
+            {"kind": "prediction", "environment": "controller", "model": model, "at": at, "received_at": at, **body, **row["extra"]}
+        )
+        label = {**row["label"], "value": float(row["label"]["value"])}
+        lines.append({"kind": "label", "id": row["id"], "model": model, "at": at, "received_at": at, **label})
+    return json.loads(json.dumps(lines))
+
+
+@pytest.fixture
+def steering(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A store with a good controller, and with the product's own one, whose decisions cost twice those of the rule."""
+    week = controller_decisions(np.random.default_rng(4), an_hour=6, before=7)
+    bad = controller_decisions(np.random.default_rng(5), an_hour=6, before=7, gain=2.0)
+    land(empty, records_of(week, "route-cache") + records_of(bad, CONTROLLER), tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END.replace(tzinfo=UTC))
+    return empty
+
+
+def test_the_page_says_how_to_log(empty: Database) -> None:
+    app = opened("controllers")
+    assert "No model that steers a system has logged a decision yet." in words(app)
+    assert any("baseline_outcome" in each.value for each in app.code)
+
+
+def test_the_worst_controller_is_shown_with_its_figures_and_turned_off(steering: Database) -> None:
+    app = opened("controllers")
+    rows = {row["cells"]["controller"]["t"]: row["cells"] for row in tables(app)["Models that steer a system"]["rows"]}
+    assert list(rows) == [CONTROLLER, "route-cache"]
+    assert rows["route-cache"]["regret"]["t"].startswith("−") and not rows[CONTROLLER]["regret"]["t"].startswith("−")
+    said = words(app)
+    assert "Decisions cost" in said and "more than the heuristic's" in said and "Of " in said
+    assert {"Decisions of the model and of the heuristic"} <= set(tables(app))
+    app.button(key="controller-switch").click().run()
+    assert load.store().catalog().model(CONTROLLER).settings.kill_switch
+    assert app.button(key="controller-switch").label == "Turn the model on"
+    app.button(key="controller-switch").click().run()
+    assert not load.store().catalog().model(CONTROLLER).settings.kill_switch
+    app = opened("controllers", controller="route-cache")
+    assert "less than the heuristic's" in words(app)
+    assert not any(each.key == "controller-switch" for each in app.button)
+
+
+def test_tables_of_the_charts_are_counted_again_by_hand(decided: ControllerDecisions) -> None:
+    versus = decisions_against_rule(decided)
+    pairs = decided.pairs
+    assert versus["n"].sum() == len(pairs)
+    assert versus["better"].sum() == (pairs["outcome"] < pairs["baseline_outcome"]).sum()
+    assert (versus["better"] + versus["worse"] + versus["equal"] == versus["n"]).all()
+    days = regret_by_day(decided)
+    day = days.iloc[-2]
+    own = pairs[pairs["at"].dt.floor("D") == day["day"]]
+    assert day["value"] == pytest.approx(own["outcome"].sum() / own["baseline_outcome"].sum() - 1) and day["n"] == len(own)
+    assert (days["low"] <= days["value"]).all() and (days["value"] <= days["high"]).all() and len(days) >= 30
+    groups = predicted_against_actual(decided)
+    known = decided.outcomes(MODEL)
+    assert groups["n"].sum() == len(known) and groups["score"].is_monotonic_increasing
+    assert (groups["rate"] * groups["n"]).sum() == pytest.approx(known["outcome"].sum())
+    quantiles = outcome_quantiles(decided).set_index(["side", "quantile"])["value"]
+    assert quantiles["model", 0.9] == np.quantile(pairs["outcome"], 0.9, method="inverted_cdf")
+    assert quantiles["heuristic", 0.5] == np.quantile(pairs["baseline_outcome"], 0.5, method="inverted_cdf")
+    steers = steering_by_day(decided)
+    assert steers.groupby("day")["share"].sum().round(9).eq(1).all()
+    assert steers["n"].sum() == len(decided.rows) + len(decided.past)
+
+
+def test_charts_draw_what_their_tables_say(decided: ControllerDecisions) -> None:
+    days = regret_by_day(decided)
+    assert list(regret_line(days).data[-1].y) == list(days["value"])
+    rows = outcome_quantiles(decided)
+    figure = quantile_lines(rows, "ms")
+    assert [trace.name for trace in figure.data] == ["model", "heuristic"] and len(figure.data[0].y) == 5
+    groups = predicted_against_actual(decided)
+    assert list(outcome_calibration(groups, "ms").data[-1].y) == list(groups["rate"])
+    assert {trace.name for trace in steering_bars(steering_by_day(decided)).data} == {"model", "heuristic's share", "guardrail"}
+    alone = days.head(1)
+    assert regret_line(alone).layout.xaxis.range is not None
+    unbounded = rows.assign(low=np.nan, high=np.nan)
+    assert "no interval yet" in quantile_lines(unbounded, "").data[0].customdata[0]
+
+
+def test_an_old_window_without_decisions_says_so(steering: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "page_clock", lambda: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=1))
+    assert "decisions of controllers" in words(opened("controllers")) or "logged a decision" in words(opened("controllers"))

@@ -1,0 +1,44 @@
+"""The decisions of the sample's cache are those of a real replay: the twin is LRU, the costs are the routes' flights, outcomes come later."""
+
+from collections import OrderedDict
+
+import pandas as pd
+import pytest
+
+from observability.core.bundle import bundle_folder
+from sample_data import cache
+
+SAMPLE = bundle_folder() / "sample_data"
+
+
+@pytest.fixture(scope="module")
+def decisions() -> pd.DataFrame:
+    labels = pd.read_parquet(SAMPLE / cache.OUTCOMES)[["id", "at", "value", "baseline_outcome"]]
+    return pd.read_parquet(SAMPLE / cache.DECISIONS).merge(labels, on="id", how="left", suffixes=("", "_label"))
+
+
+def test_the_old_rules_decisions_are_those_of_a_cache_that_is_written_here_again(decisions: pd.DataFrame) -> None:
+    flights = pd.read_parquet(SAMPLE / "flights-delay.predictions.parquet", columns=["id", "at", "carrier", "origin", "destination"])
+    flights = flights.sort_values(["at", "id"], ignore_index=True)
+    held: OrderedDict[tuple[str, str, str], bool] = OrderedDict()
+    rule = []
+    for route in zip(flights["carrier"], flights["origin"], flights["destination"]):
+        rule.append("keep" if route in held else "admit")
+        held[route] = True
+        held.move_to_end(route)
+        if len(held) > cache.PLACES:
+            held.popitem(last=False)
+    expected = pd.Series(rule, index="route-" + flights["id"].astype(str))
+    assert (decisions["baseline"].to_numpy() == expected[decisions["id"]].to_numpy()).all()
+
+
+def test_outcomes_come_later_cost_the_whole_route_or_nothing_and_the_rule_admits(decisions: pd.DataFrame) -> None:
+    known = decisions[decisions["value"].notna()]
+    assert (known["at_label"] >= known["at"]).all() and len(known) > 0.9 * len(decisions)
+    for column in ("value", "baseline_outcome"):
+        assert ((known[column] == 0) | (known[column] == known["rows"])).all()
+    rule = decisions[(decisions["steered_by"] == "heuristic") & ~decisions["kill_switch"]]
+    assert 0.1 < len(rule) / len(decisions) < 0.25 and "bypass" not in set(rule["prediction"])
+    off = decisions[decisions["kill_switch"]]
+    assert off["at"].between(*cache.DRILL, inclusive="left").all() and len(off) > 50
+    assert (decisions["cached"] == 1).eq(decisions["prediction"] == "keep").all()
