@@ -96,9 +96,9 @@ def flight_counts(folder: Path, rng: np.random.Generator) -> Iterator[dict[str, 
 
 def design(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
     """The features of a row as numbers of length at most 1."""
-    numbers = frame[["AGEP", "SCHL"]] / np.array([100.0, 24.0])
+    numbers = frame[["AGEP", "SCHL"]].to_numpy(float) / np.array([100.0, 24.0])
     columns = pd.get_dummies(frame[["MAR", "ESP", "DIS", "MIL", "SEX"]]).astype(float)
-    both = np.hstack([np.ones((len(frame), 1)), numbers.to_numpy(float), columns.to_numpy(float)])
+    both = np.hstack([np.ones((len(frame), 1)), numbers, columns.to_numpy(float)])
     return both / np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1.0)
 
 

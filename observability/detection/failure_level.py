@@ -6,7 +6,7 @@ Where the owner stated an availability, that is the level instead (service_level
 from dataclasses import replace
 
 from observability.core import formatting
-from observability.core.finding import Finding
+from observability.core.finding import Finding, Severity
 from observability.core.settings import ModelSettings
 from observability.detection.latency_changes import NAME
 
@@ -31,7 +31,8 @@ def judged_by_level(finding: Finding, settings: ModelSettings) -> Finding:
         return finding
     act = settings.limits.get(f"{NAME}/error_rate_level", FAILED_ACT)
     watch = act / 2
-    severity, limit = ("act", act) if finding.low > act else ("watch", watch)
+    severity: Severity = "act" if finding.low > act else "watch"
+    limit = act if severity == "act" else watch
     if finding.low <= watch or ORDER.index(severity) <= ORDER.index(finding.severity):
         return finding
     said = f"{finding.because} More than {formatting.format_share(limit)} is too many, whatever was usual."

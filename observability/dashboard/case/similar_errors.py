@@ -76,8 +76,8 @@ def error_tree_section(here: CasePage) -> None:
         f"This case: {last.where or 'no condition'}; {last.errors:,} of {last.n:,} {here.opened.decided_words()}rows of the held-out half "
         f"are errors ({share}), {coverage} of its errors."
     )
-    error = formatting.sentence_markdown(f"Rows and errors are those of similar errors: an error is {here.opened.similar_error_words()}.")
-    st.caption(error)
+    plain = f"Rows and errors are those of similar errors: an error is {here.opened.similar_error_words()}."
+    st.caption(formatting.sentence_markdown(plain))
     whole = max((each.high or 0.0 for each in nodes), default=1.0) or 1.0
     rows = []
     for each in nodes:
