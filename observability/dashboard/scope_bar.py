@@ -66,11 +66,11 @@ def draw_scope_bar(page: str) -> None:
             if named and named not in versions:
                 words = formatting.escape_markdown(named)
                 warn_about_link(f"The link names version {words}, which does not exist; all versions are shown.")
-            st.selectbox("Version", versions, None, placeholder="All versions", key="version", width=120, **hidden)
+            st.selectbox("Version", versions, None, placeholder="All versions", key="version", width=112, **hidden)
             _environment_box(model.name, hidden)
         span = _time_range(model)
         if model:
-            options = {"accept_new_options": True, "placeholder": "All rows", "width": 150, **hidden}
+            options = {"accept_new_options": True, "placeholder": "All rows", "width": 140, **hidden}
             st.selectbox("Slice", slice_options(model), index=None, key="slice", **options)
         named = model.name if model else "All models"
         chosen = scope_from_state(state).slice
@@ -89,7 +89,7 @@ def _environment_box(model: str, hidden: dict[str, Any]) -> None:
         st.session_state["environment"] = None
     others = [each for each in offered if each != "production"]
     if others:
-        st.selectbox("Environment", others, None, placeholder="Production", key="environment", width=130, **hidden)
+        st.selectbox("Environment", others, None, placeholder="Production", key="environment", width=112, **hidden)
 
 
 def recent_models_first(models: list[str], recent: list[str]) -> list[str]:
