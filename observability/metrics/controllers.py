@@ -291,8 +291,10 @@ def steered_share(rows: "DataFrame", by: str, among: Sequence[str] = tuple(STEER
     ----------
     rows : DataFrame
         Of `decision_rows`.
-    by, among : str
-        Of STEERERS.
+    by : str
+        One of STEERERS.
+    among : sequence of str
+        Some of STEERERS, `by` among them.
 
     Returns
     -------

@@ -54,7 +54,10 @@ def test_attributions_of_latent_inputs_are_one_bar_and_one_part_of_the_sentence(
     assert ([bar.feature for bar in named], [bar.feature for bar in others]) == (["words", "3 latent inputs"], ["a", "b"])
     assert named_and_other_bars(small[:3], 2) == (small[:2], small[2:3])
     up, down, _ = explanation_sentences(bars, 0.0, -0.25, "identity", "the average")
-    assert (up, down) == ("Pushed up by 0.15: 3 latent inputs (+0.15).", "Pushed down by 0.4: words = 3 (\u22120.4).")
+    assert (up, down) == (
+        "Pushed up by 0.6: 2 latent inputs (+0.6).",
+        "Pushed down by 0.85: 1 latent input (\u22120.45) and words = 3 (\u22120.4).",
+    )
 
 
 def test_an_image_is_read_only_inside_of_the_folders(tmp_path: Path) -> None:

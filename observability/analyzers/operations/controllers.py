@@ -175,7 +175,7 @@ def tail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
         severity=severity,
         limit=1.0,
         likely_source=None if severity == "ok" else "model",
-        evidence={"quantile": best.q, "paired": len(found.pairs) > 0, "model": best.model.value, "baseline": best.heuristic.value},
+        evidence={"quantile": best.q, "paired": len(found.pairs) > 0, "model": best.model.value, "heuristic": best.heuristic.value},
     )
 
 
