@@ -49,8 +49,10 @@ def block_ratio(totals: ArrayLike, sizes: ArrayLike, blocks: ArrayLike) -> Block
 
     Parameters
     ----------
-    totals, sizes : ArrayLike
-        Numerator and denominator of each row.
+    totals : ArrayLike
+        Numerator of each row.
+    sizes : ArrayLike
+        Denominator of each row.
     blocks : ArrayLike
         The block of each row, as an integer.
 
@@ -78,8 +80,10 @@ def estimate_difference(first: BlockEstimate, second: BlockEstimate) -> BlockEst
 
     Parameters
     ----------
-    first, second : BlockEstimate
-        Estimates of different blocks.
+    first : BlockEstimate
+        An estimate.
+    second : BlockEstimate
+        An estimate of other blocks.
 
     Returns
     -------
@@ -98,8 +102,10 @@ def estimate_quotient(first: BlockEstimate, second: BlockEstimate) -> BlockEstim
 
     Parameters
     ----------
-    first, second : BlockEstimate
-        Estimates of different blocks.
+    first : BlockEstimate
+        An estimate.
+    second : BlockEstimate
+        An estimate of other blocks.
 
     Returns
     -------

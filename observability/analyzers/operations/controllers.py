@@ -286,10 +286,11 @@ def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> 
         others = sum(each[0] != "ok" for each in judged) - 1
         because += f" So are {others} more inputs." if others > 1 else " So is one more input." if others else ""
     ends, limit = estimate.interval(), FEEDBACK_LIMITS[worst == "act"]
+    unsure = worst == "ok" and abs(estimate.value) > limit
     yield replace(
         blank(FEEDBACK, estimate.n, because, "peers", name),
         **ends.fields,
-        severity=worst,
+        severity="unknown" if unsure else worst,
         limit=(-limit, limit),
         likely_source=None if worst == "ok" else "model",
         evidence={"p_adjusted": p, "compared": len(inputs)},
