@@ -10,7 +10,7 @@ WHEEL_PYTHONS ?= $(or $(foreach name,python3.11 python3.13,$(shell command -v $(
 
 # pip compiles 36,000 modules one after another, tests of libraries as well; this takes all cores, and leaves those tests out.
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile
-COMPILED = $(BIN)/python -m compileall -qq -j 0 -x '/tests/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+COMPILED = PYTHONWARNINGS=ignore $(BIN)/python -m compileall -qq -j 0 -x '/tests/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 BROWSER := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 tests/browser
