@@ -34,8 +34,11 @@ class ExcessErrors:
 
     @property
     def part(self) -> float:
-        """Part of the errors that is in excess: the middle between the estimate and the lower end; 0 where that end is not positive."""
-        return (self.errors - self.others + self.low) / 2 / self.errors if self.low > 0 else 0.0
+        """Part of the errors that is in excess: the middle between the estimate and the lower end; 0 where that end is not positive, and
+        of fewer than ENOUGH_DAYS days, which one event can explain.
+        """
+        few = 0 < min(self.days, self.days_outside) < ENOUGH_DAYS
+        return (self.errors - self.others + self.low) / 2 / self.errors if self.low > 0 and not few else 0.0
 
     @property
     def sentence(self) -> str:
