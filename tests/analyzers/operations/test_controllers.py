@@ -40,8 +40,11 @@ def test_no_decision_gives_no_finding(clean: pd.DataFrame) -> None:
 
 
 def test_a_good_controller_is_ok_in_every_respect(clean: pd.DataFrame) -> None:
+    """An input that differs by chance beyond the limit is unknown: the interval holds no difference as well."""
     found = by_metric(controller_findings(clean))
-    assert set(found) == ALL and {each.severity for each in found.values()} == {"ok"}
+    assert set(found) == ALL and {name for name, each in found.items() if each.severity != "ok"} == {"controller_feedback"}
+    feedback = found["controller_feedback"]
+    assert feedback.severity == "unknown" and feedback.low < 0 < feedback.high and abs(feedback.value) > feedback.limit[1]
     assert {each.model for each in found.values()} == {"queue-model"}
     regret = found["controller_regret"]
     assert regret.low < -0.1 < regret.high and "less than the heuristic" in regret.because, "made with a gain of a tenth"
