@@ -19,7 +19,7 @@ from observability.incidents.action_counts import merge_equal_incidents
 from observability.incidents.grouping import Incident, incident_order
 from observability.incidents.shared_faults import shared_faults
 
-MOST = 7
+MOST = 6
 ASKED = "incident-asked"
 """The state that holds the incidents and the action that the table asked for."""
 BULK = {name: incident_actions.ACTIONS[name] for name in ("assign", "acknowledge", "snooze", "mute", "resolve")} | {"merge": "Merge"}

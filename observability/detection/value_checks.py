@@ -335,7 +335,7 @@ def rate_or_none(value: float) -> Any:
 
 def no_rows(context: Context) -> Finding:
     """Return the finding of an empty window."""
-    return undecided_quality(context, "model", "judged", 0, "No predictions in this window, so no values can be judged.")
+    return undecided_quality(context, "model", "judged", 0, "No predictions in this window.")
 
 
 def no_reference(context: Context, rows: int) -> Finding:
