@@ -183,7 +183,7 @@ def _keep_busy(seconds: float, share: float) -> None:
     while (now := time.perf_counter()) < until:
         while time.perf_counter() < min(now + 0.05 * share, until):
             hashlib.sha256(BLOCK).digest()
-        time.sleep(max(min(0.05 * (1 - share), until - time.perf_counter()), 0.0))
+        time.sleep(max(min(0.05 * (1 - share), until - time.perf_counter()), 0.0))  # idle for the rest of 50 ms: the load is a share
 
 
 def with_calibration(model: Model, fit: PowerFit) -> ModelSettings:

@@ -8,22 +8,19 @@ HTTPS only, with the same rule, at most three.
 import http.client
 import io
 import ipaddress
-import os
 import socket
 import ssl
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
 from observability.lake.addresses import LOOPBACK, LakeAddress
 from observability.lake.object_files import BUFFER_BYTES, CHECK, ENDINGS, first_line
+from observability.lake.ranged_file import RangedFile
 from observability.store.types.sources import SourceFile
-
-if TYPE_CHECKING:
-    from collections.abc import Buffer  # type: ignore[attr-defined]
 
 SECONDS = 60
 MOST_REDIRECTS = 3
@@ -86,44 +83,22 @@ def answered(url: str, method: str, headers: dict[str, str]) -> tuple[int, dict[
     raise UsageError("too many redirects", got=url.partition("?")[0])
 
 
-class HttpsRanges(io.RawIOBase):
+class HttpsRanges(RangedFile):
     """The content of a file on a web server. Each read is one range; the file must stay what it was."""
 
     def __init__(self, url: str, size: int, mark: str) -> None:
-        self.url, self.size, self.mark, self.place = url, size, mark, 0
+        super().__init__(size)
+        self.url, self.mark = url, mark
 
-    def readable(self) -> bool:
-        """True."""
-        return True
-
-    def seekable(self) -> bool:
-        """True."""
-        return True
-
-    def tell(self) -> int:
-        """The position."""
-        return self.place
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position."""
-        self.place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.place, os.SEEK_END: self.size}[whence]
-        return self.place
-
-    def readinto(self, buffer: "Buffer") -> int:
-        """Read the next bytes into a buffer. Raises StoreBrokenError where the server does not answer them."""
-        view = memoryview(buffer)
-        length = max(min(len(view), self.size - self.place), 0)
-        if not length:
-            return 0
-        status, headers, body = answered(self.url, "GET", {"Range": f"bytes={self.place}-{self.place + length - 1}"})
+    def range_of(self, start: int, length: int) -> bytes:
+        """The bytes from a place on. Raises StoreBrokenError where the server does not answer them."""
+        status, headers, body = answered(self.url, "GET", {"Range": f"bytes={start}-{start + length - 1}"})
         where = self.url.partition("?")[0]
         if status != 206 or len(body) != length:
             raise StoreBrokenError("the server did not answer a range", where=where, got=f"status {status}", attempt="Load it again")
         if web_fingerprint(headers, self.size) != self.mark:
             raise StoreBrokenError("the file changed while it was read", where=where, attempt="Load it again")
-        view[:length] = body
-        self.place += length
-        return length
+        return body
 
 
 def web_fingerprint(headers: dict[str, str], size: int) -> str:

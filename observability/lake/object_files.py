@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
 from observability.lake.addresses import LakeAddress, plain_http_is_needed
 from observability.lake.partitions import partition_values
+from observability.lake.ranged_file import RangedFile
 from observability.store.types.sources import SourceFile
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer  # type: ignore[attr-defined]
+    from collections.abc import Buffer  # type: ignore[attr-defined]  # Python 3.12 and later; the checks are of 3.11
 
     from obstore.store import ObjectStore
 
@@ -74,42 +75,19 @@ def bucket_store(address: LakeAddress) -> "tuple[ObjectStore, str]":
         return store.from_url(text, **options), path.strip("/")
 
 
-class BucketFile(io.RawIOBase):
+class BucketFile(RangedFile):
     """The content of an object as a file that can be read and searched; each request is bounded."""
 
     def __init__(self, bucket: "ObjectStore", path: str, size: int, where: str) -> None:
-        self.bucket, self.path, self.size, self.where, self.place = bucket, path, size, where, 0
+        super().__init__(size)
+        self.bucket, self.path, self.where = bucket, path, where
 
-    def readable(self) -> bool:
-        """True."""
-        return True
-
-    def seekable(self) -> bool:
-        """True."""
-        return True
-
-    def tell(self) -> int:
-        """The position."""
-        return self.place
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position."""
-        self.place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.place, os.SEEK_END: self.size}[whence]
-        return self.place
-
-    def readinto(self, buffer: "Buffer") -> int:
-        """Read the next bytes into a buffer."""
+    def range_of(self, start: int, length: int) -> "Buffer":
+        """The bytes from a place on."""
         import obstore
 
-        view = memoryview(buffer)
-        length = max(min(len(view), self.size - self.place), 0)
-        if not length:
-            return 0
         with told_failures(self.where):
-            found = obstore.get_range(self.bucket, self.path, start=self.place, length=length)
-        view[: len(found)] = memoryview(found)
-        self.place += len(found)
-        return len(found)
+            return cast("Buffer", obstore.get_range(self.bucket, self.path, start=start, length=length))
 
 
 @dataclass(frozen=True)

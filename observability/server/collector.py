@@ -54,7 +54,7 @@ class SegmentCommit(GroupCommit):
         """Every segment is published when it is written."""
 
     def _gather(self) -> None:
-        time.sleep(GATHER_SECONDS)
+        time.sleep(GATHER_SECONDS)  # in the thread of one request; the others of its group wait for it
 
     def _append(self, lines: bytes, count: int) -> str | None:
         del count

@@ -37,7 +37,7 @@ def measure_batches(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any]
             continue
         share = place / (place + 2)
         report(share, f"{BEGIN}{form.name}")
-        time.sleep(REST)
+        time.sleep(REST)  # so that a reader of the meter sees where the work begins
         used = time.process_time()
         for size in sizes:
             report(share, f"{form.name}, batches of {size:,}")
@@ -47,7 +47,7 @@ def measure_batches(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any]
             found.append({"form": form.name, "precision": form.precision, "batch": size, "rows": rows, "repeats": REPEATS, "costs": costs})
         used = time.process_time() - used
         report(share, f"{END}{form.name}")
-        time.sleep(REST)
+        time.sleep(REST)  # and where it ends
         for each in found:
             if each["form"] == form.name:
                 each["load_cpu_seconds"] = used

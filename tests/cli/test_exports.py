@@ -90,7 +90,7 @@ def test_a_logged_export_is_the_same_record(store: Database) -> None:
         assert log.export(recipient="acme", columns=["a", "b"], rows=4) and log.export(
             recipient="acme", columns={"a": {"tag": "quasi"}}, k=3
         )
-        assert not log.export(rows=4)  # type: ignore[call-arg]
+        assert not log.export(rows=4)  # type: ignore[call-arg]  # a wrong call
     store.load_landing()
     found = export_events(store.ask(EXPORTS, Window("", EPOCH, datetime.now(UTC) + timedelta(minutes=1))))
     assert {(each.columns, each.text, each.own) for each in found} == {

@@ -192,7 +192,7 @@ def test_the_thread_does_all_work_in_the_order_of_the_scheduler(store: Database,
             return 0
         left[model.name] -= 1
         done.append(model.name)
-        time.sleep(0.004 if model.name == "eta" else 0.0)
+        time.sleep(0.004 if model.name == "eta" else 0.0)  # one model is slower: that is what is learned
         return 1
 
     monkeypatch.setattr(enrich, "JOBS", (job,))
