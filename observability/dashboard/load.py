@@ -238,11 +238,11 @@ def scope_report(scope: Scope) -> CheckReport:
     return CheckReport(tuple(marked), formed)
 
 
-def record_incidents(scope: Scope) -> tuple[Incident, ...]:
-    """Incidents of training runs, datasets and other records, worst first."""
+def record_findings_and_incidents(scope: Scope) -> tuple[list[Finding], tuple[Incident, ...]]:
+    """Findings and incidents of training runs, datasets and other records, worst first."""
     from observability.monitoring import check
 
-    return check.findings_with_incidents(catalog(), scope_record_findings(scope), acknowledged_claims())[1]
+    return check.findings_with_incidents(catalog(), scope_record_findings(scope), acknowledged_claims())
 
 
 def scope_record_findings(scope: Scope, *, beside: bool = False) -> list[Finding]:

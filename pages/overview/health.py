@@ -24,7 +24,7 @@ def overview() -> None:
     frame.store_banner("health")
     with frame.loading_skeleton(320):
         statuses = large_fleet.fleet_statuses(scope)
-    others = load.record_incidents(scope)
+    statuses, others = fleet.with_records(statuses, *load.record_findings_and_incidents(scope))
     found = [*(incident for status in statuses for incident in status.incidents), *others]
     counts = incident_action_counts(found)
     pending = sum(status.pending for status in statuses)

@@ -195,7 +195,7 @@ def test_an_incident_of_a_run_that_somebody_acted_on_is_counted_as_acknowledged(
     slow = finding("run:r1/rank:2", "training/runs", "straggler_score")
     monkeypatch.setattr(load, "scope_record_findings", lambda scope: [slow])
     monkeypatch.setattr(load, "acknowledged_claims", lambda: frozenset({("m", slow.claim)}))
-    assert action_counts(load.record_incidents(Scope())).words == "1 critical but acknowledged"
+    assert action_counts(load.record_findings_and_incidents(Scope())[1]).words == "1 critical but acknowledged"
 
 
 def test_the_figure_draws_an_onset_only_where_the_days_hold_it() -> None:

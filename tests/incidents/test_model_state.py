@@ -12,6 +12,8 @@ from observability.core.finding import Finding
 from observability.core.window import Window
 from observability.dashboard.overview import fleet
 from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.scope import Scope
+from observability.incidents.grouping import group_findings
 from observability.incidents.model_state import not_judged_reason, verdict_severity
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -67,3 +69,26 @@ def test_the_fleet_shows_a_model_without_a_reference_as_unknown() -> None:
     assert status.severity == "unknown"
     quality = fleet.quality_cell(status.of("data/quality"))
     assert (quality["s"], quality["t"]) == ("unknown", "not judged")
+
+
+def silent(name: str) -> ModelStatus:
+    nothing = pd.DataFrame({"n": [0.0], "errors": [0.0]})
+    return ModelStatus(Model(1, name), replace(WINDOW, model=name), tuple(NO_REFERENCE), nothing, pd.DataFrame(), ())
+
+
+def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_first_page() -> None:
+    """Its row said `Unknown` above the incident."""
+    changed = replace(finding("serving/vendors", "flip_rate", "act", subject="probes:sixty"), model="acme")
+    marked, formed = group_findings([changed, replace(changed, model=None, subject="probes:other")])
+    (status,), others = fleet.with_records([silent("acme")], marked, formed)
+    assert status.severity == "act" and [each.model for each in status.incidents] == ["acme"]
+    assert [each.model for each in others] == [None]
+    assert fleet.fleet_table_row(status, Scope())["cells"]["status"]["t"] == "Critical"
+
+
+def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand() -> None:
+    sound = replace(finding("operations/controllers", "regret", "ok", subject="controller"), model="cache")
+    (status,), _ = fleet.with_records([silent("cache")], [sound], ())
+    row = fleet.fleet_table_row(status, Scope())
+    assert status.severity == "ok" and row["note"]["t"] == "Steers a system, without requests in this window: see Controllers."
+    assert silent("cache").severity == "unknown"

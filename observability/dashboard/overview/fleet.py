@@ -1,7 +1,7 @@
 """The fleet: one row for each model, from rollups and findings only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from observability.dashboard.overview import incidents
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, sparkline, table_row
 from observability.incidents.action_counts import merge_equal_incidents
-from observability.incidents.grouping import Incident
+from observability.incidents.grouping import Incident, incident_order
 from observability.incidents.model_state import drift_counts, is_verdict, not_judged_reason, verdict_severity
 from observability.metrics.performance import HEADLINE
 
@@ -56,6 +56,8 @@ COLUMNS = (
 ERRORS_FROM = 0.0005
 """From this share on, failed predictions are drawn by period."""
 CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What", wide=True))
+ELSEWHERE = {"operations/controllers": ("controllers", "Steers a system"), "serving/vendors": ("vendors", "Answers probes")}
+"""Analyzers that judge models without requests: the page that shows them, and what such a model does."""
 NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is registered."}
 
 
@@ -63,6 +65,7 @@ NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is reg
 class ModelStatus:
     """One model in its window: findings and their incidents, worst first, traffic by day, events, and findings that the window before did
     not have; before: findings of that window, traffic_before: its predictions, None where it has none. pending: it was not checked yet.
+    elsewhere: findings about its decisions in a system and its answers to probes, which other pages show.
     """
 
     model: Model
@@ -75,6 +78,7 @@ class ModelStatus:
     before: tuple[Finding, ...] = ()
     traffic_before: float | None = None
     pending: bool = False
+    elsewhere: tuple[Finding, ...] = ()
 
     @property
     def worst(self) -> Incident | None:
@@ -83,8 +87,11 @@ class ModelStatus:
 
     @property
     def severity(self) -> Severity:
-        """The worst severity; `unknown` where performance, drift and quality cannot be judged."""
-        return self.worst.shown_severity if self.worst else verdict_severity(self.findings)
+        """The worst severity; `unknown` where performance, drift and quality cannot be judged, nor its decisions or answers to probes."""
+        if self.worst:
+            return self.worst.shown_severity
+        known = verdict_severity(self.findings)
+        return "ok" if known == "unknown" and any(finding.severity == "ok" for finding in self.elsewhere) else known
 
     @property
     def predictions(self) -> float:
@@ -115,12 +122,34 @@ def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
     return sorted(statuses, key=lambda status: (SEVERITIES.index(status.severity), status.model.name))
 
 
+def with_records(
+    statuses: Sequence[ModelStatus], found: Sequence[Finding], formed: Sequence[Incident]
+) -> tuple[list[ModelStatus], list[Incident]]:
+    """The statuses with what records say of their models, worst first, and the incidents of records that name none of these models.
+
+    found, formed: findings and incidents of training runs, probes, controllers and other records.
+    """
+    names = {status.model.name for status in statuses}
+
+    def completed(status: ModelStatus) -> ModelStatus:
+        own = [incident for incident in formed if incident.model == status.model.name]
+        judged = tuple(finding for finding in found if finding.model == status.model.name and finding.analyzer in ELSEWHERE)
+        if not own and not judged:
+            return status
+        return replace(status, incidents=tuple(sorted((*status.incidents, *own), key=incident_order)), elsewhere=judged)
+
+    return worst_model_first([completed(status) for status in statuses]), [each for each in formed if each.model not in names]
+
+
 def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
     """The row of a model; below it the reason where it cannot be judged. Its incidents have a table of their own."""
     about = scope.about(status.model.name)
     note: Cell | None = None
     if status.pending:
         note = {"s": "unknown", "t": "Not checked yet: models are checked in turn."}
+    elif status.elsewhere and not status.predictions:
+        page, does = ELSEWHERE[status.elsewhere[0].analyzer]
+        note = links.link_cell(f"{does}, without requests in this window: see {page.capitalize()}.", page, about)
     elif status.severity == "unknown" and (why := not_judged_reason(status.findings)):
         note = {"s": "unknown", "t": why.replace("`", "")}
     fairness = status.of("trust/fairness")
