@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from observability.core.finding import Severity
-from observability.stats.distance import psi, psi_null_quantile
+from observability.stats.distance import psi, psi_by_row, psi_null_quantile
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -191,17 +191,21 @@ def _slice_drift(
     """The drift of one slice; None where it has too few rows or earlier batches."""
     now = _scores(rows if part is None else rows[rows[part]])
     held = earlier if part is None else earlier[earlier[part]]
-    before = {str(name): _scores(own) for name, own in held.groupby("batch")}
-    before = {name: values for name, values in before.items() if values.size >= LEAST_ROWS}
-    if now.size < LEAST_ROWS or len(before) < LEAST_BATCHES:
+    held = held[np.isfinite(held["score"].to_numpy(float))]
+    code = held.groupby("batch").ngroup().to_numpy()
+    sizes = np.bincount(code)
+    before = int((sizes >= LEAST_ROWS).sum())
+    if now.size < LEAST_ROWS or before < LEAST_BATCHES:
         return None
-    pooled = np.concatenate(list(before.values()))
+    enough = sizes[code] >= LEAST_ROWS
+    pooled, code = held["score"].to_numpy(float)[enough], code[enough]
     edges = np.unique(np.quantile(pooled, np.linspace(0, 1, MOST_BINS + 1)[1:-1]))
-    counts = {name: _binned(values, edges) for name, values in before.items()}
-    total = np.sum(list(counts.values()), axis=0)
-    value = psi(total, _binned(now, edges))
-    usual = max(psi(total - own, own) for own in counts.values())
-    chance = psi_null_quantile(pooled.size, now.size, len(edges) + 1, 0.999)
+    bins = len(edges) + 1
+    counts = np.bincount(code * bins + _bins(pooled, edges), minlength=len(sizes) * bins).reshape(-1, bins)[sizes >= LEAST_ROWS]
+    total = counts.sum(axis=0)
+    value = psi(total, np.bincount(_bins(now, edges), minlength=bins))
+    usual = float(psi_by_row(total - counts, counts).max())
+    chance = psi_null_quantile(pooled.size, now.size, bins, 0.999)
     level, limit = level_of(DRIFT, value, holds)
     if value <= max(usual, chance):
         level = "ok"
@@ -209,14 +213,14 @@ def _slice_drift(
         level = "watch"
     where = "" if part is None else f" where {part}"
     sentence = (
-        f"The scores of batch `{expected.batch}`{where} differ from those of {len(before)} earlier batches by a PSI of {value:.2g}; "
+        f"The scores of batch `{expected.batch}`{where} differ from those of {before} earlier batches by a PSI of {value:.2g}; "
         f"the most unusual of those has {usual:.2g}."
     )
     return GateCheck(DRIFT, value, int(now.size), level, max(limit, usual, chance) if level == "ok" else limit, sentence, part, usual)
 
 
-def _binned(
+def _bins(
     values: "np.ndarray[Any, np.dtype[np.float64]]", edges: "np.ndarray[Any, np.dtype[np.float64]]"
-) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """Counts of values between edges."""
-    return np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1).astype(float)
+) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """The bin between edges of each value."""
+    return np.searchsorted(edges, values, side="right")

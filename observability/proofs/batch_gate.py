@@ -78,9 +78,11 @@ def score_drift_proof(finding: Finding, context: Context) -> str:
     batch, floor = text_literal(finding.evidence["batch"]), number_literal(PSI_FLOOR)
     return f"""{_batch_rows_sql(finding, context)}, moments AS (
   SELECT batch, min("at") AS began FROM batch_rows GROUP BY batch
+), begin AS (
+  SELECT began AS own_begin FROM moments WHERE batch = {batch}
 ), earlier AS (
-  SELECT score, count(*) OVER (PARTITION BY batch) AS n FROM batch_rows JOIN moments USING (batch)
-  WHERE inside AND isfinite(score) AND began < (SELECT began FROM moments WHERE batch = {batch})
+  SELECT score, count(*) OVER (PARTITION BY batch) AS n FROM batch_rows JOIN moments USING (batch), begin
+  WHERE inside AND isfinite(score) AND began < own_begin AND began >= own_begin - INTERVAL {PAST_DAYS} DAY
 ), pooled AS (
   SELECT false AS now, score FROM earlier WHERE n >= {LEAST_ROWS}
 ), score_edges AS (

@@ -126,12 +126,12 @@ def psi(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> float:
 
 
 def psi_by_row(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> Floats:
-    """PSI of each row of counts against one reference.
+    """PSI of each row of counts against one reference, or each against its own.
 
     Parameters
     ----------
     reference : ArrayLike
-        Counts of the reference by bin.
+        Counts of the reference by bin, (bins) or (…, bins).
     current : ArrayLike
         Counts, (…, bins).
     floor : float
@@ -140,14 +140,14 @@ def psi_by_row(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) ->
     Returns
     -------
     Floats
-        (…)
+        (…); NaN where a side is empty.
     """
-    p, rows = _shares(reference), np.asarray(current, np.float64)
-    total = rows.sum(axis=-1, keepdims=True)
-    if p is None:
-        return np.full(rows.shape[:-1], NAN)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        p, q = np.maximum(p, floor), np.maximum(np.where(total > 0, rows / total, NAN), floor)
+    sides = []
+    for counts in (np.asarray(reference, np.float64), np.asarray(current, np.float64)):
+        total = counts.sum(axis=-1, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sides.append(np.maximum(np.where(total > 0, counts / total, NAN), floor))
+    p, q = sides
     return np.asarray(np.sum((q - p) * np.log(q / p), axis=-1))
 
 

@@ -27,6 +27,7 @@ def test_the_psi_of_many_rows_is_that_of_each() -> None:
     rows = np.random.default_rng(1).integers(0, 30, (40, P.size)).astype(float)
     rows[3] = 0
     assert d.psi_by_row(P, rows) == pytest.approx([d.psi(P, row) for row in rows], rel=1e-14, nan_ok=True)
+    assert d.psi_by_row(rows[::-1], rows)[:3] == pytest.approx([d.psi(*pair) for pair in zip(rows[::-1], rows)][:3], rel=1e-14, nan_ok=True)
     assert np.isnan(d.psi_by_row(np.zeros(4), rows)).all() and np.isnan(d.psi_by_row(P, rows)[3])
 
 

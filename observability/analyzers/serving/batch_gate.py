@@ -88,15 +88,20 @@ def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[Expect
     """Each batch that belongs to the window, oldest first: what was expected, its checks, and the decision about it.
 
     A batch belongs to the window in which it begins, and to that in which it is due. It is checked with all its rows, those before
-    the window included.
+    the window included, against the batches that began in the 28 days before it.
     """
+    import numpy as np
+
     settings, window = context.model.settings, context.window
     rows, past = with_keys(frames["rows"], context), with_keys(frames["past rows"], context)
     counts = rows_by_batch(frames["counts"])
     begun = rows_by_batch(frames["past counts"])
     expected = {each.batch: each for name in ("past expected", "expected") for each in declared_batches(frames[name])}
     everything = _joined(past, rows)
-    moments: dict[str, datetime] = {str(batch): own["at"].min().to_pydatetime() for batch, own in everything.groupby("batch")}
+    everything["began"] = everything.groupby("batch")["at"].transform("min")
+    everything = everything.sort_values("began", kind="stable", ignore_index=True)
+    began, places = everything["began"].to_numpy(), everything.groupby("batch").indices
+    moments: dict[str, datetime] = {str(batch): everything["began"].iloc[at[0]].to_pydatetime() for batch, at in places.items()}
     for batch, at in zip(frames["expected"]["batch"], frames["expected"]["at"], strict=True):
         moments.setdefault(batch, at.to_pydatetime())
     decided = decisions_by_batch(frames["decisions"], context.model.name)
@@ -107,8 +112,9 @@ def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[Expect
         wanted = with_settings(expected.get(batch, ExpectedBatch(batch)), moments[batch], settings)
         if batch in begun and not is_due_in(wanted, window):
             continue
-        own = everything[everything["batch"] == batch]
-        earlier = everything[everything["batch"].map(lambda name, at=moments[batch]: moments[name] < at).astype(bool)]
+        own = everything.iloc[places.get(batch, [])]
+        first, end = np.searchsorted(began, np.array([moments[batch] - timedelta(days=PAST_DAYS), moments[batch]], began.dtype))
+        earlier = everything.iloc[first:end]
         n = counts.get(batch, 0) + begun.get(batch, 0)
         yield wanted, gate_checks(wanted, own, n, earlier, naive_utc(context.now), holds, slices), decided.get(batch)
 

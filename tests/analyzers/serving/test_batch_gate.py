@@ -161,6 +161,28 @@ def test_a_batch_over_the_edge_of_two_windows_is_checked_whole_and_once(tmp_path
     assert found == {"first": {("batch=over", "ok"), ("batch=before", "act")}, "second": {("batch=over", "ok")}}
 
 
+def test_a_batch_is_compared_with_the_same_28_days_in_a_short_and_in_a_long_window(tmp_path: Path) -> None:
+    """In a long window it was compared with every batch before it, however old."""
+    rng, rows = np.random.default_rng(8), []
+    for night in range(45):
+        at = datetime(2026, 3, 2, 2) + timedelta(days=night)
+        for place, score in enumerate(rng.normal(0.9 if night == 44 else 0.3 if night < 15 else 0.5, 0.1, 110)):
+            row = {"kind": "prediction", "id": f"{night}-{place}", "model": "churn", "version": "1", "features": {"x": 1.0}}
+            when = f"{at.isoformat()}Z"
+            rows.append({**row, "score": round(float(score), 4), "batch": f"night-{night}", "at": when, "received_at": when})
+    path = tmp_path / "lines.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    with closing(open_store(tmp_path / "home", threads=1)) as opened:
+        assert opened.load_files([path], LoadDefaults()).reasons == {}
+        opened.update_settings("churn", replace(opened.catalog().model("churn").settings, batch_key="id", batch_rows=110))
+        end, told = datetime(2026, 4, 16, tzinfo=UTC), []
+        for days in (1, 45):
+            window = Window("churn", end - timedelta(days=days), end)
+            own = check.model_findings(opened, opened.catalog().model("churn"), window, end, only=(batch_gate.NAME,))
+            told.append([(each.value, each.n, each.because) for each in own if each.subject == "batch=night-44"])
+    assert told[0] == told[1] and any("differ from those of 28 earlier batches" in words for _, _, words in told[0])
+
+
 def test_a_model_without_a_key_is_not_gated(store: Store) -> None:
     store.update_settings("churn", replace(store.catalog().model("churn").settings, batch_key=None))
     outcome = execute(store, ["gate", "night-6", "--model", "churn"], lambda _: None)
