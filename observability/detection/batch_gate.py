@@ -192,7 +192,7 @@ def _slice_drift(
     now = _scores(rows if part is None else rows[rows[part]])
     held = earlier if part is None else earlier[earlier[part]]
     held = held[np.isfinite(held["score"].to_numpy(float))]
-    code = held.groupby("batch").ngroup().to_numpy()
+    code, _ = held["batch"].factorize()
     sizes = np.bincount(code)
     before = int((sizes >= LEAST_ROWS).sum())
     if now.size < LEAST_ROWS or before < LEAST_BATCHES:
