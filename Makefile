@@ -15,7 +15,7 @@ COMPILED = PYTHONWARNINGS=ignore $(BIN)/python -m compileall -qq -j 0 -x '/tests
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 BROWSER := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 tests/browser
 
-.PHONY: run live test tests wheel wheel-check bench format lint types unit browser chromium lock clean help
+.PHONY: run live test test-long tests wheel wheel-check bench format lint types unit browser chromium lock clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -34,6 +34,9 @@ test: lint  ## environment, lint, types, tests, browser tests, the wheel in clea
 
 tests: $(BIN)/.installed-tests chromium  # the sample fleet is loaded once for both
 	@export SAMPLE_HOMES="$$(mktemp -d)" && trap 'rm -rf "$$SAMPLE_HOMES"' EXIT && $(UNIT) && $(BROWSER)
+
+test-long: $(BIN)/.installed-tests chromium  ## the tests of chance with all their repetitions, and those that only a release needs
+	LONG_TESTS=1 $(UNIT) && LONG_TESTS=1 $(BROWSER)
 
 wheel: $(BIN)/python  ## the package as one file in dist/
 	@rm -rf dist

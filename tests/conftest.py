@@ -11,6 +11,7 @@ import pytest
 
 from observability.cli import main
 from tests.support.commanding import Command, Done
+from tests.support.length import LONG
 from tests.support.sample_home import copied, lent
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
@@ -20,6 +21,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of OpenMP wait in a loo
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Bytes do not name a test: what gzip wrote holds the time of day, and two workers would then collect tests of two names."""
     return argname if isinstance(val, bytes) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `long`, unless this is a long run."""
+    if not LONG:
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 def pytest_collection_finish() -> None:

@@ -242,7 +242,7 @@ def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: 
     assert read(visit(fleet.url + address)) == expected(page, served)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.long] if place % 2 else []) for place, page in enumerate(PAGES)])
 def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: Visit, served: Rows, changed: Rows) -> None:
     address, read = PAGES[page]
     assert expected(page, changed) != expected(page, served)

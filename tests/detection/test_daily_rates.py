@@ -12,6 +12,7 @@ from observability.core.questions import NULL
 from observability.detection import daily_rates
 from observability.metrics.column_counts import ColumnCounts, ColumnShare, count_table
 from tests.support.analyzer_worlds import START, context_for, frames_for
+from tests.support.length import allowed, repeats
 
 A_DAY = 300
 
@@ -41,11 +42,12 @@ def calm(rng: np.random.Generator, days: int) -> np.ndarray:
 
 def test_calm_and_windy_weeks_are_no_alarm() -> None:
     rng = np.random.default_rng(1)
-    found = [said(calm(rng, 7), calm(rng, 28), calm(rng, 60), rng) for _ in range(60)]
+    weeks = repeats(20, 60)
+    found = [said(calm(rng, 7), calm(rng, 28), calm(rng, 60), rng) for _ in range(weeks)]
     grew = [each for each in found if each.value - each.evidence["baseline"] > 0.05]
-    assert len(grew) > 8, "by rows alone these would be acts"
+    assert len(grew) > weeks // 8, "by rows alone these would be acts"
     assert [each.because for each in found if each.severity == "act"] == []
-    assert sum(each.severity == "watch" for each in found) <= 2
+    assert sum(each.severity == "watch" for each in found) <= allowed(0.04, weeks)
 
 
 def test_a_surge_that_no_day_of_the_past_had_is_an_act_though_one_day_was_silent() -> None:

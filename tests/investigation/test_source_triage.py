@@ -18,6 +18,7 @@ from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.worker.process import Worker
 from tests.support import case_choices, triage_key
+from tests.support.length import LONG, allowed, repeats
 
 FILE = Path(__file__).parent / "triage_key.json"
 
@@ -30,6 +31,7 @@ def fleet(stored_fleet: Path) -> Iterator[Database]:
     store.close()
 
 
+@pytest.mark.long
 def test_the_key_follows_from_the_raw_files() -> None:
     written = json.loads(FILE.read_text(encoding="utf-8"))
     assert written == json.loads(json.dumps(triage_key.key()))
@@ -42,7 +44,8 @@ def test_the_key_follows_from_the_raw_files() -> None:
 def test_nine_in_ten_first_sources_are_right_or_an_honest_cannot_tell(fleet: Database, model_worker: Worker) -> None:
     """The figures of the first run, before anything was changed after it, are in decision 0044."""
     found: dict[str, list[str]] = {"right": [], "cannot tell": [], "wrong": []}
-    for each in json.loads(FILE.read_text(encoding="utf-8")):
+    cases = json.loads(FILE.read_text(encoding="utf-8"))[:: 1 if LONG else 5]
+    for each in cases:
         case = open_case(fleet, each["id"], model=each["model"], worker=model_worker)
         ranked = case.part("triage")
         assert ranked is not None, case.why
@@ -51,15 +54,15 @@ def test_nine_in_ten_first_sources_are_right_or_an_honest_cannot_tell(fleet: Dat
         said = "cannot tell" if first == "unknown" else "right" if first in each["right"] else "wrong"
         found[said].append(f"{each['group']} {each['id']}: {first}")
     print({name: len(held) for name, held in found.items()})
-    assert len(found["wrong"]) <= 4, found["wrong"]
-    assert len(found["right"]) >= 20, found["cannot tell"]
+    assert len(found["wrong"]) <= allowed(0.1, len(cases)), found["wrong"]
+    assert len(found["right"]) >= len(cases) // 2, found["cannot tell"]
 
 
 def test_an_ordinary_error_is_not_laid_to_its_label(fleet: Database) -> None:
     """Of a model that is right in what it expects, some confident answers are wrong; nobody judged these labels, so that alone doubts none."""
     fixed = {each["id"] for each in json.loads(FILE.read_text(encoding="utf-8"))}
     frame = case_choices.outcomes("employment")
-    some = case_choices.in_order(frame[frame["wrong"] & ~frame["id"].isin(fixed)])["id"].head(12)
+    some = case_choices.in_order(frame[frame["wrong"] & ~frame["id"].isin(fixed)])["id"].head(repeats(5, 12))
     first = Counter(open_case(fleet, own, model="employment").part("triage")[0].source for own in some)
     assert first["label"] <= 1, first
 

@@ -20,6 +20,7 @@ from observability.simulation.temporary_store import load_days, register_base, t
 from observability.store.engine import Store
 from observability.store.opener import open_store
 from tests.support import engine_world
+from tests.support.length import LONG
 from tests.support.proving import coverage, differing, without_reason
 from tests.support.simulation_world import credit
 
@@ -111,11 +112,11 @@ def hard_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 @pytest.mark.parametrize(
     "asked",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.long),
         {"as_of": engine_world.START + timedelta(days=4, hours=3, minutes=11)},
-        {"model": "loan", "slice": Slice.parse("city=EWR")},
+        pytest.param({"model": "loan", "slice": Slice.parse("city=EWR")}, marks=pytest.mark.long),
         {"model": "loan", "slice": Slice.parse("sex=null")},
-        {"model": "loan", "slice": Slice.parse("vip=true")},
+        pytest.param({"model": "loan", "slice": Slice.parse("vip=true")}, marks=pytest.mark.long),
     ],
     ids=["all", "as-of", "level", "null", "boolean"],
 )
@@ -226,25 +227,22 @@ def clean_past(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "null_surge",
+PLANTED = ["null_surge", "unseen_category", "outage", "worse_scores", "slow_replica"]
+if LONG:
+    PLANTED += [
         "wrong_type",
-        "unseen_category",
         "unit_change",
         "resends",
-        "outage",
         "volume_drop",
         "miscalibration",
-        "worse_scores",
         "selection_gap",
-        "slow_replica",
         "errors_everywhere",
         "energy_change",
         "cost_change",
-    ],
-)
+    ]
+
+
+@pytest.mark.parametrize("fault", PLANTED)
 def test_every_proof_of_a_planted_fault_gives_the_finding_s_value(clean_past: Path, tmp_path: Path, fault: str) -> None:
     scenario = FaultScenario(LAB, fault_targets(BASE, 1), FAULTS[fault], "middle" if fault == "outage" else "strong")
     shutil.copytree(clean_past, tmp_path / "home")

@@ -21,6 +21,7 @@ from observability.server.collected_segments import SegmentIntake
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.lake_server import bucket_client, free_port, s3_server
+from tests.support.length import LONG, repeats
 from tests.support.record_lines import label, prediction
 from tests.support.sample_home import ROOT, environment
 
@@ -189,7 +190,7 @@ def test_a_segment_that_was_brought_but_not_moved_is_not_loaded_again(home, plac
         assert (place.list_names(SEGMENTS), place.list_names(TAKEN)) == ([], [name]), "taken ones are kept a week"
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture(params=["folder", "bucket"] if LONG else ["bucket"])
 def shared(request, tmp_path, monkeypatch):
     """A place of each kind, and what a collector's environment needs for it."""
     if request.param == "folder":
@@ -205,7 +206,7 @@ def shared(request, tmp_path, monkeypatch):
 def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothing_twice(home, shared):
     """Clients send to any of three collectors, again where no answer came; the owner brings meanwhile and is opened anew."""
     place, settings = shared
-    seconds = float(os.environ.get("COLLECTOR_SECONDS", "12"))
+    seconds = float(os.environ.get("COLLECTOR_SECONDS", repeats(6, 12)))
     token = tokens.create(home, "write")[1]
     publish(home, place)
     collectors = [CollectorProcess(place.address, settings) for _ in range(3)]

@@ -9,6 +9,7 @@ from observability.core.finding import needs_action
 from observability.simulation.collection_replay import replay_device_fault
 from observability.simulation.faults_collection import FAULTS
 from tests.support.device_fleet import COLUMNS, device_batches
+from tests.support.length import LONG
 
 
 def frame(fleet: int = 4, before: int = 40, seed: int = 3) -> pd.DataFrame:
@@ -17,7 +18,7 @@ def frame(fleet: int = 4, before: int = 40, seed: int = 3) -> pd.DataFrame:
     return rows.astype({"at": "datetime64[us]", "captured_to": "datetime64[us]", "rows": "Int64", "rejected_rows": "Int64"})
 
 
-@pytest.mark.parametrize("name", list(FAULTS))
+@pytest.mark.parametrize("name", list(FAULTS)[:: 1 if LONG else 3])
 def test_a_fault_is_named_first_at_middle_strength(name: str) -> None:
     found = replay_device_fault(frame(), FAULTS[name], seed=1)
     assert found.first_named is not None and found.first_named <= 1, found.sentence

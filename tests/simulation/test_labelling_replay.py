@@ -15,6 +15,7 @@ from observability.simulation.labelling_project import simulated_labelling_recor
 from observability.simulation.labelling_replay import DAYS, labelling_findings, labelling_records, replay_labelling_fault
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
+from tests.support.length import LONG, repeats
 from tests.support.simulation_key import LABEL_KEY, right_of_labelling
 
 END = datetime(2026, 5, 1)
@@ -32,7 +33,7 @@ def test_the_key_has_each_fault() -> None:
     assert all(sorted(each.amounts) == list(each.amounts) and each.description.endswith(".") for each in FAULTS.values())
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", FAULTS if LONG else list(FAULTS)[::3])
 def test_the_middle_strength_is_named_and_the_same_days_without_it_are_silent(project, name: str) -> None:
     before = project.annotated.copy(deep=True), project.assigned.copy(deep=True), project.prices.copy(deep=True)
     told = replay_labelling_fault(project, LOAN, FAULTS[name], "middle", 2)
@@ -58,11 +59,11 @@ def test_what_was_before_the_fault_stays_and_a_stronger_one_changes_more(project
 
 
 def test_clean_projects_raise_no_act() -> None:
-    said = []
-    for seed in range(16):
+    said, projects = [], repeats(4, 16)
+    for seed in range(projects):
         clean = simulated_labelling_records("loan", SHARES, 40, seed, END)
         said += [each for back in (0, 7) for each in labelling_findings(clean, LOAN, END - timedelta(days=back))]
-    assert len(said) == 16 * 2 * 11
+    assert len(said) == projects * 2 * 11
     assert not [each.because for each in said if each.severity == "act"]
     assert sum(each.severity == "watch" for each in said) <= 2
 

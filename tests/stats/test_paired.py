@@ -7,6 +7,7 @@ from sklearn import metrics
 from statsmodels.stats.contingency_tables import mcnemar
 
 from observability.stats.paired import mcnemar_p_value, paired_means, paired_rates, paired_ratios, paired_rmse, paired_roc_auc
+from tests.support.length import repeats
 
 RANDOM = np.random.default_rng(5)
 
@@ -83,7 +84,7 @@ def test_ratios_are_scikit_learns_and_as_sure_as_a_paired_bootstrap(name: str) -
     )
     assert (found.a, found.b) == pytest.approx((score(label, a), score(label, b)))
     draws = []
-    for _ in range(400):
+    for _ in range(repeats(150, 400)):
         rows = random.integers(0, 2000, 2000)
         draws.append(score(label[rows], a[rows]) - score(label[rows], b[rows]))
     reach = (found.difference.high - found.difference.low) / 2

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from observability.stats.sequential import LARGEST, alarm_threshold, shift_start, shiryaev_roberts
+from tests.support.length import repeats
 
 
 def waits(rng: np.random.Generator, threshold: float, runs: int, days: int, draw) -> np.ndarray:
@@ -23,7 +24,7 @@ def waits(rng: np.random.Generator, threshold: float, runs: int, days: int, draw
 )
 def test_the_mean_time_between_false_alarms_is_at_least_the_threshold(draw) -> None:
     """With a threshold of 100 days: the mean wait, cut at 1,200 days (which only lowers it), is at least 100."""
-    found = waits(np.random.default_rng(1), 100, 120, 1200, draw)
+    found = waits(np.random.default_rng(1), 100, repeats(40, 120), 1200, draw)
     assert found.mean() + 2 * found.std() / np.sqrt(found.size) >= 100
     if draw(np.random.default_rng(2), 4000).mean() > -0.1:
         assert found.mean() < 1000

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from tests.support.faults import Fault, compiled_shim, loader_command, owner_command, run_under_fault, waiting_home, writer_command
+from tests.support.length import LONG
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ CASES += [("write", 1, "new"), ("write", 6, "new"), ("sync", 2, "new"), ("open",
 
 
 @pytest.mark.parametrize("forever", [False, True], ids=["once", "for ever"])
-@pytest.mark.parametrize(("call", "at", "kind"), CASES)
+@pytest.mark.parametrize(("call", "at", "kind"), CASES if LONG else CASES[::2])
 def test_a_load_under_a_fault_loses_nothing(call, at, kind, forever, shim, waiting, tmp_path):
     home = shutil.copytree(waiting[0] / kind, tmp_path / "home")
     done = run_under_fault(shim, home, Fault(call, at, forever), loader_command(), waiting[1])

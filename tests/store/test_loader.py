@@ -18,6 +18,7 @@ from observability.store.ingest.loader import load_files, load_landing
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults, LoadReport
 from tests.store.conftest import land, query, rollups
+from tests.support.length import repeats
 from tests.support.record_lines import AT, OTHERS, label, prediction
 
 
@@ -473,7 +474,7 @@ def test_every_line_of_a_fuzzed_load_is_accounted_for(store):
     samples += [label(i) for i in range(4)] + [{"kind": kind, **record} for kind, record in OTHERS.items()]
     lines = [json.dumps(each).encode() for each in samples]
     total = LoadReport()
-    for _ in range(12):
+    for _ in range(repeats(4, 12)):
         batch = [mutated(pick, lines) for _ in range(900)]
         for start in range(0, 900, 300):
             land(store, *batch[start : start + 300])

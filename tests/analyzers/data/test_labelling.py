@@ -19,6 +19,7 @@ from observability.metrics import annotations, assignments, gold_accuracy, label
 from observability.metrics.annotations import LEAST, answers_needed, first_answers
 from observability.stats.agreement import krippendorff_alpha
 from tests.support.labelling_world import END, START, project
+from tests.support.length import allowed, repeats
 
 BUDGET = 0.1 / 7
 
@@ -273,17 +274,20 @@ def test_the_slope_within_sessions_is_that_of_a_regression_with_a_term_for_each(
 
 
 def test_people_who_tire_are_seen_and_those_who_do_not_are_not() -> None:
-    """Sixty clean projects: the test is as seldom wrong as it says. Ten that lose 8 points an hour: named."""
-    clean = [labelling_speed.fatigue_slope(first_answers(project(seed, items_a_day=30))).p_value for seed in range(200, 260)]
+    """Clean projects: the test is as seldom wrong as it says. Some that lose 8 points an hour: nearly all are named."""
+    tested, runs = repeats(20, 60), repeats(4, 10)
+    clean = [labelling_speed.fatigue_slope(first_answers(project(seed, items_a_day=30))).p_value for seed in range(200, 200 + tested)]
     assert np.mean(np.array(clean) <= 0.05) <= 0.12 and 0.3 <= np.mean(clean) <= 0.7
-    tired = [only(said(project(seed, items_a_day=60, tired=0.08)), "fatigue_slope") for seed in range(300, 310)]
-    assert sum(each.severity == "watch" for each in tired) >= 8 and all(each.severity in ("watch", "ok") for each in tired)
+    tired = [only(said(project(seed, items_a_day=60, tired=0.08)), "fatigue_slope") for seed in range(300, 300 + runs)]
+    assert sum(each.severity == "watch" for each in tired) >= runs - allowed(0.2, runs) and all(
+        each.severity in ("watch", "ok") for each in tired
+    )
     named = next(each for each in tired if each.severity == "watch")
     assert named.value < -0.02 and named.high < 0 and "falls during sessions" in named.because
 
 
 def test_clean_projects_raise_no_act_and_hardly_a_watch() -> None:
-    raised = [each for seed in range(40) for each in alarms(said(project(4000 + seed, gold=0.4 if seed % 2 else 0.1)))]
+    raised = [each for seed in range(repeats(10, 40)) for each in alarms(said(project(4000 + seed, gold=0.4 if seed % 2 else 0.1)))]
     assert not [each for each in raised if each[0] == "act"] and len(raised) <= 2, raised
 
 

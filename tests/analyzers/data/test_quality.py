@@ -18,6 +18,7 @@ from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
 from observability.stats.scores import SCORE_EDGES
 from tests.support.analyzer_worlds import ABSENT_VALUE, START, WRONG_VALUE, context_for, frames_for, spread
+from tests.support.length import allowed, repeats
 
 FEATURES = ("age", "income", "region")
 PATTERN = np.concatenate([np.zeros(5), np.linspace(20, 60, 10), np.linspace(60, 10, 9)])
@@ -452,7 +453,7 @@ def hourly(rng: np.random.Generator, first: datetime, days: int) -> pd.DataFrame
     return pd.DataFrame({"period": hours, "n": n, "w": n * 1.0, "w2": n * 1.0})[n > 0]
 
 
-def test_two_hundred_clean_weeks_hardly_ever_alarm() -> None:
+def test_clean_weeks_hardly_ever_alarm() -> None:
     reference = rows(3000, 70)
     context = world(reference)
     edges = {name: context.version.edges[f"feature.{name}"] for name in FEATURES}
@@ -467,8 +468,8 @@ def test_two_hundred_clean_weeks_hardly_ever_alarm() -> None:
         of_bins.update(zip(inner, rng.dirichlet(np.full(len(inner), 5.0)) * (1 - of_bins[NULL] - of_bins[NAN])))
     shares["feature.region"] = {NULL: 0.002, UNSEEN: 0.001, 0: 0.5, 1: 0.3, 2: 0.197}
     shares["score"] = dict.fromkeys(range(1, len(SCORE_EDGES)), 1 / (len(SCORE_EDGES) - 1))
-    severities = []
-    for _ in range(200):
+    severities, weeks = [], repeats(50, 200)
+    for _ in range(weeks):
         sizes = rng.poisson(600, 7).tolist()
         frames = {
             "current": histograms(rng, shares, sizes, days=True),
@@ -478,7 +479,7 @@ def test_two_hundred_clean_weeks_hardly_ever_alarm() -> None:
         }
         severities.append({each.severity for each in ANALYZER.analyze(frames, context)})
     assert sum("act" in each for each in severities) == 0
-    assert sum("watch" in each for each in severities) <= 10
+    assert sum("watch" in each for each in severities) <= allowed(0.05, weeks)
     assert all("ok" in each for each in severities)
 
 

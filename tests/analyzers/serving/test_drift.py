@@ -12,6 +12,7 @@ from observability.core.finding import Finding, claim_period, news_of, with_wind
 from observability.core.settings import ModelSettings
 from tests.support.analyzer_worlds import ABSENT_VALUE, context_for, frames_for
 from tests.support.drift_rows import FEATURES, before, findings, rows
+from tests.support.length import repeats
 
 
 def test_nothing_moved_nothing_said() -> None:
@@ -85,7 +86,7 @@ def test_a_small_sample_is_never_an_alarm() -> None:
 
 def test_clean_weeks_seldom_say_anything() -> None:
     reference = rows(5000, 100)
-    severities = [each.severity for seed in range(60) for each in findings(rows(1500, seed + 200), reference).values()]
+    severities = [each.severity for seed in range(repeats(20, 60)) for each in findings(rows(1500, seed + 200), reference).values()]
     assert severities.count("act") == 0
     assert severities.count("watch") <= 1
 
@@ -349,11 +350,11 @@ def test_the_owner_sets_how_much_of_a_trade_matters() -> None:
 
 
 def test_clean_weeks_of_many_levels_seldom_say_that_names_were_traded() -> None:
-    """30 clean weeks, half of them of days whose shares vary: at the budget of one check none may be an act."""
+    """Clean weeks, half of them of days whose shares vary: at the budget of one check none may be an act."""
     reference = cities(20_000, 102, 30)
     rng = np.random.default_rng(103)
     said = []
-    for week in range(30):
+    for week in range(repeats(10, 30)):
         past, current = cities(14_000, 200 + week, 28, start="2026-02-02"), cities(3500, 300 + week, 7)
         if week % 2:
             past, current = (varied(frame, rng) for frame in (past, current))

@@ -11,6 +11,7 @@ from observability.analyzers.serving.performance import ANALYZER
 from observability.core.finding import claim_period, news_of, with_window_value
 from observability.core.settings import ModelSettings
 from tests.support.analyzer_worlds import context_for, frames_for, spread
+from tests.support.length import allowed, repeats
 
 
 def decided(n: int, seed: int, *, flip: float = 0.0, weight: bool = False) -> pd.DataFrame:
@@ -113,9 +114,10 @@ def test_a_secondary_metric_warns_until_it_is_twice_beyond_its_limit() -> None:
 
 def test_clean_weeks_seldom_alarm() -> None:
     base = decided(20_000, 6)
-    weeks = [{each.severity for each in findings(decided(1300, 500 + seed), base).values()} for seed in range(100)]
+    runs = repeats(30, 100)
+    weeks = [{each.severity for each in findings(decided(1300, 500 + seed), base).values()} for seed in range(runs)]
     assert sum("act" in week for week in weeks) <= 1
-    assert sum("watch" in week for week in weeks) <= 5
+    assert sum("watch" in week for week in weeks) <= allowed(0.05, runs)
 
 
 def test_a_larger_error_is_an_act_with_both_figures_in_the_sentence() -> None:

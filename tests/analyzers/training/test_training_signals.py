@@ -7,6 +7,7 @@ import pytest
 
 from observability.core.finding import Finding
 from observability.detection.training_signals import signal_of
+from tests.support.length import allowed, repeats
 from tests.support.run_frames import START, a_run, loss, only, said
 
 N = 200
@@ -33,11 +34,12 @@ def of_signals(metrics: dict[str, object], **fields: object) -> list[Finding]:
     return [each for each in said(a_run(metrics, **fields)) if each.metric in SIGNALS]
 
 
-def test_clean_runs_raise_nothing_in_300_seeds() -> None:
-    records = [record for seed in range(300) for record in a_run(clean(seed, 60), f"clean-{seed}")]
+def test_clean_runs_raise_nothing() -> None:
+    runs = repeats(60, 300)
+    records = [record for seed in range(runs) for record in a_run(clean(seed, 60), f"clean-{seed}")]
     found = said(records)
-    assert len(found) == 300 and [each.because for each in found if each.severity == "act"] == []
-    assert sum(each.severity == "watch" for each in found) <= 9
+    assert len(found) == runs and [each.because for each in found if each.severity == "act"] == []
+    assert sum(each.severity == "watch" for each in found) <= allowed(0.03, runs)
 
 
 def test_an_explosion_that_stays_is_critical_and_one_that_passes_is_a_warning() -> None:

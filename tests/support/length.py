@@ -1,0 +1,16 @@
+"""How often does a test of chance repeat itself? A few times in every run of the suite; as often as its claim needs in `make test-long`."""
+
+import os
+
+LONG = bool(os.environ.get("LONG_TESTS"))
+"""Whether this is a long run."""
+
+
+def repeats(few: int, many: int) -> int:
+    """How many repetitions to make: `many` in a long run, else `few`."""
+    return many if LONG else few
+
+
+def allowed(share: float, repetitions: int) -> int:
+    """The largest number of exceptions: `share` of the repetitions, and one where that is less."""
+    return max(int(share * repetitions), 1)
