@@ -1,8 +1,8 @@
 """How often is the first suspected source of a case right, an honest "cannot tell", or wrong, by a key that another hand than the triage's wrote?
 
-    python tests/benchmarks/bench_triage.py [--home FOLDER] [--half development|held] [--only ID,ID] [--to answers.json]
+    python tests/benchmarks/bench_triage.py [--key 2] [--home FOLDER] [--half development|held] [--only ID,ID] [--part K/N] [--to answers.json]
 
-The key and its rules: triage_evidence.py and triage_key.json. `--home`: a home with the sample fleet, which is only read; by default one is made with `demo`. The planted
+The keys and their rules: triage_evidence.py, triage_key.json and triage_key_2.json. `--part 1/3`: every third case from the first one. `--home`: a home with the sample fleet, which is only read; by default one is made with `demo`. The planted
 logs of triage_rows.py are registered and loaded into homes of their own. Of each case the product's triage is asked as `case --json` asks it.
 
 * right: the first source is one that the key accepts.
@@ -27,8 +27,8 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-from triage_evidence import KEY
-from triage_rows import CLASSES, DATA, PLANTS, PlantedLog, features_of_model
+from triage_evidence import KEYS
+from triage_rows import CLASSES, DATA, PLANTS, PLANTS_2, PlantedLog, features_of_model
 
 from observability.investigation.case import open_case
 from observability.investigation.evidence_types import triage_json
@@ -120,7 +120,8 @@ def answers(cases: list[dict[str, Any]], fleet: Path) -> list[dict[str, Any]]:
     worker, found = Worker(), []
     with tempfile.TemporaryDirectory() as folder:
         for log in dict.fromkeys(case["log"] for case in cases):
-            plant = next((make() for make in PLANTS if make.__name__.replace("_", "-") == log), None)
+            make = (PLANTS | PLANTS_2).get(log)
+            plant = make() if make else None
             with closing(open_store(fleet, threads=2) if plant is None else planted_store(plant, Path(folder) / log)) as store:
                 for case in (each for each in cases if each["log"] == log):
                     said = asked(store, case, worker)
@@ -154,13 +155,17 @@ def table(found: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Ask about the cases of the key and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--key", type=int, choices=tuple(KEYS), default=1)
     parser.add_argument("--home", type=Path)
     parser.add_argument("--half", choices=("development", "held"))
     parser.add_argument("--only", default="")
+    parser.add_argument("--part", default="1/1")
     parser.add_argument("--to", type=Path)
     args = parser.parse_args()
-    cases = [each for each in json.loads(KEY.read_text(encoding="utf-8"))["cases"] if args.half in (None, each["half"])]
+    cases = [each for each in json.loads(KEYS[args.key].file.read_text(encoding="utf-8"))["cases"] if args.half in (None, each["half"])]
     cases = [each for each in cases if not args.only or each["id"] in args.only.split(",")]
+    part, parts = (int(each) for each in args.part.split("/"))
+    cases = cases[part - 1 :: parts]
     with tempfile.TemporaryDirectory() as folder:
         home = args.home or Path(folder) / "home"
         if args.home is None:

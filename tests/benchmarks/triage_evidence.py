@@ -1,6 +1,10 @@
 """Evidence about 80 wrong predictions, made without the product, and the key that follows from it by the rules below.
 
-    python tests/benchmarks/triage_evidence.py     writes tests/benchmarks/triage_key.json
+    python tests/benchmarks/triage_evidence.py [--key 2]     writes tests/benchmarks/triage_key.json, or triage_key_2.json
+
+The first key was used up while the triage was built. The second has other cases, and two rules of evidence that are stricter (decision 0089):
+of a log with changed inputs, `slice`, `far` and `calibration` of a row that is wrong with its true inputs as well (B) are measured on the
+rows that were not changed; and z counts days as the unit (marked below).
 
 Sixty cases are drawn at random from the sample fleet: fifteen of each model, one from each of fifteen equal parts of its time. An error is a wrong class or, of
 `flights-delay`, at least 45 minutes. Twenty cases are of the ten planted logs of triage_rows.py: in each, one that the fault made wrong (A) and one
@@ -13,8 +17,10 @@ that is wrong for another reason (B: the true inputs give a wrong answer too; or
   rows within 15 days and in the reference.
 * `slice`: rows of similar score and the same decision (a tenth of them, at least 600) are split at random. On the first half the slice of one or two of
   the case's own values (numbers in fifths) with the largest lower bound of excess errors is chosen; on the second half it is measured: errors inside, outside, z.
+  The second key takes the smaller z of rows and of days, and tries the rows within 15 days (a quarter of them, at least 600) as well: a slice is accepted where
+  it is one over all time or near the case, since the product speaks of rows near in time.
 * `far`: the distance to the nearest of 5,000 reference rows as a percentile of 2,000 other reference rows; values outside the reference's range;
-  and whether rows as far, of similar score, err more often than the others.
+  and whether rows as far, of similar score, err more often than the others (the second key: with days as the unit).
 * `repair`: inputs that are missing (in less than half of the reference), outside the reference's range or unseen are replaced by the values of ten donors whose
   values are sound: of the same airport within six hours, else the most similar rows on the other inputs. All of them together and each alone are tried. `helps` is the
   share of donors with which the file's answer is right; of a regression the median share of the error that goes away; the best try counts.
@@ -39,7 +45,9 @@ that is wrong for another reason (B: the true inputs give a wrong answer too; or
 Halves: the cases of each model, and the planted ones, are dealt at random into `development` and `held`.
 """
 
+import argparse
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import erf, sqrt
 from pathlib import Path
@@ -51,6 +59,7 @@ from triage_rows import (
     CLASSES,
     MODELS,
     PLANTS,
+    PLANTS_2,
     SOURCES,
     THRESHOLDS,
     ModelRows,
@@ -62,10 +71,35 @@ from triage_rows import (
     score_columns,
 )
 
-KEY = Path(__file__).with_name("triage_key.json")
-SEED, PER_MODEL, LARGE_ERROR = 5801, 15, 45.0
+PER_MODEL, LARGE_ERROR = 15, 45.0
 DONORS, DAY = 10, pd.Timedelta(days=1)
 UNSEEN_IN_ROW = ("unit change", "swapped category", "empty embedding", "wrong labels", "concept drift")
+
+
+FEWEST_DAYS = 4
+"""Days inside and outside from which a group can err more often by day."""
+ELSEWHERE = Path(__file__).parents[1] / "investigation" / "triage_key.json"
+"""Cases of another key, with which the triage was built."""
+
+
+@dataclass(frozen=True)
+class KeyPlan:
+    """How a key is made. strict: the stricter rules of the second. without: keys whose cases are left out."""
+
+    file: Path
+    seed: int
+    plants: dict[str, Callable[[], PlantedLog]]
+    strict: bool = False
+    without: tuple[Path, ...] = ()
+
+    def left_out(self) -> set[str]:
+        """Ids of cases that other keys have."""
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in self.without]
+        return {case["id"] for held in found for case in (held["cases"] if isinstance(held, dict) else held)}
+
+
+FIRST = KeyPlan(Path(__file__).with_name("triage_key.json"), 5801, PLANTS)
+KEYS = {1: FIRST, 2: KeyPlan(Path(__file__).with_name("triage_key_2.json"), 8902, PLANTS_2, True, (FIRST.file, ELSEWHERE))}
 
 
 @dataclass(frozen=True)
@@ -98,6 +132,18 @@ def _z(k: float, n: float, other: float, m: float) -> float:
     return (k / n - other / m) / spread
 
 
+def _z_by_day(wrong: np.ndarray, inside: np.ndarray, at: pd.Series) -> float:
+    """z of the difference of two error rates, with days as the unit: rows of one day share what made them wrong."""
+    day = pd.factorize(at.dt.floor("D"))[0]
+    n, rest = int(inside.sum()), int((~inside).sum())
+    if min(n, rest) == 0 or min(len(set(day[inside])), len(set(day[~inside]))) < FEWEST_DAYS:
+        return 0.0
+    rate, other = wrong[inside].mean(), wrong[~inside].mean()
+    parts = np.where(inside, (wrong - rate) / n, (other - wrong) / rest)
+    days = np.bincount(day, weights=parts)
+    return float((rate - other) / sqrt(max((days**2).sum() * days.size / (days.size - 1), 1e-12)))
+
+
 def _nearest(values: np.ndarray, to: float, where: np.ndarray, n: int) -> np.ndarray:
     places = np.flatnonzero(where)
     return places[np.argsort(np.abs(values[places] - to), kind="stable")[:n]]
@@ -122,23 +168,28 @@ def boundary_evidence(data: Judged, place: int) -> dict[str, Any] | None:
     return {"margin": round(distance, 4), "accept": distance <= 0.08, "clear": distance <= 0.03}
 
 
-def calibration_evidence(data: Judged, place: int) -> dict[str, Any]:
+def _near(data: Judged, place: int) -> np.ndarray:
+    """Rows within fifteen days."""
+    at = data.log.rows["at"]
+    return np.asarray(np.abs(at - at.iloc[place]).to_numpy() <= np.timedelta64(15, "D"))
+
+
+def calibration_evidence(data: Judged, place: int, among: np.ndarray) -> dict[str, Any]:
     """Errors among rows of similar score, and how many were to be expected."""
     model, rows = data.log.model, data.log.rows
     n = 500 if model == "sentiment" else 1000
-    others = np.arange(len(rows)) != place
-    near = np.abs(rows["at"] - rows["at"].iloc[place]).to_numpy() <= np.timedelta64(15, "D")
+    others, near = among & (np.arange(len(rows)) != place), _near(data, place)
     if model == "flights-delay":
         size, side = abs(data.error[place]), np.sign(data.error[place])
         past = data.log.reference
         error = (past["score"] - past["label"]).to_numpy(float)
-        among = _nearest(past["score"].to_numpy(float), data.scores[place], np.ones(len(past), bool), 3000)
-        expected = float(((np.sign(error[among]) == side) & (np.abs(error[among]) >= size)).mean())
+        earlier = _nearest(past["score"].to_numpy(float), data.scores[place], np.ones(len(past), bool), 3000)
+        expected = float(((np.sign(error[earlier]) == side) & (np.abs(error[earlier]) >= size)).mean())
         found = {}
         for name, where in (("all", others), ("near", others & near)):
             like = _nearest(data.scores, data.scores[place], where, 3000)
             k = int(((np.sign(data.error[like]) == side) & (np.abs(data.error[like]) >= size)).sum())
-            z = _z(k, len(like), expected * len(among), len(among))
+            z = _z(k, len(like), expected * len(earlier), len(earlier))
             found[name] = {"n": len(like), "as_large": k, "reference_rate": round(expected, 5), "z": round(z, 2)}
             found[name]["ok"] = bool(k / len(like) <= 1.25 * expected or z < 2)
         return found
@@ -164,13 +215,32 @@ def _codes(log: ModelRows) -> dict[str, np.ndarray]:
     return found
 
 
-def slice_evidence(data: Judged, place: int, codes: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, Any]:
+def _alike(data: Judged, place: int, among: np.ndarray) -> np.ndarray:
+    """The other rows with the same decision; of a regression all others."""
+    alike = among & (np.arange(len(among)) != place)
+    return alike if data.log.model == "flights-delay" else alike & (data.decided == data.decided[place])
+
+
+def slice_evidence(
+    data: Judged, place: int, codes: dict[str, np.ndarray], rng: np.random.Generator, among: np.ndarray, strict: bool
+) -> dict[str, Any]:
     """The slice of the case's own values whose rows err most beyond rows of similar score, measured on rows that did not choose it."""
-    counted = _counted(data, place)
-    alike = np.arange(len(counted)) != place
-    if data.log.model != "flights-delay":
-        alike &= data.decided == data.decided[place]
+    alike = _alike(data, place, among)
     like = _nearest(data.scores, data.scores[place], alike, max(600, int(alike.sum() * 0.1)))
+    found = slice_among(data, place, codes, rng, like, strict)
+    if not strict:
+        return found
+    alike &= _near(data, place)
+    like = _nearest(data.scores, data.scores[place], alike, max(600, int(alike.sum() * 0.25)))
+    both = {"all": found, "near": slice_among(data, place, codes, rng, like, strict)}
+    return both | {name: any(each[name] for each in both.values()) for name in ("accept", "clear")}
+
+
+def slice_among(
+    data: Judged, place: int, codes: dict[str, np.ndarray], rng: np.random.Generator, like: np.ndarray, strict: bool
+) -> dict[str, Any]:
+    """That slice among some rows."""
+    counted = _counted(data, place)
     first = rng.random(len(like)) < 0.5
     inside = {name: codes[name][like] == codes[name][place] for name in data.log.features}
     names = list(inside)
@@ -191,6 +261,8 @@ def slice_evidence(data: Judged, place: int, codes: dict[str, np.ndarray], rng: 
     n, rest = int((where & ~first).sum()), int((~where & ~first).sum())
     k, other = int(wrong[where & ~first].sum()), int(wrong[~where & ~first].sum())
     z, ratio = _z(k, n, other, rest) if n and rest else 0.0, (k / max(n, 1)) / max(other / max(rest, 1), 1e-9)
+    if strict:
+        z = min(z, _z_by_day(wrong[~first], where[~first], data.log.rows["at"].iloc[like[~first]]))
     return {
         "features": list(pair), "n": n, "wrong": k, "n_outside": rest, "wrong_outside": other, "ratio": round(ratio, 2), "z": round(z, 2),
         "accept": bool(ratio >= 1.2 and z >= 2), "clear": bool(ratio >= 1.6 and z >= 4),
@@ -236,13 +308,12 @@ class Distances:
         return numbers
 
 
-def far_evidence(data: Judged, place: int, distances: Distances, rng: np.random.Generator) -> dict[str, Any]:
+def far_evidence(
+    data: Judged, place: int, distances: Distances, rng: np.random.Generator, among: np.ndarray, strict: bool
+) -> dict[str, Any]:
     """How far the case is from the reference, and whether rows as far err more often."""
     rows, counted = data.log.rows, _counted(data, place)
-    alike = np.arange(len(rows)) != place
-    if data.log.model != "flights-delay":
-        alike &= data.decided == data.decided[place]
-    like = rng.permutation(_nearest(data.scores, data.scores[place], alike, 6000))[:1500]
+    like = rng.permutation(_nearest(data.scores, data.scores[place], _alike(data, place, among), 6000))[:1500]
     case, others = rows.iloc[[place]], rows.iloc[like]
     percentile = float((distances.own <= distances.of(case)[0]).mean())
     outside = distances.outside(case).iloc[0]
@@ -259,6 +330,8 @@ def far_evidence(data: Judged, place: int, distances: Distances, rng: np.random.
             continue
         k, other = int(counted[like][where].sum()), int(counted[like][~where].sum())
         z = _z(k, int(where.sum()), other, int((~where).sum()))
+        if strict:
+            z = min(z, _z_by_day(counted[like], np.asarray(where), rows["at"].iloc[like]))
         ratio = (k / where.sum()) / max(other / (~where).sum(), 1e-9)
         found[name] = {"n": int(where.sum()), "wrong": k, "n_other": int((~where).sum()), "wrong_other": other, "z": round(z, 2)}
         found["accept"] |= bool(ratio >= 1.2 and z >= 2)
@@ -373,13 +446,15 @@ def key_of(evidence: dict[str, Any]) -> tuple[list[str], bool]:
     return accept, True
 
 
-def case_evidence(data: Judged, place: int, codes: dict[str, np.ndarray], distances: Distances, rng: np.random.Generator) -> dict[str, Any]:
-    """All evidence about one row."""
+def case_evidence(
+    data: Judged, place: int, codes: dict[str, np.ndarray], distances: Distances, rng: np.random.Generator, strict: bool, among: np.ndarray
+) -> dict[str, Any]:
+    """All evidence about one row. among: rows with which it is compared."""
     return {
         "boundary": boundary_evidence(data, place),
-        "calibration": calibration_evidence(data, place),
-        "slice": slice_evidence(data, place, codes, rng),
-        "far": far_evidence(data, place, distances, rng),
+        "calibration": calibration_evidence(data, place, among),
+        "slice": slice_evidence(data, place, codes, rng, among, strict),
+        "far": far_evidence(data, place, distances, rng, among, strict),
         "repair": repair_evidence(data, place, distances),
         "label": label_evidence(data, place),
     }
@@ -391,22 +466,22 @@ def _case(data: Judged, place: int, **more: Any) -> dict[str, Any]:
     return {"model": data.log.model, "id": row["id"], "at": row["at"].isoformat(), "answer": answer, "label": str(row["label"])} | more
 
 
-def fleet_cases(model: str, rng: np.random.Generator) -> list[dict[str, Any]]:
+def fleet_cases(model: str, rng: np.random.Generator, plan: KeyPlan = FIRST) -> list[dict[str, Any]]:
     """Fifteen errors of a model, one from each of fifteen equal parts of its time."""
     data = judged(fleet_rows(model))
     codes, distances = _codes(data.log), Distances(data.log, rng)
     at = data.log.rows["at"]
     part = ((at - at.min()) / ((at.max() - at.min()) / PER_MODEL)).clip(upper=PER_MODEL - 1).astype(int).to_numpy()
-    cases = []
+    cases, other = [], ~data.log.rows["id"].isin(plan.left_out()).to_numpy()
     for number in range(PER_MODEL):
-        place = int(rng.choice(np.flatnonzero(data.wrong & (part == number))))
-        evidence = case_evidence(data, place, codes, distances, rng)
+        place = int(rng.choice(np.flatnonzero(data.wrong & other & (part == number))))
+        evidence = case_evidence(data, place, codes, distances, rng, plan.strict, np.ones(len(at), bool))
         accept, honest = key_of(evidence)
         cases.append(_case(data, place, log="fleet", planted=None, accept=accept, honest=honest, evidence=evidence))
     return cases
 
 
-def planted_cases(plant: PlantedLog, rng: np.random.Generator) -> list[dict[str, Any]]:
+def planted_cases(plant: PlantedLog, rng: np.random.Generator, plan: KeyPlan = FIRST) -> list[dict[str, Any]]:
     """A and B of a planted log: rules 8 and 9."""
     log = ModelRows(plant.model, features_of_model(plant.model), plant.rows, fleet_rows(plant.model).reference)
     data = judged(log)
@@ -429,7 +504,8 @@ def planted_cases(plant: PlantedLog, rng: np.random.Generator) -> list[dict[str,
     ]
     cases = []
     for kind, place in zip("AB", places, strict=True):
-        evidence = case_evidence(data, place, codes, distances, rng)
+        among = ~faulty if plan.strict and plant.inputs and kind == "B" else np.ones(len(faulty), bool)
+        evidence = case_evidence(data, place, codes, distances, rng, plan.strict, among)
         accept, honest = key_of(evidence)
         source = {"wrong labels": "label", "concept drift": "weak_slice", "worse version": "version", "degraded path": "degraded_path"}.get(
             plant.fault, "input"
@@ -459,13 +535,16 @@ def deal(cases: list[dict[str, Any]], rng: np.random.Generator) -> None:
 
 
 def main() -> None:
-    """Write the key with its evidence."""
-    rng = np.random.default_rng(SEED)
-    cases = [case for model in MODELS for case in fleet_cases(model, rng)]
-    cases += [case for plant in PLANTS for case in planted_cases(plant(), rng)]
+    """Write a key with its evidence."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--key", type=int, choices=tuple(KEYS), default=1)
+    plan = KEYS[parser.parse_args().key]
+    rng = np.random.default_rng(plan.seed)
+    cases = [case for model in MODELS for case in fleet_cases(model, rng, plan)]
+    cases += [case for make in plan.plants.values() for case in planted_cases(make(), rng, plan)]
     deal(cases, rng)
     lines = ",\n".join(json.dumps(case, default=lambda value: value.item()) for case in cases)
-    KEY.write_text(f'{{"seed": {SEED}, "cases": [\n{lines}\n]}}\n', encoding="utf-8")
+    plan.file.write_text(f'{{"seed": {plan.seed}, "cases": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ Nothing of the product is used here: files are read with pandas, and models are 
 
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -140,70 +140,82 @@ def _answered_again(model: str, rows: pd.DataFrame, where: pd.Series) -> pd.Data
     return rows
 
 
-def missing_feed() -> PlantedLog:
+def missing_feed(start: str = "2013-10-01", origin: str = "EWR") -> PlantedLog:
     """The weather of one airport is missing for four days."""
-    rows = _excerpt("flights-late", "2013-10-01", 24)
-    where = _last_days(rows, 4) & (rows["origin"] == "EWR")
+    rows = _excerpt("flights-late", start, 24)
+    where = _last_days(rows, 4) & (rows["origin"] == origin)
     rows.loc[where, list(WEATHER)] = np.nan
     return PlantedLog("missing-feed", "missing feed", "flights-late", _answered_again("flights-late", rows, where), WEATHER)
 
 
-def unit_change() -> PlantedLog:
-    """Temperatures arrive in degrees Celsius for four days."""
-    rows = _excerpt("flights-late", "2013-07-01", 24)
-    where, inputs = _last_days(rows, 4), ("temperature_f", "dew_point_f")
+def unit_change(
+    start: str = "2013-07-01", inputs: tuple[str, ...] = ("temperature_f", "dew_point_f"), zero: float = 32, factor: float = 1 / 1.8
+) -> PlantedLog:
+    """Numbers arrive in another unit for four days: temperatures in degrees Celsius, or wind in metres a second."""
+    rows = _excerpt("flights-late", start, 24)
+    where = _last_days(rows, 4)
     for name in inputs:
-        rows.loc[where, name] = ((rows.loc[where, name] - 32) / 1.8).round(2)
+        rows.loc[where, name] = ((rows.loc[where, name] - zero) * factor).round(2)
     return PlantedLog("unit-change", "unit change", "flights-late", _answered_again("flights-late", rows, where), inputs)
 
 
-def sentinel_value() -> PlantedLog:
-    """A rain gauge sends 99.9 instead of the rain in a third of the rows of three days."""
-    rows, inputs = _excerpt("flights-delay", "2013-11-01", 24), ("rain_in", "rain_3h_in")
-    where = _last_days(rows, 3) & (np.random.default_rng(3).random(len(rows)) < 1 / 3)
-    rows.loc[where, list(inputs)] = 99.9
+def sentinel_value(
+    start: str = "2013-11-01", inputs: tuple[str, ...] = ("rain_in", "rain_3h_in"), value: float = 99.9, seed: int = 3
+) -> PlantedLog:
+    """A gauge sends a number for none (rain of 99.9, temperatures of −99.9) in a third of the rows of three days."""
+    rows = _excerpt("flights-delay", start, 24)
+    where = _last_days(rows, 3) & (np.random.default_rng(seed).random(len(rows)) < 1 / 3)
+    rows.loc[where, list(inputs)] = value
     return PlantedLog("sentinel-value", "sentinel value", "flights-delay", _answered_again("flights-delay", rows, where), inputs)
 
 
-def unseen_category() -> PlantedLog:
-    """Carriers arrive in lower case for three days."""
-    rows = _excerpt("flights-late", "2013-05-01", 24)
+def unseen_category(start: str = "2013-05-01", name: str = "carrier") -> PlantedLog:
+    """A category arrives in lower case for three days."""
+    rows = _excerpt("flights-late", start, 24)
     where = _last_days(rows, 3)
-    rows.loc[where, "carrier"] = rows.loc[where, "carrier"].str.lower()
-    where &= rows["carrier"].str.lower() == rows["carrier"]
-    return PlantedLog("unseen-category", "unseen category", "flights-late", _answered_again("flights-late", rows, where), ("carrier",))
+    rows.loc[where, name] = rows.loc[where, name].str.lower()
+    where &= rows[name].str.lower() == rows[name]
+    return PlantedLog("unseen-category", "unseen category", "flights-late", _answered_again("flights-late", rows, where), (name,))
 
 
-def swapped_category() -> PlantedLog:
+def swapped_category(start: str = "2017-03-01", name: str = "MIL", levels: tuple[str, str] = ("under 17", "never served")) -> PlantedLog:
     """Two levels of a category trade places for ten days."""
-    rows = _excerpt("employment", "2017-03-01", 40)
-    where = _last_days(rows, 10) & rows["MIL"].isin(["under 17", "never served"])
-    rows.loc[where, "MIL"] = rows.loc[where, "MIL"].map({"under 17": "never served", "never served": "under 17"})
-    return PlantedLog("swapped-category", "swapped category", "employment", _answered_again("employment", rows, where), ("MIL",))
+    rows, (one, two) = _excerpt("employment", start, 40), levels
+    where = _last_days(rows, 10) & rows[name].isin(levels)
+    rows.loc[where, name] = rows.loc[where, name].map({one: two, two: one})
+    return PlantedLog("swapped-category", "swapped category", "employment", _answered_again("employment", rows, where), (name,))
 
 
-def wrong_labels() -> PlantedLog:
+def wrong_labels(start: str = "2016-06-01", seed: int = 5) -> PlantedLog:
     """A quarter of the labels of ten days is the other class."""
-    rows = _excerpt("employment", "2016-06-01", 40)
-    where = _last_days(rows, 10) & (np.random.default_rng(5).random(len(rows)) < 0.25)
+    rows = _excerpt("employment", start, 40)
+    where = _last_days(rows, 10) & (np.random.default_rng(seed).random(len(rows)) < 0.25)
     rows.loc[where, "label"] = rows.loc[where, "label"].map({"0": "1", "1": "0"})
     rows["faulty"] = where
     return PlantedLog("wrong-labels", "wrong labels", "employment", rows)
 
 
-def concept_drift() -> PlantedLog:
-    """Six in ten employed people with a degree (SCHL from 21) lose their work for ten days."""
-    rows = _excerpt("employment", "2018-09-01", 40)
-    where = _last_days(rows, 10) & (rows["SCHL"] >= 21) & (rows["label"] == "1") & (np.random.default_rng(7).random(len(rows)) < 0.6)
+def _with_degree(rows: pd.DataFrame) -> pd.Series:
+    return rows["SCHL"] >= 21
+
+
+def _young(rows: pd.DataFrame) -> pd.Series:
+    return rows["AGEP"].between(18, 29)
+
+
+def concept_drift(start: str = "2018-09-01", whom: Callable[[pd.DataFrame], pd.Series] = _with_degree, seed: int = 7) -> PlantedLog:
+    """Six in ten employed people of a group (with a degree, SCHL from 21; of 18 to 29 years) lose their work for ten days."""
+    rows = _excerpt("employment", start, 40)
+    where = _last_days(rows, 10) & whom(rows) & (rows["label"] == "1") & (np.random.default_rng(seed).random(len(rows)) < 0.6)
     rows.loc[where, "label"] = "0"
     rows["faulty"] = where
     return PlantedLog("concept-drift", "concept drift", "employment", rows)
 
 
-def worse_version() -> PlantedLog:
+def worse_version(start: str = "2013-09-01", seed: int = 9) -> PlantedLog:
     """A new version with noisy scores answers half of the requests of seven days; the earlier one answers them in the shadow."""
-    rows = _excerpt("flights-late", "2013-09-01", 24)
-    rng = np.random.default_rng(9)
+    rows = _excerpt("flights-late", start, 24)
+    rng = np.random.default_rng(seed)
     where = _last_days(rows, 7) & (rng.random(len(rows)) < 0.5)
     shadow = rows[where].assign(environment="shadow")
     logit = np.log(rows["score"] / (1 - rows["score"])) + rng.normal(0, 1.8, len(rows))
@@ -212,23 +224,47 @@ def worse_version() -> PlantedLog:
     return PlantedLog("worse-version", "worse version", "flights-late", rows, shadow=shadow)
 
 
-def fallback_score() -> PlantedLog:
+def fallback_score(start: str = "2013-12-05", replica: str = "worker-2") -> PlantedLog:
     """One replica answers with a fixed score and the status fallback for three days."""
-    rows = _excerpt("flights-late", "2013-12-05", 20)
-    where = _last_days(rows, 3) & (rows["replica"] == "worker-2")
+    rows = _excerpt("flights-late", start, 20)
+    where = _last_days(rows, 3) & (rows["replica"] == replica)
     rows.loc[where, "score"], rows.loc[where, "status"], rows.loc[where, "faulty"] = 0.05, "fallback", True
     return PlantedLog("fallback-score", "degraded path", "flights-late", rows)
 
 
-def empty_embedding() -> PlantedLog:
+def empty_embedding(start: str = "2014-05-05", days: int = 28) -> PlantedLog:
     """The embedding of texts is zero for eight days."""
-    rows = _excerpt("sentiment", "2014-05-05", 28)
+    rows = _excerpt("sentiment", start, days)
     where, inputs = _last_days(rows, 8), tuple(f"component_{number:02}" for number in range(1, 21))
     rows.loc[where, list(inputs)] = 0.0
     return PlantedLog("empty-embedding", "empty embedding", "sentiment", _answered_again("sentiment", rows, where), inputs)
 
 
-PLANTS: tuple[Callable[[], PlantedLog], ...] = (
-    missing_feed, unit_change, sentinel_value, unseen_category, swapped_category,
-    wrong_labels, concept_drift, worse_version, fallback_score, empty_embedding,
-)  # fmt: skip
+PLANTS: dict[str, Callable[[], PlantedLog]] = {
+    "missing-feed": missing_feed, "unit-change": unit_change, "sentinel-value": sentinel_value, "unseen-category": unseen_category,
+    "swapped-category": swapped_category, "wrong-labels": wrong_labels, "concept-drift": concept_drift, "worse-version": worse_version,
+    "fallback-score": fallback_score, "empty-embedding": empty_embedding,
+}  # fmt: skip
+"""The planted logs of the first key by name."""
+
+
+def _named(name: str, make: Callable[[], PlantedLog]) -> Callable[[], PlantedLog]:
+    return lambda: replace(make(), name=name)
+
+
+PLANTS_2: dict[str, Callable[[], PlantedLog]] = {
+    name: _named(name, make)
+    for name, make in {
+        "missing-feed-2": partial(missing_feed, "2013-06-03", "JFK"),
+        "unit-change-2": partial(unit_change, "2013-11-12", ("wind_speed_mph", "wind_gust_mph"), 0.0, 0.44704),
+        "sentinel-value-2": partial(sentinel_value, "2013-08-02", ("humidity_percent", "temperature_f", "dew_point_f"), -99.9, 13),
+        "unseen-category-2": partial(unseen_category, "2013-12-01", "destination"),
+        "swapped-category-2": partial(swapped_category, "2018-02-01", "MAR", ("married", "never married or under 15")),
+        "wrong-labels-2": partial(wrong_labels, "2017-10-01", 15),
+        "concept-drift-2": partial(concept_drift, "2016-03-10", _young, 17),
+        "worse-version-2": partial(worse_version, "2013-04-10", 19),
+        "fallback-score-2": partial(fallback_score, "2013-06-20", "worker-1"),
+        "empty-embedding-2": partial(empty_embedding, "2014-05-05", 20),
+    }.items()
+}
+"""Those of the second: the same faults on other days, with other inputs, groups and replicas."""

@@ -1,4 +1,4 @@
-"""The independent key of error sources (tests/benchmarks/triage_key.json): its sources follow from its evidence by the rules that it states."""
+"""The independent keys of error sources (tests/benchmarks/triage_key*.json): their sources follow from their evidence by the rules that they state."""
 
 import json
 from collections import Counter
@@ -10,11 +10,26 @@ import pytest
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
-@pytest.fixture
-def cases() -> list[dict[str, Any]]:
-    """The cases of the key."""
-    found: list[dict[str, Any]] = json.loads((FOLDER / "triage_key.json").read_text(encoding="utf-8"))["cases"]
+FILES = ("triage_key.json", "triage_key_2.json")
+
+
+def cases_of(name: str) -> list[dict[str, Any]]:
+    """The cases of a key."""
+    found: list[dict[str, Any]] = json.loads((FOLDER / name).read_text(encoding="utf-8"))["cases"]
     return found
+
+
+@pytest.fixture(params=FILES)
+def cases(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    """The cases of each key."""
+    return cases_of(request.param)
+
+
+def test_the_second_key_has_no_case_of_the_first() -> None:
+    """Nor one with which the triage was built."""
+    first, second = ({case["id"] for case in cases_of(name)} for name in FILES)
+    built = {case["id"] for case in json.loads((Path(__file__).parent / "triage_key.json").read_text(encoding="utf-8"))}
+    assert len(second) == 80 and not second & (first | built)
 
 
 def test_sixty_cases_of_the_fleet_and_two_of_each_planted_log_are_dealt_into_halves(cases: list[dict[str, Any]]) -> None:
