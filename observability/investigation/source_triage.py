@@ -21,6 +21,7 @@ from observability.investigation.expected_error import expected_sentence, simila
 from observability.investigation.input_faults import RARE, TOGETHER, UNCOMMON, missing_together, moved_with_others, odd_inputs
 from observability.investigation.label_support import rater_support
 from observability.investigation.label_types import outcome_words
+from observability.investigation.slice_cause import share_odd_input, slice_history
 from observability.investigation.version_comparison import versus
 from observability.stats.interval import rate_difference_interval, rate_interval
 from observability.store.types.decision_items import SOURCE_WORDS
@@ -150,7 +151,7 @@ def label_sources(case: CaseInProgress) -> Iterator[Triage]:
         score = min(0.9, 0.5 + 0.05 * (check.away or 0.0))
     score *= OUTCOME_DISCOUNT.get(source or "", 1.0)
     rule: ErrorRule | None = case.part("rule")
-    if rule is not None and rule.weak and rule.rate and rule.overall and not people:
+    if rule is not None and rule.clear and rule.rate and rule.overall and not people:
         score *= rule.overall / rule.rate
         because += " The model has more errors in this slice, so its evidence against the label counts less."
     tried: InputRepair | None = case.part("repair")
@@ -162,7 +163,8 @@ def label_sources(case: CaseInProgress) -> Iterator[Triage]:
 
 def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
     """The part of the errors in the rule's held-out rows that other rows of the same scores do not have. The larger the slice, the smaller
-    the weight. A slice of unsure scores has many errors that the scores state, and one of few days may be a bad day.
+    the weight. A slice of unsure scores has many errors that the scores state, and one of few days may be a bad day. Rows that share an
+    odd input of the case do not count, and a slice that became more frequent counts less (slice_cause.py).
     """
     rule: ErrorRule | None = case.part("rule")
     if rule is None or not rule.weak or not rule.conditions:
@@ -170,11 +172,18 @@ def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
     source: Source = "degraded_path" if by_path(case, rule) else "weak_slice"
     share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
     frame = comparison_rows.same_decision_rows(case)
-    frame = frame[~search_half(len(frame))].reset_index(drop=True)
+    frame = frame[~search_half(len(frame))]
+    odd = share_odd_input(case, frame)
+    frame = frame[~odd].reset_index(drop=True)
+    if frame.empty:
+        return
     inside = np.logical_and.reduce([condition_mask(each, frame) for each in rule.conditions])
     found = excess_errors(frame, inside, comparison_rows.similar_error(case).of(frame), "such errors")
     if found is not None:
-        yield Triage(source, round(min(found.part * (1 - share), 0.9), 3), f"{rule.because} {found.sentence}")
+        history = slice_history(case, rule.conditions, frame, inside)
+        without = f" ({int(odd.sum()):,} rows with the same odd input left out)" if odd.any() else ""
+        because = f"{rule.because} {found.sentence.removesuffix('.')}{without}. {history.sentence}".strip()
+        yield Triage(source, round(min(found.part * history.part * (1 - share), 0.9), 3), because)
 
 
 def expected(case: CaseInProgress) -> Iterator[Triage]:

@@ -8,6 +8,7 @@ import pytest
 
 from observability.investigation import comparison_rows, label_evidence, label_noise, neighbours, source_triage
 from observability.investigation.case import open_case
+from observability.investigation.evidence_types import ErrorRule
 from tests.support.case_world import World
 
 
@@ -75,5 +76,11 @@ def test_a_label_of_unknown_origin_is_suspect_where_triage_gives_it_weight(
     assert check.instead is not None and check.agree == 0
     assert (check.suspect, check.unclear) == (suspect, not suspect)
     assert [source.score > 0 for source in source_triage.label_sources(case)] == ([True] if suspect else [])
+    case.known["rule"] = ErrorRule("x", 100, 60, 0.6, 0.5, 0.5, 0.7, overall=0.3, weak=True, confirmed=False)
+    unchanged = [source.score for source in source_triage.label_sources(case)]
+    case.known["rule"] = replace(case.known["rule"], confirmed=True)
+    halved = list(source_triage.label_sources(case))
+    assert [source.score for source in halved] == pytest.approx([score / 2 for score in unchanged], abs=0.001)
+    assert all("The model has more errors in this slice" in source.because for source in halved)
     assert "probability that this label is wrong: " in check.because
     assert check.because.endswith("the label is suspect." if suspect else "too little to call it suspect.")
