@@ -299,7 +299,7 @@ def shown_contrast(contrast: AttributionContrast | None, masked: Collection[str]
         return contrast
     bars = tuple(replace(bar, value=MASKED) if bar.feature in masked else bar for bar in contrast.bars)
     against = AGAINST[contrast.against]
-    words = explanation_sentences(bars, contrast.base_value, contrast.output, contrast.link, against, contrast.class_name)
+    words = explanation_sentences(bars, contrast.base_value, contrast.output, contrast.link, against, contrast.class_name, contrast.unit)
     return replace(contrast, bars=bars, words=words)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from observability.compare.paired_rows import label_numbers, matching_places, pair_labels
 from observability.core.catalog import Version
+from observability.core.formatting import slice_in_words
 from observability.core.window import Slice, Window
 from observability.investigation.desired_outcome import median_error
 from observability.investigation.evidence_types import NotGivenError
@@ -202,9 +203,9 @@ def churn_share(n: int, of: int) -> Share:
 def churn_sentence(row: Row, version: Version, shares: list[Share], part: str | None, usual: float) -> str:
     """The figures as a sentence."""
     flips, worse, better = (f"{share.n:,}{share_with_interval(share)}" for share in shares)
-    labelled, where = shares[1].of, f" where {part}" if part else ""
+    labelled, where = shares[1].of, f" where {slice_in_words(part)}" if part else ""
     how = f"differ by more than {usual:.4g}" if row.model.task == "regression" else "get another decision"
-    text = f"Of {shares[0].of:,} rows{where}, {flips} {how} from version {version.name}"
+    text = f"Of {shares[0].of:,} compared rows{where}, from {BEFORE.days} days before to {AFTER.days} days after, {flips} {how} from version {version.name}"
     if not labelled:
         return f"{text}; none of them has a label yet"
     return f"{text}; of {labelled:,} labelled ones, {worse} become wrong and {better} become right"

@@ -130,8 +130,7 @@ def margin_of(row: Row, rows: RealRows | None) -> Margin:
     if rows is not None and not labelled:
         what = f"Without labels, half a standard deviation of the scores of {reference_sample(row, len(rows))}"
     text = (
-        f"{what} is {with_unit(row.model, format_figure(band))}, "
-        f"so scores from {format_figure(low)} to {format_figure(high)} "
-        f"are not distinguishable from {format_figure(row.score)}"
+        f"{what} is {with_unit(row.model, format_figure(band))}, around {format_figure(row.score)} "
+        f"from {format_figure(low)} to {format_figure(high)}"
     )
     return Margin(band, row.score, text, low=low, high=high, rows=len(rows) if rows is not None else 0)

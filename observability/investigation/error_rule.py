@@ -68,11 +68,11 @@ def rule(case: CaseInProgress) -> ErrorRule:
 
 
 def excess_note(made: ErrorRule, frame: "DataFrame", inside: Bools, wrong: Bools) -> str:
-    """A sentence where the higher error rate is no significant excess over other rows of the same scores, with days as the unit; else
-    empty.
+    """A sentence where the higher error rate is no significant excess over other rows of the same scores, with days as the unit, or is of
+    too few days; else empty.
     """
     found = excess_errors(frame.reset_index(drop=True), inside, wrong, "such errors") if made.weak else None
-    return f" {found.sentence}" if found is not None and found.low <= 0 else ""
+    return f" {found.sentence}" if found is not None and found.part <= 0 else ""
 
 
 def enough_labelled_rows(case: CaseInProgress, same: "DataFrame | None" = None) -> "DataFrame":

@@ -22,23 +22,23 @@ METHODS = {
 
 
 def explanation_sentences(
-    bars: Sequence[Bar], base: float, output: float, link: str, against: str, of_class: str | None = None
+    bars: Sequence[Bar], base: float, output: float, link: str, against: str, of_class: str | None = None, label_unit: str = ""
 ) -> tuple[str, ...]:
     """Three sentences with the numbers in the link space, and the resulting probability (or value).
 
-    bars: largest first; those of latent features that push to one side count as one. against: what the base value is the mean of. Features
+    label_unit: the unit of a regression's values. bars: largest first; those of latent features that push to one side count as one. against: what the base value is the mean of. Features
     without effect are not named.
     """
     up, down = latent_bars_by_side(bars)
     return (
-        pushed(up, "up", link),
-        pushed(down, "down", link),
-        f"Base value {format_figure(base)} ({against}), output {format_figure(output)}{unit(link)}{meaning(base, output, link)}"
+        pushed(up, "up", link, label_unit),
+        pushed(down, "down", link, label_unit),
+        f"Base value {format_figure(base)} ({against}), output {format_figure(output)}{unit(link, label_unit)}{meaning(base, output, link)}"
         f"{f', for the class {of_class}' if of_class else ''}.",
     )
 
 
-def pushed(bars: Sequence[Bar], where: str, link: str) -> str:
+def pushed(bars: Sequence[Bar], where: str, link: str, label_unit: str = "") -> str:
     """The features that move the score in one direction: the largest by name, the rest as a sum."""
     if not bars:
         return f"No feature pushes it {where}."
@@ -48,7 +48,7 @@ def pushed(bars: Sequence[Bar], where: str, link: str) -> str:
     if rest:
         named.append(f"{plural(len(rest), 'other')} ({format_figure(sum(rest), 3, sign=True)})")
     total = sum(bar.attribution for bar in bars)
-    return f"Pushed {where} by {format_figure(abs(total), 3)}{unit(link)}: {join_words(named)}."
+    return f"Pushed {where} by {format_figure(abs(total), 3)}{unit(link, label_unit)}: {join_words(named)}."
 
 
 def _equals(bar: Bar) -> str:
@@ -56,9 +56,10 @@ def _equals(bar: Bar) -> str:
     return "" if bar.value is TOGETHER else f" = {value(bar.value)}"
 
 
-def unit(link: str) -> str:
-    """The unit after a number in the link space."""
-    return f" {UNITS[link]}" if UNITS.get(link) else ""
+def unit(link: str, label_unit: str = "") -> str:
+    """The unit after a number in the link space; of the values themselves that of the label."""
+    words = label_unit if link == "identity" else UNITS.get(link)
+    return f" {words}" if words else ""
 
 
 def meaning(base: float, output: float, link: str) -> str:

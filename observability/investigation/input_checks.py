@@ -110,7 +110,7 @@ def place_text(place: Place) -> str:
     if place.below is None:
         return "There is no reference."
     equal = f", {percent(place.equal / 100)} equal to it" if place.equal else ""
-    return f"{'' if place.exact else 'About '}{percent(place.below / 100)} of the reference is below it{equal}."
+    return f"{'' if place.exact else 'About '}{percent(place.below / 100)} of the reference's values are below it{equal}."
 
 
 def category_input(column: Column, value: Any, edges: Edges, counts: dict[int, int]) -> Input:
@@ -171,7 +171,8 @@ def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:
         return ""
     lowest, highest = edges.limits
     if not lowest <= value <= highest:
-        aside = ", which leaves out isolated outliers" if edges.span_with_outliers else ""
+        span = edges.span_with_outliers
+        aside = f" without isolated outliers (with them {format_figure(span[0], 6)} to {format_figure(span[1], 6)})" if span else ""
         return f"Outside the reference's range {format_figure(lowest, 6)} to {format_figure(highest, 6)}{aside}."
     if edges.low is None or edges.high is None or edges.low >= edges.high:
         return ""

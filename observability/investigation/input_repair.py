@@ -207,11 +207,20 @@ def repair_sentence(case: CaseInProgress, found: InputRepair) -> str:
         return f"{sentence}."
     if found.right:
         return f"{sentence}: that does not tell whether the fault caused this error."
-    missing = {each.feature for each in case.part("inputs") or () if {"null", "absent"} & set(each.flags)}
-    fault = "The feed failed" if missing & set(found.features) else "The input is odd"
+    fault = fault_words(case, found.features)
     if row.model.task == "regression" and found.part >= SOME_PART:
-        return f"{sentence}. {fault}; it explains {percent(found.part, 2)} of this error."
-    return f"{sentence}. {fault}; it did not cause this error."
+        return f"{sentence}. {fault}; that explains {percent(found.part, 2)} of this error."
+    return f"{sentence}. {fault}; that did not cause this error."
+
+
+def fault_words(case: CaseInProgress, features: tuple[str, ...]) -> str:
+    """What is odd about inputs. A missing value is not called a failed feed: it may be usual, as the direction of a light wind is."""
+    missing = {each.feature for each in case.part("inputs") or () if {"null", "absent"} & set(each.flags)} & set(features)
+    if not missing:
+        return "The input is odd" if len(features) == 1 else "The inputs are odd"
+    if len(missing) < len(features):
+        return "The inputs are missing or odd"
+    return "The value is missing" if len(features) == 1 else "The values are missing"
 
 
 def answer_scale(case: CaseInProgress, given: Floats) -> tuple[Floats, float | None]:

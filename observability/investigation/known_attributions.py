@@ -147,7 +147,8 @@ def contrast_from_numbers(
         source,
         "estimated" if errors else "measured",
         class_name,
-        words=explanation_sentences(bars, base, output, link, AGAINST[against], class_name),
+        words=explanation_sentences(bars, base, output, link, AGAINST[against], class_name, row.model.settings.unit or ""),
+        unit=row.model.settings.unit or "",
         note=note,
         mismatch=mismatch,
     )

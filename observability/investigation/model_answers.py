@@ -48,7 +48,7 @@ class AttributionContrast:
     against: average, similar or twins. background: description; background_rows: None where the trees' own counts are used. outcomes:
     decisions in the background, {class: rows}. bars: largest first. adds_up: the residual is small enough to show the bars. source:
     stored, logged or computed. class_name: multiclass, the explained class. words: sentences. mismatch: by how much the model file gives
-    other scores than the logged ones, here and at its registration; empty where it does not.
+    other scores than the logged ones, here and at its registration; empty where it does not. unit: of a regression's values.
     """
 
     against: Against
@@ -69,6 +69,7 @@ class AttributionContrast:
     words: tuple[str, ...] = ()
     note: str = ""
     mismatch: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)

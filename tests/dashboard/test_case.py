@@ -361,8 +361,10 @@ def test_a_trend_quotes_intervals_and_says_whether_periods_differ() -> None:
 
     same = similar_errors.trend_sentence(rule((20, 100), (19, 100), (21, 100)))
     assert same.startswith(
-        "3 periods of the held-out half, the lowest rate 19 % (12.5 % to 27.8 %) in that of 2026-03-09 and the highest rate 21 % ("
+        "3 periods (UTC) of the held-out half, the lowest rate 19 % (12.5 % to 27.8 %) in that of 2026-03-09 and the highest rate 21 % ("
     )
     assert same.endswith("every 95 % interval includes the rate of all, 20 %.")
     apart = similar_errors.trend_sentence(rule((2, 100), (19, 100), (45, 100)))
     assert "the 95 % intervals of 2 exclude the rate of all, 20 %." in apart
+    few = similar_errors.trend_sentence(rule((20, 100), (19, 100), (1, 1)))
+    assert "of those with 10 rows or more the lowest rate 19 %" in few and "and the highest rate 20 % (" in few

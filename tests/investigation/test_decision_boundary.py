@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from observability.core.errors import UsageError
+from observability.core.numerals import format_figure
 from observability.investigation import counterfactuals, decision_boundary
 from observability.investigation.desired_outcome import decided_class, goal_of, margin_of, median_error, reached
 from observability.investigation.evidence_types import NotGivenError
@@ -71,6 +72,9 @@ def test_a_regression_leaves_its_band_or_comes_to_its_label(model_world):
     bare = dataclasses.replace(rows, facts=rows.facts.assign(label_value=np.nan))
     assert f"(half a standard deviation of the scores of {len(rows):,} sampled rows, since none has a label)" in goal_of(near, bare).text
     assert "(a tenth of the score)" in goal_of(near, None).text
+    assert margin_of(far, rows).because.endswith(
+        f", around {format_figure(far.score)} from {format_figure(far.score - band)} to {format_figure(far.score + band)}"
+    )
     assert margin_of(near, bare).because.startswith("Without labels, half a standard deviation of the scores of ")
 
 

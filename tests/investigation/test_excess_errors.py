@@ -102,7 +102,7 @@ def test_a_rule_whose_rows_are_of_few_days_says_that_the_excess_is_not_significa
         assert made.weak
         notes.append(excess_note(made, frame, inside, wrong))
     assert notes[0] == ""
-    assert "rows on 3 days are such errors, " in notes[1] and notes[1].endswith(": too few days to tell.")
+    assert "rows on 3 UTC days are such errors, " in notes[1] and notes[1].endswith(": too few days to tell.")
 
 
 def with_days(days: int, inside_rate: float, seed: int = 4) -> tuple[pd.DataFrame, Bools, Bools]:
@@ -144,11 +144,20 @@ def test_where_a_day_has_most_rows_the_interval_is_that_of_estimates_without_a_d
     assert found is not None and found.low == pytest.approx(n * (whole - t.ppf(0.975, 5) * error))
 
 
-def test_a_large_excess_of_a_week_or_of_three_days_is_found() -> None:
-    """The same excess on every day cannot be chance; one of another size on each day of three can be."""
+def test_a_large_excess_of_a_week_is_found_and_one_of_three_days_is_too_few_to_tell() -> None:
+    """The same excess on every day cannot be chance, but one event can explain that of a few days."""
     for days in (3, 4, 7):
         found = excess_errors(*with_days(days, 0.9))
-        assert found is not None and found.low > 0 and found.sentence.endswith("with the nearest scores on either side.")
+        assert found is not None and found.low > 0 and (found.part > 0) is (days == 7)
+        assert found.sentence.endswith("on either side." if days == 7 else "on either side: too few days to tell.")
+
+
+def test_a_rule_of_four_days_is_no_clear_pattern_even_where_its_excess_is_the_same_each_day(case_world: World) -> None:
+    """As triage, which gives it no weight."""
+    frame, inside, wrong = with_days(4, 0.9)
+    frame = frame.assign(**{"feature.area": np.where(inside, "north", "south"), "group.sex": "F"})
+    made = rule_figures(wrong_case(case_world).row.model, (NORTH,), frame, wrong, comparison_rows.Bad("an error"))
+    assert made.weak and excess_note(made, frame, inside, wrong).endswith(": too few days to tell.")
 
 
 def test_hardly_more_excesses_are_found_by_chance_than_stated() -> None:

@@ -122,7 +122,7 @@ def test_a_fault_whose_repair_makes_the_answer_right_is_the_first_source(river: 
         assert case.part("triage")[0].source == "input"
         assert "right in 10 of 10 repairs" in case.part("triage")[0].because
     else:
-        assert found.cause == 0 and "it did not cause this error" in found.because
+        assert found.cause == 0 and "that did not cause this error" in found.because
 
 
 def test_both_outcomes_of_a_repair_are_among_the_cases(river: River) -> None:
@@ -130,13 +130,13 @@ def test_both_outcomes_of_a_repair_are_among_the_cases(river: River) -> None:
     assert any(right)
 
 
-def test_a_failed_feed_whose_repair_changes_nothing_is_no_source(river: River, model_worker: Worker) -> None:
+def test_a_missing_value_whose_repair_changes_nothing_is_no_source_and_no_failed_feed(river: River, model_worker: Worker) -> None:
     case = opened(river, HARMLESS, model_worker)
     found = case.part("repair")
     assert found is not None and found.features == ("wind",), case.why
     assert found.cause == 0
     assert sources(case)["input"] == 0
-    assert "The feed failed; it did not cause this error." in found.because
+    assert "The value is missing; that did not cause this error." in found.because
     assert case.part("triage")[0].source != "input"
 
 

@@ -12,6 +12,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from observability.core.catalog import Edges
+from observability.core.numerals import format_figure
 from observability.core.questions import Aggregate, Sample
 from observability.core.window import Slice
 from observability.investigation import comparison_rows, conditions, label_evidence, neighbours, offline_values
@@ -90,7 +91,8 @@ def test_a_value_beyond_all_but_one_outlier_of_the_reference_is_out_of_range() -
     values = np.append(np.random.default_rng(1).normal(40, 5, 4999), 0.0)
     found = numeric_edges(values)
     edges = Edges(edges=tuple(found.edges), low=found.low, high=found.high, lowest=found.lowest, highest=found.highest)
-    assert "leaves out isolated outliers" in out_of_range(1.865, edges, {})
+    end = format_figure(values.max(), 6)
+    assert out_of_range(1.865, edges, {}).endswith(f" to {end} without isolated outliers (with them 0 to {end}).")
     assert not out_of_range(values[:-1].min(), edges, {}) and not out_of_range(values.max(), edges, {})
     older = Edges(edges=tuple(found.edges), low=found.low, high=found.high)
     assert not out_of_range(1.865, older, {})

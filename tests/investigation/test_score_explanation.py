@@ -235,6 +235,11 @@ def test_the_words_say_up_down_and_the_probability():
         "No feature pushes it down.",
         "Base value 1 (similar cases), output 3.",
     )
+    assert explanation_sentences([Bar("a", True, 2.0)], 1.0, 3.0, "identity", "similar cases", None, "minutes") == (
+        "Pushed up by 2 minutes: a = true (+2).",
+        "No feature pushes it down.",
+        "Base value 1 (similar cases), output 3 minutes.",
+    )
 
 
 def test_explained_ahead_is_taken_from_the_store(model_world, model_worker, tmp_path):

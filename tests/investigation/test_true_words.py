@@ -44,9 +44,9 @@ def test_a_value_with_ties_says_below_and_equal() -> None:
     edges = Edges(edges=(0.0, np.nextafter(0.0, 1.0), 1.0, 2.0))
     place = input_checks.reference_percentile(0.0, edges, {1: 60, 2: 30, 3: 10})
     assert (place.below, place.equal, place.percentile) == (0.0, 60.0, 30.0)
-    assert input_checks.place_text(place) == "0 % of the reference is below it, 60 % equal to it."
+    assert input_checks.place_text(place) == "0 % of the reference's values are below it, 60 % equal to it."
     between = input_checks.reference_percentile(1.5, edges, {1: 60, 2: 30, 3: 10})
-    assert input_checks.place_text(between) == "About 95 % of the reference is below it."
+    assert input_checks.place_text(between) == "About 95 % of the reference's values are below it."
 
 
 def test_below_and_equal_are_those_of_the_raw_reference(case_world: World) -> None:
@@ -63,7 +63,7 @@ def test_below_and_equal_are_those_of_the_raw_reference(case_world: World) -> No
 @pytest.mark.parametrize("share", [1.0, 0.999, 0.5])
 def test_a_whole_share_has_no_exponent(share: float) -> None:
     found = ExcessErrors(1_000, round(1_000 * share), 1_000 * share, 0.0, 20)
-    assert "e+" not in found.sentence and " % of 1,000 rows on 20 days are errors, " in found.sentence
+    assert "e+" not in found.sentence and " % of 1,000 rows on 20 UTC days are errors, " in found.sentence
     assert "e+" not in label_evidence.chance_text(share)
 
 

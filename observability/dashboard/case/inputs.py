@@ -26,14 +26,17 @@ FLAGS = {
     "absent": ("watch", "Not sent", "Not in the record."),
     "wrong_type": ("act", "Wrong type", "Another type than in the reference."),
     "stale": ("watch", "Stale", "Read longer before the prediction than usual."),
-    "out_of_range": ("act", "Out of range", "Far outside the reference."),
+    "out_of_range": ("act", "Out of range", "Outside the reference's range, or far from its central 99 %."),
 }
 """Severity, word and meaning of each flag."""
 COLUMNS = (
     column("feature", "Feature", strong=True, width="12rem"),
     column("value", "Value", align="right", width="10rem"),
     column(
-        "place", "In the reference", width="10rem", help="Share of the reference below a number, on its central 90 %; of a level, its share"
+        "place",
+        "In the reference",
+        width="10rem",
+        help="Share of the reference's values below a number, on its central 90 %; of a level, its share of the rows",
     ),
     column("flag", "Flag", width="8rem"),
     column("because", "Details", wide=True),
@@ -144,7 +147,7 @@ def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str
         interval = {"v": each.percentile, **scale, "tone": _flag_tone(each)}
         words = f"{about}{formatting.format_share(below / 100)} below"
         equal = f"{formatting.format_share(each.equal / 100)} equal" if each.equal else None
-        cells["place"] = {"t": words, "sub": equal, "title": "of the reference", "interval": interval}
+        cells["place"] = {"t": words, "sub": equal, "title": "of the reference's values", "interval": interval}
     elif each.share is not None:
         cells["place"] = {"t": formatting.format_share(each.share), "title": "of the reference's rows", "bar": {"v": each.share, "max": 1}}
     return table_row(cells)

@@ -21,6 +21,8 @@ from observability.investigation.evidence_types import ErrorRule, Rate
 from observability.investigation.expected_error import SimilarScores
 
 PAD = "\u2003"
+NAMED_FROM = 10
+"""Rows of a period from which its rate is named."""
 TREE = (
     column("what", "Node", strong=True),
     column("rate", "Errors", width="14rem", help="Error rate on labelled rows held out from the tree, with its 95 % interval"),
@@ -133,16 +135,20 @@ def _rule_trend(here: CasePage, found: ErrorRule) -> None:
 
 
 def trend_sentence(found: ErrorRule) -> str:
-    """Whether the periods differ: the lowest and the highest rate with their intervals, and how many intervals exclude the whole rate."""
+    """Whether the periods differ: the lowest and the highest rate with their intervals, and how many intervals exclude the whole rate. Periods
+    of few rows are not named.
+    """
     known = [each for each in found.trend if each.rate is not None and each.low is not None and each.high is not None]
-    low, high = min(known, key=lambda each: each.rate or 0.0), max(known, key=lambda each: each.rate or 0.0)
+    many = [each for each in known if each.n >= NAMED_FROM] or known
+    low, high = min(many, key=lambda each: each.rate or 0.0), max(many, key=lambda each: each.rate or 0.0)
     apart = sum(not (each.low or 0.0) <= (found.rate or 0.0) <= (each.high or 1.0) for each in known)
+    few = f" of those with {NAMED_FROM} rows or more" if len(many) < len(known) else ""
     ends = " and ".join(
         f"the {end} rate {formatting.value_with_interval(each.rate, each.low, each.high, 'share')} in that of {each.name}"
         for end, each in (("lowest", low), ("highest", high))
     )
     differ = f"the 95 % intervals of {apart} exclude the rate of all" if apart else "every 95 % interval includes the rate of all"
-    return f"{len(known)} periods of the held-out half, {ends}: {differ}, {formatting.format_share(found.rate)}."
+    return f"{len(known)} periods (UTC) of the held-out half,{few} {ends}: {differ}, {formatting.format_share(found.rate)}."
 
 
 def _errors_of_period(here: CasePage, found: ErrorRule, point: clicks.Point, periods: "pd.Series[Any]") -> clicks.CaseQuery | None:
