@@ -205,7 +205,8 @@ def churn_sentence(row: Row, version: Version, shares: list[Share], part: str | 
     flips, worse, better = (f"{share.n:,}{share_with_interval(share)}" for share in shares)
     labelled, where = shares[1].of, f" where {slice_in_words(part)}" if part else ""
     how = f"differ by more than {usual:.4g}" if row.model.task == "regression" else "get another decision"
-    text = f"Of {shares[0].of:,} compared rows{where}, from {BEFORE.days} days before to {AFTER.days} days after, {flips} {how} from version {version.name}"
+    when = f"from {BEFORE.days} days before to {AFTER.days} days after"
+    text = f"Of {shares[0].of:,} compared rows{where}, {when}, {flips} {how} from version {version.name}"
     if not labelled:
         return f"{text}; none of them has a label yet"
     return f"{text}; of {labelled:,} labelled ones, {worse} become wrong and {better} become right"

@@ -26,8 +26,8 @@ def explanation_sentences(
 ) -> tuple[str, ...]:
     """Three sentences with the numbers in the link space, and the resulting probability (or value).
 
-    label_unit: the unit of a regression's values. bars: largest first; those of latent features that push to one side count as one. against: what the base value is the mean of. Features
-    without effect are not named.
+    bars: largest first; those of latent features that push to one side count as one. against: what the base value is the mean of.
+    label_unit: the unit of a regression's values. Features without effect are not named.
     """
     up, down = latent_bars_by_side(bars)
     return (

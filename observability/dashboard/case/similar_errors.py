@@ -135,8 +135,8 @@ def _rule_trend(here: CasePage, found: ErrorRule) -> None:
 
 
 def trend_sentence(found: ErrorRule) -> str:
-    """Whether the periods differ: the lowest and the highest rate with their intervals, and how many intervals exclude the whole rate. Periods
-    of few rows are not named.
+    """Whether the periods differ: the lowest and the highest rate with their intervals, and how many intervals exclude the whole rate.
+    Periods of few rows are not named.
     """
     known = [each for each in found.trend if each.rate is not None and each.low is not None and each.high is not None]
     many = [each for each in known if each.n >= NAMED_FROM] or known
