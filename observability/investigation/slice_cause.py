@@ -1,8 +1,8 @@
 """Does a slice precede its errors, or do its rows follow from something else, such as a changed input?
 
-A weak slice is a part of the population on which the model errs more. A fault of an input gathers its rows somewhere too: inputs that changed
-move answers into a decision, and the slice of these answers then has more errors. Its rows are more frequent among the answers than
-they were in the reference. A concept that changed in a slice makes its errors, not its rows, more frequent.
+A weak slice is a part of the population on which the model errs more. A fault of an input gathers its rows somewhere too: inputs that
+changed move answers into a decision, and the slice of these answers then has more errors. Its rows are more frequent among the answers
+than they were in the reference. A concept that changed in a slice makes its errors, not its rows, more frequent.
 """
 
 from dataclasses import dataclass
