@@ -23,7 +23,8 @@ def answer_scores() -> Response:
 
 
 log = obs.Logger(url=os.environ["COLLECTOR"]) if "COLLECTOR" in os.environ else obs.Logger()
-app.wsgi_app = obs.ObservabilityWSGIMiddleware(app.wsgi_app, model="loan", version="3", paths=["/score"], logger=log)
+unlogged = app.wsgi_app
+app.wsgi_app = obs.ObservabilityWSGIMiddleware(unlogged, model="loan", version="3", paths=["/score"], logger=log)
 
 if __name__ == "__main__":
     app.run(host="127.0.0.1", port=int(sys.argv[1]))
