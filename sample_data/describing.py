@@ -8,7 +8,21 @@ import json
 from datetime import date
 from pathlib import Path
 
-from sample_data import cache, crew, deliveries, edge, energy, exports, nightly, prices, provenance, stored, trade_offs, vendor
+from sample_data import (
+    augmentation,
+    cache,
+    crew,
+    deliveries,
+    edge,
+    energy,
+    exports,
+    nightly,
+    prices,
+    provenance,
+    stored,
+    trade_offs,
+    vendor,
+)
 from sample_data.spec import Spec
 
 HEAD = "# Written by sample_data/make.py.\n"
@@ -74,6 +88,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         nightly.FILE,
         exports.FILE,
         energy.FILE,
+        augmentation.FILE,
     )
     parts += [file_entry(name) for name in records]
     parts.append(file_entry(deliveries.FILE, "batch"))

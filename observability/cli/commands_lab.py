@@ -5,6 +5,7 @@ import argparse
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column
 from observability.core.errors import UsageError
 from observability.simulation.fault import ServingFault
+from observability.simulation.faults_augmentation import AugmentationFault
 from observability.simulation.faults_collection import DeviceFault
 from observability.simulation.faults_controllers import ControllerFault
 from observability.simulation.faults_edge import EdgeFault
@@ -59,10 +60,12 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     from datetime import UTC, datetime
 
     from observability.simulation import (
+        augmentation_replay,
         collection_replay,
         controller_replay,
         edge_replay,
         export_replay,
+        faults_augmentation,
         faults_collection,
         faults_controllers,
         faults_edge,
@@ -91,6 +94,11 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     elif (form_fault := faults_forms.FAULTS.get(name)) is not None:
         say("reading audits")
         replay = form_replay.replay_on_form(store.ask, form_fault, args.strength, now, model=args.model, seed=args.seed)
+    elif (augmentation_fault := faults_augmentation.FAULTS.get(name)) is not None:
+        say("reading audits")
+        replay = augmentation_replay.replay_on_augmentation(
+            store.ask, augmentation_fault, args.strength, now, model=args.model, seed=args.seed
+        )
     elif (edge_fault := faults_edge.FAULTS.get(name)) is not None:
         say("reading reports of devices")
         replay = edge_replay.replay_on_edge_fleet(store.ask, edge_fault, args.strength, now, model=args.model, seed=args.seed)
@@ -126,6 +134,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     """The list of faults, with the reason where a model cannot have one."""
     from observability.simulation.fault import STRENGTHS
     from observability.simulation.faults import FAULTS
+    from observability.simulation.faults_augmentation import FAULTS as OF_AUGMENTATIONS
     from observability.simulation.faults_collection import FAULTS as OF_DEVICES
     from observability.simulation.faults_controllers import FAULTS as OF_CONTROLLERS
     from observability.simulation.faults_edge import FAULTS as ON_EDGE
@@ -136,14 +145,23 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     from observability.simulation.faults_vendors import FAULTS as OF_VENDORS
 
     faults: list[
-        ServingFault | RunFault | LabelFault | DeviceFault | VendorFault | FormFault | EdgeFault | ExportFault | ControllerFault
+        ServingFault
+        | RunFault
+        | LabelFault
+        | DeviceFault
+        | VendorFault
+        | FormFault
+        | EdgeFault
+        | ExportFault
+        | ControllerFault
+        | AugmentationFault
     ] = [
         *FAULTS.values(),
         *OF_RUNS.values(),
         *OF_LABELLING.values(),
     ]
     faults += [*OF_DEVICES.values(), *OF_VENDORS.values(), *OF_FORMS.values(), *ON_EDGE.values(), *OF_EXPORTS.values()]
-    faults += [*OF_CONTROLLERS.values()]
+    faults += [*OF_CONTROLLERS.values(), *OF_AUGMENTATIONS.values()]
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}
         | {strength: fault.amount(strength) for strength in STRENGTHS}

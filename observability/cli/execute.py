@@ -19,6 +19,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
     from observability.cli import (
         commands,
         commands_audit,
+        commands_augmentation,
         commands_case,
         commands_data,
         commands_energy,
@@ -61,6 +62,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
             "audit-storage": commands_storage.run_audit_storage,
             "croissant": commands_storage.run_croissant,
             "lineage": commands_storage.run_lineage,
+            "audit-augmentation": commands_augmentation.run_audit_augmentation,
             "trade-offs": commands_trade_offs.run_trade_offs,
             "exports": commands_exports.run_exports,
             "energy": commands_energy.run_energy,

@@ -302,6 +302,23 @@ def parser() -> Parser:
     trade.add_argument("--import", dest="imported", type=path, metavar="FILE.json", help="keep results that were measured elsewhere")
     trade.add_argument("--dry-run", action="store_true", help="print the audit without keeping it")
 
+    augmented = add(
+        "audit-augmentation",
+        "Say what an augmentation of training data does to accuracy, classes and groups, from a table of predictions. Keeps the audit.",
+        "audit-augmentation predictions.parquet --model loan --name jitter --group region",
+    )
+    augmented.add_argument(
+        "file", type=path, metavar="FILE", help="a line for each validation row and seed: row, seed, label, without, with, copy (optional)"
+    )
+    augmented.add_argument("--model", required=True, help="the model that is trained")
+    augmented.add_argument("--version", help="its version; default: the newest that is registered")
+    augmented.add_argument("--name", required=True, help="the augmentation")
+    augmented.add_argument("--group", action="append", default=[], metavar="COLUMN", help="compare its levels; repeatable")
+    augmented.add_argument("--tried", action="store_true", help="the version was not trained with it: it asks for no attention")
+    augmented.add_argument("--checked", metavar="CHANGED/CHECKED", help="copies whose label people found changed, of those they checked")
+    augmented.add_argument("--days", type=int, default=180, metavar="N", help="days until the audit expires; default 180")
+    augmented.add_argument("--dry-run", action="store_true", help="print the audit without keeping it")
+
     energy = add(
         "energy",
         "Measure joules of a thousand predictions by batch size and form, or calibrate the power of this machine.",

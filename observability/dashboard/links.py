@@ -32,7 +32,7 @@ OWN_KEYS = (
     *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
     *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section", "beside"),
     *("column", "group", "sql"),
-    *("device", "measure", "thing", "dashboard"),
+    *("device", "measure", "thing", "dashboard", "augmentation"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 
@@ -187,6 +187,8 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
         return {"metric": finding.metric}
     if page == "fairness":
         return {"attribute": subject.partition("=")[0]}
+    if page == "studies" and "augmentation" in finding.evidence:
+        return {"augmentation": f"{finding.model} {finding.version} {finding.evidence['augmentation']}"}
     if page == "studies":
         return {"study": subject.removeprefix("study:")}
     if page in ("runs", "distributed") and subject.startswith("run:"):

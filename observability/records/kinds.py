@@ -294,7 +294,7 @@ _ALL = (
             MODEL,
             VERSION,
             AT,
-            _text("audit", "", "robustness", "membership", "explanations", "precision", "energy"),
+            _text("audit", "", "robustness", "membership", "explanations", "precision", "energy", "augmentation"),
             RecordField("results", "object"),
         ),
         (RecordField("expires", "time"),),

@@ -183,6 +183,7 @@ COMMANDS: dict[str, Action] = {
     "audit-data": "load",
     "audit": "explain",
     "audit-storage": "load",
+    "audit-augmentation": "load",
     "croissant": "query",
     "lineage": "query",
     "trade-offs": "load",

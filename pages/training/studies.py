@@ -1,22 +1,26 @@
 """Studies :material/tune:
 One study of training runs: the best value against the trials that it took, which parameters mattered, whether the winner is better than
-chance, what pruning saved, energy and cost of each gain, and whether further trials are worth it.
+chance, what pruning saved, energy and cost of each gain, and whether further trials are worth it. Below, augmentations of training data:
+what they do to accuracy, classes and groups over several seeds, with affinity and diversity.
 """
 
 import streamlit as st
 
 from observability.dashboard import empty_states, frame, load
 from observability.dashboard import scope as scopes
-from observability.dashboard.training import studies
+from observability.dashboard.training import augmentation, studies
 
 frame.store_page_heading("studies")
 scope = scopes.scope_from_state(st.session_state)
 with frame.loading_skeleton(300):
     everything = load.analyzed_training_runs(scope.model)
+    audits = augmentation.known_augmentations(scope)
 known = studies.studies_of(everything)
-if not known:
+if not known and not audits:
     empty_states.how_to_log_state("No study has been logged yet.", "Runs that name the same study belong together.", studies.HOW)
     st.stop()
-chosen = studies.chosen_study(known)
-studies.study_sections(chosen, scope)
-studies.all_studies_table(known, scope)
+if known:
+    chosen = studies.chosen_study(known)
+    studies.study_sections(chosen, scope)
+    studies.all_studies_table(known, scope)
+augmentation.augmentation_section(audits, scope)

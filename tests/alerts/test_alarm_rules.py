@@ -89,6 +89,7 @@ def test_a_limit_that_an_analyzer_reads_is_declared():
     """Every analyzer whose settings can be overridden declares the limits, so that the page of the rules shows them."""
     silent = {
         "training/runs",
+        "training/studies",
         "operations/controllers",
         "operations/cost",
         "operations/trade_offs",

@@ -29,6 +29,7 @@ RECORDS = (
     "data/labelling",
     "data/datasets",
     "training/runs",
+    "training/studies",
 )
 CONTROLLER_FIGURES = ("regret", "tail_ratio", "guardrail_rate", "off_share", "bias", "coverage")
 NIGHT = datetime(2026, 3, 2, 2, tzinfo=UTC)
@@ -60,6 +61,7 @@ def test_every_proof_over_the_records_of_a_live_model_gives_the_finding_s_value(
         ("trust/audits", "robust_accuracy"),
         ("operations/trade_offs", "form_flip_rate"),
         ("trust/exports", "export_k"),
+        *(("training/studies", f"augmentation_{name}") for name in ("gain", "slice_gain", "label_changes", "affinity", "diversity")),
         *(("operations/controllers", f"controller_{name}") for name in CONTROLLER_FIGURES if model is None),
         ("data/labels", "label_agreement"),
         ("data/labels", "annotator_agreement"),

@@ -304,6 +304,10 @@ def edge() -> list[dict]:
     forms = [{"form": "as served", "probes": 600, "flips": 0}, {"form": "int8", "probes": 600, "flips": 4, "unstable": 0, "slices": slices}]
     about = {"model": "live", "version": "1", "at": stamp(START + timedelta(hours=2))}
     found = [{"kind": "audit", **about, "audit": "precision", "results": {"forms": forms, "in_use": "int8"}}]
+    parts = [{"column": "sex", "level": level, "n": 300, "gained": [6, 5, 7], "lost": [4, 5, 4]} for level in ("F", "M")]
+    trained = {"augmentation": "jitter", "rows": 600, "gained": [12, 11, 13], "lost": [8, 9, 8], "slices": parts, "right": [500, 505, 498]}
+    trained |= {"copies_right": [490, 480, 485], "loss": [0.4, 0.41, 0.39], "loss_with": [0.5, 0.52, 0.49]}
+    found.append({"kind": "audit", **about, "audit": "augmentation", "results": {**trained, "consensus": {"n": 450, "changed": 40}}})
     for day, value in ((-12, 0.8), (1, 0.6), (6, 0.7)):
         headline = {"value": value, "low": value - 0.05, "high": value + 0.05, "n": 240, "at": 0.25}
         at, expires = (stamp(START + timedelta(days=day + later, hours=3)) for later in (0, 90))

@@ -1,0 +1,200 @@
+"""Check augmentations of training data: whether they help, whom they harm, and whether they keep labels.
+
+Reads audits of kind `augmentation`; the newest of each augmentation of a model version counts. Only one that the version was trained with
+asks for attention: one that was merely tried affects nobody. Studies of settings are checked by training/runs.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import isnan
+
+from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity, iso
+from observability.core.formatting import plural
+from observability.core.numerals import percent
+from observability.core.questions import Records
+from observability.core.window import Slice
+from observability.metrics.augmentation import (
+    AUGMENTATION_AUDITS,
+    LEAST_ROWS,
+    LEAST_SEEDS,
+    AugmentationAudit,
+    AugmentationSlice,
+    augmentation_audits,
+)
+from observability.proofs.augmentation import AUGMENTATION_PROOFS
+from observability.stats.interval import Interval
+from observability.stats.multiple_testing import benjamini_hochberg
+from observability.stats.repeated_runs import RepeatedDifference
+
+NAME = "training/studies"
+GAIN, SLICE_GAIN, LABELS = "augmentation_gain", "augmentation_slice_gain", "augmentation_label_changes"
+AFFINITY, DIVERSITY = "augmentation_affinity", "augmentation_diversity"
+EFFECT, SLICE_EFFECT = 0.01, 0.02
+"""Smallest changes of accuracy that matter: of all rows, and of a class or group."""
+LABEL_LIMIT = 0.05
+"""Share of copies with another label from which an augmentation is reported."""
+AUDITS: Records = AUGMENTATION_AUDITS
+Tested = tuple[AugmentationSlice, RepeatedDifference]
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Ask for the audits of augmentations."""
+    return {"audits": Ask(AUDITS)}
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Return the findings about each augmentation of each model version."""
+    audits = augmentation_audits(frames["audits"])
+    tested = [tested_parts(audit) for audit in audits]
+    p_values = [change.p_not_worse for parts in tested for _, change in parts]
+    adjusted = iter(benjamini_hochberg(p_values, context.budget)[0].tolist())
+    found: list[Finding] = []
+    for audit, parts in zip(audits, tested, strict=True):
+        harms = [next(adjusted) for _ in parts]
+        if not parts:
+            because = f"Whether augmentation `{audit.name}` helps is unknown: {plural(audit.seeds, 'seed')} of at least {LEAST_SEEDS} ran."
+            found.append(undecided_augmentation(context, audit, GAIN, audit.whole.n, because))
+            continue
+        found.append(gain_finding(context, audit, parts[0][1], harms[0]))
+        found += slice_findings(context, audit, parts[1:], harms[1:])
+        found += [*label_findings(context, audit), *measure_findings(context, audit)]
+    return found
+
+
+def tested_parts(audit: AugmentationAudit) -> list[Tested]:
+    """All rows of an audit and then each slice, with their changes of accuracy; empty with too few seeds."""
+    if audit.seeds < LEAST_SEEDS:
+        return []
+    parts = [(part, part.change) for part in (audit.whole, *audit.slices)]
+    return [(part, change) for part, change in parts if change is not None]
+
+
+def undecided_augmentation(context: Context, audit: AugmentationAudit, metric: str, n: int, because: str) -> Finding:
+    """Return the finding of severity `unknown` about an augmentation, the template of the others."""
+    blank = context.undecided(NAME, f"augmentation={audit.name}", metric, n, because, against="level")
+    evidence = {"audited": iso(audit.at), "augmentation": audit.name, "in_use": audit.in_use, "seeds": audit.seeds}
+    return replace(blank, model=audit.model, version=audit.version, evidence=evidence)
+
+
+def gain_words(change: RepeatedDifference) -> str:
+    """A change of accuracy in points with its interval and what it rests on."""
+    value, low, high = (0.0 if part is None else 100 * part for part in change.interval().triple)
+    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f}; {plural(change.seeds, 'seed')}, {change.n:,} rows)".replace("-", "−")
+
+
+def effect_word(change: RepeatedDifference, p_harm: float, budget: float, least: float = EFFECT) -> str:
+    """The verdict on a change of accuracy: helps, harms, none, or unknown where the interval is too wide to tell."""
+    low, high = change.interval().low, change.interval().high
+    if low is None or high is None or isnan(low):
+        return "unknown"
+    if p_harm <= budget and change.value <= -least:
+        return "harms"
+    if low > 0 and change.value >= least:
+        return "helps"
+    return "unknown" if high - low > 4 * least else "none"
+
+
+def gain_finding(context: Context, audit: AugmentationAudit, change: RepeatedDifference, p_harm: float) -> Finding:
+    """Return the finding about the accuracy on all validation rows."""
+    word, interval = effect_word(change, p_harm, context.budget), change.interval()
+    words = gain_words(change)
+    zero = interval.low is not None and interval.high is not None and interval.low <= 0 <= interval.high
+    small = "has no significant effect on accuracy" if zero else f"changes accuracy by less than {100 * EFFECT:g} point"
+    matters = f"changes of {100 * EFFECT:g} point or more matter"
+    sentence = {
+        "helps": f"Augmentation `{audit.name}` raises accuracy: {words}.",
+        "harms": f"Augmentation `{audit.name}` lowers accuracy: {words}.",
+        "none": f"Augmentation `{audit.name}` {small}: {words}.",
+        "unknown": f"Whether augmentation `{audit.name}` helps cannot be told: {words}; {matters}. Train with more seeds or rows.",
+    }[word]
+    blank = undecided_augmentation(context, audit, GAIN, change.n, sentence)
+    blank = replace(blank, evidence=blank.evidence | {"effect": word, "p_adjusted": p_harm})
+    if word == "unknown":
+        return blank
+    severity = harm_severity(audit, interval, EFFECT) if word == "harms" else "ok"
+    return replace(
+        blank, **interval.fields, severity=severity, limit=-EFFECT, likely_source=None if severity == "ok" else "model", rank=3.0
+    )
+
+
+def harm_severity(audit: AugmentationAudit, interval: Interval, least: float) -> Severity:
+    """Return act where all of the interval is a loss that matters, else watch; ok for an augmentation that is not in use."""
+    if not audit.in_use:
+        return "ok"
+    return "act" if interval.high is not None and interval.high < -least else "watch"
+
+
+def slice_findings(context: Context, audit: AugmentationAudit, parts: list[Tested], harms: list[float]) -> Iterator[Finding]:
+    """Yield the finding about the class or group that an augmentation harms most, or that it harms none."""
+    if not parts:
+        return
+    judged = [(effect_word(change, p, context.budget, SLICE_EFFECT), p, part, change) for (part, change), p in zip(parts, harms)]
+    order = {"harms": 0, "helps": 1, "none": 1, "unknown": 1}
+    word, p, part, change = min(judged, key=lambda each: (order[each[0]], each[1], each[3].value))
+    where, interval = f"{part.column} `{part.level}`", change.interval()
+    blank = undecided_augmentation(context, audit, SLICE_GAIN, part.n, "")
+    evidence = {"slice_place": audit.slices.index(part), "p_adjusted": p, "compared": len(parts), "effect": word}
+    blank = replace(blank, **interval.fields, limit=-SLICE_EFFECT, evidence=blank.evidence | evidence)
+    if word != "harms":
+        because = f"With augmentation `{audit.name}` no class or group of {len(parts)} loses {100 * SLICE_EFFECT:g} points significantly"
+        yield replace(blank, severity="ok", because=f"{because}; the least gain, in {where}: {gain_words(change)}.")
+        return
+    others = sum(each[0] == "harms" for each in judged) - 1
+    more = f" So it does in {others} more." if others else ""
+    because = f"Augmentation `{audit.name}` lowers accuracy in {where}: {gain_words(change)}.{more}"
+    severity = harm_severity(audit, interval, SLICE_EFFECT)
+    named = replace(blank, severity=severity, because=because, slice=str(Slice(((part.column, part.level),))), rank=4.0)
+    yield replace(named, likely_source=None if severity == "ok" else "model")
+
+
+def label_findings(context: Context, audit: AugmentationAudit) -> Iterator[Finding]:
+    """Yield the finding about copies whose label changed: as people said who checked them, else as all seeds decide."""
+    counted = audit.checked or audit.consensus
+    if counted is None:
+        return
+    people, rate = audit.checked is not None, counted.rate
+    key = "checked" if people else "consensus"
+    blank = undecided_augmentation(context, audit, LABELS, counted.n, "")
+    blank = replace(blank, evidence=blank.evidence | {"by": key}, limit=LABEL_LIMIT)
+    if counted.n < LEAST_ROWS or rate.value is None or rate.low is None or rate.high is None:
+        yield replace(blank, because=f"Whether augmentation `{audit.name}` keeps labels is unknown: {counted.n} copies were checked.")
+        return
+    figures = f"{percent(rate.value)} ({counted.changed:,} of {counted.n:,}; {percent(rate.low)} to {percent(rate.high)})"
+    severity: Severity = "ok"
+    if audit.in_use and rate.low > LABEL_LIMIT:
+        severity = "act" if people else "watch"
+    elif audit.in_use and people and rate.value > LABEL_LIMIT:
+        severity = "watch"
+    many = f"; the limit is {percent(LABEL_LIMIT)}"
+    if people:
+        because = f"Augmentation `{audit.name}` changes the label of {figures} of the copies that people checked{many}."
+    else:
+        because = f"All seeds decide {figures} of the copies that `{audit.name}` makes of surely known rows as another class{many}."
+        because += " It may change labels: let people check copies." if rate.low > LABEL_LIMIT else ""
+    told = replace(blank, **rate.fields, severity=severity, because=because, rank=3.5)
+    yield replace(told, likely_source=None if severity == "ok" else "label")
+
+
+def measure_findings(context: Context, audit: AugmentationAudit) -> Iterator[Finding]:
+    """Yield affinity and diversity, which ask for nothing."""
+    words = {
+        AFFINITY: (audit.affinity, "Trained without augmentation `{}`, accuracy on its copies is {} times that on the rows themselves"),
+        DIVERSITY: (audit.diversity, "With augmentation `{}` the final training loss is {} times that without it"),
+    }
+    for metric, (interval, sentence) in words.items():
+        if interval is None or interval.value is None or interval.low is None or interval.high is None:
+            continue
+        figures = f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+        because = f"{sentence.format(audit.name, figures)}, {plural(audit.seeds, 'seed')}."
+        yield replace(undecided_augmentation(context, audit, metric, audit.seeds, because), **interval.fields, severity="ok")
+
+
+ANALYZER = Analyzer(
+    NAME,
+    "Do the augmentations that a model is trained with help, harm no class or group, and keep labels?",
+    needs,
+    analyze,
+    about="records",
+    proofs=AUGMENTATION_PROOFS,
+)

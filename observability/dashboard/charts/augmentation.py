@@ -1,0 +1,66 @@
+"""Figures of augmentations of training data: affinity against diversity, and the change of accuracy by class and group."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from observability.core import formatting
+from observability.dashboard import theme
+from observability.dashboard.charts import layout
+
+EFFECTS = (
+    ("helps", theme.PRIMARY, "circle"),
+    ("no effect", theme.NEUTRAL, "circle-open"),
+    ("harms", theme.WATCH, "x"),
+    ("cannot tell", theme.QUIET, "diamond-open"),
+)
+"""Effects of augmentations, and how they are drawn."""
+
+
+def affinity_scatter(points: pd.DataFrame) -> go.Figure:
+    """One mark an augmentation: affinity against diversity, each with its interval, by its effect.
+
+    points: name, effect (of EFFECTS), affinity, affinity_low, affinity_high, diversity, diversity_low, diversity_high, text.
+    """
+    figure = go.Figure()
+    for name, color, symbol in EFFECTS:
+        rows = points[points["effect"] == name]
+        if len(rows):
+            marker = {"size": 10, "symbol": symbol, "color": color, "line": {"width": 1.6, "color": color}}
+            x, y = (theme.error_bars(rows[key], rows[f"{key}_low"], rows[f"{key}_high"], color=color) for key in ("diversity", "affinity"))
+            texts = list(rows["text"])
+            layout.add_marks(figure, rows["diversity"], rows["affinity"], texts, name=name, marker=marker, error_x=x, error_y=y)
+    middle = float(points["diversity"].min() + points["diversity"].max()) / 2
+    figure.add_scatter(
+        x=points["diversity"],
+        y=points["affinity"],
+        mode="text",
+        text=[f"  {theme.inert_label(name, 28)}  " for name in points["name"]],
+        textposition=["top right" if x <= middle else "top left" for x in points["diversity"]],
+        textfont={"size": 11, "color": theme.STRONG},
+        hoverinfo="skip",
+        showlegend=False,
+        cliponaxis=False,
+    )
+    line = {"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}
+    figure.add_hline(y=1.0, line=line, layer="below")
+    figure.add_vline(x=1.0, line=line, layer="below")
+    return theme.themed(figure, height=320, x="diversity", y="affinity", legend=True)
+
+
+def slice_change_dots(rows: pd.DataFrame) -> go.Figure:
+    """The change of accuracy of each class and group with its interval, in points, and no change as a line.
+
+    rows: name, value, low, high (shares), n.
+    """
+    figure, shown = go.Figure(), rows.iloc[::-1].reset_index(drop=True)
+    shown = shown.assign(**{key: 100 * shown[key] for key in ("value", "low", "high")})
+    hover = [
+        f"{theme.inert_label(name, 60)}<br>{formatting.format_number(value)} points ({formatting.format_number(low)} to "
+        f"{formatting.format_number(high)})<br>{n:,} rows"
+        for name, value, low, high, n in shown[["name", "value", "low", "high", "n"]].itertuples(index=False)
+    ]
+    layout.add_interval_dots(figure, shown, hover)
+    figure.add_vline(x=0, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}, layer="below")
+    theme.themed(figure, height=max(180, 26 * len(shown) + 70), x="change of accuracy, points")
+    layout.set_row_ticks(figure, layout.row_names(list(shown["name"])))
+    return layout.value_axis(figure)

@@ -1,0 +1,165 @@
+"""The part of the page Studies about augmentations: whether they help, whom they harm, affinity and diversity."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.training import studies as judged
+from observability.core import formatting
+from observability.core.finding import Finding
+from observability.core.window import EPOCH, Window
+from observability.dashboard import frame, load
+from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, severity_cell, share_cell
+from observability.dashboard.charts import augmentation as charts_augmentation
+from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import finding_lines, logging_examples, plain_caption, plain_paragraph
+from observability.metrics.augmentation import AUGMENTATION_AUDITS, AugmentationAudit, augmentation_audits
+from observability.stats.interval import Interval
+from observability.stats.repeated_runs import RepeatedDifference
+
+HOW = {
+    "Augmentation": """# predictions.parquet: a line for each validation row and seed, with the columns
+# row, seed, label, without, with, copy, loss_without, loss_with, and groups such as region
+python -m observability audit-augmentation predictions.parquet --model loan --name jitter --group region"""
+}
+WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "unknown": "cannot tell"}
+"""Effects as the page names them, by the word of the analyzer."""
+COLUMNS = (
+    column("name", "Augmentation", strong=True, wide=True),
+    column("effect", "Effect", width="7rem"),
+    column("gain", "Accuracy, points", align="right", help="Accuracy with the augmentation less that without, on the same rows"),
+    column("affinity", "Affinity", align="right", help="Accuracy on augmented copies over that on the rows, trained without augmentation"),
+    column("diversity", "Diversity", align="right", help="Final training loss with the augmentation over that without"),
+    column("labels", "Labels changed", align="right", phone=False, help="Of checked copies, or as all seeds decide"),
+)
+
+
+def known_augmentations(scope: Scope) -> list[AugmentationAudit]:
+    """The newest audit of each augmentation, of the scope's model or of all."""
+    rows = load.ask_store(AUGMENTATION_AUDITS, Window("", EPOCH, load.page_clock()))
+    return [each for each in augmentation_audits(rows) if scope.model in (None, each.model)]
+
+
+def augmentation_section(audits: Sequence[AugmentationAudit], scope: Scope) -> None:
+    """Draw what each augmentation does, and one of them by class and group."""
+    st.header("Augmentation", anchor=False)
+    if not audits:
+        plain_caption("No augmentation of training data has been measured.")
+        logging_examples(HOW)
+        return
+    found = [each for each in load.scope_record_findings(scope) if each.analyzer == judged.NAME]
+    plain_paragraph(augmentation_summary(audits, found))
+    finding_lines(each for each in found if each.needs_action)
+    points = augmentation_points(audits, found)
+    if len(points) > 1:
+        alt = f"Affinity and diversity of {len(points)} augmentations."
+        figure = charts_augmentation.affinity_scatter(points)
+        twin = points.drop(columns="text")
+        frame.chart_with_table(figure, twin, key="affinity", alt=alt, metrics=(judged.AFFINITY, judged.DIVERSITY))
+    augmentations_table(audits, found)
+    slices_of_augmentation(audits)
+
+
+def effect_of(audit: AugmentationAudit, found: Sequence[Finding]) -> str:
+    """The effect of an augmentation on accuracy, as the analyzer found it."""
+    own = (each for each in found if (each.metric, each.evidence.get("augmentation")) == (judged.GAIN, audit.name))
+    finding = next((each for each in own if (each.model, each.version) == (audit.model, audit.version)), None)
+    return WORDS[str(finding.evidence.get("effect", "unknown")) if finding else "unknown"]
+
+
+def augmentation_summary(audits: Sequence[AugmentationAudit], found: Sequence[Finding]) -> str:
+    """How many augmentations help, and how many harm, in one sentence."""
+    words = [effect_of(audit, found) for audit in audits]
+    parts = [f"{words.count(word)} {said}" for word, said in (("helps", "with a gain"), ("harms", "with a loss")) if word in words]
+    told = ", ".join(parts) or "none with a significant effect on accuracy"
+    return f"{formatting.plural(len(audits), 'augmentation')} measured: {told}."
+
+
+def augmentation_name(audit: AugmentationAudit) -> str:
+    """An augmentation with its model and version, as the address names it."""
+    return f"{audit.model} {audit.version} {audit.name}"
+
+
+def augmentation_points(audits: Sequence[AugmentationAudit], found: Sequence[Finding]) -> pd.DataFrame:
+    """The augmentations with affinity and diversity, as the chart draws them."""
+    rows = []
+    for audit in audits:
+        affinity, diversity = audit.affinity, audit.diversity
+        if affinity is None or diversity is None or affinity.value is None or diversity.value is None:
+            continue
+        effect = effect_of(audit, found)
+        text = f"{audit.name}, {audit.model}<br>affinity {affinity.value:.3f}<br>diversity {diversity.value:.3f}<br>{effect}"
+        row: dict[str, object] = {"name": audit.name, "model": audit.model, "effect": effect}
+        for key, interval in (("affinity", affinity), ("diversity", diversity)):
+            row |= {key: interval.value, f"{key}_low": interval.low, f"{key}_high": interval.high}
+        rows.append(row | {"text": text})
+    return pd.DataFrame(rows)
+
+
+def augmentations_table(audits: Sequence[AugmentationAudit], found: Sequence[Finding]) -> None:
+    """Draw a row for each augmentation."""
+    lines = []
+    for audit in audits:
+        effect, copies = effect_of(audit, found), audit.checked or audit.consensus
+        used = "in use" if audit.in_use else "tried"
+        severity = "watch" if effect == "harms" else "ok" if effect == "helps" else None
+        cells: dict[str, Cell] = {
+            "name": {"t": audit.name, "sub": f"{audit.model} {audit.version}, {used}"},
+            "effect": severity_cell(severity, effect.capitalize()) if severity else {"t": effect.capitalize()},
+            "gain": points_cell(audit.whole.change),
+            "affinity": ratio_cell(audit.affinity),
+            "diversity": ratio_cell(audit.diversity),
+            "labels": share_cell(*copies.rate.triple) if copies else dict(UNKNOWN_CELL),
+        }
+        lines.append(table_row(cells))
+    columns = filled_columns(COLUMNS, lines, ("name", "effect"))
+    draw_table("augmentations", "Augmentations and their effects", columns, lines, sort=True)
+
+
+def points_cell(change: RepeatedDifference | None) -> Cell:
+    """A change of accuracy in points with its interval below."""
+    if change is None:
+        return dict(UNKNOWN_CELL)
+    value, low, high = (0.0 if part is None else 100 * part for part in change.interval().triple)
+    return {"t": f"{value:+.1f}".replace("-", "−"), "sub": f"{low:+.1f} to {high:+.1f}".replace("-", "−"), "k": value}
+
+
+def ratio_cell(interval: Interval | None) -> Cell:
+    """A ratio with its interval below."""
+    if interval is None or interval.value is None:
+        return dict(UNKNOWN_CELL)
+    ends = None if interval.low is None or interval.high is None else f"{interval.low:.3f} to {interval.high:.3f}"
+    return {"t": f"{interval.value:.3f}", "sub": ends, "k": interval.value}
+
+
+def slices_of_augmentation(audits: Sequence[AugmentationAudit]) -> None:
+    """Draw the change of accuracy of an augmentation by class and group, the worst first."""
+    names = {augmentation_name(audit): audit for audit in audits if audit.slices and audit.seeds > 1}
+    if not names:
+        return
+    missing = "The link names the augmentation {}, which was not measured."
+    first = next(iter(names))
+    name = address_selectbox("augmentation", "Augmentation by class and group", list(names), placeholder=first, missing=missing, width=420)
+    audit = names[name or first]
+    rows = slice_changes(audit)
+    worst = rows.iloc[0]
+    change = f"{100 * worst['value']:+.1f} points".replace("-", "−")
+    alt = f"{audit.name}: the least gain is in {worst['name']}, {change}."
+    frame.chart_with_table(
+        charts_augmentation.slice_change_dots(rows), rows, key="augmentation-slices", alt=alt, metrics=(judged.SLICE_GAIN,)
+    )
+    plain_caption("Change of accuracy with the augmentation, with 95 % intervals over seeds and rows.")
+
+
+def slice_changes(audit: AugmentationAudit) -> pd.DataFrame:
+    """The change of accuracy of each class and group, the least first."""
+    rows = []
+    for part in audit.slices:
+        change = part.change
+        if change is not None:
+            ends = change.interval()
+            rows.append({"name": f"{part.column} {part.level}", "value": ends.value, "low": ends.low, "high": ends.high, "n": part.n})
+    return pd.DataFrame(rows).sort_values("value", kind="stable", ignore_index=True)

@@ -1,0 +1,260 @@
+"""Augmentations of training data: what they do to accuracy, overall and by class and group, and their affinity and diversity.
+
+An audit of kind `augmentation` holds, for several seeds, counts of a training with the augmentation and of one without, on the same
+validation rows (docs/augmentation.md).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+from observability.stats.interval import Interval, rate_interval
+from observability.stats.repeated_runs import RepeatedDifference, repeated_difference, seed_ratio
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+AUGMENTATION_AUDITS = Records(
+    "audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "augmentation"),)
+)
+LEAST_SEEDS = 3
+"""Seeds below which the effect of an augmentation cannot be told from chance."""
+LEAST_ROWS = 30
+"""Validation rows of a class or group below which it is not compared."""
+MOST_LEVELS = 30
+CLASS = "class"
+"""Column under which the levels of the label stand among the slices."""
+CORE_COLUMNS = ("row", "seed", "label", "without", "with")
+"""Columns that a table of predictions needs; `copy`, `loss_without` and `loss_with` are read where it has them."""
+
+
+@dataclass(frozen=True)
+class AugmentationSlice:
+    """The validation rows of a class or group: rows that the augmentation turned right and wrong, one count for each seed."""
+
+    column: str
+    level: str
+    n: int
+    gained: tuple[int, ...]
+    lost: tuple[int, ...]
+    row_variance: float | None = None
+
+    @property
+    def change(self) -> RepeatedDifference | None:
+        """The change of accuracy with the augmentation; None with too few seeds."""
+        return repeated_difference(self.gained, self.lost, self.n, self.row_variance)
+
+
+@dataclass(frozen=True)
+class CheckedCopies:
+    """Augmented copies whose label was checked, and those whose label is no longer that of their original."""
+
+    n: int
+    changed: int
+
+    @property
+    def rate(self) -> Interval:
+        """The share of copies with another label."""
+        return rate_interval(self.changed, self.n)
+
+
+@dataclass(frozen=True)
+class AugmentationAudit:
+    """One audit of kind `augmentation`. The counts and losses have one number for each seed.
+
+    in_use: the version was trained with it. whole: all validation rows. right, copies_right: validation rows, and their augmented copies,
+    that the training without augmentation decides rightly. loss, loss_with: final training loss. consensus: copies of rows that every seed
+    decides rightly; changed are those which all seeds decide as one same other class. checked: copies that people read.
+    """
+
+    model: str
+    version: str
+    at: datetime
+    name: str
+    in_use: bool
+    whole: AugmentationSlice
+    slices: tuple[AugmentationSlice, ...]
+    right: tuple[int, ...] = ()
+    copies_right: tuple[int, ...] = ()
+    loss: tuple[float, ...] = ()
+    loss_with: tuple[float, ...] = ()
+    consensus: CheckedCopies | None = None
+    checked: CheckedCopies | None = None
+    results: Mapping[str, Any] | None = None
+
+    @property
+    def seeds(self) -> int:
+        """Pairs of trainings."""
+        return len(self.whole.gained)
+
+    @property
+    def affinity(self) -> Interval | None:
+        """Accuracy on augmented copies over that on the rows themselves, both of the training without augmentation."""
+        return seed_ratio(self.copies_right, self.right) if self.copies_right else None
+
+    @property
+    def diversity(self) -> Interval | None:
+        """Final training loss with the augmentation over that without."""
+        return seed_ratio(self.loss_with, self.loss) if self.loss_with else None
+
+
+def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the results of an audit from the predictions of all trainings.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A line for each validation row and seed, with CORE_COLUMNS: the row's name, the seed, the label, and the decisions of the training
+        without and with the augmentation. Further `copy`, the decision of the training without augmentation on the row's augmented copy,
+        `loss_without` and `loss_with`, the final training losses of the seed, and the columns of `groups`.
+    name : str
+        The augmentation.
+    groups : sequence of str
+        Columns whose levels are compared beside the classes.
+
+    Returns
+    -------
+    dict of str to Any
+        As an audit record holds them.
+
+    Raises
+    ------
+    ValueError
+        Where a row is missing or doubled for a seed.
+    """
+    import pandas as pd
+
+    seeds = sorted(table["seed"].unique().tolist())
+    rows = table["row"].drop_duplicates().tolist()
+    index = pd.MultiIndex.from_product([seeds, rows])
+    if len(table) != len(index) or table.duplicated(["row", "seed"]).any():
+        raise ValueError(f"{len(table):,} lines are not {len(rows):,} rows for each of {len(seeds)} seeds")
+    ordered = table.set_index(["seed", "row"]).loc[index]
+    shape = (len(seeds), len(rows))
+
+    def grid(column: str) -> Any:
+        return ordered[column].astype(str).to_numpy().reshape(shape)
+
+    label, without = grid("label"), grid("without")
+    right, right_with = without == label, grid("with") == label
+    change = right_with.astype(int) - right
+    about = ordered.iloc[: len(rows)]
+    columns = {CLASS: label[0], **{group: about[group].astype(str).to_numpy() for group in groups}}
+    found: dict[str, Any] = {"augmentation": name, "seeds": seeds, "rows": len(rows), **_counts(change)}
+    found["right"] = right.sum(axis=1).tolist()
+    found["slices"] = list(_slice_counts(change, columns))
+    if "copy" in ordered:
+        copies = grid("copy")
+        found["copies_right"] = (copies == label).sum(axis=1).tolist()
+        sure = right.all(axis=0)
+        agreed = (copies == copies[0]).all(axis=0) & (copies[0] != label[0])
+        found["consensus"] = {"n": int(sure.sum()), "changed": int((sure & agreed).sum())}
+    for column, key in (("loss_without", "loss"), ("loss_with", "loss_with")):
+        if column in ordered:
+            found[key] = [float(value) for value in ordered[column].to_numpy(float).reshape(shape)[:, 0]]
+    return found
+
+
+def _counts(change: Any) -> dict[str, Any]:
+    """Gained and lost rows of each seed, and the variance of the rows' mean change. change: (seeds, rows), 1, 0 or -1."""
+    mean = change.mean(axis=0)
+    variance = float(mean.var(ddof=1)) if mean.size > 1 else 0.0
+    return {"gained": (change > 0).sum(axis=1).tolist(), "lost": (change < 0).sum(axis=1).tolist(), "row_variance": variance}
+
+
+def _slice_counts(change: Any, columns: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The counts of each level of each column with LEAST_ROWS rows; columns with more than MOST_LEVELS levels are left out."""
+    for column, texts in columns.items():
+        levels = np.unique(texts)
+        for level in levels if levels.size <= MOST_LEVELS else ():
+            own = texts == level
+            if own.sum() >= LEAST_ROWS:
+                yield {"column": column, "level": str(level), "n": int(own.sum()), **_counts(change[:, own])}
+
+
+def augmentation_audits(frame: "DataFrame") -> list[AugmentationAudit]:
+    """Return the newest audit of each augmentation of each model version, by model, version and augmentation.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The answer to AUGMENTATION_AUDITS.
+
+    Returns
+    -------
+    list of AugmentationAudit
+        Audits whose results have no name, rows or counts are left out.
+    """
+    newest = {}
+    for row in frame.sort_values("at", kind="stable").to_dict("records"):
+        results = row["results"] if isinstance(row["results"], Mapping) else {}
+        audit = _audit(row, results)
+        if audit is not None:
+            newest[audit.model, audit.version, audit.name] = audit
+    return [newest[key] for key in sorted(newest)]
+
+
+def _audit(row: Mapping[Any, Any], results: Mapping[str, Any]) -> AugmentationAudit | None:
+    """The audit of a record; None where its results are of another form."""
+    name, whole = results.get("augmentation"), _slice({"column": "", "level": "", "n": results.get("rows"), **_own(results)})
+    if not isinstance(name, str) or not name or whole is None:
+        return None
+    seeds = len(whole.gained)
+    listed = results.get("slices")
+    slices = [_slice(each) for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    right, copies, loss, loss_with = (_numbers(results.get(key), seeds) for key in ("right", "copies_right", "loss", "loss_with"))
+    return AugmentationAudit(
+        str(row["model"]),
+        str(row["version"]),
+        aware_utc(row["at"]),
+        name,
+        results.get("in_use") is not False,
+        whole,
+        tuple(each for each in slices if each is not None and len(each.gained) == seeds and each.n >= LEAST_ROWS),
+        right=tuple(int(each) for each in right) if copies else (),
+        copies_right=tuple(int(each) for each in copies) if right else (),
+        loss=loss if loss_with else (),
+        loss_with=loss_with if loss else (),
+        consensus=_checked(results.get("consensus")),
+        checked=_checked(results.get("checked")),
+        results=results,
+    )
+
+
+def _own(results: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts over all rows in the results of an audit."""
+    return {key: results.get(key) for key in ("gained", "lost", "row_variance")}
+
+
+def _numbers(values: Any, seeds: int) -> tuple[float, ...]:
+    """Finite numbers, one for each seed, none below 0; empty where they are not."""
+    if not isinstance(values, list) or len(values) != seeds:
+        return ()
+    known = [float(each) for each in values if isinstance(each, int | float) and not isinstance(each, bool) and 0 <= each < np.inf]
+    return tuple(known) if len(known) == seeds else ()
+
+
+def _slice(row: Mapping[str, Any]) -> AugmentationSlice | None:
+    """A slice of an audit's results; None where a count is missing or impossible."""
+    n, gained, variance = row.get("n"), row.get("gained"), row.get("row_variance")
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1 or not isinstance(gained, list) or not gained:
+        return None
+    more, less = _numbers(gained, len(gained)), _numbers(row.get("lost"), len(gained))
+    if not more or not less or any(up + down > n for up, down in zip(more, less, strict=True)):
+        return None
+    known = float(variance) if isinstance(variance, int | float) and not isinstance(variance, bool) and 0 <= variance <= 1 else None
+    up, down = (tuple(int(each) for each in counts) for counts in (more, less))
+    return AugmentationSlice(str(row.get("column")), str(row.get("level")), n, up, down, row_variance=known)
+
+
+def _checked(row: Any) -> CheckedCopies | None:
+    """Counts of copies whose label was checked; None where they are missing or impossible."""
+    n, changed = (row.get(key) for key in ("n", "changed")) if isinstance(row, Mapping) else (None, None)
+    if not isinstance(n, int) or not isinstance(changed, int) or isinstance(n, bool) or isinstance(changed, bool):
+        return None
+    return CheckedCopies(n, changed) if n > 0 and 0 <= changed <= n else None

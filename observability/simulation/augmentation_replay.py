@@ -1,0 +1,80 @@
+"""Replay the analyzer training/studies on an audit of an augmentation with a planted fault.
+
+The augmentation then counts as one that the version was trained with. The twin is the same audit without the fault. The store is only read.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.analyzers.training import studies
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.errors import UsageError
+from observability.core.finding import Finding, worst_first
+from observability.core.questions import Records
+from observability.core.time import naive_utc
+from observability.core.window import EPOCH, Window
+from observability.metrics.augmentation import AUGMENTATION_AUDITS, LEAST_SEEDS, AugmentationAudit, augmentation_audits
+from observability.simulation.detection_result import DetectionLook, RecordDetection
+from observability.simulation.fault import Strength
+from observability.simulation.faults_augmentation import AugmentationFault, AugmentationFaultPlant
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Ask = Callable[[Records, Window], "DataFrame"]
+BUDGET = 0.0143
+
+
+def replay_on_augmentation(
+    ask: Ask, fault: AugmentationFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
+) -> RecordDetection:
+    """Plant the fault in an audit of an augmentation, of one model or of all. Raises UsageError where no audit can have it."""
+    audits = augmentation_audits(ask(AUGMENTATION_AUDITS, Window("", EPOCH, now)))
+    return replay_augmentation_fault([each for each in audits if model in (None, each.model)], fault, strength, seed)
+
+
+def replay_augmentation_fault(
+    audits: list[AugmentationAudit], fault: AugmentationFault, strength: Strength = "middle", seed: int = 0
+) -> RecordDetection:
+    """Plant the fault in an audit and evaluate it. Raises UsageError where no audit can have it."""
+    targets = [audit for audit in audits if can_have_fault(audit)]
+    if not targets:
+        wanted = f"an audit of an augmentation with {LEAST_SEEDS} seeds, two slices and copies, that raises nothing by itself"
+        attempt = "Run the command audit-augmentation"
+        raise UsageError(f"no audit to plant {fault.name} on", got=f"{len(audits)} audits", expected=wanted, attempt=attempt)
+    rng = np.random.default_rng([seed, 31])
+    audit = targets[int(rng.integers(len(targets)))]
+    largest = sorted(range(len(audit.slices)), key=lambda place: -audit.slices[place].n)
+    place = largest[1]
+    assert audit.results is not None
+    planted = fault.plant(AugmentationFaultPlant(audit.results, place, fault.amount(strength), rng))
+    seen = [augmentation_findings_of(audit, each) for each in (planted, dict(audit.results))]
+    part = audit.slices[place]
+    detail = f"{part.column} {part.level}" if fault.metric == studies.SLICE_GAIN else ""
+    about = f"Trainings of {audit.model} version {audit.version}; {audit.name} counts as in use."
+    looks = (DetectionLook(1, 0, seen[0], seen[1]),)
+    return RecordDetection(fault, strength, "augmentation", audit.name, "audit", 1, f"augmentation={audit.name}", detail, 1, looks, about)
+
+
+def can_have_fault(audit: AugmentationAudit) -> bool:
+    """Whether a fault can be planted on an audit: it has what faults concern, and nothing to report were it in use."""
+    results = audit.results or {}
+    listed = results.get("slices")
+    whole = isinstance(listed, list) and len(listed) == len(audit.slices) > 1 and all("row_variance" in each for each in listed)
+    if not whole or "row_variance" not in results or audit.seeds < LEAST_SEEDS or audit.consensus is None or not audit.right:
+        return False
+    return not any(each.needs_action for each in augmentation_findings_of(audit, dict(results)))
+
+
+def augmentation_findings_of(audit: AugmentationAudit, results: dict[str, Any]) -> tuple[Finding, ...]:
+    """Findings about an audit with these results, as of an augmentation that is in use."""
+    import pandas as pd
+
+    row = {"model": audit.model, "version": audit.version, "at": naive_utc(audit.at), "audit": "augmentation", "expires": None}
+    frames = {"audits": pd.DataFrame([row | {"results": {**results, "in_use": True}}])}
+    end = audit.at + timedelta(days=1)
+    window = Window("", audit.at - timedelta(days=6), end)
+    return tuple(worst_first(studies.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, end, BUDGET))))

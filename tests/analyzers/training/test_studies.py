@@ -1,0 +1,97 @@
+"""Augmentations are judged by their effect on accuracy, classes, groups and labels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.finding import Finding
+from observability.metrics.augmentation import augmentation_audits, augmentation_results
+from tests.support.augmentation_audits import audit_row, augmentation_findings, predictions, simulated_audit
+
+
+def by_metric(row: dict) -> dict[str, Finding]:
+    return {each.metric.removeprefix("augmentation_"): each for each in augmentation_findings([row])}
+
+
+def test_counts_affinity_and_diversity_are_those_of_the_definitions() -> None:
+    table = predictions(np.random.default_rng(3), rows=400, seeds=4, gain=0.1)
+    results = augmentation_results(table, "jitter", ("region",))
+    (audit,) = augmentation_audits(pd.DataFrame([audit_row(results)]))
+    right, right_with = table["without"] == table["label"], table["with"] == table["label"]
+    change = audit.whole.change
+    assert change is not None and change.value == pytest.approx(right_with.mean() - right.mean())
+    south = table["region"] == "south"
+    part = next(each for each in audit.slices if each.level == "south")
+    assert part.change is not None and part.change.value == pytest.approx(right_with[south].mean() - right[south].mean())
+    assert part.n == south.sum() / 4 and {each.column for each in audit.slices} == {"class", "region"}
+    affinity, diversity = audit.affinity, audit.diversity
+    assert affinity is not None and affinity.value == pytest.approx((table["copy"] == table["label"]).mean() / right.mean())
+    assert diversity is not None and diversity.value == pytest.approx(table["loss_with"].mean() / table["loss_without"].mean())
+    by_row = (right_with.astype(int) - right).groupby(table["row"]).mean()
+    assert results["row_variance"] == pytest.approx(by_row.var())
+
+
+def test_an_augmentation_that_helps_is_ok_and_says_by_how_much() -> None:
+    found = by_metric(simulated_audit(1, gain=0.1))
+    assert found["gain"].severity == "ok" and found["gain"].evidence["effect"] == "helps"
+    assert found["gain"].because.startswith("Augmentation `jitter` raises accuracy: +1.") and "8 seeds, 2,000 rows" in found["gain"].because
+    assert found["affinity"].value == pytest.approx(0.97, abs=0.01) and found["diversity"].value == pytest.approx(1.2, abs=0.03)
+
+
+def test_without_an_effect_none_is_claimed() -> None:
+    found = by_metric(simulated_audit(2))
+    assert {each.severity for each in found.values()} == {"ok"}
+    assert "has no significant effect on accuracy" in found["gain"].because and found["gain"].evidence["effect"] == "none"
+
+
+def test_a_harmed_group_is_named_although_the_whole_gains() -> None:
+    found = by_metric(simulated_audit(3, gain=0.15, harm=0.12))
+    harmed = found["slice_gain"]
+    assert found["gain"].severity == "ok" and (harmed.severity, harmed.slice) == ("act", "region=south")
+    assert harmed.value is not None and harmed.value < -0.05 and "lowers accuracy in region `south`" in harmed.because
+
+
+def test_a_changed_label_is_suspected_by_all_seeds_and_told_by_people() -> None:
+    row = simulated_audit(4, changed=0.15)
+    suspected = by_metric(row)["label_changes"]
+    assert suspected.severity == "watch" and "let people check copies" in suspected.because
+    told = by_metric(audit_row(row["results"], checked={"n": 200, "changed": 30}))["label_changes"]
+    assert told.severity == "act" and told.value == 0.15 and "30 of 200" in told.because
+    fine = by_metric(audit_row(row["results"], checked={"n": 200, "changed": 1}))["label_changes"]
+    assert fine.severity == "ok", "people's checks count for more than what seeds decide"
+    few = by_metric(audit_row(row["results"], checked={"n": 9, "changed": 3}))["label_changes"]
+    assert few.severity == "unknown" and few.value is None
+
+
+def test_an_augmentation_that_was_merely_tried_asks_for_nothing() -> None:
+    row = simulated_audit(5, harm=0.5, changed=0.3)
+    found = by_metric(audit_row(row["results"], in_use=False))
+    assert {each.severity for each in found.values()} == {"ok"}
+    assert found["gain"].evidence["effect"] == "harms"
+
+
+def test_two_seeds_cannot_tell() -> None:
+    (found,) = augmentation_findings([simulated_audit(6, seeds=2)])
+    assert found.severity == "unknown" and "2 seeds of at least 3 ran" in found.because
+
+
+def test_few_rows_cannot_tell_and_say_what_would() -> None:
+    found = by_metric(simulated_audit(7, rows=60, seeds=3))["gain"]
+    assert found.severity == "unknown" and found.value is None and "more seeds or rows" in found.because
+
+
+def test_results_of_another_form_are_left_out() -> None:
+    good = simulated_audit(8)["results"]
+    for bad in ({"gained": [1, 2]}, {"rows": 0}, {"augmentation": None}, {"lost": [5_000] * 8}, {"gained": "many"}):
+        assert augmentation_audits(pd.DataFrame([audit_row(good | bad)])) == [], bad
+
+
+def test_a_missing_line_is_refused() -> None:
+    table = predictions(np.random.default_rng(9), rows=50, seeds=3)
+    with pytest.raises(ValueError, match="149 lines are not 50 rows for each of 3 seeds"):
+        augmentation_results(table[1:], "jitter")
+
+
+def test_clean_augmentations_raise_nothing() -> None:
+    raised = [each for seed in range(40) for each in augmentation_findings([simulated_audit(100 + seed, rows=600)]) if each.needs_action]
+    assert len(raised) <= 1, [each.because for each in raised]

@@ -1,0 +1,35 @@
+"""The page Studies shows what augmentations of training data do, with the figures of their audits."""
+
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from observability.dashboard import load
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.augmentation_audits import NOW, audit_row, simulated_audit
+from tests.support.dashboard_pages import opened, tables, words
+
+
+@pytest.fixture
+def measured(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """The store that this process owns, with audits of two augmentations of the model `loan`."""
+    rows = [simulated_audit(1, gain=0.1), simulated_audit(3, gain=0.15, harm=0.12)]
+    rows[1] = audit_row(rows[1]["results"], augmentation="swap")
+    records = [{**row, "kind": "audit", "at": row["at"].replace(tzinfo=UTC).isoformat(), "expires": None} for row in rows]
+    land(empty, [{key: value for key, value in record.items() if value is not None} for record in records], tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: NOW)
+    return empty
+
+
+def test_the_page_tells_the_effect_of_each_augmentation_and_the_harmed_group(measured: Database) -> None:
+    app = opened("studies")
+    rows = {row["cells"]["name"]["t"]: row["cells"] for row in tables(app)["Augmentations and their effects"]["rows"]}
+    assert rows["jitter"]["effect"]["t"] == "Helps" and rows["jitter"]["gain"]["t"].startswith("+")
+    assert float(rows["jitter"]["diversity"]["t"]) == pytest.approx(1.2, abs=0.03)
+    assert rows["jitter"]["name"]["sub"] == "loan 3, in use"
+    assert "lowers accuracy in region south" in words(app).replace("`", "")
+    app.selectbox(key="augmentation-box").set_value("loan 3 swap").run()
+    assert not app.exception
+    assert "2 augmentations measured" in words(app)

@@ -1,0 +1,56 @@
+"""Audits of kind `augmentation`: of simulated trainings, clean or with chosen effects."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from observability.analyzers.training import studies
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.finding import Finding
+from observability.core.window import Window
+from observability.metrics.augmentation import augmentation_results
+
+AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
+NOW = datetime(2026, 3, 9, tzinfo=UTC)
+REGIONS, SHARES = ("north", "south", "east"), (0.5, 0.3, 0.2)
+
+
+def predictions(
+    rng: np.random.Generator, *, rows: int = 2000, seeds: int = 8, gain: float = 0.0, harm: float = 0.0, changed: float = 0.0
+) -> pd.DataFrame:
+    """Decisions of trainings with and without an augmentation: each row has a chance of its own to be decided rightly.
+
+    gain: share of the rows that the augmentation turns right; harm: share of the rows of `south` that it turns wrong; changed: share of
+    copies whose label it changes.
+    """
+    label, region = rng.integers(0, 2, rows), rng.choice(REGIONS, size=rows, p=SHARES)
+    chance = rng.beta(6, 1.2, rows)
+    better, worse, other = rng.random(rows) < gain, (rng.random(rows) < harm) & (region == "south"), rng.random(rows) < changed
+    tables = []
+    for seed in range(seeds):
+        without, copied = rng.random(rows) < chance, rng.random(rows) < 0.97 * chance
+        with_it = ((rng.random(rows) < chance) | better) & ~worse
+        decided = {key: np.where(right, label, 1 - label) for key, right in (("without", without), ("with", with_it))}
+        decided["copy"] = np.where(copied & ~other, label, 1 - label)
+        losses = {"loss_without": 0.30 + 0.01 * rng.random(), "loss_with": 0.36 + 0.01 * rng.random()}
+        tables.append(pd.DataFrame({"row": np.arange(rows), "seed": seed, "label": label, "region": region, **decided}).assign(**losses))
+    return pd.concat(tables, ignore_index=True)
+
+
+def audit_row(results: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An audit of the model `loan` 3, as the store gives it."""
+    about = {"model": "loan", "version": "3", "at": AT.replace(tzinfo=None), "audit": "augmentation", "expires": None}
+    return {**about, "results": {"in_use": True, **results, **more}}
+
+
+def simulated_audit(seed: int, **effects: Any) -> dict[str, Any]:
+    """The audit of simulated trainings."""
+    return audit_row(augmentation_results(predictions(np.random.default_rng(seed), **effects), "jitter", ("region",)))
+
+
+def augmentation_findings(rows: list[dict[str, Any]], budget: float = 0.0143) -> list[Finding]:
+    """The findings about some audits in the week."""
+    frames = {"audits": pd.DataFrame(rows, columns=list(studies.AUDITS.columns or ()))}
+    return studies.analyze(frames, Context(EVERY_MODEL, NO_VERSION, Window("", NOW - timedelta(days=7), NOW), NOW, budget))
