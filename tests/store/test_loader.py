@@ -473,16 +473,16 @@ def test_every_line_of_a_fuzzed_load_is_accounted_for(store):
     ]
     samples += [label(i) for i in range(4)] + [{"kind": kind, **record} for kind, record in OTHERS.items()]
     lines = [json.dumps(each).encode() for each in samples]
-    total = LoadReport()
-    for _ in range(repeats(4, 12)):
+    total, rounds = LoadReport(), repeats(4, 12)
+    for _ in range(rounds):
         batch = [mutated(pick, lines) for _ in range(900)]
         for start in range(0, 900, 300):
             land(store, *batch[start : start + 300])
         total += load_landing(store)
-    assert total.lines == 12 * 900 >= 10_000
+    assert total.lines == rounds * 900
     assert total.lines == total.stored + total.duplicates + total.rejected
-    assert total.stored > 500 and total.duplicates > 500 and total.rejected > 2000 and sum(total.reasons.values()) == total.rejected
-    assert query(store, "SELECT sum(lines), sum(stored), sum(duplicates), sum(rejected), count(*) FROM manifest") == [(*figures(total), 36)]
+    assert total.stored > 300 and total.duplicates > 300 and total.rejected > 1000 and sum(total.reasons.values()) == total.rejected
+    assert query(store, "SELECT sum(lines), sum(stored), sum(duplicates), sum(rejected), count(*) FROM manifest") == [(*figures(total), 3 * rounds)]
     assert query(store, "SELECT count(*) FROM manifest WHERE lines <> stored + duplicates + rejected OR lines <> 300") == [(0,)]
     assert query(store, "SELECT sum(stored), sum(duplicates), sum(rejected) FROM arrivals") == [figures(total)[1:]]
     assert query(store, "SELECT count(*), count(DISTINCT (segment, line)), count(*) FILTER (length(message) = 0) FROM rejected") == [
