@@ -97,7 +97,7 @@ async def run_owner_command(request: Request) -> Response:
         return JSONResponse({"error": "the command is too long", "try": "Name fewer files"}, status_code=413)
     try:
         argv = [str(word) for word in json.loads(body)["argv"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return JSONResponse({"error": "the command cannot be read", "try": 'Send {"argv": [...]}'}, status_code=400)
     return StreamingResponse(command_output_lines(argv), media_type="application/x-ndjson")
 

@@ -131,6 +131,15 @@ def with_headers(send: Send, headers: dict[str, str]) -> Send:
     return add
 
 
+def undecodable_address(scope: Scope) -> tuple[int, str, str] | None:
+    """Status, error and what to try for a query that is not percent-encoded text in UTF-8, which later layers could not decode."""
+    try:
+        scope["query_string"].decode()
+    except UnicodeDecodeError:
+        return 400, "the query of the address is not UTF-8", "Percent-encode its values"
+    return None
+
+
 class RequestOriginCheck:
     """ASGI middleware that refuses a Host or an Origin that is not allowed, and other interfaces where there is no sign-in.
 
@@ -142,7 +151,7 @@ class RequestOriginCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an allowed request on; answer another with 403 or 421, and the question of a browser whether a page may send with 204."""
-        refusal = None if scope["type"] == "lifespan" else self._refusal(scope)
+        refusal = None if scope["type"] == "lifespan" else undecodable_address(scope) or self._refusal(scope)
         if refusal is None and (origin := logger_origin(scope)) is not None:
             if scope["method"] == "OPTIONS":
                 await Response(status_code=204, headers=cross_origin_headers(origin))(scope, receive, send)
