@@ -77,14 +77,22 @@ def undecided_augmentation(context: Context, audit: AugmentationAudit, metric: s
     return replace(blank, model=audit.model, version=audit.version, evidence=evidence)
 
 
+def signed_points(share: float | None) -> str:
+    """A change of a share in points with its sign: +0.3, −1.2, 0.0."""
+    points = round(100 * (share or 0.0), 1)
+    return f"{points:+.1f}".replace("-", "−") if points else "0.0"
+
+
 def gain_words(change: RepeatedDifference) -> str:
     """A change of accuracy in points with its interval and what it rests on."""
-    value, low, high = (0.0 if part is None else 100 * part for part in change.interval().triple)
-    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f}; {plural(change.seeds, 'seed')}, {change.n:,} rows)".replace("-", "−")
+    value, low, high = (signed_points(part) for part in change.interval().triple)
+    return f"{value} points ({low} to {high}; {plural(change.seeds, 'seed')}, {change.n:,} rows)"
 
 
 def effect_word(change: RepeatedDifference, p_harm: float, budget: float, least: float = EFFECT) -> str:
-    """The verdict on a change of accuracy: helps, harms, none, or unknown where the interval is too wide to tell."""
+    """The verdict on a change of accuracy: helps, harms, small where it is significant and below `least`, none where it is not significant,
+    unknown where the interval is too wide to tell.
+    """
     low, high = change.interval().low, change.interval().high
     if low is None or high is None or isnan(low):
         return "unknown"
@@ -92,20 +100,19 @@ def effect_word(change: RepeatedDifference, p_harm: float, budget: float, least:
         return "harms"
     if low > 0 and change.value >= least:
         return "helps"
-    return "unknown" if high - low > 4 * least else "none"
+    return "unknown" if high - low > 4 * least else "none" if low <= 0 <= high else "small"
 
 
 def gain_finding(context: Context, audit: AugmentationAudit, change: RepeatedDifference, p_harm: float) -> Finding:
     """Return the finding about the accuracy on all validation rows."""
     word, interval = effect_word(change, p_harm, context.budget), change.interval()
     words = gain_words(change)
-    zero = interval.low is not None and interval.high is not None and interval.low <= 0 <= interval.high
-    small = "has no significant effect on accuracy" if zero else f"changes accuracy by less than {100 * EFFECT:g} point"
     matters = f"changes of {100 * EFFECT:g} point or more matter"
     sentence = {
         "helps": f"Augmentation `{audit.name}` raises accuracy: {words}.",
         "harms": f"Augmentation `{audit.name}` lowers accuracy: {words}.",
-        "none": f"Augmentation `{audit.name}` {small}: {words}.",
+        "none": f"Augmentation `{audit.name}` has no significant effect on accuracy: {words}.",
+        "small": f"Augmentation `{audit.name}` changes accuracy by less than {100 * EFFECT:g} point: {words}.",
         "unknown": f"Whether augmentation `{audit.name}` helps cannot be told: {words}; {matters}. Train with more seeds or rows.",
     }[word]
     blank = undecided_augmentation(context, audit, GAIN, change.n, sentence)
@@ -130,8 +137,7 @@ def slice_findings(context: Context, audit: AugmentationAudit, parts: list[Teste
     if not parts:
         return
     judged = [(effect_word(change, p, context.budget, SLICE_EFFECT), p, part, change) for (part, change), p in zip(parts, harms)]
-    order = {"harms": 0, "helps": 1, "none": 1, "unknown": 1}
-    word, p, part, change = min(judged, key=lambda each: (order[each[0]], each[1], each[3].value))
+    word, p, part, change = min(judged, key=lambda each: (each[0] != "harms", each[1], each[3].value))
     where, interval = f"{part.column} `{part.level}`", change.interval()
     blank = undecided_augmentation(context, audit, SLICE_GAIN, part.n, "")
     evidence = {"slice_place": audit.slices.index(part), "p_adjusted": p, "compared": len(parts), "effect": word}

@@ -10,6 +10,7 @@ from observability.dashboard.charts import layout
 EFFECTS = (
     ("helps", theme.PRIMARY, "circle"),
     ("no effect", theme.NEUTRAL, "circle-open"),
+    ("under 1 point", theme.NEUTRAL, "square-open"),
     ("harms", theme.WATCH, "x"),
     ("cannot tell", theme.QUIET, "diamond-open"),
 )

@@ -25,14 +25,20 @@ HOW = {
 # row, seed, label, without, with, copy, loss_without, loss_with, and groups such as region
 python -m observability audit-augmentation predictions.parquet --model loan --name jitter --group region"""
 }
-WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "unknown": "cannot tell"}
+WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "small": "under 1 point", "unknown": "cannot tell"}
 """Effects as the page names them, by the word of the analyzer."""
 COLUMNS = (
     column("name", "Augmentation", strong=True, wide=True),
     column("effect", "Effect", width="7rem"),
     column("gain", "Accuracy, points", align="right", help="Accuracy with the augmentation less that without, on the same rows"),
-    column("affinity", "Affinity", align="right", help="Accuracy on augmented copies over that on the rows, trained without augmentation"),
-    column("diversity", "Diversity", align="right", help="Final training loss with the augmentation over that without"),
+    column(
+        "affinity",
+        "Affinity",
+        align="right",
+        phone=False,
+        help="Accuracy on augmented copies over that on the rows, trained without augmentation",
+    ),
+    column("diversity", "Diversity", align="right", phone=False, help="Final training loss with the augmentation over that without"),
     column("labels", "Labels changed", align="right", phone=False, help="Of checked copies, or as all seeds decide"),
 )
 
@@ -74,7 +80,7 @@ def augmentation_summary(audits: Sequence[AugmentationAudit], found: Sequence[Fi
     """How many augmentations help, and how many harm, in one sentence."""
     words = [effect_of(audit, found) for audit in audits]
     parts = [f"{words.count(word)} {said}" for word, said in (("helps", "with a gain"), ("harms", "with a loss")) if word in words]
-    told = ", ".join(parts) or "none with a significant effect on accuracy"
+    told = ", ".join(parts) or f"none with a gain or loss of {100 * judged.EFFECT:g} point or more"
     return f"{formatting.plural(len(audits), 'augmentation')} measured: {told}."
 
 
@@ -123,8 +129,9 @@ def points_cell(change: RepeatedDifference | None) -> Cell:
     """A change of accuracy in points with its interval below."""
     if change is None:
         return dict(UNKNOWN_CELL)
-    value, low, high = (0.0 if part is None else 100 * part for part in change.interval().triple)
-    return {"t": f"{value:+.1f}".replace("-", "−"), "sub": f"{low:+.1f} to {high:+.1f}".replace("-", "−"), "k": value}
+    interval = change.interval()
+    value, low, high = (judged.signed_points(part) for part in interval.triple)
+    return {"t": value, "sub": f"{low} to {high}", "k": interval.value}
 
 
 def ratio_cell(interval: Interval | None) -> Cell:
@@ -146,8 +153,7 @@ def slices_of_augmentation(audits: Sequence[AugmentationAudit]) -> None:
     audit = names[name or first]
     rows = slice_changes(audit)
     worst = rows.iloc[0]
-    change = f"{100 * worst['value']:+.1f} points".replace("-", "−")
-    alt = f"{audit.name}: the least gain is in {worst['name']}, {change}."
+    alt = f"{audit.name}: the least gain is in {worst['name']}, {judged.signed_points(worst['value'])} points."
     frame.chart_with_table(
         charts_augmentation.slice_change_dots(rows), rows, key="augmentation-slices", alt=alt, metrics=(judged.SLICE_GAIN,)
     )

@@ -44,6 +44,13 @@ def test_without_an_effect_none_is_claimed() -> None:
     assert "has no significant effect on accuracy" in found["gain"].because and found["gain"].evidence["effect"] == "none"
 
 
+def test_a_significant_effect_below_a_point_is_told_as_small() -> None:
+    counts = {"rows": 20_000, "gained": [300, 310, 305, 296], "lost": [400, 405, 410, 398], "slices": []}
+    found = by_metric(audit_row({"augmentation": "jitter", **counts}))["gain"]
+    assert (found.severity, found.evidence["effect"]) == ("ok", "small")
+    assert "changes accuracy by less than 1 point: −0.5 points (" in found.because
+
+
 def test_a_harmed_group_is_named_although_the_whole_gains() -> None:
     found = by_metric(simulated_audit(3, gain=0.15, harm=0.12))
     harmed = found["slice_gain"]
