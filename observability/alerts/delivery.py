@@ -15,6 +15,7 @@ from observability.alerts import alert_log, trackers
 from observability.alerts.alert_log import Message
 from observability.alerts.config import WEBHOOKS, AlertConfig
 from observability.core.errors import UsageError
+from observability.metrics.own_exports import own_export
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 TRIES = 12
 """Failed attempts after which a message is given up; the page says so."""
+NOTED = {"dashboard-": "message of a dashboard", "pre-read-": "message of a review"}
+"""Messages that are noted as exports, by the begin of their key."""
 LONGEST_PAUSE = timedelta(hours=2)
 TEAMS = "Microsoft retired Teams connectors: create a workflow and use its address, workflows://host/workflow/signature"
 Notify = Callable[[str, Message], None]
@@ -60,9 +63,17 @@ def deliver_messages(
             LOG.warning("message %s to %s failed: %s", message.key, message.channel, error)
             store.write_records([{**record, "state": "failed", "error": str(error)[:300]}])
             continue
-        store.write_records([*kept, {**record, "state": "sent"}])
+        store.write_records([*kept, *message_exports(message), {**record, "state": "sent"}])
         sent += 1
     return sent
+
+
+def message_exports(message: Message) -> list[dict[str, object]]:
+    """The record of the export that a sent message is: summaries of dashboards and agendas of reviews hold figures of models. Alerts hold
+    the sentence of one finding, and issues what a person wrote; they are listed on the page Alerts alone.
+    """
+    name = next((name for begin, name in NOTED.items() if message.key.startswith(begin)), None)
+    return [] if name is None else [own_export(f"{name}: {message.title}", f"channel {message.channel}", model=message.model)]
 
 
 def may_leave(message: Message, now: datetime) -> bool:

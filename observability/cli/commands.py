@@ -51,7 +51,8 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.core.weeks import Week
     from observability.export import review as export_review
     from observability.export import review_deck
-    from observability.export.own_exports import note_own_exports, own_export
+    from observability.export.own_exports import note_own_exports
+    from observability.metrics.own_exports import own_export
     from observability.review import freeze, pre_read
     from observability.review.agenda import MOST
 
@@ -260,7 +261,8 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write tables of metrics for other tools."""
     from observability.alerts.alert_log import acknowledged_claims
     from observability.export.metric_tables import write_metric_tables
-    from observability.export.own_exports import note_own_exports, own_export
+    from observability.export.own_exports import note_own_exports
+    from observability.metrics.own_exports import own_export
     from observability.monitoring import check
     from observability.review.small_groups import suppressed_words
 

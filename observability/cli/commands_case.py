@@ -121,8 +121,9 @@ def inert_line(text: str) -> str:
 def run_relabel(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     """List the relabel queue; write it as a blind worksheet where `--out` names a file."""
     from observability.export.csv import inert_csv, unaltered
-    from observability.export.own_exports import note_own_exports, own_export
+    from observability.export.own_exports import note_own_exports
     from observability.investigation import relabel_queue as relabelling
+    from observability.metrics.own_exports import own_export
 
     if args.model:
         store.catalog().model(args.model)

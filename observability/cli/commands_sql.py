@@ -21,6 +21,8 @@ def run_sql(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Run one SELECT over the views, in the confined process that the page SQL uses. A note on the error stream says where rows were left
     out.
     """
+    from observability.export.own_exports import note_own_exports
+    from observability.metrics.own_exports import own_export
     from observability.worker.limited_query import query_worker, rows_in_worker
 
     del say
@@ -31,7 +33,10 @@ def run_sql(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     if args.json:
         rows = [dict(zip(answer.columns, map(json_plain, row), strict=True)) for row in answer.rows]
         return Outcome(out=json.dumps(rows, ensure_ascii=False, indent=2, default=str), error=note)
-    return Outcome(out=csv_text(answer) if args.csv else table_text(answer), error=note)
+    if not args.csv:
+        return Outcome(out=table_text(answer), error=note)
+    note_own_exports(store, [own_export("rows of a query (CSV)", "command line", rows=len(answer.rows), columns=answer.columns)])
+    return Outcome(out=csv_text(answer), error=note)
 
 
 def cell_text(value: Any) -> str:

@@ -183,7 +183,8 @@ def form_words(form: dict[str, Any]) -> str:
 def run_lineage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write runs and data sets as OpenLineage run events, one a line."""
     from observability.export.open_lineage import open_lineage_events
-    from observability.export.own_exports import note_own_exports, own_export
+    from observability.export.own_exports import note_own_exports
+    from observability.metrics.own_exports import own_export
 
     say("reading records")
     if args.model:
@@ -201,6 +202,8 @@ def run_lineage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write the Croissant description of a data file, from the file and the data set that was logged for it."""
     from observability.export.croissant import croissant_of_file
+    from observability.export.own_exports import note_own_exports
+    from observability.metrics.own_exports import own_export
 
     path = Path(args.file)
     say("reading the file")
@@ -218,4 +221,7 @@ def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
     if args.out:
         write_output(Path(args.out), text.encode())
+        note_own_exports(
+            store, [own_export(f"Croissant description of {name}", f"file {Path(args.out).name}", columns=list(map(str, table.columns)))]
+        )
     return json_or_lines(body, [f"Written to {args.out}."] if args.out else text.splitlines(), args.json)

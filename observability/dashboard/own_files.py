@@ -6,7 +6,8 @@ import streamlit as st
 
 from observability.dashboard.person_name import NAME_KEY
 from observability.dashboard.sign_in import current_person
-from observability.export.own_exports import csv_shape, note_own_exports, own_export
+from observability.export.own_exports import csv_shape, note_own_exports
+from observability.metrics.own_exports import own_export
 from observability.server import process_lock
 
 SOMEBODY = "browser"

@@ -1,4 +1,4 @@
-"""Files that this product makes are exports too: an event for each, with its recipient, columns and rows."""
+"""Files that this product makes are exports too: store an event for each (metrics/own_exports.py)."""
 
 import contextlib
 import csv
@@ -7,21 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from observability.core.errors import ObservabilityError
-from observability.metrics.exports import OWN_SOURCE
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
-
-MOST_COLUMNS = 200
-
-
-def own_export(
-    name: str, recipient: str, *, model: str | None = None, rows: int | None = None, columns: Sequence[str] = ()
-) -> dict[str, object]:
-    """The record of a file that this product made. name: of the file, without ids of predictions; recipient: who asked for it."""
-    record: dict[str, object] = {"kind": "event", "what": "export", "text": name, "recipient": recipient, "source": OWN_SOURCE}
-    record |= {"model": model, "rows": rows}
-    return record | ({"columns": {column: {} for column in columns[:MOST_COLUMNS]}} if columns else {})
 
 
 def csv_shape(text: str) -> tuple[int, list[str]]:

@@ -10,6 +10,8 @@ import pytest
 from observability.alerts import alert_log
 from observability.alerts.config import FILE, AlertConfig, read_alert_config
 from observability.alerts.delivery import TRIES, deliver_messages, may_leave
+from observability.core.window import EPOCH, Window
+from observability.metrics.exports import EXPORTS, export_events
 from observability.store.opener import open_store
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -103,3 +105,16 @@ def test_settings_are_read_from_the_home(tmp_path):
     assert found.channels_of("ann") == ("team",)
     assert found.repeats("team") is False
     assert AlertConfig(channels={"mail": "mailto://x"}).repeats("mail") is True
+
+
+def test_a_sent_summary_or_agenda_is_noted_as_an_export_and_an_alert_is_not(store, hook):
+    for key, title in (("dashboard-b1-2026-03-02", "Dashboard: Mornings"), ("pre-read-2026-W09-hook", "Agenda"), ("k1", "Critical: m")):
+        queue(store, key, title=title)
+    queue(store, "dashboard-b2-2026-03-02", channel="gone")
+    assert deliver_messages(store, config(hook), NOW) == 3
+    deliver_messages(store, config(hook), NOW + timedelta(hours=3))
+    noted = export_events(store.ask(EXPORTS, Window("", EPOCH, datetime.now(UTC) + timedelta(minutes=1))))
+    assert sorted((each.text, each.recipient, each.own) for each in noted) == [
+        ("message of a dashboard: Dashboard: Mornings", "channel hook", True),
+        ("message of a review: Agenda", "channel hook", True),
+    ], "what was not sent did not leave"

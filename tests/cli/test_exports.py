@@ -109,3 +109,22 @@ def test_files_of_the_product_land_as_exports_and_make_no_finding_stale(store: D
     (own,) = export_events(store.ask(EXPORTS, Window("", EPOCH, datetime.now(UTC) + timedelta(minutes=1))))
     assert own.own and (own.text, own.recipient, own.rows) == ("relabel worksheet", "file sheet.csv", 0)
     assert csv_shape('a,b\n1,"x\ny"\n2,z\n') == (2, ["a", "b"]) and csv_shape("") == (0, [])
+
+
+def test_rows_of_a_query_and_a_description_of_a_file_land_as_exports(store: Database, tmp_path: Path) -> None:
+    store.write_records([{"kind": "prediction", "id": "a", "model": "loan", "version": "1", "features": {"x": 1}, "score": 0.4}])
+    (tmp_path / "extract.csv").write_text(CSV, encoding="utf-8")
+    out, query = tmp_path / "extract.json", 'SELECT id, version FROM "loan.predictions"'
+    for line in (
+        ["croissant", str(tmp_path / "extract.csv"), "--out", str(out)],
+        ["sql", query, "--csv"],
+        ["sql", query],
+        ["sql", query, "--json"],
+    ):
+        found = execute(store, line, lambda _: None)
+        assert found.exit_code == 0, found.error
+    kept = {each.text: each for each in export_events(store.ask(EXPORTS, Window("", EPOCH, datetime.now(UTC) + timedelta(minutes=1))))}
+    assert set(kept) == {"Croissant description of extract", "rows of a query (CSV)"}, "a table on the terminal and JSON are no files"
+    rows = kept["rows of a query (CSV)"]
+    assert rows.own and (rows.recipient, rows.rows, rows.columns) == ("command line", 1, ("id", "version"))
+    assert kept["Croissant description of extract"].recipient == "file extract.json"

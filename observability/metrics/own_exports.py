@@ -1,0 +1,16 @@
+"""The record of a file or message that this product made: an event of kind export, listed apart from others."""
+
+from collections.abc import Sequence
+
+from observability.metrics.exports import OWN_SOURCE
+
+MOST_COLUMNS = 200
+
+
+def own_export(
+    name: str, recipient: str, *, model: str | None = None, rows: int | None = None, columns: Sequence[str] = ()
+) -> dict[str, object]:
+    """The record of a file that this product made. name: of the file, without ids of predictions; recipient: who asked for it."""
+    record: dict[str, object] = {"kind": "event", "what": "export", "text": name, "recipient": recipient, "source": OWN_SOURCE}
+    record |= {"model": model, "rows": rows}
+    return record | ({"columns": {column: {} for column in columns[:MOST_COLUMNS]}} if columns else {})
