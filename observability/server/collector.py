@@ -6,12 +6,15 @@ a whole segment before the response. A collector keeps nothing that matters; kil
 
 import asyncio
 import contextlib
+import fcntl
 import logging
+import os
 import secrets
+import shutil
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,6 +42,8 @@ LOOK_EVERY = 5.0
 """Seconds between two looks at the configuration."""
 OLD_AFTER = 300.0
 """Seconds without a look that succeeded after which nothing more is taken: a token may have been revoked since."""
+PREFIX, HELD = "collector-", "held"
+"""Begin of the name of a collector's temporary folder, and the file in it that the living process holds locked."""
 GATHER_SECONDS = 0.01
 """Requests that come within this time share a segment."""
 
@@ -176,14 +181,41 @@ def collector_application(owner: Collecting) -> "Starlette":
     return Starlette(routes=collector_routes(owner), lifespan=lifespan)
 
 
+@contextlib.contextmanager
+def collector_folder() -> Iterator[Path]:
+    """A temporary folder of this process, held by a lock; those that killed collectors left behind are removed first."""
+    remove_left_folders(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, (Path(folder) / HELD).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield Path(folder)
+
+
+def remove_left_folders(parent: Path) -> list[str]:
+    """Remove folders of this user's collectors whose process is gone: the kernel has released their lock. Returns their names. A folder
+    without the file of the lock is left, because its collector may be about to take it.
+    """
+    removed = []
+    for folder in parent.glob(f"{PREFIX}*"):
+        try:
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            with (folder / HELD).open("r+") as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+        except OSError:
+            continue
+        removed.append(folder.name)
+    return removed
+
+
 def run_collector(place: SegmentPlace, host: str, port: int) -> None:
     """Serve until the process ends. Raises StoreBusyError where the port is taken."""
     import uvicorn
 
     from observability.server.half_open import close_half_open_connections
 
-    with tempfile.TemporaryDirectory(prefix="collector-") as folder:
-        owner = Collecting(Path(folder), place)
+    with collector_folder() as folder:
+        owner = Collecting(folder, place)
         process_lock._current = cast("process_lock.Owner", owner)  # the addresses of api.py answer for it
         close_half_open_connections(lambda: limits_in_force(owner.home).limits.header_seconds)
         try:

@@ -8,16 +8,19 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from observability.lake.segment_place import CONFIG, SEGMENTS, TAKEN, open_segment_place
 from observability.server import tokens
 from observability.server.collected_segments import SegmentIntake
+from observability.server.collector import collector_folder, remove_left_folders
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.lake_server import bucket_client, free_port, s3_server
@@ -316,3 +319,26 @@ def test_the_owner_brings_segments_by_itself_and_tells_why_not(home, place):
                 thread.join()
     assert set(works) == {"collecting", "sources"}
     assert collectors_status()["place"] is None and collectors_problems() == []
+
+
+def test_folders_of_killed_collectors_are_removed_and_those_of_living_ones_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    holds = "import sys, tempfile, time; tempfile.tempdir = sys.argv[1]; from observability.server.collector import collector_folder\n"
+    holds += "with collector_folder() as folder:\n    print(folder, flush=True)\n    time.sleep(600)"
+    dead, living = (
+        subprocess.Popen([sys.executable, "-c", holds, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    )
+    try:
+        left, used = (Path(process.stdout.readline().strip()) for process in (dead, living))
+        dead.kill()
+        dead.wait()
+        (tmp_path / "collector-older").mkdir()
+        (left / "limits.toml").write_text("", encoding="utf-8")
+        assert left.is_dir() and used.is_dir()
+        with collector_folder() as own:
+            assert sorted(each.name for each in tmp_path.iterdir()) == sorted(["collector-older", used.name, own.name])
+            assert remove_left_folders(tmp_path) == [], "its own lock counts as well"
+        assert not own.exists()
+    finally:
+        living.kill()
+        living.wait()
