@@ -21,6 +21,7 @@ FLOORS = (
     ("store.rollup",),
     ("store.ingest",),
     ("store.registry",),
+    ("store.lake",),
     ("store",),
     ("worker",),
     ("monitoring",),
@@ -91,6 +92,7 @@ HOMES = {
     "obstore": ("observability/lake/",),
     "deltalake": ("observability/lake/",),
     "pyiceberg": ("observability/lake/",),
+    "pyspark": ("observability/store/spark_engine",),
 }
 HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "numba", "matplotlib", "statsmodels", "skops", "codecarbon")
 LIGHT = ("core", "records", "client", "incidents")

@@ -374,7 +374,7 @@ def run_forget(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
     body = store.forget(args.subject, progress=say)
     say("")
-    return json_or_lines(body, forgotten_lines(body), args.json, 3 if body["backups"]["unreachable"] else 0)
+    return json_or_lines(body, forgotten_lines(body), args.json, 3 if body["backups"]["unreachable"] or body["lakes"]["unreachable"] else 0)
 
 
 def run_retention(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

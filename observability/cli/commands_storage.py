@@ -1,4 +1,4 @@
-"""The commands `audit-storage`, `croissant` and `lineage`: how data are stored, and what other tools read about them."""
+"""The commands `audit-storage`, `croissant`, `lineage` and `export-lake`: how data are stored, and what other tools read about them."""
 
 import argparse
 import hashlib
@@ -225,3 +225,16 @@ def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
             store, [own_export(f"Croissant description of {name}", f"file {Path(args.out).name}", columns=list(map(str, table.columns)))]
         )
     return json_or_lines(body, [f"Written to {args.out}."] if args.out else text.splitlines(), args.json)
+
+
+def run_export_lake(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
+    """Write what changed into a lake."""
+    body = store.export_lake(str(args.folder), say)
+    say("")
+    written, size = body["written"], formatting.format_bytes
+    lines = [
+        f"Lake {body['lake']}: {body['rows']:,} rows of {formatting.plural(body['models'], 'model')}, {body['files']:,} files, "
+        f"{size(body['bytes'])}.",
+        f"Written now: {written['rows']:,} rows, {written['files']:,} files, {size(written['bytes'])}.",
+    ]
+    return json_or_lines(body, lines, args.json)

@@ -63,6 +63,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
             "croissant": commands_storage.run_croissant,
             "lineage": commands_storage.run_lineage,
             "audit-augmentation": commands_augmentation.run_audit_augmentation,
+            "export-lake": commands_storage.run_export_lake,
             "trade-offs": commands_trade_offs.run_trade_offs,
             "exports": commands_exports.run_exports,
             "energy": commands_energy.run_energy,

@@ -494,6 +494,13 @@ def parser() -> Parser:
         help="restore the newest backup of a folder or an address beside the store and read that",
     )
 
+    lake = add(
+        "export-lake",
+        "Write the raw rows that changed into a lake: Parquet by model and day, for Spark, DuckDB and other tools.",
+        "export-lake /mnt/lake",
+    )
+    lake.add_argument("folder", type=folder_or_address, metavar="DIR", help="a folder, or an address as s3://BUCKET/FOLDER")
+
     remove = add("remove", "Remove a model and all of its records.", "remove loan")
     remove.add_argument("model", metavar="MODEL")
 

@@ -85,7 +85,7 @@ WORDS: dict[Action, str] = {
     "accounts": "manage accounts",
     "audit": "read the audit log",
     "reveal": "reveal masked values",
-    "backup": "back up, verify and restore",
+    "backup": "back up, verify and restore, and write the lake",
 }
 RULE_SETTINGS = frozenset(
     {
@@ -206,6 +206,7 @@ COMMANDS: dict[str, Action] = {
     "backup": "backup",
     "restore": "backup",
     "verify": "backup",
+    "export-lake": "backup",
     "remove": "remove",
     "retention": "remove",
     "forget": "forget",
@@ -311,6 +312,7 @@ METHODS: dict[str, StoreMethod] = {
     "backup": StoreMethod("backup"),
     "verify": StoreMethod("backup"),
     "verify_backup": StoreMethod("backup"),
+    "export_lake": StoreMethod("backup"),
     "nightly": StoreMethod("backup"),
     "nightly_is_due": READ,
     "close": StoreMethod("backup"),

@@ -326,8 +326,14 @@ class DuckStore(Database, Store):
 
         return backup.verify_backup(self.home, folder)
 
+    def export_lake(self, address: str, progress: StepProgress | None = None) -> dict[str, Any]:
+        """Bring a lake to the state of the store."""
+        from observability.store.lake import export
+
+        return export.export_lake(self, address, progress=progress)
+
     def nightly(self, now: datetime | None = None) -> dict[str, Any]:
-        """Do what the settings of the home ask for every night: {retention, backup, verified_restore, removed_backups, failures}."""
+        """Do what the settings of the home ask for every night: {lake, retention, backup, verified_restore, removed_backups, failures}."""
         from observability.store import nightly
 
         return nightly.nightly_round(self, now)

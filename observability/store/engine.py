@@ -314,8 +314,16 @@ class Store(Engine, Protocol):
         """
         ...
 
+    def export_lake(self, address: str, progress: StepProgress | None = None) -> dict[str, Any]:
+        """Bring a lake to the state of the store (store/lake/export.py): {lake, number, models, files, rows, bytes,
+        written, removed, seconds}.
+
+        Raises UsageError, StoreBrokenError.
+        """
+        ...
+
     def nightly(self, now: datetime | None = None) -> dict[str, Any]:
-        """Do what the settings of the home ask for every night: {retention, backup, verified_restore, removed_backups, failures}."""
+        """Do what the settings of the home ask for every night: {lake, retention, backup, verified_restore, removed_backups, failures}."""
         ...
 
     def nightly_is_due(self, now: datetime | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""Erase a subject everywhere: the database, landing, files that were set aside, and backups.
+"""Erase a subject everywhere: the database, landing, files that were set aside, backups and lakes.
 
 The order makes it safe to be killed at any moment: the erasure is noted first (from then on later arrivals are refused), then every place
 is erased, and only then it is noted as finished. `status` tells of one that is not, and the same command goes on where it stopped.
@@ -27,6 +27,7 @@ from observability.store.db.failures import broken_disk
 from observability.store.erase_rows import ErasedRows, erase_rows, prediction_ids, written_forms
 from observability.store.ingest import landing
 from observability.store.ingest.erased_lines import clean_segment
+from observability.store.lake.erase_lake import erase_from_lakes
 from observability.store.migrations import migrate
 
 Progress = Callable[[str], object]
@@ -49,7 +50,8 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
     """Erase one value of `subject` everywhere, and refuse later records with it.
 
     Returns {hash, predictions: {model: n}, rows: {table: n}, texts, reviews, landing, waiting, set_aside: [file],
-    backups: {rewritten: [name], removed: [name], unreachable: [folder]}, left: [sentence], bytes_before, bytes_after}. Raises UsageError
+    backups: {rewritten: [name], removed: [name], unreachable: [folder]},
+    lakes: {rewritten: [address], unreachable: [address]}, left: [sentence], bytes_before, bytes_after}. Raises UsageError
     for an empty subject, StoreBrokenError where the disk refuses; the command can then be given again.
     """
     say = progress or (lambda text: None)
@@ -71,9 +73,10 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
             store.rewrite(lambda done, total: say(f"rewriting the store: {done:,} of {total:,} rows"))
             say("erasing backups")
             backups = _erase_backups(store.home, matcher, subject, say)
+            lakes = erase_from_lakes(store, matcher, say)
             left = _mentions_left(store.home, subject)
             counts = {"rows": dict(+rows.rows), "texts": rows.texts, "landing": lines, "backups": len(backups["rewritten"])}
-            write_erasures(store.home, [replace(erasure, finished=not backups["unreachable"], counts=counts)])
+            write_erasures(store.home, [replace(erasure, finished=not (backups["unreachable"] or lakes["unreachable"]), counts=counts)])
     except (OSError, ValueError) as error:
         raise broken_disk(error, store.home, "the subject could not be erased everywhere") from error
     return {
@@ -86,6 +89,7 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
         "waiting": waiting,
         "set_aside": aside,
         "backups": backups,
+        "lakes": lakes,
         "left": left,
         "bytes_before": before,
         "bytes_after": store.path.stat().st_size,

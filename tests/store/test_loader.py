@@ -482,7 +482,9 @@ def test_every_line_of_a_fuzzed_load_is_accounted_for(store):
     assert total.lines == rounds * 900
     assert total.lines == total.stored + total.duplicates + total.rejected
     assert total.stored > 300 and total.duplicates > 300 and total.rejected > 1000 and sum(total.reasons.values()) == total.rejected
-    assert query(store, "SELECT sum(lines), sum(stored), sum(duplicates), sum(rejected), count(*) FROM manifest") == [(*figures(total), 3 * rounds)]
+    assert query(store, "SELECT sum(lines), sum(stored), sum(duplicates), sum(rejected), count(*) FROM manifest") == [
+        (*figures(total), 3 * rounds)
+    ]
     assert query(store, "SELECT count(*) FROM manifest WHERE lines <> stored + duplicates + rejected OR lines <> 300") == [(0,)]
     assert query(store, "SELECT sum(stored), sum(duplicates), sum(rejected) FROM arrivals") == [figures(total)[1:]]
     assert query(store, "SELECT count(*), count(DISTINCT (segment, line)), count(*) FILTER (length(message) = 0) FROM rejected") == [

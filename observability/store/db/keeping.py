@@ -11,6 +11,8 @@ step = 180
 [backup]
 folder = "/mnt/backups"    # a backup is made every night; or an address as s3://BUCKET/FOLDER
 keep = 14                  # newest backups that are kept; absent, all
+[lake_export]
+folder = "/mnt/lake"       # raw rows are written there as Parquet every night, before any are removed; or an address
 """
 
 import json
@@ -35,13 +37,14 @@ KEPT_FOREVER = ("prediction", "label", "price")
 
 @dataclass(frozen=True)
 class Keeping:
-    """Days by what is kept: of every model, of single models, of other kinds; the folder of nightly backups and how many are kept."""
+    """Days by what is kept: of every model, of single models, of other kinds; the folder of nightly backups and their number; the lake."""
 
     days: Mapping[str, int] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     kinds: Mapping[str, int] = field(default_factory=dict)
     backup_folder: Path | str | None = None
     backups_kept: int | None = None
+    lake: str | None = None
 
     def of_model(self, what: str, model: str) -> int | None:
         """Days for which `rows` or `explanations` of a model are kept; None for ever."""
@@ -61,24 +64,27 @@ def read_keeping(home: Path) -> Keeping:
 
 def checked_keeping(body: Mapping[str, Any]) -> Keeping:
     """A parsed file as settings, or UsageError."""
-    _require_known("table", body, ("retention", "backup"), "")
+    _require_known("table", body, ("retention", "backup", "lake_export"), "")
     retention, own = _table(body, "retention"), _table(body, "backup")
     models, kinds = _table(retention, "models"), _table(retention, "kinds")
     _require_known("setting", retention, (*OF_MODELS, "rejected", "models", "kinds"), "[retention]")
     _require_known("kind", kinds, [kind for kind in KINDS if kind not in KEPT_FOREVER], "[retention.kinds]")
     _require_known("setting", own, ("folder", "keep"), "[backup]")
+    lake = _table(body, "lake_export")
+    _require_known("setting", lake, ("folder",), "[lake_export]")
     for name in models:
         _require_known("setting", _table(models, name), OF_MODELS, f"[retention.models.{name}]")
     folder = own.get("folder")
-    is_address = isinstance(folder, str) and "://" in folder
-    if folder is not None and not (is_address or (isinstance(folder, str) and Path(folder).is_absolute())):
-        raise UsageError("the folder of backups must be an absolute path or an address", where=f"{FILE} [backup]", got=repr(folder))
+    for where, what, place in (("backup", "backups", folder), ("lake_export", "the lake", lake.get("folder"))):
+        if place is not None and not (isinstance(place, str) and ("://" in place or Path(place).is_absolute())):
+            raise UsageError(f"the folder of {what} must be an absolute path or an address", where=f"{FILE} [{where}]", got=repr(place))
     return Keeping(
         days={name: _days(name, retention[name]) for name in (*OF_MODELS, "rejected") if name in retention},
         models={name: {what: _days(what, days) for what, days in _table(models, name).items()} for name in models},
         kinds={kind: _days(kind, days) for kind, days in kinds.items()},
-        backup_folder=(folder if is_address else Path(folder)) if folder else None,
+        backup_folder=(folder if "://" in folder else Path(folder)) if folder else None,
         backups_kept=_days("keep", own["keep"], "a whole number of backups") if "keep" in own else None,
+        lake=lake.get("folder"),
     )
 
 

@@ -81,12 +81,8 @@ def aggregate_cells(store: "Database", aggregate: Aggregate, window: Window, *, 
 
 def _bound_aggregate(store: "Database", cursor: Cursor, model: Model, aggregate: Aggregate, window: Window) -> BoundAggregate:
     """The validated question with the columns and slices that it needs. Raises for unknown names."""
-    outcomes = aggregate.table == "outcomes"
     found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
-    for key in aggregate.keys:
-        raw_rows.group_key(found, key, outcomes)
-    fields = [find_field(model, name, outcomes=outcomes, role="histogram") for name in aggregate.histogram]
-    fields += [find_field(model, name, outcomes=outcomes, role="sum") for name in aggregate.sums]
+    fields = bound_fields(found, aggregate)
     level = level_key(model, aggregate)
     slices = _rollup_slices(
         lambda of: snapshot_value(store, ("levels", model.key, of), lambda: from_rollup.rollup_levels(cursor, found, of)),
@@ -96,7 +92,16 @@ def _bound_aggregate(store: "Database", cursor: Cursor, model: Model, aggregate:
     )
     compacted = snapshot_value(store, ("compacted", model.key), lambda: _compacted_before(cursor, model.key))
     arrived = None if found.timeless else arrival_limit(window.as_of, compacted)
-    return BoundAggregate(aggregate, window, found, tuple(fields), slices, level, arrived)
+    return BoundAggregate(aggregate, window, found, fields, slices, level, arrived)
+
+
+def bound_fields(rows: WindowRows, aggregate: Aggregate) -> tuple[FieldExpression, ...]:
+    """The fields of the histogram or sums of an aggregate, after its keys were validated. Raises for unknown names."""
+    outcomes = aggregate.table == "outcomes"
+    for key in aggregate.keys:
+        raw_rows.group_key(rows, key, outcomes)
+    histogram = [find_field(rows.model, name, outcomes=outcomes, role="histogram") for name in aggregate.histogram]
+    return (*histogram, *(find_field(rows.model, name, outcomes=outcomes, role="sum") for name in aggregate.sums))
 
 
 def _compacted_before(cursor: Cursor, key: int) -> int:
@@ -182,6 +187,19 @@ def _parts_from_rollups(
     for some, kept_there in from_rollup.split_by_day(part, items, question.aggregate.bucket):
         yield from_rollup.read_rollup(cursor, question.aggregate, some, kept_there, question.level)
     return ends
+
+
+def raw_parts(
+    cursor: Cursor, model: Model, streams: dict[tuple[str, str], int], aggregate: Aggregate, window: Window
+) -> Iterator["DataFrame"]:
+    """The parts of the answer from raw rows alone, for engines that count each partition of the rows by itself and add the parts up.
+
+    streams: number by version and environment. Raises as `answer_aggregate` does.
+    """
+    found = window_rows(model, window, streams)
+    question = BoundAggregate(aggregate, window, found, bound_fields(found, aggregate), None, None, "raw")
+    if found.streams:
+        yield from parts_from_raw_rows(cursor, question, found, range(len(question.items)))
 
 
 def parts_from_raw_rows(cursor: Cursor, question: BoundAggregate, rows: WindowRows, places: Sequence[int]) -> Iterator["DataFrame"]:

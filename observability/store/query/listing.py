@@ -169,8 +169,12 @@ def prediction_record(
     id: str,  # noqa: A002 - the record's own word
     version: str | None = None,
     environment: str | None = None,
+    *,
+    sources: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """Everything that is stored about one prediction.
+
+    sources: queries of the predictions and of the labels to look in, in place of the model's tables.
 
     Its fields, `version`, `environment`, `features` and `groups` by name, and `labels`: every revision in order of arrival, the current one
     (greatest at, arrived, value) with `current` true. Times are naive UTC. Where several versions or environments answered under the id,
@@ -182,7 +186,7 @@ def prediction_record(
     table, labels = model_table("predictions", known.key), model_table("labels", known.key)
     with snapshot(store) as cursor:
         names = [f'"{name}"' for name in PREDICTION_COLUMNS] + [column.column for column in known.columns]
-        held = rows_of_id(cursor, table, names, id)
+        held = rows_of_id(cursor, table, names, id) if sources is None else _rows_of_id_in(cursor, sources[0], names, id)
         if not held:
             advice = "Check the id; rejected predictions are on the store's page"
             raise NotFoundError(f"prediction {id!r} is not in {model}", attempt=advice)
@@ -196,7 +200,8 @@ def prediction_record(
             raise NotFoundError(f"prediction {id!r} of {model} has no such version or environment", attempt=attempt)
         values = wanted[0]
         fields = ["at", "arrived", "value", "number", "source", "annotator", "guideline", "extra"]
-        revisions = rows_of_id(cursor, labels, [f'"{name}"' for name in fields], id)
+        own = [f'"{name}"' for name in fields]
+        revisions = rows_of_id(cursor, labels, own, id) if sources is None else _rows_of_id_in(cursor, sources[1], own, id)
     found = [dict(zip(fields, revision, strict=True)) for revision in revisions]
     found.sort(key=lambda label: (label["arrived"], label["at"], label["value"]))
     others = [_answer_of(of_stream[other["stream"]], other) for other in answers if other is not values]
@@ -250,6 +255,12 @@ def rows_of_id(cursor: Cursor, table: str, columns: Sequence[str], id: str) -> l
     numbers = ", ".join(str(int(place)) for (place,) in places)
     held = cursor.execute(f"SELECT id, {', '.join(columns)} FROM {table} WHERE rowid IN ({numbers})").fetchall()
     return [row[1:] for row in held if row[0] == id]
+
+
+def _rows_of_id_in(cursor: Cursor, query: str, columns: Sequence[str], id_: str) -> list[tuple[Any, ...]]:
+    """Some columns of the rows of a query with one id."""
+    held = cursor.execute(f"SELECT {', '.join(columns)} FROM ({query}) WHERE id_hash = hash($id) AND id = $id", {"id": id_}).fetchall()
+    return [tuple(row) for row in held]
 
 
 def _decoded(name: str, value: Any) -> Any:

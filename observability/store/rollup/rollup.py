@@ -82,7 +82,7 @@ def rebuild_rollups(writer: Cursor, name: str, streams_only: Iterable[int] | Non
         f"UPDATE {predictions} SET decision = {new_decision} WHERE stream IN ({wanted}) AND decision IS DISTINCT FROM {new_decision}"
     )
     _add_stored_rows(writer, model, f"stream IN ({wanted})", threads)
-    _coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
+    coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
     merge_rollups(writer, model)
 
 
@@ -104,7 +104,7 @@ def rebuild_days(writer: Cursor, name: str, touched: Iterable[tuple[int, date]],
             writer.execute(f"DELETE FROM {model_table(table, model.key)} WHERE stream = {stream} AND floor(period / 24) IN ({numbers})")
         dates = ", ".join(f"DATE '{day}'" for day in sorted(days[stream]))
         _add_stored_rows(writer, model, f'stream = {stream} AND "at"::DATE IN ({dates})', threads)
-    _coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
+    coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
     if merge:
         merge_rollups(writer, model)
 
@@ -173,13 +173,13 @@ def compact_rollups(writer: Cursor, model: Model, *, now: datetime | None = None
     """
     limit = compaction_limit(now or datetime.now(UTC), days)
     give_own_tables(writer, model.key)
-    _coarsen_arrivals(writer, model, limit)
+    coarsen_arrivals(writer, model, limit)
     merge_rollups(writer, model)
     writer.execute("UPDATE rollups SET compacted_before = greatest(compacted_before, ?) WHERE key = ?", [limit, model.key])
     return limit
 
 
-def _coarsen_arrivals(writer: Cursor, model: Model, limit: int) -> None:
+def coarsen_arrivals(writer: Cursor, model: Model, limit: int) -> None:
     """Round arrivals before an hour up to whole days."""
     for table in ("counts", "sums"):
         writer.execute(

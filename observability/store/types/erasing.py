@@ -48,6 +48,9 @@ def forgotten_lines(body: dict[str, Any]) -> list[str]:
     lines += [
         f"Not erased: backups in {folder}, which is not there. Give the command again when it is." for folder in backups["unreachable"]
     ]
+    lakes = body.get("lakes", {"rewritten": [], "unreachable": []})
+    lines += [f"Rewrote {formatting.plural(len(lakes['rewritten']), 'lake')}."] if lakes["rewritten"] else []
+    lines += [f"Not erased: the lake {place}, which cannot be used. Give the command again when it can." for place in lakes["unreachable"]]
     lines += [f"Left: {sentence}." for sentence in body["left"]]
     lines += ["Its hashed form:", *(f"  {line}" for line in forgotten_lines(body["hashed"]))] if "hashed" in body else []
     return [*lines, f"The store was rewritten. Later records of it are refused. Its keyed hash in erasures.jsonl: {body['hash']}."]

@@ -1,0 +1,189 @@
+"""Write the raw rows of a store into a lake: each model and day that changed, once.
+
+A day's rows have a fingerprint. Days whose fingerprint stands in the manifest are left; the others are written anew, whole, and the
+manifest that names them is written last. So an export that is killed anywhere, or that runs twice, leaves each row in the lake exactly
+once. Days that the store does not keep any more (`Model.rows_from`) stay in the lake as they are. Models that share tables
+(shared_tables.py) are too small for files of their own and stay in the store.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from observability.core.catalog import Model
+from observability.core.time import naive_utc
+from observability.lake.file_place import FilePlace, open_file_place
+from observability.records.private_file import make_private_folder, replace_private_file
+from observability.store.db.catalog_store import stream_numbers
+from observability.store.db.database import Database
+from observability.store.db.erasures import erasures
+from observability.store.db.results import Cursor, single_row
+from observability.store.db.schema import model_table
+from observability.store.lake.manifest import (
+    REFERENCE,
+    TABLES,
+    LakeFile,
+    LakeManifest,
+    LakeTable,
+    read_manifest,
+    remove_unnamed,
+    write_manifest,
+)
+from observability.store.query.source import snapshot
+
+ROW_GROUP = 61_440
+"""Rows of a row group: an id is found by the statistics of its hash, and one row group is read."""
+IDENTITY = {"predictions": "stream, id_hash, arrived, decision", "labels": 'id_hash, "at", arrived, value'}
+"""Columns that tell one row of a table from every other one, and change where a stored row changes."""
+LAKES = "lakes.json"
+"""In the home: the addresses of the lakes that rows were written to, so that an erasure finds them."""
+Progress = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows of one day of a model's table, as the store has them. where: the condition that picks them."""
+
+    model: Model
+    table: LakeTable
+    day: str
+    rows: int
+    content: str
+    where: str
+
+
+def export_lake(store: Database, address: str, *, progress: Progress | None = None) -> dict[str, Any]:
+    """Bring a lake to the state of the store: {lake, number, models, files, rows, bytes, written: {files, rows, bytes}, removed, seconds}.
+
+    Raises UsageError for an address that cannot be used, StoreBrokenError where it cannot be written.
+    """
+    say, begun = progress or (lambda text: None), time.monotonic()
+    place, scratch = open_file_place(address), store.home / "tmp" / "lake"
+    note_lake(store.home, place.address)
+    shutil.rmtree(scratch, ignore_errors=True)
+    make_private_folder(scratch)
+    before = read_manifest(place)
+    remove_unnamed(place, [before])
+    try:
+        files, written = _present_files(store, place, before, scratch, say)
+        state = write_manifest(place, before, files, scratch) if files != sorted(before.files, key=_order) else before
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return {
+        "lake": place.address,
+        "number": state.number,
+        "models": len({file.model for file in files}),
+        "files": len(files),
+        "rows": sum(file.rows for file in files),
+        "bytes": sum(file.bytes for file in files),
+        "written": {"files": len(written), "rows": sum(each.rows for each in written), "bytes": sum(each.bytes for each in written)},
+        "removed": len({file.name for file in before.files} - {file.name for file in files}),
+        "seconds": round(time.monotonic() - begun, 3),
+    }
+
+
+def _present_files(
+    store: Database, place: FilePlace, before: LakeManifest, scratch: Path, say: Progress
+) -> tuple[list[LakeFile], list[LakeFile]]:
+    """The files of the new state in order, and those of them that were written for it."""
+    known = {(file.model, file.table, file.day): file for file in before.files}
+    token = _erasure_token(store.home)
+    found: list[LakeFile] = []
+    written: list[LakeFile] = []
+    with snapshot(store) as cursor:
+        for model in store.catalog().models:
+            if model.shared:
+                continue
+            parts = [part for table in TABLES for part in _parts(cursor, model, table, token)]
+            there = {(part.table, part.day) for part in parts}
+            found += [
+                file for file in before.files if file.model == model.name and (file.table, file.day) not in there and _is_kept(model, file)
+            ]
+            for part in parts:
+                file = known.get((model.name, part.table, part.day))
+                if file is None or file.content != part.content:
+                    say(f"writing {part.rows:,} {part.table} of {model.name}, {part.day}")
+                    file = _written(cursor, place, part, scratch, file if _may_hold_more(model, part) else None)
+                    written.append(file)
+                found.append(file)
+    return sorted(found, key=_order), written
+
+
+def _order(file: LakeFile) -> tuple[str, str, str]:
+    return file.model, file.table, file.day
+
+
+def _is_kept(model: Model, file: LakeFile) -> bool:
+    """Whether a file of a day without rows in the store stays: those of before the first day that the store keeps."""
+    return model.rows_from is not None and file.day != REFERENCE and file.day < naive_utc(model.rows_from).date().isoformat()
+
+
+def _may_hold_more(model: Model, part: _Part) -> bool:
+    """Whether the lake may have labels of a day that the store removed together with their predictions."""
+    return model.rows_from is not None and part.table == "labels"
+
+
+def _parts(cursor: Cursor, model: Model, table: LakeTable, token: str) -> list[_Part]:
+    """The days of a model's table with the fingerprints of their rows."""
+    name, condition = model_table(table, model.key), "true"
+    if table == "predictions":
+        numbers = [number for (_, environment), number in stream_numbers(cursor, model.key).items() if environment == "reference"]
+        condition = f"NOT list_contains({sorted(numbers)}::SMALLINT[], stream)"
+    rows = cursor.execute(
+        f"""SELECT CASE WHEN {condition} THEN "at"::DATE END AS day, count(*), bit_xor(hash({IDENTITY[table]})),
+            sum(hash({IDENTITY[table]}, 1)::HUGEINT)::VARCHAR FROM {name} GROUP BY 1 ORDER BY 1"""
+    ).fetchall()
+    found = []
+    for day, count, mixed, total in rows:
+        where = (
+            f"({condition}) AND \"at\" >= TIMESTAMP '{day}' AND \"at\" < TIMESTAMP '{day}' + INTERVAL 1 DAY"
+            if day
+            else f"NOT ({condition})"
+        )
+        content = hashlib.sha256(f"{count} {mixed} {total} {token}".encode()).hexdigest()[:24]
+        found.append(_Part(model, table, str(day) if day else REFERENCE, count, content, where))
+    return found
+
+
+def _written(cursor: Cursor, place: FilePlace, part: _Part, scratch: Path, older: LakeFile | None) -> LakeFile:
+    """Write the rows of a day into the lake. older: a file whose rows stay where the store does not have them any more."""
+    path = scratch / "part.parquet"
+    rows = f"SELECT * FROM {model_table(part.table, part.model.key)} WHERE {part.where}"
+    if older is not None:
+        kept = scratch / "older.parquet"
+        kept.write_bytes(place.read(older.name))
+        rows = f"SELECT DISTINCT * FROM ({rows} UNION ALL BY NAME FROM read_parquet('{_quoted(kept)}'))"
+    options = f"FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP}"
+    (count,) = single_row(cursor, f"COPY (SELECT * FROM ({rows}) ORDER BY id_hash, id) TO '{_quoted(path)}' ({options})")
+    file = LakeFile(part.model.name, part.table, part.day, part.content, int(count), path.stat().st_size)
+    place.publish(path, file.name)
+    return file
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
+def _erasure_token(home: Path) -> str:
+    """What changes with every erasure: texts of other rows get marks, so all days are written anew."""
+    return " ".join(sorted(erasure.subject for erasure in erasures(home)))
+
+
+def note_lake(home: Path, address: str) -> None:
+    """Note an address that rows are written to, before the first of them is."""
+    known = known_lakes(home)
+    if address not in known:
+        replace_private_file(home / LAKES, json.dumps([*known, address]))
+
+
+def known_lakes(home: Path) -> list[str]:
+    """The addresses of lakes that rows of this home were written to."""
+    with suppress(FileNotFoundError, ValueError):
+        return [str(each) for each in json.loads((home / LAKES).read_text(encoding="utf-8"))]
+    return []

@@ -1,0 +1,98 @@
+"""The tables of the models of a lake as a database in memory: views of its Parquet files, for the queries that the store uses."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import duckdb
+
+from observability.core.catalog import Catalog, Model
+from observability.core.errors import UsageError
+from observability.lake.file_place import FilePlace
+from observability.store.db.database import Database
+from observability.store.db.expressions import sql_literal
+from observability.store.db.results import Cursor
+from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TABLES, PREDICTION_COLUMNS, create_table_sql, model_table
+from observability.store.lake.manifest import LakeFile, LakeManifest, LakeTable
+
+
+class LakeTables:
+    """The tables of the models of a lake as a database in memory: views of the files of one state of the lake.
+
+    Has what the query modules use of `Database`: `cursor`, `catalog`, `model_commit`, `counted_models`.
+    """
+
+    def __init__(self, store: Database, place: FilePlace, manifest: LakeManifest, threads: int, memory_limit: str) -> None:
+        if place.folder is None:
+            raise UsageError("DuckDB reads a lake in a folder", got=place.address, attempt="Use Spark for a lake in a bucket")
+        self.store, self.folder, self.manifest = store, place.folder, manifest
+        self.counted_models: dict[tuple[str, str], tuple[int, Any]] = {}
+        self._connection = duckdb.connect(config={"threads": threads, "memory_limit": memory_limit, "python_enable_replacements": False})
+        quoted = str(place.folder).replace("'", "''")
+        for statement in (
+            "SET GLOBAL TimeZone = 'UTC'",
+            "SET parquet_metadata_cache = true",
+            f"SET allowed_directories = ['{quoted}/']",
+            "SET enable_external_access = false",
+        ):
+            self._connection.execute(statement)
+        self._catalog = store.catalog()
+        self._connection.execute("CREATE TABLE streams (key INTEGER, stream SMALLINT, version VARCHAR, environment VARCHAR)")
+        self._connection.execute("CREATE TABLE rollups (key INTEGER, merged_rows BIGINT, compacted_before INTEGER)")
+        with store.cursor() as cursor:
+            streams = cursor.execute("SELECT key, stream, version, environment FROM streams").fetchall()
+        if streams:
+            self._connection.executemany("INSERT INTO streams VALUES (?, ?, ?, ?)", streams)
+        for model in self.models:
+            self._create_views(model)
+
+    @property
+    def models(self) -> list[Model]:
+        """The models whose rows the lake has."""
+        names = {file.model for file in self.manifest.files}
+        return [model for model in self._catalog.models if model.name in names]
+
+    def catalog(self) -> Catalog:
+        """The catalog of the store as it was when the views were made, except for settings, which are those of now."""
+        return self._catalog
+
+    def cursor(self) -> Cursor:
+        """A new connection for one thread."""
+        return self._connection.cursor()
+
+    def model_commit(self, model: str) -> int:
+        """The state of the lake."""
+        del model
+        return self.manifest.number
+
+    def close(self) -> None:
+        """Close the database in memory."""
+        self._connection.close()
+
+    def _create_views(self, model: Model) -> None:
+        for table, columns in MODEL_TABLES.items():
+            name = model_table(table, model.key)
+            if table not in ("predictions", "labels"):
+                self._connection.execute(create_table_sql(name, columns))
+                continue
+            rows = self.rows_sql(model, cast("LakeTable", table), self.manifest.of_model(model.name, cast("LakeTable", table)))
+            self._connection.execute(f"CREATE VIEW {name} AS {rows}")
+
+    def rows_sql(self, model: Model, table: LakeTable, files: Sequence[LakeFile]) -> str:
+        """The rows of some files as a query, with the columns and types of the store's table and a `rowid`."""
+        wanted = {**PREDICTION_COLUMNS, **{column.column: COLUMN_TYPES[column.kind] for column in model.columns}}
+        if table == "labels":
+            wanted = LABEL_COLUMNS
+        if not files:
+            nothing = ", ".join(_typed_column(name, kind, None) for name, kind in wanted.items())
+            return f"SELECT NULL::BIGINT AS rowid, {nothing} WHERE false"
+        paths = ", ".join(sql_literal(str(self.folder / file.name)) for file in files)
+        source = f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false)"
+        types = {name: kind for name, kind, *_ in self._connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
+        picked = ", ".join(_typed_column(name, kind, types.get(name)) for name, kind in wanted.items())
+        return f"SELECT file_index::BIGINT * 4294967296 + file_row_number AS rowid, {picked} FROM {source}"
+
+
+def _typed_column(name: str, kind: str, held: str | None) -> str:
+    if held is None:
+        return f'NULL::{kind} AS "{name}"'
+    return f'"{name}"' if held == kind else f'"{name}"::{kind} AS "{name}"'

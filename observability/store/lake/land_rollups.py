@@ -1,0 +1,46 @@
+"""Put rollups that were computed elsewhere in place of the store's own for some days of a model."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import pyarrow as pa
+
+from observability.core.catalog import Model
+from observability.store.db.database import Database
+from observability.store.db.schema import COUNT_COLUMNS, SUM_COLUMNS, model_table
+from observability.store.db.shared_tables import give_own_tables
+from observability.store.rollup.rollup import coarsen_arrivals, compaction_hours, merge_rollups
+
+EPOCH_DAY = date(1970, 1, 1)
+
+
+def land_rollups(
+    store: Database, model: Model, rows: pa.Table, streams: Sequence[int], first: date, end: date, slices: Sequence[tuple[int, str, str]]
+) -> dict[str, int]:
+    """Replace the counts and sums of these streams in [first, end) in one transaction: how many rows of each came in.
+
+    rows: counts and sums together, told apart by `sums`. slices: number, reference and level of every slice that they name.
+    """
+    hours = [24 * (day - EPOCH_DAY).days for day in (first, end)]
+    landed = {}
+    with store.write() as writer:
+        store.note_changed_models([model.name])
+        give_own_tables(writer, model.key)
+        known = {number for (number,) in writer.execute(f"SELECT slice FROM {model_table('slices', model.key)}").fetchall()}
+        used = {number for number in rows["slice"].unique().to_pylist() if number}
+        fresh = [item for item in slices if item[0] not in known and item[0] in used]
+        if fresh:
+            writer.executemany(f"INSERT INTO {model_table('slices', model.key)} VALUES (?, ?, ?)", fresh)
+        writer.register("landed_rollups", rows)
+        mine = ", ".join(map(str, streams)) or "NULL"
+        for table, columns, is_sum in (("counts", COUNT_COLUMNS, "false"), ("sums", SUM_COLUMNS, "true")):
+            name = model_table(table, model.key)
+            writer.execute(f"DELETE FROM {name} WHERE stream IN ({mine}) AND period >= {hours[0]} AND period < {hours[1]}")
+            picked = ", ".join(f"{column}::{kind} AS {column}" for column, kind in columns.items())
+            extremes = "isnan(low)" if is_sum == "true" else "false"
+            writer.execute(f"INSERT INTO {name} SELECT {picked} FROM landed_rollups WHERE sums = {is_sum} AND NOT ({extremes} AND n = 0)")
+            ((landed[table],),) = writer.execute(f"SELECT count(*) FROM landed_rollups WHERE sums = {is_sum}").fetchall()
+        writer.unregister("landed_rollups")
+        coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
+        merge_rollups(writer, model)
+    return landed

@@ -1,0 +1,99 @@
+"""The manifest of a lake: which files are its state.
+
+    TABLE/model=NAME/day=DAY/CONTENT.parquet   rows of one model and day, sorted by the hash of the id
+    _manifest/NUMBER.json                      the files of a state; the one with the greatest number is the present one
+
+A state is written last and whole, so a writer that is killed leaves the state before. Files that no state names are removed by the next
+export; those that only the state before names stay until then, for readers that began with it.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from observability.core.errors import StoreBrokenError
+from observability.lake.file_place import FilePlace
+
+LakeTable = Literal["predictions", "labels"]
+TABLES: tuple[LakeTable, ...] = ("predictions", "labels")
+FOLDER, NAME = "_manifest", re.compile(r"_manifest/(\d{10})\.json")
+REFERENCE = "reference"
+"""Stands in place of a day for the rows of references, which have no times."""
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class LakeFile:
+    """One file of a lake. day: in UTC, of the rows' own times, or REFERENCE. content: the fingerprint of the rows that it holds."""
+
+    model: str
+    table: LakeTable
+    day: str
+    content: str
+    rows: int
+    bytes: int
+
+    @property
+    def name(self) -> str:
+        """Its name below the lake."""
+        return f"{self.table}/model={quote(self.model, safe='')}/day={self.day}/{self.content}.parquet"
+
+
+@dataclass(frozen=True)
+class LakeManifest:
+    """A state of a lake: its number (0: nothing was written yet), when it was written, and its files."""
+
+    number: int = 0
+    at: str = ""
+    files: tuple[LakeFile, ...] = ()
+
+    def of_model(self, model: str, table: LakeTable) -> list[LakeFile]:
+        """The files of a model's table, oldest day first."""
+        return sorted((file for file in self.files if file.model == model and file.table == table), key=lambda file: file.day)
+
+
+def read_manifest(place: FilePlace) -> LakeManifest:
+    """The present state of a lake. Raises StoreBrokenError where it cannot be read."""
+    numbers = manifest_numbers(place)
+    if not numbers:
+        return LakeManifest()
+    name = f"{FOLDER}/{numbers[-1]:010d}.json"
+    try:
+        body = json.loads(place.read(name))
+        if body["format"] != FORMAT:
+            raise ValueError(f"format {body['format']}")
+        return LakeManifest(body["number"], body["at"], tuple(LakeFile(**file) for file in body["files"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreBrokenError("the manifest of the lake cannot be read", where=f"{place.address}/{name}", got=error) from None
+
+
+def manifest_numbers(place: FilePlace) -> list[int]:
+    """The numbers of the states that are there, in order."""
+    return sorted(int(found[1]) for name in place.list_names(FOLDER) if (found := NAME.fullmatch(name)))
+
+
+def write_manifest(place: FilePlace, before: LakeManifest, files: Iterable[LakeFile], scratch: Path) -> LakeManifest:
+    """Write the state that follows another one. scratch: a folder of the same disk as the store."""
+    state = LakeManifest(before.number + 1, datetime.now(UTC).isoformat(timespec="seconds"), tuple(files))
+    body = {"format": FORMAT, "number": state.number, "at": state.at, "files": [asdict(file) for file in state.files]}
+    path = scratch / "manifest.json"
+    path.write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
+    place.publish(path, f"{FOLDER}/{state.number:010d}.json")
+    return state
+
+
+def remove_unnamed(place: FilePlace, states: Iterable[LakeManifest]) -> int:
+    """Remove the files of rows, and the manifests, that none of these states names; return how many files of rows went."""
+    held = list(states)
+    named = {file.name for state in held for file in state.files}
+    gone = [name for table in TABLES for name in place.list_names(table) if name not in named]
+    for name in gone:
+        place.delete(name)
+    for number in set(manifest_numbers(place)) - {state.number for state in held}:
+        place.delete(f"{FOLDER}/{number:010d}.json")
+    return len(gone)

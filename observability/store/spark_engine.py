@@ -1,0 +1,288 @@
+"""An `Engine` over a lake whose raw rows Spark reads, on one machine or on a cluster.
+
+Spark distributes files, joins labels, adds up and repeats what was lost; its tasks count with the store's own modules
+(store/lake/spark_tasks.py). Only the DataFrame interface is used, so a session of Spark Connect serves as well. The packages of this
+product must be installed where the tasks run.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from observability.core.catalog import Catalog, Model, Version
+from observability.core.questions import Aggregate, Question, Sample
+from observability.core.time import naive_utc
+from observability.core.window import Window
+from observability.lake.file_place import open_file_place
+from observability.store.db.catalog_store import stream_numbers
+from observability.store.db.database import Database
+from observability.store.db.schema import LABEL_COLUMNS, SLICE_LEVELS, model_table
+from observability.store.engine import BoundQuestion, Engine, Store
+from observability.store.lake import spark_tasks
+from observability.store.lake.land_rollups import land_rollups
+from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest, read_manifest
+from observability.store.lake.spark_tasks import CURRENT, DELTA_COLUMNS, FIGURES, KEYS, PART_COLUMNS, REVISIONS, TaskModel
+from observability.store.query import aggregates, source
+from observability.store.query.answer import assemble_answer
+from observability.store.query.references import find_field
+from observability.store.rollup.outcomes import sliced_columns
+from observability.store.rollup.rollup import COUNT_KEYS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pyspark.sql import Column as SparkColumn
+    from pyspark.sql import DataFrame as SparkFrame
+    from pyspark.sql import SparkSession
+
+SPARK_TYPES = {
+    "SMALLINT": "SMALLINT",
+    "VARCHAR": "STRING",
+    "JSON": "STRING",
+    "UBIGINT": "DECIMAL(20,0)",
+    "TIMESTAMP": "TIMESTAMP_NTZ",
+    "DOUBLE": "DOUBLE",
+    "BOOLEAN": "BOOLEAN",
+    "USMALLINT[]": "ARRAY<INT>",
+}
+"""Types with which Spark reads the stored types from Parquet; unsigned 64-bit numbers have no other."""
+SESSION = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+    "spark.sql.execution.pythonUDF.arrow.enabled": "true",
+}
+Batches = Callable[[Iterable[Any]], Iterator[Any]]
+
+
+def _schema(columns: dict[str, str]) -> str:
+    return ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+
+
+class SparkEngine(Engine):
+    """Answers questions about raw rows of a lake with Spark, and lands rollups in the store.
+
+    store: has the catalog, and answers what is not about raw rows. spark: a session, classic or of Spark Connect.
+    """
+
+    def __init__(self, store: Store, address: str, spark: "SparkSession") -> None:
+        self.store, self.place, self.spark = store, open_file_place(address), spark
+        for name, value in SESSION.items():
+            spark.conf.set(name, value)
+
+    def catalog(self) -> Catalog:
+        """The catalog of the store."""
+        return self.store.catalog()
+
+    def snapshot(self) -> AbstractContextManager[object]:
+        """One state of the store; each job reads one state of the lake."""
+        return self.store.snapshot()
+
+    def ask(self, question: Question, window: Window) -> "DataFrame":
+        """The answer, by a job where it is about raw rows of a model that the lake has."""
+        manifest = read_manifest(self.place)
+        if not isinstance(question, Aggregate | Sample) or not manifest.of_model(window.model, "predictions"):
+            return self.store.ask(question, window)
+        if isinstance(question, Sample):
+            return self._sample(manifest, question, window)
+        return self._aggregates(manifest, [(question, window)])[(question, window)]
+
+    def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
+        """Answers to all aggregates: one job for those of one model, environment and instant of knowledge."""
+        manifest = read_manifest(self.place)
+        jobs: dict[tuple[str, str, datetime | None], list[tuple[Aggregate, Window]]] = defaultdict(list)
+        for question, window in dict.fromkeys(questions):
+            if isinstance(question, Aggregate) and manifest.of_model(window.model, "predictions"):
+                timeless = window.environment == "reference"
+                jobs[window.model, window.environment, None if timeless else window.as_of].append((question, window))
+        return {bound: frame for asked in jobs.values() for bound, frame in self._aggregates(manifest, asked).items()}
+
+    def counters(self, model: str, window: Window) -> dict[str, Any]:
+        """What the store's loader counted."""
+        return self.store.counters(model, window)
+
+    def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
+        """Events, from the store."""
+        return self.store.events(model, start, end)
+
+    def canary_sightings(self, window: Window) -> "DataFrame":
+        """Canaries, from the store's rows."""
+        return self.store.canary_sightings(window)
+
+    def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
+        """Versions that have rows, from the store's rollups."""
+        return self.store.activity(as_of, model)
+
+    def newest_record(self, kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
+        """Event time of the newest record, from the store."""
+        return self.store.newest_record(kinds, model, before, as_of)
+
+    def _task(self, model: Model) -> TaskModel:
+        with cast("Database", self.store).cursor() as cursor:
+            numbers = stream_numbers(cursor, model.key)
+            slices = cursor.execute(f"SELECT slice, reference, level FROM {model_table('slices', model.key)}").fetchall()
+        streams = tuple((number, version, environment) for (version, environment), number in numbers.items())
+        return TaskModel(model, streams, tuple((number, reference, level) for number, reference, level in slices))
+
+    def _read(self, files: Sequence[LakeFile], columns: dict[str, str]) -> "SparkFrame":
+        """Some columns of some files; a file that lacks one has nulls."""
+        schema = _schema({name: SPARK_TYPES[kind] for name, kind in columns.items()})
+        if not files:
+            return self.spark.createDataFrame([], schema)
+        root = self.place.address.replace("s3://", "s3a://", 1) if self.place.folder is None else f"file://{self.place.folder}"
+        return self.spark.read.schema(schema).parquet(*(f"{root}/{file.name}" for file in files))
+
+    def _predictions(self, manifest: LakeManifest, task: TaskModel, windows: Sequence[Window], columns: Sequence[str]) -> "SparkFrame":
+        """The predictions of the smallest span that holds all windows, which share model, environment and as_of."""
+        first, types = windows[0], spark_tasks.stored_types(task.model.columns)
+        files = manifest.of_model(task.model.name, "predictions")
+        streams = [number for number, _, environment in task.streams if environment == first.environment]
+        wanted = {name: types[name] for name in columns}
+        if first.environment == "reference":
+            rows = self._read([file for file in files if file.day == REFERENCE], wanted)
+        else:
+            start, end = min(each.start for each in windows), max(each.end for each in windows)
+            days = start.date().isoformat(), end.date().isoformat()
+            rows = self._read([file for file in files if days[0] <= file.day <= days[1] and file.day != REFERENCE], wanted)
+            rows = rows.where(f"at >= {_instant(start)} AND at < {_instant(end)}")
+            if first.as_of is not None:
+                rows = rows.where(f"arrived <= {_instant(first.as_of)}")
+        return rows.where(f"stream IN ({', '.join(map(str, streams))})" if streams else "false")
+
+    def _labels(self, manifest: LakeManifest, model: Model, as_of: datetime | None) -> "SparkFrame":
+        names = ("id", "at", "arrived", "value", "number")
+        rows = self._read(manifest.of_model(model.name, "labels"), {name: LABEL_COLUMNS[name] for name in names})
+        return rows if as_of is None else rows.where(f"arrived <= {_instant(as_of)}")
+
+    def _with_current_labels(self, manifest: LakeManifest, model: Model, rows: "SparkFrame", as_of: datetime | None) -> "SparkFrame":
+        """The rows with the label that is current as of an instant: the greatest (at, arrived, value)."""
+        revisions = self._labels(manifest, model, as_of)
+        latest = revisions.groupBy("id").agg(_function("max", "struct(at, arrived, value, number)").alias("latest"))
+        current = latest.selectExpr("id", *(f"latest.{name.removeprefix('current_')} AS {name}" for name in CURRENT))
+        return rows.join(current, "id", "left")
+
+    def _aggregates(self, manifest: LakeManifest, asked: Sequence[tuple[Aggregate, Window]]) -> "dict[BoundQuestion, DataFrame]":
+        """The answers to questions that share model, environment and as_of, by one job."""
+        model = self.catalog().model(asked[0][1].model)
+        task = self._task(model)
+        for aggregate, window in asked:
+            _require_valid(task, aggregate, window)
+        rows = self._predictions(manifest, task, [window for _, window in asked], spark_tasks.needed_columns(model, asked))
+        if any(aggregate.table == "outcomes" for aggregate, _ in asked):
+            timeless = asked[0][1].environment == "reference"
+            rows = self._with_current_labels(manifest, model, rows, None if timeless else asked[0][1].as_of)
+        questions = tuple(asked)
+
+        def counted(batches: Iterable[Any]) -> Iterator[Any]:
+            return spark_tasks.count_batches(task, questions, batches)
+
+        parts = rows.mapInArrow(counted, _schema(PART_COLUMNS))
+        total = parts.groupBy("question", *KEYS, "item", "bin").agg(*_added_figures())
+        table = total.toArrow()
+        answers: dict[BoundQuestion, DataFrame] = {}
+        for number, (aggregate, window) in enumerate(asked):
+            mine = table.filter(_equals(table["question"], number))
+            found = source.window_rows(model, window, task.numbers)
+            parts_of_mine = spark_tasks.parts_of_answer(aggregate, mine)
+            names = {stream: version.name for stream, version in found.streams.items()}
+            answers[aggregate, window] = assemble_answer(aggregate, parts_of_mine, names).table()
+        return answers
+
+    def _sample(self, manifest: LakeManifest, sample: Sample, window: Window) -> "DataFrame":
+        """The rows with the smallest stored hash: the best of each batch, and of these the best."""
+        model = self.catalog().model(window.model)
+        task = self._task(model)
+        for name in sample.columns:
+            if name not in ("id", "at", "subject", "arrived", "extra"):
+                find_field(model, name, outcomes=sample.table == "outcomes", role="sample")
+        source.window_rows(model, window, task.numbers)
+        columns = [*spark_tasks.needed_columns(model, [(sample, window)]), "status", "subject", "extra"]
+        rows = self._predictions(manifest, task, [window], list(dict.fromkeys(columns)))
+
+        def best(batches: Iterable[Any]) -> Iterator[Any]:
+            return spark_tasks.sample_batches(task, sample, window, batches)
+
+        chosen = rows.mapInArrow(best, rows.schema).orderBy("sample_hash", "id", "at", "stream").limit(int(sample.rows))
+        if sample.table == "outcomes":
+            chosen = self._with_current_labels(manifest, model, chosen, None if window.environment == "reference" else window.as_of)
+        return cast("DataFrame", spark_tasks.sample_frame(task, sample, window, chosen.toArrow()))
+
+    def compute_rollups(self, name: str, first: date, last: date) -> dict[str, int]:
+        """Compute the rollups of some days of a model (both included) from the lake, late labels with them, and put them in place of those
+        that the store has, in one transaction: {rows, counts, sums}. Killed before it, the store is as it was.
+        """
+        manifest, model = read_manifest(self.place), self.catalog().model(name)
+        task = self._task(model)
+        streams = [number for number, _, environment in task.streams if environment != "reference"]
+        types = spark_tasks.stored_types(model.columns)
+        days = {file.day for file in manifest.of_model(name, "predictions") if first.isoformat() <= file.day <= last.isoformat()}
+        files = [file for file in manifest.of_model(name, "predictions") if file.day in days]
+        rows = self._read(files, types).where(f"stream IN ({', '.join(map(str, streams))})" if streams else "false")
+        task = replace(task, slices=(*task.slices, *self._new_slices(model, task, rows)))
+        revisions = self._labels(manifest, model, None).groupBy("id")
+        ladders = revisions.agg(_function("collect_list", "struct(at, arrived, value, number)").alias(REVISIONS))
+
+        def deltas(batches: Iterable[Any]) -> Iterator[Any]:
+            return spark_tasks.rollup_batches(task, batches)
+
+        added = (
+            rows.join(ladders, "id", "left").mapInArrow(deltas, _schema(DELTA_COLUMNS)).groupBy("sums", *COUNT_KEYS).agg(*_added_figures())
+        )
+        table = added.toArrow()
+        landed = land_rollups(cast("Database", self.store), model, table, streams, first, last + timedelta(days=1), task.slices)
+        return {"rows": sum(file.rows for file in files), **landed}
+
+    def _new_slices(self, model: Model, task: TaskModel, rows: "SparkFrame") -> list[tuple[int, str, str]]:
+        """Slices of levels that the rollups do not have yet, numbered on, at most SLICE_LEVELS a column."""
+        known: dict[str, set[str]] = defaultdict(set)
+        for _, reference, level in task.slices:
+            known[reference].add(level)
+        following = max((number for number, _, _ in task.slices), default=0) + 1
+        found: list[tuple[int, str, str]] = []
+        for reference, column in sliced_columns(model).items():
+            levels = _band_levels(model.versions, reference)
+            if levels is None:
+                distinct = rows.selectExpr(f"CAST(`{column}` AS STRING) AS level").distinct().limit(10 * SLICE_LEVELS).toArrow()
+                levels = {text for text in distinct["level"].to_pylist() if text is not None}
+                levels |= {"null"} if reference.startswith(("feature.", "group.")) else set()
+            for level in sorted(levels - known[reference])[: SLICE_LEVELS - len(known[reference])]:
+                found.append((following, reference, level))
+                following += 1
+        return found
+
+
+def _band_levels(versions: Sequence[Version], reference: str) -> set[str] | None:
+    """The bands of a sensitive number by all versions; None of another column."""
+    if not reference.startswith("band."):
+        return None
+    return {name for version in versions if reference in version.edges for name in version.edges[reference].band_names} | {"null"}
+
+
+def _require_valid(task: TaskModel, aggregate: Aggregate, window: Window) -> None:
+    """Raise what the store raises for an unknown name or a column that cannot be asked that."""
+    no_rows = source.window_rows(task.model, window, task.numbers)
+    aggregates.bound_fields(no_rows, aggregate)
+
+
+def _instant(instant: datetime) -> str:
+    return f"TIMESTAMP_NTZ'{naive_utc(instant).isoformat(sep=' ')}'"
+
+
+def _function(name: str, expression: str) -> "SparkColumn":
+    from pyspark.sql import functions
+
+    return functions.expr(f"{name}({expression})")
+
+
+def _added_figures() -> "list[SparkColumn]":
+    """n, w, w2 and sums added up, and the extremes."""
+    found = [_function("sum", "n").alias("n")]
+    return found + [_function({"low": "min", "high": "max"}.get(name, "sum"), name).alias(name) for name in FIGURES]
+
+
+def _equals(column: Any, value: int) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.equal(column, value)

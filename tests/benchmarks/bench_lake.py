@@ -1,0 +1,336 @@
+"""A lake beside the store: DuckDB and Spark side by side on the same rows, and a real cluster whose parts are killed.
+
+    python tests/benchmarks/bench_lake.py [ROWS ...] [--cluster] [--whole] [--home FOLDER]
+
+For each number of ROWS (default 200,000) of 20 numbers and 5 categories over 30 days, half of them with a label that came a day late: rows
+a second of loading into the store (with its rollups), of writing the lake, of computing all rollups again by DuckDB from the store and by
+Spark from the lake (and whether both are equal), seconds of the counts of 30 days x 25 features from the rollups, and of one prediction by
+its id from the lake. --cluster: starts a standalone master and two workers on loopback; computes the rollups there, once undisturbed, once
+with an executor killed, once with the driver killed and started again; nothing may be lost or counted twice. --whole: every shape of
+question of the tests' models on Spark, against the plain reference. Without Java it says so and ends with 0.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+os.chdir(ROOT)
+
+import logging
+
+logging.disable(logging.WARNING)
+import numpy as np
+
+from observability.core.questions import Aggregate, Bucket
+from observability.core.window import Window
+from observability.store.lake.export import export_lake
+from observability.store.lake_engine import LakeEngine
+from observability.store.opener import open_store
+from observability.store.rollup.rollup import rebuild_rollups
+from observability.store.spark_engine import SparkEngine
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
+from tests.support.spark_session import local_session
+
+MODEL, DAYS, START = "scale", 30, datetime(2026, 9, 1, tzinfo=UTC)
+NUMBERS = tuple(f"n{place:02d}" for place in range(20))
+CATEGORIES = tuple(f"c{place}" for place in range(5))
+LEVELS = np.array([f"level {place:02d}" for place in range(12)])
+PART = 500_000
+"""Rows of one file that is loaded."""
+
+
+def frame_of(rng: np.random.Generator, rows: int, first: int, whole: int) -> Any:
+    """Rows number `first` and following of `whole`, spread evenly over the days."""
+    import pandas as pd
+
+    places = np.arange(first, first + rows)
+    at = np.datetime64(START.replace(tzinfo=None), "us") + (places * (DAYS * 86_400_000_000 / whole)).astype("timedelta64[us]")
+    frame = pd.DataFrame({name: rng.normal(50, 10, rows) for name in NUMBERS})
+    for name in CATEGORIES:
+        frame[name] = LEVELS[rng.integers(0, len(LEVELS), rows)]
+    frame["score"] = rng.beta(2, 5, rows)
+    return frame.assign(id=[f"p{place:010d}" for place in places], at=at)
+
+
+def load(store: Any, folder: Path, rows: int) -> tuple[float, float]:
+    """Register the model and load its rows and labels; seconds of each."""
+    rng = np.random.default_rng(1)
+    reference = frame_of(rng, 5000, 0, 5000).drop(columns=["id", "at"])
+    reference["label"] = (rng.random(5000) < reference["score"]).astype(int)
+    reference.to_parquet(folder / "reference.parquet")
+    store.register(
+        RegistrationRequest(MODEL, "1", folder / "reference.parquet", task="binary", label="label", score=("score",), sensitive=("c0",))
+    )
+    seconds = [0.0, 0.0]
+    for first in range(0, rows, PART):
+        frame = frame_of(rng, min(PART, rows - first), first, rows)
+        frame["at"] = frame["at"].dt.tz_localize("UTC")
+        labels = frame[["id", "at"]][::2].assign(value=lambda own: (rng.random(len(own)) < 0.3).astype(int))
+        labels["at"] += timedelta(days=1)
+        for place, (kind, own) in enumerate((("prediction", frame), ("label", labels))):
+            path = folder / f"{kind}.parquet"
+            own.to_parquet(path)
+            begun = time.perf_counter()
+            report = store.load_files([path], LoadDefaults(kind=kind, model=MODEL, version="1" if kind == "prediction" else None))
+            seconds[place] += time.perf_counter() - begun
+            assert report.rejected == 0, report.reasons
+            path.unlink()
+    return seconds[0], seconds[1]
+
+
+def rollups(store: Any) -> Any:
+    """Counts and sums by their keys, and what floats add up to."""
+    key = store.catalog().model(MODEL).key
+    with store.cursor() as cursor:
+        counts = cursor.execute(
+            f"""SELECT stream, period, slice, measure, bin, decision, label, status, arrived, sum(n)::BIGINT AS n FROM counts_{key}
+            GROUP BY ALL HAVING sum(n) <> 0 ORDER BY ALL"""
+        ).fetchall()
+        sums = cursor.execute(
+            f"""SELECT stream, period, slice, measure, arrived, sum(n)::BIGINT, sum(total), sum(squares) FROM sums_{key}
+            GROUP BY ALL ORDER BY ALL"""
+        ).fetchall()
+    return counts, sums
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal counts, sums within 1e-9."""
+    if one[0] != other[0] or len(one[1]) != len(other[1]):
+        return False
+    a, b = (np.array([row[6:] for row in each[1]], float) for each in (one, other))
+    return [row[:6] for row in one[1]] == [row[:6] for row in other[1]] and bool(np.allclose(a, b, rtol=1e-9, atol=1e-6))
+
+
+def rate(rows: int, seconds: float) -> str:
+    return f"{seconds:8.1f} s {rows / seconds:12,.0f} rows/s"
+
+
+def compare(rows: int, folder: Path, cluster: bool) -> None:
+    """All figures of one number of rows."""
+    home, lake = folder / "home", folder / "lake"
+    store = open_store(home, threads=2)
+    print(f"\n{rows:,} rows x 25 features, {rows // 2:,} labels", flush=True)
+    predictions, labels = load(store, folder, rows)
+    print(f"  load into the store, with rollups   {rate(rows, predictions)}   labels {rate(rows // 2, labels)}", flush=True)
+    begun = time.perf_counter()
+    report = export_lake(store, str(lake))
+    written, size = rate(report["rows"], time.perf_counter() - begun), report["bytes"] / report["rows"]
+    print(f"  write the lake                      {written}   {size:.0f} B a row", flush=True)
+    begun = time.perf_counter()
+    export_lake(store, str(lake))
+    print(f"  look that nothing changed           {rate(report['rows'], time.perf_counter() - begun)}", flush=True)
+    begun = time.perf_counter()
+    with store.write() as writer:
+        rebuild_rollups(writer, MODEL, threads=2)
+    print(f"  all rollups again, DuckDB           {rate(rows, time.perf_counter() - begun)}", flush=True)
+    wanted = rollups(store)
+    page = Aggregate("predictions", (Bucket("day"),), histogram=tuple(f"feature.{name}" for name in (*NUMBERS, *CATEGORIES)))
+    window = Window(MODEL, START, START + timedelta(days=DAYS))
+    taken = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        store.ask(page, window)
+        taken.append(time.perf_counter() - begun)
+    print(f"  30 days x 25 features, from rollups {min(taken):8.3f} s", flush=True)
+    engine = LakeEngine(store, str(lake))
+    engine.row(MODEL, "p0000000001")
+    for what, day in (("its day known", START.date()), ("no day", None)):
+        begun = time.perf_counter()
+        assert engine.row(MODEL, "p0000000042", day=day)["score"] is not None
+        print(f"  one prediction by id, {what:14}{time.perf_counter() - begun:8.3f} s", flush=True)
+    engine.close()
+    session = local_session("local[2]", spark__driver__memory="1g", spark__sql__shuffle__partitions="2")
+    spark = SparkEngine(store, str(lake), session)
+    spark.compute_rollups(MODEL, START.date(), START.date())  # starts the processes of the tasks
+    begun = time.perf_counter()
+    spark.compute_rollups(MODEL, START.date(), START.date() + timedelta(days=DAYS))
+    print(
+        f"  all rollups again, Spark local[2]   {rate(rows, time.perf_counter() - begun)}   equal: {same(wanted, rollups(store))}",
+        flush=True,
+    )
+    session.stop()
+    store.close()
+    if cluster:
+        on_cluster(rows, home, lake, wanted)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def spark_class(*arguments: str, **settings: str) -> "subprocess.Popen[bytes]":
+    """A daemon of Spark as a child of this process."""
+    import pyspark
+
+    environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(ROOT), "SPARK_DAEMON_MEMORY": "256m", **settings}
+    command = [str(Path(pyspark.__file__).parent / "bin" / "spark-class"), *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process started, and those that they started."""
+    children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()] if Path(f"/proc/{pid}").exists() else []
+    return children + [own for child in children for own in descendants(child)]
+
+
+def executors(workers: "list[subprocess.Popen[bytes]]") -> list[int]:
+    found = []
+    for pid in (own for worker in workers for own in descendants(worker.pid)):
+        try:
+            if b"CoarseGrainedExecutorBackend" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+def driver(home: Path, lake: Path, master: str) -> "subprocess.Popen[bytes]":
+    """A process that computes all rollups on the cluster."""
+    return subprocess.Popen(
+        [sys.executable, __file__, "--driver", str(home), str(lake), master], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+
+
+def run_driver(home: Path, lake: Path, master: str) -> None:
+    """The work of that process."""
+    with open_store(home, threads=1) as store:
+        memory = {"spark__executor__memory": "512m", "spark__executor__cores": "1", "spark__sql__shuffle__partitions": "4"}
+        session = local_session(master, spark__executorEnv__PYTHONPATH=str(ROOT), spark__sql__files__maxPartitionBytes="4m", **memory)
+        print("ready", flush=True)
+        print(
+            json.dumps(SparkEngine(store, str(lake), session).compute_rollups(MODEL, START.date(), START.date() + timedelta(days=DAYS))),
+            flush=True,
+        )
+        session.stop()
+
+
+def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
+    """The rollups on a master and two workers, undisturbed and with parts killed."""
+    port = free_port()
+    master = f"spark://127.0.0.1:{port}"
+    daemons = [
+        spark_class("org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", str(free_port()))
+    ]
+    try:
+        time.sleep(5)
+        for _ in range(2):
+            places = ("--webui-port", str(free_port()), "--work-dir", str(home.parent / "work"))
+            daemons.append(
+                spark_class(
+                    "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--cores", "1", "--memory", "768m", *places, master
+                )
+            )
+        for what in ("undisturbed", "an executor killed", "the driver killed"):
+            with open_store(home, threads=2) as store:
+                before = rollups(store)
+            begun, process = time.perf_counter(), driver(home, lake, master)
+            assert process.stdout is not None
+            process.stdout.readline()
+            ready = time.perf_counter()
+            killed = ""
+            if what != "undisturbed":
+                while not (found := executors(daemons[1:])):
+                    time.sleep(0.2)
+                    assert process.poll() is None, "the driver ended early"
+                time.sleep(4)
+                victim = found[0] if what == "an executor killed" else process.pid
+                os.kill(victim, signal.SIGKILL)
+                killed = f", {time.perf_counter() - ready:.1f} s after it began"
+            out = process.stdout.read().decode().strip()
+            process.wait()
+            with open_store(home, threads=2) as store:
+                after = rollups(store)
+            if what == "the driver killed":
+                print(f"  cluster, {what}{killed}: the store is as before: {same(before, after)}", flush=True)
+                again = driver(home, lake, master)
+                again.communicate()
+                with open_store(home, threads=2) as store:
+                    print(f"  cluster, given again: equal: {same(wanted, rollups(store))}", flush=True)
+            else:
+                print(
+                    f"  cluster, {what}{killed}: {rate(rows, time.perf_counter() - ready)}  {out}  equal: {same(wanted, after)}", flush=True
+                )
+            del begun
+    finally:
+        for process in reversed(daemons):
+            own = descendants(process.pid)
+            process.terminate()
+            for pid in own:
+                try:
+                    os.kill(pid, signal.SIGTERM)
+                except ProcessLookupError:
+                    continue
+            process.wait(30)
+
+
+def whole() -> None:
+    """Every shape of question of the tests' models, against the reference engine."""
+    import random
+
+    from observability.core.errors import NotFoundError, UsageError
+    from tests.support import reference_engine
+    from tests.support.engine_world import copied
+    from tests.support.question_shapes import shapes, windows
+    from tests.support.store_comparison import assert_same
+
+    with tempfile.TemporaryDirectory() as text:
+        folder, session = Path(text), local_session()
+        with copied(folder / "home") as store:
+            export_lake(store, str(folder / "lake"))
+            engine = SparkEngine(store, str(folder / "lake"), session)
+            for model in ("loan", "eta", "kind"):
+                begun, wanted = time.perf_counter(), {}
+                for aggregate, window in zip(shapes(model), windows(model, random.Random(1))):
+                    try:
+                        wanted[aggregate, window] = reference_engine.ask(store, aggregate, window)
+                    except (NotFoundError, UsageError):
+                        continue
+                for (aggregate, window), answer in engine.ask_many(wanted).items():
+                    assert_same(answer, wanted[aggregate, window], about=(aggregate, window))
+                filled = sum(len(answer) > 0 for answer in wanted.values())
+                print(f"  {model}: {len(wanted)} questions, {filled} with rows: all equal, {time.perf_counter() - begun:.0f} s", flush=True)
+        session.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", type=int, default=[200_000])
+    parser.add_argument("--cluster", action="store_true")
+    parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--driver", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if shutil.which("java") is None:
+        print("skipped: Java is not installed (apt-get install openjdk-17-jre-headless)")
+        return
+    if args.driver:
+        run_driver(Path(args.driver[0]), Path(args.driver[1]), args.driver[2])
+        return
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {datetime.now(UTC):%Y-%m-%d}", flush=True)
+    if args.whole:
+        whole()
+    for rows in args.rows:
+        folder = Path(tempfile.mkdtemp(dir=args.home))
+        try:
+            compare(rows, folder, args.cluster)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""The lake beside the store: each raw row in it exactly once, whatever happens to an export, and the same answers from its files."""
+
+import itertools
+import json
+import random
+from datetime import timedelta
+
+import duckdb
+import pandas as pd
+import pytest
+
+from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
+from observability.core.questions import Sample
+from observability.core.window import Window
+from observability.lake.file_place import LakeFolder
+from observability.store.db.schema import model_table
+from observability.store.lake import export
+from observability.store.lake.manifest import read_manifest
+from observability.store.lake_engine import LakeEngine
+from observability.store.query import listing
+from observability.store.query.aggregates import answer_aggregate
+from observability.store.retention import apply_retention
+from tests.store.conftest import land
+from tests.support import reference_engine
+from tests.support.engine_world import DAYS, HOSTILE, START, copied
+from tests.support.question_shapes import shapes, windows
+from tests.support.store_comparison import assert_same
+
+DAY = timedelta(days=1)
+
+
+SAMPLES = [
+    ("loan", Sample("predictions", ("id", "at", "subject", "score", "feature.income", "feature.vip", f"feature.{HOSTILE}"), 40)),
+    ("loan", Sample("outcomes", ("id", "label", "decision", "score_bin", "log_loss", "version", "status"), 1000)),
+    ("eta", Sample("outcomes", ("id", "error", "label_value", "absolute_error", "label"), 30)),
+    ("kind", Sample("outcomes", ("id", "score.1", "brier", "latency_ms", "replica"), 30)),
+]
+
+
+class KilledError(Exception):
+    """Stands for a kill: nothing after it runs."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    with copied(folder / "home") as store:
+        export.export_lake(store, str(folder / "lake"))
+        engine = LakeEngine(store, str(folder / "lake"))
+        yield store, engine, folder / "lake"
+        engine.close()
+
+
+def stored(store, table, model):
+    key = store.catalog().model(model).key
+    with store.cursor() as cursor:
+        order = "id, stream" if table == "predictions" else 'id, "at", arrived, value'
+        return cursor.execute(f"SELECT * FROM {model_table(table, key)} ORDER BY {order}").df()
+
+
+def in_lake(lake, table, model):
+    files = [str(lake / file.name) for file in read_manifest(LakeFolder(lake)).of_model(model, table)]
+    order = "id, stream" if table == "predictions" else 'id, "at", arrived, value'
+    return duckdb.sql(f"SELECT * FROM read_parquet({files}, union_by_name = true, hive_partitioning = false) ORDER BY {order}").df()
+
+
+def assert_same_rows(store, lake, models=("loan", "eta", "kind")):
+    for model, table in itertools.product(models, ("predictions", "labels")):
+        pd.testing.assert_frame_equal(in_lake(lake, table, model), stored(store, table, model), check_dtype=False)
+
+
+def test_the_lake_has_every_row_of_the_store_once_by_model_and_day_sorted_by_the_hash(world):
+    store, _, lake = world
+    assert_same_rows(store, lake)
+    files = sorted(lake.glob("predictions/model=loan/day=2026-*/*.parquet"))
+    assert len(files) == DAYS
+    for file in files:
+        days = duckdb.sql(f"SELECT DISTINCT \"at\"::DATE::VARCHAR FROM read_parquet('{file}', hive_partitioning = false)").fetchall()
+        assert days == [(file.parent.name.removeprefix("day="),)]
+        hashes = [number for (number,) in duckdb.sql(f"SELECT id_hash FROM '{file}'").fetchall()]
+        assert hashes == sorted(hashes)
+
+
+def test_only_days_that_changed_are_written_again(tmp_path):
+    with copied(tmp_path / "home") as store:
+        first = export.export_lake(store, str(tmp_path / "lake"))
+        assert first["written"]["rows"] == first["rows"] > 1000
+        assert export.export_lake(store, str(tmp_path / "lake"))["written"] == {"files": 0, "rows": 0, "bytes": 0}
+        late = {"kind": "prediction", "model": "eta", "version": "1", "score": 3.0, "features": {"miles": 12.0}}
+        land(
+            store,
+            {**late, "id": "late-1", "at": "2026-03-02T01:00:00Z"},
+            {"kind": "label", "model": "eta", "id": "late-1", "at": "2026-04-01T00:00:00Z", "value": 4},
+        )
+        assert store.load_landing().rejected == 0
+        report = export.export_lake(store, str(tmp_path / "lake"))
+        assert report["written"]["files"] == 2 and report["rows"] == first["rows"] + 2
+        assert_same_rows(store, tmp_path / "lake")
+
+
+@pytest.mark.parametrize("step", range(1, 8))
+def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path, monkeypatch, step):
+    lake = tmp_path / "lake"
+    with copied(tmp_path / "home") as store:
+        before = export.export_lake(store, str(lake))
+        rows = [
+            {
+                "kind": "prediction",
+                "id": f"new-{number}",
+                "at": f"2026-03-0{1 + number % 5}T03:00:00Z",
+                "model": "eta",
+                "version": "1",
+                "score": 1.0,
+                "features": {},
+            }
+            for number in range(10)
+        ]
+        land(store, *rows)
+        store.load_landing()
+        done = itertools.count(1)
+        publish = LakeFolder.publish
+
+        def killed(self, local, name):
+            number = next(done)
+            if number == step:
+                if step % 2:  # between the copy and the rename
+                    (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+                    (self.root / name).with_name(f".{name.rpartition('/')[2]}.part").write_bytes(b"half")
+                else:
+                    publish(self, local, name)
+                raise KilledError
+            publish(self, local, name)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LakeFolder, "publish", killed)
+            if step <= 6:
+                with pytest.raises(KilledError):
+                    export.export_lake(store, str(lake))
+            else:
+                export.export_lake(store, str(lake))
+        if step < 6:  # the manifest was not replaced: readers see the state before
+            assert (
+                len(in_lake(lake, "predictions", "eta"))
+                == sum(file.rows for file in read_manifest(LakeFolder(lake)).of_model("eta", "predictions"))
+                == len(stored(store, "predictions", "eta")) - 10
+            )
+        report = export.export_lake(store, str(lake))
+        assert report["rows"] == before["rows"] + 10
+        assert_same_rows(store, lake)
+        export.export_lake(store, str(lake))
+        there = {str(path.relative_to(lake)) for path in lake.rglob("*.parquet") if not path.name.startswith(".")}
+        assert there == {file.name for file in read_manifest(LakeFolder(lake)).files}
+
+
+def test_days_that_the_store_removed_stay_in_the_lake_with_their_labels(tmp_path):
+    lake, home = tmp_path / "lake", tmp_path / "home"
+    with copied(home) as store:
+        export.export_lake(store, str(lake))
+        wanted = {table: in_lake(lake, table, "loan") for table in ("predictions", "labels")}
+        (home / "keeping.toml").write_text("[retention]\nrows = 10\n")
+        apply_retention(store, now=START + 12 * DAY)
+        assert 0 < len(stored(store, "predictions", "loan")) < len(wanted["predictions"])
+        export.export_lake(store, str(lake))
+        for table, rows in wanted.items():
+            pd.testing.assert_frame_equal(in_lake(lake, table, "loan"), rows)
+
+
+@pytest.mark.parametrize(("model", "seed"), [("loan", 1), ("eta", 3), ("kind", 6)])
+def test_every_shape_of_question_has_the_answer_of_the_reference_engine_from_the_files(world, model, seed):
+    store, engine, _ = world
+    filled = 0
+    chosen = windows(model, random.Random(seed))
+    for aggregate, window in zip(itertools.islice(shapes(model), seed % 2, None, 2), chosen):
+        try:
+            wanted = reference_engine.ask(store, aggregate, window)
+        except (NotFoundError, UsageError) as error:
+            with pytest.raises(type(error)):
+                engine.ask(aggregate, window)
+            continue
+        got = engine.ask(aggregate, window)
+        assert_same(got, wanted, about=(aggregate, window))
+        filled += len(got) > 0
+    assert filled >= 5
+
+
+@pytest.mark.parametrize(("model", "sample"), SAMPLES)
+def test_samples_are_those_of_the_store(world, model, sample):
+    store, engine, _ = world
+    for fields in ({}, {"as_of": START + 2 * DAY}, {"environment": "reference"}):
+        window = Window(model, START, START + DAYS * DAY, **fields)
+        pd.testing.assert_frame_equal(engine.ask(sample, window), listing.answer_sample(store, sample, window))
+
+
+def test_a_prediction_is_found_by_its_id_in_one_partition(world):
+    store, engine, _ = world
+    for model in ("loan", "eta", "kind"):
+        for id_ in stored(store, "predictions", model)["id"].drop_duplicates()[::40]:
+            wanted = store.row(model, id_)
+            assert json.dumps(engine.row(model, id_), default=str) == json.dumps(wanted, default=str)
+            if wanted["environment"] != "reference" and not wanted["other_answers"]:
+                assert engine.row(model, id_, day=wanted["at"].date())["id"] == id_
+                with pytest.raises(NotFoundError):
+                    engine.row(model, id_, day=wanted["at"].date() + DAY)
+
+
+def test_small_models_that_share_tables_are_answered_by_the_store(world):
+    store, engine, _ = world
+    assert not engine.has_rows_of("stray")
+    aggregate = next(shapes("stray"))
+    window = next(windows("stray", random.Random(1)))
+    assert engine.ask(aggregate, window).equals(answer_aggregate(store, aggregate, window))
+
+
+def test_a_forgotten_subject_leaves_the_lake_also_days_that_the_store_removed(tmp_path):
+    lake, home = tmp_path / "lake", tmp_path / "home"
+    with copied(home) as store:
+        rows = [
+            {"kind": "prediction", "id": f"{who}-{day}", "at": f"2026-03-0{day}T03:00:00Z", "model": "eta", "version": "1", "score": 1.0}
+            | {"features": {}, "subject": who, "label": 2.0}
+            for who in ("anna-7f3a9c", "bert-91c2")
+            for day in (1, 5)
+        ]
+        land(store, *rows)
+        assert store.load_landing().rejected == 0
+        before = export.export_lake(store, str(lake))
+        (home / "keeping.toml").write_text("[retention]\nrows = 10\n")
+        apply_retention(store, now=START + 12 * DAY)
+        body = store.forget("anna-7f3a9c")
+        assert body["lakes"] == {"rewritten": [str(lake)], "unreachable": []}
+        assert read_manifest(LakeFolder(lake)).files
+        predictions, labels = in_lake(lake, "predictions", "eta"), in_lake(lake, "labels", "eta")
+        assert set(predictions["subject"].dropna()) >= {"bert-91c2"} and not predictions["id"].str.startswith("anna").any()
+        assert labels["id"].str.startswith("bert").sum() == 2 and not labels["id"].str.startswith("anna").any()
+        large = [file for file in read_manifest(LakeFolder(lake)).files if file.model != "stray"]  # which got tables of its own
+        assert sum(file.rows for file in large) == before["rows"] - 4
+        named = {file.name for file in read_manifest(LakeFolder(lake)).files}
+        assert {str(path.relative_to(lake)) for path in lake.rglob("*.parquet")} == named
+        assert export.export_lake(store, str(lake))["written"]["files"] == 0
+
+
+def test_the_night_writes_the_lake_before_rows_are_removed_and_keeps_them_where_it_fails(tmp_path, monkeypatch):
+    home, lake = tmp_path / "home", tmp_path / "lake"
+    with copied(home) as store:
+        (home / "keeping.toml").write_text(f'[retention]\nrows = 10\n[lake_export]\nfolder = "{lake}"\n')
+        rows = len(stored(store, "predictions", "loan"))
+        with monkeypatch.context() as patch:
+            patch.setattr(LakeFolder, "publish", lambda *_: (_ for _ in ()).throw(StoreBrokenError("the lake cannot be used")))
+            night = store.nightly(START + 12 * DAY)
+        assert night["lake"] is None and night["retention"] is None and len(night["failures"]) == 1
+        assert len(stored(store, "predictions", "loan")) == rows
+        night = store.nightly(START + 12 * DAY)
+        assert night["lake"]["rows"] > rows and not night["failures"]
+        assert len(stored(store, "predictions", "loan")) < rows == len(in_lake(lake, "predictions", "loan"))

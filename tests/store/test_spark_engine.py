@@ -1,0 +1,90 @@
+"""Spark over a lake gives the answers of the reference engine, and the rollups that the store computes itself.
+
+One session on one thread, in its short form; tests/benchmarks/bench_lake.py asks every question and runs a cluster whose parts are killed.
+"""
+
+import random
+import shutil
+from datetime import timedelta
+
+import pandas as pd
+import pytest
+
+from observability.core.errors import NotFoundError, UsageError
+from observability.core.questions import Sample
+from observability.core.window import Window
+from observability.store.lake.export import export_lake
+from observability.store.query import listing
+from tests.store.conftest import rollups
+from tests.support import reference_engine
+from tests.support.engine_world import DAYS, START, copied
+from tests.support.question_shapes import shapes, windows
+from tests.support.store_comparison import assert_same
+
+pytest.importorskip("pyspark", reason="pyspark is not installed")
+pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="Java is not installed")
+DAY = timedelta(days=1)
+AS_OF = (None, START + 50 * timedelta(hours=1))
+
+
+@pytest.fixture(scope="module")
+def spark():
+    from tests.support.spark_session import local_session
+
+    session = local_session()
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, spark):
+    from observability.store.spark_engine import SparkEngine
+
+    folder = tmp_path_factory.mktemp("world")
+    with copied(folder / "home") as store:
+        export_lake(store, str(folder / "lake"))
+        yield store, SparkEngine(store, str(folder / "lake"), spark)
+
+
+def test_questions_that_are_asked_together_have_the_answers_of_the_reference_engine(world):
+    store, engine = world
+    wanted = {}
+    for model in ("loan", "eta", "kind"):
+        for aggregate, window in zip(shapes(model), windows(model, random.Random(1))):
+            if window.as_of not in AS_OF or window.environment != "production":
+                continue
+            try:
+                wanted[aggregate, window] = reference_engine.ask(store, aggregate, window)
+            except (NotFoundError, UsageError):
+                continue
+    answers = engine.ask_many(wanted)
+    assert answers.keys() == wanted.keys() and len(wanted) > 50
+    assert sum(len(answer) > 0 for answer in answers.values()) > 25
+    for (aggregate, window), answer in answers.items():
+        assert_same(answer, wanted[aggregate, window], about=(aggregate, window))
+
+
+def test_a_sample_is_that_of_the_store(world):
+    store, engine = world
+    sample = Sample("outcomes", ("id", "label", "decision", "score_bin", "log_loss", "version", "status", "feature.income"), 100)
+    window = Window("loan", START, START + DAYS * DAY, as_of=START + 2 * DAY)
+    pd.testing.assert_frame_equal(engine.ask(sample, window), listing.answer_sample(store, sample, window))
+
+
+def test_an_unknown_name_is_refused_before_a_job_runs(world):
+    _, engine = world
+    with pytest.raises(NotFoundError):
+        engine.ask(Sample("predictions", ("feature.nobody",), 5), Window("loan", START, START + DAY))
+
+
+def test_rollups_from_the_lake_are_those_of_the_store_with_late_labels(world):
+    store, engine = world
+    key = store.catalog().model("loan").key
+    wanted = rollups(store, key)
+    with store.write() as writer:
+        for table in ("counts", "sums"):
+            writer.execute(f"DELETE FROM {table}_{key} WHERE period > 0")
+    assert rollups(store, key) != wanted
+    report = engine.compute_rollups("loan", START.date(), (START + DAYS * DAY).date())
+    assert report["rows"] > 500
+    assert rollups(store, key) == wanted
