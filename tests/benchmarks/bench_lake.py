@@ -72,7 +72,16 @@ def load(store: Any, folder: Path, rows: int) -> tuple[float, float]:
     reference["label"] = (rng.random(5000) < reference["score"]).astype(int)
     reference.to_parquet(folder / "reference.parquet")
     store.register(
-        RegistrationRequest(MODEL, "1", folder / "reference.parquet", task="binary", label="label", score=("score",), sensitive=("c0",))
+        RegistrationRequest(
+            MODEL,
+            "1",
+            folder / "reference.parquet",
+            task="binary",
+            label="label",
+            score=("score",),
+            features=(*NUMBERS, *CATEGORIES),
+            sensitive=("c0",),
+        )
     )
     seconds = [0.0, 0.0]
     for first in range(0, rows, PART):

@@ -20,7 +20,7 @@ from observability.records.private_file import make_private_folder
 from observability.store.db.database import Database
 from observability.store.db.erasures import ErasedMatcher
 from observability.store.db.expressions import sql_literal
-from observability.store.lake.export import ROW_GROUP, export_lake, known_lakes
+from observability.store.lake.export import ROW_GROUP, WRITING, export_lake, known_lakes
 from observability.store.lake.manifest import TABLES, LakeFile, read_manifest, remove_unnamed, write_manifest
 
 
@@ -30,10 +30,11 @@ def erase_from_lakes(store: Database, matcher: ErasedMatcher, say: Callable[[str
     for address in known_lakes(store.home):
         say(f"erasing the lake {address}")
         try:
-            place = open_file_place(address)
-            _erase_kept_days(store, place, matcher)
-            export_lake(store, address)
-            remove_unnamed(place, [read_manifest(place)])
+            with WRITING:
+                place = open_file_place(address)
+                _erase_kept_days(store, place, matcher)
+                export_lake(store, address)
+                remove_unnamed(place, [read_manifest(place)])
             found["rewritten"].append(address)
         except (StoreBrokenError, UsageError):
             found["unreachable"].append(address)

@@ -9,6 +9,7 @@ once. Days that the store does not keep any more (`Model.rows_from`) stay in the
 import hashlib
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,6 +44,8 @@ IDENTITY = {"predictions": "stream, id_hash, arrived, decision", "labels": 'id_h
 """Columns that tell one row of a table from every other one, and change where a stored row changes."""
 LAKES = "lakes.json"
 """In the home: the addresses of the lakes that rows were written to, so that an erasure finds them."""
+WRITING = threading.RLock()
+"""Held while a lake is written: the process that owns the store is the only one that writes its lakes."""
 Progress = Callable[[str], object]
 
 
@@ -63,7 +66,12 @@ def export_lake(store: Database, address: str, *, progress: Progress | None = No
 
     Raises UsageError for an address that cannot be used, StoreBrokenError where it cannot be written.
     """
-    say, begun = progress or (lambda text: None), time.monotonic()
+    with WRITING:
+        return _export(store, address, progress or (lambda text: None))
+
+
+def _export(store: Database, address: str, say: Progress) -> dict[str, Any]:
+    begun = time.monotonic()
     place, scratch = open_file_place(address), store.home / "tmp" / "lake"
     note_lake(store.home, place.address)
     shutil.rmtree(scratch, ignore_errors=True)
