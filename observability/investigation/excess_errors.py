@@ -15,13 +15,15 @@ FEWEST, NEIGHBOURS, FEWEST_DAYS, ENOUGH_DAYS = 20, 200, 3, 6
 """Minimum rows inside and outside; most rows outside that are compared with one inside; days from which days are the unit; days from which
 an excess that is not significant counts as none: of fewer days, all of them alike would be chance once in 2⁵ / 2 = 16 times or more.
 """
+EVEN_DAYS = 4.0
+"""Least effective number of days, (Σ rows of a day)² / Σ (rows of a day)²: that of six days of one to four times the rows is more."""
 
 
 @dataclass(frozen=True)
 class ExcessErrors:
     """Errors of a group of rows. others: errors that rows outside it with the same scores would have. low: lower end of the 95 % interval
     of the excess, in errors. days, days_outside: days on which the group and the other rows have rows (0 where rows are
-    the unit). said: what the errors are, after `are`.
+    the unit). said: what the errors are, after `are`. even_days: effective number of the group's days; days of few rows hardly count.
     """
 
     n: int
@@ -31,13 +33,14 @@ class ExcessErrors:
     days: int
     days_outside: int = 0
     said: str = "errors"
+    even_days: float = float("inf")
 
     @property
     def part(self) -> float:
         """Part of the errors that is in excess: the middle between the estimate and the lower end; 0 where that end is not positive, and
-        of fewer than ENOUGH_DAYS days, which one event can explain.
+        of fewer than ENOUGH_DAYS days, or where few of them have nearly all rows, which one event can explain.
         """
-        few = 0 < min(self.days, self.days_outside) < ENOUGH_DAYS
+        few = 0 < min(self.days, self.days_outside) < ENOUGH_DAYS or (self.days > 0 and self.even_days < EVEN_DAYS)
         return (self.errors - self.others + self.low) / 2 / self.errors if self.low > 0 and not few else 0.0
 
     @property
@@ -58,6 +61,8 @@ class ExcessErrors:
             return "too few days to tell"
         if self.days_outside < ENOUGH_DAYS:
             return f"those are of {self.days_outside} day{'' if self.days_outside == 1 else 's'}, too few to tell"
+        if self.low > 0:
+            return "most of these rows are of few days, too few to tell"
         return "no significant excess (rows of one day are correlated)"
 
 
@@ -96,7 +101,7 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "
     parts[into] = wrong[into] - rate
     parts[out] = -covering / k * (wrong[out] - (sums[own + k] - sums[own]) / k)
     errors, others = int(wrong[into].sum()), float(rate.sum())
-    return ExcessErrors(int(into.size), errors, others, *_lower_end(frame, parts, into, out), said)
+    return ExcessErrors(int(into.size), errors, others, *_lower_end(frame, parts, into, out), said, _even_days(frame, into))
 
 
 def expected_errors_by_score(frame: "DataFrame", wrong: Bools) -> Floats:
@@ -131,6 +136,12 @@ def _windows(sorted_scores: Floats, scores: Floats, k: int) -> Array:
     """Where the k rows begin that are around each score."""
     middle = (np.searchsorted(sorted_scores, scores, "left") + np.searchsorted(sorted_scores, scores, "right")) // 2
     return np.clip(middle - k // 2, 0, sorted_scores.size - k)
+
+
+def _even_days(frame: "DataFrame", into: Array) -> float:
+    """The effective number of days of some rows."""
+    rows = frame["at"].iloc[into].dt.floor("D").value_counts().to_numpy(np.float64)
+    return float(rows.sum() ** 2 / (rows**2).sum()) if rows.size else 0.0
 
 
 def _lower_end(frame: "DataFrame", parts: Floats, into: Array, out: Array) -> tuple[float, int, int]:

@@ -152,6 +152,20 @@ def test_a_large_excess_of_a_week_is_found_and_one_of_three_days_is_too_few_to_t
         assert found.sentence.endswith("on either side." if days == 7 else "on either side: too few days to tell.")
 
 
+def test_a_slice_with_nearly_all_of_its_rows_on_two_days_is_too_few_to_tell() -> None:
+    """A unit that changed two days ago fills a slice that had a row a day before. The same excess on eight even days is one."""
+    rng = np.random.default_rng(4)
+    for sizes, found_one in (((1, 2, 1, 2, 1, 1, 40, 60), False), ((14,) * 8, True)):
+        day = np.concatenate([np.repeat(np.arange(8), sizes), np.tile(np.arange(8), 100)])
+        inside = np.arange(day.size) < sum(sizes)
+        wrong: Bools = np.where(inside, True, rng.random(day.size) < 0.3).astype(bool)
+        frame = pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(day, unit="D"), "score": 0.5})
+        found = excess_errors(frame, inside, wrong)
+        assert found is not None and found.low > 0 and found.days == 8
+        assert (found.part > 0) is found_one
+        assert found.sentence.endswith("on either side." if found_one else ": most of these rows are of few days, too few to tell.")
+
+
 def test_a_rule_of_four_days_is_no_clear_pattern_even_where_its_excess_is_the_same_each_day(case_world: World) -> None:
     """As triage, which gives it no weight."""
     frame, inside, wrong = with_days(4, 0.9)
