@@ -192,8 +192,13 @@ def spark_class(*arguments: str, **settings: str) -> "subprocess.Popen[bytes]":
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that a process started, and those that they started."""
-    children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()] if Path(f"/proc/{pid}").exists() else []
+    """The processes that a process started, by any of its threads, and those that they started."""
+    children: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children += map(int, listed.read_text().split())
+        except OSError:
+            continue
     return children + [own for child in children for own in descendants(child)]
 
 
