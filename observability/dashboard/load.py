@@ -18,6 +18,7 @@ from observability.core.questions import Aggregate, Attributions, EstimatedError
 from observability.core.window import EPOCH, Environment, Window
 from observability.dashboard import background_findings
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
+from observability.dashboard.sign_in import current_person
 from observability.dashboard.state_cache import cached_by_state, model_stamp, owned_store, store, store_stamp
 from observability.incidents.grouping import Incident
 from observability.monitoring.check import AcknowledgedClaims, CheckReport, records_window_end
@@ -69,7 +70,8 @@ def window(scope: Scope, model: str) -> Window:
 
     A relative window of days ends with the current day, or with the last record's day where the newest is older than 30 days: whole days
     are answered from rollups alone. One of hours ends with the hour instead. Everything is from the day of the first record to there.
-    Raises NotFoundError for an unknown model, UsageError where it ends before it starts.
+    Raises NotFoundError for an unknown model, UsageError where it ends before it starts, ForbiddenError where the slice is of so few rows
+    that the person's role does not show them.
     """
     from observability.monitoring import check
 
@@ -85,7 +87,9 @@ def window(scope: Scope, model: str) -> Window:
     elif scope.span == "all":
         first = first_record(seen, model, environment)
         found = replace(found, start=first, end=midnight_after(found.end)) if first and first < found.end else found
-    return replace(found, version=scope.version if same else None, slice=scope.slice if same else None)
+    chosen = replace(found, version=scope.version if same else None, slice=scope.slice if same else None)
+    store().require_shown_slice(chosen)
+    return chosen
 
 
 def scope_dates(scope: Scope) -> tuple[datetime, datetime]:
@@ -167,7 +171,7 @@ def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[
     from observability.monitoring import check
 
     counted = counted_findings(window)
-    sampled = background_findings.sampled_findings(owned_store(), window, page_clock(), wait=wait)
+    sampled = store().shown_findings(background_findings.sampled_findings(owned_store(), window, page_clock(), wait=wait))
     acknowledged = acknowledged_claims() if window.environment == "production" else frozenset()
     return check.findings_with_incidents(catalog(), [*counted, *sampled], acknowledged)
 
@@ -196,7 +200,7 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
         compute = partial(background_findings.window_findings, owned_store(), window, reached(instant), reads)
         stamp = model_stamp(window.model, computed=reads == "computed")
         found += kept.find_or_compute(Asked(window, reads, at), stamp[1], compute)
-    return tuple(worst_first(found))
+    return tuple(worst_first(store().shown_findings(found)))
 
 
 def findings_pending(window: Window) -> bool:
@@ -220,8 +224,9 @@ def acknowledged_report(
 
     about_records = check.record_analyzers()
     own = frozenset(claim for claim in acknowledged if claim[0] == model.name)
-    findings = [finding for finding in report.findings if finding.analyzer not in about_records]
-    if not own:
+    known = [finding for finding in report.findings if finding.analyzer not in about_records]
+    findings = store().shown_findings(known)
+    if not own and findings == known:
         return tuple(findings), tuple(each for each in report.incidents if each.lead.analyzer not in about_records)
     marked, formed = check.findings_with_incidents(Catalog((model,)), findings, own)
     return tuple(marked), formed
@@ -265,14 +270,15 @@ def _record_findings(
     from observability.monitoring import check
     from observability.monitoring.kept_findings import Asked, kept_findings_of
 
-    _, generation, restricted = store_stamp(computed=False)
+    generation, restricted = store_stamp(computed=False)[1], not current_person().sees_all
 
     def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
         asked = Asked(window, "records", window.end, analyzer.name)
         return kept_findings_of(owned_store()).find_or_compute(asked, generation, compute)
 
     dates: dict[str, Any] = {"start": start, "end": end, "days": days, "now": instant, "evaluated": reached(instant)}
-    return worst_first(check.record_findings(store(), model, **dates, beside=beside, keep=None if restricted else keep))
+    found = check.record_findings(store().whole_groups(), model, **dates, beside=beside, keep=None if restricted else keep)
+    return worst_first(store().shown_findings(found))
 
 
 def window_of_records(scope: Scope, analyzer: "Analyzer", last: datetime | None = None) -> Window:

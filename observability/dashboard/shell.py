@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 
 from observability.core import telemetry
-from observability.dashboard import frame, links, menu, scope_bar, sign_in, tour
+from observability.core.errors import ForbiddenError
+from observability.dashboard import empty_states, frame, links, menu, scope_bar, sign_in, tour
 from observability.dashboard.boards import board_view, pinning
 
 ASSETS = Path(__file__).parent / "assets"
@@ -44,7 +45,10 @@ def main() -> None:
     menu.draw_tabs(page.url_path or links.DEFAULT_PAGE)
     pinning.asked_pin_dialog()
     with telemetry.PAGE_SECONDS.timed():
-        page.run()
+        try:
+            page.run()
+        except ForbiddenError as error:  # what the role does not show, as a slice of few rows
+            empty_states.error_state(error)
 
 
 if __name__ == "__main__":

@@ -40,11 +40,12 @@ def store() -> "Store":
 
 
 def _visible_models() -> Hashable:
-    """What tells the answers of two people apart: None for everybody who sees all models."""
+    """What tells the answers of two people apart: None for everybody who sees all models and small groups."""
     from observability.dashboard.sign_in import current_person
+    from observability.server.access import may_do_everywhere
 
     person = current_person()
-    return None if person.sees_all else (person.role, person.models)
+    return None if person.sees_all and may_do_everywhere(person, "reveal") else (person.role, person.models)
 
 
 @dataclass

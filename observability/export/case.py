@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from observability.core import formatting
 from observability.core.catalog import Model
+from observability.core.small_groups import LEAST_ROWS
 from observability.core.window import Slice
 from observability.export import svg as export_svg
 from observability.export.csv import inert_csv
@@ -22,7 +23,6 @@ from observability.investigation.evidence_types import Case, ErrorRule, Input, M
 from observability.investigation.explanation_sentences import explanation_sentences, left_over, method
 from observability.investigation.label_types import outcome_words
 from observability.investigation.model_answers import AGAINST, AttributionContrast
-from observability.review.small_groups import LEAST_ROWS
 from observability.store.types.decision_items import DecisionItem
 
 MASKED = "masked"

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.finding import Finding
+from observability.core.small_groups import is_about_few
 from observability.core.view_names import view_name
 from observability.incidents.grouping import Incident
-from observability.review.small_groups import is_about_few
 
 if TYPE_CHECKING:
     import pyarrow as pa

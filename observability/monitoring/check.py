@@ -104,6 +104,7 @@ def check(
     note says so), and UsageError where the window ends before it starts.
     """
     now = (now or datetime.now(UTC)).astimezone(UTC)
+    shown, engine = engine, engine.whole_groups()
     catalog = engine.catalog()
     models = [catalog.model(model)] if model else list(catalog.models)
     activity = engine.activity(as_of, model)
@@ -121,6 +122,7 @@ def check(
             continue
         window, note = model_check_window(each, activity, start=start, end=end, as_of=as_of, now=now, environment=environment)
         window = replace(window, version=version, slice=slice)
+        shown.require_shown_slice(window)
         windows[each.name] = window
         notes += [note] if note else []
         if each.rows_from is not None and window.start < each.rows_from:
@@ -128,7 +130,7 @@ def check(
         findings += model_findings(engine, each, window, evaluation_time(each, activity, window, now), only, reads)
     if with_records and slice is None and version is None:
         findings += record_findings(engine, model, start=start, end=end, as_of=as_of, now=now, only=only, beside=windows.get(model or ""))
-    settled, incidents = findings_with_incidents(catalog, unique_findings(findings), acknowledged)
+    settled, incidents = findings_with_incidents(catalog, shown.shown_findings(unique_findings(findings)), acknowledged)
     return CheckReport(tuple(settled), incidents, windows, tuple(notes))
 
 

@@ -1,32 +1,11 @@
-"""Leave groups of fewer than LEAST_ROWS rows out of files: what is said of so few rows may tell about single people."""
+"""Leave groups of fewer than LEAST_ROWS rows out of a frozen week."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from observability.core.finding import Finding
 from observability.core.formatting import plural
+from observability.core.small_groups import LEAST_ROWS, is_body_about_few
 from observability.review.snapshot import Body
 
-LEAST_ROWS = 10
-"""Rows of a group from which something about it is in a file."""
 LED_BY_FEW = f"What leads this item is about fewer than {LEAST_ROWS} rows and is left out; other findings of it stand."
 """In place of the title of an agenda item that began with a small group."""
-OPERATIONAL = ("replica", "device", "source")
-"""What a subject `name=value` may be besides a group of people."""
-
-
-def is_about_few(finding: Finding) -> bool:
-    """Whether a finding is about a group or slice of so few rows that it may tell about single people. Of a group without rows it tells
-    nothing.
-    """
-    return is_body_about_few({"n": finding.n, "subject": finding.subject, "slice": finding.slice})
-
-
-def is_body_about_few(finding: Mapping[str, Any]) -> bool:
-    """Whether a finding, as JSON, is about a group or slice of so few rows."""
-    subject = str(finding.get("subject") or "")
-    one_group = "=" in subject and subject.partition("=")[0] not in OPERATIONAL
-    return 0 < int(finding.get("n") or 0) < LEAST_ROWS and (bool(finding.get("slice")) or one_group)
 
 
 def week_without_small_groups(body: Body) -> Body:

@@ -17,17 +17,21 @@ from urllib.parse import parse_qsl
 from observability.alerts.config import read_alert_config
 from observability.core.errors import ForbiddenError, NotFoundError
 from observability.core.questions import Records, record_kind
+from observability.core.small_groups import finding_without_few
+from observability.core.window import Window
 from observability.records.kinds import KINDS
 from observability.server import audit_log
 from observability.server.access_settings import NO_ROLE, Role
+from observability.server.suppression import require_shown_slice, suppressed_answer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pandas import DataFrame
 
+    from observability.core.finding import Finding
+    from observability.core.questions import Question
     from observability.core.settings import ModelSettings
-    from observability.core.window import Window
     from observability.store.engine import Store
     from observability.store.types.decision_items import DecisionItem
 
@@ -148,14 +152,14 @@ COMMAND_LINE = Person("command line", "administrator", source="command line")
 def may_do(person: Person, action: Action, model: str | None = None) -> bool:
     """Whether a person may do an action, about a model or in general."""
     if action == "query":
-        return _has_everywhere(person, "query")
+        return may_do_everywhere(person, "query")
     if action == "read" and model is None:
         return person.has_access
     role = person.role_for(model)
     return role is not None and ROLES.index(role) >= ROLES.index(ACTIONS[action])
 
 
-def _has_everywhere(person: Person, action: Action) -> bool:
+def may_do_everywhere(person: Person, action: Action) -> bool:
     """Whether the role in general and the role for each model that has another one allow an action."""
     return all(role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action]) for role in (person.role, *dict(person.models).values()))
 
@@ -254,6 +258,9 @@ METHODS: dict[str, StoreMethod] = {
     "ask": StoreMethod("read", "window"),
     "ask_many": StoreMethod("read", "questions"),
     "counters": StoreMethod("read", "model"),
+    "whole_groups": READ,
+    "shown_findings": READ,
+    "require_shown_slice": StoreMethod("read", "window"),
     "events": StoreMethod("read", "model", "column"),
     "canary_sightings": StoreMethod("read", "window", "column"),
     "activity": StoreMethod("read", "model", "column"),
@@ -342,14 +349,36 @@ def guarded_store(store: "Store", person: Person) -> "Store":
 class GuardedStore:
     """A store that checks each call for one person. Equal guards of one store count as one key of a cache."""
 
-    def __init__(self, store: "Store", person: Person) -> None:
-        self._store, self._person = store, person
+    def __init__(self, store: "Store", person: Person, *, whole: bool = False) -> None:
+        self._store, self._person, self._whole = store, person, whole
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, GuardedStore) and (self._store, self._person) == (other._store, other._person)
+        return isinstance(other, GuardedStore) and self._key() == other._key()
+
+    def _key(self) -> tuple[object, ...]:
+        return self._store, self._person, self._whole
 
     def __hash__(self) -> int:
-        return hash((id(self._store), self._person))
+        return hash((id(self._store), self._person, self._whole))
+
+    def whole_groups(self) -> "GuardedStore":
+        """The same store with small groups as they are, for analyzers and for what is kept for all people alike. What is shown of it to
+        the person goes through `shown_findings` first.
+        """
+        return GuardedStore(self._store, self._person, whole=True)
+
+    def shown_findings(self, findings: "Iterable[Finding]") -> "list[Finding]":
+        """Findings, without figures of groups of few rows where the person may not reveal masked values."""
+        return [finding_without_few(each) if self._hides_few(each.model) else each for each in findings]
+
+    def require_shown_slice(self, window: Window) -> None:
+        """Raise ForbiddenError where the window's slice is of few rows and the person may not reveal masked values."""
+        if window.slice is not None and self._hides_few(window.model):
+            require_shown_slice(self._store, window)
+
+    def _hides_few(self, model: str | None) -> bool:
+        """Whether figures of few rows are hidden from the person, of a model or of something that belongs to none."""
+        return not (may_do(self._person, "reveal", model) if model else may_do_everywhere(self._person, "reveal"))
 
     def __getattr__(self, name: str) -> Any:
         method = METHODS.get(name)
@@ -384,17 +413,28 @@ class GuardedStore:
             return self._recorded(name, names, about, lambda: self._store.write_records([self._signed(each) for each in about]))
         if name in QUERIES:
             audit_log.note_access(self._store.home, self._person.name, "queried", what="SQL")
-            return found(*args, **{**kwargs, "masked": not _has_everywhere(self._person, "reveal")})
+            return found(*args, **{**kwargs, "masked": not may_do_everywhere(self._person, "reveal")})
         if name == "ask" and isinstance(asked := given.arguments["question"], Records) and asked.kind in PERSONAL:
             raise ForbiddenError("dashboards are read through their own method", attempt="Open the page Dashboards")
         if method.answers == "dashboards":
             return visible_dashboards(self._person, found(*args, **kwargs))
         if name == "ask" and not self._person.sees_all and isinstance(given.arguments["question"], Records):
-            return self._visible_records(*given.args[1:])
+            return self._suppressed(given.arguments, self._visible_records(*given.args[1:]))
         if name in CHANGES:
             return self._recorded(name, names, about, lambda: found(*args, **kwargs))
         answer = found(*args, **kwargs)
+        if name in ("ask", "ask_many") and not self._whole:
+            answer = self._suppressed(given.arguments, answer)
         return answer if names or self._person.sees_all else self._reduced(method, answer)
+
+    def _suppressed(self, given: Mapping[str, Any], answer: Any) -> Any:
+        """One answer, or several by question and window, without figures of groups of few rows."""
+        if "questions" in given:
+            return {(question, window): self._suppressed_answer(question, window, each) for (question, window), each in answer.items()}
+        return self._suppressed_answer(given["question"], given["window"], answer)
+
+    def _suppressed_answer(self, question: "Question", window: Window, answer: "DataFrame") -> "DataFrame":
+        return suppressed_answer(self._store, question, window, answer) if self._hides_few(window.model) else answer
 
     def _require(self, action: Action, model: str | None, name: str) -> None:
         """Check one action, and log the refusal of a change."""

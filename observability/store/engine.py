@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from observability.core.questions import Question
 from observability.core.window import Window
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pyarrow import Table
 
     from observability.core.catalog import Catalog, Model, Version
+    from observability.core.finding import Finding
     from observability.core.settings import DatedSettings, ModelSettings
     from observability.store.types.asked_questions import AskedQuestions
     from observability.store.types.decision_items import DecisionItem
@@ -67,6 +68,17 @@ class Engine(Protocol):
         """
         del questions
         return {}
+
+    def whole_groups(self) -> "Self":
+        """The engine whose answers analyzers judge: small groups as they are, also where a person gets them counted together."""
+        return self
+
+    def shown_findings(self, findings: "Iterable[Finding]") -> "list[Finding]":
+        """Findings as the person may see them for whom this engine answers."""
+        return list(findings)
+
+    def require_shown_slice(self, window: Window) -> None:
+        """Raise ForbiddenError where the window's slice is of so few rows that the person may not see its figures."""
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
         """What the loader counted about a model in a window. Of the lines that services sent: `lines`, `stored`, `duplicates`, `rejected`,

@@ -23,7 +23,7 @@ def overview() -> None:
     view = fleet_view.current_fleet_view()
     frame.store_banner("health")
     with frame.loading_skeleton(320):
-        statuses = large_fleet.fleet_statuses(scope)
+        statuses = frame.answer_or_stop(lambda: large_fleet.fleet_statuses(scope))
     statuses, others = fleet.with_records(statuses, *load.record_findings_and_incidents(scope))
     found = [*(incident for status in statuses for incident in status.incidents), *others]
     counts = incident_action_counts(found)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import SEVERITIES, Finding
+from observability.core.small_groups import rows_of_finding
 from observability.dashboard import empty_states, frame, links, load, sign_in
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.choice_box import address_selectbox
@@ -136,7 +137,7 @@ def finding_row(
             "model": {"t": finding.model or formatting.DASH, "sub": f"version {finding.version}" if finding.version else None},
             "because": {**target, "sub": finding_subtitle(finding)},
             "value": finding_value_cell(finding),
-            "n": {"t": f"{finding.n:,}"},
+            "n": {"t": rows_of_finding(finding)},
         },
         _incident_line(incident, scope) if incident and incident.collateral else None,
         selected=selected,
@@ -234,7 +235,7 @@ def finding_card(finding: Finding, scope: Scope) -> None:
             "Value": f"{formatting.format_value(finding.value, finding.unit)} ({', '.join(filter(None, (finding.unit, finding.basis)))})",
             "95 % interval": formatting.format_interval(finding.low, finding.high, finding.unit),
             "Limit": limit_in_words(finding) if finding.limit is not None else formatting.DASH,
-            "Rows": f"{finding.n:,}",
+            "Rows": rows_of_finding(finding),
             "Baseline": BASELINES[finding.against],
             "Likely source": finding.likely_source or formatting.DASH,
             **{

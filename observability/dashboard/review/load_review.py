@@ -10,6 +10,7 @@ from observability.core.errors import StoreBusyError
 from observability.core.time import naive_utc
 from observability.core.weeks import Week
 from observability.dashboard import load
+from observability.dashboard.sign_in import current_person
 from observability.dashboard.state_cache import cached_by_state
 from observability.export import review as export_review
 from observability.review import freeze, meeting
@@ -19,7 +20,9 @@ from observability.review.change_log import Entry, entries
 from observability.review.freeze import FrozenWeek
 from observability.review.restated import Restated
 from observability.review.restated import restated as since
+from observability.review.small_groups import week_without_small_groups
 from observability.review.snapshot import Body
+from observability.server.access import may_do_everywhere
 from observability.server.watcher import Watching
 from observability.store.types.decision_items import DecisionItem
 
@@ -32,8 +35,9 @@ def frozen_reviews() -> list[FrozenWeek]:
 
 @cached_by_state(8)
 def frozen_review(name: str) -> Body | None:
-    """The figures of a frozen week; None where it is not frozen. Read-only: sessions share it."""
-    return freeze.week_body(load.store(), name)
+    """The figures of a frozen week as the person may see them; None where it is not frozen. Read-only: sessions share it."""
+    body = freeze.week_body(load.store(), name)
+    return body if body is None or may_do_everywhere(current_person(), "reveal") else week_without_small_groups(body)
 
 
 @cached_by_state(8, copied=True)

@@ -191,7 +191,7 @@ def newest_week_with_data() -> Week | None:
 
 def _freeze_with_progress(week: Week, author: str) -> None:
     """Freeze with progress, then open it."""
-    store, now = load.store(), datetime.now(UTC)
+    store, now = load.store().whole_groups(), datetime.now(UTC)  # the week is frozen for all people alike
     with progress_bar("Checking the week") as note:
 
         def progress(share: float, words: str) -> None:

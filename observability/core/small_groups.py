@@ -1,0 +1,214 @@
+"""Leave out what is said of groups of fewer than LEAST_ROWS rows, because it may tell about single people.
+
+Files leave such groups out for everybody. Pages, mails and the JSON of HTTP leave them out for people who may not reveal masked values:
+answers of the store fold them (`folded_groups`), findings lose their figures (`finding_without_few`), server/access.py calls both.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from observability.core.finding import Finding
+from observability.core.questions import Aggregate
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LEAST_ROWS = 10
+"""Rows of a group from which something about it is shown."""
+FEWER = f"fewer than {LEAST_ROWS}"
+"""In place of the figures of a smaller group, and of its name where several are counted together."""
+OPERATIONAL = ("replica", "device", "source")
+"""What a subject `name=value` may be besides a group of people."""
+GROUPED = ("feature.", "group.", "band.")
+"""How references of columns begin whose values are groups of people."""
+BY_GROUP = ("groups", "slices", "ranked")
+"""Names of figures by group in the evidence of a finding and in the results of an audit."""
+SUPPRESSED = "suppressed"
+"""Stands in the evidence of a finding whose figures are left out."""
+COUNTS = ("n", "rows", "labelled", "requests")
+"""Names of a count of rows in the evidence of a finding and in the results of an audit."""
+
+
+def is_about_few(finding: Finding) -> bool:
+    """Whether a finding is about a group or slice of so few rows that it may tell about single people. Of a group without rows it tells
+    nothing.
+    """
+    return is_body_about_few({"n": finding.n, "subject": finding.subject, "slice": finding.slice})
+
+
+def is_body_about_few(finding: Mapping[str, Any]) -> bool:
+    """Whether a finding, as JSON, is about a group or slice of so few rows."""
+    return _is_few(finding.get("n") or 0) and _is_about_a_group(str(finding.get("subject") or ""), finding.get("slice"))
+
+
+def _is_about_a_group(subject: str, part: str | None) -> bool:
+    """Whether something is about a slice, or one group of people."""
+    return bool(part) or ("=" in subject and subject.partition("=")[0] not in OPERATIONAL)
+
+
+def rows_of_finding(finding: Finding) -> str:
+    """The rows behind a finding, in words where they are not told."""
+    return FEWER if finding.evidence.get(SUPPRESSED) else f"{finding.n:,}"
+
+
+def finding_without_few(finding: Finding) -> Finding:
+    """A finding without figures of groups of fewer than LEAST_ROWS rows: its own where it is about one, else those in its evidence."""
+    if not is_about_few(finding):
+        evidence = without_few_groups(finding.evidence)
+        if "by_day" in evidence and _is_about_a_group(finding.subject, finding.slice):
+            evidence["by_day"] = [day for day in evidence["by_day"] if not _is_few(day[-1])]
+        return finding if evidence == finding.evidence else replace(finding, evidence=evidence)
+    return replace(
+        finding,
+        value=None,
+        low=None,
+        high=None,
+        limit=None,
+        n=0,
+        severity="unknown",
+        because=f"`{finding.slice or finding.subject}` has {FEWER} rows here: your role does not show figures of so small a group.",
+        likely_source=None,
+        onset=None,
+        event=None,
+        evidence={SUPPRESSED: True},
+        rank=0.0,
+        news=None,
+        acknowledged=False,
+        proof=None,
+    )
+
+
+def without_few_groups(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Evidence of a finding, or results of an audit, without figures of small groups where these stand."""
+    return {name: without_few(value) if name in BY_GROUP else value for name, value in found.items()}
+
+
+def without_few(value: Any) -> Any:
+    """JSON without the entries of lists and mappings that count fewer than LEAST_ROWS rows, and without the next smallest entries beside
+    them until what is left out is of two entries and of enough rows. What counts nothing stays.
+    """
+    if isinstance(value, Mapping):
+        hidden = _hidden_entries({name: _entry_rows(each) for name, each in value.items()})
+        return {name: without_few(each) for name, each in value.items() if name not in hidden}
+    if isinstance(value, list | tuple):
+        hidden = _hidden_entries({place: _entry_rows(each) for place, each in enumerate(value)})
+        return type(value)(without_few(each) for place, each in enumerate(value) if place not in hidden)
+    return value
+
+
+def _hidden_entries(counts: Mapping[Any, float | None]) -> set[Any]:
+    """The entries to leave out, by their rows; None: counts nothing."""
+    ordered = sorted((rows, place) for place, (_, rows) in enumerate(counts.items()) if rows is not None and rows > 0)
+    few = sum(rows < LEAST_ROWS for rows, _ in ordered)
+    while 0 < few < len(ordered) and (few < 2 or sum(rows for rows, _ in ordered[:few]) < LEAST_ROWS):
+        few += 1
+    names = list(counts)
+    return {names[place] for _, place in ordered[:few]}
+
+
+def _entry_rows(entry: Any) -> float | None:
+    """The rows that an entry counts, or of a curve the rows of its smallest point; None where it counts nothing."""
+    if isinstance(entry, Mapping):
+        return next((entry[name] for name in COUNTS if _is_count(entry.get(name))), None)
+    if isinstance(entry, list) and entry and all(isinstance(each, Mapping) for each in entry):
+        found = [_entry_rows(each) for each in entry]
+        return None if None in found else min(rows for rows in found if rows is not None)
+    return None
+
+
+def _is_count(value: Any) -> bool:
+    """Whether a value is a number of rows."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_few(count: Any) -> bool:
+    """Whether a count is of some rows, and of too few."""
+    return _is_count(count) and 0 < count < LEAST_ROWS
+
+
+def folded_groups(question: Aggregate, frame: "DataFrame") -> "DataFrame":
+    """The answer to an aggregate with small groups counted together under the name FEWER; the same frame where there is none.
+
+    A group is small where it, one of its periods, classes or decisions has some rows and fewer than LEAST_ROWS. The next smallest group is
+    counted with them until none of these figures is of so few rows and at least two groups are together, so that totals stay what they are
+    and no difference of two figures is one small group's.
+    """
+    keys = [name for name in question.key_names if name.startswith(GROUPED)]
+    if not keys or frame.empty:
+        return frame
+    import pandas as pd
+
+    groups = pd.MultiIndex.from_frame(frame[keys].astype(object).where(frame[keys].notna(), "null").astype(str)).factorize()[0]
+    cells = _cells(question, frame, groups)
+    small = _small(cells)
+    if not small:
+        return frame
+    others = iter(cells.loc[~cells["group"].isin(small)].groupby("group")["n"].sum().sort_values(kind="stable").index)
+    fold = set(small)
+
+    def is_too_small() -> bool:
+        return len(fold) < 2 or bool(_small(cells[cells["group"].isin(fold)].assign(group=0)))
+
+    while is_too_small() and (more := next(others, None)) is not None:
+        fold.add(more)
+    folded = pd.Series(groups, frame.index).isin(fold)
+    if is_too_small():
+        return frame[~folded].reset_index(drop=True)
+    return _added_up(question, frame.assign(**{name: frame[name].astype(object).mask(folded, FEWER) for name in keys}))
+
+
+def without_small_levels(frame: "DataFrame", columns: Sequence[str]) -> "DataFrame":
+    """The answer to a histogram without the bins of few rows of some columns, and without the next smallest of each until what is left out
+    is of two bins and of enough rows, so that the total does not give it away. Periods are taken together.
+    """
+    if frame.empty or not columns:
+        return frame
+    import pandas as pd
+
+    hidden = []
+    for column, counts in frame[frame["column"].isin(columns)].groupby(["column", "bin"])["n"].sum().groupby(level=0):
+        ordered = counts.droplevel(0).sort_values(kind="stable")
+        ordered = ordered[ordered > 0]
+        if ordered.empty or not _is_few(int(ordered.iloc[0])):
+            continue
+        few = int((ordered < LEAST_ROWS).sum())
+        while few < len(ordered) and (few < 2 or ordered.iloc[:few].sum() < LEAST_ROWS):
+            few += 1
+        hidden += [(column, level) for level in ordered.index[:few]]
+    if not hidden:
+        return frame
+    return frame[~pd.MultiIndex.from_frame(frame[["column", "bin"]]).isin(hidden)].reset_index(drop=True)
+
+
+def _cells(question: Aggregate, frame: "DataFrame", groups: Any) -> "DataFrame":
+    """The counts of each group by what else it is counted by: period, decision and label. Of a histogram or sums those of one column."""
+    whole = frame.assign(group=groups)
+    item = "column" if question.histogram else "measure" if question.sums else None
+    if item is not None:
+        whole = whole[whole[item] == whole[item].iloc[0]]
+    return whole[["group", "n", *(name for name in ("period", "decision", "label") if name in question.key_names)]]
+
+
+def _small(cells: "DataFrame") -> set[Any]:
+    """Groups of which a figure is of so few rows. A decision or label that is not known is no class."""
+    found: set[Any] = set()
+    by = [name for name in ("period",) if name in cells]
+    for more in ([], *([name] for name in ("decision", "label") if name in cells)):
+        known = cells[cells[more[0]] >= 0] if more else cells
+        counts = known.groupby(["group", *by, *more], observed=True)["n"].sum()
+        few = counts[(counts > 0) & (counts < LEAST_ROWS)]
+        found |= set(few.index.get_level_values("group"))
+    return found
+
+
+def _added_up(question: Aggregate, frame: "DataFrame") -> "DataFrame":
+    """Rows of an answer with equal keys as one."""
+    keys = list(question.key_names)
+    how = {name: {"low": "min", "high": "max"}.get(name, "sum") for name in frame.columns if name not in keys}
+    return frame.groupby(keys, dropna=False, sort=False, as_index=False, observed=True).agg(how)[list(frame.columns)]
+
+
+def leaves_few(counts: Sequence[int]) -> bool:
+    """Whether a slice, or what it leaves of a wider one, is of so few rows. counts: of the slice, then of wider ones."""
+    return _is_few(counts[0]) or any(_is_few(wider - counts[0]) for wider in counts[1:])

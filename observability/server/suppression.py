@@ -1,0 +1,63 @@
+"""Answers of the store for people who may not reveal masked values: without figures of groups of few rows (core/small_groups.py)."""
+
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from observability.core.errors import ForbiddenError
+from observability.core.questions import Aggregate, Question, Records
+from observability.core.small_groups import FEWER, folded_groups, leaves_few, without_few_groups, without_small_levels
+from observability.core.window import Slice, Window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.engine import Store
+
+MOST_COUNTED = 256
+_COUNTED: "weakref.WeakKeyDictionary[Store, dict[tuple[int, Window], bool]]" = weakref.WeakKeyDictionary()
+
+
+def suppressed_answer(store: "Store", question: Question, window: Window, answer: "DataFrame") -> "DataFrame":
+    """The answer to a question without figures of groups of few rows; of a slice of few rows it is empty."""
+    if isinstance(question, Records):
+        return _suppressed_records(question, answer)
+    if window.slice is not None and is_small_slice(store, window):
+        return answer.iloc[:0]
+    if not isinstance(question, Aggregate):
+        return answer
+    kinds = {each.reference: each.kind for each in store.catalog().model(window.model).columns}
+    levels = [name for name in question.histogram if kinds.get(name, "number") != "number"]
+    return without_small_levels(folded_groups(question, answer), levels)
+
+
+def _suppressed_records(question: Records, answer: "DataFrame") -> "DataFrame":
+    """Records without nested figures of small groups."""
+    if question.kind != "audit" or "results" not in answer:
+        return answer
+    return answer.assign(results=[without_few_groups(each) if isinstance(each, dict) else each for each in answer["results"]])
+
+
+def is_small_slice(store: "Store", window: Window) -> bool:
+    """Whether the slice of a window, or what it leaves of the slice without one of its conditions, is of some rows and of few."""
+    if window.slice is None:
+        return False
+    held = _COUNTED.setdefault(store, {})
+    key = (store.generation, window)
+    if key not in held:
+        if len(held) >= MOST_COUNTED:
+            held.clear()
+        conditions = window.slice.conditions
+        wider = [tuple(each for each in conditions if each != left) for left in conditions]
+        parts = [window, *(replace(window, slice=Slice(kept) if kept else None) for kept in wider)]
+        held[key] = leaves_few([int(store.ask(Aggregate("predictions"), part)["n"].sum()) for part in parts])
+    return held[key]
+
+
+def require_shown_slice(store: "Store", window: Window) -> None:
+    """Raise ForbiddenError where the slice of a window is of few rows, or leaves few."""
+    if is_small_slice(store, window):
+        raise ForbiddenError(
+            f"the slice {window.slice} has, or leaves out, {FEWER} rows in this window, which your role does not show",
+            attempt="Choose a wider slice or a longer window, or ask an administrator",
+        )

@@ -1,0 +1,133 @@
+"""Figures of groups of fewer than ten rows: counted together, left out, and not to be told from what is left."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from observability.core.finding import Finding
+from observability.core.questions import Aggregate, Bucket, By
+from observability.core.small_groups import (
+    FEWER,
+    finding_without_few,
+    folded_groups,
+    leaves_few,
+    rows_of_finding,
+    without_few,
+    without_small_levels,
+)
+
+BY_SEX = Aggregate("outcomes", keys=(By("group.sex"), By("decision"), By("label")))
+
+
+def rates(**groups: dict[tuple[int, int], int]) -> pd.DataFrame:
+    """The answer by sex, decision and label, from counts."""
+    rows = [(sex, *key, n, float(n), float(n)) for sex, counts in groups.items() for key, n in counts.items()]
+    return pd.DataFrame(rows, columns=["group.sex", "decision", "label", "n", "w", "w2"])
+
+
+def totals(frame: pd.DataFrame) -> dict[str, int]:
+    """Rows by group."""
+    return frame.groupby("group.sex")["n"].sum().to_dict()
+
+
+LARGE = {(0, 0): 60, (0, 1): 40, (1, 1): 90, (1, 0): 10}
+
+
+def test_a_small_group_is_counted_together_with_the_next_smallest_and_totals_stay() -> None:
+    frame = rates(F=LARGE, M={key: 2 * n for key, n in LARGE.items()}, X={(0, 0): 3, (1, 1): 4})
+    found = folded_groups(BY_SEX, frame)
+    assert totals(found) == {FEWER: 207, "M": 400}, "X alone would be the total less the others"
+    assert found[["n", "w"]].sum().tolist() == frame[["n", "w"]].sum().tolist() and list(found.columns) == list(frame.columns)
+    assert not found.duplicated(["group.sex", "decision", "label"]).any()
+
+
+@pytest.mark.parametrize(("rare", "folded"), [({(0, 0): 50, (1, 0): 40, (1, 1): 6}, True), ({(0, 0): 50, (1, 0): 50, (1, 1): 10}, False)])
+def test_a_class_of_a_group_counts_as_well_as_the_group(rare: dict[tuple[int, int], int], folded: bool) -> None:
+    found = totals(folded_groups(BY_SEX, rates(F=LARGE, M=LARGE, X=rare)))
+    assert ("X" not in found) is folded and (FEWER in found) is folded
+
+
+def test_days_of_few_rows_hide_a_group_and_rows_without_a_label_are_no_class() -> None:
+    asked = Aggregate("predictions", keys=(Bucket("day"), By("feature.job")))
+    days = pd.to_datetime(["2026-03-02", "2026-03-03"])
+    counted = {"a": (50, 50), "b": (30, 30), "c": (40, 5)}
+    rows = [(day, job, n) for job, counts in counted.items() for day, n in zip(days, counts)]
+    frame = pd.DataFrame(rows, columns=["period", "feature.job", "n"]).assign(w=1.0, w2=1.0)
+    assert set(folded_groups(asked, frame)["feature.job"]) == {"a", FEWER}
+    unlabelled = rates(F=LARGE, M=LARGE | {(0, -1): 3})
+    assert folded_groups(BY_SEX, unlabelled) is unlabelled
+
+
+def test_where_nothing_can_hide_a_group_it_is_left_out() -> None:
+    assert folded_groups(BY_SEX, rates(X={(0, 0): 3, (1, 1): 4})).empty
+    replicas = Aggregate("predictions", keys=(By("replica"),))
+    frame = pd.DataFrame({"replica": ["r1", "r2"], "n": [3, 500], "w": 1.0, "w2": 1.0})
+    assert folded_groups(replicas, frame) is frame, "a replica is nobody"
+
+
+def test_sums_are_added_and_their_ends_kept() -> None:
+    asked = Aggregate("outcomes", keys=(By("group.sex"),), sums=("absolute_error",))
+    counts = {"n": [40, 4, 60], "w": [40.0, 4, 60], "w2": [40.0, 4, 60]}
+    figures = {"total": [80.0, 40, 90], "squares": [1.0, 2, 3], "low": [0.5, 0.1, 0.2], "high": [3.0, 20, 4]}
+    frame = pd.DataFrame({"group.sex": ["F", "X", "M"], "measure": "absolute_error", **counts, **figures})
+    found = folded_groups(asked, frame).set_index("group.sex")
+    assert found.loc[FEWER, ["n", "total", "low", "high"]].tolist() == [44, 120.0, 0.1, 20.0] and found.loc["M", "n"] == 60
+
+
+def test_levels_of_few_rows_leave_a_histogram_with_the_next_smallest() -> None:
+    frame = pd.DataFrame({"column": ["feature.job"] * 4 + ["feature.age"] * 2, "bin": [0, 1, 2, -5, 0, 1], "n": [500, 80, 30, 4, 3, 600]})
+    found = without_small_levels(frame, ["feature.job"])
+    assert found[found["column"] == "feature.job"]["bin"].tolist() == [0, 1] and len(found[found["column"] == "feature.age"]) == 2
+    assert without_small_levels(frame, []) is frame
+
+
+@pytest.mark.parametrize(
+    ("counts", "few"),
+    [([9, 500], True), ([10, 500], False), ([495, 500], True), ([500, 500], False), ([0, 500], False), ([90, 500, 95], True)],
+)
+def test_a_slice_is_small_by_what_it_has_and_by_what_it_leaves(counts: list[int], few: bool) -> None:
+    assert leaves_few(counts) is few
+
+
+START, END = datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC)
+ABOUT = ("trust/fairness", "loan", "1", "sex=X", "true_positive_rate")
+FINDING = Finding(*ABOUT, 0.25, 4, "act", "`sex=X`: 1 of 4 found.", START, END, "level", low=0.01, high=0.8, evidence={"hits": 1})
+
+
+def test_a_finding_about_few_keeps_its_name_and_no_figure() -> None:
+    found = finding_without_few(FINDING)
+    assert rows_of_finding(found) == FEWER and rows_of_finding(FINDING) == "4"
+    assert (found.id, found.value, found.low, found.high, found.evidence, found.severity) == (
+        FINDING.id,
+        None,
+        None,
+        None,
+        {"suppressed": True},
+        "unknown",
+    )
+    assert FEWER in found.because and "4" not in found.because
+    assert (
+        finding_without_few(replace(FINDING, n=10)).value == 0.25
+        and finding_without_few(replace(FINDING, subject="replica=r1")).value == 0.25
+    )
+
+
+def test_evidence_loses_the_entries_of_small_groups_and_the_next_smallest() -> None:
+    levels = [{"level": level, "n": n} for level, n in (("F", 200), ("X", 4), ("M", 90), ("Y", 150))]
+    curves = {"X": [{"n": 4}, {"n": 5}], "F": [{"n": 80}], "M": [{"n": 70}], "Y": [{"n": 75}]}
+    whole = replace(
+        FINDING, subject="sex", n=500, evidence={"groups": levels, "slices": curves, "n": 4, "lowest": "M", "by_day": [["2026-03-02", 4]]}
+    )
+    assert finding_without_few(whole).evidence == {
+        "groups": [{"level": "F", "n": 200}, {"level": "Y", "n": 150}],
+        "slices": {"F": [{"n": 80}], "Y": [{"n": 75}]},
+        "n": 4,
+        "lowest": "M",
+        "by_day": [["2026-03-02", 4]],
+    }, "of two left out neither is the total less the others"
+    assert without_few([{"n": 4}, {"n": 7}, {"n": 60}]) == [{"n": 60}] and without_few([{"n": 4}]) == []
+    days = replace(FINDING, n=50, evidence={"by_day": [["2026-03-02", 0.5, 4], ["2026-03-03", 0.5, 46]]})
+    assert finding_without_few(days).evidence == {"by_day": [["2026-03-03", 0.5, 46]]}
+    assert without_few({"share": 0.2, "rows": [1, 2, 3]}) == {"share": 0.2, "rows": [1, 2, 3]}

@@ -1,0 +1,184 @@
+"""People who may not reveal masked values see no figure of a group of fewer than ten rows on any page, in JSON, in a board or in a mail.
+
+A world with a group of four rows and one of twelve, whose names stand nowhere else. What a page renders is read whole: texts, tables,
+frames and charts.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.core.errors import ForbiddenError
+from observability.core.small_groups import FEWER
+from observability.core.window import Slice
+from observability.dashboard import load, page_figures, person_name, sign_in
+from observability.dashboard.operations import access as access_page
+from observability.dashboard.page_figures import FigurePlace
+from observability.dashboard.scope import Scope
+from observability.monitoring import check
+from observability.server import process_lock
+from observability.server.access import Person, guarded_store
+from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
+from tests.support import dashboard_world
+from tests.support.dashboard_pages import PAGES, WHOLE, by_name, opened
+from tests.support.dashboard_world import END, START, World
+
+VIEWER, OWNER = Person("vic", "viewer"), Person("ada", "administrator")
+RARE, SCARCE = "quokka", "dugong"
+MANY = {"sex": ("F", "M")}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One model whose sensitive attribute has a level of four rows and one of twelve, five of them positive."""
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("small")
+    rng = np.random.default_rng(5)
+    reference, rows = dashboard_world.rows(rng, 800), dashboard_world.rows(rng, 1000)
+    rows["labelled"] = True
+    rows.loc[rows.index[100:104], "sex"] = RARE
+    rows.loc[rows.index[500:512], "sex"] = SCARCE
+    reference.loc[reference.index[:3], "sex"] = RARE
+    store = open_store(folder / "home", threads=1)
+    path = folder / "loan.parquet"
+    reference.to_parquet(path)
+    features, sensitive = ("size", "age", "carrier", "sex"), ("sex",)
+    asked = RegistrationRequest(
+        "loan", "1", task="binary", reference=path, label="label", score=("score",), features=features, sensitive=sensitive
+    )
+    store.register(asked)
+    log = folder / "log.jsonl"
+    log.write_text("".join(json.dumps(each) + "\n" for each in dashboard_world.served(rows, "loan", "l")), encoding="utf-8")
+    assert store.load_files([log], LoadDefaults()).rejected == 0
+    yield World(store, rows, rows, reference, reference)
+    store.close()
+
+
+@pytest.fixture
+def sign(small: World, monkeypatch: pytest.MonkeyPatch):
+    """Let every page be drawn for a person, on the small world."""
+    monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+
+    def work(person: Person) -> None:
+        for module in (sign_in, person_name, access_page, load):
+            monkeypatch.setattr(module, "current_person", lambda: person)
+
+    return work
+
+
+def rendered(app: AppTest) -> list[str]:
+    """Everything that a page shows, in pieces that belong together: texts, rows of tables, rows of frames, marks of charts."""
+    found = [
+        str(each.value)
+        for kind in ("title", "header", "subheader", "markdown", "caption", "warning", "error", "info")
+        for each in getattr(app, kind)
+    ]
+    for each in app.get("bidi_component"):
+        data = json.loads(each.proto.json)
+        found += [json.dumps(row) for row in data["rows"]] if "rows" in data else [json.dumps(data)]
+    for kind in (app.dataframe, app.table):
+        found += [" ".join(map(str, row)) for each in kind for row in each.value.astype(str).itertuples()]
+    for chart in app.get("plotly_chart"):
+        for trace in json.loads(chart.proto.spec)["data"]:
+            found.append(json.dumps(trace))
+        found.append(str(chart.proto.alt))
+    return found
+
+
+def figures_beside(pieces: list[str], name: str) -> list[str]:
+    """The pieces that name a group and hold a number beside what says that there are fewer than ten."""
+    named = [piece for piece in pieces if name in piece]
+    return [piece for piece in named if re.search(r"\d", _without_links(piece).replace(FEWER, "").replace("version 1", ""))]
+
+
+def _without_links(piece: str) -> str:
+    """A piece without addresses and sizes of the layout."""
+    try:
+        cells = json.loads(piece)["cells"]
+    except (ValueError, KeyError, TypeError):
+        return piece
+    shown = ("t", "sub", "title", "phone", "interval", "spark", "bar")
+    return " ".join(str(cell[part]) for cell in cells.values() for part in shown if cell.get(part))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=by_name)
+def test_no_page_shows_a_figure_of_few(path: Path, sign) -> None:
+    sign(VIEWER)
+    for parameters in ({"model": "loan", **WHOLE}, {"model": "loan", "by": "sex", **WHOLE}):
+        pieces = rendered(opened(path.stem, **parameters))
+        assert not figures_beside(pieces, RARE), (path.stem, figures_beside(pieces, RARE)[:2])
+
+
+def test_the_owner_sees_the_figures_that_a_viewer_does_not(sign) -> None:
+    sign(OWNER)
+    pages = ("fairness", "performance", "findings")
+    seen = {page: figures_beside(rendered(opened(page, model="loan", by="sex", **WHOLE)), RARE) for page in pages}
+    assert seen["fairness"] and seen["performance"] and seen["findings"], "else the test above tests nothing"
+    sign(VIEWER)
+    app = opened("fairness", model="loan", **WHOLE)
+    groups = [json.loads(each)["cells"] for each in rendered(app) if each.startswith('{"cells"') and '"labelled"' in each]
+    names = {cells["group"]["t"]: int(cells["n"]["t"].replace(",", "")) for cells in groups}
+    assert set(names) == {FEWER, "F"} or set(names) == {FEWER, "M"}, "the rare ones and the smaller of the large ones are together"
+    assert sum(names.values()) == 1000, "the totals are what they are, so no difference is one group's"
+
+
+def test_a_slice_of_few_rows_is_refused_by_name_and_by_what_it_leaves_out(sign, small: World) -> None:
+    for person, refused in ((VIEWER, True), (Person("ann", "analyst"), True), (OWNER, False)):
+        sign(person)
+        app = opened("performance", model="loan", slice=f"sex={RARE}", **WHOLE)
+        assert (FEWER in "\n".join(rendered(app))) is refused
+        assert bool(app.get("plotly_chart")) is not refused
+    sign(VIEWER)
+    for page in ("health", "cases", "findings"):
+        assert FEWER in "\n".join(rendered(opened(page, model="loan", slice=f"sex={RARE}", **WHOLE))), page
+    scope = Scope(model="loan", span="dates", start=START, end=END)
+    assert load.window(scope, "loan").slice is None
+    with pytest.raises(ForbiddenError, match=FEWER):
+        load.window(Scope(model="loan", span="dates", start=START, end=END, slice=Slice((("sex", RARE),))), "loan")
+
+
+def test_json_of_http_says_what_pages_say(small: World) -> None:
+    """`/api/v1/findings` runs `check` on the guarded store, as this does."""
+    asked = {"model": "loan", "start": START, "end": END, "now": datetime(2026, 3, 16, 1, tzinfo=UTC)}
+    whole = check.check(small.store, **asked)
+    few = check.check(guarded_store(small.store, VIEWER), **asked)
+    about = [finding.to_json() for finding in whole.findings if RARE in finding.subject]
+    assert about and any(re.search(r"\d", finding["because"]) for finding in about)
+    hidden = [finding.to_json() for finding in few.findings if RARE in json.dumps(finding.to_json())]
+    assert {finding["id"] for finding in about} <= {finding["id"] for finding in hidden}
+    for finding in hidden:
+        assert (
+            finding["value"] is finding["low"] is finding["high"] is None
+            and finding["evidence"] == {"suppressed": True}
+            and FEWER in finding["because"]
+        )
+    others = {finding.id: finding for finding in whole.findings if RARE not in json.dumps(finding.to_json())}
+    same = {finding.id: finding for finding in few.findings}
+    assert all(
+        same[name].value == finding.value and same[name].because == finding.because for name, finding in others.items() if finding.n >= 10
+    )
+    with pytest.raises(ForbiddenError, match=FEWER):
+        check.check(guarded_store(small.store, VIEWER), **asked, slice=Slice((("sex", RARE),)))
+
+
+def test_figures_of_dashboards_and_of_their_mails_are_those_of_the_person(sign, small: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    monkeypatch.setattr(sign_in, "read_access_settings", lambda _home: type("Settings", (), {"method": "accounts"})())
+    place = FigurePlace("fairness", Scope(model="loan", span="dates", start=START, end=END))
+    tables = {}
+    for person in (OWNER, VIEWER):
+        found = page_figures.figures_of_page(place, ["groups-true_positive_rate", "ratios"], person).found
+        assert found, "the page draws the figure for both"
+        tables[person.name] = "".join(figure.table.astype(str).to_csv() + figure.alt for figure in found.values())
+    assert RARE in tables["ada"] and RARE not in tables["vic"] and FEWER in tables["vic"]
