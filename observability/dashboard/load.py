@@ -16,9 +16,8 @@ from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, worst_first
 from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Records, Sample
 from observability.core.window import EPOCH, Environment, Window
-from observability.dashboard import background_findings
+from observability.dashboard import background_findings, sign_in
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
-from observability.dashboard.sign_in import current_person
 from observability.dashboard.state_cache import cached_by_state, model_stamp, owned_store, store, store_stamp
 from observability.incidents.grouping import Incident
 from observability.monitoring.check import AcknowledgedClaims, CheckReport, records_window_end
@@ -270,7 +269,7 @@ def _record_findings(
     from observability.monitoring import check
     from observability.monitoring.kept_findings import Asked, kept_findings_of
 
-    generation, restricted = store_stamp(computed=False)[1], not current_person().sees_all
+    generation, restricted = store_stamp(computed=False)[1], not sign_in.current_person().sees_all
 
     def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
         asked = Asked(window, "records", window.end, analyzer.name)

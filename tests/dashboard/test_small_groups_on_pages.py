@@ -69,7 +69,7 @@ def sign(small: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(load, "page_clock", lambda: END)
 
     def work(person: Person) -> None:
-        for module in (sign_in, person_name, access_page, load):
+        for module in (sign_in, person_name, access_page):
             monkeypatch.setattr(module, "current_person", lambda: person)
 
     return work

@@ -9,8 +9,7 @@ from observability.alerts.alert_state import Alert
 from observability.core.errors import StoreBusyError
 from observability.core.time import naive_utc
 from observability.core.weeks import Week
-from observability.dashboard import load
-from observability.dashboard.sign_in import current_person
+from observability.dashboard import load, sign_in
 from observability.dashboard.state_cache import cached_by_state
 from observability.export import review as export_review
 from observability.review import freeze, meeting
@@ -37,7 +36,7 @@ def frozen_reviews() -> list[FrozenWeek]:
 def frozen_review(name: str) -> Body | None:
     """The figures of a frozen week as the person may see them; None where it is not frozen. Read-only: sessions share it."""
     body = freeze.week_body(load.store(), name)
-    return body if body is None or may_do_everywhere(current_person(), "reveal") else week_without_small_groups(body)
+    return body if body is None or may_do_everywhere(sign_in.current_person(), "reveal") else week_without_small_groups(body)
 
 
 @cached_by_state(8, copied=True)
