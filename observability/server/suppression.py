@@ -35,7 +35,7 @@ def _suppressed_records(question: Records, answer: "DataFrame") -> "DataFrame":
     """Records without nested figures of small groups."""
     if question.kind != "audit" or "results" not in answer:
         return answer
-    return answer.assign(results=[without_few_groups(each) if isinstance(each, dict) else each for each in answer["results"]])
+    return answer.assign(results=answer["results"].map(lambda each: without_few_groups(each) if isinstance(each, dict) else each))
 
 
 def is_small_slice(store: "Store", window: Window) -> bool:

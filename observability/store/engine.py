@@ -79,6 +79,7 @@ class Engine(Protocol):
 
     def require_shown_slice(self, window: Window) -> None:
         """Raise ForbiddenError where the window's slice is of so few rows that the person may not see its figures."""
+        del window
 
     def counters(self, model: str, window: Window) -> dict[str, Any]:
         """What the loader counted about a model in a window. Of the lines that services sent: `lines`, `stored`, `duplicates`, `rejected`,
