@@ -1,12 +1,15 @@
 """The command `audit`: audits of a model version."""
 
 import argparse
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from observability.cli.outcome import Outcome, Say, json_or_lines
 from observability.core.catalog import Model
 from observability.core.errors import UsageError
+from observability.core.finding import iso
 from observability.core.formatting import format_share
 from observability.detection.audit_history import KINDS
 from observability.store.engine import Store
@@ -18,6 +21,8 @@ def run_model_audit(store: Store, args: argparse.Namespace, say: Say) -> Outcome
     from observability.worker.process import warm_worker
 
     model = store.catalog().model(args.model)
+    if args.schedule is not None:
+        return _scheduled(store, model, args)
     version = args.version or newest_registered_version(model)
     records = []
     for kind in args.kind or KINDS:
@@ -25,6 +30,34 @@ def run_model_audit(store: Store, args: argparse.Namespace, say: Say) -> Outcome
         records.append(run_audit(store, warm_worker(), request, partial(_say_share, say, kind)))
     say("")
     return json_or_lines({"audits": records}, [audit_line(record) for record in records], args.json)
+
+
+def _scheduled(store: Store, model: Model, args: argparse.Namespace) -> Outcome:
+    """Change the schedule of the named audits, or of all kinds, where a time is given; then list it."""
+    from observability.core.settings import checked_setting
+    from observability.server.audit_schedule import schedule_outcomes, schedule_words, scheduled_audits, store_audits
+
+    if args.schedule:
+        wanted = {kind: when for kind, when in model.settings.audit_schedule.items() if kind not in (args.kind or KINDS)}
+        if args.schedule != "never":
+            wanted |= dict.fromkeys(args.kind or KINDS, args.schedule)
+        store.update_settings(model.name, replace(model.settings, audit_schedule=checked_setting("audit_schedule", wanted, "--schedule")))
+    now, outcomes = datetime.now(UTC), schedule_outcomes(store.home)
+    listed = scheduled_audits(store.catalog(), store_audits(store, now), model.name)
+    body = [
+        {
+            "kind": each.kind,
+            "version": each.version,
+            "when": each.when,
+            "next": iso(each.next) if each.next else None,
+            "last": iso(each.last.at) if each.last else None,
+            "failure": outcomes.get(each.key, {}).get("failure"),
+        }
+        for each in listed
+    ]
+    without = "No audit is scheduled." if not store.catalog().model(model.name).settings.audit_schedule else "No version has a model file."
+    lines = [f"{each.kind} of version {each.version}: {schedule_words(each, outcomes.get(each.key, {}), now)}" for each in listed]
+    return json_or_lines({"schedule": body}, lines or [without], args.json)
 
 
 def _say_share(say: Say, kind: str, share: float, text: str) -> None:

@@ -200,6 +200,13 @@ def parser() -> Parser:
     model_audit.add_argument("--in-sample", action="store_true", help="the reference holds training rows (membership)")
     model_audit.add_argument("--shadows", type=int, default=16, metavar="N", help="shadow models of membership, an even number; default 16")
     model_audit.add_argument("--seed", type=int, default=0, help="seed of samples and models")
+    model_audit.add_argument(
+        "--schedule",
+        nargs="?",
+        const="",
+        metavar="WHEN",
+        help="let the dashboard run it: '30 days' after the last, 'new version', 'expired', or 'never'; alone: list the schedule",
+    )
 
     audit = add(
         "audit-data",

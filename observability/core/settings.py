@@ -11,6 +11,8 @@ from observability.core.window import Slice
 
 PRIMARY_METRICS = ("accuracy", "roc_auc", "pr_auc", "precision", "recall", "f1", "log_loss", "brier", "mae", "rmse", "r2")
 COLUMN_TAGS = ("personal", "sensitive", "quasi")
+AUDITS = ("robustness", "membership", "explanations")
+"""Kinds of audits that are run here."""
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity")
 
 
@@ -31,7 +33,8 @@ class ModelSettings:
     score and label, as `minutes`. class_names: words for classes, as {"1": "late"}. runbooks: what to do about an incident, in words, by
     its leading analyzer, as "serving/drift", by its suspected source (input, label, model, system), or "all". attack_costs: what a change
     of a feature costs an attacker, per standard deviation or for another level (1 where it is not stated). attack_directions: `up` or
-    `down` for numbers that only rise or fall. audit_days: days after which an audit expires. protect: by feature (or
+    `down` for numbers that only rise or fall. audit_days: days after which an audit expires. audit_schedule: by kind of
+    audit, when the dashboard runs it: `30 days` after the last, `new version` or `expired`. protect: by feature (or
     `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written (records/protection.py).
     kill_switch: of a model by which the product steers itself (`explanation-scheduler`), true leaves its decisions to the old rule.
     column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns].
@@ -70,6 +73,7 @@ class ModelSettings:
     attack_costs: dict[str, float] = field(default_factory=dict)
     attack_directions: dict[str, str] = field(default_factory=dict)
     audit_days: float = 90.0
+    audit_schedule: dict[str, str] = field(default_factory=dict)
     kill_switch: bool = False
     importance: dict[str, float] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
@@ -143,6 +147,8 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
             expected = 'as attack_directions = { age = "up" }'
             raise UsageError(f"{name} is a table of `up` and `down`", where=where, got=repr(value), expected=expected)
         return {str(key): str(direction) for key, direction in value.items()}
+    if name == "audit_schedule":
+        return checked_audit_schedule(name, value, where)
     if name in (
         "owner",
         "team",
@@ -172,6 +178,17 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
     if name == "service_level_availability" and not 0 < number < 1:
         raise UsageError(f"{name} is a share between 0 and 1", where=where, got=repr(value), expected="as 0.999 for 99.9 %")
     return number
+
+
+def checked_audit_schedule(name: str, value: Any, where: str | None) -> dict[str, str]:
+    """When audits are run, by their kind, or UsageError."""
+    if not isinstance(value, dict) or not set(map(str, value)) <= set(AUDITS):
+        raise UsageError(f"{name} is a table by kind of audit", where=where, got=repr(value), expected=" or ".join(AUDITS))
+    for when in map(str, value.values()):
+        days = when.removesuffix(" days").removesuffix(" day")
+        if when not in ("new version", "expired") and (days == when or not days.isdigit() or int(days) == 0):
+            raise UsageError(f"{name} is not understood", where=where, got=repr(when), expected="`30 days`, `new version` or `expired`")
+    return {str(kind): str(when) for kind, when in value.items()}
 
 
 def column_tag(name: str, value: Any, where: str | None) -> str:

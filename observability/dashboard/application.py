@@ -191,6 +191,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     holder.start_enricher()
     holder.start_watcher()
     holder.start_probes()
+    holder.start_audits()
     holder.start_lake()
     holder.start_nights()
     holder.start_sample(live_sample.run_live_sample)

@@ -180,6 +180,7 @@ class Owner:
     watcher: threading.Thread | None = None
     nights: threading.Thread | None = None
     probes: threading.Thread | None = None
+    audits: threading.Thread | None = None
     lake: tuple[threading.Thread, ...] = ()
     collected: "CollectedState | None" = None
     sample: threading.Thread | None = None
@@ -238,6 +239,13 @@ class Owner:
 
         if not probe_schedule.probes_are_off():
             self.probes = started_thread("probes", probe_schedule.run_probes, self.store, self.stopping)
+
+    def start_audits(self) -> None:
+        """Run the scheduled audits when they are due and nothing waits, until `close`, unless disabled (audit_schedule.SWITCH)."""
+        from observability.server import audit_schedule
+
+        if not audit_schedule.audits_are_off():
+            self.audits = started_thread("audits", audit_schedule.run_audit_schedule, self.store, self.stopping)
 
     def start_lake(self) -> None:
         """Load the sources of lake.toml when they are due, and bring the segments of collectors, until `close`."""
@@ -316,7 +324,7 @@ class Owner:
         from observability.store.opener import database_state
 
         self.stopping.set()
-        for thread in filter(None, (self.enricher, self.watcher, self.nights, self.probes, self.summaries)):
+        for thread in filter(None, (self.enricher, self.watcher, self.nights, self.probes, self.audits, self.summaries)):
             thread.join(timeout=10)
         for thread in filter(None, (self.thread, self.sample, *self.lake)):
             thread.join(timeout=60)

@@ -14,6 +14,8 @@ here = frame.begin_model_page("audits")
 found = findings.analyzer_findings(here, "trust/audits", wait=True)
 known = audits.model_audits(here.model.name)
 audits.start_section(here)
+if known or here.model.settings.audit_schedule:
+    audits.schedule_section(here, known)
 if not known:
     audits.no_model_audits()
     st.stop()

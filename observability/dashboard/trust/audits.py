@@ -22,11 +22,12 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.review import load_review
 from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, draw_table, number_columns, plain_columns, table_row
 from observability.dashboard.trust import audit_job
 from observability.dashboard.widgets import NOT_SAVED, csv_button, plain_caption, save_records, unavailable_note, utc_midnight
 from observability.detection.audit_history import HEADLINES, KINDS, StoredAudit, stored_audits
 from observability.records.values import AFTER_LAST, FIRST
+from observability.server.audit_schedule import schedule_outcomes, scheduled_audits, waits_after_failure
 
 HOW = """# a registered version with its model file; the result is kept with its interval and the date on which it expires
 python -m observability audit loan --version 3 --kind robustness
@@ -47,6 +48,8 @@ FLIPS = (
 )
 EXPOSED = (column("case", "Training record", strong=True), *number_columns(statistic="Log likelihood ratio"))
 UNSTABLE = (column("case", "Prediction", strong=True), *number_columns(stability="Rank correlation"))
+SCHEDULE = plain_columns(kind="Audit", version="Version", when="Runs", next="Next run", last="Last outcome")
+SCHEDULE_HOW = "python -m observability audit {} --kind robustness --schedule expired"
 AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True)
 SIGNED_DAYS = 90
 SHOWN = 8
@@ -331,6 +334,37 @@ def start_section(here: ModelPage) -> None:
                 audit_job.start_audit(load.store(), AuditRequest(here.model.name, str(version), str(kind), in_sample=inside))
                 st.rerun()
     draw_job(audit_job.AUDIT, "audit")
+
+
+def schedule_section(here: ModelPage, known: Sequence[StoredAudit]) -> None:
+    """The scheduled audits with their next run and last outcome, or how to schedule one."""
+    planned = scheduled_audits(load.catalog(), known, here.model.name)
+    st.header("Schedule", anchor=False)
+    if not planned:
+        none = "No audit is scheduled: "
+        why = "no version has a model file." if here.model.settings.audit_schedule else f"`{SCHEDULE_HOW.format(here.model.name)}`."
+        st.markdown(formatting.sentence_markdown(none + why))
+        return
+    outcomes, now = schedule_outcomes(load.home()), load.reached(load.page_clock())
+    rows = []
+    for audit in planned:
+        failure = outcomes.get(audit.key, {}).get("failure")
+        waits = waits_after_failure(outcomes.get(audit.key, {}), now)
+        due = "with a new version" if audit.next is None else "when nothing waits" if audit.next <= now else f"{audit.next:%Y-%m-%d}"
+        rows.append(
+            table_row(
+                kind=WORDS[audit.kind],
+                version=audit.version,
+                when=audit.when,
+                next="a day after the failure" if waits else due,
+                last={"s": "unknown", "t": f"failed: {failure}"}
+                if failure
+                else f"{audit.last.at:%Y-%m-%d}"
+                if audit.last
+                else "not run yet",
+            )
+        )
+    draw_table("audit-schedule", "Scheduled audits", SCHEDULE, rows, compact=True)
 
 
 def sign_off_form(audit: StoredAudit) -> None:

@@ -1,0 +1,214 @@
+"""The audits that this process runs on a schedule: the setting `audit_schedule` of each model.
+
+One audit at a time, in a confined worker of low priority, and only while nothing waits: no load, no records in the landing folder, no step
+of the enrichment. An audit keeps each finished step in the home, so one that was killed or gave way goes on from there.
+"""
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from observability.client.spool import ready_segments
+from observability.core.catalog import Catalog, Model, Version
+from observability.core.errors import ObservabilityError
+from observability.core.questions import Records
+from observability.core.window import EPOCH, Window
+from observability.detection.audit_history import StoredAudit, stored_audits
+from observability.records.private_file import replace_private_file
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+
+LOG = logging.getLogger(__name__)
+SWITCH = "OBSERVABILITY_AUDITS"
+"""Environment variable: `off` disables the thread."""
+LOOK_EVERY = 60.0
+"""Seconds between two looks at the schedule."""
+PATIENCE = 30.0
+"""Seconds for which something else may wait while an audit runs; a segment that the loader takes within its second stops none."""
+AFTER_FAILURE = timedelta(hours=24)
+"""Wait after an audit that failed, or could not be run."""
+FOLDER, STATE = "audits", "schedule-state.json"
+AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True)
+Run = Callable[["Store", str, str, str, Callable[[float, str], None]], object]
+"""Runs an audit: the store, model, version, kind, and the progress."""
+
+
+class GivenWay(Exception):  # noqa: N818 - no error: something else had to be done, or the process ends
+    """The audit stopped after a step; the next start goes on from there."""
+
+
+@dataclass(frozen=True)
+class ScheduledAudit:
+    """An audit on the schedule. when: as the setting says it. last: the newest audit of its kind of this version. next: when it is due
+    (aware UTC); in the past where it waits, None where nothing but a new version makes it due.
+    """
+
+    model: str
+    version: str
+    kind: str
+    when: str
+    last: StoredAudit | None
+    next: datetime | None
+
+    @property
+    def key(self) -> str:
+        """Its key in the state."""
+        return json.dumps([self.model, self.version, self.kind])
+
+
+def audits_are_off() -> bool:
+    """Whether the environment disables the thread."""
+    return os.environ.get(SWITCH, "on").strip().lower() in ("off", "0", "no", "false")
+
+
+def newest_audited_version(model: Model) -> Version | None:
+    """The version that was registered last with a model file; None where none was."""
+    known = [version for version in model.versions if version.registered_at is not None and version.artifact]
+    return max(known, key=lambda version: (str(version.registered_at), version.name), default=None)
+
+
+def audit_due_at(when: str, registered: datetime, last: StoredAudit | None) -> datetime | None:
+    """When an audit is due that was scheduled as `30 days`, `new version` or `expired`; None where the next one is of another version."""
+    if last is None:
+        return registered
+    if when == "new version":
+        return None
+    return last.expires if when == "expired" else last.at + timedelta(days=float(when.partition(" ")[0]))
+
+
+def scheduled_audits(catalog: Catalog, audits: Sequence[StoredAudit], model: str | None = None) -> list[ScheduledAudit]:
+    """Every audit on the schedule, of a model or of all, in the order in which they are due; none of a model without a model file."""
+    found = []
+    for each in catalog.models:
+        version = newest_audited_version(each) if model in (None, each.name) else None
+        if version is None or version.registered_at is None:
+            continue
+        for kind, when in each.settings.audit_schedule.items():
+            own = [audit for audit in audits if (audit.model, audit.version, audit.kind) == (each.name, version.name, kind)]
+            last = max(own, key=lambda audit: audit.at, default=None)
+            found.append(ScheduledAudit(each.name, version.name, kind, when, last, audit_due_at(when, version.registered_at, last)))
+    return sorted(found, key=lambda audit: (audit.next is None, audit.next or EPOCH, audit.model, audit.kind))
+
+
+def store_audits(store: "Store", now: datetime) -> list[StoredAudit]:
+    """Every audit that a store holds, oldest first."""
+    return stored_audits(store.ask(AUDITS, Window("", EPOCH, now + timedelta(days=1))).to_dict("records"))
+
+
+def schedule_outcomes(home: Path) -> dict[str, dict[str, Any]]:
+    """By key: when it was last started (`ran`), and why it failed (`failure`, None where it did not). Empty where nothing is known."""
+    try:
+        state = json.loads((home / FOLDER / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+def schedule_words(audit: ScheduledAudit, outcome: Mapping[str, Any], now: datetime) -> str:
+    """When an audit runs next, and what came of the last run, in words."""
+    rule = {"new version": "with each new version", "expired": "when it expires"}.get(audit.when, f"every {audit.when}")
+    following = "next with a new version"
+    if audit.next is not None:
+        late = "due now, runs when nothing waits" if audit.next <= now else f"next on {audit.next:%Y-%m-%d}"
+        following = "tried again a day after the failure" if waits_after_failure(outcome, now) else late
+    done = f"last on {audit.last.at:%Y-%m-%d}" if audit.last else "not run yet"
+    failed = f"; failed on {str(outcome.get('ran'))[:10]}: {outcome['failure']}" if outcome.get("failure") else ""
+    return f"{rule}, {following}, {done}{failed}"
+
+
+def waits_after_failure(outcome: Mapping[str, Any], now: datetime) -> bool:
+    """Whether an audit failed less than AFTER_FAILURE ago."""
+    try:
+        return bool(outcome.get("failure")) and now - datetime.fromisoformat(str(outcome.get("ran"))) < AFTER_FAILURE
+    except ValueError:
+        return False
+
+
+def is_idle(store: "Store") -> bool:
+    """Whether nothing waits: no load is under way, no segment in the landing folder, no step of the enrichment."""
+    from observability.enrichment.enrich import WORKING
+
+    return not (store.loading.locked() or ready_segments(store.landing) or WORKING.locked())
+
+
+def run_audit_schedule(store: "Store", stopping: threading.Event) -> None:
+    """Run what is due, one audit at a look, until `stopping` is set. A failure is kept in the state, and tried again a day later."""
+    while not stopping.wait(LOOK_EVERY):
+        try:
+            run_due_audit(store, datetime.now(UTC), stopping)
+        except Exception:
+            LOG.exception("the schedule of audits failed")
+
+
+def run_due_audit(
+    store: "Store",
+    now: datetime,
+    stopping: threading.Event,
+    run: Run | None = None,
+    idle: Callable[["Store"], bool] = is_idle,
+    clock: Callable[[], float] = time.monotonic,
+) -> str | None:
+    """Run the audit that has been due for longest, where nothing waits; its outcome in a word, None where nothing is due or it must wait.
+
+    It gives way where something has waited for PATIENCE, or the process ends, and goes on from its last step at a later look.
+    """
+    if not any(model.settings.audit_schedule for model in store.catalog().models) or not idle(store):
+        return None
+    outcomes = schedule_outcomes(store.home)
+    due = next(_due(scheduled_audits(store.catalog(), store_audits(store, now)), outcomes, now), None)
+    if due is None:
+        return None
+
+    busy_since: list[float] = []
+
+    def progress(_share: float, _words: str) -> None:
+        if idle(store):
+            busy_since.clear()
+        elif not busy_since:
+            busy_since.append(clock())
+        if stopping.is_set() or (busy_since and clock() - busy_since[0] >= PATIENCE):
+            raise GivenWay
+
+    outcome: dict[str, Any] = {"ran": now.isoformat(timespec="seconds"), "failure": None}
+    try:
+        with store.in_background():
+            (run or run_in_worker)(store, due.model, due.version, due.kind, progress)
+    except GivenWay:
+        return "gave way"
+    except ObservabilityError as error:
+        outcome["failure"] = str(error)
+    except Exception as error:
+        LOG.exception("the %s audit of %s failed", due.kind, due.model)
+        outcome["failure"] = f"{type(error).__name__}: {error}"
+    folder = store.home / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    replace_private_file(folder / STATE, json.dumps({**outcomes, due.key: outcome}, indent=1))
+    return "failed" if outcome["failure"] else "done"
+
+
+def _due(audits: Sequence[ScheduledAudit], outcomes: Mapping[str, Mapping[str, Any]], now: datetime) -> Iterator[ScheduledAudit]:
+    """The audits that are due and did not just fail."""
+    for audit in audits:
+        if audit.next is not None and audit.next <= now and not waits_after_failure(outcomes.get(audit.key, {}), now):
+            yield audit
+
+
+def run_in_worker(store: "Store", model: str, version: str, kind: str, progress: Callable[[float, str], None]) -> None:
+    """Run an audit in a confined worker of its own."""
+    from observability.enrichment.audits import AuditRequest, run_audit
+    from observability.worker.process import Worker
+
+    known = store.catalog().model(model).version(version)
+    worker = Worker()
+    try:
+        run_audit(store, worker, AuditRequest(model, version, kind, in_sample=bool(known and known.in_sample)), progress)
+    finally:
+        worker.close()

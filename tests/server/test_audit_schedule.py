@@ -1,0 +1,207 @@
+"""Audits run by themselves when they are due and nothing waits, one at a time, and say what came of it; with a clock of the tests."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from observability.cli.execute import execute
+from observability.core.catalog import Catalog, Model, Version
+from observability.core.errors import UsageError
+from observability.core.settings import ModelSettings, checked_setting
+from observability.detection.audit_history import StoredAudit
+from observability.server import audit_schedule
+from observability.server.audit_schedule import (
+    AFTER_FAILURE,
+    PATIENCE,
+    audit_due_at,
+    is_idle,
+    run_due_audit,
+    schedule_outcomes,
+    scheduled_audits,
+    store_audits,
+)
+from observability.store.db.database import Database
+from observability.store.opener import open_store
+from observability.store.types.registration import RegistrationRequest
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def audit(at: datetime, version: str = "1", kind: str = "robustness") -> StoredAudit:
+    return StoredAudit("loan", version, kind, at, at + 90 * DAY, {})
+
+
+def catalog(*versions: tuple[str, int, str | None], **schedule: str) -> Catalog:
+    """A model with versions: name, day of the registration, model file."""
+    known = tuple(Version(name, registered_at=NOON + day * DAY, artifact=file) for name, day, file in versions)
+    return Catalog((Model(1, "loan", versions=known, settings=ModelSettings(audit_schedule=schedule)),))
+
+
+@pytest.mark.parametrize(
+    ("when", "due"), [("30 days", NOON + 30 * DAY), ("1 day", NOON + DAY), ("expired", NOON + 90 * DAY), ("new version", None)]
+)
+def test_an_audit_is_due_by_its_rule(when: str, due: datetime | None) -> None:
+    assert audit_due_at(when, NOON - DAY, audit(NOON)) == due
+    assert audit_due_at(when, NOON - DAY, None) == NOON - DAY, "one that was never run is due from the registration on"
+
+
+def test_the_newest_version_with_a_file_is_audited_and_the_longest_due_comes_first() -> None:
+    known = catalog(("1", 0, "a"), ("2", 5, "b"), ("3", 9, None), robustness="30 days", membership="new version", explanations="expired")
+    found = scheduled_audits(known, [audit(NOON), audit(NOON + 6 * DAY, "2"), audit(NOON + 6 * DAY, "2", "membership")])
+    assert [(each.kind, each.version, each.next) for each in found] == [
+        ("explanations", "2", NOON + 5 * DAY), ("robustness", "2", NOON + 36 * DAY), ("membership", "2", None),
+    ]  # fmt: skip
+    assert scheduled_audits(catalog(("3", 9, None), robustness="expired"), []) == []
+    assert scheduled_audits(known, [], "another") == []
+
+
+@pytest.mark.parametrize("value", ["daily", {"power": "30 days"}, {"robustness": "0 days"}, {"robustness": "30"}, {"robustness": "soon"}])
+def test_a_schedule_that_is_none_is_refused(value: Any) -> None:
+    with pytest.raises(UsageError):
+        checked_setting("audit_schedule", value, None)
+    good = {"robustness": "30 days", "membership": "new version", "explanations": "expired"}
+    assert checked_setting("audit_schedule", good, None) == good
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Database]:
+    """A model with a file, whose robustness is audited every 30 days."""
+    import lightgbm
+
+    rows = pd.DataFrame({"a": [float(k % 7) for k in range(60)], "label": [k % 2 for k in range(60)]}).assign(score=0.5)
+    rows.to_csv(tmp_path / "reference.csv", index=False)
+    params = {"objective": "binary", "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2}
+    lightgbm.train(params, lightgbm.Dataset(rows[["a"]], rows["label"]), num_boost_round=2).save_model(tmp_path / "model.txt")
+    rows = rows.assign(score=lightgbm.Booster(model_file=tmp_path / "model.txt").predict(rows[["a"]]))
+    rows.to_csv(tmp_path / "reference.csv", index=False)
+    (tmp_path / "settings.toml").write_text('[settings]\naudit_schedule = { robustness = "30 days" }\n', encoding="utf-8")
+    with open_store(tmp_path / "home", threads=1) as opened:
+        opened.register(
+            RegistrationRequest(
+                model="loan",
+                version="1",
+                reference=tmp_path / "reference.csv",
+                task="binary",
+                label="label",
+                score=("score",),
+                features=("a",),
+                artifact=tmp_path / "model.txt",
+                settings=tmp_path / "settings.toml",
+            )
+        )
+        yield opened
+
+
+class Auditor:
+    """Runs no model: writes the record, or does what it is told to do first. at: the clock of the tests."""
+
+    def __init__(self, before: Callable[[Callable[[float, str], None]], None] = lambda _progress: None) -> None:
+        self.before, self.asked, self.at = before, list[tuple[str, str, str]](), NOON
+
+    def __call__(self, store: Any, model: str, version: str, kind: str, progress: Callable[[float, str], None]) -> None:
+        self.asked.append((model, version, kind))
+        self.before(progress)
+        results = {"headline": {"metric": "robust_accuracy", "value": 0.9, "low": 0.8, "high": 1.0, "n": 60}}
+        about = {"kind": "audit", "model": model, "version": version, "audit": kind, "results": results}
+        store.write_records([{**about, "at": self.at, "expires": self.at + 90 * DAY}])
+
+
+def run(store: Database, now: datetime, auditor: Auditor, **more: Any) -> str | None:
+    auditor.at = now
+    return run_due_audit(store, now, threading.Event(), auditor, **{"idle": lambda _store: True, **more})
+
+
+def test_an_audit_runs_when_it_is_due_and_not_before(store: Database) -> None:
+    auditor, first = Auditor(), datetime.now(UTC) + DAY
+    assert run(store, first, auditor) == "done" and auditor.asked == [("loan", "1", "robustness")]
+    assert run(store, first + 29 * DAY, auditor) is None
+    assert run(store, first + 30 * DAY, auditor) == "done" and len(auditor.asked) == 2
+    assert [each.at for each in store_audits(store, first + 31 * DAY)] == [first, first + 30 * DAY]
+    (outcome,) = schedule_outcomes(store.home).values()
+    assert outcome == {"ran": (first + 30 * DAY).isoformat(timespec="seconds"), "failure": None}
+
+
+def test_a_failure_is_told_and_tried_again_a_day_later(store: Database) -> None:
+    def fail(_progress: object) -> None:
+        raise UsageError("too few rows with a label", got=3)
+
+    now = datetime.now(UTC) + DAY
+    assert run(store, now, Auditor(fail)) == "failed"
+    (outcome,) = schedule_outcomes(store.home).values()
+    assert "too few rows" in outcome["failure"]
+    assert run(store, now + AFTER_FAILURE - timedelta(minutes=1), Auditor()) is None
+    assert run(store, now + AFTER_FAILURE, Auditor()) == "done"
+    assert [each["failure"] for each in schedule_outcomes(store.home).values()] == [None]
+
+
+def test_it_waits_while_something_waits_and_gives_way_to_what_waits_long(store: Database) -> None:
+    now, auditor = datetime.now(UTC) + DAY, Auditor()
+    assert run(store, now, auditor, idle=lambda _store: False) is None and not auditor.asked
+    seconds = iter([0.0, PATIENCE - 1, PATIENCE + 1])
+
+    def steps(progress: Callable[[float, str], None]) -> None:
+        for _ in range(3):
+            progress(0.5, "a step")
+
+    idle = iter([True, False, False, False])
+    assert run(store, now, Auditor(steps), idle=lambda _store: next(idle), clock=lambda: next(seconds)) == "gave way"
+    assert schedule_outcomes(store.home) == {} and store_audits(store, now) == [], "it is due as before"
+    stopping = threading.Event()
+    ended = Auditor(lambda progress: (stopping.set(), progress(0.1, "a step")))
+    assert run_due_audit(store, now, stopping, ended, lambda _store: True) == "gave way"
+    assert run(store, now, Auditor()) == "done"
+
+
+def test_a_segment_that_waits_and_a_load_are_no_idle_time(store: Database) -> None:
+    assert is_idle(store)
+    with store.loading:
+        assert not is_idle(store)
+    (store.landing / "ready").mkdir(parents=True, exist_ok=True)
+    (store.landing / "ready" / "20260302T120000-x.jsonl").write_text("{}\n", encoding="utf-8")
+    assert not is_idle(store)
+
+
+def test_the_real_audit_goes_on_after_it_gave_way(store: Database) -> None:
+    """The confined worker, killed after some steps: what was finished is kept, and the next look finishes the audit."""
+    now, calls = datetime.now(UTC) + DAY, list[str]()
+    real = audit_schedule.run_in_worker
+
+    def interrupted(store: Any, model: str, version: str, kind: str, progress: Callable[[float, str], None]) -> None:
+        def once(share: float, words: str) -> None:
+            calls.append(words)
+            if words.startswith("noise"):
+                raise audit_schedule.GivenWay
+            progress(share, words)
+
+        real(store, model, version, kind, once)
+
+    assert run_due_audit(store, now, threading.Event(), interrupted, lambda _store: True) == "gave way"
+    kept = list((store.home / "audits").glob("*.json"))
+    assert len(kept) == 1 and any(name.startswith("attack") for name in json.loads(kept[0].read_text(encoding="utf-8")))
+    assert run_due_audit(store, now, threading.Event(), None, lambda _store: True) == "done"
+    (made,) = store_audits(store, now)
+    assert made.kind == "robustness" and made.value is not None and not kept[0].exists()
+
+
+def test_the_command_changes_and_lists_the_schedule(store: Database) -> None:
+    def answer(*words: str) -> Any:
+        found = execute(store, ["audit", "loan", *words, "--json"], lambda _: None)
+        assert found.exit_code == 0, found.error
+        return json.loads(found.out)["schedule"]
+
+    (listed,) = answer("--schedule")
+    assert (listed["kind"], listed["when"], listed["last"], listed["failure"]) == ("robustness", "30 days", None, None)
+    assert {each["kind"]: each["when"] for each in answer("--kind", "membership", "--schedule", "new version")} == {
+        "robustness": "30 days", "membership": "new version",
+    }  # fmt: skip
+    assert answer("--schedule", "never") == []
+    assert execute(store, ["audit", "loan", "--schedule"], lambda _: None).out == "No audit is scheduled."
+    refused = execute(store, ["audit", "loan", "--schedule", "soon"], lambda _: None)
+    assert refused.exit_code == 2 and "30 days" in refused.error
