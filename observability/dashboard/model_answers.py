@@ -13,7 +13,7 @@ from observability.core.finding import SEVERITIES, Finding, worst_first
 from observability.dashboard import clicks, frame, links, time_series
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.overview import fleet
+from observability.dashboard.overview import fleet, fleet_events
 from observability.dashboard.overview.findings import BASELINES
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.table import draw_table
@@ -156,9 +156,9 @@ def what_changed(here: ModelPage, status: ModelStatus) -> None:
     """Draw events and new findings."""
     events, new = formatting.plural(len(status.events), "event"), formatting.plural(len(status.fresh), "new finding")
     answer_heading("What changed?", status.fresh, f"{events} and {new} compared with the previous window.", "findings", here)
-    rows = fleet.change_rows([status], here.scope)
+    rows = fleet_events.change_rows([status], here.scope)
     if rows:
-        draw_table("changed", "Events and new findings", fleet.CHANGE_COLUMNS, rows[:12], compact=True)
+        draw_table("changed", "Events and new findings", fleet_events.CHANGE_COLUMNS, rows[:12], compact=True)
 
 
 def answer_heading(

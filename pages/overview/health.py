@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load, open_tasks
-from observability.dashboard.overview import fleet, fleet_view, large_fleet
+from observability.dashboard.overview import fleet, fleet_events, fleet_view, large_fleet
 from observability.dashboard.table import draw_table
 from observability.incidents.action_counts import incident_action_counts
 from observability.incidents.grouping import Incident
@@ -51,10 +51,10 @@ def overview() -> None:
     listed[:] = found
     if open_tasks.ASKED in st.session_state and st.session_state.get("health-drawn"):
         st.rerun()  # the dialog belongs to the page, so that a refresh of this part does not close it
-    events = fleet.event_rows(shown)
+    events = fleet_events.event_rows(shown)
     if events:
         with st.expander(f"{formatting.plural(len(events), 'event')} in these windows", icon=":material/event:"):
-            draw_table("changes", "Events, newest first", fleet.CHANGE_COLUMNS, events, compact=True, sort=True)
+            draw_table("changes", "Events, newest first", fleet_events.CHANGE_COLUMNS, events, compact=True, sort=True)
 
 
 listed: list[Incident] = []

@@ -126,14 +126,14 @@ def new_rows(path: Path, end: datetime) -> None:
 
 def home_data() -> int:
     """What the first page reads of the fleet and draws of its first page of rows: the number of models."""
-    from observability.dashboard.overview import fleet, fleet_view, large_fleet
+    from observability.dashboard.overview import fleet_events, fleet_view, large_fleet
     from observability.dashboard.scope import Scope
 
     statuses = large_fleet.fleet_statuses(Scope())
     page, _ = large_fleet.listed_page(statuses, large_fleet.FleetFilter())
     shown = [large_fleet.with_traffic(Scope(), status) for status in page] if large_fleet.is_large(statuses) else statuses
     fleet_view.grouped_fleet_rows(shown, Scope(), None)
-    fleet.event_rows(shown)
+    fleet_events.event_rows(shown)
     return len(statuses)
 
 

@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from observability.analyzers.operations.cost import money
 from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.finding import SEVERITIES, Finding, Severity, with_window_value
-from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import links, load, time_series
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incidents
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, sparkline, table_row
-from observability.incidents.action_counts import merge_equal_incidents
 from observability.incidents.grouping import Incident, incident_order
 from observability.incidents.model_state import drift_counts, is_verdict, not_judged_reason, verdict_severity
 from observability.metrics.performance import HEADLINE
@@ -55,7 +53,6 @@ COLUMNS = (
 )
 ERRORS_FROM = 0.0005
 """From this share on, failed predictions are drawn by period."""
-CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What", wide=True))
 ELSEWHERE = {"operations/controllers": ("controllers", "Steers a system"), "serving/vendors": ("vendors", "Answers probes")}
 """Analyzers that judge models without requests: the page that shows them, and what such a model does."""
 NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is registered."}
@@ -373,39 +370,3 @@ def severity_without_action(findings: Sequence[Finding]) -> Severity:
 def single_limit(finding: Finding) -> float | None:
     """The limit of a finding where it is one number."""
     return finding.limit if isinstance(finding.limit, int | float) else None
-
-
-def change_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[str, Any]]:
-    """Events of the windows and new incidents, newest first."""
-    rows: list[tuple[datetime, dict[str, Any]]] = []
-    for status in statuses:
-        for at, what, words in zip(status.events["at"], status.events["what"], status.events["text"]):
-            when = at.to_pydatetime()
-            cells = {"at": {"t": formatting.format_minute(when)}, "what": {"t": str(words), "sub": f"{status.model.name}, {what}"}}
-            rows.append((when, table_row(cells)))
-    starts = {incident.id: status.window.start for status in statuses for incident in status.incidents}
-    new = (incident for status in statuses for incident in status.incidents if status.is_new(incident))
-    for incident, models in merge_equal_incidents(new):
-        begin = naive_utc(incident.onset or starts[incident.id])
-        rows.append((begin, _new_incident_row(incident, models, scope)))
-    return [cells for _, cells in sorted(rows, key=lambda pair: pair[0], reverse=True)]
-
-
-def _new_incident_row(incident: Incident, models: Sequence[str], scope: Scope) -> dict[str, Any]:
-    """An incident that the window before did not have. models: all that have it."""
-    words = f"{formatting.join_words(models)}, suspected source: {incident.source}; not in the previous window"
-    cell = {"s": incident.shown_severity, **incidents.incident_cell(incident, scope), "sub": words}
-    return table_row({"at": {"t": incidents.onset_in_words(incident) or "new"}, "what": cell})
-
-
-def event_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:
-    """Events of the windows, newest first; one of several models is told once."""
-    found: dict[tuple[datetime, str, str], list[str]] = {}
-    for status in statuses:
-        for at, what, words in zip(status.events["at"], status.events["what"], status.events["text"]):
-            found.setdefault((at.to_pydatetime(), str(what), str(words)), []).append(status.model.name)
-    rows = []
-    for (at, what, words), models in sorted(found.items(), key=lambda item: item[0][0], reverse=True):
-        cell = {"t": formatting.truncate(words, 120), "sub": f"{formatting.join_words(list(dict.fromkeys(models)))}, {what}"}
-        rows.append(table_row(at=formatting.format_minute(at), what=cell))
-    return rows
