@@ -15,6 +15,7 @@ from observability.core.questions import Aggregate
 from observability.core.settings import ModelSettings
 from observability.stats.scores import SCORE_EDGES, bin_middles
 from tests.support.analyzer_worlds import START, answer, context_for, spread
+from tests.support.length import repeats
 
 
 def people(n: int, seed: int, fault: float = 0.0, labelled: float = 1.0) -> pd.DataFrame:
@@ -58,7 +59,7 @@ def sample(rows: pd.DataFrame) -> pd.DataFrame:
 
 def test_calibrated_weeks_seldom_alarm() -> None:
     base = people(10_000, 1)
-    weeks = [{each.severity for each in findings(people(1000, 100 + seed), base).values()} for seed in range(80)]
+    weeks = [{each.severity for each in findings(people(1000, 100 + seed), base).values()} for seed in range(repeats(25, 80))]
     assert sum(week & {"watch", "act"} != set() for week in weeks) <= 2
 
 

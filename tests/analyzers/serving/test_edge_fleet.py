@@ -9,6 +9,7 @@ from observability.metrics.edge_fleet import arrival_by_age, device_spans
 from observability.simulation.edge_replay import replay_edge_fault
 from observability.simulation.faults_edge import FAULTS
 from tests.support.edge_reports import START, device_reports, edge_findings, report_frame
+from tests.support.length import repeats
 
 RNG = np.random.default_rng
 
@@ -73,18 +74,18 @@ def test_late_answers_are_weighed_by_their_number() -> None:
 @pytest.mark.parametrize("name", list(FAULTS))
 def test_a_middle_fault_is_named(name: str, clean) -> None:
     frame = report_frame(clean)
-    named = 0
-    for seed in range(5):
+    named, runs = 0, repeats(2, 5)
+    for seed in range(runs):
         found = replay_edge_fault(frame, FAULTS[name], "middle", seed)
         named += any(each.subject == found.target and each.metric == FAULTS[name].metric for look in found.looks for each in look.alarms)
-    assert named == 5
+    assert named == runs
 
 
 def test_clean_weeks_ask_for_nothing_critical() -> None:
     """Weeks are made of the same devices in another order of days, so that many weeks cost little."""
     frame = report_frame(device_reports(RNG(8), fleet=60, before=14))
     raised = []
-    for seed in range(20):
+    for seed in range(repeats(6, 20)):
         order = RNG(seed).permutation(21)
         days = (frame["at"] - frame["at"].min()).dt.days.to_numpy()
         shift = np.array(order)[np.clip(days, 0, 20)] - days

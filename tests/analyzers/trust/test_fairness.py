@@ -20,6 +20,7 @@ from observability.store.query import aggregates
 from tests.support import reference_engine
 from tests.support.analyzer_worlds import answer, context_for, frames_for, spread
 from tests.support.engine_world import START, copied
+from tests.support.length import allowed, repeats
 
 CHOSEN = ModelSettings(fairness_criterion="equalized_odds")
 
@@ -159,11 +160,12 @@ START_OF_FAULT = pd.Timestamp("2026-03-05", tz="UTC").to_pydatetime()
 
 def test_clean_weeks_seldom_alarm() -> None:
     base = people(20_000, 8, shares=(0.4, 0.4, 0.15, 0.05))
+    runs = repeats(30, 100)
     weeks = [
-        {each.severity for each in findings(people(1300, 500 + seed, shares=(0.4, 0.4, 0.15, 0.05)), base).values()} for seed in range(100)
+        {each.severity for each in findings(people(1300, 500 + seed, shares=(0.4, 0.4, 0.15, 0.05)), base).values()} for seed in range(runs)
     ]
     assert sum("act" in week for week in weeks) <= 1
-    assert sum("watch" in week for week in weeks) <= 4
+    assert sum("watch" in week for week in weeks) <= allowed(0.04, runs)
 
 
 def test_a_gap_that_the_reference_had_too_is_as_critical_and_no_news() -> None:
