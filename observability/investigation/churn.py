@@ -1,7 +1,7 @@
 """Churn: decisions that another version changes on similar rows, and whether they become right or wrong."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -44,7 +44,7 @@ SECONDS = 60.0
 @dataclass(frozen=True)
 class ChurnRows:
     """Rows scored by two versions: ids, scores (classification: of the decided class), decisions, label (class index or number; NaN
-    unknown).
+    unknown). times: of the first and of the last labelled row, where both answered the same requests.
     """
 
     ids: list[str]
@@ -53,6 +53,7 @@ class ChurnRows:
     decision_a: Integers
     decision_b: Integers
     label: Floats
+    times: tuple[datetime, datetime] | None = None
 
 
 def churn(
@@ -102,6 +103,7 @@ def shadowed(store: Store, row: Row, version: Version, window: Window) -> ChurnR
         return None
     a, b = own.iloc[index[0]], theirs.iloc[index[1]]
     label, _ = pair_labels(row.model, a, b)
+    known = a["at"][~np.isnan(label)]
     return ChurnRows(
         a["id"].tolist(),
         a["score"].to_numpy(np.float64),
@@ -109,6 +111,7 @@ def shadowed(store: Store, row: Row, version: Version, window: Window) -> ChurnR
         a["decision"].to_numpy(np.int64),
         b["decision"].to_numpy(np.int64),
         label,
+        (known.min().to_pydatetime(), known.max().to_pydatetime()) if len(known) else None,
     )
 
 

@@ -107,8 +107,8 @@ def search_in_worker(store: Store, row: Row, worker: Worker | None, progress: Pr
     found = find_counterfactuals(asked, artifact, own, rows.inputs.head(ROWS), progress=progress, seconds=SECONDS, **options)
     if not len(found.found):
         raise NothingFoundError(
-            f"no change of the {len(free)} free features gives {goal.text}",
-            got=f"{found.asked:,} changed inputs were scored; locked: {', '.join(locked[:8]) or 'none'}",
+            f"none of the {found.asked:,} changed inputs that were tried gives {goal.text}",
+            got=f"{len(free)} features may change; locked: {', '.join(locked[:8]) or 'none'}",
             expected="values within the range and the levels of the reference",
         )
     integers = {each["name"] for each in free if each.get("decimals") == 0}

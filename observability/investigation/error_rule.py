@@ -55,7 +55,8 @@ def rule(case: CaseInProgress) -> ErrorRule:
     found = best(options, frame[search], wrong[search])
     if not found:
         overall = f"{percent(float(wrong.mean()))} of {len(frame):,} {decided}predictions"
-        raise NotGivenError(f"no slice of this case has a higher error rate than rows of the same scores ({overall} are {error.said})")
+        what = "the search found no slice of this case with a higher error rate than rows of the same scores"
+        raise NotGivenError(f"{what} ({overall} are {error.said})")
     made = rule_figures(row.model, found, frame[~search], wrong[~search], error, decided)
     mask = np.logical_and.reduce([condition_mask(each, frame) for each in found])
     every = int(case.store.ask(Aggregate("outcomes"), comparison_rows.around(case))["n"].sum())

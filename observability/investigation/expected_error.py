@@ -69,10 +69,12 @@ def similar_scores(case: CaseInProgress) -> SimilarScores | None:
     chosen, least, most = rows_of_similar_score(sure, own)
     every = np.asarray(same["label"] != row.decision, bool)
     wrong = every[chosen]
-    ends = f"{format_figure(least, 3)} or above" if most is None else f"{format_figure(least, 3)} to {format_figure(most, 3)}"
     decided = class_words(row.model, row.model.classes[row.decision])
     found = rate_interval(int(wrong.sum()), int(wrong.size))
-    text = f"rows predicted {decided} with probability {ends}"
+    text = f"rows predicted {decided} with probability {format_figure(least, 3)} or above"
+    if most is not None:
+        ends = f"{format_figure(least, 3)} to {format_figure(most, 3)}"
+        text = f"rows predicted {decided} with the nearest probabilities ({ends})"
     wider = wider_scores(sure, own, every)
     return SimilarScores(
         text, int(wrong.size), int(wrong.sum()), float(1 - sure[chosen].mean()), found.low or 0.0, found.high or 1.0, wider=wider
@@ -88,7 +90,9 @@ def wider_scores(sure: Floats, own: float, wrong: Bools) -> SimilarScores | None
     if (rate.low or 0.0) <= stated:
         return None
     ends = f"{format_figure(sure[near].min(), 3)} to {format_figure(sure[near].max(), 3)}"
-    return SimilarScores(f"rows of probability {ends}", int(near.size), int(wrong[near].sum()), stated, rate.low or 0.0, rate.high or 1.0)
+    return SimilarScores(
+        f"rows with the nearest probabilities ({ends})", int(near.size), int(wrong[near].sum()), stated, rate.low or 0.0, rate.high or 1.0
+    )
 
 
 def decided_probability(frame: "DataFrame", decision: int, task: str | None) -> Floats:
@@ -130,7 +134,15 @@ def similar_values(case: CaseInProgress, frame: "DataFrame") -> SimilarScores | 
     side = "high" if row.error > 0 else "low"
     size = with_unit(row.model, format_figure(abs(row.error), 3))
     stated = reference_rate(case, row.score, row.error)
-    return SimilarScores(f"rows predicted {ends}", n, beyond, stated, found.low or 0.0, found.high or 1.0, f"at least {size} too {side}")
+    return SimilarScores(
+        f"rows with the nearest predicted values ({ends})",
+        n,
+        beyond,
+        stated,
+        found.low or 0.0,
+        found.high or 1.0,
+        f"at least {size} too {side}",
+    )
 
 
 def reference_rate(case: CaseInProgress, value: float, error: float) -> float | None:

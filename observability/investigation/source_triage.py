@@ -9,8 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from observability.core.catalog import Version
 from observability.core.errors import ObservabilityError
+from observability.core.formatting import format_day
 from observability.core.numerals import percent
+from observability.core.time import aware_utc
 from observability.investigation import comparison_rows, label_noise, neighbours
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import FIELDS, condition_mask
@@ -251,8 +254,17 @@ def version(case: CaseInProgress) -> Iterator[Triage]:
         if said and known is not None:
             both = versus(case, known)
             score = min(1 - both.worse / both.better, 0.9) if both.really else NO_BETTER
-            yield Triage("version", round(score, 3), f"{said} {both.sentence}")
+            yield Triage("version", round(score, 3), f"{said}{_may_have_learned(case, known)} {both.sentence}")
             return
+
+
+def _may_have_learned(case: CaseInProgress, version: Version) -> str:
+    """A sentence where a version began to answer after the request, so that its training may have included it; else empty."""
+    known = case.store.activity(case.row.as_of, case.row.model.name)
+    first = known.loc[(known["version"] == version.name) & (known["environment"] != "reference"), "first"].min()
+    if first != first or aware_utc(first.to_pydatetime()) <= aware_utc(case.row.at):
+        return ""
+    return f" It first answered on {format_day(first)}, after this request, from which it may have learned."
 
 
 def degraded_path(case: CaseInProgress) -> Iterator[Triage]:

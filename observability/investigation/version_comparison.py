@@ -1,6 +1,7 @@
 """Comparison of two versions on the requests that both scored."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from observability.core.catalog import Version
 from observability.core.formatting import format_span, plural
@@ -15,7 +16,7 @@ FEWEST = 10
 @dataclass(frozen=True)
 class Versus:
     """Labelled requests of the period that both versions scored, without this case. better: the other one is right and this one wrong;
-    worse: the reverse. days: the period in words.
+    worse: the reverse. days: those of the requests in words, of the period where there are none.
     """
 
     version: str
@@ -56,4 +57,7 @@ def versus(case: CaseInProgress, version: Version) -> Versus:
         return Versus(version.name, 0, 0, 0, days)
     found = churn.churn_figures(row, version, both, churn.band(case.store, row), "shadow", None)
     own = row.id in both.ids
+    if both.times is not None:
+        first, last = (each.replace(hour=0, minute=0, second=0, microsecond=0) for each in both.times)
+        days = format_span(first, last + timedelta(days=1))
     return Versus(version.name, max(found.labelled - own, 0), max(found.better.n - own, 0), found.worse.n, days)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import types
 
 import numpy as np
 import pandas as pd
@@ -254,3 +255,13 @@ def test_what_if_scores_what_was_asked_and_refuses_what_does_not_fit(model_world
 
 def test_grains_are_those_of_the_reference():
     assert [counterfactuals.decimals_of(np.array(each)) for each in ([1.0, 2.0], [0.25, 1.5], [1 / 3])] == [0, 2, 6]
+
+
+def test_a_search_that_found_no_change_says_how_many_it_tried(model_world, model_worker, monkeypatch):
+    """It said that no change gives the other decision; the search is not exhaustive."""
+    from observability.worker import requests
+
+    nothing = types.SimpleNamespace(found=[], asked=6467)
+    monkeypatch.setattr(requests, "find_counterfactuals", lambda *asked, **options: nothing)
+    with pytest.raises(NotGivenError, match="none of the 6,467 changed inputs that were tried gives"):
+        counterfactuals.search_in_worker(model_world.store, row_of(model_world, "c-5", "credit"), model_worker, None)

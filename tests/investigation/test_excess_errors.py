@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from observability.investigation import comparison_rows, expected_error, input_faults, neighbours, source_triage
+from observability.investigation import comparison_rows, error_rule, expected_error, input_faults, neighbours, source_triage
 from observability.investigation.case import open_case
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.error_rule import best, excess_note, rule_figures, search_half
-from observability.investigation.evidence_types import Condition, Input
+from observability.investigation.evidence_types import Condition, Input, NotGivenError
 from observability.investigation.excess_errors import ExcessErrors, excess_errors, expected_errors_by_score
 from observability.stats.arrays import Bools
 from tests.support.case_world import World
@@ -316,3 +316,10 @@ def test_a_rule_whose_excess_is_not_significant_is_no_clear_pattern(case_world: 
         monkeypatch.setattr(error_rule, "best", lambda *_: (NORTH,))
         found = error_rule.rule(case)
         assert found.weak and found.confirmed is clear and found.clear is clear and found.because.endswith(note or ".")
+
+
+def test_a_search_that_found_no_slice_does_not_claim_that_there_is_none(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It said "no slice of this case has a higher error rate"; a reader found one of 719 rows."""
+    monkeypatch.setattr(error_rule, "best", lambda options, frame, wrong: ())
+    with pytest.raises(NotGivenError, match="the search found no slice of this case with a higher error rate"):
+        error_rule.rule(wrong_case(case_world))

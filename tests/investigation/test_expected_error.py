@@ -34,6 +34,8 @@ def test_rows_of_a_similar_score_are_counted_by_hand(case_world: World) -> None:
         assert found.n == len(near) and found.errors == (same["label"] != same["decision"])[near].sum()
     sentence = expected_error.expected_sentence(case, found)
     assert f"{found.errors} of {found.n} other rows predicted" in sentence and "their scores state" in sentence
+    some = not expected_error.FEWEST <= above.sum() <= expected_error.MOST
+    assert ("with the nearest probabilities (" in found.text) == some, "of rows of equal scores at the ends some are left out"
 
 
 def test_large_errors_in_the_same_direction_are_counted_for_a_regression(case_world: World) -> None:
