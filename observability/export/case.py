@@ -21,6 +21,7 @@ from observability.export import svg as export_svg
 from observability.export.csv import inert_csv
 from observability.investigation.evidence_types import Case, ErrorRule, Input, Mark, Triage
 from observability.investigation.explanation_sentences import explanation_sentences, left_over, method
+from observability.investigation.known_attributions import base_words
 from observability.investigation.label_types import outcome_words
 from observability.investigation.model_answers import AGAINST, AttributionContrast
 from observability.store.types.decision_items import DecisionItem
@@ -36,7 +37,7 @@ SOURCES = {
     "boundary": "Near the decision boundary",
     "version": "Version regression",
     "degraded_path": "Degraded path",
-    "expected": "Rare but expected",
+    "expected": "Stated by the score",
     "unknown": "Cannot tell",
 }
 """Names of the sources of an error."""
@@ -298,7 +299,7 @@ def shown_contrast(contrast: AttributionContrast | None, masked: Collection[str]
     if contrast is None or not masked:
         return contrast
     bars = tuple(replace(bar, value=MASKED) if bar.feature in masked else bar for bar in contrast.bars)
-    against = AGAINST[contrast.against]
+    against = base_words(contrast.against, contrast.background_rows)
     words = explanation_sentences(bars, contrast.base_value, contrast.output, contrast.link, against, contrast.class_name, contrast.unit)
     return replace(contrast, bars=bars, words=words)
 

@@ -15,6 +15,11 @@ from observability.stats.attribution import SCORE_TOLERANCE, additive_rows, appl
 from observability.store.engine import Store
 
 
+def base_words(against: Against, rows: int | None) -> str:
+    """What the base value is the mean of, with its number of rows where that is known."""
+    return f"{AGAINST[against]} of {rows:,} rows" if rows and against == "average" else AGAINST[against]
+
+
 def logged_or_stored_contrast(store: Store, row: Row) -> AttributionContrast | None:
     """The logged attributions, else the stored ones; None without either."""
     return logged(row) or of_store(store, row)
@@ -147,7 +152,9 @@ def contrast_from_numbers(
         source,
         "estimated" if errors else "measured",
         class_name,
-        words=explanation_sentences(bars, base, output, link, AGAINST[against], class_name, row.model.settings.unit or ""),
+        words=explanation_sentences(
+            bars, base, output, link, base_words(against, background_rows), class_name, row.model.settings.unit or ""
+        ),
         unit=row.model.settings.unit or "",
         note=note,
         mismatch=mismatch,

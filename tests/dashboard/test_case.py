@@ -367,4 +367,8 @@ def test_a_trend_quotes_intervals_and_says_whether_periods_differ() -> None:
     apart = similar_errors.trend_sentence(rule((2, 100), (19, 100), (45, 100)))
     assert "the 95 % intervals of 2 exclude the rate of all, 20 %." in apart
     few = similar_errors.trend_sentence(rule((20, 100), (19, 100), (1, 1)))
-    assert "of those with 10 rows or more the lowest rate 19 %" in few and "and the highest rate 20 % (" in few
+    assert "2 of them with 10 rows or more: the lowest rate 19 %" in few and "and the highest rate 20 % (" in few
+    counted = similar_errors.trend_sentence(rule((20, 100), (19, 100), (9, 9)))
+    assert counted.endswith("every 95 % interval includes the rate of all, 20 %."), "a period that is not named is not counted"
+    equal = similar_errors.trend_sentence(rule((20, 100), (12, 12), (30, 30)))
+    assert "the highest rate 100 % (" in equal and "in that of 2026-03-16" in equal, "of equal rates that of the most rows"

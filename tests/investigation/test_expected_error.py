@@ -1,4 +1,4 @@
-"""An error that the scores of similar rows state is rare but expected; where two sources are close, none is named."""
+"""An error that the scores of similar rows state is expected; where two sources are close, none is named."""
 
 import numpy as np
 import pytest

@@ -273,3 +273,10 @@ def test_a_model_file_with_other_scores_is_told_apart_from_the_notes(model_world
     recorded = dataclasses.replace(row.version, inferred=(f"{ARTIFACT_DIFFERS} by 0.02 on average and 0.1 at most, over 500 rows.",))
     earlier = score_explanation.computed_attributions(model_world.store, dataclasses.replace(row, version=recorded), model_worker, None)
     assert earlier.mismatch.startswith("The scores of the model file differ from the logged ones by 0.02")
+
+
+def test_the_average_of_some_rows_says_of_how_many() -> None:
+    """The base value of 100 of 1,680 rows was called the average."""
+    assert known_attributions.base_words("average", 100) == "the average of 100 rows"
+    base_words = known_attributions.base_words
+    assert (base_words("average", None), base_words("twins", 30)) == ("the average", "correct twins")

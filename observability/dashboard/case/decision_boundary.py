@@ -63,7 +63,7 @@ def _opposite_case(here: CasePage) -> None:
     distance = formatting.format_number(found.distance)
     label = f"label {outcome_words(here.row.model, found.label)}" if found.label is not None else "no label"
     differ = f"{formatting.plural(len(found.changes), 'feature')} {'differs' if len(found.changes) == 1 else 'differ'}"
-    plain_paragraph(f"{differ}; {label}. Distance {distance}, {found.searched:,} sampled rows searched.")
+    plain_paragraph(f"{differ}; {label}. Distance {distance}: the nearest of {found.searched:,} sampled rows, nearer ones may exist.")
     columns = (column("feature", "Feature", strong=True), column("mine", "This case"), column("theirs", "The other case"))
     rows = [
         table_row(feature=name, mine=input_value_words(mine), theirs={"t": input_value_words(theirs), "mark": "differs", "changed": True})

@@ -130,10 +130,10 @@ def effects_sentence(here: CasePage, text: LoggedText, found: WordEffects) -> st
 def _effects_table(text: LoggedText, found: WordEffects, key: str) -> None:
     """The words by the size of their effect, and what stays as it was logged, behind a button."""
     with st.popover("Words", type="tertiary", icon=":material/table:", key=key, width="content"):
-        through = ", ".join(found.through[:1] + found.through[-1:] if len(found.through) > 2 else found.through)
+        through = f"{found.through[0]} to {found.through[-1]}" if len(found.through) > 2 else " and ".join(found.through)
         plain_caption(
-            f"The score of the text less that without the word. Words reach the model by {len(found.through)} features ({through}); "
-            f"the {found.kept} other inputs keep their logged values."
+            f"The score of the text less that without the word, by way of {len(found.through)} features ({through}). "
+            f"The {found.kept} other inputs keep their logged values, also where they count words of the text."
             + (f" Only the first {len(found.words)} words were left out." if found.left else "")
         )
         ranked = sorted(found.words, key=lambda word: -abs(word[2]))

@@ -136,13 +136,13 @@ def _rule_trend(here: CasePage, found: ErrorRule) -> None:
 
 def trend_sentence(found: ErrorRule) -> str:
     """Whether the periods differ: the lowest and the highest rate with their intervals, and how many intervals exclude the whole rate.
-    Periods of few rows are not named.
+    Periods of few rows are left out; of equal rates that of the most rows is named.
     """
     known = [each for each in found.trend if each.rate is not None and each.low is not None and each.high is not None]
     many = [each for each in known if each.n >= NAMED_FROM] or known
-    low, high = min(many, key=lambda each: each.rate or 0.0), max(many, key=lambda each: each.rate or 0.0)
-    apart = sum(not (each.low or 0.0) <= (found.rate or 0.0) <= (each.high or 1.0) for each in known)
-    few = f" of those with {NAMED_FROM} rows or more" if len(many) < len(known) else ""
+    low, high = min(many, key=lambda each: (each.rate or 0.0, -each.n)), max(many, key=lambda each: (each.rate or 0.0, each.n))
+    apart = sum(not (each.low or 0.0) <= (found.rate or 0.0) <= (each.high or 1.0) for each in many)
+    few = f" {len(many)} of them with {NAMED_FROM} rows or more:" if len(many) < len(known) else ""
     ends = " and ".join(
         f"the {end} rate {formatting.value_with_interval(each.rate, each.low, each.high, 'share')} in that of {each.name}"
         for end, each in (("lowest", low), ("highest", high))

@@ -21,9 +21,9 @@ SOURCE_WORDS = {
     "label": "wrong labels",
     "weak_slice": "a slice known to be weak",
     "boundary": "cases near the boundary",
-    "version": "a change of version",
+    "version": "the version that answered",
     "degraded_path": "a degraded path, such as a fallback",
-    "expected": "rare but expected errors",
+    "expected": "errors that the scores state",
     "unknown": "no known source",
 }
 """Sources of errors, as the end of a sentence."""
