@@ -76,8 +76,8 @@ def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", fra
     among = f"the {len(past):,} {decided}rows among {rows}" if decided else rows
     return SliceHistory(
         usual.high / share,
-        f"Such rows are {are} of the {len(frame):,} compared {decided}rows, and {were} of {among}: something else, such as a changed input, "
-        "may have made them more frequent, so the slice counts less.",
+        f"Such rows are {are} of the {len(frame):,} compared {decided}rows, and {were} of {among}: something else, such as a changed "
+        "input, may have made them more frequent, so the slice counts less.",
     )
 
 
