@@ -53,6 +53,7 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     page.get_by_text("Decide", exact=True).wait_for()
     until(page, "Main inputs", bool)  # what needs no model is there before the model is asked
     page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
+    page.wait_for_function("window.seen.waterfall !== undefined")  # noted with the next frame
     seen = page.evaluate("window.seen")
     assert seen["concluded"] < seen["waterfall"] and seen["progress"] < seen["waterfall"]
     again = visit(f"{running.url}/case?model={MODEL}&id={name}", height=2400)

@@ -90,5 +90,5 @@ def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand() -> 
     sound = replace(finding("operations/controllers", "regret", "ok", subject="controller"), model="cache")
     (status,), _ = fleet.with_records([silent("cache")], [sound], ())
     row = fleet.fleet_table_row(status, Scope())
-    assert status.severity == "ok" and row["note"]["t"] == "Steers a system, without requests in this window: see Controllers."
+    assert status.severity == "ok" and row["note"]["t"] == "No requests: see Controllers."
     assert silent("cache").severity == "unknown"

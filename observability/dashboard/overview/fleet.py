@@ -53,8 +53,8 @@ COLUMNS = (
 )
 ERRORS_FROM = 0.0005
 """From this share on, failed predictions are drawn by period."""
-ELSEWHERE = {"operations/controllers": ("controllers", "Steers a system"), "serving/vendors": ("vendors", "Answers probes")}
-"""Analyzers that judge models without requests: the page that shows them, and what such a model does."""
+ELSEWHERE = {"operations/controllers": "controllers", "serving/vendors": "vendors"}
+"""Analyzers that judge models without requests, and the page that shows them."""
 NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is registered."}
 
 
@@ -145,8 +145,8 @@ def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
     if status.pending:
         note = {"s": "unknown", "t": "Not checked yet: models are checked in turn."}
     elif status.elsewhere and not status.predictions:
-        page, does = ELSEWHERE[status.elsewhere[0].analyzer]
-        note = links.link_cell(f"{does}, without requests in this window: see {page.capitalize()}.", page, about)
+        page = ELSEWHERE[status.elsewhere[0].analyzer]
+        note = links.link_cell(f"No requests: see {page.capitalize()}.", page, about)
     elif status.severity == "unknown" and (why := not_judged_reason(status.findings)):
         note = {"s": "unknown", "t": why.replace("`", "")}
     fairness = status.of("trust/fairness")
