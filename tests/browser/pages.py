@@ -22,6 +22,9 @@ QUIET = """() => {
   window.quietSince ??= performance.now()
   return performance.now() - window.quietSince > 300
 }"""
+STATE = """() => [document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState, window.quietAt,
+  document.querySelector('[data-testid="stMain"] h1')?.innerText, document.querySelectorAll('[data-testid="stSkeleton"]').length]"""
+"""What a page does that does not become quiet: the state of its script, its last address, its title, its skeletons."""
 TABLES = """() => {
   const found = []
   for (const host of document.querySelectorAll('*')) {
@@ -151,7 +154,10 @@ def settle(page: Page) -> None:
     end = time.monotonic() + PATIENCE / 1000
     while True:
         page.evaluate("window.quietSince = undefined")
-        page.wait_for_function(QUIET, polling=50)
+        try:
+            page.wait_for_function(QUIET, polling=50)
+        except TimeoutError as error:
+            raise AssertionError(f"{page.url} is not quiet: {page.evaluate(STATE)}") from error
         if not WATCHES[page].awaits:
             return
         assert time.monotonic() < end, f"{page.url}: a run that the page asked for never began"
