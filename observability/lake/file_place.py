@@ -1,15 +1,15 @@
-"""A folder or a bucket that files are written to by name: the lake beside the store (store/lake/).
+"""A folder or a bucket that files are written to by name: the lake beside the store (store/lake/), segments of collectors (segment_place.py).
 
 A file is there whole or not at all: a folder gets it by a rename after a sync, a bucket by one upload.
 """
 
 import os
 import shutil
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.lake.addresses import BUCKETS, checked_address
@@ -17,76 +17,100 @@ from observability.lake.object_files import bucket_store, told_failures
 from observability.records.private_file import make_private_folder, sync_folder
 
 
-class FilePlace(Protocol):
-    """Files by their names, with / between folders. Every method raises StoreBrokenError where the place cannot be used."""
+class FilePlace(ABC):
+    """Files by their names, with / between folders. Every method raises StoreBrokenError where the place cannot be used.
 
-    @property
-    def address(self) -> str:
-        """Names the place; holds no credentials."""
-        ...
+    address: names the place; holds no credentials. folder: of this machine; None of a bucket.
+    """
 
-    @property
-    def folder(self) -> Path | None:
-        """The folder of this machine; None of a bucket."""
-        ...
+    address: str
+    folder: Path | None
 
+    @abstractmethod
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file; on disk when it returns. One of that name is replaced."""
+
+    @abstractmethod
     def publish(self, local: Path, name: str) -> None:
         """Move a file of this machine to a name of the place; on disk when it returns. One of that name is replaced."""
-        ...
 
-    def read(self, name: str) -> bytes:
-        """The content of a file."""
-        ...
+    @abstractmethod
+    def get(self, name: str) -> bytes | None:
+        """The content of a file; None where there is none."""
 
+    @abstractmethod
     def list_names(self, folder: str) -> list[str]:
         """The names of all files below a folder, sorted."""
-        ...
 
+    @abstractmethod
+    def move(self, name: str, to: str) -> None:
+        """Give a file another name. One that is not there is left."""
+
+    @abstractmethod
     def delete(self, name: str) -> None:
         """Delete a file. One that is not there is left."""
-        ...
+
+    def read(self, name: str) -> bytes:
+        """The content of a file that must be there; StoreBrokenError where it is not."""
+        content = self.get(name)
+        if content is None:
+            raise StoreBrokenError("a file is missing", where=f"{self.address}/{name}")
+        return content
 
 
-def open_file_place(text: str) -> FilePlace:
-    """The place at an address of a bucket, or in a folder, which is made. Raises UsageError, StoreBrokenError."""
+def open_file_place(text: str, what: str = "a lake is") -> FilePlace:
+    """The place at an address of a bucket, or in a folder, which is made. what: is kept there. Raises UsageError, StoreBrokenError."""
     address = checked_address(text)
     if address.path is not None:
-        return LakeFolder(address.path)
+        return FolderPlace(address.path)
     if address.scheme not in BUCKETS:
-        raise UsageError("a lake is kept in a folder or a bucket", got=address.text, expected="a folder, s3://, gs:// or az://")
+        raise UsageError(f"{what} kept in a folder or a bucket", got=address.text, expected="a folder, s3://, gs:// or az://")
     bucket, root = bucket_store(address)
-    return LakeBucket(address.text, bucket, f"{root}/" if root else "")
+    return BucketPlace(address.text, bucket, f"{root}/" if root else "")
 
 
-class LakeFolder:
+class FolderPlace(FilePlace):
     """A folder, also of a network file system."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder: Path | None = folder
         self.root, self.address = folder, str(folder)
-        with self._told():
+        self.folder = folder
+        with self._failures_named():
             make_private_folder(folder)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _failures_named(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             attempt = "Check the folder, its disk and its permissions"
-            raise StoreBrokenError("the lake cannot be used", where=self.address, got=error.strerror, attempt=attempt) from None
+            raise StoreBrokenError("the folder cannot be used", where=self.address, got=error.strerror, attempt=attempt) from None
+
+    def put(self, name: str, content: bytes) -> None:
+        """Write, sync, rename, sync."""
+        self._brought(name, lambda part: part.write_bytes(content))
 
     def publish(self, local: Path, name: str) -> None:
-        """Copy where it is another disk, sync, rename, sync."""
+        """Move, or copy from another disk, sync, rename, sync."""
+
+        def bring(part: Path) -> None:
+            if local.stat().st_dev == part.parent.stat().st_dev:
+                os.rename(local, part)
+            else:
+                shutil.copyfile(local, part)
+
+        self._brought(name, bring)
+        local.unlink(missing_ok=True)
+
+    def _brought(self, name: str, bring: Callable[[Path], object]) -> None:
+        """Make a file by `bring` under a name that no list shows, then give it its own."""
         path = self.root / name
-        part = path.with_name(f".{path.name}.part")
-        with self._told():
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        with self._failures_named():
             make_private_folder(path.parent)
             try:
-                if local.stat().st_dev == path.parent.stat().st_dev:
-                    os.rename(local, part)
-                else:
-                    shutil.copyfile(local, part)
-                    local.unlink()
+                part.touch(0o600)
+                bring(part)
                 part.chmod(0o600)
                 with part.open("rb") as file:
                     os.fsync(file.fileno())
@@ -97,21 +121,30 @@ class LakeFolder:
                     part.unlink(missing_ok=True)
                 raise
 
-    def read(self, name: str) -> bytes:
+    def get(self, name: str) -> bytes | None:
         """The bytes of the file."""
-        with self._told():
-            return (self.root / name).read_bytes()
+        with self._failures_named():
+            try:
+                return (self.root / name).read_bytes()
+            except FileNotFoundError:
+                return None
 
     def list_names(self, folder: str) -> list[str]:
         """The files, those that are being written left out."""
-        with self._told():
+        with self._failures_named():
             found = (path for path in (self.root / folder).rglob("*") if path.is_file() and not path.name.startswith("."))
             return sorted(str(path.relative_to(self.root)) for path in found)
+
+    def move(self, name: str, to: str) -> None:
+        """A rename."""
+        with self._failures_named(), suppress(FileNotFoundError):
+            make_private_folder((self.root / to).parent)
+            os.rename(self.root / name, self.root / to)
 
     def delete(self, name: str) -> None:
         """Delete the file, and its folders where they are empty."""
         path = self.root / name
-        with self._told():
+        with self._failures_named():
             path.unlink(missing_ok=True)
         for parent in path.parents:
             if parent == self.root:
@@ -122,29 +155,38 @@ class LakeFolder:
                 return
 
 
-@dataclass(frozen=True)
-class LakeBucket:
+class BucketPlace(FilePlace):
     """A folder of a bucket."""
 
-    address: str
-    bucket: Any
-    root: str
-    folder: Path | None = None
+    def __init__(self, address: str, bucket: Any, root: str) -> None:
+        self.address, self.bucket, self.root = address, bucket, root
+        self.folder = None
+
+    def put(self, name: str, content: bytes) -> None:
+        """One upload, in parts where it is large; the file is there when all of it is."""
+        self._uploaded(name, content)
 
     def publish(self, local: Path, name: str) -> None:
-        """One upload, in parts where the file is large; it is there when all of it is."""
+        """As put, from a file."""
+        self._uploaded(name, local)
+        local.unlink()
+
+    def _uploaded(self, name: str, content: bytes | Path) -> None:
         import obstore
 
         with told_failures(self.address):
-            obstore.put(self.bucket, f"{self.root}{name}", local)
-        local.unlink()
+            obstore.put(self.bucket, f"{self.root}{name}", content)
 
-    def read(self, name: str) -> bytes:
+    def get(self, name: str) -> bytes | None:
         """One GET."""
         import obstore
+        from obstore.exceptions import NotFoundError as MissingError
 
         with told_failures(f"{self.address}/{name}"):
-            return bytes(obstore.get(self.bucket, f"{self.root}{name}").bytes())
+            try:
+                return bytes(obstore.get(self.bucket, f"{self.root}{name}").bytes())
+            except (MissingError, FileNotFoundError):
+                return None
 
     def list_names(self, folder: str) -> list[str]:
         """The names of the objects."""
@@ -153,6 +195,14 @@ class LakeBucket:
         with told_failures(self.address):
             pages = list(obstore.list(self.bucket, f"{self.root}{folder}/", chunk_size=1000))
         return sorted(each["path"][len(self.root) :] for page in pages for each in page)
+
+    def move(self, name: str, to: str) -> None:
+        """A copy, then the deletion."""
+        import obstore
+        from obstore.exceptions import NotFoundError as MissingError
+
+        with told_failures(self.address), suppress(MissingError, FileNotFoundError):
+            obstore.rename(self.bucket, f"{self.root}{name}", f"{self.root}{to}")
 
     def delete(self, name: str) -> None:
         """Delete the object."""

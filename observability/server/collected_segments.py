@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from observability.core.errors import ObservabilityError, UsageError
 from observability.lake.config import read_lake_config
-from observability.lake.segment_place import CONFIG, SEGMENTS, TAKEN, SegmentPlace, open_segment_place
+from observability.lake.file_place import FilePlace
+from observability.lake.segment_place import CONFIG, SEGMENTS, TAKEN, open_segment_place, segment_names
 from observability.records.private_file import make_private_folder, sync_folder
 from observability.server.collector_config import config_content
 
@@ -45,7 +46,7 @@ class CollectedState:
 class SegmentIntake:
     """Brings segments from one place. published: the configuration that was left there last."""
 
-    def __init__(self, store: "Store", place: SegmentPlace) -> None:
+    def __init__(self, store: "Store", place: FilePlace) -> None:
         self.store, self.place = store, place
         self.published: bytes | None = None
         self.purged_at = 0.0
@@ -59,7 +60,7 @@ class SegmentIntake:
         if content != self.published:
             self.place.put(CONFIG, content)
             self.published = content
-        names = self.place.list_names(SEGMENTS)
+        names = segment_names(self.place, SEGMENTS)
         known = self.store.loaded_segments(names)
         for name in names:
             if name in known:
@@ -90,7 +91,7 @@ class SegmentIntake:
     def _purge(self) -> None:
         """Delete taken segments that are older than a week, by the time in their names."""
         before = f"{datetime.now(UTC) - KEPT:%Y%m%dT%H%M%S}"
-        for name in self.place.list_names(TAKEN):
+        for name in segment_names(self.place, TAKEN):
             if name < before:
                 self.place.delete(f"{TAKEN}/{name}")
         self.purged_at = time.monotonic()

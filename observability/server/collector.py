@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, cast
 from observability.core.catalog import Catalog
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
 from observability.core.limits import limits_in_force
-from observability.lake.segment_place import CONFIG, SEGMENTS, SegmentPlace
+from observability.lake.file_place import FilePlace
+from observability.lake.segment_place import CONFIG, SEGMENTS
 from observability.records.keyed_hash import stored_key
 from observability.server import process_lock
 from observability.server.collector_config import CollectorConfig, apply_config
@@ -51,7 +52,7 @@ GATHER_SECONDS = 0.01
 class SegmentCommit(GroupCommit):
     """Each group of records is one segment of the shared place, whole when `commit` returns."""
 
-    def __init__(self, place: SegmentPlace) -> None:
+    def __init__(self, place: FilePlace) -> None:
         self._prepare()
         self.place, self.number = place, secrets.token_hex(8)
 
@@ -75,7 +76,7 @@ class SegmentCommit(GroupCommit):
 class CollectingStore:
     """What the HTTP addresses ask of a store: validation by the catalog of the configuration. Safe under threads."""
 
-    def __init__(self, home: Path, place: SegmentPlace) -> None:
+    def __init__(self, home: Path, place: FilePlace) -> None:
         self.home, self.place = home, place
         self.config: CollectorConfig | None = None
         self.looked_at: float | None = None
@@ -120,7 +121,7 @@ HOW = 'Name the place in the home of the dashboard: lake.toml with [collectors] 
 class Collecting:
     """The process of a collector, in the place of an owner."""
 
-    def __init__(self, home: Path, place: SegmentPlace) -> None:
+    def __init__(self, home: Path, place: FilePlace) -> None:
         self.home, self.store = home, CollectingStore(home, place)
         self.records, self.quotas = SegmentCommit(place), TokenQuotas()
         self.waiting = SimpleNamespace(count=dict[str, int])
@@ -208,7 +209,7 @@ def remove_left_folders(parent: Path) -> list[str]:
     return removed
 
 
-def run_collector(place: SegmentPlace, host: str, port: int) -> None:
+def run_collector(place: FilePlace, host: str, port: int) -> None:
     """Serve until the process ends. Raises StoreBusyError where the port is taken."""
     import uvicorn
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from observability.lake.segment_place import CONFIG, SEGMENTS, TAKEN, open_segment_place
+from observability.lake.segment_place import CONFIG, SEGMENTS, TAKEN, open_segment_place, segment_names
 from observability.server import tokens
 from observability.server.collected_segments import SegmentIntake
 from observability.server.collector import collector_folder, remove_left_folders
@@ -74,7 +74,7 @@ def brought(store, place):
     report = store.load_landing()
     assert report.rejected == 0, report.examples
     assert intake.round() == 0
-    assert place.list_names(SEGMENTS) == []
+    assert segment_names(place, SEGMENTS) == []
     with store.cursor() as cursor:
         return [name for (name,) in cursor.execute("SELECT id FROM predictions_1").fetchall()]
 
@@ -182,7 +182,7 @@ def test_a_segment_that_was_brought_but_not_moved_is_not_loaded_again(home, plac
     place.put(f"{TAKEN}/{old}", b"")
     place.put(f"{SEGMENTS}/{name}", (lines(prediction(1), prediction(2)) + "\n").encode())
     place.put(f"{SEGMENTS}/of-somebody-else.jsonl", b"{}")
-    assert place.list_names(SEGMENTS) == [name]
+    assert segment_names(place, SEGMENTS) == [name]
     with open_store(home) as store:
         SegmentIntake(store, place).round()
         assert store.load_landing().stored == 2
@@ -190,7 +190,7 @@ def test_a_segment_that_was_brought_but_not_moved_is_not_loaded_again(home, plac
         again = store.load_landing()
         assert (again.stored, again.duplicates) == (0, 0), "its name is in the manifest"
         SegmentIntake(store, place).round()
-        assert (place.list_names(SEGMENTS), place.list_names(TAKEN)) == ([], [name]), "taken ones are kept a week"
+        assert (segment_names(place, SEGMENTS), segment_names(place, TAKEN)) == ([], [name]), "taken ones are kept a week"
 
 
 @pytest.fixture(params=["folder", "bucket"] if LONG else ["bucket"])
@@ -303,7 +303,7 @@ def test_the_owner_brings_segments_by_itself_and_tells_why_not(home, place):
             name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-c0123456789abcdef-0000000001.jsonl"
             place.put(f"{SEGMENTS}/{name}", (lines(prediction(1)) + "\n").encode())
             until = time.monotonic() + 60
-            while place.list_names(TAKEN) != [name]:
+            while segment_names(place, TAKEN) != [name]:
                 store.load_landing()
                 assert time.monotonic() < until, state
                 time.sleep(0.2)

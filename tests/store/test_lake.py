@@ -12,7 +12,7 @@ import pytest
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
 from observability.core.questions import Sample
 from observability.core.window import Window
-from observability.lake.file_place import LakeFolder
+from observability.lake.file_place import FolderPlace
 from observability.store.db.schema import model_table
 from observability.store.lake import export
 from observability.store.lake.manifest import read_manifest
@@ -59,7 +59,7 @@ def stored(store, table, model):
 
 
 def in_lake(lake, table, model):
-    files = [str(lake / file.name) for file in read_manifest(LakeFolder(lake)).of_model(model, table)]
+    files = [str(lake / file.name) for file in read_manifest(FolderPlace(lake)).of_model(model, table)]
     order = "id, stream" if table == "predictions" else 'id, "at", arrived, value'
     return duckdb.sql(f"SELECT * FROM read_parquet({files}, union_by_name = true, hive_partitioning = false) ORDER BY {order}").df()
 
@@ -118,7 +118,7 @@ def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path
         land(store, *rows)
         store.load_landing()
         done = itertools.count(1)
-        publish = LakeFolder.publish
+        publish = FolderPlace.publish
 
         def killed(self, local, name):
             number = next(done)
@@ -132,7 +132,7 @@ def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path
             publish(self, local, name)
 
         with monkeypatch.context() as patch:
-            patch.setattr(LakeFolder, "publish", killed)
+            patch.setattr(FolderPlace, "publish", killed)
             if step <= 6:
                 with pytest.raises(KilledError):
                     export.export_lake(store, str(lake))
@@ -141,7 +141,7 @@ def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path
         if step < 6:  # the manifest was not replaced: readers see the state before
             assert (
                 len(in_lake(lake, "predictions", "eta"))
-                == sum(file.rows for file in read_manifest(LakeFolder(lake)).of_model("eta", "predictions"))
+                == sum(file.rows for file in read_manifest(FolderPlace(lake)).of_model("eta", "predictions"))
                 == len(stored(store, "predictions", "eta")) - 10
             )
         report = export.export_lake(store, str(lake))
@@ -149,7 +149,7 @@ def test_an_export_that_is_killed_leaves_nothing_twice_and_nothing_lost(tmp_path
         assert_same_rows(store, lake)
         export.export_lake(store, str(lake))
         there = {str(path.relative_to(lake)) for path in lake.rglob("*.parquet") if not path.name.startswith(".")}
-        assert there == {file.name for file in read_manifest(LakeFolder(lake)).files}
+        assert there == {file.name for file in read_manifest(FolderPlace(lake)).files}
 
 
 def test_days_that_the_store_removed_stay_in_the_lake_with_their_labels(tmp_path):
@@ -227,13 +227,13 @@ def test_a_forgotten_subject_leaves_the_lake_also_days_that_the_store_removed(tm
         apply_retention(store, now=START + 12 * DAY)
         body = store.forget("anna-7f3a9c")
         assert body["lakes"] == {"rewritten": [str(lake)], "unreachable": []}
-        assert read_manifest(LakeFolder(lake)).files
+        assert read_manifest(FolderPlace(lake)).files
         predictions, labels = in_lake(lake, "predictions", "eta"), in_lake(lake, "labels", "eta")
         assert set(predictions["subject"].dropna()) >= {"bert-91c2"} and not predictions["id"].str.startswith("anna").any()
         assert labels["id"].str.startswith("bert").sum() == 2 and not labels["id"].str.startswith("anna").any()
-        large = [file for file in read_manifest(LakeFolder(lake)).files if file.model != "stray"]  # which got tables of its own
+        large = [file for file in read_manifest(FolderPlace(lake)).files if file.model != "stray"]  # which got tables of its own
         assert sum(file.rows for file in large) == before["rows"] - 4
-        named = {file.name for file in read_manifest(LakeFolder(lake)).files}
+        named = {file.name for file in read_manifest(FolderPlace(lake)).files}
         assert {str(path.relative_to(lake)) for path in lake.rglob("*.parquet")} == named
         assert export.export_lake(store, str(lake))["written"]["files"] == 0
 
@@ -244,7 +244,7 @@ def test_the_night_writes_the_lake_before_rows_are_removed_and_keeps_them_where_
         (home / "keeping.toml").write_text(f'[retention]\nrows = 10\n[lake_export]\nfolder = "{lake}"\n')
         rows = len(stored(store, "predictions", "loan"))
         with monkeypatch.context() as patch:
-            patch.setattr(LakeFolder, "publish", lambda *_: (_ for _ in ()).throw(StoreBrokenError("the lake cannot be used")))
+            patch.setattr(FolderPlace, "publish", lambda *_: (_ for _ in ()).throw(StoreBrokenError("the lake cannot be used")))
             night = store.nightly(START + 12 * DAY)
         assert night["lake"] is None and night["retention"] is None and len(night["failures"]) == 1
         assert len(stored(store, "predictions", "loan")) == rows
