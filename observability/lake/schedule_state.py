@@ -1,6 +1,5 @@
 """What became of the sources that are loaded on a schedule: `lake.json` in the home, written by the process that loads them."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,24 +7,19 @@ from typing import Any
 from observability.core.errors import UsageError
 from observability.core.formatting import with_full_stop
 from observability.lake.config import read_lake_config
-from observability.records.private_file import replace_private_file
+from observability.records.outcome_file import note_outcome, read_outcomes
 
 STATE = "lake.json"
 
 
 def source_states(home: Path) -> dict[str, dict[str, Any]]:
     """What became of each source by name: address, ran, succeeded (the last times), failure, report. Empty where nothing is known."""
-    try:
-        state = json.loads((home / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {name: entry for name, entry in state.items() if isinstance(entry, dict)} if isinstance(state, dict) else {}
+    return read_outcomes(home / STATE)
 
 
 def note_source_state(home: Path, name: str, outcome: Mapping[str, Any]) -> None:
     """Keep what became of a source. Raises OSError."""
-    state = source_states(home)
-    replace_private_file(home / STATE, json.dumps({**state, name: {**state.get(name, {}), **outcome}}, indent=1))
+    note_outcome(home / STATE, name, outcome)
 
 
 def source_rows(home: Path, taken: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from observability.core.errors import ObservabilityError
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.detection.audit_history import StoredAudit, stored_audits
-from observability.records.private_file import replace_private_file
+from observability.records.outcome_file import note_outcome, read_outcomes
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -41,8 +41,8 @@ Run = Callable[["Store", str, str, str, Callable[[float, str], None]], object]
 """Runs an audit: the store, model, version, kind, and the progress."""
 
 
-class GivenWay(Exception):  # noqa: N818 - no error: something else had to be done, or the process ends
-    """The audit stopped after a step; the next start goes on from there."""
+class AuditInterruptedError(Exception):
+    """The audit stopped after a step, since something else waits or the process ends; the next start goes on from there."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,7 @@ def store_audits(store: "Store", now: datetime) -> list[StoredAudit]:
 
 def schedule_outcomes(home: Path) -> dict[str, dict[str, Any]]:
     """By key: when it was last started (`ran`), and why it failed (`failure`, None where it did not). Empty where nothing is known."""
-    try:
-        state = json.loads((home / FOLDER / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
+    return read_outcomes(home / FOLDER / STATE)
 
 
 def schedule_words(audit: ScheduledAudit, outcome: Mapping[str, Any], now: datetime) -> str:
@@ -158,7 +154,7 @@ def run_due_audit(
 ) -> str | None:
     """Run the audit that has been due for longest, where nothing waits; its outcome in a word, None where nothing is due or it must wait.
 
-    It gives way where something has waited for PATIENCE, or the process ends, and goes on from its last step at a later look.
+    It stops where something has waited for PATIENCE, or the process ends, and goes on from its last step at a later look.
     """
     if not any(model.settings.audit_schedule for model in store.catalog().models) or not idle(store):
         return None
@@ -175,22 +171,20 @@ def run_due_audit(
         elif not busy_since:
             busy_since.append(clock())
         if stopping.is_set() or (busy_since and clock() - busy_since[0] >= PATIENCE):
-            raise GivenWay
+            raise AuditInterruptedError
 
     outcome: dict[str, Any] = {"ran": now.isoformat(timespec="seconds"), "failure": None}
     try:
         with store.in_background():
             (run or run_in_worker)(store, due.model, due.version, due.kind, progress)
-    except GivenWay:
-        return "gave way"
+    except AuditInterruptedError:
+        return "interrupted"
     except ObservabilityError as error:
         outcome["failure"] = str(error)
     except Exception as error:
         LOG.exception("the %s audit of %s failed", due.kind, due.model)
         outcome["failure"] = f"{type(error).__name__}: {error}"
-    folder = store.home / FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
-    replace_private_file(folder / STATE, json.dumps({**outcomes, due.key: outcome}, indent=1))
+    note_outcome(store.home / FOLDER / STATE, due.key, outcome)
     return "failed" if outcome["failure"] else "done"
 
 

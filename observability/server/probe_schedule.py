@@ -1,6 +1,5 @@
 """The probe sets that this process asks on a schedule: TOML files in the folder `probes` of the home."""
 
-import json
 import logging
 import os
 import re
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from observability.core.errors import NotFoundError, ObservabilityError
 from observability.probing.ask import ask_set
 from observability.probing.probe_file import ProbeSet, read_probe_set
+from observability.records.outcome_file import note_outcome, read_outcomes
 from observability.records.private_file import replace_private_file
 
 if TYPE_CHECKING:
@@ -67,11 +67,7 @@ def schedule_file(home: Path, path: Path) -> Path:
 
 def schedule_state(home: Path) -> dict[str, dict[str, Any]]:
     """By file: when it was last asked (`asked`), last failed (`failed`) and why (`error`). Empty where nothing is known."""
-    try:
-        state = json.loads((home / FOLDER / STATE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
+    return read_outcomes(home / FOLDER / STATE)
 
 
 def is_due(entry: Mapping[str, Any], every_hours: float, now: datetime) -> bool:
@@ -95,8 +91,7 @@ def ask_due_sets(store: "Store", now: datetime, stopping: threading.Event) -> li
     state = schedule_state(store.home)
     asked = []
     for path, outcome in _outcomes(store, state, now, stopping):
-        state[path.name] = {**state.get(path.name, {}), **outcome}
-        _write_state(store.home, state)
+        note_outcome(store.home / FOLDER / STATE, path.name, outcome)
         asked += [path.name] if "asked" in outcome else []
     return asked
 
@@ -120,8 +115,3 @@ def _outcomes(
             if is_due(state.get(path.name, {}), 0.0, now):
                 LOG.warning("the probe set %s was not asked: %s", path.name, error)
                 yield path, {"failed": now.isoformat(), "error": str(error)}
-
-
-def _write_state(home: Path, state: Mapping[str, Any]) -> None:
-    """Keep the state, as a whole or not at all."""
-    replace_private_file(home / FOLDER / STATE, json.dumps(state, indent=1))

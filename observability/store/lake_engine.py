@@ -5,18 +5,16 @@ hold the rows that the lake has.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
-from observability.core.catalog import Catalog
 from observability.core.errors import NotFoundError
 from observability.core.questions import Aggregate, Question, Sample
 from observability.core.window import Window
-from observability.lake.file_place import open_file_place
 from observability.store.db.database import Database
-from observability.store.engine import BoundQuestion, Engine, Store
+from observability.store.engine import Store
+from observability.store.lake.beside_store import EngineBesideStore
 from observability.store.lake.lake_tables import LakeTables
 from observability.store.lake.manifest import read_manifest
 from observability.store.query import aggregates, listing
@@ -26,14 +24,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-class LakeEngine(Engine):
+class LakeEngine(EngineBesideStore):
     """Answers from the present state of a lake. Safe under threads.
 
     store: has the catalog, and answers what is not about raw rows.
     """
 
     def __init__(self, store: Store, address: str, *, threads: int = 2, memory_limit: str = "2GB") -> None:
-        self.store, self.place = store, open_file_place(address)
+        super().__init__(store, address)
         self._threads, self._memory_limit = threads, memory_limit
         self._lock = threading.Lock()
         self._state: tuple[tuple[int, int], LakeTables] | None = None
@@ -57,10 +55,6 @@ class LakeEngine(Engine):
         """Whether the lake has rows of a model."""
         return any(known.name == model for known in self.tables.models)
 
-    def catalog(self) -> Catalog:
-        """The catalog of the store."""
-        return self.store.catalog()
-
     def snapshot(self) -> AbstractContextManager[object]:
         """Within the context, answers come from one state of the store and of the lake."""
         return snapshot(cast("Database", self.tables))
@@ -73,11 +67,6 @@ class LakeEngine(Engine):
         if isinstance(question, Sample):
             return listing.answer_sample(tables, question, window)
         return aggregates.answer_aggregate(tables, question, window, source="raw")
-
-    def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
-        """Nothing: each is asked alone."""
-        del questions
-        return {}
 
     def row(
         self, model: str, id_: str, version: str | None = None, environment: str | None = None, *, day: date | None = None
@@ -95,23 +84,3 @@ class LakeEngine(Engine):
         labels = tables.rows_sql(known, "labels", tables.manifest.of_model(model, "labels"))
         sources = tables.rows_sql(known, "predictions", chosen), labels
         return listing.prediction_record(cast("Database", tables), model, id_, version, environment, sources=sources)
-
-    def counters(self, model: str, window: Window) -> dict[str, Any]:
-        """What the store's loader counted."""
-        return self.store.counters(model, window)
-
-    def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
-        """Events, from the store."""
-        return self.store.events(model, start, end)
-
-    def canary_sightings(self, window: Window) -> "DataFrame":
-        """Canaries, from the store's rows."""
-        return self.store.canary_sightings(window)
-
-    def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
-        """Versions that have rows, from the store's rollups."""
-        return self.store.activity(as_of, model)
-
-    def newest_record(self, kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
-        """Event time of the newest record, from the store."""
-        return self.store.newest_record(kinds, model, before, as_of)

@@ -12,16 +12,16 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from observability.core.catalog import Catalog, Model, Version
+from observability.core.catalog import Model, Version
 from observability.core.questions import Aggregate, Question, Sample
 from observability.core.time import naive_utc
 from observability.core.window import Window
-from observability.lake.file_place import open_file_place
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.schema import LABEL_COLUMNS, SLICE_LEVELS, model_table
-from observability.store.engine import BoundQuestion, Engine, Store
+from observability.store.engine import BoundQuestion, Store
 from observability.store.lake import spark_tasks
+from observability.store.lake.beside_store import EngineBesideStore
 from observability.store.lake.land_rollups import land_rollups
 from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest, read_manifest
 from observability.store.lake.spark_tasks import CURRENT, DELTA_COLUMNS, FIGURES, KEYS, PART_COLUMNS, REVISIONS, TaskModel
@@ -61,20 +61,17 @@ def _schema(columns: dict[str, str]) -> str:
     return ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
 
 
-class SparkEngine(Engine):
+class SparkEngine(EngineBesideStore):
     """Answers questions about raw rows of a lake with Spark, and lands rollups in the store.
 
     store: has the catalog, and answers what is not about raw rows. spark: a session, classic or of Spark Connect.
     """
 
     def __init__(self, store: Store, address: str, spark: "SparkSession") -> None:
-        self.store, self.place, self.spark = store, open_file_place(address), spark
+        super().__init__(store, address)
+        self.spark = spark
         for name, value in SESSION.items():
             spark.conf.set(name, value)
-
-    def catalog(self) -> Catalog:
-        """The catalog of the store."""
-        return self.store.catalog()
 
     def snapshot(self) -> AbstractContextManager[object]:
         """One state of the store; each job reads one state of the lake."""
@@ -98,26 +95,6 @@ class SparkEngine(Engine):
                 timeless = window.environment == "reference"
                 jobs[window.model, window.environment, None if timeless else window.as_of].append((question, window))
         return {bound: frame for asked in jobs.values() for bound, frame in self._aggregates(manifest, asked).items()}
-
-    def counters(self, model: str, window: Window) -> dict[str, Any]:
-        """What the store's loader counted."""
-        return self.store.counters(model, window)
-
-    def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
-        """Events, from the store."""
-        return self.store.events(model, start, end)
-
-    def canary_sightings(self, window: Window) -> "DataFrame":
-        """Canaries, from the store's rows."""
-        return self.store.canary_sightings(window)
-
-    def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
-        """Versions that have rows, from the store's rollups."""
-        return self.store.activity(as_of, model)
-
-    def newest_record(self, kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None) -> datetime | None:
-        """Event time of the newest record, from the store."""
-        return self.store.newest_record(kinds, model, before, as_of)
 
     def _task(self, model: Model) -> TaskModel:
         with cast("Database", self.store).cursor() as cursor:

@@ -11,6 +11,7 @@ import re
 import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -57,9 +58,9 @@ def test_the_ten_minutes_of_the_readme_run_as_written(
     write_held_out(tmp_path / "held_out.csv")
     [register], [log] = blocks(""), blocks("python")
     assert main(words(register.replace("\\\n", " "))) == 0
-    scope: dict[str, object] = {}
+    scope: dict[str, Any] = {}
     exec(log, scope)
-    scope["log"].close()  # type: ignore[attr-defined]
+    scope["log"].close()
     assert main(["load"]) == 0
     at = [datetime.now(UTC) - timedelta(minutes=place) for place in range(5)]
     columns = {"id": [f"b{place}" for place in range(5)], "at": at, "age": [40] * 5, "income": [50_000] * 5, "score": [0.4] * 5}

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,8 @@ def told_of_version(monkeypatch: pytest.MonkeyPatch, both: int, first: str = "20
     )
     store = SimpleNamespace(activity=lambda as_of, model: active)
     answers = [SimpleNamespace(version="2", prediction="yes", score=0.9)]
-    (found,) = source_triage.version(SimpleNamespace(row=row, store=store, part=lambda name: answers))  # type: ignore[arg-type]  # it reads no more
+    case: Any = SimpleNamespace(row=row, store=store, part=lambda name: answers)  # the source reads no more of a case
+    (found,) = source_triage.version(case)
     return found
 
 
@@ -56,6 +58,7 @@ def test_a_comparison_names_the_days_of_its_requests_and_not_those_of_the_period
     found = SimpleNamespace(labelled=40, better=SimpleNamespace(n=12), worse=SimpleNamespace(n=9))
     monkeypatch.setattr(churn, "churn_figures", lambda *asked: found)
     monkeypatch.setattr(comparison_rows, "around", lambda case: window)
-    case = SimpleNamespace(row=SimpleNamespace(id="x"), store=None)
-    sentence = version_comparison.versus(case, SimpleNamespace(name="2")).sentence  # type: ignore[arg-type]  # it reads no more
+    case: Any = SimpleNamespace(row=SimpleNamespace(id="x"), store=None)
+    other: Any = SimpleNamespace(name="2")  # the comparison reads no more of either
+    sentence = version_comparison.versus(case, other).sentence
     assert sentence.startswith("Of 40 labelled requests of 7 to 8 Mar 2026 that both scored, it is right in 12 ")

@@ -151,11 +151,11 @@ def test_it_waits_while_something_waits_and_gives_way_to_what_waits_long(store: 
             progress(0.5, "a step")
 
     idle = iter([True, False, False, False])
-    assert run(store, now, Auditor(steps), idle=lambda _store: next(idle), clock=lambda: next(seconds)) == "gave way"
+    assert run(store, now, Auditor(steps), idle=lambda _store: next(idle), clock=lambda: next(seconds)) == "interrupted"
     assert schedule_outcomes(store.home) == {} and store_audits(store, now) == [], "it is due as before"
     stopping = threading.Event()
     ended = Auditor(lambda progress: (stopping.set(), progress(0.1, "a step")))
-    assert run_due_audit(store, now, stopping, ended, lambda _store: True) == "gave way"
+    assert run_due_audit(store, now, stopping, ended, lambda _store: True) == "interrupted"
     assert run(store, now, Auditor()) == "done"
 
 
@@ -177,12 +177,12 @@ def test_the_real_audit_goes_on_after_it_gave_way(store: Database) -> None:
         def once(share: float, words: str) -> None:
             calls.append(words)
             if words.startswith("noise"):
-                raise audit_schedule.GivenWay
+                raise audit_schedule.AuditInterruptedError
             progress(share, words)
 
         real(store, model, version, kind, once)
 
-    assert run_due_audit(store, now, threading.Event(), interrupted, lambda _store: True) == "gave way"
+    assert run_due_audit(store, now, threading.Event(), interrupted, lambda _store: True) == "interrupted"
     kept = list((store.home / "audits").glob("*.json"))
     assert len(kept) == 1 and any(name.startswith("attack") for name in json.loads(kept[0].read_text(encoding="utf-8")))
     assert run_due_audit(store, now, threading.Event(), None, lambda _store: True) == "done"

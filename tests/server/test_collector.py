@@ -324,6 +324,7 @@ def test_the_owner_brings_segments_by_itself_and_tells_why_not(home, place):
 def test_folders_of_killed_collectors_are_removed_and_those_of_living_ones_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     holds = "import sys, tempfile, time; tempfile.tempdir = sys.argv[1]; from observability.server.collector import collector_folder\n"
+    # It holds the folder until it is killed.
     holds += "with collector_folder() as folder:\n    print(folder, flush=True)\n    time.sleep(600)"
     dead, living = (
         subprocess.Popen([sys.executable, "-c", holds, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)

@@ -19,7 +19,7 @@ def land_rollups(
 ) -> dict[str, int]:
     """Replace the counts and sums of these streams in [first, end) in one transaction: how many rows of each came in.
 
-    rows: counts and sums together, told apart by `sums`. slices: number, reference and level of every slice that they name.
+    rows: counts and sums together; `sums` says which a row is. slices: number, reference and level of every slice that they name.
     """
     hours = [24 * (day - EPOCH_DAY).days for day in (first, end)]
     landed = {}

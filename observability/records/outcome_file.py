@@ -1,0 +1,24 @@
+"""What became of things that run on a schedule, by name: one private JSON file for each schedule."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from observability.records.private_file import make_private_folder, replace_private_file
+
+
+def read_outcomes(path: Path) -> dict[str, dict[str, Any]]:
+    """The outcomes that a file holds, by name. Empty where it is missing or holds nothing of the kind."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: entry for name, entry in known.items() if isinstance(entry, dict)} if isinstance(known, dict) else {}
+
+
+def note_outcome(path: Path, name: str, outcome: Mapping[str, Any]) -> None:
+    """Keep fields of one outcome; its others, and other outcomes, stay. The file is there whole or not at all. Raises OSError."""
+    known = read_outcomes(path)
+    make_private_folder(path.parent)
+    replace_private_file(path, json.dumps({**known, name: {**known.get(name, {}), **outcome}}, indent=1))
