@@ -176,6 +176,12 @@ def compare(rows: int, folder: Path, cluster: bool) -> None:
         on_cluster(rows, home, lake, wanted)
 
 
+def answers(port: int) -> bool:
+    """Whether something listens there."""
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -241,7 +247,10 @@ def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
         spark_class("org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", str(free_port()))
     ]
     try:
-        time.sleep(5)
+        until = time.monotonic() + 60
+        while not answers(port):
+            assert time.monotonic() < until and daemons[0].poll() is None, "the master did not start"
+            time.sleep(0.2)
         for _ in range(2):
             places = ("--webui-port", str(free_port()), "--work-dir", str(home.parent / "work"))
             daemons.append(
@@ -261,7 +270,7 @@ def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
                 while not (found := executors(daemons[1:])):
                     time.sleep(0.2)
                     assert process.poll() is None, "the driver ended early"
-                time.sleep(4)
+                time.sleep(4)  # so that it is killed amid its work and not while it starts
                 victim = found[0] if what == "an executor killed" else process.pid
                 os.kill(victim, signal.SIGKILL)
                 killed = f", {time.perf_counter() - ready:.1f} s after it began"

@@ -22,7 +22,6 @@ from tests.support.engine_world import DAYS, START, copied
 from tests.support.question_shapes import shapes, windows
 from tests.support.store_comparison import assert_same
 
-pytest.importorskip("pyspark", reason="pyspark is not installed")
 pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="Java is not installed")
 DAY = timedelta(days=1)
 AS_OF = (None, START + 50 * timedelta(hours=1))
