@@ -7,7 +7,8 @@ from observability.cli.outcome import Outcome, Say, missing_package
 from observability.cli.parser import parser
 from observability.core.errors import ObservabilityError, UsageError
 from observability.server import audit_log
-from observability.server.access import ACTIONS, COMMAND_LINE, COMMANDS, Action, Person, guarded_store, require_action
+from observability.server.access import ACTIONS, COMMAND_LINE, COMMANDS, Action, Person, require_action
+from observability.server.guarded_store import guarded_store
 from observability.store.engine import Store
 
 

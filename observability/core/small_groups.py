@@ -1,7 +1,7 @@
 """Leave out what is said of groups of fewer than LEAST_ROWS rows, because it may tell about single people.
 
 Files leave such groups out for everybody. Pages, mails and the JSON of HTTP leave them out for people who may not reveal masked values:
-answers of the store fold them (`folded_groups`), findings lose their figures (`finding_without_few`), server/access.py calls both.
+answers of the store fold them (`folded_groups`), findings lose their figures (`finding_without_few`), server/guarded_store.py calls both.
 """
 
 from collections.abc import Mapping, Sequence

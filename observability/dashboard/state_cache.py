@@ -34,13 +34,13 @@ def owned_store() -> "Store":
 def store() -> "Store":
     """The store that this process owns, as the person who is signed in may use it."""
     from observability.dashboard.sign_in import current_person
-    from observability.server import access
+    from observability.server.guarded_store import guarded_store
 
-    return access.guarded_store(owned_store(), current_person())
+    return guarded_store(owned_store(), current_person())
 
 
 def _visible_models() -> Hashable:
-    """What tells the answers of two people apart: None for everybody who sees all models and small groups."""
+    """What the answers to a person depend on: None for everybody who sees all models and small groups."""
     from observability.dashboard.sign_in import current_person
     from observability.server.access import may_do_everywhere
 

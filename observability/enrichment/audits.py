@@ -347,8 +347,8 @@ def run_membership(steps: AuditSteps) -> dict[str, Any]:
     blind = np.array(
         steps.step(
             "blind",
-            "telling members apart without the model",
-            lambda: confidence("told_without_model", "member_score", members=members.astype(int).tolist()),
+            "recognising members without the model",
+            lambda: confidence("membership_without_model", "member_score", members=members.astype(int).tolist()),
         )
     )
     statistic, attack = own, "loss threshold"

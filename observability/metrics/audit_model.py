@@ -27,7 +27,7 @@ LEAST_ROWS = 200
 """Rows without which no model is fitted."""
 MOST_CLASSES = 50
 MOST_LEVELS = 200
-"""Levels of a category that the model tells apart; the rarer ones are one."""
+"""Levels of a category that the model keeps separate; the rarer ones are one."""
 KNOWS = 0.98
 """Share of the way from chance to perfection from which a feature alone knows the label."""
 Array = np.ndarray[Any, np.dtype[Any]]

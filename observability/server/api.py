@@ -24,7 +24,8 @@ from observability.core import telemetry
 from observability.core.errors import ForbiddenError, NotFoundError, ObservabilityError, UsageError
 from observability.core.limits import IntakeLimits, limits_in_force
 from observability.server import audit_log, cloud_events, health, intake, lineage_events, open_metrics, otlp_traces, process_lock, tokens
-from observability.server.access import ACTING, Person, guarded_store
+from observability.server.access import ACTING, Person
+from observability.server.guarded_store import guarded_store
 
 if TYPE_CHECKING:
     from observability.store.engine import Store

@@ -18,8 +18,9 @@ from observability.core.errors import ObservabilityError
 from observability.core.limits import IntakeLimits
 from observability.core.time import instant_from_text
 from observability.server import intake, process_lock
-from observability.server.access import ACTING, refused_lines
+from observability.server.access import ACTING
 from observability.server.inference_payloads import PayloadError, answer_fields, answer_rows, feature_rows, json_body
+from observability.server.refused_lines import refused_lines
 from observability.server.waiting_halves import (
     OTHER,
     Half,

@@ -21,7 +21,8 @@ from observability.core.limits import IntakeLimits
 from observability.records.protection import Protection, protected_line
 from observability.records.values import quoted_value
 from observability.server import process_lock
-from observability.server.access import ACTING, refused_lines
+from observability.server.access import ACTING
+from observability.server.refused_lines import refused_lines
 
 GZIP_MAGIC = b"\x1f\x8b"
 DROPPED_HEADER = "observability-dropped"

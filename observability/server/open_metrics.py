@@ -7,7 +7,8 @@ from typing import Any
 from observability.core import telemetry
 from observability.core.version import VERSION
 from observability.server import process_lock
-from observability.server.access import ACTING, guarded_store, may_do
+from observability.server.access import ACTING, may_do
+from observability.server.guarded_store import guarded_store
 from observability.server.health import store_status
 
 MEDIA_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"

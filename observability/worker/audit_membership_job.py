@@ -106,7 +106,9 @@ def _categorical_places(path: Path, booster: Any) -> list[int]:
     return sorted({*known, *((int(place) for place in stated[1].split(",")) if stated else ())})
 
 
-def told_without_model(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
+def membership_without_model(
+    frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report
+) -> Output:
     """How well members are told from other records by their features and label alone, without the model: the frame `found`, `member_score`.
 
     arguments: as of `truth_confidences`, members (1 or 0 for each row), seed. Scores are out of fold. Above chance, the two sides differ by

@@ -17,7 +17,9 @@ from observability.dashboard.boards import board_export, board_mail, boards, pin
 from observability.dashboard.boards.boards import Board, read_boards
 from observability.dashboard.page_figures import FigurePlace
 from observability.dashboard.scope import Scope
-from observability.server.access import HERE, Person, guarded_store, refused_lines
+from observability.server.access import HERE, Person
+from observability.server.guarded_store import guarded_store
+from observability.server.refused_lines import refused_lines
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import END, START, World
 

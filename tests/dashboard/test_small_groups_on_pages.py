@@ -22,7 +22,8 @@ from observability.dashboard.page_figures import FigurePlace
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
 from observability.server import process_lock
-from observability.server.access import Person, guarded_store
+from observability.server.access import Person
+from observability.server.guarded_store import guarded_store
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest

@@ -18,8 +18,10 @@ from observability.core.errors import ForbiddenError, NotFoundError
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard import application, links
-from observability.server import access, audit_log, route_access
-from observability.server.access import ACTIONS, COMMANDS, HERE, METHODS, Person, guarded_store, may_do, require_action
+from observability.server import audit_log, route_access
+from observability.server.access import ACTIONS, COMMANDS, HERE, Person, may_do, require_action
+from observability.server.guarded_store import AUTOMATIC_AUTHOR, guarded_store
+from observability.server.store_methods import METHODS
 from observability.store.db.database import Database
 from observability.store.engine import Store
 from observability.store.opener import open_store
@@ -363,7 +365,7 @@ def test_every_route_of_the_dashboard_is_in_the_table() -> None:
 def test_the_guard_is_one_key_of_a_cache_for_one_person(store: Database) -> None:
     assert guarded_store(store, ONE) == guarded_store(store, ONE)
     assert len({guarded_store(store, ONE), guarded_store(store, ONE), guarded_store(store, Person("bob", "viewer"))}) == 2
-    assert access.AUTOMATIC_AUTHOR == "the dashboard"
+    assert AUTOMATIC_AUTHOR == "the dashboard"
 
 
 def test_each_threat_names_tests_that_are_there() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from observability.core.window import EPOCH, Window
 from observability.monitoring import check
-from observability.server.access import Person, guarded_store
+from observability.server.access import Person
+from observability.server.guarded_store import guarded_store
 from observability.store.db.database import Database
 from observability.store.opener import open_store
 from tests.support.reference_engine import ReferenceEngine

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from observability.core.errors import UsageError
 from observability.stats.exposure import attack_curve, likelihood_ratios, true_positives_at
-from observability.worker.audit_membership_job import learning_parameters, shadow_confidences, told_without_model, truth_confidences
+from observability.worker.audit_membership_job import learning_parameters, membership_without_model, shadow_confidences, truth_confidences
 
 ROWS = 500
 LOOSE = {"num_leaves": 63, "min_data_in_leaf": 1, "learning_rate": 0.3, "min_data_in_bin": 1}
@@ -83,8 +83,8 @@ def test_shadow_models_take_the_parameters_of_the_file_and_half_of_the_records(r
 def test_records_that_differ_are_told_apart_without_the_model(records: Any, tmp_path: Path) -> None:
     path = fitted(records, tmp_path / "model.txt", STRICT)
     members = records[2].tolist()
-    alike = told_without_model({"rows": records[0]}, arguments(records, members=members, seed=0), {"model": path}, quiet)
+    alike = membership_without_model({"rows": records[0]}, arguments(records, members=members, seed=0), {"model": path}, quiet)
     assert abs(roc_auc_score(records[2], alike.frames["found"]["member_score"]) - 0.5) < 0.06
     moved = records[0].assign(a=records[0].a + records[2])
-    apart = told_without_model({"rows": moved}, arguments(records, members=members, seed=0), {"model": path}, quiet)
+    apart = membership_without_model({"rows": moved}, arguments(records, members=members, seed=0), {"model": path}, quiet)
     assert roc_auc_score(records[2], apart.frames["found"]["member_score"]) > 0.7

@@ -16,7 +16,8 @@ from observability.dashboard.boards.boards import Board, figures_of_pins, read_b
 from observability.dashboard.boards.load_boards import scope_dates_words
 from observability.dashboard.sign_in import on_behalf_of
 from observability.records.kinds import WEEKDAYS
-from observability.server.access import Person, may_send_to, visible_dashboards
+from observability.server.access import Person
+from observability.server.dashboard_access import may_send_to, visible_dashboards
 from observability.server.sign_in import person_of_name
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from observability.dashboard.boards.boards import Board, board_record
 from observability.dashboard.sign_in import current_person
 from observability.dashboard.widgets import plain_caption, plain_error, save_records
 from observability.records.kinds import WEEKDAYS
-from observability.server.access import may_send_to
+from observability.server.dashboard_access import may_send_to
 
 SENDS = {"never": "Never", "daily": "Daily", **{day: f"{day.capitalize()}s" for day in WEEKDAYS}}
 

@@ -10,7 +10,8 @@ from observability.core import formatting
 from observability.dashboard.page_figures import CollectedFigures, FigurePlace, figures_of_page, place_in_scope
 from observability.dashboard.scope import SPANS, Scope, parse_instant, scope_from_state
 from observability.records.values import new_record_id
-from observability.server.access import SCHEDULE, Person
+from observability.server.access import Person
+from observability.server.dashboard_access import SCHEDULE
 from observability.store.types.decision_items import DecisionItem
 
 FOLLOWS = {"dates": "Its model, the dashboard's dates", "dashboard": "The dashboard's scope", "none": "Its own scope"}

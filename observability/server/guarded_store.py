@@ -1,0 +1,300 @@
+"""A store that checks every call for one person, leaves out what is hidden, and logs what is changed."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+from observability.core.errors import ForbiddenError, NotFoundError
+from observability.core.questions import Records, record_kind
+from observability.core.small_groups import finding_without_few
+from observability.core.window import Window
+from observability.records.kinds import KINDS
+from observability.server import audit_log
+from observability.server.access import Action, Person, may_do, may_do_everywhere, require_action
+from observability.server.dashboard_access import PERSONAL, SCHEDULE, may_send_to, visible_dashboards
+from observability.server.store_methods import CHANGES, METHODS, QUERIES, StoreMethod
+from observability.server.suppression import require_shown_slice, suppressed_answer
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.core.finding import Finding
+    from observability.core.questions import Question
+    from observability.core.settings import ModelSettings
+    from observability.store.engine import Store
+    from observability.store.types.decision_items import DecisionItem
+
+RULE_SETTINGS = frozenset(
+    {
+        "threshold",
+        "limits",
+        "slices",
+        "fairness_criterion",
+        "primary_metric",
+        "service_level_availability",
+        "service_level_latency_ms",
+    }
+)
+"""Settings of a model that an analyst may change."""
+ANSWERS = ("annotation", "skip")
+"""Records of a person's own labelling: their annotator is the sign-in."""
+AUTOMATIC_AUTHOR = "the dashboard"
+"""The author of records that follow from others; a person's own are written in the name of the sign-in."""
+
+
+def guarded_store(store: "Store", person: Person) -> "Store":
+    """The store as a person may use it: every call is checked, and what is hidden is left out. Without sign-in, the store itself."""
+    return store if person.source == "here" else cast("Store", GuardedStore(store, person))
+
+
+class GuardedStore:
+    """A store that checks each call for one person. Equal guards of one store count as one key of a cache."""
+
+    def __init__(self, store: "Store", person: Person, *, whole: bool = False) -> None:
+        self._store, self._person, self._whole = store, person, whole
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GuardedStore) and self._key() == other._key()
+
+    def _key(self) -> tuple[object, ...]:
+        return self._store, self._person, self._whole
+
+    def __hash__(self) -> int:
+        return hash((id(self._store), self._person, self._whole))
+
+    def whole_groups(self) -> "GuardedStore":
+        """The same store with small groups as they are, for analyzers and for what is kept for all people alike. What is shown of it to
+        the person goes through `shown_findings` first.
+        """
+        return GuardedStore(self._store, self._person, whole=True)
+
+    def shown_findings(self, findings: "Iterable[Finding]") -> "list[Finding]":
+        """Findings, without figures of groups of few rows where the person may not reveal masked values."""
+        return [finding_without_few(each) if self._hides_few(each.model) else each for each in findings]
+
+    def require_shown_slice(self, window: Window) -> None:
+        """Raise ForbiddenError where the window's slice is of few rows and the person may not reveal masked values."""
+        if window.slice is not None and self._hides_few(window.model):
+            require_shown_slice(self._store, window)
+
+    def _hides_few(self, model: str | None) -> bool:
+        """Whether figures of few rows are hidden from the person, of a model or of something that belongs to none."""
+        return not (may_do(self._person, "reveal", model) if model else may_do_everywhere(self._person, "reveal"))
+
+    def __getattr__(self, name: str) -> Any:
+        method = METHODS.get(name)
+        if method is None:
+            raise ForbiddenError(
+                f"{name} of the store is not offered to people", attempt="Name it in observability/server/store_methods.py"
+            )
+        found = getattr(self._store, name)
+        if not callable(found):
+            return found
+
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            return self._call(name, method, found, args, kwargs)
+
+        return checked
+
+    def _call(self, name: str, method: StoreMethod, found: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if name == "ask_many":
+            args = (list(args[0]),)
+        given = _signature(type(self._store), name).bind(self._store, *args, **kwargs)
+        given.apply_defaults()
+        about: Any = given.arguments.get(method.model) if method.model else None
+        names = list(_models_of(about))
+        if name == "write_records":
+            names += [model for model in self._models_of_projects(about) if model not in names]
+        concerned: list[str | None] = [*names] or [self._any_written_model() if name == "write_records" and _is_personal(about) else None]
+        for model in concerned:
+            self._require(self._action(name, method, model, given.arguments), model, name)
+        if method.answers == "whole" and not self._person.sees_all:
+            require_action(self._person, "query")
+        if name == "write_records":
+            self._require_whole_view_for_reviews(about)
+            self._require_visible_dashboards(about)
+            return self._recorded(name, names, about, lambda: self._store.write_records([self._signed(each) for each in about]))
+        if name in QUERIES:
+            audit_log.note_access(self._store.home, self._person.name, "queried", what="SQL")
+            return found(*args, **{**kwargs, "masked": not may_do_everywhere(self._person, "reveal")})
+        if name == "ask" and isinstance(asked := given.arguments["question"], Records) and asked.kind in PERSONAL:
+            raise ForbiddenError("dashboards are read through their own method", attempt="Open the page Dashboards")
+        if method.answers == "dashboards":
+            return visible_dashboards(self._person, found(*args, **kwargs))
+        if name == "ask" and not self._person.sees_all and isinstance(given.arguments["question"], Records):
+            return self._suppressed(given.arguments, self._visible_records(*given.args[1:]))
+        if name in CHANGES:
+            return self._recorded(name, names, about, lambda: found(*args, **kwargs))
+        answer = found(*args, **kwargs)
+        if name in ("ask", "ask_many") and not self._whole:
+            answer = self._suppressed(given.arguments, answer)
+        return answer if names or self._person.sees_all else self._reduced(method, answer)
+
+    def _suppressed(self, given: Mapping[str, Any], answer: Any) -> Any:
+        """One answer, or several by question and window, without figures of groups of few rows."""
+        if "questions" in given:
+            return {(question, window): self._suppressed_answer(question, window, each) for (question, window), each in answer.items()}
+        return self._suppressed_answer(given["question"], given["window"], answer)
+
+    def _suppressed_answer(self, question: "Question", window: Window, answer: "DataFrame") -> "DataFrame":
+        return suppressed_answer(self._store, question, window, answer) if self._hides_few(window.model) else answer
+
+    def _require(self, action: Action, model: str | None, name: str) -> None:
+        """Check one action, and log the refusal of a change."""
+        try:
+            require_action(self._person, action, model)
+        except ForbiddenError:
+            if action != "read":
+                audit_log.note_access(self._store.home, self._person.name, "refused", what=name.replace("_", " "), model=model)
+            raise
+
+    def _action(self, name: str, method: StoreMethod, model: str | None, given: Mapping[str, Any]) -> Action:
+        """The action of a call: of settings that are no rules, `settings`."""
+        if name != "update_settings" or model is None:
+            return method.action
+        return "rules" if changed_settings(self._store.catalog().model(model).settings, given["settings"]) <= RULE_SETTINGS else "settings"
+
+    def _require_whole_view_for_reviews(self, records: Iterable[Mapping[str, object]]) -> None:
+        """A frozen week says that it is about every model."""
+        if not self._person.sees_all and any(record.get("kind") == "review" for record in records):
+            raise ForbiddenError("a week is frozen by people who see every model", attempt="Ask an administrator")
+
+    def _any_written_model(self) -> str | None:
+        """A model that the person may write about; None where there is none. A dashboard may name no model."""
+        if may_do(self._person, "write"):
+            return None
+        return next((model for model, _ in self._person.models if may_do(self._person, "write", model)), None)
+
+    def _require_visible_dashboards(self, records: Iterable[Mapping[str, object]]) -> None:
+        """A dashboard is changed by people who see it; one that is private, or new, by its author."""
+        changed = [record for record in records if record.get("kind") in PERSONAL]
+        if not changed:
+            return
+        stored, pins = self._store.dashboards(), {record.get("pin") for record in changed}
+        boards = {item.id: item for item in stored if item.kind == "dashboard"}
+        named = {str(record.get("dashboard")) for record in changed}
+        named |= {str(item.fields["dashboard"]) for item in stored if item.kind == "pin" and item.id in pins}
+        hidden = named & boards.keys() - {item.id for item in visible_dashboards(self._person, stored)}
+        if hidden:
+            raise NotFoundError("the dashboard is not there, or not shared with you", attempt="Ask its author to share it")
+        self._require_channels(changed, boards)
+
+    def _require_channels(self, records: Iterable[Mapping[str, object]], boards: "Mapping[str, DecisionItem]") -> None:
+        """A summary is scheduled to a channel that the person may send to."""
+        for record in records:
+            if record.get("kind") != "dashboard" or not any(name in record for name in SCHEDULE):
+                continue
+            board = boards.get(str(record.get("dashboard")))
+            after = {**(board.fields if board else {}), **record}
+            channel = after.get("channel")
+            if (after.get("send") or "never") != "never" and channel and not may_send_to(self._person, str(channel), self._store.home):
+                raise ForbiddenError(
+                    f"the channel {channel!r} is not open to analysts",
+                    attempt="Ask an administrator to send it, or to open the channel under [dashboards] of alerts.toml",
+                )
+
+    def _signed(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        """The record in the name of the sign-in."""
+        if record.get("kind") in ANSWERS:
+            return {**record, "annotator": self._person.name}
+        named = "author" in KINDS[str(record["kind"])].fields if record.get("kind") in KINDS else False
+        automatic = record.get("author") == AUTOMATIC_AUTHOR
+        return {**record, "author": self._person.name} if named and not automatic else dict(record)
+
+    def _models_of_projects(self, records: Iterable[Mapping[str, object]]) -> list[str]:
+        """The models whose labelling projects some records are about."""
+        projects = {record.get("project") for record in records} - {None}
+        if not projects:
+            return []
+        return [model.name for model in self._store.catalog().models if projects & {*(model.settings.projects or (model.name,))}]
+
+    def _recorded(self, name: str, models: Sequence[str], about: Any, work: Callable[[], Any]) -> Any:
+        """Do a change and log it; what fails is not logged as done."""
+        done = work()
+        kinds = [str(record.get("kind")) for record in about] if name == "write_records" else []
+        what = ", ".join(sorted(set(kinds))) or name.replace("_", " ")
+        prediction = next((str(record["prediction"]) for record in about if record.get("prediction")), None) if kinds else None
+        model = models[0] if models else None
+        audit_log.note_access(self._store.home, self._person.name, CHANGES[name], what=what, model=model, prediction=prediction)
+        return done
+
+    def _visible_records(self, question: Records, window: "Window") -> "DataFrame":
+        """Records without those of hidden models: of kinds that name a model or a run, what belongs to the visible models; of labelling
+        projects, those that are not a hidden model's.
+        """
+        import pandas as pd
+
+        fields, models = KINDS[record_kind(question.kind)].fields, self._store.catalog().models
+        shown = {model.name for model in models if may_do(self._person, "read", model.name)}
+        if not window.model and ("model" in fields or "run" in fields):
+            frames = [self._store.ask(question, replace(window, model=name)) for name in sorted(shown)]
+            found = pd.concat([self._store.ask(replace(question, rows=1), window).iloc[:0], *frames], ignore_index=True) if frames else None
+            if found is None:
+                return self._store.ask(replace(question, rows=1), window).iloc[:0]
+            return found[~found.astype(str).duplicated()].reset_index(drop=True)
+        if "project" not in fields:
+            return self._store.ask(question, window)
+        wanted = question.columns
+        full = question if wanted is None or "project" in wanted else replace(question, columns=(*wanted, "project"))
+        found = self._store.ask(full, window)
+        hidden = {name for model in models if model.name not in shown for name in (model.name, *model.settings.projects)}
+        kept = found[~found["project"].isin(hidden)].reset_index(drop=True)
+        return kept if full is question else kept.drop(columns="project")
+
+    def _reduced(self, method: StoreMethod, answer: Any) -> Any:
+        """The part of an answer about all models that is about visible ones."""
+
+        def visible(name: Any) -> bool:
+            return isinstance(name, str) and may_do(self._person, "read", name)
+
+        if method.answers == "catalog":
+            return replace(answer, models=tuple(model for model in answer.models if visible(model.name)))
+        if method.answers == "column":
+            return answer[[visible(name) for name in answer["model"]]].reset_index(drop=True)
+        if method.answers == "items":
+            return tuple(item for item in answer if visible(item.fields.get("model")))
+        if method.answers == "settings":
+            return {name: settings for name, settings in answer.items() if visible(name)}
+        if method.answers == "status":
+            shown = {name: [each for each in answer[name] if visible(each["model"] or None)] for name in ("models", "sources")}
+            return {**answer, **shown}
+        return answer
+
+
+def _is_personal(records: Iterable[Mapping[str, object]]) -> bool:
+    """Whether records are of dashboards alone."""
+    return all(record.get("kind") in PERSONAL for record in records)
+
+
+@lru_cache(maxsize=256)
+def _signature(kind: type, name: str) -> inspect.Signature:
+    """The signature of a method."""
+    return inspect.signature(getattr(kind, name))
+
+
+def _models_of(about: Any) -> Iterable[str]:
+    """Names of the models that an argument is about: a name, something with `model` or `name`, or a sequence of such things."""
+    if about is None or about == "":
+        return
+    if isinstance(about, str):
+        yield about
+    elif isinstance(about, Mapping):
+        if about.get("model"):
+            yield str(about["model"])
+    elif isinstance(about, tuple) and len(about) == 2 and hasattr(about[1], "model"):
+        yield from _models_of(about[1].model)
+    elif isinstance(about, list | tuple):
+        for each in about:
+            yield from _models_of(each)
+    elif hasattr(about, "model"):
+        yield from _models_of(about.model)
+    elif hasattr(about, "name"):
+        yield str(about.name)
+
+
+def changed_settings(before: "ModelSettings", after: "ModelSettings") -> frozenset[str]:
+    """Names of the settings that differ."""
+    old, new = asdict(before), asdict(after)
+    return frozenset(name for name in new if old[name] != new[name])

@@ -1,0 +1,38 @@
+"""Which lines may a person or a token not send over HTTP, and why?"""
+
+import json
+from collections.abc import Container, Sequence
+
+from observability.records.kinds import KINDS
+from observability.server.access import Person, may_do
+from observability.server.dashboard_access import PERSONAL
+
+
+def refused_lines(person: Person, lines: Sequence[bytes], known: Container[int]) -> dict[int, str]:
+    """The lines that a person or token may not send, by their number from 1, each with why it is rejected.
+
+    What people say (verdicts, decisions, alerts …) needs the action `write`, for its model where it names one. A token for some models
+    sends records of these models alone; records that name no model are taken. Dashboards of people are changed on their page alone, and
+    messages are an administrator's. known: lines that are rejected already; the others are records.
+    """
+    found = {}
+    full = may_do(person, "write")
+    for number, line in enumerate(lines, start=1):
+        if number in known or not line.strip():
+            continue
+        personal = any(f'"{name}"'.encode() in line for name in (*PERSONAL, "message")) or b"\\u" in line
+        if not (personal or (not full and (person.models or b'"author"' in line or b'"message"' in line))):
+            continue
+        record = json.loads(line)
+        kind, model = KINDS.get(str(record.get("kind"))), record.get("model")
+        if kind is not None and kind.name in PERSONAL and person.source != "here":
+            found[number] = f"a {kind.name} is changed on the page Dashboards, not over HTTP"
+        elif kind is not None and kind.name == "message" and not may_do(person, "settings"):
+            found[number] = "a message is sent by the dashboard, or by an administrator"
+        elif full:
+            continue
+        elif person.models and model is not None and str(model) not in dict(person.models):
+            found[number] = f"the token is not for the model {str(model)[:100]!r}"
+        elif kind is not None and "author" in kind.fields and not may_do(person, "write", model):
+            found[number] = f"a {kind.name} is written by people: send it with a token of the role analyst"
+    return found

@@ -1,0 +1,125 @@
+"""Which action is each method of the store, and how is its answer reduced to what a person may see?"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from observability.server.access import Action
+
+
+@dataclass(frozen=True)
+class StoreMethod:
+    """How a method of the store is checked.
+
+    model: the argument that says which model it is about (a name, a window, a Model, or pairs of question and window); None for no model.
+    answers: how an answer about all models is reduced to the visible ones; "whole" answers are for people who see all models.
+    """
+
+    action: Action
+    model: str | None = None
+    answers: Literal["as it is", "column", "items", "catalog", "settings", "status", "dashboards", "whole"] = "as it is"
+
+
+READ = StoreMethod("read")
+METHODS: dict[str, StoreMethod] = {
+    "home": READ,
+    "generation": READ,
+    "generations": READ,
+    "unhurried": READ,
+    "rewrites": READ,
+    "loading": READ,
+    "landing": READ,
+    "snapshot": READ,
+    "in_background": READ,
+    "under": READ,
+    "require_space": READ,
+    "require_readable": READ,
+    "versions": READ,
+    "problems": READ,
+    "repairs": READ,
+    "check_lines": READ,
+    "artifact": READ,
+    "catalog": StoreMethod("read", answers="catalog"),
+    "ask": StoreMethod("read", "window"),
+    "ask_many": StoreMethod("read", "questions"),
+    "counters": StoreMethod("read", "model"),
+    "whole_groups": READ,
+    "shown_findings": READ,
+    "require_shown_slice": StoreMethod("read", "window"),
+    "events": StoreMethod("read", "model", "column"),
+    "canary_sightings": StoreMethod("read", "window", "column"),
+    "activity": StoreMethod("read", "model", "column"),
+    "newest_record": StoreMethod("read", "model"),
+    "row": StoreMethod("read", "model"),
+    "rows": StoreMethod("read", "window"),
+    "search": StoreMethod("read", "window"),
+    "rows_by_id_prefix": StoreMethod("read", answers="column"),
+    "rows_of_subject": StoreMethod("read", answers="column"),
+    "label_arrivals": StoreMethod("read", "model"),
+    "feature_ages": StoreMethod("read", "window"),
+    "verdicts": StoreMethod("read", "model", "items"),
+    "actions": StoreMethod("read", "model", "items"),
+    "decisions": StoreMethod("read", "model", "items"),
+    "what_ifs": StoreMethod("read", "model"),
+    "dashboards": StoreMethod("read", answers="dashboards"),
+    "settings_at": StoreMethod("read", answers="settings"),
+    "status": StoreMethod("read", answers="status"),
+    "asked_questions": StoreMethod("read", "model"),
+    "column_storage": StoreMethod("read", "model"),
+    "rejected_lines": StoreMethod("read", "model", "column"),
+    "cached_answer": StoreMethod("read", "model"),
+    "cache_answer": StoreMethod("read", "model"),
+    "attributions_of_prediction": StoreMethod("read", "model"),
+    "explanation_state": StoreMethod("read", "model"),
+    "logs_attributions": StoreMethod("read", "model"),
+    "explanation_parts": StoreMethod("read", "model"),
+    "explanation_errors": StoreMethod("read", "model"),
+    "rows_to_explain": StoreMethod("read", "model"),
+    "rows_to_explain_by_id": StoreMethod("read", "model"),
+    "estimation_state": StoreMethod("read", "model"),
+    "days_to_estimate": StoreMethod("read", "model"),
+    "rows_to_estimate": StoreMethod("read", "model"),
+    "reference_stream": StoreMethod("read", "model"),
+    "query_views": StoreMethod("query", answers="whole"),
+    "export_views": StoreMethod("query", answers="whole"),
+    "write_records": StoreMethod("write", "records"),
+    "update_settings": StoreMethod("rules", "name"),
+    "write_attributions": StoreMethod("explain", "model"),
+    "restart_attributions": StoreMethod("explain", "model"),
+    "write_estimates": StoreMethod("explain", "model"),
+    "restart_estimates": StoreMethod("explain", "model"),
+    "loaded_segments": READ,
+    "load_landing": StoreMethod("load"),
+    "retry_set_aside": StoreMethod("load"),
+    "load_files": StoreMethod("load"),
+    "load_source": StoreMethod("load"),
+    "mark_repairs_seen": StoreMethod("settings"),
+    "register": StoreMethod("register", "request"),
+    "remove_model": StoreMethod("remove", "name"),
+    "remove_sample": StoreMethod("remove"),
+    "forget": StoreMethod("forget"),
+    "waiting": StoreMethod("forget"),
+    "erased": StoreMethod("forget"),
+    "apply_retention": StoreMethod("remove"),
+    "backup": StoreMethod("backup"),
+    "verify": StoreMethod("backup"),
+    "verify_backup": StoreMethod("backup"),
+    "export_lake": StoreMethod("backup"),
+    "nightly": StoreMethod("backup"),
+    "nightly_is_due": READ,
+    "close": StoreMethod("backup"),
+}
+"""The check of each method and attribute of the store. One that is missing here is refused."""
+CHANGES: dict[str, str] = {
+    "write_records": "changed",
+    "update_settings": "changed",
+    "load_files": "loaded",
+    "load_source": "loaded",
+    "register": "registered",
+    "remove_model": "removed",
+    "remove_sample": "removed",
+    "apply_retention": "removed",
+    "forget": "forgot",
+}
+"""Methods that the audit log names, with its word."""
+QUERIES = ("query_views", "export_views")
+"""Methods that run SQL: people who may not reveal masked values get views without them."""
