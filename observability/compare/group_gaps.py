@@ -33,8 +33,9 @@ from observability.metrics.groups import (
     group_question,
     sensitive_attributes,
 )
+from observability.stats.difference_intervals import difference_interval
 from observability.stats.group import GroupSpread
-from observability.stats.interval import Interval, difference_interval
+from observability.stats.interval import Interval
 
 
 def group_gap_differences(

@@ -18,7 +18,8 @@ from observability.detection.metric_changes import MINIMUM_LABELS, difference_p_
 from observability.metrics.measured_windows import MATURE
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.performance import HEADLINE, class_performance, outcome_aggregates, performance_metrics, served_and_labelled
-from observability.stats.interval import Interval, difference_interval, rate_interval
+from observability.stats.difference_intervals import difference_interval
+from observability.stats.interval import Interval, rate_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

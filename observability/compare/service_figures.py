@@ -17,11 +17,13 @@ from observability.core.questions import Aggregate, Bucket, By
 from observability.core.window import Window
 from observability.detection.metric_changes import difference_p_value
 from observability.detection.ratio_changes import scaled
-from observability.metrics.cost import CostPart, cost_by_period, serving_cost, spent_currencies
+from observability.metrics.cost import CostPart, serving_cost
+from observability.metrics.cost_periods import cost_by_period, spent_currencies
 from observability.metrics.energy import RESOURCES, ServingEnergy, consumption_question, served_question, serving_energy
 from observability.metrics.prices import PRICES, PriceScope
 from observability.metrics.traffic import NEEDED, QUANTILES, request_counts
-from observability.stats.interval import Interval, difference_interval
+from observability.stats.difference_intervals import difference_interval
+from observability.stats.interval import Interval
 from observability.stats.ratio import ratio_of_totals_change, ratio_of_totals_interval
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from scipy.stats import hypergeom
 from observability.core.finding import Severity
 from observability.detection.change import significant_severity
 from observability.detection.own_history import LEAST_SPREAD_OF_SHARES, Array, HistoryComparison, share_from_arcsine, usual_values
-from observability.stats.interval import Interval, rate_difference_interval, rate_interval
+from observability.stats.difference_intervals import rate_difference_interval
+from observability.stats.interval import Interval, rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from scipy.stats import hypergeom
 
 from observability.metrics.trade_offs import FormResult, FormSlice
-from observability.stats.interval import Interval, rate_difference_interval
+from observability.stats.difference_intervals import rate_difference_interval
+from observability.stats.interval import Interval
 
 TIMES, POINTS = 2.0, 0.01
 """How many times as high as in the other probes the rate of a slice must be, and by how much, so that it is told."""

@@ -18,8 +18,9 @@ from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import WEEK, last_day_masks, reference_days, same_weekdays, window_phrase
 from observability.metrics.measured_windows import BASELINE_DAYS, LEAST_LABELS_A_DAY, DailyMetrics, Days, Metrics, on, row_error
 from observability.metrics.metric_limits import LIMITS
+from observability.stats.difference_intervals import difference_interval
 from observability.stats.dispersion import PRIOR_EFFECT
-from observability.stats.interval import Interval, difference_interval
+from observability.stats.interval import Interval
 from observability.stats.multiple_testing import ACT_SHARE
 
 NAME = "serving/performance"

@@ -21,7 +21,8 @@ from observability.detection.windows import WEEK
 from observability.metrics.measured_windows import days_in, part
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.performance import HEADLINE, answer_columns, outcome_aggregates, performance_metrics, primary_metric
-from observability.stats.interval import Interval, difference_interval
+from observability.stats.difference_intervals import difference_interval
+from observability.stats.interval import Interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame

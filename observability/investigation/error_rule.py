@@ -23,7 +23,8 @@ from observability.investigation.conditions import FIELDS, condition_mask, condi
 from observability.investigation.evidence_types import Condition, ErrorRule, NotGivenError, Rate
 from observability.investigation.excess_errors import excess_errors, expected_errors_by_score
 from observability.stats.arrays import Bools
-from observability.stats.interval import rate_difference_interval, rate_interval
+from observability.stats.difference_intervals import rate_difference_interval
+from observability.stats.interval import rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame

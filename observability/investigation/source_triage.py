@@ -26,7 +26,8 @@ from observability.investigation.label_support import rater_support
 from observability.investigation.label_types import outcome_words
 from observability.investigation.slice_cause import share_odd_input, slice_history
 from observability.investigation.version_comparison import versus
-from observability.stats.interval import rate_difference_interval, rate_interval
+from observability.stats.difference_intervals import rate_difference_interval
+from observability.stats.interval import rate_interval
 from observability.store.types.decision_items import SOURCE_WORDS
 
 UNKNOWN, EXPECTED, CLOSE = 0.3, 0.4, 0.1

@@ -10,15 +10,13 @@ per gigabyte and month. A price of hours is taken to include the electricity. Cu
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.core.catalog import Model
 from observability.core.questions import Records
-from observability.core.settings import ModelSettings
 from observability.metrics.energy import (
     Source,
     is_accelerator,
@@ -30,9 +28,7 @@ from observability.metrics.energy import (
     training_run_energy,
     worst_source,
 )
-from observability.metrics.performance import confusion_matrix
-from observability.metrics.prices import PriceScope, price_start, prices_at
-from observability.stats.interval import Interval, Moments, mean_interval, paired_rate_difference_interval, rate_interval
+from observability.metrics.prices import NO_CURRENCY, PriceScope, default_currency, price_start, prices_at
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -43,8 +39,6 @@ HUMAN_LABELS = Records("label", ("at", "source"), only=(("source", "human"),))
 DATASETS = Records("dataset", ("dataset", "version", "at", "bytes"), ever=True)
 GIGABYTE, DAYS_A_MONTH = 1e9, 365.25 / 12
 """A decimal gigabyte, as sold by storage providers, and the days of the month of `gb_month`."""
-NO_CURRENCY = ""
-"""Currency of money that was logged without one."""
 WORDS = {
     "cost": "logged cost",
     "request": "price per request",
@@ -361,240 +355,3 @@ def storage_cost(
     amount, currency = prices_at(prices, "amount", days.to_series(), place, resource="gb_month")
     rows = _spending_rows(days, np.where(months > 0, amount * months, np.nan), currency, months)
     return CostPart("storage", rows, "gb_month" if len(rows) else None, "estimated", 0 if len(rows) else len(held))
-
-
-def default_currency(prices: "DataFrame", settings: ModelSettings) -> str:
-    """Currency of money that is logged without one: the settings', else the only one of the prices, else NO_CURRENCY.
-
-    Parameters
-    ----------
-    prices : DataFrame
-        Price records.
-    settings : ModelSettings
-        Settings of the model.
-
-    Returns
-    -------
-    str
-    """
-    named = settings.cost_currency or settings.budget_currency
-    known = sorted({currency for currency in prices["currency"] if currency is not None})
-    return named or (known[0] if len(known) == 1 else NO_CURRENCY)
-
-
-def spent_currencies(parts: "list[CostPart]", settings: ModelSettings) -> list[str]:
-    """Currencies with spending: the budget's first, then that of serving, then by amount.
-
-    Parameters
-    ----------
-    parts : list[CostPart]
-        Cost by part.
-    settings : ModelSettings
-        Settings of the model.
-
-    Returns
-    -------
-    list[str]
-    """
-    totals: dict[str, tuple[bool, bool, float]] = {}
-    for part in parts:
-        if part.rows.empty:
-            continue
-        for currency, amount in part.rows.groupby("currency")["amount"].sum().items():
-            serves, more = totals.get(str(currency), (False, False, 0.0))[1:]
-            totals[str(currency)] = (currency == settings.budget_currency, serves or part.name == "serving", more + float(amount))
-    return sorted(totals, key=lambda each: (*(-float(total) for total in totals[each]), each))
-
-
-def cost_rows_within(part: CostPart, start: datetime, end: datetime) -> "DataFrame":
-    """Rows of a part in a half-open span.
-
-    Parameters
-    ----------
-    part : CostPart
-        Cost of one part.
-    start : datetime
-        Start of a half-open span (naive UTC).
-    end : datetime
-        End of the span (naive UTC).
-
-    Returns
-    -------
-    DataFrame
-    """
-    return part.rows[(part.rows["at"] >= start) & (part.rows["at"] < end)]
-
-
-def cost_total(part: CostPart, currency: str, start: datetime, end: datetime) -> float:
-    """Cost of a part in a currency and a half-open span.
-
-    Parameters
-    ----------
-    part : CostPart
-        Cost of one part.
-    currency : str
-        Currency.
-    start : datetime
-        Start of a half-open span (naive UTC).
-    end : datetime
-        End of the span (naive UTC).
-
-    Returns
-    -------
-    float
-    """
-    rows = cost_rows_within(part, start, end)
-    return float(rows["amount"].to_numpy()[rows["currency"].to_numpy(object) == currency].sum())
-
-
-def daily_cost(parts: "list[CostPart]", currency: str, start: datetime, end: datetime) -> "DataFrame":
-    """Cost by day (naive UTC midnights, none left out) and part (columns) in one currency, over whole days.
-
-    Parameters
-    ----------
-    parts : list[CostPart]
-        Cost by part.
-    currency : str
-        Currency.
-    start : datetime
-        Start of a half-open span (naive UTC).
-    end : datetime
-        End of the span (naive UTC).
-
-    Returns
-    -------
-    DataFrame
-    """
-    import pandas as pd
-
-    days = pd.date_range(start, end, freq="D", inclusive="left", name="day")
-    frame = pd.DataFrame(0.0, index=days, columns=list(PARTS))
-    for part in parts:
-        rows = cost_rows_within(part, start, end)
-        rows = rows[rows["currency"] == currency]
-        spent = rows.groupby(rows["at"].dt.floor("D"))["amount"].sum()
-        frame[part.name] += spent.reindex(days, fill_value=0.0).to_numpy()
-    return frame
-
-
-def month_bounds(end: datetime) -> tuple[datetime, datetime, datetime]:
-    """Bounds of the month of the last instant before `end`.
-
-    Parameters
-    ----------
-    end : datetime
-        End of the span (naive UTC).
-
-    Returns
-    -------
-    tuple[datetime, datetime, datetime]
-        (start of the month, midnight up to which days are whole, start of the next month).
-    """
-    last = end - timedelta(microseconds=1)
-    start = last.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    whole = end.replace(hour=0, minute=0, second=0, microsecond=0)
-    return start, whole, (start + timedelta(days=32)).replace(day=1)
-
-
-@dataclass(frozen=True)
-class ErrorCost:
-    """Value of decisions.
-
-    n: labelled decisions (Σ weight). accuracy and avoided (share of errors avoided relative to always deciding for the majority)
-    with intervals. majority: the most frequent class. lost: money per labelled decision, None without costs of errors;
-    lost_by_constant, constant: of the best constant decision.
-    """
-
-    n: float
-    accuracy: Interval
-    avoided: Interval
-    majority: str
-    lost: Interval | None
-    lost_by_constant: float | None
-    constant: str | None
-
-
-def error_cost(model: Model, counts: "DataFrame") -> ErrorCost | None:
-    """Errors of a classifier against always deciding for the most frequent class of the same labels.
-
-    Parameters
-    ----------
-    model : Model
-        Model; with the owner's costs of errors the cheapest constant decision is compared too.
-    counts : DataFrame
-        Counts by decision and label.
-
-    Returns
-    -------
-    ErrorCost | None
-        None for a regression or without labels.
-    """
-    if model.task not in ("binary", "multiclass"):
-        return None
-    matrix = confusion_matrix(model, counts)
-    n = float(matrix.sum())
-    if n <= 0:
-        return None
-    known = (counts["label"].to_numpy() >= 0) & (counts["decision"].to_numpy() >= 0)
-    squares = float(counts["w2"].to_numpy(float)[known].sum())
-    right, frequent = float(np.trace(matrix)), int(matrix.sum(axis=1).argmax())
-    gained = right - float(matrix[frequent, frequent])
-    lost_to = float(matrix[frequent].sum() - matrix[frequent, frequent])
-    shrink = n / squares if squares > 0 else 1.0
-    avoided = paired_rate_difference_interval(gained * shrink, lost_to * shrink, n * shrink)
-    classes = model.classes or ("0", "1")
-    lost, constant_loss, constant = decision_loss(model, matrix, squares)
-    accuracy, cheapest = rate_interval(right, n, squares), None if constant is None else classes[constant]
-    return ErrorCost(n, accuracy, avoided, classes[frequent], lost, constant_loss, cheapest)
-
-
-def decision_loss(model: Model, matrix: Any, squares: float) -> tuple[Interval | None, float | None, int | None]:
-    """Money lost per labelled decision with its interval, loss of the best constant decision, and its class.
-
-    Parameters
-    ----------
-    model : Model
-        Model with costs of errors.
-    matrix : Any
-        Label × decision.
-    squares : float
-        Σw² of the rows.
-
-    Returns
-    -------
-    tuple[Interval | None, float | None, int | None]
-        All None without costs of errors.
-    """
-    costs = (model.settings.cost_false_positive, model.settings.cost_false_negative)
-    if model.task != "binary" or costs[0] is None or costs[1] is None:
-        return None, None, None
-    n, false_positive, false_negative = float(matrix.sum()), float(matrix[0, 1]), float(matrix[1, 0])
-    spent = false_positive * costs[0] + false_negative * costs[1]
-    lost = mean_interval(Moments(n, spent, false_positive * costs[0] ** 2 + false_negative * costs[1] ** 2, squares))
-    constants = (float(matrix[1].sum()) * costs[1] / n, float(matrix[0].sum()) * costs[0] / n)
-    best = int(np.argmin(constants))
-    return lost, constants[best], best
-
-
-def cost_by_period(served: "DataFrame", part: CostPart, currency: str, grain: str | None = None) -> "DataFrame":
-    """Σ weight served and money by period.
-
-    Parameters
-    ----------
-    served : DataFrame
-        Answer to `energy.served_question`.
-    part : CostPart
-        Cost of one part.
-    currency : str
-        Currency.
-    grain : str | None
-        "h" or "D"; None: by day, by hour where there are fewer than three days.
-
-    Returns
-    -------
-    DataFrame
-    """
-    rows = part.rows[part.rows["currency"] == currency]
-    grain = grain or ("h" if served["period"].dt.floor("D").nunique() < 3 else "D")
-    by_time = served.groupby(served["period"].dt.floor(grain))["w"].sum().rename("served").to_frame()
-    return by_time.join(rows.groupby(rows["at"].dt.floor(grain))["amount"].sum()).fillna(0.0)

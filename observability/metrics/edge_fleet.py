@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.questions import Records
-from observability.stats.interval import rate_difference_interval
+from observability.stats.difference_intervals import rate_difference_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame

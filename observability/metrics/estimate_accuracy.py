@@ -20,8 +20,9 @@ from observability.metrics.measured_windows import part as part_of
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.performance import Columns, answer_columns, performance_metrics
 from observability.metrics.reliability import BINS, sum_by_score_bin
+from observability.stats.difference_intervals import difference_interval
 from observability.stats.estimate import binary_metric_values
-from observability.stats.interval import Interval, Moments, difference_interval, mean_interval
+from observability.stats.interval import Interval, Moments, mean_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -19,7 +19,8 @@ from observability.metrics.measured_windows import part as part_of
 from observability.metrics.performance import Columns, outcome_aggregates, performance_metrics, served_and_labelled
 from observability.metrics.reliability import BINS, score_question, scored_rows, sum_by_score_bin
 from observability.stats.estimate import Calibrator, EstimatedMetric, binary_metric_estimates, score_calibrator
-from observability.stats.interval import Interval, Moments, f1_interval, macro_average_interval, mean_interval, rate_interval, rmse_interval
+from observability.stats.interval import Interval, Moments, mean_interval, rate_interval
+from observability.stats.score_intervals import f1_interval, macro_average_interval, rmse_interval
 from observability.stats.scores import SCORE_MIDDLES
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 from observability.core.analyzer import Context
 from observability.core.finding import Severity
 from observability.core.time import naive_utc
-from observability.metrics.cost import CostPart, daily_cost, month_bounds
+from observability.metrics.cost import CostPart
+from observability.metrics.cost_periods import daily_cost, month_bounds
 from observability.stats.forecast import LEAST_DAYS, Forecast, forecast_sum
 
 Say = Callable[[float | None, str | None], str]

@@ -15,18 +15,13 @@ from observability.core.catalog import Model
 from observability.core.questions import UNKNOWN, Aggregate, Bucket, By
 from observability.stats import confusion
 from observability.stats.group import rate_intervals
-from observability.stats.interval import (
-    Interval,
-    Moments,
+from observability.stats.interval import Interval, Moments, effective_n, mean_interval, ordered_interval, rate_interval
+from observability.stats.score_intervals import (
     auc_interval,
     average_precision_interval,
-    effective_n,
     f1_interval,
     macro_average_interval,
-    mean_interval,
-    ordered_interval,
     r2_interval,
-    rate_interval,
     rmse_interval,
 )
 from observability.stats.scores import SCORE_EDGES

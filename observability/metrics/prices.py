@@ -26,6 +26,8 @@ Report 2019).
 """
 PRICE_COLUMNS = ("from", "resource", "amount", "currency", "model", "device", "region", "carbon_g_per_kwh", "pue", "embodied_g")
 PRICES = Records("price", PRICE_COLUMNS, ever=True)
+NO_CURRENCY = ""
+"""Currency of money that was logged without one."""
 
 
 @dataclass(frozen=True)
@@ -180,3 +182,22 @@ def ambiguous_regions(prices: "DataFrame", settings: ModelSettings) -> list[str]
     """
     regions = sorted({region for region in prices["region"] if region is not None})
     return regions if len(regions) > 1 and settings.region not in regions else []
+
+
+def default_currency(prices: "DataFrame", settings: ModelSettings) -> str:
+    """Currency of money that is logged without one: the settings', else the only one of the prices, else NO_CURRENCY.
+
+    Parameters
+    ----------
+    prices : DataFrame
+        Price records.
+    settings : ModelSettings
+        Settings of the model.
+
+    Returns
+    -------
+    str
+    """
+    named = settings.cost_currency or settings.budget_currency
+    known = sorted({currency for currency in prices["currency"] if currency is not None})
+    return named or (known[0] if len(known) == 1 else NO_CURRENCY)

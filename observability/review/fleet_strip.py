@@ -10,7 +10,8 @@ from observability.core.catalog import Model
 from observability.core.finding import Finding, needs_action, with_window_value, worst_first
 from observability.incidents.model_state import drift_counts
 from observability.metrics.performance import HEADLINE
-from observability.stats.interval import Interval, difference_interval
+from observability.stats.difference_intervals import difference_interval
+from observability.stats.interval import Interval
 
 Cell = dict[str, Any]
 FIGURES = (

@@ -19,7 +19,7 @@ from observability.core.finding import Finding, needs_action
 from observability.core.questions import Aggregate, By
 from observability.core.window import Slice, Window
 from observability.incidents.grouping import Incident
-from observability.metrics.cost import decision_loss
+from observability.metrics.error_cost import decision_loss
 from observability.metrics.groups import attribute_levels, sensitive_attributes
 from observability.metrics.performance import confusion_matrix
 from observability.review.incident_items import rose

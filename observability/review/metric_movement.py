@@ -20,7 +20,8 @@ from observability.metrics.metric_limits import LIMITS
 from observability.monitoring import check
 from observability.review import paired_versions
 from observability.review.fleet_strip import finding_interval
-from observability.stats.interval import Interval, difference_interval
+from observability.stats.difference_intervals import difference_interval
+from observability.stats.interval import Interval
 from observability.store.engine import Store
 
 Answer = Literal["yes", "no", "cannot tell", "moved before the action", "not done yet", "too early"]

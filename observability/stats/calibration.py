@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 from scipy.special import chdtrc, ndtr, stdtrit
 
 from observability.stats.arrays import Floats, Integers
+from observability.stats.difference_intervals import decreasing_root
 from observability.stats.group import rate_intervals
-from observability.stats.interval import decreasing_root
 from observability.stats.scores import SCORE_MIDDLES
 
 Places = Integers

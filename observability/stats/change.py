@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betainc, betaincinv, chdtrc, chdtri, ndtri, stdtr, stdtrit
 
-from observability.stats.interval import Interval, effective_n, rate_difference_interval, two_sided_p_value
+from observability.stats.difference_intervals import rate_difference_interval
+from observability.stats.interval import Interval, effective_n, two_sided_p_value
 
 LEAST_HISTORY = 3
 """History points below which a count is not tested."""

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike
 
 from observability.stats.arrays import Floats
 from observability.stats.confusion import average_ranks
-from observability.stats.interval import Interval, log_odds_interval, normal_quantile, ordered_interval, rate_interval
+from observability.stats.interval import Interval, normal_quantile, ordered_interval, rate_interval
+from observability.stats.score_intervals import log_odds_interval
 from observability.stats.scores import SCORE_MIDDLES
 
 DRAWS = 100

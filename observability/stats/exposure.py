@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 from scipy.special import betainc
 
 from observability.stats.arrays import Floats
-from observability.stats.interval import Interval, auc_interval, ordered_interval, rate_interval
+from observability.stats.interval import Interval, ordered_interval, rate_interval
+from observability.stats.score_intervals import auc_interval
 
 CURVE_POINTS = 60
 """Most points of a curve that is kept, evenly spaced in the logarithm of the false positive rate."""

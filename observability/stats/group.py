@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from observability.stats.arrays import Floats
-from observability.stats.interval import Interval, normal_quantile, rate_ratio_interval, two_sided_p_value, widened_wilson_bounds
+from observability.stats.difference_intervals import rate_ratio_interval
+from observability.stats.interval import Interval, normal_quantile, two_sided_p_value, widened_wilson_bounds
 
 DRAWS = 2000
 SEED = 20160101

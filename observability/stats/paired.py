@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from scipy.special import bdtr, stdtr, stdtrit
 
 from observability.stats.arrays import Floats
-from observability.stats.interval import Interval, normal_quantile, ordered_interval, paired_rate_difference_interval, two_sided_p_value
+from observability.stats.difference_intervals import paired_rate_difference_interval
+from observability.stats.interval import Interval, normal_quantile, ordered_interval, two_sided_p_value
 
 NAN = float("nan")
 

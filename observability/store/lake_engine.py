@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 from observability.core.errors import NotFoundError
 from observability.core.questions import Aggregate, Question, Sample
 from observability.core.window import Window
+from observability.store.beside_store import EngineBesideStore
 from observability.store.db.database import Database
 from observability.store.engine import Store
-from observability.store.lake.beside_store import EngineBesideStore
 from observability.store.lake.lake_tables import LakeTables
 from observability.store.lake.manifest import read_manifest
 from observability.store.query import aggregates, listing

@@ -16,12 +16,12 @@ from observability.core.catalog import Model, Version
 from observability.core.questions import Aggregate, Question, Sample
 from observability.core.time import naive_utc
 from observability.core.window import Window
+from observability.store.beside_store import EngineBesideStore
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.schema import LABEL_COLUMNS, SLICE_LEVELS, model_table
 from observability.store.engine import BoundQuestion, Store
 from observability.store.lake import spark_tasks
-from observability.store.lake.beside_store import EngineBesideStore
 from observability.store.lake.land_rollups import land_rollups
 from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest, read_manifest
 from observability.store.lake.spark_tasks import CURRENT, DELTA_COLUMNS, FIGURES, KEYS, PART_COLUMNS, REVISIONS, TaskModel

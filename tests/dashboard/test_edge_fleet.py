@@ -11,7 +11,7 @@ from observability.dashboard import load
 from observability.dashboard.charts.edge_fleet import version_shares
 from observability.dashboard.serving.edge_fleet import ring_reason, ring_states
 from observability.metrics.edge_fleet import devices_to_decide
-from observability.stats.interval import rate_difference_interval
+from observability.stats.difference_intervals import rate_difference_interval
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words

@@ -9,7 +9,7 @@ from observability.dashboard import theme
 from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.trust.fairness_groups import long_rate_frame, rate_frame, ratio_frame
 from observability.metrics.groups import Attribute, group_metrics
-from observability.stats.interval import rate_ratio_interval
+from observability.stats.difference_intervals import rate_ratio_interval
 
 MODEL = Model(1, "loan", "binary", ("0", "1"))
 SEX = Attribute("sex", "group.sex", ("F", "M", "<b>x</b>"))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observability.stats.confusion import average_precision, binary_cells, one_vs_rest, ranking_bounds
-from observability.stats.interval import delong_auc
+from observability.stats.score_intervals import delong_auc
 
 ROWS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6)), min_size=1, max_size=80)
 

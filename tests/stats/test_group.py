@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from observability.stats.difference_intervals import rate_ratio_interval
 from observability.stats.group import (
     LARGE,
     gap_changes,
@@ -17,7 +18,7 @@ from observability.stats.group import (
     rate_variances,
     smallest_rate_ratio,
 )
-from observability.stats.interval import rate_interval, rate_ratio_interval
+from observability.stats.interval import rate_interval
 
 
 def test_rates_and_intervals_are_those_of_each_group_alone() -> None:

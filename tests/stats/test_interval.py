@@ -9,7 +9,9 @@ import scipy.stats
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from observability.stats import difference_intervals as di
 from observability.stats import interval as i
+from observability.stats import score_intervals as si
 from observability.stats.interval import Interval, Moments
 
 WEIGHTED = st.lists(st.tuples(st.floats(-100, 100), st.floats(0.1, 5)), min_size=0, max_size=30)
@@ -68,14 +70,14 @@ def test_mean_is_student() -> None:
 
 
 def test_newcombe_of_the_paper() -> None:
-    found = i.rate_difference_interval(56, 70, 48, 80)  # Newcombe 1998, table II, case a, method 10: 0.0524 to 0.3339
+    found = di.rate_difference_interval(56, 70, 48, 80)  # Newcombe 1998, table II, case a, method 10: 0.0524 to 0.3339
     assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
 
 
 @pytest.mark.parametrize(("a", "n", "b", "m"), [(36, 40, 16, 80), (5, 50, 9, 60), (0, 30, 4, 40), (40, 40, 20, 40)])
 def test_koopman_inverts_the_score_test(a: int, n: int, b: int, m: int) -> None:
     """At each end, Koopman's χ² with the restricted maximum (found here by a grid) is the 95 % point."""
-    found = i.rate_ratio_interval(a, n, b, m)
+    found = di.rate_ratio_interval(a, n, b, m)
     assert found.value == pytest.approx(a / n / (b / m))
     for end in (found.low, found.high):
         assert end is not None
@@ -90,9 +92,9 @@ def test_koopman_inverts_the_score_test(a: int, n: int, b: int, m: int) -> None:
 
 
 def test_koopman_of_the_paper() -> None:
-    found = i.rate_ratio_interval(36, 40, 16, 80)  # Koopman 1984: 2.94 to 7.15
+    found = di.rate_ratio_interval(36, 40, 16, 80)  # Koopman 1984: 2.94 to 7.15
     assert (found.low, found.high) == pytest.approx((2.94, 7.15), abs=0.01)
-    nothing = i.rate_ratio_interval(3, 10, 0, 10)
+    nothing = di.rate_ratio_interval(3, 10, 0, 10)
     assert nothing.value is None and nothing.high is None and nothing.low is not None and nothing.low > 0
 
 
@@ -107,7 +109,7 @@ def test_garwood() -> None:
 def test_bonett_and_price() -> None:
     p, q = 16 / 102, 6 / 102  # 15 rows only a, 5 only b, of 100
     half = 1.959964 * math.sqrt((p + q - (p - q) ** 2) / 102)
-    found = i.paired_rate_difference_interval(15, 5, 100)
+    found = di.paired_rate_difference_interval(15, 5, 100)
     assert (found.value, found.low, found.high) == pytest.approx((0.1, p - q - half, p - q + half), abs=1e-6)
 
 
@@ -120,41 +122,41 @@ def raw_delong(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=40), st.lists(st.integers(0, 9), min_size=2, max_size=40))
 def test_delong_from_bins_is_delong_on_rows(positive: list[int], negative: list[int]) -> None:
     counts = [np.bincount(side, minlength=10) for side in (positive, negative)]
-    assert i.delong_auc(*counts) == pytest.approx(raw_delong(np.array(positive), np.array(negative)), abs=1e-12)
-    found = i.auc_interval(*counts)
+    assert si.delong_auc(*counts) == pytest.approx(raw_delong(np.array(positive), np.array(negative)), abs=1e-12)
+    found = si.auc_interval(*counts)
     assert found.low is not None and found.high is not None and ordered(found) and found.low >= 0 and found.high <= 1
     assert found.low < found.high, "even perfect separation of a few rows is not certain"
 
 
 def test_auc_of_weights_and_of_too_few() -> None:
     positive, negative = np.array([1.0, 4, 9, 6]), np.array([8.0, 7, 3, 1])
-    plain, same = i.auc_interval(positive, negative), i.auc_interval(positive * 2, negative * 2, 80.0, 76.0)
+    plain, same = si.auc_interval(positive, negative), si.auc_interval(positive * 2, negative * 2, 80.0, 76.0)
     assert (same.value, same.low, same.high, same.n) == pytest.approx((plain.value, plain.low, plain.high, plain.n))
-    assert i.auc_interval([0, 1], [5, 5]) == Interval(0.75, None, None, 11)
-    assert i.auc_interval([0, 0], [5, 5]).value is None and i.auc_interval([], []).n == 0
+    assert si.auc_interval([0, 1], [5, 5]) == Interval(0.75, None, None, 11)
+    assert si.auc_interval([0, 0], [5, 5]).value is None and si.auc_interval([], []).n == 0
 
 
 def test_f1_is_the_transformed_jaccard_share() -> None:
-    found, share = i.f1_interval(30, 10, 20), i.rate_interval(30, 60)
+    found, share = si.f1_interval(30, 10, 20), i.rate_interval(30, 60)
     assert found.value == pytest.approx(2 * 30 / (2 * 30 + 30)) and share.low is not None
     assert found.low == pytest.approx(2 * share.low / (1 + share.low))
-    assert i.f1_interval(0, 0, 0).value is None
+    assert si.f1_interval(0, 0, 0).value is None
 
 
 def test_rmse_by_the_delta_method() -> None:
     squares = np.random.default_rng(3).normal(0, 3, 400) ** 2
-    found = i.rmse_interval(moments(squares))
+    found = si.rmse_interval(moments(squares))
     half = float(scipy.stats.t.ppf(0.975, 40)) * squares.std(ddof=1) / math.sqrt(400) / (2 * squares.mean())
     root = math.sqrt(squares.mean())
     assert (found.value, found.low, found.high) == pytest.approx((root, root * math.exp(-half), root * math.exp(half)), rel=1e-6)
-    assert i.rmse_interval(Moments(5, 0, 0)) == Interval(0, 0, 0, 5)
+    assert si.rmse_interval(Moments(5, 0, 0)) == Interval(0, 0, 0, 5)
 
 
 def test_average_of_classes() -> None:
     parts = [i.rate_interval(8, 10), i.rate_interval(40, 50), i.rate_interval(1, 4)]
-    found = i.macro_average_interval(parts)
+    found = si.macro_average_interval(parts)
     assert found.value == pytest.approx((0.8 + 0.8 + 0.25) / 3) and ordered(found) and found.n == 64
-    assert i.macro_average_interval([*parts, i.rate_interval(0, 0)]).value is None and i.macro_average_interval([]).value is None
+    assert si.macro_average_interval([*parts, i.rate_interval(0, 0)]).value is None and si.macro_average_interval([]).value is None
 
 
 def test_nothing_counted_is_none() -> None:
@@ -163,15 +165,15 @@ def test_nothing_counted_is_none() -> None:
     for found in (
         i.rate_interval(0, 0),
         i.mean_interval(none),
-        i.rate_difference_interval(0, 0, 3, 5),
-        i.rate_ratio_interval(1, 2, 0, 0),
-        i.rate_ratio_interval(0, 2, 0, 4),
-        i.paired_rate_difference_interval(0, 0, 0),
+        di.rate_difference_interval(0, 0, 3, 5),
+        di.rate_ratio_interval(1, 2, 0, 0),
+        di.rate_ratio_interval(0, 2, 0, 4),
+        di.paired_rate_difference_interval(0, 0, 0),
         i.poisson_rate_interval(0, 0),
-        i.average_precision_interval(None, 0),
-        i.rmse_interval(none),
-        i.r2_interval(none, none),
-        i.r2_interval(some, Moments(9, 9, 9)),
+        si.average_precision_interval(None, 0),
+        si.rmse_interval(none),
+        si.r2_interval(none, none),
+        si.r2_interval(some, Moments(9, 9, 9)),
     ):
         assert found.value is None and found.low is None and found.high is None
     one = i.mean_interval(Moments(1, 5, 25))
@@ -187,16 +189,16 @@ def test_order_and_bounds_of_counts(a: int, b: int, c: int, d: int, confidence: 
         assert rate.low is not None and rate.high is not None and 0 <= rate.low <= rate.high <= 1
     for found in (
         rate,
-        i.rate_difference_interval(a, n, c, m, confidence=confidence),
-        i.rate_ratio_interval(a, n, c, m, confidence=confidence),
-        i.paired_rate_difference_interval(a, b, n + m, confidence),
-        i.f1_interval(a, b, c, confidence),
+        di.rate_difference_interval(a, n, c, m, confidence=confidence),
+        di.rate_ratio_interval(a, n, c, m, confidence=confidence),
+        di.paired_rate_difference_interval(a, b, n + m, confidence),
+        si.f1_interval(a, b, c, confidence),
         i.poisson_rate_interval(a, 3.0, confidence),
-        i.average_precision_interval(a / n if n else None, n, confidence),
+        si.average_precision_interval(a / n if n else None, n, confidence),
     ):
         assert ordered(found)
     if a and c:
-        forth, back = i.rate_ratio_interval(a, n, c, m, confidence=confidence), i.rate_ratio_interval(c, m, a, n, confidence=confidence)
+        forth, back = di.rate_ratio_interval(a, n, c, m, confidence=confidence), di.rate_ratio_interval(c, m, a, n, confidence=confidence)
         assert forth.low is not None and back.high is not None
         assert forth.low == pytest.approx(1 / back.high, rel=1e-6)
 
@@ -206,7 +208,7 @@ def test_order_and_bounds_of_counts(a: int, b: int, c: int, d: int, confidence: 
 def test_order_of_weighted_means(a: list[tuple[float, float]], b: list[tuple[float, float]]) -> None:
     sides = [moments(np.array([x for x, _ in rows]), np.array([w for _, w in rows])) for rows in (a, b)]
     squared = [moments(np.array([x * x for x, _ in rows]), np.array([w for _, w in rows])) for rows in (a, b)]
-    for found in (i.mean_interval(sides[0]), i.rmse_interval(squared[0]), i.r2_interval(squared[0], sides[0])):
+    for found in (i.mean_interval(sides[0]), si.rmse_interval(squared[0]), si.r2_interval(squared[0], sides[0])):
         assert ordered(found)
     assert sides[0].effective_n <= len(a) + 1e-9
 
@@ -247,20 +249,20 @@ def test_rates_and_means_cover() -> None:
 def test_auc_covers() -> None:
     def one(rng: np.random.Generator) -> Interval:
         sides = (np.clip(np.round(rng.normal(mean, 1, size) * 20 + 100), 0, 250).astype(int) for mean, size in ((1.2, 40), (0, 120)))
-        return i.auc_interval(*(np.bincount(side, minlength=251) for side in sides))
+        return si.auc_interval(*(np.bincount(side, minlength=251) for side in sides))
 
     assert 0.91 <= coverage(one, float(scipy.stats.norm.cdf(1.2 / math.sqrt(2))), 4) <= 0.985
 
 
 def test_rmse_and_r2_cover() -> None:
     def rmse(rng: np.random.Generator) -> Interval:
-        return i.rmse_interval(moments(rng.standard_t(8, 300) ** 2))
+        return si.rmse_interval(moments(rng.standard_t(8, 300) ** 2))
 
     assert 0.9 <= coverage(rmse, math.sqrt(8 / 6), 5) <= 0.98
 
     def r2(rng: np.random.Generator) -> Interval:
         signal, noise = rng.normal(0, 2, 300), rng.normal(0, 1, 300)
-        return i.r2_interval(moments(noise**2), moments(signal + noise))
+        return si.r2_interval(moments(noise**2), moments(signal + noise))
 
     assert 0.92 <= coverage(r2, 0.8, 6)
 
@@ -268,7 +270,7 @@ def test_rmse_and_r2_cover() -> None:
 def test_f1_covers() -> None:
     def one(rng: np.random.Generator) -> Interval:
         tp, fp, fn, _ = rng.multinomial(400, [0.1, 0.04, 0.06, 0.8])
-        return i.f1_interval(tp, fp, fn)
+        return si.f1_interval(tp, fp, fn)
 
     assert 0.92 <= coverage(one, 2 * 0.1 / (0.2 + 0.1), 7) <= 0.99
 

@@ -5,7 +5,7 @@ import pytest
 import sklearn.metrics
 
 from observability.stats.distance import merge_bins
-from observability.stats.interval import delong_auc
+from observability.stats.score_intervals import delong_auc
 from observability.stats.scores import COARSE_EDGES, COARSE_GROUP, SCORE_EDGES, bin_middles
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from observability.detection import histogram_distance
 from observability.metrics.histograms import ColumnAxis, ColumnHistogram
-from observability.stats import calibration, confusion, group, interval, quantile, ratio
+from observability.stats import calibration, confusion, difference_intervals, group, interval, quantile, ratio, score_intervals
 from observability.stats.interval import Interval, Moments
 from observability.stats.quantile import LOG_EDGES
 
@@ -79,16 +79,20 @@ def rates() -> Iterator[Cell]:
             where = f"n {n} and {m}, p {p}, effect {effect}"
             capped = min(n, m) * min(p, 1 - p, 1 - p - effect) >= 10
             yield Cell(
-                "difference of rates", where, effect, lambda rng, two=two: interval.rate_difference_interval(*two(rng)), capped=capped
+                "difference of rates",
+                where,
+                effect,
+                lambda rng, two=two: difference_intervals.rate_difference_interval(*two(rng)),
+                capped=capped,
             )
-            yield Cell("ratio of rates", where, (p + effect) / p, lambda rng, two=two: interval.rate_ratio_interval(*two(rng)))
+            yield Cell("ratio of rates", where, (p + effect) / p, lambda rng, two=two: difference_intervals.rate_ratio_interval(*two(rng)))
     for n in (100, 1000):
         for chances in ((0.3, 0.1, 0.1), (0.04, 0.03, 0.03), (0.02, 0.2, 0.05)):
             truth = 2 * chances[0] / (2 * chances[0] + chances[1] + chances[2])
 
             def f1(rng, n=n, chances=chances):
                 tp, fp, fn, _ = rng.multinomial(n, [*chances, 1 - sum(chances)])
-                return interval.f1_interval(tp, fp, fn)
+                return score_intervals.f1_interval(tp, fp, fn)
 
             yield Cell("F1", f"n {n}, TP FP FN {chances}", truth, f1)
 
@@ -107,13 +111,16 @@ def means() -> Iterator[Cell]:
         for name, draw, deviation in (("normal", lambda rng, n: rng.normal(0, 2, n), 2.0),
                                       ("t with 8", lambda rng, n: rng.standard_t(8, n), np.sqrt(8 / 6))):  # fmt: skip
             yield Cell(
-                "RMSE", f"n {n}, {name}", float(deviation), lambda rng, n=n, draw=draw: interval.rmse_interval(moments(draw(rng, n) ** 2))
+                "RMSE",
+                f"n {n}, {name}",
+                float(deviation),
+                lambda rng, n=n, draw=draw: score_intervals.rmse_interval(moments(draw(rng, n) ** 2)),
             )
             for spread in (2.0, 6.0):
 
                 def r2(rng, n=n, draw=draw, spread=spread):
                     error, score = draw(rng, n), rng.normal(10, spread, n)
-                    return interval.r2_interval(moments(error**2), moments(score + error))
+                    return score_intervals.r2_interval(moments(error**2), moments(score + error))
 
                 truth = 1 - deviation**2 / (spread**2 + deviation**2)
                 yield Cell("R²", f"n {n}, {name}, spread {spread}", float(truth), r2)
@@ -140,11 +147,11 @@ def rankings() -> Iterator[Cell]:
         for wanted, others in ((20, 200), (50, 50), (100, 900), (1000, 9000)):
 
             def roc(rng, positive=positive, wanted=wanted, others=others):
-                return interval.auc_interval(rng.multinomial(wanted, positive), rng.multinomial(others, negative))
+                return score_intervals.auc_interval(rng.multinomial(wanted, positive), rng.multinomial(others, negative))
 
             def pr(rng, positive=positive, wanted=wanted, others=others):
                 hits, rest = rng.multinomial(wanted, positive).astype(float), rng.multinomial(others, negative).astype(float)
-                return interval.average_precision_interval(confusion.average_precision(hits, rest), wanted)
+                return score_intervals.average_precision_interval(confusion.average_precision(hits, rest), wanted)
 
             found, seen = np.cumsum(positive[::-1] * wanted), np.cumsum(positive[::-1] * wanted + negative[::-1] * others)
             precision = np.divide(found, seen, out=np.zeros_like(found), where=seen > 0)

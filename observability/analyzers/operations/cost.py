@@ -20,18 +20,15 @@ from observability.metrics.cost import (
     HUMAN_LABELS,
     WORDS,
     CostPart,
-    ErrorCost,
-    cost_by_period,
-    cost_total,
-    error_cost,
     labelling_cost,
     price_note,
     serving_cost,
-    spent_currencies,
     storage_cost,
     training_cost_between,
 )
+from observability.metrics.cost_periods import cost_by_period, cost_total, spent_currencies
 from observability.metrics.energy import RESOURCES, RUNS, consumption_question, served_question
+from observability.metrics.error_cost import ErrorCost, error_cost
 from observability.metrics.month_forecast import MonthForecast, forecast_month_cost, month_cost_claim
 from observability.metrics.prices import PRICES, PriceScope
 from observability.proofs.spending import COST_PROOFS

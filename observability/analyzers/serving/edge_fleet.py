@@ -19,7 +19,8 @@ from observability.core.numerals import percent
 from observability.core.time import naive_utc
 from observability.metrics.edge_fleet import GROUPS, MEASURES, REPORTS, DeviceMeasure, device_spans, first_seen, level_counts
 from observability.proofs.edge_fleet import EDGE_FLEET_PROOFS
-from observability.stats.interval import Interval, rate_difference_interval, rate_interval
+from observability.stats.difference_intervals import rate_difference_interval
+from observability.stats.interval import Interval, rate_interval
 from observability.stats.multiple_testing import benjamini_hochberg
 
 if TYPE_CHECKING:

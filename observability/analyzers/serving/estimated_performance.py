@@ -37,7 +37,8 @@ from observability.metrics.estimates import (
 from observability.metrics.measured_windows import days_in, row_error
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.performance import HEADLINE, served_and_labelled
-from observability.stats.interval import Interval, difference_interval
+from observability.stats.difference_intervals import difference_interval
+from observability.stats.interval import Interval
 from observability.stats.multiple_testing import benjamini_hochberg
 
 if TYPE_CHECKING:

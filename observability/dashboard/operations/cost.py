@@ -25,17 +25,14 @@ from observability.metrics.cost import (
     HUMAN_LABELS,
     WORDS,
     CostPart,
-    cost_rows_within,
-    cost_total,
-    daily_cost,
     labelling_cost,
     price_note,
     serving_cost,
-    spent_currencies,
     storage_cost,
     training_cost,
     training_cost_between,
 )
+from observability.metrics.cost_periods import cost_rows_within, cost_total, daily_cost, spent_currencies
 from observability.metrics.energy import RESOURCES, RUNS, consumption_question, served_question
 from observability.metrics.prices import PRICES
 

@@ -35,7 +35,8 @@ from observability.metrics.edge_fleet import (
     report_lag_hours,
     ring_order,
 )
-from observability.stats.interval import rate_difference_interval, rate_interval
+from observability.stats.difference_intervals import rate_difference_interval
+from observability.stats.interval import rate_interval
 
 HOW = """import observability as obs
 log = obs.Logger(url="https://observability.example.com", token="…")   # keeps records while it is offline

@@ -25,7 +25,8 @@ from observability.investigation.relabel_queue import MOST_ROWS
 from observability.metrics.estimates import EstimatedDay
 from observability.metrics.measured_windows import MATURE
 from observability.monitoring.estimated_days import estimated_days
-from observability.stats.interval import Interval, difference_interval
+from observability.stats.difference_intervals import difference_interval
+from observability.stats.interval import Interval
 
 MOST_DAYS = 62
 """Longer windows are drawn by week."""

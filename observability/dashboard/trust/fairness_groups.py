@@ -19,7 +19,7 @@ from observability.dashboard.trust.fairness import FairnessView, rate_rows_words
 from observability.dashboard.widgets import csv_button
 from observability.detection.fairness_criteria import RATIO_BAND, overall
 from observability.metrics.groups import Attribute, GroupMetrics, group_rows_needed, groups_with_enough_rows, rate_name
-from observability.stats.interval import rate_ratio_interval
+from observability.stats.difference_intervals import rate_ratio_interval
 
 COUNTED = {
     "selection_rate": {"answer": 1},
