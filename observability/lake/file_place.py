@@ -1,4 +1,4 @@
-"""A folder or a bucket that files are written to by name: the lake beside the store (store/lake/), segments of collectors (segment_place.py).
+"""A folder or a bucket that files are written to by name: the lake beside the store, segments of collectors (segment_place.py).
 
 A file is there whole or not at all: a folder gets it by a rename after a sync, a bucket by one upload.
 """

@@ -1,8 +1,8 @@
 """Who may do what: the roles, the people, and the actions that need a role.
 
 One table says which role an action needs (`ACTIONS`), one which action a command is (`COMMANDS`), `METHODS` of store_methods.py which one a
-method of the store is, and route_access.py which one a path needs. Pages, WebSocket, HTTP and command line use them through `require_action`
-and `guarded_store`; nothing else decides. Without sign-in there is no guard and no cost.
+method of the store is, and route_access.py which one a path needs. Pages, WebSocket, HTTP and command line use them through
+`require_action` and `guarded_store`; nothing else decides. Without sign-in there is no guard and no cost.
 """
 
 from contextvars import ContextVar
