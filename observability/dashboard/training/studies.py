@@ -125,7 +125,7 @@ def winner_line(study: StudyResults) -> None:
 
 
 def further_line(study: StudyResults) -> None:
-    """Whether further trials are worth it, in one sentence."""
+    """What further trials can be expected to gain, in one sentence."""
     found = further_trials(study)
     if found is None:
         more = LEAST_TRIALS - len(study.settings)
