@@ -17,6 +17,7 @@ from sample_data import (
     energy,
     exports,
     nightly,
+    places,
     prices,
     provenance,
     stored,
@@ -93,6 +94,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     parts += [file_entry(name) for name in records]
     parts.append(file_entry(deliveries.FILE, "batch"))
     parts.append(file_entry(edge.FILE, "device_report"))
+    parts.append(file_entry(places.FILE, "storage_report"))
     parts.append(f'[[file]]\npath = "{vendor.FILE}"\nkind = "prediction"\nfeatures = {toml(list(vendor.FEATURES))}')
     parts.append(f'[[file]]\npath = "{cache.DECISIONS}"\nkind = "prediction"\nfeatures = {toml(list(cache.FEATURES))}')
     parts.append(f'[[file]]\npath = "{cache.OUTCOMES}"\nkind = "label"\nmodel = "{cache.MODEL}"')

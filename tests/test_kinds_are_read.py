@@ -44,6 +44,7 @@ PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "event": ("changes", {"window": "Everything"}, "text of the event"),
     "dataset": ("datasets", {}, "dataset-of-march"),
     "device_report": ("edge_fleet", {"model": "loan", "by": "firmware"}, "firmware-of-march"),
+    "storage_report": ("storage", {}, "place-of-march"),
     "audit": ("changes", {"window": "Everything"}, "Membership audit"),
     "action": ("changes", {"window": "Everything"}, "text of the action"),
     "decision": ("changes", {"window": "Everything"}, "statement of the decision"),
@@ -155,6 +156,7 @@ def lines() -> list[dict]:
             "checksum": "sha256:5e884898da280471",
         },
         {"kind": "device_report", "device": "d1", "at": at, "model": "loan", "version": "1", "firmware": "firmware-of-march", "answers": 5},
+        {"kind": "storage_report", "place": "place-of-march", "at": at, "used_bytes": 5},
         {"kind": "audit", "model": "loan", "version": "1", "at": at, "audit": "membership", "results": {"auc": 0.51}},
         {"kind": "price", "from": START.isoformat(), "resource": "request", "amount": 0.1, "currency": "XTS", "model": "loan"},
     ]

@@ -19,6 +19,7 @@ WITHOUT_FAULT = {
     "operations/controllers": "no model's log holds decisions of controllers; their faults are planted on decisions",
     "operations/trade_offs": "no model's log holds audits; faults of forms are planted on audits",
     "training/studies": "no model's log holds audits of augmentations; their faults are planted on audits",
+    "data/storage": "no model's log holds reports of places; their faults are planted on reports",
     "data/datasets": "states what datasets hold and raises nothing",
     "serving/vendors": "no model's log holds answers to fixed questions; faults of vendors are planted on those",
     "serving/why_changed": "explains what serving/performance found",

@@ -12,6 +12,7 @@ from observability.simulation.faults_edge import EdgeFault
 from observability.simulation.faults_exports import ExportFault
 from observability.simulation.faults_forms import FormFault
 from observability.simulation.faults_labelling import LabelFault
+from observability.simulation.faults_storage import StorageFault
 from observability.simulation.faults_training import RunFault
 from observability.simulation.faults_vendors import VendorFault
 from observability.store.engine import Store
@@ -72,10 +73,12 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
         faults_exports,
         faults_forms,
         faults_labelling,
+        faults_storage,
         faults_training,
         faults_vendors,
         form_replay,
         labelling_replay,
+        storage_replay,
         training_replay,
         vendor_replay,
     )
@@ -102,6 +105,9 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     elif (edge_fault := faults_edge.FAULTS.get(name)) is not None:
         say("reading reports of devices")
         replay = edge_replay.replay_on_edge_fleet(store.ask, edge_fault, args.strength, now, model=args.model, seed=args.seed)
+    elif (storage_fault := faults_storage.FAULTS.get(name)) is not None:
+        say("reading reports of places that store data")
+        replay = storage_replay.replay_on_storage(store.ask, storage_fault, args.strength, now, seed=args.seed)
     elif (export_fault := faults_exports.FAULTS.get(name)) is not None:
         say("reading exports")
         replay = export_replay.replay_on_exports(store.ask, export_fault, args.strength, now, model=args.model, seed=args.seed)
@@ -141,6 +147,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
     from observability.simulation.faults_forms import FAULTS as OF_FORMS
     from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
+    from observability.simulation.faults_storage import FAULTS as OF_STORAGE
     from observability.simulation.faults_training import FAULTS as OF_RUNS
     from observability.simulation.faults_vendors import FAULTS as OF_VENDORS
 
@@ -155,13 +162,14 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
         | ExportFault
         | ControllerFault
         | AugmentationFault
+        | StorageFault
     ] = [
         *FAULTS.values(),
         *OF_RUNS.values(),
         *OF_LABELLING.values(),
     ]
     faults += [*OF_DEVICES.values(), *OF_VENDORS.values(), *OF_FORMS.values(), *ON_EDGE.values(), *OF_EXPORTS.values()]
-    faults += [*OF_CONTROLLERS.values(), *OF_AUGMENTATIONS.values()]
+    faults += [*OF_CONTROLLERS.values(), *OF_AUGMENTATIONS.values(), *OF_STORAGE.values()]
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}
         | {strength: fault.amount(strength) for strength in STRENGTHS}

@@ -287,9 +287,7 @@ class Logger:
         return self._write("assignment", _given(locals()))
 
     @_acknowledged
-    def skip(
-        self, /, *, project: str, item: str, annotator: str, reason: str, at: Moment | None = None, **extra: object
-    ) -> bool:
+    def skip(self, /, *, project: str, item: str, annotator: str, reason: str, at: Moment | None = None, **extra: object) -> bool:
         """Log that an annotator passes over an item of a labelling project without a label."""
         return self._write("skip", _given(locals()))
 
@@ -301,6 +299,7 @@ class Logger:
         """Log that a batch of predictions should be delivered: how many rows, which keys, and when it is due."""
         return self._write("expected_batch", _given(locals()))
 
+    @_acknowledged
     def device_report(
         self, /, *, device: str, model: str, version: str, at: Moment | None = None, synced_at: Moment | None = None,
         oldest_at: Moment | None = None, device_class: str | None = None, firmware: str | None = None, ring: str | None = None,
@@ -310,6 +309,19 @@ class Logger:
     ) -> bool:
         """Log what a device that serves a model did since its last report."""
         return self._write("device_report", _given(locals()))
+
+    @_acknowledged
+    def storage_report(
+        self, /, *, place: str, at: Moment | None = None, dataset: str | None = None, tier: str | None = None, capacity_bytes: int | None
+        = None, used_bytes: int | None = None, files: int | None = None, small_files: int | None = None, duplicate_bytes: int | None = None,
+        cold_bytes: int | None = None, oldest_at: Moment | None = None, keep_days: Number | None = None, reads: int | None = None,
+        read_errors: int | None = None, read_p99_ms: Number | None = None, writes: int | None = None, write_errors: int | None = None,
+        write_p99_ms: Number | None = None, checked: int | None = None, corrupt: int | None = None, backup_at: Moment | None = None,
+        backup_hours: Number | None = None, restored_at: Moment | None = None, restore_days: Number | None = None, source: str | None =
+        None, **extra: object
+    ) -> bool:
+        """Log the state of a place that stores data."""
+        return self._write("storage_report", _given(locals()))
 
     @_acknowledged
     def audit(
@@ -368,19 +380,15 @@ class Logger:
 
 
 def _remote_spool(
-    home: str | os.PathLike[str] | None,
-    url: str,
-    token: str | None,
-    spool: str | os.PathLike[str] | None,
-    fsync: Fsync,
-    spool_bytes: int | None,
+    home: str | os.PathLike[str] | None, url: str, token: str | None, spool: str | os.PathLike[str] | None, fsync: Fsync, most: int | None
 ) -> "RemoteSpool":
     """The spool of a collector. The modules for HTTP are imported only where a logger has a url."""
     from observability.client.remote import SPOOL_BYTES, RemoteSpool, outbox_folder
 
     folder = outbox_folder(home, url) if spool is None else Path(spool).absolute()
-    most = SPOOL_BYTES if spool_bytes is None else spool_bytes
-    return RemoteSpool(url, token or os.environ.get("OBSERVABILITY_TOKEN", ""), folder, fsync=fsync, most_bytes=most)
+    return RemoteSpool(
+        url, token or os.environ.get("OBSERVABILITY_TOKEN", ""), folder, fsync=fsync, most_bytes=SPOOL_BYTES if most is None else most
+    )
 
 
 def _given(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -148,6 +148,24 @@ device_disagree_share | Devices that differ from the server | share | low | Shar
   otherwise than the server. | devices / devices with 50 compared answers | ours
 device_stale_share | Devices on an old version | share | low | Share of devices that serve a version which another replaced at least two
   weeks ago. | devices / devices | ours
+storage_days_left | Days until full | days | high | Days until a place has no room left at its growth. | room / mean daily growth, as a
+  random walk with drift | ours; Newey and West 1987
+storage_growth | Growth of stored data | GB a day | low | Median growth of the stored bytes by day. | median of used - used before | ours
+storage_used_share | Used room | share | low | Share of the room of a place that is used, median of three reports. | used / capacity | ours
+storage_retention_overdue_days | Retention overdue | days | low | Days by which the oldest data of a place exceed the time that they are to
+  be kept, median of three reports. | at - oldest_at - keep_days | ours
+storage_duplicate_share | Duplicate bytes | share | low | Share of stored bytes whose content is stored twice. | duplicate / used | ours
+storage_cold_share | Cold bytes | share | low | Share of the bytes of a fast place that nothing has read for 90 days. | cold / used | ours
+storage_small_file_share | Small files | share | low | Share of the files of a place below 1 MB. | small files / files | Hadoop; Delta Lake
+storage_error_rate | Failed reads and writes | share | low | Share of the reads and writes of a place that failed. | failed / all | ours
+storage_read_p99_ms | Read p99 | ms | low | Median over days of the 99th percentile of the time of a read. | median by day | ours
+storage_write_p99_ms | Write p99 | ms | low | Median over days of the 99th percentile of the time of a write. | median by day | ours
+storage_corrupt_rate | Checksum failures | share | low | Share of checked blocks with another checksum. | corrupt / checked | Wilson 1927
+storage_backup_age_hours | Age of the newest backup | h | low | Hours from the newest complete backup to the newest report. |
+  at - backup_at | ours
+storage_restore_age_days | Age of the last restore test | days | low | Days since a backup was restored and compared. |
+  at - restored_at | ours
+storage_silence_hours | Silence of a place | h | low | Hours since the newest report of a place that stores data. | now - newest | ours
 dataset_contents | Contents of a dataset version | count | low | Distinct contents logged under one name and version of a dataset. |
   distinct checksums, else numbers of rows | DVC; lakeFS
 label_maturity | Label maturity | share | high | Share of served predictions whose label is known. | labelled / served | ours

@@ -32,7 +32,7 @@ OWN_KEYS = (
     *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
     *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section", "beside"),
     *("column", "group", "sql"),
-    *("device", "measure", "thing", "dashboard", "augmentation"),
+    *("device", "measure", "thing", "dashboard", "augmentation", "place"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 
@@ -197,6 +197,8 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
         return {"source": subject.removeprefix("source:")}
     if page == "edge_fleet":
         return {"by": str(finding.evidence["group"])} if finding.evidence.get("group") else {}
+    if page == "storage":
+        return {"place": subject.removeprefix("place:")}
     if page == "controllers":
         return {"controller": finding.model or ""}
     if page == "trade_offs":

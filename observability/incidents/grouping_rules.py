@@ -65,6 +65,7 @@ ANALYZER_STAGES: dict[str, Stage] = {
     "trust/audits": "other",
     "trust/exports": "other",
     "data/personal_data": "other",
+    "data/storage": "other",
     "serving/batch_gate": "arrival",
     "operations/energy": "energy",
     "operations/cost": "cost",

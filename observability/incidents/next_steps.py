@@ -59,7 +59,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     ),
 }
 """General steps by kind of fault."""
-RECORDS = frozenset(("run", "project", "source", "dataset", "batch", "device"))
+RECORDS = frozenset(("run", "project", "source", "dataset", "batch", "device", "place"))
 """Prefixes of the subjects of findings that are about other records than predictions."""
 ANY = "all"
 """The name of the runbook for every incident of a model."""

@@ -1,28 +1,32 @@
 """Storage :material/hard_drive:
-How data are stored: freshness of each data set, its size by codec and column, what less exact numbers do to a model's answers, rows that
-single people out; and what the columns of a model take in the database, which of them were read, and the slowest questions. The command
-`audit-storage` measures a file or a model's reference.
+How data are stored: places with their room, retention, failures and backups; freshness of each data set, its size by codec and column, what
+less exact numbers do to a model's answers, rows that single people out; and what the columns of a model take in the database, which of them
+were read, and the slowest questions. The command `audit-storage` measures a file or a model's reference.
 """
 
 import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, links, load
-from observability.dashboard.data import storage_view
+from observability.dashboard.data import storage_places, storage_view
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.widgets import plain_paragraph
 
 scope = begin_records_page("storage")
 with frame.loading_skeleton(300):
     rows = frame.answer_or_stop(storage_view.logged_data_sets)
+    places, window = frame.answer_or_stop(lambda: storage_places.reported_places(scope))
+    found = storage_places.place_findings(load.scope_record_findings(scope)) if places else []
 model = storage_view.model_of_store(scope)
-if rows.empty and model is None:
+if places:
+    storage_places.places_section(places, window, found, scope)
+if rows.empty and model is None and not places:
     storage_view.no_data_sets()
     st.stop()
 if not rows.empty:
-    found = storage_view.chosen_audit(rows, scope) if rows["storage"].notna().any() else None
-    if found:
-        name, version, audit = found
+    chosen = storage_view.chosen_audit(rows, scope) if rows["storage"].notna().any() else None
+    if chosen:
+        name, version, audit = chosen
         st.header(formatting.escape_markdown(f"{name}, version {version}"), anchor=False)
         storage_view.forms_section(audit)
         st.subheader("Small groups", anchor=False)

@@ -1,6 +1,6 @@
 """Studies :material/tune:
 One study of training runs: the best value against the trials that it took, which parameters mattered, whether the winner is better than
-chance, what pruning saved, energy and cost of each gain, and what further trials can be expected to gain. Below, augmentations of training data:
+One study of training runs: the best value against the trials that it took, which parameters mattered, whether the winner is better than
 what they do to accuracy, classes and groups over several seeds, with affinity and diversity.
 """
 

@@ -32,6 +32,7 @@ KINDS = {
     "expected_batch": {"batch": "b", "model": "m", "rows": 3, "keys": ["a", "b", "c"]},
     "skip": {"project": "p", "item": "i", "annotator": "a", "reason": "no class fits"},
     "device_report": {"device": "d1", "model": "m", "version": "1", "answers": 60, "crashes": 0, "battery": 0.8},
+    "storage_report": {"place": "lake", "used_bytes": 5, "capacity_bytes": 9, "keep_days": 30.5, "source": "measured"},
     "audit": {"model": "m", "version": "1", "audit": "robustness", "results": {"flips": 0.1}},
     "run": {"run": "r", "event": "start", "params": {"depth": 3}},
     "step": {"run": "r", "step": 3, "metrics": {"loss": 0.5}, "phase_ms": {"compute": 5}},
@@ -49,6 +50,13 @@ def test_each_kind(tmp_path: Path, records: Records, kind: str) -> None:
     assert method.pop("mood") == "good"
     assert method == generic == {"kind": kind, **KINDS[kind]}
     assert (log.dropped, log.last_error) == (0, None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_call_of_any_kind_never_raises(tmp_path: Path, kind: str) -> None:
+    with obs.Logger(tmp_path) as log:
+        getattr(log, kind)(at=object())
+        assert log.dropped == 1
 
 
 def test_price_has_from_and_no_at(tmp_path: Path, records: Records) -> None:

@@ -3,12 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from observability.core.numerals import percent
 from observability.dashboard import load
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
+from tests.support.storage_reports import place_reports
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
 OWN_COLUMNS = "Columns of the table that loan shares with other unregistered models, largest first"
@@ -82,3 +85,29 @@ def test_without_an_audit_the_command_is_shown(empty: Database, tmp_path: Path) 
     land(empty, lines()[:3], tmp_path)
     app = opened("storage")
     assert any("audit-storage" in each.value for each in app.code) and "Data sets, newest first" in tables(app)
+
+
+def test_places_stand_with_the_figures_of_their_findings_and_the_next_step(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [each for name in ("lake", "features") for each in place_reports(np.random.default_rng(3), name)]
+    for each in rows:
+        each["duplicate_bytes"] = each["used_bytes"] // 2 if each["place"] == "lake" else 0
+    land(empty, [{"kind": "storage_report", **report_line(each)} for each in rows], tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: datetime(2026, 3, 9, tzinfo=UTC))
+    app = opened("storage")
+    found = tables(app)
+    lake, features = [row["cells"] for row in found["Places that store data, worst first"]["rows"]]
+    assert (lake["place"]["t"], lake["state"]["s"], features["state"]["s"]) == ("lake", "watch", "ok")
+    used = np.median([each["used_bytes"] / each["capacity_bytes"] for each in rows if each["place"] == "lake"][-3:])
+    assert lake["used"]["t"] == percent(float(used)) and lake["waste"]["t"].startswith("50 % / ")
+    (step,) = [row["cells"] for row in found["What needs attention, and what to do next"]["rows"]]
+    assert step["because"]["t"].startswith("50 % of the bytes in lake are stored twice")
+    assert step["next"]["t"] == "Remove the copies, or store content once under its checksum."
+    assert "2 places reported; 1 place needs attention. These reports are simulated." in words(app)
+
+
+def report_line(row: dict) -> dict:
+    """A report as a line of JSON: times as texts, and what is not known left out."""
+    texts = {name: value.replace(tzinfo=UTC).isoformat() for name, value in row.items() if isinstance(value, datetime)}
+    return {name: value for name, value in row.items() if value is not None} | texts

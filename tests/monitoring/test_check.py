@@ -61,7 +61,7 @@ def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, store
         None,
     }
     about_records = {each["analyzer"] for each in findings if each["model"] is None}
-    about_data = {"data/batches", "data/cleaning", "data/datasets", "data/devices", "data/labelling", "trust/exports"}
+    about_data = {"data/batches", "data/cleaning", "data/datasets", "data/devices", "data/labelling", "data/storage", "trust/exports"}
     assert about_records == about_data
     assert {"operations/controllers", "operations/trade_offs", "serving/edge_fleet"} <= {
         each["analyzer"] for each in findings if each["model"]

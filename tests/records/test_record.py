@@ -31,6 +31,7 @@ EXAMPLES = {
     "expected_batch": {"batch": "b", "at": AT, "model": "m"},
     "skip": {"project": "p", "item": "i", "annotator": "a", "at": AT, "reason": "no class fits"},
     "device_report": {"device": "d1", "at": AT, "model": "m", "version": "1"},
+    "storage_report": {"place": "lake", "at": AT, "used_bytes": 5},
     "audit": {"model": "m", "version": "1", "at": AT, "audit": "membership", "results": {}},
     "verdict": {"verdict": "v", "at": AT, "model": "m", "prediction": "a", "author": "Ada", "source": "input"},
     "action": {"action": "c", "at": AT, "author": "Ada"},

@@ -136,6 +136,7 @@ def records() -> list[dict]:
         *steering(random.Random(15)),
         *cleanings(random.Random(14)),
         *datasets(),
+        *storage_places(),
     ]
 
 
@@ -407,6 +408,26 @@ def datasets() -> list[dict]:
             found.append(body | {"at": stamp(at + timedelta(hours=5)), "checksum": "sha256:ffffffffffffffff"})
         if day == 2:
             found += [{**body, "dataset": "places", "at": stamp(at + timedelta(hours=hours))} for hours in (0, 5)]
+    return [each | {"received_at": each["at"]} for each in found]
+
+
+def storage_places() -> list[dict]:
+    """Reports of a disk each day, from three weeks before the window on; growth, errors and bad blocks rise, and no backup is tested."""
+    found = []
+    for day in range(-20, DAYS):
+        at, late = START + timedelta(days=day, hours=3), day >= 0
+        body = {
+            "kind": "storage_report", "place": "disk'1", "at": stamp(at), "capacity_bytes": 10**12, "files": 20_000 + day, "keep_days": 30,
+            "used_bytes": 9 * 10**11 + 10**9 * day * (9 if late else 1), "small_files": 12_000, "duplicate_bytes": 3 * 10**11,
+            "cold_bytes": 10**11, "oldest_at": stamp(at - timedelta(days=33, hours=7)), "reads": 5000 + day, "read_errors": 40 if late else 1,
+            "writes": 700, "write_errors": 3, "read_p99_ms": 12.5 + day % 3 + 60 * late, "write_p99_ms": 9.0 + day % 4, "checked": 900,
+            "corrupt": int(late), "backup_at": stamp(START - timedelta(days=3)), "backup_hours": 24,
+        }  # fmt: skip
+        found.append(body)
+        if day % 5 == 0:
+            found.append({**body, "at": stamp(at + timedelta(hours=9)), "used_bytes": body["used_bytes"] + 5 * 10**8, "read_p99_ms": 20.0})
+    tested = {"place": "bucket", "kind": "storage_report", "backup_at": stamp(START), "restored_at": stamp(START - timedelta(days=2))}
+    found += [{**tested, "at": stamp(START + timedelta(days=day))} for day in range(DAYS)]
     return [each | {"received_at": each["at"]} for each in found]
 
 

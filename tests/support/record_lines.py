@@ -27,6 +27,7 @@ OTHERS = {
     "expected_batch": {"batch": "b", "at": AT, "model": "m"},
     "skip": {"project": "p", "item": "i", "annotator": "a", "at": AT, "reason": "no class fits"},
     "device_report": {"device": "d1", "at": AT, "model": "m", "version": "1"},
+    "storage_report": {"place": "lake", "at": AT, "used_bytes": 5},
     "audit": {"model": "loan", "version": "1", "at": AT, "audit": "robustness", "results": {"accuracy": 0.5}},
     "what_if": {
         "what_if": "w",

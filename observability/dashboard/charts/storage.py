@@ -37,3 +37,27 @@ def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
     top = float(frame["change"].max(skipna=True) or 0.0)
     figure.update_yaxes(range=[-0.06 * top if top else -0.5, top * 1.25 if top else 1.0])
     return figure.update_xaxes(range=[0, float(frame["bytes"].max()) * 1.12])
+
+
+def used_by_day(frame: pd.DataFrame) -> go.Figure:
+    """The bytes that a place holds by day, in gigabytes, and its room. frame: day, used, room."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=frame["day"],
+        y=frame["used"],
+        name="used",
+        mode="lines",
+        line={"color": theme.PRIMARY, "width": 2},
+        hovertemplate="%{x|%a %e %b %Y}<br>%{y:,.0f} GB used<extra></extra>",
+    )
+    known = frame[frame["room"].notna()]
+    if len(known):
+        figure.add_scatter(
+            x=known["day"],
+            y=known["room"],
+            name="room",
+            mode="lines",
+            line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"},
+            hovertemplate="%{y:,.0f} GB of room<extra></extra>",
+        )
+    return theme.themed(figure, height=260, y="GB", legend=True)

@@ -1,0 +1,157 @@
+"""Places that store data, on the storage page: room and date, retention, waste, failures and backups of each, and its use by day."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.data import storage as judged
+from observability.core import formatting
+from observability.core.finding import Finding
+from observability.core.numerals import format_figure, hours_in_words, percent
+from observability.core.time import naive_utc
+from observability.core.window import Window
+from observability.dashboard import frame, links, load
+from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, urgency
+from observability.dashboard.charts import storage as charts_storage
+from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.data.records_summary import attention_count
+from observability.dashboard.overview import findings
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import plain_caption, plain_paragraph
+from observability.metrics.storage_reports import PAST_DAYS, PLACE_REPORTS, StoragePlace, newest_value, storage_places
+from observability.stats.exhaustion import HORIZON
+
+PLACES = (
+    column("place", "Place", strong=True),
+    column("state", "Status", width="6.5rem"),
+    column("used", "Used", align="right", help="Median of the three newest reports; below it bytes and room"),
+    column("full", "Full on", align="right", help="At its growth, with the 95 % interval"),
+    column("kept", "Oldest data", align="right", phone=False, help="Their age, and how long they are to be kept"),
+    column("waste", "Twice / unread", align="right", phone=False, help="Share of bytes stored twice, and not read for 90 days"),
+    column("read", "Read p99", align="right", phone=False, help="Median over the days of the window"),
+    column("failed", "Failed", align="right", phone=False, help="Share of reads and writes that failed"),
+    column("blocks", "Bad blocks", align="right", phone=False, help="Blocks with another checksum, of those that were checked"),
+    column("backup", "Backup", align="right", help="Age of the newest one, and of the last test of a restore"),
+)
+NEXT_STEPS = (
+    column("because", "What", wide=True),
+    column("next", "Next", wide=True),
+)
+MOST = 30
+
+
+def reported_places(scope: Scope) -> tuple[list[StoragePlace], Window]:
+    """The places with reports in the window of storage reports or in the weeks before it, and the window."""
+    window = load.window_of_records(scope, judged.ANALYZER)
+    past = Window("", window.start - timedelta(days=PAST_DAYS), window.start)
+    return storage_places(load.ask_store(PLACE_REPORTS, window), load.ask_store(PLACE_REPORTS, past)), window
+
+
+def place_findings(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings about places."""
+    return [each for each in findings if each.analyzer == judged.NAME]
+
+
+def places_section(places: Sequence[StoragePlace], window: Window, found: Sequence[Finding], scope: Scope) -> None:
+    """Draw the table of places, what needs attention with the next step, and the use of one place by day."""
+    by_place: dict[str, dict[str, Finding]] = {}
+    for each in found:
+        by_place.setdefault(str(each.evidence.get("place")), {})[each.metric] = each
+    st.header("Places", anchor=False)
+    simulated = all((place.whole["source"] == "simulated").all() for place in places)
+    words = f"{formatting.plural(len(places), 'place')} reported; {attention_count(found, 'place')}."
+    plain_paragraph(words + (" These reports are simulated." if simulated else ""))
+    ordered = sorted(places, key=lambda place: (urgency(first_finding(by_place.get(place.name, {}).values())), place.name))
+    lines = [_place_row(place, by_place.get(place.name, {}), naive_utc(window.end), scope) for place in ordered[:MOST]]
+    draw_table("places", "Places that store data, worst first", filled_columns(PLACES, lines, ("place", "state")), lines)
+    if len(places) > MOST:
+        plain_caption(f"The worst {MOST} of {len(places):,} places are shown.")
+    _next_steps(found)
+    names = [place.name for place in ordered if place.whole["used_bytes"].notna().any()]
+    if names:
+        missing = "The link is about {}, a place that reports no bytes."
+        chosen = address_selectbox("place", "Place", names, placeholder=names[0], missing=missing, width=320) or names[0]
+        place = next(each for each in places if each.name == chosen)
+        _use_by_day(place, by_place.get(chosen, {}).get(judged.DAYS_LEFT))
+
+
+def _next_steps(found: Sequence[Finding]) -> None:
+    """Draw what is not OK, and of what needs attention what to do next."""
+    lines = []
+    for each in sorted(found, key=lambda each: (urgency(each), each.subject, each.metric)):
+        if each.severity != "ok":
+            step = str(each.evidence["next"]) if each.needs_action else formatting.DASH
+            lines.append(table_row({"because": {"t": each.because.replace("`", ""), "s": each.shown_severity}, "next": {"t": step}}))
+    if lines:
+        draw_table("storage-next", "What needs attention, and what to do next", NEXT_STEPS, lines[:MOST])
+    findings.findings_downloads(found, "storage-findings")
+
+
+def _place_row(place: StoragePlace, found: Mapping[str, Finding], now: datetime, scope: Scope) -> dict[str, object]:
+    """One place. Every figure is that of its finding."""
+    cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in PLACES}
+    worst = first_finding(found.values())
+    cells |= {
+        "place": links.link_cell(place.name, "storage", scope, place=place.name),
+        "state": severity_cell(worst.shown_severity if worst else None),
+    }
+    used, room = newest_value(place, "used_bytes"), newest_value(place, "capacity_bytes")
+    if used is not None:
+        size = formatting.format_bytes(used) + (f" of {formatting.format_bytes(room)}" if room else "")
+        share = _value(found, "storage_used_share")
+        cells["used"] = {"t": percent(share), "sub": size} if share is not None else {"t": size}
+    cells["full"] = full_cell(found.get(judged.DAYS_LEFT), now)
+    keep, overdue = newest_value(place, "keep_days"), _value(found, "storage_retention_overdue_days")
+    if overdue is not None and keep is not None:
+        cells["kept"] = {"t": f"{format_figure(keep + overdue, 4)} days", "sub": f"of {format_figure(keep)}"}
+    shares = [_value(found, f"storage_{name}_share") for name in ("duplicate", "cold")]
+    if any(each is not None for each in shares):
+        cells["waste"] = {"t": " / ".join(formatting.DASH if each is None else percent(each) for each in shares)}
+    if (read := _value(found, "storage_read_p99_ms")) is not None:
+        cells["read"] = {"t": f"{format_figure(read)} ms"}
+    if (failed := _value(found, "storage_error_rate")) is not None:
+        cells["failed"] = {"t": percent(failed, 2)}
+    if (blocks := found.get("storage_corrupt_rate")) is not None and blocks.value is not None:
+        cells["blocks"] = {"t": f"{round(blocks.value * blocks.n):,} of {blocks.n:,}"}
+    if (hours := _value(found, "storage_backup_age_hours")) is not None:
+        days = _value(found, "storage_restore_age_days")
+        tested = f"restored {format_figure(days, 2)} days ago" if days is not None else "no restore reported"
+        cells["backup"] = {"t": hours_in_words(hours), "sub": tested}
+    return table_row(cells)
+
+
+def _value(found: Mapping[str, Finding], metric: str) -> float | None:
+    """The value of a finding; None where there is none, or it is unknown."""
+    finding = found.get(metric)
+    return None if finding is None else finding.value
+
+
+def full_cell(finding: Finding | None, now: datetime) -> Cell:
+    """The date on which a place is full, with its interval; a dash where it is not known."""
+    if finding is None or finding.value is None:
+        return dict(UNKNOWN_CELL)
+
+    def date(days: float | None) -> str:
+        return "later" if days is None or days >= HORIZON else f"{now + timedelta(days=days):%Y-%m-%d}"
+
+    if finding.value >= HORIZON:
+        return {"t": "not in 10 years"}
+    return {"t": date(finding.value), "sub": f"{date(finding.low)} to {date(finding.high)}"}
+
+
+def _use_by_day(place: StoragePlace, left: Finding | None) -> None:
+    """Draw the bytes that a place holds by day, its room, and the date on which it is full."""
+    whole = place.whole[place.whole["used_bytes"].notna()]
+    days = whole.groupby(whole["at"].dt.floor("D"), sort=True).last()
+    shown = pd.DataFrame(
+        {"day": days.index, "used": days["used_bytes"].to_numpy(float) / 1e9, "room": days["capacity_bytes"].to_numpy(float) / 1e9}
+    )
+    alt = f"{place.name} held {shown['used'].iloc[0]:,.0f} GB on {shown['day'].iloc[0]:%Y-%m-%d} and {shown['used'].iloc[-1]:,.0f} GB"
+    alt += f" on {shown['day'].iloc[-1]:%Y-%m-%d}."
+    columns = {"day": "Day", "used": "Used, GB", "room": "Room, GB"}
+    frame.chart_with_table(charts_storage.used_by_day(shown), shown, key="place-use", alt=alt, columns=columns)
+    if left is not None:
+        plain_caption(left.because.replace("`", ""))

@@ -1,0 +1,131 @@
+"""What changed at a place that stores data: its growth, the time of reads and writes, and how many of them fail, against its own past."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import mannwhitneyu
+
+from observability.core.finding import Severity
+from observability.metrics.storage_reports import GIGABYTE, StoragePlace, daily_medians, daily_steps, daily_totals, newest_value
+from observability.stats.arrays import Floats
+from observability.stats.exhaustion import Exhaustion, days_until_exhausted
+from observability.stats.interval import Interval
+from observability.stats.quantile import median_interval
+from observability.stats.ratio import ratio_of_totals_interval
+
+LEAST_DAYS, LEAST_PAST_DAYS = 4, 14
+"""Days with a figure, in the window and before it, below which nothing is compared."""
+GROWTH, ERRORS, READ, WRITE = "storage_growth", "storage_error_rate", "storage_read_p99_ms", "storage_write_p99_ms"
+TIMES = {GROWTH: 2.0, ERRORS: 3.0, READ: 2.0, WRITE: 2.0}
+"""How many times as high as the past a figure must be."""
+ACT_TIMES = 4.0
+"""How many times as high as the past the lower bound must be for `act`; growth asks for no more than watching."""
+LEAST_GAIN = {GROWTH: 0.002, ERRORS: 0.0005, READ: 5.0, WRITE: 5.0}
+"""By how much it must be higher: share of the room a day, share of operations, milliseconds."""
+FAILING = 0.01
+"""Share of failed operations from which it is `watch` whatever the past, and `act` where the past was lower."""
+COUNTS = {"reads": "read_errors", "writes": "write_errors"}
+
+
+@dataclass(frozen=True)
+class StorageChange:
+    """A figure of a place in the window and before it.
+
+    interval: of the window, n its days. usual: the median of the days before, NaN where they are too few. days: with the figure now and
+    before. p_value: of days at least as high (one-sided). least: by how much it must be higher. operations: behind a share.
+    """
+
+    metric: str
+    place: str
+    interval: Interval
+    usual: float
+    days: tuple[int, int]
+    p_value: float
+    least: float
+    operations: int = 0
+
+    @property
+    def compared(self) -> bool:
+        """Whether there are days enough on both sides."""
+        return self.days[0] >= LEAST_DAYS and self.days[1] >= LEAST_PAST_DAYS
+
+    @property
+    def missing_days(self) -> int:
+        """Days that a comparison still needs."""
+        return max(LEAST_DAYS - self.days[0], LEAST_PAST_DAYS - self.days[1], 0)
+
+    @property
+    def limit(self) -> float:
+        """The value from which it is reported."""
+        return max(TIMES[self.metric] * self.usual, self.usual + self.least)
+
+    def rose(self, p_adjusted: float, budget: float) -> bool:
+        """Whether it rose, at a p-value that is adjusted for all comparisons."""
+        value = self.interval.value
+        return self.compared and value is not None and p_adjusted <= budget and value >= self.limit
+
+    def severity(self, p_adjusted: float, budget: float) -> Severity:
+        """The severity at a p-value that is adjusted for all comparisons."""
+        low, failing = self.interval.low or 0.0, self.metric == ERRORS and (self.interval.low or 0.0) > FAILING
+        if not self.compared:
+            return "watch" if failing and self.days[0] >= LEAST_DAYS else "unknown"
+        if not self.rose(p_adjusted, budget):
+            return "watch" if failing else "ok"
+        if self.metric == GROWTH:
+            return "watch"
+        return "act" if failing or (self.metric != ERRORS and low >= ACT_TIMES * self.usual) else "watch"
+
+
+def storage_changes(place: StoragePlace) -> list[StorageChange]:
+    """The figures of a place that are compared with its past, of those that its reports hold."""
+    found = [] if place.now.empty else [growth_change(place), error_change(place)]
+    for metric, column in ((READ, "read_p99_ms"), (WRITE, "write_p99_ms")):
+        now, past = (daily_medians(each, column) for each in (place.now, place.before))
+        if now.size:
+            found.append(_change_of_days(metric, place.name, now, past, LEAST_GAIN[metric]))
+    return [each for each in found if each is not None]
+
+
+def _change_of_days(metric: str, place: str, now: Floats, past: Floats, least: float) -> StorageChange:
+    """The median over days and whether days are higher than before (Mann and Whitney 1947)."""
+    value, low, high = median_interval(now)
+    usual = float(np.median(past)) if past.size else float("nan")
+    return StorageChange(metric, place, Interval(value, low, high, now.size), usual, (now.size, past.size), higher_days(now, past), least)
+
+
+def higher_days(now: Floats, past: Floats) -> float:
+    """The p-value that days are no higher than the ones before; 1 with too few days."""
+    if now.size < LEAST_DAYS or past.size < LEAST_PAST_DAYS:
+        return 1.0
+    return float(mannwhitneyu(now, past, alternative="greater").pvalue)
+
+
+def growth_change(place: StoragePlace) -> StorageChange | None:
+    """The growth by day, in gigabytes."""
+    steps = daily_steps(place)
+    if not steps.recent.any():
+        return None
+    by_day = steps.by_day / GIGABYTE
+    room = newest_value(place, "capacity_bytes") or newest_value(place, "used_bytes") or 0.0
+    return _change_of_days(GROWTH, place.name, by_day[steps.recent], by_day[~steps.recent], LEAST_GAIN[GROWTH] * room / GIGABYTE)
+
+
+def error_change(place: StoragePlace) -> StorageChange | None:
+    """The share of failed reads and writes."""
+    (hits, n), (past_hits, past_n) = (daily_totals(each, COUNTS) for each in (place.now, place.before))
+    if not n.size:
+        return None
+    usual = float(past_hits.sum() / past_n.sum()) if past_n.size else float("nan")
+    p_value, whole = higher_days(hits / n, past_hits / past_n if past_n.size else past_n), ratio_of_totals_interval(hits, n)
+    days = (n.size, past_n.size)
+    return StorageChange(ERRORS, place.name, whole, usual, days, p_value, LEAST_GAIN[ERRORS], int(n.sum()))
+
+
+def time_until_full(place: StoragePlace, faster: bool) -> tuple[Exhaustion | None, int]:
+    """Days until a place is full, and the steps behind it. faster: its growth rose, so that only the window's days tell how it grows."""
+    capacity, used = newest_value(place, "capacity_bytes"), newest_value(place, "used_bytes")
+    steps = daily_steps(place)
+    if capacity is None or used is None:
+        return None, 0
+    chosen = steps.recent if faster else np.ones(steps.recent.size, bool)
+    return days_until_exhausted(steps.steps[chosen], steps.spans[chosen], capacity - used), int(chosen.sum())

@@ -1,0 +1,232 @@
+"""Places that store data: their reports by place, the newest figures of each, and figures by day."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.core.questions import Records
+from observability.stats.arrays import Floats
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+PLACE_COLUMNS = (
+    "place", "at", "dataset", "tier", "capacity_bytes", "used_bytes", "files", "small_files", "duplicate_bytes", "cold_bytes", "oldest_at",
+    "keep_days", "reads", "read_errors", "read_p99_ms", "writes", "write_errors", "write_p99_ms", "checked", "corrupt", "backup_at",
+    "backup_hours", "restored_at", "restore_days", "source",
+)  # fmt: skip
+PLACE_REPORTS = Records("storage_report", PLACE_COLUMNS)
+PAST_DAYS = 56
+"""Days before the window whose reports tell what is usual for a place."""
+LEAST_REPORTS = 3
+"""Newest reports whose median counts: a single one may be a passing state."""
+LEAST_FILES = 10_000
+"""Files below which small ones do not matter."""
+SECONDS = 86_400.0
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class StoragePlace:
+    """The reports of one place, oldest first. now: of the window; before: of the days before it."""
+
+    name: str
+    now: "DataFrame"
+    before: "DataFrame"
+
+    @property
+    def whole(self) -> "DataFrame":
+        """All reports, oldest first."""
+        import pandas as pd
+
+        parts = [each for each in (self.before, self.now) if len(each)]
+        return pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0]
+
+    @property
+    def archive(self) -> bool:
+        """Whether it is for data that nobody reads."""
+        tiers = self.now["tier"].dropna()
+        return len(tiers) > 0 and str(tiers.iloc[-1]) in ("cold", "archive")
+
+
+@dataclass(frozen=True)
+class NewestFigure:
+    """The median of a figure in the newest reports of the window. n: reports with it, at most LEAST_REPORTS; value: None of none."""
+
+    value: float | None
+    n: int
+
+
+def storage_places(reports: "DataFrame", past: "DataFrame") -> list[StoragePlace]:
+    """Return the reports by place, in the order of their names.
+
+    Parameters
+    ----------
+    reports, past : DataFrame
+        Answers to `PLACE_REPORTS` of the window and of the days before it.
+
+    Returns
+    -------
+    list of StoragePlace
+    """
+    tables = [_in_order(each) for each in (reports, past)]
+    names = sorted({str(name) for table in tables for name in table["place"]})
+    return [StoragePlace(name, *(table[table["place"].astype(str) == name].reset_index(drop=True) for table in tables)) for name in names]
+
+
+def _in_order(reports: "DataFrame") -> "DataFrame":
+    """Reports with numbers as floats, oldest first; those of one instant in the order of their content."""
+    import pandas as pd
+
+    numbers = [
+        name for name in PLACE_COLUMNS if name not in ("place", "at", "dataset", "tier", "oldest_at", "backup_at", "restored_at", "source")
+    ]
+    table = reports.copy()
+    table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce").astype(float)
+    for name in ("at", "oldest_at", "backup_at", "restored_at"):
+        table[name] = pd.to_datetime(table[name])
+    return table.sort_values(["at", "used_bytes", "files", "reads", "writes", "checked"], kind="stable", ignore_index=True)
+
+
+def place_figure(reports: "DataFrame", metric: str) -> "Series[float]":
+    """Return a figure of each report of a place; NaN where the report does not hold it.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        Reports of a place.
+    metric : str
+        storage_used_share, storage_retention_overdue_days, storage_duplicate_share, storage_cold_share or storage_small_file_share.
+
+    Returns
+    -------
+    Series of float
+    """
+    used = reports["used_bytes"]
+    if metric == "storage_used_share":
+        return used / reports["capacity_bytes"].where(reports["capacity_bytes"] > 0)
+    if metric == "storage_retention_overdue_days":
+        return (reports["at"] - reports["oldest_at"]).dt.total_seconds() / SECONDS - reports["keep_days"]
+    if metric == "storage_small_file_share":
+        return reports["small_files"] / reports["files"].where(reports["files"] >= LEAST_FILES)
+    column = {"storage_duplicate_share": "duplicate_bytes", "storage_cold_share": "cold_bytes"}[metric]
+    return reports[column] / used.where(used > 0)
+
+
+def newest_figure(place: StoragePlace, metric: str) -> NewestFigure:
+    """Return the median of a figure in the newest reports of the window.
+
+    Parameters
+    ----------
+    place : StoragePlace
+        The place.
+    metric : str
+        As `place_figure` takes it.
+
+    Returns
+    -------
+    NewestFigure
+    """
+    known = place_figure(place.now, metric).dropna().to_numpy(float)[-LEAST_REPORTS:]
+    return NewestFigure(float(np.median(known)) if known.size else None, int(known.size))
+
+
+def newest_value(place: StoragePlace, column: str) -> float | None:
+    """Return the newest number of a column of the window's reports; None of none.
+
+    Parameters
+    ----------
+    place : StoragePlace
+        The place.
+    column : str
+        One of PLACE_COLUMNS that holds numbers.
+
+    Returns
+    -------
+    float or None
+    """
+    known = place.now[column].dropna()
+    return float(known.iloc[-1]) if len(known) else None
+
+
+@dataclass(frozen=True)
+class DailySteps:
+    """Growth of the stored bytes from day to day. steps: bytes; spans: days that each took; recent: whether it ended in the window."""
+
+    steps: Floats
+    spans: Floats
+    recent: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+
+    @property
+    def by_day(self) -> Floats:
+        """Bytes a day."""
+        return self.steps / self.spans
+
+
+def daily_steps(place: StoragePlace) -> DailySteps:
+    """Return the growth from the last report of each day to the last one of the next day with a report.
+
+    Parameters
+    ----------
+    place : StoragePlace
+        The place.
+
+    Returns
+    -------
+    DailySteps
+    """
+    whole = place.whole
+    known = whole[whole["used_bytes"].notna()]
+    last = known.groupby(known["at"].dt.floor("D"), sort=True).last()
+    used, at = last["used_bytes"].to_numpy(float), last["at"].to_numpy("datetime64[us]")
+    spans = np.diff(at) / np.timedelta64(1, "D") if at.size > 1 else np.zeros(0)
+    first = place.now["at"].min() if len(place.now) else None
+    recent = at[1:] >= np.datetime64(first) if first is not None and at.size > 1 else np.zeros(max(at.size - 1, 0), bool)
+    return DailySteps(np.diff(used) if used.size > 1 else np.zeros(0), spans, recent)
+
+
+def daily_medians(reports: "DataFrame", column: str) -> Floats:
+    """Return the median of a column on each day with a value.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        Reports of a place.
+    column : str
+        The column.
+
+    Returns
+    -------
+    ndarray of float
+        In the order of the days.
+    """
+    known = reports[reports[column].notna()]
+    return known.groupby(known["at"].dt.floor("D"), sort=True)[column].median().to_numpy(float)
+
+
+def daily_totals(reports: "DataFrame", counts: Mapping[str, str]) -> tuple[Floats, Floats]:
+    """Return by day the sum of some counts, and the sum of what they are counted of.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        Reports of a place.
+    counts : mapping of str to str
+        Count by column that it is counted of, as reads: read_errors. A count that is not logged leaves its column out.
+
+    Returns
+    -------
+    tuple of ndarray
+        (counts, totals); days without any are left out.
+    """
+    import pandas as pd
+
+    hits, n = pd.Series(0.0, reports.index), pd.Series(0.0, reports.index)
+    for column, count in counts.items():
+        known = reports[column].notna() & reports[count].notna()
+        hits, n = hits + reports[count].where(known, 0.0), n + reports[column].where(known, 0.0)
+    table = pd.DataFrame({"hits": hits, "n": n}).groupby(reports["at"].dt.floor("D"), sort=True).sum()
+    table = table[table["n"] > 0]
+    return table["hits"].to_numpy(float), table["n"].to_numpy(float)

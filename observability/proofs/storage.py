@@ -1,0 +1,103 @@
+"""Figures of places that store data, from their reports."""
+
+from datetime import timedelta
+
+from observability.core.analyzer import Context, Proofs
+from observability.core.finding import Finding
+from observability.metrics.storage_reports import GIGABYTE, LEAST_FILES, LEAST_REPORTS, PAST_DAYS
+from observability.proofs.rows import known_record_conditions, number_literal, text_literal, time_literal, where_clause, window_conditions
+
+AGE_OF_OLDEST = "date_diff('microsecond', oldest_at, \"at\") / 8.64e10"
+FIGURES = {
+    "storage_used_share": "used_bytes / nullif(capacity_bytes, 0)",
+    "storage_retention_overdue_days": f"{AGE_OF_OLDEST} - keep_days",
+    "storage_duplicate_share": "duplicate_bytes / nullif(used_bytes, 0)",
+    "storage_cold_share": "cold_bytes / nullif(used_bytes, 0)",
+    "storage_small_file_share": f"CASE WHEN files >= {LEAST_FILES} THEN small_files / files END",
+}
+DAILY = {"storage_read_p99_ms": "read_p99_ms", "storage_write_p99_ms": "write_p99_ms"}
+OPERATIONS = (("reads", "read_errors"), ("writes", "write_errors"))
+
+
+def newest_figure_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the median of a figure in the newest reports of a place."""
+    where = where_clause([*_of_place(finding, context), *window_conditions(finding), "value IS NOT NULL"])
+    newest = f'SELECT "at", {FIGURES[finding.metric]} AS value FROM storage_reports\n  {where}\n  ORDER BY "at" DESC LIMIT {LEAST_REPORTS}'
+    return f"SELECT median(value) AS {finding.metric} FROM (\n  {newest}\n)"
+
+
+def daily_median_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the median over days of the median of a figure in the reports of a day."""
+    column = DAILY[finding.metric]
+    where = where_clause([*_of_place(finding, context), *window_conditions(finding), f"{column} IS NOT NULL"])
+    of_day = f'SELECT median({column}) AS value FROM storage_reports {where} GROUP BY "at"::DATE'
+    return f"SELECT median(value) AS {finding.metric} FROM (\n  {of_day}\n)"
+
+
+def growth_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the median growth by day, in gigabytes: from the last report of a day to that of the next day with one."""
+    where = where_clause([*_of_place(finding, context), *_with_past(finding), "used_bytes IS NOT NULL"])
+    first = f'(SELECT min("at") FROM storage_reports {where_clause([*_of_place(finding, context), *window_conditions(finding)])})'
+    return f"""WITH days AS (
+  SELECT max("at") AS last, arg_max(used_bytes, "at") AS used FROM storage_reports {where} GROUP BY "at"::DATE
+), steps AS (
+  SELECT last, (used - lag(used) OVER (ORDER BY last)) / {number_literal(GIGABYTE)} AS gb,
+    date_diff('microsecond', lag(last) OVER (ORDER BY last), last) / 8.64e10 AS days
+  FROM days
+)
+SELECT median(gb / days) AS storage_growth FROM steps WHERE last >= {first}"""
+
+
+def error_rate_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of reads and writes that failed."""
+    where = where_clause([*_of_place(finding, context), *window_conditions(finding)])
+    sums = [f"coalesce(sum({part}) FILTER ({n} IS NOT NULL AND {hits} IS NOT NULL), 0)" for n, hits in OPERATIONS for part in (hits, n)]
+    return f"SELECT ({sums[0]} + {sums[2]}) / ({sums[1]} + {sums[3]}) AS storage_error_rate\nFROM storage_reports {where}"
+
+
+def corrupt_rate_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of checked blocks with another checksum."""
+    known = ("checked IS NOT NULL", "corrupt IS NOT NULL")
+    where = where_clause([*_of_place(finding, context), *window_conditions(finding), *known])
+    return f"SELECT sum(corrupt) / sum(checked) AS storage_corrupt_rate FROM storage_reports\n{where}"
+
+
+def storage_age_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the age of a backup or of a test of a restore, at the newest report of a place."""
+    since, unit = ("max(backup_at)", "3.6e9") if finding.metric == "storage_backup_age_hours" else ("max(restored_at)", "8.64e10")
+    if finding.evidence.get("never"):
+        since = 'min("at")' if finding.metric == "storage_backup_age_hours" else 'least(min(backup_at), min("at"))'
+    where = where_clause([*_of_place(finding, context), *_with_past(finding)])
+    age = f"date_diff('microsecond', {since}, max(\"at\")) / {unit}"
+    return f"SELECT greatest({age}, 0) AS {finding.metric} FROM storage_reports\n{where}"
+
+
+def silence_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the hours since the newest report of a place."""
+    where = where_clause([*_of_place(finding, context), *_with_past(finding)])
+    since = f"date_diff('microsecond', max(\"at\"), {time_literal(context.now)}) / 3.6e9"
+    return f"SELECT greatest({since}, 0) AS storage_silence_hours FROM storage_reports\n{where}"
+
+
+def _of_place(finding: Finding, context: Context) -> list[str]:
+    """The conditions of the reports of a place that a check reads."""
+    return [f"place = {text_literal(str(finding.evidence['place']))}", *known_record_conditions(context)]
+
+
+def _with_past(finding: Finding) -> list[str]:
+    """The conditions of the window and the days before it."""
+    start = finding.start - timedelta(days=PAST_DAYS)
+    return [f'"at" >= {time_literal(start)}', f'"at" < {time_literal(finding.end)}']
+
+
+STORAGE_PROOFS: Proofs = {
+    **dict.fromkeys(FIGURES, newest_figure_proof),
+    **dict.fromkeys(DAILY, daily_median_proof),
+    "storage_growth": growth_proof,
+    "storage_error_rate": error_rate_proof,
+    "storage_corrupt_rate": corrupt_rate_proof,
+    "storage_backup_age_hours": storage_age_proof,
+    "storage_restore_age_days": storage_age_proof,
+    "storage_silence_hours": silence_proof,
+    "storage_days_left": "a date is estimated from the growth, not measured",
+}

@@ -1,0 +1,178 @@
+"""When a level that grows from day to day reaches a limit: a random walk with drift."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+from observability.stats.arrays import Floats
+from observability.stats.interval import Interval, ordered_interval
+
+LEAST_STEPS = 5
+"""Steps below which no growth is told."""
+LAGS, LEAST_FOR_LAGS = 7, 28
+"""Days over which correlation of steps is counted, and the steps that this needs."""
+LEAST_VARIANCE = 0.1
+"""Smallest long-run variance, as a share of the variance of single steps."""
+SINGLE_SHARE, SINGLE_SPREADS = 0.05, 8.0
+"""Share of the steps that may be single events (an import, a removal), and how many robust spreads from the median these lie."""
+WEEK, LEAST_WEEKS = 7.0, 3
+"""Days of a cycle, and earlier cycles in which the level has to have risen alike."""
+HORIZON = 3650.0
+"""Days from which on a date is not told."""
+
+
+@dataclass(frozen=True)
+class Exhaustion:
+    """days: until a level reaches its limit, with a 95 % prediction interval; HORIZON stands for ten years and more. growth: mean a day.
+
+    single: steps that were left out as single events. observed: the days are those in which the level rose as much before.
+    """
+
+    days: Interval
+    growth: Interval
+    single: int
+    observed: bool = False
+
+
+def days_until_exhausted(steps: ArrayLike, spans: ArrayLike, room: float, confidence: float = 0.95) -> Exhaustion | None:
+    """Days until the sum of further steps uses up the room.
+
+    The level is a random walk with drift: the mean step is uncertain, and so is each day to come. Steps that are correlated over days
+    (a removal each week after six days of growth) enter by their long-run variance. At most one in twenty steps is left out as a single
+    event, where it is far from all others.
+
+    Parameters
+    ----------
+    steps : ArrayLike
+        Change of the level from one observation to the next.
+    spans : ArrayLike
+        Days that each step took, above 0.
+    room : float
+        Room that is left; 0 and less: it is used up.
+    confidence : float
+        Coverage of the intervals.
+
+    Returns
+    -------
+    Exhaustion or None
+        None below LEAST_STEPS steps.
+
+    References
+    ----------
+    * Newey and West (1987), A simple, positive semi-definite, heteroskedasticity and autocorrelation consistent covariance matrix.
+    """
+    step, span = np.asarray(steps, np.float64).ravel(), np.asarray(spans, np.float64).ravel()
+    known = np.isfinite(step) & (span > 0)
+    step, span = step[known], span[known]
+    kept = ~single_events(step / span)
+    single = int((~kept).sum())
+    step, span = step[kept], span[kept]
+    if step.size < LEAST_STEPS:
+        return None
+    days, mean = float(span.sum()), float(step.sum() / span.sum())
+    variance = long_run_variance((step - mean * span) / np.sqrt(span))
+    reach = float(stdtrit(step.size - 1, 0.5 + confidence / 2))
+    half = reach * float(np.sqrt(variance / days))
+    growth = ordered_interval(mean, mean - half, mean + half, step.size)
+    if room <= 0:
+        return Exhaustion(Interval(0.0, 0.0, 0.0, step.size), growth, single)
+    value = min(room / mean, HORIZON) if mean > 0 else HORIZON
+    low, high = (_crossing(mean, sign * reach, variance, days, room) for sign in (1.0, -1.0))
+    seen = observed_passages(step, span, room)
+    observed = seen.size >= LEAST_WEEKS and float(seen.max()) < 0.9 * value
+    if observed:
+        value, low, high = float(np.median(seen)), float(seen.min()), float(seen.max())
+    return Exhaustion(ordered_interval(value, min(low, value), max(high, value), step.size), growth, single, observed)
+
+
+def observed_passages(steps: ArrayLike, spans: ArrayLike, room: float) -> Floats:
+    """Days after which the level had risen by `room`, from the same day of earlier weeks on.
+
+    A level that falls each week may be full before it falls, whatever its mean growth.
+
+    Parameters
+    ----------
+    steps : ArrayLike
+        Change of the level from one observation to the next.
+    spans : ArrayLike
+        Days that each step took.
+    room : float
+        Room that is left, above 0.
+
+    Returns
+    -------
+    ndarray of float
+        Of the starts two and more whole weeks before the last observation, newest first; HORIZON where the level has not risen so far.
+    """
+    level = np.concatenate([[0.0], np.cumsum(np.asarray(steps, np.float64))])
+    day = np.concatenate([[0.0], np.cumsum(np.asarray(spans, np.float64))])
+    found = []
+    for week in range(2, int(day[-1] // WEEK) + 1):
+        start = int(np.argmin(np.abs(day - (day[-1] - week * WEEK))))
+        above = np.flatnonzero(level[start:] - level[start] >= room)
+        found.append(float(day[start + above[0]] - day[start]) if above.size else HORIZON)
+    return np.array(found)
+
+
+def single_events(rates: ArrayLike) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Where a step is a single event: far from all others, and one of few.
+
+    Parameters
+    ----------
+    rates : ArrayLike
+        Steps by day.
+
+    Returns
+    -------
+    ndarray of bool
+        All False where more than one in twenty lie so far out: then they belong to the process.
+    """
+    values = np.asarray(rates, np.float64).ravel()
+    if values.size < LEAST_STEPS:
+        return np.zeros(values.size, bool)
+    distance = np.abs(values - np.median(values))
+    spread = max(1.4826 * float(np.median(distance)), 0.05 * abs(float(np.median(values))))
+    far = distance > SINGLE_SPREADS * spread if spread > 0 else np.zeros(values.size, bool)
+    return far if far.sum() <= max(int(SINGLE_SHARE * values.size), 1) else np.zeros(values.size, bool)
+
+
+def long_run_variance(residuals: ArrayLike) -> float:
+    """Variance of a sum of correlated steps, by step (Bartlett's kernel); that of single steps where there are few.
+
+    Parameters
+    ----------
+    residuals : ArrayLike
+        Steps less their mean, in their order.
+
+    Returns
+    -------
+    float
+        At least LEAST_VARIANCE of the variance of single steps.
+    """
+    rest: Floats = np.asarray(residuals, np.float64).ravel()
+    n = rest.size
+    variance = float(rest @ rest) / max(n - 1, 1)
+    if n < LEAST_FOR_LAGS:
+        return variance
+    pairs = [(1 - lag / (LAGS + 1)) * float(rest[lag:] @ rest[:-lag]) / (n - 1) for lag in range(1, LAGS + 1)]
+    return max(variance + 2 * sum(pairs), LEAST_VARIANCE * variance)
+
+
+def _crossing(mean: float, reach: float, variance: float, days: float, room: float) -> float:
+    """The first day on which mean × day + reach × its standard error is the room; HORIZON where that is later or never."""
+
+    def excess(day: float) -> float:
+        return mean * day + reach * float(np.sqrt(variance * (day + day**2 / days))) - room
+
+    grid = np.geomspace(1e-3, HORIZON, 400)
+    above = np.flatnonzero([excess(float(day)) >= 0 for day in grid])
+    if not above.size:
+        return HORIZON
+    place = int(above[0])
+    low, high = (float(grid[place - 1]) if place else 0.0), float(grid[place])
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if excess(middle) >= 0 else (middle, high)
+    return high

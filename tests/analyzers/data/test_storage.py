@@ -1,0 +1,158 @@
+"""Places that store data: room and dates, retention, waste, failures, checksums, backups and silence, and what few reports do not tell."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from observability.core.finding import Finding
+from tests.support.length import repeats
+from tests.support.storage_reports import END, GB, PLACES, START, place_reports, storage_findings
+
+RNG = np.random.default_rng
+
+
+def week(**fields: Any) -> dict[str, Finding]:
+    """The findings about a place whose last week has other figures, by metric."""
+    return {each.metric: each for each in storage_findings(place_reports(RNG(3), **fields))}
+
+
+def test_a_clean_place_is_ok_in_all_that_its_reports_hold_and_no_report_gives_no_finding() -> None:
+    assert storage_findings([]) == []
+    found = week()
+    assert {each.severity for each in found.values()} == {"ok"} and len(found) == 14
+    assert {each.subject for each in found.values()} == {"place:lake"} and all(each.model is None for each in found.values())
+    assert all(each.evidence["next"].endswith(".") and each.low <= each.value <= each.high for each in found.values())
+
+
+def test_the_date_on_which_a_place_is_full_is_told_with_its_interval() -> None:
+    rows = place_reports(RNG(3))
+    steps = np.diff([each["used_bytes"] for each in rows])
+    capacity = int(rows[-1]["used_bytes"] + 10 * steps.mean())
+    found = {each.metric: each for each in storage_findings([each | {"capacity_bytes": capacity} for each in rows])}["storage_days_left"]
+    assert found.value == pytest.approx(10, rel=0.02) and found.low < 9.5 < 10.5 < found.high < 14
+    assert found.severity == "act" and found.basis == "estimated" and "2026-03-1" in found.because
+
+
+def test_a_place_that_is_tidied_each_week_is_full_before_it_is_tidied() -> None:
+    rows = place_reports(RNG(5), "features")
+    used = np.array([each["used_bytes"] for each in rows], float)
+    capacity = int(used[-1] + 4 * np.median(np.diff(used)))
+    found = {each.metric: each for each in storage_findings([each | {"capacity_bytes": capacity} for each in rows])}["storage_days_left"]
+    assert found.severity in ("watch", "act") and found.value is not None and found.value < 10
+
+
+def test_one_import_and_one_removal_are_no_growth() -> None:
+    for sign in (1, -1):
+        rows = place_reports(RNG(4))
+        used = [each["used_bytes"] + sign * 1500 * GB * (place > 30) for place, each in enumerate(rows)]
+        changed = [each | {"used_bytes": size, "capacity_bytes": 20_000 * GB} for each, size in zip(rows, used, strict=True)]
+        found = {each.metric: each for each in storage_findings(changed)}["storage_days_left"]
+        clean = {each.metric: each for each in storage_findings([each | {"capacity_bytes": 20_000 * GB} for each in rows])}
+        assert found.evidence["single"] == 1 and found.severity == "ok"
+        assert found.evidence["growth"][0] == pytest.approx(clean["storage_days_left"].evidence["growth"][0], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("fields", "metric", "severity", "words"),
+    [
+        ({"used_bytes": 9_800 * GB}, "storage_used_share", "act", "98 % of the room of `lake` is used; the limit is 97 %."),
+        (
+            {"oldest_at": datetime(2025, 1, 1)},
+            "storage_retention_overdue_days",
+            "act",
+            "days longer than the stated 400; 7 days are allowed.",
+        ),
+        ({"duplicate_bytes": 3_000 * GB}, "storage_duplicate_share", "watch", "are stored twice"),
+        ({"cold_bytes": 5_000 * GB}, "storage_cold_share", "watch", "were not read for 90 days"),
+        ({"small_files": 900_000, "files": 10**6}, "storage_small_file_share", "watch", "90 % of the files in `lake` are below 1 MB"),
+        ({"corrupt": 2}, "storage_corrupt_rate", "act", "14 of 14,000 checked blocks of `lake` have another checksum, in 7 reports"),
+        ({"backup_at": START - timedelta(days=1)}, "storage_backup_age_hours", "act", "the stated limit is 36 hours."),
+        ({"restored_at": START - timedelta(days=30)}, "storage_restore_age_days", "ok", "last restored"),
+    ],
+)
+def test_each_level_is_stated_and_judged(fields: dict[str, Any], metric: str, severity: str, words: str) -> None:
+    rows = place_reports(RNG(3))
+    if metric == "storage_restore_age_days":
+        rows = [each | fields for each in rows]
+        assert {each.metric: each for each in storage_findings(rows)}[metric].severity == "watch", "36 days of 30"
+        return
+    if metric == "storage_backup_age_hours":
+        rows = [each | {"backup_at": min(each["backup_at"], fields["backup_at"])} for each in rows]
+    else:
+        rows = [each | (fields if each["at"] >= START else {}) for each in rows]
+    found = {each.metric: each for each in storage_findings(rows)}[metric]
+    assert (found.severity, found.state) == (severity, {"act": "critical", "watch": "warning"}[severity]) and words in found.because
+    assert found.likely_source == "system" and found.limit is not None and found.value is not None and found.value > found.limit
+
+
+def test_one_bad_block_is_a_warning_and_not_critical() -> None:
+    rows = place_reports(RNG(3))
+    rows[-2] |= {"corrupt": 1}
+    found = {each.metric: each for each in storage_findings(rows)}["storage_corrupt_rate"]
+    assert (found.severity, found.n, found.value) == ("watch", 14_000, pytest.approx(1 / 14_000))
+
+
+def test_failures_and_slow_reads_are_compared_with_the_past() -> None:
+    rows = place_reports(RNG(6))
+    worse = [each | ({"write_errors": 600, "read_p99_ms": 5 * each["read_p99_ms"]} if each["at"] >= START else {}) for each in rows]
+    found = {each.metric: each for each in storage_findings(worse)}
+    assert found["storage_error_rate"].severity == "watch" and found["storage_read_p99_ms"].severity in ("watch", "act")
+    assert found["storage_write_p99_ms"].severity == "ok" and found["storage_read_p99_ms"].against == "past"
+    hits = sum(each["read_errors"] + each["write_errors"] for each in worse if each["at"] >= START)
+    assert found["storage_error_rate"].value == pytest.approx(
+        hits / sum(each["reads"] + each["writes"] for each in worse if each["at"] >= START)
+    )
+
+
+def test_few_reports_raise_nothing_and_say_what_is_needed() -> None:
+    bad = {"used_bytes": 9_990 * GB, "duplicate_bytes": 9_000 * GB, "checked": 20}
+    rows = [each | bad for each in place_reports(RNG(2), before=0)[:2]]
+    found = {each.metric: each for each in storage_findings(rows)}
+    assert not [each.because for each in found.values() if each.needs_action]
+    assert found["storage_used_share"].because.endswith("cannot be told yet: 2 reports, needs about 1 more report.")
+    assert found["storage_days_left"].because.endswith("1 day of growth, needs about 9 more days.")
+    assert "it needs about 14 more days" in found["storage_read_p99_ms"].because
+    assert found["storage_corrupt_rate"].because == ("No checksum of 40 in `lake` failed; to exclude 1 % it needs about 260 more blocks.")
+
+
+def test_what_is_cold_in_an_archive_is_in_its_place_and_what_waste_costs_is_told() -> None:
+    assert "storage_cold_share" not in week(cold_bytes=5_000 * GB, tier="archive")
+    rows = [each | {"used_bytes": 5_000 * GB, "cold_bytes": 4_000 * GB} for each in place_reports(RNG(3))]
+    price = {"from": datetime(2026, 1, 1), "resource": "gb_month", "amount": 0.02, "currency": "EUR"}
+    found = {each.metric: each for each in storage_findings(rows, [price])}["storage_cold_share"]
+    assert "(4000.0 GB, 80.00 EUR a month)" in found.because
+
+
+def test_a_place_without_backups_or_tests_is_told_by_what_was_promised() -> None:
+    rows = [each | {"backup_at": None, "restored_at": None} for each in place_reports(RNG(3))]
+    found = {each.metric: each for each in storage_findings(rows)}
+    assert found["storage_backup_age_hours"].severity == "act" and found["storage_backup_age_hours"].because.startswith(
+        "No backup is reported"
+    )
+    assert found["storage_restore_age_days"].severity == "watch"
+    silent = [each | {"backup_hours": None, "restore_days": None} for each in rows]
+    assert not {"storage_backup_age_hours", "storage_restore_age_days"} & {each.metric for each in storage_findings(silent)}
+
+
+def test_a_place_that_stops_to_report_is_told_although_the_window_has_no_report_of_it() -> None:
+    rows = [each for each in place_reports(RNG(3)) if each["at"] < START] + place_reports(RNG(4), "features")
+    found = {(each.subject, each.metric): each for each in storage_findings(rows)}
+    silent = [each for each in found.values() if each.subject == "place:lake"]
+    assert [each.metric for each in silent] == ["storage_silence_hours"] and silent[0].severity == "watch"
+    assert found["place:features", "storage_silence_hours"].severity == "ok"
+
+
+def test_clean_weeks_raise_nothing_critical_and_hardly_anything() -> None:
+    weeks = repeats(8, 300)
+    raised = [
+        each for seed in range(weeks) for each in storage_findings(place_reports(RNG([seed, 7]), PLACES[seed % 3])) if each.needs_action
+    ]
+    assert not [each.because for each in raised if each.severity == "act"]
+    assert len(raised) <= max(0.03 * weeks, 1), [each.because for each in raised]
+
+
+def test_end_is_in_utc() -> None:
+    (found, *_) = storage_findings(place_reports(RNG(3)))
+    assert found.end == END.replace(tzinfo=UTC)

@@ -1,0 +1,36 @@
+"""Each fault of a place that stores data is named at middle strength, and a place without one is silent."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.errors import UsageError
+from observability.simulation.faults_storage import FAULTS
+from observability.simulation.storage_replay import replay_storage_fault
+from tests.support.length import repeats
+from tests.support.storage_reports import PLACES, place_reports, storage_frame
+
+RUNS = repeats(2, 20)
+
+
+@pytest.fixture(scope="module")
+def weeks() -> list[pd.DataFrame]:
+    return [storage_frame(place_reports(np.random.default_rng([seed, 11]), PLACES[seed % 3])) for seed in range(RUNS)]
+
+
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_a_middle_fault_is_named_in_nine_of_ten_weeks(name: str, weeks: list[pd.DataFrame]) -> None:
+    fault, named = FAULTS[name], 0
+    for seed, frame in enumerate(weeks):
+        found = replay_storage_fault(frame, fault, "middle", seed)
+        named += any((each.subject, each.metric) == (found.target, fault.metric) for look in found.looks for each in look.alarms)
+        assert not [each.because for look in found.looks for each in look.twin if each.severity == "act"]
+    assert named >= 0.9 * RUNS
+
+
+def test_a_fault_can_be_planted_only_where_the_reports_hold_what_it_changes() -> None:
+    with pytest.raises(UsageError, match="no place to plant bad_blocks on"):
+        replay_storage_fault(storage_frame([]), FAULTS["bad_blocks"])
+    rows = [each | {"checked": None} for each in place_reports(np.random.default_rng(1))]
+    with pytest.raises(UsageError, match="with checked, corrupt"):
+        replay_storage_fault(storage_frame(rows), FAULTS["bad_blocks"])
