@@ -136,9 +136,15 @@ def alert_news(incident: Incident, alert: Alert | None) -> str | None:
     """News about an incident: `opened`, `worse` or `woken` (its snooze is over); None without news."""
     if alert is None:
         return "opened"
-    if is_worse(incident.severity, alert.severity) or grew(incident.lead, alert):
+    if is_worse(incident.severity, alert.severity) or grew(incident.lead, alert) or answers_fell(incident, alert):
         return "worse"
     return "woken" if alert.woke else None
+
+
+def answers_fell(incident: Incident, alert: Alert) -> bool:
+    """Whether the primary metric became critical after the last message: an incident of inputs that was told of has reached the answers."""
+    fell = (finding for finding in incident.findings if finding.evidence.get("primary") and finding.severity == "act")
+    return bool(alert.claims) and any(finding.claim not in alert.claims for finding in fell)
 
 
 def grew(lead: Finding, alert: Alert) -> bool:

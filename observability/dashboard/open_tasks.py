@@ -34,9 +34,7 @@ def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident]
     listed, settled = incident_inbox_rows(statuses, others, scope, alerts, now)
     rows = [*listed, *unregistered_version_rows(statuses)]
     if rows:
-        draw_table(
-            "tasks", "Incidents, worst first", incidents.INBOX, rows[:MOST], compact=True, sort=True, on_act=ask_for_action, bulk=BULK
-        )
+        draw_table("tasks", "Incidents, new first", incidents.INBOX, rows[:MOST], compact=True, sort=True, on_act=ask_for_action, bulk=BULK)
         incidents.show_all_button("tasks", MOST, len(rows), scope)
     elif not settled:
         unknown = sum(status.severity == "unknown" for status in statuses)
@@ -66,7 +64,7 @@ def ask_for_action(found: Sequence[str], does: str) -> None:
 def incident_inbox_rows(
     statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope, alerts: Mapping[str, Alert], now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of incidents, faults that models share first, then worst first, one of several models told once: those that are open, and
+    """Rows of incidents, faults that models share first, then new before standing ones, worst first, one of several models told once: those that are open, and
     those that are snoozed or resolved.
     """
     found = sorted((*(incident for status in statuses for incident in status.incidents), *others), key=incident_order)

@@ -7,8 +7,8 @@ Pure: takes findings, returns the same findings with `incident` and `likely_sour
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,6 @@ from observability.incidents.grouping_rules import (
     EXPLAINED,
     SOURCES,
     STAGES,
-    STANDING_STAGES,
     TOUCHED,
     Stage,
     are_one_fall,
@@ -52,6 +51,7 @@ from observability.incidents.grouping_rules import (
     specific_subject,
     touched_importance,
 )
+from observability.incidents.standing_drift import FaultGroup, details_of_what_stands, drift_without_date, with_standing
 
 Importance = Mapping[str, float]
 """Importance of each feature of a model, adding up to 1; empty where unknown."""
@@ -99,27 +99,10 @@ class Incident:
         return next((finding.news for finding in self.findings if finding.news), None)
 
 
-@dataclass
-class FaultGroup:
-    """An incident under construction. root: the findings nearest to the source, all of one stage. others: the findings attached to them.
-    standing: whether it holds what is not new.
-    """
-
-    stage: Stage
-    root: list[Finding]
-    others: list[Finding] = field(default_factory=list)
-    standing: bool = False
-
-    @property
-    def members(self) -> list[Finding]:
-        """All its findings."""
-        return self.root + self.others
-
-
 def group_findings(
     findings: Sequence[Finding], importance: Mapping[str, Importance] | None = None
 ) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """The findings, marked with their incident, and the incidents; both worst first, the findings of an incident together.
+    """The findings, marked with their incident, and the incidents; both what is new first, the findings of an incident together.
 
     importance: by model, where its owner stated it; else it is read from findings about attributions. Findings of two models never form one
     incident.
@@ -154,13 +137,14 @@ def findings_by_incident(findings: Sequence[Finding], incidents: Sequence[Incide
     return found + worst_first([finding for left in own.values() for finding in left])
 
 
-def incident_order(incident: Incident) -> tuple[int, bool, int, float, str]:
-    """Sort key: worst severity first, new ones before the one that stands, then by the number of stages of the pipeline that it reaches,
-    and the highest rank of its findings of that severity.
+def incident_order(incident: Incident) -> tuple[bool, int, bool, int, float, str]:
+    """Sort key: what is new before what stands, whatever its severity; then the worst severity first, what goes on after what is new,
+    then by the number of stages of the pipeline that it reaches, and the highest rank of its findings of that severity.
     """
     worst = [finding.rank for finding in incident.findings if finding.severity == incident.severity]
     reach = len({pipeline_stage(finding) for finding in incident.findings})
-    return SEVERITIES.index(incident.severity), incident.standing, -reach, -max(worst), incident.id
+    goes_on = incident.news in ("ongoing", "improving")
+    return incident.standing, SEVERITIES.index(incident.severity), goes_on, -reach, -max(worst), incident.id
 
 
 def attribution_importance(findings: Sequence[Finding]) -> Importance:
@@ -187,6 +171,9 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
     standing += late
     alarming = [finding for finding in alarming if finding not in late]
     found: list[FaultGroup] = []
+    if not any(is_undated_drift(finding) for finding in standing) and (drift := drift_without_date(alarming)):
+        found.append(FaultGroup("input", drift, drift=True))
+        alarming = [finding for finding in alarming if finding not in drift]
     for at in STAGES:
         for group in group_by_onset([finding for finding in alarming if pipeline_stage(finding) == at]):
             home = upstream_fault(group, at, found, findings, importance) or fault_of_one_fall(group, found)
@@ -194,39 +181,13 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
                 found.append(FaultGroup(at, group))
             else:
                 home.others += group
-    return [*found, *standing_fault(standing)]
-
-
-def details_of_what_stands(
-    alarming: Sequence[Finding], standing: Sequence[Finding], at: Stage, continues: Callable[[Finding, Finding], bool]
-) -> list[Finding]:
-    """The findings that go on with one that stands. One of that stage that changed on a date, does not go on with any, and is as severe is
-    a fault of its own, and those that are about no column that stands may come from it.
-    """
-    going_on = [finding for finding in alarming if any(continues(finding, old) for old in standing)]
-    dated = [finding for finding in alarming if pipeline_stage(finding) == at and onset_certainty(finding) == "dated"]
-    faults = [finding for finding in dated if finding not in going_on]
-    return [
-        finding
-        for finding in going_on
-        if any(same_subject(finding, old) and continues(finding, old) for old in standing)
-        or all(is_worse_severity(finding.severity, fault.severity) for fault in faults)
-    ]
+    return with_standing(found, standing, findings)
 
 
 def fault_of_one_fall(group: Sequence[Finding], found: Sequence[FaultGroup]) -> FaultGroup | None:
     """The fault of outcomes, without an upstream cause, whose fall the findings of a group measure as well; None where there is none."""
     falls = [fault for fault in found if fault.stage == "outcome"]
     return next((fault for fault in falls if any(are_one_fall_of_days(one, root) for one in group for root in fault.root)), None)
-
-
-def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
-    """The fault of all standing findings of a model, inputs before all else; none where there are none."""
-    if not standing:
-        return []
-    first = min((pipeline_stage(finding) for finding in standing), key=STANDING_STAGES.index)
-    root = [finding for finding in standing if pipeline_stage(finding) == first]
-    return [FaultGroup(first, root, [finding for finding in standing if finding not in root], standing=True)]
 
 
 def group_by_onset(findings: Sequence[Finding]) -> list[list[Finding]]:
@@ -340,7 +301,11 @@ def incident_from_fault(fault: FaultGroup, importance: Importance) -> Incident:
         None if first is None else "earlier" if onset_certainty(first) == "open" or first.onset is None else first.onset.date().isoformat()
     )
     source = incident_source(fault, lead)
-    about = [lead.model, "standing"] if fault.standing else [lead.model, source, fault.stage, specific_subject(lead), lead.slice, day]
+    about = (
+        [lead.model, "standing"]
+        if fault.standing or fault.drift
+        else [lead.model, source, fault.stage, specific_subject(lead), lead.slice, day]
+    )
     return Incident(
         id=hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16],
         model=lead.model,

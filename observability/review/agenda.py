@@ -1,4 +1,4 @@
-"""Agenda of the weekly review: items ranked by severity, change since last week, and exposure.
+"""Agenda of the weekly review: what is new before what stands, ranked by severity, change since last week, and exposure.
 
 The ranking is fixed when the week is frozen. Pins, removals and added items are recorded later and only rearrange it.
 """
@@ -86,9 +86,16 @@ class Item:
 
 
 def ranked_agenda(items: Iterable[Item]) -> list[Item]:
-    """Items with their scores in agenda order: overdue ones first, then by score, weight and rank."""
+    """Items with their scores in agenda order: overdue ones first, then what is new or due before what stands, then by score, weight and
+    rank.
+    """
     scored = [replace(item, score=score(item)) for item in items]
-    return sorted(scored, key=lambda item: (not item.overdue, -item.score, -item.weight, -item.rank, item.model or "", item.item))
+
+    def key(item: Item) -> tuple[bool, bool, float, float, float, str, str]:
+        stands = item.change in ("as before", "better")
+        return not item.overdue, stands, -item.score, -item.weight, -item.rank, item.model or "", item.item
+
+    return sorted(scored, key=key)
 
 
 def score(item: Item) -> float:

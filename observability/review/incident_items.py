@@ -32,9 +32,10 @@ def of_incidents(part: Body, share: float, last: Body | None) -> Iterable[Item]:
             continue
         key, severity = fault_key(incident), incident["severity"]
         worse = HIGHER_IS_WORSE.get(METRICS[incident["metric"]].better or "")
-        change = incident_change(severity, incident["value"], before.get(key), worse)
+        stands = key not in before and incident.get("standing", False)
+        change = "as before" if stands else incident_change(severity, incident["value"], before.get(key), worse)
         rows, weight = touched(incident, findings), exposure_weight(incident, part)
-        why = reasons(change, last is not None, part, share, len(incident["findings"]) - 1, rows, weight)
+        why = reasons(change, last is not None, part, share, len(incident["findings"]) - 1, rows, weight, stands=stands)
         about = {"incident": incident["incident"], "finding": incident["lead"], "source": incident["source"] or ""}
         about |= {name: incident[name] for name in ("analyzer", "metric", "subject")}
         about |= {name: incident[name] for name in ("slice", "onset") if incident[name]}
@@ -43,8 +44,10 @@ def of_incidents(part: Body, share: float, last: Body | None) -> Iterable[Item]:
         yield Item(name, "incident", incident["sentence"], severity, change, exposure, model, why, about=about, **ranks)
 
 
-def reasons(change: str, has_last: bool, part: Body, share: float, collateral: int, rows: float, weight: float) -> tuple[str, ...]:
-    """Why an incident has its rank, as short sentences."""
+def reasons(
+    change: str, has_last: bool, part: Body, share: float, collateral: int, rows: float, weight: float, *, stands: bool
+) -> tuple[str, ...]:
+    """Why an incident has its rank, as short sentences. stands: it is not new, though no earlier week names its lead."""
     first = {
         "new": "New this week." if has_last else "No earlier week is frozen.",
         "worse": "Worse than last week.",
@@ -54,7 +57,8 @@ def reasons(change: str, has_last: bool, part: Body, share: float, collateral: i
     served = f"{part['model']} served {part['served']:,} predictions ({100 * share:.0f} % of the fleet){affected}."
     quiet = {BESIDE: "No measured performance loss: lower weight.", AHEAD: "Performance cannot be measured yet."}
     related = f"{plural(collateral, 'related finding')}." if collateral else ""
-    return tuple(filter(None, (first.get(change, "Unchanged from last week."), served, quiet.get(weight, ""), related)))
+    known = "Standing: not new to this model." if stands else first.get(change, "Unchanged from last week.")
+    return tuple(filter(None, (known, served, quiet.get(weight, ""), related)))
 
 
 def touched(incident: Body, findings: Mapping[str, Body]) -> float:

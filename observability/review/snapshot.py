@@ -172,5 +172,6 @@ def incident_body(incident: Incident) -> Body:
         "lead": lead.id,
         **{name: getattr(lead, name) for name in ("value", "slice", "subject", "metric", "analyzer", "rank")},
         "stages": [name for name in STAGES if name in stages],
+        "standing": incident.standing,
         "findings": [lead.id, *(finding.id for finding in incident.collateral)],
     }

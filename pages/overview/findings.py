@@ -1,7 +1,8 @@
 """Findings :material/checklist:
-All findings of the window, worst first: of the chosen model, or of all. Findings of one fault are one incident: its lead, the finding
-nearest to the source, is listed, and related findings are folded until the incident is opened or a filter is set. Filter by severity,
-analyzer and subject; choose a finding for its evidence. Filters are in the address; downloads contain the listed findings, folded or not.
+All findings of the window: of the chosen model, or of all. What is new is before what stands, the worst first. Findings of one fault are
+one incident: its lead, the finding nearest to the source, is listed, and related findings are folded until the incident is opened or a
+filter is set. Filter by severity, analyzer and subject; choose a finding for its evidence. Filters are in the address; downloads contain
+the listed findings, folded or not.
 """
 
 import streamlit as st
@@ -64,6 +65,6 @@ rows = [
     findings.finding_row(finding, scope, selected=finding is chosen, details=True, incident=leads.get(finding.id))
     for finding in listed[:100]
 ]
-draw_table("list", "Findings, worst first", columns, rows, sort=True)
+draw_table("list", "Findings, new first", columns, rows, sort=True)
 cut_note(len(listed), 100, "The first {0} of {1}; all are in the downloads.")
 findings.findings_downloads(shown, "findings")

@@ -23,4 +23,4 @@ for question in model_answers.QUESTIONS:
         question(here, status)
 
 st.header("Incidents", anchor=False)
-incidents.incidents_table("incidents", f"Incidents of {here.model.name}, worst first", status.incidents, here.scope, models=False)
+incidents.incidents_table("incidents", f"Incidents of {here.model.name}, new first", status.incidents, here.scope, models=False)

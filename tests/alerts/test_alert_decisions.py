@@ -1,5 +1,6 @@
 """One message per fault; acknowledgement, snooze and ratings change the alert."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -164,6 +165,18 @@ def test_what_nobody_was_told_of_is_news_though_it_comes_with_a_known_fault():
     assert len(told) == 2
     assert set(alerts) == {"i1", "i2"}
     assert len(told_over([[incident("i1")], [incident("i1"), incident("i2", model="n", lead=finding(model="n"))]])[0]) == 2
+
+
+def test_a_fall_of_the_primary_metric_is_news_of_a_drift_that_was_told():
+    drift = incident(lead=finding("age", "serving/drift", "psi"))
+    fall = replace(finding("model", "serving/performance", "accuracy", value=0.7), evidence={"primary": True})
+    detail = finding("model", "serving/performance", "log_loss", value=0.7)
+
+    def told(*looks):
+        return [each["title"] for each in told_over([[replace(drift, collateral=beside)] for beside in looks])[0]]
+
+    assert told((), (detail,), (fall, detail), (fall,)) == ["Critical: m", "Critical, worse than before: m"], "once"
+    assert told((), (replace(fall, severity="watch"),)) == ["Critical: m"]
 
 
 def test_two_faults_that_are_told_as_one_for_a_day_are_both_still_there():

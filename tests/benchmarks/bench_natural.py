@@ -97,7 +97,7 @@ def model_weeks(folder: Path, arms: list[str], every: int, findings: bool):
             for arm in arms:
                 began = time.process_time()
                 report = check.check(store, model=ARMS[arm], start=start, end=end, as_of=end, now=end, with_records=False)
-                found = [each.to_json() for each in report.findings]
+                found = [each.to_json() | {"rank": each.rank} for each in report.findings]
                 line[arm] = summary(found, report.incidents, truth["reference"]) | {"seconds": time.process_time() - began}
                 if findings:
                     line[arm]["findings"] = found

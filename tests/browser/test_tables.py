@@ -47,12 +47,12 @@ def test_a_table_sorts_by_a_click_on_a_title_and_filters_by_a_box(fleet: Dashboa
     models.get_by_role("button", name="Model", exact=True).click()
     assert column_of(page, "Models, most severe first", 0) == first
 
-    everything = column_of(page, "Incidents, worst first", 1)
+    everything = column_of(page, "Incidents, new first", 1)
     rarest = min((name for name in everything if name in MODELS), key=everything.count)
-    page.get_by_role("searchbox", name="Filter: Incidents, worst first").fill(rarest)
-    left = column_of(page, "Incidents, worst first", 1)
+    page.get_by_role("searchbox", name="Filter: Incidents, new first").fill(rarest)
+    left = column_of(page, "Incidents, new first", 1)
     assert left.count(rarest) == everything.count(rarest) > 0 and len(left) < len(everything)
-    page.get_by_role("searchbox", name="Filter: Incidents, worst first").fill("")
+    page.get_by_role("searchbox", name="Filter: Incidents, new first").fill("")
     selected = page.get_by_role("group", name="Selected rows")
     assert not selected.is_visible()
     boxes = page.get_by_role("checkbox", name="Select")
@@ -66,10 +66,10 @@ def test_a_table_sorts_by_a_click_on_a_title_and_filters_by_a_box(fleet: Dashboa
 
 def test_fine_findings_are_folded_until_they_are_asked_for(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/findings?model=sentiment")
-    assert "OK" not in column_of(page, "Findings, worst first", 0)
+    assert "OK" not in column_of(page, "Findings, new first", 0)
     page.locator(".st-key-severity button").filter(has_text="OK").first.click()
     settle(page)
-    assert set(column_of(page, "Findings, worst first", 0)) == {"OK"}
+    assert set(column_of(page, "Findings, new first", 0)) == {"OK"}
 
 
 def test_the_first_page_is_short_and_stays_still_while_it_refreshes(fleet: Dashboard, visit: Visit) -> None:

@@ -89,7 +89,7 @@ def test_an_incident_is_told_on_one_page(current: World) -> None:
 def test_an_incident_that_is_nowhere_is_said_and_the_others_are_listed(current: World) -> None:
     app = opened("incident", id="0123456789abcdef", model="price", **WHOLE)
     assert "is not in this window, in a frozen week or among the alerts" in words(app)
-    assert "Incidents, worst first" in tables(app)
+    assert "Incidents, new first" in tables(app)
 
 
 def test_an_incident_is_found_by_what_a_case_names(current: World) -> None:
@@ -123,7 +123,7 @@ def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     home = opened("health", **WHOLE)
     (row,) = [row for row in tables(home)["Incidents that are snoozed or resolved"]["rows"] if row["cells"]["act"]["act"] == incident.id]
     assert (row["cells"]["owner"]["t"], row["cells"]["state"]["t"]) == ("Bob", "Resolved: expected change")
-    listed = tables(home).get("Incidents, worst first", {"rows": []})["rows"]
+    listed = tables(home).get("Incidents, new first", {"rows": []})["rows"]
     assert incident.id not in {row["cells"].get("act", {}).get("act") for row in listed}
     assert "cannot tell yet" in words(home) and "1 expected change" in words(home)
 

@@ -298,13 +298,64 @@ def test_what_goes_on_with_a_drift_that_stands_is_no_further_incident() -> None:
         finding("null_rate", "income", day=1, severity="watch"),
     ]
     found = incidents(stands, *going_on)
-    assert [(each.standing, len(each.findings)) for each in found] == [(True, 4), (False, 1)], "the nulls of another column are a fault"
+    assert [(each.standing, len(each.findings)) for each in found] == [(False, 1), (True, 4)], "the nulls of another column are a fault"
     assert len(incidents(stands, replace(beyond, value=0.97))) == 2, "nearly all of a column beyond its range is another unit"
     assert len(incidents(stands, replace(beyond, severity="watch", value=0.03))) == 2, "outliers are no drift"
     fault = finding("psi", "income", day=2, news="new", evidence={"jensen_shannon_distance": 0.8})
     one, other = incidents(stands, fault, *going_on[:2])
     assert (one.lead.subject, len(one.findings)) == ("income", 2), "a column that changed on a date takes what may follow"
     assert other.standing and len(other.findings) == 2, "and not what is about the column that stands"
+
+
+def test_a_move_no_larger_than_the_drift_that_stands_is_no_further_incident() -> None:
+    stands = finding("psi", "age", day=None, value=3.0, news="ongoing", evidence={"standing": True})
+    moved = finding("psi", "zip", day=1, value=1.2, news="worse")
+    (one,) = incidents(stands, moved)
+    assert one.standing and len(one.findings) == 2
+    assert len(incidents(stands, replace(moved, value=3.5))) == 2, "farther from the reference than what stands"
+    assert len(incidents(stands, replace(moved, news="new"))) == 2, "within its limit a week before"
+    fallen = incidents(stands, moved, finding("mae", day=1))
+    assert [(each.standing, len(each.findings)) for each in fallen] == [(False, 2), (True, 1)], "answers became worse with it"
+    beyond = finding("out_of_range_rate", "zip", day=2, value=0.1, news="new")
+    near = replace(moved, severity="unknown")
+    assert [len(each.findings) for each in incidents(stands, beyond, near)] == [2], "a column that drifts leaves its range"
+    assert len(incidents(stands, beyond)) == 2, "how far its distribution is, is not known"
+    assert len(incidents(stands, replace(beyond, value=0.97), near)) == 2, "another unit"
+    part = finding("rank_shift", "age", slice="zip=a", day=None, news="new")
+    assert len(incidents(stands, part)) == 1 and len(incidents(stands, replace(part, onset=START + 2 * DAY))) == 2
+    weak = finding("bias", analyzer="serving/slices", slice="age=20%20to%20below%2030", day=None, news="new")
+    assert len(incidents(stands, weak)) == 1 and len(incidents(stands, replace(weak, slice="sex=F"))) == 2
+
+
+def test_a_drift_without_a_date_is_one_incident_from_its_first_week_to_the_weeks_in_which_it_stands() -> None:
+    first = [
+        finding("psi", "age", day=0, news="new", evidence={"standing": False, "onset_known": "open"}),
+        finding("psi", "zip", day=0, news="new", evidence={"standing": False, "onset_known": "vague"}),
+        finding("out_of_range_rate", "age", day=3, value=0.3, news="new"),
+        finding("domain_auc", day=None),
+    ]
+    later = [finding("psi", "zip", day=None, news="ongoing", evidence={"standing": True}), finding("domain_auc", day=2, news="new")]
+    receded = [finding("domain_auc", day=1, news="new")]
+    weeks = [incidents(*found) for found in (first, later, receded)]
+    assert [len(found) for found in weeks] == [1, 1, 1] and len({found[0].id for found in weeks}) == 1
+    assert [found[0].standing for found in weeks] == [False, True, False]
+    gap = finding("equal_opportunity_difference", "sex=F", day=None, evidence={"standing": True})
+    assert len(incidents(*first, gap)) == 1, "it began before the analysed days, as the gap"
+    vague = [finding("psi", "zip", day=None, news="new"), gap]
+    found = incidents(*vague)
+    assert len(found) == 2 and len({each.id for each in found}) == 2, "a column that moved on an unknown day is new"
+    broken = incidents(*first, finding("null_rate", "income", day=2))
+    assert len(broken) == 2 and weeks[0][0].id not in {each.id for each in broken}, "another input broke, and may explain it"
+
+
+def test_what_is_new_comes_before_what_stands_whatever_its_severity() -> None:
+    stands = finding("psi", "age", day=None, news="ongoing", evidence={"standing": True})
+    weak = finding("latency_p99", "replica=r1", severity="watch", news="new")
+    goes_on = finding("null_rate", "income", day=1, rank=99.0, news="ongoing", evidence={"onset_known": "dated"})
+    new = finding("label_maturity", day=4, news="new", rank=1.0)
+    found, formed = group_findings([stands, weak, goes_on, new])
+    assert [each.lead.metric for each in formed] == ["label_maturity", "null_rate", "latency_p99", "psi"]
+    assert [each.metric for each in found] == ["label_maturity", "null_rate", "latency_p99", "psi"]
 
 
 def test_details_of_a_fall_that_stands_are_no_further_incident() -> None:

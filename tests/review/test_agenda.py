@@ -13,9 +13,9 @@ def said(does, name, text=None):
     return {"item": name, "does": does, "author": "ann", "text": text}
 
 
-def test_the_order_is_severity_times_change_times_exposure():
+def test_what_is_new_is_before_what_stands_and_then_the_order_is_severity_times_change_times_exposure():
     items = [item("small", exposure=0.01), item("old", change="as before"), item("watch", severity="watch"), item("new")]
-    assert [each.item for each in ranked_agenda(items)] == ["new", "watch", "old", "small"]
+    assert [each.item for each in ranked_agenda(items)] == ["new", "watch", "small", "old"]
     by_name = {each.item: each.score for each in ranked_agenda(items)}
     assert by_name["new"] == pytest.approx(0.5)
     assert by_name["old"] == pytest.approx(0.3 * 0.5)
@@ -26,7 +26,7 @@ def test_the_order_is_severity_times_change_times_exposure():
 def test_what_somebody_promised_weighs_as_much_where_the_traffic_is_small():
     items = [item("busy", change="as before", exposure=0.9), item("promise", change="due", exposure=0.0), item("soon", "watch", "due", 0.0)]
     ordered = ranked_agenda(items)
-    assert [each.item for each in ordered] == ["promise", "busy", "soon"]
+    assert [each.item for each in ordered] == ["promise", "soon", "busy"]
     assert ordered[0].score == pytest.approx(0.8 * 0.5)
 
 

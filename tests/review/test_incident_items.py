@@ -67,6 +67,15 @@ def found(*parts, last=None):
     return ranked_agenda(shared_incidents([item for each in parts for item in of_incidents(each, 1 / len(parts), last)]))
 
 
+def test_what_stands_is_not_new_in_the_first_week_nor_where_another_column_leads_it():
+    old, new = incident("psi", "age") | {"standing": True}, incident("null_rate", "zip", value=0.02, severity="watch")
+    first, second = found(part("m", old, new))
+    assert (first.about["subject"], first.change, second.change) == ("zip", "new", "as before")
+    assert second.reasons[0] == "Standing: not new to this model."
+    again = found(part("m", old), last=week(part("m", incident("psi", "plan") | {"standing": True})))
+    assert again[0].change == "as before"
+
+
 def test_the_error_of_a_model_stands_before_columns_that_moved_by_themselves():
     columns = [incident("out_of_range_rate", name, 1.0) for name in ("dew", "heat")]
     names = [(each.model, each.about["subject"]) for each in found(part("delay", *columns, error()), part("late", *columns))]

@@ -60,7 +60,7 @@ NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is reg
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """One model in its window: findings and their incidents, worst first, traffic by day, events, and findings that the window before did
+    """One model in its window: findings and their incidents, what is new first, traffic by day, events, and findings that the window before did
     not have; before: findings of that window, traffic_before: its predictions, None where it has none. pending: it was not checked yet.
     elsewhere: findings about its decisions in a system and its answers to probes, which other pages show.
     """
@@ -80,7 +80,7 @@ class ModelStatus:
     @property
     def worst(self) -> Incident | None:
         """The most severe incident; None where there is none."""
-        return next(iter(self.incidents), None)
+        return min(self.incidents, key=lambda incident: SEVERITIES.index(incident.shown_severity), default=None)
 
     @property
     def severity(self) -> Severity:

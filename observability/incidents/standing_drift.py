@@ -1,0 +1,169 @@
+"""Decides what goes on with a drift of the inputs: a distribution that moves without a date is a state and not an event.
+
+While a drift stands, columns move on some date or other for ever. Such a move is part of what stands, unless it is larger than what
+stands, its values are broken, or answers became worse with it (docs/decisions/0096).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from observability.core.finding import SEVERITIES, Finding, worst_first
+from observability.incidents.grouping_rules import (
+    MOSTLY,
+    STANDING_STAGES,
+    Stage,
+    continues_drift,
+    is_joint_drift,
+    is_undated_drift,
+    is_worse_severity,
+    onset_certainty,
+    pipeline_stage,
+    same_subject,
+    specific_subject,
+)
+
+HARM: tuple[Stage, ...] = ("outcome", "fairness", "label", "service")
+"""Stages whose findings make a move of the inputs more than a move of the inputs."""
+
+
+@dataclass
+class FaultGroup:
+    """An incident under construction. root: the findings nearest to the source, all of one stage. others: the findings attached to them.
+
+    standing: whether it holds what is not new. drift: whether it is a drift of the distributions, which has no date.
+    """
+
+    stage: Stage
+    root: list[Finding]
+    others: list[Finding] = field(default_factory=list)
+    standing: bool = False
+    drift: bool = False
+
+    @property
+    def members(self) -> list[Finding]:
+        """All its findings."""
+        return self.root + self.others
+
+    @property
+    def severity(self) -> str:
+        """The worst severity of its findings."""
+        return min((finding.severity for finding in self.members), key=SEVERITIES.index)
+
+
+def details_of_what_stands(
+    alarming: Sequence[Finding], standing: Sequence[Finding], at: Stage, continues: Callable[[Finding, Finding], bool]
+) -> list[Finding]:
+    """The findings that go on with one that stands. One of that stage that changed on a date, does not go on with any, and is as severe is
+    a fault of its own, and those that are about no column that stands may come from it.
+    """
+    going_on = [finding for finding in alarming if any(continues(finding, old) for old in standing)]
+    dated = [finding for finding in alarming if pipeline_stage(finding) == at and onset_certainty(finding) == "dated"]
+    faults = [finding for finding in dated if finding not in going_on]
+    return [
+        finding
+        for finding in going_on
+        if any(same_subject(finding, old) and continues(finding, old) for old in standing)
+        or all(is_worse_severity(finding.severity, fault.severity) for fault in faults)
+    ]
+
+
+def drift_without_date(alarming: Sequence[Finding]) -> list[Finding]:
+    """The findings about inputs that are one drift without a date; empty where another change of the inputs is as severe."""
+    inputs = [finding for finding in alarming if pipeline_stage(finding) == "input"]
+    undated = [finding for finding in inputs if is_undated_drift(finding)]
+    drift = [finding for finding in inputs if any(continues_drift(finding, old) for old in undated)]
+    others = [finding for finding in inputs if finding not in drift]
+    return worst_first(drift) if all(any(is_worse_severity(one.severity, other.severity) for one in drift) for other in others) else []
+
+
+def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
+    """The fault of all standing findings of a model, inputs before all else; none where there are none."""
+    if not standing:
+        return []
+    first = min((pipeline_stage(finding) for finding in standing), key=STANDING_STAGES.index)
+    root = [finding for finding in standing if pipeline_stage(finding) == first]
+    return [FaultGroup(first, root, [finding for finding in standing if finding not in root], standing=True, drift=True)]
+
+
+def with_standing(found: Sequence[FaultGroup], standing: Sequence[Finding], everything: Sequence[Finding]) -> list[FaultGroup]:
+    """The faults of a model with the one that stands, which takes those that go on with its drift. Drifts without a date are one fault.
+
+    everything: all findings about the model, for how far each column is from the reference.
+    """
+    if not standing:
+        return with_one_drift(found)
+    kept, late = list[FaultGroup](), list[Finding]()
+    for fault in found:
+        if goes_on_with_drift(fault, standing, everything):
+            late += fault.members
+        else:
+            kept.append(replace(fault, drift=False))
+    return [*kept, *standing_fault([*standing, *late])]
+
+
+def with_one_drift(found: Sequence[FaultGroup]) -> list[FaultGroup]:
+    """The faults of a model for which nothing stands: those that are a drift are one."""
+    drifts = [fault for fault in found if is_drift_fault(fault)]
+    if not drifts:
+        return list(found)
+    first, others = drifts[0], drifts[1:]
+    whole = replace(first, others=[*first.others, *(finding for fault in others for finding in fault.members)], drift=True)
+    return [whole if fault is first else fault for fault in found if not any(fault is other for other in others)]
+
+
+def is_drift_fault(fault: FaultGroup) -> bool:
+    """Whether the source of a fault is a drift without a date, or of all inputs together."""
+    return fault.drift or all(is_undated_drift(root) or is_joint_drift(root) for root in fault.root)
+
+
+def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding], everything: Sequence[Finding]) -> bool:
+    """Whether a fault is the drift that stands, going on: each of its source's findings is, and no answers became as bad with it.
+
+    A drift of all inputs together, and one that began before the analysed days, stand beside whatever else stands.
+    """
+    if harmed(fault):
+        return False
+    if all(is_joint_drift(root) for root in fault.root):
+        return True
+    if is_drift_fault(fault) and any(onset_certainty(root) == "open" for root in fault.root):
+        return True
+    largest = max((distance for finding in standing if (distance := distance_of(finding)) is not None), default=None)
+    if largest is None or any(is_worse_severity(fault.severity, severity) for severity in [worst_first(list(standing))[0].severity]):
+        return False
+    columns = {specific_subject(finding) for finding in standing if finding.metric == "psi"} - {None}
+    if fault.stage == "outcome":
+        return all(is_undated_slice(root) and columns & slice_columns(root) for root in fault.root)
+    return fault.stage in ("input", "slice", "score") and all(is_move(root, columns, largest, everything) for root in fault.root)
+
+
+def is_move(root: Finding, columns: set[str | None], largest: float, everything: Sequence[Finding]) -> bool:
+    """Whether a finding about a column is a move no larger than the drift that stands, and its values are not broken."""
+    if is_joint_drift(root) or is_undated_drift(root):
+        return True
+    if pipeline_stage(root) == "slice":
+        return is_undated_slice(root) and root.subject in columns
+    leaves = root.metric == "out_of_range_rate" and root.severity == "act" and (root.value or 0.0) < MOSTLY
+    if not leaves and (root.metric != "psi" or root.news == "new"):
+        return False
+    own = [distance for finding in everything if finding.subject == root.subject and (distance := distance_of(finding)) is not None]
+    return bool(own) and max(own) <= largest
+
+
+def harmed(fault: FaultGroup) -> bool:
+    """Whether answers, labels or the service became as bad as the fault is."""
+    return any(pipeline_stage(finding) in HARM and finding.severity == fault.severity for finding in fault.others)
+
+
+def distance_of(finding: Finding) -> float | None:
+    """How far a column is from the reference (PSI); None of other findings."""
+    return finding.value if finding.metric == "psi" and finding.slice is None else None
+
+
+def is_undated_slice(finding: Finding) -> bool:
+    """Whether it is about a slice, and its days do not tell when it began."""
+    return finding.slice is not None and onset_certainty(finding) == "vague"
+
+
+def slice_columns(finding: Finding) -> set[str | None]:
+    """The columns that define a slice."""
+    return {part.partition("=")[0] for part in (finding.slice or "").split("&")}
