@@ -223,12 +223,25 @@ def is_part_of(finding: Finding, whole: Finding) -> bool:
 
 def are_one_fall(one: Finding, other: Finding) -> bool:
     """Whether two findings about outcomes are one fault, whatever their onsets: a slice and the whole, or two slices that share a
-    condition and exclude each other in none.
+    condition and exclude each other in none; or two without a date that are levels of the same columns.
 
     The onset of a slice rests on few rows a day.
     """
-    both_outcomes = {pipeline_stage(one), pipeline_stage(other)} == {"outcome"}
-    return both_outcomes and SLICES in (one.analyzer, other.analyzer) and places_overlap(one, other)
+    if {pipeline_stage(one), pipeline_stage(other)} != {"outcome"} or SLICES not in (one.analyzer, other.analyzer):
+        return False
+    return places_overlap(one, other) or (is_undated_slice(one) and is_undated_slice(other) and slice_columns(one) == slice_columns(other))
+
+
+def is_undated_slice(finding: Finding) -> bool:
+    """Whether it is about a slice, and its days do not tell when it began: slices are searched in the window only, so that what its first
+    day shows may be older.
+    """
+    return finding.slice is not None and onset_certainty(finding) != "dated"
+
+
+def slice_columns(finding: Finding) -> set[str]:
+    """The columns that define a slice."""
+    return {part.partition("=")[0] for part in (finding.slice or "").split("&")}
 
 
 def places_overlap(one: Finding, other: Finding) -> bool:

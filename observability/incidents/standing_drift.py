@@ -15,11 +15,11 @@ from observability.incidents.grouping_rules import (
     continues_drift,
     is_joint_drift,
     is_undated_drift,
+    is_undated_slice,
     is_worse_severity,
     onset_certainty,
     pipeline_stage,
     same_subject,
-    specific_subject,
 )
 
 HARM: tuple[Stage, ...] = ("outcome", "fairness", "label", "service")
@@ -119,7 +119,8 @@ def is_drift_fault(fault: FaultGroup) -> bool:
 def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding], everything: Sequence[Finding]) -> bool:
     """Whether a fault is the drift that stands, going on: each of its source's findings is, and no answers became as bad with it.
 
-    A drift of all inputs together, and one that began before the analysed days, stand beside whatever else stands.
+    A drift of all inputs together, and one that began before the analysed days, stand beside whatever else stands. While inputs drift,
+    the slices whose answers are worst change from week to week: one without a date is no event.
     """
     if harmed(fault):
         return False
@@ -127,26 +128,29 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding], everythin
         return True
     if is_drift_fault(fault) and any(onset_certainty(root) == "open" for root in fault.root):
         return True
-    largest = max((distance for finding in standing if (distance := distance_of(finding)) is not None), default=None)
-    if largest is None or any(is_worse_severity(fault.severity, severity) for severity in [worst_first(list(standing))[0].severity]):
+    if not any(is_joint_drift(finding) or finding.metric == "psi" for finding in standing):
         return False
-    columns = {specific_subject(finding) for finding in standing if finding.metric == "psi"} - {None}
+    severity = worst_first(list(standing))[0].severity
+    worst = [root for root in fault.root if root.severity == fault.severity]
+    if is_worse_severity(fault.severity, severity) or not worst:
+        return False
     if fault.stage == "outcome":
-        return all(is_undated_slice(root) and columns & slice_columns(root) for root in fault.root)
-    return fault.stage in ("input", "slice", "score") and all(is_move(root, columns, largest, everything) for root in fault.root)
+        return all(map(is_undated_slice, worst))
+    return fault.stage in ("input", "slice", "score") and all(is_move(root, standing, everything) for root in worst)
 
 
-def is_move(root: Finding, columns: set[str | None], largest: float, everything: Sequence[Finding]) -> bool:
+def is_move(root: Finding, standing: Sequence[Finding], everything: Sequence[Finding]) -> bool:
     """Whether a finding about a column is a move no larger than the drift that stands, and its values are not broken."""
     if is_joint_drift(root) or is_undated_drift(root):
         return True
     if pipeline_stage(root) == "slice":
-        return is_undated_slice(root) and root.subject in columns
+        return is_undated_slice(root) and any(same_subject(root, finding) for finding in standing)
     leaves = root.metric == "out_of_range_rate" and root.severity == "act" and (root.value or 0.0) < MOSTLY
     if not leaves and (root.metric != "psi" or root.news == "new"):
         return False
     own = [distance for finding in everything if finding.subject == root.subject and (distance := distance_of(finding)) is not None]
-    return bool(own) and max(own) <= largest
+    largest = [distance for finding in standing if (distance := distance_of(finding)) is not None]
+    return bool(own) and bool(largest) and max(own) <= max(largest)
 
 
 def harmed(fault: FaultGroup) -> bool:
@@ -157,13 +161,3 @@ def harmed(fault: FaultGroup) -> bool:
 def distance_of(finding: Finding) -> float | None:
     """How far a column is from the reference (PSI); None of other findings."""
     return finding.value if finding.metric == "psi" and finding.slice is None else None
-
-
-def is_undated_slice(finding: Finding) -> bool:
-    """Whether it is about a slice, and its days do not tell when it began."""
-    return finding.slice is not None and onset_certainty(finding) == "vague"
-
-
-def slice_columns(finding: Finding) -> set[str | None]:
-    """The columns that define a slice."""
-    return {part.partition("=")[0] for part in (finding.slice or "").split("&")}

@@ -324,7 +324,8 @@ def test_a_move_no_larger_than_the_drift_that_stands_is_no_further_incident() ->
     part = finding("rank_shift", "age", slice="zip=a", day=None, news="new")
     assert len(incidents(stands, part)) == 1 and len(incidents(stands, replace(part, onset=START + 2 * DAY))) == 2
     weak = finding("bias", analyzer="serving/slices", slice="age=20%20to%20below%2030", day=None, news="new")
-    assert len(incidents(stands, weak)) == 1 and len(incidents(stands, replace(weak, slice="sex=F"))) == 2
+    assert len(incidents(stands, weak)) == 1 and len(incidents(stands, replace(weak, onset=START + 2 * DAY))) == 2
+    assert len(incidents(replace(stands, metric="ece", analyzer="serving/calibration"), weak)) == 2, "the inputs do not drift"
 
 
 def test_a_drift_without_a_date_is_one_incident_from_its_first_week_to_the_weeks_in_which_it_stands() -> None:
@@ -394,6 +395,9 @@ def test_a_fall_of_the_whole_and_of_slices_that_overlap_is_one_incident_whatever
     assert len(incidents(*one_fall[1:])) == 1, "without the whole as well"
     apart = replace(one_fall[2], slice="region=3&whrswk=below%2024")
     assert len(incidents(one_fall[1], apart)) == 2, "two regions are two places"
+    levels = [finding("mae", analyzer="serving/slices", slice=f"hour={hour}", day=0) for hour in (9, 14, 19)]
+    assert len(incidents(*levels)) == 1, "the levels of one column, without a date"
+    assert len(incidents(*[replace(each, onset=START + 2 * n * DAY) for n, each in enumerate(levels)])) == 3, "dated apart"
 
 
 def test_metrics_of_one_fall_are_one_incident_whatever_their_onsets() -> None:
