@@ -64,8 +64,8 @@ def ask_for_action(found: Sequence[str], does: str) -> None:
 def incident_inbox_rows(
     statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope, alerts: Mapping[str, Alert], now: datetime
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of incidents, faults that models share first, then new before standing ones, worst first, one of several models told once: those that are open, and
-    those that are snoozed or resolved.
+    """Rows of incidents, faults that models share first, then new before standing ones, worst first, one of several models told once: those
+    that are open, and those that are snoozed or resolved.
     """
     found = sorted((*(incident for status in statuses for incident in status.incidents), *others), key=incident_order)
     listed: list[dict[str, Any]] = []
