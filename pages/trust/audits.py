@@ -1,27 +1,34 @@
 """Audits :material/verified_user:
 Tests of a model version that were run on purpose: robustness against cheap changes, noise, absent features and changed texts; membership,
 whether training records can be told from others; explanations, whether they are stable and faithful. Each has an interval, a date on which
-it expires, and holds for one version. Run one here or with the command `audit`, and accept its result as risk owner.
+it expires, and holds for one version. Run one here or with the command `audit`, let the dashboard run them on a schedule, and accept
+results as risk owner.
 """
 
 import streamlit as st
 
 from observability.dashboard import frame
 from observability.dashboard.overview import findings
-from observability.dashboard.trust import audits
+from observability.dashboard.trust import audit_figures, audits, scheduled_audits
 
 here = frame.begin_model_page("audits")
 found = findings.analyzer_findings(here, "trust/audits", wait=True)
 known = audits.model_audits(here.model.name)
-audits.start_section(here)
-if known or here.model.settings.audit_schedule:
-    audits.schedule_section(here, known)
+with st.container(horizontal=True, gap="small"):
+    audits.start_button(here)
+    scheduled_audits.schedule_button(here)
+audits.running_audit()
 if not known:
+    scheduled_audits.schedule_table(here, known)
     audits.no_model_audits()
     st.stop()
-audits.model_audits_table(here, known, found)
 chosen = audits.chosen_audit(known, here.scope.version)
 if chosen is not None:
-    audits.audit_details(here, chosen)
+    audits.audit_result(chosen, found)
+    audit_figures.audit_figure(here, chosen)
+audits.model_audits_table(here, known, found)
+scheduled_audits.schedule_table(here, known)
+if chosen is not None:
+    audit_figures.audit_details(here, chosen)
     audits.sign_off_form(chosen)
 findings.findings_section("audit-findings", "Findings about audits", found, here.scope)

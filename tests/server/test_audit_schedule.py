@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from observability.cli.execute import execute
@@ -28,7 +27,7 @@ from observability.server.audit_schedule import (
 )
 from observability.store.db.database import Database
 from observability.store.opener import open_store
-from observability.store.types.registration import RegistrationRequest
+from tests.support.audited_model import register_with_file
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -73,29 +72,8 @@ def test_a_schedule_that_is_none_is_refused(value: Any) -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Database]:
     """A model with a file, whose robustness is audited every 30 days."""
-    import lightgbm
-
-    rows = pd.DataFrame({"a": [float(k % 7) for k in range(60)], "label": [k % 2 for k in range(60)]}).assign(score=0.5)
-    rows.to_csv(tmp_path / "reference.csv", index=False)
-    params = {"objective": "binary", "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2}
-    lightgbm.train(params, lightgbm.Dataset(rows[["a"]], rows["label"]), num_boost_round=2).save_model(tmp_path / "model.txt")
-    rows = rows.assign(score=lightgbm.Booster(model_file=tmp_path / "model.txt").predict(rows[["a"]]))
-    rows.to_csv(tmp_path / "reference.csv", index=False)
-    (tmp_path / "settings.toml").write_text('[settings]\naudit_schedule = { robustness = "30 days" }\n', encoding="utf-8")
     with open_store(tmp_path / "home", threads=1) as opened:
-        opened.register(
-            RegistrationRequest(
-                model="loan",
-                version="1",
-                reference=tmp_path / "reference.csv",
-                task="binary",
-                label="label",
-                score=("score",),
-                features=("a",),
-                artifact=tmp_path / "model.txt",
-                settings=tmp_path / "settings.toml",
-            )
-        )
+        register_with_file(opened, tmp_path, "loan", '[settings]\naudit_schedule = { robustness = "30 days" }\n')
         yield opened
 
 

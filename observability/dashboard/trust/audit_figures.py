@@ -1,0 +1,205 @@
+"""The figures of an audit and the cases behind it: what the page of audits shows of robustness, membership and explanations."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.trust.audits import audit_value_words
+from observability.core import formatting
+from observability.core.numerals import measured_value_text
+from observability.dashboard import frame, links
+from observability.dashboard.charts import audits as charts_audits
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import csv_button, plain_caption, unavailable_note
+from observability.detection.audit_history import StoredAudit
+
+FLIPS = (
+    column("case", "Prediction", strong=True),
+    column("changes", "Changes", wide=True),
+)
+EXPOSED = (column("case", "Training record", strong=True), *number_columns(statistic="Log likelihood ratio"))
+UNSTABLE = (column("case", "Prediction", strong=True), *number_columns(stability="Rank correlation"))
+COST_HELP = "Sum of the changes, each in standard deviations of its feature; another level of a category costs 1"
+SHOWN = 8
+
+
+def audit_figure(here: ModelPage, audit: StoredAudit) -> None:
+    """The main figure of one audit."""
+    if audit.value is None:
+        unavailable_note(audit.headline.get("why") or "This audit gave no value.")
+        return
+    {"robustness": _budget, "membership": _roc, "explanations": _deletion}[audit.kind](here, audit)
+
+
+def audit_details(here: ModelPage, audit: StoredAudit) -> None:
+    """The other figures and the cases of one audit."""
+    if audit.value is not None:
+        {"robustness": _robustness, "membership": _membership, "explanations": _explanations}[audit.kind](here, audit)
+
+
+def curve_points(curve: Sequence[Mapping[str, Any]], at: str, name: str) -> list[dict[str, Any]]:
+    """The points of a curve for a figure."""
+    return [{"curve": name, "at": point[at], **{part: point[part] for part in ("value", "low", "high", "n")}} for point in curve]
+
+
+def _budget(here: ModelPage, audit: StoredAudit) -> None:
+    """Accuracy against the budget, of all rows or by group."""
+    results = audit.results
+    groups = {f"{name}: {level}": curve for name, levels in results.get("groups", {}).items() for level, curve in levels.items()}
+    names = list(results.get("groups", {}))
+    by = st.segmented_control("Curves", ["All rows", *names], default="All rows", key="audit-by") if names else "All rows"
+    if by in (None, "All rows"):
+        single = [{**point["single"], "epsilon": point["epsilon"]} for point in results["epsilon"]]
+        points = curve_points(results["epsilon"], "epsilon", "any features") + curve_points(single, "epsilon", "one feature")
+    else:
+        points = [point for name, curve in groups.items() if name.startswith(f"{by}: ") for point in curve_points(curve, "epsilon", name)]
+    measure = "predictions that hold" if here.model.task == "regression" else "accuracy"
+    figure = charts_audits.budget_curves(
+        pd.DataFrame(points), f"cost of the change{_cost_unit(here)}", measure, groups=by not in (None, "All rows")
+    )
+    frame.chart_with_table(figure, pd.DataFrame(points), key="budget", alt=f"{audit_value_words(audit)}.", metrics=("robust_accuracy",))
+    exact = (
+        "Changes of one feature are exact: every interval between the forest's thresholds is tried."
+        if results.get("exact_single")
+        else ("Changes of one feature are tried on a grid of the reference's values.")
+    )
+    limits = f"Locked: {', '.join(results['locked'])}. " if results.get("locked") else ""
+    plain_caption(
+        f"{exact} Changes of several features are an upper bound of the accuracy: a stronger search may find cheaper ones. {limits}"
+    )
+
+
+def _cost_unit(here: ModelPage) -> str:
+    """The unit of the cost of a change; none where the owner states other costs."""
+    return "" if here.model.settings.attack_costs else " (standard deviations)"
+
+
+def _robustness(here: ModelPage, audit: StoredAudit) -> None:
+    """The cheapest flips, accuracy with noise and without features, and changed texts."""
+    results = audit.results
+    st.header("Cheapest changes", anchor=False)
+    flips = results.get("flips", [])
+    rows = [
+        table_row(case=_case_cell(flip["id"], here), cost=f"{flip['cost']:.3g}", changes=_changes_words(flip["changes"]))
+        for flip in flips[:SHOWN]
+    ]
+    cost = column("cost", f"Cost{'' if here.model.settings.attack_costs else ' (SD)'}", align="right", help=COST_HELP)
+    draw_table("flips", "Cheapest changes", (FLIPS[0], cost, FLIPS[1]), rows, compact=True)
+    flat = [{"id": flip["id"], "cost": flip["cost"], "changes": _changes_words(flip["changes"])} for flip in flips]
+    csv_button("cheapest-changes", pd.DataFrame(flat))
+    st.header("Noise and absent features", anchor=False)
+    noise = pd.DataFrame(curve_points(results["noise"], "noise", "noise"))
+    words = "mean absolute error" if results.get("measure") == "mae" else "accuracy"
+    left, right = st.columns(2)
+    with left:
+        figure = charts_audits.budget_curves(noise, "noise, standard deviations", words)
+        frame.chart_with_table(figure, noise, key="noise", alt=f"{words.capitalize()} against noise on every feature.")
+    with right:
+        absent = pd.DataFrame(curve_points(results["without"], "features", "without"))
+        absent["feature"] = [point.get("name") for point in results["without"]]
+        figure = charts_audits.budget_curves(absent, "absent features, most needed first", words)
+        frame.chart_with_table(figure, absent, key="absent", alt=f"{words.capitalize()} without the most needed features.")
+    if "texts" in results:
+        _changed_texts(results["texts"])
+
+
+def _changed_texts(found: Mapping[str, Any]) -> None:
+    """The share of texts whose answer changes, by the change."""
+    st.header("Changed texts", anchor=False)
+    if "why" in found:
+        unavailable_note(found["why"])
+        return
+    rows = pd.DataFrame([{"name": each["change"], **each["flipped"]} for each in found["changes"]])
+    figure = charts_audits.audited_group_dots(rows, "texts with another answer")
+    frame.chart_with_table(figure, rows, key="texts", alt="Share of texts whose answer changes, by the change.")
+    plain_caption(f"The text reaches the model by {len(found['through'])} features; all others keep their logged values.")
+
+
+def _roc(_here: ModelPage, audit: StoredAudit) -> None:
+    """The ROC curve of the attack."""
+    results = audit.results
+    named = {results["attack"]: results["best"], "loss threshold": results["loss_threshold"]}
+    columns = ["attack", "false_positive_rate", "true_positive_rate"]
+    roc = pd.DataFrame([(name, *point) for name, each in named.items() for point in each["roc"]], columns=columns)
+    frame.chart_with_table(
+        charts_audits.attack_roc(roc), roc, key="roc", alt=f"{audit_value_words(audit)}.", metrics=("membership_exposure",)
+    )
+    if audit.headline.get("why"):
+        plain_caption(str(audit.headline["why"]))
+    auc, plain = results["best"]["auc"], results["without_model"]["auc"]
+    rare = results["best"]["true_positive_rates"][-1]
+    plain_caption(
+        f"AUC {auc['value']:.3f} ({auc['low']:.3f} to {auc['high']:.3f}); without the model {plain['value']:.3f}. "
+        f"At 0.1 % false positives: {formatting.format_share(rare['value'])} "
+        f"({formatting.format_interval(rare['low'], rare['high'], 'share')}). "
+        f"{results['members']['n']:,} {results['members']['are']} against "
+        f"{results['others']['n']:,} {results['others']['are']}."
+    )
+
+
+def _membership(here: ModelPage, audit: StoredAudit) -> None:
+    """Exposure by group, and the most exposed records."""
+    results = audit.results
+    if results.get("groups"):
+        st.header("Exposure by group", anchor=False)
+        rows = pd.DataFrame(
+            [{"name": f"{name}: {level}", **cell} for name, each in results["groups"].items() for level, cell in each.items()]
+        )
+        rows = rows.sort_values("value", ascending=False, ignore_index=True).head(20)
+        figure = charts_audits.audited_group_dots(rows, "training records found at 1 % false positives", 0.01)
+        frame.chart_with_table(figure, rows, key="exposure", alt="Exposure of training records by group, with intervals.")
+    st.header("Most exposed records", anchor=False)
+    exposed = results.get("exposed", [])
+    rows_ = [table_row(case=_case_cell(each["id"], here), statistic=f"{each['statistic']:.2f}") for each in exposed[:SHOWN]]
+    draw_table("exposed", "Most exposed records", EXPOSED, rows_, compact=True)
+    csv_button("most-exposed", pd.DataFrame(exposed))
+
+
+def _deletion(_here: ModelPage, audit: StoredAudit) -> None:
+    """Faithfulness by deletion."""
+    results = audit.results
+    deletion = pd.DataFrame(results["deletion"])
+    ahead = results["faithfulness"]
+    alt = f"Deleting by attribution moves the score further than at random in {formatting.format_share(ahead['value'])} of rows."
+    frame.chart_with_table(charts_audits.deletion_curves(deletion), deletion, key="deletion", alt=alt, metrics=("explanation_stability",))
+    plain_caption(f"{alt} Attributions are {results['method']}.")
+
+
+def _explanations(here: ModelPage, audit: StoredAudit) -> None:
+    """Surrogates, and the least stable explanations."""
+    results = audit.results
+    st.header("Simple surrogates", anchor=False)
+    surrogates = pd.DataFrame(results["surrogates"])
+    best = surrogates.iloc[-1]
+    explained = formatting.format_share(max(float(best["r2"]), 0.0))
+    words = f"A decision tree of depth {best['depth']:.0f} explains {explained} of the variance of the scores."
+    curve = surrogates.rename(columns={"depth": "at", "r2": "value"}).assign(
+        curve="decision tree", low=surrogates["r2"], high=surrogates["r2"], n=0
+    )
+    figure = charts_audits.budget_curves(curve, "depth of the tree", "R² on held-out rows")
+    frame.chart_with_table(figure, surrogates, key="surrogates", alt=words)
+    plain_caption(words)
+    st.header("Least stable explanations", anchor=False)
+    least = results.get("least_stable", [])
+    rows = [table_row(case=_case_cell(each["id"], here), stability=f"{each['stability']:.2f}") for each in least[:SHOWN]]
+    draw_table("unstable", "Least stable explanations", UNSTABLE, rows, compact=True)
+    csv_button("least-stable", pd.DataFrame(least))
+
+
+def _case_cell(prediction: str, here: ModelPage) -> Cell:
+    """The link to a case."""
+    return links.case_link(prediction, prediction, here.model.name, Scope())
+
+
+def _changes_words(changes: Mapping[str, Sequence[Any]]) -> str:
+    """Changed features in words: `SCHL 19 → 21`."""
+    return ", ".join(f"{name} {_written(before)} → {_written(after)}" for name, (before, after) in changes.items())
+
+
+def _written(value: Any) -> str:
+    """A value as text."""
+    return "missing" if value is None else measured_value_text(value)

@@ -1,0 +1,99 @@
+"""The schedule of a model's audits: what runs when and what came of it, and the form that sets it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from observability.alerts import alarm_rules
+from observability.analyzers.trust.audits import WORDS
+from observability.core import formatting
+from observability.core.settings import AUDITS
+from observability.dashboard import load, person_name, sign_in
+from observability.dashboard.frame import ModelPage
+from observability.dashboard.table import Cell, draw_table, plain_columns, table_row
+from observability.dashboard.widgets import NOT_SAVED, answer_or_error
+from observability.detection.audit_history import StoredAudit
+from observability.server.audit_schedule import (
+    SWITCH,
+    ScheduledAudit,
+    audits_are_off,
+    newest_audited_version,
+    schedule_outcomes,
+    scheduled_audits,
+    waits_after_failure,
+)
+
+SCHEDULE = plain_columns(kind="Audit", when="Runs", next="Next run", last="Last outcome")
+NEVER = "never"
+CHOICES = (NEVER, "new version", "expired", "7 days", "30 days", "90 days")
+"""When an audit may run, as the setting says it, and never."""
+WHEN = {NEVER: "Never", "new version": "With each new version", "expired": "When the last one expires"}
+
+
+def when_words(when: str) -> str:
+    """When an audit runs, in words: `every 30 days`."""
+    return WHEN.get(when, f"Every {when}")
+
+
+def schedule_button(here: ModelPage) -> None:
+    """The button that unfolds the schedule of each kind of audit, for people who may change the model's settings."""
+    if not sign_in.role_allows("settings", here.model.name):
+        return
+    with st.popover("Schedule", icon=":material/event_repeat:", key="audit-schedule-set"):
+        author = person_name.person_name_box("audit-schedule-author")
+        if newest_audited_version(here.model) is None:
+            st.caption("Audits begin once a version is registered with its model file.")
+        planned = here.model.settings.audit_schedule
+        chosen = {kind: _when_box(here, kind, planned.get(kind, NEVER)) for kind in AUDITS}
+        wanted = {kind: when for kind, when in chosen.items() if when != NEVER}
+        st.caption("The dashboard audits the newest version, one audit at a time, while nothing else waits.")
+        if not st.button("Save the schedule", icon=":material/save:", key="audit-schedule-save", disabled=wanted == planned):
+            return
+        if not author:
+            st.error(person_name.MISSING, icon=":material/person:")
+            return
+        settings = replace(here.model.settings, audit_schedule=wanted)
+        saved = answer_or_error(lambda: alarm_rules.save_settings(load.store(), here.model.name, settings, author=author), NOT_SAVED)
+    if saved is not None:
+        st.toast("Saved. The change is noted on the page Changes.", icon=":material/event_repeat:")
+        st.rerun()
+
+
+def _when_box(here: ModelPage, kind: str, when: str) -> str:
+    """The box that says when audits of a kind run; a time that only the settings know stays among its choices."""
+    options = [*CHOICES, *([] if when in CHOICES else [when])]
+    key = f"audit-when-{here.model.name}-{kind}-{when}"
+    return str(st.selectbox(WORDS[kind], options, options.index(when), format_func=when_words, key=key))
+
+
+def schedule_table(here: ModelPage, known: Sequence[StoredAudit]) -> None:
+    """The scheduled audits with their next run and last outcome; nothing where none is scheduled."""
+    if not here.model.settings.audit_schedule:
+        return
+    st.header("Schedule", anchor=False)
+    planned = scheduled_audits(load.catalog(), known, here.model.name)
+    if not planned:
+        st.markdown("Audits begin once a version is registered with its model file.")
+        return
+    if audits_are_off():
+        st.markdown(f"{formatting.status_label('watch', 'Off')}: `{SWITCH}` turns the schedule off.")
+    outcomes, now = schedule_outcomes(load.home()), datetime.now(UTC)
+    rows = [schedule_row(audit, outcomes.get(audit.key, {}), now) for audit in planned]
+    draw_table("audit-schedule", "Scheduled audits", SCHEDULE, rows, compact=True)
+
+
+def schedule_row(audit: ScheduledAudit, outcome: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """One scheduled audit: its next run, and when the last one was made or why it failed."""
+    due = "with a new version" if audit.next is None else "now, once nothing waits" if audit.next <= now else f"{audit.next:%Y-%m-%d}"
+    last: Cell = {"t": f"done {audit.last.at:%Y-%m-%d}" if audit.last else "not run yet"}
+    if outcome.get("failure"):
+        last = {"s": "watch", "t": f"failed {str(outcome.get('ran'))[:10]}", "sub": str(outcome["failure"])[:400]}
+    return table_row(
+        kind={"t": WORDS[audit.kind], "sub": f"version {audit.version}"},
+        when=when_words(audit.when),
+        next="a day after the failure" if waits_after_failure(outcome, now) else due,
+        last=last,
+    )

@@ -1,0 +1,99 @@
+"""The page Audits: the schedule is set and its last outcome is read there, by those who may change settings, and words stay few."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.core.questions import Records
+from observability.core.settings import ModelSettings
+from observability.core.window import EPOCH, Window
+from observability.dashboard import load, person_name, sign_in
+from observability.dashboard.trust import scheduled_audits
+from observability.server import process_lock
+from observability.server.access import Person
+from observability.server.audit_schedule import FOLDER, STATE, ScheduledAudit
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.audited_model import register_with_file
+from tests.support.dashboard_pages import opened, tables, unfolded_words, words
+from tests.support.raw_rows import SAMPLE
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def audited(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
+    """A store with one model of which the sample's audits were made, and a model file."""
+    register_with_file(empty, tmp_path, "employment")
+    lines = [json.loads(line) for line in (SAMPLE / "audits.jsonl").read_text(encoding="utf-8").splitlines()]
+    land(empty, [line for line in lines if line["model"] == "employment"], tmp_path)
+    monkeypatch.setattr(process_lock, "current_store", lambda: empty)
+    monkeypatch.setattr(load, "page_clock", lambda: NOON)
+    return empty
+
+
+def settings_of(store: Database) -> ModelSettings:
+    return store.catalog().model("employment").settings
+
+
+def choose(app: AppTest, label: str, value: str) -> None:
+    next(box for box in app.selectbox if box.label == label).set_value(value)
+
+
+def test_the_schedule_is_set_on_the_page_and_noted_under_a_name(audited: Database) -> None:
+    app = opened("audits", model="employment")
+    assert "Scheduled audits" not in tables(app) and "--schedule" not in words(app)
+    save = next(button for button in app.button if button.label == "Save the schedule")
+    assert save.disabled, "nothing has changed yet"
+    choose(app, "Robustness", "30 days")
+    choose(app, "Explanations", "new version")
+    next(box for box in app.text_input if box.label == "Your name").set_value("Ada")
+    app.run()
+    next(button for button in app.button if button.label == "Save the schedule").click()
+    app.run()
+    assert not app.exception
+    assert settings_of(audited).audit_schedule == {"robustness": "30 days", "explanations": "new version"}
+    rows = {row["cells"]["kind"]["t"]: row["cells"] for row in tables(app)["Scheduled audits"]["rows"]}
+    assert rows["Robustness"]["when"]["t"] == "Every 30 days" and rows["Robustness"]["next"]["t"] == "now, once nothing waits"
+    assert rows["Explanations"]["when"]["t"] == "With each new version"
+    notes = audited.ask(Records("event", ever=True), Window("employment", EPOCH, NOON.replace(year=2100)))
+    assert any("audit schedule: explanations" in text and "Ada" in text for text in notes["text"]), list(notes["text"])
+    choose(app, "Robustness", "never")
+    app.run()
+    next(button for button in app.button if button.label == "Save the schedule").click()
+    app.run()
+    assert settings_of(audited).audit_schedule == {"explanations": "new version"}
+
+
+def test_a_failure_is_read_with_its_day_and_reason(audited: Database) -> None:
+    from dataclasses import replace
+
+    audited.update_settings("employment", replace(settings_of(audited), audit_schedule={"robustness": "45 days"}))
+    folder = audited.home / FOLDER
+    folder.mkdir(exist_ok=True)
+    key = ScheduledAudit("employment", "1", "robustness", "45 days", None, None).key
+    ran = datetime.now(UTC) - timedelta(hours=1)
+    (folder / STATE).write_text(json.dumps({key: {"ran": ran.isoformat(), "failure": "the model file is damaged"}}), encoding="utf-8")
+    app = opened("audits", model="employment")
+    (row,) = tables(app)["Scheduled audits"]["rows"]
+    assert row["cells"]["last"] == {"s": "watch", "t": f"failed {ran:%Y-%m-%d}", "sub": "the model file is damaged"}
+    assert (row["cells"]["next"]["t"], row["cells"]["when"]["t"]) == ("a day after the failure", "Every 45 days")
+    assert next(box for box in app.selectbox if box.label == "Robustness").value == "45 days", "a time of the settings is kept"
+
+
+@pytest.mark.parametrize(("role", "sets"), [("viewer", False), ("analyst", False), ("administrator", True)])
+def test_the_schedule_is_set_by_administrators_alone(audited: Database, monkeypatch: pytest.MonkeyPatch, role: str, sets: bool) -> None:
+    for module in (sign_in, person_name):
+        monkeypatch.setattr(module, "current_person", lambda: Person("ann", role))
+    app = opened("audits", model="employment")
+    assert ("Save the schedule" in [button.label for button in app.button]) is sets
+
+
+def test_the_figure_of_an_audit_stands_below_few_words(audited: Database) -> None:
+    app = opened("audits", model="employment")
+    assert unfolded_words(app, before="plotly_chart") <= 60
+    assert tables(app)["Cheapest changes"]["columns"][1]["label"] == "Cost (SD)"
+    assert scheduled_audits.when_words("7 days") == "Every 7 days"
