@@ -11,7 +11,7 @@ import streamlit as st
 from observability.alerts import alarm_rules
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.core.finding import Finding
+from observability.core.finding import SEVERITIES, Finding
 from observability.core.settings import ModelSettings
 from observability.dashboard import links, load, person_name
 from observability.dashboard.frame import answer_or_stop, download_button
@@ -58,6 +58,15 @@ def finding_lines(findings: Iterable[Finding]) -> None:
     """A status line for each finding."""
     for finding in findings:
         st.markdown(status_line(finding.severity, finding.because))
+
+
+def leading_finding_line(findings: Iterable[Finding]) -> None:
+    """A status line for the worst finding that needs attention, and how many others the page lists below; nothing where none does."""
+    needy = sorted((finding for finding in findings if finding.needs_action), key=lambda finding: SEVERITIES.index(finding.severity))
+    if needy:
+        finding_lines(needy[:1])
+    if len(needy) > 1:
+        st.caption(f"{formatting.plural(len(needy) - 1, 'more finding')} below.")
 
 
 def unavailable_note(why: object) -> None:

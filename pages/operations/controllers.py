@@ -10,7 +10,7 @@ from observability.dashboard import frame, load
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.operations import controllers
 from observability.dashboard.overview import findings
-from observability.dashboard.widgets import finding_lines
+from observability.dashboard.widgets import leading_finding_line
 
 scope = begin_records_page("controllers")
 with frame.loading_skeleton(300):
@@ -20,16 +20,16 @@ if not known:
     controllers.no_controllers()
     st.stop()
 needy = len({each.model for each in about if each.needs_action})
+attention = formatting.plural(needy, "controller needs", "controllers need") if needy else "none needs"
 st.markdown(
-    f"**{formatting.plural(len(known), 'controller')}** decided {sum(len(each.rows) for each in known):,} times; "
-    f"{formatting.plural(needy, 'controller needs', 'controllers need')} attention."
+    f"**{formatting.plural(len(known), 'controller')}** decided {sum(len(each.rows) for each in known):,} times; {attention} attention."
 )
 chosen = controllers.chosen_controller(known, about)
 controllers.controllers_table(known, about, chosen.model, scope)
 own = controllers.own_findings(about, chosen.model)
 st.header(formatting.escape_markdown(chosen.model), anchor=False)
 controllers.kill_switch(chosen)
-finding_lines(each for each in own if each.needs_action and each.metric != controllers.judged.REGRET)
+leading_finding_line(each for each in own if each.metric != controllers.judged.REGRET)
 controllers.regret_section(chosen, own)
 controllers.versus_table(chosen)
 controllers.tail_section(chosen)

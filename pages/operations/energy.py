@@ -15,16 +15,16 @@ from observability.dashboard.widgets import logging_examples
 here = frame.begin_model_page("energy")
 energy.slice_ignored_note(here)
 found = energy.window_findings(here, "operations/energy")
-energy.energy_sentences(found)
-
 st.header("Serving", anchor=False)
 now = energy.energy_of_serving(here)
 if now.method is None:
+    energy.energy_sentences(found)
     energy.no_serving_energy(now)
 else:
     energy.energy_by_day_charts(here, now, found)
     energy.energy_assumptions(here, now)
     energy.energy_by_version_table(here)
+    energy.energy_sentences(found, ("idle_share",))
 
 energy_batches.batches_section(here)
 

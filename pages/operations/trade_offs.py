@@ -11,7 +11,7 @@ from observability.dashboard import frame, load
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.operations import trade_offs
 from observability.dashboard.overview import findings
-from observability.dashboard.widgets import finding_lines
+from observability.dashboard.widgets import leading_finding_line, plain_caption
 
 scope = begin_records_page("trade_offs")
 with frame.loading_skeleton(300):
@@ -25,9 +25,12 @@ audit = choice.audit
 own = [each for each in about if (each.model, each.version) == (audit.model, audit.version)]
 used = trade_offs.chosen_form(audit)
 trade_offs.comparison_summary(choice)
-finding_lines(each for each in own if each.needs_action)
+leading_finding_line(own)
 trade_offs.trade_off_chart(choice)
 trade_offs.forms_table(choice, used)
 trade_offs.slice_section(choice)
 trade_offs.form_decision(choice, used, own, scope)
-findings.findings_section("trade-off-findings", "Findings about forms", about, scope, models=True)
+findings.findings_section("trade-off-findings", "Findings about forms", own, scope)
+others = sorted({f"{each.model} {each.version}" for each in about if each.needs_action and each not in own})
+if others:
+    plain_caption(f"Findings about forms of other versions: {', '.join(others)}.")

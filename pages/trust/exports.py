@@ -10,7 +10,7 @@ from observability.dashboard import frame
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.trust import exports
-from observability.dashboard.widgets import finding_lines
+from observability.dashboard.widgets import leading_finding_line
 
 scope = begin_records_page("exports")
 with frame.loading_skeleton(300):
@@ -19,11 +19,11 @@ if not page.ledger.events and not page.own:
     exports.no_exports()
     st.stop()
 exports.exports_summary(page)
-finding_lines(each for each in page.findings if each.needs_action)
+leading_finding_line(page.findings)
 if page.ledger.events:
-    exports.level_form(page)
     exports.budget_chart(page)
     exports.recipients_table(page)
+    exports.level_form(page)
 if page.recent:
     exports.ledger_table(page)
     exports.checklist_section(page)

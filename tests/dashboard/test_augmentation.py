@@ -3,9 +3,11 @@
 from datetime import UTC
 from pathlib import Path
 
+import plotly.graph_objects as go
 import pytest
 
 from observability.dashboard import load
+from observability.dashboard.charts import layout
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.augmentation_audits import NOW, audit_row, simulated_audit
@@ -33,3 +35,11 @@ def test_the_page_tells_the_effect_of_each_augmentation_and_the_harmed_group(mea
     app.selectbox(key="augmentation-box").set_value("loan 3 swap").run()
     assert not app.exception
     assert "2 augmentations measured" in words(app)
+
+
+def test_names_of_marks_at_one_height_do_not_cover_each_other() -> None:
+    figure = go.Figure()
+    layout.add_names(figure, ["high", "level", "lower"], [0.6, 1.0, 0.65], [0.991, 0.9909, 0.981])
+    shifts = {note.text: (note.xanchor, note.yanchor) for note in figure.layout.annotations}
+    assert shifts["high"] == ("left", "bottom") and shifts["level"] == ("right", "top"), "the second stands below its mark"
+    assert [note.y for note in figure.layout.annotations] == [0.991, 0.9909, 0.981]

@@ -51,7 +51,9 @@ def test_the_page_shows_recipients_ledger_checklist_and_own_files(exported: Data
     )
     ledger = [row["cells"]["recipient"]["t"] for row in found["Exports, newest first"]["rows"]]
     assert ledger == ["cloud", "acme", "acme", "acme"]
-    checks = {row["cells"]["item"]["t"]: row["cells"]["run0"]["t"] for row in found["Checklist of training elsewhere"]["rows"]}
+    checks = {
+        row["cells"]["item"]["t"]: row["cells"]["run0"]["t"] for row in found["Checklist of training on third-party machines"]["rows"]
+    }
     assert (checks["contract"], checks["deletion"], checks["region"]) == ("Met", "Unmet", "Not logged")
     (own,) = found["Files of this product, newest first"]["rows"]
     assert (own["cells"]["recipient"]["t"], own["cells"]["rows"]["t"]) == ("ann", "4")

@@ -1,5 +1,6 @@
 """The page of trade-offs compares the forms of a model, and keeps the choice of one with its reason."""
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -74,6 +75,6 @@ def test_forms_on_the_front_are_named_where_names_do_not_cover_each_other_and_ma
     ).assign(low=0.0, high=lambda rows: rows["value"], group="on the front", text="")
     points.loc[len(points)] = ["beaten", 0.13, 0.01, 0.0, 0.01, "beaten", ""]
     figure = form_scatter(points, x="ms", y="changed", share=True, budget=None, most_flips=None)
-    (names,) = [trace for trace in figure.data if trace.mode == "text"]
-    assert {name.strip() for name in names.text} == {"small", "near", "slow"}
+    assert {note.text for note in figure.layout.annotations} == {"small", "near", "slow"}
+    assert sorted(note.x for note in figure.layout.annotations) == pytest.approx([math.log10(x) for x in (0.008, 0.0149, 0.02)])
     assert figure.layout.yaxis.range[0] < 0 and list(figure.layout.xaxis.ticktext) == ["0.01", "0.02", "0.05", "0.1"]

@@ -30,18 +30,7 @@ def affinity_scatter(points: pd.DataFrame) -> go.Figure:
             x, y = (theme.error_bars(rows[key], rows[f"{key}_low"], rows[f"{key}_high"], color=color) for key in ("diversity", "affinity"))
             texts = list(rows["text"])
             layout.add_marks(figure, rows["diversity"], rows["affinity"], texts, name=name, marker=marker, error_x=x, error_y=y)
-    middle = float(points["diversity"].min() + points["diversity"].max()) / 2
-    figure.add_scatter(
-        x=points["diversity"],
-        y=points["affinity"],
-        mode="text",
-        text=[f"  {theme.inert_label(name, 28)}  " for name in points["name"]],
-        textposition=["top right" if x <= middle else "top left" for x in points["diversity"]],
-        textfont={"size": 11, "color": theme.STRONG},
-        hoverinfo="skip",
-        showlegend=False,
-        cliponaxis=False,
-    )
+    layout.add_names(figure, list(points["name"]), list(points["diversity"]), list(points["affinity"]))
     line = {"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}
     figure.add_hline(y=1.0, line=line, layer="below")
     figure.add_vline(x=1.0, line=line, layer="below")

@@ -14,8 +14,8 @@ from observability.dashboard.charts.time import interval_band, period_axis
 from observability.dashboard.charts.trade_offs import log_ticks
 from observability.metrics.controllers import STEERERS
 
-SIDES = {"model": ("model", theme.PRIMARY), "heuristic": ("heuristic", theme.WATCH)}
-STEERER_COLOURS = {"model": theme.PRIMARY, "heuristic": theme.SKY, "guardrail": theme.WATCH, "off": theme.NEUTRAL}
+SIDES = {"model": ("model", theme.PRIMARY), "heuristic": ("heuristic", theme.NEUTRAL)}
+STEERER_COLOURS = {"model": theme.PRIMARY, "heuristic": theme.SKY, "guardrail": theme.PURPLE, "off": theme.NEUTRAL}
 
 
 def regret_line(days: pd.DataFrame) -> go.Figure:
@@ -34,7 +34,7 @@ def regret_line(days: pd.DataFrame) -> go.Figure:
     figure.add_hline(y=0, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}, layer="below")
     period_axis(figure, days["day"])
     theme.themed(figure, height=260, y="cost against the heuristic")
-    return figure.update_yaxes(tickformat="+.0%")
+    return figure.update_yaxes(tickformat=".0%")
 
 
 def quantile_lines(rows: pd.DataFrame, unit: str) -> go.Figure:
@@ -65,7 +65,7 @@ def quantile_lines(rows: pd.DataFrame, unit: str) -> go.Figure:
         figure.update_yaxes(type="log", range=[math.log10(ends[0]), math.log10(ends[1])], tickvals=ticks)
         figure.update_yaxes(ticktext=[f"{tick:,g}" for tick in ticks])
     else:
-        figure.update_yaxes(rangemode="tozero")
+        figure.update_yaxes(rangemode="tozero", tickformat=",")
     return figure
 
 

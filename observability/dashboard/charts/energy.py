@@ -19,11 +19,11 @@ Say = Callable[[float | None], str]
 
 
 def consumption_bars(
-    frame: pd.DataFrame, *, name: str, say: Say, source: str, baseline: float | None = None, limit: float | None = None
+    frame: pd.DataFrame, *, name: str, say: Say, source: str, baseline: float | None = None, limit: float | None = None, unit: str = ""
 ) -> go.Figure:
     """Energy or carbon per thousand predictions by period as bars.
 
-    frame: period, value. source: of all values. baseline: of the past. limit: of the finding.
+    frame: period, value. source: of all values. baseline: of the past. limit: of the finding. unit: written at each tick.
     """
     figure = go.Figure()
     charts_time.period_axis(figure, frame["period"])
@@ -33,7 +33,8 @@ def consumption_bars(
         charts_time.horizontal_line(figure, baseline, theme.NEUTRAL, "past", "dot", x=0)
     if limit is not None:
         charts_time.horizontal_line(figure, limit, theme.ACT, "limit", "dash")
-    return theme.themed(figure, height=260, y=name, rangemode="tozero", tickformat=".3~s")
+    theme.themed(figure, height=260, y=name, rangemode="tozero", tickformat=".3~s")
+    return figure.update_yaxes(ticksuffix=unit)
 
 
 def _hatched(source: str) -> dict[str, Any]:
@@ -41,15 +42,16 @@ def _hatched(source: str) -> dict[str, Any]:
     return {"color": theme.PRIMARY, "marker_pattern": {"shape": HATCH.get(source, ""), "size": 5, "solidity": 0.25}}
 
 
-def run_energy_bars(frame: pd.DataFrame, *, name: str, say: Say) -> go.Figure:
-    """Energy of training runs as horizontal bars, the newest on top. frame: run, value, source."""
+def run_energy_bars(frame: pd.DataFrame, *, name: str, say: Say, unit: str = "") -> go.Figure:
+    """Energy of training runs as horizontal bars, the newest on top. frame: run, value, source. unit: written at each tick."""
     rows = layout.bottom_up(frame, len(frame))
     figure = go.Figure()
     for source, part in rows.groupby("source", sort=True):
         texts = [f"{theme.inert_label(run, 60)}<br>{say(value)} ({source})" for run, value in zip(part["run"], part["value"])]
         layout.add_bars(figure, part["value"], part.index, texts, orientation="h", name=str(source), **_hatched(str(source)))
     names, height = layout.row_names(list(rows["run"]), longest=30), max(170, 26 * len(rows) + 90)
-    return layout.row_chart(figure, names, name, height=height, legend=True, top=44, rangemode="tozero", tickformat=".3~s")
+    layout.row_chart(figure, names, name, height=height, legend=True, top=44, rangemode="tozero", tickformat=".3~s")
+    return figure.update_xaxes(ticksuffix=unit)
 
 
 def cost_stack(frame: pd.DataFrame, *, currency: str, say: Say) -> go.Figure:

@@ -1,5 +1,6 @@
 """The figure of exports: how much of its privacy budget each recipient has spent, release by release."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,18 +9,24 @@ import plotly.graph_objects as go
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
+COLOURS = {"act": theme.ACT, "watch": theme.WATCH}
+"""Colours of budgets by the severity of their finding; others are blue."""
+DASHES, SYMBOLS = ("solid", "dash", "dot", "dashdot"), ("circle", "square", "diamond", "triangle-up")
+"""How lines of different recipients are told apart."""
 
-def budget_steps(frame: pd.DataFrame) -> go.Figure:
+
+def budget_steps(frame: pd.DataFrame, states: Mapping[str, str] | None = None) -> go.Figure:
     """The share of the budget that each recipient has spent, as steps over time, and the whole budget as a line.
 
-    frame: who, at, epsilon, budget, share, in order of time.
+    frame: who, at, epsilon, budget, share, in order of time. states: the severity of each recipient's budget, which gives its colour.
     """
     figure = go.Figure()
     for place, (who, rows) in enumerate(frame.groupby("who", sort=True)):
         name = theme.inert_label(str(who), 40)
         texts = [f"{name}<br>ε {spent:.3g} of {budget:g}" for spent, budget in zip(rows["epsilon"], rows["budget"], strict=True)]
-        colour = theme.COLORWAY[place % len(theme.COLORWAY)]
-        options: dict[str, Any] = {"mode": "lines+markers", "line_shape": "hv", "marker": {"size": 7}}
+        colour = COLOURS.get((states or {}).get(str(who), ""), theme.PRIMARY)
+        options: dict[str, Any] = {"mode": "lines+markers", "line_shape": "hv", "dash": DASHES[place % len(DASHES)]}
+        options["marker"] = {"size": 8, "symbol": SYMBOLS[place % len(SYMBOLS)]}
         hover = "%{customdata}<br>%{y:.0%} of the budget<br>%{x|%e %b %Y}"
         layout.add_curve(figure, rows["at"], rows["share"], hover, name=name, color=colour, texts=texts, **options)
     figure.add_hline(y=1.0, line={"color": theme.ACT, "width": 1.4, "dash": "dash"}, layer="below")

@@ -1,5 +1,6 @@
 """Layout that several charts share: named rows, the value axis, limit lines."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -135,6 +136,35 @@ def add_diamonds(figure: go.Figure, values: "pd.Series[Any]", hover: Sequence[ob
 def add_note(figure: go.Figure, text: str, *, color: str | None = None, **place: object) -> None:
     """Add a small text without an arrow. place: options of plotly's annotations."""
     figure.add_annotation(text=text, showarrow=False, font={"size": 11, "color": color}, **place)
+
+
+def add_names(
+    figure: go.Figure,
+    names: Sequence[object],
+    x: Sequence[float],
+    y: Sequence[float],
+    *,
+    log: bool = False,
+    axis: tuple[float, float] | None = None,
+    line: float = 0.08,
+) -> None:
+    """Write the name beside each mark, towards the middle of the axis: above the mark, or below where that covers no other name.
+
+    log: whether the horizontal axis is logarithmic. axis: its ends, by default those of the marks. line: height of a line of text, as a
+    share of the marks' range.
+    """
+    at = [math.log10(value) for value in x] if log else list(x)
+    ends = [math.log10(end) for end in axis] if axis and log else list(axis or (min(at), max(at)))
+    middle, line = sum(ends) / 2, line * ((max(y) - min(y)) or 1.0)
+    taken: list[float] = []
+    for name, across, up in sorted(zip(names, at, y, strict=True), key=lambda mark: -mark[2]):
+        above, below = up + 0.8 * line, up - 0.8 * line
+        room = {place: min((abs(place - other) for other in taken), default=line) for place in (above, below)}
+        over = room[above] >= min(line, room[below])
+        taken.append(above if over else below)
+        side: dict[str, object] = {"xanchor": "left", "xshift": 7} if across <= middle else {"xanchor": "right", "xshift": -7}
+        side |= {"yanchor": "bottom", "yshift": 4} if over else {"yanchor": "top", "yshift": -4}
+        add_note(figure, theme.inert_label(name, 28), color=theme.STRONG, x=across, y=up, **side)
 
 
 def item_share_texts(rows: pd.DataFrame, name: str) -> list[str]:

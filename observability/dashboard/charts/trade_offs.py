@@ -35,19 +35,9 @@ def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: f
     ends = [*points["x"], *([budget] if budget else [])]
     first, last = min(ends) / 1.15, max(ends) * 1.15
     top = max(float(points["high"].max()), most_flips or 0.0) * 1.06 or 1.0
-    middle = math.sqrt(first * last)
     named = named_points(front, top)
-    figure.add_scatter(
-        x=named["x"],
-        y=named["value"],
-        mode="text",
-        text=[f"  {theme.inert_label(form, 24)}  " for form in named["form"]],
-        textposition=["top right" if x < middle else "top left" for x in named["x"]],
-        textfont={"size": 11, "color": theme.STRONG},
-        hoverinfo="skip",
-        showlegend=False,
-        cliponaxis=False,
-    )
+    if len(named):
+        layout.add_names(figure, list(named["form"]), list(named["x"]), list(named["value"]), log=True, axis=(first, last))
     line = {"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}
     if budget is not None:
         figure.add_vline(x=budget, line=line, layer="below")
@@ -89,5 +79,6 @@ def form_slice_dots(rows: pd.DataFrame, overall: float) -> go.Figure:
     layout.add_note(figure, f"all {formatting.format_share(overall)}", x=overall, y=1, yref="paper", yanchor="bottom", xanchor="left")
     theme.themed(figure, height=max(180, 26 * len(shown) + 70), x="changed decisions")
     layout.set_row_ticks(figure, layout.row_names(list(shown["name"])))
+    figure.update_layout(margin_t=28)
     figure.update_xaxes(tickformat=".1%")
     return layout.value_axis(figure)

@@ -54,7 +54,8 @@ COLUMNS = (
 VERSUS = (
     column("decision", "Model", strong=True),
     column("baseline", "Heuristic"),
-    *number_columns(n="Decisions", better="Better", worse="Worse", model_mean="Mean cost", heuristic_mean="Heuristic's"),
+    column("n", "Decisions", align="right", phone=False),
+    *number_columns(better="Better", worse="Worse"),
 )
 MOST_ROWS = 12
 
@@ -167,7 +168,13 @@ def versus_table(found: ControllerDecisions) -> None:
         cells |= {name: {"t": f"{int(row[name]):,}"} for name in ("n", "better", "worse")}
         cells |= {name: {"t": format_figure(row[name], 3)} for name in ("model_mean", "heuristic_mean")}
         lines.append(table_row(cells))
-    draw_table("controller-versus", "Decisions of the model and of the heuristic", VERSUS, lines)
+    unit = f" ({found.unit})" if found.unit else ""
+    columns = (
+        *VERSUS,
+        column("model_mean", f"Mean cost{unit}", align="right", phone=False),
+        column("heuristic_mean", f"Heuristic's{unit}", align="right", phone=False),
+    )
+    draw_table("controller-versus", "Decisions of the model and of the heuristic", columns, lines, compact=True)
 
 
 def tail_section(found: ControllerDecisions) -> None:

@@ -1,6 +1,6 @@
 """The energy page: energy and carbon per thousand predictions by day and version, and of each training run, with their basis."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -18,7 +18,7 @@ from observability.core.window import Window
 from observability.dashboard import clicks, empty_states, frame, load
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.table import column, draw_table, number_columns, plain_columns, table_row
+from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, status_line
 from observability.metrics.energy import (
     RESOURCES,
@@ -48,10 +48,13 @@ EXAMPLES = {
 """Records to log, with an example line each."""
 VERSION_COLUMNS = (
     column("version", "Version", strong=True),
-    *number_columns(served="Predictions", wh="Energy", per="Per 1,000"),
-    column("grams", "Carbon", align="right", help="gCO₂e, without embodied carbon"),
+    column("served", "Predictions", align="right", phone=False),
+    column("wh", "Energy", align="right", phone=False),
+    column("per", "Per 1,000", align="right"),
+    column("grams", "Carbon", align="right", phone=False, help="gCO₂e, without embodied carbon"),
     column("sci", "SCI per 1,000", align="right", help="With embodied carbon, where price records have it"),
-    *plain_columns(source="Basis of energy", carbon="Basis of carbon"),
+    column("source", "Basis of energy", phone=False),
+    column("carbon", "Basis of carbon", phone=False),
 )
 
 
@@ -94,16 +97,19 @@ def _energy_frames(window: Window) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
     return served, consumed, load.ask_store(RESOURCES, every), load.ask_store(PRICES, every)
 
 
-def energy_sentences(found: Sequence[Finding]) -> None:
+def energy_sentences(
+    found: Sequence[Finding], metrics: Collection[str] = ("energy_per_thousand", "sci", "idle_share"), *, marked: bool = True
+) -> None:
     """The sentences of findings about serving, worst first, each with the badge of its basis; without repetition. An unknown idle share
-    comes last.
+    stands among the findings alone. metrics: those that are told. marked: whether the badge is drawn.
     """
     said = set()
-    for each in sorted(found, key=lambda each: (each.metric, each.severity) == ("idle_share", "unknown")):
-        if each.metric in ("energy_per_thousand", "sci", "idle_share") and (each.version, each.because) not in said:
+    for each in found:
+        unknown_idle = (each.metric, each.severity) == ("idle_share", "unknown")
+        if each.metric in metrics and not unknown_idle and (each.version, each.because) not in said:
             said.add((each.version, each.because))
             source = each.evidence.get("carbon_source" if each.metric == "sci" else "source")
-            mark = f" {basis_badge(str(source))}" if source else ""
+            mark = f" {basis_badge(str(source))}" if source and marked else ""
             version = f" :gray[version {formatting.escape_markdown(each.version)}]" if each.version else ""
             st.markdown(f"{status_line(each.severity, each.because, strong=len(said) == 1)}{mark}{version}")
 
@@ -120,7 +126,7 @@ def no_serving_energy(now: ServingEnergy) -> None:
 
 
 def energy_by_day_charts(here: ModelPage, now: ServingEnergy, found: Sequence[Finding]) -> None:
-    """Energy and carbon per thousand predictions by day, or by hour below three days, side by side."""
+    """Energy and carbon per thousand predictions by day, or by hour below three days, side by side, each with its finding."""
     rows = now.parts("wh", "emitted").reset_index()
     rows = rows[rows["served"] > 0]
     left, right = st.columns(2, gap="large")
@@ -135,11 +141,14 @@ def energy_by_day_charts(here: ModelPage, now: ServingEnergy, found: Sequence[Fi
             st.markdown(basis_badge(source))
             baseline = claim.evidence.get("baseline") if claim else None
             say = partial(with_si_prefix, unit=unit)
-            figure = charts_energy.consumption_bars(twin, name=f"{unit} per 1,000", say=say, source=source, baseline=baseline)
+            figure = charts_energy.consumption_bars(
+                twin, name="per 1,000 predictions", say=say, source=source, baseline=baseline, unit=unit
+            )
             said = claim.because if claim else f"{title} by day."
             key, alt = f"by-day-{name}", said.replace("`", "")
             on_bar = clicks.periods_on_click(key, here, twin["period"])
             frame.chart_with_table(figure, twin, key=key, alt=alt, metrics=(metric,), on_select=on_bar)
+            energy_sentences(found, (metric,), marked=False)
 
 
 def energy_assumptions(here: ModelPage, now: ServingEnergy) -> None:
@@ -237,5 +246,5 @@ def training_run_energy_chart(here: ModelPage) -> None:
     said = f"{when}{formatting.plural(len(rows), 'run')}: {with_si_prefix(total, 'Wh')}, {carbon}; largest: {largest}."
     plain_paragraph(said)
     twin = rows[["run", "version", "ended", "seconds", "cores", "gpus", "wh", "grams", "embodied", "source"]].assign(value=rows["wh"])
-    figure = charts_energy.run_energy_bars(twin, name="Wh", say=lambda each: with_si_prefix(each, "Wh"))
+    figure = charts_energy.run_energy_bars(twin, name="energy", say=lambda each: with_si_prefix(each, "Wh"), unit="Wh")
     frame.chart_with_table(figure, twin.drop(columns="value"), key="runs", alt=said, metrics=("run_energy",))

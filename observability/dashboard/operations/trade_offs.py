@@ -11,7 +11,7 @@ import streamlit as st
 from observability.analyzers.operations import trade_offs as judged
 from observability.core import formatting
 from observability.core.finding import Finding
-from observability.core.numerals import format_figure
+from observability.core.numerals import format_figure, with_si_prefix
 from observability.core.window import EPOCH, Window
 from observability.dashboard import empty_states, frame, links, load, person_name
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, severity_cell, share_cell
@@ -20,7 +20,7 @@ from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import NOT_SAVED, note_line, plain_paragraph, save_records
+from observability.dashboard.widgets import NOT_SAVED, note_line, plain_caption, plain_paragraph, save_records
 from observability.metrics.trade_offs import (
     AXES,
     PRECISION_AUDITS,
@@ -41,7 +41,7 @@ python -m observability trade-offs loan
 
 # results that were measured on other hardware
 python -m observability trade-offs loan --import results.json"""
-FIGURES = {"largest": "Max |Δ|", "high": "p99 |Δ|", "p99": "p99 ms", "energy": "J / 1,000", "size": "MB"}
+FIGURES = {"largest": "Max |Δ|", "high": "p99 |Δ|", "p99": "p99 ms", "energy": "Energy / 1,000", "size": "Size"}
 COLUMNS = (
     column("form", "Form", strong=True),
     column("state", "State", width="8rem"),
@@ -158,7 +158,7 @@ def comparison_summary(choice: Choice) -> None:
     said += f" on {rows:,} rows of its {origin}" if isinstance(rows, int) and origin else ""
     said += f"{where}, {formatting.format_day(audit.at)}."
     within = " within the budgets" if choice.budgets else ""
-    said += f" No other form beats {len(front)} of them in both changed decisions and cost{within}: the front." if front else ""
+    said += f" {len(front)} of them {'is' if len(front) == 1 else 'are'} on the front{within}." if front else ""
     said += f" No form is{within or ' comparable'}." if not front else ""
     plain_paragraph(said)
 
@@ -196,11 +196,12 @@ def trade_off_chart(choice: Choice) -> None:
     alt = f"{len(front)} of {len(points)} forms are on the front of changed decisions and {axis.title.lower()}."
     twin = points.drop(columns="text").rename(columns={"x": axis.title, "value": "changed"})
     frame.chart_with_table(form_figure(choice, points), twin, key="forms-chart", alt=alt, metrics=(judged.FLIPS, judged.FALLBACKS))
+    plain_caption("On the front: no other form has both fewer changed decisions and less of this cost.")
 
 
 def forms_table(choice: Choice, used: str) -> None:
-    """Draw a row for each form with all of its figures."""
-    front, lines = {form.name for form in front_of(choice)}, []
+    """Draw a row for each form with all of its figures; those that another form beats are folded."""
+    front, lines = {form.name for form in front_of(choice)}, list[tuple[bool, dict[str, Any]]]()
     cost = shown_axis("cost", choice.audit)
     columns = (*COLUMNS, column("cost", f"{cost.title} ({cost.unit})", align="right", phone=False))
     for form in choice.audit.forms:
@@ -229,8 +230,17 @@ def forms_table(choice: Choice, used: str) -> None:
         cells |= {name: {"t": format_figure(value, 3), "k": value} for name, value in figures.items() if value is not None}
         if form.energy_j is not None and form.energy_source:
             cells["energy"]["sub"] = form.energy_source
-        lines.append(table_row(cells, selected=form.name == used))
-    draw_table("forms", "Forms and their figures", filled_columns(columns, lines, ("form", "state")), lines, sort=True)
+        if form.energy_j is not None:
+            cells["energy"]["t"] = with_si_prefix(form.energy_j, "J")
+        if (size := AXES["size"].value(form)) is not None:
+            cells["size"]["t"] = formatting.format_bytes(1e6 * size)
+        beaten = word == "Beaten" and form.name != used
+        lines.append((beaten, table_row(cells, selected=form.name == used)))
+    known = filled_columns(columns, [row for _, row in lines], ("form", "state"))
+    draw_table("forms", "Forms and their figures", known, [row for beaten, row in lines if not beaten], sort=True)
+    if folded := [row for beaten, row in lines if beaten]:
+        with st.expander(f"{formatting.plural(len(folded), 'beaten form')}", icon=":material/unfold_more:"):
+            draw_table("forms-beaten", "Beaten forms and their figures", known, folded, sort=True)
     missing = [f"{row['form']}: {row['why']}" for row in choice.audit.results.get("missing") or [] if isinstance(row, dict)]
     if missing:
         st.caption(formatting.escape_markdown("Not measured: " + "; ".join(missing) + "."))

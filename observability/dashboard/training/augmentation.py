@@ -15,7 +15,7 @@ from observability.dashboard.charts import augmentation as charts_augmentation
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import finding_lines, logging_examples, plain_caption, plain_paragraph
+from observability.dashboard.widgets import leading_finding_line, logging_examples, plain_caption, plain_paragraph
 from observability.metrics.augmentation import AUGMENTATION_AUDITS, AugmentationAudit, augmentation_audits
 from observability.stats.interval import Interval
 from observability.stats.repeated_runs import RepeatedDifference
@@ -58,7 +58,7 @@ def augmentation_section(audits: Sequence[AugmentationAudit], scope: Scope) -> N
         return
     found = [each for each in load.scope_record_findings(scope) if each.analyzer == judged.NAME]
     plain_paragraph(augmentation_summary(audits, found))
-    finding_lines(each for each in found if each.needs_action)
+    leading_finding_line(found)
     points = augmentation_points(audits, found)
     if len(points) > 1:
         alt = f"Affinity and diversity of {len(points)} augmentations."

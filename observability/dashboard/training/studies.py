@@ -1,5 +1,6 @@
 """One study: best against budget, importance, the winner against chance, pruning, what a gain cost, and whether to go on."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import streamlit as st
 
 from observability.analyzers.training.runs import RunVerdict
 from observability.core import formatting
-from observability.core.numerals import with_si_prefix
+from observability.core.numerals import MINUS, with_si_prefix
 from observability.dashboard import frame, links
 from observability.dashboard.charts import studies as charts_studies
 from observability.dashboard.charts.runs import parallel_coordinates
@@ -34,15 +35,15 @@ from observability.detection.study_results import (
     study_gain,
     winner_against_chance,
 )
+from observability.stats.interval import Interval
 
 HOW = """import observability as obs
 for seed, params in trials:
     with obs.track_run(model="loan", study="search-1", params=params, seed=seed) as run:
         run.step(step, validation_loss=…)"""
 FIGURES = (
-    column("name", "Question", strong=True, width="14rem"),
+    column("name", "Question", strong=True),
     column("value", "Answer", align="right"),
-    column("how", "How", wide=True),
 )
 STUDIES = (
     column("study", "Study", strong=True),
@@ -54,6 +55,8 @@ STUDIES = (
     column("time", "Time", align="right"),
 )
 IMPORTANT = 0.05
+BEST = 5
+"""Settings in the table of the best."""
 
 
 def studies_of(everything: Sequence[RunVerdict]) -> list[StudyResults]:
@@ -91,12 +94,24 @@ def study_sections(study: StudyResults, scope: Scope) -> None:
     plain_caption(
         f"Chosen by its first value: {best.run.name}, {first}. The mean of {formatting.plural(repeats, 'run')} of this setting is {value}."
     )
-    draw_table(
-        "study-figures", f"Figures of {study.name}", FIGURES, [table_row({**row}) for row in study_figures(study, uses)], compact=True
-    )
+    draw_table("study-figures", f"Figures of {study.name}", FIGURES, [_figure_row(row) for row in study_figures(study, uses)], compact=True)
     importance_section(study)
     parallel_section(study)
     settings_table(study, scope)
+
+
+def _figure_row(figure: dict[str, Any]) -> dict[str, Any]:
+    """A figure with its basis below its name."""
+    return table_row(name={"t": figure["name"], "sub": figure["how"]}, value=figure["value"])
+
+
+def gain_in_words(gain: Interval) -> str:
+    """A gain with its interval, all to the same decimals: two significant digits of the width of the interval."""
+    value, low, high = (float(part or 0.0) for part in gain.triple)
+    width = high - low or abs(value)
+    decimals = max(0, 1 - math.floor(math.log10(width))) if width > 0 else 0
+    parts = [f"{round(part, decimals) + 0.0:.{decimals}f}".replace("-", MINUS) for part in (value, low, high)]
+    return f"{parts[0]} ({parts[1]} to {parts[2]})"
 
 
 def winner_line(study: StudyResults) -> None:
@@ -111,14 +126,13 @@ def winner_line(study: StudyResults) -> None:
             )
         )
         return
-    gain, low, high = (run_figure(float(each or 0.0)) for each in found.gain.triple)
     how = (
         f"{found.repeats} repeats of it against {len(found.reference.values)} of the reference setting"
         if found.repeats
         else f"tried once, as the best of {found.among} settings, against {len(found.reference.values)} seeds of the reference setting"
     )
     word = "Better than chance" if found.beyond_chance else "Within chance"
-    sentence = f"The winner gains {gain} ({low} to {high}) in {study.metric}: {how}."
+    sentence = f"The winner gains {gain_in_words(found.gain)} in {study.metric}: {how}."
     if not found.beyond_chance and not found.repeats:
         sentence += " Repeat it with other seeds to tell."
     st.markdown(status_line("ok" if found.beyond_chance else "watch", sentence, word))
@@ -137,10 +151,9 @@ def further_line(study: StudyResults) -> None:
 
 def further_words(found: FurtherTrials, metric: str) -> str:
     """What more trials can be expected to bring and to take, and how that compares with what is worth it."""
-    value, low, high = (run_figure(float(each or 0.0)) for each in found.gain.triple)
     return (
-        f"{found.trials} more trials would take {duration(found.seconds)}. On average they would improve the best {metric} by at most "
-        f"{value} (95 % interval {low} to {high}). That is {found.because}."
+        f"{found.trials} more trials would take {duration(found.seconds)} and improve the best {metric} by at most "
+        f"{gain_in_words(found.gain)} on average: {found.because}."
     )
 
 
@@ -210,11 +223,7 @@ def importance_section(study: StudyResults) -> None:
         st.caption(f"Needs {LEAST_TRIALS} settings with a value, and parameters that differ between them; {len(study.settings)} are known.")
         return
     clear = [each.name for each in found if each.p_value <= IMPORTANT]
-    said = (
-        f"Told from chance: {', '.join(clear)}."
-        if clear
-        else "No parameter can be told from chance: the best settings lie as all settings do."
-    )
+    said = f"Distinguishable from chance: {', '.join(clear)}." if clear else "No parameter is distinguishable from chance."
     plain_paragraph(said)
     rows = pd.DataFrame([vars(each) for each in found])
     frame.chart_with_table(charts_studies.importance_bars(rows, IMPORTANT), rows, key="importance", alt=said)
@@ -235,14 +244,14 @@ def parallel_section(study: StudyResults) -> None:
 
 
 def settings_table(study: StudyResults, scope: Scope) -> None:
-    """The ten best settings with the parameters that differ between settings."""
+    """The five best settings with the parameters that differ between settings."""
     st.header("Best settings", anchor=False)
     st.caption("By the mean of the runs of each setting.")
-    ranked = sorted(study.settings, key=study.cost)[:10]
+    ranked = sorted(study.settings, key=study.cost)[:BEST]
     values = {name: {parameter_text(each.run.params.get(name)) for each in study.settings} for name in study.best.run.params}
     names = [name for name, held in values.items() if len(held) > 1][:8]
     columns = [column("run", "Run", strong=True, width="13rem"), column("value", study.metric, align="right")]
-    columns += [column(f"p{place}", name, align="right") for place, name in enumerate(names)]
+    columns += [column(f"p{place}", name, align="right", phone=False) for place, name in enumerate(names)]
     rows = []
     for each in ranked:
         cells: dict[str, Any] = {"run": links.link_cell(each.run.name, "runs", scope, run=each.run.name)}
@@ -253,8 +262,7 @@ def settings_table(study: StudyResults, scope: Scope) -> None:
 
 
 def all_studies_table(known: Sequence[StudyResults], scope: Scope) -> None:
-    """The studies side by side."""
-    st.header("All studies", anchor=False)
+    """The studies side by side, folded."""
     rows = []
     for study in known:
         gained = study_gain(study)
@@ -269,4 +277,5 @@ def all_studies_table(known: Sequence[StudyResults], scope: Scope) -> None:
                 time=duration(sum(each.run.seconds for each in study.trials)),
             )
         )
-    draw_table("studies", "Studies", STUDIES, rows, compact=True)
+    with st.expander(f"All {len(known)} studies" if len(known) > 1 else "All studies", icon=":material/list:"):
+        draw_table("studies", "Studies", STUDIES, rows, compact=True)

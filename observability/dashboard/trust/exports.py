@@ -45,7 +45,7 @@ log.export(recipient="statistics office", dataset="loans@3", rows=8200, transfor
            columns={"age": {"tag": "quasi", "transform": "ten years"}, "postcode": {"tag": "quasi", "transform": "two digits"}})"""
 RECIPIENTS = (
     column("recipient", "Recipient", strong=True),
-    column("dataset", "Data set"),
+    column("dataset", "Data set", phone=False),
     column("state", "Status", width="7.5rem"),
     column("exports", "Exports", align="right", phone=False),
     column("rows", "Rows", align="right", phone=False),
@@ -55,22 +55,22 @@ RECIPIENTS = (
     column("enclave", "Attestation", width="9rem", phone=False, help="Hash that the enclave of the last export attested"),
 )
 LEDGER = (
-    column("at", "Time", short=True),
     column("recipient", "Recipient", strong=True),
+    column("at", "Time", short=True, phone=False),
     column("what", "What left", wide=True),
-    column("transform", "Transform"),
+    column("transform", "Transform", phone=False),
     column("basis", "Legal basis", phone=False),
-    column("rows", "Rows", align="right"),
+    column("rows", "Rows", align="right", phone=False),
     column("columns", "Columns", align="right", phone=False),
     column("k", "k", align="right", phone=False),
     column("epsilon", "ε", align="right", phone=False),
 )
 OWN = (
-    column("at", "Time", short=True),
     column("recipient", "To", strong=True),
+    column("at", "Time", short=True, phone=False),
     column("what", "File", wide=True),
-    column("rows", "Rows", align="right"),
-    column("columns", "Columns", align="right"),
+    column("rows", "Rows", align="right", phone=False),
+    column("columns", "Columns", align="right", phone=False),
 )
 CHECK_WORDS = {True: ("ok", "Met"), False: ("act", "Unmet"), None: ("unknown", "Not logged")}
 
@@ -156,8 +156,16 @@ def budget_chart(page: ExportsPage) -> None:
     who, share = last.index[-1], float(last["share"].iloc[-1])
     alt = f"{who} has spent {100 * share:.0f} % of its privacy budget, the most of {formatting.plural(len(last), 'budget')}."
     plain_paragraph(alt)
-    figure = charts_exports.budget_steps(twin)
+    states = {" · ".join(filter(None, pair)): _budget_state(page, pair) for pair in page.ledger.by_pair()}
+    figure = charts_exports.budget_steps(twin, states)
     frame.chart_with_table(figure, twin, key="export-budgets", alt=alt, metrics=(judged.EPSILON,))
+
+
+def _budget_state(page: ExportsPage, pair: tuple[str, str]) -> str:
+    """The severity of the finding about the budget of a recipient and data set; `unknown` without one."""
+    own = [each for each in page.findings if each.metric == judged.EPSILON and each.subject == judged.export_subject(pair)]
+    worst = first_finding(own)
+    return worst.shown_severity if worst else "unknown"
 
 
 def _sample_figure(folder: Path) -> Any:
@@ -194,7 +202,11 @@ def recipient_cells(page: ExportsPage, pair: tuple[str, str], events: Sequence[E
     level, loss = page.ledger.level(events[-1]), page.ledger.loss(pair)
     cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in RECIPIENTS}
     rows = [each.rows for each in events if each.rows is not None]
-    cells |= {"recipient": {"t": pair[0]}, "dataset": {"t": pair[1] or formatting.DASH}, "exports": {"t": f"{len(events):,}"}}
+    cells |= {
+        "recipient": {"t": pair[0], "phone": pair[1] or None},
+        "dataset": {"t": pair[1] or formatting.DASH},
+        "exports": {"t": f"{len(events):,}"},
+    }
     if worst is not None:
         cells["state"] = severity_cell(worst.shown_severity)
     if rows:
@@ -221,7 +233,7 @@ def ledger_table(page: ExportsPage) -> None:
     st.header("What left", anchor=False)
     newest = sorted(page.recent, key=lambda each: each.place, reverse=True)
     rows = [table_row(export_cells(each)) for each in newest[:MOST_ROWS]]
-    draw_table("exports", "Exports, newest first", filled_columns(LEDGER, rows, ("at", "recipient", "what")), rows, sort=True)
+    draw_table("exports", "Exports, newest first", filled_columns(LEDGER, rows, ("recipient", "at", "what")), rows, sort=True)
     csv_of_table("exports", lambda: exports_frame(newest), len(newest), MOST_ROWS)
 
 
@@ -232,7 +244,7 @@ def export_cells(event: ExportEvent) -> dict[str, Cell | str | None]:
     about = " · ".join(filter(None, (event.dataset, event.model, f"run {event.run}" if event.run else None)))
     return {
         "at": {"t": formatting.format_minute(event.at), "k": event.at.timestamp()},
-        "recipient": event.recipient,
+        "recipient": {"t": event.recipient, "phone": formatting.format_day(event.at)},
         "what": {"t": event.text, "sub": about or None},
         "rows": None if event.rows is None else {"t": f"{event.rows:,}", "k": event.rows},
         "columns": {"t": f"{len(event.columns):,}", "sub": personal, "title": ", ".join(event.columns)} if event.columns else None,
@@ -258,14 +270,19 @@ def exports_frame(events: Sequence[ExportEvent]) -> pd.DataFrame:
 
 
 def checklist_section(page: ExportsPage) -> None:
-    """Draw the checklist of training on machines of others: an item a row, the newest runs as columns."""
+    """Draw what the newest training on machines of others does not meet, and the whole checklist folded: rows are items, columns runs."""
     runs = [each for each in page.recent if each.checklist is not None][-MOST_RUNS:][::-1]
     if not runs:
         return
-    st.header("Training on machines of others", anchor=False)
+    st.header("Training on third-party machines", anchor=False)
     states = [checklist_states(each, page.ledger.level(each), page.ledger.within_budget(each)) for each in runs]
     met = sum(state is True for state in states[0].values())
-    plain_paragraph(f"{runs[0].run or runs[0].text} at {runs[0].recipient} meets {met} of {len(states[0])} items.")
+    others = {
+        word.lower(): [item for item, state in states[0].items() if CHECK_WORDS[state][1] == word]
+        for _, word in list(CHECK_WORDS.values())[1:]
+    }
+    rest = "".join(f"; {word}: {', '.join(items)}" for word, items in others.items() if items)
+    plain_paragraph(f"{runs[0].run or runs[0].text} at {runs[0].recipient} meets {met} of {len(states[0])} items{rest}.")
     heads = [column(f"run{place}", each.run or f"{each.at:%Y-%m-%d}", width="9rem", phone=not place) for place, each in enumerate(runs)]
     rows = []
     for item in dict.fromkeys(name for each in states for name in each):
@@ -273,7 +290,9 @@ def checklist_section(page: ExportsPage) -> None:
         for place, each in enumerate(states):
             cells[f"run{place}"] = severity_cell(*CHECK_WORDS[each[item]]) if item in each else None
         rows.append(table_row(cells))
-    draw_table("export-checklist", "Checklist of training elsewhere", [column("item", "Item", strong=True), *heads], rows)
+    with st.expander("The checklist", icon=":material/checklist:"):
+        columns = [column("item", "Item", strong=True), *heads]
+        draw_table("export-checklist", "Checklist of training on third-party machines", columns, rows, compact=True)
 
 
 def own_files_section(page: ExportsPage) -> None:
@@ -286,7 +305,7 @@ def own_files_section(page: ExportsPage) -> None:
     for each in newest[:MOST_ROWS]:
         shown = export_cells(each)
         rows.append(table_row({name: shown[name] for name in ("at", "recipient", "what", "rows", "columns")}))
-    draw_table("own-files", "Files of this product, newest first", filled_columns(OWN, rows, ("at", "recipient", "what")), rows, sort=True)
+    draw_table("own-files", "Files of this product, newest first", filled_columns(OWN, rows, ("recipient", "at", "what")), rows, sort=True)
     csv_of_table("own-files", lambda: exports_frame(newest), len(newest), MOST_ROWS)
 
 
