@@ -33,6 +33,7 @@ PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "annotation": ("labels", {"model": "loan"}, "2 items"),
     "verdict": ("case", {**CASE, "section": "said"}, "note of the verdict"),
     "what_if": ("case", {**CASE, "section": "edge"}, "note of the what-if"),
+    "saved_case": ("cases", {}, "title of the saved case"),
     "run": ("runs", {}, "run-of-march"),
     "step": ("runs", {}, "marked_loss"),
     "resource": ("runs", {}, "777 Wh"),
@@ -171,6 +172,10 @@ def said() -> list[dict]:
         {
             "kind": "what_if", "what_if": "w1", "at": at, "author": "ann", "model": "loan", "prediction": "case-7", "changes": {"age": 31}, "score": 0.6,
             "before": 0.5, "note": "note of the what-if",
+        },
+        {
+            "kind": "saved_case", "saved_case": "s1", "at": at, "author": "ann", "model": "loan", "prediction": "case-7", "note": "n",
+            "title": "title of the saved case",
         },
         {"kind": "action", "action": "a1", "at": at, "author": "ann", "model": "loan", "text": "text of the action"},
         {"kind": "decision", "decision": "d1", "at": at, "author": "ann", "model": "loan", "statement": "statement of the decision"},

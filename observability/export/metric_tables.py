@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
     from observability.store.types.query_answer import QueryAnswer
 
-SPOKEN = ("decisions", "actions", "alerts", "verdicts")
+SPOKEN = ("decisions", "actions", "alerts", "verdicts", "saved_cases")
 """Views of what people and alerts said."""
 MOST_ROWS = 1_000_000
 QUERY_SECONDS = 600.0

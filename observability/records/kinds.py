@@ -387,6 +387,24 @@ _ALL = (
         ),
     ),
     Kind(
+        "saved_case",
+        "A prediction that a person saved under a title; a later record of the same id adds to it",
+        (
+            _text("saved_case", "its own id"),
+            AT,
+            MODEL,
+            _text("prediction", "the id of the prediction"),
+            _text("author", "who wrote it"),
+        ),
+        (
+            _text("title", "its title in the list of saved cases"),
+            _text("note", "why it was saved"),
+            _text("collection", "the cases that belong together"),
+            _text("answer", "which of several predictions of the id, as shadow/2"),
+            _text("state", "absent, standing", "standing", "withdrawn"),
+        ),
+    ),
+    Kind(
         "review",
         "A frozen week: the figures of its review meeting, which never change",
         (_text("review", "the review's id, as 2013-W27"), AT, _text("week", "the ISO week, in UTC"), _text("author", "who froze it")),

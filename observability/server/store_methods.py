@@ -60,6 +60,7 @@ METHODS: dict[str, StoreMethod] = {
     "actions": StoreMethod("read", "model", "items"),
     "decisions": StoreMethod("read", "model", "items"),
     "what_ifs": StoreMethod("read", "model"),
+    "saved_cases": StoreMethod("read", "model", "items"),
     "dashboards": StoreMethod("read", answers="dashboards"),
     "settings_at": StoreMethod("read", answers="settings"),
     "status": StoreMethod("read", answers="status"),

@@ -179,6 +179,10 @@ class DuckStore(Database, Store):
         """Saved what-ifs of a prediction that stand, newest first."""
         return decision_log.standing_what_ifs(self, model, prediction)
 
+    def saved_cases(self, model: str | None = None) -> tuple[decision_items.DecisionItem, ...]:
+        """Saved cases that stand, newest entry first."""
+        return decision_log.standing_saved_cases(self, model)
+
     def dashboards(self) -> tuple[decision_items.DecisionItem, ...]:
         """Dashboards of people, and the figures and texts on them."""
         return decision_log.standing_dashboards(self)

@@ -220,6 +220,10 @@ class Store(Engine, Protocol):
         """Saved what-ifs of a prediction that stand, newest first."""
         ...
 
+    def saved_cases(self, model: str | None = None) -> "tuple[DecisionItem, ...]":
+        """Saved cases that stand, newest entry first; of one model, or of all."""
+        ...
+
     def dashboards(self) -> "tuple[DecisionItem, ...]":
         """Dashboards that stand, newest entry first, and then the figures and texts on them (kinds `dashboard` and `pin`)."""
         ...

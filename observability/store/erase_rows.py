@@ -22,7 +22,7 @@ from observability.store.db.schema import model_table, quoted_identifier
 from observability.store.db.shared_tables import give_own_tables
 from observability.store.rollup.rollup import rebuild_days
 
-FOLLOWED = {"verdict": "verdict", "action": "action", "what_if": "what_if"}
+FOLLOWED = {"verdict": "verdict", "action": "action", "what_if": "what_if", "saved_case": "saved_case"}
 """Kinds about one prediction whose later records name only their own id, and the field of that id."""
 KEPT_TABLES = ("rejected", "manifest", "migrations", "hashing", "streams", "columns", "rollups", "arrivals")
 KEPT_COLUMNS = {("models", "name"), ("versions", "version"), ("edges", "version"), ("edges", "reference"), ("reviews", "review")}

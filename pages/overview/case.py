@@ -5,7 +5,7 @@ have the evidence. Only the opened section is computed. Its address never change
 
 import streamlit as st
 
-from observability.dashboard.case import beside, case, conclude, explanation, export, inputs, load_case, logged_input, sections
+from observability.dashboard.case import beside, case, conclude, explanation, export, inputs, load_case, logged_input, saved_cases, sections
 from observability.dashboard.data import lineage_view
 from observability.metrics.lineage import Thing
 
@@ -44,6 +44,8 @@ if not pending:
 with st.container(horizontal=True, gap="small"):
     with st.popover("Details", type="tertiary", icon=":material/data_object:"):
         case.draw_guarded("details", lambda: case.case_details(here))
+    with st.popover("Save this case", type="tertiary", icon=":material/bookmark_add:", key=here.key("save-this-case")):
+        case.draw_guarded("saved case", lambda: saved_cases.save_case_form(here))
     with st.popover("Compare", type="tertiary", icon=":material/compare_arrows:"):
         case.draw_guarded("compare", lambda: beside.beside_box(here))
     with st.popover("For the customer", type="tertiary", icon=":material/forum:"):

@@ -40,10 +40,10 @@ def test_the_tables_hold_what_the_command_line_says(home, command, tmp_path):
     models = command(home, "status", "--json").json()["models"]
     daily = dict(read.sql(f"SELECT model, sum(predictions)::INT FROM '{folder}/daily.parquet' GROUP BY ALL").fetchall())
     assert daily == {each["model"]: each["predictions"] for each in models if each["predictions"]}
-    for name in ("decisions", "actions", "alerts", "verdicts"):
+    for name in ("decisions", "actions", "alerts", "verdicts", "saved_cases"):
         assert read.sql(f"SELECT count(*) FROM '{folder}/{name}.parquet'").fetchall()[0][0] == done["rows"][name]
     assert command(home, "export", folder).code == 0
-    assert len(list(folder.rglob("*.parquet"))) == 7 and not list(folder.rglob(".*"))
+    assert len(list(folder.rglob("*.parquet"))) == 8 and not list(folder.rglob(".*"))
 
 
 def test_what_people_said_is_exported_as_it_is_in_the_view(home, command, tmp_path):

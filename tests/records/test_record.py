@@ -36,6 +36,7 @@ EXAMPLES = {
     "verdict": {"verdict": "v", "at": AT, "model": "m", "prediction": "a", "author": "Ada", "source": "input"},
     "action": {"action": "c", "at": AT, "author": "Ada"},
     "what_if": {"what_if": "w", "at": AT, "author": "Ada"},
+    "saved_case": {"saved_case": "s", "at": AT, "model": "m", "prediction": "a", "author": "Ada"},
     "review": {"review": "2013-W27", "at": AT, "week": "2013-W27", "author": "Ada"},
     "agenda": {"review": "2013-W27", "item": "i", "at": AT, "author": "Ada", "does": "pin"},
     "decision": {"decision": "d", "at": AT, "author": "Ada"},

@@ -221,6 +221,7 @@ def test_sql_leaves_masked_columns_out_for_people_who_may_not_reveal_them(tmp_pa
         "SELECT extra FROM runs",
         "SELECT text FROM events",
         "SELECT changes FROM what_ifs",
+        "SELECT title FROM saved_cases",
     )
     with engine_world.copied(tmp_path / "home") as store:
         everything = set(store.query_views('FROM "loan.predictions"', most_rows=1).columns)

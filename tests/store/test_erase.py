@@ -56,6 +56,8 @@ def fill(store):
         prediction(id="request-9", subject=SUBJECT, score="high"),
         b'{"kind": "prediction", "subject": "' + SUBJECT.encode() + b'"',
         {"kind": "event", **OTHERS["event"], "text": f"called {SUBJECT}"}, {"kind": "event", **OTHERS["event"], "subject": SUBJECT},
+        {"kind": "saved_case", **OTHERS["saved_case"], **about},
+        {"kind": "saved_case", **OTHERS["saved_case"], "prediction": "other-0", "saved_case": "s2", "note": f"as {SUBJECT} said"},
         {"kind": "verdict", **OTHERS["verdict"], **about}, {"kind": "action", **OTHERS["action"], **about, "text": "ask the person"},
         {"kind": "action", **OTHERS["action"], "at": "2024-03-02T10:00:00Z", "state": "done"},
         {"kind": "review", **OTHERS["review"], "body": week},
@@ -92,6 +94,7 @@ def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tm
     assert query(store, "SELECT count(*), count(DISTINCT subject) FROM predictions_1") == [(6, 6)]
     assert query(store, "SELECT id FROM labels_1") == [("other-0",)] and query(store, "SELECT count(*) FROM signatures") == [(1,)]
     assert [text for (text,) in query(store, "SELECT text FROM events")] == [f"called {MARK}"]
+    assert query(store, "SELECT prediction FROM saved_cases") == [("other-0",)]
     assert query(store, "SELECT count(*) FROM verdicts") == query(store, "SELECT count(*) FROM actions") == [(0,)]
     ((review,),) = query(store, "SELECT body FROM reviews")
     assert json.loads(review)["models"][0]["items"][0] == f"case {MARK} of {MARK}" and len(json.loads(review)["erased"]) == 1

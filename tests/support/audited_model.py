@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from observability.store.db.database import Database
+from observability.store.engine import Store
 from observability.store.types.registration import RegistrationRequest
 
 
-def register_with_file(store: Database, folder: Path, name: str, settings: str | None = None) -> None:
+def register_with_file(store: Store, folder: Path, name: str, settings: str | None = None) -> None:
     """Registers version 1 of a model with its file. settings: a TOML text."""
     import lightgbm
 

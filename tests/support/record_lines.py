@@ -38,6 +38,7 @@ OTHERS = {
         "changes": {"age": 3, "sex": None},
         "score": 0.4,
     },
+    "saved_case": {"saved_case": "s", "at": AT, "author": "Ada", "model": "loan", "prediction": "a", "title": "Odd", "note": "n"},
     "review": {"review": "2013-W27", "at": AT, "week": "2013-W27", "author": "Ada", "body": {"models": []}},
     "agenda": {"review": "2013-W27", "item": "i", "at": AT, "author": "Ada", "does": "pin", "text": "first"},
     "decision": {"decision": "d", "at": AT, "author": "Ada", "statement": "hold", "options": ["roll back"]},

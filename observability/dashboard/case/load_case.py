@@ -319,6 +319,12 @@ def saved_what_ifs(model: str, prediction: str) -> tuple[decision_items.Decision
     return load.store().what_ifs(model, prediction)
 
 
+@cached_by_state(32)
+def saved_case_items(model: str | None = None) -> tuple[decision_items.DecisionItem, ...]:
+    """Saved cases of one model, or of all that the person may see, newest entry first."""
+    return load.store().saved_cases(model)
+
+
 def watch_slice(model: str, part: Slice, author: str, *, on: bool) -> None:
     """Add a slice to the model's watched slices, or remove it; the ledger names the author. Raises what alarm_rules.watch raises."""
     alarm_rules.set_watched_slice(load.store(), model, part, author=author, on=on)

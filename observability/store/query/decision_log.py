@@ -1,4 +1,4 @@
-"""Verdicts, actions, decisions, saved what-ifs and dashboards.
+"""Verdicts, actions, decisions, saved what-ifs, saved cases and dashboards.
 
 Records with the same id are entries of one item. Nothing is overwritten: an item has the newest value of each field, and keeps every entry
 with its author and time.
@@ -16,6 +16,8 @@ from observability.store.db.database import Database
 from observability.store.query import records
 from observability.store.types.decision_items import DecisionEntry, DecisionItem, DecisionKind
 
+SCOPED = ("verdict", "saved_case")
+"""Kinds whose id belongs to a prediction, so that nobody changes an item of another prediction by its id."""
 OWN = ("at", "author")
 """Fields of an entry, not of the item."""
 
@@ -38,6 +40,11 @@ def logged_actions(
 def standing_what_ifs(store: Database, model: str, prediction: str) -> tuple[DecisionItem, ...]:
     """Saved what-ifs of a prediction that were not withdrawn, newest first."""
     return tuple(item for item in _decision_items(store, "what_if", model, prediction=prediction) if item.state == "standing")
+
+
+def standing_saved_cases(store: Database, model: str | None = None) -> tuple[DecisionItem, ...]:
+    """Saved cases that were not removed, newest entry first; of one model, or of all."""
+    return tuple(item for item in _decision_items(store, "saved_case", model) if item.state == "standing")
 
 
 def logged_decisions(store: Database, model: str | None = None, as_of: datetime | None = None) -> tuple[DecisionItem, ...]:
@@ -67,7 +74,7 @@ def _decision_items(
     entries: dict[tuple[str, ...], list[DecisionEntry]] = {}
     for row in frame.to_dict("records"):
         values = {name: row[name] for name in names if _has_value(row[name])}
-        key = tuple(str(values[name]) for name in (("model", "prediction", "verdict") if kind == "verdict" else (kind,)))
+        key = tuple(str(values[name]) for name in (("model", "prediction", kind) if kind in SCOPED else (kind,)))
         fields = {name: _aware(value) for name, value in values.items() if name != kind}
         entries.setdefault(key, []).append(DecisionEntry(_aware(row["at"]), str(row["author"]), fields))
     found = [DecisionItem(kind, key[-1], tuple(own)) for key, own in entries.items()]

@@ -1,4 +1,4 @@
-"""Verdicts, actions, decisions, what-ifs and dashboards, merged from their entries.
+"""Verdicts, actions, decisions, what-ifs, saved cases and dashboards, merged from their entries.
 
 Nothing is overwritten: an item has the newest value of each field, and keeps every entry with its author and time.
 """
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from observability.records.kinds import TRIAGE_SOURCES
 from observability.stats.interval import Interval, rate_interval
 
-DecisionKind = Literal["verdict", "action", "decision", "what_if", "dashboard", "pin"]
+DecisionKind = Literal["verdict", "action", "decision", "what_if", "saved_case", "dashboard", "pin"]
 MINIMUM_ERRORS = 10
 """Minimum number of confirmed errors for a share with an interval."""
 SOURCE_WORDS = {
@@ -40,7 +40,10 @@ class DecisionEntry:
 
 @dataclass(frozen=True)
 class DecisionItem:
-    """One verdict, action, decision, what-if, dashboard or pin with its entries, oldest first. `fields`: the newest value of each."""
+    """One verdict, action, decision, what-if, saved case, dashboard or pin with its entries, oldest first.
+
+    `fields`: the newest value of each.
+    """
 
     kind: DecisionKind
     id: str

@@ -63,6 +63,7 @@ MASKED_RECORD_FIELDS: dict[str, tuple[str, ...]] = {
     "action": ("text", "slice", "extra"),
     "what_if": ("changes", "note", "extra"),
     "verdict": ("note", "extra"),
+    "saved_case": ("title", "note", "extra"),
     "dashboard": ("scope", "extra"),
     "pin": ("text", "scope", "parameters", "extra"),
 }

@@ -1,0 +1,166 @@
+"""Cases that people saved with a title, a note and a collection: the form on a case, and the list on the page Find a case.
+
+A saved case is a record of kind `saved_case`; a change and a removal are further records of its id.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.catalog import Model
+from observability.dashboard import links, load, person_name
+from observability.dashboard.case import case_decisions, load_case
+from observability.dashboard.case.bulk_verdicts import bulk_verdict_form
+from observability.dashboard.case.case import CasePage
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.widgets import NOT_SAVED, cut_note, note_line, plain_error, save_records
+from observability.records.values import new_record_id
+from observability.store.types.decision_items import DecisionItem
+
+MOST_SHOWN, MOST_LISTED = 5, 100
+LONGEST_TITLE, LONGEST_NOTE = 120, 2000
+SAVED = (
+    column("title", "Saved case", strong=True),
+    column("note", "Note", wide=True, phone=False),
+    column("collection", "Collection", phone=False),
+    column("model", "Model", phone=False),
+    column("by", "Saved by", short=True),
+)
+BLANK = " "
+"""Takes a note or a collection back: a later record changes a field, and an empty text is none."""
+TURN = "saved-case-turn"
+"""The state that counts saves, so that a form is empty after each."""
+
+
+def saved_case_record(about: Mapping[str, str], author: str, name: str | None = None, **fields: Any) -> dict[str, Any]:
+    """The record that saves a case or changes a saved one. about: model and prediction. name: its id; by default a new one."""
+    kept = {key: value for key, value in fields.items() if value}
+    return {"kind": "saved_case", "saved_case": name or new_record_id(), "author": author, **about, **kept}
+
+
+def save_case_form(here: CasePage) -> None:
+    """Under which titles the case is saved, and the form that saves it."""
+    for item in load_case.saved_case_items(here.row.model.name):
+        if item.fields["prediction"] == here.row.id:
+            note_line(item.first.at, item.first.author, title_of(item), note_of(item), strong=True)
+    key = f"saved-case-{case_decisions.form_round(here)}"
+    author = person_name.person_name_box(here.key("saved-case-author"))
+    title = st.text_input("Title", key=here.key(f"{key}-title"), max_chars=LONGEST_TITLE, placeholder="What the case shows").strip()
+    note = st.text_input("Note", key=here.key(f"{key}-note"), max_chars=LONGEST_NOTE, placeholder="Why it is worth keeping").strip()
+    collection = _collection_box(here.key(f"{key}-collection"), load_case.saved_case_items(), None)
+    if st.button("Save the case", icon=":material/bookmark_add:", key=here.key(f"{key}-save")):
+        if not title:
+            plain_error("A saved case needs a title.")
+            return
+        record = saved_case_record(
+            {"model": here.row.model.name, "prediction": here.row.id},
+            author or "",
+            title=title,
+            note=note,
+            collection=collection,
+            answer=here.row.selector,
+        )
+        case_decisions.save_case_records(here, [record], author, done="Saved. It is listed under Investigate.")
+
+
+def saved_cases_section(scope: Scope) -> None:
+    """The list of saved cases, those of a collection together, and what can be done with them; nothing where none is saved."""
+    items = load_case.saved_case_items(scope.model)
+    if not items:
+        return
+    st.header("Saved cases", anchor=False)
+    rows = [saved_case_row(item, scope) for item in by_collection(items)[:MOST_LISTED]]
+    columns = [each for each in SAVED if not (each["key"] == "model" and scope.model)]
+    columns = [each for each in columns if each["key"] == "title" or any(row["cells"][each["key"]]["t"] != formatting.DASH for row in rows)]
+    draw_table("saved-cases", "Saved cases", columns, rows[:MOST_SHOWN], compact=True)
+    if more := rows[MOST_SHOWN:]:
+        with st.expander(formatting.plural(len(more), "more saved case"), icon=":material/unfold_more:"):
+            draw_table("more-saved-cases", "More saved cases", columns, more, compact=True)
+            cut_note(len(items), MOST_LISTED, "The first {0} of {1} saved cases.")
+    with st.container(horizontal=True, gap="small"):
+        change_form(items)
+        if scope.model:
+            _verdicts_of_collection(load.catalog().model(scope.model), items)
+
+
+def by_collection(items: Sequence[DecisionItem]) -> list[DecisionItem]:
+    """Saved cases with those of a collection together, the collection that changed last first; newest first within each."""
+    place: dict[str, int] = {}
+    for item in items:
+        place.setdefault(collection_of(item), len(place))
+    return sorted(items, key=lambda item: place[collection_of(item)])
+
+
+def saved_case_row(item: DecisionItem, scope: Scope) -> dict[str, Any]:
+    """One saved case, as a link to it."""
+    fields = item.fields
+    link = links.case_link(title_of(item), str(fields["prediction"]), str(fields["model"]), scope, fields.get("answer"))
+    return table_row(
+        title={**link, "sub": str(fields["prediction"])[:80]},
+        note=note_of(item)[:400] or None,
+        collection=collection_of(item) or None,
+        model=str(fields["model"]),
+        by={"t": item.first.author[:40], "sub": formatting.format_day(item.first.at)},
+    )
+
+
+def title_of(item: DecisionItem) -> str:
+    """The title of a saved case; its prediction where it has none."""
+    return str(item.fields.get("title") or item.fields["prediction"])
+
+
+def collection_of(item: DecisionItem) -> str:
+    """The collection of a saved case; empty without one."""
+    return str(item.fields.get("collection") or "").strip()
+
+
+def note_of(item: DecisionItem) -> str:
+    """The note of a saved case; empty without one."""
+    return str(item.fields.get("note") or "").strip()
+
+
+def change_form(items: Sequence[DecisionItem]) -> None:
+    """The form that renames a saved case, changes its note or collection, or removes it from the list."""
+    turn = int(st.session_state.get(TURN, 0))
+    with st.popover("Rename or remove", type="tertiary", icon=":material/edit:", key="saved-case-change"):
+        names = {item.id: f"{title_of(item)} ({item.fields['prediction']})"[:160] for item in items}
+        chosen = st.selectbox("Which", list(names), format_func=names.__getitem__, key=f"saved-case-which-{turn}")
+        item = next(each for each in items if each.id == chosen)
+        author, key = person_name.person_name_box("saved-case-person"), f"{item.id}-{turn}"
+        title = st.text_input("Title", title_of(item), key=f"saved-title-{key}", max_chars=LONGEST_TITLE).strip()
+        note = st.text_input("Note", note_of(item), key=f"saved-note-{key}", max_chars=LONGEST_NOTE).strip()
+        collection = _collection_box(f"saved-collection-{key}", items, collection_of(item) or None)
+        with st.container(horizontal=True, gap="small"):
+            saved = st.button("Save the changes", icon=":material/save:", key="saved-case-save")
+            removed = st.button("Remove from the list", type="tertiary", icon=":material/bookmark_remove:", key="saved-case-remove")
+        if not (saved or removed):
+            return
+        if not author:
+            st.error(person_name.MISSING, icon=":material/person:")
+            return
+        if saved and not title:
+            plain_error("A saved case needs a title.")
+            return
+        about = {name: str(item.fields[name]) for name in ("model", "prediction")}
+        fields = {"state": "withdrawn"} if removed else {"title": title, "note": note or BLANK, "collection": collection or BLANK}
+        if not save_records([saved_case_record(about, author, item.id, **fields)], NOT_SAVED):
+            return
+    st.session_state[TURN] = turn + 1
+    st.toast("Removed from the list." if removed else "Saved.", icon=":material/check_circle:")
+    st.rerun()
+
+
+def _collection_box(key: str, items: Sequence[DecisionItem], chosen: str | None) -> str | None:
+    """The box of the collection, with those in use as suggestions; a new one can be typed."""
+    known = sorted({name for item in items if (name := collection_of(item))}, key=str.casefold)
+    index = known.index(chosen) if chosen in known else None
+    box = st.selectbox("Collection", known, index, key=key, accept_new_options=True, placeholder="None, or type a new one")
+    return (box or "").strip()[:LONGEST_TITLE] or None
+
+
+def _verdicts_of_collection(model: Model, items: Sequence[DecisionItem]) -> None:
+    """The form that gives one verdict to several saved cases of a model."""
+    bulk_verdict_form(model, [str(item.fields["prediction"]) for item in items], "saved")

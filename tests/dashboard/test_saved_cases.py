@@ -1,0 +1,120 @@
+"""A case is saved under a title from its page, listed where cases are found, renamed and removed there, and seen by whom its model is."""
+
+from collections.abc import Iterator
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.core.errors import ForbiddenError
+from observability.dashboard import load, person_name, sign_in
+from observability.dashboard.case.saved_cases import saved_case_record
+from observability.server import process_lock
+from observability.server.access import Person
+from observability.server.guarded_store import guarded_store
+from tests.support.dashboard_pages import opened, tables, words
+from tests.support.dashboard_world import END, World, build
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world of its own, to write into."""
+    found = build(tmp_path_factory.mktemp("saved"))
+    yield found
+    found.store.close()
+
+
+@pytest.fixture
+def mine(own: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """That world as the store that this process owns; what a test saved is removed after it."""
+    monkeypatch.setattr(process_lock, "current_store", lambda: own.store)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    yield own
+    for item in own.store.saved_cases():
+        about = {name: item.fields[name] for name in ("model", "prediction")}
+        own.store.write_records([saved_case_record(about, "test", item.id, state="withdrawn")])
+
+
+def fill(app: AppTest, kind: str, label: str, value: str) -> None:
+    """Fills the last box of a label, which is that of the form of the test."""
+    boxes = [box for box in getattr(app, kind) if box.label == label]
+    boxes[-1].set_value(value)
+
+
+def press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click()
+    app.run()
+    assert not app.exception
+
+
+def listed(app: AppTest) -> list[dict]:
+    return [row["cells"] for row in tables(app).get("Saved cases", {"rows": []})["rows"]]
+
+
+def save(world: World, prediction: str, title: str, model: str = "loan", author: str = "Ada", **fields: str) -> None:
+    world.store.write_records([saved_case_record({"model": model, "prediction": prediction}, author, title=title, **fields)])
+
+
+def test_a_case_is_saved_listed_renamed_and_removed(mine: World) -> None:
+    assert "Saved cases" not in [header.value for header in opened("cases", model="loan").header]
+    app = opened("case", id="l41", model="loan")
+    press(app, "Save the case")
+    assert "A saved case needs a title." in words(app)
+    next(box for box in app.text_input if (box.key or "").startswith("saved-case-author")).set_value("Ada").run()
+    next(box for box in app.text_input if box.label == "Title").set_value("Late at *night*")
+    next(box for box in app.text_input if "note" in (box.key or "") and "saved-case" in box.key).set_value("Check the feed")
+    press(app, "Save the case")
+    (item,) = mine.store.saved_cases("loan")
+    assert item.first.author == "Ada" and (item.fields["title"], item.fields["note"]) == ("Late at *night*", "Check the feed")
+    assert "Late at *night*" in words(app), "the case says that it is saved"
+
+    app = opened("cases")
+    (row,) = listed(app)
+    target = row["title"]["go"]
+    assert row["title"]["t"] == "Late at *night*" and row["note"]["t"] == "Check the feed"
+    assert target["page"] == "case" and (target["parameters"]["id"], target["parameters"]["model"]) == ("l41", "loan")
+    next(box for box in app.text_input if (box.key or "") == "saved-case-person-box").set_value("Bob").run()
+    next(box for box in app.text_input if (box.key or "").startswith("saved-title-")).set_value("Night feed")
+    next(box for box in app.text_input if (box.key or "").startswith("saved-note-")).set_value("")
+    press(app, "Save the changes")
+    (row,) = listed(app)
+    assert row["title"]["t"] == "Night feed" and row["by"]["t"] == "Ada", "who saved it stays its author"
+    assert row["note"]["t"] == "–", "the note was taken back"
+    (item,) = mine.store.saved_cases()
+    assert [entry.author for entry in item.entries] == ["Ada", "Bob"]
+    press(app, "Remove from the list")
+    assert listed(app) == [] and mine.store.saved_cases() == ()
+
+
+def test_cases_of_a_collection_stand_together_and_only_the_first_are_unfolded(mine: World) -> None:
+    for place, collection in enumerate(("night", "", "night", "", "", "", "")):
+        save(mine, f"l{place + 50}", f"case {place}", collection=collection)
+    app = opened("cases", model="loan")
+    titles = [row["title"]["t"] for row in listed(app)]
+    more = [row["cells"]["title"]["t"] for row in tables(app)["More saved cases"]["rows"]]
+    assert len(titles) == 5 and {*titles, *more} == {f"case {place}" for place in range(7)}
+    every = [*titles, *more]
+    assert abs(every.index("case 0") - every.index("case 2")) == 1, "those of a collection stand together"
+
+
+def test_people_see_what_was_saved_about_models_that_they_see_and_viewers_save_nothing(
+    mine: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(mine, "l60", "of loan")
+    save(mine, "p60", "of price", model="price")
+    one = Person("vic", None, (("loan", "viewer"),))
+    seen = guarded_store(mine.store, one)
+    assert [item.fields["title"] for item in seen.saved_cases()] == ["of loan"]
+    with pytest.raises(ForbiddenError):
+        seen.write_records([saved_case_record({"model": "loan", "prediction": "l60"}, "vic", title="mine")])
+    for module in (sign_in, person_name):
+        monkeypatch.setattr(module, "current_person", lambda: one)
+    said = words(opened("cases"))
+    assert "of loan" in said and "of price" not in said and "allows to read only" in said
+
+
+def test_an_entry_of_another_prediction_with_the_same_id_changes_nothing(mine: World) -> None:
+    save(mine, "l70", "first")
+    (item,) = mine.store.saved_cases()
+    mine.store.write_records([saved_case_record({"model": "price", "prediction": "p70"}, "eve", item.id, title="taken")])
+    assert [each.fields["title"] for each in mine.store.saved_cases("loan")] == ["first"]
+    assert {each.fields["title"] for each in mine.store.saved_cases()} == {"first", "taken"}
