@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -237,6 +238,13 @@ def test_each_heavy_library_stays_in_its_home(library: str) -> None:
         and not path.relative_to(ROOT).as_posix().startswith(HOMES[library])
     ]
     assert strangers == []
+
+
+def test_what_the_type_checker_skips_is_imported_nowhere_here() -> None:
+    overrides = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"]["overrides"]
+    (skipped,) = [each["module"] for each in overrides if each["follow_imports"] == "skip"]
+    used = {target.partition(".")[0] for path in FILES.values() for target in imported_names(path)}
+    assert used & {name.removesuffix(".*") for name in skipped} == {"numba"}, "its decorators have no types"
 
 
 @pytest.mark.parametrize("package", LIGHT)
