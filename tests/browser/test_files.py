@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from observability.core.weeks import Week
@@ -22,6 +21,7 @@ from observability.investigation.case import case
 from observability.investigation.explanation_sentences import explanation_sentences
 from observability.investigation.model_answers import AttributionContrast, Bar
 from observability.review import freeze
+from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
 from tests.support.dashboard_world import START, build
 from tests.support.html_rules import invalid
@@ -66,7 +66,7 @@ def test_a_file_is_valid_and_accessible_on_screen_on_a_phone_and_in_print(name: 
     for media, width in (("screen", 1000), ("screen", 390), ("print", 700)):
         page.emulate_media(media=media)
         page.set_viewport_size({"width": width, "height": 1400})
-        found = [f"{each['id']}: {node['html'][:160]}" for each in Axe().run(page).response["violations"] for node in each["nodes"]]
+        found = [f"{each['id']}: {node['html'][:160]}" for each in violations(page) for node in each["nodes"]]
         assert found == [], (media, width)
         assert width == 390 or page.evaluate(CUT) == [], (media, width)
 
