@@ -18,6 +18,20 @@ def format_figure(value: float, digits: int = 4, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}{form}}".replace("-", MINUS)
 
 
+def score_beside_threshold(score: float, threshold: float, text: str) -> str:
+    """A score with as many digits as it takes to stand on its side of the threshold: 0.3488 of 0.35 is `0.349`. text: it where it does."""
+    digits = len(text.partition(".")[2])
+    while digits < 17 and _is_number(text) and (float(text) >= threshold) != (score >= threshold):
+        digits += 1
+        text = f"{score:.{digits}f}"
+    return text
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a plain number."""
+    return text.replace(".", "", 1).isdecimal()
+
+
 def logged_value_text(value: object) -> str:
     """A logged value for people: `-21` is `−21`; other text is unchanged."""
     text = str(value)

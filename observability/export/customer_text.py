@@ -8,6 +8,7 @@ from observability.investigation.label_types import outcome_words, with_unit
 from observability.investigation.latent_inputs import latent_features
 from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import AttributionContrast
+from observability.investigation.outcome_facts import binary_score_text
 from observability.store.types.decision_items import DecisionItem
 
 MOST_INPUTS = 2
@@ -45,7 +46,9 @@ def _prediction_sentence(row: Row) -> str:
         return f"{said}; the request did not end normally (status {row.status})."
     if row.model.task == "binary" and row.score is not None:
         positive = outcome_words(row.model, row.model.classes[-1])
-        return f"{said}. Its score for {positive} was {row.score:.2f}; from {row.threshold:.2f} on it predicts {positive}."
+        return (
+            f"{said}. Its score for {positive} was {binary_score_text(row)}; from {format_figure(row.threshold)} on it predicts {positive}."
+        )
     return f"{said}, with a score of {row.score:.2f}." if row.model.task == "multiclass" and row.score is not None else f"{said}."
 
 

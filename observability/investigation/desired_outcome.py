@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from observability.core.numerals import format_figure, percent
+from observability.core.numerals import format_figure, percent, score_beside_threshold
 from observability.investigation.comparison_rows import reference_sample
 from observability.investigation.label_types import class_words, with_unit
 from observability.investigation.logged_prediction import Row
@@ -118,7 +118,8 @@ def margin_of(row: Row, rows: RealRows | None) -> Margin:
             count = len(others)
             nearer = float((others <= abs(margin) + TIE).mean()) if count else None
         side = "above" if margin >= 0 else "below"
-        text = f"The score {format_figure(row.score)} is {abs(margin):.3g} {side} the threshold of {format_figure(row.threshold, 6)}"
+        shown = score_beside_threshold(row.score, row.threshold, format_figure(row.score))
+        text = f"The score {shown} is {abs(margin):.3g} {side} the threshold of {format_figure(row.threshold, 6)}"
         text += f"; {percent(nearer, 2)} of {reference_sample(row, count)} are at least as near" if nearer is not None else ""
         return Margin(margin, row.threshold, text, share_nearer=nearer, rows=count)
     band = median_error(rows)

@@ -10,11 +10,13 @@ state. An additional condition must improve the quality.
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from observability.core.catalog import Model
+from observability.core.formatting import format_span
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Aggregate
 from observability.investigation import comparison_rows
@@ -174,23 +176,32 @@ def rule_figures(
         search=search_text(conditions),
         error=error.text,
         trend=trend(inside, inside_wrong),
+        by=trend_period(inside),
         groups=rates_by_group(model, inside, inside_wrong, {each.reference for each in conditions}),
         because=because,
         counted=len(frame),
     )
 
 
+def trend_period(frame: "DataFrame") -> Literal["day", "week"]:
+    """The period of a trend: a week, but a day where all rows are within two weeks."""
+    return "week" if len(frame) and (frame["at"].max() - frame["at"].min()).days > 14 else "day"
+
+
 def trend(frame: "DataFrame", wrong: Bools) -> tuple[Rate, ...]:
     """Error rate by week (Monday, UTC), the newest MOST_WEEKS; by day where all rows are within two weeks."""
     if frame.empty:
         return ()
-    at = frame["at"]
-    weekly = (at.max() - at.min()).days > 14
-    period = at.dt.floor("D")
-    if weekly:
-        period = period - (at.dt.dayofweek * np.timedelta64(1, "D")).astype("timedelta64[us]")
-    counts = [(f"{when:%Y-%m-%d}", wrong[np.asarray(period == when)]) for when in sorted(period.unique())[-MOST_WEEKS:]]
-    return tuple(rated(name, part) for name, part in counts)
+    day = frame["at"].dt.floor("D")
+    period = day
+    if trend_period(frame) == "week":
+        period = day - (day.dt.dayofweek * np.timedelta64(1, "D")).astype("timedelta64[us]")
+    found = []
+    for when in sorted(period.unique())[-MOST_WEEKS:]:
+        inside = np.asarray(period == when)
+        days = format_span(day[inside].min().to_pydatetime(), day[inside].max().to_pydatetime() + timedelta(days=1))
+        found.append(replace(rated(f"{when:%Y-%m-%d}", wrong[inside]), days=days))
+    return tuple(found)
 
 
 def rates_by_group(model: Model, frame: "DataFrame", wrong: Bools, fixed: Collection[str] = ()) -> tuple[Rate, ...]:

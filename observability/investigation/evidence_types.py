@@ -124,7 +124,9 @@ class Condition:
 
 @dataclass(frozen=True)
 class Rate:
-    """Error rate with Wilson's interval. name: a day, a week, or a group such as `sex=F`."""
+    """Error rate with Wilson's interval. name: a day, the Monday of a week, or a group such as `sex=F`. days: of a week or day, those of
+    its rows, in words.
+    """
 
     name: str
     n: int
@@ -132,6 +134,7 @@ class Rate:
     rate: float | None
     low: float | None
     high: float | None
+    days: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ class ErrorRule:
     error rate of all these rows. weak: the rate is significantly higher than that of the other rows. slice: as in a link, None where it
     cannot be expressed. counted: rows of the half. rows: of both halves, in words. all_errors: errors covered in both halves without the
     case; None where the rows were sampled. search: query for the page Cases. error: definition of an error. confirmed: not known to be
-    without significant excess over rows of the same scores.
+    without significant excess over rows of the same scores. trend: by week or day, as `by` says.
     """
 
     text: str
@@ -159,6 +162,7 @@ class ErrorRule:
     search: str | None = None
     error: str = ""
     trend: tuple[Rate, ...] = ()
+    by: Literal["day", "week"] = "day"
     groups: tuple[Rate, ...] = ()
     because: str = ""
     counted: int = 0

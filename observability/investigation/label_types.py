@@ -1,12 +1,17 @@
 """The label of a prediction and its revisions."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from observability.core.catalog import Model
-from observability.core.numerals import measured_value_text
+from observability.core.formatting import DASH, format_number
+from observability.core.numerals import measured_value_text, score_beside_threshold
+
+PLURAL = re.compile(r"[a-z]*[aeiou][a-z]*(?<![sui])s")
+"""Units that lose their last letter after 1: `minutes`; not `ms`, `kbps` or `celsius`."""
 
 
 @dataclass(frozen=True)
@@ -53,5 +58,30 @@ def outcome_words(model: Model, text: str) -> str:
 
 
 def with_unit(model: Model, figure: str) -> str:
-    """A figure of a regression with the unit of the model's settings."""
-    return f"{figure} {model.settings.unit}" if model.settings.unit else figure
+    """A figure of a regression with the unit of the model's settings: `2 minutes`, `1 minute`."""
+    unit = model.settings.unit
+    if not unit:
+        return figure
+    return f"{figure} {unit[:-1] if figure == '1' and PLURAL.fullmatch(unit) else unit}"
+
+
+def score_name(model: Model, place: int = -1) -> str:
+    """What a score is of: that of a binary model is of its second class; of several classes the one at `place`."""
+    if model.task == "binary":
+        return f"score of {class_words(model, model.classes[1])}"
+    return f"score of {class_words(model, model.classes[place])}" if model.classes and place >= 0 else "score"
+
+
+def prediction_with_score(model: Model, prediction: str | None, score: float | None) -> str:
+    """A decision with its score, and the class that the score is of where that is another one: `late (0.553)`, `on time (late 0.238)`.
+    A regression: the value with its unit.
+    """
+    if model.task == "regression":
+        return DASH if score is None or score != score else with_unit(model, format_number(score))
+    said = class_words(model, prediction) if prediction is not None else DASH
+    if score is None or score != score:
+        return said
+    if model.task != "binary":
+        return f"{said} ({format_number(score)})"
+    of_class = "" if prediction == model.classes[1] else f"{class_words(model, model.classes[1])} "
+    return f"{said} ({of_class}{score_beside_threshold(score, model.settings.threshold, format_number(score))})"

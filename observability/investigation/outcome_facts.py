@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from observability.core.formatting import plural
-from observability.core.numerals import format_figure
+from observability.core.numerals import format_figure, score_beside_threshold
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
@@ -33,9 +33,15 @@ def answer_text(row: Row) -> str:
     named = outcome_words(row.model, row.answer) if row.answer else "no class"
     if row.model.task == "binary":
         of_class = "" if row.decision == 1 else f": {class_words(row.model, row.model.classes[1])}"  # the score is that of the second class
-        score = "" if row.score is None else f"{of_class} at {row.score:.2f} (threshold {row.threshold:.2f})"
+        score = "" if row.score is None else f"{of_class} at {binary_score_text(row)} (threshold {format_figure(row.threshold)})"
         return f"Predicted {named}{score}."
     return f"Predicted {named}{'' if row.score is None else f' at {row.score:.2f}'}."
+
+
+def binary_score_text(row: Row) -> str:
+    """The score of a binary model with two decimals, or as many as it takes to stand on its side of the threshold."""
+    assert row.score is not None
+    return score_beside_threshold(row.score, row.threshold, f"{row.score:.2f}")
 
 
 def truth_text(row: Row, *, verdict: bool = True) -> str:

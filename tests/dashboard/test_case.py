@@ -7,16 +7,15 @@ from datetime import UTC, timedelta
 from io import StringIO
 from pathlib import Path
 
-import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.core.errors import StoreBrokenError
 from observability.core.window import Slice, Window
 from observability.dashboard import load
-from observability.dashboard.case import conclude, similar_errors
+from observability.dashboard.case import conclude
 from observability.export.csv import inert_csv, unaltered
-from observability.investigation import error_rule, relabel_queue
+from observability.investigation import relabel_queue
 from observability.investigation.evidence_types import ErrorRule
 from observability.monitoring import check
 from observability.server import process_lock
@@ -352,23 +351,3 @@ def test_a_case_lists_the_other_predictions_of_its_id_and_opens_the_one_that_is_
     text = words(opened("case", id=name, model="loan", answer="shadow/9"))
     assert f"This is the prediction of version 9 in shadow. The same id was also answered by {own}." in text
     assert "0.123" in text
-
-
-def test_a_trend_quotes_intervals_and_says_whether_periods_differ() -> None:
-    def rule(*rates: tuple[int, int]) -> ErrorRule:
-        trend = tuple(error_rule.rated(f"2026-03-{2 + 7 * place:02}", np.arange(n) < errors) for place, (errors, n) in enumerate(rates))
-        return ErrorRule("x", 300, 60, 0.2, 0.5, 0.16, 0.25, trend=trend)
-
-    same = similar_errors.trend_sentence(rule((20, 100), (19, 100), (21, 100)))
-    assert same.startswith(
-        "3 periods (UTC) of the held-out half, the lowest rate 19 % (12.5 % to 27.8 %) in that of 2026-03-09 and the highest rate 21 % ("
-    )
-    assert same.endswith("every 95 % interval includes the rate of all, 20 %.")
-    apart = similar_errors.trend_sentence(rule((2, 100), (19, 100), (45, 100)))
-    assert "the 95 % intervals of 2 exclude the rate of all, 20 %." in apart
-    few = similar_errors.trend_sentence(rule((20, 100), (19, 100), (1, 1)))
-    assert "2 of them with 10 rows or more: the lowest rate 19 %" in few and "and the highest rate 20 % (" in few
-    counted = similar_errors.trend_sentence(rule((20, 100), (19, 100), (9, 9)))
-    assert counted.endswith("every 95 % interval includes the rate of all, 20 %."), "a period that is not named is not counted"
-    equal = similar_errors.trend_sentence(rule((20, 100), (12, 12), (30, 30)))
-    assert "the highest rate 100 % (" in equal and "in that of 2026-03-16" in equal, "of equal rates that of the most rows"

@@ -54,7 +54,7 @@ def test_a_link_restores_the_values_and_what_is_saved_stays_until_it_is_withdraw
     table = stored_input(row).assign(rooms=changes["rooms"], income=float("nan"))
     theirs = model_world.models["credit 1"].predict(inputs(table))[0]
     held = load_case.what_if_answer(load_case.opened_case("c-31", "credit"), changes)
-    assert "simulated" in text and f"score {format_number(theirs)} (was {format_number(row.score)}" in text
+    assert "simulated" in text and f"{format_number(theirs)}); score of " in text and f" was {format_number(row.score)}, " in text
 
     press(app, "Save", "-save")
     (held,) = store.what_ifs("credit", "c-31")

@@ -18,7 +18,7 @@ from observability.dashboard.scope import BIND, SPANS, Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, cut_note, link_button, plain_caption, plain_paragraph, unavailable_note
 from observability.export.csv import inert_csv, inert_text, unaltered
-from observability.investigation.label_types import class_words, with_unit
+from observability.investigation.label_types import class_words, prediction_with_score, with_unit
 from observability.investigation.relabel_queue import PEOPLE
 from observability.store.types.search_terms import SEARCH_NAMES, is_search_filter
 
@@ -249,11 +249,7 @@ def _matching_row(model: Model, each: dict[Any, Any], scope: Scope, named_column
 
 def _predicted_words(model: Model, decision: int, score: float | None) -> str:
     """The decision and its score; of a regression the value."""
-    said = class_words(model, model.classes[decision]) if 0 <= decision < len(model.classes) else None
-    number = formatting.format_number(score)
-    if said is None:
-        return with_unit(model, number) if model.task == "regression" and number != formatting.DASH else number
-    return f"{said} ({number})" if number != formatting.DASH else said
+    return prediction_with_score(model, model.classes[decision] if 0 <= decision < len(model.classes) else None, score)
 
 
 def _label_words(model: Model, each: dict[Any, Any]) -> str:

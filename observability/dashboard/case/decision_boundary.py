@@ -22,7 +22,7 @@ from observability.dashboard.charts import case as charts_case
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import cut_note, plain_caption, plain_paragraph, status_line, unavailable_note
 from observability.investigation.counterfactuals import Found
-from observability.investigation.label_types import class_words, outcome_words, with_unit
+from observability.investigation.label_types import class_words, outcome_words, prediction_with_score, score_name
 from observability.investigation.model_answers import Curve, Margin, Opposite
 
 MOST_CHANGES = 8
@@ -69,19 +69,11 @@ def _opposite_case(here: CasePage) -> None:
         table_row(feature=name, mine=input_value_words(mine), theirs={"t": input_value_words(theirs), "mark": "differs", "changed": True})
         for name, (mine, theirs) in list(found.changes.items())[:MOST_CHANGES]
     ]
-    answer: Cell = {"t": _answer_with_score(here, found.prediction, found.score)}
-    own: Cell = {"t": _answer_with_score(here, here.row.answer, here.row.score)}
+    answer: Cell = {"t": prediction_with_score(here.row.model, found.prediction, found.score)}
+    own: Cell = {"t": prediction_with_score(here.row.model, here.row.answer, here.row.score)}
     head = table_row(feature=links.case_link(found.id, found.id, here.row.model.name, here.scope), mine=own, theirs=answer, selected=True)
     draw_table("opposite", "This case and the nearest opposite case", columns, [head, *rows], compact=True)
     cut_note(len(found.changes), MOST_CHANGES, "The {0} largest of {1} differences.")
-
-
-def _answer_with_score(here: CasePage, prediction: str | None, score: float | None) -> str:
-    """A decision with its score; of a regression the value."""
-    model = here.row.model
-    if model.task == "regression":
-        return with_unit(model, formatting.format_number(score))
-    return f"{outcome_words(model, prediction) if prediction is not None else formatting.DASH} ({formatting.format_number(score)})"
 
 
 def _counterfactual_section(here: CasePage) -> None:
@@ -114,7 +106,10 @@ def _counterfactual_table(here: CasePage, found: Found) -> None:
                 {"t": input_value_words(pair[1]), "mark": "changed", "changed": True} if pair else {"t": "unchanged", "quiet": True}
             )
         rows.append(table_row(cells))
-    scores: dict[str, Cell] = {"feature": {"t": "Score"}, "own": {"t": formatting.format_number(here.row.score)}}
+    scores: dict[str, Cell] = {
+        "feature": {"t": score_name(here.row.model).replace("score", "Score", 1)},
+        "own": {"t": formatting.format_number(here.row.score)},
+    }
     for place, each in enumerate(found.counterfactuals):
         scores[f"c{place}"] = {
             "s": "ok" if each.reached else "unknown",

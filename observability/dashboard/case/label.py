@@ -13,7 +13,7 @@ from observability.dashboard.data import item_history
 from observability.dashboard.table import Cell, column, draw_table, plain_columns, table_row
 from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, status_line
 from observability.investigation.evidence_types import LabelCheck, Neighbour
-from observability.investigation.label_types import class_words, outcome_words
+from observability.investigation.label_types import class_words, outcome_words, prediction_with_score
 
 DISTANCE_HELP = (
     "Root of the sum of squares: numbers in standard deviations of the reference, at most 6 from its mean; 1 where a category differs, "
@@ -90,7 +90,8 @@ def _neighbours_table(here: CasePage) -> None:
     if own is not None and here.row.model.task != "regression":
         same = sum(each.label == own for each in near if each.label is not None)
         known = sum(each.label is not None for each in near)
-        plain_paragraph(f"{same} of the {known} nearest labelled cases have the label {outcome_words(here.row.model, own)}.")
+        have = "has" if same == 1 else "have"
+        plain_paragraph(f"{same} of the {known} nearest labelled cases {have} the label {outcome_words(here.row.model, own)}.")
     draw_table("neighbours", "Nearest cases and their labels", COLUMNS, [_neighbour_row(each, own, here) for each in near], compact=True)
 
 
@@ -99,13 +100,12 @@ def _neighbour_row(each: Neighbour, own: str | None, here: CasePage) -> dict[str
     held: Cell = {"t": outcome_words(here.row.model, each.label) if each.label is not None else "no label yet", "quiet": each.label is None}
     if own is not None and each.label is not None and here.row.model.task != "regression":
         held |= {"s": "ok", "title": "the same label"} if each.label == own else {"s": "watch", "title": "another label"}
-    score = f" ({formatting.format_number(each.score)})" if each.score is not None and here.row.model.classes else ""
     when = "the reference" if each.environment == "reference" else formatting.format_minute(each.at) if each.at else formatting.DASH
     return table_row(
         case=links.case_link(each.id, each.id, here.row.model.name, here.scope),
         distance=formatting.format_number(each.distance),
         label=held,
-        said=f"{outcome_words(here.row.model, each.prediction) if each.prediction is not None else formatting.DASH}{score}",
+        said=prediction_with_score(here.row.model, each.prediction, each.score),
         at=when,
     )
 

@@ -119,7 +119,7 @@ def _rate_row(
 def _rule_trend(here: CasePage, found: ErrorRule) -> None:
     """The error rate by week or day."""
     if len(found.trend) < 2:
-        st.caption("All rows of the rule are in one period: no trend.")
+        st.caption(f"All rows of the rule are of one {found.by}: no trend." if found.trend else "No row of the held-out half: no trend.")
         return
     rows = pd.DataFrame(
         [
@@ -135,20 +135,30 @@ def _rule_trend(here: CasePage, found: ErrorRule) -> None:
 
 
 def trend_sentence(found: ErrorRule) -> str:
-    """Whether the periods differ: the lowest and the highest rate with their intervals, and how many intervals exclude the whole rate.
-    Periods of few rows are left out; of equal rates that of the most rows is named.
+    """Whether the periods differ: how many intervals exclude the whole rate, then the lowest and the highest rate with their intervals.
+    Periods of fewer than NAMED_FROM rows are neither named nor counted; of equal rates that of the most rows is named.
     """
     known = [each for each in found.trend if each.rate is not None and each.low is not None and each.high is not None]
-    many = [each for each in known if each.n >= NAMED_FROM] or known
+    many = [each for each in known if each.n >= NAMED_FROM]
+    word, whole = ("weeks from Monday" if found.by == "week" else "days"), formatting.format_share(found.rate)
+    all_of = f"{len(known)} {word} (UTC) of the held-out half"
+    if not many:
+        return f"Too few to compare: each of {all_of} has fewer than {NAMED_FROM} rows."
+    if len(many) == 1:
+        return f"Too few to compare: of {all_of}, only {_rate_of_period(many[0])} has {NAMED_FROM} rows or more; all such rows: {whole}."
     low, high = min(many, key=lambda each: (each.rate or 0.0, -each.n)), max(many, key=lambda each: (each.rate or 0.0, each.n))
     apart = sum(not (each.low or 0.0) <= (found.rate or 0.0) <= (each.high or 1.0) for each in many)
-    few = f" {len(many)} of them with {NAMED_FROM} rows or more:" if len(many) < len(known) else ""
-    ends = " and ".join(
-        f"the {end} rate {formatting.value_with_interval(each.rate, each.low, each.high, 'share')} in that of {each.name}"
-        for end, each in (("lowest", low), ("highest", high))
+    claim = (
+        f"The 95 % intervals of {apart} exclude" if apart > 1 else "One 95 % interval excludes" if apart else "Every 95 % interval includes"
     )
-    differ = f"the 95 % intervals of {apart} exclude the rate of all" if apart else "every 95 % interval includes the rate of all"
-    return f"{len(known)} periods (UTC) of the held-out half,{few} {ends}: {differ}, {formatting.format_share(found.rate)}."
+    ends = f"lowest {_rate_of_period(low)}, highest {_rate_of_period(high)}"
+    few = f", {len(many)} of them with {NAMED_FROM} rows or more" if len(many) < len(known) else ""
+    return f"{claim} the rate of all such rows, {whole}: {ends}. {all_of}{few}."
+
+
+def _rate_of_period(each: Rate) -> str:
+    """The days of a period's rows, with its rate and interval."""
+    return f"{each.days or each.name} {formatting.value_with_interval(each.rate, each.low, each.high, 'share')}"
 
 
 def _errors_of_period(here: CasePage, found: ErrorRule, point: clicks.Point, periods: "pd.Series[Any]") -> clicks.CaseQuery | None:

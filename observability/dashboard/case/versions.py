@@ -10,11 +10,11 @@ from observability.core.window import Slice
 from observability.dashboard import links
 from observability.dashboard.case import load_case
 from observability.dashboard.case.case import CasePage
-from observability.dashboard.case.decision_boundary import answer_or_reason, computed_on_request, score_words
+from observability.dashboard.case.decision_boundary import answer_or_reason, computed_on_request
 from observability.dashboard.case.inputs import week_scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, status_line
-from observability.investigation.label_types import outcome_words, with_unit
+from observability.investigation.label_types import class_words, outcome_words, prediction_with_score, with_unit
 from observability.investigation.model_answers import Answered, Churn, Regressed, Share
 
 ROLES = {"this": "this one", "previous": "earlier", "next": "later", "challenger": "challenger", "baseline": "simple baseline"}
@@ -29,11 +29,6 @@ COLUMNS = (
     column("said", "Prediction", width="12rem"),
     column("right", "Right?", width="9rem"),
     column("how", "Source", wide=True),
-)
-REGRESSED = (
-    column("case", "Case", strong=True),
-    *number_columns(a="This version", b="Other version"),
-    column("label", "Label"),
 )
 
 
@@ -65,14 +60,9 @@ def _version_row(each: Answered, here: CasePage) -> dict[str, Any]:
         right = {"s": "ok", "t": "Right"} if each.right else {"s": "act", "t": "Wrong"}
     elif each.absolute_error is not None:
         right = {"t": f"off by {with_unit(here.row.model, formatting.format_number(each.absolute_error))}"}
-    score = (
-        f" ({score_words(here.row.model, each.score)})"
-        if here.row.model.classes and not isinstance(each.score, dict) and each.score is not None
-        else ""
-    )
     lacking = f"; missing inputs: {', '.join(each.missing[:4])}" if each.missing else ""
     how = each.why or f"{SOURCES.get(each.source or '', '')}{lacking}"
-    said_ = f"{outcome_words(here.row.model, each.prediction) if each.prediction is not None else formatting.DASH}{score}"
+    said_ = prediction_with_score(here.row.model, each.prediction, None if isinstance(each.score, dict) else each.score)
     return table_row(
         version={**_version_cell(each, here), "sub": ROLES[each.role]},
         said={"t": said_ if each.source else "not available", "mark": "simulated" if each.basis == "simulated" else None},
@@ -116,7 +106,12 @@ def _churn_section(here: CasePage, other: str) -> None:
     plain_caption(f"{found.rows:,} rows, {found.labelled:,} labelled. {shares}.")
     if found.regressed:
         rows = [_regressed_row(each, here) for each in found.regressed[:10]]
-        draw_table(f"regressed-{abs(hash(other))}", f"Regressed cases of version {other}", REGRESSED, rows, compact=True)
+        model, of = here.row.model, ""
+        if model.classes:
+            of = f", score of {class_words(model, model.classes[1])}" if model.task == "binary" else ", score of its class"
+        scores = number_columns(a=f"Version {here.row.version.name}{of}", b=f"Version {other}{of}")
+        columns = (column("case", "Case", strong=True), *scores, column("label", "Label"))
+        draw_table(f"regressed-{abs(hash(other))}", f"Regressed cases of version {other}", columns, rows, compact=True)
 
 
 def _share_with_interval(of: Share) -> str:

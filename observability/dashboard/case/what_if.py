@@ -22,7 +22,8 @@ from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.widgets import unavailable_note
 from observability.investigation import decision_boundary
 from observability.investigation.counterfactuals import DECIMALS, decimals_of
-from observability.investigation.label_types import outcome_words
+from observability.investigation.known_attributions import class_of
+from observability.investigation.label_types import prediction_with_score, score_name
 from observability.investigation.model_answers import WhatIf
 from observability.investigation.sampled_rows import version_features
 from observability.store.types.decision_items import DecisionItem
@@ -50,9 +51,12 @@ def what_if_section(here: CasePage) -> None:
         unavailable_note(error)
         saved_what_if_table(here)
         return
-    status = formatting.status_label("watch", "Another decision") if found.flips else formatting.status_label("ok", "Same decision")
+    classes = here.row.model.classes
+    changed, same = ("Another decision", "Same decision") if classes else ("Reaches the goal", "Does not reach the goal")
+    status = formatting.status_label("watch", changed) if found.flips else formatting.status_label("ok" if classes else "unknown", same)
     change = f"was {formatting.format_number(found.before)}, {format_figure(found.score - found.before, 3, sign=True)}"
-    words = f"{outcome_words(here.row.model, found.prediction)}, score {formatting.format_number(found.score)} ({change})."
+    words = f"{prediction_with_score(here.row.model, found.prediction, (found.probabilities or {}).get(found.prediction, found.score))}; "
+    words += f"{score_name(here.row.model, class_of(here.row))} {change}."
     st.markdown(f"{SIMULATED} {status}: {formatting.escape_markdown(words)}")
     with st.container(horizontal=True, gap="small"):
         with st.popover("Link to these values", type="tertiary", icon=":material/link:"):
