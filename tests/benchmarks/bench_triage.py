@@ -1,9 +1,10 @@
 """How often is the first suspected source of a case right, an honest "cannot tell", or wrong, by a key that another hand than the triage's wrote?
 
-    python tests/benchmarks/bench_triage.py [--key 2] [--home FOLDER] [--half development|held] [--only ID,ID] [--part K/N] [--to answers.json]
+    python tests/benchmarks/bench_triage.py [--key 2|3] [--home FOLDER] [--half development|held] [--only ID,ID] [--part K/N] [--to FILE]
 
-The keys and their rules: triage_evidence.py, triage_key.json and triage_key_2.json. `--part 1/3`: every third case from the first one. `--home`: a home with the sample fleet, which is only read; by default one is made with `demo`. The planted
-logs of triage_rows.py are registered and loaded into homes of their own. Of each case the product's triage is asked as `case --json` asks it.
+The keys and their rules: triage_evidence.py, triage_key.json, triage_key_2.json and triage_key_3.json. `--part 1/3`: every third case
+from the first one. `--home`: a home with the sample fleet, which is only read; by default one is made with `demo`. The planted logs of
+triage_rows.py are registered and loaded into homes of their own. Of each case the product's triage is asked as `case --json` asks it.
 
 * right: the first source is one that the key accepts.
 * honest: the first source is "cannot tell" (`unknown` without detail), and the key says that this is honest.
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from triage_evidence import KEYS
-from triage_rows import CLASSES, DATA, PLANTS, PLANTS_2, PlantedLog, features_of_model
+from triage_rows import CLASSES, DATA, PlantedLog, features_of_model
 
 from observability.investigation.case import open_case
 from observability.investigation.evidence_types import triage_json
@@ -120,7 +121,7 @@ def answers(cases: list[dict[str, Any]], fleet: Path) -> list[dict[str, Any]]:
     worker, found = Worker(), []
     with tempfile.TemporaryDirectory() as folder:
         for log in dict.fromkeys(case["log"] for case in cases):
-            make = (PLANTS | PLANTS_2).get(log)
+            make = next((plan.plants[log] for plan in KEYS.values() if log in plan.plants), None)
             plant = make() if make else None
             with closing(open_store(fleet, threads=2) if plant is None else planted_store(plant, Path(folder) / log)) as store:
                 for case in (each for each in cases if each["log"] == log):

@@ -1,8 +1,9 @@
 """Evidence about 80 wrong predictions, made without the product, and the key that follows from it by the rules below.
 
-    python tests/benchmarks/triage_evidence.py [--key 2]     writes tests/benchmarks/triage_key.json, or triage_key_2.json
+    python tests/benchmarks/triage_evidence.py [--key 2|3]     writes triage_key.json, triage_key_2.json or triage_key_3.json beside it
 
-The first key was used up while the triage was built. The second has other cases, and two rules of evidence that are stricter (decision 0089):
+The first key was used up while the triage was built. The second and the third have other cases each, and two rules of evidence that are
+stricter (decision 0089):
 of a log with changed inputs, `slice`, `far` and `calibration` of a row that is wrong with its true inputs as well (B) are measured on the
 rows that were not changed; and z counts days as the unit (marked below).
 
@@ -17,10 +18,10 @@ that is wrong for another reason (B: the true inputs give a wrong answer too; or
   rows within 15 days and in the reference.
 * `slice`: rows of similar score and the same decision (a tenth of them, at least 600) are split at random. On the first half the slice of one or two of
   the case's own values (numbers in fifths) with the largest lower bound of excess errors is chosen; on the second half it is measured: errors inside, outside, z.
-  The second key takes the smaller z of rows and of days, and tries the rows within 15 days (a quarter of them, at least 600) as well: a slice is accepted where
+  The later keys take the smaller z of rows and of days, and try the rows within 15 days (a quarter of them, at least 600) as well: a slice is accepted where
   it is one over all time or near the case, since the product speaks of rows near in time.
 * `far`: the distance to the nearest of 5,000 reference rows as a percentile of 2,000 other reference rows; values outside the reference's range;
-  and whether rows as far, of similar score, err more often than the others (the second key: with days as the unit).
+  and whether rows as far, of similar score, err more often than the others (the later keys: with days as the unit).
 * `repair`: inputs that are missing (in less than half of the reference), outside the reference's range or unseen are replaced by the values of ten donors whose
   values are sound: of the same airport within six hours, else the most similar rows on the other inputs. All of them together and each alone are tried. `helps` is the
   share of donors with which the file's answer is right; of a regression the median share of the error that goes away; the best try counts.
@@ -60,6 +61,7 @@ from triage_rows import (
     MODELS,
     PLANTS,
     PLANTS_2,
+    PLANTS_3,
     SOURCES,
     THRESHOLDS,
     ModelRows,
@@ -84,7 +86,7 @@ ELSEWHERE = Path(__file__).parents[1] / "investigation" / "triage_key.json"
 
 @dataclass(frozen=True)
 class KeyPlan:
-    """How a key is made. strict: the stricter rules of the second. without: keys whose cases are left out."""
+    """How a key is made. strict: the stricter rules of the second and third. without: keys whose cases are left out."""
 
     file: Path
     seed: int
@@ -98,8 +100,13 @@ class KeyPlan:
         return {case["id"] for held in found for case in (held["cases"] if isinstance(held, dict) else held)}
 
 
-FIRST = KeyPlan(Path(__file__).with_name("triage_key.json"), 5801, PLANTS)
-KEYS = {1: FIRST, 2: KeyPlan(Path(__file__).with_name("triage_key_2.json"), 8902, PLANTS_2, True, (FIRST.file, ELSEWHERE))}
+FILES = tuple(Path(__file__).with_name(f"triage_key{number}.json") for number in ("", "_2", "_3"))
+KEYS = {
+    1: KeyPlan(FILES[0], 5801, PLANTS),
+    2: KeyPlan(FILES[1], 8902, PLANTS_2, True, (*FILES[:1], ELSEWHERE)),
+    3: KeyPlan(FILES[2], 1603, PLANTS_3, True, (*FILES[:2], ELSEWHERE)),
+}
+FIRST = KEYS[1]
 
 
 @dataclass(frozen=True)

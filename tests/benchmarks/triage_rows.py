@@ -151,7 +151,7 @@ def missing_feed(start: str = "2013-10-01", origin: str = "EWR") -> PlantedLog:
 def unit_change(
     start: str = "2013-07-01", inputs: tuple[str, ...] = ("temperature_f", "dew_point_f"), zero: float = 32, factor: float = 1 / 1.8
 ) -> PlantedLog:
-    """Numbers arrive in another unit for four days: temperatures in degrees Celsius, or wind in metres a second."""
+    """Numbers arrive in another unit for four days: temperatures in degrees Celsius, wind in metres a second or tens of degrees."""
     rows = _excerpt("flights-late", start, 24)
     where = _last_days(rows, 4)
     for name in inputs:
@@ -162,7 +162,7 @@ def unit_change(
 def sentinel_value(
     start: str = "2013-11-01", inputs: tuple[str, ...] = ("rain_in", "rain_3h_in"), value: float = 99.9, seed: int = 3
 ) -> PlantedLog:
-    """A gauge sends a number for none (rain of 99.9, temperatures of −99.9) in a third of the rows of three days."""
+    """A gauge sends a number for none (rain of 99.9, temperatures of −99.9, wind of 999.9) in a third of the rows of three days."""
     rows = _excerpt("flights-delay", start, 24)
     where = _last_days(rows, 3) & (np.random.default_rng(seed).random(len(rows)) < 1 / 3)
     rows.loc[where, list(inputs)] = value
@@ -203,8 +203,12 @@ def _young(rows: pd.DataFrame) -> pd.Series:
     return rows["AGEP"].between(18, 29)
 
 
+def _foreign_born(rows: pd.DataFrame) -> pd.Series:
+    return rows["NATIVITY"] == "foreign born"
+
+
 def concept_drift(start: str = "2018-09-01", whom: Callable[[pd.DataFrame], pd.Series] = _with_degree, seed: int = 7) -> PlantedLog:
-    """Six in ten employed people of a group (with a degree, SCHL from 21; of 18 to 29 years) lose their work for ten days."""
+    """Six in ten employed people of a group (with a degree, SCHL from 21; of 18 to 29 years; born abroad) lose their work for ten days."""
     rows = _excerpt("employment", start, 40)
     where = _last_days(rows, 10) & whom(rows) & (rows["label"] == "1") & (np.random.default_rng(seed).random(len(rows)) < 0.6)
     rows.loc[where, "label"] = "0"
@@ -225,17 +229,21 @@ def worse_version(start: str = "2013-09-01", seed: int = 9) -> PlantedLog:
 
 
 def fallback_score(start: str = "2013-12-05", replica: str = "worker-2") -> PlantedLog:
-    """One replica answers with a fixed score and the status fallback for three days."""
+    """One replica answers with a fixed score and the status fallback for three days. A replica that the fleet does not have takes every third
+    request.
+    """
     rows = _excerpt("flights-late", start, 20)
+    if replica not in set(rows["replica"]):
+        rows.loc[::3, "replica"] = replica
     where = _last_days(rows, 3) & (rows["replica"] == replica)
     rows.loc[where, "score"], rows.loc[where, "status"], rows.loc[where, "faulty"] = 0.05, "fallback", True
     return PlantedLog("fallback-score", "degraded path", "flights-late", rows)
 
 
-def empty_embedding(start: str = "2014-05-05", days: int = 28) -> PlantedLog:
-    """The embedding of texts is zero for eight days."""
+def empty_embedding(start: str = "2014-05-05", days: int = 28, empty: int = 8) -> PlantedLog:
+    """The embedding of texts is zero for the last eight days, or as many as said."""
     rows = _excerpt("sentiment", start, days)
-    where, inputs = _last_days(rows, 8), tuple(f"component_{number:02}" for number in range(1, 21))
+    where, inputs = _last_days(rows, empty), tuple(f"component_{number:02}" for number in range(1, 21))
     rows.loc[where, list(inputs)] = 0.0
     return PlantedLog("empty-embedding", "empty embedding", "sentiment", _answered_again("sentiment", rows, where), inputs)
 
@@ -248,23 +256,45 @@ PLANTS: dict[str, Callable[[], PlantedLog]] = {
 """The planted logs of the first key by name."""
 
 
-def _named(name: str, make: Callable[[], PlantedLog]) -> Callable[[], PlantedLog]:
-    return lambda: replace(make(), name=name)
+def _numbered(number: int, plants: dict[str, Callable[[], PlantedLog]]) -> dict[str, Callable[[], PlantedLog]]:
+    """Planted logs whose names end with the number of their key."""
+
+    def named(name: str, make: Callable[[], PlantedLog]) -> Callable[[], PlantedLog]:
+        return lambda: replace(make(), name=name)
+
+    return {f"{name}-{number}": named(f"{name}-{number}", make) for name, make in plants.items()}
 
 
-PLANTS_2: dict[str, Callable[[], PlantedLog]] = {
-    name: _named(name, make)
-    for name, make in {
-        "missing-feed-2": partial(missing_feed, "2013-06-03", "JFK"),
-        "unit-change-2": partial(unit_change, "2013-11-12", ("wind_speed_mph", "wind_gust_mph"), 0.0, 0.44704),
-        "sentinel-value-2": partial(sentinel_value, "2013-08-02", ("humidity_percent", "temperature_f", "dew_point_f"), -99.9, 13),
-        "unseen-category-2": partial(unseen_category, "2013-12-01", "destination"),
-        "swapped-category-2": partial(swapped_category, "2018-02-01", "MAR", ("married", "never married or under 15")),
-        "wrong-labels-2": partial(wrong_labels, "2017-10-01", 15),
-        "concept-drift-2": partial(concept_drift, "2016-03-10", _young, 17),
-        "worse-version-2": partial(worse_version, "2013-04-10", 19),
-        "fallback-score-2": partial(fallback_score, "2013-06-20", "worker-1"),
-        "empty-embedding-2": partial(empty_embedding, "2014-05-05", 20),
-    }.items()
-}
+PLANTS_2 = _numbered(
+    2,
+    {
+        "missing-feed": partial(missing_feed, "2013-06-03", "JFK"),
+        "unit-change": partial(unit_change, "2013-11-12", ("wind_speed_mph", "wind_gust_mph"), 0.0, 0.44704),
+        "sentinel-value": partial(sentinel_value, "2013-08-02", ("humidity_percent", "temperature_f", "dew_point_f"), -99.9, 13),
+        "unseen-category": partial(unseen_category, "2013-12-01", "destination"),
+        "swapped-category": partial(swapped_category, "2018-02-01", "MAR", ("married", "never married or under 15")),
+        "wrong-labels": partial(wrong_labels, "2017-10-01", 15),
+        "concept-drift": partial(concept_drift, "2016-03-10", _young, 17),
+        "worse-version": partial(worse_version, "2013-04-10", 19),
+        "fallback-score": partial(fallback_score, "2013-06-20", "worker-1"),
+        "empty-embedding": partial(empty_embedding, "2014-05-05", 20),
+    },
+)
 """Those of the second: the same faults on other days, with other inputs, groups and replicas."""
+
+PLANTS_3 = _numbered(
+    3,
+    {
+        "missing-feed": partial(missing_feed, "2013-08-18", "LGA"),
+        "unit-change": partial(unit_change, "2013-09-08", ("wind_direction_degrees",), 0.0, 0.1),
+        "sentinel-value": partial(sentinel_value, "2013-06-10", ("wind_direction_degrees", "wind_speed_mph", "wind_gust_mph"), 999.9, 23),
+        "unseen-category": partial(unseen_category, "2013-07-20", "weekday"),
+        "swapped-category": partial(swapped_category, "2016-10-05", "DIS", ("no", "yes")),
+        "wrong-labels": partial(wrong_labels, "2018-05-01", 25),
+        "concept-drift": partial(concept_drift, "2017-06-15", _foreign_born, 27),
+        "worse-version": partial(worse_version, "2013-10-28", 29),
+        "fallback-score": partial(fallback_score, "2013-04-05", "worker-3"),
+        "empty-embedding": partial(empty_embedding, "2014-05-05", 12, 5),
+    },
+)
+"""Those of the third: no day of a fault is one of the same model's in an earlier key."""

@@ -10,7 +10,7 @@ import pytest
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
 
-FILES = ("triage_key.json", "triage_key_2.json")
+FILES = ("triage_key.json", "triage_key_2.json", "triage_key_3.json")
 
 
 def cases_of(name: str) -> list[dict[str, Any]]:
@@ -25,11 +25,12 @@ def cases(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
     return cases_of(request.param)
 
 
-def test_the_second_key_has_no_case_of_the_first() -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_later_key_has_no_case_of_an_earlier_one(number: int) -> None:
     """Nor one with which the triage was built."""
-    first, second = ({case["id"] for case in cases_of(name)} for name in FILES)
     built = {case["id"] for case in json.loads((Path(__file__).parent / "triage_key.json").read_text(encoding="utf-8"))}
-    assert len(second) == 80 and not second & (first | built)
+    own, *earlier = ({case["id"] for case in cases_of(name)} for name in FILES[number::-1])
+    assert len(own) == 80 and not own & built.union(*earlier)
 
 
 def test_sixty_cases_of_the_fleet_and_two_of_each_planted_log_are_dealt_into_halves(cases: list[dict[str, Any]]) -> None:
