@@ -12,6 +12,7 @@ from observability.investigation import comparison_rows
 from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.investigation.label_types import class_words, with_unit
 from observability.stats.arrays import Bools, Floats
+from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.interval import rate_interval
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class SimilarScores:
     """Labelled rows of a similar score and the same decision, without the case. errors: of them in the direction of the case's error, and
     of a regression at least as large. stated: the error rate that their scores state, of a regression that of reference rows of similar
     values; None where unknown. low, high: of the error rate. text: which rows. size: of a regression's errors, in words. wider: the same of
-    more rows, where their error rate is significantly above the stated one.
+    more rows, where their error rate is significantly above the stated one. unseen: reference rows of similar values, where a regression's
+    error is larger than any of theirs: nothing states such an error; else 0.
     """
 
     text: str
@@ -41,6 +43,7 @@ class SimilarScores:
     high: float
     size: str = ""
     wider: "SimilarScores | None" = None
+    unseen: int = 0
 
     @property
     def rate(self) -> float:
@@ -50,6 +53,8 @@ class SimilarScores:
     @property
     def stated_part(self) -> float:
         """Part of the errors that the scores state, 0 to 1; 1 where the error rate is not significantly higher."""
+        if self.unseen:
+            return 0.0
         own = 1.0 if self.stated is None or self.low <= self.stated else self.stated * self.n / self.errors
         return own if self.wider is None else min(own, self.wider.stated_part)
 
@@ -127,35 +132,59 @@ def similar_values(case: CaseInProgress, frame: "DataFrame") -> SimilarScores | 
         return None
     values = known["score"].to_numpy(np.float64)
     near = np.argsort(np.abs(values - row.score), kind="stable")[:MOST]
-    errors = (values - known["label_value"].to_numpy(np.float64))[near] * np.sign(row.error)
-    n, beyond = int(near.size), int((errors >= abs(row.error)).sum())
-    ends = f"{format_figure(values[near].min(), 3)} to {with_unit(row.model, format_figure(values[near].max(), 3))}"
+    errors = (values - known["label_value"].to_numpy(np.float64)) * np.sign(row.error)
+    large, past = errors >= abs(row.error), reference_errors(case, row.score, row.error)
+    n, beyond = int(near.size), int(large[near].sum())
     found = rate_interval(beyond, n)
     side = "high" if row.error > 0 else "low"
-    size = with_unit(row.model, format_figure(abs(row.error), 3))
-    stated = reference_rate(case, row.score, row.error)
     return SimilarScores(
-        f"rows with the nearest predicted values ({ends})",
+        f"rows with the nearest predicted values ({value_range(case, values[near])})",
         n,
         beyond,
-        stated,
+        None if past is None else float(past[:MOST].mean()),
         found.low or 0.0,
         found.high or 1.0,
-        f"at least {size} too {side}",
+        f"at least {with_unit(row.model, format_figure(abs(row.error), 3))} too {side}",
+        None if past is None else wider_values(case, values, large, past),
+        0 if past is None or past.any() else int(past.size),
     )
 
 
-def reference_rate(case: CaseInProgress, value: float, error: float) -> float | None:
-    """Share of the reference rows with the nearest predicted values whose error is at least as large on the same side; None where too few
-    are labelled.
+def value_range(case: CaseInProgress, values: Floats) -> str:
+    """The least and the largest of some predicted values, in words."""
+    return f"{format_figure(values.min(), 3)} to {with_unit(case.row.model, format_figure(values.max(), 3))}"
+
+
+def wider_values(case: CaseInProgress, values: Floats, large: Bools, past: Bools) -> SimilarScores | None:
+    """The rows of the WIDE nearest predicted values; None where errors as large are not significantly more frequent among them than among
+    as near reference rows. large: which of the current rows have such an error; past: as reference_errors gives it.
+    """
+    assert case.row.score is not None
+    near = np.argsort(np.abs(values - case.row.score), kind="stable")[: min(WIDE, int(WIDE_PART * values.size))]
+    if near.size < NEAREST:
+        return None
+    n, beyond = int(near.size), int(large[near].sum())
+    more = rate_difference_interval(beyond, n, int(past.sum()), int(past.size))
+    if more.low is None or more.low <= 0:
+        return None
+    rate = rate_interval(beyond, n)
+    text = f"rows with the nearest predicted values ({value_range(case, values[near])})"
+    return SimilarScores(text, n, beyond, float(past.mean()), rate.low or 0.0, rate.high or 1.0)
+
+
+def reference_errors(case: CaseInProgress, value: float, error: float) -> Bools | None:
+    """Which of the reference rows with the nearest predicted values, the nearest first, have an error at least as large on the same side;
+    None where too few are labelled.
     """
     frame = comparison_rows.reference(case)
     frame = frame[frame["score"].notna() & frame["label_value"].notna()]
     if len(frame) < NEAREST:
         return None
-    near = np.argsort(np.abs(frame["score"].to_numpy(np.float64) - value), kind="stable")[:MOST]
+    near = np.argsort(np.abs(frame["score"].to_numpy(np.float64) - value), kind="stable")[
+        : max(MOST, min(WIDE, int(WIDE_PART * len(frame))))
+    ]
     errors = (frame["score"] - frame["label_value"]).to_numpy(np.float64)[near] * np.sign(error)
-    return float((errors >= abs(error)).mean())
+    return np.asarray(errors >= abs(error), bool)
 
 
 def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
@@ -166,11 +195,19 @@ def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
         rows = f"of the {MOST} nearest of {comparison_rows.reference_sample(case.row, len(comparison_rows.reference(case)))}"
         because += f"; {rows if found.size else 'their scores state'} {percent(found.stated)}"
     if found.wider is not None and found.wider.stated is not None:
-        because += (
-            f"; of {found.wider.n:,} {found.wider.text} {percent(found.wider.rate)} were, their scores state {percent(found.wider.stated)}"
-        )
+        states = "of as near reference rows" if found.size else "their scores state"
+        because += f"; of {found.wider.n:,} {found.wider.text} {percent(found.wider.rate)} were, {states} {percent(found.wider.stated)}"
     rank = error_rank(case)
     return f"{because}.{f' {rank}' if rank else ''}"
+
+
+def unseen_sentence(case: CaseInProgress) -> str:
+    """That the error of a regression is larger than those of reference rows of similar values, with its rank; empty where it is not."""
+    found = similar_scores(case)
+    if found is None or not found.unseen:
+        return ""
+    rank, sample = error_rank(case), comparison_rows.reference_sample(case.row, len(comparison_rows.reference(case)))
+    return f" None of the {found.unseen:,} rows with the nearest predicted values in {sample} is {found.size}.{f' {rank}' if rank else ''}"
 
 
 @computed_once

@@ -6,6 +6,7 @@ ordinary error of an imperfect model. Sentences state what was measured, not cau
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,27 +16,31 @@ from observability.core.formatting import format_day
 from observability.core.numerals import percent
 from observability.core.time import aware_utc
 from observability.investigation import comparison_rows, label_noise, neighbours
-from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.investigation.conditions import FIELDS, condition_mask
 from observability.investigation.error_rule import search_half
 from observability.investigation.evidence_types import ErrorRule, InputRepair, LabelCheck, Source, Triage
 from observability.investigation.excess_errors import ExcessErrors, excess_errors
-from observability.investigation.expected_error import expected_sentence, similar_scores
+from observability.investigation.expected_error import expected_sentence, similar_scores, unseen_sentence
 from observability.investigation.input_faults import RARE, TOGETHER, UNCOMMON, missing_together, moved_with_others, odd_inputs
 from observability.investigation.label_support import rater_support
 from observability.investigation.label_types import outcome_words
 from observability.investigation.slice_cause import share_odd_input, slice_history
 from observability.investigation.version_comparison import versus
+from observability.stats.arrays import Bools
 from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.interval import rate_interval
 from observability.store.types.decision_items import SOURCE_WORDS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 UNKNOWN, EXPECTED, CLOSE = 0.3, 0.4, 0.1
 """Least weight of a source that is named; weight of a rare error that calibrated scores predict; sources whose weights differ by less than
 CLOSE are both possible: the answer is "cannot tell".
 """
-ASSOCIATED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "expected")
-"""Sources that rows like the case show, and no experiment on the case itself."""
+UNTESTED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "boundary", "expected")
+"""Sources that rows like the case or its score show, and no experiment on the case itself."""
 UNTRIED = 0.85
 """Factor for suspected inputs whose repair could not be tried."""
 NOT_RARE = 0.15
@@ -69,9 +74,9 @@ def triage(case: CaseInProgress) -> tuple[Triage, ...]:
 
 
 def less_by_repair(case: CaseInProgress, source: Triage) -> Triage:
-    """A source that is only associated with errors, with less weight where a repaired input makes the answer right."""
+    """A source that no experiment tests, with less weight where a repaired input makes the answer right."""
     tried: InputRepair | None = case.part("repair")
-    if tried is None or source.source not in ASSOCIATED:
+    if tried is None or source.source not in UNTESTED:
         return source
     return replace(source, score=round(source.score * (1 - tried.cause), 3))
 
@@ -170,31 +175,58 @@ def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
     the weight. A slice of unsure scores has many errors that the scores state, and one of few days may be a bad day. Rows that share an
     odd input of the case do not count, and a slice that became more frequent counts less (slice_cause.py).
     """
-    rule: ErrorRule | None = case.part("rule")
-    if rule is None or not rule.weak or not rule.conditions:
+    found = slice_errors(case)
+    if found is None:
         return
+    rule, excess, frame, inside, odd = found
     source: Source = "degraded_path" if by_path(case, rule) else "weak_slice"
     share = rule.n / rule.counted if rule.counted and source == "weak_slice" else 0.0
+    history = slice_history(case, rule.conditions, frame, inside)
+    without = f" ({odd:,} rows with the same odd input left out)" if odd else ""
+    because = f"{rule.because} {excess.sentence.removesuffix('.')}{without}. {history.sentence}".strip()
+    yield Triage(source, round(min(excess.part * history.part * (1 - share), 0.9), 3), because)
+
+
+class SliceErrors(NamedTuple):
+    """The errors of the rule's held-out rows. excess: beyond those of other rows of the same scores. frame: rows with the decision of the
+    case; inside: which of them are in the slice; odd: how many rows were left out, as they share an odd input of the case.
+    """
+
+    rule: ErrorRule
+    excess: ExcessErrors
+    frame: "DataFrame"
+    inside: Bools
+    odd: int
+
+
+@computed_once
+def slice_errors(case: CaseInProgress) -> SliceErrors | None:
+    """The errors in the case's slice; None where no rule has more errors, or too few rows are left."""
+    rule: ErrorRule | None = case.part("rule")
+    if rule is None or not rule.weak or not rule.conditions:
+        return None
     frame = comparison_rows.same_decision_rows(case)
     frame = frame[~search_half(len(frame))]
     odd = share_odd_input(case, frame)
     frame = frame[~odd].reset_index(drop=True)
     if frame.empty:
-        return
+        return None
     inside = np.logical_and.reduce([condition_mask(each, frame) for each in rule.conditions])
-    found = excess_errors(frame, inside, comparison_rows.similar_error(case).of(frame), "such errors")
-    if found is not None:
-        history = slice_history(case, rule.conditions, frame, inside)
-        without = f" ({int(odd.sum()):,} rows with the same odd input left out)" if odd.any() else ""
-        because = f"{rule.because} {found.sentence.removesuffix('.')}{without}. {history.sentence}".strip()
-        yield Triage(source, round(min(found.part * history.part * (1 - share), 0.9), 3), because)
+    excess = excess_errors(frame, inside, comparison_rows.similar_error(case).of(frame), "such errors")
+    return None if excess is None else SliceErrors(rule, excess, frame, inside, int(odd.sum()))
 
 
 def expected(case: CaseInProgress) -> Iterator[Triage]:
-    """The error as a rare one that the scores of similar rows state; the more frequent such errors are, the less it says."""
-    found = similar_scores(case)
+    """The error as a rare one that the scores of similar rows state; the more frequent such errors are, the less it says. Where rows like
+    the case err more than others of the same scores, whatever made them do so, the scores do not state that part.
+    """
+    found, among = similar_scores(case), slice_errors(case)
     if found is not None:
-        yield Triage("expected", round(EXPECTED * found.stated_part * (1 - found.errors / found.n), 3), expected_sentence(case, found))
+        unstated = 0.0 if among is None else among.excess.part
+        because = expected_sentence(case, found)
+        if unstated:
+            because += " Rows like this err more often than others of the same scores, so this counts less."
+        yield Triage("expected", round(EXPECTED * found.stated_part * (1 - unstated) * (1 - found.errors / found.n), 3), because)
 
 
 def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
@@ -287,6 +319,7 @@ def ordinary_error_source(case: CaseInProgress, ranked: Sequence[Triage] = ()) -
     elif len(frame):
         rows = comparison_rows.labelled_sample(case)
         because = f"{percent(float(error.of(frame).mean()))} of {rows} in this period are {error.said}; this may be an ordinary one."
+        because += unseen_sentence(case)
     check: LabelCheck | None = case.part("label_check")
     weight = max((source.score for source in ranked if source.source == "label"), default=0.0)
     if check is not None and check.suspect and check.doubt is not None and case.row.wrong and weight < UNKNOWN:

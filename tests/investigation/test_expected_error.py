@@ -1,11 +1,16 @@
 """An error that the scores of similar rows state is expected; where two sources are close, none is named."""
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from observability.investigation import comparison_rows, expected_error, source_triage
 from observability.investigation.case import open_case
-from observability.investigation.evidence_types import Triage, triage_json
+from observability.investigation.case_parts import CaseInProgress
+from observability.investigation.evidence_types import InputRepair, Triage, triage_json
+from observability.investigation.excess_errors import ExcessErrors
 from tests.support.case_world import World
 
 
@@ -44,7 +49,7 @@ def test_large_errors_in_the_same_direction_are_counted_for_a_regression(case_wo
     place = int(error.abs().idxmax())
     case = open_case(case_world.store, f"price-{place}")
     found = expected_error.similar_scores(case)
-    assert found is not None and found.stated == expected_error.reference_rate(case, case.row.score, case.row.error)
+    assert found is not None and found.stated == expected_error.reference_errors(case, case.row.score, case.row.error)[: expected_error.MOST].mean()
     frame = comparison_rows.labelled_rows_of(case)
     near = frame.iloc[np.argsort((frame["score"] - case.row.score).abs().to_numpy(), kind="stable")[: expected_error.MOST]]
     assert found.errors == (((near["score"] - near["label_value"]) * np.sign(case.row.error)) >= abs(case.row.error)).sum()
@@ -85,3 +90,76 @@ def test_other_programs_get_the_names_of_the_contract_and_the_rest_as_a_detail()
     found = [triage_json(Triage(source, 0.3, "x")) for source in ("expected", "unknown", "label")]
     assert [(each["source"], each["detail"]) for each in found] == [("unknown", "expected"), ("unknown", None), ("label", None)]
     assert all(each["score"] == 0.3 and each["because"] == "x" for each in found)
+
+
+def price_rows(scores: np.ndarray, errors: np.ndarray) -> pd.DataFrame:
+    """Labelled rows of a regression with these predicted values and errors (predicted minus real)."""
+    return pd.DataFrame({"score": scores, "label_value": scores - errors, "label": 0})
+
+
+def price_case(case_world: World, monkeypatch: pytest.MonkeyPatch, now: pd.DataFrame, past: pd.DataFrame) -> CaseInProgress:
+    """A price that is 100 too high, among these current rows and those of the reference."""
+    case = open_case(case_world.store, "price-50")
+    revision = dataclasses.replace(case.row.current_revision, number=100.0)
+    case.row = dataclasses.replace(case.row, score=200.0, revisions=(revision,))
+    assert case.row.error == 100.0
+    monkeypatch.setattr(comparison_rows, "labelled_rows_of", lambda _case: now)
+    monkeypatch.setattr(comparison_rows, "reference", lambda _case: past)
+    return case
+
+
+def test_an_error_that_no_reference_row_has_is_not_called_expected(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.linspace(150, 250, 400)
+    large = np.where(np.arange(400) == 200, 120.0, 10.0)
+    seen = price_case(case_world, monkeypatch, price_rows(scores, large), price_rows(scores, large))
+    assert expected_error.similar_scores(seen).stated_part == 1.0
+    case = price_case(case_world, monkeypatch, price_rows(scores, large), price_rows(scores, np.full(400, 10.0)))
+    found = expected_error.similar_scores(case)
+    assert found.stated_part == 0.0 and found.unseen == 200
+    assert next(source_triage.expected(case)).score == 0.0
+    assert "None of the 200 rows with the nearest predicted values in" in expected_error.unseen_sentence(case)
+    assert " is at least 100 too high" in expected_error.unseen_sentence(case)
+
+
+def test_large_errors_that_became_more_frequent_among_many_near_rows_are_not_stated(
+    case_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among the 200 nearest 8 of 200 against 5 of 200 tell nothing; among the 1,000 nearest 80 against 25 do."""
+    scores, order = np.linspace(100, 300, 4_000), np.argsort(np.abs(np.linspace(100, 300, 4_000) - 200), kind="stable")
+
+    def rows(near: int, wide: int) -> pd.DataFrame:
+        errors = np.full(4_000, 10.0)
+        errors[order[:near]], errors[order[200 : 200 + wide - near]] = 110.0, 110.0
+        return price_rows(scores, errors)
+
+    case = price_case(case_world, monkeypatch, rows(8, 80), rows(5, 25))
+    found = expected_error.similar_scores(case)
+    assert (found.errors, found.stated) == (8, 0.025) and found.low < 0.025, "alone, the nearest rows state it"
+    assert (found.wider.n, found.wider.errors, found.wider.stated) == (1_000, 80, 0.025)
+    assert found.stated_part == pytest.approx(25 / 80)
+    assert "of 1,000 rows with the nearest predicted values" in expected_error.expected_sentence(case, found)
+    assert "8 % were, of as near reference rows 2.5 %" in expected_error.expected_sentence(case, found)
+    same = price_case(case_world, monkeypatch, rows(8, 30), rows(5, 25))
+    assert expected_error.similar_scores(same).wider is None
+
+
+def test_what_rows_like_the_case_err_beyond_their_scores_is_not_expected(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = open_case(case_world.store, f"loan-{wrong_loans(case_world)[40]}")
+    monkeypatch.setattr(source_triage, "slice_errors", lambda _case: None)
+    alone = next(source_triage.expected(case))
+    assert "counts less" not in alone.because
+    among = source_triage.SliceErrors(None, ExcessErrors(200, 100, 40.0, 40.0, 0), None, None, 0)
+    monkeypatch.setattr(source_triage, "slice_errors", lambda _case: among)
+    less = next(source_triage.expected(case))
+    assert less.score == pytest.approx(alone.score / 2, abs=0.001), "half of the errors of such rows are in excess"
+    assert less.because.endswith("so this counts less.")
+
+
+def test_a_repair_that_makes_the_answer_right_speaks_against_the_boundary(case_world: World) -> None:
+    """An unseen level moved the score just beyond the threshold: what was tried counts more than where the score stands."""
+    case = open_case(case_world.store, f"loan-{wrong_loans(case_world)[0]}")
+    case.known["repair"] = InputRepair(("income",), "similar", "1", 0.51, 0.3, 0.2, 0.4, 10, 0.9, because="")
+    tried = case.part("repair")
+    assert tried.cause > 0.5
+    near = Triage("boundary", 0.6, "Near.")
+    assert source_triage.less_by_repair(case, near).score == pytest.approx(0.6 * (1 - tried.cause), abs=0.001)
