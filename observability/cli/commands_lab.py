@@ -13,6 +13,7 @@ from observability.simulation.faults_exports import ExportFault
 from observability.simulation.faults_forms import FormFault
 from observability.simulation.faults_labelling import LabelFault
 from observability.simulation.faults_storage import StorageFault
+from observability.simulation.faults_studies import StudyFault
 from observability.simulation.faults_training import RunFault
 from observability.simulation.faults_vendors import VendorFault
 from observability.store.engine import Store
@@ -74,11 +75,13 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
         faults_forms,
         faults_labelling,
         faults_storage,
+        faults_studies,
         faults_training,
         faults_vendors,
         form_replay,
         labelling_replay,
         storage_replay,
+        study_replay,
         training_replay,
         vendor_replay,
     )
@@ -108,6 +111,9 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     elif (storage_fault := faults_storage.FAULTS.get(name)) is not None:
         say("reading reports of places that store data")
         replay = storage_replay.replay_on_storage(store.ask, storage_fault, args.strength, now, seed=args.seed)
+    elif (study_fault := faults_studies.FAULTS.get(name)) is not None:
+        say("reading studies")
+        replay = study_replay.replay_on_study(store.ask, study_fault, args.strength, now, model=args.model, seed=args.seed)
     elif (export_fault := faults_exports.FAULTS.get(name)) is not None:
         say("reading exports")
         replay = export_replay.replay_on_exports(store.ask, export_fault, args.strength, now, model=args.model, seed=args.seed)
@@ -148,6 +154,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     from observability.simulation.faults_forms import FAULTS as OF_FORMS
     from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
     from observability.simulation.faults_storage import FAULTS as OF_STORAGE
+    from observability.simulation.faults_studies import FAULTS as OF_STUDIES
     from observability.simulation.faults_training import FAULTS as OF_RUNS
     from observability.simulation.faults_vendors import FAULTS as OF_VENDORS
 
@@ -163,13 +170,14 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
         | ControllerFault
         | AugmentationFault
         | StorageFault
+        | StudyFault
     ] = [
         *FAULTS.values(),
         *OF_RUNS.values(),
         *OF_LABELLING.values(),
     ]
     faults += [*OF_DEVICES.values(), *OF_VENDORS.values(), *OF_FORMS.values(), *ON_EDGE.values(), *OF_EXPORTS.values()]
-    faults += [*OF_CONTROLLERS.values(), *OF_AUGMENTATIONS.values(), *OF_STORAGE.values()]
+    faults += [*OF_CONTROLLERS.values(), *OF_AUGMENTATIONS.values(), *OF_STORAGE.values(), *OF_STUDIES.values()]
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}
         | {strength: fault.amount(strength) for strength in STRENGTHS}

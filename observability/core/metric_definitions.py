@@ -394,4 +394,13 @@ device_memory_share | Device memory in use | share | low | Largest memory in use
 run_alerts | Messages of a run | messages | low | What a training job said of itself (`run.alert`). | count | ours
 seed_noise | Seed noise | units of the metric | low | Standard deviation of a metric between runs that differ only in seed, fold or rows.
   | sd between runs | Bouthillier et al. 2021
+study_pruned_share | Good trials pruned | share | low | Share of pruned trials that led three of four whole ones. | led / pruned |
+  ours
+study_bound_share | Best at an edge | share | low | Share of the best settings within 5 % of an edge of the tried range. | at an
+  edge / best | ours
+study_noise_ratio | Noise of a study | ratio | low | Spread between seeds over that between settings. | sd / sd | Bouthillier et al. 2021
+study_test_ratio | Test error over tuning error | ratio | low | Error on test data over that by which settings were chosen, of the better
+  half. | error / error | Cawley and Talbot 2010
+study_repeat_share | Repeated trials | share | low | Share of trials with setting and seed of an earlier one. | repeats / trials | ours
+study_failed_share | Failed trials | share | low | Share of the trials of a study that failed. | failed / trials | Wilson 1927
 """)

@@ -90,7 +90,10 @@ def study_metrics(run: TrainingRun) -> set[str]:
 
 
 def bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
-    """Yield the bands of each study by setting, in the held-out metric that most runs have; only runs that finished count."""
+    """Yield the bands of each study by setting, in the held-out metric that most runs have; only runs that finished count.
+
+    Of metrics that as many runs have, one of test data comes last: settings are not chosen by it.
+    """
     studies: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in runs:
         if run.study and run.ended is not None and not run.failed and not run.pruned:
@@ -102,7 +105,7 @@ def bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
                 counts[name] += 1
         if not counts:
             continue
-        metric = min(counts, key=lambda name: (-counts[name], name))
+        metric = min(counts, key=lambda name: (-counts[name], data_prefix(name) == "test", name))
         settings: dict[str, list[tuple[TrainingRun, float]]] = defaultdict(list)
         for run in members:
             value = run.last_value(metric)

@@ -4,6 +4,7 @@ from observability.core.analyzer import OTHERS, OTHERWISE, Context, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
 from observability.core.window import Slice
+from observability.metrics.training_curves import FINISHED, PRUNED
 from observability.proofs.rows import (
     json_pointer_part,
     known_record_conditions,
@@ -15,6 +16,7 @@ from observability.proofs.rows import (
 
 COMMUNICATION = ("communication", "comm", "allreduce", "all_reduce", "sync")
 """Phases whose time holds the wait for the slowest rank."""
+NOT_FAILED = sorted(FINISHED | PRUNED)
 FIGURES_OF_BATCHES = {
     "batch_rows": "rows",
     "batch_rejected_rate": "least(rejected_rows / rows, 1)",
@@ -286,6 +288,20 @@ CLEANING_PROOFS: Proofs = {
     "cleaning_change_rate": cleaning_proof,
     "cleaning_group_gap": group_gap_proof,
 }
+
+
+def failed_trials_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of the trials of a study that failed."""
+    known, fine = [f'"at" < {time_literal(finding.end)}', *known_record_conditions(context)], ", ".join(map(text_literal, NOT_FAILED))
+    of_study = where_clause([f"study = {text_literal(finding.subject.removeprefix('study:'))}", *known])
+    return f"""WITH members AS (
+  SELECT DISTINCT run FROM runs {of_study}
+), ends AS (
+  SELECT run, arg_max(status, "at") AS status FROM runs SEMI JOIN members USING (run) {where_clause(["event = 'end'", *known])} GROUP BY run
+)
+SELECT (SELECT count(*) FROM ends WHERE lower(status) NOT IN ({fine})) / (SELECT count(*) FROM members) AS study_failed_share"""
+
+
 RUN_PROOFS: Proofs = {
     "straggler_score": straggler_proof,
     f"straggler_score{OTHERWISE}": "no rank is slower than the fastest, or it is so in one of several phases of communication",
@@ -297,5 +313,10 @@ RUN_PROOFS: Proofs = {
     "best_metric": best_metric_proof,
     "seed_noise": seed_noise_proof,
     "run_alerts": alerts_proof,
+    "study_failed_share": failed_trials_proof,
+    **dict.fromkeys(
+        ("study_pruned_share", "study_bound_share", "study_noise_ratio", "study_test_ratio", "study_repeat_share"),
+        "it compares all trials of a study with each other, by parameters of any kind",
+    ),
     OTHERS: "it is estimated from the noise and the progress of a curve, or from the times of ranks and the readings of devices",
 }

@@ -24,6 +24,7 @@ from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
 from observability.simulation.faults_forms import FAULTS as OF_FORMS
 from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
 from observability.simulation.faults_storage import FAULTS as OF_STORAGE
+from observability.simulation.faults_studies import FAULTS as OF_STUDIES
 from observability.simulation.faults_training import FAULTS as OF_RUNS
 from observability.simulation.faults_vendors import FAULTS as OF_VENDORS
 from observability.simulation.log_from_store import SHARE_OF_OTHERS, reference_halves, simulation_base
@@ -150,6 +151,7 @@ def test_the_command_lists_and_refuses(store: Database) -> None:
         *OF_CONTROLLERS,
         *OF_AUGMENTATIONS,
         *OF_STORAGE,
+        *OF_STUDIES,
     ]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert execute.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2

@@ -3,7 +3,8 @@
 Runs with a record in the window are judged on all of their steps (the newest 50,000 of the store). Findings: a non-finite value, a spike,
 divergence, a plateau, overfitting, gradients that vanish or explode, dead units, updates and learning rates out of proportion, a result
 that is too good too fast, what the job itself said, an idle, hot, throttled or full device, a rank slower than its peers, a run that failed
-or was lost; and for a study, how far chance alone moves its metric. Nothing is compared with a reference: each curve is compared with its
+or was lost; and for a study, how far chance alone moves its metric, and whether the search
+went wrong (`detection/study_checks.py`). Nothing is compared with a reference: each curve is compared with its
 own noise and progress, each rank with its peers.
 """
 
@@ -22,6 +23,7 @@ from observability.detection.run_claims import RunClaim
 from observability.detection.run_devices import claims_about_devices
 from observability.detection.run_state import claim_about_state
 from observability.detection.stragglers import claims_about_ranks
+from observability.detection.study_checks import claims_about_searches
 from observability.detection.study_noise import claims_about_studies, setting
 from observability.detection.study_results import LEAST_TRIALS
 from observability.detection.training_signals import claims_of_alerts
@@ -67,7 +69,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         for run in judged
         for each in run_verdict(run, context.now, sizes.get(run.study or "", 0), readings.get(run.name))
     ]
-    return found + [run_finding(context, each, run) for each, run in claims_about_studies(told)]
+    return found + [run_finding(context, each, run) for each, run in (*claims_about_studies(told), *claims_about_searches(told))]
 
 
 @dataclass(frozen=True)

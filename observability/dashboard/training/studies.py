@@ -9,8 +9,10 @@ import streamlit as st
 
 from observability.analyzers.training.runs import RunVerdict
 from observability.core import formatting
+from observability.core.finding import SEVERITIES, needs_action
 from observability.core.numerals import MINUS, with_si_prefix
 from observability.dashboard import frame, links
+from observability.dashboard.cells import severity_cell
 from observability.dashboard.charts import studies as charts_studies
 from observability.dashboard.charts.runs import parallel_coordinates
 from observability.dashboard.choice_box import address_selectbox
@@ -20,6 +22,7 @@ from observability.dashboard.training.runs import RunUse, energy_and_cost_of_run
 from observability.dashboard.training.runs_curves import parameter_text, study_frame
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
 from observability.detection.run_claims import duration, run_figure
+from observability.detection.study_checks import claims_about_searches
 from observability.detection.study_noise import setting
 from observability.detection.study_results import (
     LEAST_REPEATS,
@@ -44,6 +47,11 @@ for seed, params in trials:
 FIGURES = (
     column("name", "Question", strong=True),
     column("value", "Answer", align="right"),
+)
+CHECKS = (
+    column("state", "Status", width="6.5rem"),
+    column("because", "What", wide=True),
+    column("next", "Next", wide=True),
 )
 STUDIES = (
     column("study", "Study", strong=True),
@@ -91,6 +99,7 @@ def study_sections(study: StudyResults, scope: Scope) -> None:
     )
     winner_line(study)
     further_line(study)
+    search_checks(study)
     plain_caption(
         f"Chosen by its first value: {best.run.name}, {first}. The mean of {formatting.plural(repeats, 'run')} of this setting is {value}."
     )
@@ -112,6 +121,23 @@ def gain_in_words(gain: Interval) -> str:
     decimals = max(0, 1 - math.floor(math.log10(width))) if width > 0 else 0
     parts = [f"{round(part, decimals) + 0.0:.{decimals}f}".replace("-", MINUS) for part in (value, low, high)]
     return f"{parts[0]} ({parts[1]} to {parts[2]})"
+
+
+def search_checks(study: StudyResults) -> None:
+    """Draw whether the search itself went wrong: each check with its figure, and what to do next where it asks for something."""
+    claims = [claim for claim, _ in claims_about_searches([each.run for each in study.trials])]
+    lines = [
+        table_row(
+            {
+                "state": severity_cell(claim.severity),
+                "because": {"t": claim.because.replace("`", "")},
+                "next": {"t": str(claim.evidence["next"]) if needs_action(claim.severity) else formatting.DASH},
+            }
+        )
+        for claim in sorted(claims, key=lambda claim: SEVERITIES.index(claim.severity))
+    ]
+    if lines:
+        draw_table("study-checks", f"Checks of the search {study.name}", CHECKS, lines, compact=True)
 
 
 def winner_line(study: StudyResults) -> None:

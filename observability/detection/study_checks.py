@@ -1,0 +1,244 @@
+"""Check a study as a search: pruning of good trials, a best at the edge of what was tried, noise, repeats, failures, and the test data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from observability.core.finding import Severity
+from observability.core.numerals import percent
+from observability.detection.run_claims import RunClaim, counted_things, run_figure
+from observability.detection.study_noise import bands
+from observability.detection.study_results import LEAST_TRIALS, StudyResults, StudyTrial, results_of_studies
+from observability.detection.training_signals import is_bounded
+from observability.metrics.training_curves import MetricCurve, TrainingRun, base_metric, data_prefix
+from observability.stats.interval import Interval, wilson_interval
+
+PRUNED, BOUND, NOISE = "study_pruned_share", "study_bound_share", "study_noise_ratio"
+TEST, REPEATS, FAILED = "study_test_ratio", "study_repeat_share", "study_failed_share"
+LEAST_PRUNED = 5
+"""Pruned trials, and whole ones with a value at that step, below which pruning is not judged."""
+BEST_SHARE, LEAST_BEST = 0.2, 8
+EDGE, LEAST_VALUES = 0.05, 8
+"""Share of the tried range that is its edge, and different values below which a parameter has none."""
+LEAST_REPEATS = 5
+LIMITS = {PRUNED: 0.15, BOUND: 0.5, NOISE: 0.7, TEST: 1.3, REPEATS: 0.2, FAILED: 0.1}
+"""Values beyond which a study is reported, where the lower bound of the interval is beyond as well."""
+ACT_LIMITS = {TEST: 2.0, FAILED: 0.5}
+STEPS = {
+    PRUNED: "Prune later, or after more warm-up steps; finish the pruned trials that led.",
+    BOUND: "Widen the range of that parameter beyond the edge and go on.",
+    NOISE: "Compare settings by the mean over several seeds.",
+    TEST: "Check that no tuning row is in the training data; choose on fresh rows.",
+    REPEATS: "Let the sampler leave out what was tried, or stop the search.",
+    FAILED: "Read the errors of the failed trials; narrow the ranges that break.",
+}
+"""What to do next, by metric."""
+
+
+@dataclass(frozen=True)
+class SearchFigure:
+    """A figure of a study. needs: what is missing where it cannot be told, else empty. words: the figure in a sentence, without limits."""
+
+    metric: str
+    interval: Interval
+    words: str
+    needs: str = ""
+    detail: str = ""
+
+
+def claims_about_searches(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, TrainingRun]]:
+    """Return the claims about each study of LEAST_TRIALS trials or more, each with one of its runs (for the model)."""
+    found = []
+    for study in results_of_studies(runs):
+        if len(study.trials) < LEAST_TRIALS:
+            continue
+        for figure_of in FIGURES:
+            figure = figure_of(study)
+            if figure is not None:
+                found.append((search_claim(study, figure), study.trials[0].run))
+    return found
+
+
+def search_claim(study: StudyResults, figure: SearchFigure) -> RunClaim:
+    """Return a figure of a study as a claim."""
+    subject, evidence = f"study:{study.name}", {"study": study.name, "metric": study.metric, "next": STEPS[figure.metric]}
+    n, limit = int(figure.interval.n), LIMITS[figure.metric]
+    if figure.needs:
+        because = f"{figure.words}; it cannot be told yet and needs about {figure.needs}."
+        return RunClaim(figure.metric, n, "unknown", because, subject=subject, evidence=evidence)
+    value, low, high = figure.interval.triple
+    severity = search_severity(figure)
+    if severity == "act":
+        limit = ACT_LIMITS[figure.metric]
+    told = percent(limit) if figure.metric.endswith("share") else f"{limit:g}"
+    because = f"{figure.words}; the limit is {told}."
+    shown = evidence | ({"detail": figure.detail} if figure.detail else {})
+    return RunClaim(figure.metric, n, severity, because, value, low, high, limit, source="model", rank=2.5, subject=subject, evidence=shown)
+
+
+def search_severity(figure: SearchFigure) -> Severity:
+    """Return the severity of a figure: reported where its lower bound is beyond the limit."""
+    low = figure.interval.low
+    if low is None or low <= LIMITS[figure.metric]:
+        return "ok"
+    return "act" if low > ACT_LIMITS.get(figure.metric, np.inf) else "watch"
+
+
+def pruned_figure(study: StudyResults) -> SearchFigure | None:
+    """How many pruned trials were better, where they were given up, than three of four whole trials were at that step."""
+    whole = [curve for each in study.done if (curve := each.run.curves.get(study.metric)) is not None]
+    pruned = [curve for each in study.trials if each.run.pruned and (curve := each.run.curves.get(study.metric)) is not None]
+    if not pruned:
+        return None
+    led, n = 0, 0
+    for curve in pruned:
+        rivals = [cost for each in whole if (cost := cost_at(study, each, int(curve.steps[-1]))) is not None]
+        own = cost_at(study, curve, int(curve.steps[-1]))
+        if own is not None and len(rivals) >= LEAST_PRUNED:
+            n += 1
+            led += own < float(np.quantile(rivals, 0.25))
+    rate = wilson_interval(led, n) if n else Interval(None, None, None, 0)
+    words = f"{led} of {counted_things(n, 'pruned trial')} of study `{study.name}` led three of four whole trials at their last step"
+    needs = f"{LEAST_PRUNED - n} more pruned trials beside {LEAST_PRUNED} whole ones" if n < LEAST_PRUNED else ""
+    return SearchFigure(PRUNED, rate, words, needs)
+
+
+def cost_at(study: StudyResults, curve: MetricCurve, step: int) -> float | None:
+    """Return the cost of a run at a step, or at the newest step before it; None where it has none so early."""
+    finite = curve.finite
+    place = int(np.searchsorted(finite.steps, step, side="right")) - 1
+    return study.sign * float(finite.values[place]) if place >= 0 else None
+
+
+def bound_figure(study: StudyResults) -> SearchFigure | None:
+    """How many of the best settings lie at the edge of what was tried of one parameter."""
+    trials = sorted(study.settings, key=study.cost)
+    best = trials[: max(int(np.ceil(BEST_SHARE * len(trials))), LEAST_BEST)]
+    if len(trials) < 2 * LEAST_BEST:
+        words = f"Study `{study.name}` has {len(trials)} settings with a value"
+        return SearchFigure(
+            BOUND, Interval(None, None, None, len(trials)), words, counted_things(2 * LEAST_BEST - len(trials), "more setting")
+        )
+    found: list[tuple[int, float, str, str]] = []
+    for name in dict.fromkeys(name for each in trials for name in each.run.params):
+        places = range_places(trials, name)
+        if places is None:
+            continue
+        own = places[: len(best)]
+        for side, inside in (("lower", own <= EDGE), ("upper", own >= 1 - EDGE)):
+            elsewhere = places[len(best) :]
+            usual = float(np.mean(elsewhere <= EDGE if side == "lower" else elsewhere >= 1 - EDGE))
+            found.append((int(inside.sum()), usual, name, side))
+    if not found:
+        return None
+    hits, usual, name, side = max(found, key=lambda each: (each[0], -each[1], each[2]))
+    rate = wilson_interval(hits, len(best))
+    words = f"{hits} of the {len(best)} best settings of study `{study.name}` lie at the {side} edge of what was tried of `{name}`"
+    if usual >= 0.5 * hits / len(best):
+        rate = Interval(rate.value, 0.0, rate.high, rate.n)
+    return SearchFigure(BOUND, rate, f"{words}, and {percent(usual)} of the others", detail=name)
+
+
+def range_places(trials: Sequence[StudyTrial], name: str) -> "np.ndarray[Any, np.dtype[np.float64]] | None":
+    """Return where each value of a parameter lies between the lowest (0) and the highest (1); None where it is no number with a range."""
+    values = [each.run.params.get(name) for each in trials]
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+        return None
+    numbers = np.array(values, float)
+    if len(set(numbers.tolist())) < LEAST_VALUES or not np.isfinite(numbers).all():
+        return None
+    low, high = float(numbers.min()), float(numbers.max())
+    if low > 0 and high > 10 * low:
+        numbers, low, high = np.log(numbers), float(np.log(low)), float(np.log(high))
+    return (numbers - low) / (high - low)
+
+
+def noise_figure(study: StudyResults) -> SearchFigure | None:
+    """How far seeds of one setting differ, over how far settings do."""
+    several = next(iter(bands([each.run for each in study.trials])), [])
+    widest = max(several, key=lambda band: len(band.values), default=None)
+    if widest is None or len(widest.values) < 2:
+        return None
+    single = np.array([band.values[0] for band in several if band is not widest])
+    n, others = len(widest.values), len(single)
+    words = f"{counted_things(n, 'seed')} of one setting of study `{study.name}`"
+    if n < LEAST_REPEATS or others < LEAST_TRIALS:
+        missing = [counted_things(LEAST_REPEATS - n, "more seed")] if n < LEAST_REPEATS else []
+        missing += [counted_things(LEAST_TRIALS - others, "more setting")] if others < LEAST_TRIALS else []
+        return SearchFigure(NOISE, Interval(None, None, None, n), words, " and ".join(missing))
+    spread = float(np.std(single, ddof=1))
+    if spread <= 0:
+        return None
+    ratio = widest.sd / spread
+    low, high = (ratio / float(np.sqrt(stats.f.ppf(p, n - 1, others - 1))) for p in (0.975, 0.025))
+    words += f" differ {run_figure(ratio)} times as much in `{study.metric}` as the {others} other settings do"
+    return SearchFigure(NOISE, Interval(ratio, min(low, ratio), max(high, ratio), n), words)
+
+
+def held_back_figure(study: StudyResults) -> SearchFigure | None:
+    """How much larger the error of the better half of the settings is on test data than on the data by which they were chosen."""
+    name = base_metric(study.metric)
+    tested = next(
+        (
+            each
+            for run in (trial.run for trial in study.done)
+            for each in (*run.final, *run.curves)
+            if data_prefix(each) == "test" and base_metric(each) == name
+        ),
+        None,
+    )
+    if tested is None or data_prefix(study.metric) == "test" or (study.better == "high" and not is_bounded(name)):
+        return None
+    done = sorted(study.done, key=study.cost)
+    ratios = []
+    for trial in done[: max(len(done) // 2, LEAST_REPEATS)]:
+        other = trial.run.last_value(tested)
+        own, held = (
+            (1 - value if study.better == "high" else value) for value in (trial.value or 0.0, other if other is not None else np.nan)
+        )
+        if np.isfinite(held) and own > 0 and held > 0:
+            ratios.append(float(np.log(held / own)))
+    words = f"{counted_things(len(ratios), 'setting')} of study `{study.name}` {'has' if len(ratios) == 1 else 'have'} `{tested}`"
+    if len(ratios) < LEAST_REPEATS:
+        return SearchFigure(
+            TEST, Interval(None, None, None, len(ratios)), words, counted_things(LEAST_REPEATS - len(ratios), "more setting")
+        )
+    mean, sd = float(np.mean(ratios)), float(np.std(ratios, ddof=1))
+    half = float(stats.t.ppf(0.975, len(ratios) - 1)) * sd / np.sqrt(len(ratios))
+    value, low, high = (float(np.exp(each)) for each in (mean, mean - half, mean + half))
+    words = f"The error in `{tested}` of the better settings of study `{study.name}` is {run_figure(value)} times that in `{study.metric}`"
+    return SearchFigure(TEST, Interval(value, low, high, len(ratios)), words)
+
+
+def repeat_figure(study: StudyResults) -> SearchFigure:
+    """How many trials have setting and seed of an earlier one."""
+    seen: set[tuple[str, str]] = set()
+    again = 0
+    for each in study.trials:
+        told = str(each.value) if each.run.seed is None else each.run.seed
+        key = (repr(sorted(each.run.params.items(), key=lambda pair: pair[0])), told)
+        again += key in seen
+        seen.add(key)
+    n = len(study.trials)
+    words = f"{again} of {counted_things(n, 'trial')} of study `{study.name}` repeat setting and seed of an earlier one"
+    return SearchFigure(REPEATS, wilson_interval(again, n), words)
+
+
+def failed_figure(study: StudyResults) -> SearchFigure:
+    """How many trials failed."""
+    n, failed = len(study.trials), sum(each.run.failed for each in study.trials)
+    words = f"{failed} of {counted_things(n, 'trial')} of study `{study.name}` failed"
+    return SearchFigure(FAILED, wilson_interval(failed, n), words)
+
+
+FIGURES: tuple[Callable[[StudyResults], SearchFigure | None], ...] = (
+    pruned_figure,
+    bound_figure,
+    noise_figure,
+    held_back_figure,
+    repeat_figure,
+    failed_figure,
+)

@@ -1,0 +1,69 @@
+"""A study as a search: pruning, edges, noise, test data, repeats and failures; few trials raise nothing and say what is missing."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from observability.detection.run_claims import RunClaim
+from observability.detection.study_checks import claims_about_searches
+from observability.detection.study_noise import bands
+from observability.metrics.training_curves import TrainingRun
+from tests.support.length import repeats
+from tests.support.simulated_studies import METRIC, simulated_study
+
+
+def claims(runs: list[TrainingRun]) -> dict[str, RunClaim]:
+    """The claims about one study by metric."""
+    return {claim.metric: claim for claim, _ in claims_about_searches(runs)}
+
+
+def search(seed: int = 1, **options: object) -> list[TrainingRun]:
+    return simulated_study(np.random.default_rng([seed, 3]), trials=100, **options)  # type: ignore[arg-type]
+
+
+def test_a_search_is_judged_by_the_data_that_it_was_tuned_on_and_not_by_test_data() -> None:
+    """Where as many runs log a test metric, it came first by its name."""
+    runs = search(test=True)
+    assert next(bands(runs))[0].metric == METRIC
+    found = claims(runs)["study_test_ratio"]
+    assert found.severity == "ok" and found.value == pytest.approx(1.03, abs=0.03) and "`test_log_loss`" in found.because
+
+
+def test_failed_and_repeated_trials_are_counted() -> None:
+    runs = search()
+    changed = [replace(run, status="failed") if place % 3 == 0 else run for place, run in enumerate(runs)]
+    found = claims(changed)["study_failed_share"]
+    assert found.value == sum(run.failed for run in changed) / len(runs) and found.severity == "watch"
+    again = [replace(run, params=runs[place // 2].params, seed="1") for place, run in enumerate(runs)]
+    distinct = len({repr(sorted(run.params.items())) for run in again})
+    assert claims(again)["study_repeat_share"].value == 1 - distinct / len(runs)
+
+
+def test_seeds_without_a_logged_seed_are_no_repeats() -> None:
+    runs = search()
+    unseeded = [replace(run, seed=None) for run in runs]
+    assert claims(unseeded)["study_repeat_share"].value == 0
+
+
+def test_a_parameter_of_few_values_has_no_edge() -> None:
+    runs = [replace(run, params={"layers": 1 + place % 4, "tag": f"t{place}"}) for place, run in enumerate(search())]
+    assert "study_bound_share" not in claims(runs)
+
+
+def test_few_trials_raise_nothing_and_say_what_is_missing() -> None:
+    assert claims(search()[:9]) == {}
+    runs = simulated_study(np.random.default_rng(4), trials=12, seeds=3)
+    found = claims(runs)
+    assert not [each.because for each in found.values() if each.severity in ("act", "watch")]
+    assert "needs about" in found["study_bound_share"].because and found["study_noise_ratio"].severity == "unknown"
+    assert "2 more seeds" in found["study_noise_ratio"].because
+
+
+def test_clean_searches_raise_nothing_critical_and_hardly_anything() -> None:
+    count, raised = repeats(40, 300), []
+    for seed in range(count):
+        found = claims_about_searches(simulated_study(np.random.default_rng([seed, 5]), test=seed % 2 == 0))
+        raised += [claim for claim, _ in found if claim.severity in ("act", "watch")]
+    assert not [each.because for each in raised if each.severity == "act"]
+    assert len(raised) <= 0.03 * count, [each.because for each in raised]

@@ -1,0 +1,37 @@
+"""Each fault of a study is named at middle strength, and clean searches are silent."""
+
+import numpy as np
+import pytest
+
+from observability.core.errors import UsageError
+from observability.metrics.training_curves import TrainingRun
+from observability.simulation.faults_studies import FAULTS
+from observability.simulation.study_replay import replay_study_fault
+from tests.support.length import repeats
+from tests.support.simulated_studies import simulated_study
+
+RUNS = repeats(10, 60)
+
+
+@pytest.fixture(scope="module")
+def searches() -> list[list[TrainingRun]]:
+    return [simulated_study(np.random.default_rng([seed, 17]), trials=100) for seed in range(RUNS)]
+
+
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_a_middle_fault_is_named_in_nine_of_ten_searches(name: str, searches: list[list[TrainingRun]]) -> None:
+    fault, named, planted = FAULTS[name], 0, 0
+    for seed, runs in enumerate(searches):
+        try:
+            found = replay_study_fault(runs, fault, "middle", seed)
+        except UsageError:
+            continue
+        planted += 1
+        named += any((each.subject, each.metric) == (found.target, fault.metric) for look in found.looks for each in look.alarms)
+    assert planted >= 0.7 * RUNS and named >= 0.9 * planted
+
+
+def test_amounts_rise_and_without_a_study_nothing_can_be_planted() -> None:
+    assert all(np.all(np.diff(fault.amounts) > 0) for fault in FAULTS.values())
+    with pytest.raises(UsageError, match="no study to plant best_pruned"):
+        replay_study_fault([], FAULTS["best_pruned"])
