@@ -36,7 +36,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 shown = [
     finding
     for finding in everything
-    if (not severities or finding.severity in severities)
+    if (not severities or finding.shown_severity in severities)
     and (not analyzer or finding.analyzer == analyzer)
     and (not subject or finding.subject == subject)
     and (opened is None or finding.incident == opened.id)

@@ -83,6 +83,24 @@ def test_no_finding_is_ok_beyond_its_limit_and_totals_agree(checked: Checked, na
         assert status.severity == worst or not (needs_action(worst) or needs_action(status.severity)), "the fleet shows the worst finding"
 
 
+@pytest.mark.parametrize("name", CHECKED)
+def test_what_is_new_comes_before_what_stands_and_findings_follow_their_incidents(checked: Checked, name: str) -> None:
+    report = checked.report(name)
+    stands = [each.standing for each in report.incidents]
+    assert stands == sorted(stands)
+    place = {each.id: number for number, each in enumerate(report.incidents)}
+    listed = [place[each.incident] if each.incident else len(place) for each in report.findings]
+    assert listed == sorted(listed)
+    assert [report.findings[listed.index(number)].id for number in range(len(place))] == [each.lead.id for each in report.incidents]
+
+
+def test_the_fleet_has_something_new_and_something_worse_that_stands(checked: Checked) -> None:
+    """Else the order above would show nothing."""
+    incidents = checked.report("last week").incidents
+    assert any(each.standing and each.state == "critical" for each in incidents)
+    assert any(not each.standing and each.state == "warning" for each in incidents)
+
+
 def test_every_analyzer_comes_to_a_verdict_about_the_fleet(checked: Checked) -> None:
     """What no window of the fleet lets an analyzer decide is no evidence that its findings are right: that would pass unseen."""
     decided = {each.analyzer for name in CHECKED for each in checked.report(name).findings if each.severity != "unknown"}

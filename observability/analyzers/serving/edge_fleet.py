@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from scipy.stats import hypergeom
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Against, Finding, Severity
+from observability.core.finding import Against, Finding, Severity, needs_action
 from observability.core.formatting import plural
 from observability.core.numerals import percent
 from observability.core.time import naive_utc
@@ -75,10 +75,17 @@ class FleetComparison:
         """The share in the window less the baseline."""
         return rate_difference_interval(self.hits, self.n, self.base_hits, self.base_n)
 
+    @property
+    def limit(self) -> float:
+        """The share from which it is a warning."""
+        return max(TIMES * self.base, self.base + POINTS)
+
     def severity(self, p_adjusted: float, budget: float) -> Severity:
-        """The severity at a p-value that is adjusted for all comparisons."""
-        if p_adjusted > budget or self.rate < TIMES * self.base or self.rate - self.base < POINTS:
+        """The severity at a p-value that is adjusted for all comparisons: unknown beyond the limit, but not significantly."""
+        if self.rate < self.limit:
             return "ok"
+        if p_adjusted > budget:
+            return "unknown"
         return "act" if (self.difference.low or 0.0) > ACT_POINTS else "watch"
 
 
@@ -154,11 +161,11 @@ def measure_findings(
     known = spans[measure.flag].dropna()
     if known.empty:
         return
-    flagged = [(each, p) for each, p in looks if each.severity(p, context.budget) != "ok"]
+    flagged = [(each, p) for each, p in looks if needs_action(each.severity(p, context.budget))]
     whole = rate_interval(float(known.sum()), len(known))
     if not flagged:
         said = f"{int(known.sum()):,} of {len(known):,} devices {measure.words} ({percent(whole.value or 0.0)})"
-        overall = next((each for each, _ in looks if not each.column), None)
+        overall, p = next((pair for pair in looks if not pair[0].column), (None, 1.0))
         if overall is None:
             more = max(LEAST_DEVICES - len(known), 1)
             what = f"about {more} more devices" if len(known) < LEAST_DEVICES else "reports of earlier weeks"
@@ -166,8 +173,12 @@ def measure_findings(
             return
         blank = undecided_fleet(context, model, "devices", measure.metric, len(known), "")
         because = f"{said}; {percent(overall.base)} of {overall.base_n:,} device-weeks before did."
-        evidence = {"baseline": overall.base, "baseline_n": overall.base_n}
-        yield replace(blank, value=whole.value, low=whole.low, high=whole.high, severity="ok", because=because, evidence=evidence)
+        evidence = {"baseline": overall.base, "baseline_n": overall.base_n, "p_adjusted": p}
+        severity = overall.severity(p, context.budget)
+        if severity == "unknown":
+            because = f"{because.removesuffix('.')}: beyond the limit of {percent(overall.limit)}, but chance may explain it (p {p:.2g})."
+        decided = replace(blank, value=whole.value, low=whole.low, high=whole.high, limit=overall.limit)
+        yield replace(decided, severity=severity, because=because, evidence=evidence)
         return
     worst, p = min(flagged, key=lambda pair: concentration_key(pair[0], int(known.sum()), len(known)))
     rate = rate_interval(worst.hits, worst.n)
@@ -178,13 +189,12 @@ def measure_findings(
     others = len({(each.column, each.level) for each, _ in flagged}) - 1
     because += f" Also in {others} overlapping {'group' if others == 1 else 'groups'}." if others else ""
     blank = undecided_fleet(context, model, subject, measure.metric, worst.n, because, worst.against)
-    limit = max(TIMES * worst.base, worst.base + POINTS)
     yield replace(
         blank,
         value=rate.value,
         low=rate.low,
         high=rate.high,
-        limit=limit,
+        limit=worst.limit,
         severity=worst.severity(p, context.budget),
         likely_source="model" if measure.flag == "differs" else "system",
         evidence={"baseline": worst.base, "baseline_n": worst.base_n, "p_adjusted": p, "group": worst.column, "level": worst.level},

@@ -59,8 +59,8 @@ MODEL_COLUMN = column("model", "Model", width="9rem", phone=False)
 
 
 def severity_counts(findings: Sequence[Finding]) -> dict[str, int]:
-    """The number of findings by severity, worst first."""
-    return {severity: sum(finding.severity == severity for finding in findings) for severity in SEVERITIES}
+    """The number of findings by the severity that their rows show, worst first: what a person has acknowledged stays critical."""
+    return {severity: sum(finding.shown_severity == severity for finding in findings) for severity in SEVERITIES}
 
 
 def findings_table(key: str, caption: str, findings: Sequence[Finding], scope: Scope, *, most: int = 50, models: bool = False) -> None:

@@ -35,6 +35,15 @@ def test_a_firmware_that_crashes_is_named(clean) -> None:
     assert "devices of firmware `5.2` crashed" in found.because and found.evidence["group"] == "firmware"
 
 
+def test_a_share_beyond_its_limit_that_chance_may_explain_is_not_ok(clean) -> None:
+    crashed = {"d000", "d019", "d038", "d057"}
+    rows = [each | {"crashes": int(each["device"] in crashed if each["at"] >= START else each["device"] == "d003")} for each in clean]
+    (found,) = [each for each in edge_findings(rows) if each.metric == "device_crash_share"]
+    assert found.value is not None and isinstance(found.limit, float) and found.value > found.limit
+    assert found.severity == "unknown" and "chance may explain it (p 0." in found.because
+    assert all(each.value < each.limit for each in edge_findings(clean) if each.severity == "ok" and each.metric != "device_stale_share")
+
+
 def test_few_devices_cannot_be_compared_and_the_finding_says_what_is_needed() -> None:
     found = edge_findings(device_reports(RNG(1), fleet=8, before=7))
     assert {each.severity for each in found} == {"unknown"}
