@@ -14,6 +14,8 @@ from observability.core.formatting import escape_direction_marks
 PRIMARY, ACT, OK, WATCH, PURPLE, SKY, NEUTRAL, QUIET, SURFACE, STRONG = (f"#{n:06d}" for n in range(1, 11))
 """The ten slots: data, critical, OK, warning, a fifth hue, a sixth; grey text and marks, grey lines and areas, the page, its text."""
 COLORWAY = (PRIMARY, WATCH, OK, PURPLE, SKY, ACT, NEUTRAL)
+SERIES = (PRIMARY, PURPLE, SKY, NEUTRAL)
+"""Colours of lines that stand for no state."""
 SEQUENTIAL = tuple((step / 9, f"#{11 + step:06d}") for step in range(10))
 DIVERGING = tuple((step / 9, f"#{21 + step:06d}") for step in range(10))
 TONES = {"ok": OK, "watch": WATCH, "act": ACT, "unknown": NEUTRAL}

@@ -55,7 +55,7 @@ def source_problems(home: Path) -> list[str]:
     try:
         sources = read_lake_config(home).sources
     except UsageError as error:
-        return [f"The sources are not loaded. {error}"]
+        return [f"The sources are not loaded: {error}"]
     states = source_states(home)
     failures = {name: states.get(name, {}).get("failure") for name in sources}
     return [f"The source {name} was not loaded whole: {with_full_stop(why)}" for name, why in failures.items() if why]

@@ -105,7 +105,7 @@ def collectors_status() -> dict[str, Any]:
 def collectors_problems() -> list[str]:
     """Why records of collectors do not come, as a sentence; none while they do."""
     failure = collectors_status()["failure"]
-    return [f"Records of collectors are not brought, they wait in the shared place: {with_full_stop(failure)}"] if failure else []
+    return [f"Records of collectors are not loaded; they wait in the shared place: {with_full_stop(failure)}"] if failure else []
 
 
 def limits_problems(store: "Store") -> list[str]:

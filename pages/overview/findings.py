@@ -59,12 +59,14 @@ folds = not (opened or analyzer or subject)
 leads = {incident.lead.id: incident for incident in report.incidents} if folds else {}
 unfolded = findings.folded_findings(shown, leads, chosen)
 listed = findings.without_ok_findings(unfolded, severities, chosen)
+listed = listed or ([] if folds else unfolded)  # a reader who asks for one analyzer sees that its findings are OK
 findings.folded_note(len(shown) - len(unfolded), len(unfolded) - len(listed))
 columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:]]
 rows = [
     findings.finding_row(finding, scope, selected=finding is chosen, details=True, incident=leads.get(finding.id))
     for finding in listed[:100]
 ]
-draw_table("list", "Findings, new first", columns, rows, sort=True)
+if rows:
+    draw_table("list", "Findings, new first", columns, rows, sort=True)
 cut_note(len(listed), 100, "The first {0} of {1}; all are in the downloads.")
 findings.findings_downloads(shown, "findings")

@@ -34,12 +34,6 @@ def mine(own: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         own.store.write_records([saved_case_record(about, "test", item.id, state="withdrawn")])
 
 
-def fill(app: AppTest, kind: str, label: str, value: str) -> None:
-    """Fills the last box of a label, which is that of the form of the test."""
-    boxes = [box for box in getattr(app, kind) if box.label == label]
-    boxes[-1].set_value(value)
-
-
 def press(app: AppTest, label: str) -> None:
     next(button for button in app.button if button.label == label).click()
     app.run()
@@ -61,7 +55,7 @@ def test_a_case_is_saved_listed_renamed_and_removed(mine: World) -> None:
     assert "A saved case needs a title." in words(app)
     next(box for box in app.text_input if (box.key or "").startswith("saved-case-author")).set_value("Ada").run()
     next(box for box in app.text_input if box.label == "Title").set_value("Late at *night*")
-    next(box for box in app.text_input if "note" in (box.key or "") and "saved-case" in box.key).set_value("Check the feed")
+    next(box for box in app.text_area if "note" in (box.key or "") and "saved-case" in box.key).set_value("Check the feed")
     press(app, "Save the case")
     (item,) = mine.store.saved_cases("loan")
     assert item.first.author == "Ada" and (item.fields["title"], item.fields["note"]) == ("Late at *night*", "Check the feed")
@@ -74,7 +68,7 @@ def test_a_case_is_saved_listed_renamed_and_removed(mine: World) -> None:
     assert target["page"] == "case" and (target["parameters"]["id"], target["parameters"]["model"]) == ("l41", "loan")
     next(box for box in app.text_input if (box.key or "") == "saved-case-person-box").set_value("Bob").run()
     next(box for box in app.text_input if (box.key or "").startswith("saved-title-")).set_value("Night feed")
-    next(box for box in app.text_input if (box.key or "").startswith("saved-note-")).set_value("")
+    next(box for box in app.text_area if (box.key or "").startswith("saved-note-")).set_value("")
     press(app, "Save the changes")
     (row,) = listed(app)
     assert row["title"]["t"] == "Night feed" and row["by"]["t"] == "Ada", "who saved it stays its author"

@@ -75,7 +75,7 @@ def test_too_many_rejected_rows_are_a_failure(store, exports):
 
 def test_a_wrong_file_and_an_address_that_is_not_allowed_are_told(store, exports):
     (store.home / "lake.toml").write_text('[sources.loans]\naddress = "http://example.com/a.csv"\n', encoding="utf-8")
-    assert source_problems(store.home)[0].startswith("The sources are not loaded.")
+    assert source_problems(store.home)[0].startswith("The sources are not loaded: ")
     (store.home / "lake.toml").write_text("[lake", encoding="utf-8")
     assert "cannot be read" in source_problems(store.home)[0] and store.status()["sources"] == []
 

@@ -49,7 +49,7 @@ def save_case_form(here: CasePage) -> None:
     key = f"saved-case-{case_decisions.form_round(here)}"
     author = person_name.person_name_box(here.key("saved-case-author"))
     title = st.text_input("Title", key=here.key(f"{key}-title"), max_chars=LONGEST_TITLE, placeholder="What the case shows").strip()
-    note = st.text_input("Note", key=here.key(f"{key}-note"), max_chars=LONGEST_NOTE, placeholder="Why it is worth keeping").strip()
+    note = st.text_area("Note", key=here.key(f"{key}-note"), max_chars=LONGEST_NOTE, height=90, placeholder="Why it is worth keeping")
     collection = _collection_box(here.key(f"{key}-collection"), load_case.saved_case_items(), None)
     if st.button("Save the case", icon=":material/bookmark_add:", key=here.key(f"{key}-save")):
         if not title:
@@ -59,7 +59,7 @@ def save_case_form(here: CasePage) -> None:
             {"model": here.row.model.name, "prediction": here.row.id},
             author or "",
             title=title,
-            note=note,
+            note=note.strip(),
             collection=collection,
             answer=here.row.selector,
         )
@@ -131,7 +131,7 @@ def change_form(items: Sequence[DecisionItem]) -> None:
         item = next(each for each in items if each.id == chosen)
         author, key = person_name.person_name_box("saved-case-person"), f"{item.id}-{turn}"
         title = st.text_input("Title", title_of(item), key=f"saved-title-{key}", max_chars=LONGEST_TITLE).strip()
-        note = st.text_input("Note", note_of(item), key=f"saved-note-{key}", max_chars=LONGEST_NOTE).strip()
+        note = st.text_area("Note", note_of(item), key=f"saved-note-{key}", max_chars=LONGEST_NOTE, height=90).strip()
         collection = _collection_box(f"saved-collection-{key}", items, collection_of(item) or None)
         with st.container(horizontal=True, gap="small"):
             saved = st.button("Save the changes", icon=":material/save:", key="saved-case-save")

@@ -8,8 +8,6 @@ from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.dashboard.charts.time import interval_band
 
-SERIES = (theme.PRIMARY, theme.PURPLE, theme.SKY, theme.NEUTRAL)
-"""Colours of lines, none of which is that of a state."""
 SMALLEST_RATE = 1e-4
 """Left end of the axes of a ROC in logarithms."""
 
@@ -18,7 +16,7 @@ def budget_curves(points: pd.DataFrame, x: str, y: str, *, groups: bool = False)
     """Lines of a measure by `at`, one for each `curve`, with a band for the first. points: curve, at, value, low, high, n."""
     figure = go.Figure()
     for place, (name, own) in enumerate(points.groupby("curve", sort=False)):
-        colour = SERIES[place % len(SERIES)]
+        colour = theme.SERIES[place % len(theme.SERIES)]
         if not groups or place == 0:
             interval_band(figure, own["at"], own["low"], own["high"], colour, "95 % interval", opacity=0.2, showlegend=False)
         texts = [
@@ -44,7 +42,9 @@ def attack_roc(points: pd.DataFrame) -> go.Figure:
             for row in seen.to_dict("records")
         ]
         rates = seen["false_positive_rate"], seen["true_positive_rate"]
-        layout.add_curve(figure, *rates, texts=texts, name=str(name), color=SERIES[place % len(SERIES)], dash=("solid", "dash")[place % 2])
+        layout.add_curve(
+            figure, *rates, texts=texts, name=str(name), color=theme.SERIES[place % len(theme.SERIES)], dash=("solid", "dash")[place % 2]
+        )
     theme.themed(figure, height=340, x="false positive rate", y="true positive rate", legend=True)
     ticks = {"tickvals": [1e-4, 1e-3, 1e-2, 1e-1, 1], "ticktext": ["0.01 %", "0.1 %", "1 %", "10 %", "100 %"]}
     figure.update_xaxes(type="log", range=[-4, 0], **ticks)

@@ -94,7 +94,7 @@ def batch_energy_lines(frame: pd.DataFrame) -> go.Figure:
     """
     figure = go.Figure()
     for place, (form, rows) in enumerate(frame.groupby("form", sort=False)):
-        colour, name = theme.COLORWAY[place % len(theme.COLORWAY)], theme.inert_label(str(form))
+        colour, name = theme.SERIES[place % len(theme.SERIES)], theme.inert_label(str(form))
         bars = theme.error_bars(rows["value"], rows["low"], rows["high"], color=colour, width=4)
         dash = "solid" if (rows["source"] == "measured").all() else "dash"
         texts = [f"{value:.3g} J ({low:.3g} to {high:.3g} J), {source}" for value, low, high, source in rows[list(ENERGY_ENDS)].to_numpy()]

@@ -10,19 +10,29 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import frame, links, load, person_name
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import column, number_columns, plain_columns, table_row
+from observability.dashboard.table import column, table_row
 from observability.dashboard.widgets import answer_or_error, csv_button, plain_paragraph, progress_bar
 from observability.store.types.erasing import forgotten_lines
 
 MODEL_COLUMNS = (
     column("model", "Model", strong=True),
-    *plain_columns(task="Task", versions="Versions"),
-    *number_columns(predictions="Predictions", labels="Labels", newest="Newest record (UTC)", arrived="Last arrival (UTC)", bytes="Size"),
+    column("task", "Task", phone=False),
+    column("versions", "Versions", phone=False),
+    column("predictions", "Predictions", align="right"),
+    column("labels", "Labels", align="right", phone=False),
+    column("newest", "Newest record (UTC)", align="right"),
+    column("arrived", "Last arrival (UTC)", align="right", phone=False),
+    column("bytes", "Size", align="right", phone=False),
 )
 SOURCE_COLUMNS = (
     column("source", "Source", strong=True),
-    *plain_columns(records="Records", state="Last run"),
-    *number_columns(files="Files", stored="Stored", duplicates="Duplicates", rejected="Rejected", newest="Last rows taken (UTC)"),
+    column("records", "Records", phone=False),
+    column("state", "Last run"),
+    column("files", "Files", align="right", phone=False),
+    column("stored", "Stored", align="right"),
+    column("duplicates", "Duplicates", align="right", phone=False),
+    column("rejected", "Rejected", align="right"),
+    column("newest", "Last rows taken (UTC)", align="right", phone=False),
 )
 MOST_REJECTED = 200
 LONGEST_RAW = 400
