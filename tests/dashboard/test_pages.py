@@ -290,3 +290,10 @@ def test_a_page_is_found_by_its_section_and_the_first_one_by_its_name(asked: str
     request = Request({"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": []})
     answer = asyncio.run(route.endpoint(request))
     assert (answer.status_code, answer.headers["location"]) == (307, leads_to)
+
+
+def test_findings_of_one_analyzer_that_are_all_ok_are_listed_and_those_of_all_stay_folded(current: World) -> None:
+    found = tables(opened("findings", model="loan", analyzer="serving/calibration", **WHOLE))["Findings, worst first"]["rows"]
+    assert found and {row["cells"]["severity"]["t"] for row in found} == {"OK"}
+    every = tables(opened("findings", model="loan", **WHOLE)).get("Findings, worst first", {"rows": []})["rows"]
+    assert "OK" not in {row["cells"]["severity"]["t"] for row in every}

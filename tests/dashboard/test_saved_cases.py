@@ -11,7 +11,7 @@ from observability.dashboard.case.saved_cases import saved_case_record
 from observability.server import process_lock
 from observability.server.access import Person
 from observability.server.guarded_store import guarded_store
-from tests.support.dashboard_pages import opened, tables, words
+from tests.support.dashboard_pages import WHOLE, opened, tables, words
 from tests.support.dashboard_world import END, World, build
 
 
@@ -112,3 +112,20 @@ def test_an_entry_of_another_prediction_with_the_same_id_changes_nothing(mine: W
     mine.store.write_records([saved_case_record({"model": "price", "prediction": "p70"}, "eve", item.id, title="taken")])
     assert [each.fields["title"] for each in mine.store.saved_cases("loan")] == ["first"]
     assert {each.fields["title"] for each in mine.store.saved_cases()} == {"first", "taken"}
+
+
+def test_several_cases_of_a_list_are_saved_in_one_collection(mine: World) -> None:
+    save(mine, "l90", "the first", collection="Night shift", author="Bob")
+    app = opened("cases", model="loan", q="score > 0.2", **WHOLE)
+    boxes = [box for box in app.multiselect if box.label == "Cases to save"]
+    ids = boxes[0].options[:3]
+    boxes[0].set_value(ids).run()
+    next(box for box in app.text_input if "matching-save-" in (box.key or "") and box.label == "Your name").set_value("Ada").run()
+    press(app, "Save 3 cases")
+    assert "need a collection" in words(app) and len(mine.store.saved_cases()) == 1
+    next(box for box in app.selectbox if (box.key or "").endswith("-collection")).set_value("Night shift").run()
+    press(app, "Save 3 cases")
+    saved = {item.fields["prediction"]: item for item in mine.store.saved_cases("loan")}
+    assert set(saved) == {"l90", *ids} and {saved[name].first.author for name in ids} == {"Ada"}
+    rows = listed(opened("cases", model="loan"))
+    assert {row["collection"]["t"] for row in rows} == {"Night shift"} and {row["title"]["t"] for row in rows} == {"the first", *ids}

@@ -176,7 +176,7 @@ def label_findings(context: Context, audit: AugmentationAudit) -> Iterator[Findi
     if people:
         because = f"Augmentation `{audit.name}` changes the label of {figures} of the copies that people checked{many}."
     else:
-        because = f"All seeds decide {figures} of the copies that `{audit.name}` makes of surely known rows as another class{many}."
+        because = f"Augmentation `{audit.name}` changes the label of {figures} of copies of surely classified rows, by all seeds{many}."
         because += " It may change labels: let people check copies." if rate.low > LABEL_LIMIT else ""
     told = replace(blank, **rate.fields, severity=severity, because=because, rank=3.5)
     yield replace(told, likely_source=None if severity == "ok" else "label")

@@ -14,6 +14,7 @@ from observability.dashboard import clicks, empty_states, frame, links, load, si
 from observability.dashboard.case import find_case, load_case
 from observability.dashboard.case.bulk_verdicts import bulk_verdict_form
 from observability.dashboard.case.label import RELABEL_QUEUE
+from observability.dashboard.case.saved_cases import bulk_save_form
 from observability.dashboard.scope import BIND, SPANS, Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, cut_note, link_button, plain_caption, plain_paragraph, unavailable_note
@@ -108,6 +109,7 @@ def case_queue(scope: Scope) -> None:
     with st.container(horizontal=True, gap="small"):
         csv_button(name, found.frame, key="inbox-csv")
         bulk_verdict_form(model, found.frame["id"].tolist(), f"inbox-{name}")
+        bulk_save_form(model, found.frame["id"].tolist(), f"inbox-{name}")
 
 
 def _relabel_queue(scope: Scope, model: str) -> None:
@@ -217,6 +219,7 @@ def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
     with st.container(horizontal=True, gap="small"):
         csv_button("cases", shown, key="matching-csv")
         bulk_verdict_form(model, shown["id"].tolist(), "matching")
+        bulk_save_form(model, shown["id"].tolist(), "matching")
 
 
 def example_cases(scope: Scope, model: Model, typed: str, order: str, most: int) -> int:

@@ -86,6 +86,37 @@ def saved_cases_section(scope: Scope) -> None:
             _verdicts_of_collection(load.catalog().model(scope.model), items)
 
 
+def bulk_save_form(model: Model, predictions: Sequence[str], key: str) -> None:
+    """The form that saves several of the listed cases in a collection, with one note. key: unique on the page."""
+    listed, turn = list(dict.fromkeys(predictions)), int(st.session_state.get(TURN, 0))
+    own = f"{key}-save-{turn}"
+    with st.popover("Save several", icon=":material/bookmark_add:", key=f"{own}-several"):
+        every = st.checkbox(f"All {len(listed)} of the list", key=f"{own}-all")
+        chosen = listed if every else st.multiselect("Cases to save", listed, key=f"{own}-cases", placeholder="Choose")
+        author = person_name.person_name_box(f"{own}-author")
+        collection = _collection_box(f"{own}-collection", load_case.saved_case_items(), None)
+        note = st.text_area("Note", key=f"{own}-note", max_chars=LONGEST_NOTE, height=90, placeholder="What they have in common").strip()
+        words = f"Save {formatting.plural(len(chosen), 'case')}"
+        if not st.button(words, icon=":material/bookmark_add:", key=f"{own}-go", disabled=not chosen):
+            return
+        if not author:
+            st.error(person_name.MISSING, icon=":material/person:")
+            return
+        if not collection:
+            plain_error("Cases that are saved together need a collection.")
+            return
+        records = [
+            saved_case_record({"model": model.name, "prediction": name}, author, collection=collection, note=note) for name in chosen
+        ]
+        if not save_records(records, NOT_SAVED):
+            return
+    st.session_state[TURN] = turn + 1
+    st.toast(
+        formatting.escape_markdown(f"Saved {formatting.plural(len(records), 'case')} in {collection}."), icon=":material/bookmark_add:"
+    )
+    st.rerun()
+
+
 def by_collection(items: Sequence[DecisionItem]) -> list[DecisionItem]:
     """Saved cases with those of a collection together, the collection that changed last first; newest first within each."""
     place: dict[str, int] = {}
