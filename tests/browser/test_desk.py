@@ -160,22 +160,27 @@ def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, vi
     assert {each["Status"]["text"] for each in days} == {"Critical"}
 
 
+OPENED = {
+    f"/requests?model=eta&{DATES}": "Bursts cannot be detected without",
+    "/lab?model=eta&fault=unit_change": "simulated",
+    f"/slices?model=eta&{DATES}": f"{7 * A_DAY:,}",
+    f"/cleaning?{DATES}": "963",
+    f"/devices?{DATES}": "0 devices and 1 source without one, 7 batches",
+    f"/labelling?{DATES}": "7 labels by 1 annotator in moods",
+    f"/cases?model=eta&q={BROKEN}-3": f"{BROKEN}-3",
+}
+SELDOM = {
+    f"/why_changed?model=eta&{DATES}": "covariate shift and concept drift cannot be separated",
+    f"/batches?{DATES}": "7 batches of 1 source",
+    f"/datasets?{DATES}": "963",
+    "/lab?model=eta&of=labelling&fault=slow_annotator": "One annotator takes many times as long",
+    "/lab?model=eta&of=training": "No training run of this model has been logged yet",
+}
+"""What tests/dashboard/ or another test of this file reads of the same page; all are opened on the sample in every run (test_accessible.py)."""
+
+
 @pytest.mark.parametrize(
-    ("address", "sentence"),
-    [
-        (f"/requests?model=eta&{DATES}", "Bursts cannot be detected without"),
-        (f"/slices?model=eta&{DATES}", f"{7 * A_DAY:,}"),
-        (f"/why_changed?model=eta&{DATES}", "covariate shift and concept drift cannot be separated"),
-        (f"/batches?{DATES}", "7 batches of 1 source"),
-        (f"/cleaning?{DATES}", "963"),
-        (f"/devices?{DATES}", "0 devices and 1 source without one, 7 batches"),
-        (f"/datasets?{DATES}", "963"),
-        (f"/labelling?{DATES}", "7 labels by 1 annotator in moods"),
-        ("/lab?model=eta&fault=unit_change", "simulated"),
-        ("/lab?model=eta&of=labelling&fault=slow_annotator", "One annotator takes many times as long"),
-        ("/lab?model=eta&of=training", "No training run of this model has been logged yet"),
-        (f"/cases?model=eta&q={BROKEN}-3", f"{BROKEN}-3"),
-    ],
+    ("address", "sentence"), [*OPENED.items(), *(pytest.param(*each, marks=pytest.mark.long) for each in SELDOM.items())]
 )
 def test_a_page_about_the_log_opens_with_what_it_holds(address: str, sentence: str, desk: Dashboard, visit: Visit) -> None:
     page = visit(f"{desk.url}{address}")

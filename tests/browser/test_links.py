@@ -32,6 +32,11 @@ UNKNOWN = {
 }
 
 
+def last_named(address: str) -> str:
+    """The last parameter of an address."""
+    return address.rpartition("=")[0].rpartition("&")[2]
+
+
 def seen(page: Page) -> dict[str, object]:
     """What must be the same again: title, scope, every sentence with a figure, every table."""
     text = words(page)
@@ -77,7 +82,13 @@ def test_back_returns_to_the_view_before(fleet: Dashboard, visit: Visit) -> None
     assert heading(page) == "flights-delay"
 
 
-@pytest.mark.parametrize("address", UNKNOWN)
+ELSEWHERE = ("version", "window", "from", "feature", "finding")
+"""What tests/dashboard/test_pages.py says of the same addresses without a browser; a long run opens them in one as well."""
+
+
+@pytest.mark.parametrize(
+    "address", [pytest.param(each, marks=[pytest.mark.long] if last_named(each) in ELSEWHERE else []) for each in UNKNOWN]
+)
 def test_what_a_link_names_and_is_not_there_is_said(address: str, fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url + address)
     assert UNKNOWN[address] in words(page)
