@@ -114,3 +114,9 @@ def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_pat
     assert found["accuracy"]["value"] == pytest.approx(outside_project.accuracy(served), rel=1e-9)
     assert found["roc_auc"]["value"] == pytest.approx(outside_project.auc(served), abs=1e-3)
     assert not [each for each in (shop.home / "uploads").rglob("*") if each.is_file()]
+
+
+def test_a_model_without_latencies_is_told_how_to_log_them(shop: Dashboard, visit: Visit) -> None:
+    page = visit(f"{shop.url}/latency?model=shop-churn&window=all")
+    assert "No latency was logged in this window." in words(page) and "latency_ms" in words(page)
+    assert "requests, none failed." in words(page)

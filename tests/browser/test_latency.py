@@ -6,12 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.store.opener import open_store
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, row, said, settle, tables, words
 from tests.support import raw_rows
-from tests.support.running import Dashboard, dashboard
-from tests.support.sample_home import lent
+from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 MODEL = "flights-late"
@@ -65,17 +63,3 @@ def test_a_service_level_is_set_on_the_page_and_judged(own: Dashboard, visit: Vi
     assert found["Latency"]["Target"]["text"] == "99 % within 0.08 ms" and found["Latency"]["Status"]["text"] in ("Critical", "Warning")
     assert len(tables(page)["Burn-rate alerts at the window's end"]) == 6
     assert "beyond the 0.08 ms of the service level" in words(page)
-
-
-def test_a_model_without_latencies_is_told_how_to_log_them(tmp_path_factory: pytest.TempPathFactory, visit: Visit) -> None:
-    with lent(tmp_path_factory, "untimed") as home:
-        with open_store(home) as store, store.write() as writer:
-            from observability.store.rollup.rollup import rebuild_rollups
-
-            key = store.catalog().model("flights-delay").key
-            writer.execute(f"UPDATE predictions_{key} SET latency_ms = NULL")
-            rebuild_rollups(writer, "flights-delay")
-        with dashboard(home) as running:
-            page = visit(f"{running.url}/latency?model=flights-delay")
-            assert "No latency was logged in this window." in words(page) and "latency_ms" in words(page)
-            assert "requests, none failed." in words(page)
