@@ -49,7 +49,10 @@ def test_large_errors_in_the_same_direction_are_counted_for_a_regression(case_wo
     place = int(error.abs().idxmax())
     case = open_case(case_world.store, f"price-{place}")
     found = expected_error.similar_scores(case)
-    assert found is not None and found.stated == expected_error.reference_errors(case, case.row.score, case.row.error)[: expected_error.MOST].mean()
+    assert (
+        found is not None
+        and found.stated == expected_error.reference_errors(case, case.row.score, case.row.error)[: expected_error.MOST].mean()
+    )
     frame = comparison_rows.labelled_rows_of(case)
     near = frame.iloc[np.argsort((frame["score"] - case.row.score).abs().to_numpy(), kind="stable")[: expected_error.MOST]]
     assert found.errors == (((near["score"] - near["label_value"]) * np.sign(case.row.error)) >= abs(case.row.error)).sum()
