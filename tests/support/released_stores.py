@@ -28,6 +28,7 @@ COMMITS = {
     "0.12.0": "8eb16b6",
     "0.13.0": "99ed549",
     "0.14.0": "2184335",
+    "0.15.0": "f33be17",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
