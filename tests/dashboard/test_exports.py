@@ -13,7 +13,7 @@ from observability.metrics.exports import EXPORTS, LEVELS, export_events, recipi
 from observability.server import process_lock
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
-from tests.support.dashboard_pages import opened, tables, words
+from tests.support.dashboard_pages import opened, tables, unfolded_words, words
 from tests.support.export_events import ATTESTED, END, export, noised
 
 
@@ -39,6 +39,7 @@ def exported(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_the_page_shows_recipients_ledger_checklist_and_own_files(exported: Database) -> None:
     app = opened("exports", window="Everything")
     said = words(app)
+    assert unfolded_words(app, before="bidi_component") <= 60
     assert "4 exports" in said and "1 file of this product" in said and "k = 2" in said
     found = tables(app)
     recipients = {

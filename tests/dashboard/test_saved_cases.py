@@ -129,3 +129,15 @@ def test_several_cases_of_a_list_are_saved_in_one_collection(mine: World) -> Non
     assert set(saved) == {"l90", *ids} and {saved[name].first.author for name in ids} == {"Ada"}
     rows = listed(opened("cases", model="loan"))
     assert {row["collection"]["t"] for row in rows} == {"Night shift"} and {row["title"]["t"] for row in rows} == {"the first", *ids}
+
+
+def test_a_saved_case_is_compared_with_another(mine: World) -> None:
+    assert "Or a saved case" not in [box.label for box in opened("case", id="l41", model="loan").selectbox]
+    for name, title in (("l41", "itself"), ("l90", "the first"), ("l91", "the second")):
+        save(mine, name, title)
+    app = opened("case", id="l41", model="loan")
+    box = next(box for box in app.selectbox if box.label == "Or a saved case")
+    assert box.options == ["the first", "the second"], "not the case itself"
+    box.set_value("the second").run()
+    rows = {row["cells"]["what"]["t"]: row["cells"] for row in tables(app)["This case and the other case"]["rows"]}
+    assert (rows["Prediction"]["own"]["t"], rows["Prediction"]["other"]["t"]) == ("l41", "l91")

@@ -12,7 +12,7 @@ from observability.dashboard import load
 from observability.dashboard.charts.trade_offs import form_scatter
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
-from tests.support.dashboard_pages import opened, tables, words
+from tests.support.dashboard_pages import opened, tables, unfolded_words, words
 from tests.support.form_audits import NOW, audit_row, clean_form
 
 
@@ -46,7 +46,7 @@ def test_forms_are_compared_within_budgets_and_one_is_chosen(audited: Database) 
         "On the front",
         "Other device",
     ]
-    assert "ran on CPU although CUDA was requested" in words(app)
+    assert "ran on CPU although CUDA was requested" in words(app) and unfolded_words(app, before="plotly_chart") <= 60
     titles = [each["label"] for each in tables(app)["Forms and their figures"]["columns"]]
     assert "Cost per billion (USD)" in titles and rows["int8"]["cost"]["t"] == "0.0624"
     app.selectbox(key="cost_axis-box").set_value("cost").run()

@@ -15,6 +15,7 @@ from observability.dashboard.case import load_case
 from observability.dashboard.case.case import CasePage
 from observability.dashboard.case.find_case import typed_case_id
 from observability.dashboard.case.inputs import input_value_words
+from observability.dashboard.case.saved_cases import title_of
 from observability.dashboard.choice_box import link_warning
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import cut_note
@@ -28,7 +29,7 @@ MOST_DIFFERENCES = 12
 
 
 def beside_box(here: CasePage) -> None:
-    """A box for the id of another case, and a button that puts it away."""
+    """A box for the id of another case, which an empty id puts away, and one of the saved cases of the model."""
 
     def follow() -> None:
         typed = typed_case_id(str(st.session_state[here.key("beside")] or ""))
@@ -36,6 +37,11 @@ def beside_box(here: CasePage) -> None:
             st.query_params[PARAMETER] = typed
         else:
             st.query_params.pop(PARAMETER, None)
+
+    def choose(key: str) -> None:
+        if chosen := st.session_state.get(key):
+            st.query_params[PARAMETER] = str(chosen)
+            st.session_state[here.key("beside")] = str(chosen)
 
     named = st.query_params.get(PARAMETER) or ""
     st.text_input(
@@ -46,6 +52,12 @@ def beside_box(here: CasePage) -> None:
         help="Empty shows this case alone.",
         placeholder="Id or address",
     )
+    saved = {str(item.fields["prediction"]): title_of(item) for item in reversed(load_case.saved_case_items(here.row.model.name))}
+    saved.pop(here.row.id, None)
+    if saved:
+        index = list(saved).index(named) if named in saved else None
+        key = here.key(f"beside-saved-{named}")
+        st.selectbox("Or a saved case", list(saved), index, saved.__getitem__, key=key, on_change=choose, args=(key,), placeholder="Choose")
 
 
 def cases_side_by_side(here: CasePage) -> None:
