@@ -79,15 +79,20 @@ def test_a_case_is_saved_listed_renamed_and_removed(mine: World) -> None:
     assert listed(app) == [] and mine.store.saved_cases() == ()
 
 
-def test_cases_of_a_collection_stand_together_and_only_the_first_are_unfolded(mine: World) -> None:
-    for place, collection in enumerate(("night", "", "night", "", "", "", "")):
+def test_cases_of_a_collection_are_folded_under_its_name_and_the_newest_others_are_listed(mine: World) -> None:
+    for place, collection in enumerate(("night", "", "night", "", "", "", "", "", "")):
         save(mine, f"l{place + 50}", f"case {place}", collection=collection)
     app = opened("cases", model="loan")
-    titles = [row["title"]["t"] for row in listed(app)]
-    more = [row["cells"]["title"]["t"] for row in tables(app)["More saved cases"]["rows"]]
-    assert len(titles) == 5 and {*titles, *more} == {f"case {place}" for place in range(7)}
-    every = [*titles, *more]
-    assert abs(every.index("case 0") - every.index("case 2")) == 1, "those of a collection stand together"
+    assert [row["title"]["t"] for row in listed(app)] == ["case 8", "case 7", "case 6", "case 5", "case 4"]
+    found = {
+        caption: [row["cells"]["title"]["t"] for row in each["rows"]]
+        for caption, each in tables(app).items()
+        if "aved cases" in caption or "Collection" in caption
+    }
+    assert found["More saved cases"] == ["case 3", "case 1"] and found["Collection night"] == ["case 2", "case 0"]
+    assert {"night: 2 cases", "2 more saved cases"} <= {each.label for each in app.expander}
+    columns = [each["key"] for each in tables(app)["Saved cases"]["columns"]]
+    assert columns == ["title", "by"], "neither empty notes nor the model that is chosen"
 
 
 def test_people_see_what_was_saved_about_models_that_they_see_and_viewers_save_nothing(
@@ -127,8 +132,9 @@ def test_several_cases_of_a_list_are_saved_in_one_collection(mine: World) -> Non
     press(app, "Save 3 cases")
     saved = {item.fields["prediction"]: item for item in mine.store.saved_cases("loan")}
     assert set(saved) == {"l90", *ids} and {saved[name].first.author for name in ids} == {"Ada"}
-    rows = listed(opened("cases", model="loan"))
-    assert {row["collection"]["t"] for row in rows} == {"Night shift"} and {row["title"]["t"] for row in rows} == {"the first", *ids}
+    rows = tables(opened("cases", model="loan"))["Collection Night shift"]["rows"]
+    titles = {row["cells"]["title"]["t"]: row["cells"]["title"]["sub"] for row in rows}
+    assert titles == {"the first": "l90", **dict.fromkeys(ids)}, "an id that stands as title is not said twice"
 
 
 def test_a_saved_case_is_compared_with_another(mine: World) -> None:

@@ -13,11 +13,11 @@ from observability.export.case import SOURCES, WRONG
 from observability.records.values import new_record_id
 
 
-def bulk_verdict_form(model: Model, predictions: Sequence[str], key: str) -> None:
-    """A button that unfolds the form: which of the listed cases, were they wrong, the source and a note. key: unique on the page."""
+def bulk_verdict_form(model: Model, predictions: Sequence[str], key: str, label: str = "Verdict for several") -> None:
+    """A button that unfolds the form: which of the listed cases, were they wrong, the source, a note. key and label: unique on the page."""
     listed = list(dict.fromkeys(predictions))
     key = f"{key}-{st.session_state.get(f'{key}-saved', 0)}"
-    with st.popover("Verdict for several", icon=":material/gavel:", key=f"{key}-several"):
+    with st.popover(label, icon=":material/gavel:", key=f"{key}-several"):
         every = st.checkbox(f"All {len(listed)} listed", key=f"{key}-all")
         chosen = listed if every else st.multiselect("Cases", listed, key=f"{key}-cases", placeholder="Choose")
         author = person_name.person_name_box(f"{key}-author")

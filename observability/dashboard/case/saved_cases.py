@@ -20,12 +20,11 @@ from observability.dashboard.widgets import NOT_SAVED, cut_note, note_line, plai
 from observability.records.values import new_record_id
 from observability.store.types.decision_items import DecisionItem
 
-MOST_SHOWN, MOST_LISTED = 5, 100
+MOST_SHOWN, MOST_LISTED = 5, 200
 LONGEST_TITLE, LONGEST_NOTE = 120, 2000
 SAVED = (
     column("title", "Saved case", strong=True),
     column("note", "Note", wide=True, phone=False),
-    column("collection", "Collection", phone=False),
     column("model", "Model", phone=False),
     column("by", "Saved by", short=True),
 )
@@ -67,23 +66,35 @@ def save_case_form(here: CasePage) -> None:
 
 
 def saved_cases_section(scope: Scope) -> None:
-    """The list of saved cases, those of a collection together, and what can be done with them; nothing where none is saved."""
+    """The list of saved cases, collections folded below it, and what can be done with them; nothing where none is saved."""
     items = load_case.saved_case_items(scope.model)
     if not items:
         return
     st.header("Saved cases", anchor=False)
-    rows = [saved_case_row(item, scope) for item in by_collection(items)[:MOST_LISTED]]
-    columns = [each for each in SAVED if not (each["key"] == "model" and scope.model)]
-    columns = [each for each in columns if each["key"] == "title" or any(row["cells"][each["key"]]["t"] != formatting.DASH for row in rows)]
-    draw_table("saved-cases", "Saved cases", columns, rows[:MOST_SHOWN], compact=True)
-    if more := rows[MOST_SHOWN:]:
+    collections = by_collection(items[:MOST_LISTED])
+    single = collections.pop("", [])
+    if single:
+        _table("saved-cases", "Saved cases", single[:MOST_SHOWN], scope)
+    if more := single[MOST_SHOWN:]:
         with st.expander(formatting.plural(len(more), "more saved case"), icon=":material/unfold_more:"):
-            draw_table("more-saved-cases", "More saved cases", columns, more, compact=True)
-            cut_note(len(items), MOST_LISTED, "The first {0} of {1} saved cases.")
+            _table("more-saved-cases", "More saved cases", more, scope)
+    for place, (name, own) in enumerate(collections.items()):
+        with st.expander(formatting.escape_markdown(f"{name}: {formatting.plural(len(own), 'case')}"), icon=":material/bookmarks:"):
+            _table(f"collection-{place}", f"Collection {name}", own, scope)
+    cut_note(len(items), MOST_LISTED, "The {0} newest of {1} saved cases.")
     with st.container(horizontal=True, gap="small"):
         change_form(items)
         if scope.model:
-            _verdicts_of_collection(load.catalog().model(scope.model), items)
+            predictions = [str(item.fields["prediction"]) for item in items]
+            bulk_verdict_form(load.catalog().model(scope.model), predictions, "saved", "Verdict on saved cases")
+
+
+def _table(key: str, caption: str, items: Sequence[DecisionItem], scope: Scope) -> None:
+    """A table of saved cases; columns without any value, and the model where one is chosen, are left out."""
+    rows = [saved_case_row(item, scope) for item in items]
+    left_out = {"model"} if scope.model else set()
+    left_out |= {each["key"] for each in SAVED if all(row["cells"][each["key"]]["t"] == formatting.DASH for row in rows)}
+    draw_table(key, caption, [each for each in SAVED if each["key"] not in left_out], rows, compact=True)
 
 
 def bulk_save_form(model: Model, predictions: Sequence[str], key: str) -> None:
@@ -117,12 +128,12 @@ def bulk_save_form(model: Model, predictions: Sequence[str], key: str) -> None:
     st.rerun()
 
 
-def by_collection(items: Sequence[DecisionItem]) -> list[DecisionItem]:
-    """Saved cases with those of a collection together, the collection that changed last first; newest first within each."""
-    place: dict[str, int] = {}
+def by_collection(items: Sequence[DecisionItem]) -> dict[str, list[DecisionItem]]:
+    """Saved cases by their collection in the given order; those without one under an empty name."""
+    found: dict[str, list[DecisionItem]] = {}
     for item in items:
-        place.setdefault(collection_of(item), len(place))
-    return sorted(items, key=lambda item: place[collection_of(item)])
+        found.setdefault(collection_of(item), []).append(item)
+    return found
 
 
 def saved_case_row(item: DecisionItem, scope: Scope) -> dict[str, Any]:
@@ -130,9 +141,8 @@ def saved_case_row(item: DecisionItem, scope: Scope) -> dict[str, Any]:
     fields = item.fields
     link = links.case_link(title_of(item), str(fields["prediction"]), str(fields["model"]), scope, fields.get("answer"))
     return table_row(
-        title={**link, "sub": str(fields["prediction"])[:80]},
+        title={**link, "sub": str(fields["prediction"])[:80] if fields.get("title") else None},
         note=note_of(item)[:400] or None,
-        collection=collection_of(item) or None,
         model=str(fields["model"]),
         by={"t": item.first.author[:40], "sub": formatting.format_day(item.first.at)},
     )
@@ -190,8 +200,3 @@ def _collection_box(key: str, items: Sequence[DecisionItem], chosen: str | None)
     index = known.index(chosen) if chosen in known else None
     box = st.selectbox("Collection", known, index, key=key, accept_new_options=True, placeholder="None, or type a new one")
     return (box or "").strip()[:LONGEST_TITLE] or None
-
-
-def _verdicts_of_collection(model: Model, items: Sequence[DecisionItem]) -> None:
-    """The form that gives one verdict to several saved cases of a model."""
-    bulk_verdict_form(model, [str(item.fields["prediction"]) for item in items], "saved")
