@@ -273,6 +273,18 @@ def parser() -> Parser:
     stored.add_argument("--decimal", choices=(",", "."), help=decimal_help)
     stored.add_argument("--dry-run", action="store_true", help="print the audit without keeping its record")
 
+    place = add(
+        "report-storage",
+        "Measure a folder as a place that stores data: room, small and equal files, what nothing reads, and the oldest. Keeps the report.",
+        "report-storage /data/raw --place raw --keep-days 400",
+    )
+    place.add_argument("folder", type=path, metavar="FOLDER", help="the folder, with all folders in it")
+    place.add_argument("--place", metavar="NAME", help="name of the place; default: that of the folder")
+    place.add_argument("--keep-days", type=float, metavar="N", help="days after which data are to be removed")
+    place.add_argument("--tier", choices=("hot", "cold", "archive"), help="how fast and how dear the place is")
+    place.add_argument("--skip-contents", action="store_true", help="do not compare the contents of files of one size")
+    place.add_argument("--dry-run", action="store_true", help="print the report without keeping it")
+
     croissant = add(
         "croissant",
         "Describe a data file as Croissant JSON-LD, with what was logged about its version.",

@@ -144,6 +144,7 @@ COMMANDS: dict[str, Action] = {
     "audit-data": "load",
     "audit": "explain",
     "audit-storage": "load",
+    "report-storage": "load",
     "audit-augmentation": "load",
     "croissant": "query",
     "lineage": "query",
