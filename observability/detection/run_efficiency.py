@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from observability.core.numerals import format_figure, percent
 from observability.detection.stragglers import Ranks
 from observability.metrics.training_curves import TrainingRun
 
@@ -13,6 +14,8 @@ SAMPLES = ("global_batch_size", "batch_rows", "samples_per_step", "tokens_per_st
 """Parameters that tell how much work a step does, over all processes."""
 WORK = frozenset(("compute", "forward", "backward", "optimizer", "optimiser", "step"))
 """Phases in which a process trains."""
+LEAST_OF_ROOF = 0.3
+"""Share of what is possible below which something else than the device is the limit."""
 
 
 def phase_shares(times: Ranks) -> dict[str, float]:
@@ -66,6 +69,64 @@ def model_flops_utilisation(run: TrainingRun) -> float | None:
     if flops is None or peak is None or seconds is None:
         return None
     return flops / (seconds * max(len(run.ranks), 1) * peak)
+
+
+@dataclass(frozen=True)
+class RooflinePosition:
+    """Where a run lies under the roofline of its devices, by device.
+
+    intensity: operations for each byte that is moved. achieved: operations a second. roof: the most that are possible at that intensity.
+    ridge: the intensity from which operations, and not bandwidth, are the limit.
+    """
+
+    intensity: float
+    achieved: float
+    roof: float
+    ridge: float
+
+    @property
+    def share(self) -> float:
+        """The share of what is possible that is achieved."""
+        return self.achieved / self.roof
+
+    @property
+    def bound(self) -> str:
+        """What limits the run: memory or compute."""
+        return "memory" if self.intensity < self.ridge else "compute"
+
+
+def roofline_position(run: TrainingRun) -> RooflinePosition | None:
+    """Return the position of a run under the roofline of its devices.
+
+    From `flops_per_step` and `bytes_per_step` (of all processes), `peak_flops` and `peak_bytes_per_second` (of one device) among parameters
+    or hardware; None where one is missing.
+
+    References
+    ----------
+    * Williams, Waterman and Patterson (2009), Roofline: an insightful visual performance model for multicore architectures.
+    """
+    flops, moved = stated_number(run, ("flops_per_step",)), stated_number(run, ("bytes_per_step",))
+    peak, bandwidth = stated_number(run, ("peak_flops",)), stated_number(run, ("peak_bytes_per_second",))
+    seconds = seconds_per_step(run)
+    if flops is None or moved is None or peak is None or bandwidth is None or seconds is None:
+        return None
+    intensity = flops / moved
+    achieved = flops / (seconds * max(len(run.ranks), 1))
+    return RooflinePosition(intensity, achieved, min(peak, intensity * bandwidth), peak / bandwidth)
+
+
+def roofline_words(found: RooflinePosition) -> str:
+    """Return the position under the roofline in a sentence, and what would help."""
+    share, bound = percent(found.share), found.bound
+    start = f"{share} of what the device can do at {format_figure(found.intensity, 3)} operations a byte; {bound} is the limit"
+    if found.share > 1:
+        return f"{start}. More than is possible: check the stated figures."
+    if found.share < LEAST_OF_ROOF:
+        return f"{start}, but it is far from it: look for waiting, small steps or data loading first."
+    advice = (
+        "larger batches, fused operations or fewer bytes a number help" if bound == "memory" else "fewer operations or a faster device help"
+    )
+    return f"{start}: {advice}."
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def main() -> None:
         found = claims_about_searches(simulated_study(np.random.default_rng([seed, 23]), test=seed % 2 == 0))
         raised.update((claim.severity, claim.metric) for claim, _ in found if claim.severity in ("act", "watch"))
     print(f"clean: {dict(raised)} of {CLEAN} searches", flush=True)
-    searches = [simulated_study(np.random.default_rng([seed, 29]), trials=100) for seed in range(RUNS)]
+    searches = [simulated_study(np.random.default_rng([seed, 29]), trials=80) for seed in range(RUNS)]
     for name, fault in FAULTS.items():
         for strength in STRENGTHS:
             named: Counter[str] = Counter()

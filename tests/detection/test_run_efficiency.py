@@ -7,6 +7,8 @@ from observability.detection.run_efficiency import (
     model_flops_utilisation,
     phase_shares,
     productive_share,
+    roofline_position,
+    roofline_words,
     scaling_points,
     seconds_per_step,
 )
@@ -70,3 +72,17 @@ def test_equal_ranks_arrive_together_in_50_runs_and_a_phase_says_where_to_look()
         and not phase_hint("x")
     )
     assert np.isfinite(ranks_of(run).lost_share)
+
+
+def test_the_roofline_tells_what_limits_a_run() -> None:
+    stated = {"flops_per_step": 8e12, "peak_flops": 4e12, "peak_bytes_per_second": 1e12}
+    step = seconds_per_step(runs_of(of_processes(4, 2.0, "known", **stated))["known"])
+    assert step is not None
+    for moved, bound, roof in ((1e12, "compute", 4e12), (8e12, "memory", 1e12)):
+        found = roofline_position(runs_of(of_processes(4, 2.0, "known", **stated, bytes_per_step=moved))["known"])
+        assert found is not None and (found.bound, found.roof, found.ridge) == (bound, roof, 4.0)
+        assert found.achieved == pytest.approx(8e12 / (step * 4)) and found.share == pytest.approx(found.achieved / roof)
+        assert f"{bound} is the limit" in roofline_words(found)
+    assert roofline_position(runs_of(of_processes(4, 2.0, "known", **stated))["known"]) is None, "bytes are not stated"
+    impossible = roofline_position(runs_of(of_processes(4, 2.0, "known", **stated | {"peak_flops": 1e9}, bytes_per_step=1e12))["known"])
+    assert impossible is not None and "check the stated figures" in roofline_words(impossible)

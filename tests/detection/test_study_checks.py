@@ -19,7 +19,7 @@ def claims(runs: list[TrainingRun]) -> dict[str, RunClaim]:
 
 
 def search(seed: int = 1, **options: object) -> list[TrainingRun]:
-    return simulated_study(np.random.default_rng([seed, 3]), trials=100, **options)  # type: ignore[arg-type]
+    return simulated_study(np.random.default_rng([seed, 3]), trials=80, **options)  # type: ignore[arg-type]
 
 
 def test_a_search_is_judged_by_the_data_that_it_was_tuned_on_and_not_by_test_data() -> None:

@@ -15,7 +15,7 @@ RUNS = repeats(10, 60)
 
 @pytest.fixture(scope="module")
 def searches() -> list[list[TrainingRun]]:
-    return [simulated_study(np.random.default_rng([seed, 17]), trials=100) for seed in range(RUNS)]
+    return [simulated_study(np.random.default_rng([seed, 17]), trials=80) for seed in range(RUNS)]
 
 
 @pytest.mark.parametrize("name", list(FAULTS))

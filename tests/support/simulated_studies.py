@@ -26,7 +26,7 @@ def simulated_study(
         values = level + 0.3 * np.exp(-steps / float(rng.uniform(4, 6))) + rng.normal(0, noise / 3, 24)
         stop = None
         if not repeat and place >= 6:
-            worse = [step for step in range(6, 24) if values[step] > np.median([each[step] for each in whole])]
+            worse = [step for step in range(8, 24, 6) if values[step] > np.median([each[step] for each in whole])]
             stop = worse[0] if worse else None
         status = "pruned" if stop is not None else "failed" if rng.random() < 0.02 else "finished"
         if status == "finished":

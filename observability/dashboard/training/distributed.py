@@ -16,10 +16,13 @@ from observability.detection.run_efficiency import (
     model_flops_utilisation,
     phase_shares,
     productive_share,
+    roofline_position,
+    roofline_words,
     scaling_points,
     seconds_per_step,
 )
 from observability.detection.stragglers import ranks_of
+from observability.metrics.training_curves import TrainingRun
 
 HOW = """import observability as obs
 with obs.track_run(model="loan", run="night-7", rank=rank) as run:  # in each process
@@ -88,9 +91,18 @@ def efficiency_section(judged: RunVerdict, everything: Sequence[RunVerdict]) -> 
             if flops is not None
             else "Needs flops_per_step and peak_flops among its parameters or hardware",
         },
+        roofline_row(run),
     ]
     draw_table("efficiency", f"Efficiency of {run.name}", FIGURES, [table_row({**row}) for row in rows], compact=True)
     _scaling_table(judged, everything)
+
+
+def roofline_row(run: TrainingRun) -> dict[str, str]:
+    """The row about the position of a run under the roofline, or what would give it."""
+    found = roofline_position(run)
+    needs = "Needs flops_per_step, bytes_per_step, peak_flops and peak_bytes_per_second among its parameters or hardware"
+    value = formatting.DASH if found is None else formatting.format_share(found.share)
+    return {"name": "Of the roofline", "value": value, "how": needs if found is None else roofline_words(found)}
 
 
 def _scaling_table(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
