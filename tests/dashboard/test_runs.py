@@ -96,6 +96,7 @@ def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Database) -
     assert [each.value for each in ranks.header] == ["many", "Efficiency", "Ranks"] and "Look at its storage" in words(ranks)
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in tables(ranks)["Efficiency of many"]["rows"]}
     assert "Needs flops_per_step and peak_flops" in figures["FLOPs utilisation (MFU)"]["how"]["t"]
+    assert "Needs flops_per_step, bytes_per_step" in figures["Of the roofline"]["how"]["t"]
 
 
 def test_a_link_chooses_runs_and_says_what_is_not_there(page: Database) -> None:

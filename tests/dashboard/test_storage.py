@@ -103,7 +103,7 @@ def test_places_stand_with_the_figures_of_their_findings_and_the_next_step(
     assert lake["used"]["t"] == percent(float(used)) and lake["waste"]["t"].startswith("50 % / ")
     (step,) = [row["cells"] for row in found["What needs attention, and what to do next"]["rows"]]
     assert step["because"]["t"].startswith("50 % of the bytes in lake are stored twice")
-    assert step["next"]["t"] == "Remove the copies, or store content once under its checksum."
+    assert step["because"]["sub"] == "Remove the copies, or store content once under its checksum."
     assert "2 places reported; 1 place needs attention. These reports are simulated." in words(app)
 
 

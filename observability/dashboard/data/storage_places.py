@@ -34,12 +34,9 @@ PLACES = (
     column("read", "Read p99", align="right", phone=False, help="Median over the days of the window"),
     column("failed", "Failed", align="right", phone=False, help="Share of reads and writes that failed"),
     column("blocks", "Bad blocks", align="right", phone=False, help="Blocks with another checksum, of those that were checked"),
-    column("backup", "Backup", align="right", help="Age of the newest one, and of the last test of a restore"),
+    column("backup", "Backup", align="right", phone=False, help="Age of the newest one, and of the last test of a restore"),
 )
-NEXT_STEPS = (
-    column("because", "What", wide=True),
-    column("next", "Next", wide=True),
-)
+NEXT_STEPS = (column("because", "What, and what to do next", wide=True),)
 MOST = 30
 
 
@@ -83,8 +80,8 @@ def _next_steps(found: Sequence[Finding]) -> None:
     lines = []
     for each in sorted(found, key=lambda each: (urgency(each), each.subject, each.metric)):
         if each.severity != "ok":
-            step = str(each.evidence["next"]) if each.needs_action else formatting.DASH
-            lines.append(table_row({"because": {"t": each.because.replace("`", ""), "s": each.shown_severity}, "next": {"t": step}}))
+            step = str(each.evidence["next"]) if each.needs_action else None
+            lines.append(table_row({"because": {"t": each.because.replace("`", ""), "s": each.shown_severity, "sub": step}}))
     if lines:
         draw_table("storage-next", "What needs attention, and what to do next", NEXT_STEPS, lines[:MOST])
     findings.findings_downloads(found, "storage-findings")

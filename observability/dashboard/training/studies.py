@@ -48,11 +48,7 @@ FIGURES = (
     column("name", "Question", strong=True),
     column("value", "Answer", align="right"),
 )
-CHECKS = (
-    column("state", "Status", width="6.5rem"),
-    column("because", "What", wide=True),
-    column("next", "Next", wide=True),
-)
+CHECKS = (column("state", "Status", width="6.5rem"), column("because", "Check of the search", wide=True))
 STUDIES = (
     column("study", "Study", strong=True),
     column("trials", "Trials", align="right"),
@@ -99,10 +95,10 @@ def study_sections(study: StudyResults, scope: Scope) -> None:
     )
     winner_line(study)
     further_line(study)
-    search_checks(study)
     plain_caption(
         f"Chosen by its first value: {best.run.name}, {first}. The mean of {formatting.plural(repeats, 'run')} of this setting is {value}."
     )
+    search_checks(study)
     draw_table("study-figures", f"Figures of {study.name}", FIGURES, [_figure_row(row) for row in study_figures(study, uses)], compact=True)
     importance_section(study)
     parallel_section(study)
@@ -130,8 +126,10 @@ def search_checks(study: StudyResults) -> None:
         table_row(
             {
                 "state": severity_cell(claim.severity),
-                "because": {"t": claim.because.replace("`", "")},
-                "next": {"t": str(claim.evidence["next"]) if needs_action(claim.severity) else formatting.DASH},
+                "because": {
+                    "t": claim.because.replace("`", ""),
+                    "sub": str(claim.evidence["next"]) if needs_action(claim.severity) else None,
+                },
             }
         )
         for claim in sorted(claims, key=lambda claim: SEVERITIES.index(claim.severity))
