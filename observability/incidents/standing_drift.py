@@ -14,6 +14,7 @@ from observability.incidents.grouping_rules import (
     Stage,
     continues_drift,
     is_joint_drift,
+    is_standing,
     is_undated_drift,
     is_undated_slice,
     is_worse_severity,
@@ -77,12 +78,18 @@ def drift_without_date(alarming: Sequence[Finding]) -> list[Finding]:
 
 
 def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
-    """The fault of all standing findings of a model, inputs before all else; none where there are none."""
+    """The fault of all standing findings of a model, inputs before all else; none where there are none. What only goes on with them is no
+    source of it, unless it alone is as severe.
+    """
     if not standing:
         return []
-    first = min((pipeline_stage(finding) for finding in standing), key=STANDING_STAGES.index)
-    root = [finding for finding in standing if pipeline_stage(finding) == first]
-    return [FaultGroup(first, root, [finding for finding in standing if finding not in root], standing=True, drift=True)]
+    old = [finding for finding in standing if is_standing(finding)]
+    worse = all(is_worse_severity(worst_first(list(standing))[0].severity, finding.severity) for finding in old)
+    sources = [finding for finding in standing if pipeline_stage(finding) in STANDING_STAGES] if worse else old
+    first = min((pipeline_stage(finding) for finding in sources), key=STANDING_STAGES.index)
+    root = [finding for finding in sources if pipeline_stage(finding) == first]
+    others = [finding for finding in standing if not any(finding is source for source in root)]
+    return [FaultGroup(first, root, others, standing=True, drift=True)]
 
 
 def with_standing(found: Sequence[FaultGroup], standing: Sequence[Finding], everything: Sequence[Finding]) -> list[FaultGroup]:

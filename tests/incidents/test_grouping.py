@@ -313,6 +313,14 @@ def test_a_move_no_larger_than_the_drift_that_stands_is_no_further_incident() ->
     (one,) = incidents(stands, moved)
     assert one.standing and len(one.findings) == 2
     assert len(incidents(stands, replace(moved, value=3.5))) == 2, "farther from the reference than what stands"
+    (dear,) = incidents(stands, moved, finding("cost_per_thousand", day=1, severity="watch"))
+    assert len(dear.findings) == 3 and dear.lead.subject == "age", "with what follows from it"
+    left = finding("out_of_range_rate", "age", day=2, value=0.3, news="new", rank=50.0)
+    (known,) = incidents(stands, left)
+    assert known.lead.metric == "psi", "what is new is not called not new"
+    assert "This is not new" in known.sentence
+    (weak,) = incidents(replace(stands, severity="watch", value=0.2), finding("domain_auc", day=1, news="new"))
+    assert weak.lead.metric == "domain_auc" and "It goes on with what stands" in weak.sentence
     assert len(incidents(stands, replace(moved, news="new"))) == 2, "within its limit a week before"
     fallen = incidents(stands, moved, finding("mae", day=1))
     assert [(each.standing, len(each.findings)) for each in fallen] == [(False, 2), (True, 1)], "answers became worse with it"
