@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.browser.pages import PATIENCE, Watch, opened, settle
-from tests.support.running import Dashboard, dashboard
-from tests.support.sample_home import lent
+from tests.support.running import Dashboard, dashboard, one_dashboard
+from tests.support.sample_home import lent, shared_folder
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -44,8 +44,8 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over the sample fleet that no test changes."""
-    with lent(tmp_path_factory, "fleet") as home, dashboard(home) as running:
+    """A dashboard over the sample fleet that no test changes, the same for all workers."""
+    with one_dashboard(shared_folder(tmp_path_factory), lambda: lent(tmp_path_factory, "fleet")) as running:
         yield running
 
 

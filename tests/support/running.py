@@ -1,6 +1,7 @@
 """How does a test run the dashboard as a person does, in a process of its own?"""
 
 import contextlib
+import fcntl
 import json
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,32 @@ def dashboard(home: Path, port: int | None = None) -> Iterator[Dashboard]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def one_dashboard(folder: Path, home: Callable[[], contextlib.AbstractContextManager[Path]]) -> Iterator[Dashboard]:
+    """One dashboard for all workers that share a folder: the first starts it over a home, and ends it after the last has left.
+
+    Two would both start, and compute the same pages. Who uses it holds a lock, which also ends with a worker that dies.
+    """
+    address, users = folder / "dashboard.json", (folder / "dashboard.users").open("a")
+    with users, contextlib.ExitStack() as mine:
+        with (folder / "dashboard.lock").open("a") as gate:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            if first := not address.exists():
+                running = mine.enter_context(dashboard(mine.enter_context(home())))
+                address.write_text(json.dumps([running.url, str(running.home), running.pid]), encoding="utf-8")
+            url, place, pid = json.loads(address.read_text(encoding="utf-8"))
+            fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            yield Dashboard(url, Path(place), pid)
+        finally:
+            fcntl.flock(users, fcntl.LOCK_UN)
+            if first:
+                with (folder / "dashboard.lock").open("a") as gate:
+                    fcntl.flock(gate, fcntl.LOCK_EX)  # who comes now starts another
+                    address.unlink()
+                fcntl.flock(users, fcntl.LOCK_EX)
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

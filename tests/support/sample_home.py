@@ -27,13 +27,16 @@ holder.close()
 """Computes the findings of the first page once for all dashboards of the tests, as a run of the dashboard leaves them."""
 
 
-def sample_home(factory: pytest.TempPathFactory) -> Path:
-    """A home with the sample fleet, loaded by the product's own `demo`; read-only by agreement. Parallel workers share it, and so do the runs of
-    `make test`, which names the folder.
-    """
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """The folder that the workers of a run share, and the runs of `make test`, which names it."""
     root = factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
-    root = Path(os.environ.get("SAMPLE_HOMES") or root)
+    return Path(os.environ.get("SAMPLE_HOMES") or root)
+
+
+def sample_home(factory: pytest.TempPathFactory) -> Path:
+    """A home with the sample fleet, loaded by the product's own `demo`; read-only by agreement. Parallel workers share it."""
+    root = shared_folder(factory)
     home = root / "sample-home"
     with (root / "sample-home.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
