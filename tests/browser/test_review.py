@@ -104,7 +104,7 @@ def retrained(flown: pd.DataFrame, to: Path) -> pd.Series:
         "seed": 1,
         "deterministic": True,
     }
-    booster = lightgbm.train(options, data, 60)
+    booster = lightgbm.train(options, data, 20)
     booster.save_model(to / "retrained.txt")
     score = pd.Series(booster.predict(table), index=flown.index)
     flown[features].assign(score=score, label=flown["label"], at=flown["at"])[held].to_csv(to / "held_out.csv", index=False)
@@ -136,7 +136,7 @@ def act_on(page: Page, item: str, text: str, metric: str) -> None:
     said(page, "Acted on")
 
 
-def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_path: Path) -> None:
+def test_july_is_reviewed_week_after_week(desk: Dashboard, visit: Visit, tmp_path: Path) -> None:
     page = visit(f"{desk.url}/review")
     said(page, "No week is frozen yet.")
     name = page.get_by_role("textbox", name="Your name")
@@ -207,11 +207,14 @@ def test_july_is_reviewed_over_three_weeks(desk: Dashboard, visit: Visit, tmp_pa
     mark = b'<h2 id="restated">'
     assert html.read_bytes().split(mark)[0] == untouched.split(mark)[0]
     assert html.read_bytes() != untouched
-    command(desk, "review", "--week", THIRD, "--author", "Ann")
-    page = visit(f"{desk.url}/review?review={THIRD}&step=promises")
-    assert f"Week {THIRD}, 15 to 21 Jul 2013" in words(page)
-    (promise,) = tables(page)["Action items"]
-    assert promise["Action item"]["text"] == "Retrain on the summer" and THIRD in promise["Metric moved?"]["sub"], "asked again each week"
+    if LONG:
+        command(desk, "review", "--week", THIRD, "--author", "Ann")
+        page = visit(f"{desk.url}/review?review={THIRD}&step=promises")
+        assert f"Week {THIRD}, 15 to 21 Jul 2013" in words(page)
+        (promise,) = tables(page)["Action items"]
+        assert promise["Action item"]["text"] == "Retrain on the summer" and THIRD in promise["Metric moved?"]["sub"], (
+            "asked again each week"
+        )
 
 
 def test_a_planted_unit_change_and_its_fix_give_a_yes(desk: Dashboard, visit: Visit) -> None:
