@@ -15,7 +15,8 @@ DAY = 86_400.0
 @dataclass(frozen=True)
 class FolderUsage:
     """What a folder holds. room: its own bytes and those that its file system has free. oldest: the earliest change of a file, as a time
-    since 1970 in seconds, None of no file. duplicates: None where contents were not compared. unread: files and folders that could not be read.
+    since 1970 in seconds, None of no file. duplicates: None where contents were not compared. unread:
+    files and folders that could not be read.
     """
 
     files: int
