@@ -1,6 +1,6 @@
 """What changed at a place that stores data: its growth, the time of reads and writes, and how many of them fail, against its own past."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import mannwhitneyu
@@ -20,7 +20,7 @@ TIMES = {GROWTH: 2.0, ERRORS: 3.0, READ: 2.0, WRITE: 2.0}
 """How many times as high as the past a figure must be."""
 ACT_TIMES = 4.0
 """How many times as high as the past the lower bound must be for `act`; growth asks for no more than watching."""
-LEAST_GAIN = {GROWTH: 0.002, ERRORS: 0.0005, READ: 5.0, WRITE: 5.0}
+LEAST_GAIN = {GROWTH: 0.001, ERRORS: 0.0005, READ: 5.0, WRITE: 5.0}
 """By how much it must be higher: share of the room a day, share of operations, milliseconds."""
 FAILING = 0.01
 """Share of failed operations from which it is `watch` whatever the past, and `act` where the past was lower."""
@@ -101,13 +101,15 @@ def higher_days(now: Floats, past: Floats) -> float:
 
 
 def growth_change(place: StoragePlace) -> StorageChange | None:
-    """The growth by day, in gigabytes."""
+    """The growth by day, in gigabytes. Days on which a place shrank, as when it is tidied, do not hide that the others grew more."""
     steps = daily_steps(place)
     if not steps.recent.any():
         return None
     by_day = steps.by_day / GIGABYTE
     room = newest_value(place, "capacity_bytes") or newest_value(place, "used_bytes") or 0.0
-    return _change_of_days(GROWTH, place.name, by_day[steps.recent], by_day[~steps.recent], LEAST_GAIN[GROWTH] * room / GIGABYTE)
+    now, past = by_day[steps.recent], by_day[~steps.recent]
+    found = _change_of_days(GROWTH, place.name, now, past, LEAST_GAIN[GROWTH] * room / GIGABYTE)
+    return replace(found, p_value=higher_days(now[now > 0], past[past > 0]))
 
 
 def error_change(place: StoragePlace) -> StorageChange | None:

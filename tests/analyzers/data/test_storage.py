@@ -106,6 +106,16 @@ def test_failures_and_slow_reads_are_compared_with_the_past() -> None:
     )
 
 
+def test_growth_is_told_of_a_place_that_is_tidied_in_the_same_week() -> None:
+    rows = place_reports(RNG([10, 19]), "features")
+    more = [
+        each | {"used_bytes": each["used_bytes"] + 40 * GB * max((each["at"] - START).days + 1, 0), "capacity_bytes": 20_000 * GB}
+        for each in rows
+    ]
+    found = {each.metric: each for each in storage_findings(more)}["storage_growth"]
+    assert found.severity == "watch" and found.likely_source == "system"
+
+
 def test_few_reports_raise_nothing_and_say_what_is_needed() -> None:
     bad = {"used_bytes": 9_990 * GB, "duplicate_bytes": 9_000 * GB, "checked": 20}
     rows = [each | bad for each in place_reports(RNG(2), before=0)[:2]]
