@@ -245,9 +245,9 @@ def records_window_end(last: datetime | None, limit: datetime) -> datetime:
 
 
 def _record_kinds(analyzer: Analyzer, window: Window) -> set[str]:
-    """The kinds of records that an analyzer asks for."""
+    """The kinds of records that an analyzer asks for and judges: prices only tell what these cost."""
     asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, window, window.end)).values()
-    return {each.aggregate.kind for each in asked if isinstance(each.aggregate, Records)}
+    return {each.aggregate.kind for each in asked if isinstance(each.aggregate, Records)} - {"price"}
 
 
 def _records_name_a_model(analyzer: Analyzer, window: Window) -> bool:
