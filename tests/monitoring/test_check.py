@@ -241,7 +241,14 @@ def test_a_weather_feed_that_falls_silent_is_one_incident_of_each_flights_model(
 def test_check_says_incidents_first_with_what_comes_with_them_folded(command: Command, stored_fleet: Path) -> None:
     lines = command(stored_fleet, "check", "--model", "flights-late").out.splitlines()
     body = [line for line in lines if line.startswith(("Critical", "Warning", "Unknown"))]
-    assert [line.split()[0] for line in body] == sorted((line.split()[0] for line in body), key=["Critical", "Warning", "Unknown"].index)
+
+    def place(line: str) -> tuple[bool, bool, int]:
+        word = line.split()[0]
+        stands = "newer or a rolling reference, or retraining" in line
+        return word == "Unknown", stands, ["Critical", "Warning", "Unknown"].index(word)
+
+    assert [place(line) for line in body] == sorted(map(place, body)), "what is new before what stands, the worst first"
+    assert {place(line)[1] for line in body if line.startswith("Critical")} == {False, True}
     line = next(line for line in body if line.startswith("Critical") and "Suspected source: input" in line)
     assert "since 2013-12-31" in line and "null in" in line and " related findings." in line
     assert not any("moved: PSI" in line for line in body), "drift of those features is folded"
