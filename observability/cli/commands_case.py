@@ -3,7 +3,7 @@
 import argparse
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, write_output
 from observability.core.errors import UsageError
 from observability.core.finding import iso
-from observability.core.formatting import plural, truncate
+from observability.core.formatting import format_day, plural, truncate
 from observability.core.numerals import format_figure, logged_value_text
 from observability.core.time import instant_from_text
 from observability.server import tokens
@@ -49,10 +49,10 @@ def run_case(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
 
 def case_lines(found: "Case") -> Iterator[str]:
     """A case as lines of text."""
+    from observability.investigation.label_types import answer_score_text, version_answer_text
     from observability.investigation.outcome_facts import error_cost_words
 
     row = found.row
-    names = row.model.settings.class_names if row.model.classes else {}
     yield f"{row.model.name} {row.version.name}, prediction {row.id}, {iso(row.at)} ({row.environment})"
     if found.also_in:
         yield f"Other models have this id too: {', '.join(found.also_in)}. Choose one with --model."
@@ -69,7 +69,7 @@ def case_lines(found: "Case") -> Iterator[str]:
         yield f"{triage.score:4.2f}  {triage.source}: {triage.because}"
     flagged = [given for given in found.inputs or () if given.flagged]
     yield f"{len(flagged)} of {len(found.inputs or ())} inputs flagged{':' if flagged else '.'}"
-    yield from (f"  {given.feature} = {logged_value_text(given.value)} ({', '.join(given.flags)}): {given.because}" for given in flagged)
+    yield from (f"  {given.feature} = {given_text(given.value)} ({', '.join(given.flags)}): {given.because}" for given in flagged)
     if found.explanation:
         parts = sorted(found.explanation.attributions.items(), key=lambda part: -abs(part[1]))[:MOST_BARS]
         base = "unknown" if found.explanation.base_value is None else format_figure(found.explanation.base_value)
@@ -78,14 +78,12 @@ def case_lines(found: "Case") -> Iterator[str]:
             yield f"Other scores: {found.explanation.mismatch}"
         yield f"Attributions ({found.explanation.link} link, base value {base}): {bars}"
     for change in found.counterfactuals or ():
-        changes = ", ".join(
-            f"{name} {logged_value_text(before)} to {logged_value_text(after)}" for name, (before, after) in change.changes.items()
-        )
-        yield f"  simulated: {changes} gives {score_text(change.score, names)}{'' if change.reached else ', same decision'}"
-    yield from (
-        f"  version {other.version} predicts {predicted_words(names, other.prediction)} ({score_text(other.score, names)})"
-        for other in found.versions or ()
-    )
+        changes = ", ".join(f"{name} {given_text(before)} to {given_text(after)}" for name, (before, after) in change.changes.items())
+        missed = "" if change.reached else ", same decision" if row.model.classes else ", which is not the goal"
+        yield f"  simulated: {changes} gives {answer_score_text(row.model, change.score)}{missed}"
+    for other in found.versions or ():
+        learned = "" if other.since is None else f"; it first answered on {format_day(other.since)} and may have learned from this outcome"
+        yield f"  version {other.version} predicts {version_answer_text(row.model, other.prediction, other.score)}{learned}"
     if found.label_check:
         yield found.label_check.because
     if found.rule:
@@ -96,17 +94,9 @@ def case_lines(found: "Case") -> Iterator[str]:
         yield f"No {part}: {sentence}" if part != "prediction" else sentence
 
 
-def predicted_words(names: Mapping[str, str], prediction: Any) -> str:
-    """A predicted class in the words of the settings, a number as it was logged."""
-    return names.get(str(prediction)) or str(logged_value_text(prediction))
-
-
-def score_text(score: Any, names: Mapping[str, str]) -> str:
-    """A score in short form; of several classes the largest, in the words of the settings."""
-    if isinstance(score, dict):
-        name = max(score, key=lambda label: score[label])
-        return f"{names.get(name, name)} {format_figure(score[name])}"
-    return "none" if score is None else format_figure(score)
+def given_text(value: Any) -> str:
+    """A value of an input; `missing` where there is none."""
+    return "missing" if value is None or value != value else logged_value_text(value)
 
 
 def inert_line(text: str) -> str:

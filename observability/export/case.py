@@ -22,8 +22,9 @@ from observability.export.csv import inert_csv
 from observability.investigation.evidence_types import Case, ErrorRule, Input, Mark, Triage
 from observability.investigation.explanation_sentences import explanation_sentences, left_over, method
 from observability.investigation.known_attributions import base_words
-from observability.investigation.label_types import outcome_words
+from observability.investigation.label_types import answer_score_text, outcome_words, version_answer_text
 from observability.investigation.model_answers import AGAINST, AttributionContrast
+from observability.investigation.outcome_facts import score_digits
 from observability.store.types.decision_items import DecisionItem
 
 MASKED = "masked"
@@ -37,7 +38,7 @@ SOURCES = {
     "boundary": "Near the decision boundary",
     "version": "Version regression",
     "degraded_path": "Degraded path",
-    "expected": "Stated by the score",
+    "expected": "As frequent as expected",
     "unknown": "Cannot tell",
 }
 """Names of the sources of an error."""
@@ -98,7 +99,7 @@ def case_html(frozen: FrozenCase) -> str:
         rule=rule,
         small_rule=SMALL_RULE if case.rule is not None and rule is None else None,
         trend=error_trend_drawing(rule),
-        triage=[(SOURCES[triage.source], triage, triage_sentence(triage, case, rule, masked)) for triage in case.triage or ()],
+        triage=[(triage_name(triage), triage, triage_sentence(triage, case, rule, masked)) for triage in case.triage or ()],
         counterfactuals=[
             (found, [(name, *((MASKED, MASKED) if name in masked else map(value_text, pair))) for name, pair in found.changes.items()])
             for found in case.counterfactuals or ()
@@ -112,7 +113,15 @@ def case_html(frozen: FrozenCase) -> str:
         number=formatting.format_number,
         share=formatting.format_share,
         worded=partial(worded, case.row.model),
+        scored=partial(answer_score_text, case.row.model),
+        answered=partial(version_answer_text, case.row.model),
+        reached="prediction changes" if case.row.model.classes else "which is the goal",
     )
+
+
+def triage_name(triage: Triage) -> str:
+    """The name of a suspected source; that none stands out, also where the prediction is no error."""
+    return "None stands out" if triage.source == "unknown" else SOURCES[triage.source]
 
 
 def worded(model: Model, outcome: str | None) -> str:
@@ -177,7 +186,7 @@ def markdown(frozen: FrozenCase, address: str = "") -> str:
     lines += [f"- Flagged inputs: {chat('; '.join(flagged[:6])) or 'none'}"]
     for triage in (case.triage or ())[:2]:
         because = chat(triage_sentence(triage, case, rule, masked)[:600])
-        lines += [f"- Suspected source: {SOURCES[triage.source].lower()} ({formatting.format_number(triage.score, 2)}): {because}"]
+        lines += [f"- Suspected source: {triage_name(triage).lower()} ({formatting.format_number(triage.score, 2)}): {because}"]
     lines += [f"- Similar errors: {chat(rule.because)}"] if rule else [f"- {SMALL_RULE}"] if case.rule else []
     for item in frozen.what_ifs[:3]:
         score = formatting.format_number(item.fields.get("score"))
@@ -242,7 +251,7 @@ def logged_facts(case: Case, masked: Collection[str]) -> list[tuple[str, str]]:
         ("Time (UTC)", formatting.format_minute(row.at)),
         ("Environment", row.environment),
         ("Same id also answered by", ", ".join(other.words for other in row.other_answers) or None),
-        ("Score", formatting.format_number(row.score, 4) if row.score is not None else None),
+        ("Score", score_digits(row) if row.score is not None else None),
         ("Threshold", formatting.format_number(row.threshold) if row.model.task == "binary" else None),
         ("Prediction", outcome_words(row.model, row.answer) if row.answer is not None else None),
         ("Label", outcome_words(row.model, label.value) if label else "none yet"),

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from observability.compare.paired_rows import label_numbers, matching_places, pair_labels
+from observability.compare.paired_rows import APART, label_numbers, matching_places, pair_labels
 from observability.core.catalog import Version
-from observability.core.formatting import slice_in_words
+from observability.core.formatting import format_day, format_span, plural, slice_in_words
+from observability.core.numerals import format_figure
+from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice, Window
 from observability.investigation.desired_outcome import median_error
 from observability.investigation.evidence_types import NotGivenError
-from observability.investigation.label_types import outcome_text
+from observability.investigation.label_types import outcome_text, with_unit
 from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Churn, Regressed, Share
 from observability.investigation.sampled_rows import (
@@ -25,18 +27,22 @@ from observability.investigation.sampled_rows import (
     task_and_classes,
     version_features,
 )
-from observability.stats.arrays import Floats, Integers
+from observability.stats.arrays import Bools, Floats, Integers
 from observability.stats.interval import rate_interval
 from observability.store.engine import Store
 from observability.worker.process import Progress, Worker
 
 if TYPE_CHECKING:
-    pass
+    from numpy.typing import NDArray
+
+    Times = NDArray[np.datetime64]
 
 ROWS, SHADOW_ROWS, FEWEST_PAIRS, WORST = 2000, 20_000, 50, 20
 """Rows that the other version's artifact scores, rows of each side for matching requests, pairs below which the artifact is used instead,
 and rows that are listed of those that became wrong.
 """
+FEW_DAYS = 7
+"""Days below which intervals are said to be too narrow, since they take rows of one day as independent."""
 BEFORE, AFTER = timedelta(days=90), timedelta(days=28)
 SECONDS = 60.0
 
@@ -44,7 +50,8 @@ SECONDS = 60.0
 @dataclass(frozen=True)
 class ChurnRows:
     """Rows scored by two versions: ids, scores (classification: of the decided class), decisions, label (class index or number; NaN
-    unknown). times: of the first and of the last labelled row, where both answered the same requests.
+    unknown). times: of the first and of the last labelled row, where both answered the same requests. at: UTC times of all rows. sampled:
+    there are more rows than were read. first: when the other version first answered, where its model file scores rows of before.
     """
 
     ids: list[str]
@@ -54,6 +61,22 @@ class ChurnRows:
     decision_b: Integers
     label: Floats
     times: tuple[datetime, datetime] | None = None
+    at: "Times | None" = None
+    sampled: bool = False
+    first: datetime | None = None
+
+    @property
+    def days(self) -> int:
+        """The number of UTC days that the rows are of; 0 where unknown."""
+        return 0 if self.at is None else len(np.unique(self.at.astype("datetime64[D]")))
+
+    @property
+    def span(self) -> str:
+        """The days of the first and of the last row, as ` of 7 to 8 Mar 2026`; empty where unknown."""
+        if self.at is None or not len(self.at):
+            return ""
+        start, end = (each.astype("datetime64[D]").item() for each in (self.at.min(), self.at.max()))
+        return f" of {format_span(*(datetime(day.year, day.month, day.day) for day in (start, end + timedelta(days=1))))}"
 
 
 def churn(
@@ -93,9 +116,13 @@ def shadowed(store: Store, row: Row, version: Version, window: Window) -> ChurnR
     if window.environment != "production":
         return None
     columns = shared_features(row, version)
-    own = stream_sample(store, window, columns, SHADOW_ROWS)
     theirs = stream_sample(store, replace(window, version=version.name, slice=None, environment="shadow"), columns, SHADOW_ROWS)
-    if own.empty or theirs.empty or not columns:
+    if theirs.empty or not columns:
+        return None
+    # Only the time in which the other version answered is read, so that its requests are not left out of a sample.
+    first, last = (aware_utc(each.to_pydatetime()) for each in (theirs["at"].min() - APART, theirs["at"].max() + APART))
+    own = stream_sample(store, replace(window, start=max(window.start, first), end=min(window.end, last)), columns, SHADOW_ROWS)
+    if own.empty:
         return None
     places = matching_places(own, theirs, [each.reference for each in columns])
     index = [list(each) for each in places]
@@ -112,6 +139,8 @@ def shadowed(store: Store, row: Row, version: Version, window: Window) -> ChurnR
         b["decision"].to_numpy(np.int64),
         label,
         (known.min().to_pydatetime(), known.max().to_pydatetime()) if len(known) else None,
+        a["at"].to_numpy("datetime64[us]"),
+        max(len(own), len(theirs)) >= SHADOW_ROWS,
     )
 
 
@@ -128,7 +157,8 @@ def rescored_sample(
         raise NotGivenError(f"version {version.name} needs {', '.join(lacking[:5])}, which the stored inputs lack")
     own = stream_sample(store, window, columns, ROWS)
     if own.empty:
-        raise NotGivenError("this version has no predictions in this period", where=str(window.slice or row.model.name))
+        where = f" where {slice_in_words(str(window.slice))}" if window.slice else ""
+        raise NotGivenError(f"version {row.version.name} has no predictions of {format_span(window.start, window.end)}{where}")
     inputs = own[[each.reference for each in columns]].set_axis([each.name for each in columns], axis=1)
     scores = predict_scores(
         asker(worker), artifact_of(store, version), inputs, **task_and_classes(row.model), progress=progress, seconds=SECONDS
@@ -145,7 +175,18 @@ def rescored_sample(
         own["decision"].to_numpy(np.int64),
         np.asarray(decision, np.int64),
         label_numbers(row.model, own),
+        None,
+        own["at"].to_numpy("datetime64[us]"),
+        len(own) >= ROWS,
+        first_answer(store, row, version),
     )
+
+
+def first_answer(store: Store, row: Row, version: Version) -> datetime | None:
+    """When a version first answered a request (start of the hour, UTC); None where it never did. It may have learned from earlier ones."""
+    known = store.activity(row.as_of, row.model.name)
+    first = known.loc[(known["version"] == version.name) & (known["environment"] != "reference"), "first"].min()
+    return None if first != first else aware_utc(first.to_pydatetime())
 
 
 def band(store: Store, row: Row) -> float:
@@ -192,7 +233,7 @@ def churn_figures(
         shares[1],
         shares[2],
         regressed,
-        churn_sentence(row, version, shares, part, usual),
+        churn_sentence(row, version, shares, part, usual, both, source) + learned_sentence(version, both, usable, worse, better),
         source,
         "measured" if source == "shadow" else "simulated",
     )
@@ -203,16 +244,45 @@ def churn_share(n: int, of: int) -> Share:
     return Share(n, of, *rate_interval(n, of).triple)
 
 
-def churn_sentence(row: Row, version: Version, shares: list[Share], part: str | None, usual: float) -> str:
-    """The figures as a sentence."""
+def churn_sentence(
+    row: Row, version: Version, shares: list[Share], part: str | None, usual: float, both: ChurnRows, source: Literal["shadow", "computed"]
+) -> str:
+    """The figures as a sentence, with the days and number of their rows; a second one where the days are few."""
     flips, worse, better = (f"{share.n:,}{share_with_interval(share)}" for share in shares)
     labelled, where = shares[1].of, f" where {slice_in_words(part)}" if part else ""
-    how = f"differ by more than {usual:.4g}" if row.model.task == "regression" else "get another decision"
-    when = f"from {BEFORE.days} days before to {AFTER.days} days after"
-    text = f"Of {shares[0].of:,} compared rows{where}, {when}, {flips} {how} from version {version.name}"
+    number = row.model.task == "regression"
+    far = with_unit(row.model, format_figure(usual))
+    how = f"differ by more than {far}" if number else "get another decision"
+    rows = plural(shares[0].of, "request" if source == "shadow" else "prediction")
+    if both.sampled:
+        rows = f"a sample of {rows}"
+    text = f"Of {rows}{both.span}{where}{' that both scored' if source == 'shadow' else ''}, {flips} {how} from version {version.name}"
     if not labelled:
-        return f"{text}; none of them has a label yet"
-    return f"{text}; of {labelled:,} labelled ones, {worse} become wrong and {better} become right"
+        text += "; none of them has a label yet."
+    elif number:
+        text += f"; of {labelled:,} labelled ones, {worse} come to miss the label by more than {far} and {better} no longer do."
+    else:
+        text += f"; of {labelled:,} labelled ones, {worse} become wrong and {better} become right."
+    if 0 < both.days < FEW_DAYS:
+        text += f" With rows of only {plural(both.days, 'day')}, the intervals may be too narrow."
+    return text
+
+
+def learned_sentence(version: Version, both: ChurnRows, usable: Bools, worse: Bools, better: Bools) -> str:
+    """How many labelled rows are older than the other version's first answer, and the counts without them; empty where none is."""
+    if both.at is None or both.first is None:
+        return ""
+    before = both.at < np.datetime64(naive_utc(both.first), "us")
+    seen, rest = int((usable & before).sum()), int((usable & ~before).sum())
+    if not seen:
+        return ""
+    of_rows = f"all {seen:,} labelled ones" if not rest else f"{seen:,} of them"
+    text = f" Version {version.name} first answered on {format_day(both.first)}, so it may have learned from {of_rows}"
+    if not rest:
+        return f"{text}."
+    return (
+        f"{text}; of the other {rest:,}, {int((worse & ~before).sum()):,} become wrong and {int((better & ~before).sum()):,} become right."
+    )
 
 
 def tenths(share: float | None) -> str:

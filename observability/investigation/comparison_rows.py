@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.catalog import Model
+from observability.core.formatting import format_span
 from observability.core.numerals import format_figure
 from observability.core.questions import Aggregate, By, Sample
 from observability.core.window import EPOCH, Window
@@ -84,6 +85,14 @@ def around(case: CaseInProgress) -> Window:
     return window
 
 
+def period_words(case: CaseInProgress) -> str:
+    """The days of the window around the case, as ` of 6 to 20 Jul 2013`; empty for a row of the reference."""
+    window, day = around(case), timedelta(days=1)
+    if case.row.environment == "reference":
+        return ""
+    return f" of {format_span(day_start(window.start), max(day_start(window.end - timedelta(microseconds=1)), window.start) + day)}"
+
+
 def day_start(instant: datetime) -> datetime:
     """Midnight of an instant's day."""
     return instant.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -104,7 +113,7 @@ def labelled_rows_about(case: CaseInProgress) -> "DataFrame":
     """Labelled rows around the case, without itself, at most MOST_ROWS. Raises NotGivenError where there are none."""
     found = labelled_rows_of(case)
     if found.empty:
-        raise NotGivenError("no other prediction of this version in this period is labelled yet")
+        raise NotGivenError(f"no other prediction of this version{period_words(case)} is labelled yet")
     return found
 
 
@@ -129,10 +138,17 @@ def labelled_in(case: CaseInProgress, window: Window) -> int:
 
 
 def labelled_sample(case: CaseInProgress) -> str:
-    """The labelled rows around the case in words: all of them, or the sample and the number of all."""
-    rows, total = len(labelled_rows_of(case)), labelled_total(case)
-    own = int(case.row.label_code >= 0)
-    return f"a sample of {rows:,} of {total:,} labelled predictions" if rows < total - own else f"{rows:,} labelled predictions"
+    """The labelled rows around the case in words: all of them, or the sample and the number of all, with the days that they are of."""
+    frame, total = labelled_rows_of(case), labelled_total(case)
+    rows, own, days = len(frame), int(case.row.label_code >= 0), "" if case.row.environment == "reference" else days_of(frame)
+    which = f"a sample of {rows:,} of {total:,} labelled predictions" if rows < total - own else f"{rows:,} labelled predictions"
+    return f"{which} of {days}" if days else which
+
+
+def days_of(frame: "DataFrame") -> str:
+    """The UTC days from the first to the last row, `6 to 20 Jul 2013`; empty without times."""
+    at = frame["at"].dropna()
+    return format_span(day_start(at.min().to_pydatetime()), day_start(at.max().to_pydatetime()) + timedelta(days=1)) if len(at) else ""
 
 
 @computed_once

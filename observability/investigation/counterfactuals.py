@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.catalog import Column
+from observability.core.formatting import join_words, plural
 from observability.investigation.cached_answers import asked_of, cached_answer, scores
 from observability.investigation.decision_boundary import table_value
 from observability.investigation.desired_outcome import goal_json, goal_of
@@ -102,14 +103,16 @@ def search_in_worker(store: Store, row: Row, worker: Worker | None, progress: Pr
     locked = tuple(each.name for each in columns if each.name in row.model.settings.immutable)
     free = [part for each in columns if each.name not in locked and (part := free_of(each, rows)) is not None]
     if not free:
-        raise NotGivenError("no feature may change", got=f"{len(locked)} of {len(columns)} are locked", attempt="See the setting immutable")
+        why = f"no feature may change: {len(locked)} of {len(columns)} are locked, the others are constant in the reference"
+        raise NotGivenError(
+            why if len(locked) < len(columns) else "no feature may change: all are locked", attempt="See the setting immutable"
+        )
     options = {"free": free, "goal": goal_json(goal), "number": NUMBER, **task_and_classes(row.model)}
     found = find_counterfactuals(asked, artifact, own, rows.inputs.head(ROWS), progress=progress, seconds=SECONDS, **options)
     if not len(found.found):
         raise NothingFoundError(
-            f"none of the {found.asked:,} changed inputs that were tried gives {goal.text}",
-            got=f"{len(free)} features may change; locked: {', '.join(locked[:8]) or 'none'}",
-            expected="values within the range and the levels of the reference",
+            f"None of {found.asked:,} changed inputs gives {goal.short or goal.text}. {plural(len(free), 'feature')} could change, "
+            f"within the reference's range and levels{f'; locked: {join_words(locked, 8)}' if locked else ''}"
         )
     integers = {each["name"] for each in free if each.get("decimals") == 0}
     made = tuple(

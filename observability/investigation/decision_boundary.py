@@ -77,7 +77,7 @@ def curves(
         before = scores[0, place] if scores.ndim == 2 else scores[0]
         stored, flips = row.features.get(column.name), tuple(reached(goal, some).tolist())
         locked = column.name in row.model.settings.immutable
-        found.append(Curve(column.name, column.kind, values, tuple(shown.tolist()), stored, float(before), flips, locked))
+        found.append(Curve(column.name, column.kind, values, tuple(shown.tolist()), stored, float(before), flips, locked, goal.short))
     order = {name: number for number, name in enumerate(features or top_features(store, row))}
     return tuple(sorted(found, key=lambda curve: order[curve.feature]))
 
@@ -103,12 +103,13 @@ def scores_from_model(store: Store, row: Row, worker: Worker | None, table: "Dat
 
 
 def opposite(store: Store, row: Row) -> Opposite:
-    """The nearest real row with another decision, in a bounded sample of the reference and of the 90 days before. No model is needed.
+    """The nearest real row with another decision (regression: with a score that reaches the goal), in a bounded sample of the reference
+    and of the 90 days before. No model is needed.
 
-    Raises NotGivenError where all have the same decision.
+    Raises NotGivenError where there is none.
     """
     if row.score is None and decided_class(row) < 0:
-        raise NotGivenError("no answer was logged, so there is no opposite", where=row.id[:80], got=f"status {row.status}")
+        raise NotGivenError(f"no answer was logged (status {row.status}), so there is no opposite", where=row.id[:80])
     rows = real_rows(store, row)
     goal = goal_of(row, rows)
     if row.model.task == "regression":
@@ -117,7 +118,7 @@ def opposite(store: Store, row: Row) -> Opposite:
         decision = rows.facts["decision"].to_numpy(np.int64)
         other = (decision >= 0) & (decision != decided_class(row))
     if not other.any():
-        raise NotGivenError(f"none of {len(rows):,} rows has another decision", expected=goal.text)
+        raise NotGivenError(f"None of {len(rows):,} sampled rows has {goal.short or 'another decision'}")
     own, some = stored_input(row), rows.only(other)
     columns = version_features(row.model, row.version)
     far = row_distances(own, some.inputs, columns, rows.scale)
@@ -137,6 +138,8 @@ def opposite(store: Store, row: Row) -> Opposite:
         outcome_text(classes, int(fact["label"]), float(fact["label_value"])),
         changes,
         len(rows),
+        others=len(some),
+        goal=goal.short,
     )
 
 

@@ -75,16 +75,13 @@ def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Go
     centre = score if score is not None else 0.0
     usual = usual_error_words(rows if band else None)
     band = band if band is not None and band > 0 else max(abs(centre) * 0.1, 1e-9)
-    label = row.label_number
+    label, width = row.label_number, with_unit(row.model, format_figure(band))
     if label is not None and abs(centre - label) > band:
-        text = f"a score within {with_unit(row.model, format_figure(band))} ({usual}) of the label {format_figure(label, 6)}"
-        return Goal("inside", text, label - band, label + band)
-    return Goal(
-        "outside",
-        f"a score more than {with_unit(row.model, format_figure(band))} ({usual}) away from {format_figure(centre)}",
-        centre - band,
-        centre + band,
-    )
+        text = f"a score within {width} ({usual}) of the label {format_figure(label, 6)}"
+        return Goal("inside", text, label - band, label + band, short=f"a score within {width} of the label {format_figure(label, 6)}")
+    text = f"a score more than {width} ({usual}) away from {format_figure(centre)}"
+    short = f"a score more than {width} away from {format_figure(centre)}"
+    return Goal("outside", text, centre - band, centre + band, short=short)
 
 
 def reached(goal: Goal, scores: Floats) -> Bools:

@@ -84,7 +84,9 @@ def enough_labelled_rows(case: CaseInProgress, same: "DataFrame | None" = None) 
     frame = comparison_rows.labelled_rows_about(case) if same is None else same
     if len(frame) < FEWEST_LABELLED:
         which = "predictions of this version" if same is None else f"{comparison_rows.decided_words(case)}predictions of this version"
-        raise NotGivenError(f"{len(frame)} other {which} in this period have labels; about {FEWEST_LABELLED} are needed")
+        raise NotGivenError(
+            f"{len(frame)} other {which}{comparison_rows.period_words(case)} have labels; about {FEWEST_LABELLED} are needed"
+        )
     return frame
 
 

@@ -101,8 +101,9 @@ def tree(case: CaseInProgress) -> tuple[Node, ...]:
     wrong = error.of(frame)
     half = search_half(len(frame))
     if wrong[half].all() or not wrong[half].any():
-        which = f"{comparison_rows.decided_words(case)}prediction in this period is {'an' if wrong[half].any() else 'no'} error"
-        raise NotGivenError(f"every labelled {which} (an error is {error.text})")
+        which = f"{comparison_rows.decided_words(case)}prediction{comparison_rows.period_words(case)}"
+        said = f"is {'an' if wrong[half].any() else 'no'} error (an error is {error.text})"
+        raise NotGivenError(f"every labelled {which} in the half that the tree is grown on {said}")
     columns = encoded(case, frame)
     matrix, own = (np.stack([each.values(part) for each in columns], axis=1) for part in (frame, case_frame(case.row)))
     grown = grow(matrix[half], wrong[half])

@@ -86,6 +86,10 @@ class Neighbour:
     at: datetime | None = None
 
 
+UNLIKELY = 0.2
+"""Model probability below which a label is called unlikely; from it on it is less likely than another class."""
+
+
 @dataclass(frozen=True)
 class LabelCheck:
     """Evidence on whether the label is wrong. self_confidence: probability of the given label, 0 to 1. threshold: mean self-confidence of
@@ -108,6 +112,13 @@ class LabelCheck:
     unclear: bool = False
     doubt: float | None = None
     supported: bool = False
+
+    @property
+    def standing(self) -> str:
+        """How a suspect label that was measured stands, in a word or two."""
+        if self.doubt is not None:
+            return "doubtful"
+        return "unlikely" if self.self_confidence is None or self.self_confidence < UNLIKELY else "less likely"
 
 
 @dataclass(frozen=True)
@@ -244,11 +255,14 @@ class Counterfactual:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Another version's score of the stored input (version_replay.py). prediction: its decision as text."""
+    """Another version's score of the stored input (version_replay.py). prediction: its decision as text. since: when it first answered,
+    where that is after the request, so that it may have learned from the outcome.
+    """
 
     version: str
     score: Any
     prediction: str | None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ label is unlikely (`measured`). A label of unknown origin is suspect only where 
 """
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,8 @@ MEASURED = ("outcome", "correction")
 """Sources of labels that were measured or already corrected: a hard case is more likely than a wrong label."""
 FEW_AGREE = 0.2
 """A large majority of neighbours disagrees where at most this share has the label, and less than of all rows."""
+HARDLY = 0.02
+"""Probability that a label is wrong below which that is no evidence against it."""
 FEWEST_VOTES, MAJORITY = 3, 0.75
 """Annotators of whom this share supports a label."""
 FAR_OUT = 4.0
@@ -86,7 +89,7 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     own = own_probabilities(row)
     labelled = comparison_rows.labelled_rows_of(case)
     given = labelled["label"].to_numpy(np.int64)
-    confidence, limit, instead, first = None, None, None, False
+    confidence, limit, instead, first, wrong = None, None, None, False, None
     sentences = []
     if own is not None and len(labelled) >= FEWEST_LABELLED:
         chances = class_probabilities(labelled, row.model)
@@ -126,13 +129,14 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
         odds = label_noise.wrong_label_odds(case, confidence)
         if odds is not None:
             sentences.append(odds.text)
-            suspect, unclear = odds.probability > label_noise.EVEN, odds.probability <= label_noise.EVEN
+            wrong = odds.probability
+            suspect, unclear = wrong > label_noise.EVEN, HARDLY <= wrong <= label_noise.EVEN
     measured = not outvoted and row.label_source in MEASURED
     if against and not outvoted:
         sentences.append(f"of all rows {chance_text(at_large)} have it")
-    return LabelCheck(
+    found = LabelCheck(
         suspect,
-        f"{'; '.join(sentences)}: {label_conclusion(suspect, measured, unclear, supported)}.",
+        "",
         confidence,
         limit,
         instead,
@@ -143,17 +147,24 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
         doubt=people.doubt if people is not None else None,
         supported=supported,
     )
+    rival = names[int(own.argmax())] if own is not None and not first else ""
+    return replace(found, because=f"{'; '.join(sentences)}: {label_conclusion(found, class_words(row.model, rival), wrong)}.")
 
 
-def label_conclusion(suspect: bool, measured: bool, unclear: bool, supported: bool = False) -> str:
-    """The conclusion on a label, as the end of a sentence."""
-    if suspect and measured:
-        return "the label is unlikely but was measured, so a hard case is more likely than a wrong label"
-    if suspect:
+def label_conclusion(check: LabelCheck, rival: str = "", wrong: float | None = None) -> str:
+    """The conclusion on a label, as the end of a sentence. rival: the class that the model finds most probable, where that is another one.
+    wrong: the probability that the label is wrong, where it was estimated.
+    """
+    if check.suspect and check.measured:
+        standing = f"less likely than {rival or 'another class'}" if check.standing == "less likely" else check.standing
+        return f"the label is {standing} but was measured, so a hard case is more likely than a wrong label"
+    if check.suspect:
         return "the label is suspect"
-    if supported:
+    if check.supported:
         return "people support the label"
-    return "some evidence against the label, too little to call it suspect" if unclear else "no evidence against the label"
+    if wrong is not None:
+        return f"an ordinary error of the model is {'far ' if wrong < HARDLY else ''}more likely than a wrong label"
+    return "some evidence against the label, too little to call it suspect" if check.unclear else "no evidence against the label"
 
 
 def chance_text(share: float) -> str:
@@ -180,9 +191,8 @@ def number_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     because += "from its neighbours' median"
     because += f" {format_figure(middle, 6)}" + ("" if score_away is None else f", the score {abs(score_away):.1f}")
     measured = row.label_source in MEASURED
-    return LabelCheck(
-        suspect, f"{because}: {label_conclusion(suspect, measured, False)}.", away=abs(away), votes=dict(cast), measured=measured
-    )
+    found = LabelCheck(suspect, "", away=abs(away), votes=dict(cast), measured=measured)
+    return replace(found, because=f"{because}: {label_conclusion(found)}.")
 
 
 def robust_error_deviation(case: CaseInProgress) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from observability.core.catalog import Model
 from observability.core.formatting import DASH, format_number
-from observability.core.numerals import measured_value_text, score_beside_threshold
+from observability.core.numerals import format_figure, measured_value_text, score_beside_threshold
 
 PLURAL = re.compile(r"[a-z]*[aeiou][a-z]*(?<![sui])s")
 """Units that lose their last letter after 1: `minutes`; not `ms`, `kbps` or `celsius`."""
@@ -66,10 +66,10 @@ def with_unit(model: Model, figure: str) -> str:
 
 
 def score_name(model: Model, place: int = -1) -> str:
-    """What a score is of: that of a binary model is of its second class; of several classes the one at `place`."""
+    """What a score is: that of a binary model is of its second class, that of several classes the probability of the one at `place`."""
     if model.task == "binary":
         return f"score of {class_words(model, model.classes[1])}"
-    return f"score of {class_words(model, model.classes[place])}" if model.classes and place >= 0 else "score"
+    return f"probability of {class_words(model, model.classes[place])}" if model.classes and place >= 0 else "score"
 
 
 def prediction_with_score(model: Model, prediction: str | None, score: float | None) -> str:
@@ -85,3 +85,18 @@ def prediction_with_score(model: Model, prediction: str | None, score: float | N
         return f"{said} ({format_number(score)})"
     of_class = "" if prediction == model.classes[1] else f"{class_words(model, model.classes[1])} "
     return f"{said} ({of_class}{score_beside_threshold(score, model.settings.threshold, format_number(score))})"
+
+
+def version_answer_text(model: Model, prediction: str | None, score: Any) -> str:
+    """What a version predicts, with its score; of several classes the probability of the one that it predicts."""
+    return prediction_with_score(model, prediction, score.get(prediction) if isinstance(score, Mapping) else score)
+
+
+def answer_score_text(model: Model, score: Any) -> str:
+    """A score, of several classes the largest, with the class that it is of, or with its unit."""
+    if isinstance(score, Mapping):
+        name = max(score, key=lambda label: score[label])
+        return f"{class_words(model, name)} {format_figure(score[name])}"
+    if score is None:
+        return "none"
+    return f"{class_words(model, model.classes[1])} {format_figure(score)}" if model.classes else with_unit(model, format_figure(score))

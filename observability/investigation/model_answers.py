@@ -6,6 +6,7 @@ score of the stored input), estimated (sampled, with an error) or simulated (an 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from observability.core.finding import Basis
@@ -103,7 +104,8 @@ class Margin:
 @dataclass(frozen=True)
 class Curve:
     """The score as a function of one feature, all else equal (ICE). values: numbers in order, or levels; scores: one each. at: the row's
-    value, and score the model's score of it. flips: values with another decision. locked: the feature is immutable.
+    value, and score the model's score of it. flips: values that reach the goal. goal: what that is, in words. locked: the feature is
+    immutable.
     """
 
     feature: str
@@ -114,13 +116,14 @@ class Curve:
     score: float
     flips: tuple[bool, ...]
     locked: bool = False
+    goal: str = ""
     basis: Basis = "simulated"
 
 
 @dataclass(frozen=True)
 class Opposite:
     """The nearest real row with another decision. distance: as of neighbours.py. changes: feature: (this row's value, its value), largest
-    difference first. searched: number of rows.
+    difference first. searched: number of sampled rows. others: of them with the other outcome. goal: what that is, in words.
     """
 
     id: str
@@ -132,12 +135,15 @@ class Opposite:
     changes: Mapping[str, tuple[Any, Any]]
     searched: int
     basis: Basis = "measured"
+    others: int = 0
+    goal: str = ""
 
 
 @dataclass(frozen=True)
 class Goal:
     """What counts as another outcome. kind: above (score ≥ low), below (score < high), other (another class than `place` is most
-    probable), outside or inside (of low to high, regression). text: in words.
+    probable), outside or inside (of low to high, regression). text: in words; short: as the end of a sentence, without the rows that it
+    is of.
     """
 
     kind: Literal["above", "below", "other", "outside", "inside"]
@@ -145,6 +151,7 @@ class Goal:
     low: float | None = None
     high: float | None = None
     place: int = -1
+    short: str = ""
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,8 @@ class WhatIf:
 class Answered:
     """One version's score of the stored input. role: this, previous, next, challenger (shadow) or baseline (most frequent class or mean
     label of the reference). source: logged (this version), shadow (a prediction of the same request) or computed. right: against the
-    label, None where unknown. absolute_error: regression. missing: features that the version needs and the input lacks. why: reason
+    label, None where unknown. since: when the version first answered, where that is after the request, so that it may have learned from the
+    outcome. absolute_error: regression. missing: features that the version needs and the input lacks. why: reason
     without a score.
     """
 
@@ -181,6 +189,7 @@ class Answered:
     missing: tuple[str, ...] = ()
     why: str | None = None
     basis: Basis = "measured"
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from observability.core.formatting import plural
+from observability.core.formatting import format_number, plural
 from observability.core.numerals import format_figure, score_beside_threshold
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
@@ -42,6 +42,12 @@ def binary_score_text(row: Row) -> str:
     """The score of a binary model with two decimals, or as many as it takes to stand on its side of the threshold."""
     assert row.score is not None
     return score_beside_threshold(row.score, row.threshold, f"{row.score:.2f}")
+
+
+def score_digits(row: Row) -> str:
+    """The score with four digits, of a binary model as many as it takes to stand on its side of the threshold."""
+    text = format_number(row.score, 4)
+    return score_beside_threshold(row.score, row.threshold, text) if row.score is not None and row.model.task == "binary" else text
 
 
 def truth_text(row: Row, *, verdict: bool = True) -> str:
@@ -94,7 +100,7 @@ def own_marks(row: Row) -> Iterator[Mark]:
         yield Mark(
             each.arrived,
             "correction" if place else "label",
-            f"Label {outcome_words(row.model, each.value)}{by}, about {each.at:%Y-%m-%d %H:%M} UTC",
+            f"Label {outcome_words(row.model, each.value)}{by}, of {each.at:%Y-%m-%d %H:%M} UTC",
         )
 
 

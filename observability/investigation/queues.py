@@ -115,7 +115,9 @@ def suspect_labels(store: "Store", window: Window, limit: int = MOST) -> Inbox:
     frame = frame[(frame["label"] >= 0) & frame["score"].notna()].reset_index(drop=True)
     if len(frame) < FEWEST_LABELLED:
         raise NotGivenError(f"{len(frame)} predictions of the window have labels; about {FEWEST_LABELLED} are needed")
+    what = "are less likely for the model than another class"
     if model.task == "regression":
+        what = "have outlying errors"
         errors = (frame["score"] - frame["label_value"]).to_numpy(np.float64)
         spread = 1.4826 * float(np.median(np.abs(errors - np.median(errors)))) or float(errors.std()) or 1.0
         rank = np.abs(errors - np.median(errors)) / spread
@@ -135,7 +137,7 @@ def suspect_labels(store: "Store", window: Window, limit: int = MOST) -> Inbox:
     sure = measured_labels(store, window, model, found["id"].tolist())
     pairs = zip(found["id"], found["because"], strict=True)
     found = found.assign(because=[f"{because}{'; it was measured' if own in sure else ''}" for own, because in pairs])
-    looked = f"{int(suspect.sum()):,} of {len(frame):,} labels {window_text(window)} are unlikely for the model; ranked {by}"
+    looked = f"{int(suspect.sum()):,} of {len(frame):,} labels {window_text(window)} {what}; ranked {by}"
     if sure:
         which = "Those listed" if len(sure) == len(found) else f"{len(sure)} of the {len(found)} listed"
         looked += f". {which} were measured, so a hard case is more likely than a wrong label"

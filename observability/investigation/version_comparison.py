@@ -16,7 +16,7 @@ FEWEST = 10
 @dataclass(frozen=True)
 class Versus:
     """Labelled requests of the period that both versions scored, without this case. better: the other one is right and this one wrong;
-    worse: the reverse. days: those of the requests in words, of the period where there are none.
+    worse: the reverse. days: those of the requests in words, of the period where there are none. sampled: there are more requests.
     """
 
     version: str
@@ -24,6 +24,7 @@ class Versus:
     better: int
     worse: int
     days: str = "this period"
+    sampled: bool = False
 
     @property
     def known(self) -> bool:
@@ -38,13 +39,14 @@ class Versus:
     @property
     def sentence(self) -> str:
         """The counts as a sentence."""
+        which = "a sample of " if self.sampled else ""
         if not self.known:
             if not self.of:
                 return f"No labelled request of {self.days} was scored by both, so they cannot be compared."
             alone = f"exactly one version is right in {self.better + self.worse:,}"
-            return f"Of {plural(self.of, 'labelled request')} of {self.days} that both scored, {alone}: too few to compare them."
+            return f"Of {which}{plural(self.of, 'labelled request')} of {self.days} that both scored, {alone}: too few to compare them."
         counts = f"right in {self.better:,} where this one is wrong, and wrong in {self.worse:,} where this one is right"
-        text = f"Of {self.of:,} labelled requests of {self.days} that both scored, it is {counts}"
+        text = f"Of {which}{self.of:,} labelled requests of {self.days} that both scored, it is {counts}"
         return f"{text}." if self.really else f"{text} (not significant)."
 
 
@@ -60,4 +62,4 @@ def versus(case: CaseInProgress, version: Version) -> Versus:
     if both.times is not None:
         first, last = (each.replace(hour=0, minute=0, second=0, microsecond=0) for each in both.times)
         days = format_span(first, last + timedelta(days=1))
-    return Versus(version.name, max(found.labelled - own, 0), max(found.better.n - own, 0), found.worse.n, days)
+    return Versus(version.name, max(found.labelled - own, 0), max(found.better.n - own, 0), found.worse.n, days, both.sampled)

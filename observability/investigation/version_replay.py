@@ -12,6 +12,7 @@ from observability.core.formatting import join_words
 from observability.core.questions import Aggregate, By
 from observability.core.window import EPOCH, Window
 from observability.investigation import cached_answers as computing
+from observability.investigation.churn import first_answer
 from observability.investigation.evidence_types import NotGivenError, Replayed
 from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Answered
@@ -37,7 +38,7 @@ def versions(store: Store, row: Row, *, worker: Worker | None = None, progress: 
     if len(said) < 2:
         reasons = "; ".join(f"version {each.version}: {each.why}" for each in others if each.why)
         raise NotGivenError("no other version can score this input", got=reasons[:1000] or None)
-    return tuple(Replayed(each.version, each.score, each.prediction) for each in said)
+    return tuple(Replayed(each.version, each.score, each.prediction, each.since) for each in said)
 
 
 def replayed_answers(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> tuple[Answered, ...]:
@@ -51,9 +52,9 @@ def replayed_answers(store: Store, row: Row, *, worker: Worker | None = None, pr
     for place, version in enumerate(others[:MOST_VERSIONS]):
         if progress is not None:
             progress(place / len(others[:MOST_VERSIONS]), f"Scoring with version {version.name}")
-        found.append(
-            answer_with_verdict(row, beside[version.name] if version.name in beside else replayed_answer(store, row, version, worker))
-        )
+        answer = beside[version.name] if version.name in beside else replayed_answer(store, row, version, worker)
+        first = first_answer(store, row, version) if answer.source == "computed" else None
+        found.append(answer_with_verdict(row, replace(answer, since=first if first is not None and first > row.at else None)))
     base = simple_baseline(store, row)
     return (*found, answer_with_verdict(row, base)) if base is not None else tuple(found)
 

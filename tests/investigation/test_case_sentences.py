@@ -1,21 +1,29 @@
 """Sentences of a case that a reader recomputed from raw rows and found untrue, or true of other rows than they named."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from observability.cli import commands_case
 from observability.core.settings import ModelSettings
 from observability.dashboard.case import similar_errors
+from observability.dashboard.case.decision_boundary import curve_sentence, distance_sentence
 from observability.export.customer_text import _prediction_sentence
-from observability.investigation import error_rule
+from observability.investigation import churn, comparison_rows, counterfactuals, decision_boundary, error_rule, label_evidence
 from observability.investigation.case import open_case
-from observability.investigation.desired_outcome import margin_of
-from observability.investigation.evidence_types import ErrorRule
-from observability.investigation.label_types import prediction_with_score, with_unit
-from observability.investigation.outcome_facts import answer_text
+from observability.investigation.desired_outcome import goal_of, margin_of, reached
+from observability.investigation.evidence_types import ErrorRule, LabelCheck, NotGivenError
+from observability.investigation.find_prediction import opened as find
+from observability.investigation.label_types import answer_score_text, prediction_with_score, score_name, version_answer_text, with_unit
+from observability.investigation.model_answers import Curve
+from observability.investigation.outcome_facts import answer_text, own_marks
+from observability.investigation.sampled_rows import real_rows
+from observability.worker import requests
 from tests.support.case_world import World
 
 
@@ -105,3 +113,146 @@ def test_a_score_in_a_table_says_of_which_class_it_is() -> None:
     assert prediction_with_score(several, "0", 0.4) == "on time (0.400)"
     number: Any = SimpleNamespace(task="regression", classes=(), settings=ModelSettings(unit="minutes"))
     assert prediction_with_score(number, "1", 1.0) == "1.00 minutes"
+
+
+def test_a_regression_reaches_a_score_and_has_no_decision(model_world: Any) -> None:
+    """Of a regression it was said that no value "changes the decision", and that the case is the nearest of all sampled rows."""
+    row = find(model_world.store, "r-9", model="rent")
+    near = decision_boundary.opposite(model_world.store, row)
+    rows = real_rows(model_world.store, row)
+    other = reached(goal_of(row, rows), rows.facts["score"].to_numpy(float))
+    assert (near.others, near.searched) == (int(other.sum()), len(rows)) and near.goal.startswith("a score ")
+    assert distance_sentence(near).endswith(f": the nearest of {near.others:,} rows with {near.goal}, of {near.searched:,} sampled.")
+    assert " a score" not in distance_sentence(replace(near, goal="")) and "decided otherwise" in distance_sentence(replace(near, goal=""))
+    curve = Curve("rooms", "number", (1.0, 2.0), (11.32, 17.78), None, 20.1, (False, False), goal="a score within 14.2 of the label 112")
+    said = curve_sentence(curve, replace(row.model, settings=replace(row.model.settings, unit="minutes")), "score")
+    assert said == (
+        "rooms moves the score between 11.3 and 17.8 minutes; missing, as here, it is 20.1 minutes; "
+        "none of 2 values gives a score within 14.2 of the label 112."
+    )
+    known = replace(curve, at=1.0, flips=(True, True))
+    assert curve_sentence(known, row.model, "score").endswith("17.8; 2 of 2 values give a score within 14.2 of the label 112.")
+
+
+def test_a_curve_of_classes_says_which_probability_moves(model_world: Any) -> None:
+    """Of three probabilities "the score" moved."""
+    model = find(model_world.store, "m-2", model="mood").model
+    curve = Curve("size", "number", (1.0, 2.0), (0.0455, 0.987), 1.0, 0.5, (False, True))
+    said = curve_sentence(curve, model, score_name(model, 1))
+    assert said == f"size moves the probability of {model.classes[1]} between 0.0455 and 0.987; 1 of 2 values changes the decision."
+
+
+def test_where_no_row_has_another_score_nothing_is_said_of_a_decision(model_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = find(model_world.store, "r-9", model="rent")
+    rows = real_rows(model_world.store, row)
+    alike = replace(rows, facts=rows.facts.assign(score=row.score))
+    monkeypatch.setattr(decision_boundary, "real_rows", lambda *_, **__: alike)
+    with pytest.raises(NotGivenError) as told:
+        decision_boundary.opposite(model_world.store, row)
+    assert str(told.value).startswith(f"None of {len(rows):,} sampled rows has a score ") and "decision" not in str(told.value)
+
+
+def test_a_search_that_finds_nothing_says_so_in_sentences(model_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence had the form of an error of input: "got 10 features may change; expected values within the range"."""
+    row = find(model_world.store, "c-5", model="credit")
+    monkeypatch.setattr(counterfactuals, "asker", lambda worker: None)
+    monkeypatch.setattr(counterfactuals, "scores", lambda *asked: np.array([row.score]))
+    monkeypatch.setattr(requests, "find_counterfactuals", lambda *asked, **options: SimpleNamespace(found=(), asked=6467))
+    with pytest.raises(NotGivenError) as told:
+        counterfactuals.search_in_worker(model_world.store, row, None, None)
+    assert str(told.value).startswith("None of 6,467 changed inputs gives a score ")
+    assert " features could change, within the reference's range and levels" in str(told.value)
+    assert "; got" not in str(told.value) and "expected" not in str(told.value)
+
+
+def rows_of_two_versions(at: list[str], first: str | None, *, sampled: bool = False) -> churn.ChurnRows:
+    """Rows that version 1 has right and the other wrong, one of each of these times."""
+    n = len(at)
+    times = np.array(at, "datetime64[us]")
+    since = None if first is None else datetime.fromisoformat(first).replace(tzinfo=UTC)
+    ones, zeros = np.ones(n, int), np.zeros(n, int)
+    ids = [str(place) for place in range(n)]
+    return churn.ChurnRows(ids, ones * 0.9, ones * 0.1, ones, zeros, np.ones(n), at=times, sampled=sampled, first=since)
+
+
+def test_churn_names_the_days_of_its_rows_and_that_they_are_a_sample(model_world: Any) -> None:
+    """162 rows of one Saturday were said to be of four months, and 910 of a sample of 20,000 to be all."""
+    row = find(model_world.store, "c-5", model="credit")
+    version: Any = SimpleNamespace(name="2")  # the figures read no more of it
+    day = rows_of_two_versions(["2013-06-22 08:40", "2013-06-22 18:29"], None)
+    said = churn.churn_figures(row, version, day, 0.0, "shadow", "town=Oslo").because
+    assert said.startswith("Of 2 requests of 22 Jun 2013 where town = Oslo that both scored, 2 (100.0 %, ")
+    assert said.endswith(" With rows of only 1 day, the intervals may be too narrow.")
+    week = rows_of_two_versions([f"2013-12-{18 + place} 01:00" for place in range(7)], None, sampled=True)
+    said = churn.churn_figures(row, version, week, 0.0, "shadow", None).because
+    assert said.startswith("Of a sample of 7 requests of 18 to 24 Dec 2013 that both scored, 7 (100.0 %, ") and said.endswith(
+        "become right."
+    )
+
+
+def test_churn_says_from_how_many_rows_the_other_version_may_have_learned(model_world: Any) -> None:
+    """746 of 983 rows were older than the version that scored them, and it had more of them right."""
+    row = find(model_world.store, "c-5", model="credit")
+    version: Any = SimpleNamespace(name="2")
+    both = rows_of_two_versions([f"2013-06-{10 + place} 01:00" for place in range(10)], "2013-06-17")
+    said = churn.churn_figures(row, version, both, 0.0, "computed", None).because
+    assert said.startswith("Of 10 predictions of 10 to 19 Jun 2013, 10 (100.0 %, ")
+    assert " Version 2 first answered on 17 Jun 2013, so it may have learned from 7 of them; of the other 3, 3 become wrong and" in said
+    young = rows_of_two_versions(["2013-06-18 01:00"], "2013-06-17")
+    assert "learned" not in churn.churn_figures(row, version, young, 0.0, "computed", None).because
+
+
+def test_churn_of_a_regression_has_no_decisions_that_become_wrong(model_world: Any) -> None:
+    row = find(model_world.store, "r-3", model="rent")
+    row = replace(row, model=replace(row.model, settings=replace(row.model.settings, unit="minutes")))
+    both = churn.ChurnRows(["a", "b"], np.array([10.0, 10]), np.array([14.0, 10]), np.full(2, -1), np.full(2, -1), np.array([10.0, 10]))
+    said = churn.churn_figures(row, row.version, both, 2.0, "computed", None).because
+    assert "differ by more than 2 minutes from version" in said
+    assert "come to miss the label by more than 2 minutes and 0 (" in said and said.endswith("no longer do.")
+    assert "wrong" not in said and "decision" not in said
+
+
+def test_a_label_is_unlikely_only_below_a_fifth(case_world: World) -> None:
+    """A label of probability 45 % was "unlikely", and one that is wrong with under 0.1 % had "some evidence against" it."""
+    less = LabelCheck(True, "", self_confidence=0.453, measured=True)
+    assert label_evidence.label_conclusion(less, "late").startswith("the label is less likely than late but was measured, ")
+    assert less.standing == "less likely"
+    assert label_evidence.label_conclusion(replace(less, self_confidence=0.05), "late").startswith("the label is unlikely but was measured")
+    assert replace(less, doubt=0.3).standing == "doubtful"
+    sure = label_evidence.label_conclusion(LabelCheck(False, ""), wrong=0.0004)
+    assert sure == "an ordinary error of the model is far more likely than a wrong label"
+    assert "far" not in label_evidence.label_conclusion(LabelCheck(False, "", unclear=True), wrong=0.15)
+
+
+def test_a_label_and_the_rows_of_a_case_are_of_their_days(case_world: World) -> None:
+    """A label was "about" its time, and rows were of "this period"."""
+    case = open_case(case_world.store, "loan-20", model="loan")
+    label = next(mark for mark in own_marks(case.row) if mark.what == "label")
+    assert f", of {label_time(case.row)} UTC" in label.text and "about" not in label.text
+    frame = comparison_rows.labelled_rows_of(case)
+    first, last = frame["at"].min(), frame["at"].max()
+    said = comparison_rows.labelled_sample(case)
+    assert f"labelled predictions of {first.day} " in said and said.endswith(f"{last.day} {last:%b %Y}")
+    assert comparison_rows.period_words(case).startswith(" of ")
+
+
+def label_time(row: Any) -> str:
+    """The event time of the first label."""
+    return f"{row.revisions[0].at:%Y-%m-%d %H:%M}"
+
+
+def test_a_missing_value_is_missing_on_the_command_line_and_a_score_has_its_unit(case_world: World) -> None:
+    """`None to −0.2 … gives −18.52`, without a unit."""
+    assert commands_case.given_text(None) == commands_case.given_text(float("nan")) == "missing"
+    number: Any = SimpleNamespace(task="regression", classes=(), settings=ModelSettings(unit="minutes"))
+    assert answer_score_text(number, -18.52) == "−18.52 minutes"
+    model = open_case(case_world.store, "loan-20", model="loan").row.model
+    assert answer_score_text(model, 0.5) == f"{model.settings.class_names.get(model.classes[1], model.classes[1])} 0.5"
+
+
+def test_what_a_version_answers_names_the_class_of_its_score(case_world: World) -> None:
+    """`predicts on time (0.238)` on the command line and in the exported file."""
+    model = open_case(case_world.store, "loan-20", model="loan").row.model
+    model = replace(model, settings=replace(model.settings, threshold=0.5, class_names={"0": "on time", "1": "late"}))
+    assert version_answer_text(model, "0", 0.238) == "on time (late 0.238)"
+    assert version_answer_text(replace(model, task="multiclass"), "0", {"0": 0.2, "1": 0.8}) == "on time (0.200)"

@@ -20,7 +20,7 @@ from observability.investigation.case import case, open_case
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.error_rule import best, rates_by_group, rule, rule_figures, search_half
 from observability.investigation.error_tree import tree
-from observability.investigation.evidence_types import Condition, Flag, Input, NotGivenError
+from observability.investigation.evidence_types import Condition, Flag, Input, LabelCheck, NotGivenError
 from observability.investigation.find_prediction import opened
 from observability.investigation.input_checks import out_of_range
 from observability.investigation.part_registry import PARTS
@@ -186,10 +186,8 @@ def test_neighbours_that_disagree_by_a_large_majority_speak_against_a_label(case
 
 
 def test_what_is_said_of_a_label() -> None:
-    said = [
-        label_evidence.label_conclusion(*each)
-        for each in ((True, False, False), (True, True, False), (False, False, True), (False, False, False))
-    ]
+    checks = (LabelCheck(True, ""), LabelCheck(True, "", measured=True), LabelCheck(False, "", unclear=True), LabelCheck(False, ""))
+    said = [label_evidence.label_conclusion(each) for each in checks]
     assert ["suspect" in each for each in said] == [True, False, True, False]
     assert "measured" in said[1]
     assert "too little" in said[2]

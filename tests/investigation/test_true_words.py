@@ -277,7 +277,7 @@ def test_the_command_line_says_that_the_model_file_gives_other_scores_and_names_
     place = lines.index(f"Other scores: {note}")
     assert lines[place + 1].startswith("Attributions (")
     assert told.to_json()["why"] == {"attributions": note, "counterfactuals": note}
-    assert "  version 2 predicts repaid (0.4902)" in lines
+    assert "  version 2 predicts repaid (0.490)" in lines
 
 
 def test_a_row_exactly_as_near_counts_as_at_least_as_near(case_world: World) -> None:

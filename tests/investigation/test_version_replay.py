@@ -110,7 +110,9 @@ def test_churn_is_what_a_count_by_hand_gives(model_world, model_worker):
     assert f"{found.flips.n}" in found.because and "from version 2" in found.because
     part = (frame["town"] == "Oslo").to_numpy() & (place < 150)
     sliced = churn.churn(model_world.store, row, "2", slice="town=Oslo")
-    assert sliced.because.startswith(f"Of {sliced.flips.of:,} compared rows where town = Oslo, from 90 days before to 28 days after, ")
+    first, last = (2 + int(place[part][end] // 48) for end in (0, -1))  # a request each half hour from 2 March on
+    days = f"{first} to {last} Mar 2026"
+    assert sliced.because.startswith(f"Of {sliced.flips.of:,} requests of {days} where town = Oslo that both scored, ")
     assert counts(sliced) == by_hand(a[part], b[part], truth[part], known[part])
     names = {f"c-{each}" for each in place[part & known & (a == truth) & (b != truth)]}
     assert {each.id for each in sliced.regressed} == names or len(names) > churn.WORST

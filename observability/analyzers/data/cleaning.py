@@ -81,6 +81,7 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
     share = rate_interval(look.hits, look.rows)
     verb = "drops" if metric == DROPPED else "changes"
     said = f"{percent(look.value)} of {look.rows:,} rows"
+    said_then = f"{said} in the run of {look.at:%Y-%m-%d %H:%M} UTC"
     found = replace(
         undecided_cleaning(context, rule, metric, look.rows),
         value=share.value,
@@ -114,7 +115,7 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
     if severity == "unknown":
         return replace(
             found,
-            because=f"Rule {cleaning_rule_name(rule)} {verb} {said} on {look.at:%Y-%m-%d}; {usual}. That is beyond the limit of "
+            because=f"Rule {cleaning_rule_name(rule)} {verb} {said_then}; {usual}. That is beyond the limit of "
             f"{percent(look.limit(severity))}, but may be chance, given how many runs were compared: it cannot be told yet and needs "
             f"{'larger runs' if look.rows < ENOUGH_ROWS else 'more runs'}.",
         )
@@ -128,7 +129,7 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
         onset=onset,
         rank=2.0 if metric == DROPPED else 1.0,
         evidence=found.evidence | {"onset_known": "dated", "unusual": [f"{each:%Y-%m-%dT%H:%M:%S.%f}" for each in unusual]},
-        because=f"Rule {cleaning_rule_name(rule)} {verb} {more_or_less} than before: {said} on {look.at:%Y-%m-%d}; {usual}"
+        because=f"Rule {cleaning_rule_name(rule)} {verb} {more_or_less} than before: {said_then}; {usual}"
         f"{f', {more_or_less} than in any of them' if beyond_all else ''}.",
     )
 

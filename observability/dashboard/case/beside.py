@@ -115,6 +115,8 @@ def _source(page: CasePage) -> Cell:
     found: tuple[Triage, ...] | None = page.part("triage")
     if not found:
         return {"t": "not available"}
+    if found[0].source == "unknown" and page.opened.is_error() is False:
+        return {"t": "No error"}
     return {"t": SOURCES[found[0].source], "sub": f"weight {formatting.format_number(found[0].score, 2)} of 1"}
 
 

@@ -26,7 +26,7 @@ from observability.dashboard.widgets import link_button, plain_caption, unavaila
 from observability.investigation.evidence_types import Happened, Mark
 from observability.investigation.label_types import outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
-from observability.investigation.outcome_facts import answer_text, error_cost_words, truth_text
+from observability.investigation.outcome_facts import answer_text, error_cost_words, score_digits, truth_text
 
 LOG = logging.getLogger(__name__)
 MARKS = {
@@ -254,7 +254,7 @@ def _case_facts(here: CasePage, happened: Happened | None) -> list[tuple[str, st
         (f"Your time ({_viewer_zone()})" if _viewer_zone() else "", _viewer_time(found.at)),
         ("Model and version", f"{found.model.name[:60]} @ {found.version.name[:30]}"),
         ("Environment", found.environment if found.environment != "production" else ""),
-        ("Score", formatting.format_number(found.score, 4) if found.score is not None else ""),
+        ("Score", score_digits(found) if found.score is not None else ""),
         ("Threshold", formatting.format_number(found.threshold) if found.model.task == "binary" else ""),
         ("Decision", outcome_words(found.model, found.answer) if found.answer else ""),
         ("Label", f"{outcome_words(found.model, label.value)[:60]} ({formatting.format_day(label.at)})" if label else "none yet"),

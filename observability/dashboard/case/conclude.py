@@ -58,7 +58,9 @@ def _source_sentences(here: CasePage, found: tuple[Triage, ...]) -> None:
     """The best source: its name with its weight, and the beginning of its evidence. All sources in a table, folded."""
     best = found[0]
     weight = formatting.format_number(best.score, 2)
-    name = "No single source stands out." if best.source == "unknown" else f"Suspected, not proven: {SOURCES[best.source].lower()}"
+    name = f"Suspected, not proven: {SOURCES[best.source].lower()}"
+    if best.source == "unknown":
+        name = "No error, so no source is sought." if here.opened.is_error() is False else "No single source stands out."
     st.markdown(f"**{name}**" + ("" if best.source == "unknown" else f" :gray[weight {weight} of 1]"))
     plain_paragraph(first_sentences(best.because, MOST_WORDS))
     rows = []

@@ -22,7 +22,8 @@ from observability.dashboard.charts import case as charts_case
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import cut_note, plain_caption, plain_paragraph, status_line, unavailable_note
 from observability.investigation.counterfactuals import Found
-from observability.investigation.label_types import class_words, outcome_words, prediction_with_score, score_name
+from observability.investigation.known_attributions import class_of
+from observability.investigation.label_types import class_words, outcome_words, prediction_with_score, score_name, with_unit
 from observability.investigation.model_answers import Curve, Margin, Opposite
 
 MOST_CHANGES = 8
@@ -56,14 +57,14 @@ def answer_or_reason(ask: Callable[[], Answer]) -> Answer | None:
 
 def _opposite_case(here: CasePage) -> None:
     """The nearest logged case with another decision, and the differences."""
-    st.subheader("Nearest opposite case", anchor=False)
+    what = "opposite case" if here.row.model.classes else "case with another score"
+    st.subheader(f"Nearest {what}", anchor=False)
     found: Opposite | None = answer_or_reason(lambda: load_case.opposite_case(here.opened))
     if found is None:
         return
-    distance = formatting.format_number(found.distance)
     label = f"label {outcome_words(here.row.model, found.label)}" if found.label is not None else "no label"
     differ = f"{formatting.plural(len(found.changes), 'feature')} {'differs' if len(found.changes) == 1 else 'differ'}"
-    plain_paragraph(f"{differ}; {label}. Distance {distance}: the nearest of {found.searched:,} sampled rows, nearer ones may exist.")
+    plain_paragraph(f"{differ}; {label}. {distance_sentence(found)}")
     columns = (column("feature", "Feature", strong=True), column("mine", "This case"), column("theirs", "The other case"))
     rows = [
         table_row(feature=name, mine=input_value_words(mine), theirs={"t": input_value_words(theirs), "mark": "differs", "changed": True})
@@ -72,8 +73,15 @@ def _opposite_case(here: CasePage) -> None:
     answer: Cell = {"t": prediction_with_score(here.row.model, found.prediction, found.score)}
     own: Cell = {"t": prediction_with_score(here.row.model, here.row.answer, here.row.score)}
     head = table_row(feature=links.case_link(found.id, found.id, here.row.model.name, here.scope), mine=own, theirs=answer, selected=True)
-    draw_table("opposite", "This case and the nearest opposite case", columns, [head, *rows], compact=True)
+    draw_table("opposite", f"This case and the nearest {what}", columns, [head, *rows], compact=True)
     cut_note(len(found.changes), MOST_CHANGES, "The {0} largest of {1} differences.")
+
+
+def distance_sentence(found: Opposite) -> str:
+    """The distance of the nearest row with the other outcome, and of how many such rows of the sample it is the nearest."""
+    such = f"with {found.goal}" if found.goal else "decided otherwise"
+    rows = f"the nearest of {found.others:,} rows {such}" if found.others > 1 else f"the only row {such}"
+    return f"Distance {formatting.format_number(found.distance)}: {rows}, of {found.searched:,} sampled."
 
 
 def _counterfactual_section(here: CasePage) -> None:
@@ -110,11 +118,13 @@ def _counterfactual_table(here: CasePage, found: Found) -> None:
         "feature": {"t": score_name(here.row.model).replace("score", "Score", 1)},
         "own": {"t": formatting.format_number(here.row.score)},
     }
+    decided = bool(here.row.model.classes)
+    reached, missed = ("another decision", "same decision") if decided else ("reaches the goal", "does not reach the goal")
     for place, each in enumerate(found.counterfactuals):
         scores[f"c{place}"] = {
             "s": "ok" if each.reached else "unknown",
             "t": score_words(here.row.model, each.score),
-            "title": "another decision" if each.reached else "same decision",
+            "title": reached if each.reached else missed,
         }
     draw_table("flips", "Counterfactuals beside this case", columns, [*rows, table_row(scores, selected=True)], compact=True)
 
@@ -144,17 +154,27 @@ def _response_curves(here: CasePage) -> None:
 
 def _response_curve(here: CasePage, each: Curve, place: int) -> None:
     """The response curve of one feature with its sentence."""
-    rows = pd.DataFrame({"value": list(each.values), "score": list(each.scores), "another_answer": list(each.flips)})
+    classes = bool(here.row.model.classes)
+    flips = {"another_answer" if classes else "reaches_goal": list(each.flips)}
+    rows = pd.DataFrame({"value": list(each.values), "score": list(each.scores), **flips})
     edge_ = here.row.threshold if here.row.model.task == "binary" else None
-    low, high = min(each.scores), max(each.scores)
-    flipping = sum(each.flips)
-    said_ = f"{each.feature} moves the score between {formatting.format_number(low)} and {formatting.format_number(high)}; " + (
-        f"{flipping} of {len(each.flips)} values change the decision." if flipping else "no value changes the decision."
-    )
+    said_ = curve_sentence(each, here.row.model, score_name(here.row.model, class_of(here.row)))
     st.markdown(formatting.escape_markdown(said_) + (" :gray[:material/lock: locked]" if each.locked else ""))
     options: dict[str, Any] = {"feature": each.feature, "kind": each.kind, "at": each.at, "score": each.score}
-    figure = charts_case.ice_curve(rows, **options, edge=edge_, share=bool(here.row.model.classes))
+    figure = charts_case.ice_curve(rows, **options, edge=edge_, share=classes)
     frame.chart_with_table(figure, rows, key=f"ice-{place}", alt=f"Simulated: {said_}")
+
+
+def curve_sentence(each: Curve, model: Model, what: str) -> str:
+    """Between which scores a feature moves the model, and how many of its values reach the goal. what: what the score is of."""
+    low, high = min(each.scores), max(each.scores)
+    ends = f"{formatting.format_number(low)} and {with_unit(model, formatting.format_number(high))}"
+    missing = "" if each.at is not None else f"; missing, as here, it is {with_unit(model, formatting.format_number(each.score))}"
+    flipping, of = sum(each.flips), len(each.flips)
+    count = f"{flipping} of {of} values" if flipping else f"none of {of} values"
+    one = flipping == 1 or not flipping
+    does = f"{'gives' if one else 'give'} {each.goal}" if each.goal else f"{'changes' if one else 'change'} the decision"
+    return f"{each.feature} moves the {what} between {ends}{missing}; {count} {does}."
 
 
 def computed_on_request(here: CasePage, name: str, label: str, ask: Callable[[Callable[[float, str], None]], Answer]) -> Answer | None:

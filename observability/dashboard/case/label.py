@@ -59,7 +59,7 @@ def _label_status(check: LabelCheck) -> str:
     if check.suspect and not check.measured:
         return formatting.status_label("watch", "Suspect")
     if check.suspect or check.unclear:
-        return formatting.status_label("unknown", "Unlikely, but measured" if check.suspect else "Inconclusive")
+        return formatting.status_label("unknown", f"{check.standing.capitalize()}, but measured" if check.suspect else "Inconclusive")
     return formatting.status_label("ok", "Plausible")
 
 

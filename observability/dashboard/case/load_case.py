@@ -72,6 +72,14 @@ class OpenedCase:
         with self.lock, self.look.store.snapshot():
             return comparison_rows.bad(self.look).limit
 
+    def is_error(self) -> bool | None:
+        """Whether the prediction is an error; None where its outcome, or the limit of a regression, is unknown."""
+        with self.lock, self.look.store.snapshot():
+            try:
+                return comparison_rows.bad(self.look).of_row(self.look.row)
+            except ObservabilityError:
+                return None
+
     def similar_errors_search(self) -> str:
         """The condition of an error like this one, for a search of cases."""
         with self.lock, self.look.store.snapshot():

@@ -130,7 +130,7 @@ def _label_word(here: CasePage) -> Word:
     if check is None:
         return "not available", ""
     if check.suspect:
-        return ("unlikely", "") if check.measured else ("suspect", "watch")
+        return (check.standing, "") if check.measured else ("suspect", "watch")
     return ("inconclusive", "") if check.unclear else ("plausible", "ok")
 
 

@@ -76,9 +76,10 @@ def error_tree_section(here: CasePage) -> None:
     share, coverage = formatting.format_share(last.rate), formatting.format_share(last.coverage)
     plain_paragraph(
         f"This case: {last.where or 'no condition'}; {last.errors:,} of {last.n:,} {here.opened.decided_words()}rows of the held-out half "
-        f"are errors ({share}), {coverage} of its errors."
+        f"are errors ({share}), {coverage} of the errors of that half."
     )
-    plain = f"Rows and errors are those of similar errors: an error is {here.opened.similar_error_words()}."
+    same = "Rows have the same decision; an" if here.opened.decided_words() else "An"
+    plain = f"{same} error is {here.opened.similar_error_words()}."
     st.caption(formatting.sentence_markdown(plain))
     whole = max((each.high or 0.0 for each in nodes), default=1.0) or 1.0
     rows = []

@@ -13,9 +13,9 @@ from observability.dashboard.case.case import CasePage
 from observability.dashboard.case.decision_boundary import answer_or_reason, computed_on_request
 from observability.dashboard.case.inputs import week_scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
-from observability.dashboard.widgets import plain_caption, status_line
+from observability.dashboard.widgets import status_line
 from observability.investigation.label_types import class_words, outcome_words, prediction_with_score, with_unit
-from observability.investigation.model_answers import Answered, Churn, Regressed, Share
+from observability.investigation.model_answers import Answered, Churn, Regressed
 
 ROLES = {"this": "this one", "previous": "earlier", "next": "later", "challenger": "challenger", "baseline": "simple baseline"}
 SOURCES = {
@@ -61,7 +61,8 @@ def _version_row(each: Answered, here: CasePage) -> dict[str, Any]:
     elif each.absolute_error is not None:
         right = {"t": f"off by {with_unit(here.row.model, formatting.format_number(each.absolute_error))}"}
     lacking = f"; missing inputs: {', '.join(each.missing[:4])}" if each.missing else ""
-    how = each.why or f"{SOURCES.get(each.source or '', '')}{lacking}"
+    learned = "" if each.since is None else f"; first answered on {formatting.format_day(each.since)}, may have learned from this outcome"
+    how = each.why or f"{SOURCES.get(each.source or '', '')}{lacking}{learned}"
     said_ = prediction_with_score(here.row.model, each.prediction, None if isinstance(each.score, dict) else each.score)
     return table_row(
         version={**_version_cell(each, here), "sub": ROLES[each.role]},
@@ -101,9 +102,6 @@ def _churn_section(here: CasePage, other: str) -> None:
         return
     basis = f":orange-badge[:material/science: {found.basis}] " if found.basis != "measured" else ""
     st.markdown(f"{basis}{formatting.sentence_markdown(found.because)}")
-    kinds = {"changed decisions": found.flips, "worse": found.worse, "better": found.better}
-    shares = "; ".join(f"{name} {_share_with_interval(share)}" for name, share in kinds.items()).capitalize()
-    plain_caption(f"{found.rows:,} rows, {found.labelled:,} labelled. {shares}.")
     if found.regressed:
         rows = [_regressed_row(each, here) for each in found.regressed[:10]]
         model, of = here.row.model, ""
@@ -112,13 +110,6 @@ def _churn_section(here: CasePage, other: str) -> None:
         scores = number_columns(a=f"Version {here.row.version.name}{of}", b=f"Version {other}{of}")
         columns = (column("case", "Case", strong=True), *scores, column("label", "Label"))
         draw_table(f"regressed-{abs(hash(other))}", f"Regressed cases of version {other}", columns, rows, compact=True)
-
-
-def _share_with_interval(of: Share) -> str:
-    """A share with its interval."""
-    if of.value is None:
-        return "unknown"
-    return f"{formatting.format_share(of.value)} ({of.n:,} of {of.of:,}, {formatting.format_interval(of.low, of.high, 'share')})"
 
 
 def _regressed_row(each: Regressed, here: CasePage) -> dict[str, Any]:

@@ -23,7 +23,7 @@ SOURCE_WORDS = {
     "boundary": "cases near the boundary",
     "version": "the version that answered",
     "degraded_path": "a degraded path, such as a fallback",
-    "expected": "errors that the scores state",
+    "expected": "errors that are as frequent as expected",
     "unknown": "no known source",
 }
 """Sources of errors, as the end of a sentence."""
