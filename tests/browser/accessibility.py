@@ -27,8 +27,8 @@ AUDIT = """async ([others, contrast, each]) => {
   function kinds() {
     const first = new Map(), known = new Map()
     const look = (element, above) => {
-      if (!element.checkVisibility({opacityProperty: true, visibilityProperty: true})) return
       const style = getComputedStyle(element)
+      if (style.display === 'none' || Number(style.opacity) === 0) return
       const own = [above, element.localName, element.getAttribute('class'), element.matches(':disabled, [aria-disabled=true]'),
         style.backgroundColor, style.backgroundImage, style.opacity, style.position, style.filter, style.mixBlendMode].join('|')
       const kind = known.get(own) ?? known.size
@@ -36,7 +36,7 @@ AUDIT = """async ([others, contrast, each]) => {
       const letters = [kind, style.color, style.fontSize, style.fontWeight, style.textShadow].join('|')
       const says = element.matches('input, textarea, select')
         || [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim())
-      if (says && element.getClientRects().length && !first.has(letters)) first.set(letters, element)
+      if (says && style.visibility === 'visible' && element.getClientRects().length && !first.has(letters)) first.set(letters, element)
       for (const child of (element.shadowRoot ?? element).children) {
         const slotted = child.localName === 'slot' ? child.assignedElements() : []
         for (const inner of slotted.length ? slotted : [child]) look(inner, kind)

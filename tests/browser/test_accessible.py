@@ -122,7 +122,9 @@ def test_a_page_that_is_opened_on_a_phone_shows_its_title(name: str, fleet: Dash
 PLANTED = """<title>Planted</title><style>body { color: #111; background: #fff } .grey { color: #bbb } .dark { background: #222 }</style>
 <main><h1>Planted</h1><p>Good</p><p>Good too</p><p class="grey">A bad class</p><p style="color: #ccc">A bad style</p>
 <div class="dark"><p>On a bad ground</p></div><p hidden style="color: #ddd">Nobody sees it</p><p style="color: #ddd">But this</p>
-<p style="font-size: 10px; color: #767676">Too small</p><p><img src="data:," id="unnamed"></p><div id="host"></div></main>
+<p style="font-size: 10px; color: #767676">Too small</p><p><img src="data:," id="unnamed"></p>
+<span style="display: contents"><b style="color: #cbb">In a span without a box</b></span>
+<p style="visibility: hidden">Hidden <b style="visibility: visible; color: #bcb">but for this</b></p><div id="host"></div></main>
 <script>host.attachShadow({mode: 'open'}).innerHTML = '<p>Good inside</p><p style="color: #aaa">Bad inside</p>'</script>"""
 
 
@@ -130,9 +132,9 @@ def test_each_kind_of_text_without_contrast_is_found(visit: Visit) -> None:
     page = visit("data:text/html," + quote(PLANTED), ready=False)
     page.wait_for_function("() => window.host?.shadowRoot")
     found = [line.split(": ", 1) for line in serious(page)]
-    assert sorted(rule for rule, _ in found) == ["color-contrast"] * 5 + ["html-has-lang", "image-alt"]
+    assert sorted(rule for rule, _ in found) == ["color-contrast"] * 7 + ["html-has-lang", "image-alt"]
     named = " ".join(line for _, line in found)
-    for text in ("A bad class", "A bad style", "On a bad ground", "But this", "Bad inside", "unnamed"):
+    for text in ("A bad class", "A bad style", "On a bad ground", "But this", "Bad inside", "without a box", "but for this", "unnamed"):
         assert text in named
 
 
