@@ -263,5 +263,5 @@ def test_a_search_that_found_no_change_says_how_many_it_tried(model_world, model
 
     nothing = types.SimpleNamespace(found=[], asked=6467)
     monkeypatch.setattr(requests, "find_counterfactuals", lambda *asked, **options: nothing)
-    with pytest.raises(NotGivenError, match="^None of 6,467 changed inputs gives a score of at least .* 3 features could change"):
+    with pytest.raises(NotGivenError, match=r"^None of 6,467 changed inputs gives a score of at least .* 3 features could change"):
         counterfactuals.search_in_worker(model_world.store, row_of(model_world, "c-5", "credit"), model_worker, None)
