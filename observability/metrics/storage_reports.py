@@ -64,8 +64,10 @@ def storage_places(reports: "DataFrame", past: "DataFrame") -> list[StoragePlace
 
     Parameters
     ----------
-    reports, past : DataFrame
-        Answers to `PLACE_REPORTS` of the window and of the days before it.
+    reports : DataFrame
+        Answer to `PLACE_REPORTS` of the window.
+    past : DataFrame
+        Its answer of the days before.
 
     Returns
     -------

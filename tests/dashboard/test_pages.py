@@ -293,7 +293,7 @@ def test_a_page_is_found_by_its_section_and_the_first_one_by_its_name(asked: str
 
 
 def test_findings_of_one_analyzer_that_are_all_ok_are_listed_and_those_of_all_stay_folded(current: World) -> None:
-    found = tables(opened("findings", model="loan", analyzer="serving/calibration", **WHOLE))["Findings, worst first"]["rows"]
+    found = tables(opened("findings", model="loan", analyzer="serving/calibration", **WHOLE))["Findings, new first"]["rows"]
     assert found and {row["cells"]["severity"]["t"] for row in found} == {"OK"}
-    every = tables(opened("findings", model="loan", **WHOLE)).get("Findings, worst first", {"rows": []})["rows"]
+    every = tables(opened("findings", model="loan", **WHOLE)).get("Findings, new first", {"rows": []})["rows"]
     assert "OK" not in {row["cells"]["severity"]["t"] for row in every}
