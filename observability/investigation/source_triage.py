@@ -13,7 +13,7 @@ import numpy as np
 from observability.core.catalog import Version
 from observability.core.errors import ObservabilityError
 from observability.core.formatting import format_day
-from observability.core.numerals import percent
+from observability.core.numerals import format_figure, percent, score_beside_threshold
 from observability.core.time import aware_utc
 from observability.investigation import comparison_rows, label_noise, neighbours
 from observability.investigation.case_parts import CaseInProgress, computed_once
@@ -256,7 +256,8 @@ def boundary(case: CaseInProgress) -> Iterator[Triage]:
     if row.model.task == "binary":
         room = row.threshold if row.score < row.threshold else 1 - row.threshold
         margin = abs(row.score - row.threshold) / room if room > 0 else 1.0
-        text = f"The score {row.score:.3f} is {abs(row.score - row.threshold):.3f} from the threshold {row.threshold:.3f}"
+        score = score_beside_threshold(row.score, row.threshold, f"{row.score:.3f}")
+        text = f"The score {score} is {format_figure(abs(row.score - row.threshold), 2)} from the threshold {format_figure(row.threshold)}"
     else:
         first, second = sorted([float(each) for each in (row.probabilities or {}).values()] + [0.0, 0.0])[-1:-3:-1]
         margin = first - second
@@ -318,7 +319,7 @@ def ordinary_error_source(case: CaseInProgress, ranked: Sequence[Triage] = ()) -
         because = f"This prediction is no error: an error is {error.text}."
     elif len(frame):
         rows = comparison_rows.labelled_sample(case)
-        because = f"{percent(float(error.of(frame).mean()))} of {rows} in this period are {error.said}; this may be an ordinary one."
+        because = f"{percent(float(error.of(frame).mean()))} of {rows} are {error.said}; this may be an ordinary one."
         because += unseen_sentence(case)
     check: LabelCheck | None = case.part("label_check")
     weight = max((source.score for source in ranked if source.source == "label"), default=0.0)

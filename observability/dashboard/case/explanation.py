@@ -94,7 +94,7 @@ def explanation_next_step(here: CasePage) -> None:
     if not here.row.version.artifact:
         st.caption(
             "No model file is registered for this version: no explanations, what-if or replay. "
-            "Register it with --artifact, or log attributions with each prediction."
+            "Attributions can be logged with each prediction."
         )
 
 
