@@ -3,8 +3,13 @@
 For each interpreter, twice: alone (the SDK writes a record, and no heavy package can be imported) and with the extra `dashboard` (the sample fleet
 is loaded, one prediction is explained by its model file and the first page is served, from a folder that holds nothing of the project). Exits 1
 at the first failure.
+
+An interpreter of another version than the tests' gets everything installed, and loads the sample fleet. For the tests' own version pip only says what it
+would install: these files are taken from the tests' environment, and nothing else of it, so that a dependency that nobody named is still missed; it
+serves the fleet that another interpreter loaded, where there is one (docs/decisions/0095-the-browser-part-of-the-tests.md).
 """
 
+import importlib.util
 import json
 import os
 import shutil
@@ -14,7 +19,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import cache_from_source
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -54,34 +60,89 @@ def must(command: list[str | Path], folder: Path, **variables: str) -> str:
 
 
 def environment(python: str, folder: Path, name: str) -> Path:
-    """The `bin` folder of a new virtual environment."""
-    must([python, "-m", "venv", folder / name], folder)
-    return folder / name / "bin"
+    """The interpreter of a new virtual environment, without pip: the tests' own pip installs into it, where they have one."""
+    own = [] if importlib.util.find_spec("pip") is None else ["--without-pip"]
+    must([python, "-m", "venv", *own, folder / name], folder)
+    return folder / name / "bin" / "python"
+
+
+def pip(made: Path, folder: Path, *arguments: str | Path) -> str:
+    """What pip answers for a virtual environment."""
+    own = [made, "-m", "pip"] if importlib.util.find_spec("pip") is None else [sys.executable, "-m", "pip", "--python", made]
+    return must([*own, *INSTALL, *arguments], folder)
 
 
 def check_alone(python: str, wheel: Path, folder: Path) -> str:
     """The SDK without any dependency, and a command that needs more says what to install."""
-    bin_folder = environment(python, folder, "alone")
-    must([bin_folder / "pip", *INSTALL, wheel], folder)
-    said = must([bin_folder / "python", "-c", ALONE], folder)
-    refused = run([bin_folder / "observability", "demo"], folder)
+    made = environment(python, folder, "alone")
+    pip(made, folder, wheel)
+    said = must([made, "-c", ALONE], folder)
+    refused = run([made.with_name("observability"), "demo"], folder)
     if refused.returncode != 2 or "observability-dashboard[dashboard]" not in refused.stderr or "Traceback" in refused.stderr:
         raise SystemExit(f"`observability demo` without the extra: exit {refused.returncode}\n{refused.stdout}\n{refused.stderr}")
     return said.strip()
 
 
-def check_dashboard(python: str, wheel: Path, folder: Path) -> str:
-    """The dashboard from the wheel: the fleet is loaded, the server answers, and the first page names a model of the fleet."""
-    bin_folder = environment(python, folder, "dashboard")
+def check_dashboard(python: str, wheel: Path, folder: Path, loaded: Path | None) -> str:
+    """The dashboard from the wheel: the fleet is loaded, or one that is, the server answers, and the first page names a model of the fleet."""
+    made, home = environment(python, folder, "dashboard"), folder / "fleet"
     extra = f"observability-dashboard[dashboard] @ {wheel.as_uri()}"
-    must([bin_folder / "pip", *INSTALL, "-c", ROOT / "constraints.txt", extra], folder)
-    home = str(folder / "home")
-    must([bin_folder / "observability", "demo"], folder, OBSERVABILITY_HOME=home)
-    case = json.loads(must([bin_folder / "observability", *CASE, "--json"], folder, OBSERVABILITY_HOME=home))
+    if version_of(python) == version_of(sys.executable):
+        took = borrow(made, folder, extra)
+        how = f"{took} libraries of the tests"
+        pip(made, folder, "--no-deps", wheel)
+    else:
+        pip(made, folder, "-c", ROOT / "constraints.txt", extra)
+        how = "everything installed"
+    if loaded is None:
+        must([made.with_name("observability"), "demo"], folder, OBSERVABILITY_HOME=str(home))
+    else:
+        shutil.copytree(loaded, home)
+    case = json.loads(must([made.with_name("observability"), *CASE, "--json"], folder, OBSERVABILITY_HOME=str(home)))
     if not case["attributions"]:
         raise SystemExit(f"an installed product does not explain a prediction: {case['why']}")
-    title = served_title(bin_folder, folder, home)
-    return f"dashboard: {must([bin_folder / 'python', '--version'], folder).strip()} serves {title}"
+    title = served_title(made.parent, folder, str(home))
+    return f"dashboard: Python {version_of(python)}, {how}, serves {title}"
+
+
+def version_of(python: str) -> str:
+    """The minor version of an interpreter, and what it is built for."""
+    return must([python, "-c", "import sys, sysconfig; print(*sys.version_info[:2], sysconfig.get_config_var('SOABI'))"], ROOT).strip()
+
+
+def borrow(made: Path, folder: Path, extra: str) -> int:
+    """Link what pip would install with the extra from the tests' environment, file by file; install the rest. Gives the number of libraries linked."""
+    report = folder / "would-install.json"
+    pip(made, folder, "--dry-run", "--ignore-installed", "--report", report, "-c", ROOT / "constraints.txt", extra)
+    found = [each["metadata"] for each in json.loads(report.read_text(encoding="utf-8"))["install"]]
+    place = Path(must([made, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip())
+    missing, linked = [], 0
+    for name, version in ((each["name"], each["version"]) for each in found if each["name"] != "observability-dashboard"):
+        try:
+            source = distribution(name)
+        except PackageNotFoundError:
+            source = None
+        if source is None or source.version != version:
+            missing.append(f"{name}=={version}")
+            continue
+        linked += 1
+        for file in source.files or []:
+            if ".." not in file.parts and "__pycache__" not in file.parts:
+                link(Path(str(source.locate_file(file))), place / file)
+    if missing:
+        pip(made, folder, "--no-deps", *missing)
+    return linked
+
+
+def link(file: Path, to: Path) -> None:
+    """A file, and what is compiled of it, under another name; a copy on another file system. No symbolic link: the confined worker may not follow it."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file, to)
+    except OSError:
+        shutil.copy2(file, to)
+    if file.suffix == ".py" and (compiled := Path(cache_from_source(file))).exists():
+        link(compiled, to.parent / "__pycache__" / compiled.name)
 
 
 def served_title(bin_folder: Path, folder: Path, home: str) -> str:
@@ -135,16 +196,16 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Check the wheel with each interpreter, side by side."""
+    """Check the wheel with each interpreter, those of another version than the tests' first."""
     wheel, pythons = Path(arguments[0]).resolve(), arguments[1:] or [sys.executable]
     with tempfile.TemporaryDirectory() as place:
-        folders = {python: Path(place) / str(number) for number, python in enumerate(pythons)}
-        for python, folder in folders.items():
+        loaded: Path | None = None
+        for number, python in enumerate(sorted(pythons, key=lambda each: version_of(each) == version_of(sys.executable))):
+            folder = Path(place) / str(number)
             folder.mkdir()
             print(check_alone(python, wheel, folder), flush=True)
-        with ThreadPoolExecutor(len(pythons)) as pool:
-            for said in pool.map(lambda item: check_dashboard(item[0], wheel, item[1]), folders.items()):
-                print(said, flush=True)
+            print(check_dashboard(python, wheel, folder, loaded), flush=True)
+            loaded = folder / "fleet"
     shutil.rmtree(ROOT / "build", ignore_errors=True)
     return 0
 
