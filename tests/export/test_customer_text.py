@@ -19,7 +19,7 @@ def contrast(*bars: tuple[str, Any, float], **changes: Any) -> AttributionContra
 def test_what_is_not_known_is_said() -> None:
     said = customer_paragraph(text_row({"size": 1.0, "town": None}), None, ())
     assert said == (
-        "On 2 Mar 2026 00:00 UTC an automated system (texts, version 1) predicted 1. Its score for 1 was 0.60; from 0.50 on it predicts 1. "
+        "On 2 Mar 2026 00:00 UTC an automated system (texts, version 1) predicted 1. Its score for 1 was 0.60; from 0.5 on it predicts 1. "
         "No outcome is recorded yet, so it is not known whether the prediction was right. 1 of 2 inputs were missing. "
         "How much each input weighed in it is not known. No person has recorded a review of it yet."
     )

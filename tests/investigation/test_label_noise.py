@@ -83,4 +83,4 @@ def test_a_label_of_unknown_origin_is_suspect_where_triage_gives_it_weight(
     assert [source.score for source in halved] == pytest.approx([score / 2 for score in unchanged], abs=0.001)
     assert all("The model has more errors in this slice" in source.because for source in halved)
     assert "probability that this label is wrong: " in check.because
-    assert check.because.endswith("the label is suspect." if suspect else "too little to call it suspect.")
+    assert check.because.endswith("the label is suspect." if suspect else "more likely than a wrong label.")
