@@ -52,5 +52,5 @@ def instant_boxes(
 
     with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", gap="xsmall"):
         hint = INCLUDED if ends else None
-        st.date_input(label, day, FIRST.date(), last, key=boxes[0], format="YYYY-MM-DD", help=hint, on_change=write, width=136)
+        st.date_input(label, day, FIRST.date(), last, key=boxes[0], format="YYYY-MM-DD", help=hint, on_change=write, width=160)
         st.time_input(f"{label}: time", at, key=boxes[1], step=3600, label_visibility="collapsed", on_change=write, width=82)

@@ -125,7 +125,7 @@ def _time_range(model: Model | None) -> str:
                 if name != "dates":
                     icon = ":material/check:" if name == scope.span else None
                     st.button(title, icon=icon, type="tertiary", key=f"preset-{name}", on_click=choose_preset, args=(name,))
-        with sides.container(width=236):
+        with sides.container(width=260):
             start, end = dates or (scope.start, scope.end)
             length = timedelta(days=DAYS[scope.span]) if scope.span in DAYS else None
             latest = latest_window_end(scope)

@@ -97,7 +97,12 @@ LEVELS = (
     ),
 )
 WASTE = ("storage_duplicate_share", "storage_cold_share")
-TOLD = {GROWTH: "grows by {value} GB a day", READ: "reads in {value} ms (p99)", "storage_write_p99_ms": "writes in {value} ms (p99)"}
+TOLD = {
+    GROWTH: ("grows by {value} a day", " GB"),
+    READ: ("reads in {value} (p99)", " ms"),
+    "storage_write_p99_ms": ("writes in {value} (p99)", " ms"),
+}
+"""What a figure says of a place, and its unit."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -227,6 +232,11 @@ def full_findings(context: Context, place: StoragePlace, faster: bool) -> Iterat
     yield judged_place(blank, found.days, severity, limit, because, growth=found.growth.triple, single=found.single, window_only=faster)
 
 
+def change_text(metric: str, value: float) -> str:
+    """A figure that is compared with the past of its place, with its unit."""
+    return percent(value, 2) if metric == ERRORS else f"{format_figure(value)}{TOLD[metric][1]}"
+
+
 def change_finding(context: Context, change: StorageChange, p_adjusted: float) -> Finding:
     """Return the finding about a figure that is compared with the past of its place."""
     n = change.operations or change.days[0]
@@ -235,19 +245,16 @@ def change_finding(context: Context, change: StorageChange, p_adjusted: float) -
     value = change.interval.value or 0.0
     if change.metric == ERRORS:
         figures = f"{percent(value, 2)} of {change.operations:,} reads and writes of `{change.place}` failed"
-        usual = percent(change.usual, 2) if np.isfinite(change.usual) else "unknown"
     else:
-        figures = f"`{change.place}` {TOLD[change.metric].format(value=format_figure(value))}"
-        usual = format_figure(change.usual) if np.isfinite(change.usual) else "unknown"
+        figures = f"`{change.place}` {TOLD[change.metric][0].format(value=change_text(change.metric, value))}"
+    usual = change_text(change.metric, change.usual) if np.isfinite(change.usual) else "unknown"
     if severity == "unknown":
         more = plural(change.missing_days, "more day")
         return replace(blank, because=f"{figures}; whether that is usual cannot be told yet: it needs about {more}.")
     limit = change.limit if change.compared else 0.01
     if severity != "ok" and not change.rose(p_adjusted, context.budget):
         limit, blank = 0.01, replace(blank, against="level")
-    because = (
-        f"{figures}; before it was {usual}, and the limit is {percent(limit, 2) if change.metric == ERRORS else format_figure(limit)}."
-    )
+    because = f"{figures}; before it was {usual}, and the limit is {change_text(change.metric, limit)}."
     interval = replace(change.interval, n=n)
     return judged_place(
         blank, interval, severity, limit, because, baseline=change.usual if np.isfinite(change.usual) else None, p_adjusted=p_adjusted
