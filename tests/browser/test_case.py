@@ -70,13 +70,14 @@ def test_the_model_is_asked_about_other_inputs_and_says_that_it_is_simulated(own
         slider.press("ArrowLeft")
     said(page, "simulated")
     settle(page)
-    _, own_score = figure(r"simulated \w+ (?:Another|Same) decision: .*?score ([\d.]+) \(was ([\d.]+)", words(page))
+    _, own_score = figure(r"simulated \w+ (?:Another|Same) decision: .*?\(([\d.]+)\); score of \w+ was ([\d.]+)", words(page))
     rows = raw_rows.predictions(MODEL)
     assert float(own_score) == pytest.approx(rows.loc[rows["id"] == CASE, "score"].item(), abs=5e-4)
     page.get_by_role("button", name="Draw response curves").click()
     page.get_by_text("One feature varies at a time").wait_for()
     settle(page)
-    assert words(page).count("moves the score between") == 6 and "carrier moves the score" in words(page) and "locked" in words(page)
+    moves = "moves the score of late between"
+    assert words(page).count(moves) == 6 and f"carrier {moves}" in words(page) and "locked" in words(page)
 
 
 @pytest.mark.parametrize("name", WALKED)
@@ -86,7 +87,7 @@ def test_a_case_is_walked_to_a_verdict(name: str, own: Dashboard, visit: Visit) 
     settle(page)
     page.get_by_text(re.compile(r"Evidence of \d+ possible source")).click()
     page.get_by_text("Decide", exact=True).click()
-    page.get_by_label("Note").first.wait_for()
+    page.get_by_test_id("stForm").get_by_label("Note").wait_for()
     first = tables(page)["Suspected sources, best first"][0]
     assert first["Suspected source"]["text"] == SOURCES[fixed["group"]]
     if fixed["group"] == "label":
