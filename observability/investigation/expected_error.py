@@ -207,7 +207,7 @@ def unseen_sentence(case: CaseInProgress) -> str:
     if found is None or not found.unseen:
         return ""
     rank, sample = error_rank(case), comparison_rows.reference_sample(case.row, len(comparison_rows.reference(case)))
-    return f" None of the {found.unseen:,} rows with the nearest predicted values in {sample} is {found.size}.{f' {rank}' if rank else ''}"
+    return f"None of the {found.unseen:,} rows with the nearest predicted values in {sample} is {found.size}.{f' {rank}' if rank else ''}"
 
 
 @computed_once

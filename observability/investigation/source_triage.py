@@ -319,8 +319,9 @@ def ordinary_error_source(case: CaseInProgress, ranked: Sequence[Triage] = ()) -
         because = f"This prediction is no error: an error is {error.text}."
     elif len(frame):
         rows = comparison_rows.labelled_sample(case)
-        because = f"{percent(float(error.of(frame).mean()))} of {rows} are {error.said}; this may be an ordinary one."
-        because += unseen_sentence(case)
+        because = f"{percent(float(error.of(frame).mean()))} of {rows} are {error.said}"
+        unseen = unseen_sentence(case)
+        because = f"{unseen} {because}." if unseen else f"{because}; this may be an ordinary one."
     check: LabelCheck | None = case.part("label_check")
     weight = max((source.score for source in ranked if source.source == "label"), default=0.0)
     if check is not None and check.suspect and check.doubt is not None and case.row.wrong and weight < UNKNOWN:

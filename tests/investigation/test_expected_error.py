@@ -120,7 +120,9 @@ def test_an_error_that_no_reference_row_has_is_not_called_expected(case_world: W
     found = expected_error.similar_scores(case)
     assert found.stated_part == 0.0 and found.unseen == 200
     assert next(source_triage.expected(case)).score == 0.0
-    assert "None of the 200 rows with the nearest predicted values in" in expected_error.unseen_sentence(case)
+    assert expected_error.unseen_sentence(case).startswith("None of the 200 rows with the nearest predicted values in")
+    said = source_triage.ordinary_error_source(case).because
+    assert said.startswith("None of the 200 rows") and "ordinary" not in said, "an error that no such row has is no ordinary one"
     assert " is at least 100 too high" in expected_error.unseen_sentence(case)
 
 
