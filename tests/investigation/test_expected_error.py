@@ -97,7 +97,7 @@ def test_other_programs_get_the_names_of_the_contract_and_the_rest_as_a_detail()
 
 def price_rows(scores: np.ndarray, errors: np.ndarray) -> pd.DataFrame:
     """Labelled rows of a regression with these predicted values and errors (predicted minus real)."""
-    return pd.DataFrame({"score": scores, "label_value": scores - errors, "label": 0})
+    return pd.DataFrame({"at": pd.Timestamp("2026-03-02"), "score": scores, "label_value": scores - errors, "label": 0})
 
 
 def price_case(case_world: World, monkeypatch: pytest.MonkeyPatch, now: pd.DataFrame, past: pd.DataFrame) -> CaseInProgress:
@@ -121,6 +121,7 @@ def test_an_error_that_no_reference_row_has_is_not_called_expected(case_world: W
     assert found.stated_part == 0.0 and found.unseen == 200
     assert next(source_triage.expected(case)).score == 0.0
     assert expected_error.unseen_sentence(case).startswith("None of the 200 rows with the nearest predicted values in")
+    case.known["label_check"] = None
     said = source_triage.ordinary_error_source(case).because
     assert said.startswith("None of the 200 rows") and "ordinary" not in said, "an error that no such row has is no ordinary one"
     assert " is at least 100 too high" in expected_error.unseen_sentence(case)
