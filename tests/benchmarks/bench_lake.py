@@ -219,6 +219,10 @@ def executors(workers: "list[subprocess.Popen[bytes]]") -> list[int]:
     return found
 
 
+KILLED_AFTER = 4.0
+"""Seconds after the first executor began at which one or the driver is killed: amid the rollups, which take half a minute, and not while they start."""
+
+
 def driver(home: Path, lake: Path, master: str) -> "subprocess.Popen[bytes]":
     """A process that computes all rollups on the cluster."""
     return subprocess.Popen(
@@ -250,7 +254,7 @@ def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
         until = time.monotonic() + 60
         while not answers(port):
             assert time.monotonic() < until and daemons[0].poll() is None, "the master did not start"
-            time.sleep(0.2)
+            time.sleep(0.2)  # between two looks
         for _ in range(2):
             places = ("--webui-port", str(free_port()), "--work-dir", str(home.parent / "work"))
             daemons.append(
@@ -268,9 +272,9 @@ def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
             killed = ""
             if what != "undisturbed":
                 while not (found := executors(daemons[1:])):
-                    time.sleep(0.2)
+                    time.sleep(0.2)  # between two looks
                     assert process.poll() is None, "the driver ended early"
-                time.sleep(4)  # so that it is killed amid its work and not while it starts
+                time.sleep(KILLED_AFTER)
                 victim = found[0] if what == "an executor killed" else process.pid
                 os.kill(victim, signal.SIGKILL)
                 killed = f", {time.perf_counter() - ready:.1f} s after it began"

@@ -97,6 +97,22 @@ def test_only_the_opened_section_is_drawn(mine: World) -> None:
     assert [each.value for each in opened("case", id=name, model="loan", what_if="{}").header] == TITLES["edge"]
 
 
+def test_of_a_right_prediction_no_source_is_sought(mine: World) -> None:
+    raw = mine.loan
+    right = f"l{raw.index[raw['labelled'] & ((raw['score'] >= 0.5) == (raw['label'] == 1))][40]}"
+    text = words(opened("case", id=right, model="loan"))
+    assert "No error, so no source is sought." in text and "No single source stands out" not in text
+
+
+def test_the_path_of_the_error_tree_says_of_which_errors_its_part_is(mine: World) -> None:
+    text = words(opened("case", id=wrong(mine), model="loan", section="alike"))
+    assert (
+        "of the errors of that half." in text
+        and "Rows have the same decision; an error is " in text
+        and "those of similar errors" not in text
+    )
+
+
 def test_a_case_keeps_its_budget_of_words(mine: World) -> None:
     app = opened("case", id=wrong(mine), model="loan")
     first, whole = unfolded_words(app, before="header"), unfolded_words(app)

@@ -18,8 +18,8 @@ def claims(runs: list[TrainingRun]) -> dict[str, RunClaim]:
     return {claim.metric: claim for claim, _ in claims_about_searches(runs)}
 
 
-def search(seed: int = 1, **options: object) -> list[TrainingRun]:
-    return simulated_study(np.random.default_rng([seed, 3]), trials=80, **options)  # type: ignore[arg-type]
+def search(seed: int = 1, *, seeds: int = 8, test: bool = False, name: str = "search") -> list[TrainingRun]:
+    return simulated_study(np.random.default_rng([seed, 3]), trials=80, seeds=seeds, test=test, name=name)
 
 
 def test_a_search_is_judged_by_the_data_that_it_was_tuned_on_and_not_by_test_data() -> None:

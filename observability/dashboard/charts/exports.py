@@ -12,7 +12,7 @@ from observability.dashboard.charts import layout
 COLOURS = {"act": theme.ACT, "watch": theme.WATCH}
 """Colours of budgets by the severity of their finding; others are blue."""
 DASHES, SYMBOLS = ("solid", "dash", "dot", "dashdot"), ("circle", "square", "diamond", "triangle-up")
-"""How lines of different recipients are told apart."""
+"""Dashes of the lines, one for each recipient."""
 
 
 def budget_steps(frame: pd.DataFrame, states: Mapping[str, str] | None = None) -> go.Figure:
