@@ -138,10 +138,11 @@ def labelled_in(case: CaseInProgress, window: Window) -> int:
 
 
 def labelled_sample(case: CaseInProgress) -> str:
-    """The labelled rows around the case in words: all of them, or the sample and the number of all, with the days that they are of."""
-    frame, total = labelled_rows_of(case), labelled_total(case)
-    rows, own, days = len(frame), int(case.row.label_code >= 0), "" if case.row.environment == "reference" else days_of(frame)
-    which = f"a sample of {rows:,} of {total:,} labelled predictions" if rows < total - own else f"{rows:,} labelled predictions"
+    """The labelled rows around the case in words, without itself: all of them, or the sample and the number of all, with their days."""
+    frame, own = labelled_rows_of(case), int(case.row.label_code >= 0)
+    rows, total, days = len(frame), labelled_total(case) - own, "" if case.row.environment == "reference" else days_of(frame)
+    what = "other labelled predictions" if own else "labelled predictions"
+    which = f"a sample of {rows:,} of {total:,} {what}" if rows < total else f"{rows:,} {what}"
     return f"{which} of {days}" if days else which
 
 

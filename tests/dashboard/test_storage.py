@@ -91,6 +91,8 @@ def test_places_stand_with_the_figures_of_their_findings_and_the_next_step(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [each for name in ("lake", "features") for each in place_reports(np.random.default_rng(3), name)]
+    newest = max((each for each in rows if each["place"] == "lake"), key=lambda each: each["at"])
+    newest["used_bytes"] = int(newest["used_bytes"] * 1.05)  # one report is not the median of three
     for each in rows:
         each["duplicate_bytes"] = each["used_bytes"] // 2 if each["place"] == "lake" else 0
     land(empty, [{"kind": "storage_report", **report_line(each)} for each in rows], tmp_path)
@@ -101,6 +103,8 @@ def test_places_stand_with_the_figures_of_their_findings_and_the_next_step(
     assert (lake["place"]["t"], lake["state"]["s"], features["state"]["s"]) == ("lake", "watch", "ok")
     used = np.median([each["used_bytes"] / each["capacity_bytes"] for each in rows if each["place"] == "lake"][-3:])
     assert lake["used"]["t"] == percent(float(used)) and lake["waste"]["t"].startswith("50 % / ")
+    held, room = (float(part.split()[0]) for part in lake["used"]["sub"].split(" of "))
+    assert held / room == pytest.approx(float(used), rel=1e-3), "the bytes are those of the share, not of another report"
     (step,) = [row["cells"] for row in found["What needs attention, and what to do next"]["rows"]]
     assert step["because"]["t"].startswith("50 % of the bytes in lake are stored twice")
     assert step["because"]["sub"] == "Remove the copies, or store content once under its checksum."

@@ -96,13 +96,16 @@ def test_a_figure_of_a_sample_says_that_it_is_one(case_world: World, monkeypatch
     raw = case_world.loan
     wrong = raw.index[((raw["score"] >= 0.5) != (raw["label"] == 1)) & (raw.index > 400) & (raw.index < 1500)][0]
     case = open_case(case_world.store, f"loan-{wrong}", model="loan")
-    assert f"of {len(comparison_rows.labelled_rows_of(case)):,} labelled predictions" in source_triage.ordinary_error_source(case).because
+    assert (
+        f"of {len(comparison_rows.labelled_rows_of(case)):,} other labelled predictions"
+        in source_triage.ordinary_error_source(case).because
+    )
     monkeypatch.setattr(comparison_rows, "row_limit", lambda _model, rows=500, _cells=0: min(rows, 500))
     monkeypatch.setattr(neighbours, "CALIBRATED_ON", 150)
     small = open_case(case_world.store, f"loan-{wrong}", model="loan")
-    rows, total = len(comparison_rows.labelled_rows_of(small)), comparison_rows.labelled_total(small)
+    rows, total = len(comparison_rows.labelled_rows_of(small)), comparison_rows.labelled_total(small) - 1
     assert rows < total
-    assert f"of a sample of {rows:,} of {total:,} labelled predictions" in source_triage.ordinary_error_source(small).because
+    assert f"of a sample of {rows:,} of {total:,} other labelled predictions" in source_triage.ordinary_error_source(small).because
     (far,) = source_triage.far_from_reference(small)
     assert "a sample of 150 of 1,200 reference rows" in far.because
     margin = margin_of(small.row, real_rows(small.store, small.row, production=False))

@@ -97,8 +97,9 @@ def _place_row(place: StoragePlace, found: Mapping[str, Finding], now: datetime,
     }
     used, room = newest_value(place, "used_bytes"), newest_value(place, "capacity_bytes")
     if used is not None:
-        size = formatting.format_bytes(used) + (f" of {formatting.format_bytes(room)}" if room else "")
         share = _value(found, "storage_used_share")
+        size = formatting.format_bytes(share * room if share is not None and room else used)
+        size += f" of {formatting.format_bytes(room)}" if room else ""
         cells["used"] = {"t": percent(share), "sub": size} if share is not None else {"t": size}
     cells["full"] = full_cell(found.get(judged.DAYS_LEFT), now)
     keep, overdue = newest_value(place, "keep_days"), _value(found, "storage_retention_overdue_days")
