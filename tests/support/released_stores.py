@@ -29,6 +29,7 @@ COMMITS = {
     "0.13.0": "99ed549",
     "0.14.0": "2184335",
     "0.15.0": "f33be17",
+    "0.16.0": "cd9864b",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
