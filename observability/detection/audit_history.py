@@ -104,15 +104,21 @@ def flat_numbers(value: Any, path: str = "") -> dict[str, float]:
     return {path: float(value)} if path and isinstance(value, int | float) and not isinstance(value, bool) else {}
 
 
+def comparable_audits(now: StoredAudit, before: StoredAudit) -> bool:
+    """Whether two audits of a kind have values with intervals, at the same budget of the attacker."""
+    ends = (now.value, now.low, now.high, before.value, before.low, before.high)
+    return None not in ends and now.headline.get("at") == before.headline.get("at")
+
+
 def worse_than_before(now: StoredAudit, before: StoredAudit) -> bool:
     """Whether the headline is worse than the earlier one by more than both intervals allow.
 
     The distance is compared with the root of the squared half widths: 95 % intervals of independent samples differ by chance in 5 % of the
     pairs, half of them for the worse.
     """
-    ends = (now.value, now.low, now.high, before.value, before.low, before.high)
-    if any(end is None for end in ends) or now.headline.get("at") != before.headline.get("at"):
+    if not comparable_audits(now, before):
         return False
+    ends = (now.value, now.low, now.high, before.value, before.low, before.high)
     value, low, high, earlier, earlier_low, earlier_high = (float(end) for end in ends if end is not None)
     if now.metric == "membership_exposure":
         return value - earlier > float(np.hypot(value - low, earlier_high - earlier))

@@ -43,14 +43,14 @@ SEARCHED = ("overfitting_gap", "plateau_share", "metric_spike", "divergence", "u
 
 
 def of_search_trial(claim: RunClaim, runs: int) -> RunClaim:
-    """Return a claim about one of many trials of a study: a bad setting is what a search looks for, so nobody has to act on it.
+    """Return a claim about one of many trials of a study: a bad setting is what a search looks for, so it is no worse than its peers.
 
     runs: of the study.
     """
     if claim.metric not in SEARCHED or not needs_action(claim.severity):
         return claim
     said = f"{claim.because} It is one of {runs:,} runs of a search, which tries bad settings on purpose."
-    return replace(claim, because=said, severity="ok", source=None, limit=None)
+    return replace(claim, because=said, severity="ok", source=None, limit=None, against="peers")
 
 
 def not_finite(run: TrainingRun) -> RunClaim | None:
@@ -288,6 +288,7 @@ def flattened(run: TrainingRun) -> RunClaim | None:
         low=share,
         high=share,
         limit=None if still else curves.PLATEAU_SHARE,
+        against="peers" if still else "level",
         onset=of.when(change.at),
         source=None if still else "model",
         rank=4.0 + share,

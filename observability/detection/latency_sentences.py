@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from observability.core.formatting import plural
 from observability.detection.latency_changes import ServiceChange
 from observability.metrics.traffic import QUANTILES
 from observability.stats.interval import Interval
@@ -22,9 +23,13 @@ def predictions(n: int) -> str:
     return f"{n:,} {'prediction' if n == 1 else 'predictions'}"
 
 
-def because_rate(rate: float, before: float | None, n: int, hours: float) -> str:
-    """Return how many requests came."""
-    then = "" if before is None else f"; {PAST} had {latency_figure(before)} an hour"
+def because_rate(rate: float, before: float | None, n: int, hours: float, missing: int) -> str:
+    """Return how many requests came, and how many before. missing: days of past that a comparison lacks."""
+    then = (
+        f"; no comparison yet: it needs {plural(missing, 'more day')} of past"
+        if before is None
+        else f"; {PAST} had {latency_figure(before)} an hour"
+    )
     return f"{predictions(n)} came in {hours:,.3g} hours, {latency_figure(rate)} an hour{then}."
 
 

@@ -79,7 +79,7 @@ def forecast_month_cost(parts: list[CostPart], past: list[CostPart], currency: s
 
 
 def month_cost_claim(found: MonthForecast, budget: float | None, currency: str, say: Say) -> tuple[Severity, str]:
-    """Severity against the budget, and the sentence.
+    """Severity against the budget, unknown without one, and the sentence.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def month_cost_claim(found: MonthForecast, budget: float | None, currency: str, 
     if found.days_left == 0:
         forecast = f"{say(found.value, currency)} spent in the month to {last.day} {last:%B %Y}"
     if budget is None:
-        return "ok", f"Month cost: {forecast}; no budget is set."
+        return "unknown", f"Month cost: {forecast}; no budget is set: set `budget_per_month`."
     limit = f"the budget of {say(budget, currency)}"
     if found.low > budget:
         return "act", f"Month cost is above {limit}: {forecast}."

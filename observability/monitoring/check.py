@@ -48,8 +48,10 @@ LIVE_DAYS = 30
 WEEKLY_FALSE_DISCOVERIES = 0.1
 RUNS_A_WEEK = 7
 """The weekly budget of false discoveries of a model is split evenly over daily checks, the model's versions and the analyzers."""
-SEARCHES_CANARIES = "trust/exports"
-"""The analyzer that is given the predictions which hold a canary: the canaries are records, so no question can name them ahead."""
+EXPORTS = "trust/exports"
+"""The analyzer that is given the predictions which hold a canary: the canaries are records, so no question can name them ahead. Exports of
+one model are judged by records of others and of none (levels and budgets of recipients, canaries), so all are read, whichever is asked for.
+"""
 EVENT_DAYS, NOTE_DAYS = 14, 1
 """An event is attached to a finding when it happened at most so many days before: a change (14), or a note (1)."""
 CHANGE_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
@@ -177,7 +179,7 @@ def record_findings(
         for analyzer in discover():
             if analyzer.about != "records" or (only and analyzer.name not in only):
                 continue
-            window = record_check_window(engine, analyzer, model, start, end, as_of, limit, days)
+            window = record_check_window(engine, analyzer, None if analyzer.name == EXPORTS else model, start, end, as_of, limit, days)
             if beside is not None and not _records_name_a_model(analyzer, window):
                 window = replace(window, start=beside.start, end=beside.end)
             budget = WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK
@@ -186,11 +188,12 @@ def record_findings(
                 "budgets": model_budgets(engine.catalog()),
                 "models": {each.name: each for each in engine.catalog().models},
             }
-            if analyzer.name == SEARCHES_CANARIES:
+            if analyzer.name == EXPORTS:
                 counters["canary_sightings"] = engine.canary_sightings(window).to_dict("records")
             context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), budget, counters)
             compute = partial(_findings_about_records, engine, analyzer, context)
-            findings += keep(analyzer, window, compute) if keep and context.now == window.end else compute()
+            found = keep(analyzer, window, compute) if keep and context.now == window.end else compute()
+            findings += [each for each in found if analyzer.name != EXPORTS or model in (None, each.model)]
     return findings
 
 

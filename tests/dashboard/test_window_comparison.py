@@ -72,7 +72,8 @@ def test_an_unchanged_window_says_so(standing: bool, said: str | None) -> None:
         "standing": standing,
         "severity": "ok",
     }
-    assert window_comparison.window_row(look, of_looks(look, "ok"), whole=False)["cells"]["status"].get("sub") == said
+    status = window_comparison.window_row(look, of_looks(look, "ok"), whole=False)["cells"]["status"]
+    assert status.get("sub") == said and (status["t"] == "Ongoing" and "s" not in status) is standing, "beyond its limit is no OK"
 
 
 def test_the_analyzed_days_are_named_where_labels_are_missing() -> None:

@@ -1,7 +1,8 @@
-"""The window of an analyzer of records ends with the records that it judges, and not with a later price."""
+"""The records by which an analyzer of records judges: its window ends with them, and not with a later price; levels of no model count."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from observability.monitoring import check
 from observability.store.opener import open_store
@@ -20,3 +21,33 @@ def test_a_later_price_moves_no_window_of_storage_reports(tmp_path: Path) -> Non
         store.load_landing()
         found = check.check(store, now=DAY + timedelta(days=400), only=("data/storage",)).findings
     assert "storage_used_share" in {each.metric for each in found if each.severity == "watch"}
+
+
+def test_an_export_is_judged_alike_whether_its_model_or_the_fleet_is_checked(tmp_path: Path) -> None:
+    """The level of its recipient, the budget that other models spent, and a canary of another export name no model, or another."""
+    export = {"kind": "event", "what": "export", "text": "an extract", "at": DAY, "recipient": "office", "columns": {"age": {}}}
+    noised = {"mechanism": {"noise_multiplier": 6.0}, "delta": 1e-5, "transform": "noised", "dataset": "counts"}
+    level = {"kind": "decision", "author": "ann", "statement": "levels", "at": DAY - timedelta(days=1), "recipient": "office"}
+    mark = {"canaries": [{"name": "mark", "text": "zq-mark-of-march"}], "recipient": "vendor", "dataset": "texts"}
+    found_again = {
+        "kind": "prediction",
+        "id": "1",
+        "model": "loan",
+        "version": "1",
+        "score": 0.5,
+        "at": DAY + timedelta(hours=2),
+        "features": {"text": "zq-mark-of-march"},
+    }
+    with open_store(tmp_path / "home", threads=1) as store:
+        exports = [
+            export | {"model": "loan", "k": 3.0, "dataset": "rows"},
+            export | mark,
+            *(export | noised | {"model": name} for name in ("loan", "price")),
+        ]
+        levels = [level | {"decision": "k", "k": 5, "dataset": "rows"}, level | {"decision": "loss", "epsilon": 1.0, "dataset": "counts"}]
+        store.write_records([*exports, *levels, found_again])
+        store.load_landing()
+        dates: dict[str, Any] = {"start": DAY, "end": DAY + timedelta(days=1), "now": DAY + timedelta(days=1), "only": ("trust/exports",)}
+        fleet, alone = check.check(store, **dates).findings, check.check(store, model="loan", **dates).findings
+    assert {(each.metric, each.severity) for each in alone} >= {("export_k", "act"), ("canary_sightings", "act")}
+    assert [each.to_json() for each in alone] == [each.to_json() for each in fleet if each.model == "loan"]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ANNOTATED = Records("annotation", FIELDS)
+NO_PAST = f"the {PAST_DAYS // 7} weeks before have too few to compare with"
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,8 @@ def about_gold(project: Project, looks: list[tuple[LabellingComparison, float]],
             evidence=evidence,
         )
     elif whole is None:
-        yield with_rate(base, rate, "ok", f"In {project.name} {told} (95 %: {reach(rate)}){more}.", against="level", evidence=evidence)
+        because = f"In {project.name} {told} (95 %: {reach(rate)}){more}; {NO_PAST}."
+        yield with_rate(base, rate, "unknown", because, evidence=evidence)
     else:
         look, p = whole
         severity = look.severity(p, context.budget)
@@ -250,14 +252,9 @@ def about_suggestions(project: Project, looks: list[tuple[LabellingComparison, f
         return
     rate = item_clustered_rate(shown, "taken")
     base = undecided_labelling(context, project, suggestions.ACCEPTANCE, len(shown))
-    yield with_rate(
-        base,
-        rate,
-        "ok",
-        f"In {project.name} {percent(rate.value or 0)} of {len(shown):,} suggestions that people saw became their label (95 "
-        f"%: {reach(rate)}).",
-        against="level",
-    )
+    because = f"In {project.name} {percent(rate.value or 0)} of {len(shown):,} suggestions that people saw became their label"
+    because += f" (95 %: {reach(rate)}). By itself that is neither good nor bad: the share of wrong ones that were taken tells."
+    yield with_rate(base, rate, "unknown", because)
     own = {look.subject: (look, p) for look, p in looks if look.metric == suggestions.TAKEN}
     yield taken(project, own.pop(project.subject, None), context)
     base = undecided_labelling(context, project, suggestions.TAKEN, 0)
@@ -315,7 +312,7 @@ def taken(project: Project, whole: tuple[LabellingComparison, float] | None, con
         f"In {project.name} {percent(rate.value or 0)} of {n:,} suggestions that are wrong by gold became the label (95 %: {reach(rate)})"
     )
     if whole is None:
-        return with_rate(base, rate, "ok", f"{told}; the {PAST_DAYS // 7} weeks before have too few to compare with.", against="level")
+        return with_rate(base, rate, "unknown", f"{told}; {NO_PAST}.")
     look, p = whole
     severity = look.severity(p, context.budget)
     step = " Hide suggestions until a person has answered, or show them to fewer." if severity != "ok" else ""
@@ -368,9 +365,9 @@ def about_time(project: Project, context: Context) -> Finding:
     late = float(np.nanquantile(seconds, 0.9))
     because = (
         f"A label of {project.name} takes {format_figure(rate.value or 0, 3)} s at the median, {format_figure(late, 3)} s or "
-        f"more for one in ten ({int(rate.n):,} labels)."
+        f"more for one in ten ({int(rate.n):,} labels). It has no level, and is not judged."
     )
-    return with_rate(undecided_labelling(context, project, labelling_speed.SECONDS, int(rate.n)), rate, "ok", because, against="level")
+    return with_rate(undecided_labelling(context, project, labelling_speed.SECONDS, int(rate.n)), rate, "unknown", because)
 
 
 def about_sessions(project: Project, tired: labelling_speed.Fatigue, p: float, context: Context) -> Finding:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Basis, Finding, needs_action
+from observability.core.owner_level import held_against_level
 from observability.core.questions import Aggregate, By
 from observability.core.time import naive_utc
 from observability.detection import ratio_causes
@@ -245,7 +246,7 @@ def of_month(context: Context, spent: Spent) -> Finding:
     severity, because = month_cost_claim(found, settings.budget_per_month if comparable else None, currency or "", money)
     if not comparable and settings.budget_per_month is not None:
         other = f"the budget is in {settings.budget_currency}, and nothing is converted."
-        severity, because = "unknown", because.replace("no budget is set.", other)
+        because = because.replace("no budget is set: set `budget_per_month`.", other)
     return replace(
         base,
         value=found.value,
@@ -285,16 +286,16 @@ def per_correct(context: Context, spent: Spent, found: ErrorCost | None) -> Find
         f"{spent.rows:,} predictions, of which "
         f"{100 * (found.accuracy.value or 0):.1f} % are right where that is known ({found.n:,.0f} labelled){shares(spent)}."
     )
-    return replace(
+    measured = replace(
         base,
         value=each.value,
         low=each.low,
         high=each.high,
-        severity="ok",
         because=because,
         basis=basis_of_all(spent),
         evidence={"currency": spent.currency, "parts": spent.by_part, "method": spent.parts[2].method, **priced_alike(spent)},
     )
+    return held_against_level(measured, context.model.settings.limits)
 
 
 def shares(spent: Spent) -> str:
@@ -328,12 +329,11 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
         f"{1000 * avoided.value:,.0f} fewer errors per "
         f"thousand decisions ({found.n:,.0f} labelled)."
     )
-    return replace(
+    measured = replace(
         base,
         value=each.value,
         low=each.low,
         high=each.high,
-        severity="ok",
         because=because,
         basis=basis_of_all(spent),
         evidence={
@@ -345,6 +345,7 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
             **priced_alike(spent),
         },
     )
+    return held_against_level(measured, context.model.settings.limits)
 
 
 def priced_alike(spent: Spent) -> dict[str, str | bool | None]:
@@ -404,4 +405,11 @@ def basis_of_all(spent: Spent) -> Basis:
     return "measured" if all(each == "measured" for each in paid) else "estimated"
 
 
-ANALYZER = Analyzer(NAME, "What does the model cost, and does it stay within the month's budget?", needs, analyze, proofs=COST_PROOFS)
+ANALYZER = Analyzer(
+    NAME,
+    "What does the model cost, and does it stay within the month's budget?",
+    needs,
+    analyze,
+    limits={"cost_per_correct_decision": None, "cost_per_error_avoided": None},
+    proofs=COST_PROOFS,
+)

@@ -227,7 +227,7 @@ def of_idle(context: Context, now: ServingEnergy) -> Finding:
         value=value,
         low=low,
         high=high,
-        limit=limit,
+        limit=IDLE_WATCH if limit is None else limit,
         basis="estimated" if now.idle_share is None else energy_basis(now.source),
         severity="watch" if over else "ok",
         likely_source="system" if over else None,
@@ -291,7 +291,7 @@ def of_runs(frames: Frames, context: Context, place: PriceScope) -> list[Finding
             f"Run `{each['run']}` drew {with_si_prefix(wh, 'Wh')} ({source}, {how}) and emitted "
             f"{with_si_prefix(float(each['grams']), 'gCO₂e')} ({carbon}); {change.comparison}."
         )
-        severity = change.severity or "ok"
+        severity = change.severity or "unknown"
         found.append(
             replace(
                 blank,
@@ -299,7 +299,7 @@ def of_runs(frames: Frames, context: Context, place: PriceScope) -> list[Finding
                 low=wh,
                 high=wh,
                 limit=change.limit,
-                against="level" if change.severity is None else "past",
+                against="past",
                 severity=severity,
                 likely_source="system" if needs_action(severity) else None,
                 onset=started_at(each["started"]) if needs_action(severity) else None,

@@ -207,7 +207,7 @@ def too_little(past: PastRequests) -> str:
 
 
 def rate(now: RequestCounts, past: PastRequests, context: Context) -> Finding:
-    """Return the finding about requests per hour; too few requests are reported by data/quality."""
+    """Return the finding about requests per hour, unknown without a past; too few requests are reported by data/quality."""
     until = min(context.window.end, max(context.now, context.window.start + HOUR))
     hours = max((until - context.window.start) / HOUR, 1 / 60)
     found = poisson_rate_interval(now.n, hours)
@@ -219,8 +219,8 @@ def rate(now: RequestCounts, past: PastRequests, context: Context) -> Finding:
         value=found.value,
         low=found.low,
         high=found.high,
-        severity="ok",
-        because=because_rate(now.n / hours, before, now.n, hours),
+        severity="unknown" if before is None else "ok",
+        because=because_rate(now.n / hours, before, now.n, hours, PAST_DAYS - 1 - known.days),
         evidence={"baseline": before},
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 from observability.core.analyzer import DAYS_DRAWN, Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding
 from observability.core.metric_definitions import METRICS
+from observability.core.owner_level import held_against_level
 from observability.core.questions import Aggregate, Bucket
 from observability.detection.change import ChangeVerdict
 from observability.detection.decision_threshold import ACT as THRESHOLD_ACT
@@ -195,7 +196,7 @@ def metric_finding(
     error = window.bin_errors.get(metric, 0.0)
     measured = f"{metric_name(metric)} {metric_with_interval(metric, now)}{bin_error_words(error)} on {rows}{window.phrase}"
     if metric not in LIMITS:
-        return replace(base, severity="ok", because=f"{measured}.")
+        return replace(held_against_level(replace(base, because=measured), context.model.settings.limits), against=against)
     if worst is None or worst.change.before.value is None:
         return replace(
             base, because=f"{measured}; the {'reference' if against == 'reference' else 'past'} has too few labels to compare with."

@@ -520,8 +520,9 @@ def about_cost(rounds: ProbeRounds, context: Context) -> Iterator[Finding]:
         yield undecided_set(context, rounds, COST, len(daily), because)
         return
     value, low, high = (spent + max(each, 0.0) for each in (ahead.value, ahead.low, ahead.high))
-    severity: Severity = "ok" if budget is None or value <= budget else "act" if low > budget else "watch"
-    limit = said if other else "no budget is set" if budget is None else f"the budget of the model is {format_figure(budget)} {words}"
+    severity: Severity = "unknown" if budget is None else "ok" if value <= budget else "act" if low > budget else "watch"
+    unset = "no budget is set: set `budget_per_month` of the model"
+    limit = said if other else unset if budget is None else f"the budget of the model is {format_figure(budget)} {words}"
     because = (
         f"Probes of set `{rounds.name}` cost {format_figure(value)} {words} in {end:%B %Y}, of which {format_figure(spent)} is spent; "
         f"{limit}."

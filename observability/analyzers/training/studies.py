@@ -12,6 +12,7 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, iso
 from observability.core.formatting import plural
 from observability.core.numerals import percent
+from observability.core.owner_level import held_against_level
 from observability.core.questions import Records
 from observability.core.window import Slice
 from observability.metrics.augmentation import (
@@ -183,7 +184,9 @@ def label_findings(context: Context, audit: AugmentationAudit) -> Iterator[Findi
 
 
 def measure_findings(context: Context, audit: AugmentationAudit) -> Iterator[Finding]:
-    """Yield affinity and diversity, which ask for nothing."""
+    """Yield affinity and diversity, which only the levels of the model's owner judge."""
+    model = (context.counters.get("models") or {}).get(audit.model)
+    limits = model.settings.limits if model is not None else {}
     words = {
         AFFINITY: (audit.affinity, "Trained without augmentation `{}`, accuracy on its copies is {} times that on the rows themselves"),
         DIVERSITY: (audit.diversity, "With augmentation `{}` the final training loss is {} times that without it"),
@@ -193,7 +196,8 @@ def measure_findings(context: Context, audit: AugmentationAudit) -> Iterator[Fin
             continue
         figures = f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
         because = f"{sentence.format(audit.name, figures)}, {plural(audit.seeds, 'seed')}."
-        yield replace(undecided_augmentation(context, audit, metric, audit.seeds, because), **interval.fields, severity="ok")
+        measured = replace(undecided_augmentation(context, audit, metric, audit.seeds, because), **interval.fields)
+        yield held_against_level(measured, limits)
 
 
 ANALYZER = Analyzer(
@@ -202,5 +206,6 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     about="records",
+    limits={AFFINITY: None},
     proofs=AUGMENTATION_PROOFS,
 )

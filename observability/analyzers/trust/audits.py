@@ -7,14 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from observability.core.analyzer import DAY, Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity, iso, needs_action
+from observability.core.finding import Finding, iso, needs_action
 from observability.core.formatting import join_words
-from observability.core.metric_definitions import METRICS
+from observability.core.owner_level import beyond_level, level_name
 from observability.core.questions import Records
 from observability.detection.audit_history import (
     HEADLINES,
     KINDS,
     StoredAudit,
+    comparable_audits,
     other_audits,
     recorded_numbers,
     stored_audits,
@@ -73,32 +74,31 @@ def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Contex
 
 
 def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
-    """Return the finding about the value that stands for an audit."""
+    """Return the finding about the value that stands for an audit: unknown where neither a level nor an earlier audit judges it."""
     metric = HEADLINES[now.kind]
-    level = context.model.settings.limits.get(f"{NAME}/{metric}")
     evidence = audit_evidence(now)
     if now.value is None:
         because = str(now.headline.get("why") or no_value_sentence(now))
         base = context.undecided(NAME, now.kind, metric, now.rows, because, against="level")
         return replace(base, evidence=evidence)
-    worse = before is not None and worse_than_before(now, before)
-    severity = level_severity(now, level)
+    earlier = before if before is not None and comparable_audits(now, before) else None
+    worse = earlier is not None and worse_than_before(now, earlier)
+    if earlier is not None:
+        baseline = {"baseline": earlier.value, "baseline_n": earlier.rows, "baseline_at": iso(earlier.at)}
+        evidence |= baseline | {"baseline_version": earlier.version}
+    base = context.undecided(NAME, now.kind, metric, now.rows, "", against="level")
+    base = replace(base, value=now.value, low=now.low, high=now.high, rank=4.0 if worse else 3.0, evidence=evidence)
+    level = context.model.settings.limits.get(level_name(base))
+    severity = beyond_level(base, level) if level is not None else "unknown" if earlier is None else "ok"
     severity = "watch" if worse and severity == "ok" else severity
-    because = headline_sentence(now, before if worse or level is None else None, level)
-    if before is not None and before.value is not None:
-        evidence |= {"baseline": before.value, "baseline_n": before.rows, "baseline_at": iso(before.at), "baseline_version": before.version}
-    base = context.undecided(NAME, now.kind, metric, now.rows, because, against="past" if level is None else "level")
     return replace(
         base,
-        value=now.value,
-        low=now.low,
-        high=now.high,
         limit=level,
         severity=severity,
+        because=headline_sentence(now, earlier if worse or level is None else None, level, level_name(base)),
+        against="level" if level is not None or earlier is None else "past",
         likely_source="model" if needs_action(severity) else None,
         news="worse" if worse else None,
-        rank=4.0 if worse else 3.0,
-        evidence=evidence,
     )
 
 
@@ -111,16 +111,6 @@ def no_value_sentence(audit: StoredAudit) -> str:
         f"The {audit.kind} audit of {audit.at:%Y-%m-%d} cannot be judged: its results have no `headline` with `value`, `low`, `high` and "
         f"`n`. It recorded {join_words(numbers, MOST)}."
     )
-
-
-def level_severity(audit: StoredAudit, level: float | None) -> Severity:
-    """Return act where the whole interval is beyond the owner's level, watch where the value is, else ok."""
-    if level is None or audit.value is None:
-        return "ok"
-    value, low, high = audit.value, audit.low, audit.high
-    if METRICS[HEADLINES[audit.kind]].better == "low":
-        return "act" if low is not None and low > level else "watch" if value > level else "ok"
-    return "act" if high is not None and high < level else "watch" if value < level else "ok"
 
 
 def expired_finding(audit: StoredAudit, context: Context) -> Finding:
@@ -149,15 +139,17 @@ def validity_finding(audit: StoredAudit, days: float, because: str, context: Con
     )
 
 
-def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float | None) -> str:
-    """Return the value of an audit in words, with the owner's level and the audit before."""
+def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float | None, name: str) -> str:
+    """Return the value of an audit in words, with the owner's level and the audit before; without either, the level to set (name)."""
     said = f"{audit_value_words(now)}, on {now.rows:,} {ROWS[now.kind]}"
     if level is not None:
         said += f"; the owner's level is {level:.3g}"
-    if before is not None and before.value is not None:
+    if before is not None:
         other = "" if before.version == now.version else f" of version {before.version}"
         changed = "worse than" if worse_than_before(now, before) else "no significant change from"
         said += f"; {changed} {before.value:.3f} on {before.at:%Y-%m-%d}{other}"
+    if level is None and before is None:
+        said += f"; no level set: set `{name}`"
     why = now.headline.get("why")
     return f"{said}." + (f" {why}" if why else "")
 

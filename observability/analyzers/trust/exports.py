@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity, Source, iso
+from observability.core.finding import Finding, Severity, Source, iso, needs_action
 from observability.core.formatting import join_words, plural
 from observability.core.numerals import format_figure
 from observability.metrics.exports import (
@@ -88,7 +88,7 @@ def undecided_export(context: Context, pair: tuple[str, str], metric: str, event
 
 def valued(finding: Finding, value: float, severity: Severity, because: str, limit: float | None = None, **evidence: Any) -> Finding:
     """Return a finding with an exact value."""
-    source: Source | None = None if severity == "ok" else "system"
+    source: Source | None = "system" if needs_action(severity) else None
     known: dict[str, Any] = {"value": value, "low": value, "high": value, "limit": limit, "severity": severity, "because": because}
     return replace(finding, likely_source=source, evidence=finding.evidence | evidence, **known)
 
@@ -139,9 +139,11 @@ def k_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[Exp
         return
     worst = min(known, key=lambda event: (event.k or 0.0, event.place))
     k, level = worst.k or 0.0, ledger.level(worst).k
-    severity: Severity = "ok" if level is None and k >= 2 else "watch" if level is None else "act" if k < level else "ok"
+    severity: Severity = "unknown" if level is None and k >= 2 else "watch" if level is None else "act" if k < level else "ok"
     rows = "" if worst.rows is None else f" ({worst.rows:,} rows)"
-    held = "no level is stated" if level is None else f"the owner's level is {level:g}"
+    held = (
+        f"no level set: set `{NAME}/{K}`, or `k` in a decision about the recipient" if level is None else f"the owner's level is {level:g}"
+    )
     unique = "; a row with k = 1 is unique" if k < 2 else ""
     because = f"The export to {pair_words(pair)} of {worst.at:%Y-%m-%d}{rows} has k = {k:g}{unique}; {held}."
     blank = undecided_export(context, pair, K, known, because)

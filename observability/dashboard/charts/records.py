@@ -10,8 +10,8 @@ from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.dashboard.charts import time as charts_time
 
-SYMBOLS = {"act": "x", "watch": "diamond", "ok": "circle"}
-COLOURS = {"act": theme.ACT, "watch": theme.WATCH, "ok": theme.PRIMARY}
+SYMBOLS = {"act": "x", "watch": "diamond", "ok": "circle", "unknown": "circle-open"}
+COLOURS = {"act": theme.ACT, "watch": theme.WATCH, "ok": theme.PRIMARY, "unknown": theme.NEUTRAL}
 
 MOST_STEMS = 120
 """With more rows no stems are drawn."""
@@ -22,13 +22,13 @@ ZERO_TOP = 0.05
 def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, share: bool = False) -> go.Figure:
     """A mark for each row, by time, on a stem where there are few; shape and colour show the severity of its finding. usual: a dotted line.
 
-    frame: at, value, severity ("ok", "watch", "act"), words (the hover text, inert).
+    frame: at, value, severity, words (the hover text, inert).
     """
     figure, many = go.Figure(), len(frame) > MOST_STEMS
     for severity, colour in COLOURS.items():
         part = frame[frame["severity"] == severity]
         if len(part):
-            size = (4 if many else 8) if severity == "ok" else 11
+            size = (4 if many else 8) if severity in ("ok", "unknown") else 11
             marker = {"size": size, "symbol": SYMBOLS[severity], "color": colour}
             stems = theme.error_bars(part["value"], part["value"] * 0, part["value"], color=colour, thickness=1.2, width=0)
             style: dict[str, Any] = {"name": formatting.STATUS_WORDS[severity], "marker": marker, "error_y": {**stems, "visible": not many}}

@@ -50,7 +50,8 @@ def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict
     claimed = window["days"] == finding.evidence.get("look_days")
     status = severity_cell(window["severity"])
     if window.get("standing"):
-        status["sub"] = "unchanged from its past"
+        beyond = window["severity"] == "ok"  # last days are reported only where they are new: that is no OK
+        status = {**({"t": "Ongoing"} if beyond else status), "sub": "unchanged from its past"}
     elif window["severity"] == "ok" and finding.needs_action and claimed:
         status = {**severity_cell(finding.severity), "sub": "by the sequential test"}
     return table_row(

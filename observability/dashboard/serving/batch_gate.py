@@ -165,11 +165,10 @@ def beside_each_other(days: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def _rows_chart(table: pd.DataFrame, words: dict[str, tuple[str, str]]) -> None:
     """Rows of each batch over time, marked by its gate."""
-    marks = {"unknown": "ok"}
     drawn = table.sort_values(["first", "batch"]).assign(
         at=lambda rows: rows["first"] + beside_each_other(rows["first"]),
         value=lambda rows: rows["rows"].astype(float),
-        severity=lambda rows: [marks.get(words[name][0], words[name][0]) for name in rows["batch"]],
+        severity=lambda rows: [words[name][0] for name in rows["batch"]],
         words=lambda rows: [
             f"{theme.inert_label(name)}<br>{n:,} rows<br>{words[name][1]}" for name, n in zip(rows["batch"], rows["rows"], strict=True)
         ],

@@ -291,6 +291,19 @@ def test_clean_projects_raise_no_act_and_hardly_a_watch() -> None:
     assert not [each for each in raised if each[0] == "act"] and len(raised) <= 2, raised
 
 
+def test_what_nothing_is_compared_with_is_unknown_and_says_why() -> None:
+    rows = project(8, shown=1.0)
+    found = {each.metric: each for each in said(rows[rows["at"] >= START]) if each.subject == "project:moods"}
+    assert {found[name].severity for name in ("gold_accuracy", "wrong_suggestions_taken", "suggestion_acceptance", "label_seconds")} == {
+        "unknown"
+    }
+    assert all(
+        found[name].value is not None and "too few to compare with" in found[name].because
+        for name in ("gold_accuracy", "wrong_suggestions_taken")
+    )
+    assert "neither good nor bad" in found["suggestion_acceptance"].because and "not judged" in found["label_seconds"].because
+
+
 def test_a_project_that_logs_none_of_the_fields_says_nothing() -> None:
     rows = project(3).assign(gold=None, suggestion=None, suggestion_confidence=np.nan, seconds=np.nan)
     assert {each.metric for each in said(rows)} == {"label_agreement", "annotator_agreement"} and said(rows.iloc[:0]) == []

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from observability.analyzers.operations.cost import ANALYZER, money, price_of, served_price
+from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice
 from observability.metrics.cost import ANNOTATIONS, DATASETS, HUMAN_LABELS
@@ -111,7 +112,7 @@ def test_a_rise_is_told_apart_into_price_and_units() -> None:
     assert same.severity == "ok" and "times as high" not in same.because
 
 
-@pytest.mark.parametrize(("budget", "severity"), [(None, "ok"), (330.0, "act"), (369.0, "watch"), (450.0, "ok")])
+@pytest.mark.parametrize(("budget", "severity"), [(None, "unknown"), (330.0, "act"), (369.0, "watch"), (450.0, "ok")])
 def test_the_month_is_held_against_the_budget(budget: float | None, severity: str) -> None:
     now, past = traffic(HOURS, 5), traffic(24 * PAST_DAYS, 6)
     settings = ModelSettings(budget_per_month=budget, budget_currency="EUR" if budget else None)
@@ -122,7 +123,7 @@ def test_the_month_is_held_against_the_budget(budget: float | None, severity: st
     assert found.low < found.value < found.high and found.value == pytest.approx(spent + 23 * 24 * 50 * 0.01, rel=0.03)
     assert found.severity == severity and found.basis == "estimated" and found.limit == budget
     assert len(found.evidence["by_day"]) == 31 and found.evidence["by_day"][-1][1] == pytest.approx(found.value)
-    assert "31 March 2026" in found.because and ("no budget is set" in found.because) == (budget is None)
+    assert "31 March 2026" in found.because and ("no budget is set: set `budget_per_month`." in found.because) == (budget is None)
 
 
 def test_a_budget_in_another_currency_is_not_held_against_it() -> None:
@@ -163,9 +164,21 @@ def test_money_lost_by_errors_is_held_against_the_best_constant_decision() -> No
 
 def test_a_model_that_avoids_no_errors_has_no_price_for_one() -> None:
     found = findings(traffic(HOURS, 12), None, REQUEST, matrix=[[600, 100], [110, 190]])["cost_per_error_avoided"]
-    assert found.severity == "ok"
+    assert found.value is not None
     none = findings(traffic(HOURS, 12), None, REQUEST, matrix=[[500, 200], [110, 190]])["cost_per_error_avoided"]
     assert none.severity == "unknown" and "not significantly more than none" in none.because
+
+
+@pytest.mark.parametrize("metric", ["cost_per_correct_decision", "cost_per_error_avoided"])
+def test_a_cost_of_decisions_is_held_against_the_owners_level_and_unknown_without_one(metric: str) -> None:
+    def of(level: float | None) -> Finding:
+        settings = ModelSettings(limits={} if level is None else {f"operations/cost/{metric}": level})
+        return findings(traffic(HOURS, 12), None, REQUEST, settings=settings, matrix=[[600, 100], [110, 190]])[metric]
+
+    free = of(None)
+    assert (free.severity, free.limit) == ("unknown", None) and free.because.endswith(f"; no level set: set `operations/cost/{metric}`.")
+    assert free.value is not None and free.low is not None
+    assert [of(level).severity for level in (1.01 * free.value, 0.99 * free.value, 0.99 * free.low)] == ["ok", "watch", "act"]
 
 
 def test_an_empty_window_is_unknown_and_a_slice_is_not_asked_about() -> None:

@@ -97,6 +97,8 @@ def test_rates_and_percentiles_are_those_of_the_raw_rows() -> None:
     window = rows[rows["day"] >= 0]
     rate = found["model", "request_rate", "past"]
     assert rate.n == len(window) and rate.value == pytest.approx(len(window) / 168) and rate.severity == "ok"
+    young = by_claim(said(rows[rows["day"] >= -10], context()))["model", "request_rate", "past"]
+    assert (young.severity, young.value) == ("unknown", rate.value) and "it needs 17 more days of past" in young.because
     failed = int((window["status"] != "ok").sum())
     error = found["model", "error_rate", "past"]
     assert error.value == pytest.approx(failed / len(window)) and error.n == len(window)

@@ -45,11 +45,12 @@ def judged(*records: dict[str, Any], **given: Any) -> list[Finding]:
     return analyze({"audits": frame}, context(**given))
 
 
-def test_a_valid_audit_is_ok_and_states_its_interval() -> None:
+def test_an_audit_that_neither_a_level_nor_an_earlier_one_judges_is_unknown_with_the_level_to_set() -> None:
     (found,) = judged(robustness(200))
-    assert (found.severity, found.metric, found.subject, found.n) == ("ok", "robust_accuracy", "robustness", 240)
+    assert (found.severity, found.metric, found.subject, found.n) == ("unknown", "robust_accuracy", "robustness", 240)
     assert found.low is not None and found.high is not None and found.low < 200 / 240 < found.high
     assert "83.3 % of rows keep a right answer" in found.because
+    assert found.because.endswith("; no level set: set `trust/audits/robust_accuracy`.") and (found.limit, found.against) == (None, "level")
 
 
 def test_the_sentence_of_a_regression_speaks_of_movement() -> None:
@@ -77,7 +78,8 @@ def test_a_regression_names_the_audit_before_and_a_change_within_the_intervals_d
     (found,) = judged(
         robustness(200, days=40), robustness(150) | {"results": {"headline": {**robustness(150)["results"]["headline"], "at": 1.0}}}
     )
-    assert found.severity == "ok"  # another budget is no comparison
+    assert found.severity == "unknown" and "baseline" not in found.evidence, "another budget is no comparison"
+    assert "0.833" not in found.because and "no level set" in found.because
 
 
 def test_expiry_and_a_new_version_ask_for_an_audit() -> None:
@@ -96,7 +98,7 @@ def test_nested_results_of_another_tool_are_told_and_not_called_missing() -> Non
     assert (found.severity, found.subject, found.value) == ("unknown", "robustness", None) and "`headline`" in found.because
     assert found.because.endswith("It recorded linf/0.1 0.62, linf/0.3 0.31, rows/1 200 and rows/2 40.")
     assert [each.metric for each in judged(nested | {"expires": nested["at"]})] == ["audit_days_left"], "it expires as others do"
-    assert judged(nested, robustness(200))[0].severity == "ok", "an audit with a headline is judged"
+    assert judged(nested, robustness(200))[0].value is not None, "an audit with a headline is read"
 
 
 def test_what_is_not_known_is_said_once_and_only_where_an_audit_can_run() -> None:

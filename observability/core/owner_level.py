@@ -1,0 +1,43 @@
+"""Hold a measured value that nothing else is compared with against the level that its owner states."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from observability.core.finding import Finding, Severity
+from observability.core.metric_definitions import METRICS
+
+
+def level_name(finding: Finding) -> str:
+    """The name under which an owner states the level of a finding's metric, in the table `[limits]` of the settings."""
+    return f"{finding.analyzer}/{finding.metric}"
+
+
+def beyond_level(finding: Finding, level: float) -> Severity:
+    """How the value of a finding stands against a level, on the worse side of its metric.
+
+    Act where the whole interval is beyond the level, watch where the value is, else ok.
+    """
+    value, low, high = finding.value, finding.low, finding.high
+    if value is None:
+        return "unknown"
+    if METRICS[finding.metric].better == "low":
+        return "act" if low is not None and low > level else "watch" if value > level else "ok"
+    return "act" if high is not None and high < level else "watch" if value < level else "ok"
+
+
+def held_against_level(measured: Finding, limits: Mapping[str, float]) -> Finding:
+    """A measured value judged by its owner's level alone; unknown, with the limit to set, where none is stated.
+
+    A metric without a better side is unknown whatever is stated. measured: its sentence states the value, and nothing more. limits: of the
+    model's settings.
+    """
+    level, said = limits.get(level_name(measured)), measured.because.removesuffix(".")
+    if METRICS[measured.metric].better is None:
+        because = f"{said}. Neither more nor less is better, so it is not judged."
+        return replace(measured, severity="unknown", against="level", because=because)
+    if level is None:
+        because = f"{said}; no level set: set `{level_name(measured)}`."
+        return replace(measured, severity="unknown", against="level", because=because)
+    return replace(
+        measured, severity=beyond_level(measured, level), limit=level, against="level", because=f"{said}; the owner's level is {level:.3g}."
+    )

@@ -1,0 +1,69 @@
+"""Do pages show nothing that their findings, limits, dates or other pages contradict? tests/benchmarks/bench_pages_truth.py asks it of the sample fleet."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from observability.core.finding import Finding
+from observability.core.settings import ModelSettings
+from observability.dashboard import load
+from observability.dashboard.scope import Scope
+from tests.support.dashboard_pages import WHOLE, opened
+from tests.support.dashboard_world import END, START, World
+from tests.support.page_truth import PageView, page_view, untrue
+
+PAGES = ("model", "performance", "drift", "quality", "findings", "cost")
+OK = Finding("data/quality", "loan", "1", "age", "null_rate", 0.05, 100, "ok", "Nulls: 5 %.", START, END, "reference", limit=0.1)
+VIEW = PageView("quality", "loan", "last week", START, END, {}, (), (), ())
+
+
+def told(finding: Finding, *views: PageView, **limits: float) -> list[str]:
+    """The kinds of what is untrue."""
+    return [kind for kind, _ in untrue({"loan": [finding]}, views, {"loan": ModelSettings(limits=limits)})]
+
+
+def table(**cells: dict[str, object]) -> dict[str, object]:
+    """A table of one row with a limit."""
+    return {"caption": "Null rate by window", "columns": [{"key": "edge", "label": "Limit"}], "rows": [{"cells": cells}]}
+
+
+def test_what_the_world_shows_is_true(current: World) -> None:
+    window = load.window(Scope("price", span="dates", start=START, end=END), "price")
+    findings = {"price": load.findings_in_window(window, wait=True)}
+    views = [page_view(opened(page, model="price", **WHOLE), page, "price", "whole", START, END) for page in PAGES]
+    assert sum(len(view.statuses) for view in views) > 5 and sum(len(view.charts) for view in views) > 5
+    assert list(untrue(findings, views, {"price": current.store.catalog().model("price").settings})) == []
+
+
+def test_an_ok_finding_beyond_its_limit_or_judged_by_nothing_is_told() -> None:
+    assert told(OK) == []
+    assert told(replace(OK, value=0.2)) == ["OK beyond"] and told(replace(OK, value=0.2, severity="watch")) == []
+    assert told(replace(OK, limit=None)) == ["OK by nothing"]
+    assert told(replace(OK, limit=None), **{"data/quality/null_rate": 0.1}) == ["OK beyond"], "the owner's level is not applied"
+    windows = [{"days": 1, "value": 0.3, "edge": 0.2, "severity": "ok"}]
+    assert told(replace(OK, evidence={"windows": windows})) == ["OK beyond"]
+
+
+@pytest.mark.parametrize(
+    ("view", "kinds"),
+    [
+        (replace(VIEW, statuses=(("ok", "Nulls: 5 %."),)), []),
+        (replace(VIEW, statuses=(("act", "Nulls: 5 %."),)), ["other status"]),
+        (replace(VIEW, tables={"a": table(status={"s": "ok", "t": "OK"}, value={"t": "5 %"}, edge={"t": "10 %"})}), []),
+        (replace(VIEW, tables={"a": table(status={"s": "ok", "t": "OK"}, value={"t": "20 %"}, edge={"t": "10 %"})}), ["OK row beyond"]),
+        (replace(VIEW, lines=("1,200 predictions in 2 to 8 Mar 2026", "1,200 predictions in 2 to 8 Mar 2026.")), []),
+        (replace(VIEW, lines=("1,200 predictions in 2 to 8 Mar 2026", "1,300 predictions in 2 to 8 Mar 2026.")), ["totals"]),
+    ],
+)
+def test_a_page_that_contradicts_its_finding_its_limit_or_itself_is_told(view: PageView, kinds: list[str]) -> None:
+    assert told(OK, view) == kinds
+
+
+@pytest.mark.parametrize(
+    ("alt", "day", "kinds"), [("Traffic", 1, []), ("Traffic", 30, ["dates"]), ("Traffic in 2 to 3 Mar 2026", 5, ["dates"])]
+)
+def test_a_chart_beside_its_dates_is_told(alt: str, day: int, kinds: list[str]) -> None:
+    days = pd.DataFrame({"period": [datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC) + timedelta(days=day)]})
+    assert told(OK, replace(VIEW, charts=((alt, days),))) == kinds
