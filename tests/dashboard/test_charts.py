@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from observability.dashboard.charts import outcomes as charts_outcomes
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.charts.overlay import distribution_overlay
+from observability.dashboard.serving import batch_gate
 from observability.dashboard.table import usual_ends
 
 HOSTILE = "<a href='https://evil.example'>x</a>"
@@ -188,6 +190,14 @@ def test_shares_that_are_all_zero_are_not_drawn_on_an_axis_to_100_percent() -> N
     rows = pd.DataFrame({"at": pd.date_range("2026-03-01", periods=3), "value": [0.0, 0.0, 0.0], "severity": "ok", "words": ""})
     assert charts_records.record_marks(rows, name="share", usual=0.0, share=True).layout.yaxis.range == (0, 0.05)
     assert charts_records.record_marks(rows.assign(value=0.5), name="share", share=True).layout.yaxis.range is None
+
+
+def test_what_was_not_checked_is_drawn_as_unknown_and_not_as_ok() -> None:
+    table = pd.DataFrame({"batch": ["a", "b"], "first": pd.date_range("2026-03-01", periods=2), "rows": [10, 12]})
+    drawn: list[pd.DataFrame] = []
+    with mock.patch.object(batch_gate.frame, "chart_with_table", lambda figure, twin, **_: drawn.append(figure)):
+        batch_gate._rows_chart(table, {"a": ("unknown", "Not checked"), "b": ("ok", "Release")})
+    assert {trace.name: list(trace.y) for trace in drawn[0].data if trace.name} == {"OK": [12.0], "Unknown": [10.0]}
 
 
 def test_label_maturity_draws_the_limit_of_its_finding() -> None:

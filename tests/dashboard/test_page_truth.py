@@ -26,7 +26,7 @@ def told(finding: Finding, *views: PageView, **limits: float) -> list[str]:
 
 def table(**cells: dict[str, object]) -> dict[str, object]:
     """A table of one row with a limit."""
-    return {"caption": "Null rate by window", "columns": [{"key": "edge", "label": "Limit"}], "rows": [{"cells": cells}]}
+    return {"columns": [{"key": "edge", "label": "Limit"}], "rows": [{"cells": cells}]}
 
 
 def test_what_the_world_shows_is_true(current: World) -> None:
@@ -51,8 +51,11 @@ def test_an_ok_finding_beyond_its_limit_or_judged_by_nothing_is_told() -> None:
     [
         (replace(VIEW, statuses=(("ok", "Nulls: 5 %."),)), []),
         (replace(VIEW, statuses=(("act", "Nulls: 5 %."),)), ["other status"]),
-        (replace(VIEW, tables={"a": table(status={"s": "ok", "t": "OK"}, value={"t": "5 %"}, edge={"t": "10 %"})}), []),
-        (replace(VIEW, tables={"a": table(status={"s": "ok", "t": "OK"}, value={"t": "20 %"}, edge={"t": "10 %"})}), ["OK row beyond"]),
+        (replace(VIEW, tables={"Null rate by window": table(status={"s": "ok", "t": "OK"}, value={"t": "5 %"}, edge={"t": "10 %"})}), []),
+        (
+            replace(VIEW, tables={"Null rate by window": table(status={"s": "ok", "t": "OK"}, value={"t": "20 %"}, edge={"t": "10 %"})}),
+            ["OK row beyond"],
+        ),
         (replace(VIEW, lines=("1,200 predictions in 2 to 8 Mar 2026", "1,200 predictions in 2 to 8 Mar 2026.")), []),
         (replace(VIEW, lines=("1,200 predictions in 2 to 8 Mar 2026", "1,300 predictions in 2 to 8 Mar 2026.")), ["totals"]),
     ],
@@ -62,7 +65,13 @@ def test_a_page_that_contradicts_its_finding_its_limit_or_itself_is_told(view: P
 
 
 @pytest.mark.parametrize(
-    ("alt", "day", "kinds"), [("Traffic", 1, []), ("Traffic", 30, ["dates"]), ("Traffic in 2 to 3 Mar 2026", 5, ["dates"])]
+    ("alt", "day", "kinds"),
+    [
+        ("Traffic", 30, []),
+        ("Traffic of this window", 13, []),
+        ("Traffic of this window", 30, ["dates"]),
+        ("Traffic, 2 to 3 Mar 2026", 5, ["dates"]),
+    ],
 )
 def test_a_chart_beside_its_dates_is_told(alt: str, day: int, kinds: list[str]) -> None:
     days = pd.DataFrame({"period": [datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC) + timedelta(days=day)]})

@@ -234,7 +234,7 @@ def chart_beside_its_dates(view: PageView) -> Iterator[str]:
 
 MEANS = ("Accuracy", "Mean absolute error", "ROC AUC", "Brier score", "Log loss", "R²")
 COUNTED = {
-    "models": rf"^({NUMBER}) models?,",
+    "models": rf"^({NUMBER}) models?, (?:{NUMBER} checked: )?(?:{NUMBER} (?:critical|warning)|nothing needs)",
     "predictions": rf"\b({NUMBER}) predictions in \d",
     "labelled": rf"\b({NUMBER} of {NUMBER}) predictions (?:of this window )?are labelled",
     "critical incidents": rf"^({NUMBER}) critical\b",
@@ -253,7 +253,8 @@ def stated_totals(view: PageView) -> Iterator[tuple[str | None, str, str, str]]:
             model = cells.get("model", {}).get("t") or view.model
             texts += [(model, plain(cell[part])) for cell in cells.values() for part in ("t", "sub", "title") if cell.get(part)]
             for cell in cells.values():
-                if found := re.match(rf"({'|'.join(MEANS)})(?:,|$)", str(cell.get("sub") or "").splitlines()[0] if cell.get("sub") else ""):
+                found = re.match(rf"({'|'.join(MEANS)})(?:,|$)", str(cell.get("sub") or "").partition("\n")[0])
+                if found and shown_number(cell["t"]) is not None:
                     yield model, found[1], str(cell["t"]), plain(cell["sub"])
         if caption.startswith(f"Incidents of {view.model},"):
             severities = [cells["severity"]["t"] for cells in rows]
