@@ -150,7 +150,7 @@ def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     request = RegistrationRequest(
         **{
             name: getattr(args, name)
-            for name in ("model", "version", "task", "label", "prediction", "at", "in_sample", "positive", "decimal")
+            for name in ("model", "version", "task", "label", "prediction", "at", "timezone", "in_sample", "positive", "decimal")
         },
         reference=Path(args.reference),
         score=tuple(args.score),

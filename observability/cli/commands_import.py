@@ -126,6 +126,7 @@ def import_request(args: argparse.Namespace, model: str, version: str, reference
         "features": commands.comma_list(args.features),
         "sensitive": tuple(args.sensitive),
         "positive": args.positive,
+        "timezone": args.timezone,
         "settings": Path(args.settings) if args.settings else None,
     }
     return RegistrationRequest(

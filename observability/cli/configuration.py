@@ -46,7 +46,7 @@ TABLES: dict[str, tuple[str, ...]] = {
 """The tables that go to each file of the home."""
 EDITED = "Nothing was written to it. Look at what was changed, then run apply again: it plans with the file as it is now"
 REGISTER_KEYS = ("task", "reference", "label", "score")
-OPTIONAL_KEYS = ("prediction", "at", "sensitive", "features", "map", "positive", "decimal", "in_sample", "artifact")
+OPTIONAL_KEYS = ("prediction", "at", "sensitive", "features", "map", "timezone", "positive", "decimal", "in_sample", "artifact")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _request(entry: Mapping[str, Any], path: Path) -> RegistrationRequest:
         raise UsageError("a key is missing", where=where, got=", ".join(entry), expected=", ".join(missing))
     if unknown := sorted(set(entry) - {*needed, *OPTIONAL_KEYS}):
         raise UsageError("unknown key", where=where, got=", ".join(unknown), expected=", ".join((*needed, *OPTIONAL_KEYS)))
-    texts = ("name", "version", "task", "reference", "label", "prediction", "at", "positive", "decimal", "artifact")
+    texts = ("name", "version", "task", "reference", "label", "prediction", "at", "timezone", "positive", "decimal", "artifact")
     for key in texts:
         if key in entry and not isinstance(entry[key], str):
             raise UsageError(f"{key} is a text", where=where, got=repr(entry[key]))
@@ -137,7 +137,8 @@ def _request(entry: Mapping[str, Any], path: Path) -> RegistrationRequest:
     for file in filter(None, (reference, artifact)):
         if not file.is_file():
             raise UsageError("the file does not exist", where=where, got=file, attempt="Paths are relative to the configuration")
-    same: dict[str, Any] = {key: entry.get(key) for key in ("version", "task", "label", "prediction", "at", "positive", "decimal")}
+    kept = ("version", "task", "label", "prediction", "at", "timezone", "positive", "decimal")
+    same: dict[str, Any] = {key: entry.get(key) for key in kept}
     return RegistrationRequest(
         model=entry["name"],
         **same,

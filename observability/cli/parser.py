@@ -78,6 +78,7 @@ def parser() -> Parser:
     )
     register.add_argument("--prediction", metavar="COL", help="the predicted class, where the score does not determine it")
     register.add_argument("--at", metavar="COL", help="event time")
+    register.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, as Europe/Paris; default: UTC")
     register.add_argument("--sensitive", action="append", default=[], metavar="COL", help="a sensitive attribute, for fairness; repeatable")
     register.add_argument("--features", metavar="a,b", help="default: every remaining column")
     register.add_argument(

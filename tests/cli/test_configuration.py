@@ -1,6 +1,7 @@
 """`apply` makes a home what a configuration file says, shows it before, and changes nothing that the file does not name."""
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -78,6 +79,14 @@ def test_a_version_that_was_only_seen_in_predictions_is_registered(command, tmp_
     command(home, "load", seen)
     assert "model loan: register version 3" in json.loads(command(home, "apply", wanted, "--json").out)["changes"]
     assert command(home, "apply", wanted).out == "Nothing to change.\n"
+
+
+def test_a_registration_takes_the_time_zone_of_the_file(command, tmp_path, wanted):
+    (wanted.parent / "loan.csv").write_text(REFERENCE.replace("T00:00:00Z", " 00:00"))
+    wanted.write_text(WANTED.replace('task = "binary"', 'task = "binary"\ntimezone = "Europe/Paris"'))
+    command(tmp_path / "home", "apply", wanted)
+    with open_store(tmp_path / "home") as store, store.cursor() as cursor:
+        assert cursor.execute('SELECT min("at") FROM predictions_1').fetchone() == (datetime(2024, 2, 29, 23),)
 
 
 def test_what_the_file_does_not_name_stays(command, tmp_path, wanted):

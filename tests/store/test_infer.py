@@ -211,7 +211,7 @@ def test_multiclass_trouble():
         infer_version(table, replace(request, score=("o",)))
     with pytest.raises(UsageError, match="have no classes"):
         infer_version(table, replace(request, score=("a", "b")))
-    with pytest.raises(UsageError, match="eel has no score column.*Add --score eel=COLUMN"):
+    with pytest.raises(UsageError, match=r"eel has no score column.*Add --score eel=COLUMN"):
         infer_version(table, replace(request, score=("cat=a", "dog=b")))
     assert any("do not add up to 1" in each for each in infer_version(table, replace(request, score=("cat=a", "dog=b", "eel=b"))).warnings)
     numbered = pa.table({"x": p[:, 0], "y": np.arange(300) % 11, "pred": np.arange(300) % 11})
@@ -223,7 +223,7 @@ def test_a_class_without_a_score_column_is_refused_so_that_it_becomes_no_feature
     _, p, _, label = multiclass()
     table = pa.table({"x": p[:, 0] * 3, "y": label, "p_cat": p[:, 0], "p_dog": p[:, 1], "p_eel": p[:, 2]})
     request = RegistrationRequest("m", "1", task="multiclass", label="y")
-    with pytest.raises(UsageError, match="dog, eel have no score column.*got cat=p_cat.*Add --score dog=p_dog --score eel=p_eel"):
+    with pytest.raises(UsageError, match=r"dog, eel have no score column.*got cat=p_cat.*Add --score dog=p_dog --score eel=p_eel"):
         infer_version(table, replace(request, score=("cat=p_cat",)))
     found = infer_version(table, replace(request, score=("cat=p_cat", "dog=p_dog", "eel=p_eel", "fox=p_eel")))
     assert [each.name for each in found.features] == ["x"], "a class without labels may have a score"

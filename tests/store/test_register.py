@@ -177,6 +177,25 @@ def test_raw_rows_of_a_reference(store, tmp_path):
     assert rows(store, "SELECT version, environment FROM streams") == [("3", "reference")]
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+def test_naive_times_of_a_reference_are_utc_and_told_or_of_the_named_zone(store, tmp_path, as_text):
+    frame = loans(50)
+    local = frame["day"].dt.tz_localize(None)
+    path = write(tmp_path, frame.assign(day=local.dt.strftime("%Y-%m-%d %H:%M:%S") if as_text else local))
+    query = 'SELECT "at" FROM predictions_1 ORDER BY "at"'
+
+    told = register_version(store, request(path, features=FEATURES), now=NOW).sentences
+    assert any("The times of day have no offset and are taken as UTC" in each and "--timezone" in each for each in told)
+    assert [at for (at,) in rows(store, query)] == [each.to_pydatetime() for each in local]
+
+    told = register_version(store, request(path, features=FEATURES, timezone="Europe/Paris"), now=NOW).sentences
+    assert not any("offset" in each for each in told)
+    assert [at for (at,) in rows(store, query)] == [each.to_pydatetime().replace(tzinfo=None) for each in frame["day"].dt.tz_convert("UTC")]
+
+    with pytest.raises(UsageError, match="no such time zone"):
+        register_version(store, request(path, timezone="Europe/Pari"), now=NOW)
+
+
 def test_a_regression_has_edges_of_score_and_error(store, tmp_path):
     random = np.random.default_rng(1)
     frame = pd.DataFrame({"x": random.normal(size=800), "y": random.normal(10, 3, 800)})

@@ -23,6 +23,7 @@ TASKS = {"binary": "Binary classification", "regression": "Regression", "multicl
 SCORE_HELP = (
     "Binary: probability of the positive class. Regression: predicted value. Multiclass: class=column for each class, separated by commas."
 )
+ZONE_HELP = "An IANA name, as Europe/Berlin"
 OPTION = re.compile(r"with --[a-z-]+")
 """An option in sentences shared with the command line; the page has a form instead."""
 STATE = "adding"
@@ -131,6 +132,7 @@ def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
         at = box(first, "Time", columns, said.get("at"), "None")
         classes = [str(each) for each in said.get("classes") or _label_levels(adding, said.get("label"))]
         positive = box(second, "Positive class (binary)", classes, said.get("positive"), accept_new_options=True)
+        zone = first.text_input("Time zone of times without offset", said.get("timezone") or "", placeholder="UTC", help=ZONE_HELP)
         of_columns = _column_editor(columns, said, found is not None)
         in_sample = st.checkbox("The file contains training rows (estimates are marked accordingly)", value=bool(said.get("in_sample")))
         if st.form_submit_button("Apply", icon=":material/refresh:"):
@@ -140,6 +142,7 @@ def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
                 "score": [each.strip() for each in (score or "").split(",") if each.strip()],
                 "prediction": prediction,
                 "at": at,
+                "timezone": zone.strip(),
                 "positive": None if task in ("regression", "multiclass") else positive,
                 "in_sample": in_sample,
                 **of_columns,
@@ -252,7 +255,7 @@ def _log_form(found: "Inference", columns: list[str]) -> dict[str, Any] | None:
             ours: box.selectbox(words, columns, index=_option_index(columns, likely.get(ours)), placeholder="None", key=f"log-{ours}")
             for box, (ours, words) in zip(boxes, wanted.items())
         }
-        zone = st.text_input("Time zone of times without offset", value="UTC", help="An IANA name, as Europe/Berlin")
+        zone = st.text_input("Time zone of times without offset", value="UTC", help=ZONE_HELP)
         if not st.form_submit_button("Load", icon=":material/upload:"):
             return None
     ours_of = {"label": "value"} if kind == "label" else {}

@@ -13,13 +13,15 @@ import pyarrow as pa
 from observability.core.errors import UsageError
 from observability.core.settings import ModelSettings, read_settings
 from observability.records.kinds import KINDS
+from observability.store.ingest.parse_exact import time_zone
 from observability.store.ingest.parse_plan import MOST_COLUMNS
 from observability.store.registry.column_profile import ColumnProfile, profile_column
+from observability.store.registry.event_times import lacks_offset
 from observability.store.registry.leakage_checks import leakage_warnings
 from observability.store.registry.personal_columns import personal_data_warnings
 from observability.store.registry.plausibility import column_notes, column_warnings, metric_warnings, row_warnings
 from observability.store.registry.reference_file import ReferenceData, read_reference
-from observability.store.registry.score_columns import find_column, name_list
+from observability.store.registry.score_columns import find_column, name_list, quoted_name
 from observability.store.registry.sensitive import is_coded, mark_sensitive
 from observability.store.registry.targets import ReferenceOutcomes, read_outcomes, reference_metrics
 from observability.store.types.registration import FeatureColumn, Inference, RegistrationRequest
@@ -68,7 +70,7 @@ def infer_with_outcomes(
         raise UsageError("no row has a score or a prediction", where=where, got=f"{table.num_rows:,} rows", attempt="Check --score")
     if not (usable & target.labelled).any():
         raise UsageError("no row has both a label and a score", where=where, attempt="Check --label and --score")
-    at = _event_time_column(table, request, where)
+    at, zone = _event_time_column(table, request, where), time_zone(request.timezone)
     taken = {target.label: "the label", **{column: "a score" for _, column in target.scores}}
     taken |= {name: use for name, use in ((target.prediction, "the prediction"), (at, "the time")) if name is not None}
     features, groups, profiles, left_out = _choose_columns(table, request, nested, taken, where)
@@ -78,6 +80,8 @@ def infer_with_outcomes(
         tuple(replace(column, kind=request.kinds.get(column.name, column.kind)) for column in columns) for columns in (features, groups)
     )
     notes = column_notes(features, profiles)
+    if at is not None and zone is None and lacks_offset(table[at]):
+        notes.append(f"The times of {quoted_name(at)} have no offset and are taken as UTC: name their time zone with --timezone.")
     warnings = row_warnings(target, usable, table.num_rows)
     warnings += column_warnings(features, groups, profiles)
     warnings += leakage_warnings(table, features, target)
@@ -111,6 +115,7 @@ def infer_with_outcomes(
         threshold=threshold,
         in_sample=request.in_sample,
         records=nested is not None,
+        timezone=request.timezone,
         notes=tuple(notes),
         warnings=tuple(warnings),
         sensitive_roles={group.name: "the named features do not include it" for group in groups} if request.features else {},

@@ -13,19 +13,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from observability.core.catalog import Edges, Kind, Model
-from observability.core.errors import UsageError
-from observability.core.time import naive_utc
-from observability.records.values import Rejected, parse_time
 from observability.stats.edges import NumericEdges, category_levels, numeric_edges
+from observability.store.ingest.parse_exact import time_zone
 from observability.store.ingest.parse_tables import COLUMN, PREDICTION
 from observability.store.registry.column_profile import arrow_kind, coded_values, float_values, is_text_type
+from observability.store.registry.event_times import event_times
 from observability.store.registry.targets import ReferenceOutcomes
 from observability.store.types.registration import Inference
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-STAMP = pa.timestamp("us")
 CARRIED = ("weight", "threshold", "subject", "device", "replica", "batch")
 """Fields that a reference made of prediction records keeps."""
 
@@ -112,7 +110,7 @@ def prediction_rows(table: pa.Table, inference: Inference, target: ReferenceOutc
         "id": pc.binary_join_element_wise(f"reference/{inference.version}/", pa.array(places + 1).cast(pa.string()), ""),
         "version": _repeated(inference.version, size),
         "environment": _repeated("reference", size),
-        "at": _event_times(table, inference.at, now).take(taken),
+        "at": event_times(table, inference.at, now, time_zone(inference.timezone) or UTC).take(taken),
         "score": _row_scores(target, places),
     }
     if inference.task == "multiclass":
@@ -195,28 +193,3 @@ def _row_probabilities(target: ReferenceOutcomes, places: NDArray[np.int64]) -> 
         parts = [f"{name}: {value!r}" for name, value in zip(names, values, strict=True) if value == value]
         rows.append("{" + ", ".join(parts) + "}" if parts else None)
     return pa.array(rows, pa.string())
-
-
-def _event_times(table: pa.Table, name: str | None, now: datetime) -> pa.Array:
-    """Event time of every row as naive UTC microseconds; `now` if unknown. Times without an offset are taken as UTC."""
-    filler = pa.scalar(naive_utc(now), STAMP)
-    if name is None:
-        return pa.repeat(filler, table.num_rows)
-    column = table[name]
-    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        zone = column.type.tz if pa.types.is_timestamp(column.type) else None
-        instants = _one_array(column.cast(pa.timestamp("us", zone), safe=False))
-        return pc.fill_null(instants.cast(STAMP), filler)
-    if not is_text_type(column.type):
-        raise UsageError(f"the time column {name!r} holds no times", got=str(column.type), expected="2013-07-01T10:00:00Z, or a date")
-    encoded = _one_array(column.cast(pa.string())).dictionary_encode()
-    found = [_instant(name, text) for text in encoded.dictionary.to_pylist()]
-    return pc.fill_null(pa.array(found, STAMP).take(encoded.indices), filler)
-
-
-def _instant(name: str, text: str) -> datetime:
-    """One time; without an offset it is UTC."""
-    try:
-        return naive_utc(parse_time(name, text, UTC))
-    except Rejected as error:
-        raise UsageError(f"the time column {name!r} holds no times", got=str(error)) from None

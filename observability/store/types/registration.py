@@ -21,7 +21,8 @@ class RegistrationRequest:
     score: column names, or `class=COLUMN` for each class. features: their names; None or empty means every remaining column. renames: name
     in the file → name in the store. positive: label value of the positive class. in_sample: the reference holds rows on which the model was
     fitted. settings: a TOML file. kinds: corrections of inferred kinds, by feature name. decimal: the decimal
-    sign of a CSV file, see LoadDefaults. sample: part of the sample fleet.
+    sign of a CSV file, see LoadDefaults. timezone: IANA name for times without an offset; None takes them as UTC. sample: part of the
+    sample fleet.
     """
 
     model: str
@@ -42,6 +43,7 @@ class RegistrationRequest:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     sample: bool = False
     decimal: str | None = None
+    timezone: str | None = None
 
     def __post_init__(self) -> None:
         for what, value in (("model", self.model), ("version", self.version)):
@@ -74,7 +76,7 @@ class Inference:
     groups: in the order of the file. left_out: column → why it is not a feature. suggested_sensitive: features whose names suggest it.
     codes: sensitive numbers that are taken for categories. at: the column of event times, if any. metrics: see `targets.reference_metrics`.
     records: the file holds prediction records, not flat rows. notes, warnings: sentences. sensitive_roles: of sensitive columns of a flat
-    file, why each is a feature or not; those whose role is a guess are left out.
+    file, why each is a feature or not; those whose role is a guess are left out. timezone: as in the request.
     """
 
     model: str
@@ -101,6 +103,7 @@ class Inference:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     sensitive_roles: Mapping[str, str] = field(default_factory=dict)
+    timezone: str | None = None
 
     @property
     def columns(self) -> tuple[FeatureColumn, ...]:
@@ -137,6 +140,7 @@ class Inference:
             ],
             "prediction": self.prediction,
             "at": self.at,
+            "timezone": self.timezone,
             "positive": self.positive,
             "classes": list(self.classes),
             "class_counts": list(self.class_counts),
@@ -162,7 +166,7 @@ class Inference:
         return len({column for _, column in self.scores}) < len(self.scores) or (self.task == "multiclass" and len(self.scores) == 1)
 
 
-CORRECTABLE = ("task", "label", "score", "prediction", "at", "positive", "sensitive", "features", "kinds", "in_sample")
+CORRECTABLE = ("task", "label", "score", "prediction", "at", "timezone", "positive", "sensitive", "features", "kinds", "in_sample")
 
 
 def corrected_request(request: RegistrationRequest, changes: Mapping[str, Any]) -> RegistrationRequest:

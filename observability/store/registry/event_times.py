@@ -1,0 +1,53 @@
+"""Event times of a reference: the column of times as instants, and whether they have an offset."""
+
+import re
+from datetime import UTC, datetime, tzinfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from observability.core.errors import UsageError
+from observability.core.time import naive_utc
+from observability.records.values import Rejected, parse_time
+from observability.store.registry.column_profile import is_text_type
+
+STAMP = pa.timestamp("us")
+NAIVE_TEXT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d(?::?\d\d)*(?:\.\d+)?")
+
+
+def lacks_offset(column: pa.ChunkedArray) -> bool:
+    """Whether a time of the column has no offset. A bare date needs none: it is midnight UTC."""
+    if pa.types.is_timestamp(column.type):
+        return column.type.tz is None and column.null_count < len(column)
+    if not is_text_type(column.type):
+        return False
+    return any(NAIVE_TEXT.fullmatch(text.strip()) for text in column.cast(pa.string()).unique().to_pylist() if text)
+
+
+def event_times(table: pa.Table, name: str | None, now: datetime, zone: tzinfo) -> pa.Array:
+    """Event time of every row as naive UTC microseconds; `now` where there is none. zone: of times without an offset."""
+    filler = pa.scalar(naive_utc(now), STAMP)
+    if name is None:
+        return pa.repeat(filler, table.num_rows)
+    column = table[name]
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        own = column.type.tz if pa.types.is_timestamp(column.type) else None
+        instants = pa.concat_arrays(column.cast(pa.timestamp("us", own), safe=False).cast(STAMP).chunks or [pa.array([], STAMP)])
+        if own is None and zone is not UTC and pa.types.is_timestamp(column.type):
+            encoded = instants.dictionary_encode()
+            known = [naive_utc(moment.replace(tzinfo=zone)) for moment in encoded.dictionary.to_pylist()]
+            instants = pa.array(known, STAMP).take(encoded.indices)
+        return pc.fill_null(instants, filler)
+    if not is_text_type(column.type):
+        raise UsageError(f"the time column {name!r} holds no times", got=str(column.type), expected="2013-07-01T10:00:00Z, or a date")
+    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    found = [_instant(name, text, zone) for text in encoded.dictionary.to_pylist()]
+    return pc.fill_null(pa.array(found, STAMP).take(encoded.indices), filler)
+
+
+def _instant(name: str, text: str, zone: tzinfo) -> datetime:
+    """One time; without an offset it is of the zone."""
+    try:
+        return naive_utc(parse_time(name, text, zone))
+    except Rejected as error:
+        raise UsageError(f"the time column {name!r} holds no times", got=str(error)) from None
