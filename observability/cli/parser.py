@@ -124,7 +124,11 @@ def parser() -> Parser:
     load.add_argument("--kind", metavar="KIND", help=f"record kind of .csv and .parquet files: {', '.join(KINDS)}")
     load.add_argument("--model", help="for records without a model")
     load.add_argument("--version", help="for records without a version; default: that of the model where it has just one")
-    load.add_argument("--features", metavar="a,b", help="feature columns of a .csv or .parquet file; default: every remaining column")
+    load.add_argument(
+        "--features",
+        metavar="a,b",
+        help="feature columns of a .csv or .parquet file; default: every remaining column but those that registration left out",
+    )
     load.add_argument(
         "--map", action="append", default=[], metavar="theirs=ours", help="column name in the file = field of the record; repeatable"
     )

@@ -4,7 +4,7 @@ import difflib
 import itertools
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -108,7 +108,8 @@ class Version:
 
     edges: by column reference (`feature.age`, `score` and `error` of a regression; `band.age`, the bands of
     a sensitive number). features: names of the features it was registered with.
-    in_sample: the reference holds rows the model was fitted on. reference_rows: 0 where there is none.
+    in_sample: the reference holds rows the model was fitted on. reference_rows: 0 where there is none. left_out: columns of the reference
+    that are no features, with the reason. scores: (class, column) of each score column of the reference; class None for binary, regression.
     """
 
     name: str
@@ -119,6 +120,8 @@ class Version:
     in_sample: bool = False
     artifact: str | None = None
     inferred: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    scores: tuple[tuple[str | None, str], ...] = ()
 
     @property
     def registered(self) -> bool:

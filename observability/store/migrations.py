@@ -19,6 +19,7 @@ from observability.store.db.schema import (
     DAY_OUTCOMES,
     MODEL_TABLES,
     OUTCOMES,
+    REFERENCE_COLUMNS,
     TAKEN_FILES,
     create_table_sql,
     model_table,
@@ -127,6 +128,7 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
     )  # every step reads these two
     writer.execute("CREATE TABLE IF NOT EXISTS shared_models (key INTEGER PRIMARY KEY)")
     writer.execute(TAKEN_FILES)
+    writer.execute(REFERENCE_COLUMNS)
     version = schema_version(writer)
     if version > len(STEPS):
         raise StoreBrokenError(

@@ -35,13 +35,17 @@ def read_catalog(cursor: Cursor) -> Catalog:
     edges: dict[tuple[int, str], dict[str, Edges]] = {}
     for key, version, reference, text in cursor.execute("SELECT key, version, reference, edges FROM edges").fetchall():
         edges.setdefault((key, version), {})[reference] = _edges_from_text(text)
+    beside: dict[tuple[int, str], str] = {}
+    for key, version, text in cursor.execute("SELECT key, version, columns FROM reference_columns").fetchall():
+        beside[key, version] = text
     versions: dict[int, list[Version]] = {}
     for key, name, registered_at, features, rows, in_sample, artifact, inferred in cursor.execute(
         "SELECT key, version, registered_at, features, reference_rows, in_sample, artifact, inferred FROM versions ORDER BY key, version"
     ).fetchall():
         since = None if registered_at is None else aware_utc(registered_at)
-        own = edges.get((key, name), {})
-        version = Version(name, since, _text_tuple(features), own, rows, in_sample, artifact, _text_tuple(inferred))
+        own, others = edges.get((key, name), {}), json.loads(beside.get((key, name), "{}"))
+        left_out, scores = others.get("left_out", {}), tuple(map(tuple, others.get("scores", ())))
+        version = Version(name, since, _text_tuple(features), own, rows, in_sample, artifact, _text_tuple(inferred), left_out, scores)
         versions.setdefault(key, []).append(version)
     models = []
     rows = cursor.execute("SELECT key, name, task, classes, settings, sample FROM models ORDER BY name").fetchall()
@@ -170,13 +174,17 @@ def record_settings(writer: Cursor, key: int, settings: ModelSettings, now: date
 
 
 def save_version(writer: Cursor, key: int, version: Version) -> None:
-    """Write a version and its edges. An existing version of that name is replaced."""
+    """Write a version, its edges and its other columns. An existing version of that name is replaced."""
     writer.execute("DELETE FROM versions WHERE key = ? AND version = ?", [key, version.name])
     since = None if version.registered_at is None else naive_utc(version.registered_at)
     features, inferred = json.dumps(list(version.features)), json.dumps(list(version.inferred))
     values = [key, version.name, since, features, version.reference_rows, version.in_sample, version.artifact, inferred]
     writer.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     save_edges(writer, key, version.name, version.edges)
+    writer.execute("DELETE FROM reference_columns WHERE key = ? AND version = ?", [key, version.name])
+    if version.left_out or version.scores:
+        beside = json.dumps({"left_out": dict(version.left_out), "scores": version.scores})
+        writer.execute("INSERT INTO reference_columns VALUES (?, ?, ?)", [key, version.name, beside])
 
 
 def save_edges(writer: Cursor, key: int, version: str, edges: Mapping[str, Edges]) -> None:

@@ -35,6 +35,9 @@ TAKEN_FILES = """CREATE TABLE IF NOT EXISTS taken_files (source VARCHAR, kind VA
 There is no primary key: `forget` puts marks into names of files, and two names may then be the same.
 """
 
+REFERENCE_COLUMNS = "CREATE TABLE IF NOT EXISTS reference_columns (key INTEGER NOT NULL, version VARCHAR NOT NULL, columns JSON NOT NULL)"
+"""What columns of a version's reference are beside its features: {"left_out": {name: reason}, "scores": [[class, column]]}."""
+
 
 def _columns(declaration: str) -> dict[str, str]:
     """SQL type by column, from `name TYPE, name TYPE, …`."""

@@ -19,7 +19,7 @@ from observability.store.db.database import Database
 from observability.store.db.repairs import note_known_store
 from observability.store.db.results import Cursor
 from observability.store.ingest.files import open_source_file
-from observability.store.ingest.loader import Progress, compact_large_rollups, declared_groups, load_line_block
+from observability.store.ingest.loader import Progress, compact_large_rollups, load_line_block, with_registered_columns
 from observability.store.ingest.parse_types import LineBlock
 from observability.store.types.loading import LoadDefaults, LoadReport
 from observability.store.types.sources import DataSource, SourceFile, SourceReport
@@ -43,7 +43,7 @@ def load_source(
     """
     with _ONE_AT_A_TIME:
         start = time.perf_counter()
-        defaults = replace(defaults, groups=(*defaults.groups, *declared_groups(store, defaults)))
+        defaults = with_registered_columns(store, defaults)
         files, left_out = source.list_files()
         purpose = (source.address, defaults.kind or "", defaults.model or "", defaults.version or "")
         taken = {} if again else _taken_files(store, purpose)

@@ -114,7 +114,7 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
     from observability.store.ingest.files import open_file
 
     start = time.perf_counter()
-    defaults = replace(defaults, groups=(*defaults.groups, *declared_groups(store, defaults)))
+    defaults = with_registered_columns(store, defaults)
     files = [open_file(Path(path), defaults) for path in paths]
     total = sum(file.size for file in files)
     done, report = 0, LoadReport()
@@ -137,15 +137,22 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
     return replace(report, seconds=time.perf_counter() - start)
 
 
-def declared_groups(store: Database, defaults: LoadDefaults) -> tuple[str, ...]:
-    """Sensitive attributes of the loaded model that are not features of its version (of its newest version if none is named)."""
-    model = next((model for model in store.catalog().models if model.name == defaults.model), None)
+def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefaults:
+    """The defaults with what the registration says of the columns of files: of the named version, else of the newest.
+
+    Adds the sensitive attributes that are not features, and the columns that were left out.
+    """
+    model = store.catalog().by_name.get(defaults.model or "")
     if model is None:
-        return ()
-    registered = [version for version in model.versions if version.registered]
-    version = model.version(defaults.version) or max(registered, key=lambda version: str(version.registered_at), default=None)
-    groups = (column.name for column in model.columns if column.role == "group")
-    return tuple(name for name in groups if version is None or name not in version.features)
+        return defaults
+    newest = max((version for version in model.versions if version.registered), key=lambda each: str(each.registered_at), default=None)
+    named = model.version(defaults.version)
+    version = named or newest
+    groups = [column.name for column in model.columns if column.role == "group"]
+    groups = [name for name in groups if version is None or name not in version.features]
+    registered = named if named is not None and named.registered else newest
+    left_out = frozenset(registered.left_out) if registered else frozenset()
+    return replace(defaults, groups=(*defaults.groups, *groups), left_out=defaults.left_out | left_out)
 
 
 def _reconcile_landing(store: Database) -> LoadReport:

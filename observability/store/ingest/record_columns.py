@@ -106,7 +106,7 @@ def record_columns(names: list[str], defaults: LoadDefaults, where: str) -> Reco
     if kind != "prediction":
         return RecordColumns(kind, as_fields, named if chosen else left, [], [])
     groups = [name for name in left if ours[name] in defaults.groups and name not in named]
-    features = named if chosen else [name for name in left if name not in groups]
+    features = named if chosen else [name for name in left if name not in groups and not {name, ours[name]} & defaults.left_out]
     extras = [name for name in left if name not in features and name not in groups]
     return RecordColumns(kind, as_fields, features, groups, extras)
 

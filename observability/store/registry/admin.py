@@ -420,7 +420,7 @@ def _removed_model(store: Database, name: str) -> dict[str, Any]:
             if "model" in kind_columns(kind):
                 records += _delete_rows(writer, f"DELETE FROM {table} WHERE model = ?", name)
         (drop_shared_rows if model.shared else drop_model_tables)(writer, model.key)
-        for table in ("versions", "columns", "edges", "streams", "rollups", "retained", "settings_kept", "models"):
+        for table in ("versions", "columns", "edges", "streams", "rollups", "retained", "settings_kept", "reference_columns", "models"):
             writer.execute(f"DELETE FROM {table} WHERE key = ?", [model.key])
         if model.sample and not any(other.sample for other in store.catalog().models if other.name != name):
             records += _remove_sample_records(writer)

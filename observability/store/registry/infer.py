@@ -15,6 +15,7 @@ from observability.core.settings import ModelSettings, read_settings
 from observability.records.kinds import KINDS
 from observability.store.ingest.parse_exact import time_zone
 from observability.store.ingest.parse_plan import MOST_COLUMNS
+from observability.store.ingest.record_columns import INDEX_COLUMNS
 from observability.store.registry.column_profile import ColumnProfile, profile_column
 from observability.store.registry.event_times import lacks_offset
 from observability.store.registry.leakage_checks import leakage_warnings
@@ -195,6 +196,8 @@ def _choose_columns(
 
 def _exclusion_reason(seen: ColumnProfile, rows: int) -> str | None:
     """Why a column is not a feature unless the request names it; None if it is one."""
+    if seen.name in INDEX_COLUMNS:
+        return "it is the row index that pandas writes"
     if seen.kind is None:
         return f"it holds {seen.obstacle}"
     if seen.kind == "category" and not seen.empty and all(DATE_TEXT.match(name) for name in seen.level_names):

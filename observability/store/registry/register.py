@@ -105,6 +105,8 @@ def register_version(
                 in_sample=request.in_sample,
                 artifact=kept[0].path if kept else before.artifact if before else None,
                 inferred=sentences,
+                left_out=inference.left_out,
+                scores=() if inference.objects else inference.scores,
             )
             save_version(writer, model.key, version)
             say("storing the reference")

@@ -73,6 +73,7 @@ class LoadDefaults:
     decimal: decimal sign of the numbers in CSV files: "," (points may group thousands) or "."; None: a point, and a file that seems to have
     commas is refused with a question.
     versions: those of the model, for the message about a version that is missing.
+    left_out: columns of a file that the version's registration left out of its features: kept as extra fields, unless `features` names them.
     """
 
     kind: str | None = None
@@ -87,3 +88,4 @@ class LoadDefaults:
     new_models: NewModelLimit | None = None
     decimal: str | None = None
     versions: tuple[str, ...] = ()
+    left_out: frozenset[str] = frozenset()
