@@ -1,7 +1,9 @@
 """The scope bar, the menu and the command palette, as a reader uses them."""
 
+import json
+
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
@@ -121,8 +123,17 @@ def test_the_tour_of_the_sample_goes_from_page_to_page_and_stays_left(fleet: Das
     assert tour.inner_text().strip() == "Tour of the sample"
 
 
-def test_charts_follow_a_change_of_the_theme_on_an_open_page(fleet: Dashboard, visit: Visit) -> None:
+def test_charts_are_drawn_without_styling_the_page_anew_and_follow_a_change_of_the_theme(
+    fleet: Dashboard, chromium: Browser, visit: Visit
+) -> None:
+    chromium.start_tracing(categories=["devtools.timeline"])
     page = visit(f"{fleet.url}/latency?model=flights-late", **LAPTOP)
+    events = json.loads(chromium.stop_tracing())["traceEvents"]
+    styled = sum(event["args"]["elementCount"] for event in events if event["name"] == "UpdateLayoutTree")
+    elements = page.evaluate("document.querySelectorAll('*').length")
+    assert elements < styled < 10 * elements, (
+        "plotly measures each text: a rule of ours that reaches far is then applied to all of the page"
+    )
     complete(page)
     first = "rgb(0, 114, 178)"  # the first slot of the light theme, which the dark one does not have
     drawn = "[...document.querySelectorAll('.stPlotlyChart path')].map((path) => `${path.style.stroke} ${path.style.fill}`).join()"
