@@ -4,7 +4,8 @@ For each interpreter, twice: alone (the SDK writes a record, and no heavy packag
 is loaded, one prediction is explained by its model file and the first page is served, from a folder that holds nothing of the project). Exits 1
 at the first failure.
 
-An interpreter of another version than the tests' gets everything installed, and loads the sample fleet. For the tests' own version pip only says what it
+An interpreter of another version than the tests' gets everything installed, and loads the sample fleet: in a short run two of its models and their
+records, after a look that every file of the others came along (docs/decisions/0101-what-a-visit-costs.md). For the tests' own version pip only says what it
 would install: these files are taken from the tests' environment, and nothing else of it, so that a dependency that nobody named is still missed; it
 serves the fleet that another interpreter loaded, where there is one (docs/decisions/0095-the-browser-part-of-the-tests.md).
 """
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.request
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import cache_from_source
@@ -39,6 +41,9 @@ found = [name for name in {HEAVY!r} if importlib.util.find_spec(name)]
 assert not found, found
 print("alone:", sys.version.split()[0], obs.__version__, "wrote", len(lines), "records; no other package is installed")
 """
+LOADED = ("flights-late", "sentiment")
+"""Models that a short run loads: of two tasks, with labels, a reference and a model file of two formats."""
+LISTING = "import observability; print(observability.__path__[0] + '/bundle/sample_data/fleet.toml')"
 CASE = ("case", "20130504-JFK-DL95", "--model", "flights-late")
 START_SECONDS = 240
 INSTALL = ("install", "-q", "--disable-pip-version-check", "--no-compile")
@@ -95,6 +100,10 @@ def check_dashboard(python: str, wheel: Path, folder: Path, loaded: Path | None)
         pip(made, folder, "-c", ROOT / "constraints.txt", extra)
         how = "everything installed"
     if loaded is None:
+        listing = Path(must([made, "-c", LISTING], folder).strip())
+        check_files(listing)
+        if not os.environ.get("LONG_TESTS"):
+            shorten(listing)
         must([made.with_name("observability"), "demo"], folder, OBSERVABILITY_HOME=str(home))
     else:
         shutil.copytree(loaded, home)
@@ -103,6 +112,23 @@ def check_dashboard(python: str, wheel: Path, folder: Path, loaded: Path | None)
         raise SystemExit(f"an installed product does not explain a prediction: {case['why']}")
     title = served_title(made.parent, folder, str(home))
     return f"dashboard: Python {version_of(python)}, {how}, serves {title}"
+
+
+def check_files(listing: Path) -> None:
+    """Every file that the sample fleet is made of came with the wheel."""
+    fleet = tomllib.loads(listing.read_text(encoding="utf-8"))
+    files = [
+        entry[kind] for entry in fleet["model"] + fleet["file"] for kind in ("path", "reference", "artifact", "settings") if kind in entry
+    ]
+    if missing := [name for name in files if not (listing.parent / name).is_file()]:
+        raise SystemExit(f"the wheel leaves out {', '.join(missing)}")
+
+
+def shorten(listing: Path) -> None:
+    """Leave the models in the list that a short run loads, with their files and all files of records that are no predictions."""
+    first, *tables = listing.read_text(encoding="utf-8").split("\n[[")
+    kept = [table for table in tables if any(f'"{name}"' in table for name in LOADED) or ".jsonl" in table or table.startswith("period]]")]
+    listing.write_text("\n[[".join([first, *kept]), encoding="utf-8")
 
 
 def version_of(python: str) -> str:
