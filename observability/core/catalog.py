@@ -18,6 +18,8 @@ Kind = Literal["number", "category", "boolean"]
 ARTIFACT_DIFFERS = "Warning: the scores of the model file differ from the logged ones"
 """How the sentence begins that a registration keeps about a model file whose scores differ a little."""
 FIELDS_TO_GROUP_BY = ("version", "replica", "device", "batch", "status")
+OWN_CONTROLLER = "explanation-scheduler"
+"""The name of the controller by which the product orders its own background work (enrichment/step_schedule.py)."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,7 @@ class Model:
     of another time with another threshold, so decisions are computed from scores and not read from the store. name_in_sql: its name in SQL
     views where an earlier model's name differs only in case; empty where it is `name` (core/view_names.py). rows_from: raw rows before this
     instant were removed, while their counts stay; None where all are kept. shared: its rows stand in tables that small unregistered models
-    share, and the names of its tables are views.
+    share, and the names of its tables are views. steers: all that it logged are decisions of a controller.
     """
 
     key: int
@@ -170,6 +172,7 @@ class Model:
     name_in_sql: str = ""
     rows_from: datetime | None = None
     shared: bool = False
+    steers: bool = False
 
     def column(self, reference: str) -> Column | None:
         """The column behind `feature.NAME` or `group.NAME`, None where there is none."""
@@ -216,6 +219,16 @@ class Catalog:
     def unregistered(self) -> tuple[str, ...]:
         """Names of the models of which no version is registered."""
         return tuple(model.name for model in self.models if not any(version.registered for version in model.versions))
+
+    @cached_property
+    def fleet(self) -> tuple[Model, ...]:
+        """The models of the fleet, which pages, commands and reviews list and count: those that do not only steer a system."""
+        return tuple(model for model in self.models if not model.steers)
+
+    @cached_property
+    def controllers(self) -> tuple[Model, ...]:
+        """The models that only steer a system, without the product's own."""
+        return tuple(model for model in self.models if model.steers and model.name != OWN_CONTROLLER)
 
     @cached_property
     def by_name(self) -> dict[str, Model]:

@@ -104,7 +104,7 @@ def begin_model_page(page: str) -> ModelPage:
     Stops with the next step where no model is chosen or it cannot be shown.
     """
     scope = scopes.scope_from_state(st.session_state)
-    models = load.catalog().models
+    models = load.catalog().fleet
     if scope.model is None and len(models) == 1 and not st.session_state.get("unread"):
         scope = replace(scope, model=models[0].name)
     if not models or scope.model is None:
@@ -222,7 +222,7 @@ def offer_models(page: str, scope: Scope) -> None:
     st.markdown("Choose a model:")
     rows = [
         table_row({"model": links.link_cell(model.name, page, scope.about(model.name)), "task": {"t": model.task or "not registered"}})
-        for model in load.catalog().models
+        for model in load.catalog().fleet
     ]
     draw_table("choose", "Models", [column("model", "Model", strong=True), column("task", "Task")], rows, compact=True)
 

@@ -54,8 +54,20 @@ def reached(instant: datetime) -> datetime:
 
 
 def catalog() -> Catalog:
-    """Every model in the store."""
+    """Every model in the store; `fleet` are those that pages list and count."""
     return store().catalog()
+
+
+def scope_models(scope: Scope) -> list[str]:
+    """The name of the scope's model; where none is chosen, of every model of the fleet."""
+    return [scope.model] if scope.model else [model.name for model in catalog().fleet]
+
+
+def offered_models(chosen: str | None = None) -> list[str]:
+    """The names that a choice of a model offers: the fleet, then controllers; the product's own controller only where it is chosen."""
+    known = catalog()
+    names = [model.name for model in (*known.fleet, *known.controllers)]
+    return names if chosen is None or chosen in names else [*names, chosen]
 
 
 @cached_by_state(8, copied=True, computed=False)
@@ -96,7 +108,7 @@ def scope_dates(scope: Scope) -> tuple[datetime, datetime]:
 
     Without any model: the last days up to now. Everything goes up to now.
     """
-    windows = [window(scope, model.name) for model in catalog().models if scope.model in (None, model.name)]
+    windows = [window(scope, name) for name in scope_models(scope)]
     if not windows:
         end = scope.end or page_clock()
         return scope.start or (EPOCH if scope.span == "all" else end - timedelta(days=record_days(scope))), end
@@ -235,9 +247,8 @@ def scope_report(scope: Scope) -> CheckReport:
     """Findings and incidents of the scope's model, or of every model in its own window, and about other records; worst first."""
     from observability.monitoring import check
 
-    models = [scope.model] if scope.model else [model.name for model in catalog().models]
     acknowledged = frozenset[Any]() if scope.environment else acknowledged_claims()
-    found = [finding for model in models for finding in findings_in_window(window(scope, model))]
+    found = [finding for model in scope_models(scope) for finding in findings_in_window(window(scope, model))]
     marked, formed = check.findings_with_incidents(catalog(), [*found, *scope_record_findings(scope, beside=True)], acknowledged)
     return CheckReport(tuple(marked), formed)
 

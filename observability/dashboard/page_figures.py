@@ -82,7 +82,7 @@ def figures_of_page(place: FigurePlace, keys: Collection[str], person: Person | 
             return CollectedFigures({}, f"Figures of the page “{place.page}” cannot be pinned.")
         if place.scope.model is not None and place.scope.model not in {model.name for model in load.catalog().models}:
             return CollectedFigures({}, f"The model {place.scope.model} is not in this store, or you may not see it.")
-        if place.scope.model is None and links.is_model_page(place.page) and len(load.catalog().models) != 1:
+        if place.scope.model is None and links.is_model_page(place.page) and len(load.catalog().fleet) != 1:
             return CollectedFigures({}, "This figure is about one model: choose one in the bar above, or let the figure keep its own.")
         asked = (place, frozenset(keys), person, store_stamp(), load.page_clock())
         return _KEPT.find(asked) or _KEPT.keep(asked, _collected(place, keys, person))

@@ -51,7 +51,7 @@ def palette_item(kind: str, text: str, cell: Item, hint: str = "") -> Item:
 
 def model_items(page: str, scope: Scope, recent: Sequence[str]) -> list[Item]:
     """Every model, those viewed in this session first: this page for it where it is about one model, else its overview."""
-    names = [model.name for model in load.catalog().models]
+    names = load.offered_models(scope.model)
     target = page if links.is_model_page(page) else "model"
     ordered = [*(name for name in recent if name in names), *(name for name in names if name not in recent)]
     hints = dict.fromkeys(recent, "viewed recently")

@@ -49,11 +49,13 @@ def draw_scope_bar(page: str) -> None:
     check_address(list(models))
     if state.get("model") and state["model"] not in models:
         box_changed("model", "version", "environment", "slice")
-    assume_model(page, list(models))
+    assume_model(page, [model.name for model in load.catalog().fleet])
     changed: dict[str, Any] = {"bind": BIND, "on_change": box_changed}
     with st.container(key="scope-bar", horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"):
         hidden: dict[str, Any] = {"label_visibility": "collapsed", **changed}
-        names = recent_models_first(list(models), state.get("recent-models", []))
+        chosen = st.query_params.get("model") or state.get("model")
+        offered = load.offered_models(chosen if chosen in models else None)
+        names = recent_models_first(offered, state.get("recent-models", []))
         st.selectbox(
             "Model", names, None, placeholder="All models", key="model", args=("version", "environment", "slice"), width=170, **hidden
         )
@@ -73,8 +75,8 @@ def draw_scope_bar(page: str) -> None:
             options = {"accept_new_options": True, "placeholder": "All rows", "width": 140, **hidden}
             st.selectbox("Slice", slice_options(model), index=None, key="slice", **options)
         named = model.name if model else "All models"
-        chosen = scope_from_state(state).slice
-        part = formatting.slice_in_words(str(chosen)) if chosen else None
+        rows = scope_from_state(state).slice
+        part = formatting.slice_in_words(str(rows)) if rows else None
         beside = (state.get("version"), scope_from_state(state).environment) if model else ()
         palette.draw_palette(page, " · ".join(filter(None, (named, *beside, span, part))))
 
@@ -155,7 +157,7 @@ def _time_range(model: Model | None) -> str:
 
 def scope_window_dates(scope: Scope) -> Dates | None:
     """Start and end of the window that a page in this scope shows; None where the models' windows differ or it ends before it starts."""
-    models = [model.name for model in load.catalog().models if scope.model in (None, model.name)]
+    models = load.scope_models(scope)
     try:
         found = {(window.start, window.end) for window in (load.window(scope, name) for name in models)}
         dates = found.pop() if len(found) == 1 else load.scope_dates(scope) if not models else None

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from observability.core.catalog import OWN_CONTROLLER
 from observability.core.errors import ObservabilityError
 from observability.core.questions import CONTROLLER_DECISION, Records
 from observability.core.window import EPOCH, Window
 from observability.enrichment.step_schedule import (
-    CONTROLLER,
     ScheduledStep,
     Step,
     StepScheduler,
@@ -96,9 +96,9 @@ def recall_times(store: "Store", scheduler: StepScheduler) -> None:
     """Learn from the newest stored decisions; nothing where there are none or they cannot be read."""
     question = Records(CONTROLLER_DECISION, ("at", "features", "label"), ever=True, rows=RECALLED)
     try:
-        if not any(model.name == CONTROLLER for model in store.catalog().models):
+        if not any(model.name == OWN_CONTROLLER for model in store.catalog().models):
             return
-        rows = store.ask(question, Window(CONTROLLER, EPOCH, _far_future()))
+        rows = store.ask(question, Window(OWN_CONTROLLER, EPOCH, _far_future()))
     except ObservabilityError as error:
         LOG.warning("earlier decisions of the scheduler cannot be read: %s", error)
         return
@@ -132,4 +132,4 @@ def _seconds_of(label: Any) -> float | None:
 
 def _settings_off(store: "Store") -> bool:
     """Whether the settings of the controller turn it off."""
-    return any(model.name == CONTROLLER and model.settings.kill_switch for model in store.catalog().models)
+    return any(model.name == OWN_CONTROLLER and model.settings.kill_switch for model in store.catalog().models)

@@ -16,10 +16,12 @@ from hashlib import md5
 from statistics import median
 from typing import Any, Literal
 
+from observability.core.catalog import OWN_CONTROLLER
+
 Step = tuple[str, str]
 """The name of a job, and that of a model."""
 Steering = Literal["model", "heuristic", "guardrail", "off"]
-CONTROLLER, VERSION = "explanation-scheduler", "1"
+VERSION = "1"
 SWITCH = "OBSERVABILITY_SCHEDULE"
 LEAST_MEASURED, MOST_SKIPS, AGEING = 10, 8, 0.75
 """Steps that must be measured before the model steers; rounds after which a step goes first; what a round of waiting does to its time."""
@@ -150,7 +152,7 @@ def decision_records(
     """
     expected = decided.predicted[step]
     prediction: dict[str, Any] = {
-        "kind": "prediction", "id": name, "at": decided.at.isoformat(), "model": CONTROLLER, "version": VERSION,
+        "kind": "prediction", "id": name, "at": decided.at.isoformat(), "model": OWN_CONTROLLER, "version": VERSION,
         "environment": "controller",
         "features": {
             "job": step[0], "about": step[1], "waiting": len(waiting), "skipped": decided.skips.get(step, 0),
@@ -164,7 +166,7 @@ def decision_records(
         prediction["status"] = "fallback"
     if decided.by == "off":
         prediction["kill_switch"] = True
-    label: dict[str, Any] = {"kind": "label", "id": name, "at": datetime.now(UTC).isoformat(), "model": CONTROLLER, "value": seconds}
+    label: dict[str, Any] = {"kind": "label", "id": name, "at": datetime.now(UTC).isoformat(), "model": OWN_CONTROLLER, "value": seconds}
     if rule_seconds is not None:
         label["baseline_outcome"] = rule_seconds
     return [prediction, label]

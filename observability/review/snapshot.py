@@ -60,7 +60,7 @@ def snapshot_under_settings(
     store: Store, week: Week, then: Mapping[str, DatedSettings], frozen_at: datetime, earlier: Sequence[Body], say: Progress
 ) -> Body:
     """The week as JSON, under the settings of that time."""
-    known = store.catalog().models
+    known = store.catalog().fleet
     judged_models = []
     for place, model in enumerate(known):
         say(place / max(len(known), 1), f"checking {model.name}")

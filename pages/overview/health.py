@@ -31,8 +31,9 @@ def overview() -> None:
     unknown = sum(status.severity == "unknown" for status in statuses) - pending
     with st.container(horizontal=True, vertical_alignment="center"):
         when = formatting.escape_markdown(formatting.format_minute(datetime.now(UTC)))
+        checked = f"{len(statuses) - pending:,} checked: " if pending else ""
         st.markdown(
-            f"**{formatting.plural(len(statuses), 'model')}**, {f'{len(statuses) - pending:,} checked: ' if pending else ''}{counts.words}"
+            f"**{formatting.plural(len(statuses), 'model')}**{fleet.controllers_note()}, {checked}{counts.words}"
             f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}. "
             f":gray[:small[{when} UTC · Changes: previous period]]"
         )

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.core.catalog import OWN_CONTROLLER
+from observability.core.weeks import Week
 from observability.dashboard import load
 from observability.dashboard.charts.controllers import outcome_calibration, quantile_lines, regret_line, steering_bars
-from observability.enrichment.step_schedule import CONTROLLER
 from observability.metrics.controller_series import (
     decisions_against_rule,
     outcome_quantiles,
@@ -20,6 +21,7 @@ from observability.metrics.controller_series import (
     steering_by_day,
 )
 from observability.metrics.controllers import MODEL, ControllerDecisions, controllers_of
+from observability.review.snapshot import week_snapshot
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.controller_decisions import END, WINDOW, controller_decisions
@@ -51,9 +53,29 @@ def steering(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A store with a good controller, and with the product's own one, whose decisions cost twice those of the rule."""
     week = controller_decisions(np.random.default_rng(4), an_hour=6, before=7)
     bad = controller_decisions(np.random.default_rng(5), an_hour=6, before=7, gain=2.0)
-    land(empty, records_of(week, "route-cache") + records_of(bad, CONTROLLER), tmp_path)
+    land(empty, records_of(week, "route-cache") + records_of(bad, OWN_CONTROLLER), tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: END.replace(tzinfo=UTC))
     return empty
+
+
+def test_controllers_are_no_models_of_the_fleet(steering: Database, tmp_path: Path) -> None:
+    """The number of models on Home grew minutes after a start, when the product's own controller had logged its first decisions."""
+    at = (END - timedelta(hours=3)).replace(tzinfo=UTC).isoformat()
+    served = {"kind": "prediction", "id": "p", "at": at, "model": "loan", "version": "1", "features": {"age": 3.0}, "score": 0.5}
+    land(steering, [served], tmp_path)
+    assert [model.name for model in steering.catalog().fleet] == ["loan"]
+    assert [model.name for model in steering.catalog().controllers] == ["route-cache"]
+    home = opened("health")
+    assert "**1 model** and [1 controller](/controllers)" in words(home)
+    assert [row["cells"]["model"]["t"] for row in tables(home)["Models, most severe first"]["rows"]] == ["loan"]
+    tasks = tables(home)["Incidents, new first"]["rows"]
+    assert [row["cells"]["model"]["sub"] for row in tasks if row["cells"]["model"]["t"] == OWN_CONTROLLER] == ["controller"], "in trouble"
+    assert list(home.selectbox(key="model").options) == ["loan", "route-cache"]
+    asked = opened("controllers", model=OWN_CONTROLLER)
+    assert asked.selectbox(key="model").value == OWN_CONTROLLER
+    assert "Models" not in tables(opened("performance")), "the only model need not be chosen"
+    week = week_snapshot(steering, Week.before_now(END.replace(tzinfo=UTC)), frozen_at=END.replace(tzinfo=UTC))
+    assert [part["model"] for part in week["models"]] == ["loan"]
 
 
 def test_the_page_says_how_to_log(empty: Database) -> None:
@@ -65,16 +87,16 @@ def test_the_page_says_how_to_log(empty: Database) -> None:
 def test_the_worst_controller_is_shown_with_its_figures_and_turned_off(steering: Database) -> None:
     app = opened("controllers")
     rows = {row["cells"]["controller"]["t"]: row["cells"] for row in tables(app)["Models that steer a system"]["rows"]}
-    assert list(rows) == [CONTROLLER, "route-cache"]
-    assert rows["route-cache"]["regret"]["t"].startswith("−") and not rows[CONTROLLER]["regret"]["t"].startswith("−")
+    assert list(rows) == [OWN_CONTROLLER, "route-cache"]
+    assert rows["route-cache"]["regret"]["t"].startswith("−") and not rows[OWN_CONTROLLER]["regret"]["t"].startswith("−")
     said = words(app)
     assert "Decisions cost" in said and "more than the heuristic's" in said and "Of " in said
     assert {"Decisions of the model and of the heuristic"} <= set(tables(app))
     app.button(key="controller-switch").click().run()
-    assert load.store().catalog().model(CONTROLLER).settings.kill_switch
+    assert load.store().catalog().model(OWN_CONTROLLER).settings.kill_switch
     assert app.button(key="controller-switch").label == "Turn the model on"
     app.button(key="controller-switch").click().run()
-    assert not load.store().catalog().model(CONTROLLER).settings.kill_switch
+    assert not load.store().catalog().model(OWN_CONTROLLER).settings.kill_switch
     app = opened("controllers", controller="route-cache")
     assert "less than the heuristic's" in words(app)
     assert not any(each.key == "controller-switch" for each in app.button)

@@ -12,11 +12,12 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from observability.core.catalog import OWN_CONTROLLER
 from observability.core.questions import CONTROLLER_DECISION, Records
 from observability.core.window import EPOCH, Window
 from observability.enrichment import enrich, schedule_log, step_schedule
 from observability.enrichment.schedule_log import ScheduleLog, recall_times
-from observability.enrichment.step_schedule import CONTROLLER, GUARD_LAST, GUARD_REST, LEAST_MEASURED, MOST_SKIPS, Step, StepScheduler
+from observability.enrichment.step_schedule import GUARD_LAST, GUARD_REST, LEAST_MEASURED, MOST_SKIPS, Step, StepScheduler
 from observability.metrics.controllers import DECISIONS, GUARDRAIL, OFF, controllers_of
 from observability.store.db.database import Database
 from observability.store.opener import open_store
@@ -144,7 +145,7 @@ def test_decisions_land_with_both_outcomes_and_a_new_process_learns_from_them(st
     log.stored(store)
     window = Window("", datetime.now(UTC) - timedelta(days=7), datetime.now(UTC) + timedelta(hours=1))
     (found,) = controllers_of(store.ask(DECISIONS, window), window)
-    assert (found.model, found.unit, found.system, len(found.rows)) == (CONTROLLER, "s", "scheduler", 30)
+    assert (found.model, found.unit, found.system, len(found.rows)) == (OWN_CONTROLLER, "s", "scheduler", 30)
     assert (found.rows["by"] == GUARDRAIL).sum() == LEAST_MEASURED, "the first ones are the rotation's"
     pairs = found.pairs
     seconds = {"/".join(step): value for step, value in SECONDS.items()}
@@ -160,8 +161,8 @@ def test_the_settings_of_the_controller_turn_it_off(store: Database) -> None:
     log = ScheduleLog()
     decide(store, log, 12)
     log.stored(store)
-    settings = store.catalog().model(CONTROLLER).settings
-    store.update_settings(CONTROLLER, replace(settings, kill_switch=True))
+    settings = store.catalog().model(OWN_CONTROLLER).settings
+    store.update_settings(OWN_CONTROLLER, replace(settings, kill_switch=True))
     decide(store, log, 3)
     log.stored(store)
     window = Window("", datetime.now(UTC) - timedelta(days=7), datetime.now(UTC) + timedelta(hours=1))

@@ -10,6 +10,7 @@ import streamlit as st
 
 from observability.analyzers.operations import controllers as judged
 from observability.core import formatting
+from observability.core.catalog import OWN_CONTROLLER
 from observability.core.finding import Finding
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
@@ -22,7 +23,7 @@ from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_paragraph, save_model_settings
-from observability.enrichment.step_schedule import CONTROLLER, is_switched_off
+from observability.enrichment.step_schedule import is_switched_off
 from observability.metrics.controller_series import (
     decisions_against_rule,
     outcome_quantiles,
@@ -219,8 +220,8 @@ def steering_section(found: ControllerDecisions) -> None:
 
 def kill_switch(found: ControllerDecisions) -> None:
     """Draw the button that turns the product's own controller off or on; other controllers have their switch in their own system."""
-    model = next((each for each in load.catalog().models if each.name == CONTROLLER), None)
-    if found.model != CONTROLLER or model is None:
+    model = next((each for each in load.catalog().models if each.name == OWN_CONTROLLER), None)
+    if found.model != OWN_CONTROLLER or model is None:
         return
     off = model.settings.kill_switch
     if not off and is_switched_off(False):
@@ -228,4 +229,4 @@ def kill_switch(found: ControllerDecisions) -> None:
         return
     words, icon = ("Turn the model on", ":material/play_arrow:") if off else ("Turn the model off", ":material/block:")
     if st.button(words, key="controller-switch", icon=icon, help="The rotation of jobs and models steers while it is off."):
-        save_model_settings(CONTROLLER, replace(model.settings, kill_switch=not off))
+        save_model_settings(OWN_CONTROLLER, replace(model.settings, kill_switch=not off))

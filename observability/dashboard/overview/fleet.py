@@ -114,6 +114,12 @@ def load_model_status(scope: Scope, model: Model) -> ModelStatus:
     return ModelStatus(model, window, tuple(found), traffic, events, fresh, formed, before, served or None)
 
 
+def controllers_note() -> str:
+    """How many controllers there are beside the models, as a link to their page (Markdown); empty where there is none."""
+    known = len(load.catalog().controllers)
+    return f" and [{formatting.plural(known, 'controller')}](/{links.page_files()['controllers'].stem})" if known else ""
+
+
 def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
     """Models by severity, then by name."""
     return sorted(statuses, key=lambda status: (SEVERITIES.index(status.severity), status.model.name))

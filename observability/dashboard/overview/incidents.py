@@ -34,6 +34,8 @@ INBOX = (
     column("state", "State", width="8rem", phone=False),
     column("act", "", width="4rem"),
 )
+CONTROLLERS = "operations/controllers"
+"""The analyzer of models that steer a system, which are named as controllers and not counted as models."""
 HEADLINE_WORDS = 9
 DANGLING = frozenset(("a", "and", "as", "by", "from", "in", "is", "of", "on", "over", "the", "to", "with"))
 """Words that a shortened headline does not end with."""
@@ -133,7 +135,7 @@ def inbox_row(
     return table_row(
         {
             "severity": severity_cell(incident.shown_severity),
-            "model": formatting.join_words(models),
+            "model": {"t": formatting.join_words(models), "sub": "controller" if incident.lead.analyzer == CONTROLLERS else None},
             "what": {
                 **link,
                 "title": facts,

@@ -67,7 +67,7 @@ def is_large(models: Sequence[object]) -> bool:
 
 def fleet_statuses(scope: Scope) -> list[ModelStatus]:
     """The status of every model: in full where they are few, else as the last check left it, worst first."""
-    models = load.catalog().models
+    models = load.catalog().fleet
     if not is_large(models):
         return fleet.worst_model_first([fleet.load_model_status(scope, model) for model in models])
     usual = (scope.span, scope.start, scope.end) == (Scope().span, None, None)

@@ -52,6 +52,8 @@ def read_catalog(cursor: Cursor) -> Catalog:
     by_key = sorted((key, name) for key, name, *_ in rows)
     kept = dict(cursor.execute("SELECT key, rows_from FROM retained").fetchall())
     shared = {key for (key,) in cursor.execute("SELECT key FROM shared_models").fetchall()}
+    steering = """SELECT key FROM streams WHERE environment <> 'reference' GROUP BY key HAVING bool_and(environment = 'controller')"""
+    steers = {key for (key,) in cursor.execute(steering).fetchall()}
     in_sql = {key: own if own != name else "" for (key, name), own in zip(by_key, distinct_names(by_key), strict=True)}
     for key, name, task, classes, text, sample in rows:
         settings, of_model = settings_from_json(text), tuple(columns.get(key, ()))
@@ -59,7 +61,7 @@ def read_catalog(cursor: Cursor) -> Catalog:
         since = aware_utc(kept[key]) if key in kept else None
         names = _text_tuple(classes)
         model = Model(key, name, task, names, of_model, of_versions, settings, sample, name_in_sql=in_sql[key], rows_from=since)
-        models.append(replace(model, shared=key in shared))
+        models.append(replace(model, shared=key in shared, steers=key in steers))
     return Catalog(tuple(models))
 
 
