@@ -16,6 +16,8 @@ SEVERITIES: tuple[Severity, ...] = ("act", "watch", "unknown", "ok")
 """Worst first."""
 KEPT_FILE = "findings.json"
 """The file of a home that holds findings from one run of the dashboard to the next (monitoring/kept_findings.py)."""
+DETAILS = "details"
+"""The evidence that holds further sentences about a claim, which pages show on demand."""
 STATE_OF: dict[Severity, State] = {"act": "critical", "watch": "warning", "unknown": "unknown", "ok": "ok"}
 
 
@@ -100,6 +102,11 @@ class Finding:
             "window": {"start": iso(self.start), "end": iso(self.end)},
             "onset": iso(self.onset) if self.onset else None,
         }
+
+
+def finding_details(finding: Finding) -> list[str]:
+    """Further sentences about a finding's claim; empty where its own sentence says all."""
+    return list(finding.evidence.get(DETAILS) or ())
 
 
 def needs_action(severity: str | None) -> bool:

@@ -15,6 +15,8 @@ from observability.core.numerals import with_si_prefix
 DASH = "–"
 MINUS = numerals.MINUS
 STATUS_WORDS = {"ok": "OK", "watch": "Warning", "act": "Critical", "unknown": "Unknown"}
+NEWS_WORDS = {"new": "new", "worse": "worse than before", "ongoing": "ongoing", "improving": "improving", "recovered": "recovered"}
+"""What a finding's `news` is called."""
 STATUS_ICONS = {"ok": ":material/check_circle:", "watch": ":material/warning:", "act": ":material/error:", "unknown": ":material/help:"}
 STATUS_COLOURS = {"ok": "green", "watch": "orange", "act": "red", "unknown": "gray"}
 ADDRESS = re.compile(r"(https?:(?=//))|(www(?=\.))|(@)", re.IGNORECASE)

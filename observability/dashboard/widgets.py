@@ -11,11 +11,12 @@ import streamlit as st
 from observability.alerts import alarm_rules
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
-from observability.core.finding import SEVERITIES, Finding
+from observability.core.finding import SEVERITIES, Finding, finding_details
 from observability.core.settings import ModelSettings
 from observability.dashboard import links, load, person_name
 from observability.dashboard.frame import answer_or_stop, download_button
 from observability.export.csv import inert_csv
+from observability.incidents.grouping_rules import onset_certainty
 
 Answer = TypeVar("Answer")
 NOT_SAVED = "Not saved; your text is still in the form"
@@ -54,10 +55,29 @@ def status_line(severity: str, sentence: str, word: str | None = None, *, strong
     return f"{formatting.status_label(severity, word)}: {f'**{words}**' if strong else words}"
 
 
+def finding_news(finding: Finding) -> list[str]:
+    """What is new about a finding, and since when it is so, in words; empty where neither is known."""
+    certainty = onset_certainty(finding)
+    since = finding.onset and certainty != "vague"
+    found = [formatting.NEWS_WORDS[finding.news]] if finding.news else []
+    return found + ([f"since {formatting.format_day(finding.onset)}{' or earlier' if certainty == 'open' else ''}"] if since else [])
+
+
+def finding_line(finding: Finding, *, strong: bool = False, mark: str = "") -> None:
+    """Draw the status line of a finding with what is new about it; further sentences behind a question mark.
+
+    strong: the sentence is bold. mark: Markdown behind the sentence.
+    """
+    news = " · ".join(finding_news(finding))
+    line = status_line(finding.severity, finding.because, strong=strong)
+    details = "\n\n".join(map(formatting.sentence_markdown, finding_details(finding)))
+    st.markdown(f"{line}{f' :gray[· {news}]' if news else ''}{mark}", help=details or None)
+
+
 def finding_lines(findings: Iterable[Finding]) -> None:
     """A status line for each finding."""
     for finding in findings:
-        st.markdown(status_line(finding.severity, finding.because))
+        finding_line(finding)
 
 
 def leading_finding_line(findings: Iterable[Finding]) -> None:

@@ -59,7 +59,9 @@ def criterion_sentence(
         said = f"{said}, a ratio of {judged.ratio.value:.2f}"
         held = "0.80 accepted"
     if judged.breached and (judged.surest, judged.sure_low, judged.sure_high) != (judged.widest, judged.lowest, judged.highest):
-        said = f"{said}, most significant between {now.names[judged.sure_low]} and {now.names[judged.sure_high]}: {sure_of(judged)}"
+        pair = f"; most significant between {now.names[judged.sure_low]} and {now.names[judged.sure_high]}: {sure_of(judged)}"
+    else:
+        pair = ""
     asked = "" if is_chosen(model) else f"; {ASK}"
     if needs_action(severity):
         then = (
@@ -67,11 +69,11 @@ def criterion_sentence(
             if judged.before is not None
             else ""
         )
-        return f"{said}: {held}{then}{asked}."
+        return f"{said}: {held}{then}{pair}{asked}."
     if young:
-        return f"{said}; too few labels yet."
+        return f"{said}; too few labels yet{pair}."
     if judged.breached:
-        return f"{said}, {doubt(judged, looks, held)}{asked}."
+        return f"{said}, {doubt(judged, looks, held)}{pair}{asked}."
     return f"{said}, within the {held}{asked}."
 
 
@@ -91,7 +93,7 @@ def doubt(judged: Level, looks: int | None, held: str) -> str:
     if looks is None:
         return f"beyond the {held}, and significant by itself"
     counted = f"the {looks} comparisons of this run" if looks > 1 else "all tests of a week"
-    return f"beyond the {held}, significant by itself, but not after adjustment for {counted}"
+    return f"beyond the {held}; significant by itself, but not after adjustment for {counted}"
 
 
 def because_moved(attribute: Attribute, now: GroupMetrics, one: GapChange, young: bool) -> str:

@@ -201,7 +201,7 @@ def comparison(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange) 
     """Return the comparison with the past, as the end of a sentence."""
     past, change = "that of the 28 days before", verdict.change
     if verdict.needs_action:
-        over = "" if change.whole else f" ({whole.effect:.2g} times over the whole window)"
+        over = "" if change.whole else f"; {whole.effect:.2g} times over the whole window"
         return f"{change.effect:.2g} times {past}{window_phrase(change.days, whole=change.whole)}, beyond chance{over}"
     if abs(whole.effect - 1) < 0.005:
         return f"the same as {past}"

@@ -23,6 +23,7 @@ from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Environment, Slice, Window
 from observability.incidents.grouping import Incident, group_findings
 from observability.monitoring.late_labels import labelled_window, with_analyzed_dates
+from observability.monitoring.short_claims import with_short_claim
 from observability.records.kinds import KINDS
 from observability.stats.multiple_testing import fdr_per_look
 
@@ -527,11 +528,11 @@ def unique_findings(findings: list[Finding]) -> list[Finding]:
 
 
 def _dated(finding: Finding) -> Finding:
-    """The finding with its news, and with an onset where its severity is act.
+    """The finding with a short claim, with its news, and with an onset where its severity is act.
 
     Without a dated onset, the window's start is taken and marked as vague.
     """
-    finding = replace(finding, news=news_of(finding))
+    finding = with_short_claim(replace(finding, news=news_of(finding)))
     if finding.severity != "act" or finding.onset is not None:
         return finding
     return replace(finding, onset=finding.start, evidence=finding.evidence | {"onset_known": "vague"})

@@ -11,6 +11,7 @@ import pytest
 
 from observability.core.metric_definitions import METRICS
 from observability.monitoring import check
+from observability.monitoring.short_claims import MOST_WORDS
 from observability.server import process_lock
 from observability.store.db.database import Database
 from tests.support import raw_rows
@@ -73,7 +74,7 @@ def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, store
         assert each["basis"] in ("measured", "estimated", "simulated") and each["severity"] in ("ok", "watch", "act", "unknown")
         assert each["against"] in ("reference", "past", "level", "peers")
         assert each["severity"] == "unknown" or each["value"] is not None
-        assert each["because"].endswith(".")
+        assert each["because"].endswith(".") and len(each["because"].split()) <= MOST_WORDS
     assert len({each["id"] for each in findings}) == len(findings)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from observability.analyzers.serving import drift
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Finding, Severity, needs_action
+from observability.core.finding import DETAILS, Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Sample
 from observability.core.window import EPOCH
 from observability.detection import correlation_changes
@@ -243,7 +243,9 @@ def about_all(judged: DomainVerdict, context: Context, n: int, frames: Frames) -
         likely_source="input" if needs_action(severity) else None,
         onset=when.at if when else None,
         rank=max(2 * found.auc - 1, 0.0),
-        evidence=domain_evidence(judged) | (when.evidence if when else {}),
+        evidence=domain_evidence(judged)
+        | (when.evidence if when else {})
+        | ({DETAILS: domain_details(judged)} if needs_action(severity) else {}),
     )
     return replace(finding, because=domain_sentence(judged, finding))
 
@@ -374,13 +376,25 @@ def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
         if days is not None and not judged.beyond_days:
             why = f"days differ among themselves up to AUC {days.null_mean + ONE_SIDED_95 * days.null_sd:.2f}"
         return f"Joint drift of the inputs cannot be told from chance ({auc}): {why}, {rows}."
-    more = " beyond single-feature drift" if judged.adds else ", as features that drifted alone show" if judged.moved else ""
-    apart = f"a classifier separates the two{telling_features(judged)} ({auc}; limit {finding.limit:g}) {rows}"
-    past = ""
-    if not judged.news and days is not None:
-        past = f"; unchanged from the past four weeks (AUC {days.auc:.2f} against them, {days.null_mean:.2f} among their days)"
-    worth = f"; {judged.record.in_words}" if judged.record else ""
-    return f"The inputs drifted jointly from the reference{more}: {apart}{paired(judged)}{past}{worth}."
+    past = "; unchanged from the past four weeks" if not judged.news and days is not None else ""
+    apart = f"(domain-classifier AUC {found.auc:.2f}, limit {finding.limit:g})"
+    return f"The inputs drifted from the reference {apart}{telling_features(judged)}{past}."
+
+
+def domain_details(judged: DomainVerdict) -> list[str]:
+    """Return what else is known of a joint drift, a sentence each: rows, single features, the pair, the past, what such a move was worth."""
+    found, days = judged.found, judged.days
+    rows = f"{found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{without_calendar(judged)}"
+    details = [f"Sampling noise reaches AUC {found.null_95:.2f} over {rows}."]
+    if judged.adds:
+        details.append(f"Pairs of inputs show more than single ones (AUC {found.additive_auc:.2f}){paired(judged)}.")
+    elif judged.moved:
+        details.append(f"Inputs that drifted alone show it as well: {joined_words([f'`{name}`' for name in judged.moved])}.")
+    if days is not None:
+        details.append(f"AUC {days.auc:.2f} against the past four weeks, {days.null_mean:.2f} among their days.")
+    if judged.record:
+        details.append(f"{judged.record.in_words[:1].upper()}{judged.record.in_words[1:]}.")
+    return details
 
 
 def without_calendar(judged: DomainVerdict) -> str:
@@ -392,7 +406,7 @@ def without_calendar(judged: DomainVerdict) -> str:
 def telling_features(judged: DomainVerdict) -> str:
     """Return the features that separate the two sides most."""
     named = [f"`{name}`" for name, loss in judged.found.importance if loss >= NAMED_FROM][:NAMED]
-    return f", mostly by {joined_words(named)}" if named else ""
+    return f", mostly {joined_words(named)}" if named else ""
 
 
 def paired(judged: DomainVerdict) -> str:

@@ -18,7 +18,7 @@ from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.operations.energy import basis_badge, energy_of_training_runs, price_place, window_without_slice
 from observability.dashboard.table import column, draw_table, number_columns, table_row
-from observability.dashboard.widgets import csv_button, plain_paragraph, save_model_settings, status_line
+from observability.dashboard.widgets import csv_button, finding_line, plain_paragraph, save_model_settings
 from observability.metrics.cost import (
     ANNOTATIONS,
     DATASETS,
@@ -100,7 +100,7 @@ def cost_sentences(found: Sequence[Finding]) -> None:
             source = str(each.evidence.get("source") or each.basis)
             recorded = metric in PRICED_METRICS and each.evidence.get("method") != "cost"
             mark = f" {basis_badge(source, 'quantity' if recorded else '')}" if each.value is not None else ""
-            st.markdown(status_line(each.severity, each.because, strong=metric == SENTENCE_ORDER[0]) + mark)
+            finding_line(each, strong=metric == SENTENCE_ORDER[0], mark=mark)
 
 
 def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:

@@ -19,7 +19,7 @@ from observability.dashboard import clicks, empty_states, frame, load
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.table import column, draw_table, table_row
-from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, status_line
+from observability.dashboard.widgets import csv_button, finding_line, plain_caption, plain_paragraph
 from observability.metrics.energy import (
     RESOURCES,
     RUNS,
@@ -111,7 +111,7 @@ def energy_sentences(
             source = each.evidence.get("carbon_source" if each.metric == "sci" else "source")
             mark = f" {basis_badge(str(source))}" if source and marked else ""
             version = f" :gray[version {formatting.escape_markdown(each.version)}]" if each.version else ""
-            st.markdown(f"{status_line(each.severity, each.because, strong=len(said) == 1)}{mark}{version}")
+            finding_line(each, strong=len(said) == 1, mark=f"{mark}{version}")
 
 
 def no_serving_energy(now: ServingEnergy) -> None:

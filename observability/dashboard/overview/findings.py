@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding
+from observability.core.finding import SEVERITIES, Finding, finding_details
 from observability.core.small_groups import rows_of_finding
 from observability.dashboard import empty_states, frame, links, load, sign_in
 from observability.dashboard.cells import severity_cell
@@ -15,10 +15,9 @@ from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.overview import window_comparison
 from observability.dashboard.scope import BIND, Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import link_button
+from observability.dashboard.widgets import finding_news, link_button
 from observability.export.csv import inert_csv
 from observability.incidents.grouping import Incident
-from observability.incidents.grouping_rules import onset_certainty
 from observability.proofs.service import STATED_ERRORS
 from observability.server.access import may_do
 
@@ -51,8 +50,6 @@ COLUMNS = (
     column("value", "Value", align="right", help="With its 95 % interval", width="9rem"),
     column("n", "n", align="right", help="Rows behind the value", width="5rem"),
 )
-NEWS_WORDS = {"new": "new", "worse": "worse than before", "ongoing": "ongoing", "improving": "improving", "recovered": "recovered"}
-"""What a finding's `news` is called."""
 BASELINES = {"reference": "reference", "past": "own past", "level": "fixed level", "peers": "peers"}
 """What a finding's `against` is called."""
 MODEL_COLUMN = column("model", "Model", width="9rem", phone=False)
@@ -157,12 +154,9 @@ def finding_subtitle(finding: Finding) -> str:
         parts.insert(0, finding.subject)
     if finding.slice:
         parts.append(formatting.slice_in_words(finding.slice))
-    if finding.news:
-        parts.append(NEWS_WORDS[finding.news])
+    parts += finding_news(finding)
     if finding.acknowledged:
         parts.append("acknowledged")
-    if finding.onset and onset_certainty(finding) != "vague":
-        parts.append(f"since {formatting.format_day(finding.onset)}{' or earlier' if onset_certainty(finding) == 'open' else ''}")
     if finding.event:
         parts.append(f"after {finding.event.get('what', 'an event')} {formatting.truncate(str(finding.event.get('text', '')), 60)}".strip())
     return " · ".join(parts)
@@ -229,6 +223,8 @@ def finding_card(finding: Finding, scope: Scope) -> None:
     with st.container(border=True):
         st.markdown(f"{formatting.status_label(finding.shown_severity)} **{formatting.sentence_markdown(finding.because)}**")
         st.caption(formatting.escape_markdown(finding_subtitle(finding)))
+        for sentence in finding_details(finding):
+            st.markdown(formatting.sentence_markdown(sentence))
         facts = {
             "Model": f"{finding.model}, version {finding.version}",
             "Window": f"{formatting.format_span(finding.start, finding.end)} UTC",

@@ -130,7 +130,7 @@ def incident_heading(here: OpenIncident) -> None:
     incident = here.incident
     headline = formatting.sentence_markdown(incidents.incident_headline(incident))
     st.subheader(f"{formatting.status_label(incident.shown_severity)} {headline}", anchor=False)
-    parts = [incident.model, incidents.onset_in_words(incident) or "onset unknown", findings.NEWS_WORDS.get(incident.news or "")]
+    parts = [incident.model, incidents.onset_in_words(incident) or "onset unknown", formatting.NEWS_WORDS.get(incident.news or "")]
     parts += [incident_state_words(here.alert), incident_owner(incident, here.alert) or "no owner"]
     st.markdown(f":gray[{formatting.escape_markdown(' · '.join(filter(None, parts)))}]")
     if here.moved:

@@ -9,7 +9,7 @@ from observability.core import formatting
 from observability.core.finding import SEVERITIES
 from observability.dashboard import empty_states, links
 from observability.dashboard.cells import severity_cell
-from observability.dashboard.overview.findings import NEWS_WORDS, claim_selectbox, show_all_button
+from observability.dashboard.overview.findings import claim_selectbox, show_all_button
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button
@@ -52,7 +52,7 @@ def incident_facts(incident: Incident) -> str:
     """Onset, event and number of related findings in words."""
     more = len(incident.collateral)
     parts = [
-        NEWS_WORDS.get(incident.news or ""),
+        formatting.NEWS_WORDS.get(incident.news or ""),
         "acknowledged" if incident.shown_severity != incident.severity else None,
         onset_in_words(incident) or _undated_note(incident),
         event_in_words(incident),
@@ -144,7 +144,7 @@ def inbox_row(
             "since": {
                 "t": since.removeprefix("since ") if since else formatting.DASH,
                 "k": str(incident.onset or ""),
-                "sub": NEWS_WORDS.get(incident.news or "") or None,
+                "sub": formatting.NEWS_WORDS.get(incident.news or "") or None,
             },
             "source": source_cell(incident),
             "owner": owner,

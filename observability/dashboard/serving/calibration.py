@@ -15,7 +15,7 @@ from observability.dashboard import clicks, distributions, frame, load, time_ser
 from observability.dashboard.charts import calibration as charts_calibration
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
+from observability.dashboard.widgets import finding_line, plain_caption, plain_paragraph
 from observability.metrics.reliability import (
     CalibrationErrors,
     calibration_errors,
@@ -86,7 +86,7 @@ def class_confidence_sentence(both: CalibrationSides) -> None:
 def calibration_claims(found: Sequence[Finding]) -> str:
     """Draw the findings, the main one first and strong; its plain sentence is the charts' alternative text."""
     for place, finding in enumerate(found):
-        st.markdown(status_line(finding.severity, finding.because, strong=place == 0))
+        finding_line(finding, strong=place == 0)
     return found[0].because.replace("`", "")
 
 

@@ -14,7 +14,7 @@ from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import window_comparison
 from observability.dashboard.scope import BIND
-from observability.dashboard.widgets import plain_caption, status_line
+from observability.dashboard.widgets import finding_line, plain_caption
 from observability.detection.histogram_distance import ACT, WATCH
 from observability.incidents.model_state import drift_counts
 
@@ -95,7 +95,7 @@ def drift_column_box(columns: Sequence[Finding]) -> None:
 def drift_overlay(here: ModelPage, finding: Finding) -> None:
     """Draw reference and current of one column on top of each other, with n and effect sizes."""
     version, window = distributions.analyzed_version(here.model, here.window, finding.version)
-    st.markdown(status_line(finding.severity, finding.because))
+    finding_line(finding)
     if version is None:
         return
     column = str(finding.evidence.get("column") or distributions.finding_column(here.model, finding.subject))

@@ -19,7 +19,7 @@ from observability.dashboard.charts import latency as charts_latency
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import csv_button, cut_note, plain_caption, plain_paragraph, status_line
+from observability.dashboard.widgets import csv_button, cut_note, finding_line, plain_caption, plain_paragraph
 from observability.detection.latency_sentences import share as fine_share
 from observability.metrics.traffic import PERCENTILE_WORDS, QUANTILES, RequestCounts, missing_requests, request_counts, requests_by_level
 
@@ -99,7 +99,7 @@ def latency_claims(found: Sequence[Finding]) -> str:
     several = len({finding.version for finding in found if finding.version}) > 1
     for finding in problems[:MOST_SENTENCES] or [first]:
         version = f" :gray[version {formatting.escape_markdown(finding.version)}]" if several and finding.version else ""
-        st.markdown(status_line(finding.severity, finding.because, strong=finding is first) + version)
+        finding_line(finding, strong=finding is first, mark=version)
     if len(problems) > MOST_SENTENCES:
         st.caption(f"{len(problems) - MOST_SENTENCES} more under Findings.")
     errors = (finding for finding in found if finding.metric == "error_rate" and finding.against == "past" and finding.subject == "model")

@@ -22,7 +22,7 @@ from observability.dashboard.charts import explanations as charts_explanations
 from observability.dashboard.choice_box import address_selectbox, link_warning
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import BIND
-from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
+from observability.dashboard.widgets import finding_line, plain_caption, plain_paragraph
 from observability.metrics.attributions import PREFIX, ExplainedSample, attributed_features, explained_sample, largest_first
 from observability.stats.attribution import feature_importance
 from observability.store.types.explanations import ExplanationState
@@ -123,7 +123,7 @@ def main_explanation_finding(view: ExplanationView, found: Sequence[Finding]) ->
     st.markdown(f"{formatting.status_label(main.severity if main else 'unknown')}: **{formatting.sentence_markdown(said)}**")
     for each in own:
         if each is not main and needs_action(each.severity) and each.subject == "model":
-            st.markdown(status_line(each.severity, each.because))
+            finding_line(each)
     return said.replace("`", "")
 
 

@@ -12,7 +12,7 @@ from observability.core.window import Window
 from observability.dashboard import distributions, empty_states, frame, load
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.widgets import plain_caption, plain_paragraph, save_model_settings, status_line
+from observability.dashboard.widgets import finding_line, plain_caption, plain_paragraph, save_model_settings, status_line
 from observability.detection.fairness_criteria import CRITERIA, Criterion, criterion_level, criterion_of
 from observability.detection.fairness_sentences import ROWS, criterion_sentence, group_difference
 from observability.metrics.groups import (
@@ -170,7 +170,7 @@ def fairness_sentence(here: ModelPage, chosen: FairnessView, found: Sequence[Fin
         st.markdown(f"**{formatting.sentence_markdown(said)}** :gray[For information; not the criterion of this model.]")
     for each in found:
         if each.subject.startswith(f"{chosen.attribute.name}=") and needs_action(each.severity):
-            st.markdown(status_line(each.severity, each.because))
+            finding_line(each)
     return said.replace("`", "")
 
 

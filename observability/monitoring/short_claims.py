@@ -1,0 +1,48 @@
+"""Keep the sentence of a finding short: the clauses that are too many go into its details, which pages show on demand."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from observability.core.finding import DETAILS, Finding, finding_details
+from observability.core.formatting import with_full_stop
+
+MOST_WORDS = 38
+"""Words of a claim."""
+
+
+def with_short_claim(finding: Finding) -> Finding:
+    """The finding with its leading clauses as the sentence, at most MOST_WORDS words, and the others in `evidence["details"]`."""
+    kept, *others = split_claim(finding.because)
+    if not others:
+        return finding
+    return replace(finding, because=kept, evidence=finding.evidence | {DETAILS: [*others, *finding_details(finding)]})
+
+
+def split_claim(sentence: str) -> list[str]:
+    """The claim of a sentence, and its further clauses as sentences of their own; the sentence alone where it is short.
+
+    A first clause that is too long itself ends at its colon.
+    """
+    if len(sentence.split()) <= MOST_WORDS:
+        return [sentence]
+    clauses = list(_clauses(sentence, ";."))
+    if len(clauses[0].split()) > MOST_WORDS:
+        head, *rest = _clauses(clauses[0], ":")
+        clauses = [head, *([" ".join(rest)] if rest else []), *clauses[1:]]
+    lengths = [len(clause.split()) for clause in clauses]
+    kept = next((count for count in range(len(clauses), 1, -1) if sum(lengths[:count]) <= MOST_WORDS), 1)
+    parts = " ".join(clauses[:kept]), *clauses[kept:]
+    return [with_full_stop(f"{part[:1].upper()}{part[1:]}".rstrip(";: ")) for part in parts]
+
+
+def _clauses(sentence: str, ends: str) -> Iterator[str]:
+    """The clauses of a sentence with the signs that end them; none ends within parentheses or a name in backticks."""
+    start, depth, name = 0, 0, False
+    for place, sign in enumerate(sentence):
+        name ^= sign == "`"
+        depth += (sign == "(") - (sign == ")")
+        if sign in ends and not name and not depth and sentence[place + 1 : place + 2] == " ":
+            yield sentence[start : place + 1].strip()
+            start = place + 1
+    if rest := sentence[start:].strip():
+        yield rest

@@ -1,0 +1,49 @@
+"""The line of a finding says what is new about it, and shows its further sentences on demand."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.core.finding import Finding
+from observability.dashboard.widgets import finding_news
+from tests.support.dashboard_pages import WHOLE, opened, words
+from tests.support.dashboard_world import World
+
+START, END = datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC)
+DRIFT = Finding(
+    "serving/drift", "loan", "1", "age", "psi", 0.4, 900, "act", "`age` moved.", START, END, "reference", news="worse",
+    onset=datetime(2026, 3, 5, tzinfo=UTC), evidence={"details": ["It *was* 0.1 before.", "Ask its owner."]},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ["worse than before", "since 5 Mar 2026"]),
+        ({"news": "ongoing", "evidence": {"onset_known": "open"}}, ["ongoing", "since 5 Mar 2026 or earlier"]),
+        ({"news": None, "evidence": {"onset_known": "vague"}}, []),
+    ],
+)  # fmt: skip
+def test_the_news_of_a_finding_in_words(changes: dict, said: list[str]) -> None:
+    assert finding_news(replace(DRIFT, **changes)) == said
+
+
+def drawn_line() -> None:
+    from observability.dashboard.widgets import finding_line
+    from tests.dashboard.test_finding_lines import DRIFT
+
+    finding_line(DRIFT)
+
+
+def test_a_line_has_its_news_beside_and_its_details_behind_a_question_mark() -> None:
+    (line,) = AppTest.from_function(drawn_line).run().markdown
+    assert line.value.endswith("moved\\. :gray[· worse than before · since 5 Mar 2026]")
+    assert line.proto.help == "It \\*was\\* 0\\.1 before\\.\n\nAsk its owner\\."
+
+
+def test_the_page_of_drift_says_whether_a_drift_is_new(current: World) -> None:
+    """The claim stood without its news, and looked the same in its first week and in its tenth."""
+    said = words(opened("drift", model="price", feature="size", **WHOLE))
+    assert ":gray[· new" in said or ":gray[· ongoing" in said or ":gray[· worse" in said, said[:600]
