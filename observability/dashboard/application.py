@@ -238,7 +238,7 @@ def compute_first_page() -> None:
     from observability.dashboard.overview import fleet, large_fleet
     from observability.dashboard.scope import Scope
 
-    if large_fleet.is_large(models := load.catalog().models):
+    if large_fleet.is_large(models := load.catalog().fleet):
         return  # the watcher checks them
     load.scope_report(Scope())
     for model in models:

@@ -124,7 +124,7 @@ def begin_model_page(page: str) -> ModelPage:
         empty_states.error_state(error)
         st.stop()
     page_title(page, scope, window, model.name if page == "model" else None)
-    model_caption(scope, model)
+    model_caption(page, scope, model)
     if note := links.assumed_model_note(page, model.name):
         st.info(formatting.escape_markdown(note), icon=":material/info:")
     link_warnings()
@@ -185,18 +185,16 @@ def own_parameters() -> dict[str, list[str]]:
     return found
 
 
-def model_caption(scope: Scope, model: Model) -> None:
-    """Draw what the model is and how fresh its records are; model, version, window and slice stand in the scope bar."""
-    if model.settings.description:
-        st.caption(
-            formatting.escape_markdown(model.settings.description)
-            + (f" Owner: {formatting.escape_markdown(model.settings.owner)}." if model.settings.owner else "")
-        )
+def model_caption(page: str, scope: Scope, model: Model) -> None:
+    """Draw how fresh the model's records are, and what it is: behind a question mark, but on its own page. The scope stands in its bar."""
+    about = formatting.escape_markdown(model.settings.description or "")
+    about += f" Owner: {formatting.escape_markdown(model.settings.owner)}." if about and model.settings.owner else ""
+    if about and page == "model":
+        st.caption(about)
     moved = load.moved_window_note(scope, model.name) if scope.span != "dates" else None
-    notes = filter(None, (moved, load.live_sample_note(model.name)))
-    st.caption(
-        " · ".join([freshness_note(model.name, scope.environment or "production"), *(formatting.escape_markdown(note) for note in notes)])
-    )
+    fresh = f"{freshness_note(model.name, scope.environment or 'production')}{'; the window ends there' if moved else ''}"
+    live = load.live_sample_note(model.name)
+    st.caption(" · ".join([fresh, *([formatting.escape_markdown(live)] if live else [])]), help=about if page != "model" else None)
 
 
 def freshness_note(model: str, environment: Environment = "production") -> str:
@@ -316,7 +314,7 @@ def chart_with_table(
             if beside:
                 beside()
             if hint := getattr(on_select, "hint", None):
-                st.markdown(f":gray[:material/ads_click: :small[{hint}]]", width="content")
+                st.markdown(":gray[:material/ads_click: :small[Click a mark]]", width="content", help=hint)
 
 
 def ask_to_pin(figure: str) -> None:

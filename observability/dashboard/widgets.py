@@ -17,8 +17,11 @@ from observability.dashboard import links, load, person_name
 from observability.dashboard.frame import answer_or_stop, download_button
 from observability.export.csv import inert_csv
 from observability.incidents.grouping_rules import onset_certainty
+from observability.monitoring.short_claims import split_claim
 
 Answer = TypeVar("Answer")
+LINE_WORDS = 25
+"""Words of a finding's line above a figure; further clauses are behind a question mark."""
 NOT_SAVED = "Not saved; your text is still in the form"
 
 
@@ -64,13 +67,14 @@ def finding_news(finding: Finding) -> list[str]:
 
 
 def finding_line(finding: Finding, *, strong: bool = False, mark: str = "") -> None:
-    """Draw the status line of a finding with what is new about it; further sentences behind a question mark.
+    """Draw the status line of a finding, its leading clauses with what is new about it; the others behind a question mark.
 
     strong: the sentence is bold. mark: Markdown behind the sentence.
     """
     news = " · ".join(finding_news(finding))
-    line = status_line(finding.severity, finding.because, strong=strong)
-    details = "\n\n".join(map(formatting.sentence_markdown, finding_details(finding)))
+    claim, *rest = split_claim(finding.because, LINE_WORDS)
+    line = status_line(finding.severity, claim, strong=strong)
+    details = "\n\n".join(map(formatting.sentence_markdown, [*rest, *finding_details(finding)]))
     st.markdown(f"{line}{f' :gray[· {news}]' if news else ''}{mark}", help=details or None)
 
 

@@ -18,19 +18,19 @@ def with_short_claim(finding: Finding) -> Finding:
     return replace(finding, because=kept, evidence=finding.evidence | {DETAILS: [*others, *finding_details(finding)]})
 
 
-def split_claim(sentence: str) -> list[str]:
+def split_claim(sentence: str, most: int = MOST_WORDS) -> list[str]:
     """The claim of a sentence, and its further clauses as sentences of their own; the sentence alone where it is short.
 
-    A first clause that is too long itself ends at its colon.
+    most: words of the claim. A first clause that is longer than MOST_WORDS ends at its colon.
     """
-    if len(sentence.split()) <= MOST_WORDS:
+    if len(sentence.split()) <= most:
         return [sentence]
     clauses = list(_clauses(sentence, ";."))
     if len(clauses[0].split()) > MOST_WORDS:
         head, *rest = _clauses(clauses[0], ":")
         clauses = [head, *([" ".join(rest)] if rest else []), *clauses[1:]]
     lengths = [len(clause.split()) for clause in clauses]
-    kept = next((count for count in range(len(clauses), 1, -1) if sum(lengths[:count]) <= MOST_WORDS), 1)
+    kept = next((count for count in range(len(clauses), 1, -1) if sum(lengths[:count]) <= most), 1)
     parts = " ".join(clauses[:kept]), *clauses[kept:]
     return [with_full_stop(f"{part[:1].upper()}{part[1:]}".rstrip(";: ")) for part in parts]
 

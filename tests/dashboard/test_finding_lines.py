@@ -30,15 +30,14 @@ def test_the_news_of_a_finding_in_words(changes: dict, said: list[str]) -> None:
     assert finding_news(replace(DRIFT, **changes)) == said
 
 
-def drawn_line() -> None:
+def draw_line(finding: Finding) -> None:
     from observability.dashboard.widgets import finding_line
-    from tests.dashboard.test_finding_lines import DRIFT
 
-    finding_line(DRIFT)
+    finding_line(finding)
 
 
 def test_a_line_has_its_news_beside_and_its_details_behind_a_question_mark() -> None:
-    (line,) = AppTest.from_function(drawn_line).run().markdown
+    (line,) = AppTest.from_function(draw_line, kwargs={"finding": DRIFT}).run().markdown
     assert line.value.endswith("moved\\. :gray[· worse than before · since 5 Mar 2026]")
     assert line.proto.help == "It \\*was\\* 0\\.1 before\\.\n\nAsk its owner\\."
 

@@ -67,6 +67,29 @@ def unfolded_words(app: AppTest, *, before: str | None = None) -> int:
     return total
 
 
+SENTENCES = ("title", "header", "subheader", "markdown", "caption", "warning", "error", "success", "info")
+"""Elements that hold headings and sentences; labels of controls, cells of tables and axes are neither."""
+
+
+def sentence_words(app: AppTest) -> tuple[int, int]:
+    """The words of headings and sentences that a page shows without a click: in all, and above its first figure, a chart or a table."""
+    total, above = 0, None
+    for element in _shown(app.main):
+        if element.type == "title":
+            total = 0
+        if above is None and (element.type == "plotly_chart" or _is_table(element)):
+            above = total
+        if element.type in SENTENCES:
+            total += sum(any(sign.isalnum() for sign in word) for word in _element_text(element).split())
+    return total, total if above is None else above
+
+
+def _is_table(element: Node) -> bool:
+    return element.type in ("arrow_data_frame", "table") or (
+        element.type == "bidi_component" and "columns" in json.loads(element.proto.json)
+    )
+
+
 def _shown(block: Block) -> Iterator[Node]:
     """The elements of a block in the order of the page, without those of folded blocks."""
     for child in block.children.values():
@@ -101,4 +124,4 @@ def _element_text(element: Node) -> str:
         return " ".join([*(column["label"] for column in data.get("columns", [])), *texts])
     kinds = ("title", "header", "subheader", "markdown", "caption", "warning", "error", "success", "info", "folded")
     text = element.value if element.type in kinds else getattr(element, "label", "")
-    return re.sub(r":material/\w+:|:[a-z]+(?:-badge)?(?=\[)|[\[\]*\\]", " ", str(text or ""))
+    return re.sub(r":material/\w+:|:[a-z]+(?:-badge)?(?=\[)|[\[\]*]", " ", str(text or "").replace("\\", ""))

@@ -20,7 +20,7 @@ from observability.dashboard.choice_box import address_writer, link_warning
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import csv_button, finding_line, plain_caption
+from observability.dashboard.widgets import csv_button, plain_caption, status_line
 from observability.detection.run_claims import duration
 from observability.metrics import cost as money
 from observability.metrics import energy
@@ -257,7 +257,7 @@ def run_findings(chosen: Sequence[RunVerdict]) -> None:
         if judged.claims is None:
             plain_caption(f"{judged.run.name} is not judged: too many newer runs. Choose its dates to judge it.")
         for each in sorted(judged.claims or (), key=lambda one: (SEVERITIES.index(one.severity), -one.rank)):
-            finding_line(each)
+            st.markdown(status_line(each.severity, each.because))
 
 
 def run_facts(chosen: Sequence[RunVerdict], costs: dict[str, RunUse]) -> None:
