@@ -17,7 +17,7 @@ from observability.dashboard.overview import fleet, fleet_events
 from observability.dashboard.overview.findings import BASELINES
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.table import draw_table
-from observability.dashboard.widgets import status_line
+from observability.dashboard.widgets import claim_line
 from observability.incidents.model_state import drift_counts, verdict_severity
 from observability.metrics.performance import HEADLINE
 
@@ -173,14 +173,14 @@ def answer_heading(
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.header(question, anchor=False, width="content")
         links.page_button(page, query_params=here.scope.parameters())
-    st.markdown(status_line(severity, sentence))
+    claim_line(sentence, before=f"{formatting.status_label(severity)}: ")
     if worst and worst.because != sentence:
         if worst.needs_action:
-            st.markdown(f":gray[Worst:] {formatting.sentence_markdown(worst.because)}")
+            claim_line(worst.because, before=":gray[Worst:] ")
         elif severity == "unknown":
-            st.caption(formatting.sentence_markdown(worst.because))
+            claim_line(worst.because, quiet=True)
     if after:
-        st.caption(formatting.sentence_markdown(after))
+        claim_line(after, quiet=True)
 
 
 QUESTIONS: tuple[Question, ...] = (is_it_up, are_inputs_normal, is_it_right, is_it_fair, what_drives_it, what_does_it_cost, what_changed)

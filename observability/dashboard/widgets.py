@@ -66,22 +66,41 @@ def finding_news(finding: Finding) -> list[str]:
     return found + ([f"since {formatting.format_day(finding.onset)}{' or earlier' if certainty == 'open' else ''}"] if since else [])
 
 
-def finding_line(finding: Finding, *, strong: bool = False, mark: str = "") -> None:
+def finding_line(
+    finding: Finding, word: str | None = None, *, strong: bool = False, mark: str = "", others: Sequence[Finding] = ()
+) -> None:
     """Draw the status line of a finding, its leading clauses with what is new about it; the others behind a question mark.
 
-    strong: the sentence is bold. mark: Markdown behind the sentence.
+    word: in place of that of its severity. strong: the sentence is bold. mark: Markdown behind the sentence. others: findings whose
+    sentences stand behind the question mark as well.
     """
-    news = " · ".join(finding_news(finding))
     claim, *rest = split_claim(finding.because, LINE_WORDS)
-    line = status_line(finding.severity, claim, strong=strong)
-    details = "\n\n".join(map(formatting.sentence_markdown, [*rest, *finding_details(finding)]))
-    st.markdown(f"{line}{f' :gray[· {news}]' if news else ''}{mark}", help=details or None)
+    line = status_line(finding.severity, claim, word, strong=strong)
+    news = " · ".join(finding_news(finding))
+    details = [*rest, *finding_details(finding), *(other.because for other in others)]
+    words = "\n\n".join(map(formatting.sentence_markdown, details))
+    st.markdown(f"{line}{f' :gray[· {news}]' if news else ''}{mark}", help=words or None)
+
+
+def claim_line(sentence: str, *, quiet: bool = False, before: str = "") -> None:
+    """Draw the leading clauses of a sentence, the others behind a question mark. quiet: as a caption. before: Markdown before it."""
+    claim, *rest = split_claim(sentence, LINE_WORDS)
+    draw = st.caption if quiet else st.markdown
+    draw(before + formatting.sentence_markdown(claim), help="\n\n".join(map(formatting.sentence_markdown, rest)) or None)
 
 
 def finding_lines(findings: Iterable[Finding]) -> None:
     """A status line for each finding."""
     for finding in findings:
         finding_line(finding)
+
+
+def main_finding_lines(findings: Sequence[Finding]) -> None:
+    """A status line for the first finding, in bold, and for those that need action; the others stand behind the question mark of the first."""
+    shown = [finding for place, finding in enumerate(findings) if not place or finding.needs_action]
+    for place, finding in enumerate(shown):
+        others = [other for other in findings if other not in shown] if not place else []
+        finding_line(finding, strong=not place, others=others)
 
 
 def leading_finding_line(findings: Iterable[Finding]) -> None:

@@ -11,7 +11,7 @@ from observability.dashboard.charts import time as charts_time
 from observability.dashboard.data import quality
 from observability.dashboard.overview import findings
 from observability.dashboard.table import draw_table
-from observability.dashboard.widgets import status_line
+from observability.dashboard.widgets import finding_line
 
 here = frame.begin_model_page("quality")
 found = findings.analyzer_findings(here, "data/quality")
@@ -19,7 +19,10 @@ found = findings.analyzer_findings(here, "data/quality")
 st.header("Arrival", anchor=False)
 volume = quality.volume_with_expectation(here.window, found)
 said = quality.arrival_finding(found)
-st.markdown(status_line(said.severity, said.because) if said else "Expected volume is not known yet.")
+if said:
+    finding_line(said)
+else:
+    st.markdown("Expected volume is not known yet.")
 if volume["n"].sum() > 0:
     figure = charts_time.traffic_bars(volume, time_series.chart_event_marks(here.model.name, here.window))
     alt = said.because.replace("`", "") if said else "Predictions over time"

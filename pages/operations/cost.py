@@ -17,10 +17,11 @@ found = energy.window_findings(here, "operations/cost")
 spent = cost.cost_breakdown(here)
 known = bool(spent.currencies) or any(each.value is not None for each in found)
 if known:
-    cost.cost_sentences(found)
+    cost.cost_sentences(found, first=True)
     st.header("This month", anchor=False)
     cost.budget_form(here, spent)
     cost.month_forecast_chart(here, found)
+    cost.cost_sentences(found, first=False)
 
     left, right = st.columns(2, gap="large")
     with left:

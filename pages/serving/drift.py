@@ -24,11 +24,9 @@ summary = drift.drift_summary(found)
 plain_paragraph(summary)
 finding_lines(besides)
 chosen = drift.chosen_drift_finding(columns)
-st.header("Drift by column", anchor=False)
 bars = drift.drift_ranking_frame(columns, here.model.settings)
-if here.model.settings.importance:
-    st.caption("Ordered by drift × importance (a heuristic).")
-st.caption(drift.drift_bars_note(bars))
+ordered = "Ordered by drift × importance (a heuristic). " if here.model.settings.importance else ""
+st.header("Drift by column", anchor=False, help=ordered + drift.drift_bars_note(bars))
 figure = charts_drift.drift_bars(bars, selected=chosen.subject)
 on_bar = choice_box.select_column_on_click("ranking")
 frame.chart_with_table(figure, bars, key="ranking", alt=summary, metrics=("psi",), on_select=on_bar)
@@ -38,8 +36,8 @@ drift.drift_overlay(here, chosen)
 
 days = time_series.drift_by_day_frame(columns)
 if days["day"].nunique() > 1:
-    st.header("Drift by day", anchor=False)
-    st.caption("Each cell compares one day of a column with the whole reference; small samples read higher by chance.")
+    about = "Each cell compares one day of a column with the whole reference; small samples read higher by chance."
+    st.header("Drift by day", anchor=False, help=about)
     figure = charts_drift.column_day_heatmap(days, value="PSI", unit="", top=1.0, selected=chosen.subject)
     on_cell = choice_box.select_column_on_click("days")
     frame.chart_with_table(figure, days, key="days", alt=drift.worst_day_sentence(days), metrics=("psi",), on_select=on_cell)

@@ -10,7 +10,7 @@ from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import estimated_performance
 from observability.dashboard.table import draw_table
-from observability.dashboard.widgets import finding_lines, status_line
+from observability.dashboard.widgets import finding_line, finding_lines
 
 here = frame.begin_model_page("estimated_performance")
 found = findings.analyzer_findings(here, "serving/estimated_performance", wait=True)
@@ -22,9 +22,11 @@ if not metrics:
     )
 
 finding = estimated_performance.estimated_metric_box(metrics, here)
-st.markdown(status_line(finding.severity, finding.because, strong=True))
+finding_line(finding, strong=True)
 estimated_performance.label_sample_button(here, finding)
-st.info(estimated_performance.ASSUMPTION, icon=":material/visibility_off:")
+st.caption(
+    ":material/visibility_off: An estimate, not a measurement: it cannot detect concept drift.", help=estimated_performance.ASSUMPTION
+)
 
 days = estimated_performance.estimate_frame(here, finding.metric)
 left, right = st.columns([3, 2], gap="large")

@@ -10,17 +10,17 @@ import streamlit as st
 from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import multivariate_drift
-from observability.dashboard.widgets import finding_lines
+from observability.dashboard.widgets import main_finding_lines
 
 here = frame.begin_model_page("multivariate_drift")
 found = findings.analyzer_findings(here, multivariate_drift.ANALYZER, wait=True)
-finding_lines(found)
+main_finding_lines(found)
 known = [finding for finding in found if finding.value is not None and finding.metric == multivariate_drift.METRIC]
 if not known:
     step = "Register this version with held-out predictions, or choose a longer window."
     empty_states.stop_with_empty_state("Nothing can be compared yet.", step, "add_model", "Register")
 
-st.header("Domain-classifier AUC", anchor=False)
+st.header("Domain-classifier AUC", anchor=False, help=multivariate_drift.sampled_rows_note(known[0]))
 multivariate_drift.domain_auc_section(known[0])
 st.header("Permutation importance", anchor=False)
 multivariate_drift.permutation_importance_section(here, known[0])

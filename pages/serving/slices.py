@@ -6,18 +6,17 @@ performance page.
 
 import streamlit as st
 
-from observability.core import formatting
 from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import slice_search
-from observability.dashboard.widgets import finding_lines
+from observability.dashboard.widgets import claim_line, leading_finding_line
 
 here = frame.begin_model_page("slices")
 found = findings.analyzer_findings(here, slice_search.ANALYZER, wait=True)
 urgent, summary = slice_search.split_slice_findings(found)
-finding_lines(urgent[: slice_search.MOST_CLAIMS])
+leading_finding_line(urgent)
 if summary is not None:
-    st.caption(formatting.sentence_markdown(summary.because))
+    claim_line(summary.because, quiet=True)
 slice_search.watched_slices_section(here, found)
 if summary is None or not summary.evidence.get("ranked"):
     step = "Choose a longer window, register this version with held-out predictions, or wait for labels."

@@ -9,11 +9,11 @@ import streamlit as st
 from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import why_changed
-from observability.dashboard.widgets import finding_lines
+from observability.dashboard.widgets import main_finding_lines
 
 here = frame.begin_model_page("why_changed")
 found = findings.analyzer_findings(here, why_changed.ANALYZER, wait=True)
-finding_lines(why_changed.distinct_sentences(found))
+main_finding_lines(why_changed.distinct_sentences(found))
 parts = why_changed.change_parts(found)
 if not parts:
     step = "Labels may still be missing: choose an earlier or a longer window, or register this version with held-out predictions."

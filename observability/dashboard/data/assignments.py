@@ -69,7 +69,7 @@ def _policies_table(rows: pd.DataFrame) -> None:
         lines.append(table_row(cells))
     draw_table("policies", "Policies and their outcomes", POLICIES, lines, compact=True)
     csv_button("policies", rows)
-    st.caption("A policy that selects hard items differs more often by design; this is no measure of the annotators.")
+    st.caption("No measure of the annotators.", help="A policy that selects hard items differs more often by design.")
 
 
 def _reasons_table(rows: pd.DataFrame) -> None:

@@ -332,13 +332,13 @@ def fatigue_section(shown: ShownProject, found: Sequence[Finding]) -> None:
     finding = next((each for each in found if each.metric == labelling_speed.SLOPE), None)
     if finding is None:
         return
-    st.header("Accuracy over a session", anchor=False)
+    about = (
+        f"A session ends with a break of {labelling_speed.BREAK_MINUTES} minutes. The slope is estimated within sessions; "
+        "the chart pools them, so long sessions weigh more in later hours."
+    )
+    st.header("Accuracy over a session", anchor=False, help=about)
     rows = labelling_speed.accuracy_by_session_hour(pd.concat([shown.past, shown.now], ignore_index=True))
     finding_lines([finding])
     columns = {"hour": "Hours since the session began", "value": "Gold accuracy", "n": "Gold items", "right": "Right"}
     figure = charts_suggestions.session_accuracy_dots(rows)
     frame.chart_with_table(figure, rows, key="sessions", alt=finding.because, metrics=("fatigue_slope",), columns=columns)
-    st.caption(
-        f"A session ends with a break of {labelling_speed.BREAK_MINUTES} minutes. The slope is estimated within sessions; "
-        "the chart pools them, so long sessions weigh more in later hours."
-    )

@@ -120,9 +120,8 @@ def _acceptance_effect(told: AcceptanceOutcome) -> None:
     rows.append(["Hours of annotators saved", hours, None, None, told.labels, told.time_basis])
     twin = pd.DataFrame(rows, columns=["what", "value", "low", "high", "n", "basis"])
     csv_button("accepting", lambda: twin.assign(threshold=told.threshold))
-    st.caption(
-        "Assumes that gold items are like the others. A threshold chosen on these figures looks slightly better here than it will be."
-    )
+    about = "Assumes that gold items are like the others. A threshold chosen on these figures looks slightly better here than it will be."
+    st.caption("Estimated from gold items.", help=about)
 
 
 def _effect_cells(name: str, figure: Interval, of: str, basis: str) -> dict[str, Cell]:

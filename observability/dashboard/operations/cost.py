@@ -91,16 +91,15 @@ def cost_breakdown(here: ModelPage) -> CostBreakdown:
     return CostBreakdown(parts, notes, spent_currencies(parts, here.model.settings), window)
 
 
-def cost_sentences(found: Sequence[Finding]) -> None:
-    """The sentences of the findings: the month first, then the cost of decisions and errors."""
+def cost_sentences(found: Sequence[Finding], *, first: bool) -> None:
+    """The sentences of the findings. first: of the month, and those that need action; else those of predictions, decisions and errors."""
     of = {each.metric: each for each in found}
-    for metric in SENTENCE_ORDER:
-        each = of.get(metric)
-        if each is not None:
-            source = str(each.evidence.get("source") or each.basis)
-            recorded = metric in PRICED_METRICS and each.evidence.get("method") != "cost"
-            mark = f" {basis_badge(source, 'quantity' if recorded else '')}" if each.value is not None else ""
-            finding_line(each, strong=metric == SENTENCE_ORDER[0], mark=mark)
+    ordered = [of[metric] for metric in SENTENCE_ORDER if metric in of]
+    for each in (each for each in ordered if (each.needs_action or each is ordered[0]) == first):
+        source = str(each.evidence.get("source") or each.basis)
+        recorded = each.metric in PRICED_METRICS and each.evidence.get("method") != "cost"
+        mark = f" {basis_badge(source, 'quantity' if recorded else '')}" if each.value is not None else ""
+        finding_line(each, strong=each.metric == SENTENCE_ORDER[0], mark=mark)
 
 
 def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:

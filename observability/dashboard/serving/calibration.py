@@ -15,7 +15,7 @@ from observability.dashboard import clicks, distributions, frame, load, time_ser
 from observability.dashboard.charts import calibration as charts_calibration
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.widgets import finding_line, plain_caption, plain_paragraph
+from observability.dashboard.widgets import main_finding_lines, plain_caption, plain_paragraph
 from observability.metrics.reliability import (
     CalibrationErrors,
     calibration_errors,
@@ -84,9 +84,8 @@ def class_confidence_sentence(both: CalibrationSides) -> None:
 
 
 def calibration_claims(found: Sequence[Finding]) -> str:
-    """Draw the findings, the main one first and strong; its plain sentence is the charts' alternative text."""
-    for place, finding in enumerate(found):
-        finding_line(finding, strong=place == 0)
+    """Draw the findings, the main one first; its plain sentence is the charts' alternative text."""
+    main_finding_lines(found)
     return found[0].because.replace("`", "")
 
 

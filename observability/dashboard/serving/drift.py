@@ -105,7 +105,7 @@ def drift_overlay(here: ModelPage, finding: Finding) -> None:
         st.caption("No distribution of this column is stored.")
         return
     sizes = f"{int(reference['n'].sum()):,} predictions in the reference, {int(current['n'].sum()):,} in this window"
-    plain_caption(f"{sizes}. {effect_sizes(finding)}")
+    st.caption(formatting.escape_markdown(f"{sizes}."), help=formatting.escape_markdown(effect_sizes(finding)))
     twin = distributions.overlay_frame(edges, current, reference)
     figure = distribution_overlay(twin, name=finding.subject)
     metrics = ("psi", "jensen_shannon_distance", "l_infinity") if edges.levels else ("psi", "kolmogorov_smirnov", "wasserstein")

@@ -22,6 +22,11 @@ def multivariate_drift_summary(here: ModelPage) -> None:
     links.page_button("multivariate_drift", query_params=here.scope.parameters())
 
 
+def sampled_rows_note(finding: Finding) -> str:
+    """The rows of both sides, as the help of a heading."""
+    return f"Sampled by hash: {finding.n:,} predictions, {finding.evidence['n_reference']:,} reference rows."
+
+
 def domain_auc_section(finding: Finding) -> None:
     """Draw the AUC with its interval, beside that of single features, with the band of the null distribution."""
     evidence = finding.evidence
@@ -36,7 +41,7 @@ def domain_auc_section(finding: Finding) -> None:
     band = {"null_low": evidence["null_mean"] - half, "null_high": evidence["null_mean"] + half}
     auc, null = formatting.value_with_interval(finding.value, finding.low, finding.high), formatting.format_number(evidence["null_95"])
     words = f"AUC {auc}; 95 % point of the null {null}."
-    plain_caption(f"{words} Sampled by hash: {finding.n:,} predictions, {evidence['n_reference']:,} reference rows.")
+    plain_caption(words)
     figure = charts_domain.domain_auc_scale(rows, **band, limits=evidence["limits"])
     frame.chart_with_table(figure, rows.assign(**band), key="together", alt=words, metrics=(METRIC,))
 
@@ -72,9 +77,8 @@ def correlation_section(finding: Finding) -> None:
     first = rows.iloc[0]
     reference, now = (formatting.format_number(first[side]) for side in ("reference", "value"))
     words = f"{first['pair']}: rank correlation {reference} in the reference, {now} now."
-    plain_caption(f"{words} {finding.evidence['looked_at']} pairs tested, sampled by hash; the table has the days of each.")
-    if excluded := finding.evidence["left_out"]:
-        plain_caption(
-            f"Excluded: {', '.join(excluded)} (shared by the rows of a day, or too few rows), and inputs with drift of their own."
-        )
+    excluded = ", ".join(finding.evidence["left_out"])
+    names = f"Excluded: {excluded} (shared by the rows of a day, or too few rows), and inputs with drift of their own. " if excluded else ""
+    about = f"{names}{finding.evidence['looked_at']} pairs tested, sampled by hash; the table has the days of each."
+    st.caption(formatting.escape_markdown(words), help=formatting.escape_markdown(about))
     frame.chart_with_table(charts_domain.correlation_change_dots(rows), rows, key="pairs", alt=words, metrics=(PAIRS,))

@@ -12,7 +12,7 @@ from observability.core.window import Window
 from observability.dashboard import distributions, empty_states, frame, load
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.widgets import finding_line, plain_caption, plain_paragraph, save_model_settings, status_line
+from observability.dashboard.widgets import finding_line, plain_caption, plain_paragraph, save_model_settings
 from observability.detection.fairness_criteria import CRITERIA, Criterion, criterion_level, criterion_of
 from observability.detection.fairness_sentences import ROWS, criterion_sentence, group_difference
 from observability.metrics.groups import (
@@ -28,9 +28,8 @@ from observability.metrics.groups import (
 from observability.stats.group import GroupSpread
 
 INCOMPATIBLE_CRITERIA = (
-    "**The criteria are incompatible here.** Base rates differ between groups ({}). Then no model with errors satisfies "
-    "demographic parity, equalized odds and predictive parity at once (Kleinberg, Mullainathan and Raghavan 2016; Chouldechova 2017). "
-    "Choose one criterion and state the reason."
+    "Base rates differ between groups ({}). Then no model with errors satisfies demographic parity, equalized odds and predictive parity "
+    "at once (Kleinberg, Mullainathan and Raghavan 2016; Chouldechova 2017). Choose one criterion and state the reason."
 )
 
 
@@ -158,7 +157,7 @@ def fairness_sentence(here: ModelPage, chosen: FairnessView, found: Sequence[Fin
     held = next((each for each in about if each.metric in metrics), None)
     if held is not None:
         word = "Pre-existing gap" if held.evidence.get("stood_in_reference") and held.severity == "ok" else None
-        st.markdown(status_line(held.severity, held.because, word, strong=True))
+        finding_line(held, word, strong=True)
         said = held.because
     else:
         judged = criterion_level(chosen.criterion, chosen.now, chosen.before, here.model.settings)
@@ -185,7 +184,8 @@ def criterion_note(here: ModelPage, chosen: FairnessView) -> None:
     if keep.sum() >= 2 and rates.at(keep).spread().p_value < 0.05:
         low, high = (int(np.flatnonzero(keep)[place]) for place in (rates.at(keep).value.argmin(), rates.at(keep).value.argmax()))
         ends = ", ".join(f"{formatting.format_share(rates.value[place])} for {chosen.now.names[place]}" for place in (low, high))
-        st.info(INCOMPATIBLE_CRITERIA.format(formatting.escape_markdown(ends)), icon=":material/balance:")
+        about = INCOMPATIBLE_CRITERIA.format(formatting.escape_markdown(ends))
+        st.caption(":material/balance: The criteria are incompatible here: base rates differ.", help=about)
     if settled == criterion.name:
         plain_caption(f"Criterion of {here.model.name}, chosen by its owner.")
         return
