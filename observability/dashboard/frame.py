@@ -192,9 +192,10 @@ def model_caption(page: str, scope: Scope, model: Model) -> None:
     if about and page == "model":
         st.caption(about)
     moved = load.moved_window_note(scope, model.name) if scope.span != "dates" else None
-    fresh = f"{freshness_note(model.name, scope.environment or 'production')}{'; the window ends there' if moved else ''}"
-    live = load.live_sample_note(model.name)
-    st.caption(" · ".join([fresh, *([formatting.escape_markdown(live)] if live else [])]), help=about if page != "model" else None)
+    fresh, live = freshness_note(model.name, scope.environment or "production"), load.live_sample_note(model.name)
+    notes = [about if page != "model" else None, formatting.escape_markdown(moved) if moved else None]
+    words = " · ".join([fresh, *([formatting.escape_markdown(live)] if live else [])])
+    st.caption(words, help="\n\n".join(filter(None, notes)) or None)
 
 
 def freshness_note(model: str, environment: Environment = "production") -> str:
@@ -260,7 +261,7 @@ def _refresh_when_sampled(windows: Sequence[Window]) -> None:
     if not any(load.findings_pending(window) for window in windows):
         st.rerun()
     with st.container(key="still-looking"):
-        st.caption(":material/hourglass_top: Row samples are still being analyzed; more findings may follow.")
+        st.caption(":material/hourglass_top: Row samples are still being analyzed.")
 
 
 def metric_help(*metrics: str) -> None:

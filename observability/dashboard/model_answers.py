@@ -32,8 +32,7 @@ def is_it_up(here: ModelPage, status: ModelStatus) -> None:
     """Draw traffic, errors and freshness."""
     traffic = status.traffic
     arrival = [finding for finding in status.of("data/quality") if finding.metric in ARRIVAL]
-    span = formatting.format_span(here.window.start, here.window.end)
-    words = f"{status.predictions:,.0f} predictions in {span}" + (f", {fleet.failed_share(status)}." if status.predictions else ".")
+    words = f"{status.predictions:,.0f} predictions" + (f", {fleet.failed_share(status)}." if status.predictions else ".")
     service = status.of("serving/latency")
     p99 = fleet.model_finding(status, "serving/latency", "latency_p99")
     found = worst_first([*arrival, *service, *findings_needing_action(status, "data/requests")])
@@ -148,8 +147,9 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
     words = claims[0] if claims else found[0].because if found else "Neither cost nor energy is known."
     if found and found[0].needs_action:
         words = found[0].because  # the status belongs to it
-    after = next((claim for claim in claims if claim != words), None)
-    answer_heading("What does it cost?", found, words, "cost", here, after=after, known=bool(found))
+    answer_heading(
+        "What does it cost?", found, words, "cost", here, details=[claim for claim in claims if claim != words], known=bool(found)
+    )
 
 
 def what_changed(here: ModelPage, status: ModelStatus) -> None:
@@ -162,18 +162,26 @@ def what_changed(here: ModelPage, status: ModelStatus) -> None:
 
 
 def answer_heading(
-    question: str, found: Sequence[Finding], sentence: str, page: str, here: ModelPage, after: str | None = None, *, known: bool = True
+    question: str,
+    found: Sequence[Finding],
+    sentence: str,
+    page: str,
+    here: ModelPage,
+    after: str | None = None,
+    *,
+    known: bool = True,
+    details: Sequence[str] = (),
 ) -> None:
     """Draw the question, the answer with its status, the worst finding where it needs action, and the link.
 
-    known: whether there is a verdict.
+    known: whether there is a verdict. details: further sentences, behind a question mark.
     """
     worst = found[0] if found else None
     severity = worst.shown_severity if worst and worst.needs_action else fleet.severity_without_action(found) if known else "unknown"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.header(question, anchor=False, width="content")
         links.page_button(page, query_params=here.scope.parameters())
-    claim_line(sentence, before=f"{formatting.status_label(severity)}: ")
+    claim_line(sentence, before=f"{formatting.status_label(severity)}: ", details=details)
     if worst and worst.because != sentence:
         if worst.needs_action:
             claim_line(worst.because, before=":gray[Worst:] ")

@@ -82,9 +82,13 @@ def finding_line(
     st.markdown(f"{line}{f' :gray[· {news}]' if news else ''}{mark}", help=words or None)
 
 
-def claim_line(sentence: str, *, quiet: bool = False, before: str = "") -> None:
-    """Draw the leading clauses of a sentence, the others behind a question mark. quiet: as a caption. before: Markdown before it."""
+def claim_line(sentence: str, *, quiet: bool = False, before: str = "", details: Sequence[str] = ()) -> None:
+    """Draw the leading clauses of a sentence, the others and further sentences behind a question mark.
+
+    quiet: as a caption. before: Markdown before it. details: the further sentences.
+    """
     claim, *rest = split_claim(sentence, LINE_WORDS)
+    rest += details
     draw = st.caption if quiet else st.markdown
     draw(before + formatting.sentence_markdown(claim), help="\n\n".join(map(formatting.sentence_markdown, rest)) or None)
 

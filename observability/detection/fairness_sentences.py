@@ -50,10 +50,8 @@ def criterion_sentence(
     ends = " and ".join(
         f"{group_value(judged.widest, float(rate.value[place]))} for {now.names[place]}" for place in (judged.lowest, judged.highest)
     )
-    said = (
-        f"{METRICS[metric].title} by `{attribute.name}` is {group_difference(metric, spread.difference)}"
-        f" ({METRICS[judged.widest].title.lower()} {ends}; {spread.n:,.0f} rows)"
-    )
+    said = f"{METRICS[metric].title} by `{attribute.name}` is {group_difference(metric, spread.difference)}"
+    rows = f"; {METRICS[judged.widest].title.lower()} {ends} over {spread.n:,.0f} rows"
     held = f"{group_difference(metric, judged.limit)} accepted"
     if judged.ratio_breached and (spread.difference or 0.0) < judged.limit:
         said = f"{said}, a ratio of {judged.ratio.value:.2f}"
@@ -69,12 +67,12 @@ def criterion_sentence(
             if judged.before is not None
             else ""
         )
-        return f"{said}: {held}{then}{pair}{asked}."
+        return f"{said}: {held}{then}{rows}{pair}{asked}."
     if young:
-        return f"{said}; too few labels yet{pair}."
+        return f"{said}; too few labels yet{rows}{pair}."
     if judged.breached:
-        return f"{said}, {doubt(judged, looks, held)}{pair}{asked}."
-    return f"{said}, within the {held}{asked}."
+        return f"{said}, {doubt(judged, looks, held)}{rows}{pair}{asked}."
+    return f"{said}, within the {held}{rows}{asked}."
 
 
 def sure_of(judged: Level) -> str:

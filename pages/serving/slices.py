@@ -6,6 +6,7 @@ performance page.
 
 import streamlit as st
 
+from observability.core import formatting
 from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import slice_search
@@ -15,7 +16,7 @@ here = frame.begin_model_page("slices")
 found = findings.analyzer_findings(here, slice_search.ANALYZER, wait=True)
 urgent, summary = slice_search.split_slice_findings(found)
 leading_finding_line(urgent)
-if summary is not None:
+if summary is not None and not urgent:
     claim_line(summary.because, quiet=True)
 slice_search.watched_slices_section(here, found)
 if summary is None or not summary.evidence.get("ranked"):
@@ -23,7 +24,8 @@ if summary is None or not summary.evidence.get("ranked"):
     empty_states.stop_with_empty_state("No slice can be compared yet.", step, "add_model", "Register")
 
 metric = slice_search.slice_metric_box(here, summary)
-st.header("Largest changes", anchor=False)
+corrected = "Significance is corrected for all slices."
+st.header("Largest changes", anchor=False, help=f"{formatting.sentence_markdown(summary.because)} {corrected}" if urgent else corrected)
 slice_search.changed_slices_section(here, summary, metric)
 st.header("Weakest slices", anchor=False)
 slice_search.weakest_slices_section(here, summary)

@@ -30,7 +30,7 @@ def test_the_news_of_a_finding_in_words(changes: dict, said: list[str]) -> None:
     assert finding_news(replace(DRIFT, **changes)) == said
 
 
-def draw_line(finding: Finding) -> None:
+def draw_line(finding: "Finding") -> None:
     from observability.dashboard.widgets import finding_line
 
     finding_line(finding)

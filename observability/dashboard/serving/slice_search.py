@@ -20,8 +20,6 @@ from observability.dashboard.widgets import csv_button, plain_paragraph
 from observability.metrics.performance import HEADLINE
 
 ANALYZER = "serving/slices"
-MOST_CLAIMS = 6
-"""Findings above the charts; the table has all."""
 MOST_SLICES = 12
 SIGNIFICANT = 0.05
 """Largest corrected p-value of a significant slice."""
@@ -81,7 +79,7 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str) -> No
     first, unit, title = rows.iloc[0], METRICS[metric].unit, formatting.metric_title(metric)
     drawn = rows.assign(sure=rows["p_adjusted"] <= SIGNIFICANT)
     before, now = (formatting.format_value(first[side], unit) for side in ("before", "value"))
-    significant = f"{int(drawn['sure'].sum())} of {len(rows)} changes shown are significant (corrected for all slices)"
+    significant = f"{int(drawn['sure'].sum())} of {len(rows)} changes shown are significant"
     words = f"Largest change: {first['name']}, {title} {before} → {now}. {significant}."
     plain_paragraph(words)
     figure = charts_slices.slice_dots(drawn, name=title, unit=unit)

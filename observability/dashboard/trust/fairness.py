@@ -12,7 +12,7 @@ from observability.core.window import Window
 from observability.dashboard import distributions, empty_states, frame, load
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.widgets import finding_line, plain_caption, plain_paragraph, save_model_settings
+from observability.dashboard.widgets import finding_line, plain_paragraph, save_model_settings
 from observability.detection.fairness_criteria import CRITERIA, Criterion, criterion_level, criterion_of
 from observability.detection.fairness_sentences import ROWS, criterion_sentence, group_difference
 from observability.metrics.groups import (
@@ -176,24 +176,30 @@ def fairness_sentence(here: ModelPage, chosen: FairnessView, found: Sequence[Fin
 def criterion_note(here: ModelPage, chosen: FairnessView) -> None:
     """The definition of the criterion, a note on incompatible criteria, and the button that makes it the model's."""
     criterion, settled = chosen.criterion, here.model.settings.fairness_criterion
-    plain_caption(f"{criterion.title}: {criterion.asks}.")
+    asked = f"{criterion.title}: {criterion.asks}"
+    owner = f"Criterion of {here.model.name}, chosen by its owner." if settled == criterion.name else None
+    about = _incompatible_criteria(chosen) if here.model.task == "binary" else None
+    words = f"{asked}{'; it excludes other criteria here' if about else ''}."
+    st.caption(formatting.escape_markdown(words), help=formatting.escape_markdown(" ".join(filter(None, (about, owner)))) or None)
     if here.model.task != "binary":
         return
-    rates = chosen.now.metrics["base_rate"]
-    keep = groups_with_enough_rows(chosen.now, "base_rate")
-    if keep.sum() >= 2 and rates.at(keep).spread().p_value < 0.05:
-        low, high = (int(np.flatnonzero(keep)[place]) for place in (rates.at(keep).value.argmin(), rates.at(keep).value.argmax()))
-        ends = ", ".join(f"{formatting.format_share(rates.value[place])} for {chosen.now.names[place]}" for place in (low, high))
-        about = INCOMPATIBLE_CRITERIA.format(formatting.escape_markdown(ends))
-        st.caption(":material/balance: The criteria are incompatible here: base rates differ.", help=about)
     if settled == criterion.name:
-        plain_caption(f"Criterion of {here.model.name}, chosen by its owner.")
         return
     words, name = f"Criterion: {CRITERIA[settled].title.lower()}" if settled in CRITERIA else "No criterion chosen", criterion.title.lower()
     with st.popover(f"{words}. Change to {name}?", icon=":material/gavel:"):
         plain_paragraph(f"Findings about {here.model.name} will then use {name}: {criterion.asks}.")
         if st.button(f"Use {name}", type="primary", key="choose-criterion"):
             save_model_settings(here.model.name, replace(here.model.settings, fairness_criterion=criterion.name))
+
+
+def _incompatible_criteria(chosen: FairnessView) -> str | None:
+    """Why no model satisfies every criterion here; None where base rates do not differ significantly."""
+    rates, keep = chosen.now.metrics["base_rate"], groups_with_enough_rows(chosen.now, "base_rate")
+    if keep.sum() < 2 or rates.at(keep).spread().p_value >= 0.05:
+        return None
+    low, high = (int(np.flatnonzero(keep)[place]) for place in (rates.at(keep).value.argmin(), rates.at(keep).value.argmax()))
+    ends = ", ".join(f"{formatting.format_share(rates.value[place])} for {chosen.now.names[place]}" for place in (low, high))
+    return INCOMPATIBLE_CRITERIA.format(ends)
 
 
 def surest_difference_words(metric: str, names: Sequence[str], spread: GroupSpread) -> str:

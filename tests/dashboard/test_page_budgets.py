@@ -1,0 +1,66 @@
+"""Every page of the sample fleet is short: few sentences before its first figure, and few on the whole page as it opens.
+
+Counted are the words of headings, paragraphs, captions and messages that are shown without a click. Not counted are what is no sentence:
+cells of tables, axes and legends of charts, labels of controls, and logged texts. What is folded or behind a question mark is counted
+when it is opened, so not here. Words do not depend on the width; tests/browser/test_page_heights.py measures the height by width.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from observability.dashboard import application, links
+from observability.server import process_lock
+from tests.support.dashboard_pages import PAGES, by_name, opened, sentence_words
+from tests.support.sample_home import lent
+
+ALL, ABOVE_FIGURE = 250, 60
+FROM_START = {"window": "Everything"}
+VIEWS = {
+    "health": {},
+    "case": {"model": "flights-late", "id": "20131231-EWR-UA1631"},
+    "incident": {"model": "flights-late", "id": "97971f2bf2656738"},
+    "model": {"model": "flights-delay"},
+    "devices": {"window": "Chosen dates", "from": "2013-02-10", "to": "2013-02-17"},
+    "lineage": {"thing": "version:flights-late/1"},
+    "fairness": {"model": "employment"},
+    "audits": {"model": "employment"},
+    "live_guard": {"model": "employment"},
+    "trade_offs": {"model": "employment"},
+    "personal_data": {"model": "sentiment", **FROM_START},
+    "annotate": {"project": "sentiment"},
+    "label_quality": {"project": "sentiment"},
+    "labelling": {},
+    "runs": {"run": "flights-delay-fold-3"},
+    "compare_runs": {"run": "sentiment-fold-1"},
+    "distributed": {"run": "flights-late-mlp-4-processes", **FROM_START},
+    "compare": {"model": "flights-late", "b_version": "reference of 1"},
+    **dict.fromkeys(
+        ("batches", "cleaning", "vendors", "datasets", "changes", "studies", "edge_fleet", "exports", "controllers"), FROM_START
+    ),
+}
+"""What a link to a page holds; of a page that is not here, the model `flights-late`."""
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The sample fleet as the store that this process owns, with the findings that the loading computed."""
+    with pytest.MonkeyPatch.context() as patch, lent(tmp_path_factory, "budgets") as home:
+        patch.setenv("OBSERVABILITY_ENRICH", "off")
+        patch.setenv("OBSERVABILITY_WATCH", "off")
+        holder = process_lock.own(home)
+        application.keep_findings_over_runs(holder)
+        yield home
+        holder.close()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=by_name)
+def test_a_page_is_short_before_anything_is_unfolded(path: Path, sample: Path) -> None:
+    every, above = sentence_words(opened(path.stem, **VIEWS.get(path.stem, {"model": "flights-late"})))
+    assert above <= ABOVE_FIGURE, f"{above} words above the first figure: fold them, or put the method behind a question mark"
+    assert every <= ALL, f"{every} words on the page"
+
+
+def test_views_name_pages() -> None:
+    assert VIEWS.keys() <= links.page_files().keys()
