@@ -77,6 +77,7 @@ HOMES = {
         "observability/detection/default_scores",
         "observability/metrics/audit_model",
         "observability/stats/domain",
+        "observability/stats/principal_plane",
         "observability/stats/text_similarity",
         "observability/investigation/error_tree",
         "sample_data/",

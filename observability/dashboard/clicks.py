@@ -78,6 +78,18 @@ class ClickTarget:
                 return
 
 
+@dataclass(frozen=True)
+class AreaSelection:
+    """A callback for marks that are chosen on the chart `key` by lasso, box or click: the page reads them with `clicked_points`."""
+
+    key: str
+    areas: bool = True
+    hint: str = "Lasso or box-select points"
+
+    def __call__(self) -> None:
+        """Called by Streamlit after the choice; the page that is drawn next reads it."""
+
+
 def chart_selection(key: str) -> Mapping[str, Any]:
     """What is selected on the chart that is drawn under `key`: points and boxes."""
     selection: Mapping[str, Any] = (st.session_state.get(key) or {}).get("selection", {})

@@ -289,15 +289,19 @@ def chart_with_table(
     """Draw a chart with its table, its CSV (exactly what is drawn) and help about its metrics. beside: draws a further button.
 
     alt: the takeaway in one plain sentence. on_select: called after a click on a mark, which is in `st.session_state[key]`; its `hint`
-    (dashboard/clicks.py) is shown beside the chart. Where it names periods, Box Select along the chart chooses dates.
+    (dashboard/clicks.py) is shown beside the chart. Where it names periods, Box Select along the chart chooses dates; where it takes areas,
+    Lasso and Box Select choose marks.
     """
     collector = figure_capture.COLLECTOR.get()
     if collector is not None:
         collector.take(figure_capture.PageFigure(key, figure, twin, alt, metrics, columns))
         return
-    dragged = getattr(on_select, "periods", None) is not None
-    config = theme.DATES_CONFIG if dragged else theme.CONFIG
-    mode: tuple[Literal["points", "box"], ...] = ("points", "box") if dragged else ("points",)
+    mode: tuple[Literal["points", "box", "lasso"], ...] = ("points",)
+    config = theme.CONFIG
+    if getattr(on_select, "periods", None) is not None:
+        mode, config = ("points", "box"), theme.DATES_CONFIG
+    elif getattr(on_select, "areas", False):
+        mode, config = ("points", "box", "lasso"), theme.AREA_CONFIG
     drawn: str = getattr(on_select, "drawn", key)
     theme.mark_color_scheme(figure)
     with st.container(gap=None):

@@ -32,7 +32,7 @@ OWN_KEYS = (
     *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
     *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section", "beside"),
     *("column", "group", "sql"),
-    *("device", "measure", "thing", "dashboard", "augmentation", "place"),
+    *("device", "measure", "thing", "dashboard", "augmentation", "place", "color", "space"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 

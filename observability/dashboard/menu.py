@@ -66,7 +66,7 @@ ENTRIES = (
         about_model=True,
         folders=("serving", "trust"),
     ),
-    MenuEntry("Investigate", "manage_search", {"Find a case": ("cases",), "Case": ("case",)}, about_model=True),
+    MenuEntry("Investigate", "manage_search", {"Find a case": ("cases",), "Map": ("prediction_map",), "Case": ("case",)}, about_model=True),
     MenuEntry("Review", "groups", {"Weekly review": ("review",), "Actions": ("actions",)}),
     MenuEntry(
         "Data",

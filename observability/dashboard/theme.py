@@ -32,6 +32,11 @@ DATES_CONFIG: dict[str, Any] = {
     "modeBarButtonsToRemove": [name for name in CONFIG["modeBarButtonsToRemove"] if name != "select2d"],
 }
 """The same with Box Select, which chooses dates. A plain drag cannot: while it selects, Streamlit reports no click on a mark."""
+AREA_CONFIG: dict[str, Any] = {
+    **CONFIG,
+    "modeBarButtonsToRemove": [name for name in CONFIG["modeBarButtonsToRemove"] if name not in ("select2d", "lasso2d")],
+}
+"""The same with Lasso and Box Select, which choose points."""
 
 
 def themed(

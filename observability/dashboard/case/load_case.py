@@ -39,6 +39,7 @@ from observability.investigation.expected_error import SimilarScores
 from observability.investigation.logged_content import LoggedText
 from observability.investigation.model_answers import Answered, AttributionContrast, Churn, Contrasts, Curve, Margin, Opposite, WhatIf
 from observability.investigation.offline_values import Twin
+from observability.investigation.prediction_map import PredictionMap, prediction_map
 from observability.investigation.word_effects import WordEffects
 from observability.store.types import decision_items, search_terms
 
@@ -294,6 +295,12 @@ def _shared_worker() -> "Worker":
 def queue_cases(name: str, asked: Window) -> queues.Inbox:
     """The cases of a queue (investigation/queues.py). Raises NotGivenError where they cannot be given."""
     return queues.INBOXES[name](load.store(), asked, queues.MOST)
+
+
+@cached_by_state(8, by_model=lambda asked, *, embedding: asked.model, computed=False)
+def window_map(asked: Window, *, embedding: bool) -> PredictionMap:
+    """The map of a window's predictions. Read-only: sessions share it. Raises NotGivenError."""
+    return prediction_map(load.store(), load.catalog().model(asked.model), asked, embedding=embedding)
 
 
 @cached_by_state(32, copied=True)

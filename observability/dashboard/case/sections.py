@@ -20,6 +20,7 @@ from observability.dashboard.case import (
     inputs,
     label,
     load_case,
+    map_of_predictions,
     similar_errors,
     versions,
 )
@@ -166,7 +167,14 @@ def _draw_inputs(here: CasePage) -> None:
 def _draw_similar(here: CasePage) -> None:
     """The rule of similar errors, and the error tree."""
     case.case_section("Similar errors", lambda: similar_errors.error_rule_section(here), anchor="alike")
+    map_of_predictions.map_link(here, "map-alike")
     case.case_section("Error tree", lambda: similar_errors.error_tree_section(here))
+
+
+def _draw_nearby(here: CasePage) -> None:
+    """The decision boundary, and the way to the map of predictions around the case."""
+    map_of_predictions.map_link(here, "map-nearby")
+    case.case_section("Decision boundary", lambda: decision_boundary.boundary_section(here), anchor="edge")
 
 
 def _draw_history(here: CasePage) -> None:
@@ -182,11 +190,7 @@ SECTIONS: dict[str, tuple[str, Callable[[CasePage], Word], Callable[[CasePage], 
         _attribution_word,
         lambda here: case.case_section("Why this score?", lambda: explanation.explanation_section(here), anchor="why"),
     ),
-    "edge": (
-        "Nearby",
-        _margin_word,
-        lambda here: case.case_section("Decision boundary", lambda: decision_boundary.boundary_section(here), anchor="edge"),
-    ),
+    "edge": ("Nearby", _margin_word, _draw_nearby),
     "label": ("Label", _label_word, lambda here: case.case_section("Label check", lambda: label.label_section(here), anchor="label")),
     "alike": ("Like this", _pattern_word, _draw_similar),
     "versions": (
