@@ -192,10 +192,12 @@ def model_caption(page: str, scope: Scope, model: Model) -> None:
     if about and page == "model":
         st.caption(about)
     moved = load.moved_window_note(scope, model.name) if scope.span != "dates" else None
-    fresh, live = freshness_note(model.name, scope.environment or "production"), load.live_sample_note(model.name)
+    # in the live range the range's own line has the newest record, to the second
+    fresh = [] if scope.span == "live" else [freshness_note(model.name, scope.environment or "production")]
+    live = load.live_sample_note(model.name)
     notes = [about if page != "model" else None, formatting.escape_markdown(moved) if moved else None]
-    words = " · ".join([fresh, *([formatting.escape_markdown(live)] if live else [])])
-    st.caption(words, help="\n\n".join(filter(None, notes)) or None)
+    if words := " · ".join([*fresh, *([formatting.escape_markdown(live)] if live else [])]):
+        st.caption(words, help="\n\n".join(filter(None, notes)) or None)
 
 
 def freshness_note(model: str, environment: Environment = "production") -> str:

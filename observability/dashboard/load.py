@@ -15,6 +15,7 @@ from observability.core.catalog import Catalog, Model
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, worst_first
 from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Records, Sample
+from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Environment, Window
 from observability.dashboard import background_findings, sign_in
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
@@ -80,7 +81,8 @@ def window(scope: Scope, model: str) -> Window:
     """The window of a model in the scope.
 
     A relative window of days ends with the current day, or with the last record's day where the newest is older than 30 days: whole days
-    are answered from rollups alone. One of hours ends with the hour instead. Everything is from the day of the first record to there.
+    are answered from rollups alone. One of hours ends with the hour instead, and live with the clock, whenever the newest record is of.
+    Everything is from the day of the first record to there.
     Raises NotFoundError for an unknown model, UsageError where it ends before it starts, ForbiddenError where the slice is of so few rows
     that the person's role does not show them.
     """
@@ -93,7 +95,8 @@ def window(scope: Scope, model: str) -> Window:
     dates: dict[str, Any] = {"start": scope.start, "end": scope.end, "as_of": None, "now": page_clock()}
     found, _ = check.model_check_window(known, seen, **dates, environment=environment)
     if scope.span in DAYS:
-        end = hour_after(_last_hour(known, found)) if scope.span in HOURLY else midnight_after(found.end)
+        end = page_clock() if scope.span == "live" else midnight_after(found.end)
+        end = hour_after(_last_hour(known, found)) if scope.span in HOURLY else end
         found = replace(found, start=end - timedelta(days=DAYS[scope.span]), end=end)
     elif scope.span == "all":
         first = first_record(seen, model, environment)
@@ -151,6 +154,26 @@ def newest_record(model: str, environment: Environment = "production") -> dateti
     return check.newest_prediction(catalog().model(model), stream_activity(), environment)
 
 
+def newest_live_record(scope: Scope) -> datetime | None:
+    """Event time of the newest prediction in the scope, exact where it lies in the scope's window, else the start of its hour; None where
+    there is none. Of all models, that of the one with the newest hour.
+    """
+    environment = scope.environment or "production"
+    known = {model.name: newest_record(model.name, environment) for model in catalog().models if scope.model in (None, model.name)}
+    hours = {name: hour for name, hour in known.items() if hour is not None}
+    if not hours:
+        return None
+    newest = max(hours, key=lambda name: hours[name])
+    return _newest_prediction_in(replace(window(replace(scope, slice=None), newest), version=None)) or hours[newest]
+
+
+@cached_by_state(8, by_model=lambda asked: asked.model, computed=False)
+def _newest_prediction_in(asked: Window) -> datetime | None:
+    """Event time of the newest prediction of a window; None where it has none."""
+    found = store().search(asked, (), 1, "-at")["at"]
+    return aware_utc(found.iloc[0].to_pydatetime()) if len(found) else None
+
+
 def environments(model: str) -> list[Environment]:
     """The environments in which a model has predictions, production first."""
     seen = stream_activity()
@@ -161,6 +184,9 @@ def environments(model: str) -> list[Environment]:
 def moved_window_note(scope: Scope, model: str) -> str | None:
     """A sentence where the window was moved because the model's records are old; else None."""
     from observability.monitoring import check
+
+    if scope.span == "live":
+        return None
 
     dates: dict[str, Any] = {"start": scope.start, "end": scope.end, "as_of": None, "now": page_clock()}
     return check.model_check_window(catalog().model(model), stream_activity(), **dates, environment=scope.environment or "production")[1]

@@ -15,8 +15,9 @@ from observability.core.window import Environment, Slice
 
 BIND: Final = "query-params"
 """Of a box whose choice is a parameter of the address."""
-Span = Literal["1h", "24h", "7d", "28d", "90d", "1y", "all", "dates"]
+Span = Literal["live", "1h", "24h", "7d", "28d", "90d", "1y", "all", "dates"]
 SPANS: dict[Span, str] = {
+    "live": "Live",
     "1h": "Last hour",
     "24h": "Last 24 hours",
     "7d": "Last 7 days",
@@ -28,10 +29,10 @@ SPANS: dict[Span, str] = {
 }
 WINDOWS: dict[str, Span] = {words: span for span, words in SPANS.items()}
 """What the time range shows and the address carries; codes (`28d`) are understood too."""
-DAYS: dict[Span, float] = {"1h": 1 / 24, "24h": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
+DAYS: dict[Span, float] = {"live": 1 / 24, "1h": 1 / 24, "24h": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
 """Length of the relative windows in days."""
 HOURLY: tuple[Span, ...] = ("1h", "24h")
-"""Relative windows that end with an hour; the others end with a day."""
+"""Relative windows that end with an hour; live ends now, the others end with a day."""
 YEAR = timedelta(weeks=52)
 """A year back to the same day of the week."""
 TIME_KEYS = ("window", "from", "to")

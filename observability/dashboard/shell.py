@@ -10,8 +10,9 @@ import streamlit as st
 
 from observability.core import telemetry
 from observability.core.errors import ForbiddenError
-from observability.dashboard import empty_states, frame, links, menu, scope_bar, sign_in, tour
+from observability.dashboard import empty_states, frame, links, live_range, menu, scope_bar, sign_in, tour
 from observability.dashboard.boards import board_view, pinning
+from observability.dashboard.scope import scope_from_state
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -43,6 +44,7 @@ def main() -> None:
     tour.draw_tour()
     sign_in.draw_person()
     menu.draw_tabs(page.url_path or links.DEFAULT_PAGE)
+    live_range.draw_live_range(scope_from_state(st.session_state))
     pinning.asked_pin_dialog()
     with telemetry.PAGE_SECONDS.timed():
         try:

@@ -176,7 +176,7 @@ def test_windows_of_hours_end_with_the_hour_of_the_newest_record(current, monkey
 
 def test_the_presets_reach_back_as_their_words_say(current) -> None:
     lengths = {span: load.window(Scope("loan", span=span), "loan").days for span in scope.DAYS}
-    assert lengths == {"1h": pytest.approx(1 / 24), "24h": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
+    assert lengths == {"live": pytest.approx(1 / 24), "1h": pytest.approx(1 / 24), "24h": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
 
 
 def test_the_time_range_says_its_dates_and_moves_by_its_own_length(current: World) -> None:

@@ -1,0 +1,66 @@
+"""The time range Live: the last hour, which follows the clock, and a page that is drawn anew when something came.
+
+A line under the tabs asks every few seconds, while the tab is in sight and nobody types, for the state of the store. This costs no query:
+the page runs again only where rows came, or the window moved on.
+"""
+
+from collections.abc import Callable, Hashable
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.dashboard import load
+from observability.dashboard.scope import Scope
+from observability.dashboard.state_cache import model_stamp, store_stamp
+
+ASSETS = Path(__file__).parent / "assets"
+EVERY = 5
+"""Seconds between two looks."""
+DRAWN = "live-drawn"
+"""The state of what the page shows."""
+
+
+@cache
+def _live_component() -> Callable[..., Any]:
+    """The registered component; once a process."""
+    return st.components.v2.component(
+        "live",
+        html='<div id="live"><span class="dot" aria-hidden="true"></span><span class="said"></span></div>',
+        css=(ASSETS / "live.css").read_text(encoding="utf-8"),
+        js=(ASSETS / "live.js").read_text(encoding="utf-8"),
+    )
+
+
+def draw_live_range(scope: Scope) -> None:
+    """Draw the line of the time range Live, which refreshes the page; nothing for other time ranges."""
+    if scope.span != "live":
+        return
+    st.session_state[DRAWN] = shown_state(scope)
+    with st.container(key="live-range"):
+        _live_line(scope)
+
+
+@st.fragment
+def _live_line(scope: Scope) -> None:
+    """The line. Each look of the browser runs this part alone; where the state has changed, the page follows."""
+    if st.session_state.get(DRAWN) != shown_state(scope):
+        st.rerun()
+    data = {"said": live_words(load.newest_live_record(scope), datetime.now(UTC)), "every": EVERY * 1000}
+    _live_component()(key="live", data=data, on_tick_change=lambda: None)
+
+
+def shown_state(scope: Scope) -> Hashable:
+    """What a page in this scope depends on: the rows of its model, or of all, and the end of the window."""
+    return model_stamp(scope.model) if scope.model else store_stamp(), load.page_clock()
+
+
+def live_words(newest: datetime | None, now: datetime) -> str:
+    """The rhythm, and when the newest record is of."""
+    if newest is None:
+        return f"Live, every {EVERY} s. No record yet."
+    when = f"{newest:%H:%M:%S}" if newest.date() == now.date() else formatting.format_minute(newest)
+    return f"Live, every {EVERY} s. Newest record {when} UTC, {formatting.time_ago(newest, now)}."
