@@ -10,7 +10,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, person_name
-from observability.dashboard.review import agenda, decisions, review, steps
+from observability.dashboard.review import agenda, decisions, review, shared_meeting, steps
 from observability.review import meeting, sentences
 from observability.review.snapshot import FORMAT
 
@@ -28,9 +28,9 @@ review.step_navigation(room)
 st.header(review.STEP_TITLES[room.step], anchor=False)
 if room.step in review.STEPS_WITH_FORMS:
     room = replace(room, author=person_name.person_name_box())
-    if closed := meeting.closed_by(room.said):
-        when = formatting.format_minute(closed["at"])
-        st.info(formatting.escape_markdown(f"The meeting was closed by {closed['author']}, {when} UTC. Open it again under Decisions."))
+    part = shared_meeting.part_in_address(room)
+    shared_meeting.shared_part(room, "meeting", lambda now: shared_meeting.meeting_line(now, part))
+    if meeting.closed_by(room.said):
         room = replace(room, author=room.author if room.step == "promises" else None)
 if room.step == "agenda":
     agenda.agenda_step(room)

@@ -10,7 +10,7 @@ from observability.core import formatting
 from observability.core.weeks import Week
 from observability.dashboard import empty_states, links, person_name
 from observability.dashboard.drafts import draft_arguments
-from observability.dashboard.review import load_review
+from observability.dashboard.review import load_review, shared_meeting
 from observability.dashboard.review.review import ReviewPage, form_turn, next_form_turn
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -37,16 +37,20 @@ LIST_COLUMNS = (
 
 def action_items_step(room: ReviewPage) -> None:
     """The actions of this review and of earlier ones: owner, due date, stage, and whether the target metric moved after they were done."""
-    found, agreed = room.body["promises"], load_review.agreed_actions(room.review)
-    if agreed:
+    shared_meeting.shared_part(room, "promises", _action_tables)
+    _edit_action_item(room, [*room.body["promises"], *load_review.agreed_actions(room.review)])
+
+
+def _action_tables(room: ReviewPage) -> None:
+    """The actions of this review and of earlier ones."""
+    if agreed := load_review.agreed_actions(room.review):
         actions_table("agreed", "Agreed in this review", agreed, room.body["end"][:10])
-    if not found:
+    if room.body["promises"]:
+        _earlier_actions(room, room.body["promises"])
+    else:
         empty_states.empty_state(
             "No action items of earlier weeks.", "Actions of a review are listed here a week later, with their effect on the metric."
         )
-    else:
-        _earlier_actions(room, found)
-    _edit_action_item(room, [*found, *agreed])
 
 
 def stage_counts(actions: Sequence[dict[str, Any]]) -> dict[str, int]:
@@ -146,21 +150,22 @@ def _edit_action_item(room: ReviewPage, actions: Sequence[dict[str, Any]]) -> No
         return
     with st.container(border=True):
         st.subheader(formatting.escape_markdown(found[item.id]["text"]), anchor=False)
-        _action_history(item)
+        shared_meeting.shared_part(room, "action", lambda now: _action_history(now, item.id))
         if room.author is None:
             st.caption(person_name.MISSING)
             return
         _close_action_item(room, item)
 
 
-def _action_history(item: DecisionItem) -> None:
-    """Every entry of an item with author and time."""
-    for entry in item.entries:
+def _action_history(room: ReviewPage, action: str) -> None:
+    """Every entry of an item with author and time, and who else has it open."""
+    for entry in load_review.actions_by_id()[action].entries:
         due = entry.fields.get("due")
         words = [str(entry.fields.get("state") or "open").capitalize()]
         words += [f"due {due:%Y-%m-%d}"] if due else []
         words += [str(entry.fields[name]) for name in ("reason", "text") if entry.fields.get(name)]
         note_line(entry.at, entry.author, ": ".join(words))
+    shared_meeting.open_now_line(room, action)
 
 
 def _close_action_item(room: ReviewPage, item: DecisionItem) -> None:

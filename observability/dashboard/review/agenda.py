@@ -13,7 +13,7 @@ from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.drafts import draft_arguments
 from observability.dashboard.overview import incident_page
-from observability.dashboard.review import action_items, load_review
+from observability.dashboard.review import action_items, load_review, shared_meeting
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage, agenda_record, form_turn, next_form_turn
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -36,6 +36,20 @@ NOTE_VERBS = {"pin": "Pinned", "unpin": "Removed", "rank": "Ranked again", "add"
 
 def agenda_step(room: ReviewPage) -> None:
     """The agenda, and a form for the chosen item."""
+    shared_meeting.shared_part(room, "agenda", _agenda_tables)
+    known = {item.item: item for item in (*room.agenda.items, *room.agenda.folded)}
+    titles = {key: f"{', '.join(item.models)}: {item.title}".replace("`", "")[:120] for key, item in known.items()}
+    missing = "The link names an item that is not in this week."
+    chosen = address_selectbox(
+        "item", "Open an item", list(known), words=lambda key: titles.get(key, key), placeholder="Choose an item", missing=missing
+    )
+    if chosen in known:
+        _edit_agenda_item(room, known[chosen])
+    _add_item_form(room)
+
+
+def _agenda_tables(room: ReviewPage) -> None:
+    """The items of the agenda, the actions agreed so far, and the items that are not on the agenda."""
     agenda = room.agenda
     if agenda.items:
         rows = [_agenda_row(room, item, place) for place, item in enumerate(agenda.items, 1)]
@@ -51,15 +65,6 @@ def agenda_step(room: ReviewPage) -> None:
         with st.expander(f"Not on the agenda: {formatting.plural(len(agenda.folded), 'item')}", icon=":material/unfold_more:"):
             rows = [_agenda_row(room, item, None) for item in agenda.folded]
             draw_table("folded", "Items not on the agenda", COLUMNS, rows, compact=True)
-    known = {item.item: item for item in (*agenda.items, *agenda.folded)}
-    titles = {key: f"{', '.join(item.models)}: {item.title}".replace("`", "")[:120] for key, item in known.items()}
-    missing = "The link names an item that is not in this week."
-    chosen = address_selectbox(
-        "item", "Open an item", list(known), words=lambda key: titles.get(key, key), placeholder="Choose an item", missing=missing
-    )
-    if chosen in known:
-        _edit_agenda_item(room, known[chosen])
-    _add_item_form(room)
 
 
 def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, Any]:
@@ -72,10 +77,11 @@ def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, An
         action = next((known for known in load_review.agreed_actions(room.review) if known["action"] == end.get("action")), None)
         said = f"{end['author']}{': ' + end['text'] if end.get('text') else ''}"
         outcome = {"t": ENDS[end["does"]], "sub": f"{end['text']}\n{meeting.who_and_when(action)}" if action else said}
+    open_now = shared_meeting.open_now_words(room, item.item)
     target = links.link_cell(item.title, "review", None, review=room.review, item=item.item)
     return table_row(
         place=str(place) if place else "",
-        what={"s": item.severity, **target, "sub": f"{flag}{pinned}{' '.join(item.reasons)}"},
+        what={"s": item.severity, **target, "sub": f"{flag}{pinned}{' '.join((*item.reasons, *filter(None, [open_now])))}"},
         model=", ".join(item.models) or None,
         end=outcome,
         selected=st.query_params.get("item") == item.item,
@@ -89,16 +95,22 @@ def _edit_agenda_item(room: ReviewPage, item: Item) -> None:
         plain_caption(" ".join(item.reasons))
         _item_figure(room, item)
         _evidence_links(room, item)
-        for note in room.said:
-            if note["item"] == item.item:
-                verb = ENDS.get(note["does"]) or NOTE_VERBS[note["does"]]
-                note_line(note["at"], note["author"], verb, note.get("text") or "", strong=True)
+        shared_meeting.shared_part(room, "item", lambda now: _item_notes(now, item))
         if room.author is None:
             st.caption(room.read_only_words)
             return
         _arrange_item(room, item)
         _outcome_form(room, item)
         _remark_form(room, item)
+
+
+def _item_notes(room: ReviewPage, item: Item) -> None:
+    """What people noted and decided about an item, and who else has it open."""
+    for note in room.said:
+        if note["item"] == item.item:
+            verb = ENDS.get(note["does"]) or NOTE_VERBS[note["does"]]
+            note_line(note["at"], note["author"], verb, note.get("text") or "", strong=True)
+    shared_meeting.open_now_line(room, item.item)
 
 
 def _item_figure(room: ReviewPage, item: Item) -> None:

@@ -9,7 +9,7 @@ from observability.core import formatting
 from observability.core.weeks import Week
 from observability.dashboard import links, load, person_name
 from observability.dashboard.drafts import draft_arguments
-from observability.dashboard.review import load_review, review
+from observability.dashboard.review import load_review, review, shared_meeting
 from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import save_records, utc_midnight
@@ -35,13 +35,7 @@ ACCEPTED = (
 def decisions_step(room: ReviewPage) -> None:
     """The decisions, the forms and the downloads."""
     made = load_review.standing_decisions(room.review)
-    if made:
-        draw_table("decisions", "Decisions", COLUMNS, [line for decision in made for line in _decision_rows(decision)], large=True)
-    else:
-        st.caption("No decision yet.")
-    undecided = sum(item.item not in room.ended for item in room.agenda.items)
-    if undecided:
-        st.markdown(f"{formatting.status_label('watch', formatting.plural(undecided, 'agenda item'))} without an outcome.")
+    shared_meeting.shared_part(room, "decisions", _standing_decisions_table)
     if room.author is None:
         st.caption(room.read_only_words)
     else:
@@ -52,6 +46,18 @@ def decisions_step(room: ReviewPage) -> None:
     _close_meeting(room)
     st.subheader("Downloads", anchor=False)
     review.review_downloads(room)
+
+
+def _standing_decisions_table(room: ReviewPage) -> None:
+    """The decisions so far, and how many agenda items have no outcome."""
+    made = load_review.standing_decisions(room.review)
+    if made:
+        draw_table("decisions", "Decisions", COLUMNS, [line for decision in made for line in _decision_rows(decision)], large=True)
+    else:
+        st.caption("No decision yet.")
+    undecided = sum(item.item not in room.ended for item in room.agenda.items)
+    if undecided:
+        st.markdown(f"{formatting.status_label('watch', formatting.plural(undecided, 'agenda item'))} without an outcome.")
 
 
 def _close_meeting(room: ReviewPage) -> None:

@@ -1,0 +1,42 @@
+"""Which people have which part of a review open now. Held in this process, where every session lives; nothing of it is stored."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+LASTS = 20.0
+"""Seconds after its last sign of life from which a session counts as gone."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A session: the person's name, the part that it has open, and when it was last seen (monotonic seconds)."""
+
+    name: str
+    part: str
+    at: float
+
+
+_SEEN: dict[str, dict[str, Seen]] = {}
+_LOCK = threading.Lock()
+
+
+def note_presence(review: str, session: str, name: str, part: str, now: float | None = None) -> None:
+    """Note that a session has a part of a review open (an item, an action item, or a step). A session is at one part at a time."""
+    now = time.monotonic() if now is None else now
+    with _LOCK:
+        held = _SEEN.setdefault(review, {})
+        held[session] = Seen(name, part, now)
+        for gone in [key for key, seen in held.items() if now - seen.at > LASTS]:
+            del held[gone]
+
+
+def people_elsewhere(review: str, session: str, now: float | None = None) -> dict[str, list[str]]:
+    """The names of the people in other sessions by the part that they have open, each once, in order."""
+    now = time.monotonic() if now is None else now
+    found: dict[str, set[str]] = {}
+    with _LOCK:
+        for key, seen in _SEEN.get(review, {}).items():
+            if key != session and now - seen.at <= LASTS:
+                found.setdefault(seen.part, set()).add(seen.name)
+    return {part: sorted(names, key=str.casefold) for part, names in found.items()}
