@@ -9,7 +9,7 @@ LASTS = 20.0
 
 
 @dataclass(frozen=True)
-class Seen:
+class PresentSession:
     """A session: the person's name, the part that it has open, and when it was last seen (monotonic seconds)."""
 
     name: str
@@ -17,7 +17,7 @@ class Seen:
     at: float
 
 
-_SEEN: dict[str, dict[str, Seen]] = {}
+_SEEN: dict[str, dict[str, PresentSession]] = {}
 _LOCK = threading.Lock()
 
 
@@ -26,7 +26,7 @@ def note_presence(review: str, session: str, name: str, part: str, now: float | 
     now = time.monotonic() if now is None else now
     with _LOCK:
         held = _SEEN.setdefault(review, {})
-        held[session] = Seen(name, part, now)
+        held[session] = PresentSession(name, part, now)
         for gone in [key for key, seen in held.items() if now - seen.at > LASTS]:
             del held[gone]
 
