@@ -100,7 +100,7 @@ def finding_lines(findings: Iterable[Finding]) -> None:
 
 
 def main_finding_lines(findings: Sequence[Finding]) -> None:
-    """A status line for the first finding, in bold, and for those that need action; the others stand behind the question mark of the first."""
+    """A status line for the first finding, in bold, and for those that need action; the others are behind its question mark."""
     shown = [finding for place, finding in enumerate(findings) if not place or finding.needs_action]
     for place, finding in enumerate(shown):
         others = [other for other in findings if other not in shown] if not place else []

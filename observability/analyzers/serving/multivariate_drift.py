@@ -382,7 +382,7 @@ def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
 
 
 def domain_details(judged: DomainVerdict) -> list[str]:
-    """Return what else is known of a joint drift, a sentence each: rows, single features, the pair, the past, what such a move was worth."""
+    """Return what else is known of a joint drift, a sentence each: rows, features, the pair, the past, what such a move was worth."""
     found, days = judged.found, judged.days
     rows = f"{found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{without_calendar(judged)}"
     details = [f"Sampling noise reaches AUC {found.null_95:.2f} over {rows}."]

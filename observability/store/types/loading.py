@@ -73,7 +73,7 @@ class LoadDefaults:
     decimal: decimal sign of the numbers in CSV files: "," (points may group thousands) or "."; None: a point, and a file that seems to have
     commas is refused with a question.
     versions: those of the model, for the message about a version that is missing.
-    left_out: columns of a file that the version's registration left out of its features: kept as extra fields, unless `features` names them.
+    left_out: columns of a file that registration left out of the features: kept as extra fields, unless `features` names them.
     """
 
     kind: str | None = None
