@@ -15,6 +15,7 @@ from observability.alerts.config import AlertConfig
 from observability.core.finding import Finding
 from observability.core.formatting import STATUS_WORDS
 from observability.core.metric_definitions import METRICS
+from observability.core.small_groups import FEWER, is_about_few
 from observability.incidents.grouping import Incident
 
 if TYPE_CHECKING:
@@ -161,6 +162,14 @@ def grew(lead: Finding, alert: Alert) -> bool:
     return then > 0 and now >= GREW * then
 
 
+def told_sentence(incident: Incident) -> str:
+    """The sentence of an incident as it is sent; channels have no role, so of a small group only its name and metric."""
+    if not is_about_few(incident.lead):
+        return incident.sentence
+    title = METRICS[incident.lead.metric].title
+    return f"{title} of `{incident.lead.slice or incident.lead.subject}`: {FEWER} rows, so no figure is sent."
+
+
 def alert_record(incident: Incident, name: str, says: str, owner: str | None, now: datetime) -> dict[str, Any]:
     """The `alert` record. name: the id of the incident that opened the alert."""
     return {
@@ -171,12 +180,12 @@ def alert_record(incident: Incident, name: str, says: str, owner: str | None, no
         "says": says,
         "model": incident.model,
         "severity": incident.severity,
-        "title": incident.sentence,
+        "title": told_sentence(incident),
         "source": incident.source,
         "owner": owner,
         "rule": f"{incident.lead.analyzer}/{incident.lead.metric}",
         "claims": incident_claims(incident),
-        "value": incident.lead.value,
+        "value": None if is_about_few(incident.lead) else incident.lead.value,
     }
 
 

@@ -80,8 +80,14 @@ def finding_without_few(finding: Finding) -> Finding:
 
 
 def without_few_groups(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Evidence of a finding, or results of an audit, without figures of small groups where these stand."""
-    return {name: without_few(value) if name in BY_GROUP else value for name, value in found.items()}
+    """Evidence of a finding, or results of an audit, without figures of small groups where these stand, at any depth."""
+    return {name: without_few(value) if name in BY_GROUP else _inner_groups(value) for name, value in found.items()}
+
+
+def _inner_groups(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return without_few_groups(value)
+    return [_inner_groups(each) for each in value] if isinstance(value, list) else value
 
 
 def without_few(value: Any) -> Any:

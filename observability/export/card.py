@@ -8,6 +8,7 @@ from observability.core import formatting
 from observability.core.catalog import Model, Version
 from observability.core.finding import iso
 from observability.core.questions import Records
+from observability.core.small_groups import is_body_about_few
 from observability.core.window import Window
 from observability.export.review import environment
 from observability.monitoring import check
@@ -33,6 +34,7 @@ def model_card_html(store: Store, name: str, now: datetime) -> str:
         if part
         else [finding.to_json() for finding in check.check(store, model=name, now=now, with_records=False).findings]
     )
+    findings = [finding for finding in findings if not is_body_about_few(finding)]
     measured = [finding for finding in findings if finding["value"] is not None]
     template = environment().get_template("card.html")
     return template.render(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from observability.core import small_groups
 from observability.core.catalog import Model, Version
 from observability.core.errors import UsageError
 from observability.core.finding import iso
@@ -205,10 +206,23 @@ def usable(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[dict[str, 
     frames = {side: frame[kept].copy() for side, frame in sides.items()}
     for name in kept:
         if name in columns.categories and name not in (DECISION, LABEL):
-            common = set(pd.concat([frame[name] for frame in frames.values()]).value_counts().index[:MOST_LEVELS])
+            counts = pd.DataFrame({side: frame[name].value_counts() for side, frame in frames.items()}).fillna(0)
             for frame in frames.values():
-                frame[name] = frame[name].where(frame[name].isin(common) | frame[name].isna(), OTHER)
+                frame[name] = frame[name].where(frame[name].isin(shown_levels(counts)) | frame[name].isna(), OTHER)
     return frames, left_out
+
+
+def shown_levels(counts: "DataFrame") -> list[Any]:
+    """The levels of a category that a report names: the most frequent ones, less those of few rows on a side.
+
+    Where the others together have few rows on a side, the least frequent that was to be shown joins them. counts: rows by level (index) and side.
+    """
+    ordered = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    few = ((ordered > 0) & (ordered < small_groups.LEAST_ROWS)).any(axis=1)
+    shown = [level for level, hidden in few.iloc[:MOST_LEVELS].items() if not hidden]
+    while shown and (((rest := ordered.drop(shown).sum()) > 0) & (rest < small_groups.LEAST_ROWS)).any():
+        shown.pop()
+    return shown
 
 
 def task_of(model: Model, frames: "Mapping[str, DataFrame]") -> str | None:

@@ -28,6 +28,7 @@ from observability.store.db.failures import error_summary
 from observability.store.db.keeping import DONE, note_done
 from observability.store.db.results import single_row
 from observability.store.db.schema import quoted_identifier
+from observability.store.ingest.landing import segment_files
 from observability.store.rollup.verify import verify_rollups
 
 PREFIX, LIST = "backup-", "backup.json"
@@ -226,13 +227,6 @@ def backup_folders(home: Path) -> list[Path]:
     return []
 
 
-def newest_backup(home: Path) -> Path | None:
-    """The newest backup in the folder that this home's last backup was written to; None where there is none."""
-    with suppress(OSError, NotFoundError):
-        return backups_in(backup_folders(home)[0])[-1] if backup_folders(home) else None
-    return None
-
-
 def table_rows(store: Database) -> dict[str, int]:
     """The number of rows of every table."""
     with store.cursor() as cursor:
@@ -240,10 +234,10 @@ def table_rows(store: Database) -> dict[str, int]:
 
 
 def verify_store(store: Database) -> dict[str, Any]:
-    """Read every block of every table, compare the manifest with itself, and compute the counts of a sample of days again.
+    """Read every block of every table, compare the manifest with itself and with landing, and compute the counts of a sample of days again.
 
     Returns {tables: {table: rows}, damaged: {table: why}, days: number of days computed again, problems}. problems: sentences about damaged
-    tables, segments whose lines are not all accounted for, and days whose counts differ from the raw rows.
+    tables, segments whose lines are not all accounted for or that only landing knows as loaded, and days whose counts differ from the raw rows.
     """
     tables: dict[str, int] = {}
     damaged: dict[str, str] = {}
@@ -258,6 +252,9 @@ def verify_store(store: Database) -> dict[str, Any]:
         if "manifest" not in damaged:
             (wrong,) = single_row(cursor, "SELECT count(*) FROM manifest WHERE lines <> stored + duplicates + rejected")
             problems += [f"{wrong:,} segments have lines that are neither stored, duplicates nor rejected."] if wrong else []
+            kept = {segment.name for segment in segment_files(store.landing / "loaded")}  # before the manifest, which loading goes on with
+            lost = len(kept - {name for (name,) in cursor.execute("SELECT segment FROM manifest").fetchall()})
+            problems += [f"Of the segments that landing keeps as loaded, {lost:,} are not in the store."] if lost else []
     days, differences = (0, []) if damaged else verify_rollups(store)
     return {"tables": tables, "damaged": damaged, "days": days, "problems": problems + differences}
 

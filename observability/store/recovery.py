@@ -6,14 +6,16 @@ Nothing is deleted. What landing keeps (the segments of a week) is loaded again 
 import os
 import re
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from observability.core.errors import StoreBrokenError, StoreDamagedError
-from observability.store.backup import copy_backup, newest_backup
+from observability.core.errors import StoreBrokenError, StoreDamagedError, UsageError
+from observability.store.backup import copy_backup
 from observability.store.db import database
+from observability.store.db.failures import error_summary
 from observability.store.db.repairs import known_store, note_repair
-from observability.store.ingest.landing import segment_files
+from observability.store.ingest.landing import KEPT_SECONDS, segment_files
+from observability.store.kept_backups import kept_backups
 
 LOG_PLACE = re.compile(r"at byte position (\d+)")
 OTHER_THINGS = "registrations, files loaded by hand and what people entered in the dashboard"
@@ -46,13 +48,12 @@ def mend(home: Path, error: StoreDamagedError) -> None:
     path = home / database.DATABASE
     log = database.log_path(path)
     try:
-        free = shutil.disk_usage(home).free
-        if free < database.FLOOR_BYTES:
-            raise OSError(f"only {free // 2**20} MB are free")
+        _require_room(home, 0)
         if "WAL" in str(error.got) and log.exists():
             _cut_log(home, log, str(error.got))
             return
         small = path.stat().st_size < 12 * 1024 and known_store(home) is None
+        _require_room(home, 0 if small else _backup_bytes(home))
         aside = set_database_aside(home)
         if small:
             note_repair(
@@ -63,6 +64,20 @@ def mend(home: Path, error: StoreDamagedError) -> None:
         note_repair(home, f"The database was damaged ({error.got}) and set aside. {replacement}", missing, aside)
     except OSError as refused:
         raise _cannot_mend(home, refused) from refused
+
+
+def _require_room(home: Path, size: int) -> None:
+    """Raise OSError where the disk has no room for `size` bytes above its floor."""
+    free, needed = shutil.disk_usage(home).free, size + database.FLOOR_BYTES
+    if free < needed:
+        raise OSError(f"only {free // 2**20} MB of the {needed // 2**20} MB that this needs are free")
+
+
+def _backup_bytes(home: Path) -> int:
+    """Bytes of the database of the newest backup that lies in a folder; of an address it is not known."""
+    folders = (backup.place for backup in kept_backups(home)[0] if isinstance(backup.place, Path))
+    newest = next(folders, None)
+    return (newest / database.DATABASE).stat().st_size if newest else 0
 
 
 def _cut_log(home: Path, log: Path, damage: str) -> None:
@@ -87,15 +102,36 @@ def _cut_log(home: Path, log: Path, damage: str) -> None:
 
 
 def _replacement(home: Path) -> tuple[str, str]:
-    """Restore the newest backup in place of a database that is gone; what replaces it, and what may be missing, as sentences."""
-    newest = newest_backup(home)
-    if newest is not None:
+    """Restore the newest backup that is whole in place of a database that is gone; what replaces it, and what may be missing, as sentences."""
+    backups, refused = kept_backups(home)
+    for backup in backups:
         try:
-            at = copy_backup(newest, home, only_database=True)["at"][:16].replace("T", " ")
-            return f"The backup of {at} UTC was restored{_loaded_again(home)}", f"{OTHER_THINGS}, as far as they were saved after {at} UTC"
-        except StoreBrokenError:
+            with backup.opened(home) as folder:
+                at = datetime.fromisoformat(copy_backup(folder, home, only_database=True)["at"])
+        except (UsageError, StoreBrokenError) as error:
             set_database_aside(home)  # what was copied of a damaged backup
-    return f"A new one was made{_loaded_again(home)}", _all_missing(home)
+            refused.append(f"{backup.place}: {error_summary(error)}")
+            continue
+        restored = f"The backup of {at:%Y-%m-%d %H:%M} UTC was restored{_loaded_again(home)}"
+        return restored + _refused_words(refused), _missing_since(home, at)
+    return f"A new one was made{_loaded_again(home)}{_refused_words(refused)}", _all_missing(home)
+
+
+def _refused_words(refused: list[str]) -> str:
+    """Which backups could not be restored, as a sentence that follows another."""
+    return f" Backups that could not be restored: {'; '.join(refused)}." if refused else ""
+
+
+def _missing_since(home: Path, at: datetime) -> str:
+    """What a backup lacks: what people entered since, and records that came after it and that landing does not keep."""
+    kept = [segment.modified for segment in segment_files(home / "landing" / "loaded")]
+    oldest = datetime.fromtimestamp(min(kept), UTC) if kept else None
+    since = f"{at:%Y-%m-%d %H:%M} UTC"
+    entered = f"{OTHER_THINGS}, as far as they were saved after {since}"
+    if oldest is not None and (oldest <= at or at > datetime.now(UTC) - timedelta(seconds=KEPT_SECONDS)):
+        return entered
+    until = f" and before {oldest:%Y-%m-%d %H:%M} UTC" if oldest else ""
+    return f"Records that were loaded after {since}{until}, and {entered}"
 
 
 def set_database_aside(home: Path, word: str = "damaged") -> list[Path]:
@@ -144,5 +180,5 @@ def _cannot_mend(home: Path, error: OSError) -> StoreBrokenError:
         "the store is damaged or missing and cannot be mended",
         where=str(home),
         got=str(error),
-        attempt=f"Check the disk, which needs {database.FLOOR_BYTES // 2**20} MB of free space, and start again",
+        attempt=f"Check the disk, which needs {database.FLOOR_BYTES // 2**20} MB and the size of a backup of free space, and start again",
     )

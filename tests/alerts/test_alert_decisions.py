@@ -99,6 +99,13 @@ def test_what_is_known_is_told_again_where_it_is_half_again_as_bad(metric, value
     )
 
 
+def test_an_alert_sends_no_figure_of_a_small_group():
+    few = replace(finding(subject="sex=quokka"), n=4, because="3 of 4 quokkas have no value.")
+    alert, message = decided([incident(lead=few)])
+    assert alert["value"] is None and alert["title"] == "Null rate of `sex=quokka`: fewer than 10 rows, so no figure is sent."
+    assert "3 of 4" not in str(message)
+
+
 def test_a_snooze_without_a_day_lasts_until_it_is_worse_or_gone():
     (alert, _) = decided([incident()])
     said = [alert, person("snoozed", NOW + HOUR)]

@@ -15,6 +15,7 @@ from observability.core.small_groups import (
     leaves_few,
     rows_of_finding,
     without_few,
+    without_few_groups,
     without_small_levels,
 )
 
@@ -112,6 +113,12 @@ def test_a_finding_about_few_keeps_its_name_and_no_figure() -> None:
         finding_without_few(replace(FINDING, n=10)).value == 0.25
         and finding_without_few(replace(FINDING, subject="replica=r1")).value == 0.25
     )
+
+
+def test_results_of_an_audit_lose_small_slices_inside_their_forms() -> None:
+    slices = [{"column": "sex", "level": level, "n": n, "flips": 1} for level, n in (("F", 200), ("M", 300), ("X", 4))]
+    found = without_few_groups({"forms": [{"form": "int8", "flips": 3, "slices": slices}], "rows": 504})
+    assert found == {"forms": [{"form": "int8", "flips": 3, "slices": [slices[1]]}], "rows": 504}
 
 
 def test_evidence_loses_the_entries_of_small_groups_and_the_next_smallest() -> None:

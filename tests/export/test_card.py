@@ -37,6 +37,27 @@ def test_the_card_before_and_after_a_review(store):
     assert invalid(early) == invalid(late) == []
 
 
+def test_a_card_says_nothing_of_a_small_group(store, monkeypatch):
+    def about_few(store, name):
+        body, part = last_review(store, name)
+        few = {
+            **part["findings"][0],
+            "subject": "sex=quokka",
+            "n": 3,
+            "analyzer": "trust/fairness",
+            "value": 0.5,
+            "because": "of 3 quokkas",
+        }
+        return body, {**part, "findings": [*part["findings"], few]}
+
+    last_review = export_card.last_review
+    if last_review(store, "eta")[1] is None:
+        freeze.freeze(store, WEEKS[2], author="ann", now=NOW)
+    monkeypatch.setattr(export_card, "last_review", about_few)
+    card = export_card.model_card_html(store, "eta", NOW)
+    assert "As reviewed in week" in card and "quokka" not in card
+
+
 def test_the_card_keeps_a_hold_and_open_actions_the_week_after(store):
     decision = {"kind": "decision", "author": "ann", "model": "eta", "version": "1", "decider": "carla"}
     told = decision | {"decision": "d1", "at": NOW, "statement": "Hold the <i>rollout</i>.", "choice": "hold", "review": str(WEEKS[2])}

@@ -28,6 +28,7 @@ from observability.export.evidently import (
     renamed,
     report_columns,
     sample_sentence,
+    shown_levels,
     task_of,
     usable,
     with_heading,
@@ -175,15 +176,22 @@ def test_samples_are_put_into_what_evidently_takes() -> None:
     assert found[DECISION].tolist()[:2] == ["‹yes›", "no"] and found[LABEL].isna().tolist() == [True, False, False]
 
 
+def test_levels_of_few_rows_on_a_side_are_no_group_of_a_report() -> None:
+    counts = pd.DataFrame({"current": [400, 30, 9, 0, 12], "reference": [500, 40, 300, 4, 0]}, index=["a", "b", "c", "d", "e"])
+    assert shown_levels(counts) == ["a", "b"], "c and d have few rows on one side; e joins them, who have nine together"
+    assert shown_levels(counts.drop(["c", "d"])) == ["a", "b", "e"], "a level that is new is shown"
+    assert shown_levels(pd.DataFrame({"current": [5, 3], "reference": [0, 0]}, index=["a", "b"])) == []
+
+
 def test_columns_without_values_are_left_out_and_rare_levels_are_one() -> None:
     model = model_of("many", "empty", kind="category")
     columns = report_columns(model, [])
-    many = [f"level {i:03}" for i in range(80) for _ in range(2)]
-    base = {"many": many, "empty": [None] * 160, SCORE: np.linspace(0, 1, 160), DECISION: ["no"] * 160, LABEL: [None] * 160}
-    sides = {"current": pd.DataFrame(base), "reference": pd.DataFrame({**base, "empty": ["x"] * 160})}
+    many = [f"level {i:03}" for i in range(80) for _ in range(20)]
+    base = {"many": many, "empty": [None] * 1600, SCORE: np.linspace(0, 1, 1600), DECISION: ["no"] * 1600, LABEL: [None] * 1600}
+    sides = {"current": pd.DataFrame(base), "reference": pd.DataFrame({**base, "empty": ["x"] * 1600})}
     frames, left_out = usable(sides, columns)
     assert left_out == ["empty (no value in the window)", f"{LABEL} (no value on either side)"]
-    assert frames["current"]["many"].nunique() == MOST_LEVELS + 1 and (frames["current"]["many"] == OTHER).sum() == 60
+    assert frames["current"]["many"].nunique() == MOST_LEVELS + 1 and (frames["current"]["many"] == OTHER).sum() == 600
     assert task_of(model, frames) is None
     with pytest.raises(UsageError, match="no column has values on both sides"):
         usable({side: frame[["empty"]].assign(**dict.fromkeys(base)) for side, frame in sides.items()}, columns)

@@ -2,21 +2,29 @@
 
 import json
 import os
+import re
+import shutil
 import stat
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import duckdb
 import pytest
 
 from observability.core.errors import NotFoundError, StoreBrokenError, StoreBusyError, UsageError
+from observability.monitoring.check import check
+from observability.store import recovery
 from observability.store.backup import LIST, backups_in
+from observability.store.db import database
 from observability.store.db.repairs import repairs
 from observability.store.ingest.loader import load_files, load_landing
 from observability.store.opener import open_store, restore_home
 from observability.store.types.loading import LoadDefaults
 from tests.store.conftest import land, query
-from tests.support.record_lines import OTHERS, label, prediction
+from tests.support.record_lines import AT, OTHERS, label, prediction
 
 
 def rows(store):
@@ -54,13 +62,32 @@ def test_a_backup_restores_into_another_home_row_by_row(tmp_path):
     assert repairs(tmp_path / "other") == []
 
 
-def test_a_backup_under_load_is_one_committed_state(tmp_path):
+BY_THE_HOUR = ("duplicate_rate", "rejected_rate")
+"""Metrics of lines that arrived, which are counted by the hour: later lines of that hour count."""
+
+
+def state_as_of(store, moment):
+    """Every prediction and label that had arrived, as text, and the findings of then about all of them."""
+    arrived = f"WHERE arrived <= TIMESTAMP '{moment:%Y-%m-%d %H:%M:%S.%f}'"
+    rows = [sorted(map(repr, query(store, f"SELECT * FROM {table} {arrived}"))) for table in ("predictions_shared", "labels_shared")]
+    start = datetime.fromisoformat(AT)
+    found = check(store, start=start, end=start + timedelta(days=1), as_of=moment, now=moment, with_records=False).findings
+    return rows, [finding.to_json() for finding in found if finding.metric not in BY_THE_HOUR]
+
+
+def test_a_backup_under_load_is_one_committed_state_with_equal_rows_and_findings(tmp_path):
     with open_store(tmp_path / "home") as store:
         fill(store, 0, 1)
         thread = threading.Thread(target=fill, args=(store, 1, 12))
         thread.start()
         made = [store.backup(tmp_path / "backups" / str(i)) for i in range(3)]
         thread.join()
+        moments = []
+        for body in made:
+            backup = Path(body["backup"])
+            with duckdb.connect(backup / "store.duckdb", read_only=True) as copy:
+                moments.append(copy.execute("SELECT max(arrived) FROM predictions_shared").fetchall()[0][0].replace(tzinfo=UTC))
+        states = [state_as_of(store, moment) for moment in moments]
     for number, body in enumerate(made):
         home = tmp_path / f"restored-{number}"
         restore_home(home, tmp_path / body["backup"])
@@ -70,6 +97,17 @@ def test_a_backup_under_load_is_one_committed_state(tmp_path):
             assert query(store, "SELECT count(*), count(DISTINCT id) FROM predictions_1") == [(20 * segments, 20 * segments)]
             assert query(store, "SELECT count(*) FROM labels_1") == [(segments,)]
             assert store.verify()["problems"] == []
+            assert sum(finding["n"] > 0 for finding in states[number][1]) > 5, "findings about rows"
+            assert state_as_of(store, moments[number]) == states[number]
+
+
+def test_verify_tells_of_a_segment_that_only_landing_knows_as_loaded(tmp_path):
+    with open_store(tmp_path / "home") as store:
+        fill(store, 0, 2)
+        assert store.verify()["problems"] == []
+        with store.write() as writer:
+            writer.execute("DELETE FROM manifest WHERE segment = (SELECT min(segment) FROM manifest)")
+        assert store.verify()["problems"] == ["Of the segments that landing keeps as loaded, 1 are not in the store."]
 
 
 def test_a_backup_keeps_the_lock_of_the_database(tmp_path):
@@ -107,14 +145,77 @@ def test_a_damaged_database_is_replaced_by_the_newest_backup(tmp_path):
     assert "backup of" in noted["what"] and "2 segments" in noted["what"] and "saved after" in noted["missing"]
 
 
+def aged(backup, days):
+    """A backup that was made so many days earlier; two of one second would share a name."""
+    at = datetime.now(UTC) - timedelta(days=days)
+    body = json.loads((backup / "backup.json").read_text())
+    (backup / "backup.json").write_text(json.dumps(body | {"at": at.isoformat(timespec="seconds")}))
+    return backup.rename(backup.with_name(f"backup-{at:%Y%m%dT%H%M%S}Z"))
+
+
+def flip_middle(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("older", ["folder", "other folder", "address"])
+def test_where_the_newest_backup_is_damaged_the_one_before_is_restored_and_both_are_told(tmp_path, older):
+    places = {"folder": tmp_path / "backups", "other folder": tmp_path / "others", "address": f"file://{tmp_path}/bucket"}
+    with open_store(tmp_path / "home") as store:
+        fill(store, 0, 1)
+        made = store.backup(places[older])
+        if older == "folder":
+            aged(Path(made["backup"]), 1)
+        elif older == "address":
+            listed = next((tmp_path / "bucket").glob("backup-*.json"))
+            listed.rename(listed.with_name("backup-20260101T000000Z.json"))
+        else:
+            aged(Path(made["backup"]), 1)
+        fill(store, 1, 2)
+        newest = Path(store.backup(tmp_path / "backups")["backup"])
+    flip_middle(newest / "store.duckdb")
+    os.truncate(tmp_path / "home" / "store.duckdb", 5000)
+    shutil.rmtree(tmp_path / "home" / "landing")
+    with open_store(tmp_path / "home") as store:
+        assert query(store, "SELECT count(*) FROM predictions_1") == [(20,)]
+    (noted,) = repairs(tmp_path / "home")
+    assert f"could not be restored: {newest}: the backup is damaged" in noted["what"], noted
+    assert not list((tmp_path / "home" / "tmp").glob("fetched/*"))
+
+
+def test_records_that_came_between_an_old_backup_and_what_landing_keeps_are_told_as_missing(tmp_path):
+    with open_store(tmp_path / "home") as store:
+        fill(store, 0, 1)
+        aged(Path(store.backup(tmp_path / "backups")["backup"]), 20)
+        fill(store, 1, 2)
+    os.truncate(tmp_path / "home" / "store.duckdb", 5000)
+    loaded = sorted((tmp_path / "home" / "landing" / "loaded").iterdir())
+    loaded[0].unlink()
+    with open_store(tmp_path / "home"):
+        pass
+    (noted,) = repairs(tmp_path / "home")
+    assert re.match(r"Records that were loaded after \S+ \S+ UTC and before \S+ \S+ UTC, and registrations", noted["missing"]), noted
+
+
+def test_a_disk_without_room_for_the_backup_leaves_the_damaged_database_in_its_place(tmp_path, monkeypatch):
+    with open_store(tmp_path / "home") as store:
+        fill(store, 0, 1)
+        store.backup(tmp_path / "backups")
+    os.truncate(tmp_path / "home" / "store.duckdb", 5000)
+    room = database.FLOOR_BYTES + 1000
+    monkeypatch.setattr(recovery.shutil, "disk_usage", lambda _: type("Usage", (), {"free": room}))
+    with pytest.raises(StoreBrokenError, match="cannot be mended"):
+        open_store(tmp_path / "home")
+    assert (tmp_path / "home" / "store.duckdb").stat().st_size == 5000 and repairs(tmp_path / "home") == []
+
+
 def test_a_damaged_backup_is_refused_and_changes_nothing(tmp_path):
     with open_store(tmp_path / "home") as store:
         fill(store, 0, 1)
         made = store.backup(tmp_path / "backups")
-    database = tmp_path / "backups" / made["backup"].rsplit("/", 1)[1] / "store.duckdb"
-    content = bytearray(database.read_bytes())
-    content[len(content) // 2] ^= 1
-    database.write_bytes(content)
+    database_file = tmp_path / "backups" / made["backup"].rsplit("/", 1)[1] / "store.duckdb"
+    flip_middle(database_file)
     with pytest.raises(StoreBrokenError, match="backup is damaged"):
         restore_home(tmp_path / "home", tmp_path / "backups")
     with open_store(tmp_path / "home") as store:

@@ -7,6 +7,7 @@ import stat
 
 import pytest
 
+from observability.client.log import Logger
 from observability.core.errors import StoreBrokenError
 from observability.store.db import database
 from observability.store.db.repairs import mark_repairs_seen, repairs
@@ -201,10 +202,13 @@ def test_every_file_of_a_home_is_private(tmp_path):
     old = os.umask(0o022)
     try:
         with open_store(tmp_path / "home") as store:
-            land(store, prediction())
+            with Logger(tmp_path / "home", segment_seconds=0.01) as log:
+                log.prediction(id="a", model="loan", version="1", features={"age": 30}, score=0.5)
             load_landing(store)
-            files = [path for path in store.home.rglob("*") if path.is_file() and "landing" not in path.parts]
-            assert store.path.with_name("store.duckdb.wal") in files
-            assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in files if stat.S_IMODE(path.stat().st_mode) != 0o600} == {}
+            with Logger(tmp_path / "home") as open_log:
+                open_log.prediction(id="b", model="loan", version="1", features={"age": 30}, score=0.5)
+                modes = {path: stat.S_IMODE(path.stat().st_mode) for path in store.home.rglob("*") if path.is_file()}
+            assert store.path.with_name("store.duckdb.wal") in modes and {path.parent.name for path in modes} >= {"loaded", "open"}
+            assert {path.name: mode for path, mode in modes.items() if mode != 0o600} == {}
     finally:
         os.umask(old)
