@@ -358,10 +358,14 @@ def run_lab(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def remove(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Remove a model and all of its records."""
+    """Remove a model and all of its records; exit code 3 where a backup could not be reached."""
+    from observability.store.types.erasing import elsewhere_lines
+
     body = store.remove_model(args.model, progress=rewrite_progress(say))
     say("")
-    return json_or_lines(body, [f"Removed {args.model}.", *status_lines(body, "  "), "Earlier backups keep what they hold."], args.json)
+    counts = {key: value for key, value in body.items() if isinstance(value, int)}
+    lines = [f"Removed {args.model}.", *status_lines(counts, "  "), *elsewhere_lines(body)]
+    return json_or_lines(body, lines, args.json, 3 if body["backups"]["unreachable"] else 0)
 
 
 def rewrite_progress(say: Say) -> Callable[[int, int], object]:

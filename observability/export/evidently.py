@@ -215,7 +215,8 @@ def usable(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[dict[str, 
 def shown_levels(counts: "DataFrame") -> list[Any]:
     """The levels of a category that a report names: the most frequent ones, less those of few rows on a side.
 
-    Where the others together have few rows on a side, the least frequent that was to be shown joins them. counts: rows by level (index) and side.
+    Where the others together have few rows on a side, the least frequent that was to be shown joins them. counts: rows by level (index)
+    and side.
     """
     ordered = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     few = ((ordered > 0) & (ordered < small_groups.LEAST_ROWS)).any(axis=1)

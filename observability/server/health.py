@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 MOST_AGE, COUNT_EVERY = 600.0, 10.0
-"""While records are being loaded: seconds for which counts of the database are shown again, and after which they are counted again beside.
-
-Counting takes as long as the store is large.
+"""While records are being loaded, or where counting takes long: seconds for which counts of the database are shown again, and after which
+they are counted again beside. Counting takes as long as what changed is large.
 """
 _counting = threading.Lock()
 
@@ -32,7 +31,7 @@ def store_status(store: "Store") -> dict[str, Any]:
     """The status of the store, and `loader`: the state of the loader of this process. Its problems come first."""
     body = store.status(MOST_AGE)
     counted = body["counted_at"]
-    if counted is not None and body["landing"]["segments"] and time.time() - datetime.fromisoformat(counted).timestamp() > COUNT_EVERY:
+    if counted is not None and time.time() - datetime.fromisoformat(counted).timestamp() > COUNT_EVERY:
         process_lock.started_thread("status", _count_again, store)
     return {
         **body,

@@ -314,15 +314,15 @@ class DuckStore(Database, Store):
 
     def remove_model(self, name: str, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
         """Remove a model and all of its records; how many of each went."""
-        from observability.store.registry import admin
+        from observability.store import removal
 
-        return admin.remove_model(self, name, progress)
+        return removal.remove_model(self, name, progress)
 
     def remove_sample(self, progress: Callable[[int, int], object] | None = None) -> dict[str, Any]:
         """Remove the sample fleet with all of its records; how many of each went."""
-        from observability.store.registry import admin
+        from observability.store import removal
 
-        return admin.remove_sample(self, progress)
+        return removal.remove_sample(self, progress)
 
     def verify_backup(self, folder: Path | str) -> dict[str, Any]:
         """Restore the newest backup of a folder beside the home and read all of it: {backup, at, tables, problems}."""

@@ -6,21 +6,15 @@ is erased, and only then it is noted as finished. `status` tells of one that is 
 
 import getpass
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from observability.core.errors import NotFoundError, StoreBrokenError, StoreDamagedError, UsageError
+from observability.core.errors import UsageError
 from observability.records.keyed_hash import home_key, key_path, keyed_hash
-from observability.records.private_file import sync_folder
 from observability.records.protection import HASHED, hashed_value
-from observability.store import backup
-from observability.store.block_backup import fetched_backup, remove_sent_backups, send_backup, sent_backups
 from observability.store.db.database import DATABASE, Database
 from observability.store.db.erasures import ErasedMatcher, Erasure, erasures, new_erasure, text_core, write_erasures
 from observability.store.db.failures import broken_disk
@@ -28,11 +22,9 @@ from observability.store.erase_rows import ErasedRows, erase_rows, prediction_id
 from observability.store.ingest import landing
 from observability.store.ingest.erased_lines import clean_segment
 from observability.store.lake.erase_lake import erase_from_lakes
-from observability.store.migrations import migrate
+from observability.store.rewritten_backups import remove_set_aside, rewrite_backups
 
 Progress = Callable[[str], object]
-SET_ASIDE = ("damaged-", "replaced-")
-"""Starts of the names of databases that were set aside. They are removed: a damaged one cannot be rewritten."""
 
 
 def forget_subject(store: Database, subject: str, *, by: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
@@ -68,7 +60,7 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
             say("erasing landing")
             lines = _clean_landing(store.landing, matcher, subject)
             waiting = store.waiting.erase(matcher) if store.waiting else 0
-            aside = _remove_set_aside(store.home)
+            aside = remove_set_aside(store.home)
             before = store.path.stat().st_size
             store.rewrite(lambda done, total: say(f"rewriting the store: {done:,} of {total:,} rows"))
             say("erasing backups")
@@ -172,82 +164,16 @@ def _clean_landing(folder: Path, matcher: ErasedMatcher, subject: str | None = N
     return count
 
 
-def _remove_set_aside(home: Path) -> list[str]:
-    """Remove databases and logs that were set aside; return their names."""
-    gone = [path for path in sorted(home.iterdir()) if path.is_file() and path.name.startswith(SET_ASIDE)]
-    for path in gone:
-        path.unlink()
-    return [path.name for path in gone]
-
-
 def _erase_backups(home: Path, matcher: ErasedMatcher, subject: str, say: Progress) -> dict[str, list[str]]:
-    """Erase every backup of the folders that the home wrote to: each is rewritten; one that is damaged is removed."""
-    found: dict[str, list[str]] = {"rewritten": [], "removed": [], "unreachable": []}
-    for address in backup.backup_addresses(home):
-        try:
-            _erase_sent_backups(address, home, matcher, subject, say, found)
-        except NotFoundError:
-            continue
-        except (StoreBrokenError, UsageError):
-            found["unreachable"].append(address)
-    for folder in backup.backup_folders(home):
-        if not folder.is_dir():
-            found["unreachable"].append(str(folder))
-            continue
-        for unfinished in folder.glob(f"{backup.PREFIX}*.partial"):
-            shutil.rmtree(unfinished)
-        with suppress(NotFoundError):
-            for place in backup.backups_in(folder):
-                say(f"erasing the backup {place.name}")
-                try:
-                    found["rewritten"].append(_erase_backup(place, matcher, subject).name)
-                except StoreDamagedError:
-                    shutil.rmtree(place)
-                    found["removed"].append(place.name)
-    return found
+    """Erase a subject from every backup of a home; as `rewrite_backups`."""
 
+    def erase(copy: Database) -> bool:
+        with copy.write() as writer:
+            erase_rows(writer, matcher, subject, threads=1)
+        _clean_landing(copy.landing, matcher, subject)
+        return True
 
-def _erase_sent_backups(address: str, home: Path, matcher: ErasedMatcher, subject: str, say: Progress, found: dict[str, list[str]]) -> None:
-    """Erase the backups at an address: each is fetched, erased and sent again; then the old ones and their blocks are removed."""
-    names = sent_backups(address)
-    for name in names:
-        say(f"erasing the backup {name}")
-        try:
-            with fetched_backup(address, home, name) as place:
-                erased = _erase_backup(place, matcher, subject)
-                send_backup(erased, address)
-                found["rewritten"].append(erased.name)
-        except StoreDamagedError:
-            found["removed"].append(name)
-    remove_sent_backups(address, names)
-
-
-def _erase_backup(place: Path, matcher: ErasedMatcher, subject: str) -> Path:
-    """Write a backup again without what was erased, under a new name, and remove the old one."""
-    body = backup.check_backup(place)
-    stem = place.name.split("-erased-")[0]
-    final = place.with_name(f"{stem}-erased-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z")
-    draft = final.with_name(final.name + ".partial")
-    try:
-        (draft / "tmp").mkdir(mode=0o700, parents=True)
-        for name in body["files"]:
-            backup.copy_synced(place / name, draft / name)
-        with Database(draft, "1GB", 1) as copy:
-            with copy.write() as writer:
-                migrate(writer)
-                erase_rows(writer, matcher, subject, threads=1)
-            copy.rewrite()
-            tables = backup.table_rows(copy)
-        shutil.rmtree(draft / "tmp")
-        _clean_landing(draft / "landing", matcher, subject)
-        backup.seal_backup(draft, {"at": body["at"], "tables": tables, "erased": datetime.now(UTC).isoformat(timespec="seconds")})
-        os.rename(draft, final)
-        sync_folder(final.parent)
-        shutil.rmtree(place)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    return final
+    return rewrite_backups(home, erase, say)
 
 
 def _mentions_left(home: Path, subject: str) -> list[str]:

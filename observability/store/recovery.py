@@ -102,7 +102,7 @@ def _cut_log(home: Path, log: Path, damage: str) -> None:
 
 
 def _replacement(home: Path) -> tuple[str, str]:
-    """Restore the newest backup that is whole in place of a database that is gone; what replaces it, and what may be missing, as sentences."""
+    """Restore the newest whole backup in place of a database that is gone; what replaces it, and what may be missing, as sentences."""
     backups, refused = kept_backups(home)
     for backup in backups:
         try:

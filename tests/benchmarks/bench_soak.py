@@ -1,7 +1,7 @@
 """Does a home hold a steady load: what does logging cost, is anything lost, how fresh are pages, does the owner's memory stay flat?
 
 `python tests/benchmarks/bench_soak.py [--minutes 10] [--rate 20000] [--processes 4]` starts the dashboard, lets so many processes log at that rate
-together, and keeps pages open beside them. It prints p99 of `Logger.prediction`, the loss, how many seconds a record takes until a query can
+together, and keeps pages open beside them in Chromium, where it is installed. It prints p99 of `Logger.prediction`, the loss, how many seconds a record takes until a query can
 see it, and the owner's memory over time. `--day` loads a day of traffic of 1,000 records/s with the times of that day, as fast as the machine
 takes it, in place of `--minutes`.
 """
@@ -9,6 +9,7 @@ takes it, in place of `--minutes`.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 DAY_RATE = 1000
 CHUNK = 200
+PAGES = ("quality", "requests", "latency", "model")
 
 
 def log_at_rate(home: str, name: str, rate: float, seconds: float, first: float, step: float) -> None:
@@ -106,14 +108,30 @@ def stored_predictions(home: Path) -> int:
     return sum(model["predictions"] for model in asked(home, ["status", "--json"])["models"])
 
 
-def open_pages(url: str, stop: threading.Event, took: list[float]) -> None:
-    """Ask for what an open dashboard asks for, every two seconds: the page's own file and the health of the store."""
+def ask_health(url: str, stop: threading.Event, took: list[float]) -> None:
+    """Ask for the health of the store every two seconds, as a probe does."""
     while not stop.wait(2.0):
         start = time.monotonic()
-        for path in ("/", "/readyz"):
-            with urllib.request.urlopen(url + path, timeout=60) as answer:
-                answer.read()
+        with urllib.request.urlopen(url + "/readyz", timeout=60) as answer:
+            answer.read()
         took.append(time.monotonic() - start)
+
+
+def read_pages(url: str, stop: threading.Event, took: list[float]) -> None:
+    """A person with two tabs: the first page stays open, and every 20 seconds a page of the model is opened and read until it is complete."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"])
+        home, other = browser.new_page(), browser.new_page()
+        home.goto(url)
+        while not stop.wait(20.0):
+            start = time.monotonic()
+            other.goto(f"{url}/{PAGES[len(took) % len(PAGES)]}?model=soak")
+            other.wait_for_selector("[data-testid='stMain'] h1", timeout=120_000)
+            other.wait_for_selector("[data-testid='stApp'][data-test-script-state='notRunning']", timeout=120_000)
+            took.append(time.monotonic() - start)
+        browser.close()
 
 
 def percentile(values: list[Any], share: float) -> float:
@@ -139,9 +157,13 @@ def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -
             begun = time.monotonic()
             services = [subprocess.Popen([*command, f"s{i}", *rest], stdout=subprocess.PIPE, text=True, cwd=ROOT) for i in range(processes)]
             watch, stop = Watch(home, server.pid, 2.0), threading.Event()
+            health: list[float] = []
             pages: list[float] = []
-            asking = threading.Thread(target=open_pages, args=(server.url, stop, pages), daemon=True)
-            asking.start()
+            beside = [threading.Thread(target=ask_health, args=(server.url, stop, health), daemon=True)]
+            if shutil.which("chromium"):
+                beside.append(threading.Thread(target=read_pages, args=(server.url, stop, pages), daemon=True))
+            for thread in beside:
+                thread.start()
             time.sleep(8.0)  # services import and connect; what they take from memory until then is no growth
             watch.start()
             outcomes = [json.loads(service.communicate(timeout=seconds * 20 + 600)[0]) for service in services]
@@ -152,7 +174,8 @@ def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -
             took = time.monotonic() - begun
             stop.set()
             watch.join()
-            asking.join()
+            for thread in beside:
+                thread.join()
     calls = sorted(ns for _, _, times, _ in outcomes for ns in times)
     pace = logged / max(wall for *_, wall in outcomes)
     print(
@@ -170,8 +193,12 @@ def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -
             f"owner's memory: {watch.memory[0][1]:,.0f} MB at first, {half[0][1]:,.0f} MB at half time, {half[-1][1]:,.0f} MB at the end, "
             f"at most {max(mb for _, mb in watch.memory):,.0f} MB"
         )
+    if health:
+        print(f"/readyz: median {percentile(health, 0.5) * 1e3:.0f} ms   p99 {percentile(health, 0.99) * 1e3:.0f} ms")
     if pages:
-        print(f"a page's file and /readyz: median {percentile(pages, 0.5) * 1e3:.0f} ms   p99 {percentile(pages, 0.99) * 1e3:.0f} ms")
+        print(
+            f"a page of the model, {len(pages)} times, until it is complete: median {percentile(pages, 0.5):.1f} s   max {max(pages):.1f} s"
+        )
     assert dropped == 0 and logged == stored
 
 

@@ -4,15 +4,17 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from observability.core import telemetry
-from observability.server import api, process_lock, tokens
+from observability.server import api, health, process_lock, tokens
 from observability.server.watcher import WatchedModel, Watching
 from observability.store.opener import open_store
+from observability.store.registry import admin
 from tests.support.http_routes import ask_routes
 from tests.support.record_lines import prediction
 
@@ -114,6 +116,24 @@ def test_counts_are_given_again_only_while_records_wait(site):
     assert owner.store.counted is held
     owner.store.status()
     assert owner.store.counted is not held
+
+
+def test_where_counting_takes_long_a_status_gives_the_last_counts_and_counts_beside(site, monkeypatch):
+    def counted_predictions():
+        return [model["predictions"] for model in health.store_status(owner.store)["models"]]
+
+    owner = site.owner
+    assert counted_predictions() == []
+    monkeypatch.setattr(admin, "SLOW_COUNT", -1.0)
+    owner.store.status()
+    site("POST", "/api/v1/records", "write", json.dumps(prediction()).encode())
+    owner.load_once()
+    assert counted_predictions() == [], "as counted before"
+    monkeypatch.setattr(health, "COUNT_EVERY", 1e-9)
+    end = time.monotonic() + 60
+    while counted_predictions() != [1]:
+        assert time.monotonic() < end, "it is counted beside"
+        time.sleep(0.01)
 
 
 def test_the_alert_rules_name_only_metrics_that_there_are(site):

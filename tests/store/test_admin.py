@@ -11,6 +11,7 @@ from observability.core.catalog import Version
 from observability.core.errors import NotFoundError
 from observability.core.finding import KEPT_FILE
 from observability.core.window import Window
+from observability.store import removal
 from observability.store.db import catalog_store
 from observability.store.ingest import landing
 from observability.store.ingest.loader import load_landing
@@ -140,7 +141,7 @@ def test_a_removed_model_leaves_nothing_behind(store, landed):
     (store.home / KEPT_FILE).write_text("findings about loan")
     with store.write() as writer:
         catalog_store.save_version(writer, 1, Version("1", artifact="artifacts/model.txt"))
-    done = admin.remove_model(store, "loan")
+    done = removal.remove_model(store, "loan")
     assert (done["predictions"], done["labels"], done["rejected"], done["artifacts"]) == (1, 1, 1, 1)
     assert [model.name for model in store.catalog().models] == ["other"]
     assert not artifact.exists()
@@ -154,13 +155,13 @@ def test_a_removed_model_leaves_nothing_behind(store, landed):
     for segment in landing.segment_files(store.landing / "loaded"):
         assert b'"loan"' not in segment.path.read_bytes() and b'"other"' in segment.path.read_bytes()
     with pytest.raises(NotFoundError):
-        admin.remove_model(store, "loan")
+        removal.remove_model(store, "loan")
     assert load_landing(store).lines == 0
 
 
 def test_a_model_can_come_again_after_it_was_removed(store, landed):
     landed(prediction(), prediction(model="other"))
-    admin.remove_model(store, "loan")
+    removal.remove_model(store, "loan")
     assert landed(prediction(score=0.75)).stored == 1
     assert query(store, f"SELECT score FROM predictions_{store.catalog().model('loan').key}") == [(0.75,)]
     assert query(store, f"SELECT count(*) FROM predictions_{store.catalog().model('other').key}") == [(1,)]
@@ -174,7 +175,7 @@ def test_an_artifact_that_another_model_names_stays(store, landed):
     with store.write() as writer:
         for key in (1, 2):
             catalog_store.save_version(writer, key, Version("1", artifact="artifacts/model.txt"))
-    assert admin.remove_model(store, "loan")["artifacts"] == 0
+    assert removal.remove_model(store, "loan")["artifacts"] == 0
     assert artifact.exists()
 
 

@@ -18,10 +18,10 @@ from observability.core.window import Slice, Window
 from observability.enrichment import enrich
 from observability.enrichment.explanations import explain_rows
 from observability.monitoring import check
+from observability.store import removal
 from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.query import attribution_plan, attributions
-from observability.store.registry import admin
 from observability.store.registry.register import register_version, update_settings
 from observability.store.types import explanations
 from observability.store.types.registration import RegistrationRequest
@@ -228,7 +228,7 @@ def test_a_model_takes_its_attributions_along_and_forgotten_predictions_too(stor
     with store.write() as writer:
         writer.execute("DELETE FROM predictions_1 WHERE id = 'p3'")
     assert "p3" not in set(attributions.answer_attributions(store, Attributions(), WINDOW)["id"])
-    admin.remove_model(store, "loan")
+    removal.remove_model(store, "loan")
     left = store.cursor().execute(
         "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'attributions_%' OR table_name LIKE 'enrichment_%' ORDER BY 1"
     )

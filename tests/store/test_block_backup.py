@@ -78,8 +78,8 @@ def test_old_backups_go_with_the_blocks_that_no_other_needs(tmp_path, address):
     with open_store(tmp_path / "home") as store:
         fill(store, "a")
         sent(store, address, "1")
-        store.remove_model("loan")
         fill(store, "b")
+        store.rewrite()
         sent(store, address, "2")
     blocks = tmp_path / "bucket" / "blocks"
     before = len(list(blocks.iterdir()))

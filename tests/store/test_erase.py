@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.finding import KEPT_FILE
 from observability.records.keyed_hash import KEY_FILE, home_key, keyed_hash
 from observability.review.sentences import erased_when
+from observability.store import removal
 from observability.store.db.erasures import FILE, MARK, erasures
 from observability.store.db.schema import model_table
 from observability.store.erase import forget_subject
@@ -19,6 +21,7 @@ from observability.store.ingest.loader import load_files, load_landing
 from observability.store.opener import open_store, restore_home
 from observability.store.registry import admin
 from observability.store.rollup import rollup
+from observability.store.types.erasing import elsewhere_lines
 from observability.store.types.loading import LoadDefaults
 from tests.store.conftest import land, query, rollups
 from tests.support.record_lines import AT, OTHERS, label, prediction
@@ -197,10 +200,44 @@ def test_a_removed_model_is_in_no_byte_of_the_home(store, landed):
     store.cursor().execute("CHECKPOINT")
     size = store.path.stat().st_size
     told = []
-    admin.remove_model(store, "loan", progress=lambda done, total: told.append((done, total)))
+    wait = json.dumps(prediction(900, subject="person-900")) + "\n" + json.dumps(prediction(901, model="other", subject="kept-two")) + "\n"
+    for name in ("ready/1-a.jsonl", "failed/1-b.jsonl"):
+        (store.landing / name).parent.mkdir(exist_ok=True)
+        (store.landing / name).write_text(wait)
+    (store.home / "replaced-20260101T000000-store.duckdb").write_bytes(b"person-3")
+    removal.remove_model(store, "loan", progress=lambda done, total: told.append((done, total)))
     assert found_in(store.home, "person-", "said so") == [] and store.path.stat().st_size <= size
-    assert found_in(store.home, "kept-one") and told[-1][0] == told[-1][1] > 0
-    assert landed(prediction(9)).stored == 1, "the store works on"
+    assert found_in(store.home, "kept-one") and len(found_in(store.home, "kept-two")) == 2 and told[-1][0] == told[-1][1] > 0
+    assert landed(prediction(9)).stored == 2, "the store works on, and what waited of the other model is loaded"
+
+
+@pytest.mark.parametrize("kind", ["folder", "address"])
+def test_a_removed_model_is_in_no_backup(tmp_path, kind):
+    place = tmp_path / "backups" if kind == "folder" else f"file://{tmp_path}/backups"
+    with open_store(tmp_path / "home") as store:
+        land(store, *(prediction(i, model="other", subject=f"kept-{i}") for i in range(5)))
+        store.load_landing()
+        store.backup(place)  # before the model
+        time.sleep(1.1)  # two backups of one second would share a name
+        land(store, *(prediction(i, subject=f"person-{i}") for i in range(5)))
+        store.load_landing()
+        store.backup(place)
+        body = store.remove_model("loan")
+        assert len(body["backups"]["rewritten"]) == 1 and body["backups"]["unreachable"] == [], "the first does not hold it"
+        assert found_in(tmp_path, "person-") == []
+    restore_home(tmp_path / "other", place)
+    with open_store(tmp_path / "other") as restored:
+        assert [model.name for model in restored.catalog().models] == ["other"]
+        assert query(restored, "SELECT count(*) FROM predictions_1") == [(5,)]
+
+
+def test_a_backup_that_cannot_be_reached_is_told_when_a_model_is_removed(store, landed, tmp_path):
+    landed(prediction())
+    store.backup(tmp_path / "backups")
+    shutil.rmtree(tmp_path / "backups")
+    body = store.remove_model("loan")
+    assert body["backups"]["unreachable"] == [str(tmp_path / "backups")]
+    assert elsewhere_lines(body) == [f"Backups in {tmp_path / 'backups'} keep it: they could not be reached."]
 
 
 def test_a_rewrite_that_fails_or_is_interrupted_leaves_the_old_file(store, landed, monkeypatch):

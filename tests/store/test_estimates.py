@@ -13,11 +13,11 @@ from observability.core.catalog import Model, Version
 from observability.core.questions import EstimatedErrors
 from observability.core.window import Slice, Window
 from observability.enrichment import expected_errors
+from observability.store import removal
 from observability.store.db.database import Database
 from observability.store.ingest.loader import load_files
 from observability.store.opener import open_store
 from observability.store.query import estimates
-from observability.store.registry import admin
 from observability.store.registry.register import register_version
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
@@ -197,7 +197,7 @@ def test_another_registration_drops_what_was_estimated(store: Database, teacher:
 def test_removing_a_model_drops_its_estimates(store: Database, teacher: list) -> None:
     step(store)
     model, _ = known(store)
-    admin.remove_model(store, "house")
+    removal.remove_model(store, "house")
     tables = {name for (name,) in store.cursor().execute("SELECT table_name FROM information_schema.tables").fetchall()}
     assert not {each for each in tables if each.endswith(f"_{model.key}")}
 

@@ -9,7 +9,7 @@ from scipy.special import betaincinv
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.store.ingest import landing, record_writer
 from observability.store.query import decision_log
-from observability.store.registry.admin import remove_model
+from observability.store.removal import remove_model
 from observability.store.types import decision_items
 from tests.store.conftest import query
 

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import duckdb
 
@@ -47,6 +47,15 @@ OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memor
 """DuckDB options that can still be changed after the store is open. All others are locked."""
 
 
+class Counted(NamedTuple):
+    """What a status counted: at which generation and time (monotonic), in how many seconds of its thread, and the counts."""
+
+    generation: int
+    at: float
+    seconds: float
+    counts: dict[str, Any]
+
+
 class Database:
     """One open database. Safe under threads.
 
@@ -56,7 +65,7 @@ class Database:
     `in_background`. rewrites: how often the file was rewritten: what was known before may tell of what was removed. loading: lock of the
     loader, so that one thread at a time loads landing. reconciled: whether the loaded segments were
     compared with the manifest. mended: whether damage was mended since then, so that lost segments are
-    expected. counted: generation, time (monotonic) and counts of the last status. mend: called where the files turn out to be damaged as
+    expected. counted: the counts of the last status. mend: called where the files turn out to be damaged as
     they are opened; they are then opened again.
     """
 
@@ -84,7 +93,7 @@ class Database:
         self._closed = self._swapping = False
         self._synced_names: tuple[int, ...] = ()
         """The inodes of the database and its log whose names are on disk."""
-        self.counted: tuple[int, float, dict[str, Any]] | None = None
+        self.counted: Counted | None = None
         self.counted_models: dict[tuple[str, str], tuple[int, Any]] = {}
         """What was counted of single models, by the name of the count and the model: the model's generation, and the count."""
         self._connection: Cursor | None = self._open()

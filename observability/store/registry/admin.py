@@ -1,9 +1,6 @@
 """Status of the store, rejected lines, load counters, and removal of models."""
 
-import json
-import os
 import platform
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,36 +12,35 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from observability.core.catalog import Model
-from observability.core.errors import StoreBrokenError, StoreBusyError
+from observability.core.errors import StoreBrokenError
 from observability.core.formatting import plural, with_full_stop
 from observability.core.questions import NULL
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH as FIRST_HOUR
 from observability.core.window import HOUR, Window
 from observability.lake.schedule_state import source_problems, source_rows
-from observability.records.private_file import sync_folder
-from observability.store.db.database import FLOOR_BYTES, Database
+from observability.store.db.database import FLOOR_BYTES, Counted, Database
 from observability.store.db.erasures import erasure_problems, erasures
 from observability.store.db.expressions import sql_literal
 from observability.store.db.failures import error_summary
 from observability.store.db.keeping import keeping_problems, last_done
-from observability.store.db.record_tables import kind_columns, kind_tables, schema_version
+from observability.store.db.record_tables import kind_tables, schema_version
 from observability.store.db.repairs import repairs
 from observability.store.db.results import Cursor, single_row
-from observability.store.db.schema import MODEL_TABLES, drop_model_tables, model_table
-from observability.store.db.shared_tables import drop_shared_rows, shared_row_counts, shared_table
+from observability.store.db.schema import MODEL_TABLES, model_table
+from observability.store.db.shared_tables import shared_row_counts, shared_table
 from observability.store.ingest import landing
 from observability.store.query import attributions
-from observability.store.query.records import OF_RUNS, runs_of_model
 from observability.store.query.source import counted_by_model, snapshot, snapshot_streams
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-RewriteProgress = Callable[[int, int], object]
 RULE = "string_split_regex(message, '; |: the ')[1]"
 """The rule that a rejected line broke: its message without the value."""
 STATUS = "status"
+SLOW_COUNT = 0.08
+"""Seconds of processor time above which older counts are given where they will do: a status is to answer in a tenth of a second."""
 """The name of what is counted of a model for the status."""
 PACKAGES = ("duckdb", "streamlit", "pandas", "pyarrow", "numba")
 
@@ -60,9 +56,9 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     keeping {backup, verified_restore, retention, night}: what was done last, each with at and hours, None where
     it never was; rejected {total, reasons: {reason: n}, last}; repairs: what was damaged or lost and mended;
     problems: sentences about what a person should know. Where the database or landing cannot be read, a problem says why, and what it
-    holds is empty or None. most_age: seconds for which counts of the database are given again while
-    records wait, and for ever while nothing is committed, and otherwise only models that changed are counted again (the bytes of the
-    others are those of then); 0: everything is counted now. counted_at: when they were.
+    holds is empty or None. most_age: seconds for which counts of the database are given again while records wait or where counting took
+    longer than SLOW_COUNT, and for ever while nothing is committed, and otherwise only models that changed are counted again (the bytes of
+    the others are those of then); 0: everything is counted now. counted_at: when they were.
     """
     body: dict[str, Any] = {
         "home": str(store.home),
@@ -104,13 +100,16 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
 
 def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> dict[str, Any]:
     """What the status reads from the database. With a most_age above 0 the last counts are given again where nothing was committed since,
-    and while records wait where they are young enough.
+    and where they are young enough while records wait or counting takes long.
     """
-    generation, counted = store.generation, store.counted
-    if counted is not None and most_age and (counted[0] == generation or (waiting and time.monotonic() - counted[1] < most_age)):
-        return counted[2]
+    generation, held = store.generation, store.counted
+    if held is not None and most_age:
+        young = time.monotonic() - held.at < most_age
+        if held.generation == generation or (young and (waiting or held.seconds > SLOW_COUNT)):
+            return held.counts
+    start = time.thread_time()
     counts = _database_status(store, again=not most_age)
-    store.counted = (generation, time.monotonic(), counts)
+    store.counted = Counted(generation, time.monotonic(), time.thread_time() - start, counts)
     return counts
 
 
@@ -363,122 +362,6 @@ def _unregistered_columns(
         for measure, count in rows:
             found[others[measure]] = found.get(others[measure], 0) + count
     return found
-
-
-def remove_sample(store: Database, progress: RewriteProgress | None = None) -> dict[str, Any]:
-    """Remove the sample fleet: its models, and every record that came with it, those that name no model included.
-
-    Returns {"models": their names, "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed.
-    """
-    names = [model.name for model in store.catalog().models if model.sample]
-    removed = [_removed_model(store, name) for name in names]
-    with store.write() as writer:
-        left = _remove_sample_records(writer)
-    _rewrite_after(store, "the sample fleet was removed", progress)
-    counts = {key: sum(each[key] for each in removed) for key in ("predictions", "labels", "records", "rejected", "artifacts")}
-    return {"models": names, **counts, "records": counts["records"] + left}
-
-
-def _remove_sample_records(writer: duckdb.DuckDBPyConnection) -> int:
-    """Delete the records of the sample fleet that no removed model took along; return how many."""
-    return sum(int(single_row(writer, f"DELETE FROM {table} WHERE sample")[0]) for table in kind_tables().values())
-
-
-def remove_model(store: Database, name: str, progress: RewriteProgress | None = None) -> dict[str, Any]:
-    """Remove a model with all of its records: tables, catalog, rejected lines, arrivals, runs, events, artifacts, and its lines in loaded
-    segments. With the last model of the sample fleet go the records of the fleet that name no model. The database file is rewritten, so
-    that no bytes of them are left in it; backups keep what they hold.
-
-    Returns {"model", "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed. Lines that wait in
-    landing are loaded later. progress: called with the rows rewritten and all rows. Raises NotFoundError for an unknown model.
-    """
-    removed = _removed_model(store, name)
-    _rewrite_after(store, f"the model {name} was removed", progress)
-    return removed
-
-
-def _rewrite_after(store: Database, what: str, progress: RewriteProgress | None) -> None:
-    """Rewrite the database file after something was removed. Raises StoreBrokenError that says so where that cannot be done."""
-    try:
-        store.rewrite(progress)
-    except (StoreBrokenError, StoreBusyError) as error:
-        attempt = f"{error.attempt or 'Check the disk'}. Then run: observability retention --rewrite"
-        raise StoreBrokenError(f"{what}, but bytes of it stay until the store is rewritten", got=error.what, attempt=attempt) from error
-
-
-def _removed_model(store: Database, name: str) -> dict[str, Any]:
-    """Remove a model with all of its records, without rewriting the database file; how many of each were removed."""
-    model = store.catalog().model(name)
-    with store.write() as writer:
-        tables = {table: model_table(table, model.key) for table in ("predictions", "labels")}
-        counts = {table: single_row(writer, f"SELECT count(*) FROM {name}")[0] for table, name in tables.items()}
-        refused = _delete_rows(writer, "DELETE FROM rejected WHERE model = ?", name)
-        writer.execute("DELETE FROM arrivals WHERE model = ?", [name])
-        writer.execute("DELETE FROM taken_files WHERE model = ?", [name])
-        records = _delete_run_records(writer, name)
-        for kind, table in kind_tables().items():
-            if "model" in kind_columns(kind):
-                records += _delete_rows(writer, f"DELETE FROM {table} WHERE model = ?", name)
-        (drop_shared_rows if model.shared else drop_model_tables)(writer, model.key)
-        for table in ("versions", "columns", "edges", "streams", "rollups", "retained", "settings_kept", "reference_columns", "models"):
-            writer.execute(f"DELETE FROM {table} WHERE key = ?", [model.key])
-        if model.sample and not any(other.sample for other in store.catalog().models if other.name != name):
-            records += _remove_sample_records(writer)
-    with store.loading:
-        _remove_loaded_lines(store, name)
-    return {"model": name, **counts, "records": records, "rejected": refused, "artifacts": _remove_artifacts(store, model)}
-
-
-def _delete_run_records(writer: duckdb.DuckDBPyConnection, name: str) -> int:
-    """Delete the records of a model's runs that name no model themselves; return how many."""
-    runs = sorted({run for (run,) in writer.execute(runs_of_model(), {"model": name}).fetchall() if run is not None})
-    count = 0
-    for kind in OF_RUNS:
-        own = " AND model IS NULL" if "model" in kind_columns(kind) else ""
-        count += int(single_row(writer, f"DELETE FROM {kind_tables()[kind]} WHERE list_contains(?::VARCHAR[], run){own}", [runs])[0])
-    return count
-
-
-def _delete_rows(writer: duckdb.DuckDBPyConnection, statement: str, name: str) -> int:
-    """Run a DELETE statement; return the number of rows."""
-    return int(single_row(writer, statement, [name])[0])
-
-
-def _remove_artifacts(store: Database, model: Model) -> int:
-    """Delete the artifacts of a model in the home folder that no other model uses."""
-    kept = {own.artifact for other in store.catalog().models for own in other.versions}
-    count = 0
-    for artifact in sorted({own.artifact for own in model.versions if own.artifact} - kept):
-        path = (store.home / artifact).resolve()
-        if path.is_relative_to(store.home.resolve()) and path.is_file():
-            path.unlink()
-            count += 1
-    return count
-
-
-def _remove_loaded_lines(store: Database, name: str) -> None:
-    """Rewrite loaded segments without the lines of a model, so that they are never loaded again."""
-    needle = json.dumps(name)[1:-1].encode()
-    for segment in landing.segment_files(store.landing / "loaded"):
-        lines = landing.read_segment(segment.path).splitlines(keepends=True)
-        kept = [line for line in lines if (needle not in line and name.encode() not in line) or not _is_record_of(line, name)]
-        if len(kept) < len(lines):
-            draft = segment.path.with_suffix(".draft")
-            with draft.open("wb") as file:
-                file.write(b"".join(kept))
-                file.flush()
-                os.fsync(file.fileno())
-            shutil.copystat(segment.path, draft)
-            os.replace(draft, segment.path)
-            sync_folder(segment.path.parent)
-
-
-def _is_record_of(line: bytes, name: str) -> bool:
-    """Whether a line is a record of the model."""
-    try:
-        return bool(json.loads(line).get("model") == name)
-    except (ValueError, AttributeError):
-        return False
 
 
 def _utc_text(instant: datetime | None) -> str | None:

@@ -42,15 +42,25 @@ def forgotten_lines(body: dict[str, Any]) -> list[str]:
         if body["waiting"]
         else []
     )
-    lines += [f"Removed what was set aside: {', '.join(body['set_aside'])}."] if body["set_aside"] else []
-    lines += [f"Rewrote {formatting.plural(len(backups['rewritten']), 'backup')}."] if backups["rewritten"] else []
-    lines += [f"Removed damaged backups: {', '.join(backups['removed'])}."] if backups["removed"] else []
-    lines += [
-        f"Not erased: backups in {folder}, which is not there. Give the command again when it is." for folder in backups["unreachable"]
-    ]
+    lines += _other_place_lines(body)
+    lines += [f"Not erased: backups in {place}, which is not there. Give the command again when it is." for place in backups["unreachable"]]
     lakes = body.get("lakes", {"rewritten": [], "unreachable": []})
     lines += [f"Rewrote {formatting.plural(len(lakes['rewritten']), 'lake')}."] if lakes["rewritten"] else []
     lines += [f"Not erased: the lake {place}, which cannot be used. Give the command again when it can." for place in lakes["unreachable"]]
     lines += [f"Left: {sentence}." for sentence in body["left"]]
     lines += ["Its hashed form:", *(f"  {line}" for line in forgotten_lines(body["hashed"]))] if "hashed" in body else []
     return [*lines, f"The store was rewritten. Later records of it are refused. Its keyed hash in erasures.jsonl: {body['hash']}."]
+
+
+def elsewhere_lines(body: dict[str, Any]) -> list[str]:
+    """What became of a removed model outside the database, as sentences."""
+    unreachable = [f"Backups in {place} keep it: they could not be reached." for place in body["backups"]["unreachable"]]
+    return [*_other_place_lines(body), *unreachable, *(f"The lake {address} keeps its rows." for address in body["lakes"])]
+
+
+def _other_place_lines(body: dict[str, Any]) -> list[str]:
+    """What became of databases that were set aside and of backups, as sentences."""
+    backups = body["backups"]
+    lines = [f"Removed what was set aside: {', '.join(body['set_aside'])}."] if body["set_aside"] else []
+    lines += [f"Rewrote {formatting.plural(len(backups['rewritten']), 'backup')}."] if backups["rewritten"] else []
+    return lines + ([f"Removed damaged backups: {', '.join(backups['removed'])}."] if backups["removed"] else [])
