@@ -30,6 +30,7 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         versions=versions,
         features=comma_list(args.features),
         renames=pairs(args.map, "--map"),
+        scores=tuple(args.score),
         timezone=args.timezone,
         decimal=args.decimal,
     )

@@ -132,6 +132,14 @@ def parser() -> Parser:
     load.add_argument(
         "--map", action="append", default=[], metavar="theirs=ours", help="column name in the file = field of the record; repeatable"
     )
+    load.add_argument(
+        "--score",
+        action="append",
+        default=[],
+        metavar="COL",
+        help="score column of a .csv or .parquet file; multiclass: class=COL for each class; default: `score`, or the columns of each "
+        "class as registered",
+    )
     load.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
     load.add_argument("--decimal", choices=(",", "."), help=decimal_help)
     load.add_argument(

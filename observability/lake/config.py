@@ -12,6 +12,7 @@ model = "loan"
 version = "3"
 features = ["income", "age"]
 map = { score_v3 = "score" }
+score = ["a=p_a", "b=p_b"]          # multiclass, one column a class
 timezone = "Europe/Paris"
 decimal = "."
 allow_rejected = 0.01
@@ -29,7 +30,7 @@ from observability.store.types.loading import LoadDefaults
 
 FILE = "lake.toml"
 TEXTS = ("address", "kind", "model", "version", "timezone", "decimal")
-KEYS = (*TEXTS, "every_hours", "features", "map", "allow_rejected")
+KEYS = (*TEXTS, "every_hours", "features", "map", "score", "allow_rejected")
 LEAST_HOURS, MOST_HOURS = 0.05, 24 * 31
 
 
@@ -103,7 +104,10 @@ def _scheduled_source(name: str, found: Any, allow: tuple[str, ...] | None) -> S
     checked_address(address, allow)
     if table.get("decimal", ".") not in (",", "."):
         raise UsageError("decimal is , or .", where=where, got=repr(table["decimal"]))
-    features, renames = table.get("features"), table.get("map", {})
+    features, renames, scores = table.get("features"), table.get("map", {}), table.get("score", [])
+    scores = [scores] if isinstance(scores, str) else scores
+    if not isinstance(scores, list) or not all(isinstance(each, str) for each in scores):
+        raise UsageError("score is a list of columns", where=where, got=repr(scores)[:80], expected='["class=COLUMN"]')
     if features is not None and not (isinstance(features, list) and all(isinstance(each, str) for each in features)):
         raise UsageError("features is a list of columns", where=where, got=repr(features)[:80])
     if not isinstance(renames, dict) or not all(isinstance(ours, str) for ours in renames.values()):
@@ -114,6 +118,7 @@ def _scheduled_source(name: str, found: Any, allow: tuple[str, ...] | None) -> S
         version=table.get("version"),
         features=None if features is None else tuple(features),
         renames=renames,
+        scores=tuple(scores),
         timezone=table.get("timezone"),
         decimal=table.get("decimal"),
     )

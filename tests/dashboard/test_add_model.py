@@ -103,6 +103,24 @@ def test_columns_can_be_corrected(empty: Database) -> None:
     assert {each.name for each in empty.catalog().model("corrected").columns} == {"income", "region", "sex"}
 
 
+def test_logs_of_several_classes_have_a_column_a_class(empty: Database) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"size": rng.random(90).round(3), "label": ["cat", "dog", "eel"] * 30})
+    frame[["p_cat", "p_dog", "p_eel"]] = rng.dirichlet([1, 1, 1], 90).round(3)
+    app = opened("pets")
+    app.file_uploader(key="new-reference").upload("a.csv", csv(frame)).run()
+    scores = ["cat=p_cat", "dog=p_dog", "eel=p_eel"]
+    app.session_state["adding"]["changes"] |= {"task": "multiclass", "score": scores}  # AppTest types no new options
+    app.run()
+    press(app, "Register version 1")
+    logs = frame.drop(columns="label").assign(id=[f"r{i}" for i in range(90)], at="2026-03-01")
+    app.file_uploader(key="new-logs").upload("log.csv", csv(logs)).run()
+    assert app.text_input(key="log-scores").value == "cat=p_cat, dog=p_dog, eel=p_eel"
+    press(app, "Load")
+    assert "90 lines: 90 stored" in said(app)
+    assert [column.name for column in empty.catalog().model("pets").columns] == ["size"]
+
+
 @pytest.mark.parametrize(
     ("name", "body"), [("a.csv", b""), ("a.parquet", b"PAR1nonsense"), ("a.jsonl", b"not json\n"), ("a.csv", b"only_a_header\n")]
 )

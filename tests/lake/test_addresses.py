@@ -80,6 +80,7 @@ features = ["age"]
 map = { score_v3 = "score" }
 timezone = "Europe/Paris"
 allow_rejected = 0.01
+score = ["cat=p_cat", "dog=p_dog"]
 [sources.exports]
 address = "/srv/exports"
 """,
@@ -87,6 +88,7 @@ address = "/srv/exports"
     )
     found = read_lake_config(tmp_path)
     loans = found.sources["loans"]
+    assert loans.defaults.scores == ("cat=p_cat", "dog=p_dog")
     assert found.allow == ("s3://logs",) and (loans.every_hours, loans.allow_rejected, loans.defaults.renames) == (
         1,
         0.01,

@@ -254,13 +254,20 @@ def _log_form(found: "Inference", columns: list[str]) -> dict[str, Any] | None:
         chosen = {
             ours: box.selectbox(words, columns, index=_option_index(columns, likely.get(ours)), placeholder="None", key=f"log-{ours}")
             for box, (ours, words) in zip(boxes, wanted.items())
+            if ours != "score" or found.task != "multiclass"
         }
+        scores: tuple[str, ...] = ()
+        if found.task == "multiclass":
+            there = not found.objects and {column for _, column in found.scores} <= set(columns)
+            registered = ", ".join(found.as_json()["score"]) if there else ""
+            written = boxes[2].text_input("Scores", registered, placeholder="class=column, …", help=SCORE_HELP, key="log-scores")
+            scores = tuple(filter(None, map(str.strip, written.split(","))))
         zone = st.text_input("Time zone of times without offset", value="UTC", help=ZONE_HELP)
         if not st.form_submit_button("Load", icon=":material/upload:"):
             return None
     ours_of = {"label": "value"} if kind == "label" else {}
     renames = {theirs: ours_of.get(ours, ours) for ours, theirs in chosen.items() if theirs and theirs != ours_of.get(ours, ours)}
-    return {"kind": kind or "prediction", "renames": renames, "timezone": zone.strip() or None}
+    return {"kind": kind or "prediction", "renames": renames, "scores": scores, "timezone": zone.strip() or None}
 
 
 def _load_log_files(paths: list[Path], found: "Inference", answers: dict[str, Any]) -> None:

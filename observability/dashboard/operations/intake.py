@@ -116,6 +116,7 @@ def load_serving_logs(
     *,
     kind: str,
     renames: Mapping[str, str],
+    scores: tuple[str, ...] = (),
     timezone: str | None,
     progress: Callable[[int, int, int], object],
 ) -> "LoadReport":
@@ -124,7 +125,7 @@ def load_serving_logs(
 
     defaults = LoadDefaults(kind=kind, model=of.model, renames=renames, timezone=timezone)
     if kind == "prediction":
-        defaults = replace(defaults, version=of.version, features=tuple(feature.name for feature in of.features))
+        defaults = replace(defaults, version=of.version, scores=scores, features=tuple(feature.name for feature in of.features))
     return load.store().load_files(paths, defaults, progress)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from observability.core.errors import UsageError
+from observability.store.ingest.column_advice import HEAD_ROWS
 from observability.store.ingest.importer import Importer
 from observability.store.ingest.parquet_importer import ROWS_A_BATCH, record_blocks
 from observability.store.ingest.parse_types import LineBlock
@@ -30,7 +31,12 @@ class BatchImporter(Importer):
     def prepare(self, defaults: LoadDefaults) -> None:
         """Assign the columns of the table to fields and features."""
         assert isinstance(self.path, SourceFile)
-        self.columns = record_columns(list(self.path.columns), defaults, self.path.name)
+        self.columns = record_columns(list(self.path.columns), defaults, self.path.name, self.head)
+
+    def head(self) -> dict[str, pa.Array]:
+        """The first rows by column."""
+        first = next(iter(self.batches()), None)
+        return {} if first is None else dict(zip(first.schema.names, first.slice(0, HEAD_ROWS).columns, strict=True))
 
     def blocks(self) -> Iterator[LineBlock]:
         """The rows in batches."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from observability.core.errors import UsageError
+from observability.store.ingest.column_advice import HEAD_ROWS
 from observability.store.ingest.importer import HEAD_BYTES, JSON_ARRAY, PLAIN_TEXT, Importer, likely_format
 from observability.store.ingest.parse_types import LineBlock, RefusedLine
 from observability.store.ingest.record_columns import (
@@ -72,8 +73,13 @@ class CsvImporter(Importer):
     def prepare(self, defaults: LoadDefaults) -> None:
         """Assign the columns to fields and features, and find their kinds. Reads the whole file."""
         names = self.header()
-        self.columns = record_columns(names, defaults, self.path.name)
+        self.columns = record_columns(names, defaults, self.path.name, lambda: self.head(names))
         self.kinds = self.column_kinds(names)
+
+    def head(self, names: list[str]) -> dict[str, pa.Array]:
+        """The texts of the first rows by column."""
+        first = next(self.batches(len(names), []), None)
+        return {} if first is None else dict(zip(names, first.slice(0, HEAD_ROWS).columns, strict=True))
 
     def delimiter(self) -> str:
         """The delimiter that occurs most often in the header."""

@@ -23,7 +23,9 @@ class JsonLinesImporter(Importer):
             )
 
     def prepare(self, defaults: LoadDefaults) -> None:
-        """Any defaults fit: the parser applies them to each line."""
+        """Any defaults but score columns fit: the parser applies them to each line."""
+        if defaults.scores:
+            raise UsageError("--score is of .csv and .parquet files", where=self.path.name, attempt="Write `score` as {class: probability}")
 
     def blocks(self) -> Iterator[LineBlock]:
         """Blocks of whole lines of about 16 MB. A line longer than 16 MB is rejected without being kept in memory."""

@@ -140,7 +140,7 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
 def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefaults:
     """The defaults with what the registration says of the columns of files: of the named version, else of the newest.
 
-    Adds the sensitive attributes that are not features, and the columns that were left out.
+    Adds the sensitive attributes that are not features, the columns that were left out, and the score columns.
     """
     model = store.catalog().by_name.get(defaults.model or "")
     if model is None:
@@ -151,8 +151,17 @@ def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefa
     groups = [column.name for column in model.columns if column.role == "group"]
     groups = [name for name in groups if version is None or name not in version.features]
     registered = named if named is not None and named.registered else newest
-    left_out = frozenset(registered.left_out) if registered else frozenset()
-    return replace(defaults, groups=(*defaults.groups, *groups), left_out=defaults.left_out | left_out)
+    defaults = replace(defaults, groups=(*defaults.groups, *groups))
+    if registered is None:
+        return defaults
+    class_scores = tuple((name, column) for name, column in registered.scores if name is not None)
+    return replace(
+        defaults,
+        left_out=frozenset(registered.left_out) | {column for _, column in class_scores},
+        score_column=next((column for name, column in registered.scores if name is None), None),
+        class_scores=class_scores,
+        classes=tuple(name for name, _ in class_scores) or (model.classes if model.task == "multiclass" else ()),
+    )
 
 
 def _reconcile_landing(store: Database) -> LoadReport:

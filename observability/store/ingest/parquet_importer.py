@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from observability.core.errors import UsageError
+from observability.store.ingest.column_advice import HEAD_ROWS
 from observability.store.ingest.importer import Importer, likely_format
 from observability.store.ingest.parse_types import LineBlock
 from observability.store.ingest.record_columns import MAY_HOLD_JSON, RecordColumns, json_text, parsed_cell, quoted_texts, record_columns
@@ -38,7 +39,13 @@ class ParquetImporter(Importer):
             names = list(file.schema_arrow.names)
         given = self.path.partitions if isinstance(self.path, SourceFile) else {}
         self.constants = {name: value for name, value in given.items() if name not in names}
-        self.columns = record_columns([*names, *self.constants], defaults, self.path.name)
+        self.columns = record_columns([*names, *self.constants], defaults, self.path.name, self.head)
+
+    def head(self) -> dict[str, pa.Array]:
+        """The first rows by column."""
+        with self.opened() as file:
+            first = next(file.iter_batches(batch_size=HEAD_ROWS), None)
+        return {} if first is None else dict(zip(first.schema.names, first.columns, strict=True))
 
     def blocks(self) -> Iterator[LineBlock]:
         """The rows in batches."""

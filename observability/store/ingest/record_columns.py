@@ -8,7 +8,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from observability.core.errors import UsageError
 from observability.core.formatting import join_words
 from observability.records.kinds import KINDS
-from observability.records.validation import OTHER_NAMES
+from observability.store.ingest.class_scores import require_score_of_each_class, split_score_option
+from observability.store.ingest.column_advice import FileHead, missing_columns_advice
 from observability.store.ingest.parse_json import canonical_json, json_value
 from observability.store.types.loading import LoadDefaults
 
@@ -33,7 +34,8 @@ class RecordColumns:
     """Columns of a file of one record kind.
 
     fields: field type by column. features: columns that are features (for other kinds than predictions: further fields). groups: columns
-    that are sensitive attributes but not features. extras: other columns of predictions, which are kept as they are.
+    that are sensitive attributes but not features. extras: other columns of predictions, which are kept as they are. scores: column by
+    class, of which the object `score` is made.
     """
 
     kind: str
@@ -41,11 +43,12 @@ class RecordColumns:
     features: list[str]
     groups: list[str]
     extras: list[str]
+    scores: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         """All columns that are used."""
-        return [*self.fields, *self.features, *self.groups, *self.extras]
+        return [*self.fields, *self.features, *self.groups, *self.extras, *dict.fromkeys(self.scores.values())]
 
     def lines(self, column: Callable[[str], pa.Array], rows: int) -> pa.Array:
         """The JSON lines of some rows. column: the cells of a column as JSON texts."""
@@ -55,6 +58,8 @@ class RecordColumns:
         objects = {name: members for name, members in objects.items() if name == "features" or members}
         flat = [name for name in [*self.fields, *self.extras, *([] if nested else self.features)] if name not in objects]
         parts += [pc.fill_null(pc.binary_join_element_wise(f",{json.dumps(name)}:", column(name), ""), "") for name in flat]
+        if self.scores:
+            parts.append(self._score_objects(column))
         for part, names in objects.items():
             members: list[Any] = []
             for name in names:
@@ -62,6 +67,15 @@ class RecordColumns:
             own = pc.binary_join_element_wise("{", *members, "}", "") if members else pa.repeat("{}", rows)
             parts += [f',"{part}":', _merged_objects(column(part), own) if part in self.fields else own]
         return pc.binary_join_element_wise(*parts, pa.repeat("}", rows), "")
+
+    def _score_objects(self, column: Callable[[str], pa.Array]) -> pa.Array:
+        """The field `score` as an object of the classes that have a value; "" where none has."""
+        members = [
+            pc.fill_null(pc.binary_join_element_wise(f"{json.dumps(name)}:", column(source), ",", ""), "")
+            for name, source in self.scores.items()
+        ]
+        inner = pc.utf8_rtrim(pc.binary_join_element_wise(*members, ""), ",")
+        return pc.if_else(pc.equal(inner, ""), "", pc.binary_join_element_wise(',"score":{', inner, "}", ""))
 
 
 def _merged_objects(inner: pa.Array, own: pa.Array) -> pa.Array:
@@ -73,8 +87,11 @@ def _merged_objects(inner: pa.Array, own: pa.Array) -> pa.Array:
     return pa.array(found, pa.string())
 
 
-def record_columns(names: list[str], defaults: LoadDefaults, where: str) -> RecordColumns:
-    """Assign the columns of a file to fields, features, groups and extras. Raises UsageError if a required column is missing."""
+def record_columns(names: list[str], defaults: LoadDefaults, where: str, head: FileHead = dict) -> RecordColumns:
+    """Assign the columns of a file to fields, features, groups, scores and extras. head: the first rows, by which advice is given.
+
+    Raises UsageError if a required column is missing.
+    """
     require_column_names(names, where)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError("a column name stands twice", where=where, got=", ".join(twice))
@@ -86,29 +103,64 @@ def record_columns(names: list[str], defaults: LoadDefaults, where: str) -> Reco
     if unknown := sorted(set(defaults.renames) - set(names)):
         raise UsageError("--map names columns that are not in the file", where=where, got=", ".join(unknown), expected=f"one of {shown}")
     ours = {name: defaults.renames.get(name, name) for name in names}
+    scores = _named_scores(ours, defaults, where) if kind == "prediction" else {}
     if same := sorted({our for our in ours.values() if list(ours.values()).count(our) > 1}):
         both = ", ".join(name for name in names if ours[name] == same[0])
         raise UsageError("two columns would have the same name", where=where, got=f"{both}, both {same[0]!r}", attempt="Change --map")
     fields = KINDS[kind].fields
     chosen = set(defaults.features or ())
     if absent := sorted(chosen - set(ours.values()) - set(names)):
-        raise UsageError("features are not in the file", where=where, got=", ".join(absent), attempt=_column_advice(absent[0], names))
-    as_fields = {name: fields[our].type for name, our in ours.items() if our in fields and not (chosen & {name, our})}
+        near = difflib.get_close_matches(absent[0], names, n=1, cutoff=0.5)
+        advice = f"Did you mean {near[0]!r}?" if near else f"It has {shown}"
+        raise UsageError("features are not in the file", where=where, got=", ".join(absent), attempt=advice)
+    of_scores = set(scores.values())
+    as_fields = {name: fields[our].type for name, our in ours.items() if our in fields and not (chosen & {name, our} or name in of_scores)}
     given = {ours[name] for name in as_fields} | {name for name in ("model", "version") if getattr(defaults, name)} | {"features"}
-    if missing := [field.name for field in KINDS[kind].required if field.name not in given]:
-        advice = _column_advice(missing[0], names, mapping=True, versions=defaults.versions)
-        raise UsageError(f"a {kind} file needs the column {missing[0]!r}", where=where, got=shown, attempt=advice)
-    if kind == "prediction" and not {"score", "prediction", "status"} & given:
-        advice = _column_advice("score", names, mapping=True)
-        raise UsageError("a prediction file needs the column 'score' or 'prediction'", where=where, got=shown, attempt=advice)
-    left = [name for name in names if name not in as_fields and name != "kind" and (name not in INDEX_COLUMNS or name in chosen)]
+    if scores and "score" in given:
+        raise UsageError("the file has a column 'score' beside those of the classes", where=where, got=shown, attempt="Leave out --score")
+    missing = [needs.name for needs in KINDS[kind].required if needs.name not in given]
+    needed = [f"the column {name!r}" for name in missing]
+    if kind == "prediction" and not scores and not {"score", "prediction", "status"} & given:
+        missing, needed = [*missing, "score"], [*needed, "the column 'score' or 'prediction'"]
+    if missing:
+        free = [name for name in names if name not in as_fields and name not in of_scores and name != "kind"]
+        times = next((name for name in as_fields if ours[name] == "at"), None)
+        advice = missing_columns_advice(missing, names, free, times, defaults, head)
+        raise UsageError(f"a {kind} file needs {join_words(needed, len(needed))}", where=where, got=shown, attempt=advice)
+    left = [name for name in names if name not in as_fields and name not in of_scores and name != "kind"]
+    left = [name for name in left if name not in INDEX_COLUMNS or name in chosen]
     named = [name for name in left if name in chosen or ours[name] in chosen]
     if kind != "prediction":
         return RecordColumns(kind, as_fields, named if chosen else left, [], [])
     groups = [name for name in left if ours[name] in defaults.groups and name not in named]
     features = named if chosen else [name for name in left if name not in groups and not {name, ours[name]} & defaults.left_out]
     extras = [name for name in left if name not in features and name not in groups]
-    return RecordColumns(kind, as_fields, features, groups, extras)
+    return RecordColumns(kind, as_fields, features, groups, extras, scores)
+
+
+def _named_scores(ours: dict[str, str], defaults: LoadDefaults, where: str) -> dict[str, str]:
+    """Column by class where each class has its own: as the caller says, else as the version was registered.
+
+    A column that is the only score gets the name `score` in `ours`. Raises UsageError where a column or a class is missing.
+    """
+    theirs = {our: name for name, our in ours.items()} | {name: name for name in ours}
+    pairs = [split_score_option(option, theirs) for option in defaults.scores]
+    if absent := [column for _, column in pairs if column not in theirs]:
+        near = difflib.get_close_matches(absent[0], ours, n=1, cutoff=0.5)
+        advice = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(list(ours)[:12])}"
+        raise UsageError("a score column is not in the file", where=where, got=absent[0], attempt=advice)
+    if len(pairs) == 1 and pairs[0][0] is None:
+        ours[theirs[pairs[0][1]]] = "score"
+        return {}
+    if any(name is None for name, _ in pairs):
+        raise UsageError("the score columns have no classes", where=where, expected="--score class=COLUMN for each class")
+    if not pairs and "score" not in ours.values():
+        if (column := defaults.score_column) in theirs and column not in {*KINDS["prediction"].fields, *(defaults.features or ())}:
+            ours[theirs[column]] = "score"
+        pairs = [(name, column) for name, column in defaults.class_scores if column in theirs]
+    found = {str(name): theirs[column] for name, column in pairs}
+    require_score_of_each_class(defaults.classes, found, list(ours), where)
+    return found
 
 
 def require_column_names(names: list[str], where: str) -> None:
@@ -117,20 +169,6 @@ def require_column_names(names: list[str], where: str) -> None:
         raise UsageError(
             "a column has no name", where=where, got=", ".join(names[:8]), attempt="Give every column a name in the first line"
         )
-
-
-def _column_advice(wanted: str, names: list[str], mapping: bool = False, versions: tuple[str, ...] = ()) -> str:
-    """What to try if a column is missing. versions: those of the model."""
-    near = [name for name in names if name.lower() in OTHER_NAMES.get(wanted, ()) or name.lower() == wanted]
-    near = near or difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
-    if wanted == "id" and not near:
-        return "Add one, a unique text per row by which labels find their predictions, or name the column: --map THEIR_NAME=id"
-    if wanted in ("model", "version"):
-        choices = f" ({join_words(versions, 8)})" if wanted == "version" and versions else ""
-        return f"Give --{wanted}{choices}, or name the column: --map {near[0] if near else 'THEIR_NAME'}={wanted}"
-    if mapping:
-        return f"Name it: --map {near[0] if near else 'THEIR_NAME'}={wanted}"
-    return f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(names[:12])}"
 
 
 def quoted_texts(texts: pa.Array) -> pa.Array:

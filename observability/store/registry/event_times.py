@@ -1,6 +1,5 @@
-"""Event times of a reference: the column of times as instants, and whether they have an offset."""
+"""Event times of a reference as instants."""
 
-import re
 from datetime import UTC, datetime, tzinfo
 
 import pyarrow as pa
@@ -12,16 +11,6 @@ from observability.records.values import Rejected, parse_time
 from observability.store.registry.column_profile import is_text_type
 
 STAMP = pa.timestamp("us")
-NAIVE_TEXT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d(?::?\d\d)*(?:\.\d+)?")
-
-
-def lacks_offset(column: pa.ChunkedArray) -> bool:
-    """Whether a time of the column has no offset. A bare date needs none: it is midnight UTC."""
-    if pa.types.is_timestamp(column.type):
-        return column.type.tz is None and column.null_count < len(column)
-    if not is_text_type(column.type):
-        return False
-    return any(NAIVE_TEXT.fullmatch(text.strip()) for text in column.cast(pa.string()).unique().to_pylist() if text)
 
 
 def event_times(table: pa.Table, name: str | None, now: datetime, zone: tzinfo) -> pa.Array:

@@ -13,11 +13,11 @@ import pyarrow as pa
 from observability.core.errors import UsageError
 from observability.core.settings import ModelSettings, read_settings
 from observability.records.kinds import KINDS
+from observability.store.ingest.column_advice import lacks_offset
 from observability.store.ingest.parse_exact import time_zone
 from observability.store.ingest.parse_plan import MOST_COLUMNS
 from observability.store.ingest.record_columns import INDEX_COLUMNS
 from observability.store.registry.column_profile import ColumnProfile, profile_column
-from observability.store.registry.event_times import lacks_offset
 from observability.store.registry.leakage_checks import leakage_warnings
 from observability.store.registry.personal_columns import personal_data_warnings
 from observability.store.registry.plausibility import column_notes, column_warnings, metric_warnings, row_warnings

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Task
 from observability.core.errors import UsageError
+from observability.store.ingest.class_scores import split_score_option
 from observability.store.registry.column_profile import arrow_kind, float_values, is_text_type
 
 DEFAULT_CLASSES = ("0", "1")
@@ -50,13 +51,8 @@ def score_option_pairs(
     """The score options as (class, column); class None if the option names only a column."""
     pairs: list[tuple[str | None, str]] = []
     for option in given:
-        if option in columns or option in renames or "=" not in option:
-            pairs.append((None, find_column(option, columns, renames, "score", where)))
-            continue
-        cuts = [i for i, letter in enumerate(option) if letter == "="]
-        known = [i for i in cuts if option[i + 1 :] in columns or option[i + 1 :] in renames]
-        cut = known[0] if known else cuts[0]
-        pairs.append((option[:cut], find_column(option[cut + 1 :], columns, renames, "score", where)))
+        name, column = split_score_option(option, {*columns, *renames})
+        pairs.append((name, find_column(column, columns, renames, "score", where)))
     if task == "multiclass":
         return tuple(pairs)
     if task == "binary" and any(name is not None for name, _ in pairs):

@@ -1,6 +1,5 @@
 """Outcomes of a reference: label, score, prediction and classes of every row, and the performance of the model."""
 
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Task
 from observability.core.errors import UsageError
+from observability.store.ingest.class_scores import require_score_of_each_class
 from observability.store.registry.column_profile import arrow_kind, coded_values, float_values, value_frequencies
 from observability.store.registry.score_columns import (
     DEFAULT_CLASSES,
@@ -131,7 +131,7 @@ def read_outcomes(table: pa.Table, request: RegistrationRequest, where: str | No
         coded_values(table[prediction]) if prediction and arrow_kind(table[prediction].type)[0] else ([], None)
     )
     if task == "multiclass":
-        _require_score_of_each_class(texts, wanted, columns, where)
+        require_score_of_each_class(texts, {name: column for name, column in wanted if name is not None}, columns, where)
         classes = _multiclass_classes(texts, [str(name) for name, _ in pairs], label)
     values = np.where(np.isfinite(raw := float_values(column)), raw, np.nan) if task == "regression" else np.empty(0)
     codes = np.where(np.isfinite(values), 0, -1) if task == "regression" else _class_indexes(texts, classes)[rows]
@@ -154,28 +154,6 @@ def _require_numbers(column: pa.ChunkedArray, label: str, levels: list[tuple[str
             got=name_list([name for name, _ in levels], 5),
             attempt="Check --label, or give --task binary or multiclass",
         )
-
-
-def _require_score_of_each_class(labels: list[str], pairs: ScoreColumns, columns: list[str], where: str | None) -> None:
-    """Raise UsageError if columns are given for some classes only: those of the others would become features that know the answer.
-
-    One column of {class: probability} may leave classes out.
-    """
-    given = {name: column for name, column in pairs if name is not None}
-    missing = sorted(name for name in labels if name not in given)
-    if not given or not missing:
-        return
-    free = set(columns) - set(given.values())
-    likely = {name: [column.replace(own, name) for own, column in given.items()] for name in missing}
-    found = {name: next((column for column in names if column in free), "COLUMN") for name, names in likely.items()}
-    options = [shlex.join(["--score", f"{name}={column}"]) for name, column in list(found.items())[:12]]
-    raise UsageError(
-        f"{name_list(missing)} {'has' if len(missing) == 1 else 'have'} no score column",
-        where=where,
-        got=name_list(f"{name}={column}" for name, column in given.items()),
-        expected="one for each class of the label",
-        attempt=f"Add {' '.join(options)}{f' and {len(missing) - 12} more' if len(missing) > 12 else ''}",
-    )
 
 
 def _multiclass_classes(labels: list[str], scored: list[str], label: str) -> tuple[str, ...]:

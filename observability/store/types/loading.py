@@ -74,6 +74,8 @@ class LoadDefaults:
     commas is refused with a question.
     versions: those of the model, for the message about a version that is missing.
     left_out: columns of a file that registration left out of the features: kept as extra fields, unless `features` names them.
+    scores: `class=COLUMN` for each class of a multiclass model, or the column of the score. Of the version's registration, taken where the
+    file has these columns and no score is named: score_column; class_scores, class and column of each. classes: of a multiclass model.
     """
 
     kind: str | None = None
@@ -89,3 +91,7 @@ class LoadDefaults:
     decimal: str | None = None
     versions: tuple[str, ...] = ()
     left_out: frozenset[str] = frozenset()
+    scores: tuple[str, ...] = ()
+    score_column: str | None = None
+    class_scores: tuple[tuple[str, str], ...] = ()
+    classes: tuple[str, ...] = ()

@@ -1,0 +1,50 @@
+"""Scores of a multiclass model in one column a class: the options that name them, for `register` and for `load`."""
+
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+
+from observability.core.errors import UsageError
+
+MOST_OPTIONS = 12
+"""Most classes whose option is shown."""
+
+
+def split_score_option(option: str, columns: Collection[str]) -> tuple[str | None, str]:
+    """Class and column of `class=COLUMN`; class None of an option that only names a column. Both may hold an equal sign."""
+    if option in columns or "=" not in option:
+        return None, option
+    cuts = [place for place, letter in enumerate(option) if letter == "="]
+    cut = next((place for place in cuts if option[place + 1 :] in columns), cuts[0])
+    return option[:cut], option[cut + 1 :]
+
+
+def require_score_of_each_class(classes: Sequence[str], given: Mapping[str, str], columns: Collection[str], where: str | None) -> None:
+    """Raise UsageError if columns are given for some classes only: those of the others would become features that know the answer.
+
+    given: column by class.
+    """
+    missing = sorted(set(classes) - set(given))
+    if given and missing:
+        raise UsageError(
+            f"{_shown(missing)} {'has' if len(missing) == 1 else 'have'} no score column",
+            where=where,
+            got=_shown([f"{name}={column}" for name, column in given.items()]),
+            expected="one for each class",
+            attempt=f"Add {class_score_options(missing, given, columns)}",
+        )
+
+
+def class_score_options(classes: Sequence[str], given: Mapping[str, str], columns: Collection[str]) -> str:
+    """`--score a=p_a --score b=p_b`: the options of classes. given: columns of other classes, whose form shows where these may be."""
+    free = [name for name in columns if name not in given.values()]
+    options = []
+    for wanted in classes[:MOST_OPTIONS]:
+        formed = [column.replace(own, wanted) for own, column in given.items()]
+        named = [name for name in free if name.lower().endswith(wanted.lower())]
+        found = next((name for name in formed if name in free), named[0] if len(named) == 1 else "COLUMN")
+        options.append(shlex.join(["--score", f"{wanted}={found}"]))
+    return " ".join(options) + (f" and {len(classes) - MOST_OPTIONS} more" if len(classes) > MOST_OPTIONS else "")
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_OPTIONS]) + (f" and {len(names) - MOST_OPTIONS} more" if len(names) > MOST_OPTIONS else "")
