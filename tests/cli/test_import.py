@@ -173,6 +173,16 @@ def test_two_tables_give_a_first_report(command: Command, tmp_path: Path) -> Non
     assert command(home, "status", "--json").json()["models"][0]["predictions"] == 700
 
 
+def test_a_prediction_column_of_probabilities_is_the_score(command: Command, tmp_path: Path) -> None:
+    for name, seed in (("reference", 0), ("current", 1)):
+        frame = rows(0, "2026-01-01", seed).drop(columns="y_pred").rename(columns={"y_pred_proba": "prediction"})
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    done = command(tmp_path / "home", "import", "tables", tmp_path, "--model", "loan", "--timezone", "UTC")
+    assert "prediction holds fractions from 0 to 1, so it is taken as the score" in done.out and "700 stored" in done.out
+    asked = "SELECT count(score) AS scores, count(prediction) AS decisions FROM \"loan.predictions\" WHERE environment = 'production'"
+    assert command(tmp_path / "home", "sql", asked, "--json").json() == [{"scores": 700, "decisions": 0}]
+
+
 def test_rows_without_id_time_and_label_are_stored_once(command: Command, tmp_path: Path) -> None:
     reference = (
         rows(0).drop(columns=["y_pred", "y_pred_proba"]).assign(target=lambda each: each["age"] * 2, prediction=lambda each: each["age"])

@@ -229,6 +229,17 @@ def test_a_class_without_a_score_column_is_refused_so_that_it_becomes_no_feature
     assert [each.name for each in found.features] == ["x"], "a class without labels may have a score"
 
 
+@pytest.mark.parametrize("name", ["prediction", "predicted"])
+def test_a_prediction_of_fractions_is_the_score_of_a_binary_model(name):
+    table = loans(80).rename_columns(["income", "age", "sex", "owner", "kids", name, "target"])
+    found = infer_version(table, RegistrationRequest("m", "1"))
+    assert (found.scores, found.prediction) == (((None, name),), None)
+    assert any(f"{name} holds fractions from 0 to 1" in note for note in found.notes)
+    decided = table.set_column(5, name, pa.array((table[name].to_numpy() > 0.5).astype(float)))
+    found = infer_version(decided.set_column(6, "target", pa.array([0, 1] * 40)), RegistrationRequest("m", "1"))
+    assert (found.scores, found.prediction) == ((), name) and not any("fractions" in note for note in found.notes)
+
+
 def test_task_label_and_score_are_guessed_from_usual_names_where_nobody_said():
     random, p, _, label = multiclass()
     table = pa.table({"x": random.random(300), "Target": label == "cat", "y_prob": p[:, 0]})

@@ -24,7 +24,7 @@ from observability.store.registry.plausibility import column_notes, column_warni
 from observability.store.registry.reference_file import ReferenceData, read_reference
 from observability.store.registry.score_columns import find_column, name_list, quoted_name
 from observability.store.registry.sensitive import is_coded, mark_sensitive
-from observability.store.registry.targets import ReferenceOutcomes, read_outcomes, reference_metrics
+from observability.store.registry.targets import PREDICTION_NAMES, ReferenceOutcomes, read_outcomes, reference_metrics
 from observability.store.types.registration import FeatureColumn, Inference, RegistrationRequest
 
 RESERVED = {*KINDS["prediction"].fields, "kind"}
@@ -81,6 +81,9 @@ def infer_with_outcomes(
         tuple(replace(column, kind=request.kinds.get(column.name, column.kind)) for column in columns) for columns in (features, groups)
     )
     notes = column_notes(features, profiles)
+    if not request.score and target.task == "binary" and target.scores and target.scores[0][1] in PREDICTION_NAMES:
+        column = quoted_name(target.scores[0][1])
+        notes.append(f"{column} holds fractions from 0 to 1, so it is taken as the score and not as the decision.")
     if at is not None and zone is None and lacks_offset(table[at]):
         notes.append(f"The times of {quoted_name(at)} have no offset and are taken as UTC: name their time zone with --timezone.")
     warnings = row_warnings(target, usable, table.num_rows)

@@ -117,6 +117,9 @@ def read_outcomes(table: pa.Table, request: RegistrationRequest, where: str | No
     elif task == "binary":
         classes = _binary_classes(levels, request.positive, label)
     given = request.score or tuple(name for name in SCORE_NAMES if name in columns and name not in (label, prediction))[:1]
+    if task == "binary" and not given and not request.prediction:
+        given = tuple(name for name in PREDICTION_NAMES if name in columns and name != label and holds_probabilities(table[name]))[:1]
+        prediction = None if given else prediction
     if not given and prediction is None:
         given = (_usual_column(columns, SCORE_NAMES, "score", "--score"),)
     wanted = score_option_pairs(given, columns, renames, task, classes, where)
@@ -137,6 +140,15 @@ def read_outcomes(table: pa.Table, request: RegistrationRequest, where: str | No
     codes = np.where(np.isfinite(values), 0, -1) if task == "regression" else _class_indexes(texts, classes)[rows]
     labels = codes.astype(np.int64), values, tuple(texts), rows
     return ReferenceOutcomes(task, label, pairs, prediction, classes, *labels, matrix, tuple(predicted_texts), predicted_rows)
+
+
+def holds_probabilities(column: pa.ChunkedArray) -> bool:
+    """Whether all values of a column are numbers from 0 to 1, and not all of them 0 or 1."""
+    if arrow_kind(column.type)[0] != "number":
+        return False
+    values = float_values(column)
+    values = values[~np.isnan(values)]
+    return bool(values.size and ((values >= 0) & (values <= 1)).all() and ((values > 0) & (values < 1)).any())
 
 
 def _names_classes(column: pa.ChunkedArray, levels: list[tuple[str, int]]) -> bool:
