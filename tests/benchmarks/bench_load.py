@@ -3,6 +3,9 @@
 `python tests/benchmarks/bench_load.py [lines] [repeats]` prints, for files of one shape, of a few shapes, with 1 % bad lines and of a different
 shape on each line, the rate and its ratio to the peer's (medians, each repetition against the peer run just before it); then the size of the
 rollups beside the raw rows, and the peak memory of a process that loads eight times as many lines.
+
+`python tests/benchmarks/bench_load.py --csv ROWS` generates a CSV file of 25 columns and prints seconds, rows a second and peak memory of
+loading it, and of DuckDB's own read_csv of the same file into a typed table, each in a process of its own.
 """
 
 import json
@@ -37,6 +40,9 @@ START = datetime(2024, 3, 1, tzinfo=UTC)
 NUMBERS, CATEGORIES = [f"number_{i:02d}" for i in range(20)], [f"category_{i}" for i in range(5)]
 LEVELS = [f"level {i}" for i in range(12)]
 A_DAY = 50_000
+CSV_NUMBERS, CSV_CATEGORIES = NUMBERS[:18], CATEGORIES[:4]
+"""Features of the CSV file; with id, at and score it has 25 columns."""
+CSV_CHUNK = 100_000
 GOALS = {"one shape": 0.20, "few shapes": 0.20, "1 % bad": 0.15, "any shape": 0.08}
 
 
@@ -77,17 +83,75 @@ def write_file(path: Path, count: int, shape: str) -> None:
             file.write(line + "\n")
 
 
-def new_store(home: Path) -> Database:
+def write_csv(path: Path, count: int) -> None:
+    """A CSV file of `count` predictions."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    random = np.random.default_rng(0)
+    names = ["id", "at", "score", *CSV_NUMBERS, *CSV_CATEGORIES]
+    types = [pa.string(), pa.string(), *[pa.float64()] * (1 + len(CSV_NUMBERS)), *[pa.string()] * len(CSV_CATEGORIES)]
+    with csv.CSVWriter(path, pa.schema(list(zip(names, types, strict=True)))) as writer:
+        for first in range(0, count, CSV_CHUNK):
+            places = np.arange(first, min(first + CSV_CHUNK, count))
+            times = np.datetime64(START.replace(tzinfo=None), "s") + (places * (86_400 / A_DAY)).astype("timedelta64[s]")
+            columns = [[f"r{place:09d}" for place in places], np.char.add(np.datetime_as_string(times), "Z").tolist()]
+            columns += [random.random(len(places)).round(6), *random.normal(size=(len(CSV_NUMBERS), len(places))).round(6)]
+            columns += [np.array(LEVELS)[random.integers(len(LEVELS), size=len(places))] for _ in CSV_CATEGORIES]
+            writer.write_table(pa.table([pa.array(column, kind) for column, kind in zip(columns, types, strict=True)], names))
+
+
+def csv_ours(path: Path) -> float:
+    """Seconds to load a CSV file into a new store."""
+    with tempfile.TemporaryDirectory() as home, new_store(Path(home), CSV_NUMBERS, CSV_CATEGORIES) as store:
+        start = time.perf_counter()
+        report = store.load_files([path], LoadDefaults(kind="prediction", model="loan", version="1"))
+        seconds = time.perf_counter() - start
+        assert report.lines == report.stored > 0, report
+        return seconds
+
+
+def csv_peer(path: Path) -> float:
+    """Seconds that DuckDB's read_csv takes to put the same file into a typed table."""
+    types = (
+        {"id": "VARCHAR", "at": "TIMESTAMPTZ", "score": "DOUBLE"}
+        | dict.fromkeys(CSV_NUMBERS, "DOUBLE")
+        | dict.fromkeys(CSV_CATEGORIES, "VARCHAR")
+    )
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect(f"{folder}/peer.duckdb") as connection:
+        start = time.perf_counter()
+        connection.execute(f"CREATE TABLE t AS FROM read_csv('{path}', header = true, columns = {types})")
+        return time.perf_counter() - start
+
+
+def compare_csv(count: int) -> None:
+    """Seconds, rows a second and peak memory of both."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "logs.csv"
+        write_csv(path, count)
+        print(
+            f"DuckDB {duckdb.__version__}, {os.cpu_count()} cores; CSV of {count:,} rows, 25 columns, {path.stat().st_size / 1e6:,.0f} MB"
+        )
+        for name in CSV_LOADERS:
+            done = subprocess.run([sys.executable, __file__, "--csv-of", name, str(path)], capture_output=True, text=True, check=True)
+            seconds, megabytes = map(float, done.stdout.split())
+            print(f"{name:<16} {seconds:8.1f} s {count / seconds:>12,.0f} rows/s   peak memory {megabytes:>6,.0f} MB")
+
+
+CSV_LOADERS = {"load": csv_ours, "DuckDB read_csv": csv_peer}
+
+
+def new_store(home: Path, number_names: list[str] = NUMBERS, category_names: list[str] = CATEGORIES) -> Database:
     """A store with the registered model."""
     edges = numeric_edges(np.random.default_rng(5).normal(size=20_000))
     numbers = Edges(tuple(edges.edges.tolist()), tuple(edges.deciles.tolist()), tuple(edges.positions.tolist()))
     store = open_store(home)
     with store.write() as writer:
         key = catalog_store.add_model(writer, "loan", task="binary", classes=("0", "1"))
-        wanted = [("feature", name, "number") for name in NUMBERS] + [("feature", name, "category") for name in CATEGORIES]
+        wanted = [("feature", name, "number") for name in number_names] + [("feature", name, "category") for name in category_names]
         columns = catalog_store.add_columns(writer, key, wanted, ["feature.category_0"])
         bins = {reference: numbers if each.kind == "number" else Edges(levels=tuple(LEVELS)) for reference, each in columns.items()}
-        catalog_store.save_version(writer, key, Version("1", START, (*NUMBERS, *CATEGORIES), bins))
+        catalog_store.save_version(writer, key, Version("1", START, (*number_names, *category_names), bins))
     return store
 
 
@@ -187,5 +251,12 @@ def main(count: int = 100_000, repeats: int = 5) -> None:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--memory"]:
         memory(sys.argv[2])
+    elif sys.argv[1:2] == ["--csv-of"]:
+        with tempfile.TemporaryDirectory() as folder:
+            write_csv(Path(folder) / "warm.csv", 1_000)
+            CSV_LOADERS[sys.argv[2]](Path(folder) / "warm.csv")  # compiles what is compiled once
+        print(CSV_LOADERS[sys.argv[2]](Path(sys.argv[3])), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    elif sys.argv[1:2] == ["--csv"]:
+        compare_csv(int(sys.argv[2]))
     else:
         main(*map(int, sys.argv[1:3]))

@@ -29,7 +29,7 @@ from observability.store.ingest.record_columns import (
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.sources import SourceFile
 
-CSV_BLOCK_BYTES = 8 * 1024 * 1024
+CSV_BLOCK_BYTES = 4 * 1024 * 1024
 MOSTLY = 0.95
 """Loading: share of numbers (booleans) from which a column is one of numbers (booleans). One bad cell costs its row's feature, not the
 column.
