@@ -36,8 +36,9 @@ test: lint  ## environment, lint, types, tests, browser tests, the wheel in clea
 tests: $(BIN)/.installed-tests chromium  # the sample fleet is loaded once for both
 	@export SAMPLE_HOMES="$$(mktemp -d)" && trap 'rm -rf "$$SAMPLE_HOMES"' EXIT && $(UNIT) && $(BROWSER)
 
-test-long: $(BIN)/.installed-tests chromium  ## the tests of chance with all their repetitions, and those that only a release needs
+test-long: $(BIN)/.installed-tests chromium wheel  ## the tests of chance with all their repetitions, and those that only a release needs
 	LONG_TESTS=1 $(UNIT) && LONG_TESTS=1 $(BROWSER)
+	$(BIN)/python tests/packaging/first_ten_minutes.py dist/*.whl
 
 wheel: $(BIN)/python  ## the package as one file in dist/
 	@rm -rf dist
