@@ -1,6 +1,6 @@
 """Runs the callbacks whose libraries are not among the test requirements, for real. Not run by the tests.
 
-In an environment with optuna, torch, lightning, keras and transformers: PYTHONPATH=. python tests/client/callbacks_for_real.py
+In an environment with torch, lightning, keras and transformers: PYTHONPATH=. python tests/client/callbacks_for_real.py
 Prints for each library the version, and how many steps were recorded of how many the library reported.
 """
 
@@ -33,24 +33,6 @@ def steps_in(home: str) -> list[dict]:
 
 def final_in(home: str) -> dict:
     return [record for record in records(home) if record["kind"] == "run"][-1].get("metrics", {})
-
-
-def try_optuna(home: str) -> None:
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-
-    def objective(trial):
-        x = trial.suggest_float("x", -1, 1)
-        for step in range(3):
-            trial.report(x**2 + step, step)
-        return x**2
-
-    study = optuna.create_study(study_name="search")
-    study.optimize(objective, n_trials=4, callbacks=[callbacks.optuna_callback(obs.Logger(home), model="loan")])
-    starts = [record for record in records(home) if record["kind"] == "run" and record["event"] == "start"]
-    assert [start["params"] for start in starts] == [trial.params for trial in study.trials]
-    report("optuna", home, len(steps_in(home)), 12, final_in(home))
 
 
 def torch_rows():
@@ -150,6 +132,6 @@ def try_transformers(home: str) -> None:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:] or ["optuna", "torch", "lightning", "keras", "transformers"]
+    wanted = sys.argv[1:] or ["torch", "lightning", "keras", "transformers"]
     for library in wanted:
         globals()[f"try_{library}"](tempfile.mkdtemp())

@@ -1,4 +1,4 @@
-"""Callbacks record trainings of real libraries: LightGBM, XGBoost and scikit-learn here, the others with stand-ins of the same shape.
+"""Callbacks record trainings of real libraries: LightGBM, XGBoost, scikit-learn and Optuna here, the others with stand-ins of the same shape.
 
 tests/client/callbacks_for_real.py runs the others with their libraries, where they are installed.
 """
@@ -145,6 +145,30 @@ def test_an_ended_trial_of_optuna_is_a_run_of_its_study(tmp_path: Path, records:
     assert [first["metrics"], second["metrics"]] == [{"objective": 4.0}, {"objective": 3.0}]
     assert (end["status"], end["metrics"], end["at"]) == ("pruned", {"objective": 1.5}, "2026-01-02T03:00:09.000000Z")
     assert others[-1]["status"] == "failed" and others[0]["run"] != start["run"]
+
+
+def test_each_trial_of_a_real_study_is_a_run(tmp_path: Path, records: Records) -> None:
+    import optuna
+
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", -1, 1)
+        for step in range(3):
+            trial.report(x**2 + step, step)
+        if trial.number == 1:
+            raise optuna.TrialPruned
+        if trial.number == 2:
+            raise ValueError("this one breaks")
+        return x**2
+
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    study = optuna.create_study(study_name="search", sampler=optuna.samplers.RandomSampler(seed=1))
+    study.optimize(objective, n_trials=4, callbacks=[callbacks.optuna_callback(obs.Logger(tmp_path), model="loan")], catch=(ValueError,))
+    runs = of_kind(records, "run")
+    starts, ends = ([each for each in runs if each["event"] == event] for event in ("start", "end"))
+    assert [each["params"] for each in starts] == [trial.params for trial in study.trials] and len({each["run"] for each in starts}) == 4
+    assert [each["status"] for each in ends] == ["finished", "pruned", "failed", "finished"]
+    assert ends[3]["metrics"] == {"objective": study.trials[3].value}
+    assert [each["metrics"]["objective"] for each in of_kind(records, "step")[-3:]] == list(study.trials[3].intermediate_values.values())
 
 
 def test_a_study_is_the_same_runs_by_the_callback_and_by_its_storage(tmp_path: Path, records: Records) -> None:

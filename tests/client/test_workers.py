@@ -1,6 +1,7 @@
 """Services with two workers under a little load: every answer is logged once, and the latency that logging adds is printed.
 
-`pytest -s tests/client/test_workers.py` shows it. Each service takes each request with and without logging, in turn.
+`pytest -s tests/client/test_workers.py` shows it. Each service takes each request with and without logging, in turn. One under uvicorn and one under
+gunicorn --preload send to a collector (`Logger(url=…)`), the others write to a home.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 
 from tests.client.conftest import read_records
+from tests.support.collector import Collector
 
 ROOT = Path(__file__).parents[2]
 BOTH_ASGI = """
@@ -44,6 +46,14 @@ SLACK_MS = 5.0
 """What logging may add to the median here, beside other tests. The 99th percentile is printed: bench_remote.py measures it on an idle machine."""
 
 
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    """A collector that is not started."""
+    made = Collector(tmp_path / "collector")
+    yield made
+    made.kill()
+
+
 def one_row(place: int) -> tuple[str, Any]:
     """Path and body of a request, as the services of /score take it."""
     return "/score", {"id": f"r{place}", "age": place % 90}
@@ -59,7 +69,9 @@ def predictor_rows(place: int) -> tuple[str, Any]:
 
 @dataclass(frozen=True)
 class Service:
-    """An example. bare: its application without logging. server: gunicorn (WSGI) or uvicorn (ASGI); preload: loaded before the workers fork."""
+    """An example. bare: its application without logging. server: gunicorn (WSGI) or uvicorn (ASGI); preload: loaded before the workers fork.
+    sends: to a collector.
+    """
 
     module: str
     bare: str
@@ -67,6 +79,7 @@ class Service:
     needs: str
     request: Callable[[int], tuple[str, Any]] = one_row
     preload: bool = False
+    sends: bool = False
 
     def command(self, port: int) -> list[str]:
         """How it is started."""
@@ -90,9 +103,9 @@ class Service:
 
 SERVICES = (
     Service("fastapi_service", "api", "uvicorn", "fastapi"),
-    Service("kserve_predictor", "predictor", "uvicorn", "starlette", predictor_rows),
+    Service("kserve_predictor", "predictor", "uvicorn", "starlette", predictor_rows, sends=True),
     Service("django_service", "application", "gunicorn", "django"),
-    Service("flask_service", "unlogged", "gunicorn", "flask", preload=True),
+    Service("flask_service", "unlogged", "gunicorn", "flask", preload=True, sends=True),
 )
 
 
@@ -125,7 +138,7 @@ def answer_times(port: int, service: Service) -> tuple[list[float], list[float]]
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.module)
-def test_a_service_of_two_workers_logs_each_answer_once(service: Service, tmp_path: Path) -> None:
+def test_a_service_of_two_workers_logs_each_answer_once(service: Service, tmp_path: Path, collector: Collector) -> None:
     for package in (service.needs, service.server):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
@@ -139,6 +152,9 @@ def test_a_service_of_two_workers_logs_each_answer_once(service: Service, tmp_pa
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "docs" / "examples", tmp_path)))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLLECTOR", "OBSERVABILITY_LOCK_FD")}
     environment |= {"OBSERVABILITY_HOME": str(home), "PYTHONPATH": paths}
+    if service.sends:
+        collector.start()
+        environment |= {"COLLECTOR": collector.url, "OBSERVABILITY_TOKEN": collector.token}
     with (tmp_path / "server.log").open("w") as log:
         server = subprocess.Popen(service.command(port), env=environment, cwd=tmp_path, stdout=log, stderr=log)
     try:
@@ -154,13 +170,16 @@ def test_a_service_of_two_workers_logs_each_answer_once(service: Service, tmp_pa
             f"{service.module}: median {statistics.median(bare):.2f} ms, with logging {added:+.2f} ms; "
             f"p99 {bare[p99]:.1f} ms, with logging {logged[p99] - bare[p99]:+.1f} ms"
         )
-        while len(read_records(home)) < CLIENTS * REQUESTS and time.monotonic() < end:
+        while time.monotonic() < end and (list(home.rglob("*.jsonl")) if service.sends else len(read_records(home)) < CLIENTS * REQUESTS):
             time.sleep(0.05)
     finally:
         server.terminate()
         server.wait(timeout=30)
+    if service.sends:
+        collector.kill()
     records = read_records(home)
-    ids = [record["id"].removesuffix("-0") for record in records]
-    assert sorted(ids) == sorted(f"r{place}" for place in range(CLIENTS * REQUESTS))
-    assert {(record["features"]["age"], record["score"]) for record in records} == {(age, age * 0.01) for age in range(90)}
+    ids = collector.stored_ids() if service.sends else [record["id"] for record in records]
+    assert sorted(name.removesuffix("-0") for name in ids) == sorted(f"r{place}" for place in range(CLIENTS * REQUESTS))
+    logged_values = {(record["features"]["age"], record["score"]) for record in records}
+    assert logged_values == (set() if service.sends else {(age, age * 0.01) for age in range(90)})
     assert added < SLACK_MS
