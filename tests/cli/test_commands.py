@@ -2,11 +2,14 @@
 
 import gzip
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb
 import pytest
 
 from observability.cli import commands, main
@@ -343,6 +346,15 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
         for found, truth in ((before, week), (after, flipped)):
             expected = raw_rows.classification(truth, raw_rows.threshold("employment"))["accuracy"]
             assert found["accuracy"]["value"] == pytest.approx(expected, rel=1e-9)
+        token = re.search(r"obs_\S+", command(own_fleet, "token", "create", "--scope", "read").out)
+        assert token is not None
+        [line] = re.findall(r"`(curl -H [^`]*)`", (ROOT / "README.md").read_text(encoding="utf-8"))
+        asked = line.replace("TOKEN", token[0]).replace("localhost:8501", running.url).replace("/ID", f"/{rows['id'].iloc[0]}")
+        case = json.loads(subprocess.run([*shlex.split(asked), "-sS"], capture_output=True, text=True, timeout=120, check=True).stdout)
+        assert case["prediction"]["id"] == rows["id"].iloc[0] and case["label"]["revisions"]
+        lake = spawn(own_fleet, "export-lake", tmp_path / "lake", "--json").json()
+        found = f"SELECT count(DISTINCT id) FROM '{tmp_path}/lake/predictions/model=employment/*/*.parquet' WHERE id IN ?"
+        assert duckdb.execute(found, [list(rows["id"])]).fetchone() == (50,) and lake["written"]["rows"] == lake["rows"] > 50
         assert command(own_fleet, *REGISTER, "--reference", files["reference"]).code == 0
         assert [each["model"] for each in running.status()["models"]] == [
             "acme/sentiment-small",

@@ -1,10 +1,9 @@
-"""The commands of the README's ten minutes run as they are written, on a file of one's own.
-
-The commands of `make` are run by the suite itself, those of the wheel by tests/packaging/wheel_check.py, the others of the table by the
-tests of what they do.
+"""The commands of the README's ten minutes run as they are written, on a file of one's own; every other one is run by a test that is named here,
+or says why it is not.
 """
 
 import csv
+import io
 import json
 import random
 import re
@@ -18,10 +17,70 @@ import pytest
 from pyarrow import parquet
 
 from observability.cli.main import main
+from observability.server.access import COMMANDS
 from tests.support.sample_home import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MINUTES = README.partition("## Ten minutes with your own logs")[2].partition("\n## ")[0]
+
+
+TEN_MINUTES = "tests/cli/test_readme.py::test_the_ten_minutes_of_the_readme_run_as_written"
+RUNNING = "tests/cli/test_commands.py::test_commands_go_to_the_dashboard_that_runs"
+INSTALLS = "installs a package; tests/packaging/wheel_check.py installs the wheel so"
+SERVES = "serves until it is stopped, with the commands `demo` and `serve`, which tests run"
+RUN_BY = {
+    "observability demo --live": "tests/cli/test_live_sample.py::test_a_load_that_was_killed_while_it_registered_is_healed_by_the_next_one",
+    "observability serve": RUNNING,
+    "observability register --model loan --version 3 --task binary --reference held_out.csv --label defaulted --score probability "
+    "--sensitive sex": TEN_MINUTES,
+    "observability load predictions.parquet --kind prediction --model loan --version 3": TEN_MINUTES,
+    "observability import": "tests/cli/test_import.py",
+    "observability check --model loan": TEN_MINUTES,
+    "observability COMMAND --help": "tests/cli/test_commands.py::test_every_command_has_help_with_an_example",
+    "observability token create --scope read": TEN_MINUTES,
+    "observability account add NAME --role administrator": TEN_MINUTES,
+    "curl -H 'Authorization: Bearer TOKEN' localhost:8501/api/v1/predictions/ID": RUNNING,
+}
+"""The test that runs each command."""
+NOT_RUN = {
+    "make run": SERVES,
+    "make live": SERVES,
+    "make run PORT=9000": SERVES,
+    "make test": "runs the tests",
+    "make bench": "takes hours",
+    "make format": "changes files of the project",
+    "make wheel": "`make test` builds the wheel and tries it (tests/packaging/wheel_check.py)",
+    "pip install observability-dashboard": INSTALLS,
+    "pip install 'observability-dashboard[dashboard]'": INSTALLS,
+    "pip install 'observability-dashboard[auth]'": INSTALLS,
+    "observability …": "names the command line",
+}
+"""Why a command is run by no test."""
+
+
+def readme_commands() -> set[str]:
+    """Every command line of the README: of its blocks without a language, and inline."""
+    block = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+    lines = [line for language, text in block.findall(README) if not language for line in text.replace("\\\n", " ").splitlines()]
+    found = [part for line in lines for part in line.partition("#")[0].split("&&") if part.strip()]
+    found += re.findall(r"`((?:(?:python\s+-m\s+)?observability|make|pip|curl)\s+[^`]+)`", block.sub("", README))
+    return {" ".join(command.split()).removeprefix("python -m ") for command in found}
+
+
+def test_every_command_of_the_readme_is_run_by_a_test_or_says_why_not() -> None:
+    assert readme_commands() == RUN_BY.keys() | NOT_RUN.keys() and not RUN_BY.keys() & NOT_RUN.keys()
+    for place in RUN_BY.values():
+        file, _, name = place.partition("::")
+        assert f"def {name or 'test_'}" in (ROOT / file).read_text(encoding="utf-8"), place
+
+
+def test_every_command_of_the_table_is_given_by_a_test() -> None:
+    rows = re.findall(r"^\| (`[^|]+) \|", README.partition("## Commands")[2].partition("**HTTP**")[0], re.MULTILINE)
+    named = {each for row in rows for each in re.findall(r"`([a-z-]+)", row)} & COMMANDS.keys()
+    assert named == COMMANDS.keys()
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py") if path.name != "test_access.py"]
+    sources += [(ROOT / "tests" / "support" / "running.py").read_text(encoding="utf-8")]
+    assert [each for each in sorted(named) if not any(f'"{each}"' in source for source in sources)] == []
 
 
 def blocks(language: str) -> list[str]:
@@ -79,5 +138,6 @@ def test_the_ten_minutes_of_the_readme_run_as_written(
     assert main(["status", "--json"]) == 0
     [model] = json.loads(capsys.readouterr().out)["models"]
     assert (model["model"], model["predictions"], model["reference_rows"]) == ("loan", 6, 300)
-    for command in sorted(set(re.findall(r"`(python -m observability token [^`]*)`", README))):
-        assert main(words(command)) == 0
+    for command in sorted(set(re.findall(r"`(python -m observability (?:token|account) [^`]*)`", README)), reverse=True):
+        monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
+        assert main(words(command.replace("NAME", "ada"))) == 0
