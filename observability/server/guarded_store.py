@@ -91,6 +91,7 @@ class GuardedStore:
             )
         found = getattr(self._store, name)
         if not callable(found):
+            self._require(method.action, None, name)
             return found
 
         def checked(*args: Any, **kwargs: Any) -> Any:

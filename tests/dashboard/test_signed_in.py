@@ -4,9 +4,10 @@ import contextlib
 from pathlib import Path
 
 import pytest
+import streamlit as st
 
 from observability.core.errors import ForbiddenError
-from observability.dashboard import load, person_name, sign_in
+from observability.dashboard import frame, load, person_name, sign_in
 from observability.dashboard.operations import access as access_page
 from observability.server import audit_log
 from observability.server.access import Person
@@ -14,7 +15,7 @@ from tests.support.dashboard_pages import PAGES, by_name, opened, words
 from tests.support.dashboard_world import World
 
 ONE = Person("ann", None, (("loan", "viewer"),), "oidc")
-VIEWER, ANALYST = Person("vic", "viewer"), Person("ann", "analyst")
+VIEWER, ANALYST, ADMINISTRATOR = Person("vic", "viewer"), Person("ann", "analyst"), Person("ada", "administrator")
 
 
 def sign(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
@@ -29,6 +30,22 @@ def test_a_hidden_model_stands_on_no_page(path: Path, current: World, monkeypatc
     for parameters in ({}, {"model": "price"}):
         said = words(opened(path.stem, **parameters)).replace("names the model price, which is not in this store", "")
         assert "model=price" not in said and '"price"' not in said and "price@" not in said, path.stem
+
+
+@pytest.mark.parametrize("person", [ANALYST, ADMINISTRATOR], ids=lambda person: person.role)
+@pytest.mark.parametrize("path", PAGES, ids=by_name)
+def test_each_page_opens_for_the_other_roles(path: Path, person: Person, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as its title: navigation, scope and the person's view of the store. What comes after it asks methods of test_roles.py."""
+    titles: list[str] = []
+
+    def title_and_stop(page: str, *_about: object, **_more: object) -> None:
+        titles.append(page)
+        st.stop()
+
+    sign(monkeypatch, person)
+    monkeypatch.setattr(frame, "page_title", title_and_stop)
+    opened(path.stem)
+    assert titles == [path.stem]
 
 
 def test_the_answers_of_one_person_are_not_those_of_another(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +72,7 @@ def test_the_name_is_that_of_the_sign_in_and_a_viewer_has_none(current: World, m
 
 
 def test_the_page_of_access_shows_the_log_to_administrators_alone(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for person, shown in ((VIEWER, False), (ANALYST, False), (Person("ada", "administrator"), True)):
+    for person, shown in ((VIEWER, False), (ANALYST, False), (ADMINISTRATOR, True)):
         sign(monkeypatch, person)
         app = opened("access")
         assert ("Audit log" in [header.value for header in app.header]) is shown
@@ -70,7 +87,7 @@ def test_the_page_of_access_shows_the_log_to_administrators_alone(current: World
 def test_masked_values_are_for_administrators_and_revealing_them_is_logged(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[tuple[str, str]] = []
     monkeypatch.setattr(audit_log, "note_access", lambda _home, author, does, **_about: logged.append((author, does)))
-    for person, allowed in ((VIEWER, False), (ANALYST, False), (Person("ada", "administrator"), True)):
+    for person, allowed in ((VIEWER, False), (ANALYST, False), (ADMINISTRATOR, True)):
         sign(monkeypatch, person)
         monkeypatch.setattr(sign_in, "note_case_seen", lambda *_about: None)
         boxes = [box.label for box in opened("case", id="l40", model="loan").checkbox]
