@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.cli.load_report import load_outcome, load_progress
+from observability.cli.load_report import load_outcome, load_progress, work_progress
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column, write_output
 from observability.core import formatting
 from observability.core.bundle import bundle_folder
@@ -237,7 +237,9 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         end=instant_from_text(args.end, "--to"),
         as_of=instant_from_text(args.as_of, "--as-of"),
         slice=Slice.parse(args.slice),
+        progress=work_progress(say),
     )
+    say("")
     bad = SEVERITIES[: SEVERITIES.index(args.fail_on) + 1] if args.fail_on else ()
     exit_code = 1 if any(finding.severity in bad for finding in report.findings) else 0
     windows = [f"{name}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC" for name, window in report.windows.items()]
@@ -260,21 +262,12 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write tables of metrics for other tools."""
-    from observability.alerts.alert_log import acknowledged_claims
-    from observability.export.metric_tables import write_metric_tables
-    from observability.export.own_exports import note_own_exports
-    from observability.metrics.own_exports import own_export
-    from observability.monitoring import check
+    from observability.export.metric_tables import export_metric_tables
     from observability.review.small_groups import suppressed_words
 
-    now = datetime.now(UTC)
-    say("checking every model")
-    report = check.check(store, acknowledged=acknowledged_claims(store, now), start=None, end=None)
-    say("writing tables")
-    rows = write_metric_tables(store, Path(args.folder), report.findings, report.incidents, now)
+    rows = export_metric_tables(store, args.folder, work_progress(say))
     say("")
     suppressed = rows.pop("suppressed")
-    note_own_exports(store, [own_export("tables of metrics", Path(args.folder).name, rows=sum(rows.values()))])
     lines = [f"Written to {args.folder}:", *(f"  {name}: {formatting.plural(count, 'row')}" for name, count in rows.items())]
     lines += [suppressed_words(suppressed)] if suppressed else []
     return json_or_lines({"folder": args.folder, "rows": rows, "suppressed": suppressed}, lines, args.json)
@@ -326,7 +319,10 @@ def run_explain(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Explain predictions that have no explanation yet, and estimate errors."""
     from observability.enrichment.enrich import enrich_models
 
-    done = enrich_models(store, args.model, lambda share, text: say(f"{100 * max(share, 0):.0f} % {text}" if share >= 0 else text))
+    def note(share: float, text: str) -> None:
+        say(f"{100 * share:.0f} % {text}" if share >= 0 else text)
+
+    done = enrich_models(store, args.model, note, seconds=args.seconds)
     say("")
     models = [model for model in store.catalog().models if args.model in (None, model.name)]
     versions = {
@@ -337,17 +333,23 @@ def run_explain(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         }
         for model in models
     }
-    body = {"rows": {model.name: done.rows.get(model.name, 0) for model in models}, "versions": versions, "failures": done.failures}
+    rows = {model.name: done.rows.get(model.name, 0) for model in models}
+    return explain_outcome({"rows": rows, "versions": versions, "failures": done.failures, "unfinished": done.unfinished}, args.json)
+
+
+def explain_outcome(body: dict[str, Any], as_json: bool) -> Outcome:
+    """What `explain` did: rows and versions by model, failures, and whether its time ended first."""
     lines = []
-    for name, states in versions.items():
-        lines.append(f"{name}: {formatting.plural(done.rows.get(name, 0), 'prediction')} processed")
+    for name, states in body["versions"].items():
+        lines.append(f"{name}: {formatting.plural(body['rows'].get(name, 0), 'prediction')} processed")
         lines += [
             f"  version {version}: {state['failure'] or str(state['rows']) + ' explained so far, method ' + str(state['method'])}"
             for version, state in states.items()
         ]
         lines += [] if states else ["  no version has an artifact or logged attributions: register it again with --artifact FILE"]
-    lines += [f"{name}: stopped: {failure}" for name, failure in done.failures.items()]
-    return json_or_lines(body, lines or ["The store holds no models yet."], args.json)
+    lines += [f"{name}: stopped: {failure}" for name, failure in body["failures"].items()]
+    lines += ["The time ended first: run it again to continue."] if body["unfinished"] else []
+    return json_or_lines(body, lines or ["The store holds no models yet."], as_json)
 
 
 def run_lab(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -396,7 +398,8 @@ def run_retention(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 def run_backup(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Write a backup."""
-    body = store.backup(args.folder)
+    body = store.backup(args.folder, work_progress(say))
+    say("")
     rows = sum(body["tables"].values())
     size = formatting.format_bytes(body["bytes"])
     lines = [f"Backup {body['backup']}: {rows:,} rows, {body['files']:,} files, {size}."]
@@ -406,11 +409,12 @@ def run_backup(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     return json_or_lines(body, lines, args.json)
 
 
-def run_restore(args: argparse.Namespace) -> Outcome:
+def run_restore(args: argparse.Namespace, say: Say) -> Outcome:
     """Restore a backup into the home, which no dashboard may have open."""
     from observability.server import process_lock
 
-    body = process_lock.restore_backup(process_lock.home_folder(), args.folder)
+    body = process_lock.restore_backup(process_lock.home_folder(), args.folder, work_progress(say))
+    say("")
     lines = [f"Restored {body['backup']} of {body['at']}: {sum(body['tables'].values()):,} rows."]
     lines += [f"Loaded from landing since then: {formatting.plural(body['stored'], 'record')}."]
     lines += [f"The database that was there is kept as {', '.join(body['replaced'])}."] if body["replaced"] else []
@@ -419,7 +423,9 @@ def run_restore(args: argparse.Namespace) -> Outcome:
 
 def run_verify(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Read every block, or restore a backup for a test; exit code 3 where something is wrong."""
-    body = store.verify_backup(args.backup) if args.backup else store.verify()
+    note = work_progress(say)
+    body = store.verify_backup(args.backup, note) if args.backup else store.verify(note)
+    say("")
     rows = sum(body["tables"].values())
     lines = [f"{rows:,} rows in {formatting.plural(len(body['tables']), 'table')} were read."]
     if args.backup:

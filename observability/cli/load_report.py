@@ -1,4 +1,6 @@
-"""What `load` and `retry` print: progress, counts, and the first rejected line of each reason with what to do about it."""
+"""What `load` and `retry` print: counts, and the first rejected line of each reason with what to do about it; the progress of long
+commands.
+"""
 
 import re
 import time
@@ -40,11 +42,37 @@ def load_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Call
         start = clock() if start is None else start
         text, seconds = f"loading: {done / 1e6:,.1f} of {total / 1e6:,.1f} MB" if total else "loading", clock() - start
         if total >= LARGE_BYTES and done and seconds >= WARM_UP_SECONDS:
-            left = round(seconds * max(total - done, 0) / done)
-            text += f", {lines / seconds:,.0f} lines/s, about {left // 60}:{left % 60:02} left"
+            text += f", {lines / seconds:,.0f} lines/s, {_time_left(seconds, done, total)}"
         say(text)
 
     return note
+
+
+def work_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Callable[[str, int, int, str], None]:
+    """A function that reports what is being done, how much of it is done, all of it, and the unit: bytes, rows or models.
+
+    After two seconds it also tells the rate and the time left. The clock starts again where less is done than before: other work began.
+    """
+    start, before = 0.0, -1
+
+    def note(doing: str, done: int, total: int, unit: str) -> None:
+        nonlocal start, before
+        if before < 0 or done < before:
+            start = clock()
+        before, seconds = done, clock() - start
+        count, of_all, word = (f"{done / 1e6:,.1f}", f"{total / 1e6:,.1f}", "MB") if unit == "bytes" else (f"{done:,}", f"{total:,}", unit)
+        text = f"{doing}: {count} of {of_all} {word}"
+        if 0 < done < total and seconds >= WARM_UP_SECONDS:
+            rate = done / seconds / (1e6 if unit == "bytes" else 1)
+            text += f", {rate:,.{0 if rate >= 100 else 1}f} {word}/s, {_time_left(seconds, done, total)}"
+        say(text)
+
+    return note
+
+
+def _time_left(seconds: float, done: int, total: int) -> str:
+    left = round(seconds * max(total - done, 0) / done)
+    return f"about {left // 60}:{left % 60:02} left"
 
 
 def load_outcome(

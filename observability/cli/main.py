@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,6 +23,8 @@ from observability.server import process_lock
 
 WAIT = 8.0
 """Seconds to wait for a lock or an owner that starts."""
+STRETCH, GAP = 3.0, 0.3
+"""Seconds for which `explain` holds the store at a time, and for which it leaves it to others; they try every 0.1 s."""
 
 
 def main(argv: list[str]) -> int:
@@ -41,12 +44,14 @@ def main(argv: list[str]) -> int:
         elif args.command == "restore":
             from observability.cli import commands
 
-            outcome = commands.run_restore(args)
+            outcome = commands.run_restore(args, progress)
         elif args.command in ("account", "audit-log"):
             from observability.cli import commands_access
 
             run = {"account": commands_access.run_account, "audit-log": commands_access.run_audit_log}[args.command]
             outcome = run(process_lock.home_folder(), args)
+        elif args.command == "explain" and args.seconds is None:
+            outcome = explain_in_stretches(args, argv)
         else:
             outcome = here_or_at_owner(args, argv)
     except ObservabilityError as error:
@@ -66,15 +71,36 @@ def main(argv: list[str]) -> int:
     return outcome.exit_code
 
 
-def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:
-    """Run the command in this process where the lock is free, else in the owner's; retry while neither works."""
+def explain_in_stretches(args: argparse.Namespace, argv: list[str]) -> Outcome:
+    """Explain everything. Without an owner the store is held for a few seconds at a time, so that other commands are answered meanwhile."""
+    from observability.cli.commands import explain_outcome
+
+    rows: dict[str, int] = {}
+    failures: dict[str, str] = {}
+    while True:
+        outcome = here_or_at_owner(args, [*argv, "--json"], here=[f"--seconds={STRETCH}"])
+        if outcome.exit_code:
+            return outcome
+        body = json.loads(outcome.out)
+        rows |= {model: rows.get(model, 0) + count for model, count in body["rows"].items()}
+        failures |= body["failures"]
+        if not body["unfinished"]:
+            return explain_outcome({**body, "rows": rows, "failures": failures}, args.json)
+        time.sleep(GAP)
+
+
+def here_or_at_owner(args: argparse.Namespace, argv: list[str], here: Sequence[str] = ()) -> Outcome:
+    """Run the command in this process where the lock is free, else in the owner's; retry while neither works.
+
+    here: options that are added in this process.
+    """
     home = process_lock.home_folder()
     argv = absolute(args, argv)
     until = time.monotonic() + WAIT
     while True:
         try:
             with process_lock.opened_store(home) as store:
-                return execute(store, argv, progress)
+                return execute(store, [*argv, *here], progress)
         except StoreBusyError as busy:
             address = process_lock.read_address(home)
             if address is not None and (outcome := at_owner(address, argv)) is not None:

@@ -390,6 +390,7 @@ def parser() -> Parser:
         "explain --model loan",
     )
     explain.add_argument("--model", help="default: every model")
+    explain.add_argument("--seconds", type=float, metavar="S", help="begin no step after so many seconds; run it again to continue")
 
     review = add("review", "Freeze a week for the weekly review, and write it to a file.", "review --week 2013-W27 --out review.html")
     review.add_argument("--week", metavar="2013-W27", help="an ISO week, Monday to Sunday in UTC; default: the last completed week")
@@ -486,7 +487,7 @@ def parser() -> Parser:
     export = add(
         "export", "Write findings, incidents, daily counts and decisions as Parquet tables for other tools.", "export /srv/metrics"
     )
-    export.add_argument("folder", type=path, metavar="DIR")
+    export.add_argument("folder", type=folder_or_address, metavar="DIR", help="a folder, or an address as s3://BUCKET/FOLDER")
 
     add_exports(add)
 

@@ -76,27 +76,32 @@ class EnrichmentState:
 
 @dataclass
 class EnrichmentResult:
-    """Rows by model, and failed jobs with the reason by model."""
+    """Rows by model, failed jobs with the reason by model, and whether the time ended first."""
 
     rows: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    unfinished: bool = False
 
 
 def enrich_models(
     store: "Store", model: str | None = None, progress: Progress | None = None, *, jobs: tuple[Job, ...] | None = None,
-    worker: "Worker | None" = None, stopping: threading.Event | None = None,
+    worker: "Worker | None" = None, stopping: threading.Event | None = None, seconds: float | None = None,
 ) -> EnrichmentResult:  # fmt: skip
     """Run every job until nothing is left, for one model or for all. A failing job ends for that model only.
 
+    seconds: no step begins later than that, save the first one that has work, so that repeated calls come to an end.
     progress: called with the share of a model that is done (-1 within a step) and a sentence. Raises NotFoundError for an unknown model.
     """
     models = [store.catalog().model(model)] if model else list(store.catalog().models)
-    done, halt = EnrichmentResult(), stopping or threading.Event()
+    done, halt, begun = EnrichmentResult(), stopping or threading.Event(), time.monotonic()
     for each in models:
         for job in JOBS if jobs is None else jobs:
             try:
                 while not halt.is_set() and (rows := enrichment_step(store, job, each.name, progress or no_progress, halt, worker)):
                     done.rows[each.name] = done.rows.get(each.name, 0) + rows
+                    if seconds is not None and time.monotonic() - begun >= seconds:
+                        done.unfinished = True
+                        return done
             except Exception as error:
                 LOG.warning("%s of %s failed: %s", _job_name(job), each.name, error)
                 done.failures[each.name] = _failure_words(error)

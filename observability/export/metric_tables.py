@@ -1,13 +1,14 @@
 """Tables of metrics for other tools, as Parquet: findings of today, incidents, predictions by day, and what people decided.
 
-`findings/date=2026-07-01/findings.parquet` and `incidents/date=…` grow by one folder a day, so a folder is a history; the other tables are
-replaced whole. docs/exports.md lists the columns.
+`findings/date=2026-07-01/findings.parquet` and `incidents/date=…` grow by one folder a day, so a place is a history; the other tables are
+replaced whole. They go to a folder or a bucket. docs/exports.md lists the columns.
 """
 
+import io
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +19,13 @@ from observability.core.finding import Finding
 from observability.core.small_groups import is_about_few
 from observability.core.view_names import view_name
 from observability.incidents.grouping import Incident
+from observability.lake.addresses import is_lake_address
+from observability.lake.file_place import open_file_place
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from observability.store.engine import Store
+    from observability.store.engine import Store, WorkProgress
     from observability.store.types.query_answer import QueryAnswer
 
 SPOKEN = ("decisions", "actions", "alerts", "verdicts", "saved_cases")
@@ -33,14 +36,33 @@ DRAFT, DRAFT_SECONDS = ".part", 24 * 3600.0
 """Ending of a file that is being written; after so many seconds without a change nobody writes it."""
 
 
-def write_metric_tables(
-    store: "Store", folder: Path, findings: Sequence[Finding], incidents: Sequence[Incident], now: datetime
-) -> dict[str, int]:
-    """Write every table below the folder; returns the number of rows by table, and of findings that were left out as `suppressed`. Each
-    file is replaced in one step. Findings about groups of fewer than 10 rows, and incidents that they lead, are left out.
-
-    Raises UsageError where the folder cannot be made, StoreBrokenError where the disk refuses.
+def export_metric_tables(store: "Store", address: str, progress: "WorkProgress | None" = None) -> dict[str, int]:
+    """Check every model now, write the tables into a folder or a bucket, and note the export. Returns and raises what
+    `write_metric_tables` does.
     """
+    from observability.alerts.alert_log import acknowledged_claims
+    from observability.export.own_exports import note_own_exports
+    from observability.metrics.own_exports import own_export
+    from observability.monitoring.check import check
+
+    now = datetime.now(UTC)
+    report = check(store, acknowledged=acknowledged_claims(store, now), now=now, progress=progress)
+    rows = write_metric_tables(store, address, report.findings, report.incidents, now)
+    written = sum(count for name, count in rows.items() if name != "suppressed")
+    note_own_exports(store, [own_export("tables of metrics", address.rstrip("/").rpartition("/")[2], rows=written)])
+    return rows
+
+
+def write_metric_tables(
+    store: "Store", address: str, findings: Sequence[Finding], incidents: Sequence[Incident], now: datetime
+) -> dict[str, int]:
+    """Write every table below a folder or an address of a bucket; returns the number of rows by table, and of findings that were left out
+    as `suppressed`. Each file is replaced in one step. Findings about groups of fewer than 10 rows, and incidents that they lead, are left
+    out.
+
+    Raises UsageError where the folder cannot be made or the address be used, StoreBrokenError where the disk or the bucket refuses.
+    """
+    replace = _opened_place(address)
     date = f"date={now:%Y-%m-%d}"
     small = {finding.id for finding in findings if is_about_few(finding)}
     findings = [finding for finding in findings if finding.id not in small]
@@ -51,15 +73,32 @@ def write_metric_tables(
         "daily.parquet": daily_table(store),
         **{f"{view}.parquet": view_table(store, view) for view in SPOKEN},
     }
+    for name, table in tables.items():
+        replace(name, table)
+    return {name.split("/")[0].removesuffix(".parquet"): table.num_rows for name, table in tables.items()} | {"suppressed": len(small)}
+
+
+def _opened_place(address: str) -> "Callable[[str, pa.Table], object]":
+    """What replaces the table of a name, below a folder or in a bucket. Raises UsageError."""
+    if is_lake_address(address):
+        place = open_file_place(address, "tables of metrics are")
+        return lambda name, table: place.put(name, _parquet_bytes(table))
+    folder = Path(address)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             "the folder cannot be made", got=f"{folder}: {error.strerror}", attempt="Name a folder that you may write to"
         ) from None
-    for name, table in tables.items():
-        _replace_parquet(folder / name, table)
-    return {name.split("/")[0].removesuffix(".parquet"): table.num_rows for name, table in tables.items()} | {"suppressed": len(small)}
+    return lambda name, table: _replace_parquet(folder / name, table)
+
+
+def _parquet_bytes(table: "pa.Table") -> bytes:
+    from pyarrow import parquet
+
+    content = io.BytesIO()
+    parquet.write_table(table, content)
+    return content.getvalue()
 
 
 def findings_table(findings: Sequence[Finding], now: datetime) -> "pa.Table":

@@ -95,13 +95,15 @@ def check(
     with_records: bool = True,
     reads: Reads = "all",
     acknowledged: AcknowledgedClaims = frozenset(),
+    progress: Callable[[str, int, int, str], object] | None = None,
 ) -> CheckReport:
     """Run every analyzer (or `only` those named) over the half-open window, for one model or for all.
 
     Without start and end, each model gets its last 7 days: ending now where its newest record is younger than 30 days, else at the end (UTC
     midnight) of its last record's day. With as_of, only what had arrived by then counts. with_records: analyze training runs, datasets and
     labelling projects as well (not in a slice or of one version). reads: only analyzers that read this (`analyzer_reads`); "counts" are
-    all but those of rows. acknowledged: claims that a person has acted on.
+    all but those of rows. acknowledged: claims that a person has acted on. progress: told before each model what is checked, how many
+    models are done, how many there are, and "models".
 
     Raises NotFoundError for an unknown model, version or column of the slice (of all models, those without the column are left out, and a
     note says so), and UsageError where the window ends before it starts.
@@ -114,7 +116,9 @@ def check(
     findings: list[Finding] = []
     windows: dict[str, Window] = {}
     notes: list[str] = []
-    for each in models:
+    for place, each in enumerate(models):
+        if progress is not None:
+            progress(f"checking {each.name}", place, len(models), "models")
         if version is not None and each.version(version) is None:
             known = ", ".join(one.name for one in each.versions)
             raise NotFoundError(f"version {version!r} of {each.name} is not in the store", attempt=f"There is {known}")
@@ -132,6 +136,8 @@ def check(
             notes.append(f"Rows of {each.name} before {each.rows_from:%Y-%m-%d} are not kept: what needs single rows begins there.")
         findings += model_findings(engine, each, window, evaluation_time(each, activity, window, now), only, reads)
     if with_records and slice is None and version is None:
+        if progress is not None:
+            progress("checking other records", len(models), len(models), "models")
         findings += record_findings(engine, model, start=start, end=end, as_of=as_of, now=now, only=only, beside=windows.get(model or ""))
     settled, incidents = findings_with_incidents(catalog, shown.shown_findings(unique_findings(findings)), acknowledged)
     return CheckReport(tuple(settled), incidents, windows, tuple(notes))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from observability.enrichment.enrich import EnrichmentState
     from observability.server.collected_segments import CollectedState
     from observability.server.watcher import Watching
-    from observability.store.engine import Store
+    from observability.store.engine import Store, WorkProgress
 
 LOG = logging.getLogger(__name__)
 LOCK_VARIABLE = "OBSERVABILITY_LOCK_FD"
@@ -278,11 +278,17 @@ class Owner:
             try:
                 if self.store.nightly_is_due():
                     with self.store.in_background():
-                        self.store.nightly()
+                        self.store.nightly(write_tables=self.write_metric_tables)
             except ObservabilityError as error:
                 LOG.warning("the night's work did not begin: %s", error)
             except Exception:
                 LOG.exception("the night's work failed")
+
+    def write_metric_tables(self, address: str) -> dict[str, int]:
+        """Check every model and write the tables of metrics to a folder or a bucket; the number of rows by table."""
+        from observability.export.metric_tables import export_metric_tables
+
+        return export_metric_tables(self.store, address)
 
     def load_forever(self) -> None:
         """Run the loader. A failure is kept for `status` and pages and retried later; files in the landing folder are not lost."""
@@ -403,12 +409,12 @@ def opened_store(home: Path, wait: float = 0.0) -> Iterator["Store"]:
         lock.release()
 
 
-def restore_backup(home: Path, folder: Path | str) -> dict[str, Any]:
+def restore_backup(home: Path, folder: Path | str, progress: "WorkProgress | None" = None) -> dict[str, Any]:
     """Lock the home and restore the newest backup of a folder into it. Raises StoreBusyError while a dashboard runs."""
     from observability.store.opener import restore_home
 
     lock = take_lock(home)
     try:
-        return restore_home(home, folder)
+        return restore_home(home, folder, progress)
     finally:
         lock.release()

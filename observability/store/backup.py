@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,15 @@ from observability.core.finding import KEPT_FILE
 from observability.records.keyed_hash import KEY_FILE
 from observability.records.private_file import make_private_folder, replace_private_file, sync_folder
 from observability.records.protection import FILE as PROTECTION
-from observability.store.block_backup import fetched_backup, is_backup_address, remove_sent_backups, send_backup, sent_backups
+from observability.store.block_backup import (
+    Progress,
+    byte_counter,
+    fetched_backup,
+    is_backup_address,
+    remove_sent_backups,
+    send_backup,
+    sent_backups,
+)
 from observability.store.db.database import DATABASE, FLOOR_BYTES, Database, log_path
 from observability.store.db.failures import error_summary
 from observability.store.db.keeping import DONE, note_done
@@ -39,16 +47,20 @@ LEFT_OUT = (
 )  # fmt: skip
 """Files that stay where they are, whatever is restored: the audit log is only ever appended to."""
 KEPT_LANDING = ("ready", "failed")
+COPY_SECONDS = 0.2
+"""Between two looks at how far the copy of the database is."""
+ROWS_AT_ONCE = 2_000_000
+"""Rows of a table that `verify_store` reads between two reports."""
 
 
-def make_backup(store: Database, folder: Path | str) -> dict[str, Any]:
+def make_backup(store: Database, folder: Path | str, progress: Progress | None = None) -> dict[str, Any]:
     """Write a backup of the open store into a folder, or send it to an address: {backup, at, bytes, files, tables: {table: rows}}, at an
     address {sent_bytes, sent_blocks, blocks} too.
 
     Raises UsageError for a folder inside the home or an address that is none, StoreBrokenError where the disk or the network refuses.
     """
     if isinstance(folder, str) and is_backup_address(folder):
-        return _send_backup(store, folder)
+        return _send_backup(store, folder, progress)
     folder = Path(folder)
     if folder.resolve().is_relative_to(store.home.resolve()):
         raise UsageError("a backup inside the home is lost with it", got=str(folder), attempt="Name a folder on another disk")
@@ -56,7 +68,7 @@ def make_backup(store: Database, folder: Path | str) -> dict[str, Any]:
     final = folder / f"{PREFIX}{at:%Y%m%dT%H%M%S}Z"
     draft = final.with_name(final.name + ".partial")
     try:
-        body = _write_backup(store, draft, at)
+        body = _write_backup(store, draft, at, progress)
         os.rename(draft, final)
         sync_folder(folder)
         folders = [str(folder), *(str(other) for other in backup_folders(store.home) if other != folder)]
@@ -75,29 +87,35 @@ def _made(name: str, body: dict[str, Any]) -> dict[str, Any]:
     return {"backup": name, "at": body["at"], "bytes": size, "files": len(body["files"]), "tables": body["tables"]}
 
 
-def _write_backup(store: Database, draft: Path, at: datetime) -> dict[str, Any]:
+def _write_backup(store: Database, draft: Path, at: datetime, progress: Progress | None) -> dict[str, Any]:
     """Write a backup with its list into a new folder; returns the list. Raises OSError."""
     draft.mkdir(mode=0o700, parents=True)
     with store.write() as writer:
         tables = _rows_by_table(writer)
-        files = {str(path): _copy_open_database(store.home / path, draft / path) for path in _database_files(store.home)}
-    files |= {
-        str(path): copied for path in _other_files(store.home) if (copied := copy_synced(store.home / path, draft / path)) is not None
-    }
+        names = _database_files(store.home)
+        size = sum((store.home / name).stat().st_size for name in names)
+        add = byte_counter(progress, "copying the database", size)
+        for name in names:
+            _copy_open_database(store.home / name, draft / name, add)
+    add = byte_counter(progress, "computing its checksum", size)
+    files = {str(name): {"bytes": (draft / name).stat().st_size, "sha256": _digest(draft / name, add)} for name in names}
+    others = list(_other_files(store.home))
+    add = byte_counter(progress, "copying other files", sum(map(_size, (store.home / name for name in others))))
+    files |= {str(name): copied for name in others if (copied := copy_synced(store.home / name, draft / name, add)) is not None}
     body = {"at": at.isoformat(timespec="seconds"), "tables": tables, "files": files}
     replace_private_file(draft / LIST, json.dumps(body, indent=1))
     return body
 
 
-def _send_backup(store: Database, address: str) -> dict[str, Any]:
+def _send_backup(store: Database, address: str, progress: Progress | None) -> dict[str, Any]:
     """Copy the store beside itself and send the blocks of the copy that no earlier backup sent."""
     at = datetime.now(UTC)
     draft = store.home / "tmp" / f"{PREFIX}{at:%Y%m%dT%H%M%S}Z"
     try:
         if store.free_bytes() < store.path.stat().st_size + FLOOR_BYTES:
             raise StoreBrokenError("the disk has no room to copy the store", where=str(store.home), attempt="Free some space")
-        body = _write_backup(store, draft, at)
-        sent = send_backup(draft, address)
+        body = _write_backup(store, draft, at, progress)
+        sent = send_backup(draft, address, progress)
         addresses = [address, *(other for other in backup_addresses(store.home) if other != address)]
         _note_places(store.home, {"addresses": addresses})
     except OSError as error:
@@ -137,7 +155,7 @@ def backups_in(folder: Path) -> list[Path]:
     return found
 
 
-def check_backup(backup: Path) -> dict[str, Any]:
+def check_backup(backup: Path, progress: Progress | None = None) -> dict[str, Any]:
     """The list of a backup, after comparing every file with its checksum.
 
     Raises StoreDamagedError where one differs or is missing, StoreBrokenError where the disk refuses.
@@ -145,8 +163,9 @@ def check_backup(backup: Path) -> dict[str, Any]:
     attempt = "Restore an older backup"
     try:
         body: dict[str, Any] = json.loads((backup / LIST).read_text(encoding="utf-8"))
+        add = byte_counter(progress, "checking the backup", sum(file["bytes"] for file in body["files"].values()))
         for name, expected in body["files"].items():
-            if _digest(backup / name) != expected["sha256"]:
+            if _digest(backup / name, add) != expected["sha256"]:
                 raise StoreDamagedError("the backup is damaged", where=str(backup / name), got="another checksum", attempt=attempt)
     except (OSError, ValueError, KeyError, TypeError) as error:
         kind = StoreBrokenError if isinstance(error, OSError) and not isinstance(error, FileNotFoundError) else StoreDamagedError
@@ -154,12 +173,13 @@ def check_backup(backup: Path) -> dict[str, Any]:
     return body
 
 
-def copy_backup(backup: Path, home: Path, *, only_database: bool = False) -> dict[str, Any]:
+def copy_backup(backup: Path, home: Path, *, only_database: bool = False, progress: Progress | None = None) -> dict[str, Any]:
     """Copy a checked backup into a home without a database; returns its list. Raises StoreBrokenError where it is damaged."""
-    body = check_backup(backup)
+    body = check_backup(backup, progress)
     names = [name for name in body["files"] if not only_database or name.startswith(DATABASE)]
+    add = byte_counter(progress, "copying the backup", sum(body["files"][name]["bytes"] for name in names))
     for name in sorted(names, key=lambda name: name == DATABASE):  # the database last: without it the home is still empty
-        copy_synced(backup / name, home / name)
+        copy_synced(backup / name, home / name, add)
     return body
 
 
@@ -170,17 +190,17 @@ def seal_backup(draft: Path, body: dict[str, Any]) -> None:
     replace_private_file(draft / LIST, json.dumps({**body, "files": files}, indent=1))
 
 
-def verify_backup(home: Path, folder: Path | str, name: str | None = None) -> dict[str, Any]:
+def verify_backup(home: Path, folder: Path | str, name: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
     """Restore the newest backup of a folder or an address beside the home and read all of it: {backup, at, tables, problems}; noted where
     it is whole.
 
     name: of the backup, as it is told. Raises NotFoundError, StoreBrokenError where the backup is damaged or the disk has no room.
     """
     if isinstance(folder, str) and is_backup_address(folder):
-        with fetched_backup(folder, home) as fetched:
-            return verify_backup(home, fetched, f"{folder.partition('?')[0].rstrip('/')}/{fetched.name}")
+        with fetched_backup(folder, home, progress=progress) as fetched:
+            return verify_backup(home, fetched, f"{folder.partition('?')[0].rstrip('/')}/{fetched.name}", progress)
     chosen = backups_in(Path(folder))[-1]
-    body, name = check_backup(chosen), name or str(chosen)
+    body, name = check_backup(chosen, progress), name or str(chosen)
     size = sum(file["bytes"] for name, file in body["files"].items() if name.startswith(DATABASE))
     if shutil.disk_usage(home).free < size + FLOOR_BYTES:
         attempt = "Free some space"
@@ -188,9 +208,9 @@ def verify_backup(home: Path, folder: Path | str, name: str | None = None) -> di
     trial = home / "tmp" / f"restored-{chosen.name}"
     try:
         (trial / "tmp").mkdir(mode=0o700, parents=True)
-        copy_backup(chosen, trial, only_database=True)
+        copy_backup(chosen, trial, only_database=True, progress=progress)
         with Database(trial, "1GB", 1) as copy:
-            found = verify_store(copy)
+            found = verify_store(copy, progress)
     except OSError as error:
         raise StoreBrokenError("the backup could not be restored for a test", where=str(trial), got=error_summary(error)) from error
     finally:
@@ -233,7 +253,7 @@ def table_rows(store: Database) -> dict[str, int]:
         return _rows_by_table(cursor)
 
 
-def verify_store(store: Database) -> dict[str, Any]:
+def verify_store(store: Database, progress: Progress | None = None) -> dict[str, Any]:
     """Read every block of every table, compare the manifest with itself and with landing, and compute the counts of a sample of days again.
 
     Returns {tables: {table: rows}, damaged: {table: why}, days: number of days computed again, problems}. problems: sentences about damaged
@@ -242,12 +262,25 @@ def verify_store(store: Database) -> dict[str, Any]:
     tables: dict[str, int] = {}
     damaged: dict[str, str] = {}
     with store.cursor() as cursor:
-        for name in _tables(cursor):
+        sizes = dict(cursor.execute("SELECT table_name, estimated_size FROM duckdb_tables() WHERE NOT temporary ORDER BY 1").fetchall())
+        done, total = 0, sum(sizes.values())
+        for name, size in sizes.items():
+            tables[name], last = 0, max(size - 1, 0) // ROWS_AT_ONCE
             try:
-                rows, _ = single_row(cursor, f"SELECT count(*), bit_xor(hash(row_)) FROM {quoted_identifier(name)} AS row_")
-                tables[name] = int(rows)
+                for part in range(last + 1):
+                    rows_from = part * ROWS_AT_ONCE
+                    if progress is not None:
+                        progress(f"reading {name}", min(done + rows_from, total), total, "rows")
+                    part_of_it = f"rowid >= {rows_from}" + ("" if part == last else f" AND rowid < {rows_from + ROWS_AT_ONCE}")
+                    rows, _ = single_row(
+                        cursor,
+                        f"SELECT count(*), bit_xor(hash(row_)) FROM {quoted_identifier(name)} AS row_ WHERE {part_of_it}",
+                    )
+                    tables[name] += int(rows)
             except duckdb.Error as error:
                 damaged[name] = error_summary(error)
+                del tables[name]
+            done += size
         problems = [f"The table {name} cannot be read: {why}." for name, why in damaged.items()]
         if "manifest" not in damaged:
             (wrong,) = single_row(cursor, "SELECT count(*) FROM manifest WHERE lines <> stored + duplicates + rejected")
@@ -255,7 +288,7 @@ def verify_store(store: Database) -> dict[str, Any]:
             kept = {segment.name for segment in segment_files(store.landing / "loaded")}  # before the manifest, which loading goes on with
             lost = len(kept - {name for (name,) in cursor.execute("SELECT segment FROM manifest").fetchall()})
             problems += [f"Of the segments that landing keeps as loaded, {lost:,} are not in the store."] if lost else []
-    days, differences = (0, []) if damaged else verify_rollups(store)
+    days, differences = (0, []) if damaged else verify_rollups(store, progress=progress)
     return {"tables": tables, "damaged": damaged, "days": days, "problems": problems + differences}
 
 
@@ -282,7 +315,7 @@ def _other_files(home: Path) -> Iterator[Path]:
         yield from (path.relative_to(home) for path in sorted((home / "landing" / name).glob("*.jsonl")) if path.is_file())
 
 
-def copy_synced(source: Path, target: Path) -> dict[str, Any] | None:
+def copy_synced(source: Path, target: Path, add: Callable[[int], None] = lambda count: None) -> dict[str, Any] | None:
     """Copy and sync a file, readable by its owner only: {bytes, sha256}; None where it is gone: a segment that was loaded meanwhile."""
     make_private_folder(target.parent)
     digest, size = hashlib.sha256(), 0
@@ -296,6 +329,7 @@ def copy_synced(source: Path, target: Path) -> dict[str, Any] | None:
             writer.write(piece)
             digest.update(piece)
             size += len(piece)
+            add(len(piece))
         writer.flush()
         os.fsync(writer.fileno())
         modified = os.fstat(reader.fileno()).st_mtime
@@ -304,18 +338,35 @@ def copy_synced(source: Path, target: Path) -> dict[str, Any] | None:
     return {"bytes": size, "sha256": digest.hexdigest()}
 
 
-def _copy_open_database(source: Path, target: Path) -> dict[str, Any]:
+def _copy_open_database(source: Path, target: Path, add: Callable[[int], None]) -> None:
     """Copy a file that this process has open as a database, in another process: closing it here would release the database's lock."""
-    done = subprocess.run(["cp", "--", str(source), str(target)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise OSError(done.stderr.strip() or f"cp ended with {done.returncode}")
+    copied = 0
+    with subprocess.Popen(["cp", "--", str(source), str(target)], stderr=subprocess.PIPE, text=True) as copying:
+        while copying.returncode is None:
+            with suppress(subprocess.TimeoutExpired):
+                copying.wait(COPY_SECONDS)
+            size = _size(target)
+            add(size - copied)
+            copied = size
+        if copying.returncode != 0:
+            raise OSError((copying.stderr.read() if copying.stderr else "").strip() or f"cp ended with {copying.returncode}")
     target.chmod(0o600)
     with target.open("rb") as file:
         os.fsync(file.fileno())
     sync_folder(target.parent)
-    return {"bytes": target.stat().st_size, "sha256": _digest(target)}
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, add: Callable[[int], None] = lambda count: None) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+            add(len(piece))
+    return digest.hexdigest()
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 where it is not there."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0

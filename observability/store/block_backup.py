@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,22 @@ BACKUP_LIST = "backup.json"
 """The list in the folder of a backup."""
 _CHANGING = threading.Lock()
 """Held while blocks are written or removed, so that none is removed that a backup in the making counts on."""
+
+Progress = Callable[[str, int, int, str], object]
+"""Is told what is being done, how much of it is done, all of it, and the unit: bytes, rows or models (`WorkProgress` of the engine)."""
+
+
+def byte_counter(progress: Progress | None, doing: str, total: int) -> Callable[[int], None]:
+    """A function that takes the bytes that were done just now, and reports those done so far."""
+    done = 0
+
+    def add(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(doing, done, total, "bytes")
+
+    return add
 
 
 @dataclass(frozen=True)
@@ -66,13 +82,14 @@ def is_backup_address(text: object) -> bool:
     return isinstance(text, str) and ADDRESS.fullmatch(text) is not None
 
 
-def send_backup(folder: Path, address: str) -> dict[str, int]:
+def send_backup(folder: Path, address: str, progress: Progress | None = None) -> dict[str, int]:
     """Send the folder of a complete backup: {sent_bytes, sent_blocks, blocks}. Raises UsageError, StoreBrokenError."""
     with _CHANGING, opened_place(address) as place:
         known = set(place.names(BLOCKS))
         body = json.loads((folder / BACKUP_LIST).read_text(encoding="utf-8"))
         total = sent = size = 0
         body["blocks"] = {}
+        add = byte_counter(progress, "sending blocks", sum(file["bytes"] for file in body["files"].values()))
         for name in body["files"]:
             body["blocks"][name] = []
             with (folder / name).open("rb") as file:
@@ -84,6 +101,7 @@ def send_backup(folder: Path, address: str) -> dict[str, int]:
                         place.write(f"{BLOCKS}/{digest}", block)
                         known.add(digest)
                         sent, size = sent + 1, size + len(block)
+                    add(len(block))
         place.write(f"{folder.name}.json", json.dumps(body).encode())
         return {"sent_bytes": size, "sent_blocks": sent, "blocks": total}
 
@@ -97,7 +115,7 @@ def sent_backups(address: str) -> list[str]:
     return found
 
 
-def fetch_backup(address: str, folder: Path, name: str | None = None) -> Path:
+def fetch_backup(address: str, folder: Path, name: str | None = None, progress: Progress | None = None) -> Path:
     """Bring a backup, the newest one without a name, into a folder of its own below `folder`; the path of that folder.
 
     Raises NotFoundError where there is none, StoreDamagedError where a block is missing or another, UsageError, StoreBrokenError.
@@ -107,6 +125,7 @@ def fetch_backup(address: str, folder: Path, name: str | None = None) -> Path:
     with opened_place(address) as place:
         body = json.loads(place.read(f"{name}.json"))
         blocks: Mapping[str, list[str]] = body.pop("blocks")
+        add = byte_counter(progress, "fetching blocks", sum(file["bytes"] for file in body["files"].values()))
         for file_name, digests in blocks.items():
             path = target / file_name
             if not path.resolve().is_relative_to(target.resolve()):
@@ -115,7 +134,7 @@ def fetch_backup(address: str, folder: Path, name: str | None = None) -> Path:
             with path.open("wb") as file:
                 path.chmod(0o600)
                 for digest in digests:
-                    file.write(_checked_block(place, digest))
+                    add(file.write(_checked_block(place, digest)))
         (target / BACKUP_LIST).write_text(json.dumps(body), encoding="utf-8")
     return target
 
@@ -166,12 +185,12 @@ def opened_place(address: str) -> Iterator[BackupPlace]:
 
 
 @contextmanager
-def fetched_backup(address: str, home: Path, name: str | None = None) -> Iterator[Path]:
+def fetched_backup(address: str, home: Path, name: str | None = None, progress: Progress | None = None) -> Iterator[Path]:
     """A backup in a temporary folder of a home, removed at the end. Raises what `fetch_backup` does."""
     folder = home / "tmp" / "fetched"
     shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.mkdir(mode=0o700, parents=True)
-        yield fetch_backup(address, folder, name)
+        yield fetch_backup(address, folder, name, progress)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -15,7 +15,7 @@ from observability.core.questions import Aggregate, Attributions, EstimatedError
 from observability.core.window import Window
 from observability.store.db import repairs
 from observability.store.db.database import Database
-from observability.store.engine import BoundQuestion, LoadProgress, StepProgress, Store
+from observability.store.engine import BoundQuestion, LoadProgress, StepProgress, Store, WorkProgress
 from observability.store.query import (
     aggregates,
     attribution_plan,
@@ -274,17 +274,17 @@ class DuckStore(Database, Store):
 
         return admin.storage_status(self, most_age)
 
-    def backup(self, folder: Path | str) -> dict[str, Any]:
+    def backup(self, folder: Path | str, progress: WorkProgress | None = None) -> dict[str, Any]:
         """Write a backup into a folder, or send it to an address: {backup, at, bytes, files, tables}."""
         from observability.store import backup
 
-        return backup.make_backup(self, folder)
+        return backup.make_backup(self, folder, progress)
 
-    def verify(self) -> dict[str, Any]:
+    def verify(self, progress: WorkProgress | None = None) -> dict[str, Any]:
         """Read every block, compare the manifest with itself and a sample of counts with raw rows: {tables, damaged, days, problems}."""
         from observability.store import backup
 
-        return backup.verify_store(self)
+        return backup.verify_store(self, progress)
 
     def problems(self) -> list[str]:
         """What a person should know of the store and its disk, as sentences. No query."""
@@ -324,11 +324,11 @@ class DuckStore(Database, Store):
 
         return removal.remove_sample(self, progress)
 
-    def verify_backup(self, folder: Path | str) -> dict[str, Any]:
+    def verify_backup(self, folder: Path | str, progress: WorkProgress | None = None) -> dict[str, Any]:
         """Restore the newest backup of a folder beside the home and read all of it: {backup, at, tables, problems}."""
         from observability.store import backup
 
-        return backup.verify_backup(self.home, folder)
+        return backup.verify_backup(self.home, folder, progress=progress)
 
     def export_lake(self, address: str, progress: StepProgress | None = None) -> dict[str, Any]:
         """Bring a lake to the state of the store."""
@@ -336,11 +336,15 @@ class DuckStore(Database, Store):
 
         return export.export_lake(self, address, progress=progress)
 
-    def nightly(self, now: datetime | None = None) -> dict[str, Any]:
-        """Do what the settings of the home ask for every night: {lake, retention, backup, verified_restore, removed_backups, failures}."""
+    def nightly(self, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None) -> dict[str, Any]:
+        """Do what the settings of the home ask for every night: {lake, retention, metric_tables, backup, verified_restore, removed_backups,
+        failures}.
+
+        write_tables: writes the metric tables to an address and returns their rows; they need analyzers, which the store does not know.
+        """
         from observability.store import nightly
 
-        return nightly.nightly_round(self, now)
+        return nightly.nightly_round(self, now, write_tables)
 
     def nightly_is_due(self, now: datetime | None = None) -> bool:
         """Whether the settings of the home ask for anything, and it was not done tonight. Read-only."""

@@ -41,6 +41,8 @@ BoundQuestion = tuple[Question, Window]
 LoadProgress = Callable[[int, int, int], object]
 """Called during a load with: bytes done, bytes in all, lines read."""
 StepProgress = Callable[[str], object]
+WorkProgress = Callable[[str, int, int, str], object]
+"""Is told what is being done, how much of it is done, all of it, and the unit: bytes, rows or models."""
 """Called during a registration with the name of the step."""
 
 
@@ -316,15 +318,15 @@ class Store(Engine, Protocol):
         """
         ...
 
-    def backup(self, folder: Path | str) -> dict[str, Any]:
+    def backup(self, folder: Path | str, progress: WorkProgress | None = None) -> dict[str, Any]:
         """Write a backup into a folder: {backup, at, bytes, files, tables}. Raises StoreBrokenError, UsageError."""
         ...
 
-    def verify(self) -> dict[str, Any]:
+    def verify(self, progress: WorkProgress | None = None) -> dict[str, Any]:
         """Read every block, compare the manifest with itself and a sample of counts with raw rows: {tables, damaged, days, problems}."""
         ...
 
-    def verify_backup(self, folder: Path | str) -> dict[str, Any]:
+    def verify_backup(self, folder: Path | str, progress: WorkProgress | None = None) -> dict[str, Any]:
         """Restore the newest backup of a folder beside the home and read all of it: {backup, at, tables, problems}; noted for `status`.
 
         Raises NotFoundError, StoreBrokenError.
@@ -339,8 +341,12 @@ class Store(Engine, Protocol):
         """
         ...
 
-    def nightly(self, now: datetime | None = None) -> dict[str, Any]:
-        """Do what the settings of the home ask for every night: {lake, retention, backup, verified_restore, removed_backups, failures}."""
+    def nightly(self, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None) -> dict[str, Any]:
+        """Do what the settings of the home ask for every night: {lake, retention, metric_tables, backup, verified_restore, removed_backups,
+        failures}.
+
+        write_tables: writes the metric tables to an address and returns their rows; they need analyzers, which the store does not know.
+        """
         ...
 
     def nightly_is_due(self, now: datetime | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""What the owner does every night: the lake, retention, a backup, a test that the backup restores, and the removal of old backups.
+"""What the owner does every night: the lake, retention, metric tables, a backup, a test that it restores, and the removal of old backups.
 
 A failure of one does not stop the others; it is noted for `status` and pages. A night that was missed is made up for.
 """
@@ -24,14 +24,21 @@ REWRITE_ON = 6
 def nightly_is_due(home: Path, now: datetime | None = None) -> bool:
     """Whether the settings ask for anything, and it was not done since this night began. Raises UsageError for invalid settings."""
     now, keeping = now or datetime.now(UTC), read_keeping(home)
-    if now.hour < NIGHT_HOUR or not (keeping.days or keeping.models or keeping.kinds or keeping.backup_folder or keeping.lake):
+    asked = (keeping.days, keeping.models, keeping.kinds, keeping.backup_folder, keeping.lake, keeping.metric_tables)
+    if now.hour < NIGHT_HOUR or not any(asked):
         return False
     last = last_done(home).get("night", {}).get("at")
     return last is None or datetime.fromisoformat(last).date() < now.date()
 
 
-def nightly_round(store: Database, now: datetime | None = None) -> dict[str, Any]:
-    """Do the night's work: {lake, retention, backup, verified_restore, removed_backups, failures}; None or empty for what nobody asked."""
+def nightly_round(
+    store: Database, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None
+) -> dict[str, Any]:
+    """Do the night's work: {lake, retention, metric_tables, backup, verified_restore, removed_backups, failures}; None or empty for what
+    nobody asked.
+
+    write_tables: writes the metric tables to a folder or an address and returns their rows; None leaves them out.
+    """
     now, keeping, failures = now or datetime.now(UTC), read_keeping(store.home), list[str]()
 
     def tried(what: str, work: Callable[[], Any]) -> Any:
@@ -41,12 +48,21 @@ def nightly_round(store: Database, now: datetime | None = None) -> dict[str, Any
             failures.append(f"{what} failed: {error}")
             return None
 
-    done: dict[str, Any] = {"lake": None, "retention": None, "backup": None, "verified_restore": None, "removed_backups": []}
+    done: dict[str, Any] = {
+        "lake": None,
+        "retention": None,
+        "metric_tables": None,
+        "backup": None,
+        "verified_restore": None,
+        "removed_backups": [],
+    }
     if (lake := keeping.lake) is not None:
         written = tried("the lake", lambda: export_lake(store, lake))
         done["lake"] = None if written is None else written["written"]
     if not failures:  # rows that the lake lacks are not removed
         done["retention"] = tried("retention", lambda: apply_retention(store, now=now, rewrite=now.weekday() == REWRITE_ON))
+    if (address := keeping.metric_tables) is not None and write_tables is not None:
+        done["metric_tables"] = tried("the export of metric tables", lambda: write_tables(address))
     if (folder := keeping.backup_folder) is not None:
         made = tried("the backup", lambda: make_backup(store, folder))
         if made is not None:

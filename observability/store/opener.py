@@ -11,7 +11,7 @@ import duckdb
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreDamagedError
 from observability.records.private_file import make_private_folder, sync_folder
 from observability.store import backup, recovery
-from observability.store.block_backup import fetched_backup, is_backup_address
+from observability.store.block_backup import Progress, fetched_backup, is_backup_address
 from observability.store.db.database import DATABASE, remove_rewritten
 from observability.store.db.erasures import merged_erasures, write_erasures
 from observability.store.db.failures import broken_disk, error_summary, is_damage, opening_advice
@@ -100,7 +100,7 @@ def _mend_open(home: Path, error: StoreDamagedError) -> None:
             raise
 
 
-def restore_home(home: Path, folder: Path | str) -> dict[str, Any]:
+def restore_home(home: Path, folder: Path | str, progress: Progress | None = None) -> dict[str, Any]:
     """Restore the newest backup of a folder or an address into a home, and load what landing has kept since: {backup, at, replaced, stored,
     tables}.
 
@@ -109,15 +109,15 @@ def restore_home(home: Path, folder: Path | str) -> dict[str, Any]:
     """
     if isinstance(folder, str) and is_backup_address(folder):
         make_private_folder(home)
-        with fetched_backup(folder, home) as fetched:
-            return {**restore_home(home, fetched), "backup": f"{folder.partition('?')[0].rstrip('/')}/{fetched.name}"}
+        with fetched_backup(folder, home, progress=progress) as fetched:
+            return {**restore_home(home, fetched, progress), "backup": f"{folder.partition('?')[0].rstrip('/')}/{fetched.name}"}
     chosen = backup.backups_in(Path(folder))[-1]
-    backup.check_backup(chosen)
+    backup.check_backup(chosen, progress)
     erased = merged_erasures(home, chosen)
     try:
         make_private_folder(home)
         replaced = recovery.set_database_aside(home, "replaced")
-        body = backup.copy_backup(chosen, home)
+        body = backup.copy_backup(chosen, home, progress=progress)
         if erased:
             write_erasures(home, erased)
         sync_folder(home)
@@ -126,7 +126,7 @@ def restore_home(home: Path, folder: Path | str) -> dict[str, Any]:
     with open_store(home) as store:
         store.mended = True  # segments that came after the backup are expected
         apply_erasures(store)
-        report = store.load_landing()
+        report = store.load_landing(progress=progress and (lambda done, total, *_: progress("loading segments", done, total, "bytes")))
     return {
         "backup": str(chosen),
         "at": body["at"],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from observability.cli.load_report import load_outcome, load_progress, rejection_error, rejection_remedy, with_column
+from observability.cli.load_report import load_outcome, load_progress, rejection_error, rejection_remedy, with_column, work_progress
 from observability.cli.parser import parser
 from observability.core.errors import UsageError
 from observability.store.types.loading import LoadDefaults, LoadReport
@@ -24,6 +24,24 @@ def test_progress_of_a_large_file_has_a_rate_and_the_time_left() -> None:
         "loading: 100.0 of 100.0 MB, 25,000 lines/s, about 0:00 left",
         "loading: 0.5 of 1.0 MB",
     ], "not in the first seconds, nor for a small file"
+
+
+def test_progress_of_other_long_work_has_a_rate_and_the_time_left() -> None:
+    said: list[str] = []
+    seconds = iter([0.0, 0.0, 10.0, 20.0, 30.0, 30.0, 34.0])
+    note = work_progress(said.append, lambda: next(seconds))
+    note("copying the database", 0, 100_000_000, "bytes")
+    note("copying the database", 10_000_000, 100_000_000, "bytes")
+    note("copying the database", 100_000_000, 100_000_000, "bytes")
+    note("checking loan", 0, 8, "models")
+    note("checking credit", 2, 8, "models")
+    assert said == [
+        "copying the database: 0.0 of 100.0 MB",
+        "copying the database: 10.0 of 100.0 MB, 1.0 MB/s, about 1:30 left",
+        "copying the database: 100.0 of 100.0 MB",
+        "checking loan: 0 of 8 models",
+        "checking credit: 2 of 8 models, 0.5 models/s, about 0:12 left",
+    ], "the clock starts again with other work"
 
 
 def test_a_rejected_line_of_a_file_has_its_column_and_a_remedy() -> None:

@@ -7,6 +7,7 @@ from unittest import mock
 
 import pytest
 
+from observability.cli import main
 from observability.core.errors import NotFoundError, UsageError
 from observability.enrichment import enrich
 from observability.enrichment.enrich import EnrichmentResult, EnrichmentState
@@ -14,7 +15,7 @@ from observability.server import process_lock
 from observability.store.db.database import Database
 from observability.store.opener import open_store
 from tests.support import live_world
-from tests.support.commanding import Command, one_sentence
+from tests.support.commanding import Command, one_sentence, spawn
 from tests.support.explained_model import START, explain, load, prediction, registered
 
 
@@ -182,3 +183,34 @@ def test_the_laws_world_is_explained(tmp_path: Path) -> None:
     with live_world.build(tmp_path) as store:
         methods = store.cursor().execute("SELECT method, count(*) FROM attributions_1 GROUP BY method").fetchall()
     assert {name for name, _ in methods} == {"logged", "shap tree"} and all(n > 50 for _, n in methods)
+
+
+def test_another_command_is_answered_while_explain_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a dashboard `explain` has work for as long as `status` has no answer: it must hold the store in stretches."""
+    home, answered, given_up = tmp_path / "home", threading.Event(), threading.Event()
+    registered(home).close()
+
+    def endless(*_given: object) -> int:
+        return 0 if answered.wait(0.05) or given_up.is_set() else 1
+
+    monkeypatch.setenv("OBSERVABILITY_HOME", str(home))
+    monkeypatch.setattr(enrich, "JOBS", (endless,))
+    monkeypatch.setattr(main, "STRETCH", 0.5)
+    said: list[int] = []
+    explaining = threading.Thread(target=lambda: said.append(main.main(["explain", "--json"])))
+    explaining.start()
+    try:
+        done = spawn(home, "status", "--json")
+        assert done.code == 0 and done.json()["models"][0]["model"] == "loan" and explaining.is_alive(), done
+        answered.set()
+    finally:
+        given_up.set()
+        explaining.join()
+    assert said == [0]
+
+
+def test_an_end_of_time_ends_after_a_step_that_worked(store: Database) -> None:
+    job = Counted(3, fails_on="other")
+    calls = [enrich.enrich_models(store, jobs=(job,), worker=mock.Mock(), seconds=0.0) for _ in range(4)]
+    assert [(each.rows, each.unfinished) for each in calls] == [*[({"loan": 10}, True)] * 3, ({}, False)]
+    assert list(calls[-1].failures) == ["other"]

@@ -121,7 +121,7 @@ def test_groups_of_few_rows_are_left_out_and_counted(home, tmp_path):
     small = [about("sex=M", 9), about("age", 9, "sex=F&region=n")]
     led = [Incident(each.subject, "loan", "data", each, (), "watch", None, None, each.because) for each in (small[0], kept[0])]
     with open_store(home, threads=1) as store:
-        done = metric_tables.write_metric_tables(store, tmp_path / "out", [*kept, *small], led, AT)
+        done = metric_tables.write_metric_tables(store, str(tmp_path / "out"), [*kept, *small], led, AT)
     assert (done["findings"], done["incidents"], done["suppressed"]) == (5, 1, 2)
     (path,) = (tmp_path / "out").glob("findings/*/findings.parquet")
     assert sorted(pq.read_table(path)["id"].to_pylist()) == sorted(each.id for each in kept)

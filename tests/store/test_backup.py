@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from observability.cli.execute import execute
 from observability.core.errors import NotFoundError, StoreBrokenError, StoreBusyError, UsageError
 from observability.monitoring.check import check
 from observability.store import recovery
@@ -60,6 +61,36 @@ def test_a_backup_restores_into_another_home_row_by_row(tmp_path):
         assert after[name] == before[name], name
     assert [row for row in after["predictions_shared"] if "'waits'" not in row] == before["predictions_shared"]
     assert repairs(tmp_path / "other") == []
+
+
+@pytest.mark.parametrize("place", ["{}", "file://{}"])
+def test_backup_verify_and_restore_tell_how_far_they_are(tmp_path, monkeypatch, place):
+    monkeypatch.setattr("observability.store.backup.ROWS_AT_ONCE", 30)
+    place, said = place.format(tmp_path / "backups"), []
+    with open_store(tmp_path / "home") as store:
+        fill(store, 0, 4)
+        (store.home / "settings.toml").write_text("a = 1")
+        parts = [progress_of(store.backup, place), progress_of(store.verify), progress_of(store.verify_backup, place)]
+        assert execute(store, ["backup", place], said.append).exit_code == execute(store, ["verify"], said.append).exit_code == 0
+        assert execute(store, ["check"], said.append).exit_code == 0
+    parts.append(progress_of(lambda folder, note: restore_home(tmp_path / "other", folder, note), place))
+    made, verified, tried, restored = parts
+    sent = {"sending blocks"} if "://" in place else set()
+    fetched = {"fetching blocks"} if sent else set()
+    assert set(made) == {"copying the database", "computing its checksum", "copying other files"} | sent
+    assert {"checking the backup", "copying the backup"} | fetched <= set(restored) & set(tried)
+    assert len(verified["reading predictions_shared"]) == 3 and "computing counts of loan again" in verified
+    for doing, reports in {**made, **restored}.items():
+        assert reports[-1][0] == reports[-1][1], doing
+    assert any("MB" in text for text in said) and any("rows" in text for text in said) and "" in said
+    assert any(text.startswith("checking loan: 0 of 1 models") for text in said)
+
+
+def progress_of(work, *arguments):
+    """What a piece of work reports: {what is being done: [(done, of all)]}."""
+    reports = {}
+    work(*arguments, lambda doing, done, total, unit: reports.setdefault(doing, []).append((done, total)))
+    return reports
 
 
 BY_THE_HOUR = ("duplicate_rate", "rejected_rate")

@@ -13,6 +13,8 @@ folder = "/mnt/backups"    # a backup is made every night; or an address as s3:/
 keep = 14                  # newest backups that are kept; absent, all
 [lake_export]
 folder = "/mnt/lake"       # raw rows are written there as Parquet every night, before any are removed; or an address
+[metric_tables]
+folder = "/mnt/metrics"    # findings, daily counts and decisions are written there as `export` does every night; or an address
 """
 
 import json
@@ -37,7 +39,9 @@ KEPT_FOREVER = ("prediction", "label", "price")
 
 @dataclass(frozen=True)
 class Keeping:
-    """Days by what is kept: of every model, of single models, of other kinds; the folder of nightly backups and their number; the lake."""
+    """Days by what is kept: of every model, of single models, of other kinds; the folder of nightly backups and their number; where the
+    lake and the metric tables go.
+    """
 
     days: Mapping[str, int] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -45,6 +49,7 @@ class Keeping:
     backup_folder: Path | str | None = None
     backups_kept: int | None = None
     lake: str | None = None
+    metric_tables: str | None = None
 
     def of_model(self, what: str, model: str) -> int | None:
         """Days for which `rows` or `explanations` of a model are kept; None for ever."""
@@ -64,18 +69,23 @@ def read_keeping(home: Path) -> Keeping:
 
 def checked_keeping(body: Mapping[str, Any]) -> Keeping:
     """A parsed file as settings, or UsageError."""
-    _require_known("table", body, ("retention", "backup", "lake_export"), "")
+    _require_known("table", body, ("retention", "backup", "lake_export", "metric_tables"), "")
     retention, own = _table(body, "retention"), _table(body, "backup")
     models, kinds = _table(retention, "models"), _table(retention, "kinds")
     _require_known("setting", retention, (*OF_MODELS, "rejected", "models", "kinds"), "[retention]")
     _require_known("kind", kinds, [kind for kind in KINDS if kind not in KEPT_FOREVER], "[retention.kinds]")
     _require_known("setting", own, ("folder", "keep"), "[backup]")
-    lake = _table(body, "lake_export")
+    lake, tables = _table(body, "lake_export"), _table(body, "metric_tables")
     _require_known("setting", lake, ("folder",), "[lake_export]")
+    _require_known("setting", tables, ("folder",), "[metric_tables]")
     for name in models:
         _require_known("setting", _table(models, name), OF_MODELS, f"[retention.models.{name}]")
     folder = own.get("folder")
-    for where, what, place in (("backup", "backups", folder), ("lake_export", "the lake", lake.get("folder"))):
+    for where, what, place in (
+        ("backup", "backups", folder),
+        ("lake_export", "the lake", lake.get("folder")),
+        ("metric_tables", "metric tables", tables.get("folder")),
+    ):
         if place is not None and not (isinstance(place, str) and ("://" in place or Path(place).is_absolute())):
             raise UsageError(f"the folder of {what} must be an absolute path or an address", where=f"{FILE} [{where}]", got=repr(place))
     return Keeping(
@@ -85,6 +95,7 @@ def checked_keeping(body: Mapping[str, Any]) -> Keeping:
         backup_folder=(folder if "://" in folder else Path(folder)) if folder else None,
         backups_kept=_days("keep", own["keep"], "a whole number of backups") if "keep" in own else None,
         lake=lake.get("folder"),
+        metric_tables=tables.get("folder"),
     )
 
 

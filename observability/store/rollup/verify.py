@@ -1,6 +1,7 @@
 """Compute the rollups of a sample of days again from raw rows, and compare them with the stored ones. Nothing is changed."""
 
 import random
+from collections.abc import Callable
 from datetime import date
 
 from observability.core.catalog import Model
@@ -20,11 +21,16 @@ class _UndoneError(Exception):
     """Ends the transaction without a commit."""
 
 
-def verify_rollups(store: Database, seed: int | None = None) -> tuple[int, list[str]]:
+def verify_rollups(
+    store: Database, seed: int | None = None, progress: Callable[[str, int, int, str], object] | None = None
+) -> tuple[int, list[str]]:
     """The number of days that were computed again, and a sentence for each day of a model whose counts differ. Writers wait meanwhile."""
     choose = random.Random(seed)
     checked, problems = 0, []
-    for model in store.catalog().models:
+    models = store.catalog().models
+    for place, model in enumerate(models):
+        if progress is not None:
+            progress(f"computing counts of {model.name} again", place, len(models), "models")
         try:
             with store.write() as writer:
                 days = _sampled_days(writer, model, choose)
