@@ -197,7 +197,10 @@ def measure_findings(context: Context, audit: AugmentationAudit) -> Iterator[Fin
         figures = f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
         because = f"{sentence.format(audit.name, figures)}, {plural(audit.seeds, 'seed')}."
         measured = replace(undecided_augmentation(context, audit, metric, audit.seeds, because), **interval.fields)
-        yield held_against_level(measured, limits)
+        if audit.in_use:
+            yield held_against_level(measured, limits)
+        else:
+            yield replace(measured, because=f"{because.removesuffix('.')}; the augmentation is not in use, so it is not judged.")
 
 
 ANALYZER = Analyzer(

@@ -75,6 +75,7 @@ def test_an_augmentation_that_was_merely_tried_asks_for_nothing() -> None:
     row = simulated_audit(5, harm=0.5, changed=0.3)
     found = by_metric(audit_row(row["results"], in_use=False))
     assert {found[name].severity for name in ("gain", "slice_gain", "label_changes")} == {"ok"}
+    assert found["affinity"].severity == "unknown" and "not in use" in found["affinity"].because
     assert found["gain"].evidence["effect"] == "harms"
 
 
