@@ -184,8 +184,12 @@ class ChangeVerdict(Generic[Change]):
         return SEVERITIES.index(self.severity), not self.change.whole, self.change.order
 
     def evidence_row(self, value: float | None, low: float | None, high: float | None, edge: float | None, **more: Any) -> dict[str, Any]:
-        """Return the entry of this window in a finding's `windows`. edge: the value at which the limit is reached."""
+        """Return the entry of this window in a finding's `windows`. edge: the value at which the limit is reached.
+
+        Last days that are beyond their limit, but not significantly, decide nothing, and are unknown.
+        """
         change = self.change
+        not_significant = self.severity == "ok" and not self.standing and change.effect >= change.limits[0]
         return {
             "days": change.days,
             "value": value,
@@ -197,7 +201,7 @@ class ChangeVerdict(Generic[Change]):
             "p_value": change.p_value,
             "p_adjusted": self.p_adjusted,
             "standing": self.standing,
-            "severity": self.severity,
+            "severity": "unknown" if not_significant else self.severity,
             **more,
         }
 
