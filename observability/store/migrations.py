@@ -85,8 +85,7 @@ def arrivals_by_sender(writer: duckdb.DuckDBPyConnection) -> None:
 
     Rejected lines are split exactly. All other lines count as sent where the store has loaded any segment, else as loaded from files.
     """
-    columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'arrivals'"
-    if ("sent",) in writer.execute(columns).fetchall():
+    if "sent" in {name for _, name, *_ in writer.execute("PRAGMA table_info('arrivals')").fetchall()}:
         return
     writer.execute("CREATE TEMP TABLE arrivals_before AS FROM arrivals")
     writer.execute("DROP TABLE arrivals")
@@ -148,7 +147,7 @@ def _sync_kind_tables(writer: duckdb.DuckDBPyConnection) -> None:
     """Create the missing tables and columns of record kinds. Records of a kind that got a field are hashed anew, so that a line that is
     loaded again stays a duplicate.
     """
-    rows = writer.execute("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'main'").fetchall()
+    rows = writer.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main'").fetchall()
     existing: dict[str, set[str]] = {}
     for table, column in rows:
         existing.setdefault(table, set()).add(column)
