@@ -25,6 +25,14 @@ QUIET = """() => {
 STATE = """() => [document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState, window.quietAt,
   document.querySelector('[data-testid="stMain"] h1')?.innerText, document.querySelectorAll('[data-testid="stSkeleton"]').length]"""
 """What a page does that does not become quiet: the state of its script, its last address, its title, its skeletons."""
+REFRESHES = """{
+  const set = window.setInterval
+  window.setInterval = (act, pause, ...rest) => {
+    if (pause === 30_000) window.refresh = act
+    return set(act, pause, ...rest)
+  }
+}"""
+"""A script for a visit: what its page does every thirty seconds can be asked for (`refresh`)."""
 TABLES = """() => {
   const found = []
   for (const host of document.querySelectorAll('*')) {
@@ -46,10 +54,13 @@ Row = dict[str, dict[str, str]]
 
 
 class Watch:
-    """What went wrong on one page while a test looked at it, and whether the page still waits for a run of its script that it asked for."""
+    """What went wrong on one page while a test looked at it, and whether the page still waits for a run of its script that it asked for.
 
-    def __init__(self, page: Page, url: str) -> None:
-        self.page, self.host, self.problems, self.awaits = page, urlsplit(url).netloc, [], False
+    script: of a page with a script of the test, whose refreshes by itself are counted, and whose tab is not used again.
+    """
+
+    def __init__(self, page: Page, url: str, script: str = "") -> None:
+        self.page, self.host, self.problems, self.awaits, self.script, self.refreshes = page, urlsplit(url).netloc, [], False, script, 0
         self.heard: dict[str, Callable[..., None]] = {
             "console": self.said,
             "pageerror": lambda error: self.problems.append(f"{page.url}: {error}"),
@@ -78,7 +89,8 @@ class Watch:
             self.awaits |= not message.rerun_script.is_auto_rerun  # the server may leave those undone
 
     def received(self, frame: str | bytes) -> None:
-        if self.awaits and isinstance(frame, bytes) and ForwardMsg.FromString(frame).HasField("new_session"):
+        if (self.awaits or self.script) and isinstance(frame, bytes) and ForwardMsg.FromString(frame).HasField("new_session"):
+            self.refreshes += not self.awaits
             self.awaits = False
 
     def left(self, url: str) -> None:
@@ -95,7 +107,7 @@ class Watch:
         del WATCHES[self.page]
         for event, hear in self.heard.items():
             self.page.remove_listener(event, hear)
-        leave(self.page)
+        self.page.close() if self.script else leave(self.page)
 
 
 WATCHES: dict[Page, Watch] = {}
@@ -106,21 +118,25 @@ LEFT = "cookies,local_storage,indexeddb,cache_storage,service_workers,file_syste
 """What a page can leave behind in a profile, besides the files and compiled scripts of the browser's cache."""
 
 
-def opened(chromium: Browser, url: str, *, width: int, height: int, scheme: str = "light", motion: str = "reduce") -> Watch:
+def opened(
+    chromium: Browser, url: str, *, width: int, height: int, scheme: str = "light", motion: str = "reduce", script: str = ""
+) -> Watch:
     """An address in a tab of the browser's own profile that remembers nothing: no cookie, no storage, no history, no emulation.
 
     The profile keeps the scripts of Streamlit and Plotly, and the process of a tab keeps them compiled: a profile and a process for each
     visit took more than half of its time. Moving pictures are off unless a test is about them: to draw those of Streamlit while it loads
-    takes a tall page on a machine without a graphics card more time than all the rest.
+    takes a tall page on a machine without a graphics card more time than all the rest. script: runs in the page before its own.
     """
     context = chromium.contexts[0]
-    page = TABS.pop() if TABS else context.new_page()
+    page = TABS.pop() if TABS and not script else context.new_page()
+    if script:
+        page.add_init_script(script)
     where = urlsplit(url)
     if where.scheme == "http":
         command(page, "Storage.clearDataForOrigin", origin=f"http://{where.netloc}", storageTypes=LEFT)
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(media="null", color_scheme=scheme, reduced_motion=motion, forced_colors="null", contrast="null")
-    watch = Watch(page, url)
+    watch = Watch(page, url, script)
     page.goto(url, wait_until="commit")
     return watch
 
@@ -161,6 +177,17 @@ def settle(page: Page) -> None:
         if not WATCHES[page].awaits:
             return
         assert time.monotonic() < end, f"{page.url}: a run that the page asked for never began"
+
+
+def refresh(page: Page) -> None:
+    """Let a page that was opened with REFRESHES do what it does every thirty seconds, and wait until that is done."""
+    watch, end = WATCHES[page], time.monotonic() + PATIENCE / 1000
+    before = watch.refreshes
+    page.evaluate("refresh()")
+    while watch.refreshes == before:
+        assert time.monotonic() < end, f"{page.url} does not refresh itself"
+        page.wait_for_timeout(50)
+    settle(page)
 
 
 def complete(page: Page) -> None:

@@ -47,9 +47,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard,
 
 def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fresh: tuple[Dashboard, str], visit: Visit) -> None:
     running, name = fresh
-    page = visit(running.url, height=2400)
-    page.add_init_script(f"({SEEN})()")
-    page.goto(f"{running.url}/case?model={MODEL}&id={name}", wait_until="commit")
+    page = visit(f"{running.url}/case?model={MODEL}&id={name}", script=f"({SEEN})()", ready=False)
     page.get_by_text("Decide", exact=True).wait_for()
     until(page, "Main inputs", bool)  # what needs no model is there before the model is asked
     page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
@@ -59,7 +57,6 @@ def test_the_page_is_useful_at_once_and_the_waterfall_follows_with_progress(fres
     again = visit(f"{running.url}/case?model={MODEL}&id={name}", height=2400)
     again.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
     assert again.get_by_test_id("stProgress").count() == 0, "what was computed is remembered"
-    page.close()  # its script runs in whatever is opened in this tab
 
 
 def test_from_the_first_page_to_a_waterfall_in_three_clicks(fresh: tuple[Dashboard, str], visit: Visit) -> None:

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
-from tests.browser.pages import complete, settle
+from tests.browser.pages import REFRESHES, complete, refresh, settle
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -73,11 +73,12 @@ def test_fine_findings_are_folded_until_they_are_asked_for(fleet: Dashboard, vis
 
 
 def test_the_first_page_is_short_and_stays_still_while_it_refreshes(fleet: Dashboard, visit: Visit) -> None:
-    page = visit(fleet.url, height=700)
+    page = visit(fleet.url, height=700, script=REFRESHES)
     complete(page)
     assert page.evaluate(WORDS) <= 250
     page.evaluate(STALE)
-    page.wait_for_timeout(34_000)  # it refreshes every 30 seconds
+    refresh(page)
+    refresh(page)
     seen = {tuple(each) for each in page.evaluate("window.seen")}
     assert len(seen) == 1 and next(iter(seen))[2] == 0, seen
 
