@@ -32,6 +32,8 @@ FEATURES = [*pd.read_parquet(raw_rows.SAMPLE / f"{MODEL}.reference.parquet").col
 CHECKS = "Features by check"
 Rows = dict[str, pd.DataFrame]
 """What each model served, with labels."""
+Figures = dict[str, dict[str, Any]]
+"""The figures that each page must show."""
 Read = Callable[[Page], dict[str, Any]]
 
 
@@ -56,14 +58,14 @@ def log(rows: pd.DataFrame, model: str, home: str) -> None:
         assert logger.prediction(id=each["id"], at=at, model=model, version="1", features=features, score=each["score"] / 2)
 
 
-def expected(page: str, served: Rows) -> dict[str, Any]:
-    """The figures that a page must show, from raw rows."""
+def figures_of(served: Rows) -> Figures:
+    """The figures that each page must show, from raw rows."""
     week, late = (raw_rows.last_week(served[model]) for model in (MODEL, LATE))
     measured = raw_rows.regression(week)
     labelled = int(week["label"].notna().sum())
     nulls = float(week["temperature_f"].isna().mean())
     employment = raw_rows.last_week(raw_rows.predictions("employment"))
-    figures: dict[str, dict[str, Any]] = {
+    return {
         "health": {
             "traffic": f"{len(week):,}",
             "mae": f"{measured['mae']:.3g}",
@@ -82,7 +84,6 @@ def expected(page: str, served: Rows) -> dict[str, Any]:
             "rejected": "0" if len(served[MODEL]) == len(raw_rows.predictions(MODEL)) else "2",
         },
     }
-    return figures[page]
 
 
 def by_carrier(rows: pd.DataFrame) -> dict[tuple[str, str], Any]:
@@ -165,6 +166,17 @@ def served() -> Rows:
 
 
 @pytest.fixture(scope="module")
+def expected(served: Rows) -> Figures:
+    return figures_of(served)
+
+
+@pytest.fixture(scope="module")
+def expected_then(changed: Rows) -> Figures:
+    """Those after the log has changed."""
+    return figures_of(changed)
+
+
+@pytest.fixture(scope="module")
 def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard over a copy of the fleet, whose log this module adds to."""
     with lent(tmp_path_factory, "changing") as home, dashboard(home) as running:
@@ -185,9 +197,9 @@ def left_open(changing: Dashboard, chromium: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def changed(changing: Dashboard, left_open: Page, served: Rows) -> Rows:
+def changed(changing: Dashboard, left_open: Page, served: Rows, expected: Figures) -> Rows:
     """All rows after more were logged and the loader thread took them."""
-    assert health(left_open) == expected("health", served)
+    assert health(left_open) == expected["health"]
     extra = {model: extra_rows(rows, model) for model, rows in served.items()}
     for model, rows in extra.items():
         before = changing.status()
@@ -237,19 +249,19 @@ def test_every_page_is_read_here_or_has_a_test_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: Visit, served: Rows) -> None:
+def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: Visit, expected: Figures) -> None:
     address, read = PAGES[page]
-    assert read(visit(fleet.url + address)) == expected(page, served)
+    assert read(visit(fleet.url + address)) == expected[page]
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.long] if place % 2 else []) for place, page in enumerate(PAGES)])
-def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: Visit, served: Rows, changed: Rows) -> None:
+def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: Visit, expected: Figures, expected_then: Figures) -> None:
     address, read = PAGES[page]
-    assert expected(page, changed) != expected(page, served)
-    assert read(visit(changing.url + address)) == expected(page, changed)
+    assert expected_then[page] != expected[page]
+    assert read(visit(changing.url + address)) == expected_then[page]
 
 
-def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page, changed: Rows) -> None:
+def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page, changed: Rows, expected_then: Figures) -> None:
     told = f"{len(raw_rows.last_week(changed[MODEL])):,} predictions in"
     left_open.wait_for_function(
         """(told) => [...document.querySelectorAll('*')].some((host) =>
@@ -257,7 +269,7 @@ def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page,
         arg=told,
         polling=500,
     )
-    assert health(left_open) == expected("health", changed)
+    assert health(left_open) == expected_then["health"]
     assert left_open.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 120
 
 
