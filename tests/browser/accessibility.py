@@ -1,10 +1,11 @@
 """Accessibility violations of a page, as axe finds them."""
 
-from typing import Any
+from typing import Any, Literal
 
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
+from tests.browser.pages import settle
 from tests.support.length import LONG
 
 TAGS = '[data-testid="stMultiSelectTagsContainer"]'
@@ -12,6 +13,8 @@ STREAMLIT = {
     ("color-contrast", TAGS): "Streamlit 1.67 writes white on the primary colour in the tags of a multiselect, whatever the theme",
 }
 """Serious violations that are Streamlit's own: (rule, selector of the element that they are in) and why. No other violation is accepted."""
+BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
+IN_COLOUR = "(wanted) => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === wanted"
 STILL = "() => !document.getAnimations().some((each) => each instanceof CSSTransition && each.playState === 'running')"
 """Whether no colour is in transition from one theme to the other."""
 
@@ -49,6 +52,13 @@ AUDIT = """async ([others, contrast, each]) => {
 """Runs axe. To measure a contrast takes it as long as all other rules together, for each text of a page. So it is measured for one text of each
 kind: those of a kind have the same colours, sizes and classes, and so has everything that they are in.
 """
+
+
+def turn(page: Page, scheme: Literal["light", "dark"]) -> None:
+    """Turn a page to the light or the dark theme, and wait until it is drawn so."""
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(IN_COLOUR, arg=BACKGROUNDS[scheme])
+    settle(page)
 
 
 def violations(page: Page, *, others: bool = True, contrast: bool = True) -> list[dict[str, Any]]:

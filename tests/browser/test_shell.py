@@ -5,7 +5,7 @@ import json
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.accessibility import serious
+from tests.browser.accessibility import serious, turn
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, heading, settle
 from tests.browser.test_clicks import parameters
@@ -71,8 +71,8 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(fleet: Dashboard
     line = page.get_by_role("option", name="rain_3h_in flights-late", exact=True)
     line.wait_for()
     assert line.get_attribute("aria-selected") == "true" and serious(page) == []
-    page.emulate_media(color_scheme="dark")
-    assert serious(page) == []
+    turn(page, "dark")
+    assert serious(page, others=False) == []
     field.press("Enter")
     page.wait_for_function("() => location.pathname === '/drift'")
     settle(page)
