@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.browser.pages import PATIENCE, Watch, opened, settle
-from tests.support.running import Dashboard, dashboard, one_dashboard
+from tests.support.running import Dashboard, one_dashboard
 from tests.support.sample_home import lent, shared_folder
 
 CHROMIUM = "/usr/bin/chromium"
@@ -51,11 +51,12 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 @pytest.fixture(scope="session")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a copy of the fleet that several files write to: verdicts, a budget, a service level, explanations, a run.
+    """A dashboard over a copy of the fleet that several files write to: verdicts, a budget, a service level, explanations, a run. The same for all
+    workers.
 
     Nobody relies on what another leaves, and none writes predictions.
     """
-    with lent(tmp_path_factory, "own") as home, dashboard(home) as running:
+    with one_dashboard(shared_folder(tmp_path_factory), lambda: lent(tmp_path_factory, "own"), "own") as running:
         yield running
 
 

@@ -74,14 +74,14 @@ def dashboard(home: Path, port: int | None = None) -> Iterator[Dashboard]:
 
 
 @contextlib.contextmanager
-def one_dashboard(folder: Path, home: Callable[[], contextlib.AbstractContextManager[Path]]) -> Iterator[Dashboard]:
-    """One dashboard for all workers that share a folder: the first starts it over a home, and ends it after the last has left.
+def one_dashboard(folder: Path, home: Callable[[], contextlib.AbstractContextManager[Path]], name: str = "fleet") -> Iterator[Dashboard]:
+    """One dashboard of a name for all workers that share a folder: the first starts it over a home, and ends it after the last has left.
 
     Two would both start, and compute the same pages. Who uses it holds a lock, which also ends with a worker that dies.
     """
-    address, users = folder / "dashboard.json", (folder / "dashboard.users").open("a")
+    address, users = folder / f"{name}.json", (folder / f"{name}.users").open("a")
     with users, contextlib.ExitStack() as mine:
-        with (folder / "dashboard.lock").open("a") as gate:
+        with (folder / f"{name}.lock").open("a") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
             if first := not address.exists():
                 running = mine.enter_context(dashboard(mine.enter_context(home())))
@@ -93,7 +93,7 @@ def one_dashboard(folder: Path, home: Callable[[], contextlib.AbstractContextMan
         finally:
             fcntl.flock(users, fcntl.LOCK_UN)
             if first:
-                with (folder / "dashboard.lock").open("a") as gate:
+                with (folder / f"{name}.lock").open("a") as gate:
                     fcntl.flock(gate, fcntl.LOCK_EX)  # who comes now starts another
                     address.unlink()
                 fcntl.flock(users, fcntl.LOCK_EX)
