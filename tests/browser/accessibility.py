@@ -1,11 +1,13 @@
 """Accessibility violations of a page, as axe finds them."""
 
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
-from tests.browser.pages import settle
+from observability.dashboard.links import DEFAULT_PAGE
+from tests.browser.pages import complete, heading, settle
 from tests.support.length import LONG
 
 TAGS = '[data-testid="stMultiSelectTagsContainer"]'
@@ -13,6 +15,11 @@ STREAMLIT = {
     ("color-contrast", TAGS): "Streamlit 1.67 writes white on the primary colour in the tags of a multiselect, whatever the theme",
 }
 """Serious violations that are Streamlit's own: (rule, selector of the element that they are in) and why. No other violation is accepted."""
+PHONE = {"width": 390, "height": 844}
+TABLES = ("health", "case", "findings")
+"""Pages with tables that scroll sideways on a phone."""
+IN_DARK = ("health", "case", "drift", "review", "lineage", "add_model")
+"""Pages whose contrast is measured in the dark theme in every run; a long run measures it on all of them."""
 BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 IN_COLOUR = "(wanted) => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === wanted"
 STILL = "() => !document.getAnimations().some((each) => each instanceof CSSTransition && each.playState === 'running')"
@@ -52,6 +59,29 @@ AUDIT = """async ([others, contrast, each]) => {
 """Runs axe. To measure a contrast takes it as long as all other rules together, for each text of a page. So it is measured for one text of each
 kind: those of a kind have the same colours, sizes and classes, and so has everything that they are in.
 """
+
+
+def accessible(page: Page) -> None:
+    """Fail where a page has a serious violation, in the light theme or in the dark one (IN_DARK), or is wider than a phone.
+
+    The last look of a visit, after what a test reads: the page stays narrow and, where that was measured, dark.
+    """
+    name = urlsplit(page.url).path.strip("/") or DEFAULT_PAGE
+    complete(page)
+    assert heading(page), name
+    assert serious(page) == [], f"{name} in light"
+    if LONG or name in IN_DARK:
+        turn(page, "dark")
+        assert serious(page, others=False) == [], f"{name} in dark"  # a theme changes colours only
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    settle(page)
+    wide = page.evaluate("""() => {
+      const main = document.querySelector('[data-testid="stMain"]')
+      return [document.documentElement.scrollWidth, main.scrollWidth]
+    }""")
+    assert max(wide) <= PHONE["width"], f"{name} is {wide} wide on a phone"
+    if name in TABLES:
+        assert serious(page) == [], f"{name} on a phone"
 
 
 def turn(page: Page, scheme: Literal["light", "dark"]) -> None:

@@ -3,50 +3,31 @@
 The fixture `visit` fails a test for an error on the console, an answer of 400 or more, or a request to another machine.
 """
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from observability.dashboard.links import page_files
-from tests.browser.accessibility import STREAMLIT, excused, serious, turn, violations
+from observability.dashboard.links import DEFAULT_PAGE, page_files
+from tests.browser.accessibility import PHONE, STREAMLIT, accessible, excused, serious, violations
 from tests.browser.conftest import Visit
-from tests.browser.pages import complete, heading, settle
-from tests.support.length import LONG
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 VIEWS = {
-    "health": "/",
-    "model": "/model?model=flights-delay",
     "findings": "/findings?severity=act",
     "cases": "/cases?model=flights-late&q=outcome%20%3D%20wrong%20and%20carrier%20%3D%20UA",
     "case": "/case?model=flights-late&id=20131231-EWR-UA1631",
-    "quality": "/quality?model=flights-delay",
     "batches": "/batches",
     "cleaning": "/cleaning",
     "vendors": "/vendors",
     "batch_gate": "/batch_gate?model=flights-delay",
     "devices": "/devices?window=Chosen+dates&from=2013-02-10&to=2013-02-17",
     "datasets": "/datasets",
-    "storage": "/storage?model=flights-late",
-    "lineage": "/lineage?thing=version:flights-late/1",
     "labelling": "/labelling",
-    "labels": "/labels?model=flights-delay",
-    "drift": "/drift?model=flights-delay",
     "multivariate_drift": "/multivariate_drift?model=flights-delay",
-    "performance": "/performance?model=flights-late&from=2013-07-01&to=2013-08-01&by=carrier",
-    "fairness": "/fairness?model=flights-late",
     "audits": "/audits?model=employment",
-    "live_guard": "/live_guard?model=employment",
-    "explanations": "/explanations?model=flights-late",
-    "calibration": "/calibration?model=flights-late",
-    "estimated_performance": "/estimated_performance?model=flights-late",
-    "latency": "/latency?model=flights-late",
-    "runs": "/runs?run=flights-delay-fold-3",
-    "energy": "/energy?model=flights-late",
-    "cost": "/cost?model=flights-late",
     "lab": "/lab?model=flights-late&fault=slow_replica",
-    "compare": "/compare?model=flights-late&b_version=reference%20of%201",
     "slices": "/slices?model=flights-delay",
     "why_changed": "/why_changed?model=flights-delay",
     "requests": "/requests?model=flights-delay",
@@ -57,57 +38,40 @@ VIEWS = {
     "incident": "/incident?model=flights-late&id=97971f2bf2656738",
     "actions": "/actions",
     "rules": "/rules?model=flights-delay",
-    "store": "/store",
     "access": "/access",
     "add_model": "/add_model",
-    "annotate": "/annotate?project=sentiment",
-    "label_quality": "/label_quality?project=sentiment",
-    "compare_runs": "/compare_runs?run=sentiment-fold-1&run=sentiment-fold-2",
-    "distributed": "/distributed?run=flights-late-mlp-4-processes&window=Everything",
-    "studies": "/studies?window=Everything",
-    "selection": "/selection?model=flights-late",
-    "trade_offs": "/trade_offs?model=employment",
-    "edge_fleet": "/edge_fleet?window=Everything",
     "exports": "/exports?window=Everything",
-    "controllers": "/controllers?controller=route-cache",
     "dashboards": "/dashboards",
-    "query": "/query?sql=SELECT%20count(*)%20AS%20n%20FROM%20batches",
 }
-TABLES = ("health", "case", "findings")
-"""Pages with tables that scroll sideways on a phone."""
-PHONE = {"width": 390, "height": 844}
-IN_DARK = ("health", "case", "drift", "review", "lineage", "add_model")
-"""Pages whose contrast is measured in the dark theme in every run; a long run measures it on all of them."""
+ELSEWHERE = {
+    **dict.fromkeys(("health", "model", "quality", "drift", "performance", "fairness", "store"), "test_figures.py"),
+    **dict.fromkeys(("annotate", "compare_runs", "controllers", "edge_fleet", "label_quality", "lineage"), "test_pipeline_pages.py"),
+    **dict.fromkeys(("query", "selection", "storage", "trade_offs"), "test_pipeline_pages.py"),
+    **dict.fromkeys(("runs", "distributed", "studies"), "test_runs.py"),
+    **{
+        name: f"test_{name}.py"
+        for name in ("calibration", "compare", "cost", "energy", "estimated_performance", "explanations", "labels", "latency")
+    },
+    "live_guard": "test_audits.py",
+}
+"""Pages that are looked at (`accessible`) by a test that reads them as well: one visit for both."""
 
 
 def test_every_page_is_looked_at() -> None:
-    assert set(VIEWS) == set(page_files())
+    assert sorted([*VIEWS, *ELSEWHERE]) == sorted(page_files())
+    for name, file in ELSEWHERE.items():
+        text = (Path(__file__).parent / file).read_text(encoding="utf-8")
+        assert "accessible(" in text and (f"/{name}" in text or name == DEFAULT_PAGE), name
 
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_page_is_accessible_in_light_and_dark_and_fits_a_phone(name: str, fleet: Dashboard, visit: Visit) -> None:
-    page = visit(fleet.url + VIEWS[name])
-    complete(page)
-    assert heading(page)
-    assert serious(page) == [], "light"
-    if LONG or name in IN_DARK:
-        turn(page, "dark")
-        assert serious(page, others=False) == [], "dark"  # a theme changes colours only
-
-    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
-    settle(page)
-    wide = page.evaluate("""() => {
-      const main = document.querySelector('[data-testid="stMain"]')
-      return [document.documentElement.scrollWidth, main.scrollWidth]
-    }""")
-    assert max(wide) <= PHONE["width"], wide
-    if name in TABLES:
-        assert serious(page) == [], "phone"
+    accessible(visit(fleet.url + VIEWS[name]))
 
 
-@pytest.mark.parametrize("name", ["health", "drift", "add_model"])
-def test_a_page_that_is_opened_on_a_phone_shows_its_title(name: str, fleet: Dashboard, visit: Visit) -> None:
-    page = visit(fleet.url + VIEWS[name], **PHONE, motion="no-preference")
+@pytest.mark.parametrize("address", ["/", "/drift?model=flights-delay", "/add_model"])
+def test_a_page_that_is_opened_on_a_phone_shows_its_title(address: str, fleet: Dashboard, visit: Visit) -> None:
+    page = visit(fleet.url + address, **PHONE, motion="no-preference")
     box = page.locator("h1").first.bounding_box()
     assert box and 0 <= box["x"] < PHONE["width"] and box["y"] < PHONE["height"] / 2
     assert page.get_by_test_id("stSidebar").evaluate("bar => bar.getBoundingClientRect().right") <= 1
@@ -134,8 +98,8 @@ def test_each_kind_of_text_without_contrast_is_found(visit: Visit) -> None:
 
 def test_every_excuse_is_still_needed(fleet: Dashboard, visit: Visit) -> None:
     excuses = set()
-    for name, scheme in (("health", "light"), ("compare_runs", "dark")):
-        page = visit(fleet.url + VIEWS[name], scheme=scheme)
+    for address, scheme in (("/", "light"), ("/compare_runs?run=sentiment-fold-1&run=sentiment-fold-2", "dark")):
+        page = visit(fleet.url + address, scheme=scheme)
         found = violations(page, others=False)
         excuses |= {each["id"] for each in found if any(excused(page, each["id"], node["target"]) for node in each["nodes"])}
     assert excuses == {rule for rule, _ in STREAMLIT}

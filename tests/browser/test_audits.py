@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, settle, tables, words
 from tests.support.raw_rows import SAMPLE
@@ -36,3 +37,4 @@ def test_the_live_guard_compares_requests_with_the_reference(fleet: Dashboard, v
     page = visit(f"{fleet.url}/live_guard?model=employment")
     complete(page)
     assert "are far from the reference" in words(page) and "Requests name no subject" in words(page)
+    accessible(page)

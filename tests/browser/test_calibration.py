@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, download, figure, heading, tables, words
 from tests.support import raw_rows
@@ -46,6 +47,7 @@ def test_the_curve_is_that_of_the_raw_rows(fleet: Dashboard, visit: Visit) -> No
     listed = tables(page)["Findings about calibration"]
     assert len(listed) == 2 and {each["Status"]["text"] for each in listed} <= {"Critical", "Warning"}
     assert all("expected daily range up to" in each["What"]["text"] for each in listed if "Scores deviate" in each["What"]["text"])
+    accessible(page)
 
 
 def test_a_window_of_the_reference_year_is_quiet_and_a_regression_has_its_slope(fleet: Dashboard, visit: Visit) -> None:

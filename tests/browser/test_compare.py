@@ -6,6 +6,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, choose, download, link_of, row, said, settle, tables, words
 from tests.support import raw_rows
@@ -42,6 +43,7 @@ def test_two_weeks_are_those_of_the_raw_rows_and_swap(fleet: Dashboard, visit: V
     assert [each["Predictions"]["text"] for each in tables(page)[SIDES]] == [f"{len(then):,}", f"{len(now):,}"]
     again = visit(link_of(page), height=5200)
     assert tables(again)[ERRORS] == tables(page)[ERRORS] and tables(again)[SIDES] == tables(page)[SIDES]
+    accessible(again)
 
 
 def download_as_file(page, key: str):

@@ -6,6 +6,7 @@ from io import StringIO
 import pandas as pd
 import pytest
 
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, said, settle, words
 from tests.support import raw_rows
@@ -34,6 +35,7 @@ def test_costs_are_predictions_times_the_price_and_errors_those_of_the_owner(fle
     whole = PRICE * len(raw_rows.between(raw_rows.predictions(LATE), "2013-07-01", "2013-08-01"))
     last = month.iloc[-1]
     assert last["low"] <= whole <= last["high"], "what July really cost lies in the forecast of the 20th"
+    accessible(page)
 
 
 def test_a_budget_that_is_set_is_kept_and_judged(own: Dashboard, visit: Visit) -> None:

@@ -6,6 +6,7 @@ from io import StringIO
 import pandas as pd
 import pytest
 
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, row, words
 from tests.support import raw_rows
@@ -53,6 +54,7 @@ def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard
         hours = (of[name]["end"] - of[name]["start"]).total_seconds() / 3600
         assert shown.loc[name, "wh"] == pytest.approx(hours * cores[name] * 4 * 1.2, rel=1e-6)
     assert set(shown["source"]) == {"assumed"} and "No run ended in this window" in words(page)
+    accessible(page)
 
 
 def test_it_says_what_to_log_and_leaves_a_slice_out(fleet: Dashboard, visit: Visit) -> None:

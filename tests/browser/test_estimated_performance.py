@@ -8,6 +8,7 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import roc_auc_score
 
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import choose, download, heading, link_of, row, said, words
 from tests.support import raw_rows
@@ -33,6 +34,7 @@ def test_the_estimate_is_that_of_the_raw_rows_and_the_truth_stands_beside_it(fle
     assert len(days) == 31 and days["served"].sum() == len(served)
     assert np.average(days["estimated"], weights=days["served"]) == pytest.approx(wanted, abs=0.0025)
     assert np.average(days["measured"], weights=days["labelled"]) == pytest.approx(truth, abs=1e-6)
+    accessible(page)
 
 
 def test_another_metric_is_chosen_and_kept_in_the_link(fleet: Dashboard, visit: Visit) -> None:

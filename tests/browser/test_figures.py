@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page
 from observability import Logger
 from observability.dashboard.links import page_files
 from observability.dashboard.state_cache import FRESH
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, download, figure, opened, row, settle, tables, words
 from tests.support import raw_rows
@@ -160,6 +161,9 @@ PAGES: dict[str, tuple[str, Read]] = {
 """Address and reader of each page; adding a model has a test of its own (test_add_model.py)."""
 
 
+LOOKED_AT = ("health", "model", "quality", "drift", "fairness", "store")
+
+
 @pytest.fixture(scope="module")
 def served() -> Rows:
     return {model: raw_rows.predictions(model) for model in (MODEL, LATE)}
@@ -251,7 +255,10 @@ def test_every_page_is_read_here_or_has_a_test_of_its_own() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: Visit, expected: Figures) -> None:
     address, read = PAGES[page]
-    assert read(visit(fleet.url + address)) == expected[page]
+    drawn = visit(fleet.url + address)
+    assert read(drawn) == expected[page]
+    if page in LOOKED_AT:
+        accessible(drawn)
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.long] if place % 2 else []) for place, page in enumerate(PAGES)])
@@ -275,7 +282,7 @@ def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page,
 
 @pytest.mark.parametrize("name", ["flights-delay", "flights-late"])
 def test_a_deep_link_to_july_shows_its_figures(name: str, fleet: Dashboard, visit: Visit) -> None:
-    page = visit(f"{fleet.url}/performance?model={name}&from=2013-07-01&to=2013-08-01")
+    page = visit(f"{fleet.url}/performance?model={name}&from=2013-07-01&to=2013-08-01&by=carrier")
     july = raw_rows.between(raw_rows.predictions(name), "2013-07-01", "2013-08-01")
     expected = raw_rows.regression(july) if name == "flights-delay" else raw_rows.classification(july, raw_rows.threshold(name))
     found = {each["metric"]: each["value"] for each in json.loads(download(page, "performance-json"))}
@@ -286,3 +293,4 @@ def test_a_deep_link_to_july_shows_its_figures(name: str, fleet: Dashboard, visi
         assert f"Mean absolute error {expected['mae']:.3g} " in words(page)
     else:
         assert f"Accuracy {100 * expected['accuracy']:.1f} % " in words(page)
+        accessible(page)

@@ -5,6 +5,7 @@ from io import StringIO
 import pandas as pd
 import pytest
 
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, heading, words
 from tests.support import raw_rows
@@ -22,3 +23,4 @@ def test_the_labelled_predictions_of_a_week_are_those_of_the_raw_file(fleet: Das
     drawn = pd.read_csv(StringIO(download(page, "labels-csv")), parse_dates=["period"]).tail(7)
     by_day = rows.groupby(rows["at"].dt.tz_localize(None).dt.floor("D"))["label"].agg(["size", "count"])
     assert drawn["served"].tolist() == by_day["size"].tolist() and drawn["labelled"].tolist() == by_day["count"].tolist()
+    accessible(page)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, row, said, settle, tables, words
 from tests.support import raw_rows
@@ -35,6 +36,7 @@ def test_percentiles_are_those_of_the_parquet_file(fleet: Dashboard, visit: Visi
     assert days["n"].sum() == len(served)
     day = served[served["at"].dt.date.astype(str) == days["period"].iloc[10][:10]]
     assert days["p95"].iloc[10] == pytest.approx(np.percentile(day["latency_ms"], 95, method="inverted_cdf"), rel=BIN_ERROR)
+    accessible(page)
 
 
 def test_the_scale_stands_in_the_address_and_a_replica_becomes_the_slice(fleet: Dashboard, visit: Visit) -> None:

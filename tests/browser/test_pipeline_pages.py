@@ -6,6 +6,7 @@ import re
 import pandas as pd
 import pytest
 
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import complete, figure, settle, tables, words
 from tests.support import raw_rows
@@ -24,6 +25,7 @@ def test_label_quality_counts_the_items_that_two_people_labelled(fleet: Dashboar
     people = week.groupby("item")["annotator"].nunique()
     (items,) = figure(r"on ([\d,]+) items with two labels or more", words(page))
     assert int(items.replace(",", "")) == int((people >= 2).sum()) > 500
+    accessible(page)
 
 
 def test_annotate_starts_with_the_item_whose_classes_are_nearest(fleet: Dashboard, visit: Visit) -> None:
@@ -33,6 +35,7 @@ def test_annotate_starts_with_the_item_whose_classes_are_nearest(fleet: Dashboar
     served = pd.read_parquet(SAMPLE / "employment.predictions.parquet").set_index("id")["score"]
     score = float(served[first["Item"]["text"]])
     assert float(first["Score"]["text"]) == pytest.approx(abs(2 * score - 1), abs=1e-6)
+    accessible(page)
 
 
 def test_compare_runs_names_the_best_step_of_each_run(fleet: Dashboard, visit: Visit) -> None:
@@ -44,6 +47,7 @@ def test_compare_runs_names_the_best_step_of_each_run(fleet: Dashboard, visit: V
         own = [each["metrics"] for each in steps if each["kind"] == "step" and each["run"] == name]
         best = max(each["validation_accuracy"] for each in own if "validation_accuracy" in each)
         assert any(cell["text"].startswith(f"{best:.4f}") for cell in shown[name].values())
+    accessible(page)
 
 
 def test_a_query_gives_the_count_of_the_file_and_selection_compares_the_challenger(fleet: Dashboard, visit: Visit) -> None:
@@ -53,6 +57,7 @@ def test_a_query_gives_the_count_of_the_file_and_selection_compares_the_challeng
     page.get_by_text(f"{len(pd.read_parquet(SAMPLE / 'weather.batches.parquet')):,}").or_(page.get_by_text("1092")).first.wait_for(
         state="attached"
     )
+    accessible(page)
     page = visit(f"{fleet.url}/selection?model=flights-late")
     complete(page)
     second = raw_rows.last_week(pd.read_parquet(SAMPLE / "flights-late.2.predictions.parquet"))
@@ -63,6 +68,7 @@ def test_a_query_gives_the_count_of_the_file_and_selection_compares_the_challeng
     assert f"The challenger alone is right (or nearer) in {(new & ~old).sum():,}, the champion alone in {(old & ~new).sum():,}." in words(
         page
     )
+    accessible(page)
 
 
 def test_lineage_leads_from_a_prediction_to_the_station_and_the_package(fleet: Dashboard, visit: Visit) -> None:
@@ -77,6 +83,7 @@ def test_lineage_leads_from_a_prediction_to_the_station_and_the_package(fleet: D
     rules = {each["rule"] for each in records if each["kind"] == "cleaning" and each["dataset"] == trained["dataset"]}
     assert rules <= set(shown) and len(rules) == 4
     assert {"EWR 2013-12-30", "EWR", "hourly weather at LGA", "flights-late-final", "flights-late 1"} <= set(shown)
+    accessible(page)
 
 
 def test_storage_shows_the_flips_and_the_groups_that_the_audit_counted(fleet: Dashboard, visit: Visit) -> None:
@@ -87,6 +94,7 @@ def test_storage_shows_the_flips_and_the_groups_that_the_audit_counted(fleet: Da
     shown = {row["Form"]["text"]: row for row in tables(page)["Size and cost of each form"]}
     said = late["storage"]["forms"]["3 digits"]["model"]
     assert f"{said['flips']} of {said['rows']:,}" in shown["3 digits, zstd"]["Decisions that flip"]["text"]
+    accessible(page)
     page = visit(f"{fleet.url}/storage?dataset={people['dataset'].replace(' ', '%20')}")
     complete(page)
     frame = pd.read_parquet(SAMPLE / "employment.reference.parquet")
@@ -108,12 +116,14 @@ def test_trade_offs_and_the_edge_fleet_show_what_the_files_say(fleet: Dashboard,
     for name, form in forms.items():
         share = float(shown[name]["Changed decisions"]["text"].partition(" ")[0])
         assert share == pytest.approx(100 * form["flips"] / form["probes"], abs=0.051)
+    accessible(page)
     page = visit(f"{fleet.url}/edge_fleet?window=Everything")
     complete(page)
     reports = pd.read_parquet(SAMPLE / "edge.reports.parquet")
     newest = reports.sort_values("at").groupby("device").last()
     shown = {row["Group"]["text"]: row for row in tables(page)["Devices by version"]}
     assert {name: int(row["Devices"]["text"]) for name, row in shown.items()} == newest["version"].value_counts().to_dict()
+    accessible(page)
 
 
 def test_controllers_show_the_regret_that_the_files_of_the_cache_give(fleet: Dashboard, visit: Visit) -> None:
@@ -128,3 +138,4 @@ def test_controllers_show_the_regret_that_the_files_of_the_cache_give(fleet: Das
     (better, worse) = figure(r"([\d,]+) cost less than the heuristic's, ([\d,]+) more", words(page))
     assert int(better.replace(",", "")) == int((own["value"] < own["baseline_outcome"]).sum())
     assert int(worse.replace(",", "")) == int((own["value"] > own["baseline_outcome"]).sum())
+    accessible(page)

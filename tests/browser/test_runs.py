@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from observability import track_run
+from tests.browser.accessibility import accessible
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, said, settle, tables, words
 from tests.support.running import Dashboard
@@ -36,6 +37,7 @@ def test_the_best_value_and_its_step_are_those_of_the_file(fleet: Dashboard, vis
     assert dict(zip(drawn.loc[drawn["metric"] == METRIC, "step"], drawn.loc[drawn["metric"] == METRIC, "value"])) == values
     listed = pd.read_csv(StringIO(download(page, "runs-csv"))).set_index("run")
     assert listed.loc[RUN, "best"] == values[best] and listed.loc[RUN, "best_step"] == best
+    accessible(page)
 
 
 def test_a_run_in_the_table_opens_and_the_slowed_process_is_named(fleet: Dashboard, visit: Visit) -> None:
@@ -60,6 +62,7 @@ def test_a_click_on_the_map_shows_the_phases_of_that_step(fleet: Dashboard, visi
     settle(page)
     (step,) = figure(r"Phases of step (\d+)", words(page))
     assert f"cell={step}" in page.url and int(step) % 4 == 0
+    accessible(page)
 
 
 def test_a_run_that_goes_on_is_followed_until_it_ends(own: Dashboard, visit: Visit) -> None:
@@ -90,3 +93,4 @@ def test_the_study_of_the_fleet_shows_its_winner_and_what_pruning_saved(fleet: D
     finished = {each["run"]: each["metrics"]["validation_log_loss"] for each in ends if each["status"] == "finished"}
     shown = drawn[drawn["value"].notna()]
     assert dict(zip(shown["run"], shown["value"])) == pytest.approx(finished, abs=1e-5)
+    accessible(page)
