@@ -14,7 +14,7 @@ COMPILED = PYTHONWARNINGS=ignore $(BIN)/python -m compileall -qq -j 0 -x '/tests
 
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 # A busy machine may delay a browser beyond any patience: a browser test that fails runs once more, and says so.
-BROWSER := $(BIN)/python -m pytest --reruns 1 -n 2 --dist loadfile --durations 12 tests/browser
+BROWSER := $(BIN)/python -m pytest --reruns 1 -n 2 --dist loadfile --no-loadscope-reorder --durations 12 tests/browser
 
 .PHONY: run live test test-long tests wheel wheel-check bench format lint types unit browser chromium lock clean help
 

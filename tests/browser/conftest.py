@@ -20,6 +20,14 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 Visit = Callable[..., Page]
+LONGEST = ("test_review.py", "test_case.py", "test_figures.py", "test_accessible.py", "test_desk.py", "test_add_model.py", "test_shell.py")
+"""The files that take longest, in this order: the workers begin with them, so that they end together."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, where only tests of a browser run."""
+    if all(item.path.parent == Path(__file__).parent for item in items):
+        items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from observability.server import process_lock
 from tests.support.sample_home import ROOT, environment
 
 START_SECONDS = 180
+LEFT: list[int] = []
+"""Ports of dashboards that have ended. The next one takes such a port: the browser still has the scripts from there, and has compiled them."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def dashboard(home: Path, port: int | None = None) -> Iterator[Dashboard]:
-    """`serve` on a free port, or on this one, until the block ends."""
-    port = port or free_port()
+    """`serve` on a port that is free, or on this one, until the block ends."""
+    port = port or (LEFT.pop() if LEFT else free_port())
     with home.with_suffix(".log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "observability", "serve", "--port", str(port)], cwd=ROOT, env=environment(home), stdout=log, stderr=log
@@ -71,6 +73,7 @@ def dashboard(home: Path, port: int | None = None) -> Iterator[Dashboard]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(timeout=30)
+            LEFT.append(port)
 
 
 @contextlib.contextmanager
