@@ -33,8 +33,9 @@ def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident]
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     listed, settled = incident_inbox_rows(statuses, others, scope, alerts, now)
     rows = [*listed, *unregistered_version_rows(statuses)]
+    asks: dict[str, Any] = {"on_act": ask_for_action, "keys": incident_actions.KEYS}
     if rows:
-        draw_table("tasks", "Incidents, new first", incidents.INBOX, rows[:MOST], compact=True, sort=True, on_act=ask_for_action, bulk=BULK)
+        draw_table("tasks", "Incidents, new first", incidents.INBOX, rows[:MOST], compact=True, sort=True, bulk=BULK, **asks)
         incidents.show_all_button("tasks", MOST, len(rows), scope)
     elif not settled:
         unknown = sum(status.severity == "unknown" for status in statuses)
@@ -45,7 +46,7 @@ def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident]
             st.markdown(f"{formatting.status_label('ok')}: nothing needs action.")
     if settled:
         with st.expander(f"{formatting.plural(len(settled), 'incident')} snoozed or resolved", icon=":material/unfold_more:"):
-            draw_table("settled", "Incidents that are snoozed or resolved", incidents.INBOX, settled, compact=True, on_act=ask_for_action)
+            draw_table("settled", "Incidents that are snoozed or resolved", incidents.INBOX, settled, compact=True, **asks)
     if alert_precision(list(alerts.values())).judged:
         plain_caption(precision_words(list(alerts.values())))
 

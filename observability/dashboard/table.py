@@ -88,15 +88,16 @@ def draw_table(
     large: bool = False,
     sort: bool = False,
     on_act: Callable[[Sequence[str], str], None] | None = None,
+    keys: Mapping[str, str] | None = None,
     bulk: Mapping[str, str] | None = None,
 ) -> None:
     """Draw a table.
 
     caption: its name for screen readers; key: unique on the page; large: to be read from a distance. sort: a click on a column's title
     sorts the rows, and a table of more than five has a box that filters them; a cell may carry what it sorts by as `k`. Links need no
-    reload. on_act: called with what the buttons of rows name and the action: `act` of the button, `resolve` and `snooze` of the keys e and
-    s; j and k move from row to row, Enter opens one. bulk: titles of actions on the rows that the reader selected, by action; `merge` needs
-    two.
+    reload. on_act: called with what the buttons of rows name and the action: `act` of the button, else that of a key. keys: actions by the
+    key that asks for one on the chosen row; j and k move from row to row, Enter opens one. bulk: titles of actions on the rows that the
+    reader selected, by action; `merge` needs two.
     """
 
     def follow() -> None:
@@ -115,7 +116,7 @@ def draw_table(
         "rows": list(rows),
         "size": "large" if large else "compact" if compact else "",
         "sort": sort,
-        "keys": on_act is not None,
+        "keys": dict(keys or {}) if on_act else None,
         "bulk": dict(bulk) if bulk and on_act else None,
     }
     _ledger()(key=key, data=data, on_go_change=follow, on_act_change=act)

@@ -56,12 +56,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def dashboard(home: Path, port: int | None = None) -> Iterator[Dashboard]:
-    """`serve` on a port that is free, or on this one, until the block ends."""
+def dashboard(home: Path, port: int | None = None, root: Path = ROOT) -> Iterator[Dashboard]:
+    """`serve` on a port that is free, or on this one, until the block ends. root: the checkout whose code serves."""
     port = port or (LEFT.pop() if LEFT else free_port())
     with home.with_suffix(".log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "observability", "serve", "--port", str(port)], cwd=ROOT, env=environment(home), stdout=log, stderr=log
+            [sys.executable, "-m", "observability", "serve", "--port", str(port)], cwd=root, env=environment(home), stdout=log, stderr=log
         )
         try:
             wait_until_ready(f"http://127.0.0.1:{port}", process, home.with_suffix(".log"))

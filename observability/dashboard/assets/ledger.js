@@ -257,9 +257,8 @@ function filter(grid, data, state) {
   return box
 }
 
-// j and k move between the rows that are shown, Enter opens one, e resolves it, s snoozes it. They work while the table has the focus, and
-// elsewhere on the page while no field has it.
-const DOES = { e: "resolve", s: "snooze" }
+// j and k move between the rows that are shown, Enter opens one, and the table's own keys ask for an action on it. They work while the table
+// has the focus, and elsewhere on the page while no field has it.
 
 // What the button of a row acts on; the chosen row keeps it when the rows change their order.
 const acted = (data, body) => Object.values(data.rows[body.dataset.place].cells).find((content) => content?.act)?.act
@@ -285,9 +284,9 @@ function keys(root, data, act) {
     } else if (at >= 0 && event.key === "x") {
       shown[at].querySelector(".pick")?.click()
       event.preventDefault()
-    } else if (at >= 0 && DOES[event.key]) {
+    } else if (at >= 0 && data.keys[event.key]) {
       const on = acted(data, shown[at])
-      if (on) act({ on: [on], does: DOES[event.key] })
+      if (on) act({ on: [on], does: data.keys[event.key] })
       event.preventDefault()
     }
   }, { signal: root.keys.signal })
@@ -442,7 +441,7 @@ export default function (component) {
   if (data.keys) {
     keys(root, data, act)
     if (root.at) rowsOf(grid).find((body) => acted(data, body) === root.at)?.classList.add("at")
-    const hint = html("div", "count", `Keys: j, k move · Enter opens · e resolves · s snoozes${data.bulk ? " · x selects" : ""}`)
-    root.append(hint)
+    const own = [...Object.entries(data.keys), ...(data.bulk ? [["x", "select"]] : [])].map(([key, does]) => ` · ${key} ${does}`)
+    root.append(html("div", "count", `Keys: j, k move · Enter open${own.join("")}`))
   }
 }

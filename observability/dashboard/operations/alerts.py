@@ -108,7 +108,7 @@ def _alert_actions(alert: Alert, author: str) -> None:
                 st.caption(f"Ends at 00:00 UTC of that day, or when it gets worse: warning to critical, or {GREW:g} times as bad.")
                 today = datetime.now(UTC).date()
                 worse = st.toggle("Until it gets worse, without a date", key="snooze-worse")
-                later, first = today + timedelta(days=3), today + timedelta(days=1)
+                later, first = today + incident_actions.SNOOZE, today + timedelta(days=1)
                 until = st.date_input("Until", value=later, min_value=first, key="snooze-until", disabled=worse)
                 if st.button("Snooze", key="snooze"):
                     _save_alert_record(alert, author, "snoozed", note, until=None if worse else utc_midnight(until))

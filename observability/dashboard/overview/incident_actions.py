@@ -20,6 +20,10 @@ ENTRY_WORDS = {"worse": "Got worse", "woken": "Snooze over", "not_useful": "Not 
 """Words of entries; the others are their own word."""
 Spoken = tuple[Incident, Alert | None]
 """An incident with its alert; None where nobody spoke of it."""
+KEYS = {"a": "acknowledge", "e": "resolve", "s": "snooze"}
+"""Actions by the key that asks for one in a list of incidents."""
+SNOOZE = timedelta(days=7)
+"""How long a snooze lasts where nobody chooses another day."""
 ACTIONS = {"assign": "Assign", "acknowledge": "Acknowledge", "snooze": "Snooze", "mute": "Mute", "resolve": "Resolve", "reopen": "Reopen"}
 
 
@@ -148,7 +152,7 @@ def _entry_box(incident: Incident, alert: Alert | None, does: str, key: str) -> 
         return {"owner": owner} if owner else None
     if does == "snooze":
         today = datetime.now(UTC).date()
-        until = st.date_input("Until", today + timedelta(days=3), min_value=today + timedelta(days=1), key=f"{key}-until")
+        until = st.date_input("Until", today + SNOOZE, min_value=today + timedelta(days=1), key=f"{key}-until")
         return {"until": utc_midnight(until)}
     if does == "mute":
         st.caption(f"Until it gets worse: warning to critical, or {GREW:g} times as bad.")

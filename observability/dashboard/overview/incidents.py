@@ -127,7 +127,7 @@ def inbox_row(
     incident: Incident, models: Sequence[str], scope: Scope, owner: str | None = None, state: str | None = None
 ) -> dict[str, Any]:
     """One incident in one line; its whole sentence and its facts are the tooltip. models: all that have it. owner: who takes it; state:
-    what people did about it. Its button, and the keys e and s on the row, ask for an action.
+    what people did about it. Its button, and keys on the row, ask for an action.
     """
     facts = f"{incident.sentence} ({incident_facts(incident)})".replace("`", "")
     link = links.link_cell(incident_headline(incident), "incident", scope.about(incident.model), id=incident.id)

@@ -30,7 +30,10 @@ COLUMNS = (
     column("what", "What", wide=True),
     column("model", "Model", width="9rem"),
     column("end", "Outcome", width="12rem"),
+    column("act", "", width="4rem", phone=False),
 )
+KEYS = {"a": "act", "w": "watch", "c": "accept"}
+"""Outcomes by the key that opens an item with it."""
 NOTE_VERBS = {"pin": "Pinned", "unpin": "Removed", "rank": "Ranked again", "add": "Added", "reopen": "Reopened", "note": "Note"}
 
 
@@ -53,7 +56,9 @@ def _agenda_tables(room: ReviewPage) -> None:
     agenda = room.agenda
     if agenda.items:
         rows = [_agenda_row(room, item, place) for place, item in enumerate(agenda.items, 1)]
-        draw_table("agenda", "Agenda", COLUMNS, rows, large=True)
+        draw_table(
+            "agenda", "Agenda", COLUMNS, rows, large=True, on_act=lambda found, does: _begin_outcome(room, found[0], does), keys=KEYS
+        )
     elif unknown := sum(part["severity"] == "unknown" for part in room.body["models"]):
         words = f"nothing needs attention this week, but {formatting.plural(unknown, 'model')} could not be judged"
         st.markdown(f"{formatting.status_label('unknown')}: {words}.")
@@ -64,7 +69,7 @@ def _agenda_tables(room: ReviewPage) -> None:
     if agenda.folded:
         with st.expander(f"Not on the agenda: {formatting.plural(len(agenda.folded), 'item')}", icon=":material/unfold_more:"):
             rows = [_agenda_row(room, item, None) for item in agenda.folded]
-            draw_table("folded", "Items not on the agenda", COLUMNS, rows, compact=True)
+            draw_table("folded", "Items not on the agenda", COLUMNS[:-1], rows, compact=True)
 
 
 def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, Any]:
@@ -84,6 +89,7 @@ def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, An
         what={"s": item.severity, **target, "sub": f"{flag}{pinned}{' '.join((*item.reasons, *filter(None, [open_now])))}"},
         model=", ".join(item.models) or None,
         end=outcome,
+        act={"act": item.item, "t": f"Act on item {place}"} if place else None,
         selected=st.query_params.get("item") == item.item,
     )
 
@@ -190,6 +196,14 @@ def _outcome_form(room: ReviewPage, item: Item) -> None:
         if save_records(_outcome_records(room, item, does, words.strip(), more)):
             next_form_turn(form)
             st.rerun()
+
+
+def _begin_outcome(room: ReviewPage, item: str, does: str) -> None:
+    """Open an item with an outcome chosen."""
+    st.query_params["item"] = item
+    form = f"finish-{room.review}-{item}"
+    for name in ("does", "draft-does"):
+        st.session_state[f"{name}-{form}-{form_turn(form)}"] = does
 
 
 def _remark_form(room: ReviewPage, item: Item) -> None:

@@ -1,0 +1,63 @@
+"""Do tasks of each role take no more clicks and words than docs/tasks.md allows, and are they done?"""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from observability.cli import main
+from observability.review import freeze
+from observability.server import process_lock
+from tests.browser.conftest import Visit
+from tests.support import review_world, tasks
+from tests.support.review_world import BROKEN, WEEKS
+from tests.support.running import Dashboard, dashboard
+from tests.support.task_player import LAPTOP, Player
+
+pytestmark = pytest.mark.browser
+READ = (1, 4, 8, 13)
+"""Tasks that only read: two of on-call, one of each other role."""
+
+
+def command(running: Dashboard) -> tasks.Command:
+    """Runs command lines in the process of a dashboard."""
+
+    def run(*argv: object) -> str:
+        address = process_lock.read_address(running.home)
+        assert address is not None
+        outcome = main.at_owner(address, [str(word) for word in argv])
+        assert outcome is not None and outcome.exit_code == 0, outcome
+        return outcome.out
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """A dashboard over a small log, of which one week is frozen."""
+    home = tmp_path_factory.mktemp("meeting") / "home"
+    with review_world.build(home, shadow=False) as store:
+        freeze.freeze(store, BROKEN, author="Ann", now=WEEKS[-1].end)
+    with dashboard(home) as running:
+        yield running
+
+
+def test_tasks_of_each_role_are_done_within_their_budget(fleet: Dashboard, visit: Visit) -> None:
+    facts, budgets = tasks.Facts(command(fleet)), tasks.budgets()
+    assert sorted(budgets) == [task.number for task in tasks.TASKS]
+    for task in (task for task in tasks.TASKS if task.number in READ):
+        player = Player(visit(fleet.url, **LAPTOP))
+        player.look()
+        task.steps(player, facts)
+        clicks, words = budgets[task.number]
+        assert player.effort.clicks <= clicks and player.effort.words <= words, (task, player.effort)
+
+
+def test_an_item_of_the_agenda_is_decided_by_keys(meeting: Dashboard, visit: Visit) -> None:
+    facts = tasks.Facts(command(meeting))
+    player = Player(visit(meeting.url, **LAPTOP))
+    player.look()
+    tasks.decide(player, facts)
+    assert player.effort.clicks <= tasks.budgets()[12][0]
+    (agreed,) = json.loads(facts.command("sql", f"{tasks.AGREED_BY} AND review = '{BROKEN}'", "--json"))
+    assert agreed["n"] == 1

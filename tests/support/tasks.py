@@ -1,0 +1,347 @@
+"""The fifteen tasks of docs/tasks.md: how a person does each from Home, and what shows that it is done."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pandas as pd
+from playwright.sync_api import Locator
+
+from observability.core.formatting import format_day, format_number, format_share
+from tests.browser.pages import tables, until
+from tests.support import raw_rows
+from tests.support.sample_home import ROOT
+from tests.support.task_player import Player
+
+EARLIER, WEEK = "2013-W51", "2013-W52"
+"""The weeks that were frozen before the meeting: last week's, and the one under review."""
+OVERDUE, DONE = "Widen the planned minutes", "Retrain on the autumn"
+"""Action items of the earlier week: one is overdue, one was done."""
+NAME, REASON, ACTION, OWNER = "Ann", "feed repaired on Monday", "Ask the weather service", "Bob"
+Command = Callable[..., str]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the store says, by commands and by the raw rows of the sample. command: runs `python -m observability` on the store."""
+
+    command: Command
+
+    @cached_property
+    def findings(self) -> list[dict[str, Any]]:
+        """All findings of the default window."""
+        return list(json.loads(self.command("check", "--json")))
+
+    @cached_property
+    def review(self) -> dict[str, Any]:
+        """The week under review, frozen."""
+        return dict(json.loads(self.command("review", "--week", WEEK, "--json")))
+
+    @cached_property
+    def worst_case(self) -> str:
+        """The id of the prediction of employment with the largest error in its last week."""
+        rows = raw_rows.last_week(raw_rows.predictions("employment"))
+        return str(rows.loc[(rows["score"] - rows["label"]).abs().idxmax(), "id"])
+
+    def critical(self, incident: str) -> dict[str, Any]:
+        """The first critical finding of an incident that has an onset, which leads it."""
+        return next(each for each in self.findings if (each["incident"], each["severity"]) == (incident, "act") and each["onset"])
+
+    def critical_incident(self, model: str) -> str:
+        """The id of the incident of a model's first critical finding."""
+        return next(
+            str(each["incident"]) for each in self.findings if (each["model"], each["severity"]) == (model, "act") and each["onset"]
+        )
+
+    def value(self, model: str, metric: str) -> float:
+        """The value of a metric of a whole model."""
+        about = (model, metric, "model", None)
+        return next(
+            float(each["value"]) for each in self.findings if (each["model"], each["metric"], each["subject"], each["slice"]) == about
+        )
+
+
+Steps = Callable[[Player, Facts], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task. number: in docs/tasks.md. steps: what a person does, ending with what they read, checked against the facts. record: a
+    query that counts what the task left in the store; None where it only reads.
+    """
+
+    number: int
+    role: str
+    words: str
+    steps: Steps
+    record: str | None = None
+
+
+def planted(facts: Facts) -> list[dict[str, Any]]:
+    """Records of what came before: an open alert of the worst fault, three rated ones, and last week's two action items."""
+    fault = facts.critical(facts.critical_incident("flights-delay"))
+    about = {"kind": "alert", "author": "the dashboard", "model": "flights-delay", "severity": "act", "at": "2014-01-01T04:00:00Z"}
+    found: list[dict[str, Any]] = [about | {"incident": fault["incident"], "says": "opened", "title": fault["because"], "source": "input"}]
+    for place, says in enumerate(("useful", "useful", "not_useful")):
+        own = about | {"incident": f"earlier-{place}", "rule": "serving/drift/psi", "title": f"Drift {place}", "source": "input"}
+        found += [own | {"at": f"2013-12-0{place + 1}T00:00:00Z", "says": "opened"}]
+        found += [own | {"at": f"2013-12-0{place + 1}T0{hour}:00:00Z", "says": each} for hour, each in ((1, says), (2, "resolved"))]
+    action = {"kind": "action", "author": NAME, "model": "flights-delay", "review": EARLIER, "metric": "mae", "owner": "arrivals desk"}
+    opened = {"at": "2013-12-20T10:00:00Z", "due": "2013-12-27T00:00:00Z", "state": "open"}
+    found += [action | opened | {"action": f"action-{place}", "text": text} for place, text in enumerate((OVERDUE, DONE))]
+    return [*found, {"kind": "action", "author": NAME, "action": "action-1", "at": "2013-12-22T10:00:00Z", "state": "done"}]
+
+
+def plant(facts: Facts, folder: Path) -> None:
+    """Load these records and freeze both weeks."""
+    lines = folder / "planted.jsonl"
+    lines.write_text("\n".join(json.dumps(record) for record in planted(facts)) + "\n", encoding="utf-8")
+    facts.command("load", lines)
+    for week in (EARLIER, WEEK):
+        facts.command("review", "--week", week, "--author", NAME)
+
+
+def search(player: Player, *words: str, goes: str = "") -> None:
+    """Open the search, type what is looked for, and open the first line; once for each."""
+    for each in words:
+        player.press("Control+k")
+        player.type(each)
+        player.press("Enter", goes=goes if each == words[-1] else "")
+
+
+def give_name(player: Player, box: Locator) -> None:
+    """Write the author's name."""
+    player.fill(box, NAME, enter=True)
+
+
+def first_incident(player: Player) -> tuple[dict[str, Any], str]:
+    """The first incident of Home as it is read there, and its id."""
+    table = player.page.get_by_role("table", name="Incidents, new first")
+    player.see(table.get_by_role("link").first)
+    address = str(table.get_by_role("link").first.get_attribute("href"))
+    return tables(player.page)["Incidents, new first"][0], parse_qs(urlsplit(address).query)["id"][0]
+
+
+def worst_now(player: Player, facts: Facts) -> None:
+    """On-call: the worst model and since when, from Home."""
+    row, incident = first_incident(player)
+    fault = facts.critical(incident)
+    assert row["Status"]["text"] == "Critical" and row["Model"]["text"] == fault["model"]
+    assert row["Since"]["text"] == format_day(datetime.fromisoformat(fault["onset"]))
+
+
+def acknowledge(player: Player, facts: Facts) -> None:
+    """On-call: acknowledge the first incident by key; it is then no longer the first."""
+    row, _ = first_incident(player)
+    player.press("j", "a")
+    dialog = player.page.get_by_role("dialog")
+    give_name(player, dialog.get_by_role("textbox", name="Your name"))
+    player.click(dialog.get_by_test_id("stBaseButton-secondary").filter(has_text="Acknowledge"))
+    until(player.page, "Incidents, new first", lambda rows: rows[0]["Incident"]["title"] != row["Incident"]["title"])
+
+
+def worst_part(player: Player, facts: Facts) -> None:
+    """On-call: the carrier with the largest error over the whole log."""
+    search(player, "flights-delay", goes="/model")
+    search(player, "Everything", goes="window=Everything")
+    search(player, "Performance", goes="/performance")
+    column = player.page.get_by_role("combobox", name="Column")
+    player.choose(column, "carrier")
+    read_worst_carrier(player, "Mean absolute error by carrier, worst first")
+
+
+def read_worst_carrier(player: Player, caption: str) -> None:
+    """Read the first row, and compare it with the raw rows."""
+    player.see(player.page.get_by_role("table", name=caption).get_by_role("link").first)
+    rows = raw_rows.predictions("flights-delay").dropna(subset=["label"])
+    errors = (rows["score"] - rows["label"]).abs().groupby(rows["carrier"]).agg(["mean", "size"])
+    worst = errors[errors["size"] >= 100]["mean"].idxmax()
+    first = tables(player.page)[caption][0]
+    assert next(iter(first.values()))["text"].startswith(str(worst))
+    assert any(format_number(errors.loc[worst, "mean"]) in cell["text"] for cell in first.values())
+
+
+def wrong_case(player: Player, facts: Facts) -> None:
+    """On-call: why a prediction was wrong, by its id."""
+    player.press("Control+k")
+    player.paste(facts.worst_case)
+    player.press("Enter", goes="/case")
+    read_source(player, facts)
+
+
+def read_source(player: Player, facts: Facts) -> None:
+    """Read the suspected source with its weight."""
+    best = json.loads(facts.command("case", facts.worst_case, "--model", "employment", "--json"))["triage"][0]
+    player.see(player.page.get_by_text("uspected, not proven").first)
+    assert f"{format_number(best['score'], 2)} of 1" in player.text
+
+
+def mute(player: Player, facts: Facts) -> None:
+    """On-call: no message about the first incident for a week, with the reason."""
+    first_incident(player)
+    player.press("j", "s")
+    dialog = player.page.get_by_role("dialog")
+    give_name(player, dialog.get_by_role("textbox", name="Your name"))
+    player.fill(dialog.get_by_role("textbox", name="Note"), REASON)
+    player.click(dialog.get_by_test_id("stBaseButton-secondary").filter(has_text="Snooze"))
+    player.page.get_by_text("1 incident snoozed or resolved").wait_for()
+
+
+def worse_than_month(player: Player, facts: Facts) -> None:
+    """Head of ML: each model's main metric in four weeks and its change against the four before, on Home."""
+    player.click(player.page.locator("[class*=st-key-time-range] button").first)
+    player.click(player.page.get_by_role("button", name="Last 28 days"))
+    rows = {row["Model"]["text"]: row["Outcome"] for row in tables(player.page)["Models, most severe first"]}
+    now, before = two_months("flights-delay")
+    assert rows["flights-delay"]["text"].startswith(format_number(now["mae"]))
+    change = 100 * (now["mae"] / before["mae"] - 1)
+    assert f"{'+' if change > 0 else '−'}{abs(change):.0f} % from {format_number(before['mae'])}" in rows["flights-delay"]["sub"]
+    now, before = two_months("flights-late")
+    points = 100 * (now["accuracy"] - before["accuracy"])
+    assert f"{'+' if points > 0 else '−'}{abs(points):.1f} points from {format_share(before['accuracy'])}" in rows["flights-late"]["sub"]
+
+
+def two_months(model: str) -> Sequence[dict[str, float]]:
+    """The metrics of a model in its last 28 days and in the 28 before, from the raw rows."""
+    rows = raw_rows.predictions(model)
+    end = rows["at"].max().floor("D") + timedelta(days=1)
+    spans = [(end - timedelta(days=28 * (place + 1)), end - timedelta(days=28 * place)) for place in (0, 1)]
+    parts = [raw_rows.between(rows, pd.Timestamp(start), pd.Timestamp(stop)) for start, stop in spans]
+    if model == "flights-delay":
+        return [raw_rows.regression(part) for part in parts]
+    return [raw_rows.classification(part, raw_rows.threshold(model)) for part in parts]
+
+
+def cost(player: Player, facts: Facts) -> None:
+    """Head of ML: what a thousand predictions cost, on Home."""
+    row = next(row for row in tables(player.page)["Models, most severe first"] if row["Model"]["text"] == "flights-late")
+    assert row["Cost"]["text"] == f"USD {facts.value('flights-late', 'cost_per_thousand'):.2f}" and "per 1,000" in player.text
+
+
+def fairness(player: Player, facts: Facts) -> None:
+    """Head of ML: the largest gap between groups of a model."""
+    search(player, "employment", goes="/model")
+    search(player, "Fairness", goes="/fairness")
+    read_gap(player, facts)
+
+
+def read_gap(player: Player, facts: Facts) -> None:
+    """Read the gap that leads the page."""
+    told = re.search(r"by (\w+) is ([\d.]+) points", player.text)
+    assert told, player.text
+    gaps = [each for each in facts.findings if each["analyzer"] == "trust/fairness" and each["model"] == "employment" and each["value"]]
+    assert (told[1], float(told[2])) in [(each["subject"].partition("=")[0], round(100 * each["value"], 1)) for each in gaps]
+
+
+def useful(player: Player, facts: Facts) -> None:
+    """Head of ML: how many alarms were useful."""
+    player.press("g", "a", goes="/alerts")
+    player.see(player.page.get_by_text("rated alerts were useful"))
+    assert "2 of 3 rated alerts were useful" in player.text
+
+
+def overdue(player: Player, facts: Facts) -> None:
+    """Head of ML: action items past their date."""
+    search(player, "Action items", goes="/actions")
+    late = [row["Action"]["text"] for rows in tables(player.page).values() for row in rows if row["Due"]["sub"] == "overdue"]
+    assert late == [OVERDUE]
+
+
+def open_meeting(player: Player, facts: Facts) -> None:
+    """Reviewer: this week's agenda."""
+    player.press("g", "r", goes="/review")
+    rows = tables(player.page)["Agenda"]
+    assert [row["What"]["text"] for row in rows] == [item["title"].replace("`", "") for item in facts.review["agenda"][: len(rows)]]
+
+
+def decide(player: Player, facts: Facts) -> None:
+    """Reviewer: an action for the first item, with owner and due date, by key."""
+    player.press("g", "r", goes="/review")
+    player.press("j", "a", goes="item=")
+    main = player.page.get_by_test_id("stMain")
+    give_name(player, main.get_by_role("textbox", name="Your name"))
+    player.fill(main.get_by_role("textbox", name="Action", exact=True), ACTION)
+    player.press("Tab")
+    player.press("Control+a")
+    player.type(OWNER)
+    player.press("Tab")
+    player.click(main.get_by_role("button", name="Save"))
+    until(player.page, "Agenda", lambda rows: rows[0]["Outcome"]["text"] == "Acted on")
+
+
+def compare(player: Player, facts: Facts) -> None:
+    """Reviewer: the last week of a model against the week before."""
+    search(player, "flights-delay", goes="/model")
+    search(player, "Compare", goes="/compare")
+    read_comparison(player)
+
+
+def read_comparison(player: Player) -> None:
+    """Read the sizes of both sides and the verdict."""
+    rows = raw_rows.predictions("flights-delay")
+    end = rows["at"].max().floor("D") + timedelta(days=1)
+    sizes = [len(raw_rows.between(rows, end - timedelta(days=days), end - timedelta(days=days - 7))) for days in (7, 14)]
+    assert f"({sizes[0]:,} predictions on side A, {sizes[1]:,} on side B)" in player.text and "A and B differ" in player.text
+
+
+def export(player: Player, facts: Facts) -> None:
+    """Reviewer: the week as a file that prints."""
+    player.press("g", "r", goes="/review")
+    check_file(player.download(player.page.locator(".st-key-review-html button")).path())
+
+
+def check_file(path: Path) -> None:
+    """The file is the week's report."""
+    text = path.read_text(encoding="utf-8")
+    assert text.lstrip().startswith("<!") and WEEK in text and "flights-delay" in text
+
+
+def moved(player: Player, facts: Facts) -> None:
+    """Reviewer: did the metric of last week's finished action move?"""
+    player.press("g", "r", goes="/review")
+    player.press("ArrowRight", goes="step=promises")
+    row = next(row for row in tables(player.page)["Action items"] if row["Action item"]["text"] == DONE)
+    said = next(each for each in facts.review["promises"] if each["text"] == DONE)
+    answer = said["moved"]["sentence"] if said["moved"] else said["why"]
+    player.see(player.page.get_by_text(DONE).first)
+    assert answer in row["Metric moved?"]["sub"], (row, said)
+
+
+def alert_record(says: str, more: str = "") -> str:
+    """The query that counts entries of the author about an alert."""
+    return f"SELECT count(*) AS n FROM alerts WHERE author = '{NAME}' AND says = '{says}'{more}"
+
+
+IN_A_WEEK = f"{datetime.now(UTC).date() + timedelta(days=7)}"
+MUTED = alert_record("snoozed", f" AND \"text\" = '{REASON}' AND CAST(until AS DATE) = DATE '{IN_A_WEEK}'")
+AGREED_BY = f"SELECT count(*) AS n FROM actions WHERE \"text\" = '{ACTION}' AND owner = '{OWNER}' AND due IS NOT NULL"
+TASKS = (
+    Task(1, "on-call", "Which model is worst now, and since when?", worst_now),
+    Task(2, "on-call", "Acknowledge the worst incident", acknowledge, alert_record("acknowledged")),
+    Task(3, "on-call", "Which carrier has the largest error in the whole log?", worst_part),
+    Task(4, "on-call", "Why was this prediction wrong? (by its id)", wrong_case),
+    Task(5, "on-call", "Mute the alarm for a week, with the reason", mute, MUTED),
+    Task(6, "head of ML", "Is any model worse than in the month before?", worse_than_month),
+    Task(7, "head of ML", "What does a thousand predictions cost?", cost),
+    Task(8, "head of ML", "Are groups treated alike? Which gap is largest?", fairness),
+    Task(9, "head of ML", "How many alarms were useful?", useful),
+    Task(10, "head of ML", "Which action items are overdue?", overdue),
+    Task(11, "reviewer", "Open this week's meeting", open_meeting),
+    Task(12, "reviewer", "Decide an item, with owner and due date", decide, f"{AGREED_BY} AND review = '{WEEK}'"),
+    Task(13, "reviewer", "Compare this week with the week before", compare),
+    Task(14, "reviewer", "Export the review", export),
+    Task(15, "reviewer", "Did last week's action move its metric?", moved),
+)
+
+
+def budgets() -> dict[int, tuple[int, int]]:
+    """Clicks and words that each task may take, by its number, as docs/tasks.md states them."""
+    text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    found = re.findall(r"^\| (\d+) \|.*\| (\d+) clicks?, ([\d,]+) words \|$", text, flags=re.MULTILINE)
+    return {int(number): (int(clicks), int(words.replace(",", ""))) for number, clicks, words in found}
