@@ -17,6 +17,7 @@ from observability.store.db.database import Database
 from tests.support import raw_rows
 from tests.support.commanding import Command, by_metric, spawn
 from tests.support.length import LONG
+from tests.support.riddles import riddles_in
 from tests.support.sample_home import lent
 
 KEYS = {
@@ -75,6 +76,7 @@ def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, store
         assert each["against"] in ("reference", "past", "level", "peers")
         assert each["severity"] == "unknown" or each["value"] is not None
         assert each["because"].endswith(".") and len(each["because"].split()) <= MOST_WORDS
+        assert not riddles_in(" ".join([each["because"], *each["evidence"].get("details", ())]))
     assert len({each["id"] for each in findings}) == len(findings)
 
 

@@ -19,7 +19,7 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.lab import load_lab
 from observability.dashboard.lab.job import LAB
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import csv_button, plain_caption, status_line
+from observability.dashboard.widgets import claim_line, csv_button, plain_caption, status_line
 from observability.simulation.fault import Strength
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def chosen_fault(here: ModelPage) -> "tuple[FaultTargets, TimelineRequest, str |
         strength = parameter_box(right, "Strength", "strength", list(STRENGTHS), "middle", STRENGTHS.__getitem__)
         chosen = FAULTS[fault]
         targets = " and ".join(f"`{name}`" for name in scene.target(chosen.needs).values()) if cannot[fault] is None else ""
-        about = f"{formatting.escape_markdown(chosen.description)} {f'Target: {targets}.' if targets else ''}"
-        st.markdown(f"{about} :gray[{formatting.escape_markdown(chosen.size(strength))}]")
+        claim_line(chosen.description, details=[f"Target: {targets}."] if targets else [])
+        plain_caption(chosen.size(strength))
         first, second, third, fourth = st.columns(4, gap="medium")
         days = parameter_box(first, "Days with the fault", "days", (3, 7, 14, 28), 7, lambda days: formatting.plural(days, "day"))
         rows = parameter_box(second, "Predictions per day", "rows", (200, 500, 1000, 5000, 20_000), 1000, lambda rows: f"{rows:,}")
