@@ -39,7 +39,9 @@ def instant_boxes(
     ends: bool = False,
     latest: datetime | None = None,
 ) -> None:
-    """Draw the two boxes with an instant, or empty. changed: called with the instant that a person chose, None where it was removed.
+    """Draw the two boxes with an instant, or empty, the time below the day: a calendar opens below its box, and covers no box beside it.
+
+    changed: called with the instant that a person chose, None where it was removed.
 
     latest: the end of the records, where the calendar of an empty box opens; no later day can be chosen in it.
     """
@@ -50,7 +52,7 @@ def instant_boxes(
     def write() -> None:
         changed(chosen_instant(*(st.session_state[box] for box in boxes), ends=ends))
 
-    with st.container(horizontal=True, wrap=False, vertical_alignment="bottom", gap="xsmall"):
+    with st.container(width=156, gap="xsmall"):
         hint = INCLUDED if ends else None
-        st.date_input(label, day, FIRST.date(), last, key=boxes[0], format="YYYY-MM-DD", help=hint, on_change=write, width=160)
-        st.time_input(f"{label}: time", at, key=boxes[1], step=3600, label_visibility="collapsed", on_change=write, width=82)
+        st.date_input(label, day, FIRST.date(), last, key=boxes[0], format="YYYY-MM-DD", help=hint, on_change=write)
+        st.time_input(f"{label}: time", at, key=boxes[1], step=3600, label_visibility="collapsed", on_change=write)

@@ -127,13 +127,14 @@ def _time_range(model: Model | None) -> str:
                 if name != "dates":
                     icon = ":material/check:" if name == scope.span else None
                     st.button(title, icon=icon, type="tertiary", key=f"preset-{name}", on_click=choose_preset, args=(name,))
-        with sides.container(width=260):
+        with sides.container(width=328):
             start, end = dates or (scope.start, scope.end)
             length = timedelta(days=DAYS[scope.span]) if scope.span in DAYS else None
             latest = latest_window_end(scope)
-            for label, side, shown in (("From (UTC)", "from", start), ("To (UTC)", "to", end)):
-                changed = partial(change_date, side, start, end, length)
-                instant_boxes(label, side, shown, changed, ends=side == "to", latest=latest)
+            with st.container(horizontal=True, gap="small"):
+                for label, side, shown in (("From (UTC)", "from", start), ("To (UTC)", "to", end)):
+                    changed = partial(change_date, side, start, end, length)
+                    instant_boxes(label, side, shown, changed, ends=side == "to", latest=latest)
             earlier = shifted_dates(dates, -1) if dates else None
             if dates and earlier:
                 longer = (earlier[0], dates[1])

@@ -1,0 +1,40 @@
+"""The boxes of chosen dates stand beside each other, so that the calendar of one leaves the other free."""
+
+import pytest
+
+from tests.browser.conftest import Visit
+from tests.browser.pages import settle
+from tests.support.running import Dashboard
+
+pytestmark = pytest.mark.browser
+DATES = "window=Chosen+dates&from=2013-12-01&to=2013-12-08"
+
+
+def test_the_calendar_of_the_start_does_not_cover_the_box_of_the_end(fleet: Dashboard, visit: Visit) -> None:
+    """It opened over the box below, so that nobody could pick the end."""
+    page = visit(f"{fleet.url}/changes?{DATES}", width=1366, height=768)
+    page.locator("[class*=st-key-time-range] button").first.click()
+    start, end = (page.get_by_test_id("stDateInput").filter(has_text=label) for label in ("From (UTC)", "To (UTC)"))
+    for width in (1366, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        if width == 390:
+            settle(page)
+            page.get_by_role("button", name="Scope:").click()
+            page.locator("[class*=st-key-time-range] button").first.click()
+        start.get_by_role("button").last.click()
+        calendar = page.get_by_role("dialog").last.bounding_box()
+        box = end.get_by_test_id("stDateInputField").bounding_box()
+        assert (
+            calendar
+            and box
+            and not (
+                calendar["x"] < box["x"] + box["width"]
+                and box["x"] < calendar["x"] + calendar["width"]
+                and calendar["y"] < box["y"] + box["height"]
+                and box["y"] < calendar["y"] + calendar["height"]
+            )
+        )
+        end.get_by_role("button").last.click()
+        page.get_by_role("dialog").last.wait_for()
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
