@@ -23,12 +23,12 @@ def test_the_status_of_what_a_model_costs_stands_before_the_finding_that_has_it(
     """A cost that stayed was called critical, because the energy rose."""
     cost = finding("operations/cost", "cost_per_thousand", "The cost stayed.", "ok")
     energy = finding("operations/energy", "energy_per_thousand", "The energy rose.", "act")
-    drawn: list[tuple[str, str | None]] = []
-    monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, words, *rest, after=None, **more: drawn.append((words, after)))
+    drawn: list[tuple[str, ...]] = []
+    monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, words, *rest, details=(), **more: drawn.append((words, *details)))
     for found in ([cost, energy], [cost]):
         status: Any = SimpleNamespace(of=lambda *names, found=found: [each for each in found if each.analyzer in names], findings=found)
         model_answers.what_does_it_cost(SimpleNamespace(), status)
-    assert drawn == [("The energy rose.", "The cost stayed."), ("The cost stayed.", None)]
+    assert drawn == [("The energy rose.", "The cost stayed."), ("The cost stayed.",)]
 
 
 @pytest.mark.parametrize(("severity", "split"), [("unknown", "24.0. Unreliable split: covariate"), ("ok", "24.0: covariate")])
