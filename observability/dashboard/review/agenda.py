@@ -34,6 +34,8 @@ COLUMNS = (
 )
 KEYS = {"a": "act", "w": "watch", "c": "accept"}
 """Outcomes by the key that opens an item with it."""
+OPENED = "agenda-item-opened"
+"""Set in the session state where a key opened an item."""
 NOTE_VERBS = {"pin": "Pinned", "unpin": "Removed", "rank": "Ranked again", "add": "Added", "reopen": "Reopened", "note": "Note"}
 
 
@@ -53,6 +55,8 @@ def agenda_step(room: ReviewPage) -> None:
 
 def _agenda_tables(room: ReviewPage) -> None:
     """The items of the agenda, the actions agreed so far, and the items that are not on the agenda."""
+    if st.session_state.pop(OPENED, False):
+        st.rerun()  # the form of the item stands outside of this part
     agenda = room.agenda
     if agenda.items:
         rows = [_agenda_row(room, item, place) for place, item in enumerate(agenda.items, 1)]
@@ -200,6 +204,7 @@ def _outcome_form(room: ReviewPage, item: Item) -> None:
 
 def _begin_outcome(room: ReviewPage, item: str, does: str) -> None:
     """Open an item with an outcome chosen."""
+    st.session_state[OPENED] = True
     st.query_params["item"] = item
     form = f"finish-{room.review}-{item}"
     for name in ("does", "draft-does"):
