@@ -87,9 +87,9 @@ def mute(player: Player, facts: Facts) -> None:
 
 
 def worse_than_month(player: Player, facts: Facts) -> None:
-    """Each labelled model's four weeks against the four before, one page a model."""
+    """Each model that has eight weeks: its four weeks against the four before, one page a model."""
     player.choose(box(player, "Window"), "Last 28 days")
-    for place, name in enumerate(("flights-delay", "flights-late", "employment", "sentiment")):
+    for place, name in enumerate(("flights-delay", "flights-late", "employment")):
         player.choose(box(player, "Model"), name)
         if place == 0:
             menu(player, "Compare")
