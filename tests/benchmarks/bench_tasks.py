@@ -117,6 +117,9 @@ def main() -> None:
     parser.add_argument("--home", type=Path, help="a home with the sample")
     parser.add_argument("--home-before", type=Path, help="a home with the sample of 0.6.0")
     args = parser.parse_args()
+    if not Path(CHROMIUM).exists():
+        print("needs Debian's chromium")
+        return
     wanted = {int(number) for number in args.tasks.split(",") if number} or {task.number for task in TASKS}
     chosen = [[task for task in tasks if task.number in wanted] for tasks in (TASKS, tasks_of_0_6.TASKS)]
     before: dict[int, Effort] = {}
