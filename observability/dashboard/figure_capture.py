@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-WITHOUT_PINS = ("dashboards", "case", "gallery", "review")
-"""Pages whose figures cannot be pinned: those of dashboards are pinned already, those of a case would keep the id of a prediction, and
-those of a review are of a frozen week.
+WITHOUT_PINS = ("dashboards", "case", "prediction_map", "gallery", "review")
+"""Pages whose figures cannot be pinned: those of dashboards are pinned already, those of a case or of the map around one would keep the
+id of a prediction, and those of a review are of a frozen week.
 """
 
 

@@ -113,7 +113,7 @@ def selection_rule(model: Model, frame: "DataFrame", chosen: Bools) -> Selection
     if not options:
         return None
     masks = np.stack([condition_mask(each, frame) for each in options])
-    best = np.argsort(-f1(masks, chosen), kind="stable")[:MOST_CANDIDATES]
+    best = np.argsort(-f1_scores(masks, chosen), kind="stable")[:MOST_CANDIDATES]
     options, masks = [options[place] for place in best], masks[best]
     winner: tuple[float, tuple[int, ...]] = (-1.0, ())
     beam: list[tuple[int, ...]] = [()]
@@ -121,7 +121,7 @@ def selection_rule(model: Model, frame: "DataFrame", chosen: Bools) -> Selection
         grown: dict[tuple[int, ...], float] = {}
         for held in beam:
             columns = {options[place].reference for place in held}
-            worth = f1(masks & np.logical_and.reduce([masks[place] for place in held] or [np.ones_like(chosen)]), chosen)
+            worth = f1_scores(masks & np.logical_and.reduce([masks[place] for place in held] or [np.ones_like(chosen)]), chosen)
             for place in np.argsort(-worth, kind="stable"):
                 if options[place].reference not in columns:
                     grown[tuple(sorted((*held, int(place))))] = float(worth[place])
@@ -134,7 +134,7 @@ def selection_rule(model: Model, frame: "DataFrame", chosen: Bools) -> Selection
     return SelectionRule(conditions, int(mask.sum()), int((mask & chosen).sum()), int(chosen.sum()))
 
 
-def f1(masks: Bools, chosen: Bools) -> Floats:
+def f1_scores(masks: Bools, chosen: Bools) -> Floats:
     """(m,): the F1 of each of m masks for the chosen rows."""
     return np.asarray(2 * (masks & chosen).sum(axis=1) / (masks.sum(axis=1) + chosen.sum()), np.float64)
 
@@ -172,9 +172,7 @@ def number_ranges(reference: str, name: str, values: Floats, chosen: Bools) -> l
         for high in sorted(highs, key=lambda end: np.inf if end is None else end):
             if (low is None and high is None) or (low is not None and high is not None and low >= high):
                 continue
-            ends = [
-                f"{format_figure(low, 6)} or more" if low is not None else "",
-                f"below {format_figure(high, 6)}" if high is not None else "",
-            ]
-            found.append(Condition(reference, f"{name} is {' and '.join(filter(None, ends))}", low=low, high=high))
+            below = f"below {format_figure(high, 6)}" if high is not None else "or more"
+            words = below if low is None else f"{format_figure(low, 6)} {'to ' if high is not None else ''}{below}"
+            found.append(Condition(reference, f"{name} is {words}", low=low, high=high))
     return found

@@ -28,6 +28,7 @@ from observability.investigation.label_types import class_words, prediction_with
 from observability.investigation.latent_inputs import latent_features
 from observability.investigation.neighbours import case_frame
 from observability.investigation.prediction_map import PredictionMap
+from observability.investigation.sampled_rows import as_environment
 from observability.investigation.selected_points import SelectionErrors, SelectionRule, error_sizes, selection_errors, selection_rule
 from observability.server.access import may_do
 from observability.stats.arrays import Bools
@@ -41,10 +42,9 @@ MOST_SAVED = 500
 
 def map_link(here: CasePage, key: str) -> None:
     """A button that opens the map around a case with its point marked. key: unique on the page."""
-    environment = here.row.environment
+    served = as_environment(here.row.environment)
     scope = replace(here.scope.at(*here.opened.span()), version=here.row.version.name, slice=None)
-    if environment != "reference":
-        scope = replace(scope, environment=None if environment == "production" else environment)
+    scope = replace(scope, environment=None if served == "production" else served)
     target = links.link_cell("", "prediction_map", scope, id=here.row.id, answer=here.row.selector)
     link_button("Map of similar predictions", target, key=here.key(key), icon="scatter_plot")
 
@@ -167,7 +167,8 @@ def _distance_words(found: PredictionMap) -> str:
     return (
         f"{made} The map is the plane that shows most of their variance (principal component analysis): "
         f"{formatting.format_share(found.shown)}. A missing number lies in the middle. "
-        "The numbers at an axis are shares of it. Scores and labels place no point, and lying close together gives no cause of an error."
+        "The numbers at an axis are shares of it; wrong predictions are drawn over right ones. Scores and labels place no point, and "
+        "lying close together gives no cause of an error."
     )
 
 

@@ -47,9 +47,9 @@ def scattered_predictions(
     if case is not None:
         marker = {"symbol": "star", "size": 17, "color": theme.STRONG, "line": {"width": 1.5, "color": theme.SURFACE}}
         layout.add_marks(figure, [case[0]], [case[1]], name="This case", hover="This case", marker=marker)
-    theme.themed(figure, height=460, x=titles[0], y=titles[1], legend=True)
+    theme.themed(figure, height=460, y=titles[1], legend=True)
     figure.update_layout(dragmode="lasso")
-    figure.update_xaxes(showticklabels=False, showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5)
+    figure.update_xaxes(title=theme.axis_title(titles[0]), showticklabels=False, showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5)
     return figure.update_yaxes(showticklabels=False)
 
 
