@@ -18,8 +18,8 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import model_stamp, store_stamp
 
 ASSETS = Path(__file__).parent / "assets"
-EVERY = 5
-"""Seconds between two looks."""
+EVERY, EVERY_OF_ALL = 5, 15
+"""Seconds between two looks: on a page of one model, and of all, where a run analyzes every model that received rows."""
 DRAWN = "live-drawn"
 """The state of what the page shows."""
 
@@ -49,18 +49,20 @@ def _live_line(scope: Scope) -> None:
     """The line. Each look of the browser runs this part alone; where the state has changed, the page follows."""
     if st.session_state.get(DRAWN) != shown_state(scope):
         st.rerun()
-    data = {"said": live_words(load.newest_live_record(scope), datetime.now(UTC)), "every": EVERY * 1000}
+    every = EVERY if scope.model else EVERY_OF_ALL
+    data = {"said": live_words(load.newest_live_record(scope), datetime.now(UTC), every), "every": every * 1000}
     _live_component()(key="live", data=data, on_tick_change=lambda: None)
 
 
 def shown_state(scope: Scope) -> Hashable:
     """What a page in this scope depends on: the rows of its model, or of all, and the end of the window."""
-    return model_stamp(scope.model) if scope.model else store_stamp(), load.page_clock()
+    rows = model_stamp(scope.model, computed=False) if scope.model else store_stamp(computed=False)
+    return rows, load.page_clock()
 
 
-def live_words(newest: datetime | None, now: datetime) -> str:
-    """The rhythm, and when the newest record is of."""
+def live_words(newest: datetime | None, now: datetime, every: int = EVERY) -> str:
+    """The seconds between two looks, and when the newest record is of."""
     if newest is None:
-        return f"Live, every {EVERY} s. No record yet."
+        return f"Live, every {every} s. No record yet."
     when = f"{newest:%H:%M:%S}" if newest.date() == now.date() else formatting.format_minute(newest)
-    return f"Live, every {EVERY} s. Newest record {when} UTC, {formatting.time_ago(newest, now)}."
+    return f"Live, every {every} s. Newest record {when} UTC, {formatting.time_ago(newest, now)}."

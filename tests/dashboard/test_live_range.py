@@ -40,10 +40,10 @@ def test_live_is_the_hour_up_to_the_clock_whatever_the_newest_record(current: Wo
 def test_pages_say_live_and_the_newest_record_to_the_second(current: World) -> None:
     newest = aware_utc(max(at for at in current.loan["at"]))
     assert load.newest_live_record(LIVE) == newest
-    for page, parameters in (("health", {}), ("performance", {"model": "loan"})):
+    for page, parameters, every in (("health", {}, 15), ("performance", {"model": "loan"}, 5)):
         app = opened(page, window="Live", **parameters)
         said = line(app)
-        assert said is not None and said.startswith("Live, every 5 s. Newest record "), page
+        assert said is not None and said.startswith(f"Live, every {every} s. Newest record "), page
         assert app.session_state[live_range.DRAWN] == live_range.shown_state(Scope(parameters.get("model"), span="live"))
     assert line(opened("performance", model="loan", window="Last hour")) is None
 
