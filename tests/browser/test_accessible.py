@@ -18,6 +18,7 @@ VIEWS = {
     "findings": "/findings?severity=act",
     "cases": "/cases?model=flights-late&q=outcome%20%3D%20wrong%20and%20carrier%20%3D%20UA",
     "case": "/case?model=flights-late&id=20131231-EWR-UA1631",
+    "prediction_map": "/prediction_map?model=flights-late&id=20131231-EWR-UA1631",
     "batches": "/batches",
     "cleaning": "/cleaning",
     "vendors": "/vendors",
