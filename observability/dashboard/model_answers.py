@@ -32,11 +32,12 @@ def is_it_up(here: ModelPage, status: ModelStatus) -> None:
     """Draw traffic, errors and freshness."""
     traffic = status.traffic
     arrival = [finding for finding in status.of("data/quality") if finding.metric in ARRIVAL]
-    words = f"{status.predictions:,.0f} predictions" + (f", {fleet.failed_share(status)}." if status.predictions else ".")
+    span = formatting.format_span(here.window.start, here.window.end)
+    words = f"{status.predictions:,.0f} predictions in {span}" + (f", {fleet.failed_share(status)}." if status.predictions else ".")
     service = status.of("serving/latency")
     p99 = fleet.model_finding(status, "serving/latency", "latency_p99")
     found = worst_first([*arrival, *service, *findings_needing_action(status, "data/requests")])
-    answer_heading("Is it up?", found, words, "latency" if service else "quality", here, after=p99.because if p99 else None)
+    answer_heading("Is it up?", found, words, "latency" if service else "quality", here, details=[p99.because] if p99 else [])
     if not status.predictions:
         return
     shown, metrics = traffic[["period", "n", "running"]].rename(columns={"n": "value"}), ("volume", "freshness_hours")

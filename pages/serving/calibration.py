@@ -40,6 +40,7 @@ else:
         with right:
             st.header("Sampling noise", anchor=False)
             calibration.ece_null_section(both)
+        finding_lines(finding for finding in known[1:] if not finding.needs_action)
         st.header("Over time", anchor=False)
         calibration.ece_over_time_section(here, both)
 

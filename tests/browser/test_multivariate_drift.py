@@ -29,7 +29,7 @@ def test_a_week_of_other_weather_is_told_from_the_reference_by_what_changed(flee
     page = visit(f"{fleet.url}/multivariate_drift?model=flights-delay")
     assert heading(page) == "Multivariate drift"
     said = words(page)
-    (auc,) = figure(r"\(AUC ([\d.]+), sampling noise", said)
+    (auc,) = figure(r"\(domain-classifier AUC ([\d.]+), limit", said)
     reference, current = raw_rows.reference("flights-delay"), raw_rows.last_week(raw_rows.predictions("flights-delay"))
     assert 0.85 < float(auc) <= apart(reference.sample(2000, random_state=1), current) + 0.02
     drawn = pd.read_csv(StringIO(download(page, "together-csv"))).set_index("name")

@@ -84,8 +84,8 @@ def class_confidence_sentence(both: CalibrationSides) -> None:
 
 
 def calibration_claims(found: Sequence[Finding]) -> str:
-    """Draw the findings, the main one first; its plain sentence is the charts' alternative text."""
-    main_finding_lines(found)
+    """Draw the main finding and those that need action; the main one's plain sentence is the charts' alternative text."""
+    main_finding_lines([each for each in found if each is found[0] or each.needs_action])
     return found[0].because.replace("`", "")
 
 

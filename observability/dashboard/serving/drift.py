@@ -105,7 +105,8 @@ def drift_overlay(here: ModelPage, finding: Finding) -> None:
         st.caption("No distribution of this column is stored.")
         return
     sizes = f"{int(reference['n'].sum()):,} predictions in the reference, {int(current['n'].sum()):,} in this window"
-    st.caption(formatting.escape_markdown(f"{sizes}."), help=formatting.escape_markdown(effect_sizes(finding)))
+    psi, others = effect_sizes(finding)
+    st.caption(formatting.escape_markdown(f"{sizes}. {psi}."), help=formatting.escape_markdown(others))
     twin = distributions.overlay_frame(edges, current, reference)
     figure = distribution_overlay(twin, name=finding.subject)
     metrics = ("psi", "jensen_shannon_distance", "l_infinity") if edges.levels else ("psi", "kolmogorov_smirnov", "wasserstein")
@@ -117,8 +118,8 @@ def drift_overlay(here: ModelPage, finding: Finding) -> None:
     window_comparison.window_comparison_table(finding)
 
 
-def effect_sizes(finding: Finding) -> str:
-    """The effect sizes of a finding in one line."""
+def effect_sizes(finding: Finding) -> tuple[str, str]:
+    """The PSI of a finding with its interval, and its other effect sizes, in words."""
     words = {
         "kolmogorov_smirnov": "Kolmogorov-Smirnov D",
         "value_shift": "mean shift (reference sd)",
@@ -129,13 +130,13 @@ def effect_sizes(finding: Finding) -> str:
         "null_95": "95 % point of the null PSI",
     }
     whole, days = with_window_value(finding), claim_period(finding)
-    parts = [f"PSI {formatting.value_with_interval(whole.value, whole.low, whole.high)}"]
+    psi = f"PSI {formatting.value_with_interval(whole.value, whole.low, whole.high)}"
     if days:
-        parts[0] += f". {days.capitalize()} ({finding.n:,} predictions): PSI {formatting.format_number(finding.value)}"
-    parts += [
+        psi += f". {days.capitalize()} ({finding.n:,} predictions): PSI {formatting.format_number(finding.value)}"
+    others = [
         f"{word} {formatting.format_number(finding.evidence[key])}" for key, word in words.items() if finding.evidence.get(key) is not None
     ]
-    return ", ".join(parts) + "."
+    return psi, ", ".join(others) + "."
 
 
 def _beyond_range_note(twin: pd.DataFrame) -> None:
