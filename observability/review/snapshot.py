@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from observability.core.catalog import Model
-from observability.core.finding import SEVERITIES, Finding, iso
+from observability.core.finding import DETAILS, SEVERITIES, Finding, iso
 from observability.core.questions import Aggregate
 from observability.core.settings import DatedSettings, ModelSettings
 from observability.core.time import aware_utc
@@ -38,7 +38,7 @@ Progress = Callable[[float, str], None]
 FORMAT = 6
 """Version of the stored format; pages note an older one."""
 KEPT_EVIDENCE = frozenset(("by_day", "baseline", "baseline_low", "baseline_high", "baseline_n"))
-KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "column", "varies_up_to"))
+KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "column", "varies_up_to", DETAILS))
 """Evidence of findings that charts and comparisons of the review read."""
 COMING_DAYS = 14
 MOST_FINDINGS = 200
