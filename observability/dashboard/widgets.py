@@ -61,9 +61,10 @@ def status_line(severity: str, sentence: str, word: str | None = None, *, strong
 def finding_news(finding: Finding) -> list[str]:
     """What is new about a finding, and since when it is so, in words; empty where neither is known."""
     certainty = onset_certainty(finding)
-    since = finding.onset and certainty != "vague"
     found = [formatting.NEWS_WORDS[finding.news]] if finding.news else []
-    return found + ([f"since {formatting.format_day(finding.onset)}{' or earlier' if certainty == 'open' else ''}"] if since else [])
+    if finding.onset is not None and certainty != "vague":
+        found.append(f"since {formatting.format_day(finding.onset)}{' or earlier' if certainty == 'open' else ''}")
+    return found
 
 
 def finding_line(
