@@ -2,7 +2,7 @@
 
 Counted are the words of headings, paragraphs, captions and messages that are shown without a click. Not counted are what is no sentence:
 cells of tables, axes and legends of charts, labels of controls, and logged texts. What is folded or behind a question mark is counted
-when it is opened, so not here. Words do not depend on the width; tests/browser/test_page_heights.py measures the height by width.
+when it is opened, so not here. Words do not depend on the width.
 """
 
 from collections.abc import Iterator
