@@ -72,7 +72,9 @@ SENTENCES = ("title", "header", "subheader", "markdown", "caption", "warning", "
 
 
 def sentence_words(app: AppTest) -> tuple[int, int]:
-    """The words of headings and sentences that a page shows without a click: in all, and above its first figure, a chart or a table."""
+    """The words of headings and sentences that a page shows without a click: in all, and above its first figure, a chart or a table; 0
+    where it has none.
+    """
     total, above = 0, None
     for element in _shown(app.main):
         if element.type == "title":
@@ -81,7 +83,7 @@ def sentence_words(app: AppTest) -> tuple[int, int]:
             above = total
         if element.type in SENTENCES:
             total += sum(any(sign.isalnum() for sign in word) for word in _element_text(element).split())
-    return total, total if above is None else above
+    return total, above or 0
 
 
 def _is_table(element: Node) -> bool:
