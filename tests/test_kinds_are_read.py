@@ -18,10 +18,10 @@ from observability.records.kinds import KINDS
 from observability.review import freeze
 from observability.server import process_lock
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from tests.support.dashboard_pages import opened
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday."""
@@ -193,7 +193,7 @@ def said() -> list[dict]:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The store with a record of each kind."""
     folder, rng = tmp_path_factory.mktemp("kinds"), np.random.default_rng(3)
-    store = open_store(folder / "home", threads=1)
+    store = new_store(folder / "home", threads=1)
     frame = pd.DataFrame(
         {
             "age": rng.normal(34, 3, 300),

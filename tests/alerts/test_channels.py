@@ -15,7 +15,7 @@ from observability.alerts.alert_log import Message
 from observability.alerts.config import AlertConfig
 from observability.alerts.delivery import by_apprise, deliver_messages
 from observability.core.errors import UsageError
-from observability.store.opener import open_store
+from tests.support.new_store import new_store
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TITLE, TEXT = "Critical: loan", "age is null in 40 %.\nSuspected source: input."
@@ -97,7 +97,7 @@ def words(name, got):
 
 @pytest.fixture
 def store(tmp_path):
-    with open_store(tmp_path / "home") as opened:
+    with new_store(tmp_path / "home") as opened:
         record = {
             "kind": "message",
             "message": "k1",

@@ -12,7 +12,7 @@ from observability.alerts.config import FILE, AlertConfig, read_alert_config
 from observability.alerts.delivery import TRIES, deliver_messages, may_leave
 from observability.core.window import EPOCH, Window
 from observability.metrics.exports import EXPORTS, export_events
-from observability.store.opener import open_store
+from tests.support.new_store import new_store
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def hook():
 
 @pytest.fixture
 def store(tmp_path):
-    with open_store(tmp_path / "home") as opened:
+    with new_store(tmp_path / "home") as opened:
         yield opened
 
 

@@ -13,8 +13,8 @@ from observability.alerts.delivery import deliver_messages
 from observability.alerts.trackers import queue_issues
 from observability.core.errors import UsageError
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from tests.support.fake_tracker import TOKEN, FakeTracker, serving_tracker
+from tests.support.new_store import new_store
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PROJECTS = {"github": 'project = "team/models"', "jira": 'project = "ML"\nuser = "ann@example.org"', "linear": 'project = "team-id"'}
@@ -27,7 +27,7 @@ ACTION = {
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Database]:
-    with open_store(tmp_path / "home") as opened:
+    with new_store(tmp_path / "home") as opened:
         yield opened
 
 

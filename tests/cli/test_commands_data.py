@@ -15,7 +15,7 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard.data.audit_effects import AUDITED, audited_rules
 from observability.importers.source_records import zone_named
 from observability.store.engine import Store
-from observability.store.opener import open_store
+from tests.support.new_store import new_store
 
 
 def measured(path: Path, rows: int = 300) -> pd.DataFrame:
@@ -45,7 +45,7 @@ def kept(store: Store, kind: str, columns: tuple[str, ...] | None = None) -> pd.
 
 def test_a_profile_is_the_batch_record_of_the_file(tmp_path: Path) -> None:
     table = measured(tmp_path / "day.csv")
-    store = open_store(tmp_path / "home")
+    store = new_store(tmp_path / "home")
     try:
         said = answer(
             store, "profile", tmp_path / "day.csv", "--source", "greenhouse", "--device", "d7", "--at", "time", "--range", "t=15:25"
@@ -63,7 +63,7 @@ def test_a_profile_is_the_batch_record_of_the_file(tmp_path: Path) -> None:
 def test_an_audit_keeps_a_dataset_and_a_cleaning_run_for_each_rule(tmp_path: Path) -> None:
     table = measured(tmp_path / "train.csv")
     table.iloc[:20].to_csv(tmp_path / "test.csv", index=False)
-    store = open_store(tmp_path / "home")
+    store = new_store(tmp_path / "home")
     more = ("--label", "hot", "--exclude", "time", "--group", "region", "--held-out", tmp_path / "test.csv")
     try:
         said = answer(store, "audit-data", tmp_path / "train.csv", *more)["summary"]
@@ -83,7 +83,7 @@ def test_an_audit_keeps_a_dataset_and_a_cleaning_run_for_each_rule(tmp_path: Pat
 
 def test_wrong_use_is_said_in_one_sentence(tmp_path: Path) -> None:
     measured(tmp_path / "day.csv")
-    store = open_store(tmp_path / "home")
+    store = new_store(tmp_path / "home")
     try:
         for argv, words in (
             (("audit-data", tmp_path / "day.csv"), "--label is missing"),

@@ -12,7 +12,7 @@ from observability.core.errors import UsageError
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.metrics.folder_usage import folder_usage
-from observability.store.opener import open_store
+from tests.support.new_store import new_store
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_is_measured_and_kept_as_a_report(folder: Path, tmp_path: Path) -> None:
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         outcome = execute(store, ["report-storage", str(folder), "--place", "raw data", "--keep-days", "90", "--json"], lambda _: None)
         assert outcome.exit_code == 0, outcome.error
         said = json.loads(outcome.out)
@@ -47,7 +47,7 @@ def test_a_folder_is_measured_and_kept_as_a_report(folder: Path, tmp_path: Path)
 
 def test_contents_can_be_left_out_and_a_dry_run_keeps_nothing(folder: Path, tmp_path: Path) -> None:
     assert folder_usage(folder, datetime.now(UTC).timestamp(), contents=False).duplicates is None
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         out = execute(store, ["report-storage", str(folder), "--dry-run"], lambda _: None).out
         assert out.startswith("raw: 6.0 MB of ") and "in 5 files (not kept)." in out and "33.3 % stored twice" in out
         store.load_landing()
@@ -56,7 +56,7 @@ def test_contents_can_be_left_out_and_a_dry_run_keeps_nothing(folder: Path, tmp_
 
 @pytest.mark.parametrize(("argv", "words"), [(("nowhere",), "this is no folder"), ((".", "--keep-days", "-3"), "--keep-days is a number")])
 def test_wrong_use_is_told(argv: tuple[str, ...], words: str, tmp_path: Path) -> None:
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         try:
             outcome = execute(store, ["report-storage", *argv], lambda _: None)
         except UsageError as error:

@@ -17,8 +17,8 @@ from observability.core.questions import Records
 from observability.core.settings import parse_settings
 from observability.core.window import EPOCH, Window
 from observability.store.engine import Store
-from observability.store.opener import open_store
 from sample_data import flights
+from tests.support.new_store import new_store
 
 SAMPLE = bundle_folder() / "sample_data"
 
@@ -26,7 +26,7 @@ SAMPLE = bundle_folder() / "sample_data"
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     """An empty store."""
-    found = open_store(tmp_path / "home")
+    found = new_store(tmp_path / "home")
     yield found
     found.close()
 

@@ -7,8 +7,8 @@ import pytest
 
 from observability.cli.configuration import planned_steps
 from observability.core.errors import UsageError
-from observability.store.opener import open_store
 from tests.support.commanding import one_sentence
+from tests.support.new_store import new_store
 
 REFERENCE = "id,at,score,label,age\n" + "".join(
     f"r{i},2024-03-{1 + i % 28:02}T00:00:00Z,{0.1 + 0.8 * (i % 2)},{i % 2},{20 + i % 40}\n" for i in range(200)
@@ -140,7 +140,7 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(command, tmp_path,
 def test_a_file_that_was_edited_after_the_plan_is_not_overwritten(tmp_path, before):
     wanted = tmp_path / "home.toml"
     wanted.write_text("[limits]\nbody_bytes = 500000\n[retention]\nrows = 400\n")
-    with open_store(tmp_path / "home", threads=1) as store:
+    with new_store(tmp_path / "home", threads=1) as store:
         keeping = store.home / "keeping.toml"
         if before:
             keeping.write_text(before)

@@ -15,8 +15,8 @@ from observability.cli.demo_fleet import load_fleet
 from observability.core.questions import Records
 from observability.core.window import Window
 from observability.store.duck_store import DuckStore
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
+from tests.support.new_store import new_store
 
 DAYS = ("2026-03-02T00:00:00Z", "2026-03-09T00:00:00Z")
 FLEET = """
@@ -57,7 +57,7 @@ def store(tmp_path: Path) -> Iterator[DuckStore]:
     (tmp_path / "records.jsonl").write_text("".join(json.dumps(each) + "\n" for each in RECORDS), encoding="utf-8")
     pd.DataFrame([{"batch": "b1", "at": DAYS[0], "source": "weather", "rows": 5}]).to_csv(tmp_path / "batches.csv", index=False)
     (tmp_path / "fleet.toml").write_text(FLEET, encoding="utf-8")
-    found = open_store(tmp_path / "home")
+    found = new_store(tmp_path / "home")
     load_fleet(found, tmp_path / "fleet.toml", lambda text: None)
     own = [
         {"kind": "batch", "batch": "mine", "at": DAYS[0], "source": "shop", "rows": 7},

@@ -15,14 +15,14 @@ from observability.export.own_exports import csv_shape
 from observability.metrics.exports import EXPORTS, export_events
 from observability.monitoring import check
 from observability.store.db.database import Database
-from observability.store.opener import open_store
+from tests.support.new_store import new_store
 
 CSV = "age,postcode,name\n30,11,a\n30,11,b\n30,11,c\n40,12,d\n40,12,e\n"
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Any:
-    with closing(open_store(tmp_path / "home", threads=1)) as opened:
+    with closing(new_store(tmp_path / "home", threads=1)) as opened:
         yield opened
 
 

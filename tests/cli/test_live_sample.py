@@ -19,7 +19,7 @@ from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.store.db.catalog_store import add_model
 from observability.store.duck_store import DuckStore
-from observability.store.opener import open_store
+from tests.support.new_store import new_store
 
 LAST = datetime(2013, 3, 29, 12, tzinfo=UTC)
 """A Friday."""
@@ -102,7 +102,7 @@ def listing(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DuckStore]:
     """An empty store."""
-    found = open_store(tmp_path / "home")
+    found = new_store(tmp_path / "home")
     yield found
     found.close()
 

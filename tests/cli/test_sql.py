@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.commanding import Command
+from tests.support.new_store import new_store
 from tests.support.record_lines import label, prediction
 
 QUERY = """SELECT id, score, label, "feature.age" AS age, "at", absent FROM "loan.predictions" ORDER BY id"""
@@ -19,7 +19,7 @@ QUERY = """SELECT id, score, label, "feature.age" AS age, "at", absent FROM "loa
 def home(tmp_path: Path) -> Path:
     lines = tmp_path / "records.jsonl"
     lines.write_text("".join(json.dumps(each) + "\n" for each in (prediction(0), prediction(1, score=0.75), label(1, 1))))
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         store.load_files([lines], LoadDefaults())
     return tmp_path / "home"
 

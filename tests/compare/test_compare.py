@@ -23,9 +23,9 @@ from observability.core.errors import NotFoundError
 from observability.core.window import Slice, Window
 from observability.stats.interval import Interval
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -75,7 +75,7 @@ def rows_of(random: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Two weeks of version 1 (the second shifted, slower and dearer), version 2 in its shadow in the second, on the same requests."""
     random, folder = np.random.default_rng(3), tmp_path_factory.mktemp("compare")
-    store = open_store(folder / "home")
+    store = new_store(folder / "home")
     for version, score in (("1", "score"), ("2", "score2")):
         reference = rows_of(random, 1500, 0.0).assign(**({"score": lambda frame: frame["score2"]} if score == "score2" else {}))
         path = folder / f"{version}.parquet"

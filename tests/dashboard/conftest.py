@@ -10,9 +10,9 @@ import pytest
 from observability.dashboard import load
 from observability.server import process_lock
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.dashboard_world import END, World, build
+from tests.support.new_store import new_store
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def current(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A store without anything as the one that this process owns."""
-    store = open_store(tmp_path / "home")
+    store = new_store(tmp_path / "home")
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
     yield store
     store.close()

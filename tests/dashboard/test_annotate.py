@@ -15,10 +15,10 @@ from observability.dashboard import load
 from observability.dashboard.data import annotate
 from observability.server import process_lock
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.registration import RegistrationRequest
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
+from tests.support.new_store import new_store
 
 END = datetime(2026, 5, 4, tzinfo=UTC)
 DATES = {"window": "Chosen dates", "from": "2026-05-01T00:00", "to": "2026-05-04T00:00"}
@@ -28,7 +28,7 @@ DATES = {"window": "Chosen dates", "from": "2026-05-01T00:00", "to": "2026-05-04
 def owned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A binary model with forty predictions of two features, a text and an image, and a request to relabel one."""
     rng = np.random.default_rng(1)
-    store = open_store(tmp_path / "home", threads=1)
+    store = new_store(tmp_path / "home", threads=1)
     frame = pd.DataFrame({"age": rng.normal(40, 9, 200), "score": rng.random(200), "label": np.where(rng.random(200) < 0.5, "good", "bad")})
     frame.to_parquet(tmp_path / "reference.parquet")
     store.register(

@@ -12,10 +12,10 @@ from observability.metrics import crowd_quality
 from observability.server import process_lock
 from observability.stats.agreement import krippendorff_alpha
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.labelling_world import CLASSES, END, START, project
+from tests.support.new_store import new_store
 
 DATES = {"window": "Chosen dates", "from": f"{START - timedelta(days=21):%Y-%m-%dT%H:%M}", "to": f"{END:%Y-%m-%dT%H:%M}"}
 
@@ -28,7 +28,7 @@ def rows() -> pd.DataFrame:
 @pytest.fixture
 def owned(rows: pd.DataFrame, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A store without any model, with a project of six people, of whom ann-2 is weak."""
-    store = open_store(tmp_path / "home", threads=1)
+    store = new_store(tmp_path / "home", threads=1)
     at = START - timedelta(days=60)
     lines = [
         {

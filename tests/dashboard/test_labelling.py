@@ -17,10 +17,10 @@ from observability.metrics import suggestions as _suggestions
 from observability.metrics.annotations import first_answers
 from observability.server import process_lock
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.labelling_world import END, START, project
+from tests.support.new_store import new_store
 
 DATES = {"window": "Chosen dates", "from": f"{START:%Y-%m-%dT%H:%M}", "to": f"{END:%Y-%m-%dT%H:%M}"}
 SCOPE = Scope(span="dates", start=START.replace(tzinfo=UTC), end=END.replace(tzinfo=UTC))
@@ -36,7 +36,7 @@ def rows() -> pd.DataFrame:
 def built(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A store with a project of six people, another of one person with three items, and a prediction that is one of the items."""
     folder = tmp_path_factory.mktemp("labelling")
-    store = open_store(folder / "home", threads=1)
+    store = new_store(folder / "home", threads=1)
     lines = []
     for each in [
         *rows.to_dict("records"),

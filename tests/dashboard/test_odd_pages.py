@@ -14,11 +14,11 @@ import pytest
 from observability.dashboard import load
 from observability.server import process_lock
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from tests.support.dashboard_pages import PAGES, by_name, opened, words
 from tests.support.dashboard_world import END
+from tests.support.new_store import new_store
 
 SEVERAL, CLASSES = "several", ("a", "b", "c")
 ODD = ("one row", "one class", "nothing known", SEVERAL)
@@ -52,7 +52,7 @@ def lines(model: str) -> list[dict]:
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """The store, filled once."""
     folder = tmp_path_factory.mktemp("odd")
-    with open_store(folder / "home") as store:
+    with new_store(folder / "home") as store:
         for model in ODD:
             scores = [each["score"] if isinstance(each["score"], dict) else {"score": each["score"]} for each in lines(model)]
             rows = pd.DataFrame([{**each["features"], **score, "label": each.get("label", 1)} for each, score in zip(lines(model), scores)])

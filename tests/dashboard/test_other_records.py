@@ -10,9 +10,9 @@ import pytest
 from observability.dashboard import load
 from observability.server import process_lock
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.dashboard_pages import opened, tables, words
+from tests.support.new_store import new_store
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 @pytest.fixture
 def runs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """A store with two training runs, of which one failed, a batch and a deploy, and no prediction, as the one that this process owns."""
-    store = open_store(tmp_path / "home")
+    store = new_store(tmp_path / "home")
     at = (END - timedelta(days=1)).isoformat()
     found = [
         {"kind": "run", "run": "fine", "at": at, "event": "start", "model": "loan"}, {"kind": "run", "run": "fine", "at": at, "event": "end", "status": "finished"},

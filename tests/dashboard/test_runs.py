@@ -23,10 +23,10 @@ from observability.monitoring import check
 from observability.proofs.records import alerts_proof
 from observability.server import process_lock
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import HOSTILE
+from tests.support.new_store import new_store
 from tests.support.run_frames import a_run, distributed, loss, only
 from tests.support.run_frames import said as analyzed
 
@@ -54,7 +54,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     folder = tmp_path_factory.mktemp("runs")
     lines = folder / "runs.jsonl"
     lines.write_text("\n".join(json.dumps(each) for each in logged()) + "\n", encoding="utf-8")
-    store = open_store(folder / "home")
+    store = new_store(folder / "home")
     assert store.load_files([lines], LoadDefaults()).rejected == 0
     yield store
     store.close()

@@ -13,10 +13,10 @@ from observability.dashboard.person_name import NAME_KEY
 from observability.review.change_log import entries
 from observability.server import process_lock
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from tests.support.dashboard_pages import opened, tables, words
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -38,7 +38,7 @@ def rows_of(rng: np.random.Generator) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     rng, folder = np.random.default_rng(5), tmp_path_factory.mktemp("selection")
-    store = open_store(folder / "home")
+    store = new_store(folder / "home")
     reference = rows_of(rng)[["region", "age", "label", "score1"]].rename(columns={"score1": "score"})
     reference.to_parquet(folder / "reference.parquet")
     for version in ("1", "2"):

@@ -24,12 +24,12 @@ from observability.monitoring import check
 from observability.server import process_lock
 from observability.server.access import Person
 from observability.server.guarded_store import guarded_store
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from tests.support import dashboard_world
 from tests.support.dashboard_pages import PAGES, WHOLE, by_name, opened
 from tests.support.dashboard_world import END, START, World
+from tests.support.new_store import new_store
 
 VIEWER, OWNER = Person("vic", "viewer"), Person("ada", "administrator")
 RARE, SCARCE = "quokka", "dugong"
@@ -48,7 +48,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     rows.loc[rows.index[100:104], "sex"] = RARE
     rows.loc[rows.index[500:512], "sex"] = SCARCE
     reference.loc[reference.index[:3], "sex"] = RARE
-    store = open_store(folder / "home", threads=1)
+    store = new_store(folder / "home", threads=1)
     path = folder / "loan.parquet"
     reference.to_parquet(path)
     features, sensitive = ("size", "age", "carrier", "sex"), ("sex",)

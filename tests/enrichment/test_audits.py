@@ -18,10 +18,10 @@ from observability.enrichment.audits import FOLDER, AuditRequest, run_audit
 from observability.review.agenda_items import records_until
 from observability.review.fairness_status import newest_audits
 from observability.store.engine import Store
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from observability.worker.process import Worker
+from tests.support.new_store import new_store
 
 ROWS = 300
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     table = rows.assign(id=[f"r{k}" for k in range(2 * ROWS)], sex=sex, score=score, label=label)
     table[:ROWS].to_csv(folder / "reference.csv", index=False)
     (folder / "settings.toml").write_text(SETTINGS, encoding="utf-8")
-    with open_store(folder / "home", threads=1) as opened:
+    with new_store(folder / "home", threads=1) as opened:
         request = RegistrationRequest(
             model="loan", version="1", reference=folder / "reference.csv", task="binary", label="label", score=("score",),
             features=("age", "income", "debt"), sensitive=("sex",), artifact=folder / "model.txt", settings=folder / "settings.toml",

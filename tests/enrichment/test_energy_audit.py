@@ -13,8 +13,8 @@ import pytest
 from observability.cli.execute import execute
 from observability.enrichment import energy_audit
 from observability.metrics.serving_power import core_power, energy_audits
-from observability.store.opener import open_store
 from observability.store.types.registration import RegistrationRequest
+from tests.support.new_store import new_store
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )
     booster.save_model(folder / "model.txt")
     frame.assign(score=booster.predict(frame[["age", "income"]])).to_parquet(folder / "reference.parquet")
-    with closing(open_store(folder / "home", threads=1)) as opened:
+    with closing(new_store(folder / "home", threads=1)) as opened:
         opened.register(
             RegistrationRequest(
                 model="loan", version="1", task="binary", reference=folder / "reference.parquet", label="label", score=("score",),

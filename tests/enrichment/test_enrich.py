@@ -13,10 +13,10 @@ from observability.enrichment import enrich
 from observability.enrichment.enrich import EnrichmentResult, EnrichmentState
 from observability.server import process_lock
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from tests.support import live_world
 from tests.support.commanding import Command, one_sentence, spawn
 from tests.support.explained_model import START, explain, load, prediction, registered
+from tests.support.new_store import new_store
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_the_thread_waits_for_the_loader(store: Database, monkeypatch: pytest.Mo
 
 def test_the_owner_starts_and_ends_it_unless_the_environment_says_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(enrich.SWITCH, "off")
-    holder = process_lock.Owner(tmp_path / "home", process_lock.take_lock(tmp_path / "home"), open_store(tmp_path / "home"))
+    holder = process_lock.Owner(tmp_path / "home", process_lock.take_lock(tmp_path / "home"), new_store(tmp_path / "home"))
     holder.start_enricher()
     assert holder.enricher is None
     monkeypatch.setenv(enrich.SWITCH, "on")
@@ -166,7 +166,7 @@ def test_the_owner_starts_and_ends_it_unless_the_environment_says_no(tmp_path: P
 
 def test_the_command_explains_and_says_how(tmp_path: Path, command: Command) -> None:
     registered(tmp_path / "home").close()
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         load(store, [prediction(f"p{k}", START) for k in range(30)])
         load(store, [prediction(f"p{k}", START, model="other", version="9") for k in range(5)])
     with mock.patch("observability.worker.requests.explain_scores", explain), mock.patch.object(enrich, "JOBS", enrich.JOBS[:1]):

@@ -20,7 +20,7 @@ from observability.enrichment.schedule_log import ScheduleLog, recall_times
 from observability.enrichment.step_schedule import GUARD_LAST, GUARD_REST, LEAST_MEASURED, MOST_SKIPS, Step, StepScheduler
 from observability.metrics.controllers import DECISIONS, GUARDRAIL, OFF, controllers_of
 from observability.store.db.database import Database
-from observability.store.opener import open_store
+from tests.support.new_store import new_store
 
 STEPS: list[Step] = [("explain", "slow"), ("explain", "quick"), ("errors", "middle")]
 SECONDS = {("explain", "slow"): 9.0, ("explain", "quick"): 1.0, ("errors", "middle"): 3.0}
@@ -125,7 +125,7 @@ def test_the_guardrail_stops_a_model_whose_predictions_are_far_off_and_gives_it_
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Database]:
-    with closing(open_store(tmp_path / "home", threads=1)) as opened:
+    with closing(new_store(tmp_path / "home", threads=1)) as opened:
         yield opened
 
 

@@ -34,11 +34,11 @@ from observability.export.evidently import (
     with_heading,
 )
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from observability.worker.limits import WorkerError
 from observability.worker.process import Worker
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 EVIL = "</script><script>window.hacked=1</script>"
@@ -61,7 +61,7 @@ def rows_of(random: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A model with a reference and a day of logs, two thirds of them labelled."""
     random, folder = np.random.default_rng(4), tmp_path_factory.mktemp("evidently")
-    opened = open_store(folder / "home")
+    opened = new_store(folder / "home")
     reference = folder / "reference.parquet"
     rows_of(random, 700, 0.0).to_parquet(reference)
     opened.register(RegistrationRequest(model="loan <b>", version="1", task="binary", reference=reference, label="label", score=("score",)))

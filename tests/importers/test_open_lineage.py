@@ -11,9 +11,9 @@ from observability.core.window import EPOCH, Window
 from observability.export.open_lineage import open_lineage_events
 from observability.importers.open_lineage import NoEventError, records_of_event
 from observability.records.record import validate
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.lineage_event import AT, EVENT
+from tests.support.new_store import new_store
 
 
 def test_an_event_becomes_the_run_and_the_data_sets_whose_rows_it_counts() -> None:
@@ -75,7 +75,7 @@ def exported(tmp_path: Path) -> list[dict[str, Any]]:
     ]  # fmt: skip
     path = tmp_path / "lines.jsonl"
     path.write_text("".join(json.dumps(each) + "\n" for each in lines), encoding="utf-8")
-    store = open_store(tmp_path / "home", threads=1)
+    store = new_store(tmp_path / "home", threads=1)
     try:
         store.load_files([path], LoadDefaults())
         return list(open_lineage_events(store, Window("", EPOCH, datetime(2027, 1, 1, tzinfo=UTC))))

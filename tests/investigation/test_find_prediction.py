@@ -9,8 +9,8 @@ import pytest
 from observability.cli.commands_case import case_lines
 from observability.core.errors import NotFoundError
 from observability.investigation.case import case, open_case
-from observability.store.opener import open_store
 from tests.support.case_world import HOSTILE, World, moment
+from tests.support.new_store import new_store
 
 PARTS = (
     "prediction",
@@ -90,7 +90,7 @@ def test_of_several_predictions_of_an_id_the_one_in_production_is_given_and_the_
     }
     shadow = own | {"version": "2", "environment": "shadow", "score": 0.875, "received_at": "2024-03-01T11:00:00Z"}
     label = {"kind": "label", "id": "a", "model": "m", "value": 1, "at": "2024-03-02T00:00:00Z", "received_at": "2024-03-02T00:00:00Z"}
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         store.write_records([shadow, own, label])
         found, other = case(store, "a"), case(store, "a", version="2", environment="shadow")
         early = open_case(store, "a", as_of=datetime(2024, 3, 1, 11, 30, tzinfo=UTC)).row

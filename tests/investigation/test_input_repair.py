@@ -18,10 +18,10 @@ import pytest
 from observability.investigation.case import open_case
 from observability.investigation.case_parts import CaseInProgress
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from observability.worker.process import Worker
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 STEP = timedelta(minutes=20)
@@ -71,7 +71,7 @@ def river(tmp_path_factory: pytest.TempPathFactory) -> Iterator[River]:
     labels = truth["label"].copy()
     labels[[LOST_AND_RIGHT, HARMLESS]] = (scores[[LOST_AND_RIGHT, HARMLESS]] < 0.5).astype(int)  # the answer is wrong whatever the level
     labels[[LOST, WRONG]] = (scores[[LOST, WRONG]] < 0.5).astype(int)
-    store = open_store(folder / "home", threads=2)
+    store = new_store(folder / "home", threads=2)
     store.register(
         RegistrationRequest(
             model="river", version="1", task="binary", reference=folder / "reference.csv", label="label", score=("score",),

@@ -11,8 +11,8 @@ from observability.core.window import Window
 from observability.export.csv import inert_csv
 from observability.investigation.label_sample import label_sample_worksheet
 from observability.investigation.relabel_queue import WORKSHEET_COLUMNS
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
+from tests.support.new_store import new_store
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
 ROWS = 60
@@ -29,7 +29,7 @@ def test_the_worksheet_is_blind_random_and_loads_when_filled_in(tmp_path: Path) 
     log = tmp_path / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     window = Window("mail", START, START + timedelta(hours=50))
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         assert store.load_files([log], LoadDefaults()).rejected == 0
         everything = label_sample_worksheet(store, window, 1000, START)
         unlabelled = {f"q{place}" for place in range(50) if place % 3}
@@ -61,7 +61,7 @@ def test_a_window_without_predictions_gives_an_empty_worksheet(tmp_path: Path) -
     }
     log = tmp_path / "log.jsonl"
     log.write_text(json.dumps(line), encoding="utf-8")
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         store.load_files([log], LoadDefaults())
         sheet = label_sample_worksheet(store, Window("mail", START + timedelta(days=1), START + timedelta(days=2)), 10, START)
     assert sheet.empty and list(sheet.columns)[: len(WORKSHEET_COLUMNS)] == list(WORKSHEET_COLUMNS)

@@ -12,9 +12,9 @@ from scipy.stats import norm
 from observability.investigation import label_support
 from observability.investigation.case import open_case
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 CLASSES = ("bad", "fair", "good")
@@ -33,7 +33,7 @@ def ratings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     shares[np.arange(len(mean)), place] = 0.9
     lines = ["x,bad,fair,good,label"] + [f"{x},{a},{b},{c},{CLASSES[k]}" for x, (a, b, c), k in zip(mean, shares, place, strict=True)]
     (folder / "reference.csv").write_text("\n".join(lines) + "\n")
-    store = open_store(folder / "home", threads=2)
+    store = new_store(folder / "home", threads=2)
     store.register(
         RegistrationRequest(
             model="mood", version="1", task="multiclass", reference=folder / "reference.csv", label="label",

@@ -27,10 +27,10 @@ from observability.investigation.part_registry import PARTS
 from observability.investigation.sampled_rows import class_probabilities
 from observability.investigation.source_triage import by_path
 from observability.stats.edges import numeric_edges
-from observability.store.opener import open_store
 from observability.store.types import search_terms
 from observability.store.types.loading import LoadDefaults
 from tests.support.case_world import HOSTILE, World, moment
+from tests.support.new_store import new_store
 
 
 def test_a_percentile_is_the_share_of_the_reference_below(case_world: World) -> None:
@@ -525,7 +525,7 @@ def test_values_of_the_same_request_are_held_against_those_logged_offline(tmp_pa
         line("nobody", "production", None, 0, age=41.0, city="Bern", member=True, fee=None),
     ]
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         assert store.load_files([tmp_path / "log.jsonl"], LoadDefaults()).rejected == 0
         row = opened(store, "on")
         columns = list(row.model.features())

@@ -15,6 +15,7 @@ from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.commanding import Command
+from tests.support.new_store import new_store
 
 START = datetime(2026, 5, 4, tzinfo=UTC)
 FORMULA = "=cmd|'/c calc'!A0"
@@ -33,7 +34,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
         lines.append({"kind": "label", **common, "value": "ham", "annotator": "bob"})
     path = tmp_path / "log.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         assert store.load_files([path], LoadDefaults()).rejected == 0
     yield tmp_path / "home"
 

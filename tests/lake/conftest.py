@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from observability.cli.execute import execute
-from observability.store.opener import open_store
 from tests.support.lake_server import bucket_client, s3_server, set_environment
+from tests.support.new_store import new_store
 
 OPTIONS = ("--kind", "prediction", "--model", "loan", "--version", "1")
 _numbers = itertools.count(1)
@@ -41,7 +41,7 @@ def bucket(s3_environment, monkeypatch):
 
 @pytest.fixture
 def store(tmp_path):
-    with open_store(tmp_path / "home") as opened:
+    with new_store(tmp_path / "home") as opened:
         yield opened
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from observability.monitoring import check
-from observability.store.opener import open_store
+from tests.support.new_store import new_store
 
 DAY = datetime(2025, 3, 2, tzinfo=UTC)
 
 
 def test_a_later_price_moves_no_window_of_storage_reports(tmp_path: Path) -> None:
-    with open_store(tmp_path / "home", threads=1) as store:
+    with new_store(tmp_path / "home", threads=1) as store:
         reports = [
             {"kind": "storage_report", "place": "lake", "at": DAY + timedelta(days=day), "used_bytes": 96, "capacity_bytes": 100}
             for day in range(5)

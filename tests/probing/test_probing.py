@@ -20,8 +20,8 @@ from observability.probing.ask import ask_set, is_well_formed, normal_answer
 from observability.probing.probe_file import parse_probe_set, read_probe_set
 from observability.server import probe_schedule
 from observability.store.engine import Store
-from observability.store.opener import open_store
 from tests.support.fake_vendor import Reply, completion, probe_toml, serving_vendor
+from tests.support.new_store import new_store
 
 SECRET = "sk-secret-98431"
 RIGHT = {"Topic of: My invoice is wrong.": "Billing.", "Topic of: Where is my parcel?": "delivery", "Topic of: Charged twice": "billing"}
@@ -34,7 +34,7 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(open_store(tmp_path / "home", threads=1)) as opened:
+    with closing(new_store(tmp_path / "home", threads=1)) as opened:
         yield opened
 
 

@@ -21,6 +21,7 @@ from observability.store.engine import Store
 from observability.store.opener import open_store
 from tests.support import engine_world
 from tests.support.length import LONG
+from tests.support.new_store import new_store
 from tests.support.proving import coverage, differing, without_reason
 from tests.support.simulation_world import credit
 
@@ -205,7 +206,7 @@ def test_a_rank_slow_in_communication_and_a_plateau_are_proved_from_the_steps(tm
         {"run": "a/b~c", "model": "m", "event": "end", "at": start + timedelta(seconds=620), "status": "finished"},
     ]
     end = start + timedelta(days=1)
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         store.write_records([{"kind": "run", **each} for each in runs] + [{"kind": "step", **each} for each in steps])
         found = check.check(store, start=start, end=end, now=end, only=("training/runs",)).findings
         proven = {finding.metric: finding for finding in found if finding.proof}
@@ -246,7 +247,7 @@ if LONG:
 def test_every_proof_of_a_planted_fault_gives_the_finding_s_value(clean_past: Path, tmp_path: Path, fault: str) -> None:
     scenario = FaultScenario(LAB, fault_targets(BASE, 1), FAULTS[fault], "middle" if fault == "outage" else "strong")
     shutil.copytree(clean_past, tmp_path / "home")
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         assert load_days(store, BASE, [scenario.planted(LAB.past, LAB.day(LAB.past))]).rejected == 0
         end = LAB.onset + timedelta(days=1)
         found = check.check(store, start=end - timedelta(days=7), end=end, as_of=end, now=end, with_records=False).findings

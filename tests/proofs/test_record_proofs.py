@@ -12,9 +12,9 @@ import pytest
 
 from observability.monitoring import check
 from observability.store.engine import Store
-from observability.store.opener import open_store
 from observability.store.types.registration import RegistrationRequest
 from tests.support import live_world
+from tests.support.new_store import new_store
 from tests.support.proving import coverage, differing, without_reason
 
 RECORDS = (
@@ -111,7 +111,7 @@ def nightly_batches() -> list[dict[str, Any]]:
 
 
 def test_each_check_of_a_batch_is_proved_from_its_rows(tmp_path: Path) -> None:
-    with closing(open_store(tmp_path / "home", threads=1)) as store:
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
         store.write_records(nightly_batches())
         settings = store.catalog().model("churn").settings
         store.update_settings("churn", replace(settings, batch_key="subject", slices=("region=N", "vip=true")))
@@ -157,7 +157,7 @@ def test_a_mean_that_moved_and_a_changed_correlation_are_proved_from_the_rows(tm
             lines.append(
                 {**body, "features": dict(zip(features, values, strict=True)), "score": 0.5 + place % 50 / 100, "weight": 1.0 + place % 2}
             )
-    with closing(open_store(tmp_path / "home", threads=1)) as store:
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
         store.register(
             RegistrationRequest(
                 model="m", version="1", reference=reference, task="binary", label="label", score=("score",), features=features

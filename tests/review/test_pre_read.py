@@ -15,6 +15,7 @@ from observability.review import pre_read
 from observability.review.agenda import Item
 from observability.store.opener import open_store
 from tests.support.commanding import Command
+from tests.support.new_store import new_store
 
 WEEK = "2026-W09"
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -111,7 +112,7 @@ def test_it_is_due_on_the_evening_before_in_the_zone_of_the_settings(meeting: st
 def test_it_is_queued_once_for_each_channel_and_not_before_the_week_is_frozen(tmp_path: Path) -> None:
     config = AlertConfig(channels={"team": "json://x", "head": "json://y"}, pre_read=("team", "head"), meeting="tuesday")
     evening = MONDAY + timedelta(hours=18)
-    with open_store(tmp_path / "empty") as store:
+    with new_store(tmp_path / "empty") as store:
         assert pre_read.queue_pre_read(store, config, (), evening) == []
     with frozen(tmp_path / "home", DRIFT) as store:
         assert pre_read.queue_pre_read(store, config, (), MONDAY + timedelta(hours=9)) == []

@@ -22,6 +22,7 @@ from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from tests.support.html_rules import invalid
+from tests.support.new_store import new_store
 
 WEEK = Week.parse("2020-W10")
 FROZEN = WEEK.end + timedelta(hours=7)
@@ -34,7 +35,7 @@ def store(tmp_path):
     rng = np.random.default_rng(4)
     score = rng.uniform(0, 1, 1400).round(4)
     label = (rng.uniform(0, 1, score.size) < score).astype(int)
-    with open_store(tmp_path / "home", threads=2) as opened:
+    with new_store(tmp_path / "home", threads=2) as opened:
         reference = tmp_path / "reference.csv"
         rows = [f"{each},{each},{value}" for each, value in zip(score[:700], label[:700])]
         reference.write_text("\n".join(["x,score,label", *rows]) + "\n", encoding="utf-8")

@@ -24,6 +24,7 @@ from observability.store.opener import open_store
 from tests.support.case_world import build as build_cases
 from tests.support.commanding import Command
 from tests.support.http_routes import ask_routes
+from tests.support.new_store import new_store
 from tests.support.sample_home import ROOT, copied, environment
 
 TOOLS = {"status", "findings", "incidents", "case", "sql", "metrics"}
@@ -147,7 +148,7 @@ def test_commands_of_assistants_share_the_limit_of_slow_requests(tmp_path: Path,
             for _ in range(6):
                 group.start_soon(tool_answer, client, "status")
 
-    with open_store(tmp_path / "home", threads=1) as store:
+    with new_store(tmp_path / "home", threads=1) as store:
         monkeypatch.setattr(process_lock, "_current", process_lock.Owner(store.home, process_lock.Lock(-1), store))
         monkeypatch.setattr(execute, "execute", slow)
         monkeypatch.setattr(api, "AT_ONCE", asyncio.Semaphore(2))

@@ -26,8 +26,8 @@ from observability.server.audit_schedule import (
     store_audits,
 )
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from tests.support.audited_model import register_with_file
+from tests.support.new_store import new_store
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -72,7 +72,7 @@ def test_a_schedule_that_is_none_is_refused(value: Any) -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Database]:
     """A model with a file, whose robustness is audited every 30 days."""
-    with open_store(tmp_path / "home", threads=1) as opened:
+    with new_store(tmp_path / "home", threads=1) as opened:
         register_with_file(opened, tmp_path, "loan", '[settings]\naudit_schedule = { robustness = "30 days" }\n')
         yield opened
 

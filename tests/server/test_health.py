@@ -11,9 +11,9 @@ from observability.dashboard import application
 from observability.server import api, health, process_lock, tokens
 from observability.store.db import database
 from observability.store.ingest import landing
-from observability.store.opener import open_store
 from tests.store.conftest import land
 from tests.support.http_routes import ask_routes
+from tests.support.new_store import new_store
 from tests.support.record_lines import prediction
 
 BROKEN = StoreBrokenError("the store could not be written", got="No space left on device", attempt="Free some disk space")
@@ -23,7 +23,7 @@ BROKEN = StoreBrokenError("the store could not be written", got="No space left o
 def owner(tmp_path, monkeypatch):
     """This process as the owner of a new home. Its loader starts with `start_loader`."""
     monkeypatch.setattr(process_lock, "LOAD_EVERY", 0.02)
-    store = open_store(tmp_path / "home", threads=1)
+    store = new_store(tmp_path / "home", threads=1)
     found = process_lock.Owner(store.home, process_lock.Lock(-1), store)
     monkeypatch.setattr(process_lock, "_current", found)
     yield found

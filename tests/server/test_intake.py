@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from observability.core.limits import IntakeLimits
 from observability.server import api, intake, process_lock, tokens
-from observability.store.opener import open_store
 from tests.support.http_routes import ask_routes
+from tests.support.new_store import new_store
 from tests.support.record_lines import prediction
 
 BASE = {"at": "2026-11-01T00:00:00Z", "model": "loan", "version": "1", "features": {"age": 41}, "score": 0.5}
@@ -20,7 +20,7 @@ BASE = {"at": "2026-11-01T00:00:00Z", "model": "loan", "version": "1", "features
 @pytest.fixture
 def post(tmp_path, monkeypatch):
     """Posts to the routes of an owner of a new home."""
-    store = open_store(tmp_path / "home", threads=1)
+    store = new_store(tmp_path / "home", threads=1)
     owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
     monkeypatch.setattr(process_lock, "_current", owner)
     token = tokens.create(store.home, "write")[1]

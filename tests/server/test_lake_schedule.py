@@ -8,15 +8,15 @@ import pytest
 
 from observability.lake.schedule_state import source_problems, source_states
 from observability.server.lake_schedule import load_due_sources, source_is_due
-from observability.store.opener import open_store
 from tests.support.lake_server import parquet_bytes, predictions_table
+from tests.support.new_store import new_store
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 def store(tmp_path):
-    with open_store(tmp_path / "home") as opened:
+    with new_store(tmp_path / "home") as opened:
         yield opened
 
 

@@ -12,15 +12,15 @@ from observability.core.window import EPOCH, Window
 from observability.server import api, process_lock, tokens
 from observability.server.lineage_events import AFTER
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from tests.support.http_routes import Answer, ask_routes
 from tests.support.lineage_event import EVENT
+from tests.support.new_store import new_store
 
 
 @pytest.fixture
 def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[process_lock.Owner]:
     """The owner of a new home, without a port."""
-    store = open_store(tmp_path / "home", threads=1)
+    store = new_store(tmp_path / "home", threads=1)
     found = process_lock.Owner(tmp_path / "home", process_lock.Lock(-1), store)
     monkeypatch.setattr(process_lock, "_current", found)
     yield found

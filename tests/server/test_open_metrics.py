@@ -13,9 +13,9 @@ import pytest
 from observability.core import telemetry
 from observability.server import api, health, process_lock, tokens
 from observability.server.watcher import WatchedModel, Watching
-from observability.store.opener import open_store
 from observability.store.registry import admin
 from tests.support.http_routes import ask_routes
+from tests.support.new_store import new_store
 from tests.support.record_lines import prediction
 
 RULES = Path(__file__).parents[2] / "docs" / "prometheus-rules.yml"
@@ -28,7 +28,7 @@ def site(tmp_path, monkeypatch):
         monkeypatch.setattr(telemetry, name, telemetry.EventCounts())
     for name in ("QUERY_SECONDS", "PAGE_SECONDS", "POST_SECONDS"):
         monkeypatch.setattr(telemetry, name, telemetry.Durations())
-    store = open_store(tmp_path / "home", threads=1)
+    store = new_store(tmp_path / "home", threads=1)
     owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
     monkeypatch.setattr(process_lock, "_current", owner)
     known = {scope: tokens.create(store.home, scope) for scope in ("read", "write")}

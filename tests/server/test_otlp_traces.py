@@ -14,8 +14,8 @@ from observability.core.limits import IntakeLimits
 from observability.server import api, process_lock, tokens
 from observability.server.otlp_traces import OtlpSpan, SpanError, read_spans, span_record
 from observability.server.route_access import route_needs
-from observability.store.opener import open_store
 from tests.support.http_routes import ask_routes
+from tests.support.new_store import new_store
 
 PATH = "/v1/traces"
 START = 1_793_527_200_000_000_000  # 2026-11-01T10:00:00Z
@@ -82,7 +82,7 @@ def json_form(request):
 def sink(tmp_path, monkeypatch):
     """Posts spans to an owner of a new home."""
     monkeypatch.setattr(telemetry, "SPANS", telemetry.EventCounts())
-    store = open_store(tmp_path / "home", threads=1)
+    store = new_store(tmp_path / "home", threads=1)
     owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
     monkeypatch.setattr(process_lock, "_current", owner)
     token = tokens.create(store.home, "write")[1]

@@ -13,9 +13,9 @@ from observability.simulation.fault import STRENGTHS
 from observability.simulation.faults_labelling import FAULTS, LabelFaultPlant
 from observability.simulation.labelling_project import simulated_labelling_records
 from observability.simulation.labelling_replay import DAYS, labelling_findings, labelling_records, replay_labelling_fault
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.length import LONG, repeats
+from tests.support.new_store import new_store
 from tests.support.simulation_key import LABEL_KEY, right_of_labelling
 
 END = datetime(2026, 5, 1)
@@ -82,7 +82,7 @@ def test_a_projects_own_records_are_taken_where_they_tell_enough(tmp_path) -> No
     model = {"kind": "prediction", "id": "p", "model": "loan", "version": "1", "at": "2026-04-30T12:00:00Z", "features": {}, "score": 0.5}
     logged = lines(simulated_labelling_records("loan", SHARES, 30, 4, END))
     path.write_text("\n".join(map(json.dumps, [model, *logged])), encoding="utf-8")
-    with open_store(tmp_path / "home", threads=2) as store:
+    with new_store(tmp_path / "home", threads=2) as store:
         report = store.load_files([path], LoadDefaults())
         assert report.rejected == 0, report.reasons
         now = END.replace(tzinfo=UTC) + timedelta(days=3)

@@ -5,14 +5,14 @@ import json
 
 import pytest
 
-from observability.store.opener import open_store
+from tests.support.new_store import new_store
 
 _numbers = itertools.count()
 
 
 @pytest.fixture
 def store(tmp_path):
-    with open_store(tmp_path / "home") as opened:
+    with new_store(tmp_path / "home") as opened:
         yield opened
 
 

@@ -10,16 +10,16 @@ import pytest
 
 from observability.core.errors import UsageError
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.registry.register import register_version
 from observability.store.types.registration import NotScoredError, RegistrationRequest, ScoredReference
+from tests.support.new_store import new_store
 
 Scores = Callable[[pd.DataFrame], np.ndarray]
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Database]:
-    with open_store(tmp_path / "home", threads=1) as opened:
+    with new_store(tmp_path / "home", threads=1) as opened:
         yield opened
 
 

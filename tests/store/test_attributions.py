@@ -20,13 +20,13 @@ from observability.enrichment.explanations import explain_rows
 from observability.monitoring import check
 from observability.store import removal
 from observability.store.db.database import Database
-from observability.store.opener import open_store
 from observability.store.query import attribution_plan, attributions
 from observability.store.registry.register import register_version, update_settings
 from observability.store.types import explanations
 from observability.store.types.registration import RegistrationRequest
 from observability.worker.limits import WorkerError
 from tests.support.explained_model import DAYS, START, again, explain, load, prediction, registered
+from tests.support.new_store import new_store
 
 WINDOW = Window("loan", START, START + timedelta(days=DAYS), "1")
 
@@ -244,7 +244,7 @@ def test_a_store_of_before_gets_the_tables(tmp_path: Path) -> None:
             for table in old.execute(f"SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '{later}_%'").fetchall():
                 old.execute(f"DROP TABLE {table[0]}")
         old.execute("DELETE FROM migrations WHERE version > 1")
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         assert len(attributions.answer_attributions(store, Attributions(), WINDOW)) == 0
         assert worked(store) == 60
 
@@ -258,7 +258,7 @@ def logged(k: int, **fields: object) -> dict:
 
 
 def test_logged_attributions_are_used_as_they_are_and_checked_in_their_own_space(tmp_path: Path) -> None:
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         rounded = [logged(k, score=round(logged(k)["score"], 3)) for k in range(60)]
         broken = [logged(k, score=0.999) for k in range(60, 66)]
         bare = [prediction(f"p{k}", START + timedelta(minutes=k * 20), model="risk", version="7", score=0.5) for k in range(66, 80)]
@@ -288,7 +288,7 @@ def test_logged_attributions_are_used_as_they_are_and_checked_in_their_own_space
 
 
 def test_multiclass_attributions_of_the_decided_class(tmp_path: Path) -> None:
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         reference = tmp_path / "reference.csv"
         reference.write_text("x,a,b,label\n" + "\n".join(f"{k},0.6,0.4,{'ab'[k % 2]}" for k in range(40)) + "\n", encoding="utf-8")
         register_version(

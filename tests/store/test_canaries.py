@@ -9,7 +9,7 @@ from observability.monitoring import check
 from observability.server.access import Person
 from observability.server.guarded_store import guarded_store
 from observability.store.db.database import Database
-from observability.store.opener import open_store
+from tests.support.new_store import new_store
 from tests.support.reference_engine import ReferenceEngine
 
 OUT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -63,7 +63,7 @@ def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(
         prediction("extra", 5, "chat", reply={"text": ["…", TEXT]}),
         prediction("later", 8, subject=TEXT),
     ]
-    with closing(open_store(tmp_path / "home", threads=1)) as store:
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
         store.write_records(lines)
         found = seen(store)
         assert found == {
@@ -92,11 +92,11 @@ def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(
 
 def test_a_kind_that_got_a_field_keeps_its_duplicates(tmp_path: Path) -> None:
     line = {"kind": "event", "what": "note", "at": OUT, "received_at": OUT, "text": "an old note"}
-    with closing(open_store(tmp_path / "home", threads=1)) as store:
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
         store.write_records([line])
         with store.write() as writer:
             writer.execute("ALTER TABLE events DROP COLUMN recipient")
             writer.execute("UPDATE events SET content_hash = 12345")
-    with closing(open_store(tmp_path / "home", threads=1)) as store:
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
         store.write_records([line])
         assert len(store.events(None, EPOCH, END)) == 1

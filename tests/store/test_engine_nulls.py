@@ -13,12 +13,12 @@ from observability.core.questions import Aggregate, Attributions, Bucket, By, Qu
 from observability.core.window import Window
 from observability.store.db.database import Database
 from observability.store.ingest.loader import load_files
-from observability.store.opener import open_store
 from observability.store.query import aggregates
 from observability.store.registry.register import register_version
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from tests.support import live_world, reference_engine
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 GROUPS = ("group.sex", "group.income", "group.flag")
@@ -28,7 +28,7 @@ GROUPS = ("group.sex", "group.income", "group.flag")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A model of two versions: the groups of version 1 are null in every prediction, those of version 2 in its reference as well."""
     folder = tmp_path_factory.mktemp("nulls")
-    store, rng = open_store(folder / "home", threads=1), np.random.default_rng(0)
+    store, rng = new_store(folder / "home", threads=1), np.random.default_rng(0)
     frame = pd.DataFrame({"age": rng.normal(40, 10, 200), "score": rng.random(200), "label": rng.integers(0, 2, 200)})
     groups = pd.DataFrame({"sex": rng.choice(["F", "M"], 200), "income": rng.normal(0, 1, 200), "flag": rng.random(200) < 0.5})
     for version, own in (("1", groups), ("2", groups.map(lambda _: None))):

@@ -16,13 +16,13 @@ from observability.enrichment import expected_errors
 from observability.store import removal
 from observability.store.db.database import Database
 from observability.store.ingest.loader import load_files
-from observability.store.opener import open_store
 from observability.store.query import estimates
 from observability.store.registry.register import register_version
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from observability.worker.requests import ErrorEstimate
 from tests.support import reference_engine
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 3
@@ -59,7 +59,7 @@ def load(store: Database, lines: list[dict]) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path):
-    opened = open_store(tmp_path / "home", threads=2)
+    opened = new_store(tmp_path / "home", threads=2)
     rng = np.random.default_rng(1)
     path = tmp_path / "reference.parquet"
     rows(rng, 400).rename(columns={"score_": "score", "guess": "prediction"}).to_parquet(path)

@@ -14,6 +14,7 @@ from observability.store.opener import open_store
 from observability.store.query import query_log
 from observability.store.query.query_log import QueryLog
 from observability.store.types.loading import LoadDefaults
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 WINDOW = Window("loan", START, START + timedelta(days=2))
@@ -22,7 +23,7 @@ WINDOW = Window("loan", START, START + timedelta(days=2))
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A home with 1,200 predictions of one model, which has tables of its own."""
-    store = open_store(tmp_path / "home", threads=1)
+    store = new_store(tmp_path / "home", threads=1)
     lines = [
         {
             "kind": "prediction", "id": f"p{place}", "at": (START + timedelta(minutes=place)).isoformat(), "model": "loan", "version": "1",

@@ -19,10 +19,10 @@ from observability.simulation.memory_engine import MemoryEngine
 from observability.store.db.database import Database
 from observability.store.db.record_tables import kind_tables
 from observability.store.duck_store import DuckStore
-from observability.store.opener import open_store
 from observability.store.query import records
 from observability.store.types.loading import LoadDefaults
 from tests.support import live_world, reference_engine
+from tests.support.new_store import new_store
 
 WEEK = Window("", live_world.START, live_world.END)
 
@@ -115,7 +115,7 @@ def nameless_lines(tmp_path: Path) -> Path:
 @pytest.fixture
 def nameless(tmp_path: Path) -> Iterator[DuckStore]:
     """A store of runs whose model only some of their records name."""
-    found = open_store(tmp_path / "home")
+    found = new_store(tmp_path / "home")
     found.load_files([nameless_lines(tmp_path)], LoadDefaults())
     yield found
     found.close()
@@ -151,7 +151,7 @@ def test_a_run_that_ended_is_not_silent_when_one_model_is_checked(nameless: Duck
 
 
 def test_records_of_the_sample_say_nothing_about_another_model(tmp_path: Path) -> None:
-    with closing(open_store(tmp_path / "home")) as store:
+    with closing(new_store(tmp_path / "home")) as store:
         store.load_files([nameless_lines(tmp_path)], LoadDefaults(sample=True))
         for kind in ("price", "batch", "run"):
             question = Records(kind, ever=True)
@@ -174,7 +174,7 @@ def test_answers_to_fixed_questions_are_records_of_their_models(tmp_path: Path) 
     path = tmp_path / "probes.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
     columns = ("id", "at", "model", "version", "prediction", "status", "latency_ms", "cost", "features", "extra")
-    with closing(open_store(tmp_path / "home", threads=1)) as store:
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
         assert store.load_files([path], LoadDefaults()).reasons == {}
         for window in (WEEK, replace(WEEK, model="acme"), replace(WEEK, as_of=live_world.START + timedelta(hours=7))):
             for question in (Records("prediction", columns), Records("prediction", columns, rows=3)):
@@ -210,7 +210,7 @@ def test_decisions_of_controllers_come_with_their_current_label(tmp_path: Path) 
     path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
     columns = ("id", "at", "model", "version", "prediction", "status", "score", "features", "label", "extra")
     question = Records(CONTROLLER_DECISION, columns)
-    with closing(open_store(tmp_path / "home", threads=1)) as store:
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
         assert store.load_files([path], LoadDefaults()).reasons == {}
         for window in (WEEK, replace(WEEK, model="cache"), replace(WEEK, as_of=live_world.START + timedelta(hours=15))):
             found = records.answer_records(store, question, window)
@@ -227,7 +227,7 @@ def test_decisions_of_controllers_come_with_their_current_label(tmp_path: Path) 
 def test_a_model_that_only_a_file_of_the_sample_names_is_of_the_sample(tmp_path: Path) -> None:
     path = tmp_path / "probes.jsonl"
     line = {"kind": "prediction", "id": "q", "at": live_world.START.isoformat(), "version": "1", "features": {}, "prediction": "x"}
-    with closing(open_store(tmp_path / "home", threads=1)) as store:
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
         for name, sample in (("of-the-sample", True), ("own", False)):
             path.write_text(json.dumps(line | {"model": name}) + "\n", encoding="utf-8")
             store.load_files([path], LoadDefaults(sample=sample))

@@ -26,7 +26,6 @@ from observability.stats.scores import SCORE_EDGES, bin_middles
 from observability.store.db.schema import ERROR, OUTCOMES, SCORE, SUM_MEASURES
 from observability.store.ingest.loader import load_files
 from observability.store.ingest.stage import insert_predictions
-from observability.store.opener import open_store
 from observability.store.registry import register as registering
 from observability.store.registry.artifacts import is_intact, stored_artifact
 from observability.store.registry.infer import infer_reference_file
@@ -34,13 +33,14 @@ from observability.store.registry.register import register_version, update_setti
 from observability.store.rollup.rollup import rebuild_rollups
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.new_store import new_store
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
 
 @pytest.fixture
 def store(tmp_path):
-    with open_store(tmp_path / "home", threads=1) as opened:
+    with new_store(tmp_path / "home", threads=1) as opened:
         yield opened
 
 
@@ -269,7 +269,7 @@ def test_registering_again_replaces_the_reference_and_equals_registering_once(st
     register_version(store, request(write(tmp_path, loans(900, seed=9)), sensitive=("sex",)), now=NOW)
     later = NOW.replace(hour=20)
     register_version(store, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
-    with open_store(tmp_path / "other", threads=1) as other:
+    with new_store(tmp_path / "other", threads=1) as other:
         register_version(other, request(write(tmp_path, loans(700)), sensitive=("sex",)), now=later)
         first, second = contents(store), contents(other)
     for table in ("predictions_1", "labels_1", "counts_1", "edges"):

@@ -7,10 +7,11 @@ import pytest
 
 from observability.core.errors import UsageError
 from observability.store.db.keeping import FILE
-from observability.store.opener import open_store, restore_home
+from observability.store.opener import restore_home
 from observability.store.retention import apply_retention
 from observability.store.rollup import rollup
 from tests.store.conftest import query, rollups
+from tests.support.new_store import new_store
 from tests.support.record_lines import OTHERS, label, prediction
 
 NOW = datetime(2024, 3, 20, 3, tzinfo=UTC)
@@ -44,7 +45,7 @@ def test_old_rows_go_their_counts_stay_and_they_are_refused_when_they_come_again
     assert store.catalog().model("loan").rows_from == datetime(2024, 3, 10, tzinfo=UTC)
     store.backup(tmp_path / "backups")
     restore_home(tmp_path / "other", tmp_path / "backups")
-    with open_store(tmp_path / "other") as other:
+    with new_store(tmp_path / "other") as other:
         assert other.catalog().model("loan").rows_from == datetime(2024, 3, 10, tzinfo=UTC)
 
 

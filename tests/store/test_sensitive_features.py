@@ -15,10 +15,10 @@ from observability.core.window import Window
 from observability.monitoring.check import check
 from observability.store.db.database import Database
 from observability.store.ingest.loader import load_files
-from observability.store.opener import open_store
 from observability.store.registry.register import register_version
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 END = START + timedelta(days=7)
@@ -26,7 +26,7 @@ END = START + timedelta(days=7)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Database]:
-    with open_store(tmp_path / "home", threads=1) as opened:
+    with new_store(tmp_path / "home", threads=1) as opened:
         yield opened
 
 

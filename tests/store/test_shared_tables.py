@@ -22,6 +22,7 @@ from observability.store.rollup import rollup
 from observability.store.types.registration import RegistrationRequest
 from tests.store.conftest import land, query, rollups
 from tests.store.test_erase import found_in
+from tests.support.new_store import new_store
 from tests.support.record_lines import label, prediction
 
 START, END, NOW = (datetime(2024, 3, day, tzinfo=UTC) for day in (1, 5, 20))
@@ -88,7 +89,7 @@ def register(store, tmp_path):
 
 
 def test_a_shared_model_gives_the_answers_of_one_with_tables_of_its_own_and_keeps_them_when_registered(tmp_path, monkeypatch):
-    with open_store(tmp_path / "shared") as store, open_store(tmp_path / "own") as other:
+    with open_store(tmp_path / "shared") as store, new_store(tmp_path / "own") as other:
         load_lines(store, "loan", "a'b")
         monkeypatch.setattr(block, "SHARED_ROWS", -1)
         load_lines(other, "loan", "a'b")
@@ -129,7 +130,7 @@ def test_models_that_are_stored_together_give_the_answers_of_each_stored_alone(t
             land(store, *(own(record["model"], record) for part in parts for record in part), *ratings)
             load_landing(store)
 
-    with open_store(tmp_path / "together") as store, open_store(tmp_path / "alone") as other:
+    with open_store(tmp_path / "together") as store, new_store(tmp_path / "alone") as other:
         loaded(store)
         monkeypatch.setattr(batch_rows, "FEWEST_MEMBERS", 10**9)
         loaded(other)
@@ -234,7 +235,7 @@ def test_retention_moves_only_the_models_from_which_something_goes(store, landed
 
 
 def test_a_backup_and_a_rewritten_store_hold_the_shared_tables(tmp_path):
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         load_lines(store, "loan", "other")
         before = tables_of(store), tables_of(store, 2)
         store.rewrite()
@@ -242,7 +243,7 @@ def test_a_backup_and_a_rewritten_store_hold_the_shared_tables(tmp_path):
         store.backup(tmp_path / "backups")
         assert store.verify_backup(tmp_path / "backups")["problems"] == []
     restore_home(tmp_path / "again", tmp_path / "backups")
-    with open_store(tmp_path / "again") as store:
+    with new_store(tmp_path / "again") as store:
         assert (tables_of(store), tables_of(store, 2)) == before
 
 

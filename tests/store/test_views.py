@@ -15,10 +15,10 @@ from observability.investigation.case import case
 from observability.store.db.catalog_store import add_model
 from observability.store.db.record_tables import kind_tables
 from observability.store.duck_store import DuckStore
-from observability.store.opener import open_store
 from observability.store.views.model_views import MODEL_VIEWS, ViewColumn
 from observability.store.views.store_views import STORE_VIEWS, record_columns
 from tests.support import engine_world
+from tests.support.new_store import new_store
 from tests.support.record_lines import label, prediction
 
 ROOT = Path(__file__).parents[2]
@@ -247,7 +247,7 @@ def test_errors_name_what_is_wrong_and_the_nearest_view(world: DuckStore) -> Non
 
 
 def test_a_model_without_any_column_has_its_views(tmp_path: Path) -> None:
-    with open_store(tmp_path / "home") as store:
+    with new_store(tmp_path / "home") as store:
         with store.write() as writer:
             add_model(writer, "bare")
         bare: Model = store.catalog().model("bare")

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from observability.core.errors import UsageError
-from observability.store.opener import open_store
 from observability.store.types.registration import NotScoredError, RegistrationRequest
 from observability.worker import score_reference as scoring
 from observability.worker.limits import WorkerError
 from observability.worker.process import Worker
+from tests.support.new_store import new_store
 from tests.support.worker_models import numeric_table
 
 
@@ -35,7 +35,7 @@ def test_the_model_that_served_passes_another_and_words_for_numbers_are_refused(
     artifact, scores = fitted(tmp_path, "model.txt", rows, value)
     other, _ = fitted(tmp_path, "other.txt", rows, -value)
     score = scoring.reference_scorer(worker)
-    with open_store(tmp_path / "home", threads=1) as store:
+    with new_store(tmp_path / "home", threads=1) as store:
         with pytest.raises(UsageError, match=r"other scores.*other\.txt.*apart on average"):
             store.register(request(tmp_path, rows, scores, value, other), scorer=score)
         words = rows.assign(b=np.where(rows["b"] > 0, "high", "low"))

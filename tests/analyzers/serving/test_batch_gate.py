@@ -17,8 +17,8 @@ from observability.core.window import Window
 from observability.detection.batch_gate import DEFAULTS, DRIFT, DUPLICATES, LATE, MISSING, ExpectedBatch, GateCheck, gate_checks
 from observability.monitoring import check
 from observability.store.engine import Store
-from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
+from tests.support.new_store import new_store
 
 DAY = datetime(2026, 3, 2, 3)
 NOW = DAY + timedelta(hours=9)
@@ -109,7 +109,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
             lines.append({**row, "score": round(float(rng.random()), 4), **common})
     path = tmp_path / "lines.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
-    with closing(open_store(tmp_path / "home", threads=1)) as opened:
+    with closing(new_store(tmp_path / "home", threads=1)) as opened:
         assert opened.load_files([path], LoadDefaults()).reasons == {}
         opened.update_settings("churn", replace(opened.catalog().model("churn").settings, batch_key="subject"))
         yield opened
@@ -149,7 +149,7 @@ def test_a_batch_over_the_edge_of_two_windows_is_checked_whole_and_once(tmp_path
             lines.append({**row, "batch": name, **common, "at": at})
     path = tmp_path / "lines.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
-    with closing(open_store(tmp_path / "home", threads=1)) as opened:
+    with closing(new_store(tmp_path / "home", threads=1)) as opened:
         assert opened.load_files([path], LoadDefaults()).reasons == {}
         opened.update_settings("churn", replace(opened.catalog().model("churn").settings, batch_key="id"))
         midnight = datetime(2026, 3, 3, tzinfo=UTC)
@@ -172,7 +172,7 @@ def test_a_batch_is_compared_with_the_same_28_days_in_a_short_and_in_a_long_wind
             rows.append({**row, "score": round(float(score), 4), "batch": f"night-{night}", "at": when, "received_at": when})
     path = tmp_path / "lines.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
-    with closing(open_store(tmp_path / "home", threads=1)) as opened:
+    with closing(new_store(tmp_path / "home", threads=1)) as opened:
         assert opened.load_files([path], LoadDefaults()).reasons == {}
         opened.update_settings("churn", replace(opened.catalog().model("churn").settings, batch_key="id", batch_rows=110))
         end, told = datetime(2026, 4, 16, tzinfo=UTC), []

@@ -1,0 +1,27 @@
+"""A new store for half of the time: an empty one is made once in each process, and copied."""
+
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from observability.store.duck_store import DuckStore
+from observability.store.opener import open_store
+
+
+@functools.cache
+def _empty_home() -> Path:
+    """A closed home without any record, removed at the end of the process."""
+    folder = Path(tempfile.mkdtemp(prefix="empty-home-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    open_store(folder / "home").close()
+    return folder / "home"
+
+
+def new_store(home: Path, **options: Any) -> DuckStore:
+    """The store of a home folder, as `open_store` opens it; of a folder that is not there, an empty one."""
+    if not home.exists():
+        shutil.copytree(_empty_home(), home)
+    return open_store(home, **options)
