@@ -18,13 +18,26 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observabilit
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of OpenMP wait in a loop: two workers on two cores would burn most of their time so
 
 
+def one_core() -> int:
+    """The cores of a worker, one of two: a second thread of DuckDB costs small queries a fifth of their time. Other processes take all."""
+    return 1
+
+
+if not LONG:
+    os.cpu_count = one_core
+
+LONGEST = ("test_laws.py", "test_check.py", "test_proofs.py", "test_pages.py")
+"""The second one loads the sample fleet, which the first one does not need."""
+
+
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Bytes do not name a test: what gzip wrote holds the time of day, and two workers would then collect tests of two names."""
     return argname if isinstance(val, bytes) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `long`, unless this is a long run."""
+    """Leave out what is marked `long`, unless this is a long run. The longest files go first: one that began last would leave a core idle."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if not LONG:
         left_out = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
