@@ -32,7 +32,7 @@ def spawn(home: Path, *argv: object, cwd: Path = ROOT) -> Done:
     """Runs a command line on a home as a person does, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "observability", *map(str, argv)],
-        cwd=cwd, env=environment(home) | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+        cwd=cwd, env=environment(home) | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     return Done(done.returncode, done.stdout, done.stderr)
 
