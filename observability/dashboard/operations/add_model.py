@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +13,22 @@ from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.dashboard import empty_states
 from observability.dashboard.operations import intake
+from observability.dashboard.operations.add_model_settings import PART, ZONE_HELP, FileAndSettings, file_and_settings
 from observability.dashboard.state_cache import store_stamp
 from observability.dashboard.widgets import plain_error, progress_bar
 
 if TYPE_CHECKING:
-    from observability.store.types.registration import Inference
+    from observability.store.types.registration import Inference, RegistrationRequest
 
 KINDS = ("number", "category", "boolean")
 TASKS = {"binary": "Binary classification", "regression": "Regression", "multiclass": "Multiclass classification"}
 SCORE_HELP = (
     "Binary: probability of the positive class. Regression: predicted value. Multiclass: class=column for each class, separated by commas."
 )
-ZONE_HELP = "An IANA name, as Europe/Berlin"
-OPTION = re.compile(r"with --[a-z-]+")
+OPTION = re.compile(r"with --([a-z-]+)")
 """An option in sentences shared with the command line; the page has a form instead."""
 STATE = "adding"
-"""Session key of the draft: {"name", "size", "path", "columns", "changes", "model", "version", "done"}."""
+"""Session key of the draft: {"name", "size", "path", "columns", "changes", "model", "version", "beside", "done"}."""
 
 
 def _draft() -> dict[str, Any]:
@@ -43,21 +44,24 @@ def reference_step() -> None:
     words = "An existing model gets a new version."
     model = left.text_input("Model", placeholder="loan-default", max_chars=200, key="new-model", help=words)
     version = right.text_input("Version", value="1", max_chars=200, key="new-version")
-    words = "Reference: held-out predictions with labels, one per row (.csv, .parquet or .jsonl)"
+    words = "Reference: held-out predictions with labels, one per row (.csv, .jsonl, both also as .gz, or .parquet)"
     upload = st.file_uploader(words, type=list(intake.SUFFIXES), key="new-reference")
     if upload is None:
         _discard_draft()
         st.caption("Columns for features, score and label in any order and under any names; optionally an id and a time.")
         st.stop()
-    if (adding.get("name"), adding.get("size")) != (upload.name, upload.size):
+    beside = file_and_settings()
+    if (adding.get("name"), adding.get("size"), adding.get("decimal")) != (upload.name, upload.size, beside.decimal):
         _discard_draft()
         try:
             path = intake.keep_upload(upload)
-            adding |= {"name": upload.name, "size": upload.size, "path": path, "changes": {}, "columns": []}
-            adding["columns"] = intake.upload_column_names(path)
+            adding |= {"name": upload.name, "size": upload.size, "decimal": beside.decimal, "path": path, "changes": {}, "columns": []}
+            adding["columns"] = intake.upload_column_names(path, beside.decimal)
         except ObservabilityError as error:
             intake.discard_upload(adding.pop("path", None))
-            adding["problem"] = str(error)
+            attempt = f"Choose the decimal sign under {PART}" if "--decimal" in (error.attempt or "") else error.attempt
+            adding["problem"] = str(ObservabilityError(error.what, where=error.where, got=error.got, attempt=attempt))
+    adding["beside"] = beside
     if adding.get("problem"):
         st.error(formatting.escape_markdown(adding["problem"]), icon=":material/error:", title="This file cannot be read")
         st.stop()
@@ -83,16 +87,30 @@ def inference_step() -> "Inference | None":
         with st.spinner("Reading the file"):
             found = _inference(adding)
     except ObservabilityError as error:
-        said = ObservabilityError(error.what, where=error.where, got=error.got, expected=error.expected, attempt="Enter it below")
+        attempt = f"Correct it under {PART}" if "time zone" in error.what else "Enter it below"
+        said = ObservabilityError(error.what, where=error.where, got=error.got, expected=error.expected, attempt=attempt)
         st.warning(formatting.escape_markdown(said), title="The file is incomplete", icon=":material/edit:")
     if found is not None:
         for sentence in intake.inference_sentences(found):
             warning = sentence.startswith("Warning: ")
-            words = formatting.escape_markdown(OPTION.sub("under Corrections", sentence.removeprefix("Warning: ")))
+            words = formatting.escape_markdown(OPTION.sub(_place_on_page, sentence.removeprefix("Warning: ")))
             st.markdown(f":orange[:material/warning:] {words}" if warning else f":green[:material/check:] {words}")
     with st.expander("Corrections", icon=":material/edit:", expanded=found is None):
         _correction_form(adding, found)
     return found
+
+
+def _place_on_page(option: re.Match[str]) -> str:
+    """Where the page has what an option says."""
+    return f"under {PART}" if option[1] in ("timezone", "decimal") else "under Corrections"
+
+
+def _request(adding: dict[str, Any], *, artifact: bool = False) -> "RegistrationRequest":
+    """The request of the current draft. artifact: with a copy of the model file."""
+    beside: FileAndSettings = adding["beside"]
+    asked = intake.registration_request(adding["model"], adding["version"], adding["path"], adding["changes"], settings=beside.settings)
+    model_file = intake.keep_artifact(beside.artifact, adding["path"]) if artifact and beside.artifact else None
+    return replace(asked, decimal=beside.decimal, timezone=beside.timezone, artifact=model_file)
 
 
 def _inference(adding: dict[str, Any]) -> "Inference":
@@ -100,8 +118,7 @@ def _inference(adding: dict[str, Any]) -> "Inference":
     key = _draft_fingerprint(adding)
     if adding.get("looked") != key:
         adding.pop("inference", None)
-        request = intake.registration_request(adding["model"], adding["version"], adding["path"], adding["changes"])
-        adding["inference"] = intake.inferred_upload(request)
+        adding["inference"] = intake.inferred_upload(_request(adding))
         adding["looked"] = key
     found: Inference = adding["inference"]
     return found
@@ -109,7 +126,15 @@ def _inference(adding: dict[str, Any]) -> "Inference":
 
 def _draft_fingerprint(adding: dict[str, Any]) -> str:
     """A key of everything that the inference depends on."""
-    return repr((adding["model"], adding["version"], adding["name"], adding["size"], adding["changes"]))
+    beside: FileAndSettings = adding["beside"]
+    read = (adding["changes"], beside.decimal, beside.timezone, beside.settings)
+    return repr((adding["model"], adding["version"], adding["name"], adding["size"], *read))
+
+
+def _registered_state(adding: dict[str, Any]) -> tuple[Any, ...]:
+    """A key of everything that the registration depends on."""
+    artifact = adding["beside"].artifact
+    return (adding.get("looked"), None if artifact is None else (artifact.name, artifact.size))
 
 
 def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
@@ -132,7 +157,6 @@ def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
         at = box(first, "Time", columns, said.get("at"), "None")
         classes = [str(each) for each in said.get("classes") or _label_levels(adding, said.get("label"))]
         positive = box(second, "Positive class (binary)", classes, said.get("positive"), accept_new_options=True)
-        zone = first.text_input("Time zone of times without offset", said.get("timezone") or "", placeholder="UTC", help=ZONE_HELP)
         of_columns = _column_editor(columns, said, found is not None)
         in_sample = st.checkbox("The file contains training rows (estimates are marked accordingly)", value=bool(said.get("in_sample")))
         if st.form_submit_button("Apply", icon=":material/refresh:"):
@@ -142,7 +166,6 @@ def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
                 "score": [each.strip() for each in (score or "").split(",") if each.strip()],
                 "prediction": prediction,
                 "at": at,
-                "timezone": zone.strip(),
                 "positive": None if task in ("regression", "multiclass") else positive,
                 "in_sample": in_sample,
                 **of_columns,
@@ -200,7 +223,7 @@ def _option_index(options: list[str], value: object) -> Any:
 def registration_step(found: "Inference") -> bool:
     """The button that registers the version. Whether it is registered."""
     adding = _draft()
-    if adding.get("done") == adding.get("looked"):
+    if adding.get("done") == _registered_state(adding):
         words = f"{found.model} version {found.version} is registered with {found.usable:,} reference rows."
         st.success(formatting.escape_markdown(words), icon=":material/check_circle:")
         return True
@@ -208,14 +231,13 @@ def registration_step(found: "Inference") -> bool:
         return False
     with st.status("Registering", expanded=True) as status:
         try:
-            asked = intake.registration_request(adding["model"], adding["version"], adding["path"], adding["changes"])
-            intake.register_upload(asked, lambda words: status.update(label=f"Registering: {words}"))
+            intake.register_upload(_request(adding, artifact=True), lambda words: status.update(label=f"Registering: {words}"))
         except ObservabilityError as error:
             status.update(label="Not registered", state="error")
             plain_error(error)
             return False
         status.update(label="Registered", state="complete", expanded=False)
-    adding["done"] = adding["looked"]
+    adding["done"] = _registered_state(adding)
     intake.discard_upload(adding["path"])
     st.rerun()
     return True
@@ -223,7 +245,7 @@ def registration_step(found: "Inference") -> bool:
 
 def serving_logs_step(found: "Inference") -> None:
     """Step 3: serving logs, each copied to disk, loaded with progress, and deleted."""
-    words, endings = "Serving logs (.jsonl, .csv or .parquet)", list(intake.SUFFIXES)
+    words, endings = "Serving logs (.jsonl, .csv, both also as .gz, or .parquet)", list(intake.SUFFIXES)
     uploads = st.file_uploader(words, type=endings, accept_multiple_files=True, key="new-logs")
     if not uploads:
         st.caption("Optional: served predictions, or labels. Your service can also log to this home at any time.")
@@ -231,7 +253,7 @@ def serving_logs_step(found: "Inference") -> None:
     paths: list[Path] = []
     try:
         paths = [intake.keep_upload(each) for each in uploads]
-        columns = intake.upload_column_names(paths[0])
+        columns = intake.upload_column_names(paths[0], _draft()["beside"].decimal)
         answers = _log_form(found, columns)
         if answers is not None:
             _load_log_files(paths, found, answers)
@@ -274,7 +296,11 @@ def _load_log_files(paths: list[Path], found: "Inference", answers: dict[str, An
     """Load the files and show the counts."""
     with progress_bar("Loading") as note:
         report = intake.load_serving_logs(
-            paths, found, **answers, progress=lambda done, total, lines: note(done / max(total, 1), f"{lines:,} lines")
+            paths,
+            found,
+            **answers,
+            decimal=_draft()["beside"].decimal,
+            progress=lambda done, total, lines: note(done / max(total, 1), f"{lines:,} lines"),
         )
     said = f"{report.lines:,} lines: {report.stored:,} stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected."
     (st.success if report.stored else st.warning)(formatting.escape_markdown(said))

@@ -3,6 +3,7 @@
 Beside the removal of models (operations/store.py), the only module of the pages that writes to the store's registry.
 """
 
+import re
 import secrets
 import shutil
 import time
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from observability.store.types.loading import LoadReport
     from observability.store.types.registration import Inference, Registration, RegistrationRequest
 
-SUFFIXES = ("csv", "parquet", "jsonl")
+SUFFIXES = ("csv", "csv.gz", "parquet", "jsonl", "jsonl.gz")
 OLD_SECONDS = 24 * 3600
 """Copies left by closed tabs are deleted after a day."""
 CHUNK = 1 << 20
@@ -39,14 +40,23 @@ def _upload_folder() -> Path:
 
 def keep_upload(upload: "UploadedFile") -> Path:
     """Copy an upload to disk under a generated name with its ending. Raises UsageError for another ending."""
-    suffix = Path(upload.name).suffix.lower().removeprefix(".")
-    if suffix not in SUFFIXES:
-        raise UsageError(
-            "this kind of file cannot be read", got=Path(upload.name).suffix or "no ending", expected=".csv, .parquet or .jsonl"
-        )
+    suffix = next((each for each in SUFFIXES if upload.name.lower().endswith(f".{each}")), None)
+    if suffix is None:
+        expected = ", ".join(f".{each}" for each in SUFFIXES)
+        raise UsageError("this kind of file cannot be read", got=Path(upload.name).suffix or "no ending", expected=expected)
     folder = _upload_folder() / secrets.token_hex(8)
     folder.mkdir(mode=0o700)
-    path = folder / f"upload.{suffix}"
+    return _copied(upload, folder / f"upload.{suffix}")
+
+
+def keep_artifact(upload: "UploadedFile", reference: Path) -> Path:
+    """Copy a model file beside the copy of its reference, with which it is deleted."""
+    ending = re.sub(r"[^a-z0-9.]", "", Path(upload.name).suffix.lower())[:16]
+    return _copied(upload, reference.parent / f"model{ending}")
+
+
+def _copied(upload: "UploadedFile", path: Path) -> Path:
+    """The path of the copy."""
     upload.seek(0)
     with path.open("wb") as file:
         shutil.copyfileobj(upload, file, CHUNK)
@@ -59,12 +69,13 @@ def discard_upload(path: Path | None) -> None:
         shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def upload_column_names(path: Path) -> list[str]:
+def upload_column_names(path: Path, decimal: str | None = None) -> list[str]:
     """Names of the columns of a CSV or Parquet file, or of the fields of the first lines of a JSONL file. Raises UsageError."""
     from observability.store.registry.infer import read_request_file
     from observability.store.types.registration import RegistrationRequest
 
-    return list(read_request_file(RegistrationRequest(model="m", version="1", reference=path)).table.column_names)
+    request = RegistrationRequest(model="m", version="1", reference=path, decimal=decimal)
+    return list(read_request_file(request).table.column_names)
 
 
 def upload_label_values(path: Path, column: str) -> list[str]:
@@ -98,16 +109,28 @@ def inference_sentences(inference: "Inference") -> list[str]:
     return describe_inference(inference)
 
 
-def registration_request(model: str, version: str, path: Path, changes: Mapping[str, Any] | None = None) -> "RegistrationRequest":
-    """The request to register a version, with corrections."""
+def registration_request(
+    model: str, version: str, path: Path, changes: Mapping[str, Any] | None = None, *, settings: str = ""
+) -> "RegistrationRequest":
+    """The request to register a version, with corrections. settings: TOML, written beside the copy of the reference."""
     from observability.store.types.registration import RegistrationRequest, corrected_request
 
-    return corrected_request(RegistrationRequest(model=model.strip(), version=version.strip(), reference=path), changes or {})
+    file = path.parent / "settings.toml"
+    if settings:
+        file.write_text(settings, encoding="utf-8")
+    request = RegistrationRequest(model=model.strip(), version=version.strip(), reference=path, settings=file if settings else None)
+    return corrected_request(request, changes or {})
 
 
 def register_upload(asked: "RegistrationRequest", progress: Callable[[str], object]) -> "Registration":
-    """Store the version with its reference, all or nothing. Raises UsageError."""
-    return load.store().register(asked, progress=progress)
+    """Store the version with its reference, all or nothing; the scores of a model file are compared. Raises UsageError."""
+    scorer = None
+    if asked.artifact:
+        from observability.worker.process import warm_worker
+        from observability.worker.score_reference import reference_scorer
+
+        scorer = reference_scorer(warm_worker())
+    return load.store().register(asked, progress=progress, scorer=scorer)
 
 
 def load_serving_logs(
@@ -118,12 +141,13 @@ def load_serving_logs(
     renames: Mapping[str, str],
     scores: tuple[str, ...] = (),
     timezone: str | None,
+    decimal: str | None = None,
     progress: Callable[[int, int, int], object],
 ) -> "LoadReport":
     """Load serving logs of a registered version. Raises UsageError for a wrong file, before any row is stored."""
     from observability.store.types.loading import LoadDefaults
 
-    defaults = LoadDefaults(kind=kind, model=of.model, renames=renames, timezone=timezone)
+    defaults = LoadDefaults(kind=kind, model=of.model, renames=renames, timezone=timezone, decimal=decimal)
     if kind == "prediction":
         defaults = replace(defaults, version=of.version, scores=scores, features=tuple(feature.name for feature in of.features))
     return load.store().load_files(paths, defaults, progress)
