@@ -46,7 +46,7 @@ def missing_columns_advice(
             times = found if wanted == "at" else times
     if maps:
         sentences.insert(0, f"Name {'it' if len(missing) == 1 else 'them'}: {' '.join(maps)}")
-    if times in first and defaults.timezone is None and lacks_offset(first[times]):
+    if times is not None and times in first and defaults.timezone is None and lacks_offset(first[times]):
         sentences.append(f"The times of {times!r} have no offset: add their time zone, for example --timezone Europe/Paris")
     return ". ".join(sentences)
 

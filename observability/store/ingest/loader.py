@@ -157,7 +157,7 @@ def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefa
     class_scores = tuple((name, column) for name, column in registered.scores if name is not None)
     return replace(
         defaults,
-        left_out=frozenset(registered.left_out) | {column for _, column in class_scores},
+        left_out=frozenset(registered.left_out) | {column for _, column in registered.scores},
         score_column=next((column for name, column in registered.scores if name is None), None),
         class_scores=class_scores,
         classes=tuple(name for name, _ in class_scores) or (model.classes if model.task == "multiclass" else ()),

@@ -73,9 +73,9 @@ class LoadDefaults:
     decimal: decimal sign of the numbers in CSV files: "," (points may group thousands) or "."; None: a point, and a file that seems to have
     commas is refused with a question.
     versions: those of the model, for the message about a version that is missing.
-    left_out: columns of a file that registration left out of the features: kept as extra fields, unless `features` names them.
-    scores: `class=COLUMN` for each class of a multiclass model, or the column of the score. Of the version's registration, taken where the
-    file has these columns and no score is named: score_column; class_scores, class and column of each. classes: of a multiclass model.
+    left_out: columns that the version's registration left out of its features: kept as extra fields, unless `features` names them.
+    scores: `class=COLUMN` for each class of a multiclass model, or the column of the score. score_column, class_scores (class and column of
+    each): those of the version's registration, taken where the file has them and no score is named. classes: those of a multiclass model.
     """
 
     kind: str | None = None
