@@ -85,7 +85,7 @@ def test_a_registration_takes_the_time_zone_of_the_file(command, tmp_path, wante
     (wanted.parent / "loan.csv").write_text(REFERENCE.replace("T00:00:00Z", " 00:00"))
     wanted.write_text(WANTED.replace('task = "binary"', 'task = "binary"\ntimezone = "Europe/Paris"'))
     command(tmp_path / "home", "apply", wanted)
-    with open_store(tmp_path / "home") as store, store.cursor() as cursor:
+    with new_store(tmp_path / "home") as store, store.cursor() as cursor:
         assert cursor.execute('SELECT min("at") FROM predictions_1').fetchone() == (datetime(2024, 2, 29, 23),)
 
 

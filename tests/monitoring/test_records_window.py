@@ -38,7 +38,7 @@ def test_an_export_is_judged_alike_whether_its_model_or_the_fleet_is_checked(tmp
         "at": DAY + timedelta(hours=2),
         "features": {"text": "zq-mark-of-march"},
     }
-    with open_store(tmp_path / "home", threads=1) as store:
+    with new_store(tmp_path / "home", threads=1) as store:
         exports = [
             export | {"model": "loan", "k": 3.0, "dataset": "rows"},
             export | mark,
