@@ -31,7 +31,7 @@ def name_it(page: Page, model: str) -> None:
 
 
 def upload(page: Page, path: Path, place: int = 0) -> None:
-    """Put a file into the page's first or second box for files."""
+    """Put a file into a box for files: the reference, the model file, the logs."""
     page.locator('[data-testid="stFileUploader"] input[type=file]').nth(place).set_input_files(path)
     page.get_by_test_id("stFileUploader").nth(place).get_by_text(path.name).first.wait_for()
     settle(page)
@@ -97,7 +97,7 @@ def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_pat
 
     page.get_by_role("button", name="Register version 1").click()
     said(page, f"shop-churn version 1 is registered with {len(held_out):,} reference rows.")
-    upload(page, logs, 1)
+    upload(page, logs, 2)
     choose(page, "Id of the prediction", outside_project.TICKET)
     page.get_by_role("button", name="Load", exact=True).click()
     said(page, f"{len(served):,} lines: {len(served):,} stored, 0 duplicates, 0 rejected.")

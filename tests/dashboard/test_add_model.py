@@ -166,6 +166,9 @@ def test_everything_that_register_takes(empty: Database, tmp_path: Path) -> None
     with empty.cursor() as cursor:
         assert cursor.execute('SELECT DISTINCT "at" FROM predictions_1').fetchall() == [(datetime(2026, 7, 1, 10),)]
     assert copies(empty) == []
+    app.file_uploader(key="new-artifact").upload("again.txt", booster.model_to_string().encode()).run()
+    press(app, "Register version 1")
+    assert "is registered with 600 reference rows" in said(app) and copies(empty) == []
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,8 @@ def reference_step() -> None:
         st.error(formatting.escape_markdown(adding["problem"]), icon=":material/error:", title="This file cannot be read")
         st.stop()
     adding |= {"model": model, "version": version}
-    if not adding["path"].exists() and adding.get("looked") != _draft_fingerprint(adding):
+    changed = adding.get("looked") != _draft_fingerprint(adding) or adding.get("done") != _registered_state(adding)
+    if not adding["path"].exists() and changed:
         adding["path"] = intake.keep_upload(upload)
     if not model.strip():
         st.info("Enter a model name to continue.", icon=":material/edit:")
