@@ -19,6 +19,8 @@ LARGE_BYTES = 20_000_000
 """Progress shows the rate and the time left from this size on."""
 WARM_UP_SECONDS = 2.0
 """The rate is not told before."""
+REPORT_SECONDS = 0.1
+"""Between two reports of the same work."""
 MOST_FAILURES = 5
 """Files that could not be read and are named."""
 REMEDIES = {
@@ -51,15 +53,19 @@ def load_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Call
 def work_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Callable[[str, int, int, str], None]:
     """A function that reports what is being done, how much of it is done, all of it, and the unit: bytes, rows or models.
 
-    After two seconds it also tells the rate and the time left. The clock starts again where less is done than before: other work began.
+    After two seconds it also tells the rate and the time left, at most ten times a second. The clock starts again where less is done than
+    before: other work began.
     """
-    start, before = 0.0, -1
+    start, told, before = 0.0, 0.0, -1
 
     def note(doing: str, done: int, total: int, unit: str) -> None:
-        nonlocal start, before
-        if before < 0 or done < before:
-            start = clock()
-        before, seconds = done, clock() - start
+        nonlocal start, told, before
+        now, is_new = clock(), before < 0 or done < before
+        before = done
+        if not is_new and done < total and now - told < REPORT_SECONDS:
+            return
+        start, told = now if is_new else start, now
+        seconds = now - start
         count, of_all, word = (f"{done / 1e6:,.1f}", f"{total / 1e6:,.1f}", "MB") if unit == "bytes" else (f"{done:,}", f"{total:,}", unit)
         text = f"{doing}: {count} of {of_all} {word}"
         if 0 < done < total and seconds >= WARM_UP_SECONDS:
