@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of OpenMP wait in a loo
 
 
 def one_core() -> int:
-    """The cores of a worker, one of two: a second thread of DuckDB costs small queries a fifth of their time. Other processes take all."""
+    """The cores of a worker, one of two: a second thread of DuckDB costs small queries a tenth of their time. Other processes take all."""
     return 1
 
 
