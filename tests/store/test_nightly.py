@@ -6,9 +6,11 @@ import pytest
 
 from observability.core.errors import UsageError
 from observability.store import backup
+from observability.store.db.catalog_store import read_catalog
 from observability.store.db.keeping import FILE, last_done
 from observability.store.nightly import nightly_is_due, nightly_round
 from observability.store.registry.admin import storage_problems, storage_status
+from observability.store.rollup.rollup import compact_rollups
 from tests.store.conftest import query
 from tests.support.record_lines import label, prediction
 
@@ -68,6 +70,15 @@ def test_verify_names_a_day_whose_counts_differ_from_its_rows(store, landed):
     with store.write() as writer:
         writer.execute("UPDATE counts_shared SET n = n + 1, w = w + 1 WHERE period // 24 = 19784 AND measure = 0")
     assert store.verify()["problems"] == ["The counts of loan on 2024-03-02 differ from its raw rows."]
+
+
+def test_verify_finds_arrivals_by_hour_equal_to_arrivals_by_day_where_old_ones_are_kept_by_day(store, landed):
+    landed(*(prediction(i, at="2024-03-01T10:00:00Z", label=i % 2) for i in range(9)))
+    with store.write() as writer:
+        compact_rollups(writer, read_catalog(writer).model("loan"), now=datetime.now(UTC) + timedelta(days=60))
+    landed(*(prediction(i, at="2024-03-01T11:00:00Z", label=i % 2) for i in range(9, 18)))
+    assert query(store, "SELECT count(DISTINCT arrived % 24) FROM counts_1") == [(2,)], "by the day before, by the hour after"
+    assert store.verify()["problems"] == []
 
 
 def test_verify_finds_equal_sums_that_are_infinite_equal(store, landed):

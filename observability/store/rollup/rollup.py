@@ -26,6 +26,8 @@ MERGE_FROM = 200_000
 COMPACT_FROM = 500_000
 """Number of counts rows of a model from which old arrivals are coarsened."""
 COMPACT_DAYS = 30
+WHOLE_DAYS = "(arrived + 23) // 24 * 24"
+"""SQL: the hour of an arrival, rounded up to whole days."""
 COUNT_KEYS = ("stream", "period", "slice", "measure", "bin", "decision", "label", "status", "arrived")
 SUM_KEYS = ("stream", "period", "slice", "measure", "arrived")
 COUNT_FIGURES = "sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2"
@@ -182,9 +184,7 @@ def compact_rollups(writer: Cursor, model: Model, *, now: datetime | None = None
 def coarsen_arrivals(writer: Cursor, model: Model, limit: int) -> None:
     """Round arrivals before an hour up to whole days."""
     for table in ("counts", "sums"):
-        writer.execute(
-            f"UPDATE {model_table(table, model.key)} SET arrived = (arrived + 23) // 24 * 24 WHERE arrived < {limit} AND arrived % 24 <> 0"
-        )
+        writer.execute(f"UPDATE {model_table(table, model.key)} SET arrived = {WHOLE_DAYS} WHERE arrived < {limit} AND arrived % 24 <> 0")
 
 
 def wants_compaction(cursor: Cursor, models: Iterable[Model], now: datetime) -> list[Model]:

@@ -10,7 +10,7 @@ from observability.store.db.catalog_store import read_catalog, stream_numbers
 from observability.store.db.database import Database
 from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table
-from observability.store.rollup.rollup import COUNT_KEYS, SUM_KEYS, rebuild_days
+from observability.store.rollup.rollup import COUNT_KEYS, SUM_KEYS, WHOLE_DAYS, compaction_hours, rebuild_days
 
 DAYS = 3
 """Days of each stream that are computed again."""
@@ -61,15 +61,16 @@ def _differences(writer: Cursor, model: Model, days: list[tuple[int, date]], thr
     if not days:
         return []
     chosen = " OR ".join(f"(stream = {stream} AND floor(period / 24) = {(day - date(1970, 1, 1)).days})" for stream, day in days)
+    by_day = compaction_hours(writer).get(model.key, 0)
     for table in FIGURES:
-        writer.execute(f"CREATE OR REPLACE TEMP TABLE stored_{table} AS {_added_up(table, model, chosen)}")
+        writer.execute(f"CREATE OR REPLACE TEMP TABLE stored_{table} AS {_added_up(table, model, chosen, by_day)}")
     rebuild_days(writer, model.name, days, merge=False, threads=threads)
     wrong: dict[tuple[int, date], None] = {}
     for table, (keys, figures) in FIGURES.items():
         differs = " OR ".join(f"({_differs_sql(f'coalesce(s.{name}, 0)', f'coalesce(r.{name}, 0)')})" for name in figures)
         rows = writer.execute(
             f"""SELECT DISTINCT stream, DATE '1970-01-01' + floor(period / 24)::INTEGER FROM stored_{table} s
-            FULL JOIN ({_added_up(table, model, chosen)}) r USING ({", ".join(keys)}) WHERE {differs} ORDER BY ALL"""
+            FULL JOIN ({_added_up(table, model, chosen, by_day)}) r USING ({", ".join(keys)}) WHERE {differs} ORDER BY ALL"""
         ).fetchall()
         wrong |= dict.fromkeys(rows)
         writer.execute(f"DROP TABLE stored_{table}")
@@ -84,7 +85,9 @@ def _differs_sql(stored: str, recomputed: str) -> str:
     return f"{stored} IS DISTINCT FROM {recomputed} AND abs({stored} - {recomputed}) > 1e-6 * (1 + abs({stored}))"
 
 
-def _added_up(table: str, model: Model, chosen: str) -> str:
+def _added_up(table: str, model: Model, chosen: str, by_day: int) -> str:
+    """The figures by their keys. by_day: hour of arrival before which counts tell arrivals by whole days; what came later is still told by hour."""
     keys, figures = FIGURES[table]
     sums = ", ".join(f"sum({name}) AS {name}" for name in figures)
-    return f"SELECT {', '.join(keys)}, {sums} FROM {model_table(table, model.key)} WHERE {chosen} GROUP BY ALL"
+    named = [f"CASE WHEN arrived < {by_day} THEN {WHOLE_DAYS} ELSE arrived END AS arrived" if key == "arrived" else key for key in keys]
+    return f"SELECT {', '.join(named)}, {sums} FROM {model_table(table, model.key)} WHERE {chosen} GROUP BY ALL"
