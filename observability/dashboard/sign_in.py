@@ -96,7 +96,7 @@ def oidc_secrets(settings: AccessSettings) -> dict[str, Any] | None:
             "client_id": oidc.client_id,
             "client_secret": oidc.client_secret,
             "server_metadata_url": oidc.server_metadata_url,
-            "client_kwargs": {"scope": oidc.scope, "prompt": "select_account"},
+            "client_kwargs": {"scope": oidc.scope, "prompt": oidc.prompt},
         }
     }
 

@@ -27,7 +27,7 @@ NO_ROLE = "none"
 """In lists of roles: no access to this model."""
 TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "": {"url": (str, list), "logger_origins": (str, list), "session_hours": (int, float), "oidc": dict, "roles": dict, "models": dict},
-    "oidc": {"server_metadata_url": str, "client_id": str, "client_secret": str, "groups_claim": str, "name_claim": str, "scope": str},
+    "oidc": dict.fromkeys(("server_metadata_url", "client_id", "client_secret", "groups_claim", "name_claim", "scope", "prompt"), str),
     "roles": {"default": str, "people": dict, "groups": dict},
 }
 """Keys of the file by table, with their types."""
@@ -44,7 +44,9 @@ class RoleLists:
 
 @dataclass(frozen=True)
 class OidcSettings:
-    """The OpenID Connect provider, and the claims that hold groups and the name."""
+    """The OpenID Connect provider, and the claims that hold groups and the name. prompt: what the provider is to ask, as `login` or
+    `select_account`; empty: what it thinks right. Some providers refuse every value that they do not know.
+    """
 
     server_metadata_url: str
     client_id: str
@@ -52,6 +54,7 @@ class OidcSettings:
     groups_claim: str = "groups"
     name_claim: str = "email"
     scope: str = "openid email profile"
+    prompt: str = ""
 
 
 @dataclass(frozen=True)

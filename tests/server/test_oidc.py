@@ -161,6 +161,7 @@ def test_an_id_token_that_is_not_for_us_signs_nobody_in(place: Place, change: st
 def test_a_code_is_of_no_use_to_another_browser_or_twice(place: Place) -> None:
     with httpx.Client(headers={"accept": "text/html"}) as victim, httpx.Client(headers={"accept": "text/html"}) as thief:
         to_provider = victim.get(login_address(place, victim)).headers["location"]
+        assert "select_account" not in to_provider, "a provider may refuse a prompt that it does not know"
         assert "code_challenge_method=S256" in to_provider and "nonce=" in to_provider and "state=" in to_provider
         back = victim.get(to_provider).headers["location"]
         thief.get(back)
