@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def make_backup(store: Database, folder: Path | str, progress: Progress | None =
     if folder.resolve().is_relative_to(store.home.resolve()):
         raise UsageError("a backup inside the home is lost with it", got=str(folder), attempt="Name a folder on another disk")
     at = datetime.now(UTC)
-    final = folder / f"{PREFIX}{at:%Y%m%dT%H%M%S}Z"
+    final = _free_name(folder, at)
     draft = final.with_name(final.name + ".partial")
     try:
         body = _write_backup(store, draft, at, progress)
@@ -79,6 +79,13 @@ def make_backup(store: Database, folder: Path | str, progress: Progress | None =
         raise StoreBrokenError("the backup could not be written", where=str(folder), got=error_summary(error), attempt=attempt) from error
     note_done(store.home, "backup", {"backup": str(final)})
     return _made(str(final), body)
+
+
+def _free_name(folder: Path, at: datetime) -> Path:
+    """The folder of a backup made at that second, or at the next one that no backup has."""
+    while (final := folder / f"{PREFIX}{at:%Y%m%dT%H%M%S}Z").exists():
+        at += timedelta(seconds=1)
+    return final
 
 
 def _made(name: str, body: dict[str, Any]) -> dict[str, Any]:

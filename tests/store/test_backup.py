@@ -253,6 +253,12 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(tmp_path):
         assert query(store, "SELECT count(*) FROM predictions_1") == [(20,)]
 
 
+def test_two_backups_of_one_second_have_two_names(tmp_path):
+    with open_store(tmp_path / "home") as store:
+        made = [store.backup(tmp_path / "backups")["backup"] for _ in range(3)]
+    assert sorted(made) == made == [str(path) for path in backups_in(tmp_path / "backups")]
+
+
 def test_an_unfinished_backup_is_none(tmp_path):
     with open_store(tmp_path / "home") as store:
         made = store.backup(tmp_path / "backups")

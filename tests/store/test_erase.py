@@ -218,7 +218,7 @@ def test_a_removed_model_is_in_no_backup(tmp_path, kind):
         land(store, *(prediction(i, model="other", subject=f"kept-{i}") for i in range(5)))
         store.load_landing()
         store.backup(place)  # before the model
-        time.sleep(1.1)  # two backups of one second would share a name
+        time.sleep(1.1)  # two of one second share a name at an address
         land(store, *(prediction(i, subject=f"person-{i}") for i in range(5)))
         store.load_landing()
         store.backup(place)
