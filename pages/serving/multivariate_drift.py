@@ -14,7 +14,7 @@ from observability.dashboard.widgets import main_finding_lines
 
 here = frame.begin_model_page("multivariate_drift")
 found = findings.analyzer_findings(here, multivariate_drift.ANALYZER, wait=True)
-main_finding_lines(found)
+main_finding_lines(sorted(found, key=lambda finding: finding.metric != multivariate_drift.METRIC))
 known = [finding for finding in found if finding.value is not None and finding.metric == multivariate_drift.METRIC]
 if not known:
     step = "Register this version with held-out predictions, or choose a longer window."

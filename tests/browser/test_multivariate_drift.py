@@ -51,5 +51,7 @@ def test_a_week_like_the_reference_is_not_told_from_it(fleet: Dashboard, visit: 
     page = visit(f"{fleet.url}/multivariate_drift?model=employment")
     assert "The AUC is within sampling noise, so no input stands out." in words(page)
     choose(page, "Model", "sentiment")
-    (n, m) = figure(r"over ([\d,]+) predictions and ([\d,]+) reference rows", words(page))
+    said = words(page)
+    assert said.index("AUC") < said.index("correlation"), "all inputs together come before a pair of them"
+    (n, m) = figure(r"over ([\d,]+) predictions and ([\d,]+) reference rows", said)
     assert (n, m) == ("630", "1,680")

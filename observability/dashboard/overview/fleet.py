@@ -115,9 +115,9 @@ def load_model_status(scope: Scope, model: Model) -> ModelStatus:
 
 
 def controllers_note() -> str:
-    """How many controllers there are beside the models, as a link to their page (Markdown); empty where there is none."""
+    """How many controllers there are beside the models, as the end of a sentence; empty where there is none."""
     known = len(load.catalog().controllers)
-    return f" and [{formatting.plural(known, 'controller')}](/{links.page_files()['controllers'].stem})" if known else ""
+    return f" and {formatting.plural(known, 'controller')}" if known else ""
 
 
 def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
