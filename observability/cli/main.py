@@ -86,7 +86,7 @@ def explain_in_stretches(args: argparse.Namespace, argv: list[str]) -> Outcome:
         failures |= body["failures"]
         if not body["unfinished"]:
             return explain_outcome({**body, "rows": rows, "failures": failures}, args.json)
-        time.sleep(GAP)
+        time.sleep(GAP)  # in which another command takes the lock
 
 
 def here_or_at_owner(args: argparse.Namespace, argv: list[str], here: Sequence[str] = ()) -> Outcome:

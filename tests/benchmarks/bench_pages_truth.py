@@ -1,17 +1,16 @@
 """Is anything that a page shows contradicted by its findings, its own limit, another page, or its own dates?
 
-    python tests/benchmarks/bench_pages_truth.py [HOME] [--windows "last week,June"] [--pages performance,health] [--models flights-late] [--keep views.pickle]
+    python tests/benchmarks/bench_pages_truth.py [HOME] [--windows "last week,June"] [--pages performance,health] [--models flights-late]
 
 HOME: a home with the sample fleet (python -m observability demo), which is copied; one is made if it is missing. Opens every page in this process, of every
 model and in five windows, and prints what tests/support/page_truth.py finds untrue: OK over a value beyond its limit, OK with nothing to judge it by, a row
 or sentence with another status than its finding, totals that disagree between pages, and charts with days outside of what they name. Ends with 1 where
-anything is printed. --keep: what the pages showed, which is read again instead of opening the pages where the file is there.
+anything is printed.
 """
 
 import argparse
 import logging
 import os
-import pickle
 import shutil
 import sys
 import tempfile
@@ -114,26 +113,16 @@ def main() -> int:
     parser.add_argument("--windows", default=",".join(WINDOWS))
     parser.add_argument("--pages", default="")
     parser.add_argument("--models", default="")
-    parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     pages, models = ([each for each in text.split(",") if each] for text in (options.pages, options.models))
     os.environ |= {"OBSERVABILITY_ENRICH": "off", "OBSERVABILITY_WATCH": "off"}
     counts: Counter[str] = Counter()
-    kept = pickle.loads(options.keep.read_bytes()) if options.keep and options.keep.exists() else {}
     with tempfile.TemporaryDirectory() as folder:
-        if not set(options.windows.split(",")) <= kept.keys():
-            own_copy(options.home, Path(folder) / "home")
+        own_copy(options.home, Path(folder) / "home")
         for name in options.windows.split(","):
             began = time.monotonic()
-            if name not in kept:
-                kept[name] = (
-                    findings_of(name, models),
-                    list(views_of(name, pages, models)),
-                    {each.name: each.settings for each in load.catalog().models},
-                )
-                if options.keep:
-                    options.keep.write_bytes(pickle.dumps(kept))
-            findings, views, settings = kept[name]
+            findings, views = findings_of(name, models), list(views_of(name, pages, models))
+            settings = {each.name: each.settings for each in load.catalog().models}
             print(
                 f"# {name}: {sum(map(len, findings.values())):,} findings, {len(views)} pages, {time.monotonic() - began:.0f} s", flush=True
             )

@@ -11,6 +11,7 @@ from tests.support import tasks
 from tests.support.task_player import Player
 from tests.support.tasks import Facts, Task
 
+# as the pages of 0.6.0 say it; today's words are in tests/support/tasks.py
 FLEET, ALERTS = "Models, those that need a person first", "Alerts, open ones first"
 
 

@@ -2,10 +2,8 @@
 or says why it is not.
 """
 
-import csv
 import io
 import json
-import random
 import re
 import shlex
 from datetime import UTC, datetime, timedelta
@@ -18,6 +16,7 @@ from pyarrow import parquet
 
 from observability.cli.main import main
 from observability.server.access import COMMANDS
+from tests.support.held_out import write_held_out
 from tests.support.sample_home import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -94,19 +93,6 @@ def words(command: str) -> list[str]:
     found = shlex.split(command)
     assert found[:3] == ["python", "-m", "observability"], command
     return found[3:]
-
-
-def write_held_out(path: Path) -> None:
-    """A reference with the columns that the README's command names."""
-    dice = random.Random(1)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(("age", "income", "sex", "probability", "defaulted"))
-        for _ in range(300):
-            probability = round(dice.random(), 4)
-            rows.writerow(
-                (dice.randint(18, 80), dice.randint(20_000, 90_000), dice.choice("FM"), probability, int(dice.random() < probability))
-            )
 
 
 def test_the_ten_minutes_of_the_readme_run_as_written(

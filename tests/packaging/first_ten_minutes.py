@@ -6,10 +6,8 @@ Does what the README says, in clean environments: one with the extras `dashboard
 of each step; exits 1 at the first that fails. Not run by `make test`: the first step downloads every package, unless pip has it in its cache.
 """
 
-import csv
 import json
 import os
-import random
 import re
 import shlex
 import socket
@@ -25,6 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.support.held_out import write_held_out  # noqa: E402
+
 NAME, PASSWORD = "ada", "correct horse battery"
 ANSWERS = 200
 SERVICE = f"""
@@ -67,17 +69,6 @@ def installed(python: str, folder: Path, name: str, what: str) -> Path:
     return made
 
 
-def write_held_out(path: Path) -> None:
-    """A reference with the columns that the README's command names."""
-    dice = random.Random(1)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(("age", "income", "sex", "probability", "defaulted"))
-        for _ in range(500):
-            score = round(dice.random(), 4)
-            rows.writerow((dice.randint(18, 80), dice.randint(20_000, 90_000), dice.choice("FM"), score, int(dice.random() < score)))
-
-
 def status_of(address: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[int, str | None, bytes]:
     """Status, cookie and body of one request that follows no redirect; 0 where nobody answers."""
 
@@ -100,7 +91,7 @@ def wait_for(address: str, headers: dict[str, str], server: subprocess.Popen[byt
     while (found := status_of(address, headers))[0] != 200:
         if server.poll() is not None or time.monotonic() > until:
             raise SystemExit(f"{address} answers {found[0]}\n{log.read_text()[-4000:]}")
-        time.sleep(0.2)
+        time.sleep(0.2)  # between two questions
     return found[2]
 
 

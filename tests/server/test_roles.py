@@ -65,7 +65,7 @@ def stub_store(home: Path) -> Any:
             return SimpleNamespace(model=lambda _: SimpleNamespace(settings=ModelSettings()), models=()) if name == "catalog" else ()
 
         if inspect.isfunction(real := inspect.getattr_static(Store, name, None)):
-            run.__signature__ = inspect.signature(real)  # type: ignore[attr-defined]
+            run.__signature__ = inspect.signature(real)  # type: ignore[attr-defined]  # `inspect` reads it; a function type has none
             return run
         return name
 
@@ -79,7 +79,7 @@ def stub_store(home: Path) -> Any:
 def test_each_method_of_the_store_is_for_its_roles(name: str, role: Role | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[str] = []
     monkeypatch.setattr(audit_log, "note_access", lambda _home, _author, does, **_about: logged.append(does))
-    allowed = role is not None and ROLES.index(role) >= ROLES.index(ROLE_OF.get(name, "viewer"))  # type: ignore[arg-type]
+    allowed = role is not None and ROLES.index(role) >= ROLES.index(ROLE_OF.get(name, "viewer"))  # type: ignore[arg-type]  # names of roles as text
     people = [Person("ann", role)]
     if METHODS[name].model and METHODS[name].answers != "whole":
         people += [Person("ann", other, (("loan", role or "none"),)) for other in (None, *ROLES)]  # the model's own role counts
