@@ -292,8 +292,12 @@ class Owner:
 
     def load_forever(self) -> None:
         """Run the loader. A failure is kept for `status` and pages and retried later; files in the landing folder are not lost."""
+        counted = False
         while not self.stopping.wait(self.loader.pause()):
-            self.load_once()
+            if self.load_once() and not counted:
+                with contextlib.suppress(ObservabilityError):  # it is told to who asks
+                    self.store.status(LOAD_EVERY)  # no request waits for the first count, which takes as long as the store is large
+                counted = True
 
     def load_once(self) -> bool:
         """Load the landing folder once. Returns False where that failed."""

@@ -11,6 +11,7 @@ from observability.dashboard import application
 from observability.server import api, health, process_lock, tokens
 from observability.store.db import database
 from observability.store.ingest import landing
+from observability.store.registry import admin
 from tests.store.conftest import land
 from tests.support.http_routes import ask_routes
 from tests.support.new_store import new_store
@@ -53,6 +54,14 @@ def test_a_loader_that_works_is_ready_and_says_when_it_last_loaded(owner, get):
     loader = get("/api/v1/status").json()["loader"]
     assert (loader["state"], loader["failure"], loader["failures"], loader["restarts"]) == ("works", None, 0, 0)
     assert datetime.fromisoformat(loader["last_success"]) >= datetime.fromisoformat(loader["last_load"])
+
+
+def test_the_store_is_counted_before_anybody_asks(owner, get, monkeypatch):
+    land(owner.store, prediction())
+    owner.start_loader()
+    wait_for(lambda: owner.store.counted)
+    monkeypatch.setattr(admin, "_database_status", None)
+    assert [model["predictions"] for model in get("/api/v1/status").json()["models"]] == [1], "the count of the loader is told"
 
 
 def test_a_loader_that_fails_is_not_ready_says_why_and_works_again_by_itself(owner, get, monkeypatch):
