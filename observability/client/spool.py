@@ -23,8 +23,8 @@ from observability.records.private_file import make_private_folder, sync_folder
 
 Fsync = Literal["never", "background", "always"]
 
-SEGMENT_BYTES = 8 * 1024 * 1024
-SEGMENT_SECONDS = 5.0
+SEGMENT_BYTES = 2 * 1024 * 1024
+SEGMENT_SECONDS = 2.0
 SYNC_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 KEPT_BYTES = 64 * 1024 * 1024
