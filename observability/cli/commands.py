@@ -360,14 +360,14 @@ def run_lab(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def remove(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Remove a model and all of its records; exit code 3 where a backup could not be reached."""
+    """Remove a model and all of its records; exit code 3 where a backup or a lake could not be reached."""
     from observability.store.types.erasing import elsewhere_lines
 
     body = store.remove_model(args.model, progress=rewrite_progress(say))
     say("")
     counts = {key: value for key, value in body.items() if isinstance(value, int)}
     lines = [f"Removed {args.model}.", *status_lines(counts, "  "), *elsewhere_lines(body)]
-    return json_or_lines(body, lines, args.json, 3 if body["backups"]["unreachable"] else 0)
+    return json_or_lines(body, lines, args.json, 3 if body["backups"]["unreachable"] or body["lakes"]["unreachable"] else 0)
 
 
 def rewrite_progress(say: Say) -> Callable[[int, int], object]:
@@ -376,7 +376,7 @@ def rewrite_progress(say: Say) -> Callable[[int, int], object]:
 
 
 def run_forget(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Erase a subject everywhere; exit code 3 where a backup could not be reached."""
+    """Erase a subject everywhere; exit code 3 where a backup or a lake could not be reached."""
     from observability.store.types.erasing import forgotten_lines
 
     body = store.forget(args.subject, progress=say)

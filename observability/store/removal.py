@@ -18,7 +18,7 @@ from observability.store.db.results import single_row
 from observability.store.db.schema import drop_model_tables, model_table
 from observability.store.db.shared_tables import drop_shared_rows
 from observability.store.ingest import landing
-from observability.store.lake.export import known_lakes
+from observability.store.lake.erase_lake import remove_from_lakes
 from observability.store.query.records import OF_RUNS, runs_of_model
 from observability.store.rewritten_backups import remove_set_aside, rewrite_backups
 
@@ -50,8 +50,8 @@ def remove_model(store: Database, name: str, progress: RewriteProgress | None = 
     and the backups that hold the model are rewritten, databases that were set aside are removed: no bytes of it are left in them.
 
     Returns {"model", "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed, {"set_aside": [file],
-    "backups": as `rewrite_backups`, "lakes": [address] of those that keep its rows}. progress: called with the rows rewritten and all
-    rows. Raises NotFoundError for an unknown model, StoreBrokenError where the disk refuses.
+    "backups": as `rewrite_backups`, "lakes": {rewritten: [address], unreachable: [address]}}. progress: called with the rows rewritten and
+    all rows. Raises NotFoundError for an unknown model, StoreBrokenError where the disk refuses.
     """
     removed = _removed_model(store, name)
     _rewrite_after(store, f"the model {name} was removed", progress)
@@ -69,7 +69,7 @@ def remove_model(store: Database, name: str, progress: RewriteProgress | None = 
         raise broken_disk(
             error, store.home, f"the model {name} was removed, but not from what was set aside and from every backup"
         ) from error
-    return {**removed, **places, "lakes": known_lakes(store.home)}
+    return {**removed, **places, "lakes": remove_from_lakes(store, name)}
 
 
 def _rewrite_after(store: Database, what: str, progress: RewriteProgress | None) -> None:

@@ -251,3 +251,18 @@ def test_the_night_writes_the_lake_before_rows_are_removed_and_keeps_them_where_
         night = store.nightly(START + 12 * DAY)
         assert night["lake"]["rows"] > rows and not night["failures"]
         assert len(stored(store, "predictions", "loan")) < rows == len(in_lake(lake, "predictions", "loan"))
+
+
+def test_a_removed_model_leaves_the_lake(tmp_path):
+    lake, home = tmp_path / "lake", tmp_path / "home"
+    with copied(home) as store:
+        export.export_lake(store, str(lake))
+        body = store.remove_model("eta")
+        assert body["lakes"] == {"rewritten": [str(lake)], "unreachable": []}
+        left = {str(path.relative_to(lake)) for path in lake.rglob("*.parquet")}
+        assert left and not any("model=eta" in name for name in left)
+        assert {file.name for file in read_manifest(FolderPlace(lake)).files} == left
+        assert not any(b"model=eta" in path.read_bytes() or b'"eta"' in path.read_bytes() for path in lake.rglob("*.json"))
+        lake.rename(tmp_path / "gone")
+        lake.write_text("no folder")
+        assert store.remove_model("loan")["lakes"] == {"rewritten": [], "unreachable": [str(lake)]}

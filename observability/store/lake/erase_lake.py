@@ -1,6 +1,6 @@
-"""Erase a subject's rows from the lakes that a home wrote to.
+"""Erase a subject's rows, or a model, from the lakes that a home wrote to.
 
-The store was erased before. Its days are then written anew (export.py: an erasure changes every fingerprint). Here the files of days that
+Of a subject the store was erased before. Its days are then written anew (export.py: an erasure changes every fingerprint). Here the files of days that
 the store does not keep any more, and of labels, lose the rows of the erased predictions; what the former states of the lake name is
 removed at once.
 """
@@ -39,6 +39,37 @@ def erase_from_lakes(store: Database, matcher: ErasedMatcher, say: Callable[[str
         except (StoreBrokenError, UsageError):
             found["unreachable"].append(address)
     return found
+
+
+def remove_from_lakes(store: Database, model: str) -> dict[str, list[str]]:
+    """Remove a model from every known lake that holds it: {rewritten: [address], unreachable: [address]}."""
+    found: dict[str, list[str]] = {"rewritten": [], "unreachable": []}
+    for address in known_lakes(store.home):
+        try:
+            with WRITING:
+                place = open_file_place(address)
+                held = _without_model(store, place, model)
+                remove_unnamed(place, [read_manifest(place)])
+            found["rewritten"] += [address] if held else []
+        except (StoreBrokenError, UsageError):
+            found["unreachable"].append(address)
+    return found
+
+
+def _without_model(store: Database, place: FilePlace, model: str) -> bool:
+    """Write a state of a lake that names no file of a model; whether the one before named any."""
+    before = read_manifest(place)
+    files = [file for file in before.files if file.model != model]
+    if len(files) == len(before.files):
+        return False
+    scratch = store.home / "tmp" / "lake"
+    shutil.rmtree(scratch, ignore_errors=True)
+    make_private_folder(scratch)
+    try:
+        write_manifest(place, before, files, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return True
 
 
 def _erase_kept_days(store: Database, place: FilePlace, matcher: ErasedMatcher) -> None:

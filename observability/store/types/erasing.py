@@ -45,7 +45,6 @@ def forgotten_lines(body: dict[str, Any]) -> list[str]:
     lines += _other_place_lines(body)
     lines += [f"Not erased: backups in {place}, which is not there. Give the command again when it is." for place in backups["unreachable"]]
     lakes = body.get("lakes", {"rewritten": [], "unreachable": []})
-    lines += [f"Rewrote {formatting.plural(len(lakes['rewritten']), 'lake')}."] if lakes["rewritten"] else []
     lines += [f"Not erased: the lake {place}, which cannot be used. Give the command again when it can." for place in lakes["unreachable"]]
     lines += [f"Left: {sentence}." for sentence in body["left"]]
     lines += ["Its hashed form:", *(f"  {line}" for line in forgotten_lines(body["hashed"]))] if "hashed" in body else []
@@ -55,12 +54,17 @@ def forgotten_lines(body: dict[str, Any]) -> list[str]:
 def elsewhere_lines(body: dict[str, Any]) -> list[str]:
     """What became of a removed model outside the database, as sentences."""
     unreachable = [f"Backups in {place} keep it: they could not be reached." for place in body["backups"]["unreachable"]]
-    return [*_other_place_lines(body), *unreachable, *(f"The lake {address} keeps its rows." for address in body["lakes"])]
+    keeping = [
+        f"The lake {place} keeps its rows: it could not be used. The next export to it removes them."
+        for place in body["lakes"]["unreachable"]
+    ]
+    return [*_other_place_lines(body), *unreachable, *keeping]
 
 
 def _other_place_lines(body: dict[str, Any]) -> list[str]:
-    """What became of databases that were set aside and of backups, as sentences."""
-    backups = body["backups"]
+    """What became of databases that were set aside, of backups and of lakes, as sentences."""
+    backups, lakes = body["backups"], body.get("lakes", {"rewritten": []})
     lines = [f"Removed what was set aside: {', '.join(body['set_aside'])}."] if body["set_aside"] else []
     lines += [f"Rewrote {formatting.plural(len(backups['rewritten']), 'backup')}."] if backups["rewritten"] else []
+    lines += [f"Rewrote {formatting.plural(len(lakes['rewritten']), 'lake')}."] if lakes["rewritten"] else []
     return lines + ([f"Removed damaged backups: {', '.join(backups['removed'])}."] if backups["removed"] else [])
