@@ -1,6 +1,7 @@
 """Parse the command line, run the command and print its answer.
 
-A command runs in this process where no other owns the store, else in the owner's process; both call the same `execute`.
+A command runs in this process where no other owns the store, else in the owner's process: a dashboard, or a command that takes longer.
+Both call the same `execute`.
 Exit codes: 0 done, 1 found something (only with --fail-on) or loaded nothing of the files, 2 wrong use, 3 the store is in use or broken.
 """
 
@@ -10,10 +11,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
+from observability.cli.command_host import letting_others_in
 from observability.cli.execute import execute
 from observability.cli.outcome import Outcome, missing_package
 from observability.cli.parser import parser, path
@@ -23,8 +24,7 @@ from observability.server import process_lock
 
 WAIT = 8.0
 """Seconds to wait for a lock or an owner that starts."""
-STRETCH, GAP = 3.0, 0.3
-"""Seconds for which `explain` holds the store at a time, and for which it leaves it to others; they try every 0.1 s."""
+RUN_AGAIN = "Run the command again; the log of a dashboard that stopped says why"
 
 
 def main(argv: list[str]) -> int:
@@ -50,8 +50,6 @@ def main(argv: list[str]) -> int:
 
             run = {"account": commands_access.run_account, "audit-log": commands_access.run_audit_log}[args.command]
             outcome = run(process_lock.home_folder(), args)
-        elif args.command == "explain" and args.seconds is None:
-            outcome = explain_in_stretches(args, argv)
         else:
             outcome = here_or_at_owner(args, argv)
     except ObservabilityError as error:
@@ -71,36 +69,15 @@ def main(argv: list[str]) -> int:
     return outcome.exit_code
 
 
-def explain_in_stretches(args: argparse.Namespace, argv: list[str]) -> Outcome:
-    """Explain everything. Without an owner the store is held for a few seconds at a time, so that other commands are answered meanwhile."""
-    from observability.cli.commands import explain_outcome
-
-    rows: dict[str, int] = {}
-    failures: dict[str, str] = {}
-    while True:
-        outcome = here_or_at_owner(args, [*argv, "--json"], here=[f"--seconds={STRETCH}"])
-        if outcome.exit_code:
-            return outcome
-        body = json.loads(outcome.out)
-        rows |= {model: rows.get(model, 0) + count for model, count in body["rows"].items()}
-        failures |= body["failures"]
-        if not body["unfinished"]:
-            return explain_outcome({**body, "rows": rows, "failures": failures}, args.json)
-        time.sleep(GAP)  # in which another command takes the lock
-
-
-def here_or_at_owner(args: argparse.Namespace, argv: list[str], here: Sequence[str] = ()) -> Outcome:
-    """Run the command in this process where the lock is free, else in the owner's; retry while neither works.
-
-    here: options that are added in this process.
-    """
+def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:
+    """Run the command in this process where the lock is free, else in the owner's; retry while neither works."""
     home = process_lock.home_folder()
     argv = absolute(args, argv)
     until = time.monotonic() + WAIT
     while True:
         try:
-            with process_lock.opened_store(home) as store:
-                return execute(store, [*argv, *here], progress)
+            with process_lock.opened_store(home) as store, letting_others_in(store, progress):
+                return execute(store, argv, progress)
         except StoreBusyError as busy:
             address = process_lock.read_address(home)
             if address is not None and (outcome := at_owner(address, argv)) is not None:
@@ -142,7 +119,7 @@ def absolute(args: argparse.Namespace, argv: list[str]) -> list[str]:
 
 def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
     """The outcome of a command that the owner runs; None where it does not answer (stale address, still starting)."""
-    connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=600)
+    connection, who = http.client.HTTPConnection("127.0.0.1", address.port, timeout=600), f"the owner of the store, process {address.pid},"
     try:
         connection.request(
             "POST",
@@ -161,12 +138,10 @@ def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
     except ConnectionRefusedError:
         return None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise StoreBrokenError(
-            "the dashboard stopped while it ran the command", got=error, attempt="Look at its log and run the command again"
-        ) from None
+        raise StoreBrokenError(f"{who} stopped while it ran the command", got=error, attempt=RUN_AGAIN) from None
     finally:
         connection.close()
-    raise StoreBrokenError("the dashboard ended the command without an outcome", attempt="Look at its log and run the command again")
+    raise StoreBrokenError(f"{who} ended the command without an outcome", attempt=RUN_AGAIN)
 
 
 def progress(text: str) -> None:

@@ -29,6 +29,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from observability.cli.command_host import COMMAND_BYTES, outcome_line, sent_command
 from observability.core.errors import ObservabilityError
 from observability.core.limits import limits_in_force
 from observability.dashboard import downloads, sign_in
@@ -41,7 +42,6 @@ from observability.server.sign_in import SignInCheck, sign_in_routes
 
 SHELL = Path(__file__).parent / "shell.py"
 """The script that each browser session runs. It stands apart from `pages/`, so that a first deep link opens the right page."""
-COMMAND_BYTES = 1_000_000
 LOOK_EVERY = 10.0
 """Seconds between two looks at whether the findings of the first page are those of the present state."""
 WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.href).href}</script>'
@@ -96,8 +96,8 @@ async def run_owner_command(request: Request) -> Response:
     if len(body) > COMMAND_BYTES:
         return JSONResponse({"error": "the command is too long", "try": "Name fewer files"}, status_code=413)
     try:
-        argv = [str(word) for word in json.loads(body)["argv"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        argv = sent_command(body)
+    except ValueError:
         return JSONResponse({"error": "the command cannot be read", "try": 'Send {"argv": [...]}'}, status_code=400)
     return StreamingResponse(command_output_lines(argv), media_type="application/x-ndjson")
 
@@ -125,7 +125,7 @@ async def command_output_lines(argv: list[str]) -> AsyncIterator[str]:
 
     def work() -> None:
         outcome = execute.execute(process_lock.current_store(), argv, lambda text: lines.put({"progress": text}))
-        lines.put({"exit": outcome.exit_code, "out": outcome.out, "error": outcome.error})
+        lines.put(outcome_line(outcome))
         lines.put(None)
 
     threading.Thread(target=work, name="command", daemon=True).start()

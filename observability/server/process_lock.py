@@ -1,7 +1,8 @@
 """Lock of the store, and the process that owns it.
 
 One process at a time has the database open: the dashboard while it runs, else a command. The lock on `HOME/owner.lock` decides;
-`owner.json` beside it (0600) holds the address of the dashboard. A dashboard loads new records in a thread of its own.
+`owner.json` beside it (0600) holds the address at which the owner runs the commands of others. A dashboard loads new records in a thread of
+its own.
 """
 
 import contextlib
@@ -111,6 +112,12 @@ def read_address(home: Path) -> Address | None:
 def write_address(home: Path, address: Address) -> None:
     """Publish the address, readable by this user only."""
     replace_private_file(home / "owner.json", json.dumps(asdict(address)))
+
+
+def clear_address(home: Path) -> None:
+    """Take the address back."""
+    with contextlib.suppress(OSError):
+        (home / "owner.json").unlink()
 
 
 @dataclass
@@ -343,8 +350,7 @@ class Owner:
         self.store.close()
         if self.closed is not None:
             self.closed(database_state(self.home))
-        with contextlib.suppress(OSError):
-            (self.home / "owner.json").unlink()
+        clear_address(self.home)
         self.lock.release()
 
 

@@ -186,7 +186,7 @@ def test_the_laws_world_is_explained(tmp_path: Path) -> None:
 
 
 def test_another_command_is_answered_while_explain_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a dashboard `explain` has work for as long as `status` has no answer: it must hold the store in stretches."""
+    """Without a dashboard `explain` has work for as long as `status` has no answer."""
     home, answered, given_up = tmp_path / "home", threading.Event(), threading.Event()
     registered(home).close()
 
@@ -195,7 +195,6 @@ def test_another_command_is_answered_while_explain_runs(tmp_path: Path, monkeypa
 
     monkeypatch.setenv("OBSERVABILITY_HOME", str(home))
     monkeypatch.setattr(enrich, "JOBS", (endless,))
-    monkeypatch.setattr(main, "STRETCH", 0.5)
     said: list[int] = []
     explaining = threading.Thread(target=lambda: said.append(main.main(["explain", "--json"])))
     explaining.start()

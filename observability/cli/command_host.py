@@ -1,0 +1,132 @@
+"""Let other commands in while a long command holds the store.
+
+One process at a time has the store open. A dashboard runs the commands of other processes; so does a command that takes longer than
+SHORT, at an address of its own in `HOME/owner.json`. It ends after the commands that it let in.
+"""
+
+import contextlib
+import hmac
+import json
+import os
+import secrets
+import socketserver
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+
+from observability.cli.execute import execute
+from observability.cli.outcome import Outcome, Say
+from observability.server.process_lock import Address, clear_address, write_address
+from observability.store.engine import Store
+
+SHORT = 0.3
+"""Seconds after which other commands are let in. Most commands end before, and need no address."""
+COMMAND_BYTES = 1_000_000
+"""Maximum size of a command line as it is sent."""
+
+
+def sent_command(body: bytes) -> list[str]:
+    """The command line in a request. Raises ValueError where there is none."""
+    try:
+        return [str(word) for word in json.loads(body)["argv"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("no command line") from error
+
+
+def outcome_line(outcome: Outcome) -> dict[str, object]:
+    """The last line that a command sends back, after its lines of progress."""
+    return {"exit": outcome.exit_code, "out": outcome.out, "error": outcome.error}
+
+
+@contextlib.contextmanager
+def letting_others_in(store: Store, say: Say) -> Iterator[None]:
+    """Run the commands of other processes as long as the block runs, and then until those that run have ended."""
+    host = _Host(store)
+    thread = threading.Thread(target=host.run, name="commands", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        host.done.set()
+        if host.running:
+            say("done; the commands of others are awaited")
+        thread.join()
+        say("")
+
+
+class _Host:
+    """The state that the requests share. running: commands of others that run; closed: whether no more are taken."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.token = store, secrets.token_urlsafe(24)
+        self.done, self.mutex, self.running, self.closed = threading.Event(), threading.Lock(), 0, False
+
+    def run(self) -> None:
+        """Take requests from SHORT seconds on until the work is done."""
+        if self.done.wait(SHORT):
+            return
+        with _Server(("127.0.0.1", 0), _Request) as server:
+            server.host, server.timeout = self, 0.1
+            write_address(self.store.home, Address(os.getpid(), server.server_address[1], self.token))
+            try:
+                while not self.may_close():
+                    server.handle_request()
+            finally:
+                clear_address(self.store.home)
+
+    def may_close(self) -> bool:
+        """Whether all work is done. From then on no command is taken."""
+        with self.mutex:
+            self.closed = self.done.is_set() and not self.running
+        return self.closed
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[bool]:
+        """Whether a command is taken; it counts as running until the block ends."""
+        with self.mutex:
+            is_taken = not self.closed
+            self.running += is_taken
+        try:
+            yield is_taken
+        finally:
+            with self.mutex:
+                self.running -= is_taken
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True  # a connection that sends nothing must not hold up the end
+    host: _Host
+
+
+class _Request(BaseHTTPRequestHandler):
+    """One command line of another process: lines of JSON, progress first, the outcome last."""
+
+    timeout = 10
+
+    def do_POST(self) -> None:
+        """Run the command of whoever can read the address."""
+        host: _Host = self.server.host  # type: ignore[attr-defined]
+        given, size = self.headers.get("Authorization", ""), self.headers.get("Content-Length", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {host.token}".encode()):
+            return self.send_error(401)
+        if not size.isdecimal() or int(size) > COMMAND_BYTES:
+            return self.send_error(413)
+        try:
+            argv = sent_command(self.rfile.read(int(size)))
+        except ValueError:
+            return self.send_error(400)
+        with host.taken() as is_taken:
+            if not is_taken:
+                return self.send_error(503)
+            self.send_response(200)
+            self.end_headers()
+            outcome = execute(host.store, argv, lambda text: self.send_line({"progress": text}))
+            return self.send_line(outcome_line(outcome))
+
+    def send_line(self, line: dict[str, object]) -> None:
+        """Send a line; the command goes on where nobody reads it."""
+        with contextlib.suppress(OSError):
+            self.wfile.write(json.dumps(line).encode() + b"\n")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by the base class
+        """Print nothing."""
