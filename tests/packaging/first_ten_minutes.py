@@ -25,8 +25,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.support.clean_environment import installed, must  # noqa: E402
 from tests.support.held_out import write_held_out  # noqa: E402
 
+TRIED = ("-c", ROOT / "constraints.txt")
+"""The versions that are tried together."""
 NAME, PASSWORD = "ada", "correct horse battery"
 ANSWERS = 200
 SERVICE = f"""
@@ -50,23 +53,6 @@ def timed(step: str, seconds: dict[str, float]) -> Iterator[None]:
     yield
     seconds[step] = time.monotonic() - began
     print(f"{seconds[step]:7.1f} s  {step}", flush=True)
-
-
-def must(command: list[object], folder: Path, given: str | None = None, **variables: str) -> str:
-    """The output of a command that has to succeed, without the environment's Python paths. given: its standard input."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "OBSERVABILITY"))} | variables
-    done = subprocess.run(list(map(str, command)), cwd=folder, env=env, input=given, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done.stdout
-
-
-def installed(python: str, folder: Path, name: str, what: str) -> Path:
-    """The interpreter of a new virtual environment with a package, in the versions that are tried together."""
-    must([python, "-m", "venv", folder / name], folder)
-    made = folder / name / "bin" / "python"
-    must([made, "-m", "pip", "install", "-q", "--no-compile", "--disable-pip-version-check", "-c", ROOT / "constraints.txt", what], folder)
-    return made
 
 
 def status_of(address: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[int, str | None, bytes]:
@@ -105,7 +91,7 @@ def main(wheel: Path, python: str) -> None:
         home, log = {"OBSERVABILITY_HOME": str(folder / "home")}, folder / "server.log"
         write_held_out(folder / "held_out.csv")
         with timed("install the dashboard with sign-in", seconds):
-            made = installed(python, folder, "dashboard", f"observability-dashboard[dashboard,auth] @ {wheel.as_uri()}")
+            made = installed(python, folder, "dashboard", *TRIED, f"observability-dashboard[dashboard,auth] @ {wheel.as_uri()}")
         observability = [made, "-m", "observability"]
         with timed("register a model version", seconds):
             must([*observability, *shlex.split(register)], folder, **home)
@@ -129,7 +115,7 @@ def main(wheel: Path, python: str) -> None:
                     for scope in ("write", "read")
                 )
             with timed("install the SDK alone, for the service", seconds):
-                service = installed(python, folder, "service", str(wheel))
+                service = installed(python, folder, "service", wheel)
             with timed(f"log {ANSWERS} predictions and labels from the service", seconds):
                 must([service, "-c", SERVICE], folder, COLLECTOR=url, TOKEN=write, OBSERVABILITY_HOME=str(folder / "spool"))
             with timed("find the last one in the store", seconds):
