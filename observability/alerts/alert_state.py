@@ -34,6 +34,7 @@ class Alert:
     useful: None until someone rated it. by: author of the last record. told: number of messages (opened, worse, woken), part of
     their keys. rule: analyzer/metric of the lead. claims: claim keys of the last message, lead first; value: of the lead.
     woke: the snooze expired and no message was sent yet. reason: why a person resolved it, one of REASONS. assignee: who takes it.
+    changed_at, changed_by: when the state was set last, and by whom.
     """
 
     incident: str
@@ -55,6 +56,7 @@ class Alert:
     woke: bool = False
     reason: str | None = None
     assignee: str | None = None
+    changed_by: str | None = None
 
     def is_held(self, now: datetime) -> bool:
         """Whether a person resolved it with a reason in the last HELD days, so that its incident asks for nothing while it is present."""
@@ -85,6 +87,7 @@ def opened_alert(record: Mapping[str, Any]) -> Alert:
         opened_at=record["at"],
         changed_at=record["at"],
         by=record["author"],
+        changed_by=record["author"],
         owner=record.get("owner"),
         rule=record.get("rule"),
         claims=tuple(record.get("claims") or ()),
@@ -101,7 +104,7 @@ def alert_after(alert: Alert, record: Mapping[str, Any]) -> Alert:
         return replace(alert, by=by)
     if says == "assigned":
         return replace(alert, by=by, assignee=record.get("owner"))
-    moved = replace(alert, changed_at=at, by=by, until=None, reason=None)
+    moved = replace(alert, changed_at=at, by=by, changed_by=by, until=None, reason=None)
     if says == "acknowledged":
         return replace(moved, state="acknowledged")
     if says == "snoozed":

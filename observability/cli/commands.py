@@ -15,9 +15,9 @@ from observability.core.errors import ObservabilityError, UsageError
 from observability.core.finding import SEVERITIES
 from observability.core.metric_definitions import METRICS
 from observability.core.time import instant_from_text
-from observability.incidents.action_counts import incident_action_counts, merge_equal_incidents
+from observability.incidents.action_counts import CountedIncident, counted_incidents, total_action_counts
 from observability.incidents.grouping import Incident
-from observability.incidents.shared_faults import SharedFault, shared_faults
+from observability.incidents.shared_faults import SharedFault
 from observability.store.engine import Store
 
 if TYPE_CHECKING:
@@ -243,14 +243,12 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     bad = SEVERITIES[: SEVERITIES.index(args.fail_on) + 1] if args.fail_on else ()
     exit_code = 1 if any(finding.severity in bad for finding in report.findings) else 0
     windows = [f"{name}: {window.start:%Y-%m-%d %H:%M} to {window.end:%Y-%m-%d %H:%M} UTC" for name, window in report.windows.items()]
-    shared = shared_faults(report.incidents)
-    under = {incident.id for fault in shared for incident in fault.incidents}
-    single = merge_equal_incidents(incident for incident in report.incidents if incident.id not in under)
-    lines = [*windows, *report.notes, *map(shared_fault_line, shared), *(incident_line(*merged) for merged in single)]
+    counted = counted_incidents(report.incidents)
+    lines = [*windows, *report.notes, *map(counted_incident_line, counted)]
     listed = [finding for finding in report.findings if args.all or finding.severity == "unknown"]
     lines += [f"{severity_column(finding.severity)} {finding.model or ''} {finding.analyzer}: {finding.because}" for finding in listed]
     if report.findings:
-        lines.append(f"Incidents: {incident_action_counts(report.incidents).words}.")
+        lines.append(f"Incidents: {total_action_counts(counted).total_words}.")
     ok = sum(finding.severity == "ok" for finding in report.findings)
     if report.findings:
         lines.append(f"{formatting.plural(ok, 'finding')} OK{'' if args.all or not ok else ' (list with --all)'}.")
@@ -271,6 +269,11 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     lines = [f"Written to {args.folder}:", *(f"  {name}: {formatting.plural(count, 'row')}" for name, count in rows.items())]
     lines += [suppressed_words(suppressed)] if suppressed else []
     return json_or_lines({"folder": args.folder, "rows": rows, "suppressed": suppressed}, lines, args.json)
+
+
+def counted_incident_line(counted: CountedIncident) -> str:
+    """What is counted once, as one line for a terminal (`shared_fault_line`, `incident_line`)."""
+    return incident_line(counted.lead, counted.models) if counted.fault is None else shared_fault_line(counted.fault)
 
 
 def shared_fault_line(fault: SharedFault) -> str:

@@ -4,7 +4,7 @@ The only module of the pages that asks the store. What a person changed is shown
 moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames and reports are copies.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -279,11 +279,11 @@ def scope_report(scope: Scope) -> CheckReport:
     return CheckReport(tuple(marked), formed)
 
 
-def record_findings_and_incidents(scope: Scope) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """Findings and incidents of training runs, datasets and other records, worst first."""
+def incidents_of_findings(findings: Sequence[Finding], models: Sequence[Model]) -> tuple[Incident, ...]:
+    """The incidents that findings form, worst first. models: those of the findings."""
     from observability.monitoring import check
 
-    return check.findings_with_incidents(catalog(), scope_record_findings(scope), acknowledged_claims())
+    return check.findings_with_incidents(Catalog(tuple(models)), list(findings), acknowledged_claims())[1]
 
 
 def scope_record_findings(scope: Scope, *, beside: bool = False) -> list[Finding]:

@@ -15,28 +15,26 @@ from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import draw_table, table_row
 from observability.dashboard.widgets import plain_caption
-from observability.incidents.action_counts import merge_equal_incidents
+from observability.incidents.action_counts import CountedIncident, counted_incidents
 from observability.incidents.grouping import Incident, incident_order
-from observability.incidents.shared_faults import shared_faults
 
-MOST = 6
+MOST, MOST_TAKEN = 6, 3
 ASKED = "incident-asked"
 """The state that holds the incidents and the action that the table asked for."""
 BULK = {name: incident_actions.ACTIONS[name] for name in ("assign", "acknowledge", "snooze", "mute", "resolve")} | {"merge": "Merge"}
 """Actions on the incidents that the reader selected."""
 
 
-def open_tasks_table(statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope) -> None:
-    """Draw the open tasks, those that are snoozed or resolved folded. others: incidents outside the models' windows, as those of training
-    runs.
-    """
+def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedIncident], scope: Scope) -> None:
+    """Draw the open tasks, those that are snoozed or resolved folded. counted: the incidents of the models and of other records."""
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
-    listed, settled = incident_inbox_rows(statuses, others, scope, alerts, now)
+    listed, settled = incident_inbox_rows(counted, scope, alerts, now)
     rows = [*listed, *unregistered_version_rows(statuses)]
     asks: dict[str, Any] = {"on_act": ask_for_action, "keys": incident_actions.KEYS}
     if rows:
-        draw_table("tasks", "Incidents, new first", incidents.INBOX, rows[:MOST], compact=True, sort=True, bulk=BULK, **asks)
-        incidents.show_all_button("tasks", MOST, len(rows), scope)
+        shown = first_inbox_rows(rows)
+        draw_table("tasks", "Incidents, new first", incidents.INBOX, shown, compact=True, sort=True, bulk=BULK, **asks)
+        incidents.show_all_button("tasks", len(shown), len(rows), scope)
     elif not settled:
         unknown = sum(status.severity == "unknown" for status in statuses)
         if unknown:
@@ -62,29 +60,26 @@ def ask_for_action(found: Sequence[str], does: str) -> None:
     st.session_state[ASKED] = (list(found), does)
 
 
-def incident_inbox_rows(
-    statuses: Sequence[ModelStatus], others: Sequence[Incident], scope: Scope, alerts: Mapping[str, Alert], now: datetime
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of incidents, faults that models share first, then new before standing ones, worst first, one of several models told once: those
-    that are open, and those that are snoozed or resolved.
+def first_inbox_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first MOST rows of the list of incidents, and those after them on which somebody works (MOST_TAKEN at most): who took one finds it
+    again, and the others see that it is taken.
     """
-    found = sorted((*(incident for status in statuses for incident in status.incidents), *others), key=incident_order)
+    taken = [row for row in rows[MOST:] if str(row["cells"].get("state", {}).get("t")).startswith(incident_actions.STATES["acknowledged"])]
+    return [*rows[:MOST], *taken[:MOST_TAKEN]]
+
+
+def incident_inbox_rows(
+    counted: Sequence[CountedIncident], scope: Scope, alerts: Mapping[str, Alert], now: datetime
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of incidents in their order: those that are open, and those that are snoozed or resolved."""
     listed: list[dict[str, Any]] = []
     settled: list[dict[str, Any]] = []
-    shared = shared_faults(found)
-    for fault in shared:
-        alert = incident_actions.alert_of_incident(fault.lead, alerts, now)
-        state = incident_actions.incident_state_words(alert)
-        said = None if state == incident_actions.STATES["open"] else state
-        kept = settled if incident_actions.is_settled(alert) else listed
-        kept.append(incidents.shared_fault_row(fault, scope, incident_actions.incident_owner(fault.lead, alert), said))
-    under = {incident.id for fault in shared for incident in fault.incidents}
-    for incident, models in merge_equal_incidents(incident for incident in found if incident.id not in under):
-        alert = incident_actions.alert_of_incident(incident, alerts, now)
-        owner, state = incident_actions.incident_owner(incident, alert), incident_actions.incident_state_words(alert)
+    for each in counted:
+        alert = incident_actions.alert_of_incident(each.lead, alerts, now)
+        owner, state = incident_actions.incident_owner(each.lead, alert), incident_actions.incident_state_words(alert)
         kept = settled if incident_actions.is_settled(alert) else listed
         said = None if state == incident_actions.STATES["open"] else state  # the column tells what people did
-        kept.append(incidents.inbox_row(incident, models, scope, owner, said))
+        kept.append(incidents.counted_incident_row(each, scope, owner, said))
     return listed, settled
 
 
@@ -97,12 +92,10 @@ def asked_dialog(found: Sequence[Incident]) -> None:
 
 
 def equal_incidents(chosen: Sequence[Incident], found: Sequence[Incident]) -> list[Incident]:
-    """The incidents of other models that share a row, or a fault, with one of the chosen."""
-    same = {(incident.shown_severity, incident.sentence) for incident in chosen}
+    """The incidents of other models that share a row with one of the chosen."""
     ids = {incident.id for incident in chosen}
-    faults = (fault for fault in shared_faults(found) if any(incident.id in ids for incident in fault.incidents))
-    together = {incident.id for fault in faults for incident in fault.incidents}
-    return [other for other in found if other.id not in ids and (other.id in together or (other.shown_severity, other.sentence) in same)]
+    rows = [each.incidents for each in counted_incidents(found) if any(incident.id in ids for incident in each.incidents)]
+    return [incident for row in rows for incident in row if incident.id not in ids]
 
 
 @st.dialog("Incident", width="medium")

@@ -1,13 +1,13 @@
 """Count what needs action: once, for pages, alerts, reviews and the command line."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from observability.core.finding import Severity, State
 from observability.core.formatting import DASH, plural
 from observability.incidents.grouping import Incident, incident_order
-from observability.incidents.shared_faults import shared_faults
+from observability.incidents.shared_faults import SharedFault, shared_faults
 
 
 class Judged(Protocol):
@@ -26,21 +26,49 @@ class Judged(Protocol):
 
 @dataclass(frozen=True)
 class ActionCounts:
-    """Numbers of incidents (or of findings). critical: nobody has acted on them yet; acknowledged: critical and acted on."""
+    """Numbers of incidents (or of findings). critical: nobody has acted on them yet; acknowledged: critical and acted on. shared: how many of
+    them several models have.
+    """
 
     critical: int
     acknowledged: int
     warnings: int
+    shared: int = 0
 
     @property
     def words(self) -> str:
-        """`2 critical, 1 acknowledged, 3 warnings`; `nothing needs action` where all are 0."""
+        """`2 critical, 1 critical but acknowledged, 3 warnings`; `nothing needs action` where all are 0."""
         parts = [
             f"{self.critical} critical" if self.critical else None,
             f"{self.acknowledged} critical but acknowledged" if self.acknowledged else None,
             plural(self.warnings, "warning") if self.warnings else None,
         ]
         return ", ".join(filter(None, parts)) or "nothing needs action"
+
+    @property
+    def total_words(self) -> str:
+        """`words`, and how many of the counted stand in the rows of several models: `11 critical, 6 warnings (2 shared by models, counted
+        once)`.
+        """
+        return f"{self.words}{f' ({self.shared} shared by models, counted once)' if self.shared else ''}"
+
+
+@dataclass(frozen=True)
+class CountedIncident:
+    """What is listed and counted once: an incident, an equal one of several models, or a fault that models share. incidents: worst first."""
+
+    incidents: tuple[Incident, ...]
+    fault: SharedFault | None = None
+
+    @property
+    def lead(self) -> Incident:
+        """The worst of its incidents."""
+        return self.incidents[0]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that have it, in the order of its incidents; a dash where it is of none."""
+        return tuple(dict.fromkeys(incident.model or DASH for incident in self.incidents))
 
 
 def action_counts(judged: Iterable[Judged]) -> ActionCounts:
@@ -51,23 +79,34 @@ def action_counts(judged: Iterable[Judged]) -> ActionCounts:
     return ActionCounts(critical, acknowledged, sum(each.severity == "watch" for each in known) - acknowledged)
 
 
-def merge_equal_incidents(found: Iterable[Incident]) -> list[tuple[Incident, tuple[str, ...]]]:
-    """Incidents with the same severity and sentence as one, in their order, each with its models: models that share an input share its
-    faults.
-    """
-    models: dict[tuple[str, str], list[str]] = {}
-    first: dict[tuple[str, str], Incident] = {}
+def merge_equal_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
+    """Incidents with the same severity and sentence as one, in their order: models that share an input share its faults."""
+    equal: dict[tuple[str, str], list[Incident]] = {}
     for incident in found:
-        key = (incident.shown_severity, incident.sentence)
-        first.setdefault(key, incident)
-        models.setdefault(key, []).append(incident.model or DASH)
-    return [(first[key], tuple(dict.fromkeys(names))) for key, names in models.items()]
+        equal.setdefault((incident.shown_severity, incident.sentence), []).append(incident)
+    return [CountedIncident(tuple(incidents)) for incidents in equal.values()]
+
+
+def counted_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
+    """Incidents as lists show and totals count them: faults that models share first, then the others, new before standing, worst first."""
+    ordered = sorted(found, key=incident_order)
+    faults = [CountedIncident(fault.incidents, fault) for fault in shared_faults(ordered)]
+    under = {incident.id for fault in faults for incident in fault.incidents}
+    return [*faults, *merge_equal_incidents(incident for incident in ordered if incident.id not in under)]
 
 
 def incident_action_counts(found: Iterable[Incident]) -> ActionCounts:
     """How many incidents need action, an equal one of several models and a fault that models share once. As long as one model's is not
     acknowledged, it is critical.
     """
-    ordered = sorted(found, key=incident_order)
-    under = {incident.id for fault in shared_faults(ordered) for incident in fault.incidents if incident is not fault.lead}
-    return action_counts(incident for incident, _ in merge_equal_incidents(each for each in ordered if each.id not in under))
+    return total_action_counts(counted_incidents(found))
+
+
+def total_action_counts(counted: Sequence[CountedIncident]) -> ActionCounts:
+    """See `incident_action_counts`."""
+    return replace(action_counts(each.lead for each in counted), shared=sum(len(each.models) > 1 for each in counted))
+
+
+def shared_incident_ids(counted: Iterable[CountedIncident]) -> frozenset[str]:
+    """The ids of incidents that are counted once with those of other models."""
+    return frozenset(incident.id for each in counted if len(each.models) > 1 for incident in each.incidents)

@@ -137,14 +137,16 @@ def findings_by_incident(findings: Sequence[Finding], incidents: Sequence[Incide
     return found + worst_first([finding for left in own.values() for finding in left])
 
 
-def incident_order(incident: Incident) -> tuple[bool, int, bool, int, float, str]:
-    """Sort key: what is new before what stands, whatever its severity; then the worst severity first, what goes on after what is new,
-    then by the number of stages of the pipeline that it reaches, and the highest rank of its findings of that severity.
+def incident_order(incident: Incident) -> tuple[bool, int, int, bool, int, float, str]:
+    """Sort key: what is new before what stands, whatever its severity; then the worst severity first, what is critical and acknowledged
+    before warnings, what goes on after what is new, then by the number of stages of the pipeline that it reaches, and the highest rank of
+    its findings of that severity.
     """
     worst = [finding.rank for finding in incident.findings if finding.severity == incident.severity]
     reach = len({pipeline_stage(finding) for finding in incident.findings})
     goes_on = incident.news in ("ongoing", "improving")
-    return incident.standing, SEVERITIES.index(incident.severity), goes_on, -reach, -max(worst), incident.id
+    asked, shown = (SEVERITIES.index(severity) for severity in (incident.severity, incident.shown_severity))
+    return incident.standing, asked, shown, goes_on, -reach, -max(worst), incident.id
 
 
 def attribution_importance(findings: Sequence[Finding]) -> Importance:

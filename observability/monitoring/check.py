@@ -111,7 +111,7 @@ def check(
     now = (now or datetime.now(UTC)).astimezone(UTC)
     shown, engine = engine, engine.whole_groups()
     catalog = engine.catalog()
-    models = [catalog.model(model)] if model else list(catalog.models)
+    models = [catalog.model(model)] if model else list(catalog.fleet)
     activity = engine.activity(as_of, model)
     findings: list[Finding] = []
     windows: dict[str, Window] = {}

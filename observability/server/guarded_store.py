@@ -259,7 +259,9 @@ class GuardedStore:
         if method.answers == "settings":
             return {name: settings for name, settings in answer.items() if visible(name)}
         if method.answers == "status":
-            shown = {name: [each for each in answer[name] if visible(each["model"] or None)] for name in ("models", "sources")}
+            shown = {
+                name: [each for each in answer[name] if visible(each["model"] or None)] for name in ("models", "controllers", "sources")
+            }
             return {**answer, **shown}
         return answer
 

@@ -11,7 +11,7 @@ from observability.core import formatting
 from observability.dashboard import frame, load, open_tasks
 from observability.dashboard.overview import fleet, fleet_events, fleet_view, large_fleet
 from observability.dashboard.table import draw_table
-from observability.incidents.action_counts import incident_action_counts
+from observability.incidents.action_counts import counted_incidents, shared_incident_ids, total_action_counts
 from observability.incidents.grouping import Incident
 
 scope = frame.begin_fleet_page("health")
@@ -24,16 +24,17 @@ def overview() -> None:
     frame.store_banner("health")
     with frame.loading_skeleton(320):
         statuses = frame.answer_or_stop(lambda: large_fleet.fleet_statuses(scope))
-    statuses, others = fleet.with_records(statuses, *load.record_findings_and_incidents(scope))
+    statuses, others = fleet.with_records(statuses, load.scope_record_findings(scope))
     found = [*(incident for status in statuses for incident in status.incidents), *others]
-    counts = incident_action_counts(found)
+    counted = counted_incidents(found)
+    counts = total_action_counts(counted)
     pending = sum(status.pending for status in statuses)
     unknown = sum(status.severity == "unknown" for status in statuses) - pending
     with st.container(horizontal=True, vertical_alignment="center"):
         when = formatting.escape_markdown(formatting.format_minute(datetime.now(UTC)))
         checked = f"{len(statuses) - pending:,} checked: " if pending else ""
         st.markdown(
-            f"**{formatting.plural(len(statuses), 'model')}**{fleet.controllers_note()}, {checked}{counts.words}"
+            f"**{formatting.plural(len(statuses), 'model')}**{fleet.controllers_note()}, {checked}{counts.total_words}"
             f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}. "
             f":gray[:small[{when} UTC · Changes: previous period]]"
         )
@@ -45,10 +46,11 @@ def overview() -> None:
         page, matching = large_fleet.listed_page(statuses, chosen)
         large_fleet.filter_boxes(statuses, chosen, matching)
         shown = [large_fleet.with_traffic(scope, status) for status in page]
-    rows = fleet_view.grouped_fleet_rows(shown, scope, view.group)
+    rows = fleet_view.grouped_fleet_rows(shown, scope, view.group, shared_incident_ids(counted))
+    rows += [fleet.records_row(others)] if others and view.group is None else []
     draw_table("fleet", "Models, most severe first", view.shown_columns(), rows, sort=True)
     st.header("Incidents", anchor=False)
-    open_tasks.open_tasks_table(statuses, others, scope)
+    open_tasks.open_tasks_table(statuses, counted, scope)
     listed[:] = found
     if open_tasks.ASKED in st.session_state and st.session_state.get("health-drawn"):
         st.rerun()  # the dialog belongs to the page, so that a refresh of this part does not close it

@@ -12,7 +12,7 @@ from observability.metrics.lineage import Thing
 
 here = frame.begin_model_page("model")
 status = fleet.load_model_status(here.scope, here.model)
-(status,), _ = fleet.with_records([status], *load.record_findings_and_incidents(here.scope))  # the incidents that Home counts for it
+(status,), _ = fleet.with_records([status], load.scope_record_findings(here.scope))  # the incidents that Home counts for it
 
 with st.container(horizontal=True, vertical_alignment="center"):
     card.model_card_button(here.model)

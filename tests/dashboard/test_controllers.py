@@ -21,6 +21,7 @@ from observability.metrics.controller_series import (
     steering_by_day,
 )
 from observability.metrics.controllers import MODEL, ControllerDecisions, controllers_of
+from observability.monitoring import check
 from observability.review.snapshot import week_snapshot
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
@@ -67,7 +68,7 @@ def test_controllers_are_no_models_of_the_fleet(steering: Database, tmp_path: Pa
     assert [model.name for model in steering.catalog().controllers] == ["route-cache"]
     home = opened("health")
     assert "**1 model** and 1 controller" in words(home)
-    assert [row["cells"]["model"]["t"] for row in tables(home)["Models, most severe first"]["rows"]] == ["loan"]
+    assert [row["cells"]["model"]["t"] for row in tables(home)["Models, most severe first"]["rows"]] == ["loan", "Beside the models"]
     tasks = tables(home)["Incidents, new first"]["rows"]
     assert [row["cells"]["model"]["sub"] for row in tasks if row["cells"]["model"]["t"] == OWN_CONTROLLER] == ["controller"], "in trouble"
     assert list(home.selectbox(key="model").options) == ["loan", "route-cache"]
@@ -76,6 +77,12 @@ def test_controllers_are_no_models_of_the_fleet(steering: Database, tmp_path: Pa
     assert "Models" not in tables(opened("performance")), "the only model need not be chosen"
     week = week_snapshot(steering, Week.before_now(END.replace(tzinfo=UTC)), frozen_at=END.replace(tzinfo=UTC))
     assert [part["model"] for part in week["models"]] == ["loan"]
+    assert list(check.check(steering, now=END.replace(tzinfo=UTC)).windows) == ["loan"], "`check` listed them"
+    status = steering.status()
+    assert [[part["model"] for part in status[name]] for name in ("models", "controllers")] == [
+        ["loan"],
+        [OWN_CONTROLLER, "route-cache"],
+    ], "`status` too"
 
 
 def test_the_page_says_how_to_log(empty: Database) -> None:

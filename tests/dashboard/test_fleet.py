@@ -12,7 +12,7 @@ from observability.core.finding import Finding
 from observability.dashboard import background_findings, load
 from observability.dashboard.overview import fleet, incidents
 from observability.dashboard.scope import Scope
-from observability.incidents.action_counts import incident_action_counts, merge_equal_incidents
+from observability.incidents.action_counts import counted_incidents, incident_action_counts, merge_equal_incidents, shared_incident_ids
 from observability.incidents.grouping import Incident, group_findings
 from observability.monitoring import check
 from observability.store.query import aggregates
@@ -52,8 +52,8 @@ def test_what_reads_raw_rows_is_left_out_of_what_a_page_waits_for(current: World
 def test_equal_incidents_of_two_models_share_a_row() -> None:
     both = [of_one("late", "`wind` is null in 85 %."), of_one("delay", "`wind` is null in 85 %."), of_one("delay", "`rain` is null.")]
     told = merge_equal_incidents(both)
-    assert [(each.model, models) for each, models in told] == [("late", ("late", "delay")), ("delay", ("delay",))]
-    cells = [incidents.incident_row(each, Scope(), models=models)["cells"]["model"] for each, models in told]
+    assert [each.models for each in told] == [("late", "delay"), ("delay",)]
+    cells = [incidents.incident_row(each.lead, Scope(), models=each.models)["cells"]["model"] for each in told]
     assert cells == [{"t": "late", "sub": "and delay"}, {"t": "delay", "sub": "version 1"}]
     assert formatting.join_words(("a", "b", "c")) == "a, b and c"
 
@@ -64,6 +64,9 @@ def test_the_total_counts_an_equal_incident_of_two_models_once() -> None:
     counts = incident_action_counts(both)
     assert (counts.critical, counts.acknowledged, counts.warnings) == (0, 0, 2)
     assert counts.warnings == len(merge_equal_incidents(both))
+    assert counts.total_words == "2 warnings (1 shared by models, counted once)"
+    shared = shared_incident_ids(counted_incidents(both))
+    assert incidents.incident_counts(both[:1], shared) == "1 warning\n1 shared"
 
 
 def test_an_incident_that_one_of_two_models_has_not_acknowledged_counts_as_critical() -> None:

@@ -10,15 +10,15 @@ from streamlit.testing.v1 import AppTest
 
 from observability.alerts import alert_log
 from observability.alerts.alert_state import alerts_from_records
-from observability.core.finding import Finding
+from observability.core.finding import Finding, acknowledged_finding
 from observability.core.settings import ModelSettings, parse_settings
 from observability.dashboard import load, open_tasks
 from observability.dashboard.charts.incident import incident_line
 from observability.dashboard.overview import incident_actions, incident_page
 from observability.dashboard.scope import Scope
-from observability.incidents.action_counts import action_counts
+from observability.incidents.action_counts import action_counts, counted_incidents
 from observability.incidents.daily_values import comparison_band
-from observability.incidents.grouping import Incident
+from observability.incidents.grouping import Incident, incident_order
 from observability.incidents.next_steps import general_steps, is_about_predictions, pipeline_chain, runbook_of
 from observability.server import process_lock
 from tests.support.dashboard_pages import WHOLE, opened, tables, words
@@ -193,9 +193,8 @@ def test_days_and_band_of_a_finding_are_read_from_its_evidence() -> None:
 
 def test_an_incident_of_a_run_that_somebody_acted_on_is_counted_as_acknowledged(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = finding("run:r1/rank:2", "training/runs", "straggler_score")
-    monkeypatch.setattr(load, "scope_record_findings", lambda scope: [slow])
     monkeypatch.setattr(load, "acknowledged_claims", lambda: frozenset({("m", slow.claim)}))
-    assert action_counts(load.record_findings_and_incidents(Scope())[1]).words == "1 critical but acknowledged"
+    assert action_counts(load.incidents_of_findings([slow], ())).words == "1 critical but acknowledged"
 
 
 def test_the_figure_draws_an_onset_only_where_the_days_hold_it() -> None:
@@ -216,8 +215,24 @@ def test_an_incident_is_folded_while_it_is_snoozed(current: World) -> None:
     snooze = {"kind": "alert", "incident": "i0", "at": START, "author": "bob", "says": "snoozed", "until": END}
     for now, folded in ((END - timedelta(days=1), ["i1"]), (END, [])):
         alerts = alerts_from_records([opening, snooze], now)
-        listed, settled = open_tasks.incident_inbox_rows([], [incident, other], Scope(), alerts, now)
+        listed, settled = open_tasks.incident_inbox_rows(counted_incidents([incident, other]), Scope(), alerts, now)
         assert [row["cells"]["act"]["act"] for row in settled] == folded, "the alert of the same claim, whatever its onset"
         assert len(listed) + len(settled) == 2
     assert incident_actions.incident_state_words(alerts_from_records([opening, snooze], START)["i0"]) == "Snoozed until 16 Mar 2026"
     assert incident_actions.incident_state_words(None) == "Open"
+
+
+def test_an_incident_that_somebody_took_stays_in_sight_with_the_name_behind_what_nobody_took(current: World) -> None:
+    """It left the first rows of Home, and nobody saw that it was taken."""
+    open_ones = [replace(incident_of(finding(f"f{place}")), id=f"o{place}", sentence=f"{place}.") for place in range(open_tasks.MOST + 1)]
+    taken = replace(incident_of(acknowledged_finding(finding("taken"))), id="t", severity="watch", sentence="Taken.")
+    warning = replace(incident_of(finding("late", severity="watch")), id="w", severity="watch", sentence="Late.")
+    opening = {"kind": "alert", "incident": "t", "at": START, "author": "bob", "says": "opened", "model": "m"}
+    said = opening | {"says": "acknowledged", "author": "Ann"}
+    alerts = alerts_from_records([opening, said, said | {"says": "note", "author": "Eve"}], START)
+    found = [warning, taken, *open_ones]
+    rows = open_tasks.first_inbox_rows(open_tasks.incident_inbox_rows(counted_incidents(found), Scope(), alerts, START)[0])
+    assert len(rows) == open_tasks.MOST + 1, "the seventh open one and the warning are behind `show all`"
+    cells = rows[-1]["cells"]
+    assert (cells["act"]["act"], cells["state"]["t"], cells["severity"]["t"]) == ("t", "Acknowledged by Ann", "Critical")
+    assert [incident.id for incident in sorted(found, key=incident_order)][-2:] == ["t", "w"]

@@ -1,5 +1,7 @@
 """Do pages that count the same thing give the same number?"""
 
+import re
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,7 +11,8 @@ from observability.core.finding import Finding, acknowledged_finding
 from observability.core.formatting import STATUS_WORDS
 from observability.dashboard import load
 from observability.dashboard.overview import findings
-from observability.incidents.grouping import group_findings
+from observability.dashboard.scope import Scope
+from observability.incidents.action_counts import action_counts, counted_incidents
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import World
 
@@ -26,9 +29,7 @@ def test_what_a_person_has_acknowledged_is_counted_as_its_row_shows_it() -> None
 
 def test_home_a_models_page_and_findings_count_the_same_incidents(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of its training runs and other records too."""
-    found, formed = group_findings([RUN])
-    monkeypatch.setattr(load, "record_findings_and_incidents", lambda scope: (found, formed))
-    monkeypatch.setattr(load, "scope_record_findings", lambda scope, beside=False: found)
+    monkeypatch.setattr(load, "scope_record_findings", lambda scope, beside=False: [RUN])
     (row,) = (
         each["cells"] for each in tables(opened("health", window="Everything"))["Models, most severe first"]["rows"]
         if each["cells"]["model"]["t"] == "price"
@@ -39,3 +40,22 @@ def test_home_a_models_page_and_findings_count_the_same_incidents(current: World
     assert f"{critical} critical" in row["status"]["sub"]
     leads = tables(opened("findings", model="price", window="Everything", severity=STATUS_WORDS["act"]))["Findings, new first"]["rows"]
     assert len(leads) == critical, words(opened("findings", model="price", window="Everything"))
+
+
+def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line left out nothing that a row counts, and counted incidents that no row had."""
+    feed = replace(RUN, model=None, subject="source:feed", because="`feed` is late.")
+    monkeypatch.setattr(load, "scope_record_findings", lambda scope, beside=False: [RUN, replace(RUN, model="loan"), feed])
+    home = opened("health", window="Everything")
+    rows = [row["cells"] for row in tables(home)["Models, most severe first"]["rows"]]
+    assert (rows[-1]["model"]["t"], rows[-1]["model"]["sub"], rows[-1]["status"]["sub"]) == ("Beside the models", "source", "1 critical")
+    line, counts = next(each.value for each in home.markdown if each.value.startswith("**")), Counter[str]()
+    for row in rows:
+        for number, word in re.findall(r"(\d+) (critical|warning|shared)", row["status"]["sub"] or ""):
+            counts[word] += int(number)
+    total = dict.fromkeys(("critical", "warning"), 0) | {word: int(n) for n, word in re.findall(r"(\d+) (critical|warning)", line)}
+    (once,) = re.findall(r"\((\d+) shared by models, counted once\)", line)
+    assert sum(total.values()) == counts["critical"] + counts["warning"] - counts["shared"] + int(once)
+    assert total["critical"] == counts["critical"] - 1, "the run of two models is one"
+    found = load.scope_report(Scope(span="all")).incidents
+    assert action_counts(each.lead for each in counted_incidents(found)).words in line, "Findings count as Home does"

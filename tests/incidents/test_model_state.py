@@ -10,10 +10,10 @@ import pytest
 from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.window import Window
+from observability.dashboard import load
 from observability.dashboard.overview import fleet
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.scope import Scope
-from observability.incidents.grouping import group_findings
 from observability.incidents.model_state import not_judged_reason, verdict_severity
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -76,19 +76,20 @@ def silent(name: str) -> ModelStatus:
     return ModelStatus(Model(1, name), replace(WINDOW, model=name), tuple(NO_REFERENCE), nothing, pd.DataFrame(), ())
 
 
-def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_first_page() -> None:
+def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its row said `Unknown` above the incident."""
+    monkeypatch.setattr(load, "acknowledged_claims", frozenset)
     changed = replace(finding("serving/vendors", "flip_rate", "act", subject="probes:sixty"), model="acme")
-    marked, formed = group_findings([changed, replace(changed, model=None, subject="probes:other")])
-    (status,), others = fleet.with_records([silent("acme")], marked, formed)
+    (status,), others = fleet.with_records([silent("acme")], [changed, replace(changed, model=None, subject="probes:other")])
     assert status.severity == "act" and [each.model for each in status.incidents] == ["acme"]
     assert [each.model for each in others] == [None]
     assert fleet.fleet_table_row(status, Scope())["cells"]["status"]["t"] == "Critical"
 
 
-def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand() -> None:
+def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "acknowledged_claims", frozenset)
     sound = replace(finding("operations/controllers", "regret", "ok", subject="controller"), model="cache")
-    (status,), _ = fleet.with_records([silent("cache")], [sound], ())
+    (status,), _ = fleet.with_records([silent("cache")], [sound])
     row = fleet.fleet_table_row(status, Scope())
     assert status.severity == "ok" and row["note"]["t"] == "No requests: see Controllers."
     assert silent("cache").severity == "unknown"

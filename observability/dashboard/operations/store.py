@@ -140,10 +140,11 @@ def _load_landing(*, again: bool = False) -> None:
 
 
 def stored_model_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row for each model."""
+    """A row for each model and each controller."""
     known = {each.name: each for each in load.catalog().models}
+    controllers = {each["model"] for each in status["controllers"]}
     rows = []
-    for each in status["models"]:
+    for each in [*status["models"], *status["controllers"]]:
         versions = known[each["model"]].versions if each["model"] in known else ()
         names = ", ".join(one.name + ("" if one.registered else " (not registered)") for one in versions[:6])
         rows.append(
@@ -152,7 +153,7 @@ def stored_model_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
                     **links.link_cell(each["model"], "model", Scope(model=each["model"])),
                     "mark": "sample" if each["sample"] else None,
                 },
-                task=each["task"] or "not registered",
+                task="controller" if each["model"] in controllers else each["task"] or "not registered",
                 versions=names or None,
                 predictions={"t": f"{each['predictions']:,}", "title": f"and {each['reference_rows']:,} rows of references"},
                 labels=f"{each['labels']:,}",

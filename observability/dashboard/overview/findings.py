@@ -79,7 +79,7 @@ def analyzer_findings(here: frame.ModelPage, analyzer: str, *, wait: bool = Fals
 def show_all_button(key: str, most: int, total: int, scope: Scope) -> None:
     """Draw the button that leads to all findings, where a table shows only some of them."""
     if total > most:
-        everything = links.link_cell(f"Worst {most} of {total:,}: show all", "findings", scope)
+        everything = links.link_cell(f"{most} of {total:,} shown: show all", "findings", scope)
         link_button(everything["t"], everything, key=f"{key}-all", icon="checklist")
 
 

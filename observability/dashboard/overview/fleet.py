@@ -15,7 +15,7 @@ from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incidents
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, sparkline, table_row
-from observability.incidents.grouping import Incident, incident_order
+from observability.incidents.grouping import Incident
 from observability.incidents.model_state import drift_counts, is_verdict, not_judged_reason, verdict_severity
 from observability.metrics.performance import HEADLINE
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     column("model", "Model", width="10.5rem", strong=True),
-    column("status", "Status", width="5.2rem"),
+    column("status", "Status", help="Open incidents; shared: other models have them too", width="5.2rem"),
     column(
         "traffic",
         "Traffic a day",
@@ -125,27 +125,31 @@ def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
     return sorted(statuses, key=lambda status: (SEVERITIES.index(status.severity), status.model.name))
 
 
-def with_records(
-    statuses: Sequence[ModelStatus], found: Sequence[Finding], formed: Sequence[Incident]
-) -> tuple[list[ModelStatus], list[Incident]]:
-    """The statuses with what records say of their models, worst first, and the incidents of records that name none of these models.
+def with_records(statuses: Sequence[ModelStatus], found: Sequence[Finding]) -> tuple[list[ModelStatus], tuple[Incident, ...]]:
+    """The statuses with what records say of their models, worst first, and the incidents of records that name none of these models. As
+    `check` does, findings of a model and of its records form incidents together.
 
-    found, formed: findings and incidents of training runs, probes, controllers and other records.
+    found: findings of training runs, probes, controllers and other records.
     """
     names = {status.model.name for status in statuses}
+    by_model: dict[str | None, list[Finding]] = {}
+    for finding in found:
+        by_model.setdefault(finding.model if finding.model in names else None, []).append(finding)
 
     def completed(status: ModelStatus) -> ModelStatus:
-        own = [incident for incident in formed if incident.model == status.model.name]
-        judged = tuple(finding for finding in found if finding.model == status.model.name and finding.analyzer in ELSEWHERE)
-        if not own and not judged:
-            return status
-        return replace(status, incidents=tuple(sorted((*status.incidents, *own), key=incident_order)), elsewhere=judged)
+        own = by_model.get(status.model.name, [])
+        judged = tuple(finding for finding in own if finding.analyzer in ELSEWHERE)
+        if not any(finding.needs_action for finding in own):
+            return replace(status, elsewhere=judged)
+        return replace(status, incidents=load.incidents_of_findings([*status.findings, *own], [status.model]), elsewhere=judged)
 
-    return worst_model_first([completed(status) for status in statuses]), [each for each in formed if each.model not in names]
+    return worst_model_first([completed(status) for status in statuses]), load.incidents_of_findings(by_model.get(None, []), ())
 
 
-def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
-    """The row of a model; below it the reason where it cannot be judged. Its incidents have a table of their own."""
+def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The row of a model; below it the reason where it cannot be judged. Its incidents have a table of their own. shared: the ids of
+    incidents that are counted once with those of other models.
+    """
     about = scope.about(status.model.name)
     note: Cell | None = None
     if status.pending:
@@ -159,7 +163,7 @@ def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
     return table_row(
         {
             "model": {**links.link_cell(status.model.name, "model", about), "sub": _model_subtitle(status)},
-            "status": {**severity_cell(status.severity), "sub": incidents.incident_counts(status.incidents)},
+            "status": {**severity_cell(status.severity), "sub": incidents.incident_counts(status.incidents, shared)},
             "traffic": _traffic_cell(status),
             "latency": latency_cell(status),
             "quality": quality_cell(status.of("data/quality")),
@@ -170,6 +174,24 @@ def fleet_table_row(status: ModelStatus, scope: Scope) -> dict[str, Any]:
             "cost": cost_cell(status),
         },
         note,
+    )
+
+
+def records_row(others: Sequence[Incident]) -> dict[str, Any]:
+    """The row of incidents that belong to no model of the table, so that the rows add up to the total."""
+    kinds = {
+        "controller" if each.lead.analyzer == incidents.CONTROLLERS else each.lead.subject.partition(":")[0]
+        for each in others
+        if each.lead.analyzer == incidents.CONTROLLERS or ":" in each.lead.subject
+    }
+    worst = min((incident.shown_severity for incident in others), key=SEVERITIES.index)
+    return table_row(
+        model={
+            "t": "Beside the models",
+            "sub": ", ".join(sorted(kinds)) or None,
+            "title": "\n".join(each.sentence.replace("`", "") for each in others),
+        },
+        status={**severity_cell(worst), "sub": incidents.incident_counts(others)},
     )
 
 

@@ -26,9 +26,9 @@ def change_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[str,
             rows.append((when, table_row(cells)))
     starts = {incident.id: status.window.start for status in statuses for incident in status.incidents}
     new = (incident for status in statuses for incident in status.incidents if status.is_new(incident))
-    for incident, models in merge_equal_incidents(new):
-        begin = naive_utc(incident.onset or starts[incident.id])
-        rows.append((begin, _new_incident_row(incident, models, scope)))
+    for each in merge_equal_incidents(new):
+        begin = naive_utc(each.lead.onset or starts[each.lead.id])
+        rows.append((begin, _new_incident_row(each.lead, each.models, scope)))
     return [cells for _, cells in sorted(rows, key=lambda pair: pair[0], reverse=True)]
 
 

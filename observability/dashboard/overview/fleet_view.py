@@ -55,11 +55,13 @@ def model_groups(model: Model, severity: Severity, group: str) -> list[str]:
     return [(settings.owner if group == "owner" else settings.team) or f"Without {'an owner' if group == 'owner' else 'a team'}"]
 
 
-def grouped_fleet_rows(statuses: Sequence[ModelStatus], scope: Scope, group: str | None) -> list[dict[str, Any]]:
+def grouped_fleet_rows(
+    statuses: Sequence[ModelStatus], scope: Scope, group: str | None, shared: frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
     """The rows of the table, in the order of the models; grouped, the group of the worst model first. A model with several tags has a row
-    in each of them.
+    in each of them. shared: the ids of incidents that are counted once with those of other models.
     """
-    rows = [(status, fleet.fleet_table_row(status, scope)) for status in statuses]
+    rows = [(status, fleet.fleet_table_row(status, scope, shared)) for status in statuses]
     if group is None:
         return [row for _, row in rows]
     found: dict[str, list[dict[str, Any]]] = {}

@@ -34,11 +34,13 @@ def alert_of_incident(incident: Incident, alerts: Mapping[str, Alert], now: date
 
 
 def incident_state_words(alert: Alert | None) -> str:
-    """`Open`, `Snoozed until 3 Dec 2013`, `Resolved: false alarm`; `Open` where nobody spoke of the incident."""
+    """`Open`, `Acknowledged by Ann`, `Snoozed until 3 Dec 2013`, `Resolved: false alarm`; `Open` where nobody spoke of the incident."""
     if alert is None:
         return STATES["open"]
     if alert.state == "snoozed":
         return f"Snoozed until {formatting.format_day(alert.until)}" if alert.until else "Muted until it gets worse"
+    if alert.state == "acknowledged" and alert.changed_by:
+        return f"{STATES[alert.state]} by {alert.changed_by}"
     if alert.state == "resolved" and alert.reason:
         return f"Resolved: {REASONS[alert.reason].lower()}"
     return STATES[alert.state]

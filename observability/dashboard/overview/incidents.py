@@ -13,7 +13,7 @@ from observability.dashboard.overview.findings import claim_selectbox, show_all_
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button
-from observability.incidents.action_counts import incident_action_counts, merge_equal_incidents
+from observability.incidents.action_counts import CountedIncident, incident_action_counts, merge_equal_incidents
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import onset_certainty
 from observability.incidents.shared_faults import SharedFault
@@ -154,6 +154,13 @@ def inbox_row(
     )
 
 
+def counted_incident_row(counted: CountedIncident, scope: Scope, owner: str | None = None, state: str | None = None) -> dict[str, Any]:
+    """What is counted once, in one line (`inbox_row`, `shared_fault_row`)."""
+    if counted.fault is not None:
+        return shared_fault_row(counted.fault, scope, owner, state)
+    return inbox_row(counted.lead, counted.models, scope, owner, state)
+
+
 def shared_fault_row(fault: SharedFault, scope: Scope, owner: str | None = None, state: str | None = None) -> dict[str, Any]:
     """A fault that several models share in one line, with its models; it leads to the worst of its incidents."""
     models = formatting.plural(len(fault.models), "model")
@@ -175,15 +182,21 @@ def incidents_table(
     if not found:
         empty_states.no_findings_state()
         return
-    merged = merge_equal_incidents(found) if once else [(incident, ()) for incident in found]
-    rows = [incident_row(incident, scope, models=names) for incident, names in merged]
+    counted = merge_equal_incidents(found) if once else [CountedIncident((incident,)) for incident in found]
+    rows = [incident_row(each.lead, scope, models=each.models) for each in counted]
     draw_table(key, caption, [STATUS, *([MODEL] if models else []), WHAT, SOURCE], rows[:most], sort=True)
     show_all_button(key, most, len(rows), scope)
 
 
-def incident_counts(found: Sequence[Incident]) -> str | None:
-    """How many are critical, acknowledged and warnings, a line each; None where there is none."""
-    return incident_action_counts(found).words.replace(", ", "\n") if found else None
+def incident_counts(found: Sequence[Incident], shared: frozenset[str] = frozenset()) -> str | None:
+    """How many are critical, acknowledged and warnings, a line each, and how many of them are shared; None where there is none.
+
+    shared: the ids of incidents that are counted once with those of other models.
+    """
+    if not found:
+        return None
+    both = sum(incident.id in shared for incident in found)
+    return "\n".join(filter(None, (*incident_action_counts(found).words.split(", "), f"{both} shared" if both else None)))
 
 
 def incident_selectbox(found: Sequence[Incident]) -> Incident | None:

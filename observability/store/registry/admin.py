@@ -49,7 +49,8 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     """The state of the store, as JSON can carry it. Read-only. Sizes in bytes, instants RFC 3339 in UTC, None if unknown.
 
     home; database {path, bytes, schema}; disk {free_bytes, floor_bytes}; versions {package: version}; models: a list of {model, task,
-    sample, versions, predictions, reference_rows, labels, first, last, last_arrived, hours_since_last, bytes}; records {kind: rows};
+    sample, versions, predictions, reference_rows, labels, first, last, last_arrived, hours_since_last, bytes}; controllers: the same of
+    models that only steer a system, whose predictions are decisions; records {kind: rows};
     landing {segments, bytes, open, failed}; waiting {at, seconds} of the oldest published segment; set_aside: the failed segments with
     their reasons; loaded {segments, last}; erasures {subjects, last};
     sources: rows as `source_rows` of lake/schedule_state.py gives them.
@@ -66,6 +67,7 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
         "disk": {"free_bytes": store.free_bytes(), "floor_bytes": FLOOR_BYTES},
         "versions": package_versions(),
         "models": [],
+        "controllers": [],
         "records": {},
         "landing": {"segments": None, "bytes": None, "open": None, "failed": None},
         "waiting": {"at": None, "seconds": None},
@@ -89,9 +91,12 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     try:
         waiting = bool(body["landing"]["segments"] or body["landing"]["open"])
         counts = _counts_of_database(store, most_age, waiting=waiting)
-        models = [model | {"hours_since_last": _hours_since(model["last"])} for model in counts["models"]]
+        aged = {
+            name: [model | {"hours_since_last": _hours_since(model["last"])} for model in counts[name]]
+            for name in ("models", "controllers")
+        }
         sources = source_rows(store.home, counts["sources"])
-        body |= counts | {"database": body["database"] | counts["database"], "models": models, "sources": sources}
+        body |= counts | {"database": body["database"] | counts["database"], **aged, "sources": sources}
     except (duckdb.Error, StoreBrokenError) as error:
         body["problems"].append(f"The database cannot be read: {error_summary(error)}.")
     body["problems"] += storage_problems(store)
@@ -145,12 +150,15 @@ def _database_status(store: Database, *, again: bool) -> dict[str, Any]:
     with store.cursor() as cursor:
         now = datetime.now(UTC)
         reasons = dict(cursor.execute("SELECT reason, count(*) FROM rejected GROUP BY reason ORDER BY count(*) DESC, reason").fetchall())
+        models = store.catalog().models
+        counted = counted_by_model(store, STATUS, models, _model_statuses)
         segments, last_loaded = single_row(cursor, "SELECT count(*), max(loaded_at) FROM manifest")
         (last_rejected,) = single_row(cursor, "SELECT max(at_loaded) FROM rejected")
         return {
             "database": {"schema": schema_version(cursor)},
             "counted_at": _utc_text(naive_utc(now)),
-            "models": list(counted_by_model(store, STATUS, store.catalog().models, _model_statuses).values()),
+            "models": [counted[model.name] for model in models if not model.steers],
+            "controllers": [counted[model.name] for model in models if model.steers],
             "records": {kind: single_row(cursor, f"SELECT count(*) FROM {table}")[0] for kind, table in kind_tables().items()},
             "loaded": {"segments": segments, "last": _utc_text(last_loaded)},
             "rejected": {"total": sum(reasons.values()), "reasons": reasons, "last": _utc_text(last_rejected)},
