@@ -61,8 +61,8 @@ def ask_for_action(found: Sequence[str], does: str) -> None:
 
 
 def first_inbox_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first MOST rows of the list of incidents, and those after them on which somebody works (MOST_TAKEN at most): who took one finds it
-    again, and the others see that it is taken.
+    """The first MOST rows of the list of incidents, and those after them on which somebody works (MOST_TAKEN at most): who took one
+    finds it again, and the others see that it is taken.
     """
     taken = [row for row in rows[MOST:] if str(row["cells"].get("state", {}).get("t")).startswith(incident_actions.STATES["acknowledged"])]
     return [*rows[:MOST], *taken[:MOST_TAKEN]]

@@ -26,8 +26,8 @@ class Judged(Protocol):
 
 @dataclass(frozen=True)
 class ActionCounts:
-    """Numbers of incidents (or of findings). critical: nobody has acted on them yet; acknowledged: critical and acted on. shared: how many of
-    them several models have.
+    """Numbers of incidents (or of findings). critical: nobody has acted on them yet; acknowledged: critical and acted on. shared: how many
+    of them several models have.
     """
 
     critical: int
@@ -55,7 +55,10 @@ class ActionCounts:
 
 @dataclass(frozen=True)
 class CountedIncident:
-    """What is listed and counted once: an incident, an equal one of several models, or a fault that models share. incidents: worst first."""
+    """What is listed and counted once: an incident, an equal one of several models, or a fault that models share.
+
+    incidents: the worst first.
+    """
 
     incidents: tuple[Incident, ...]
     fault: SharedFault | None = None
