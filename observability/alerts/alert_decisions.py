@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from observability.alerts.alert_state import Alert, alert_after, is_worse, opened_alert
 from observability.alerts.config import AlertConfig
 from observability.core.finding import Finding
-from observability.core.formatting import STATUS_WORDS
+from observability.core.formatting import STATUS_WORDS, metric_title
 from observability.core.metric_definitions import METRICS
 from observability.core.small_groups import FEWER, is_about_few
+from observability.incidents.daily_values import DailyLine, daily_line, daily_values, first_daily_finding
 from observability.incidents.grouping import Incident
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def decide_alerts(
         if says:
             record = alert_record(incident, name, says, owners.get(incident.model), now)
             told_before = alerts[name].told if name in alerts else 0
-            records += [record, *messages_for_alert(record, told_before + 1, config, now)]
+            records += [record, *messages_for_alert(record, told_before + 1, config, now, incident_lines(incident))]
             standing[name] = alert_after(known, record) if known else opened_alert(record)
     for alert in alerts.values():
         gone = now - seen.get(alert.incident, alert.changed_at)
@@ -204,8 +205,23 @@ def person_records(
     return [*opened, entry | {"model": incident.model} | more]
 
 
-def messages_for_alert(alert: Mapping[str, Any], told_times: int, config: AlertConfig, now: datetime) -> list[dict[str, Any]]:
-    """One `message` record for each channel of the owner; making it again gives the same key."""
+def incident_lines(incident: Incident) -> list[DailyLine]:
+    """The leading metric by day, as the incident's page draws it, under the first line of its message; none of a small group, since
+    channels have no role.
+    """
+    finding = first_daily_finding(incident.findings)
+    if finding is None or is_about_few(finding) or is_about_few(incident.lead):
+        return []
+    title = metric_title(finding.metric)
+    name = title if finding.subject in ("model", "score") else f"{title} of {finding.subject}"
+    days, because = daily_values(finding.analyzer, finding.evidence), finding.because.replace("`", "")
+    return [daily_line(name, finding.model, because, days, limit=finding.limit, unit=finding.unit, line=1)]
+
+
+def messages_for_alert(
+    alert: Mapping[str, Any], told_times: int, config: AlertConfig, now: datetime, lines: Sequence[DailyLine] = ()
+) -> list[dict[str, Any]]:
+    """One `message` record for each channel of the owner; making it again gives the same key. lines: drawn in mails."""
     body = {
         "kind": "message",
         "at": now,
@@ -213,6 +229,7 @@ def messages_for_alert(alert: Mapping[str, Any], told_times: int, config: AlertC
         "incident": alert["incident"],
         "title": message_title(alert),
         "text": message_text(alert, config),
+        "figures": [line.to_json() for line in lines],
         "not_before": config.send_at(now),
         "model": alert["model"],
     }

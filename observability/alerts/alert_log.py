@@ -8,6 +8,7 @@ from observability.alerts.alert_state import Alert, alerts_from_records
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import Window
+from observability.incidents.daily_values import DailyLine, lines_of_record
 from observability.monitoring.check import AcknowledgedClaims
 from observability.records.values import AFTER_LAST, FIRST
 
@@ -20,7 +21,10 @@ MOST = 20_000
 
 @dataclass(frozen=True)
 class Message:
-    """One message. state: queued, failed or sent. failed: number of failed attempts. not_before: end of the quiet hours."""
+    """One message. state: queued, failed or sent. failed: number of failed attempts. not_before: end of the quiet hours.
+
+    figures: lines that a mail shows as pictures.
+    """
 
     key: str
     incident: str
@@ -34,6 +38,7 @@ class Message:
     last_at: datetime | None = None
     error: str | None = None
     not_before: datetime | None = None
+    figures: tuple[DailyLine, ...] = ()
 
 
 def alert_records(store: "Store", incident: str | None = None) -> list[dict[str, Any]]:
@@ -77,7 +82,11 @@ def messages_by_key(store: "Store") -> dict[str, Message]:
 def queued(row: dict[str, Any]) -> Message:
     """The message of a `queued` record."""
     incident, channel, title, text = (row[name] or "" for name in ("incident", "channel", "title", "text"))
-    return Message(row["message"], incident, channel, title, text, row["model"], row["at"], "queued", not_before=row["not_before"])
+    about: dict[str, Any] = {
+        "not_before": row["not_before"],
+        "figures": lines_of_record(row["figures"] if isinstance(row["figures"], list) else ()),
+    }
+    return Message(row["message"], incident, channel, title, text, row["model"], row["at"], "queued", **about)
 
 
 def record_rows(store: "Store", question: Records) -> list[dict[str, Any]]:

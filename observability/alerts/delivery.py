@@ -6,8 +6,10 @@ webhook can drop the repeat by its `Idempotency-Key` header; other channels cann
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,6 +17,7 @@ from observability.alerts import alert_log, trackers
 from observability.alerts.alert_log import Message
 from observability.alerts.config import WEBHOOKS, AlertConfig
 from observability.core.errors import UsageError
+from observability.incidents.daily_values import DailyLine
 from observability.metrics.own_exports import own_export
 
 if TYPE_CHECKING:
@@ -26,19 +29,29 @@ TRIES = 12
 NOTED = {"dashboard-": "message of a dashboard", "pre-read-": "message of a review"}
 """Messages that are noted as exports, by the begin of their key."""
 LONGEST_PAUSE = timedelta(hours=2)
+LINK = re.compile(r"https?://[^\s<]+")
 TEAMS = "Microsoft retired Teams connectors: create a workflow and use its address, workflows://host/workflow/signature"
 Notify = Callable[[str, Message], None]
 """Sends a message to an address; raises where that fails."""
+Draw = Callable[[DailyLine], bytes]
+"""A metric by day as PNG; empty where there is nothing to draw."""
+MAIL = ("mailto", "mailtos")
 
 
 def deliver_messages(
-    store: "Store", config: AlertConfig, now: datetime, notify: Notify | None = None, ask: trackers.Send | None = None
+    store: "Store",
+    config: AlertConfig,
+    now: datetime,
+    notify: Notify | None = None,
+    ask: trackers.Send | None = None,
+    draw: Draw | None = None,
 ) -> int:
     """Send the messages that are due, oldest first; returns how many were sent. A failure delays only its own message, longer each time.
 
     A message to an issue tracker becomes an issue, whose id is kept with the action or decision. ask: sends a request to a tracker.
+    draw: draws the pictures of mails; without it they hold text alone.
     """
-    send, sent = notify or by_apprise, 0
+    send, sent = notify or partial(by_apprise, draw=draw), 0
     for message in alert_log.messages_by_key(store).values():
         if not may_leave(message, now):
             continue
@@ -70,7 +83,7 @@ def deliver_messages(
 
 def message_exports(message: Message) -> list[dict[str, object]]:
     """The record of the export that a sent message is: summaries of dashboards and agendas of reviews hold figures of models. Alerts hold
-    the sentence of one finding, and issues what a person wrote; they are listed on the page Alerts alone.
+    the sentence and the days of one finding, and issues what a person wrote; they are listed on the page Alerts alone.
     """
     name = next((name for begin, name in NOTED.items() if message.key.startswith(begin)), None)
     return [] if name is None else [own_export(f"{name}: {message.title}", f"channel {message.channel}", model=message.model)]
@@ -85,10 +98,18 @@ def may_leave(message: Message, now: datetime) -> bool:
     return True
 
 
-def by_apprise(address: str, message: Message) -> None:
-    """Send through apprise (mail, Slack, Teams, webhooks, …). Raises UsageError for an unknown address, OSError where sending failed."""
-    import apprise
+def by_apprise(address: str, message: Message, draw: Draw | None = None) -> None:
+    """Send through apprise (mail, Slack, Teams, webhooks, …). Raises UsageError for an unknown address, OSError where sending failed.
 
+    draw: draws the pictures of a mail; other channels get the text alone.
+    """
+    import apprise
+    from apprise.attachment.memory import AttachMemory
+
+    pictures: list[tuple[DailyLine, bytes]] = []
+    if draw is not None and address.partition(":")[0] in MAIL:
+        pictures = [(line, png) for line in message.figures if (png := draw(line))]
+        address += f"{'&' if '?' in address else '?'}inline=yes" if pictures else ""
     if address.partition(":")[0] in WEBHOOKS:
         address += f"{'&' if '?' in address else '?'}+Idempotency-Key={quote(message.key)}"
     channel = apprise.Apprise.instantiate(address)
@@ -96,10 +117,28 @@ def by_apprise(address: str, message: Message) -> None:
         expected, attempt = "an apprise address such as jsons://host/path", TEAMS if address.startswith("msteams") else None
         raise UsageError("unknown channel address", where=message.channel, expected=expected, attempt=attempt)
     with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as captured:
-        accepted = channel.notify(body=message.text, title=message.title)
+        content: dict[str, Any] = {"body": message.text}
+        if pictures:
+            held = [AttachMemory(png, name=f"figure-{place}.png", mimetype="image/png") for place, (_, png) in enumerate(pictures, 1)]
+            content = {"body": mail_html(message.text, [line for line, _ in pictures]), "body_format": "html", "attach": held}
+        accepted = channel.notify(title=message.title, **content)
         log = captured.getvalue()
     if not accepted:
         raise OSError(f"the channel rejected the message{channel_answer(log, address)}")
+
+
+def mail_html(text: str, pictures: Sequence[DailyLine]) -> str:
+    """A message as HTML, each picture below its line of the text, with its text alternative. Addresses are links."""
+    lines = [f"{LINK.sub(_link, escape(line).replace('  ', '&nbsp; '))}<br>" for line in text.splitlines()]
+    for place, line in reversed(list(enumerate(pictures, 1))):
+        label = escape(" ".join(line.label.split()))
+        picture = f'<img src="cid:figure-{place}.png" alt="{label}" width="640" style="max-width:100%"><br>'
+        lines.insert(min(line.line, len(lines)), picture)
+    return "\n".join(lines)
+
+
+def _link(found: re.Match[str]) -> str:
+    return f'<a href="{found[0]}">{found[0]}</a>'
 
 
 def channel_answer(log: str, address: str) -> str:

@@ -219,9 +219,7 @@ def chart(part: Body) -> Markup:
 
 def item_drawing(figure: agenda_figures.ItemFigure) -> Markup:
     """The metric of an agenda item by day as an SVG chart; empty where it has no days."""
-    words = figure.title + ("; dashed: limit" if figure.limit is not None else "")
-    share, label = figure.finding["unit"] == "share", f"{figure.title} of {figure.model} by day. {figure.finding['because']}"
-    return export_svg.line_drawing(figure.days, label=label, limit=figure.limit, words=words, share=share)
+    return export_svg.daily_line_drawing(figure.line)
 
 
 def minutes(store: "Store", review: str) -> str:

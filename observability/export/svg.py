@@ -9,10 +9,13 @@ from html import escape
 from markupsafe import Markup
 
 from observability.core import formatting, numerals
+from observability.incidents.daily_values import DailyLine
 
 BLUE, ORANGE, GREY, LINE, INK = "#0072B2", "#D55E00", "#5A6672", "#C9D1D9", "#101922"
 WIDTH, HEIGHT = 640, 150
 """Of a chart by day, in pixels."""
+MOST_DOTS = 60
+"""Points that are drawn as dots on the line."""
 Point = tuple[str, float | None, float | None, float | None]
 """Day, value, low, high."""
 
@@ -62,7 +65,8 @@ def line_drawing(
         parts.append(f'<polygon points="{" ".join(band)}" fill="{BLUE}" fill-opacity="0.15"/>')
         path = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value, _, _ in run)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{BLUE}" stroke-width="1.8"/>')
-        parts += [f'<circle cx="{x(place):.1f}" cy="{y(value):.1f}" r="2.2" fill="{BLUE}"/>' for place, value, _, _ in run]
+        if len(points) <= MOST_DOTS:
+            parts += [f'<circle cx="{x(place):.1f}" cy="{y(value):.1f}" r="2.2" fill="{BLUE}"/>' for place, value, _, _ in run]
     for run in unbroken_runs([("", value, None, None) for value in dashed]):
         path = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value, _, _ in run)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{INK}" stroke-width="1.4" stroke-dasharray="2 3"/>')
@@ -72,6 +76,11 @@ def line_drawing(
     if words:
         parts.append(text(left, 10, words))
     return drawing(parts, WIDTH, HEIGHT, label)
+
+
+def daily_line_drawing(line: DailyLine) -> Markup:
+    """A metric by day; empty below two known days."""
+    return line_drawing(line.points, label=line.label, limit=line.limit, words=line.title, share=line.share)
 
 
 def waterfall_drawing(base: float, bars: Sequence[tuple[str, float]], output: float, *, label: str, width: int = 680) -> Markup:

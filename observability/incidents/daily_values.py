@@ -1,7 +1,11 @@
 """The days of a finding's metric and its comparison band, read from the finding's evidence: once, for pages, reviews and exports."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from observability.core.finding import Finding
 
 DayValue = tuple[str, float | None, float | None, float | None]
 """Day, value, and its interval, None where unknown."""
@@ -16,6 +20,54 @@ def daily_values(analyzer: str, evidence: Mapping[str, Any]) -> list[DayValue]:
     width = WIDTHS.get(analyzer)
     rows = [row for row in evidence.get("by_day") or [] if len(row) == width]
     return [(str(row[0]), row[1], *((row[2], row[3]) if len(row) > 3 else (None, None))) for row in rows]
+
+
+def first_daily_finding(findings: Iterable[Finding]) -> Finding | None:
+    """The first of some findings whose metric is known by day; None where none has days."""
+    return next((finding for finding in findings if daily_values(finding.analyzer, finding.evidence)), None)
+
+
+@dataclass(frozen=True)
+class DailyLine:
+    """A metric by day as a static picture draws it. title: of the axis. label: the text alternative. share: values are shares.
+
+    line: in a message, the number of lines of the text above the picture.
+    """
+
+    title: str
+    label: str
+    points: tuple[DayValue, ...]
+    limit: float | None = None
+    share: bool = False
+    line: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as a record keeps it."""
+        return asdict(self)
+
+
+def lines_of_record(kept: Iterable[Mapping[str, Any]]) -> tuple[DailyLine, ...]:
+    """The lines that a record keeps, without those that somebody else wrote in another form."""
+    found: list[DailyLine] = []
+    for body in kept:
+        with suppress(KeyError, TypeError, ValueError):
+            points = [(str(day), _number(value), _number(low), _number(high)) for day, value, low, high in body["points"]]
+            title, label, limit = str(body["title"]), str(body["label"]), _number(body["limit"])
+            found.append(DailyLine(title, label, tuple(points), limit, bool(body["share"]), int(body["line"])))
+    return tuple(found)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def daily_line(
+    title: str, about: str | None, because: str, points: Sequence[DayValue], *, limit: Any, unit: str, line: int = 0
+) -> DailyLine:
+    """A finding's metric by day. about: the model. because: its sentence. limit: drawn where it is one number."""
+    level = float(limit) if isinstance(limit, int | float) else None
+    words, label = f"{title}{'' if level is None else '; dashed: limit'}", f"{title}{f' of {about}' if about else ''} by day. {because}"
+    return DailyLine(words, label, tuple(points), level, unit == "share", line)
 
 
 Band = tuple[float, float, str]

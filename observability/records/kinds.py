@@ -532,6 +532,9 @@ _ALL = (
             _text("channel", "where it goes"),
             _text("title"),
             _text("text"),
+            RecordField(
+                "figures", "list", 'pictures in mails: {"title", "label", "points": [[day, value, low, high]], "limit", "share", "line"}'
+            ),
             RecordField("not_before", "time", "end of the quiet hours"),
             _text("error", "why it failed"),
             MODEL,

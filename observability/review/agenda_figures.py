@@ -6,7 +6,7 @@ from typing import Any
 
 from observability.core.finding import needs_action
 from observability.core.formatting import format_value, metric_title, slice_in_words, value_with_interval
-from observability.incidents.daily_values import Band, DayValue, comparison_band, daily_values
+from observability.incidents.daily_values import Band, DailyLine, DayValue, comparison_band, daily_line, daily_values
 from observability.review.agenda import Item
 
 Body = dict[str, Any]
@@ -42,6 +42,12 @@ class ItemFigure:
         """The limit where it is one number."""
         limit = self.finding["limit"]
         return float(limit) if isinstance(limit, int | float) else None
+
+    @property
+    def line(self) -> DailyLine:
+        """The metric by day for a static picture."""
+        finding = self.finding
+        return daily_line(self.title, self.model, finding["because"], self.days, limit=finding["limit"], unit=finding["unit"])
 
     @property
     def comparison(self) -> str:

@@ -5,6 +5,7 @@ as the week is frozen: on Sunday evening the week is not over.
 """
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 from observability.alerts.config import AlertConfig
 from observability.core import formatting
 from observability.core.weeks import Week
+from observability.incidents.daily_values import DailyLine
 from observability.records.kinds import WEEKDAYS
 from observability.review import agenda_figures, meeting
 from observability.review.agenda import Arranged, Item, arranged
@@ -31,19 +33,27 @@ def pre_read_text(store: "Store", review: str, dashboard: str = "") -> str:
 
     Raises NotFoundError where the week is not frozen.
     """
+    return pre_read(store, review, dashboard)[0]
+
+
+def pre_read(store: "Store", review: str, dashboard: str = "") -> tuple[str, list[DailyLine]]:
+    """The text, and the metrics that a mail draws in it."""
     body = week_without_small_groups(found(store, review))
     agenda = arranged([Item.from_json(item) for item in body["agenda"]], said_about(store, review))
     now = {action["action"]: action for action in meeting.all_actions(store)}
     return agenda_text(body, agenda, now, dashboard)
 
 
-def agenda_text(body: Body, agenda: Arranged, actions: Mapping[str, Body], dashboard: str = "") -> str:
-    """The text of an agenda. actions: the present state of actions by id."""
+def agenda_text(body: Body, agenda: Arranged, actions: Mapping[str, Body], dashboard: str = "") -> tuple[str, list[DailyLine]]:
+    """The text of an agenda, and the metric of each item below its summary. actions: the present state of actions by id."""
     span = formatting.format_span(datetime.fromisoformat(body["start"]), datetime.fromisoformat(body["end"]))
     items = formatting.plural(len(agenda.items), "item")
     lines = [f"Model review, week {body['week']} ({span}, UTC): {items} on the agenda."]
+    drawn: list[DailyLine] = []
     for number, item in enumerate(agenda.items, 1):
         lines += ["", f"{number}. {item_headline(item)}", *(f"   {line}" for line in item_summary(body, item))]
+        figure = agenda_figures.item_figure(body, item)
+        drawn += [replace(figure.line, line=len(lines))] if figure and figure.days else []
         lines += [f"   {review_address(dashboard, body, step='agenda', item=item.item)}"] if dashboard else []
     if not agenda.items:
         lines += ["", "Nothing needs action this week."]
@@ -53,7 +63,7 @@ def agenda_text(body: Body, agenda: Arranged, actions: Mapping[str, Body], dashb
         lines += ["", "Actions of earlier weeks:"]
         current = [actions.get(promise["action"]) or promise for promise in body["promises"]]
         lines += [f"- {plain(action['text'])} ({meeting.who_and_when(action)})" for action in current]
-    return "\n".join([*lines, *(["", review_address(dashboard, body)] if dashboard else [])]) + "\n"
+    return "\n".join([*lines, *(["", review_address(dashboard, body)] if dashboard else [])]) + "\n", drawn
 
 
 def item_headline(item: Item) -> str:
@@ -92,8 +102,9 @@ def pre_read_is_due(config: AlertConfig, now: datetime) -> bool:
 
 def pre_read_messages(store: "Store", review: str, channels: Sequence[str], config: AlertConfig, now: datetime) -> list[Body]:
     """One `message` record for each channel. Raises NotFoundError where the week is not frozen."""
-    text, start = pre_read_text(store, review, config.dashboard), config.send_at(now)
+    (text, drawn), start = pre_read(store, review, config.dashboard), config.send_at(now)
     message = {"kind": "message", "at": now, "state": "queued", "title": f"Pre-read: model review {review}", "text": text}
+    message["figures"] = [line.to_json() for line in drawn]
     later = {"not_before": start} if start > now else {}
     return [{**message, **later, "message": f"pre-read-{review}-{channel}", "channel": channel} for channel in channels]
 

@@ -26,6 +26,7 @@ from observability.core.finding import Finding
 from observability.core.time import naive_utc
 from observability.core.weeks import Week
 from observability.core.window import EPOCH, Window
+from observability.export.png import daily_line_png
 from observability.monitoring import check
 from observability.monitoring.fleet_alarms import fleet_alarms
 from observability.monitoring.kept_findings import Asked, KeptFindings, asked_generation, evaluated_hour, kept_findings_of
@@ -112,7 +113,7 @@ def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify |
             check_live_models(store, state, config, now)
             state.checked_at = now
         try:
-            deliver_messages(store, config, now, notify)
+            deliver_messages(store, config, now, notify, draw=daily_line_png)
         finally:  # alerts are sent whatever becomes of issues and agendas, which the next round sends
             if config.trackers or config.pre_read:
                 known = alert_log.messages_by_key(store).keys()

@@ -1,16 +1,22 @@
 """Messages are sent once, retried after failures, and wait for quiet hours. test_killed.py covers crashes."""
 
+import email
 import http.server
+import io
 import json
+import smtplib
 import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from PIL import Image
 
 from observability.alerts import alert_log
 from observability.alerts.config import FILE, AlertConfig, read_alert_config
 from observability.alerts.delivery import TRIES, deliver_messages, may_leave
 from observability.core.window import EPOCH, Window
+from observability.export.png import daily_line_png
+from observability.incidents.daily_values import daily_line
 from observability.metrics.exports import EXPORTS, export_events
 from tests.support.new_store import new_store
 
@@ -118,3 +124,44 @@ def test_a_sent_summary_or_agenda_is_noted_as_an_export_and_an_alert_is_not(stor
         ("message of a dashboard: Dashboard: Mornings", "channel hook", True),
         ("message of a review: Agenda", "channel hook", True),
     ], "what was not sent did not leave"
+
+
+def test_a_mail_shows_the_metric_below_its_sentence_and_a_webhook_gets_the_text(store, hook, monkeypatch):
+    sent = []
+
+    class Server:
+        def __init__(self, *_, **__): ...
+        def sendmail(self, _from, _to, text):
+            sent.append(email.message_from_string(text))
+
+        def __getattr__(self, _):
+            return lambda *_, **__: None
+
+    monkeypatch.setattr(smtplib, "SMTP", Server)
+    days = [(f"2026-03-0{day}", 0.1 * day, 0.1 * day - 0.05, 0.1 * day + 0.05) for day in range(1, 7)]
+    line = daily_line("Null rate of <age>", "m", '`age` is "null".', days, limit=0.3, unit="share", line=1)
+    channels = {
+        **config(hook).channels,
+        "mail": "mailto://ann:secret@mail.example.org:25?from=m@example.org&to=ops@example.org&mode=insecure",
+    }
+    for channel in channels:
+        queue(
+            store,
+            key=channel,
+            channel=channel,
+            text="It <b>broke</b>.\nhttps://m.example/incident?id=i1",
+            figures=[line.to_json(), {"x": 1}],
+        )
+    assert deliver_messages(store, AlertConfig(channels=channels), NOW, draw=daily_line_png) == 2
+    ((_, body),) = hook.got
+    assert body["message"].startswith("It <b>broke</b>.") and "cid:" not in json.dumps(body)
+    parts = {part.get_content_type(): part for part in sent[0].walk()}
+    html = parts["text/html"].get_payload(decode=True).decode()
+    assert html.startswith("It &lt;b&gt;broke&lt;/b&gt;.<br>") and html.index("cid:figure-1.png") < html.index('<a href="https://m.example')
+    assert 'alt="Null rate of &lt;age&gt; of m by day. `age` is &quot;null&quot;."' in html
+    assert "It <b>broke</b>." in parts["text/plain"].get_payload(decode=True).decode(), "who shows no HTML reads the same"
+    assert parts["image/png"]["Content-ID"] == "<figure-1.png>" and parts["image/png"].get_content_disposition() == "inline"
+    picture = Image.open(io.BytesIO(parts["image/png"].get_payload(decode=True)))
+    assert picture.size == (1280, 300)
+    colours = [colour for _, colour in picture.convert("RGB").getcolors(10_000)]
+    assert all(min(sum(abs(one - other) for one, other in zip(colour, wanted, strict=True)) for colour in colours) < 40 for wanted in ((0, 114, 178), (213, 94, 0))), "the line and its limit"  # fmt: skip

@@ -187,10 +187,10 @@ def test_a_dashboard_is_its_authors_until_it_is_shared_with_those_who_see_its_mo
 
 def test_a_summary_names_what_others_pinned_without_its_figures(current: World, board: Board) -> None:
     scheduler = Person("bob", "administrator")
-    text = board_mail.summary_text(board, AlertConfig(), scheduler)
+    text = board_mail.dashboard_summary(board, AlertConfig(), scheduler)[0]
     figure = page_figures.figures_of_page(LOAN, ["overlay"]).found["overlay"]
     assert figure.alt not in text and "Age of loans: pinned by ann, so it stands on the page only." in text
-    assert figure.alt in board_mail.summary_text(board, AlertConfig(), Person("ann", "administrator"))
+    assert figure.alt in board_mail.dashboard_summary(board, AlertConfig(), Person("ann", "administrator"))[0]
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_the_text_names_state_models_reasons_links_and_open_actions() -> None:
         "state": "open",
         "moved": None,
     }
-    text = pre_read.agenda_text(body(promises=(promise,)), pre_read.Arranged((DRIFT, OTHER), (OTHER,)), {}, "https://m.example")
+    text = pre_read.agenda_text(body(promises=(promise,)), pre_read.Arranged((DRIFT, OTHER), (OTHER,)), {}, "https://m.example")[0]
     assert text.splitlines() == [
         "Model review, week 2026-W09 (23 Feb to 1 Mar 2026, UTC): 2 items on the agenda.",
         "",
@@ -88,8 +88,8 @@ def test_the_text_names_state_models_reasons_links_and_open_actions() -> None:
         "https://m.example/review?review=2026-W09",
     ]
     later = {"a1": {**promise, "state": "done"}}
-    assert "(bob, due 2026-03-09, done)" in pre_read.agenda_text(body(promises=(promise,)), pre_read.Arranged((), ()), later)
-    assert "Nothing needs action this week." in pre_read.agenda_text(body(), pre_read.Arranged((), ()), {})
+    assert "(bob, due 2026-03-09, done)" in pre_read.agenda_text(body(promises=(promise,)), pre_read.Arranged((), ()), later)[0]
+    assert "Nothing needs action this week." in pre_read.agenda_text(body(), pre_read.Arranged((), ()), {})[0]
 
 
 @pytest.mark.parametrize(

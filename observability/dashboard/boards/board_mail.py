@@ -9,12 +9,15 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from observability.alerts.alert_log import messages_by_key
 from observability.alerts.config import AlertConfig, read_alert_config
 from observability.core.errors import ObservabilityError
 from observability.dashboard.boards.boards import Board, figures_of_pins, read_boards, scope_words
 from observability.dashboard.boards.load_boards import scope_dates_words
 from observability.dashboard.sign_in import on_behalf_of
+from observability.incidents.daily_values import DailyLine
 from observability.records.kinds import WEEKDAYS
 from observability.server.access import Person
 from observability.server.dashboard_access import may_send_to, visible_dashboards
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 LOG = logging.getLogger(__name__)
+MOST_POINTS = 400
 LOOK_EVERY = 60.0
 """Seconds between two looks at the schedule."""
 
@@ -83,13 +87,15 @@ def summary_message(key: str, board: Board, config: AlertConfig, person: Person,
         "state": "queued",
         "channel": board.channel,
         "title": f"Dashboard: {board.name}",
-        "text": summary_text(board, config, person),
+        "text": (summary := dashboard_summary(board, config, person))[0],
+        "figures": [line.to_json() for line in summary[1]],
         "not_before": start if (start := config.send_at(now)) > now else None,
     }
 
 
-def summary_text(board: Board, config: AlertConfig, person: Person) -> str:
-    """The title, the scope and the sentence of each figure, the texts between, and the link, in the dashboard's own scope.
+def dashboard_summary(board: Board, config: AlertConfig, person: Person) -> tuple[str, list[DailyLine]]:
+    """The title, the scope and the sentence of each figure, the texts between, and the link, in the dashboard's own scope; and the lines
+    over time of these figures, which a mail draws.
 
     A figure that somebody else pinned is named without its figures: who reads the channel would see with the scheduler's rights what the
     one who pinned it may not see.
@@ -98,6 +104,7 @@ def summary_text(board: Board, config: AlertConfig, person: Person) -> str:
         dates = scope_dates_words(board.scope)
         own = [pin for pin in board.pins if person.source == "here" or pin.author == person.name]
         lines, runs = [f"{board.name} ({scope_words(board.scope, dates)})"], figures_of_pins(own, board.scope, person)
+        drawn: list[DailyLine] = []
         for pin in board.pins:
             place = pin.shown_place(board.scope)
             if place is None:
@@ -109,4 +116,25 @@ def summary_text(board: Board, config: AlertConfig, person: Person) -> str:
             figure = runs[pin.id].found.get(pin.figure)
             said = figure.alt if figure else runs[pin.id].why_missing(pin.figure)
             lines += ["", f"{pin.title or pin.figure} ({scope_words(place.scope, scope_dates_words(place.scope))})", said]
-    return "\n".join([*lines, *([f"\n{config.dashboard}/dashboards?dashboard={board.id}"] if config.dashboard else [])])
+            height = sum(text.count("\n") + 1 for text in lines)
+            drawn += [line] if figure and (line := line_of_figure(figure.figure, figure.alt, height)) else []
+    return "\n".join([*lines, *([f"\n{config.dashboard}/dashboards?dashboard={board.id}"] if config.dashboard else [])]), drawn
+
+
+def line_of_figure(figure: Any, label: str, line: int) -> DailyLine | None:
+    """The first line over time of a figure; None where it draws none, or so many points that a small picture cannot show them.
+
+    figure: of plotly. line: the number of lines of the message above it.
+    """
+    for trace in figure.data:
+        if trace.type != "scatter" or "lines" not in (trace.mode or "") or trace.fill or trace.x is None or trace.y is None:
+            continue
+        instants, values = pd.to_datetime(pd.Series(trace.x), errors="coerce"), pd.to_numeric(pd.Series(trace.y), errors="coerce")
+        if not 2 <= len(values) <= MOST_POINTS or instants.isna().any() or values.notna().sum() < 2:
+            continue
+        form = "%Y-%m-%d" if (instants == instants.dt.normalize()).all() else "%Y-%m-%d %H:%M"
+        numbers = [None if value != value else float(f"{value:.6g}") for value in values]
+        points = tuple((at.strftime(form), value, None, None) for at, value in zip(instants, numbers, strict=True))
+        share = "%" in (figure.layout.yaxis.tickformat or "")
+        return DailyLine(str(trace.name or figure.layout.yaxis.title.text or ""), label, points, None, share, line)
+    return None

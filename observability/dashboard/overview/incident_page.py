@@ -24,7 +24,7 @@ from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption
-from observability.incidents.daily_values import DayValue, comparison_band, daily_values
+from observability.incidents.daily_values import DayValue, comparison_band, daily_values, first_daily_finding
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import onset_certainty
 from observability.incidents.next_steps import STAGE_WORDS, general_steps, is_about_predictions, pipeline_chain, runbook_of
@@ -139,7 +139,7 @@ def incident_heading(here: OpenIncident) -> None:
 
 def drawn_finding(incident: Incident) -> Finding | None:
     """The finding whose days the figure shows: the lead, else its worst related finding that has days; None where none has."""
-    return next((finding for finding in incident.findings if not finding_days(finding).empty), None)
+    return first_daily_finding(incident.findings)
 
 
 def finding_days(finding: Finding) -> pd.DataFrame:
