@@ -15,7 +15,7 @@ from observability.alerts.config import AlertConfig
 from observability.core.finding import Finding
 from observability.core.formatting import STATUS_WORDS, metric_title
 from observability.core.metric_definitions import METRICS
-from observability.core.small_groups import FEWER, is_about_few
+from observability.core.small_groups import FEWER, finding_without_few, is_about_few
 from observability.incidents.daily_values import DailyLine, daily_line, daily_values, first_daily_finding
 from observability.incidents.grouping import Incident
 
@@ -212,6 +212,7 @@ def incident_lines(incident: Incident) -> list[DailyLine]:
     finding = first_daily_finding(incident.findings)
     if finding is None or is_about_few(finding) or is_about_few(incident.lead):
         return []
+    finding = finding_without_few(finding)
     title = metric_title(finding.metric)
     name = title if finding.subject in ("model", "score") else f"{title} of {finding.subject}"
     days, because = daily_values(finding.analyzer, finding.evidence), finding.because.replace("`", "")

@@ -1,5 +1,6 @@
 """One message per fault; acknowledgement, snooze and ratings change the alert."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -104,6 +105,10 @@ def test_an_alert_sends_no_figure_of_a_small_group():
     alert, message = decided([incident(lead=few)])
     assert alert["value"] is None and alert["title"] == "Null rate of `sex=quokka`: fewer than 10 rows, so no figure is sent."
     assert "3 of 4" not in str(message)
+    days = [["2026-03-01", 0.5, 4], ["2026-03-02", 0.2, 40], ["2026-03-03", 0.3, 50]]
+    for n, drawn in ((4, []), (94, [[day, value, None, None] for day, value, _ in days[1:]])):
+        _, message = decided([incident(lead=replace(few, n=n, evidence={"by_day": days}))])
+        assert [line["points"] for line in json.loads(json.dumps(message["figures"]))] == [drawn][: len(drawn)], "nor a day of few rows"
 
 
 def test_a_snooze_without_a_day_lasts_until_it_is_worse_or_gone():

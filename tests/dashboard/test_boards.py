@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from observability.alerts.alert_log import messages_by_key
@@ -17,6 +19,7 @@ from observability.dashboard.boards import board_export, board_mail, boards, pin
 from observability.dashboard.boards.boards import Board, read_boards
 from observability.dashboard.page_figures import FigurePlace
 from observability.dashboard.scope import Scope
+from observability.incidents.daily_values import DailyLine
 from observability.server.access import HERE, Person
 from observability.server.guarded_store import guarded_store
 from observability.server.refused_lines import refused_lines
@@ -190,7 +193,23 @@ def test_a_summary_names_what_others_pinned_without_its_figures(current: World, 
     text = board_mail.dashboard_summary(board, AlertConfig(), scheduler)[0]
     figure = page_figures.figures_of_page(LOAN, ["overlay"]).found["overlay"]
     assert figure.alt not in text and "Age of loans: pinned by ann, so it stands on the page only." in text
-    assert figure.alt in board_mail.dashboard_summary(board, AlertConfig(), Person("ann", "administrator"))[0]
+    text, drawn = board_mail.dashboard_summary(board, AlertConfig(), Person("ann", "administrator"))
+    assert figure.alt in text
+    for line in drawn:
+        assert text.splitlines()[line.line - 1] in line.label
+
+
+def test_a_mail_draws_the_first_line_over_time_of_a_figure_and_no_other_figure() -> None:
+    days = pd.date_range("2026-03-02", periods=3)
+    bars = go.Figure(go.Bar(x=days, y=[1, 2, 3]))
+    assert board_mail.line_of_figure(bars, "Bars.", 4) is None
+    bars.add_scatter(x=["a", "b"], y=[1, 2], mode="lines").add_scatter(x=[1, 2], y=[1, 2], mode="lines").add_scatter(
+        x=days, y=[0.1, None, 0.3], mode="lines", name="Accuracy"
+    )
+    bars.update_yaxes(tickformat=",.1%")
+    line = board_mail.line_of_figure(bars, "Accuracy fell.", 4)
+    points = (("2026-03-02", 0.1, None, None), ("2026-03-03", None, None, None), ("2026-03-04", 0.3, None, None))
+    assert line == DailyLine("Accuracy", "Accuracy fell.", points, None, True, 4)
 
 
 @pytest.fixture

@@ -129,7 +129,10 @@ def line_of_figure(figure: Any, label: str, line: int) -> DailyLine | None:
     for trace in figure.data:
         if trace.type != "scatter" or "lines" not in (trace.mode or "") or trace.fill or trace.x is None or trace.y is None:
             continue
-        instants, values = pd.to_datetime(pd.Series(trace.x), errors="coerce"), pd.to_numeric(pd.Series(trace.y), errors="coerce")
+        places, values = pd.Series(trace.x), pd.to_numeric(pd.Series(trace.y), errors="coerce")
+        if pd.api.types.is_numeric_dtype(places):  # steps of a run and other numbers are no instants
+            continue
+        instants = pd.to_datetime(places, errors="coerce")
         if not 2 <= len(values) <= MOST_POINTS or instants.isna().any() or values.notna().sum() < 2:
             continue
         form = "%Y-%m-%d" if (instants == instants.dt.normalize()).all() else "%Y-%m-%d %H:%M"
