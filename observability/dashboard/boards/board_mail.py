@@ -132,7 +132,7 @@ def line_of_figure(figure: Any, label: str, line: int) -> DailyLine | None:
         places, values = pd.Series(trace.x), pd.to_numeric(pd.Series(trace.y), errors="coerce")
         if pd.api.types.is_numeric_dtype(places):  # steps of a run and other numbers are no instants
             continue
-        instants = pd.to_datetime(places, errors="coerce")
+        instants = pd.to_datetime(places, errors="coerce", format="ISO8601")
         if not 2 <= len(values) <= MOST_POINTS or instants.isna().any() or values.notna().sum() < 2:
             continue
         form = "%Y-%m-%d" if (instants == instants.dt.normalize()).all() else "%Y-%m-%d %H:%M"
