@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 PIN_ASKED = "pin-asked"
 """The state that holds the figure that a person asked to pin (dashboard/boards/pinning.py)."""
+WHOLE_PAGE = "whole page"
+PAGE_BLOCK: ContextVar[Any] = ContextVar("skeleton of a page", default=None)
+"""The block of `page_skeleton`, which gives way to a skeleton in the place of what is computed."""
 COLUMN_WORDS = {
     "period": "When (UTC)",
     "day": "Day (UTC)",
@@ -229,6 +233,29 @@ def offer_models(page: str, scope: Scope) -> None:
 
 
 @contextlib.contextmanager
+def page_skeleton() -> Iterator[None]:
+    """A sentence and a skeleton at the end of a page that was just opened, until all of it is drawn; nothing on a rerun. They are drawn
+    first, since the scope bar may need the findings of all models, and stand last by the style of `page-waiting`.
+    """
+    with st.container(key="page-waiting"):
+        sentence, block = st.empty(), st.empty()
+    drawn: set[str] = st.session_state.setdefault("drawn", set())
+    if WHOLE_PAGE in drawn:
+        yield
+        return
+    sentence.caption("Records are being analyzed. The first opening takes longest.")
+    block.skeleton(height=240)
+    held = PAGE_BLOCK.set(block)
+    try:
+        yield
+    finally:
+        PAGE_BLOCK.reset(held)
+        drawn.add(WHOLE_PAGE)
+        sentence.empty()
+        block.empty()
+
+
+@contextlib.contextmanager
 def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
     """A skeleton while a page that was just opened computes its first part; none on a rerun, where an empty element keeps its place, so
     that nothing jumps.
@@ -240,6 +267,8 @@ def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
         st.empty()
         yield
         return
+    if (block := PAGE_BLOCK.get()) is not None:
+        block.empty()
     with st.skeleton(height=height):
         yield
     drawn.add(name)

@@ -39,18 +39,19 @@ def main() -> None:
     scope_bar.take_time_range(page.url_path)
     links.remember_page(page.url_path)
     frame.mark_page_change(page.url_path)
-    scope_bar.draw_scope_bar(page.url_path or links.DEFAULT_PAGE)
-    menu.draw_menu(page.url_path or links.DEFAULT_PAGE)
-    tour.draw_tour()
-    sign_in.draw_person()
-    menu.draw_tabs(page.url_path or links.DEFAULT_PAGE)
-    live_range.draw_live_range(scope_from_state(st.session_state))
-    pinning.asked_pin_dialog()
-    with telemetry.PAGE_SECONDS.timed():
-        try:
-            page.run()
-        except ForbiddenError as error:  # what the role does not show, as a slice of few rows
-            empty_states.error_state(error)
+    with frame.page_skeleton():
+        scope_bar.draw_scope_bar(page.url_path or links.DEFAULT_PAGE)
+        menu.draw_menu(page.url_path or links.DEFAULT_PAGE)
+        tour.draw_tour()
+        sign_in.draw_person()
+        menu.draw_tabs(page.url_path or links.DEFAULT_PAGE)
+        live_range.draw_live_range(scope_from_state(st.session_state))
+        pinning.asked_pin_dialog()
+        with telemetry.PAGE_SECONDS.timed():
+            try:
+                page.run()
+            except ForbiddenError as error:  # what the role does not show, as a slice of few rows
+                empty_states.error_state(error)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ import pytest
 from observability.core.questions import Aggregate
 from observability.core.time import naive_utc
 from observability.core.window import Slice
-from observability.dashboard import links, load, scope, scope_bar
+from observability.dashboard import frame, links, load, scope, scope_bar
 from observability.dashboard.instant_boxes import chosen_instant, day_and_time
 from observability.dashboard.scope import Scope
+from observability.monitoring.check import CheckReport
 from observability.server import process_lock
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, words
@@ -161,6 +162,25 @@ def test_a_page_about_one_model_shows_the_one_that_needs_action_most_and_then_th
     assert app.session_state["model"] == "loan" and "loan is the model you looked at last" in words(app)
     fleet = opened("findings", window="Everything")
     assert fleet.session_state["model"] is None, "a page about the fleet stays one"
+
+
+def test_a_sentence_stands_on_a_page_before_the_findings_of_all_models_are_computed(
+    current: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scope bar computes them where no model is chosen; the page stayed blank until then."""
+    computed, waiting = load.scope_report, list[bool]()
+
+    def report(scope: Scope) -> CheckReport:
+        waiting.append(frame.PAGE_BLOCK.get() is not None)
+        return computed(scope)
+
+    monkeypatch.setattr(load, "scope_report", report)
+    app = opened("drift", window="Everything")
+    assert waiting[0], "a skeleton is drawn first"
+    assert "Records are being analyzed" not in words(app) and not app.get("skeleton"), "and is gone with the page there"
+    waiting.clear()
+    next(each for each in app.selectbox if each.label == "Model").set_value(None).run()
+    assert not any(waiting), "a rerun of the page greys nothing"
 
 
 def test_windows_of_hours_end_with_the_hour_of_the_newest_record(current, monkeypatch) -> None:
