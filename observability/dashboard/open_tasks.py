@@ -110,7 +110,7 @@ def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does
     if does == "merge":
         incident_actions.merge_form((first, alert), others, incidents.incident_headline(first), key)
     else:
-        incident_actions.incident_forms(first, alert, key, does, others)
+        incident_actions.incident_forms(first, alert, key, "acknowledge" if does == "act" else does, others)
 
 
 def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import frame, load, open_tasks
 from observability.dashboard.overview import fleet, fleet_events, fleet_view, large_fleet
+from observability.dashboard.review import action_items
 from observability.dashboard.table import draw_table
 from observability.incidents.action_counts import counted_incidents, shared_incident_ids, total_action_counts
 from observability.incidents.grouping import Incident
@@ -51,6 +52,7 @@ def overview() -> None:
     draw_table("fleet", "Models, most severe first", view.shown_columns(), rows, sort=True)
     st.header("Incidents", anchor=False)
     open_tasks.open_tasks_table(statuses, counted, scope)
+    action_items.overdue_link()
     listed[:] = found
     if open_tasks.ASKED in st.session_state and st.session_state.get("health-drawn"):
         st.rerun()  # the dialog belongs to the page, so that a refresh of this part does not close it

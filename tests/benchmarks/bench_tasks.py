@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_tasks.py [--before] [--tasks 1,4] [--home HOME] [--home-before HOME]
 
-Plays them in headless Chromium on a laptop's screen (1440 × 900) against the sample fleet, each in a new tab from Home. --before: also in
+Plays them by keyboard (tests/support/tasks.py) and by mouse (tasks_by_mouse.py) in headless Chromium on a laptop's screen (1440 × 900) against the sample fleet, each in a new tab from Home. --before: also in
 version 0.6.0, from a checkout in a temporary folder, with the sample of that version and the libraries of this environment. A task counts
 only if what was read equals what the store's commands and the raw rows say, or the record that it leaves is in the store. One that only reads is
 tried twice: on a busy machine a page may miss a change. --home, --home-before: homes with the sample of each version, which are copied, not changed.
@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import duckdb
+import tasks_by_mouse
 import tasks_of_0_6
 from playwright.sync_api import Browser, Error, sync_playwright
 
@@ -90,11 +91,14 @@ def cells(effort: Effort | None) -> str:
     return f"{effort.clicks} | {effort.keys} | {effort.seconds:.1f} | {effort.words:,}" if effort else "– | – | – | –"
 
 
-def print_table(tasks: Sequence[Task], after: Mapping[int, Effort], before: Mapping[int, Effort]) -> None:
-    """Print a row for each task, and the totals of the tasks that were done on both sides."""
-    sides = [before, after] if before else [after]
+def print_table(tasks: Sequence[Task], *played: Mapping[int, Effort]) -> None:
+    """Print a row for each task, and the totals of the tasks that were done on all sides. played: now by keyboard, now by mouse, and in
+    0.6.0 where it was played.
+    """
+    sides = [*played[2:], *played[:2]]
+    first = "0.6.0, " if len(played) > 2 else ""
     print(
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores. Clicks | keystrokes | seconds | words, {'0.6.0, then ' if before else ''}now"
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores. Clicks | keystrokes | seconds | words, {first}now by keyboard, now by mouse"
     )
     for task in tasks:
         print(f"| {task.number} | {task.role} | {task.words} | {' | '.join(cells(side.get(task.number)) for side in sides)} |")
@@ -104,9 +108,11 @@ def print_table(tasks: Sequence[Task], after: Mapping[int, Effort], before: Mapp
         Effort(*(sum(values) for values in zip(*((e.clicks, e.keys, e.seconds, e.words) for e in side), strict=True))) for side in totals
     ]
     print(f"| | | Total | {' | '.join(map(cells, sums))} |")
-    for number in sorted(shared if before else ()):
-        if 2 * after[number].clicks > before[number].clicks and 2 * after[number].words > before[number].words:
-            print(f"{number}. takes more than half of the clicks and of the words of 0.6.0")
+    for before in played[2:]:
+        for way, after in zip(("by keyboard", "by mouse"), played, strict=False):
+            for number in sorted(shared):
+                if 2 * after[number].clicks > before[number].clicks and 2 * after[number].words > before[number].words:
+                    print(f"{number}. takes {way} more than half of the clicks and of the words of 0.6.0")
 
 
 def main() -> None:
@@ -121,8 +127,8 @@ def main() -> None:
         print("needs Debian's chromium")
         return
     wanted = {int(number) for number in args.tasks.split(",") if number} or {task.number for task in TASKS}
-    chosen = [[task for task in tasks if task.number in wanted] for tasks in (TASKS, tasks_of_0_6.TASKS)]
-    before: dict[int, Effort] = {}
+    chosen = [[task for task in tasks if task.number in wanted] for tasks in (TASKS, tasks_by_mouse.TASKS, tasks_of_0_6.TASKS)]
+    before: list[dict[int, Effort]] = []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         options = {"executable_path": CHROMIUM, "args": FLAGS, "accept_downloads": True}
         profile = playwright.chromium.launch_persistent_context("", **options)
@@ -133,12 +139,12 @@ def main() -> None:
             git = ["git", "-C", str(ROOT), "worktree"]
             subprocess.run([*git, "add", "--detach", str(old), OLD], check=True, capture_output=True)
             try:
-                before = play_all(profile.browser, old, Path(tempfile.mkdtemp(dir=folder)), chosen[1], args.home_before)
+                before = [play_all(profile.browser, old, Path(tempfile.mkdtemp(dir=folder)), chosen[2], args.home_before)]
             finally:
                 subprocess.run([*git, "remove", "--force", str(old)], check=True)
-        after = play_all(profile.browser, ROOT, Path(tempfile.mkdtemp(dir=folder)), chosen[0], args.home)
+        now = [play_all(profile.browser, ROOT, Path(tempfile.mkdtemp(dir=folder)), tasks, args.home) for tasks in chosen[:2]]
         profile.close()
-    print_table(chosen[0], after, before)
+    print_table(chosen[0], *now, *before)
 
 
 if __name__ == "__main__":

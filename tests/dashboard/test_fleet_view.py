@@ -60,7 +60,7 @@ def test_team_and_tags_are_settings() -> None:
 
 
 def test_rows_stand_below_their_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "fleet_table_row", lambda status, scope: {"cells": {"model": {"t": status.model.name}}})
+    monkeypatch.setattr(fleet, "fleet_table_row", lambda status, scope, shared: {"cells": {"model": {"t": status.model.name}}})
     statuses: list[Any] = [Standing(MODEL), Standing(replace(MODEL, name="price", settings=ModelSettings(tags=("risk",))))]
     rows = fleet_view.grouped_fleet_rows(statuses, Scope(), "tag")
     assert [(row["group"], row["cells"]["model"]["t"]) for row in rows] == [

@@ -145,6 +145,43 @@ function interval(data) {
   return picture
 }
 
+function anchor(content, go, strong) {
+  const link = html("a", content.plain ? "plain" : "")
+  write(link, content.t, strong)
+  link.href = content.href
+  if (!content.go) Object.assign(link, { target: "_blank", rel: "noopener noreferrer" })  // another site
+  else link.addEventListener("click", (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
+    event.preventDefault()
+    go(content.go)
+  })
+  return link
+}
+
+// What a button or key of a row asks for begins with a name, where none was given yet: its box has the focus once it is there. The text of
+// an action comes next.
+function askName() {
+  const dialog = '[role="dialog"] input[aria-label="Your name"]'
+  focusOnce([dialog, '[data-testid="stMain"] input[aria-label="Your name"]'], (box) => {
+    if (box.value) return askAction()
+    box.focus()
+    box.addEventListener("keydown", (event) => event.key === "Enter" && askAction())
+  })
+}
+
+const askAction = () => focusOnce(['[data-testid="stMain"] textarea[aria-label="Action"]'], (box) => box.focus())
+
+// The first of some elements, once it is there; nothing where none comes within five seconds.
+function focusOnce(selectors, found) {
+  let left = 50
+  const look = () => {
+    const box = selectors.map((selector) => document.querySelector(selector)).find(Boolean)
+    if (box) found(box)
+    else if (--left) setTimeout(look, 100)
+  }
+  setTimeout(look, 100)
+}
+
 function cell(content, go, strong, act, pick) {
   const box = html("div", "cell")
   if (content === null || content === undefined) return box
@@ -152,23 +189,16 @@ function cell(content, go, strong, act, pick) {
   const line = html("div", `main${content.quiet ? " quiet" : ""}${content.changed ? " changed" : ""}`)
   if (content.s) line.append(icon(content.s))
   if (SOURCES[content.source]) line.append(source(content.source))
-  if (content.href) {
-    const link = html("a")
-    write(link, content.t, strong)
-    link.href = content.href
-    if (!content.go) Object.assign(link, { target: "_blank", rel: "noopener noreferrer" })  // another site
-    else link.addEventListener("click", (event) => {
-      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return
-      event.preventDefault()
-      go(content.go)
-    })
-    line.append(link)
-  } else if (content.act) {
+  if (content.href) line.append(anchor(content, go, strong))
+  else if (content.act) {
     const button = html("button", "act", "⋯")
     button.type = "button"
     button.title = content.t
     button.setAttribute("aria-label", content.t)
-    button.addEventListener("click", () => act({ on: [content.act], does: "act" }))
+    button.addEventListener("click", () => {
+      act({ on: [content.act], does: "act" })
+      askName()
+    })
     line.append(button)
     if (pick) line.prepend(pick(content.act))
   } else if (content.t !== undefined) {
@@ -176,7 +206,11 @@ function cell(content, go, strong, act, pick) {
   }
   if (content.mark) line.append(html("span", "badge", content.mark))
   if (line.childNodes.length) box.append(line)
-  if (content.sub) box.append(html("div", "sub", content.sub))
+  if (content.sub || content.more) {
+    const under = html("div", "sub", content.sub)
+    if (content.more) under.append(...(content.sub ? ["\n"] : []), anchor(content.more, go))
+    box.append(under)
+  }
   if (content.phone) box.append(html("div", "sub phone", content.phone))
   if (content.spark) box.append(spark(content.spark))
   if (content.bar) box.append(bar(content.bar))
@@ -286,7 +320,10 @@ function keys(root, data, act) {
       event.preventDefault()
     } else if (at >= 0 && data.keys[event.key]) {
       const on = acted(data, shown[at])
-      if (on) act({ on: [on], does: data.keys[event.key] })
+      if (on) {
+        act({ on: [on], does: data.keys[event.key] })
+        askName()
+      }
       event.preventDefault()
     }
   }, { signal: root.keys.signal })

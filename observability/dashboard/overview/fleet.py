@@ -53,6 +53,17 @@ COLUMNS = (
 )
 ERRORS_FROM = 0.0005
 """From this share on, failed predictions are drawn by period."""
+MEASURED_ON = {
+    "traffic": "quality",
+    "latency": "latency",
+    "quality": "quality",
+    "drift": "drift",
+    "outputs": "drift",
+    "outcome": "performance",
+    "fairness": "fairness",
+    "cost": "cost",
+}
+"""The page to which the value of each column leads."""
 ELSEWHERE = {"operations/controllers": "controllers", "serving/vendors": "vendors"}
 """Analyzers that judge models without requests, and the page that shows them."""
 NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is registered."}
@@ -160,21 +171,33 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
     elif status.severity == "unknown" and (why := not_judged_reason(status.findings)):
         note = {"s": "unknown", "t": why.replace("`", "")}
     fairness = status.of("trust/fairness")
+    outcome, change = outcome_cell(status)
+    measured = {
+        "traffic": _traffic_cell(status),
+        "latency": latency_cell(status),
+        "quality": quality_cell(status.of("data/quality")),
+        "drift": inputs_drift_cell(status),
+        "outputs": outputs_cell(status),
+        "outcome": {**outcome, "more": links.link_cell(change, "compare", about)} if change else outcome,
+        "fairness": worst_finding_cell(fairness, "unchanged") if fairness else NO_GROUPS,
+        "cost": cost_cell(status),
+    }
     return table_row(
         {
             "model": {**links.link_cell(status.model.name, "model", about), "sub": _model_subtitle(status)},
             "status": {**severity_cell(status.severity), "sub": incidents.incident_counts(status.incidents, shared)},
-            "traffic": _traffic_cell(status),
-            "latency": latency_cell(status),
-            "quality": quality_cell(status.of("data/quality")),
-            "drift": inputs_drift_cell(status),
-            "outputs": outputs_cell(status),
-            "outcome": outcome_cell(status),
-            "fairness": worst_finding_cell(fairness, "unchanged") if fairness else NO_GROUPS,
-            "cost": cost_cell(status),
+            **{key: _linked_cell(cell, MEASURED_ON[key], about) for key, cell in measured.items()},
         },
         note,
     )
+
+
+def _linked_cell(cell: Cell, page: str, about: Scope) -> Cell:
+    """A cell whose value leads to the page that shows it; a dash leads nowhere."""
+    if cell["t"] == formatting.DASH:
+        return cell
+    page = "estimated_performance" if page == "performance" and cell.get("mark") == "estimated" else page
+    return {**cell, **links.link_cell(cell["t"], page, about), "plain": True}
 
 
 def records_row(others: Sequence[Incident]) -> dict[str, Any]:
@@ -362,8 +385,8 @@ def drift_cell(findings: Sequence[Finding]) -> Cell:
     return {**cell, "t": f"{len(counts.drifted)} of {counts.columns} drifted"} if counts.drifted else cell
 
 
-def outcome_cell(status: ModelStatus) -> Cell:
-    """The main metric with its sparkline; its estimate where it was not measured."""
+def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
+    """The main metric with its sparkline, its estimate where it was not measured; and its change in words, None where unknown."""
     headline = HEADLINE.get(status.model.task or "")
     performance = status.of("serving/performance")
     found = next((finding for finding in performance if finding.metric == headline), None)
@@ -371,9 +394,9 @@ def outcome_cell(status: ModelStatus) -> Cell:
         estimate = model_finding(status, "serving/estimated_performance", headline or "")
         if estimate is not None and estimate.severity != "unknown":
             value, name = formatting.format_value(estimate.value, estimate.unit), formatting.metric_title(estimate.metric)
-            return {"t": value, "mark": estimate.basis, "sub": name, "title": _plain_claim(estimate)}
+            return {"t": value, "mark": estimate.basis, "sub": name, "title": _plain_claim(estimate)}, None
         words = "not checked" if found is None else "no labels yet" if status.predictions else "no data"
-        return {"s": "unknown", "t": words, "title": found.because if found else None}
+        return {"s": "unknown", "t": words, "title": found.because if found else None}, None
     days, title = time_series.metric_by_day_frame(found), formatting.metric_title(found.metric)
     maturity = next((finding for finding in performance if finding.metric == "label_maturity" and finding.value is not None), None)
     whole = with_window_value(found)
@@ -381,13 +404,13 @@ def outcome_cell(status: ModelStatus) -> Cell:
     cell: Cell = {
         "t": formatting.format_value(whole.value, whole.unit),
         "mark": found.basis,
-        "sub": "\n".join(filter(None, (f"{title}{labelled}", change_of_finding(status, found)))),
+        "sub": f"{title}{labelled}",
         "title": f"{_plain_claim(found)} n = {whole.n:,}",
     }
     if len(days) > 1:
         low, high = days["low"].tolist(), days["high"].tolist()
         cell["spark"] = sparkline(days["value"].tolist(), f"{title} by day", low=low, high=high, limit=single_limit(found), width=150)
-    return cell
+    return cell, change_of_finding(status, found)
 
 
 def severity_without_action(findings: Sequence[Finding]) -> Severity:

@@ -108,6 +108,7 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
         st.caption("Alerts and what people say about them are about production. Choose it in the bar above to act.")
         return
     author = person_name.person_name_box(f"{key}-person")
+    note = st.text_input("Note", key=f"{key}-note", max_chars=1000, placeholder="Optional")  # a Tab behind the name, before it is saved
     offered = offered_actions(alert)
     if author is None:
         st.caption(person_name.missing_words([ACTIONS[name].lower() for name in offered]))
@@ -118,7 +119,6 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
     if does is None:
         return
     entry = _entry_box(incident, alert, does, key)
-    note = st.text_input("Note", key=f"{key}-note", max_chars=1000, placeholder="Optional")
     if st.button(ACTIONS[does], icon=":material/save:", key=f"{key}-save", disabled=entry is None) and entry is not None:
         says = {"assign": "assigned", "acknowledge": "acknowledged", "snooze": "snoozed", "mute": "snoozed", "resolve": "resolved"}
         more = {"text": note.strip(), **entry}

@@ -14,7 +14,7 @@ from observability.dashboard.review import load_review, shared_meeting
 from observability.dashboard.review.review import ReviewPage, form_turn, next_form_turn
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import note_line, save_records, utc_midnight
+from observability.dashboard.widgets import link_button, note_line, save_records, utc_midnight
 from observability.review import meeting
 from observability.review.action_items import CLOSED
 from observability.store.types.decision_items import DecisionItem
@@ -60,13 +60,27 @@ def stage_counts(actions: Sequence[dict[str, Any]]) -> dict[str, int]:
     return {stage: n for stage, n in counts.items() if n}
 
 
+def is_overdue(action: dict[str, Any], day: str) -> bool:
+    """Whether an open action was due before a day, as 2013-07-08."""
+    return bool(action["due"]) and action["due"][:10] < day and action["state"] not in CLOSED
+
+
+def overdue_link() -> None:
+    """Draw the link to the actions where some are overdue today; nothing where none is."""
+    today = load_review.today_naive_utc().date().isoformat()
+    late = sum(is_overdue(action, today) for action in load_review.all_actions())
+    if late:
+        words = f"{formatting.plural(late, 'action item')} overdue"
+        link_button(words, links.link_cell(words, "actions"), key="overdue-actions", icon="task_alt")
+
+
 def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], day: str, *, sort: bool = False) -> None:
     """Draw actions in their current state. day: as 2013-07-08; open ones that were due before it are overdue. sort: with links to the
     reviews, sorted and filtered by the reader.
     """
     rows = []
     for action in actions:
-        late = {"s": "act", "sub": "overdue"} if action["due"] and action["due"][:10] < day and action["state"] not in CLOSED else {}
+        late = {"s": "act", "sub": "overdue"} if is_overdue(action, day) else {}
         agreed = f"agreed in {action['review']}" if action["review"] else None
         cells: dict[str, Cell] = {
             "what": {**_action_link(action, sort), "sub": " · ".join(filter(None, (action["model"], agreed, action["reason"]))) or None},
