@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Severity = Literal["ok", "watch", "act", "unknown"]
 State = Literal["critical", "warning", "ok", "unknown"]
@@ -104,9 +104,17 @@ class Finding:
         }
 
 
-def finding_details(finding: Finding) -> list[str]:
-    """Further sentences about a finding's claim; empty where its own sentence says all."""
-    return list(finding.evidence.get(DETAILS) or ())
+class WithEvidence(Protocol):
+    """A finding, or a claim about a training run."""
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What the claim rests on."""
+
+
+def finding_details(claim: WithEvidence) -> list[str]:
+    """Further sentences about a claim; empty where its own sentence says all."""
+    return list(claim.evidence.get(DETAILS) or ())
 
 
 def needs_action(severity: str | None) -> bool:

@@ -4,7 +4,7 @@ The only module of the pages that asks the store. What a person changed is shown
 moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames and reports are copies.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,6 +22,7 @@ from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
 from observability.dashboard.state_cache import cached_by_state, model_stamp, owned_store, store, store_stamp
 from observability.incidents.grouping import Incident
 from observability.monitoring.check import AcknowledgedClaims, CheckReport, records_window_end
+from observability.monitoring.short_claims import with_short_claim
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -404,7 +405,7 @@ def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] |
     """
     from observability.analyzers.training import runs
 
-    return runs.everything(store().ask, "", reached(page_clock()), names, searches)
+    return _with_short_claims(runs.everything(store().ask, "", reached(page_clock()), names, searches))
 
 
 @cached_by_state(4, computed=False)
@@ -412,7 +413,12 @@ def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, .
     """See `analyzed_training_runs`."""
     from observability.analyzers.training import runs
 
-    return runs.everything(store().ask, model or "", reached(instant))
+    return _with_short_claims(runs.everything(store().ask, model or "", reached(instant)))
+
+
+def _with_short_claims(verdicts: "Iterable[RunVerdict]") -> "tuple[RunVerdict, ...]":
+    """The runs with claims as short as those of findings; further clauses are in their details."""
+    return tuple(each if each.claims is None else replace(each, claims=tuple(map(with_short_claim, each.claims))) for each in verdicts)
 
 
 @cached_by_state(32, copied=True, by_model=lambda a, b: a.model, computed=False)

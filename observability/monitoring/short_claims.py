@@ -1,21 +1,26 @@
-"""Keep the sentence of a finding short: the clauses that are too many go into its details, which pages show on demand."""
+"""Keep the sentence of a finding, or of a claim about a training run, short: the clauses that are too many go into its details, which pages
+show on demand.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from observability.core.finding import DETAILS, Finding, finding_details
 from observability.core.formatting import with_full_stop
+from observability.detection.run_claims import RunClaim
 
 MOST_WORDS = 38
 """Words of a claim."""
+AnyClaim = TypeVar("AnyClaim", Finding, RunClaim)
 
 
-def with_short_claim(finding: Finding) -> Finding:
-    """The finding with its leading clauses as the sentence, at most MOST_WORDS words, and the others in `evidence["details"]`."""
-    kept, *others = split_claim(finding.because)
+def with_short_claim(claim: AnyClaim) -> AnyClaim:
+    """The claim with its leading clauses as the sentence, at most MOST_WORDS words, and the others in `evidence["details"]`."""
+    kept, *others = split_claim(claim.because)
     if not others:
-        return finding
-    return replace(finding, because=kept, evidence=finding.evidence | {DETAILS: [*others, *finding_details(finding)]})
+        return claim
+    return replace(claim, because=kept, evidence=claim.evidence | {DETAILS: [*others, *finding_details(claim)]})
 
 
 def split_claim(sentence: str, most: int = MOST_WORDS) -> list[str]:

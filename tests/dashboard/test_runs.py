@@ -13,6 +13,7 @@ import pytest
 from observability import track_run
 from observability.core import formatting
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.finding import finding_details, needs_action
 from observability.core.window import Window
 from observability.dashboard import load, theme
 from observability.dashboard.charts import runs as charts_runs
@@ -20,6 +21,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.training import runs_curves, runs_ranks
 from observability.detection.stragglers import ranks_of
 from observability.monitoring import check
+from observability.monitoring.short_claims import MOST_WORDS
 from observability.proofs.records import alerts_proof
 from observability.server import process_lock
 from observability.store.db.database import Database
@@ -93,10 +95,23 @@ def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Database) -
     app = opened("runs")
     assert app.header[0].value == "many" and "slower than its peers in data" in words(app)
     ranks = opened("distributed")
-    assert [each.value for each in ranks.header] == ["many", "Efficiency", "Ranks"] and "Look at its storage" in words(ranks)
+    assert [each.value for each in ranks.header] == ["many", "Efficiency", "Ranks"]
+    (line,) = [each for each in ranks.markdown if "slower than its peers" in each.value]
+    assert "Look at its storage" not in line.value and "Look at its storage" in line.help
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in tables(ranks)["Efficiency of many"]["rows"]}
     assert "Needs flops_per_step and peak_flops" in figures["FLOPs utilisation (MFU)"]["how"]["t"]
     assert "Needs flops_per_step, bytes_per_step" in figures["Of the roofline"]["how"]["t"]
+
+
+def test_claims_are_as_short_as_those_of_findings(page: Database) -> None:
+    """That of a slow rank had 52 words, in the table of runs as well; the CSV holds all of them."""
+    (many,) = load.followed_training_runs(("many",))
+    for judged in (*load.analyzed_training_runs(None), many):
+        assert max(len(claim.because.split()) for claim in judged.claims or ()) <= MOST_WORDS
+    (slow,) = [claim for claim in many.claims or () if needs_action(claim.severity)]
+    assert "Look at its storage and data loading." in finding_details(slow)
+    row = next(row for row in tables(opened("runs"))["Training runs"]["rows"] if row["cells"]["run"]["t"] == "many")
+    assert row["note"]["t"] == slow.because.replace("`", "")
 
 
 def test_a_link_chooses_runs_and_says_what_is_not_there(page: Database) -> None:

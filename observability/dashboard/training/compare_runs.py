@@ -105,7 +105,7 @@ def _row(judged: RunVerdict, metric: str | None, values: Sequence[Any], costs: M
     cells: dict[str, Cell] = {"run": target, "best": best, "duration": {"t": duration(run.seconds)}}
     cells |= {f"p{place}": {"t": runs_curves.parameter_text(value)} for place, value in enumerate(values)}
     cells["energy"] = dict(UNKNOWN_CELL) if use.wh is None else {"t": with_si_prefix(use.wh, "Wh")}
-    return table_row(cells, {**target, "t": bad.because, "s": bad.severity} if bad else None)
+    return table_row(cells, {**target, "t": bad.because.replace("`", ""), "s": bad.severity} if bad else None)
 
 
 def comparison_frame(chosen: Sequence[RunVerdict]) -> pd.DataFrame:

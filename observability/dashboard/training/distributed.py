@@ -9,8 +9,8 @@ from observability.core import formatting
 from observability.core.finding import SEVERITIES
 from observability.core.numerals import with_si_prefix
 from observability.dashboard.table import column, draw_table, table_row
-from observability.dashboard.training.runs import energy_and_cost_of_runs
-from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
+from observability.dashboard.training.runs import energy_and_cost_of_runs, run_claim_line
+from observability.dashboard.widgets import plain_caption, plain_paragraph
 from observability.detection.run_claims import duration
 from observability.detection.run_efficiency import (
     model_flops_utilisation,
@@ -43,7 +43,7 @@ def rank_findings(judged: RunVerdict) -> None:
         plain_caption(f"{judged.run.name} is not judged: too many newer runs.")
     claims = [each for each in judged.claims or () if each.metric == "straggler_score"]
     for each in sorted(claims, key=lambda one: (SEVERITIES.index(one.severity), -one.rank)):
-        st.markdown(status_line(each.severity, each.because))
+        run_claim_line(each)
 
 
 def efficiency_section(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from observability.analyzers.training.runs import RunVerdict, search_sizes, worst
 from observability.core import formatting, numerals
 from observability.core.errors import ObservabilityError
-from observability.core.finding import SEVERITIES, needs_action
+from observability.core.finding import SEVERITIES, finding_details, needs_action
 from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
 from observability.dashboard import empty_states, links, load
@@ -20,8 +20,8 @@ from observability.dashboard.choice_box import address_writer, link_warning
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import csv_button, plain_caption, status_line
-from observability.detection.run_claims import duration
+from observability.dashboard.widgets import claim_line, csv_button, plain_caption
+from observability.detection.run_claims import RunClaim, duration
 from observability.metrics import cost as money
 from observability.metrics import energy
 from observability.metrics.prices import PRICES, PriceScope
@@ -202,7 +202,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
         "energy": energy_cell,
         "cost": cost_cell,
     }
-    note = {**target, "t": bad.because, "s": bad.severity} if bad else None
+    note = {**target, "t": bad.because.replace("`", ""), "s": bad.severity} if bad else None
     return table_row(cells, note, selected=each.name in chosen)
 
 
@@ -219,7 +219,9 @@ def _runs_frame(shown: Sequence[RunVerdict], costs: dict[str, RunUse]) -> pd.Dat
         row |= {"steps": each.steps, "ranks": max(len(each.ranks), 1), "metric": curve.name if curve else None}
         row |= {"best": float(curve.values[place]) if curve else None, "best_step": int(curve.steps[place]) if curve else None}
         row |= {"energy_wh": cost.wh, "energy_source": cost.source, "carbon_g": cost.grams, "cost": cost.amount, "currency": cost.currency}
-        rows.append(row | {"worst": bad.severity if bad else None, "because": bad.because if bad else None})
+        rows.append(
+            row | {"worst": bad.severity if bad else None, "because": " ".join([bad.because, *finding_details(bad)]) if bad else None}
+        )
     return pd.DataFrame(rows)
 
 
@@ -257,7 +259,12 @@ def run_findings(chosen: Sequence[RunVerdict]) -> None:
         if judged.claims is None:
             plain_caption(f"{judged.run.name} is not judged: too many newer runs. Choose its dates to judge it.")
         for each in sorted(judged.claims or (), key=lambda one: (SEVERITIES.index(one.severity), -one.rank)):
-            st.markdown(status_line(each.severity, each.because))
+            run_claim_line(each)
+
+
+def run_claim_line(claim: RunClaim) -> None:
+    """The status line of a claim about a run, its further clauses behind a question mark."""
+    claim_line(claim.because, before=f"{formatting.status_label(claim.severity)}: ", details=finding_details(claim))
 
 
 def run_facts(chosen: Sequence[RunVerdict], costs: dict[str, RunUse]) -> None:

@@ -38,6 +38,7 @@ from observability.detection.study_results import (
     study_gain,
     winner_against_chance,
 )
+from observability.monitoring.short_claims import with_short_claim
 from observability.stats.interval import Interval
 
 HOW = """import observability as obs
@@ -121,7 +122,7 @@ def gain_in_words(gain: Interval) -> str:
 
 def search_checks(study: StudyResults) -> None:
     """Draw whether the search itself went wrong: each check with its figure, and what to do next where it asks for something."""
-    claims = [claim for claim, _ in claims_about_searches([each.run for each in study.trials])]
+    claims = [with_short_claim(claim) for claim, _ in claims_about_searches([each.run for each in study.trials])]
     lines = [
         table_row(
             {
