@@ -54,7 +54,8 @@ def without_texts(figure: go.Figure, scheme: Scheme) -> dict:
     for trace in body["data"]:
         trace.pop("text", None)
         trace.pop("texttemplate", None)
-        trace |= {"showscale": False} if trace["type"] == "heatmap" else {}
+        for coloured in (trace, trace.get("marker", {})):
+            coloured |= {"showscale": False} if "colorbar" in coloured else {}
         if "mode" in trace:
             trace["mode"] = "+".join(part for part in trace["mode"].split("+") if part != "text") or "none"
     return {"data": body["data"], "layout": layout}
@@ -64,7 +65,7 @@ def without_texts(figure: go.Figure, scheme: Scheme) -> dict:
 def draw(chromium: Browser):
     """Draws figures in a theme, all in one page; gives their pictures."""
     page = chromium.contexts[0].new_page()
-    page.set_viewport_size({"width": ACROSS * WIDTH, "height": 2 * HEIGHT})
+    page.set_viewport_size({"width": ACROSS * WIDTH, "height": -(-len(gallery.FIGURES) // ACROSS) * HEIGHT})
     page.set_content(PAGE.format(script=plotly_script(), width=WIDTH, height=HEIGHT, across=ACROSS))
 
     def drawn(figures: list[go.Figure], scheme: Scheme) -> list[Image.Image]:

@@ -71,6 +71,22 @@ def test_a_line_holds_the_values_that_it_was_given(state: str) -> None:
     assert any(len(values) == len(given) and np.allclose(values, given, equal_nan=True) for values in held)
 
 
+@pytest.mark.parametrize("state", gallery.STATES)
+def test_a_map_marks_each_prediction_once(state: str) -> None:
+    """By outcome, the wrong ones on top; by a number, those without one in grey."""
+    frame = gallery.map_frame(state)
+    wrong, unknown = int((frame["outcome"] == "Wrong").sum()), int(frame["value"].isna().sum())
+    for name, *counts in (("Map by outcome", "Wrong", wrong), ("Map by score", "Unknown", unknown)):
+        *marks, case = gallery.FIGURES[name](state).data or [None]
+        assert sorted(float(x) for trace in marks for x in trace.x) == sorted(frame["x"])
+        assert [len(trace.x) for trace in marks if trace.name.startswith(counts[0])] == [counts[1]] * bool(counts[1])
+        assert case is None or case.name == "This case"
+    outcomes = [trace.name.split(" (")[0] for trace in gallery.FIGURES["Map by outcome"](state).data]
+    assert outcomes == [
+        name for name in ("No label", "Right", "Wrong", "This case") if name in {*frame["outcome"], *["This case"] * bool(len(frame))}
+    ]
+
+
 def test_an_interval_is_drawn_where_it_is_known_only() -> None:
     """A band filled the days without a value between two days that have one."""
     figure = gallery.FIGURES["Metric over time"]("missing values")

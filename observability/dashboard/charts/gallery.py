@@ -5,12 +5,14 @@ The page Gallery (developer mode) shows them; tests read them as objects. The va
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from observability.dashboard.charts import drift, energy, fairness, overlay, slices, time, waterfall
+from observability.dashboard import theme
+from observability.dashboard.charts import drift, energy, fairness, overlay, prediction_map, slices, time, waterfall
 
 STATES = ("usual", "empty", "one point", "small samples", "huge", "negative", "missing values", "long names")
 LONG = "a_feature_whose_name_somebody_made_out_of_every_table_that_it_was_joined_from"
@@ -120,6 +122,32 @@ def _levels(state: str) -> go.Figure:
     )
 
 
+def map_frame(state: str) -> pd.DataFrame:
+    """Predictions of a state on the plane of two principal components, in two groups: x, y, outcome, text, value."""
+    n = COUNTS.get(state, 6 if state == "small samples" else 90)
+    random = np.random.default_rng(0)
+    spread, group = 1e9 if state == "huge" else 1.0, np.arange(n) % 3 == 0
+    values = np.resize(state_values(state), n)
+    known = np.where(random.random(n) < np.where(group, 0.5, 0.08), "Wrong", "Right")
+    return pd.DataFrame(
+        {
+            "x": spread * (random.normal(size=n) + np.where(group, 2.5, -1.5)),
+            "y": spread * (random.normal(size=n) + np.where(group, 1.0, -0.5)),
+            "outcome": np.where(np.isnan(values), "No label", known),
+            "text": np.resize(state_names(state), n),
+            "value": values,
+        }
+    )
+
+
+def _map(state: str, number: str | None = None) -> go.Figure:
+    frame = map_frame(state)
+    name = theme.inert_label(LONG if state == "long names" else "distance", 20)
+    titles = [f"{share} % of the variance<br>{name} {share} %" for share in (31, 17)]
+    case = (float(frame["x"].iloc[0]), float(frame["y"].iloc[0])) if len(frame) else None
+    return prediction_map.scattered_predictions(frame, titles=titles, number=number, case=case)
+
+
 FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Metric over time": _lines,
     "Compact line": _compact,
@@ -131,6 +159,8 @@ FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Waterfall": _waterfall,
     "Consumption": _consumption,
     "Levels, reference and current": _levels,
+    "Map by outcome": _map,
+    "Map by score": partial(_map, number="score"),
 }
 
 
