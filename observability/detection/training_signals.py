@@ -163,7 +163,7 @@ def dead_units(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
     at = 0 if reached.all() else int(len(reached) - np.argmin(reached[::-1]))
     because = (
         f"{100 * last:.0f} % of the units of run `{run.name}` are dead by `{curve.name}`, at least {100 * DEAD_WATCH:.0f} % from step "
-        f"{int(curve.steps[min(at, len(curve.steps) - 1)]):,} on: they give nothing and learn nothing. "
+        f"{int(curve.steps[min(at, len(curve.steps) - 1)]):,} on: their output and gradient are zero. "
         "Lower the learning rate, or use a leaky activation."
     )
     severity: Severity = "act" if last >= DEAD_ACT else "watch"

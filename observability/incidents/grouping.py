@@ -388,7 +388,7 @@ def standing_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
     others += [f"`{name}`" for finding in rest if (name := specific_subject(finding)) and name != specific_subject(lead)]
     others += [metric_term(finding.metric) for finding in rest if specific_subject(finding) is None and finding.metric != lead.metric]
     also = f"; also standing: {join_words(list(dict.fromkeys(others)), 3)}" if others else ""
-    known = "This is not new" if is_standing(lead) else "It goes on with what stands"
+    known = "This is not new" if is_standing(lead) else "It is ongoing"
     return f"{lead.because.rstrip('.')}{also}. {known}: consider a newer or a rolling reference, or retraining."
 
 

@@ -1,6 +1,6 @@
 """Storage :material/hard_drive:
 How data are stored: places with their room, retention, failures and backups; freshness of each data set, its size by codec and column, what
-less exact numbers do to a model's answers, rows that single people out; and what the columns of a model take in the database, which of them
+less exact numbers do to a model's answers, rows that identify people; and what the columns of a model take in the database, which of them
 were read, and the slowest questions. The command `audit-storage` measures a file or a model's reference.
 """
 

@@ -1,7 +1,7 @@
 """Exports :material/outbound:
-What left the building: recipient, columns, rows, transform, legal basis, and k of each export; the privacy loss of noised releases against
-the budget of their recipient; hashes that enclaves attested; canaries that came back in predictions; and the checklist of training on
-machines of others. Files that this product made are listed by themselves. Exports are logged with `log.export(…)`.
+Data that left the organisation: recipient, columns, rows, transform, legal basis, and k of each export; the privacy loss of noised
+releases against the budget of their recipient; hashes that enclaves attested; canaries that came back in predictions; and the checklist
+of training on third-party machines. Files that this product made are listed by themselves. Exports are logged with `log.export(…)`.
 """
 
 import streamlit as st

@@ -57,7 +57,7 @@ def test_what_came_after_a_decision_counts_its_later_batches() -> None:
     batches = pd.DataFrame(of_device(device_batches(np.random.default_rng(3), before=1), "d2"))
     made = (START + timedelta(days=4)).replace(tzinfo=UTC)
     assert device_actions.what_came_after(made, batches, []) == "3 batches since, none unusual"
-    assert device_actions.what_came_after(END.replace(tzinfo=UTC), batches, []) == "no batch of it in these dates arrived since"
+    assert device_actions.what_came_after(END.replace(tzinfo=UTC), batches, []) == "no batch since then in these dates"
 
 
 def test_the_heat_map_shows_the_largest_share_of_any_column() -> None:

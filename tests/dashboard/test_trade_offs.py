@@ -41,9 +41,9 @@ def test_forms_are_compared_within_budgets_and_one_is_chosen(audited: Database) 
     app = opened("trade_offs")
     rows = {row["cells"]["form"]["t"]: row["cells"] for row in tables(app)["Forms and their figures"]["rows"]}
     assert [rows[name]["state"]["t"] for name in ("as served", "int8", "small", "on CUDA")] == [
-        "On the front",
-        "On the front",
-        "On the front",
+        "Pareto front",
+        "Pareto front",
+        "Pareto front",
         "Other device",
     ]
     assert "ran on CPU although CUDA was requested" in words(app) and unfolded_words(app, before="plotly_chart") <= 60
@@ -52,7 +52,7 @@ def test_forms_are_compared_within_budgets_and_one_is_chosen(audited: Database) 
     app.selectbox(key="cost_axis-box").set_value("cost").run()
     app.number_input(key="budget-cost").set_value(0.05).run()
     rows = {row["cells"]["form"]["t"]: row["cells"] for row in tables(app)["Forms and their figures"]["rows"]}
-    assert (rows["int8"]["state"]["t"], rows["small"]["state"]["t"]) == ("Over budget", "On the front")
+    assert (rows["int8"]["state"]["t"], rows["small"]["state"]["t"]) == ("Over budget", "Pareto front")
     app.number_input(key="budget-cost").set_value(None).run()
     app.number_input(key="most-flips").set_value(1.0).run()
     rows = {row["cells"]["form"]["t"]: row["cells"] for row in tables(app)["Forms and their figures"]["rows"]}
@@ -72,8 +72,8 @@ def test_forms_are_compared_within_budgets_and_one_is_chosen(audited: Database) 
 def test_forms_on_the_front_are_named_where_names_do_not_cover_each_other_and_marks_at_zero_are_whole() -> None:
     points = pd.DataFrame(
         [("slow", 0.02, 0.0), ("half", 0.015, 0.02), ("near", 0.0149, 0.021), ("small", 0.008, 0.06)], columns=["form", "x", "value"]
-    ).assign(low=0.0, high=lambda rows: rows["value"], group="on the front", text="")
-    points.loc[len(points)] = ["beaten", 0.13, 0.01, 0.0, 0.01, "beaten", ""]
+    ).assign(low=0.0, high=lambda rows: rows["value"], group="Pareto front", text="")
+    points.loc[len(points)] = ["beaten", 0.13, 0.01, 0.0, 0.01, "dominated", ""]
     figure = form_scatter(points, x="ms", y="changed", share=True, budget=None, most_flips=None)
     assert {note.text for note in figure.layout.annotations} == {"small", "near", "slow"}
     assert sorted(note.x for note in figure.layout.annotations) == pytest.approx([math.log10(x) for x in (0.008, 0.0149, 0.02)])

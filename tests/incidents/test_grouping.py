@@ -320,7 +320,7 @@ def test_a_move_no_larger_than_the_drift_that_stands_is_no_further_incident() ->
     assert known.lead.metric == "psi", "what is new is not called not new"
     assert "This is not new" in known.sentence
     (weak,) = incidents(replace(stands, severity="watch", value=0.2), finding("domain_auc", day=1, news="new"))
-    assert weak.lead.metric == "domain_auc" and "It goes on with what stands" in weak.sentence
+    assert weak.lead.metric == "domain_auc" and "It is ongoing" in weak.sentence
     assert len(incidents(stands, replace(moved, news="new"))) == 2, "within its limit a week before"
     fallen = incidents(stands, moved, finding("mae", day=1))
     assert [(each.standing, len(each.findings)) for each in fallen] == [(False, 2), (True, 1)], "answers became worse with it"

@@ -253,7 +253,7 @@ def about_suggestions(project: Project, looks: list[tuple[LabellingComparison, f
     rate = item_clustered_rate(shown, "taken")
     base = undecided_labelling(context, project, suggestions.ACCEPTANCE, len(shown))
     because = f"In {project.name} {percent(rate.value or 0)} of {len(shown):,} suggestions that people saw became their label"
-    because += f" (95 %: {reach(rate)}). By itself that is neither good nor bad: the share of wrong ones that were taken tells."
+    because += f" (95 %: {reach(rate)}). Not judged by itself: see the acceptance of wrong suggestions."
     yield with_rate(base, rate, "unknown", because)
     own = {look.subject: (look, p) for look, p in looks if look.metric == suggestions.TAKEN}
     yield taken(project, own.pop(project.subject, None), context)

@@ -216,7 +216,7 @@ def about_batch(
     said = decided_words(decision)
     for check in bad or checks[:1]:
         verdict = said or (
-            f"Held by the rules: {len([each for each in bad if each.level == 'act'])} of {len(checks)} checks say so."
+            f"Held by the rules: {len([each for each in bad if each.level == 'act'])} of {len(checks)} checks failed."
             if bad
             else "It may be released."
         )

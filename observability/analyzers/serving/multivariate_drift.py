@@ -374,7 +374,7 @@ def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
     if finding.severity == "unknown":
         why = f"adjusted p {judged.adjusted:.2g}"
         if days is not None and not judged.beyond_days:
-            why = f"days differ among themselves up to AUC {days.null_mean + ONE_SIDED_95 * days.null_sd:.2f}"
+            why = f"single days reach AUC {days.null_mean + ONE_SIDED_95 * days.null_sd:.2f}"
         return f"Joint drift of the inputs cannot be told from chance ({auc}): {why}, {rows}."
     past = "; unchanged from the past four weeks" if not judged.news and days is not None else ""
     apart = f"(domain-classifier AUC {found.auc:.2f}, limit {finding.limit:g})"

@@ -243,7 +243,7 @@ def metric_finding(
 def undecided_reason(change: MetricChange) -> str:
     """Return what is missing to decide on a loss beyond its limit."""
     if change.by_rows <= PRIMARY_CHANCE:
-        return "its days differ as much as that"
+        return "within its daily range"
     return f"about {labels_to_decide(change):,} more labels are needed"
 
 

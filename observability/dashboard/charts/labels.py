@@ -40,7 +40,7 @@ def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None
     return figure.update_layout(barmode="stack", bargap=0.15)
 
 
-def annotator_dots(frame: pd.DataFrame, x: str = "agrees with most of the others") -> go.Figure:
+def annotator_dots(frame: pd.DataFrame, x: str = "agreement with the majority of the others") -> go.Figure:
     """A dot with its interval for each annotator, and a diamond for all others.
 
     frame: annotator, value, low, high, n, others, others_n, severity; its first MOST rows are drawn, the first at the top.
@@ -52,7 +52,7 @@ def annotator_dots(frame: pd.DataFrame, x: str = "agrees with most of the others
         f"the others without {theme.inert_label(row['annotator'])}<br>{row['others']:.1%} of {row['others_n']:,} items"
         for row in rows.to_dict("records")
     ]
-    layout.add_diamonds(figure, rows["others"], hover, name="the others without them")
+    layout.add_diamonds(figure, rows["others"], hover, name="agreement among the others")
     for severity, color in ((None, theme.PRIMARY), ("watch", theme.WATCH), ("act", theme.ACT)):
         part = rows[rows["severity"].isna() if severity is None else rows["severity"] == severity]
         if len(part):

@@ -17,7 +17,7 @@ from observability.dashboard.widgets import NOT_SAVED, save_records, utc_midnigh
 from observability.records.values import new_record_id
 from observability.store.types.decision_items import DecisionItem
 
-WHAT = {"Train": "review their errors with them", "Pause": "assign nothing new for now", "Praise": "tell them that they do well"}
+WHAT = {"Train": "review their errors with them", "Pause": "assign no new items for now", "Praise": "give positive feedback"}
 DAYS_UNTIL_DUE = 7
 
 

@@ -60,7 +60,7 @@ COLUMNS = (
     column("captured", "Captured (UTC)", help="Start and end of the capture of its data, and its duration"),
     column("delay", "Delay", align="right", help="From the end of the capture to the arrival"),
     column("rows", "Rows in", align="right"),
-    column("kept", "Kept", align="right", help="Rows in less rejected rows"),
+    column("kept", "Kept", align="right", help="Rows minus rejected rows"),
     column("rejected", "Rejected", align="right"),
     column("predictions", "In window", align="right", help="Predictions of this window that name the batch"),
     column("failed", "Failed", align="right", help="Of those, how many have another status than ok"),

@@ -22,9 +22,9 @@ from observability.records.values import new_record_id
 from observability.store.types.decision_items import DecisionItem
 
 WHAT = {
-    "Quarantine": "use no data of it until it is repaired",
-    "Recalibrate": "adjust it, and compare afterwards",
-    "Keep": "its data are right; say why",
+    "Quarantine": "exclude its data until it is repaired",
+    "Recalibrate": "recalibrate it, then compare",
+    "Keep": "its data are correct; give the reason",
 }
 DAYS_UNTIL_DUE = 7
 
@@ -43,7 +43,7 @@ def what_came_after(made: datetime, batches: pd.DataFrame, found: Sequence[Findi
     """How the batches that arrived after a decision are judged: `5 batches since, none unusual`. batches: of the device, in the window."""
     later = set(map(str, batches.loc[batches["at"] > naive_utc(made), "batch"]))
     if not later:
-        return "no batch of it in these dates arrived since"
+        return "no batch since then in these dates"
     unusual = {str(name) for finding in found if finding.needs_action for name in finding.evidence.get("unusual", [])} & later
     return (
         f"{formatting.plural(len(later), 'batch', 'batches')} since, {f'{len(unusual):,} of them unusual' if unusual else 'none unusual'}"

@@ -56,7 +56,7 @@ COLUMNS = (
     column("device", "Device", strong=True),
     column("status", "Status", width="7rem"),
     *number_columns(batches="Batches", rows="Rows in"),
-    column("complete", "Completeness", align="right", help="Kept rows as a share of those that its usual batches at its usual times make"),
+    column("complete", "Completeness", align="right", help="Kept rows ÷ rows of a usual schedule with batches of usual size"),
     column("p50", "Delay p50", align="right", help="Median time from the end of the capture to the arrival"),
     column("p95", "Delay p95", align="right", help="95th percentile of the time from the end of the capture to the arrival"),
     column("rejected", "Rejected", align="right"),

@@ -38,7 +38,7 @@ SUSPECT_COLUMNS = (
     column("item", "Item", strong=True),
     column("label", "Label in use"),
     column("likely", "Likelier"),
-    column("quality", "Probability", align="right", help="That the label in use is right, and that the likelier one is"),
+    column("quality", "Probability", align="right", help="That the label in use is correct; below, that the most likely label is"),
     *number_columns(labels="Labels"),
     column("case", "Neighbours"),
     column("again", "Label it"),

@@ -193,7 +193,7 @@ def _show_twins_toggle(told: "FaultTimeline") -> bool:
         return False
     own = sum(any(one.severity == "act" for one in day.incidents) for day in told.twin)
     if own:
-        st.caption(f"The days are not clean: {own} of {len(told.twin)} have a critical incident without the fault.")
+        st.caption(f"{own} of {len(told.twin)} days have a critical incident even without the fault.")
     words = formatting.plural(twins, "incident")
     return st.toggle(f"Show incidents that also occur without the fault ({words})", key="lab-also", help="Over all days")
 

@@ -200,7 +200,7 @@ def calibration_section(found: ControllerDecisions, own: Sequence[Finding]) -> N
         if each.metric in (judged.BIAS, judged.COVERAGE):
             plain_paragraph(each.because)
     highest = groups.iloc[-1]
-    alt = f"Where {format_figure(highest['score'], 3)} is predicted, {format_figure(highest['rate'], 3)} comes."
+    alt = f"Mean outcome {format_figure(highest['rate'], 3)} at the highest predictions (mean {format_figure(highest['score'], 3)})."
     twin = groups.rename(columns={"score": "predicted", "rate": "actual"})
     figure = charts_controllers.outcome_calibration(groups, found.unit)
     frame.chart_with_table(figure, twin, key="controller-calibration", alt=alt, metrics=(judged.BIAS, judged.COVERAGE))
@@ -228,5 +228,5 @@ def kill_switch(found: ControllerDecisions) -> None:
         st.caption("The environment variable OBSERVABILITY_SCHEDULE turns this model off.")
         return
     words, icon = ("Turn the model on", ":material/play_arrow:") if off else ("Turn the model off", ":material/block:")
-    if st.button(words, key="controller-switch", icon=icon, help="The rotation of jobs and models steers while it is off."):
+    if st.button(words, key="controller-switch", icon=icon, help="While it is off, jobs and models take turns."):
         save_model_settings(OWN_CONTROLLER, replace(model.settings, kill_switch=not off))

@@ -45,11 +45,9 @@ FIGURES = {"largest": "Max |Δ|", "high": "p99 |Δ|", "p99": "p99 ms", "energy":
 COLUMNS = (
     column("form", "Form", strong=True),
     column("state", "State", width="8rem"),
-    column(
-        "flips", "Changed decisions", align="right", help="Decisions that differ from those of the model as registered, of the same rows"
-    ),
+    column("flips", "Changed decisions", align="right", help="Decisions on the same rows that differ from those of the registered model"),
     column("p50", "p50 ms", align="right", phone=False),
-    column("unstable", "Unstable", align="right", phone=False, help="Rows that another pass over the same rows decided differently"),
+    column("unstable", "Unstable", align="right", phone=False, help="Rows whose decision changed when the same rows were scored again"),
     *(column(key, label, align="right", phone=False) for key, label in FIGURES.items()),
 )
 """Columns of the table of forms but that of cost, whose unit is the audit's."""
@@ -149,7 +147,7 @@ def front_of(choice: Choice) -> list[FormResult]:
 
 
 def comparison_summary(choice: Choice) -> None:
-    """How many forms were compared, on which rows and hardware, and which are on the front."""
+    """How many forms were compared, on which rows and hardware, and which are on the Pareto front."""
     audit, front = choice.audit, [form.name for form in front_of(choice)]
     rows, origin = audit.results.get("probes"), audit.results.get("probes_from")
     hardware = audit.results.get("hardware") or {}
@@ -158,7 +156,7 @@ def comparison_summary(choice: Choice) -> None:
     said += f" on {rows:,} rows of its {origin}" if isinstance(rows, int) and origin else ""
     said += f"{where}, {formatting.format_day(audit.at)}."
     within = " within the budgets" if choice.budgets else ""
-    said += f" {len(front)} of them {'is' if len(front) == 1 else 'are'} on the front{within}." if front else ""
+    said += f" {len(front)} of them {'is' if len(front) == 1 else 'are'} on the Pareto front{within}." if front else ""
     said += f" No form is{within or ' comparable'}." if not front else ""
     plain_paragraph(said)
 
@@ -171,7 +169,7 @@ def form_points(choice: Choice) -> pd.DataFrame:
         rate, cost = form.flip_rate, axis.value(form)
         if rate is None or rate.value is None or cost is None or cost <= 0:
             continue
-        group = "other device" if form.fell_back else "on the front" if form.name in front else "beaten"
+        group = "other device" if form.fell_back else "Pareto front" if form.name in front else "dominated"
         text = f"{form.name}<br>{formatting.value_with_interval(*rate.triple, 'share')} changed<br>{axis.title}: {format_figure(cost, 3)}"
         ends = {"value": rate.value, "low": rate.low, "high": rate.high}
         rows.append({"form": form.name, "x": cost, **ends, "n": form.probes, "group": group, "text": text})
@@ -192,11 +190,11 @@ def trade_off_chart(choice: Choice) -> None:
     if points.empty:
         plain_paragraph("No form has both changed decisions and this cost.")
         return
-    axis, front = shown_axis(choice.axis, choice.audit), points[points["group"] == "on the front"]
-    alt = f"{len(front)} of {len(points)} forms are on the front of changed decisions and {axis.title.lower()}."
+    axis, front = shown_axis(choice.axis, choice.audit), points[points["group"] == "Pareto front"]
+    alt = f"{len(front)} of {len(points)} forms are on the Pareto front of changed decisions and {axis.title.lower()}."
     twin = points.drop(columns="text").rename(columns={"x": axis.title, "value": "changed"})
     frame.chart_with_table(form_figure(choice, points), twin, key="forms-chart", alt=alt, metrics=(judged.FLIPS, judged.FALLBACKS))
-    plain_caption("On the front: no other form has both fewer changed decisions and less of this cost.")
+    plain_caption("Pareto front: no other form has both fewer changed decisions and a lower cost.")
 
 
 def forms_table(choice: Choice, used: str) -> None:
@@ -206,7 +204,7 @@ def forms_table(choice: Choice, used: str) -> None:
     columns = (*COLUMNS, column("cost", f"{cost.title} ({cost.unit})", align="right", phone=False))
     for form in choice.audit.forms:
         over = over_budget(form, choice.budgets)
-        word = "Other device" if form.fell_back else "Over budget" if over else "On the front" if form.name in front else "Beaten"
+        word = "Other device" if form.fell_back else "Over budget" if over else "Pareto front" if form.name in front else "Dominated"
         severity = "watch" if form.fell_back or over else None
         rate = form.flip_rate
         cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in columns}
@@ -234,13 +232,13 @@ def forms_table(choice: Choice, used: str) -> None:
             cells["energy"]["t"] = with_si_prefix(form.energy_j, "J")
         if (size := AXES["size"].value(form)) is not None:
             cells["size"]["t"] = formatting.format_bytes(1e6 * size)
-        beaten = word == "Beaten" and form.name != used
+        beaten = word == "Dominated" and form.name != used
         lines.append((beaten, table_row(cells, selected=form.name == used)))
     known = filled_columns(columns, [row for _, row in lines], ("form", "state"))
     draw_table("forms", "Forms and their figures", known, [row for beaten, row in lines if not beaten], sort=True)
     if folded := [row for beaten, row in lines if beaten]:
-        with st.expander(f"{formatting.plural(len(folded), 'beaten form')}", icon=":material/unfold_more:"):
-            draw_table("forms-beaten", "Beaten forms and their figures", known, folded, sort=True)
+        with st.expander(f"{formatting.plural(len(folded), 'dominated form')}", icon=":material/unfold_more:"):
+            draw_table("forms-dominated", "Dominated forms and their figures", known, folded, sort=True)
     missing = [f"{row['form']}: {row['why']}" for row in choice.audit.results.get("missing") or [] if isinstance(row, dict)]
     if missing:
         st.caption(formatting.escape_markdown("Not measured: " + "; ".join(missing) + "."))

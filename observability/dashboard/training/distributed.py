@@ -31,9 +31,9 @@ FIGURES = (column("name", "Figure", strong=True, width="13rem"), column("value",
 SCALING = (
     column("run", "Run", strong=True),
     column("ranks", "Processes", align="right"),
-    column("seconds", "A step", align="right"),
+    column("seconds", "Time per step", align="right"),
     column("rate", "Rate", align="right"),
-    column("efficiency", "Efficiency", align="right", help="Rate a process, over that of the run with the fewest processes"),
+    column("efficiency", "Efficiency", align="right", help="Rate per process ÷ that of the run with the fewest processes"),
 )
 
 
@@ -66,7 +66,11 @@ def efficiency_section(judged: RunVerdict, everything: Sequence[RunVerdict]) -> 
             "value": unknown if productive is None else formatting.format_share(productive),
             "how": f"Time of {logged}: {spent}",
         },
-        {"name": "A step", "value": unknown if seconds is None else duration(seconds), "how": "Wall time from the first to the last step"},
+        {
+            "name": "Time per step",
+            "value": unknown if seconds is None else duration(seconds),
+            "how": "Wall time from the first to the last step",
+        },
         {
             "name": "Lost to the slowest rank",
             "value": duration(lost),
@@ -87,7 +91,7 @@ def efficiency_section(judged: RunVerdict, everything: Sequence[RunVerdict]) -> 
         {
             "name": "FLOPs utilisation (MFU)",
             "value": unknown if flops is None else formatting.format_share(flops),
-            "how": "FLOPs a step / (seconds a step × ranks × peak)"
+            "how": "FLOPs per step ÷ (seconds per step × ranks × peak)"
             if flops is not None
             else "Needs flops_per_step and peak_flops among its parameters or hardware",
         },

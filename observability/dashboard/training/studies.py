@@ -218,17 +218,17 @@ def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str
     a_percent = None if gain is None or not study.best.value else gain / abs(float(study.best.value)) * 100
     words = "" if gained is None else f"Gain over {gained[1]}: {run_figure(gained[0])}"
     against = winner_against_chance(study)
-    words += ", which chance explains as well" if against is not None and not against.beyond_chance else ""
+    words += ", within chance" if against is not None and not against.beyond_chance else ""
     rows.append(
         {
-            "name": "Energy a 1 % better value",
+            "name": "Energy per 1 % improvement",
             "value": formatting.DASH if wh is None or a_percent is None else with_si_prefix(wh / a_percent, "Wh"),
             "how": words or "Needs a gain",
         }
     )
     rows.append(
         {
-            "name": "Cost a 1 % better value",
+            "name": "Cost per 1 % improvement",
             "value": formatting.DASH
             if money is None or a_percent is None
             else f"{formatting.format_number(money / a_percent)} {next(iter(currencies))}",
@@ -252,9 +252,7 @@ def importance_section(study: StudyResults) -> None:
     plain_paragraph(said)
     rows = pd.DataFrame([vars(each) for each in found])
     frame.chart_with_table(charts_studies.importance_bars(rows, IMPORTANT), rows, key="importance", alt=said)
-    plain_caption(
-        f"How differently the best settings lie in a parameter than all {len(study.settings)} do (PED-ANOVA); grey bars may be chance."
-    )
+    plain_caption(f"Divergence of the best settings from all {len(study.settings)}, by parameter (PED-ANOVA); grey: within chance.")
 
 
 def parallel_section(study: StudyResults) -> None:

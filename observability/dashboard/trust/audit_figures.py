@@ -114,7 +114,7 @@ def _changed_texts(found: Mapping[str, Any]) -> None:
         unavailable_note(found["why"])
         return
     rows = pd.DataFrame([{"name": each["change"], **each["flipped"]} for each in found["changes"]])
-    figure = charts_audits.audited_group_dots(rows, "texts with another answer")
+    figure = charts_audits.audited_group_dots(rows, "texts whose prediction changes")
     frame.chart_with_table(figure, rows, key="texts", alt="Share of texts whose answer changes, by the change.")
     plain_caption(f"The text reaches the model by {len(found['through'])} features; all others keep their logged values.")
 

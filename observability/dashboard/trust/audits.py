@@ -113,7 +113,7 @@ def headline_words(audit: StoredAudit) -> str:
     """What the result of an audit is a share or a value of."""
     at = audit.headline.get("at")
     if audit.kind == "robustness":
-        held = "answers that hold" if audit.results.get("tolerance") else "rows with a right answer"
+        held = "predictions within tolerance" if audit.results.get("tolerance") else "correct predictions"
         return held if at is None else f"{held} at cost {at}"
     if audit.kind == "membership":
         return f"training rows found at {formatting.format_share(float(at or 0.01))} false positives"

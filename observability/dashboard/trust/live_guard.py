@@ -130,11 +130,9 @@ def distance_section(view: GuardView) -> None:
 
 def subjects_section(here: ModelPage, view: GuardView) -> None:
     """The subjects that stand out, and the block list."""
-    st.header("Subjects that stand out", anchor=False)
+    st.header("Unusual subjects", anchor=False)
     if not view.claims:
-        none = (
-            "No subject stands out." if view.named else "Requests name no subject: log `subject`, a pseudonym, to see who maps the model."
-        )
+        none = "No unusual subject." if view.named else "Log `subject` (a user pseudonym) to see who probes the model."
         st.markdown(formatting.sentence_markdown(none))
         if view.named:
             plain_caption(f"Subjects with at least {LEAST_REQUESTS} of {view.requests:,} sampled requests are compared with all others.")
@@ -153,7 +151,7 @@ def subjects_section(here: ModelPage, view: GuardView) -> None:
         )
         for claim in view.claims
     ]
-    draw_table("guard", "Subjects that stand out", COLUMNS, rows, compact=True)
+    draw_table("guard", "Unusual subjects", COLUMNS, rows, compact=True)
     csv_button("block-list", block_list(view.claims), label="Block list")
 
 
@@ -204,7 +202,7 @@ def reliance_section(here: ModelPage) -> None:
         table_row(person="Overrode", right=f"{found.overrode_right:,}", wrong=f"{found.overrode_wrong:,}"),
     ]
     draw_table("reliance", "Reliance of people on the model", RELIANCE, rows, compact=True)
-    parts = [("errors that people followed", found.over_reliance), ("right answers that they overrode", found.under_reliance)]
+    parts = [("wrong predictions followed", found.over_reliance), ("correct predictions overridden", found.under_reliance)]
     words = [
         f"{name}: {formatting.format_share(part.value)} ({formatting.format_interval(part.low, part.high, 'share')}, n {part.n:.0f})"
         for name, part in parts

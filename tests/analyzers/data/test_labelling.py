@@ -301,7 +301,7 @@ def test_what_nothing_is_compared_with_is_unknown_and_says_why() -> None:
         found[name].value is not None and "too few to compare with" in found[name].because
         for name in ("gold_accuracy", "wrong_suggestions_taken")
     )
-    assert "neither good nor bad" in found["suggestion_acceptance"].because and "not judged" in found["label_seconds"].because
+    assert "Not judged by itself" in found["suggestion_acceptance"].because and "not judged" in found["label_seconds"].because
 
 
 def test_a_project_that_logs_none_of_the_fields_says_nothing() -> None:
