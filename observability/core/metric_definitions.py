@@ -102,16 +102,16 @@ cleaning_drop_rate | Cleaning drop rate | share | low | Share of a cleaning rule
   contract section 1
 cleaning_change_rate | Cleaning change rate | share | low | Share of a cleaning rule's input rows that it changed. | changed / rows in |
   contract section 1
-cleaning_group_gap | Drop rate difference | share | low | Drop rate of a group less that of the other groups together, for one cleaning
+cleaning_group_gap | Drop rate difference | share | low | Drop rate of a group minus that of the other groups together, for one cleaning
   rule. | dropped / in of the group - of the others | Newcombe 1998
 form_flip_rate | Changed decisions of a form | share | low | Share of the same rows that a form of a model decides otherwise than the model
   as registered; of a regression, answers that differ by more than 5 % of their standard deviation. | changed / rows | Hooker et al. 2020
-form_slice_gap | Changed decisions in a slice | share | low | Share of decisions that a form changes in a slice less that in the other rows.
-  | changed / rows of the slice - of the others | Newcombe 1998; Hooker et al. 2020
+form_slice_gap | Changed decisions in a slice | share | low | Share of decisions that a form changes in a slice minus that in the other
+  rows. | changed / rows of the slice - of the others | Newcombe 1998; Hooker et al. 2020
 form_unstable_rate | Unstable decisions of a form | share | low | Share of rows that a form decides differently in another pass over the
   same rows. | differing / rows | ours
 form_fallbacks | Forms on another device | count | low | Forms that ran on another device than requested. | count | ours
-augmentation_gain | Accuracy gained by an augmentation | share | high | Accuracy of trainings with an augmentation less that of trainings
+augmentation_gain | Accuracy gained by an augmentation | share | high | Accuracy of trainings with an augmentation minus that of trainings
   without, on the same validation rows, mean over seeds. | (gained - lost) / rows | Bouthillier et al. 2021
 augmentation_slice_gain | Accuracy gained in a class or group | share | high | The same among the validation rows of a class or group. |
   (gained - lost) / rows of the slice | Bouthillier et al. 2021
@@ -128,9 +128,9 @@ controller_regret | Regret of a controller | share | low | Mean outcome of a ste
   of the same decisions, else of the rule's share of the time. | model / heuristic - 1 | Cochran 1977; Welch 1947
 controller_tail_ratio | Tail of a controller | ratio | low | Highest quantile of the outcome that can be measured (p99.9, p99 or p95) under
   a steering model, over that under the old rule. | quantile / quantile | David and Nagaraja 2003
-controller_guardrail_rate | Guardrail rate | share | low | Share of a steering model's decisions that a guardrail gave back to the old rule.
+controller_guardrail_rate | Guardrail rate | share | low | Share of a steering model's decisions that a guardrail handed to the old rule.
   | fallbacks / decisions | ours
-controller_bias | Bias of predicted outcomes | share | | Actual outcomes of a steering model's decisions less the predicted ones, over the
+controller_bias | Bias of predicted outcomes | share | | Actual outcomes of a steering model's decisions minus the predicted ones, over the
   actual ones. | (actual - predicted) / actual | Cochran 1977
 controller_coverage | Coverage of predicted outcomes | share | high | Share of actual outcomes inside the interval that a steering model
   predicted. | inside / decisions | Marcus et al. 2021
@@ -160,7 +160,8 @@ storage_small_file_share | Small files | share | low | Share of the files of a p
 storage_error_rate | Failed reads and writes | share | low | Share of the reads and writes of a place that failed. | failed / all | ours
 storage_read_p99_ms | Read p99 | ms | low | Median over days of the 99th percentile of the time of a read. | median by day | ours
 storage_write_p99_ms | Write p99 | ms | low | Median over days of the 99th percentile of the time of a write. | median by day | ours
-storage_corrupt_rate | Checksum failures | share | low | Share of checked blocks with another checksum. | corrupt / checked | Wilson 1927
+storage_corrupt_rate | Checksum failures | share | low | Share of checked blocks that do not match their checksum. |
+  corrupt / checked | Wilson 1927
 storage_backup_age_hours | Age of the newest backup | h | low | Hours from the newest complete backup to the newest report. |
   at - backup_at | ours
 storage_restore_age_days | Age of the last restore test | days | low | Days since a backup was restored and compared. |
@@ -196,7 +197,7 @@ psi | Population stability index | nats | low | Shift of the distribution from t
   are a bin of their own. | Σ (q-p) ln(q/p) | Lewis 1994; Siddiqi 2006
 level_trade | Swapped levels | share | low | Share of all rows by which one level fell and another rose while the others stayed: a lower
   bound of recoded rows. | min(abs(p_fell - q_fell), abs(q_rose - p_rose)) | ours; likelihood ratio, Wilks 1938
-mean_shift | Shift of the mean | reference sd | low | Mean of the window less that of the reference, winsorised, over the
+mean_shift | Shift of the mean | reference sd | low | Mean of the window minus that of the reference, winsorised, over the
   reference's standard deviation. | (mean_now - mean_ref) / sd_ref | Rubin 2001; Stuart 2010
 jensen_shannon_distance | Jensen-Shannon distance | 0 to 1 | low | Distance between two distributions, base 2, on about 20 bins. | √(½
   KL(p‖m) + ½ KL(q‖m)) | Lin 1991
@@ -218,7 +219,7 @@ answer_flip_rate | Flips since the last round | share | low | Share of fixed que
 answer_similarity | Similarity of answers | share | high | Mean similarity of free-text answers to the typical answer of the baseline. |
   cosine
   of hashed character n-grams | Weinberger et al. (2009); scikit-learn
-format_failure_rate | Format failures | share | low | Share of answers that do not have the form that was asked for. | not well formed /
+format_failure_rate | Format failures | share | low | Share of answers that are not in the requested format. | not well formed /
   answers | ours
 refusal_rate | Refusals | share | low | Share of answers that refuse the question. | refusals / answers | ours
 probe_failure_rate | Failed probes | share | low | Share of fixed questions that got no answer (errors, timeouts). | not answered / asked |
@@ -238,12 +239,12 @@ threshold_shift | Decisions at another threshold | share | low | Share of decisi
   for the same scores. | rows decided otherwise / rows since the change | ours
 late_rate | Late predictions | share | low | Share of predictions that arrive more than twice as late as nearly all did in the month before.
   | rows with arrived - at > 2 p99 of the past / rows | ours
-clock_skew | Clock skew of a device | s | | Arrival delay of a device's records less that of the other devices; negative: its clock is
+clock_skew | Clock skew of a device | s | | Arrival delay of a device's records minus that of the other devices; negative: its clock is
   ahead. | median (arrived - at) - median of the other devices | ours
 distinct_ratio | Distinct values of a device | ratio | high | Distinct values of a feature on a device, relative to as many rows of the
   other devices; low values mean coarse readings. | found / expected by rarefaction | Hurlbert 1971
 rank_shift | Rank shift | ranks | | Shift of a slice's values beyond that of the other rows, in ranks among the earlier values, 0 to 1;
-  0.07 is 0.25 standard deviations of a normal. | mean rank now - before, less that of the other rows | Wilcoxon 1945
+  0.07 is 0.25 standard deviations of a normal. | mean rank now - before, minus that of the other rows | Wilcoxon 1945
 change_from_inputs | Change from covariate shift | as the metric | low | Part of the change of the mean loss that comes from changed input
   frequencies, at an unchanged relation of inputs and label. | shared before - before + now - shared now | Cai, Namkoong and Yadlowsky
   2023
@@ -309,7 +310,7 @@ audit_days_left | Days until an audit expires | days | high | Days until the new
   a version without an audit replaced the audited one. | expires - now | ours
 export_epsilon | Privacy loss of exports | ε | low | Privacy loss of all noised releases of a data set to one recipient, at a stated
   δ. | Rényi losses of the mechanisms, added up and converted to ε | Mironov, Talwar and Zhang 2019; Balle et al. 2020
-export_k | k of an export | rows | high | Rows that share the quasi-identifying values of the rarest row of an export. | smallest group |
+export_k | k of an export | rows | high | Smallest group of rows of an export with equal quasi-identifying values. | smallest group |
   Sweeney 2002, k-anonymity
 export_personal_columns | Personal columns without protection | count | low | Personal columns that left without a transform or a legal
   basis. | count | ours, from GDPR articles 6 and 25
@@ -355,7 +356,7 @@ ecce | Cumulative calibration error (ECCE) | share | low | Largest cumulative ex
   2022
 calibration_slope | Calibration slope | slope | | Slope of the outcome on the prediction: below 1 predictions are too extreme, above 1 too
   moderate. | least squares of outcome on prediction | Cox 1958; Miller 1991
-estimate_error | Estimation error | as the metric | low | Estimated metric less the metric measured on the labels that arrived. |
+estimate_error | Estimation error | as the metric | low | Estimated metric minus the metric measured on the labels that arrived. |
   estimated - measured | NannyML
 best_metric | Best value of a training run | units of the metric | | Best value of a run's main metric; held-out where the run has one. |
   best over steps | ours

@@ -80,7 +80,7 @@ _EXPORT = (
     _count("rows", "of an export: rows"),
     _text("transform", "of an export: what was done to all of it, as none, aggregated, generalised, hashed, noised"),
     _text("legal_basis", "of an export: as consent, contract, legal obligation, public task, legitimate interests"),
-    _number("k", "of an export: rows that share the quasi-identifying values of the rarest row", least=0),
+    _number("k", "of an export: smallest group of rows with equal quasi-identifying values", least=0),
     _number("epsilon", "of an export with noise: privacy loss ε", least=0),
     _number("delta", "of an export with noise: probability δ of a larger loss", least=0),
     RecordField("mechanism", "object", "of an export with noise: noise_multiplier, sampling_rate and steps, or laplace_scale and steps"),

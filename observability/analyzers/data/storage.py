@@ -277,7 +277,7 @@ def corrupt_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
         return
     reports = int((known["corrupt"] > 0).sum())
     severity: Severity = "ok" if not corrupt else "act" if reports >= LEAST_REPORTS else "watch"
-    because = f"{corrupt:,} of {checked:,} checked blocks of `{place.name}` have another checksum"
+    because = f"{corrupt:,} of {checked:,} checked blocks of `{place.name}` do not match their checksum"
     because += f", in {plural(reports, 'report')}" if corrupt else ""
     yield judged_place(blank, rate, severity, 0.0, f"{because}; none may.", reports=reports)
 

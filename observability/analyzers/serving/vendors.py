@@ -59,7 +59,7 @@ STEPS = {SIMILAR: (0.05, 0.15), RUBRIC: (0.05, 0.15)}
 """Falls, as parts of the usual value, from which it is `watch` and `act`."""
 LEAST_SPREAD_OF_MEANS = 0.02
 """Smallest standard deviation of a mean similarity or score, as part of it."""
-NOUNS = {FORM: "do not have the form that was asked for", REFUSED: "are refusals", FAILED: "got no answer"}
+NOUNS = {FORM: "are not in the requested format", REFUSED: "are refusals", FAILED: "got no answer"}
 SOURCES: dict[str, Source] = {FAILED: "system", LATENCY: "system", TOKENS: "model"}
 RANKS = {CHANGED: 6.0, RIGHT: 5.5, FLIPS: 5.0, SIMILAR: 4.8, REFUSED: 4.6, FORM: 4.4, FAILED: 4.2, RUBRIC: 4.0, TOKENS: 2.0, LATENCY: 1.8}
 HISTORY_DAYS = 28

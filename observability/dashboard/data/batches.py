@@ -51,7 +51,7 @@ SOURCES = (
     column("source", "Source", strong=True),
     column("status", "Status", width="7rem"),
     *number_columns(batches="Batches", rows="Rows"),
-    column("rejected", "Rejected", align="right", help="Rejected rows, as a share of all rows of batches that say how many were"),
+    column("rejected", "Rejected", align="right", help="Rejected rows ÷ rows, of batches that log rejections"),
     column("last", "Newest (UTC)", short=True, help="When its newest batch of this window arrived"),
 )
 COLUMNS = (

@@ -60,7 +60,7 @@ COLUMNS = (
     column("p50", "Delay p50", align="right", help="Median time from the end of the capture to the arrival"),
     column("p95", "Delay p95", align="right", help="95th percentile of the time from the end of the capture to the arrival"),
     column("rejected", "Rejected", align="right"),
-    column("outside", "Out of range", align="right", help="Values outside their column's range, of all values that say so"),
+    column("outside", "Out of range", align="right", help="Values outside their column's range, of those checked"),
     column("last", "Newest (UTC)", short=True),
 )
 MEASURES: dict[str, tuple[str, str]] = {
@@ -71,7 +71,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     "batch_rejected_rate": ("rejected rows", "share"),
     "batch_mean": ("mean, distance from its median", "standard deviations"),
     "batch_std": ("standard deviation, distance from its median", "standard deviations"),
-    "batch_rows": ("rows, of its median", "factor"),
+    "batch_rows": ("rows ÷ its median", "factor"),
 }
 """What the heat map shows of a device and day, and its unit; of columns, the one with the largest value."""
 BAD = {"out-of-range values": OUTSIDE, "stuck values": STUCK, "saturated values": SATURATED, "missing values": NULLS}

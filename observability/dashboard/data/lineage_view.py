@@ -51,7 +51,7 @@ BESIDE = 6
 COLUMNS = (
     column("thing", "Thing", strong=True),
     column("kind", "Kind", short=True),
-    column("link", "Link", help="How it is linked to the thing nearer to the centre", phone=False),
+    column("link", "Link", help="Link to the next thing towards the centre", phone=False),
     column("facts", "Known", phone=False),
     column("around", "Lineage", short=True),
 )

@@ -29,12 +29,12 @@ PLACES = (
     column("state", "Status", width="6.5rem"),
     column("used", "Used", align="right", help="Median of the three newest reports; below it bytes and room"),
     column("full", "Full on", align="right", help="At its growth, with the 95 % interval"),
-    column("kept", "Oldest data", align="right", phone=False, help="Their age, and how long they are to be kept"),
+    column("kept", "Oldest data", align="right", phone=False, help="Age of the oldest data, and the stated retention"),
     column("waste", "Twice / unread", align="right", phone=False, help="Share of bytes stored twice, and not read for 90 days"),
     column("read", "Read p99", align="right", phone=False, help="Median over the days of the window"),
     column("failed", "Failed", align="right", phone=False, help="Share of reads and writes that failed"),
-    column("blocks", "Bad blocks", align="right", phone=False, help="Blocks with another checksum, of those that were checked"),
-    column("backup", "Backup", align="right", phone=False, help="Age of the newest one, and of the last test of a restore"),
+    column("blocks", "Bad blocks", align="right", phone=False, help="Checked blocks whose checksum does not match"),
+    column("backup", "Backup", align="right", phone=False, help="Age of the newest backup, and of the last restore test"),
 )
 NEXT_STEPS = (column("because", "What, and what to do next", wide=True),)
 MOST = 30

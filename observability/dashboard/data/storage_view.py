@@ -37,9 +37,9 @@ FORMS = (
     column("form", "Form", strong=True),
     column("bytes", "Size", align="right"),
     column("share", "Of uncompressed", align="right"),
-    column("encode", "Encode", align="right", help="Time as a multiple of that without compression, measured in memory"),
-    column("decode", "Decode", align="right", help="Time as a multiple of that without compression, measured in memory"),
-    column("change", "Largest change", align="right", help="Of the model's scores of the same rows"),
+    column("encode", "Encode", align="right", help="Time ÷ time without compression, measured in memory"),
+    column("decode", "Decode", align="right", help="Time ÷ time without compression, measured in memory"),
+    column("change", "Largest change", align="right", help="Of the model's score on the same rows"),
     column("flips", "Decisions that flip", align="right", help="With the 95 % interval of their share"),
 )
 STORE_COLUMNS = (

@@ -48,8 +48,8 @@ COLUMNS = (
     column("decisions", "Decisions", align="right", phone=False),
     column("regret", "Regret", align="right", help="Mean cost of its decisions against the heuristic's; below 0 is better"),
     column("tail", "Tail", align="right", phone=False, help="Highest quantile that can be measured, over that of the heuristic"),
-    column("guardrail", "Guardrail", align="right", phone=False, help="Decisions that a guardrail gave back to the heuristic"),
-    column("bias", "Bias", align="right", phone=False, help="Actual less predicted outcome, over the actual one"),
+    column("guardrail", "Guardrail", align="right", phone=False, help="Decisions that a guardrail handed to the heuristic"),
+    column("bias", "Bias", align="right", phone=False, help="(actual − predicted) ÷ actual outcome"),
     column("newest", "Newest (UTC)", short=True, phone=False),
 )
 VERSUS = (

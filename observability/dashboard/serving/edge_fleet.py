@@ -212,7 +212,7 @@ def ring_reason(row: Mapping[str, Any]) -> str:
         return said
     more = devices_to_decide((hits, n), (old_hits, old_n), STOP_POINTS)
     if more is None:
-        return f"{said} At these rates more devices of the ring alone do not tell."
+        return f"{said} At these rates more devices in the ring alone cannot decide it."
     return f"{said} At these rates it needs about {more:,} more {'device' if more == 1 else 'devices'}."
 
 

@@ -38,16 +38,16 @@ log = obs.Logger()
 log.prediction(id="2026-03-02/q1", model="acme/chat", version="2026-01", environment="probe", item="q1", set="tickets",
                features={"output_tokens": 3}, prediction="billing", expected="billing", latency_ms=412.0, cost=0.0004)"""
 MEASURES: dict[str, tuple[str, str]] = {
-    judged.CHANGED: ("answers unlike the baseline", "share"),
-    judged.FLIPS: ("answers unlike the round before", "share"),
-    judged.FORM: ("answers without the asked form", "share"),
+    judged.CHANGED: ("answers that differ from the baseline", "share"),
+    judged.FLIPS: ("answers that differ from the round before", "share"),
+    judged.FORM: ("answers in the wrong format", "share"),
     judged.REFUSED: ("refusals", "share"),
     judged.FAILED: ("questions without an answer", "share"),
-    judged.RIGHT: ("right answers", "share"),
+    judged.RIGHT: ("correct answers", "share"),
     judged.SIMILAR: ("similarity to the baseline", "share"),
     judged.LATENCY: ("median latency (ms)", "number"),
-    judged.TOKENS: ("output tokens of an answer", "number"),
-    judged.COST: ("cost of the round", "number"),
+    judged.TOKENS: ("output tokens per answer", "number"),
+    judged.COST: ("cost per round", "number"),
 }
 """What the timeline shows of a round."""
 COLUMNS = (
@@ -59,7 +59,7 @@ COLUMNS = (
     column("flips", "Flips", align="right", phone=False, help="Answers of the newest round that differ from the round before"),
     column("refused", "Refusals", align="right", phone=False),
     column("latency", "p50 ms", align="right", phone=False),
-    column("tokens", "Tokens", align="right", phone=False, help="Mean output tokens of an answer"),
+    column("tokens", "Tokens", align="right", phone=False, help="Mean output tokens per answer"),
     column("cost", "Cost", align="right", help="Of the newest round, in the currency of the probe file, else of the model's settings"),
     column("version", "Version", phone=False, help="As the vendor declares it"),
     column("last", "Newest (UTC)", short=True, phone=False),

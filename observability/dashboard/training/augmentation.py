@@ -30,7 +30,7 @@ WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "small": "unde
 COLUMNS = (
     column("name", "Augmentation", strong=True, wide=True),
     column("effect", "Effect", width="7rem"),
-    column("gain", "Accuracy, points", align="right", help="Accuracy with the augmentation less that without, on the same rows"),
+    column("gain", "Accuracy, points", align="right", help="Accuracy with minus without the augmentation, on the same rows"),
     column(
         "affinity",
         "Affinity",

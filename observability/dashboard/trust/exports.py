@@ -50,8 +50,8 @@ RECIPIENTS = (
     column("exports", "Exports", align="right", phone=False),
     column("rows", "Rows", align="right", phone=False),
     column("epsilon", "Spent ε", align="right", help="Privacy loss of all releases so far, over the budget"),
-    column("k", "Smallest k", align="right", help="Rows that share the quasi-identifying values of the rarest row, over the owner's level"),
-    column("canaries", "Canaries", align="right", phone=False, help="Planted marks, and how many came back"),
+    column("k", "Smallest k", align="right", help="Smallest group of rows with equal quasi-identifying values, over the owner's level"),
+    column("canaries", "Canaries", align="right", phone=False, help="Planted canaries, and how many appeared in predictions"),
     column("enclave", "Attestation", width="9rem", phone=False, help="Hash that the enclave of the last export attested"),
 )
 LEDGER = (
