@@ -62,6 +62,12 @@ def number_columns(**labels: str) -> list[dict[str, Any]]:
     return [column(key, label, align="right") for key, label in labels.items()]
 
 
+def columns_on_phone(keys: str, *columns: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The columns, of which a phone shows those of these keys before the reader asks for all. keys: separated by spaces."""
+    names = keys.split()
+    return tuple({**each, "phone": each["key"] in names} for each in columns)
+
+
 def table_row(
     cells: Mapping[str, Cell | str | None] | None = None, note: Cell | None = None, /, *, selected: bool = False, **more: Cell | str | None
 ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
 from observability.dashboard.case.inputs import input_value_words
 from observability.dashboard.data import item_history
-from observability.dashboard.table import Cell, column, draw_table, plain_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, plain_columns, table_row
 from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, status_line
 from observability.investigation.evidence_types import LabelCheck, Neighbour
 from observability.investigation.label_types import class_words, outcome_words, prediction_with_score
@@ -28,7 +28,8 @@ COLUMNS = (
 )
 RELABEL_QUEUE = "Relabel queue"
 """The queue of the page Cases."""
-REVISIONS = (
+REVISIONS = columns_on_phone(
+    "value at annotator",
     column("value", "Label", strong=True),
     *plain_columns(
         at="Time (UTC)", arrived="Arrived (UTC)", source="Source", annotator="Annotator", guideline="Guideline", extra="Logged with it"

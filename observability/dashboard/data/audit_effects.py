@@ -13,10 +13,11 @@ from observability.core.questions import Records
 from observability.core.window import Window
 from observability.dashboard import load
 from observability.dashboard.cells import UNKNOWN_CELL, count_and_share_cell
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 
 AUDITED = Records("cleaning", ("rule", "dataset", "version", "at", "rows_in", "rows_dropped", "extra"))
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "rule dropped gap",
     column("rule", "Rule", strong=True),
     *number_columns(dropped="Rows it drops"),
     column("before", "With them", align="right", help="The metric of a model fitted on all rows, on held-out rows"),

@@ -29,7 +29,7 @@ from observability.dashboard.cells import (
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.data.records_summary import attention_count, dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table
 
 MOST = 100
@@ -47,14 +47,16 @@ log = obs.Logger()
 log.batch(batch="2026-03-02", source="clinic", rows=1000, rejected_rows=12,
           captured_from="2026-03-01T00:00:00Z", captured_to="2026-03-02T00:00:00Z")
 log.prediction(id="a1", model="loan", version="3", features={"age": 41}, score=0.62, batch="2026-03-02")"""
-SOURCES = (
+SOURCES = columns_on_phone(
+    "source status rejected",
     column("source", "Source", strong=True),
     column("status", "Status", width="7rem"),
     *number_columns(batches="Batches", rows="Rows"),
     column("rejected", "Rejected", align="right", help="Rejected rows ÷ rows, of batches that log rejections"),
     column("last", "Newest (UTC)", short=True, help="When its newest batch of this window arrived"),
 )
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "batch at rows rejected",
     column("batch", "Batch", strong=True),
     column("at", "Arrived (UTC)", width="9rem", short=True),
     column("captured", "Captured (UTC)", help="Start and end of the capture of its data, and its duration"),

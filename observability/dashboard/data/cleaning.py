@@ -23,7 +23,7 @@ from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.data.records_summary import attention_count, dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.detection import cleaning_history
 from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule, applied_runs
@@ -35,7 +35,8 @@ HOW = """import observability as obs
 log = obs.Logger()
 log.cleaning(rule="age above 17", dataset="people", version="2026-03", rows_in=1000, rows_changed=0, rows_dropped=38,
              groups={"sex": {"F": {"in": 480, "dropped": 21}, "M": {"in": 520, "dropped": 17}}})"""
-RULE_COLUMNS = (
+RULE_COLUMNS = columns_on_phone(
+    "rule status dropped",
     column("rule", "Rule", strong=True),
     column("status", "Status", width="7rem"),
     *number_columns(runs="Runs", rows="Rows in"),
@@ -43,12 +44,14 @@ RULE_COLUMNS = (
     column("changed", "Changed", align="right", help="Changed rows of all runs, and their share of the rows in"),
     column("last", "Newest run (UTC)", short=True),
 )
-RUN_COLUMNS = (
+RUN_COLUMNS = columns_on_phone(
+    "at dropped changed",
     column("at", "Run (UTC)", width="9rem", short=True),
     column("version", "Version", help="The version of the dataset that it made"),
     *number_columns(rows="Rows in", dropped="Dropped", changed="Changed", kept="Rows out"),
 )
-GROUP_COLUMNS = (
+GROUP_COLUMNS = columns_on_phone(
+    "group rate gap",
     column("group", "Group", strong=True),
     *number_columns(rows="Rows in", dropped="Dropped"),
     column("rate", "Share dropped", align="right", help="Of the group's own rows, with its 95 % interval"),

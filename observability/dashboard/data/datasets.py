@@ -16,7 +16,7 @@ from observability.dashboard import choice_box, empty_states, links, load
 from observability.dashboard.cells import count_and_share_cell, filled_columns, severity_cell
 from observability.dashboard.data import batches, lineage_view
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.metrics import cost
 from observability.metrics.lineage import Thing
@@ -26,7 +26,8 @@ HOW = """import observability as obs
 log = obs.Logger()
 log.dataset(dataset="people", version="2026-03", rows=962, parents=["people@2026-02"], checksum="sha256:9f86d081…",
             columns={"age": {"null_share": 0.01}, "sex": {"null_share": 0.0}})"""
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "version at rows content",
     column("version", "Version", strong=True),
     column("at", "Made (UTC)", width="9rem", short=True),
     column("rows", "Rows", align="right"),
@@ -37,7 +38,8 @@ COLUMNS = (
     column("used", "Training runs", align="right", help="Runs that name this version, or the dataset alone"),
 )
 REQUIRED = ("version", "at", "rows")
-DATASETS = (
+DATASETS = columns_on_phone(
+    "dataset status rows",
     column("dataset", "Dataset", strong=True),
     column("status", "Status", width="7rem"),
     column("versions", "Versions", align="right"),

@@ -27,7 +27,7 @@ from observability.dashboard.charts import collection as charts_collection
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.data.records_summary import attention_count, dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, plain_caption
 from observability.detection.batch_statistics import ALMOST_CONSTANT, NAMES, NULLS, OUTSIDE, SATURATED, STUCK, device_subject
 from observability.detection.own_history import LEAST_SPREAD
@@ -52,7 +52,8 @@ log.batch(batch="d7 2026-03-02", source="greenhouse", device="d7", rows=1440, re
 
 # or from a file, with the statistics computed:
 # python -m observability profile day.csv --source greenhouse --device d7"""
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "device status complete rejected",
     column("device", "Device", strong=True),
     column("status", "Status", width="7rem"),
     *number_columns(batches="Batches", rows="Rows in"),

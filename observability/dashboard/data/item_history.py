@@ -12,12 +12,13 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import links, load
 from observability.dashboard.choice_box import address_writer
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import csv_button
 from observability.metrics.annotations import FIELDS
 from observability.metrics.assignments import ASSIGNMENT_FIELDS
 
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "annotator at label",
     column("annotator", "Annotator", strong=True),
     column("given", "Assigned (UTC)", short=True),
     column("reason", "Reason", help="As logged with the assignment; below it the policy and its score"),

@@ -15,7 +15,7 @@ from observability.dashboard.charts import crowd as charts_crowd
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, csv_of_table, plain_caption, plain_paragraph
 from observability.metrics import crowd_quality, labelling_work
 from observability.metrics.annotations import FIELDS
@@ -34,7 +34,8 @@ PEOPLE_COLUMNS = (
     column("crowdlab", "CROWDLAB", align="right", help="Quality with the model's suggestions; its scale is biased, so compare ranks"),
     column("rank", "Rank", align="right", help="By CROWDLAB, with the range of 95 % of 200 resamples of the items"),
 )
-SUSPECT_COLUMNS = (
+SUSPECT_COLUMNS = columns_on_phone(
+    "item label likely quality",
     column("item", "Item", strong=True),
     column("label", "Label in use"),
     column("likely", "Likelier"),

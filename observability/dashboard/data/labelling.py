@@ -20,7 +20,7 @@ from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
 from observability.metrics import annotators, assignments, gold_accuracy, labelling_speed, suggestions
 from observability.metrics.annotations import LEAST, PAST_DAYS, first_answers
@@ -33,7 +33,8 @@ log = obs.Logger()
 log.assignment(project="moods", item="t17", annotator="ann-3", policy="uncertain first", reason="the model is unsure", score=0.91)
 log.annotation(project="moods", item="t17", annotator="ann-3", label="neutral", seconds=14.2, gold="neutral", guideline="v2",
                suggestion="positive", suggestion_confidence=0.71)"""
-ANNOTATOR_COLUMNS = (
+ANNOTATOR_COLUMNS = columns_on_phone(
+    "annotator status labels gold",
     column("annotator", "Annotator", strong=True),
     column("status", "Status", width="7rem"),
     column("labels", "Items", align="right", help="Items labelled in this window; the first answer to an item counts"),

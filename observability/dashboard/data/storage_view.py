@@ -17,7 +17,7 @@ from observability.dashboard import choice_box, empty_states, frame, links, load
 from observability.dashboard.charts import storage as charts_storage
 from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph
 from observability.store.types.asked_questions import AskedQuestions
 
@@ -33,7 +33,8 @@ FRESHNESS = (
     column("usual", "Usual gap", align="right", help="Median time between versions; needs three versions", phone=False),
     column("audit", "Audited", short=True, help="Whether a version has a storage audit"),
 )
-FORMS = (
+FORMS = columns_on_phone(
+    "form share flips",
     column("form", "Form", strong=True),
     column("bytes", "Size", align="right"),
     column("share", "Of uncompressed", align="right"),

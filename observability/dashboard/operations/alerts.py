@@ -22,7 +22,7 @@ from observability.dashboard.overview import incident_actions
 from observability.dashboard.overview.incidents import first_clause
 from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import column, draw_table, number_columns, table_row
+from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import cut_note, link_button, plain_caption, plain_error, save_records, utc_midnight
 
 COLUMNS = (
@@ -34,7 +34,8 @@ COLUMNS = (
 )
 
 
-CHANNEL_COLUMNS = (
+CHANNEL_COLUMNS = columns_on_phone(
+    "channel for sent failed",
     column("channel", "Channel", strong=True),
     column("for", "Recipients"),
     *number_columns(sent="Sent", waits="Queued", failed="Failed"),

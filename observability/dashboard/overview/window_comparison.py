@@ -12,10 +12,11 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.dashboard.cells import interval_cell, severity_cell
-from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.table import column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import plain_caption
 
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "days value edge status",
     column("days", "Window", width="9rem", strong=True),
     column("value", "Value", align="right", help="With its 95 % interval"),
     column("edge", "Limit", align="right", help="The limit of its severity: of Critical, else of Warning"),

@@ -21,7 +21,7 @@ from observability.dashboard.choice_box import address_selectbox, address_writer
 from observability.dashboard.frame import ModelPage, answer_or_stop
 from observability.dashboard.instant_boxes import instant_boxes
 from observability.dashboard.scope import address_time, parse_instant
-from observability.dashboard.table import column, draw_table, plain_columns, table_row
+from observability.dashboard.table import column, columns_on_phone, draw_table, plain_columns, table_row
 
 KEYS = ("b_version", "b_from", "b_to", "b_slice")
 ALL_VERSIONS, ALL_ROWS = "all versions", "all rows"
@@ -32,7 +32,8 @@ ENVIRONMENTS: dict[Environment, str] = {
     "probe": "{} in probes",
     "reference": "reference of {}",
 }
-SIDES = (
+SIDES = columns_on_phone(
+    "side dates n",
     column("side", "Side", strong=True),
     *plain_columns(version="Version", dates="Dates (UTC)", rows="Slice"),
     column("n", "Predictions", align="right"),

@@ -21,7 +21,7 @@ from observability.dashboard.charts import compare as charts_compare
 from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import BIND
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, status_line
 from observability.metrics.traffic import PERCENTILE_WORDS, QUANTILES
 
@@ -34,7 +34,8 @@ SECTIONS: dict[Section, str] = {
 }
 """Sections of the page that are a table of metrics."""
 SEVERITY = {"differs": "watch", "slight": "ok", "alike": "ok", "unknown": "unknown"}
-FIGURES = (
+FIGURES = columns_on_phone(
+    "what change verdict",
     column("what", "What", strong=True),
     column("a", "A", align="right", help="With its 95 % interval"),
     column("b", "B", align="right", help="With its 95 % interval"),
@@ -42,7 +43,8 @@ FIGURES = (
     column("n", "n of A, of B", align="right"),
     column("verdict", "Verdict"),
 )
-DISTANCES = (
+DISTANCES = columns_on_phone(
+    "what psi verdict",
     column("what", "Column", strong=True),
     column("psi", "PSI", align="right", help="On reference deciles, with its 95 % interval"),
     column("null", "Null 95 %", align="right", help="95 % point of the PSI of two samples of these sizes from one distribution"),

@@ -16,7 +16,7 @@ from observability.dashboard.cells import severity_cell
 from observability.dashboard.charts import estimates as charts_estimates
 from observability.dashboard.choice_box import metric_selectbox
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.table import column, number_columns, table_row
+from observability.dashboard.table import column, columns_on_phone, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph
 from observability.detection.estimate_sentences import rounded_labels
 from observability.export.csv import inert_csv, unaltered
@@ -30,7 +30,8 @@ from observability.stats.interval import Interval
 
 MOST_DAYS = 62
 """Longer windows are drawn by week."""
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "metric value baseline status",
     column("metric", "Metric", strong=True),
     *number_columns(value="Estimate", interval="95 % interval", baseline="Reference"),
     column("said", "Last estimate", align="right", help="On the newest days with labels"),

@@ -20,11 +20,12 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import findings
 from observability.dashboard.scope import BIND
 from observability.dashboard.serving import slices
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, cut_note, plain_paragraph
 from observability.metrics.performance import confusion_matrix, outcome_aggregates
 
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "metric value baseline status",
     column("metric", "Metric", strong=True),
     *number_columns(value="Value", interval="95 % interval", baseline="Baseline", n="Labelled rows"),
     column("status", "Status"),

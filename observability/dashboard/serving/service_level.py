@@ -13,7 +13,7 @@ from observability.dashboard import frame
 from observability.dashboard.cells import interval_cell, severity_cell
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import findings
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, save_model_settings
 from observability.detection.latency_sentences import share as fine_share
 from observability.detection.service_levels import URGENT
@@ -21,7 +21,8 @@ from observability.stats.service_level import BUDGET_DAYS, MINIMUM_REQUESTS, RUL
 
 OBJECTIVES = {"model": "Availability", "latency_ms": "Latency"}
 """Titles of the subjects of findings about a service level."""
-OBJECTIVE_COLUMNS = (
+OBJECTIVE_COLUMNS = columns_on_phone(
+    "objective achieved left status",
     column("objective", "Objective", strong=True),
     column("target", "Target", align="right"),
     column("achieved", "Achieved", align="right", help=f"Over the {BUDGET_DAYS} days before the window's end"),
@@ -29,7 +30,8 @@ OBJECTIVE_COLUMNS = (
     column("n", "Requests", align="right"),
     column("status", "Status"),
 )
-BURN_COLUMNS = (
+BURN_COLUMNS = columns_on_phone(
+    "objective window burn status",
     column("objective", "Objective", strong=True),
     column("window", "Window"),
     column("burn", "Burn rate", align="right", help="A rate of 1 spends the budget in exactly four weeks"),

@@ -118,8 +118,8 @@ def _slices_table(here: ModelPage, key: str, caption: str, rows: pd.DataFrame, m
             "before", "Before", align="right", help="The same slice in the reference, or the month before (of 20,000 sampled rows at most)"
         ),
         column("rest", "Other rows", align="right"),
-        column("coverage", "Coverage", align="right", help="Share of the whole change (or of all errors) in the slice"),
-        column("n", "n", align="right"),
+        column("coverage", "Coverage", align="right", phone=False, help="Share of the whole change (or of all errors) in the slice"),
+        column("n", "n", align="right", phone=False),
     )
     draw_table(key, caption, columns, [_slice_row(here, row, metric, unit) for row in rows.to_dict("records")], compact=True)
 

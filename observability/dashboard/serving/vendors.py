@@ -21,7 +21,7 @@ from observability.dashboard import choice_box, empty_states, frame, links, load
 from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_columns, first_finding, severity_cell, share_cell, urgency
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import NOT_SAVED, csv_button, csv_of_table, cut_note, save_records
 from observability.detection.answer_changes import AnswerChanges, answer_changes
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
@@ -65,7 +65,8 @@ COLUMNS = (
     column("last", "Newest (UTC)", short=True, phone=False),
 )
 NO_CURRENCY = "no currency stated"
-TRAFFIC = (
+TRAFFIC = columns_on_phone(
+    "model calls errors",
     column("model", "Model", strong=True),
     column("route", "Route", help="Operation and service of the calls"),
     *number_columns(calls="Calls"),

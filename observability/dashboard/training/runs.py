@@ -19,7 +19,7 @@ from observability.dashboard.cells import UNKNOWN_CELL
 from observability.dashboard.choice_box import address_writer, link_warning
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import claim_line, csv_button, plain_caption
 from observability.detection.run_claims import RunClaim, duration
 from observability.metrics import cost as money
@@ -32,7 +32,8 @@ HOW = """import observability as obs
 with obs.track_run(model="loan", params={"learning_rate": 0.05}) as run:
     for step in range(1, 101):
         run.step(step, train_loss=…, validation_loss=…)"""
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "run status best",
     column("run", "Run", strong=True, width="15rem"),
     column("status", "Status", width="7rem"),
     column("model", "Model", width="8rem"),

@@ -13,14 +13,15 @@ from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard import load
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, share_cell
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.training.runs import RunUse
 from observability.dashboard.widgets import plain_paragraph
 from observability.detection.run_claims import duration
 from observability.metrics.energy import PLACES_IN_A_RUN, RESOURCE_COLUMNS, energy_by_phase, worst_source
 
 FIELDS = (*RESOURCE_COLUMNS, *PLACES_IN_A_RUN, "memory_gb", "temperature_c")
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "device utilisation temperature_c",
     column("device", "Device", strong=True),
     column("n", "Readings", align="right"),
     column("watts", "Power", align="right", help="Mean and maximum"),
@@ -30,7 +31,8 @@ COLUMNS = (
     column("source", "Basis", width="7rem"),
 )
 
-PHASES = (
+PHASES = columns_on_phone(
+    "phase seconds share",
     column("phase", "Phase", strong=True),
     column("seconds", "Device time", align="right", help="Time covered by its readings, summed over devices"),
     column("energy", "Energy", align="right", help="The phase's share of the energy of the run, PUE included"),

@@ -19,7 +19,7 @@ from observability.dashboard.review.decisions import CHOICES
 from observability.dashboard.serving.compare import VersionChoices, version_choices
 from observability.dashboard.serving.compare_parts import percentile_note
 from observability.dashboard.state_cache import cached_by_state
-from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.table import column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, save_records, status_line, utc_midnight
 from observability.records.values import new_record_id
 from observability.review.change_log import DECISION
@@ -34,7 +34,8 @@ CRITERIA = (
     column("state", "Challenger", width="8rem"),
     column("words", "Why", wide=True),
 )
-DECISIONS = (
+DECISIONS = columns_on_phone(
+    "at choice reason",
     column("at", "Decided (UTC)", width="8rem"),
     column("choice", "Choice", width="6rem"),
     column("version", "Version", strong=True),

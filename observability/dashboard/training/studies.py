@@ -17,7 +17,7 @@ from observability.dashboard.charts import studies as charts_studies
 from observability.dashboard.charts.runs import parallel_coordinates
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.table import column, columns_on_phone, draw_table, table_row
 from observability.dashboard.training.runs import RunUse, energy_and_cost_of_runs
 from observability.dashboard.training.runs_curves import parameter_text, study_frame
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
@@ -50,7 +50,8 @@ FIGURES = (
     column("value", "Answer", align="right"),
 )
 CHECKS = (column("state", "Status", width="6.5rem"), column("because", "Check of the search", wide=True))
-STUDIES = (
+STUDIES = columns_on_phone(
+    "study trials best gain",
     column("study", "Study", strong=True),
     column("trials", "Trials", align="right"),
     column("settings", "Settings", align="right"),

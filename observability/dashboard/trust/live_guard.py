@@ -14,7 +14,7 @@ from observability.dashboard import frame, links, load
 from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.state_cache import cached_by_state
-from observability.dashboard.table import column, draw_table, number_columns, table_row
+from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, plain_caption
 from observability.detection.live_guard import (
     LEAST_REQUESTS,
@@ -44,7 +44,8 @@ WORDS = {
     "oversized": "oversized text",
     "prompt": "prompt-like text",
 }
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "subject check share",
     column("subject", "Subject", strong=True),
     column("check", "What stands out"),
     column("share", "Share", align="right"),
