@@ -364,8 +364,8 @@ def about_time(project: Project, context: Context) -> Finding:
     rate = labelling_speed.median_label_seconds(seconds)
     late = float(np.nanquantile(seconds, 0.9))
     because = (
-        f"A label of {project.name} takes {format_figure(rate.value or 0, 3)} s at the median, {format_figure(late, 3)} s or "
-        f"more for one in ten ({int(rate.n):,} labels). It has no level, and is not judged."
+        f"Time per label in {project.name}: median {format_figure(rate.value or 0, 3)} s, p90 {format_figure(late, 3)} s "
+        f"({int(rate.n):,} labels); not judged."
     )
     return with_rate(undecided_labelling(context, project, labelling_speed.SECONDS, int(rate.n)), rate, "unknown", because)
 

@@ -132,7 +132,7 @@ def regret_finding(found: ControllerDecisions, blank: Any) -> Finding:
         because = f"Decisions cost {percent(-estimate.value)} less than the heuristic's ({span}): {means}."
     else:
         more = blocks_needed(estimate)
-        because = f"Not surely better or worse than the heuristic ({span}): {means}. About {more:,} more stretches of time would tell."
+        because = f"No significant difference from the heuristic ({span}): {means}. About {more:,} more stretches of time would decide it."
     evidence = {"paired": compared.paired, "heuristic_n": compared.heuristic_n, "baseline": 0.0, "blocks": estimate.blocks}
     return replace(
         blank(REGRET, compared.n, because, "peers"),
@@ -164,7 +164,7 @@ def tail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
         surely = sure.low is not None and sure.low > 1.0
         severity = "act" if surely and (ratio.value or 0.0) >= TAIL_TIMES else "watch"
     values = f"{in_unit(found, best.model.value or 0.0)} against {in_unit(found, best.heuristic.value or 0.0)}"
-    claim = "is worse than" if severity != "ok" else "is not surely worse than"
+    claim = "is worse than" if severity != "ok" else "is not significantly worse than"
     because = f"The {name} of the outcome {claim} the heuristic's: {values}."
     if best.q < TAILS[0]:
         more = max(rows_for_quantile(TAILS[0]) - int(min(best.model.n, best.heuristic.n)), 1)
@@ -280,7 +280,7 @@ def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> 
     worst, name, estimate, p = min(judged, key=lambda each: (order[each[0]], -abs(each[2].value)))
     chance, where = percent(0.5 + abs(estimate.value)), "higher" if estimate.value > 0 else "lower"
     if worst == "ok":
-        because = f"No input differs surely between the model's time and the heuristic's ({plural(len(inputs), 'input')}; `{name}` most)."
+        because = f"No input differs significantly between model and heuristic ({plural(len(inputs), 'input')}; `{name}` most)."
     else:
         because = f"`{name}` is {where} while the model steers: in {chance} of pairs with a decision of the heuristic's time."
         others = sum(each[0] != "ok" for each in judged) - 1

@@ -155,12 +155,14 @@ def unstable_findings(context: Context, audit: TradeOffAudit, form: FormResult) 
     blank = with_place(undecided_form(context, audit, form.name, UNSTABLE, form.probes, ""), form)
     blank = replace(blank, value=rate.value, low=rate.low, high=rate.high)
     if not form.unstable:
-        yield replace(blank, severity="ok", because=f"Form `{form.name}` decided all {form.probes:,} rows alike in every pass.")
+        yield replace(
+            blank, severity="ok", because=f"Form `{form.name}` is repeatable: all {form.probes:,} rows had the same decision in every pass."
+        )
         return
     severity: Severity = "act" if rate.low is not None and rate.low > FLIP_LIMIT else "watch"
     because = (
-        f"Form `{form.name}` decided {form.unstable:,} of {form.probes:,} rows differently in another pass over the same rows: its answer "
-        "depends on the rows beside them, or on chance."
+        f"Form `{form.name}` is not repeatable: the decision of {form.unstable:,} of {form.probes:,} rows changed in another pass. "
+        "Its output depends on the other rows of a batch, or on chance."
     )
     yield replace(blank, severity=severity, because=because, likely_source="system")
 
