@@ -338,6 +338,10 @@ batch_energy | Energy by batch size | J per 1,000 | low | Energy of a thousand p
   processor time and of the power. | processor seconds × watts per busy core | ours
 run_energy | Energy of a training run | Wh | low | Energy of a training run, including the power usage effectiveness (PUE) of the
   building. | Σ P Δt PUE | CodeCarbon
+carbon_shift | Carbon avoidable by another hour | share | low | Share of the carbon of training that a start at the hour of least carbon
+  avoids, over the last 28 days with an hourly carbon intensity. | 1 - Σ E I(best hour) / Σ E I(usual times) | ours, from Dodge et al. 2022
+power_cap_saving | Energy avoidable by a power cap | share | low | Share of the energy of a run that the best power cap of a sweep saves
+  for at most 5 % more time; 0 where later runs use it. | 1 - E(cap) / E(highest cap) | ours, from You et al. 2023 (Zeus)
 utilisation | Utilisation | share | high | Mean share of an accelerator's time in which it was used. | mean of readings | ours
 temperature_c | Temperature | °C | low | Temperature of a device that one reading in twenty exceeds. | 95 % quantile of readings | ours
 cost_per_thousand | Cost per 1,000 predictions | money | low | Cost of serving 1,000 predictions. | 1000 C / N | ours

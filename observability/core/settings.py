@@ -25,8 +25,8 @@ class ModelSettings:
     service_level_*: share of ok answers, and milliseconds at p99. limits: {"analyzer/metric": number}, overrides of the analyzers' limits.
     budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
     team, tags: by which the first page groups models. region: the region of prices and carbon intensity. pue, carbon_g_per_kwh,
-    watts_per_core: used where no record states them; watts_per_core_error: its relative error, where a calibration stated it; idle_watts:
-    of the machine that serves the model without work.
+    watts_per_core: used where no record states them; carbon_by_hour: 24 intensities of a typical day, from 00:00 UTC on, in place of one;
+    watts_per_core_error: its relative error, where a calibration stated it; idle_watts: of the machine that serves the model without work.
     batch_key: the model serves in batches, and this names the key of a row: `id`, `subject` or a feature. batch_rows: rows that a batch
     should have. batch_due_hours: hours after midnight UTC of its day at which a batch is due; an `expected_batch` record overrides both.
     explanations_per_day: predictions of a day that are explained (the sample that attributions are drawn from). unit: of a regression's
@@ -61,6 +61,7 @@ class ModelSettings:
     region: str | None = None
     pue: float | None = None
     carbon_g_per_kwh: float | None = None
+    carbon_by_hour: tuple[float, ...] = ()
     watts_per_core: float | None = None
     watts_per_core_error: float | None = None
     idle_watts: float | None = None
@@ -133,6 +134,10 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
         if name == "slices":
             return tuple(str(Slice.parse(text)) for text in value if text)
         return tuple(value)
+    if name == "carbon_by_hour":
+        if not isinstance(value, list) or len(value) not in (0, 24):
+            raise UsageError(f"{name} is a list of 24 numbers, from 00:00 UTC on", where=where, got=repr(value)[:200])
+        return tuple(nonnegative_number(name, each, where) for each in value)
     if name in ("class_names", "runbooks"):
         if not isinstance(value, dict) or not all(isinstance(words, str) and words for words in value.values()):
             example = 'class_names = { "1" = "late" }' if name == "class_names" else 'runbooks = { input = "Call the weather desk." }'

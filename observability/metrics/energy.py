@@ -37,6 +37,8 @@ RESOURCE_COLUMNS = ("at", "device", "watts", "utilisation", "run", "version", "h
 PLACES_IN_A_RUN = ("phase", "step")
 RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study", "params")
 RESOURCES, RUNS = Records("resource", RESOURCE_COLUMNS), Records("run", RUN_COLUMNS, ever=True)
+MOST_HOURS = 24 * 366
+"""Hours of a run up to which its carbon is that of each of its hours; beyond, that of its end."""
 GPU_NAMES = ("gpu", "cuda", "nvidia", "rocm", "tpu", "mps")
 
 
@@ -472,10 +474,36 @@ def training_run_energy(runs: "DataFrame", resources: "DataFrame", prices: "Data
     made = held["kwh"] * np.nan_to_num(wh) / 1000.0
     made = made + held["cpu_hour"] * np.nan_to_num(hours * frame["cores"].to_numpy(float))
     made = made + held["gpu_hour"] * np.nan_to_num(hours * frame["gpus"].to_numpy(float))
-    frame = frame.assign(
-        wh=wh, grams=wh / 1000.0 * of.intensity, embodied=made, assumed_pue=of.assumed_pue, assumed_carbon=of.assumed_intensity
-    )
+    intensity, assumed = _intensity_of_runs(frame, prices, place)
+    frame = frame.assign(wh=wh, grams=wh / 1000.0 * intensity, embodied=made, assumed_pue=of.assumed_pue, assumed_carbon=assumed)
     return frame.sort_values(["ended", "run"], ignore_index=True)
+
+
+def _intensity_of_runs(frame: "DataFrame", prices: "DataFrame", place: PriceScope) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Mean carbon intensity over the hours of each run, and whether a part of it is a fallback; at its end where its hours are unknown."""
+    import pandas as pd
+
+    hour = np.timedelta64(1, "h")
+    runs: list[NDArray[np.int64]] = []
+    moments: list[NDArray[np.datetime64]] = []
+    weights: list[NDArray[np.float64]] = []
+    for row, (started, ended) in enumerate(zip(frame["started"], frame["ended"], strict=True)):
+        last = next((each for each in (ended, started) if not pd.isna(each)), pd.Timestamp(0)).to_datetime64().astype("datetime64[us]")
+        first = last if pd.isna(started) or pd.isna(ended) else started.to_datetime64().astype("datetime64[us]")
+        if not first < last or last - first > MOST_HOURS * hour:
+            first = last
+        hours = np.arange(first.astype("datetime64[h]"), last.astype("datetime64[h]") + hour)
+        covered = (np.minimum(hours + hour, last) - np.maximum(hours, first)) / hour
+        runs.append(np.full(hours.size, row))
+        moments.append(np.maximum(hours, first))
+        weights.append(covered if covered.sum() > 0 else np.ones(hours.size))
+    if not runs:
+        return np.zeros(0), np.zeros(0, bool)
+    place_of, weight = np.concatenate(runs), np.concatenate(weights)
+    of = energy_factors(prices, np.concatenate(moments), place)
+    total = np.bincount(place_of, weight)
+    assumed = np.bincount(place_of, weight * of.assumed_intensity) > 0
+    return np.bincount(place_of, weight * of.intensity) / total, assumed
 
 
 def _run_facts(

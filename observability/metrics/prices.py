@@ -154,16 +154,38 @@ def energy_factors(prices: "DataFrame", at: ArrayLike, place: PriceScope) -> Ene
     -------
     EnergyFactors
     """
-    pue, intensity = (prices_at(prices, field, at, place)[0] for field in ("pue", "carbon_g_per_kwh"))
-    settings = place.settings
+    pue, intensity, settings = prices_at(prices, "pue", at, place)[0], stated_intensity(prices, at, place), place.settings
     own_pue = PUE if settings.pue is None else settings.pue
-    own_intensity = CARBON_G_PER_KWH if settings.carbon_g_per_kwh is None else settings.carbon_g_per_kwh
     return EnergyFactors(
         np.where(np.isnan(pue), own_pue, pue),
-        np.where(np.isnan(intensity), own_intensity, intensity),
+        np.where(np.isnan(intensity), CARBON_G_PER_KWH, intensity),
         np.isnan(pue) & (settings.pue is None),
-        np.isnan(intensity) & (settings.carbon_g_per_kwh is None),
+        np.isnan(intensity),
     )
+
+
+def stated_intensity(prices: "DataFrame", at: ArrayLike, place: PriceScope) -> "Any":
+    """Carbon intensity (g per kWh) at some instants: from price records, else the owner's typical day, else the owner's number; else NaN.
+
+    Parameters
+    ----------
+    prices : DataFrame
+        Price records.
+    at : ArrayLike
+        Instants.
+    place : PriceScope
+        Model and settings that select prices.
+
+    Returns
+    -------
+    Any
+        An array.
+    """
+    settings, known = place.settings, prices_at(prices, "carbon_g_per_kwh", at, place)[0]
+    if settings.carbon_by_hour:
+        hours = np.asarray(at, "datetime64[h]").astype(np.int64) % len(settings.carbon_by_hour)
+        return np.where(np.isnan(known), np.array(settings.carbon_by_hour)[hours], known)
+    return known if settings.carbon_g_per_kwh is None else np.where(np.isnan(known), settings.carbon_g_per_kwh, known)
 
 
 def ambiguous_regions(prices: "DataFrame", settings: ModelSettings) -> list[str]:

@@ -28,6 +28,9 @@ def building_factor_sql(context: Context) -> str:
 
 
 def carbon_factor_sql(context: Context) -> str:
-    """The grams of a kWh at an `hour`: of the price records, else the owner's, else the fallback."""
-    own = context.model.settings.carbon_g_per_kwh
-    return f"coalesce({price_sql('carbon_g_per_kwh', context)}, {number_literal(CARBON_G_PER_KWH if own is None else own)})"
+    """The grams of a kWh at an `hour`: of the price records, else of the owner's typical day, else the owner's, else the fallback."""
+    own, by_hour = context.model.settings.carbon_g_per_kwh, context.model.settings.carbon_by_hour
+    stated = number_literal(CARBON_G_PER_KWH if own is None else own)
+    if by_hour:
+        stated = f"list_extract([{', '.join(map(number_literal, by_hour))}], hour(hour) + 1)"
+    return f"coalesce({price_sql('carbon_g_per_kwh', context)}, {stated})"

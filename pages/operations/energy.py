@@ -3,12 +3,13 @@ Energy and carbon per thousand predictions and per training run. Each figure is 
 (latency or duration times a stated power); hatched bars are not measured. Carbon is the energy of the device times PUE, times the carbon
 intensity of the hour; SCI adds embodied carbon, where price records have it. The baseline is the model's own past by the same method.
 Batches: processor time is measured, and joules are it times a power that is measured, calibrated with its error, or assumed within a band.
+Training: what a result emitted, which hour of the day emits least by the hourly intensities of 28 days, and what a power cap saves and costs.
 """
 
 import streamlit as st
 
 from observability.dashboard import frame
-from observability.dashboard.operations import energy, energy_batches
+from observability.dashboard.operations import energy, energy_batches, energy_savings
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import logging_examples
 
@@ -29,7 +30,11 @@ else:
 energy_batches.batches_section(here)
 
 st.header("Training runs", anchor=False)
-energy.training_run_energy_chart(here)
+runs = energy.energy_of_training_runs(here)
+energy.training_run_energy_chart(runs)
+energy_savings.results_section(here)
+energy_savings.start_hour_section(here, runs)
+energy_savings.power_cap_section(here)
 
-logging_examples(energy.EXAMPLES)
+logging_examples(energy.EXAMPLES | energy_savings.SAVING_EXAMPLES)
 findings.findings_section("energy", "Findings about energy", found, here.scope)

@@ -211,3 +211,13 @@ def test_codecarbons_reading_is_reproduced(monkeypatch: pytest.MonkeyPatch) -> N
         assert found["wh"] / 1000 == pytest.approx(kept.total.energy_consumed, rel=near)
         assert found["grams"] / 1000 == pytest.approx(kept.total.emissions, rel=near)
     assert kept.total.energy_consumed > 0
+
+
+def test_carbon_of_a_run_is_that_of_each_of_its_hours() -> None:
+    grid = prices({"resource": "kwh", "from": 0, "carbon_g_per_kwh": 100.0}, {"resource": "kwh", "from": 1, "carbon_g_per_kwh": 400.0})
+    rows = runs({"run": "r", "event": "start", "at": 1800, "hardware": {"cores": 1}}, {"run": "r", "event": "end", "at": 9000})
+    (found,) = training_run_energy(rows, resources(), grid, place()).to_dict("records")
+    assert found["grams"] == pytest.approx(found["wh"] / 1000 * (0.5 * 100 + 1.5 * 400) / 2) and not found["assumed_carbon"]
+    typical = place(carbon_by_hour=(100.0, *(400.0,) * 23))
+    (same,) = training_run_energy(rows, resources(), prices(), typical).to_dict("records")
+    assert same["grams"] == pytest.approx(found["grams"]) and not same["assumed_carbon"]

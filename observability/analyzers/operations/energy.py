@@ -2,7 +2,8 @@
 
 Serving is compared with the model's own past, by the same method, over the window and its last days. Each number says whether it was
 measured, estimated or assumed; where energy is unknown, the finding says what to log. The energy of a training run is compared with
-earlier runs of the same parameters; an accelerator that idles and a device that runs hot are told.
+earlier runs of the same parameters; an accelerator that idles and a device that runs hot are told, and what another hour of the day or a
+power cap would save.
 """
 
 from dataclasses import replace
@@ -19,8 +20,10 @@ from observability.core.time import aware_utc, naive_utc
 from observability.detection import ratio_causes
 from observability.detection.device_readings import TEMPERATURE_ACT, UTILISATION, device_claims
 from observability.detection.ratio_changes import ACT, RatioVerdict, ratio_by_day, ratio_finding, ratio_verdict
+from observability.detection.run_claims import RunClaim
 from observability.detection.run_energy import run_energy_change
 from observability.detection.study_noise import setting_text
+from observability.detection.training_savings import SAVING_LIMITS, power_cap_claim, start_hour_claim
 from observability.metrics.energy import (
     JOULES_A_WH,
     RESOURCE_COLUMNS,
@@ -35,8 +38,10 @@ from observability.metrics.energy import (
     training_run_energy,
 )
 from observability.metrics.performance import Columns
+from observability.metrics.power_caps import CAP_NAMES, power_cap_sweeps, stated_cap
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, ambiguous_regions
 from observability.metrics.serving_power import core_power, modelled_idle_share
+from observability.metrics.start_hours import TimedRun, carbon_by_start_hour
 from observability.metrics.training_curves import FINISHED
 from observability.proofs.spending import ENERGY_PROOFS
 
@@ -93,7 +98,13 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     found = list(of_serving(frames, context, place, now))
     if now.method != "predictions" and now.served:
         found.append(of_idle(context, now))
-    return found + of_runs(frames, context, place) + of_devices(frames, context)
+    start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
+    ended = runs_ended_between(frames["runs"], start, end)
+    if ended or any(stated_cap(params) for params in frames["runs"]["params"]):
+        readings = frames["readings"]
+        known = training_run_energy(frames["runs"], readings[readings["run"].notna()], frames["prices"], place)
+        found += [*of_runs(frames, context, place, known, ended), *of_savings(frames, context, place, known, ended)]
+    return found + of_devices(frames, context)
 
 
 def of_serving(frames: Frames, context: Context, place: PriceScope, now: ServingEnergy) -> tuple[Finding, Finding]:
@@ -253,14 +264,9 @@ def idle_share_ends(context: Context, now: ServingEnergy) -> tuple[float, float,
     return modelled_idle_share(joules / power.watts, 3600.0 * float(hours), power)
 
 
-def of_runs(frames: Frames, context: Context, place: PriceScope) -> list[Finding]:
-    """Return a finding about the energy of each run that ended in the window, newest first, at most MOST_RUNS."""
+def of_runs(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:
+    """Return a finding about the energy of each run that ended in the window, newest first, at most MOST_RUNS. known: of all runs."""
     runs, readings = frames["runs"], frames["readings"]
-    start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
-    ended = runs_ended_between(runs, start, end)
-    if not ended:
-        return []
-    known = training_run_energy(runs, readings[readings["run"].notna()], frames["prices"], place)
     drew = known[known["run"].isin(ended)].sort_values(["ended", "run"], ascending=[False, True]).head(MOST_RUNS)
     alike = settings_of_runs(runs)
     complete = completely_read(known, runs, readings)
@@ -342,27 +348,62 @@ def completely_read(drew: "DataFrame", runs: "DataFrame", readings: "DataFrame")
     return kept[kept["started"] >= readings["at"].min()] if len(readings) >= READINGS.rows else kept
 
 
+def of_savings(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:
+    """Return findings about what training can avoid: the hour at which the window's runs start, and the newest sweep of a power cap."""
+    end = naive_utc(context.window.end)
+    found = []
+    hours = carbon_by_start_hour(timed_runs(known, ended), frames["prices"], end, place)
+    if hours is not None:
+        found.append(claimed_finding(context, start_hour_claim(hours, context.model.settings), "estimated"))
+    over = known[known["run"].isin(runs_ended_between(frames["runs"], None, end))]
+    newest = power_cap_sweeps(frames["runs"], over, settings_without_cap(frames["runs"]))[:1]
+    return found + [
+        claimed_finding(context, power_cap_claim(sweep, context.model.settings), energy_basis(sweep.source)) for sweep in newest
+    ]
+
+
+def timed_runs(energy: "DataFrame", names: set[str]) -> list[TimedRun]:
+    """Return the runs of these names whose time and energy are known, by their end."""
+    rows = energy[energy["run"].isin(names) & energy["started"].notna() & energy["seconds"].gt(0) & energy["wh"].gt(0)]
+    return [
+        TimedRun(started.to_pydatetime(), seconds / 3600, wh)
+        for started, seconds, wh in zip(rows["started"], rows["seconds"], rows["wh"], strict=True)
+    ]
+
+
+def settings_without_cap(runs: "DataFrame") -> dict[str, str]:
+    """Return the parameters of each run without its power cap and its random draw, as one text."""
+    return {
+        str(name): setting_text({key: value for key, value in params.items() if key not in CAP_NAMES})
+        for name, params in zip(runs["run"], runs["params"], strict=True)
+        if isinstance(params, dict)
+    }
+
+
 def of_devices(frames: Frames, context: Context) -> list[Finding]:
     """Return a finding about the utilisation of each accelerator and about the temperature of each device with readings in the window."""
     readings = frames["readings"]
     start = naive_utc(context.window.start)
-    found = []
-    for claim in device_claims(readings[readings["at"] >= start], context.model.settings):
-        blank = context.undecided(NAME, claim.subject or "device", claim.metric, claim.n, claim.because, against="level", whole_model=True)
-        acts = needs_action(claim.severity)
-        found.append(
-            replace(
-                blank,
-                value=claim.value,
-                low=claim.low,
-                high=claim.high,
-                limit=claim.limit,
-                severity=claim.severity,
-                likely_source="system" if acts else None,
-                rank=6.0 if claim.severity == "act" else 2.0 if acts else 0.0,
-            )
-        )
-    return found
+    claims = device_claims(readings[readings["at"] >= start], context.model.settings)
+    return [claimed_finding(context, replace(claim, rank=6.0 if claim.severity == "act" else 2.0), "measured") for claim in claims]
+
+
+def claimed_finding(context: Context, claim: RunClaim, basis: Basis) -> Finding:
+    """Return a claim about devices or runs as a finding of the whole model."""
+    blank = context.undecided(NAME, claim.subject or "device", claim.metric, claim.n, claim.because, against="level", whole_model=True)
+    acts = needs_action(claim.severity)
+    return replace(
+        blank,
+        value=claim.value,
+        low=claim.low,
+        high=claim.high,
+        limit=claim.limit,
+        severity=claim.severity,
+        basis=basis,
+        likely_source="system" if acts else None,
+        rank=claim.rank if acts else 0.0,
+        evidence=dict(claim.evidence),
+    )
 
 
 def energy_basis(source: str) -> Basis:
@@ -375,6 +416,6 @@ ANALYZER = Analyzer(
     "How much energy does the model draw for a thousand predictions, and what is emitted for it?",
     needs,
     analyze,
-    limits={"idle_share": None, "run_energy": ACT, "utilisation": UTILISATION, "temperature_c": TEMPERATURE_ACT},
+    limits={"idle_share": None, "run_energy": ACT, "utilisation": UTILISATION, "temperature_c": TEMPERATURE_ACT, **SAVING_LIMITS},
     proofs=ENERGY_PROOFS,
 )

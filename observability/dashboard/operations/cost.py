@@ -16,7 +16,7 @@ from observability.core.window import Window
 from observability.dashboard import empty_states, frame, load
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.operations.energy import basis_badge, energy_of_training_runs, price_place, window_without_slice
+from observability.dashboard.operations.energy import MOST_RUNS, basis_badge, energy_of_training_runs, price_place, window_without_slice
 from observability.dashboard.table import column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_line, plain_paragraph, save_model_settings
 from observability.metrics.cost import (
@@ -189,7 +189,7 @@ def training_run_costs(here: ModelPage) -> None:
     """The cost of each training run, as bars."""
     found = energy_of_training_runs(here)
     prices = load.ask_store(PRICES, replace(window_without_slice(here), version=None, end=max(here.window.end, load.page_clock())))
-    _, costed = training_cost(found.rows, prices, price_place(here))
+    _, costed = training_cost(found.rows.head(MOST_RUNS), prices, price_place(here))
     rows = costed[costed["amount"].notna()]
     if rows.empty:
         st.caption("No training run can be priced: log runs with duration and cores, and an hourly price.")

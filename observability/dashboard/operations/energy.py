@@ -227,13 +227,13 @@ def energy_of_training_runs(here: ModelPage) -> EnergyRuns:
     )
     readings = load.ask_store(RESOURCES, replace(ever, start=min(first, ever.end)))
     found = training_run_energy(chosen, readings[readings["run"].notna()], load.ask_store(PRICES, ever), price_place(here))
-    return EnergyRuns(found.sort_values(["ended", "run"], ascending=[False, True], ignore_index=True).head(MOST_RUNS), not inside)
+    return EnergyRuns(found.sort_values(["ended", "run"], ascending=[False, True], ignore_index=True), not inside)
 
 
-def training_run_energy_chart(here: ModelPage) -> None:
-    """Energy and carbon of the training runs, as bars and as a table."""
-    found = energy_of_training_runs(here)
-    rows = found.rows[found.rows["wh"].notna()]
+def training_run_energy_chart(found: EnergyRuns) -> None:
+    """Energy and carbon of the newest training runs, as bars and as a table."""
+    newest = found.rows.head(MOST_RUNS)
+    rows = newest[newest["wh"].notna()]
     if rows.empty:
         empty_states.empty_state(
             "Energy of training runs is unknown.",

@@ -271,3 +271,61 @@ def test_a_calibrated_machine_has_an_estimated_energy_and_idle_share_with_its_er
     assert "(estimated, from latency and a calibrated 5 W per busy core, within 12 %" in energy.because
     assert energy.evidence["power_band"] == [pytest.approx(4.4), pytest.approx(5.6)] and energy.evidence["source"] == "estimated"
     assert idle.severity == "watch" and idle.value > 0.99 and idle.low < idle.value < idle.high and idle.basis == "estimated"
+
+
+def hourly_grid(swing: float) -> pd.DataFrame:
+    """Hourly carbon intensity of the weeks before the window and of it, with little carbon about 02:00."""
+    rng = np.random.default_rng(8)
+    rows = []
+    for hour in range(-24 * 22, 24 * 8):
+        base = 300 - swing * np.cos(2 * np.pi * (hour - 2) / 24) + rng.normal(0, 5)
+        rows.append({"resource": "kwh", "from": hour, "carbon_g_per_kwh": float(base), "pue": 1.0})
+    return prices(*rows)
+
+
+def runs_at(hour: float, price: pd.DataFrame, **settings: object) -> dict:
+    """The findings about a run of two hours that starts on the third day at an hour."""
+    began = int((48 + hour) * 3600)
+    rows = runs({"run": "a", "event": "start", "at": began, "hardware": {"cores": 2}}, {"run": "a", "event": "end", "at": began + 7200})
+    return findings(week(36.0, 1), week(36.0, 2, PAST_HOURS), price=price, run=rows, settings=ModelSettings(**settings))
+
+
+def test_a_run_at_an_hour_of_much_carbon_is_told_the_better_hour() -> None:
+    found = runs_at(13, hourly_grid(100.0))["model", "carbon_shift"]
+    assert (found.severity, found.basis, found.limit) == ("watch", "estimated", 0.2) and found.evidence["next"].startswith(
+        "Start training at 0"
+    )
+    assert found.value == pytest.approx(0.5, abs=0.02) and 0.2 < found.low < found.value < found.high
+    assert "would emit" in found.because and "less carbon" in found.because
+    fine = runs_at(1, hourly_grid(100.0))["model", "carbon_shift"]
+    assert (
+        fine.severity == "ok"
+        and fine.value < 0.02
+        and runs_at(13, hourly_grid(100.0), limits={"operations/energy/carbon_shift": 0.6})["model", "carbon_shift"].severity == "ok"
+    )
+
+
+def test_without_hourly_carbon_no_hour_is_named_and_with_few_days_it_is_unknown() -> None:
+    assert ("model", "carbon_shift") not in runs_at(13, GRID)
+    few = runs_at(13, hourly_grid(100.0).iloc[-24 * 6 :])["model", "carbon_shift"]
+    assert (few.severity, few.value) == ("unknown", None) and "at least 7" in few.because
+
+
+@pytest.mark.parametrize(("repeats", "later", "severity"), [(3, None, "watch"), (3, 300.0, "ok"), (1, None, "unknown")])
+def test_a_sweep_of_a_power_cap_names_the_knee_until_it_is_used(repeats: int, later: float | None, severity: str) -> None:
+    rows, read, at = [], [], 0
+    caps = [
+        (cap, watts, seconds, "caps") for cap, watts, seconds in ((400, 380, 600), (300, 290, 615), (200, 195, 800)) for _ in range(repeats)
+    ]
+    for place, (cap, watts, seconds, study) in enumerate(caps + ([(later, 290, 615, None)] if later else [])):
+        about = {"run": f"r{place}", "study": study, "params": {"power_cap_w": cap}}
+        rows += [about | {"event": "start", "at": at}, about | {"event": "end", "at": at + seconds}]
+        read.append(
+            {"run": f"r{place}", "at": at + seconds, "device": "gpu0", "watts": watts + place % 3, "seconds": seconds, "source": "measured"}
+        )
+        at += 1000
+    found = findings(week(36.0, 1), week(36.0, 2, PAST_HOURS), readings=resources(*read), run=runs(*rows))["study:caps", "power_cap_saving"]
+    assert found.severity == severity
+    if severity == "watch":
+        assert found.value == pytest.approx(1 - 290 * 615 / (380 * 600), abs=0.01) and "a cap of 300 W takes" in found.because
+        assert found.basis == "measured" and found.evidence["next"] == "Cap training at 300 W."

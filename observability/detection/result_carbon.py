@@ -1,0 +1,80 @@
+"""What training runs reached against the carbon that they emitted: the runs that no other beats in both."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.detection.study_noise import study_metrics
+from observability.metrics.training_curves import TrainingRun, data_prefix
+
+NEAR = 0.01
+"""Share of the best value within which another run is as good for a person who weighs carbon."""
+
+
+@dataclass(frozen=True)
+class CarbonResult:
+    """A run with its value of the metric and its grams. best: whether no other run has a better value for as little carbon."""
+
+    run: str
+    value: float
+    grams: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class CarbonResults:
+    """The runs of one study that can be compared in one metric, least carbon first. study: None of runs without one. better: high or low."""
+
+    study: str | None
+    metric: str
+    better: str
+    results: tuple[CarbonResult, ...]
+
+    @property
+    def top(self) -> CarbonResult:
+        """The run of the best value; of several, that of least carbon."""
+        sign = -1 if self.better == "high" else 1
+        return min(self.results, key=lambda each: (sign * each.value, each.grams))
+
+    @property
+    def near(self) -> CarbonResult:
+        """The run of least carbon within NEAR of the best value."""
+        room = NEAR * abs(self.top.value)
+        return min((each for each in self.results if abs(each.value - self.top.value) <= room), key=lambda each: each.grams)
+
+
+def results_against_carbon(runs: Sequence[TrainingRun], grams: Mapping[str, float | None]) -> CarbonResults | None:
+    """Return finished runs with the held-out metric that most of them have, and their carbon; None below two such runs.
+
+    They are those of the study with most of them, as runs of other studies are measured on other rows; runs without a study count as one.
+    grams: of each run by its name, None where unknown.
+    """
+    done = [run for run in runs if run.ended is not None and not run.failed and not run.pruned and (grams.get(run.name) or 0) > 0]
+    sizes = Counter(run.study for run in done if study_metrics(run))
+    study = max(sizes, key=lambda name: (sizes[name], name or ""), default=None)
+    done = [run for run in done if run.study == study]
+    counts = Counter(name for run in done for name in study_metrics(run))
+    if not counts:
+        return None
+    metric = min(counts, key=lambda name: (-counts[name], data_prefix(name) == "test", name))
+    better = next((str(each) for run in done if (each := run.better(metric))), "low")
+    known = [(run.name, value, float(grams[run.name] or 0)) for run in done if (value := run.last_value(metric)) is not None]
+    known = sorted((each for each in known if np.isfinite(each[1])), key=lambda each: (each[2], each[0]))
+    if len(known) < 2:
+        return None
+    cost = np.array([value for _, value, _ in known]) * (-1 if better == "high" else 1)
+    front = unbeaten(cost, np.array([each[2] for each in known]))
+    return CarbonResults(study, metric, better, tuple(CarbonResult(*each, bool(best)) for each, best in zip(known, front, strict=True)))
+
+
+def unbeaten(cost: NDArray[np.float64], grams: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether no other has both a lower or equal cost and less or equal grams, one of the two strictly."""
+    found = np.zeros(cost.size, bool)
+    least, at = np.inf, np.nan
+    for place in np.lexsort((cost, grams)):
+        if cost[place] < least or (cost[place] == least and grams[place] == at):
+            found[place], least, at = True, cost[place], grams[place]
+    return found

@@ -1,0 +1,142 @@
+"""Carbon of training by the hour at which it starts, from an hourly carbon intensity that is logged with prices or set by the owner.
+
+A run of some hours that starts at an hour emits its energy times the mean intensity of the hours it covers. The days before a moment are
+compared with each other: on each day, the runs at their own times of day against all of them at one other hour.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.metrics.prices import PriceScope, stated_intensity
+from observability.stats.interval import Interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Floats = NDArray[np.float64]
+DAYS, LEAST_DAYS = 28, 7
+"""Days that are compared, and days with an hourly intensity below which nothing is said."""
+HOURS = 24
+SHORTEST = 1 / 60
+MOST_CORRELATED = 0.9
+
+
+@dataclass(frozen=True)
+class TimedRun:
+    """A run with its start (UTC, naive), its hours and its energy with PUE, in Wh."""
+
+    start: datetime
+    hours: float
+    wh: float
+
+    @property
+    def time_of_day(self) -> float:
+        """Hours from midnight to its start."""
+        return self.start.hour + self.start.minute / 60 + self.start.second / 3600
+
+
+@dataclass(frozen=True)
+class StartHours:
+    """Carbon of some runs by the hour (UTC) at which they start.
+
+    grams: of all of them at each of 24 hours, a mean over days. usual: at their own times of day, grams. saved: share less at the best hour.
+    days: compared. typical: the intensity is a typical day that the owner set, so there is no interval. runs: compared.
+    """
+
+    grams: Floats
+    usual: float
+    saved: Interval
+    days: int
+    typical: bool
+    runs: int
+
+    @property
+    def best(self) -> int:
+        """The hour of least carbon."""
+        return int(np.argmin(self.grams))
+
+
+def carbon_by_start_hour(runs: Sequence[TimedRun], prices: "DataFrame", end: datetime, place: PriceScope) -> StartHours | None:
+    """Return the carbon of runs by the hour of their start, over the DAYS whole days before a moment.
+
+    Parameters
+    ----------
+    runs : sequence of TimedRun
+        Runs; those longer than a day are left out, as they meet every hour.
+    prices : DataFrame
+        Price records.
+    end : datetime
+        End of the last day (naive UTC).
+    place : PriceScope
+        Model and settings that select prices.
+
+    Returns
+    -------
+    StartHours or None
+        None without such runs, and where no day has an intensity that changes within it. `saved` has no value below LEAST_DAYS days.
+    """
+    kept = [run for run in runs if run.hours <= HOURS and run.wh > 0]
+    first = datetime(end.year, end.month, end.day) - timedelta(days=DAYS)
+    typical = place.settings.carbon_by_hour
+    intensity = stated_intensity(prices, np.datetime64(first, "us") + np.arange((DAYS + 1) * HOURS) * np.timedelta64(1, "h"), place)
+    known = [day for day in range(DAYS) if _changes(intensity[day * HOURS : (day + 2) * HOURS])]
+    if not kept or not known:
+        return None
+    summed = np.concatenate([[0.0], np.cumsum(np.nan_to_num(intensity))])
+    start = HOURS * np.array(known, float)
+    hourly = sum(run.wh / 1000 * mean_intensity(summed, start[:, None] + np.arange(HOURS), run.hours) for run in kept)
+    usual = sum(run.wh / 1000 * mean_intensity(summed, start + run.time_of_day, run.hours) for run in kept)
+    assert isinstance(hourly, np.ndarray) and isinstance(usual, np.ndarray)
+    grams = hourly.mean(axis=0)
+    only_set = len(typical) == HOURS and not prices["carbon_g_per_kwh"].notna().any()
+    saved = saved_share(usual, hourly[:, int(np.argmin(grams))], only_set)
+    return StartHours(grams, float(usual.mean()), saved, len(known), only_set, len(kept))
+
+
+def _changes(two_days: Floats) -> bool:
+    """Whether the intensity of a day is stated by the hour, and that of the day after it, into which runs reach, is known."""
+    return len(two_days) == 2 * HOURS and bool(np.isfinite(two_days).all()) and float(np.ptp(two_days[:HOURS])) > 0
+
+
+def mean_intensity(summed: Floats, start: Floats, hours: float) -> Floats:
+    """Return the mean intensity from each start on. summed: of the hours before each whole hour, from 0 on; start: in hours."""
+    length, places = max(hours, SHORTEST), np.arange(summed.size)
+    return (np.interp(start + length, places, summed) - np.interp(start, places, summed)) / length
+
+
+def saved_share(usual: Floats, best: Floats, typical: bool) -> Interval:
+    """Return the share less at the best hour, with an interval that allows for the choice among 23 hours.
+
+    Consecutive days are correlated: the variance of their mean is raised as that of a first-order autoregression.
+
+    Parameters
+    ----------
+    usual, best : array
+        Grams of each day at the usual times, and at the best hour.
+    typical : bool
+        The days are copies of one that the owner set: the share has no error.
+
+    Returns
+    -------
+    Interval
+        Without a value below LEAST_DAYS days.
+    """
+    from scipy import stats
+
+    n, total = len(usual), float(usual.mean())
+    if total <= 0 or (n < LEAST_DAYS and not typical):
+        return Interval(None, None, None, n)
+    share = 1 - float(best.mean()) / total
+    if typical:
+        return Interval(share, share, share, n)
+    rest = (usual - best) - share * usual
+    spread = float(np.sum(rest**2))
+    rho = float(np.clip(np.sum(rest[1:] * rest[:-1]) / spread, 0, MOST_CORRELATED)) if spread > 0 else 0.0
+    error = float(np.sqrt(spread / (n - 1) / n * (1 + rho) / (1 - rho))) / total
+    half = float(stats.t.ppf(1 - 0.05 / (2 * (HOURS - 1)), n - 1)) * error
+    return Interval(share, share - half, share + half, n)
