@@ -9,6 +9,7 @@ from observability.simulation.faults_augmentation import AugmentationFault
 from observability.simulation.faults_collection import DeviceFault
 from observability.simulation.faults_controllers import ControllerFault
 from observability.simulation.faults_edge import EdgeFault
+from observability.simulation.faults_energy import EnergyFault
 from observability.simulation.faults_exports import ExportFault
 from observability.simulation.faults_forms import FormFault
 from observability.simulation.faults_labelling import LabelFault
@@ -66,11 +67,13 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
         collection_replay,
         controller_replay,
         edge_replay,
+        energy_replay,
         export_replay,
         faults_augmentation,
         faults_collection,
         faults_controllers,
         faults_edge,
+        faults_energy,
         faults_exports,
         faults_forms,
         faults_labelling,
@@ -105,6 +108,8 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
         replay = augmentation_replay.replay_on_augmentation(
             store.ask, augmentation_fault, args.strength, now, model=args.model, seed=args.seed
         )
+    elif (energy_fault := faults_energy.FAULTS.get(name)) is not None:
+        replay = energy_replay.replay_energy_fault(energy_fault, args.strength, args.seed)
     elif (edge_fault := faults_edge.FAULTS.get(name)) is not None:
         say("reading reports of devices")
         replay = edge_replay.replay_on_edge_fleet(store.ask, edge_fault, args.strength, now, model=args.model, seed=args.seed)
@@ -150,6 +155,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     from observability.simulation.faults_collection import FAULTS as OF_DEVICES
     from observability.simulation.faults_controllers import FAULTS as OF_CONTROLLERS
     from observability.simulation.faults_edge import FAULTS as ON_EDGE
+    from observability.simulation.faults_energy import FAULTS as OF_ENERGY
     from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
     from observability.simulation.faults_forms import FAULTS as OF_FORMS
     from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
@@ -166,6 +172,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
         | VendorFault
         | FormFault
         | EdgeFault
+        | EnergyFault
         | ExportFault
         | ControllerFault
         | AugmentationFault
@@ -177,7 +184,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
         *OF_LABELLING.values(),
     ]
     faults += [*OF_DEVICES.values(), *OF_VENDORS.values(), *OF_FORMS.values(), *ON_EDGE.values(), *OF_EXPORTS.values()]
-    faults += [*OF_CONTROLLERS.values(), *OF_AUGMENTATIONS.values(), *OF_STORAGE.values(), *OF_STUDIES.values()]
+    faults += [*OF_CONTROLLERS.values(), *OF_AUGMENTATIONS.values(), *OF_STORAGE.values(), *OF_STUDIES.values(), *OF_ENERGY.values()]
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}
         | {strength: fault.amount(strength) for strength in STRENGTHS}

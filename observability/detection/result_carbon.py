@@ -26,7 +26,7 @@ class CarbonResult:
 
 @dataclass(frozen=True)
 class CarbonResults:
-    """The runs of one study that can be compared in one metric, least carbon first. study: None of runs without one. better: high or low."""
+    """Runs of one study that can be compared in one metric, least carbon first. study: None of runs without one. better: high, low."""
 
     study: str | None
     metric: str

@@ -39,10 +39,8 @@ def start_hour_claim(found: StartHours, settings: ModelSettings) -> RunClaim:
     amounts = f"{with_si_prefix(best, 'gCO₂e')} instead of {with_si_prefix(found.usual, 'gCO₂e')}"
     ends = "a typical day as set" if found.typical else f"{_ends(found.saved)}, {found.days} days"
     figures = f"{percent(found.saved.value)} less carbon ({ends}; {amounts} for {runs})"
-    words = SavingWords(
-        "model", f"Runs started at {hour} would emit {figures}", f"Runs start at hours of little carbon: at {hour}, {figures}",
-        f"Start training at {hour}.",
-    )  # fmt: skip
+    fine = f"Runs start at hours of little carbon: at {hour}, {figures}"
+    words = SavingWords("model", f"Runs started at {hour} would emit {figures}", fine, f"Start training at {hour}.")
     return _saving_claim(SHIFT, found.saved, words, settings, 1.8)
 
 
@@ -72,7 +70,8 @@ def cap_words(cap: PowerCap, first: PowerCap) -> str:
     """What a cap saves and costs, against the highest one, as a clause."""
     slower = cap.slower.value or 0.0
     time = f"{percent(abs(slower))} {'more' if slower >= 0 else 'less'} time"
-    return f"a cap of {cap.watts:g} W takes {percent(cap.saved.value or 0.0)} less energy ({_ends(cap.saved)}) and {time} than {first.watts:g} W"
+    less = f"{percent(cap.saved.value or 0.0)} less energy ({_ends(cap.saved)})"
+    return f"a cap of {cap.watts:g} W takes {less} and {time} than {first.watts:g} W"
 
 
 def _ends(interval: Interval) -> str:

@@ -35,7 +35,7 @@ class PowerCap:
 
 @dataclass(frozen=True)
 class CapSweep:
-    """A sweep. caps: the highest first. source: of the energy. ended: of the last run; used: the cap of the newest run after it, else None."""
+    """A sweep. caps: the highest first. source: of the energy. ended: of the last run. used: cap of the newest run after it, else None."""
 
     study: str
     caps: tuple[PowerCap, ...]

@@ -44,8 +44,8 @@ class TimedRun:
 class StartHours:
     """Carbon of some runs by the hour (UTC) at which they start.
 
-    grams: of all of them at each of 24 hours, a mean over days. usual: at their own times of day, grams. saved: share less at the best hour.
-    days: compared. typical: the intensity is a typical day that the owner set, so there is no interval. runs: compared.
+    grams: of all of them at each of 24 hours, a mean over days. usual: grams at their own times of day. saved: share less at the best
+    hour. days: compared. typical: the intensity is a typical day that the owner set, so there is no interval. runs: compared.
     """
 
     grams: Floats

@@ -20,6 +20,7 @@ from observability.simulation.faults_augmentation import FAULTS as OF_AUGMENTATI
 from observability.simulation.faults_collection import FAULTS as OF_DEVICES
 from observability.simulation.faults_controllers import FAULTS as OF_CONTROLLERS
 from observability.simulation.faults_edge import FAULTS as ON_EDGE
+from observability.simulation.faults_energy import FAULTS as OF_ENERGY
 from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
 from observability.simulation.faults_forms import FAULTS as OF_FORMS
 from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
@@ -152,6 +153,7 @@ def test_the_command_lists_and_refuses(store: Database) -> None:
         *OF_AUGMENTATIONS,
         *OF_STORAGE,
         *OF_STUDIES,
+        *OF_ENERGY,
     ]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert execute.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2

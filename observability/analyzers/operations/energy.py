@@ -98,12 +98,17 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     found = list(of_serving(frames, context, place, now))
     if now.method != "predictions" and now.served:
         found.append(of_idle(context, now))
+    return found + of_training(frames, context, place)
+
+
+def of_training(frames: Frames, context: Context, place: PriceScope) -> list[Finding]:
+    """Return findings about the energy of runs, what they can save, and their devices. Reads runs, readings and prices."""
     start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
-    ended = runs_ended_between(frames["runs"], start, end)
+    ended, found = runs_ended_between(frames["runs"], start, end), list[Finding]()
     if ended or any(stated_cap(params) for params in frames["runs"]["params"]):
         readings = frames["readings"]
         known = training_run_energy(frames["runs"], readings[readings["run"].notna()], frames["prices"], place)
-        found += [*of_runs(frames, context, place, known, ended), *of_savings(frames, context, place, known, ended)]
+        found = [*of_runs(frames, context, place, known, ended), *of_savings(frames, context, place, known, ended)]
     return found + of_devices(frames, context)
 
 

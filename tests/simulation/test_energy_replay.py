@@ -1,0 +1,25 @@
+"""Faults of the energy of training are planted in a simulated month and named; the month without them raises nothing."""
+
+import numpy as np
+import pytest
+
+from observability.simulation.energy_replay import replay_energy_fault, training_energy_findings
+from observability.simulation.energy_world import simulated_energy
+from observability.simulation.faults_energy import FAULTS
+
+
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_a_middle_fault_is_the_first_alarm_about_its_target(name: str) -> None:
+    for seed in range(3):
+        found = replay_energy_fault(FAULTS[name], "middle", seed)
+        first = found.looks[0].alarms[0]
+        assert (first.subject, first.metric) == (found.target, FAULTS[name].metric)
+
+
+def test_clean_months_raise_nothing() -> None:
+    raised = [each for seed in range(10) for each in training_energy_findings(simulated_energy(1000 + seed)) if each.needs_action]
+    assert raised == []
+
+
+def test_weak_middle_and_strong_amounts_rise() -> None:
+    assert all(np.all(np.diff(fault.amounts) > 0) for fault in FAULTS.values())
