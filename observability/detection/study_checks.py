@@ -24,6 +24,8 @@ BEST_SHARE, LEAST_BEST = 0.2, 8
 EDGE, LEAST_VALUES = 0.05, 8
 """Share of the tried range that is its edge, and different values below which a parameter has none."""
 LEAST_REPEATS = 5
+SURE = 0.05
+"""Probability by chance, over all parameters and edges, up to which the best settings crowd at an edge."""
 LIMITS = {PRUNED: 0.15, BOUND: 0.5, NOISE: 0.7, TEST: 1.3, REPEATS: 0.2, FAILED: 0.1}
 """Values beyond which a study is reported, where the lower bound of the interval is beyond as well."""
 ACT_LIMITS = {TEST: 2.0, FAILED: 0.5}
@@ -40,13 +42,17 @@ STEPS = {
 
 @dataclass(frozen=True)
 class SearchFigure:
-    """A figure of a study. needs: what is missing where it cannot be told, else empty. words: the figure in a sentence, without limits."""
+    """A figure of a study. needs: what is missing where it cannot be told, else empty. words: the figure in a sentence, without limits.
+
+    tested: whether it is beyond what other settings show, by a test of its own; None where its interval decides.
+    """
 
     metric: str
     interval: Interval
     words: str
     needs: str = ""
     detail: str = ""
+    tested: bool | None = None
 
 
 def claims_about_searches(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, TrainingRun]]:
@@ -80,8 +86,8 @@ def search_claim(study: StudyResults, figure: SearchFigure) -> RunClaim:
 
 
 def search_severity(figure: SearchFigure) -> Severity:
-    """Return the severity of a figure: reported where its lower bound is beyond the limit."""
-    low = figure.interval.low
+    """Return the severity of a figure: reported where its lower bound is beyond the limit, or the value where it has a test of its own."""
+    low = figure.interval.low if figure.tested is None else figure.interval.value if figure.tested else None
     if low is None or low <= LIMITS[figure.metric]:
         return "ok"
     return "act" if low > ACT_LIMITS.get(figure.metric, np.inf) else "watch"
@@ -122,7 +128,7 @@ def bound_figure(study: StudyResults) -> SearchFigure | None:
         return SearchFigure(
             BOUND, Interval(None, None, None, len(trials)), words, counted_things(2 * LEAST_BEST - len(trials), "more setting")
         )
-    found: list[tuple[int, float, str, str]] = []
+    found: list[tuple[int, int, str, str]] = []
     for name in dict.fromkeys(name for each in trials for name in each.run.params):
         places = range_places(trials, name)
         if places is None:
@@ -130,16 +136,16 @@ def bound_figure(study: StudyResults) -> SearchFigure | None:
         own = places[: len(best)]
         for side, inside in (("lower", own <= EDGE), ("upper", own >= 1 - EDGE)):
             elsewhere = places[len(best) :]
-            usual = float(np.mean(elsewhere <= EDGE if side == "lower" else elsewhere >= 1 - EDGE))
-            found.append((int(inside.sum()), usual, name, side))
+            found.append((int(inside.sum()), int(np.sum(elsewhere <= EDGE if side == "lower" else elsewhere >= 1 - EDGE)), name, side))
     if not found:
         return None
     hits, usual, name, side = max(found, key=lambda each: (each[0], -each[1], each[2]))
-    rate = wilson_interval(hits, len(best))
+    others = len(trials) - len(best)
     words = f"{hits} of the {len(best)} best settings of study `{study.name}` lie at the {side} edge of what was tried of `{name}`"
-    if usual >= 0.5 * hits / len(best):
-        rate = Interval(rate.value, 0.0, rate.high, rate.n)
-    return SearchFigure(BOUND, rate, f"{words}, and {percent(usual)} of the others", detail=name)
+    words += f", and {percent(usual / others)} of the others"
+    p_value = stats.fisher_exact([[hits, len(best) - hits], [usual, others - usual]], alternative="greater").pvalue
+    apart = usual / others < 0.5 * hits / len(best) and p_value * len(found) <= SURE
+    return SearchFigure(BOUND, wilson_interval(hits, len(best)), words, detail=name, tested=bool(apart))
 
 
 def range_places(trials: Sequence[StudyTrial], name: str) -> "np.ndarray[Any, np.dtype[np.float64]] | None":

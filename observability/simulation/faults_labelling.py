@@ -1,5 +1,5 @@
-"""Faults of labelling: random, slow or suggestion-following annotators, changed guidelines, contradictions, a growing queue, a higher
-price.
+"""Faults of labelling: random, slow, tired or suggestion-following annotators, changed guidelines, contradictions, a growing queue, a
+higher price.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,8 @@ from observability.stats.arrays import Array
 
 FOLLOWER_SHARE = 0.5
 """Share of the annotators who follow the new guideline."""
+SITTINGS, SITTING_HOURS = (17.5, 21.0), 3.0
+"""Hours after midnight at which the two sittings of tired annotators begin, and how long they last."""
 PAIR = ["project", "item", "annotator"]
 
 
@@ -170,6 +172,28 @@ def follower(plant: LabelFaultPlant) -> PlantedProject:
     return PlantedProject(plant.relabelled(chosen, rows.loc[chosen, "suggestion"].to_numpy(object)), f"annotator={who}")
 
 
+def tired_annotators(plant: LabelFaultPlant) -> PlantedProject:
+    """Annotators label in two sittings of three hours a day, and are wrong more often the longer they sit."""
+    rows, classes = plant.project.annotated, plant.classes()
+    later = rows[plant.later].sort_values("at", kind="stable")
+    day = later["at"].dt.floor("D")
+    place = later.groupby([later["annotator"], day], sort=False).cumcount().to_numpy()
+    size = later.groupby([later["annotator"], day], sort=False)["at"].transform("size").to_numpy()
+    half = (size + 1) // 2
+    hours = SITTING_HOURS * (place % half) / np.maximum(half, 1)
+    begin = np.where(place < half, *SITTINGS)
+    at = day.to_numpy("datetime64[us]") + (3.6e9 * (begin + hours)).astype("timedelta64[us]")
+    moved = rows.copy()
+    moved.loc[later.index, "at"] = at
+    wrong = plant.rng.random(len(later)) < plant.amount * hours
+    places = later["label"].map(str).map(classes.index).to_numpy(int)
+    steps = plant.rng.integers(1, max(len(classes), 2), len(later))
+    others = np.array(classes, object)[(places + steps) % len(classes)]
+    moved.loc[later.index[wrong], "label"] = others[wrong]
+    project = replace(plant.project, annotated=moved.sort_values("at", kind="stable", ignore_index=True))
+    return PlantedProject(project, f"project:{min(set(later['project']))}")
+
+
 def dearer_label(plant: LabelFaultPlant) -> PlantedProject:
     """A label costs more."""
     import pandas as pd
@@ -193,6 +217,7 @@ FAULTS: dict[str, LabelFault] = {
         LabelFault("duplicates_disagree", (0.03, 0.1, 0.3), "of the labels", duplicates_disagree),
         LabelFault("suggestions_accepted", (0.15, 0.4, 1.0), "of the labels that see a suggestion", suggestions_accepted),
         LabelFault("follower", (0.4, 0.8, 1.0), "of the annotator's labels that see a suggestion", follower),
+        LabelFault("tired_annotators", (0.08, 0.16, 0.3), "of the labels more an hour", tired_annotators),
         LabelFault("dearer_label", (1.25, 2.0, 4.0), "times the price", dearer_label),
     )
 }

@@ -15,59 +15,18 @@ from observability.simulation.training_replay import LOOKS, replay_on_run, repla
 from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
+from tests.support.simulated_runs import STEPS, simulated_run_records
 from tests.support.simulation_key import RUN_KEY, right_of_run
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = START + timedelta(days=2)
-STEPS = 200
-CURVE = 0.3 + 2 * np.arange(1, STEPS + 1) ** -0.35
-
-
-def lines() -> list[dict]:
-    """Two runs: `curves` of one process with training and held-out rows, `ranks` of four processes."""
-    rng = np.random.default_rng(5)
-    found = []
-    for run, ranks in (("curves", (None,)), ("ranks", (0, 1, 2, 3))):
-        found.append({"kind": "run", "run": run, "model": "loan", "event": "start", "at": START.isoformat()})
-        for step in range(STEPS):
-            for rank in ranks:
-                losses = CURVE[step] + rng.normal(0, 0.01, 2)
-                metrics = {"train_loss": losses[0], "val_loss": losses[1] + 0.1}
-                if rank is None:
-                    metrics |= {"val_accuracy": 1 - losses[1] / 5, "grad_norm": rng.lognormal(0, 0.4), "learning_rate": 0.1 * 0.99**step}
-                    metrics |= {"dead_units": abs(rng.normal(0.1, 0.02)), "update_ratio": 1e-3 * rng.lognormal(0, 0.3)}
-                found.append(
-                    {
-                        "kind": "step",
-                        "run": run,
-                        "at": (START + timedelta(seconds=30 * step)).isoformat(),
-                        "step": step + 1,
-                        "metrics": metrics,
-                    }
-                )
-                if rank is None:
-                    found[-1]["batch"] = f"part-{step % 20}"
-                else:
-                    work = {"forward": rng.normal(40, 1), "backward": rng.normal(60, 1), "communication": rng.normal(12, 1)}
-                    found[-1] |= {"rank": rank, "phase_ms": work}
-        found.append(
-            {
-                "kind": "run",
-                "run": run,
-                "model": "loan",
-                "event": "end",
-                "status": "finished",
-                "at": (START + timedelta(hours=3)).isoformat(),
-            }
-        )
-    return found
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory):
     home: Path = tmp_path_factory.mktemp("lab-runs")
     path = home / "runs.jsonl"
-    path.write_text("\n".join(map(json.dumps, lines())), encoding="utf-8")
+    path.write_text("\n".join(map(json.dumps, simulated_run_records())), encoding="utf-8")
     with open_store(home / "home", threads=2) as opened:
         assert opened.load_files([path], LoadDefaults()).rejected == 0
         yield opened

@@ -138,6 +138,7 @@ LABEL_KEY: dict[str, tuple[str, ...]] = {
     "duplicates_disagree": ("label_conflicts",),
     "dearer_label": ("label_price",),
     "suggestions_accepted": ("wrong_suggestions_taken", "suggestion_anchoring"),
+    "tired_annotators": ("fatigue_slope",),
     "follower": ("suggestion_acceptance", "annotator_agreement"),
 }
 """By fault of labelling, the metrics of data/labels and data/labelling that are right about it."""

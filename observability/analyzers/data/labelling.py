@@ -396,6 +396,7 @@ def about_sessions(project: Project, tired: labelling_speed.Fatigue, p: float, c
         limit=-labelling_speed.SLOPE_WATCH,
         evidence={"p_adjusted": p, "sessions": tired.sessions},
         likely_source="label" if falls else None,
+        rank=3.0 if falls else 0.0,
     )
 
 
