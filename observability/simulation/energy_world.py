@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 END = datetime(2026, 3, 9, tzinfo=UTC)
 NIGHTS, CAP_NAME, KNEE_W = 35, "power_cap_w", 300.0
 CAPS = ((400.0, 390.0, 1.0), (KNEE_W, 385.0, 1.01), (200.0, 380.0, 1.02))
-"""Caps of the sweep, the watts drawn and the time of a run as a multiple: the clean job hardly reaches its caps, so that they save little."""
+"""Caps of the sweep, the watts drawn and the time as a multiple: the clean job hardly reaches its caps, so that they save little."""
 REPEATS, READINGS = 5, 24
 RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study", "params")
 

@@ -1,13 +1,17 @@
 """The page Studies shows what augmentations of training data do, with the figures of their audits."""
 
-from datetime import UTC
+from dataclasses import replace
+from datetime import UTC, timedelta
 from pathlib import Path
 
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
 from observability.dashboard import load
 from observability.dashboard.charts import layout
+from observability.dashboard.training.augmentation_decisions import measured_since
+from observability.metrics.augmentation import augmentation_audits
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.augmentation_audits import NOW, audit_row, simulated_audit
@@ -35,6 +39,27 @@ def test_the_page_tells_the_effect_of_each_augmentation_and_the_harmed_group(mea
     app.selectbox(key="augmentation-box").set_value("loan 3 swap").run()
     assert not app.exception
     assert "2 augmentations measured" in words(app)
+    assert (rows["jitter"]["verdict"]["t"], rows["swap"]["verdict"]["t"]) == ("Keep", "Drop")
+    assert rows["swap"]["verdict"]["sub"] == "It lowers accuracy in region south"
+
+
+def test_a_decision_about_an_augmentation_is_kept_and_followed_up(measured: Database, tmp_path: Path) -> None:
+    app = opened("studies")
+    app.text_input(key="augmentation-author-box").set_value("Ada").run()
+    app.selectbox(key="augmentation-name-0").set_value("swap of loan 3").run()
+    assert app.radio(key="augmentation-choice-0-swap of loan 3").value == "drop"
+    app.text_input(key="augmentation-reason-0").set_value("south loses").run()
+    app.button(key="augmentation-save").click().run()
+    assert not app.exception
+    (made,) = measured.decisions("loan")
+    assert (made.id, made.fields["choice"], made.last.author) == ("augmentation:loan:3:swap", "reject", "Ada")
+    (row,) = tables(app)["Decisions about augmentations"]["rows"]
+    assert (
+        row["cells"]["what"]["t"] == "Drop augmentation swap of loan 3: south loses" and row["cells"]["since"]["t"] == "not measured again"
+    )
+    audit = augmentation_audits(pd.DataFrame([audit_row(simulated_audit(3)["results"], augmentation="swap", in_use=False)]))[0]
+    later = replace(audit, version="4", at=made.last.at + timedelta(days=1))
+    assert measured_since(made, [audit, later]).endswith("with version 4: not in use")
 
 
 def test_names_of_marks_at_one_height_do_not_cover_each_other() -> None:

@@ -52,8 +52,10 @@ def test_what_was_before_the_fault_stays_and_a_stronger_one_changes_more(project
         after = FAULTS[name].plant(LabelFaultPlant(project, onset, FAULTS[name].amount(strength), np.random.default_rng(1))).project
         old, new = (each.annotated[each.annotated["at"] < onset].reset_index(drop=True) for each in (project, after))
         pd.testing.assert_frame_equal(old, new)
-        gone = project.annotated.merge(after.annotated, how="left", indicator=True)["_merge"] == "left_only"
-        changed.append(int(gone.sum()) + abs(len(after.annotated) - len(project.annotated)) + float(after.prices["amount"].max()))
+        timeless = [each.drop(columns="at") for each in (project.annotated, after.annotated)]
+        pairs = ((project.annotated, after.annotated), timeless)
+        gone = [int((one.merge(other, how="left", indicator=True)["_merge"] == "left_only").sum()) for one, other in pairs]
+        changed.append(sum(gone) + abs(len(after.annotated) - len(project.annotated)) + float(after.prices["amount"].max()))
         assert (after.annotated["at"] < END).all()
     assert changed == sorted(changed) and changed[0] < changed[-1]
 

@@ -15,6 +15,7 @@ from observability.core.numerals import percent
 from observability.core.owner_level import held_against_level
 from observability.core.questions import Records
 from observability.core.window import Slice
+from observability.detection.augmentation_verdict import GAIN, LABEL_LIMIT, LABELS, SLICE_GAIN, augmentation_verdict
 from observability.metrics.augmentation import (
     AUGMENTATION_AUDITS,
     LEAST_ROWS,
@@ -29,12 +30,9 @@ from observability.stats.multiple_testing import benjamini_hochberg
 from observability.stats.repeated_runs import RepeatedDifference
 
 NAME = "training/studies"
-GAIN, SLICE_GAIN, LABELS = "augmentation_gain", "augmentation_slice_gain", "augmentation_label_changes"
 AFFINITY, DIVERSITY = "augmentation_affinity", "augmentation_diversity"
 EFFECT, SLICE_EFFECT = 0.01, 0.02
 """Smallest changes of accuracy that matter: of all rows, and of a class or group."""
-LABEL_LIMIT = 0.05
-"""Share of copies with another label from which an augmentation is reported."""
 AUDITS: Records = AUGMENTATION_AUDITS
 Tested = tuple[AugmentationSlice, RepeatedDifference]
 
@@ -57,10 +55,24 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             because = f"Whether augmentation `{audit.name}` helps is unknown: {plural(audit.seeds, 'seed')} of at least {LEAST_SEEDS} ran."
             found.append(undecided_augmentation(context, audit, GAIN, audit.whole.n, because))
             continue
-        found.append(gain_finding(context, audit, parts[0][1], harms[0]))
-        found += slice_findings(context, audit, parts[1:], harms[1:])
-        found += [*label_findings(context, audit), *measure_findings(context, audit)]
+        own = [gain_finding(context, audit, parts[0][1], harms[0]), *slice_findings(context, audit, parts[1:], harms[1:])]
+        own += [*label_findings(context, audit), *measure_findings(context, audit)]
+        found += with_verdict(own)
     return found
+
+
+def with_verdict(found: list[Finding]) -> list[Finding]:
+    """The findings about one augmentation, that about its gain with the verdict, and the deciding one with the next step."""
+    told = augmentation_verdict(found)
+    if told is None:
+        return found
+    steps = {"keep": "Keep it", "drop": "Drop it", "hold": "Neither keep nor drop it for its accuracy"}
+    verdict = {"verdict": told.verdict, "why": told.reason}
+    next_step = {"next": f"{steps[told.verdict]}: {told.reason}."}
+    return [
+        replace(each, evidence=each.evidence | (verdict if each.metric == GAIN else {}) | (next_step if each is told.finding else {}))
+        for each in found
+    ]
 
 
 def tested_parts(audit: AugmentationAudit) -> list[Tested]:

@@ -15,7 +15,9 @@ from observability.dashboard.charts import augmentation as charts_augmentation
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.training import augmentation_decisions
 from observability.dashboard.widgets import leading_finding_line, logging_examples, plain_caption, plain_paragraph
+from observability.detection.augmentation_verdict import AugmentationVerdict, augmentation_verdict
 from observability.metrics.augmentation import AUGMENTATION_AUDITS, AugmentationAudit, augmentation_audits
 from observability.stats.interval import Interval
 from observability.stats.repeated_runs import RepeatedDifference
@@ -30,6 +32,7 @@ WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "small": "unde
 COLUMNS = (
     column("name", "Augmentation", strong=True, wide=True),
     column("effect", "Effect", width="7rem"),
+    column("verdict", "Verdict", width="8rem", help="Drop what harms; keep what helps and harms no class or group; hold: measure more"),
     column("gain", "Accuracy, points", align="right", help="Accuracy with minus without the augmentation, on the same rows"),
     column(
         "affinity",
@@ -66,6 +69,7 @@ def augmentation_section(audits: Sequence[AugmentationAudit], scope: Scope) -> N
         twin = points.drop(columns="text")
         frame.chart_with_table(figure, twin, key="affinity", alt=alt, metrics=(judged.AFFINITY, judged.DIVERSITY))
     augmentations_table(audits, found)
+    augmentation_decisions.decisions_about_augmentations(audits, [verdict_on(each, found) for each in audits])
     slices_of_augmentation(audits)
 
 
@@ -74,6 +78,27 @@ def effect_of(audit: AugmentationAudit, found: Sequence[Finding]) -> str:
     own = (each for each in found if (each.metric, each.evidence.get("augmentation")) == (judged.GAIN, audit.name))
     finding = next((each for each in own if (each.model, each.version) == (audit.model, audit.version)), None)
     return WORDS[str(finding.evidence.get("effect", "unknown")) if finding else "unknown"]
+
+
+def verdict_on(audit: AugmentationAudit, found: Sequence[Finding]) -> AugmentationVerdict | None:
+    """The verdict on an augmentation, from its findings; None where too few seeds ran."""
+    return augmentation_verdict(
+        [
+            each
+            for each in found
+            if (each.model, each.version, each.evidence.get("augmentation")) == (audit.model, audit.version, audit.name)
+        ]
+    )
+
+
+def verdict_cell(audit: AugmentationAudit, told: AugmentationVerdict | None) -> Cell:
+    """The verdict with its reason below; a state only where the augmentation is in use."""
+    if told is None:
+        return dict(UNKNOWN_CELL)
+    word = told.verdict.capitalize()
+    severity = {"keep": "ok", "drop": "watch"}.get(told.verdict) if audit.in_use else None
+    cell: Cell = severity_cell(severity, word) if severity else {"t": word}
+    return {**cell, "sub": told.reason.capitalize()}
 
 
 def augmentation_summary(audits: Sequence[AugmentationAudit], found: Sequence[Finding]) -> str:
@@ -115,6 +140,7 @@ def augmentations_table(audits: Sequence[AugmentationAudit], found: Sequence[Fin
         cells: dict[str, Cell] = {
             "name": {"t": audit.name, "sub": f"{audit.model} {audit.version}, {used}"},
             "effect": severity_cell(severity, effect.capitalize()) if severity else {"t": effect.capitalize()},
+            "verdict": verdict_cell(audit, verdict_on(audit, found)),
             "gain": points_cell(audit.whole.change),
             "affinity": ratio_cell(audit.affinity),
             "diversity": ratio_cell(audit.diversity),

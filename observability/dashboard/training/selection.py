@@ -182,7 +182,7 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
 
 def past_decisions(here: ModelPage) -> None:
     """Earlier decisions on versions of this model, and what became of them."""
-    made = [each for each in load.store().decisions(here.model.name) if each.fields.get("choice")]
+    made = [each for each in load.store().decisions(here.model.name) if each.fields.get("choice") and each.fields.get("version")]
     if not made:
         return
     st.header("Earlier decisions", anchor=False)

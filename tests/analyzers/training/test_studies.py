@@ -104,3 +104,20 @@ def test_a_missing_line_is_refused() -> None:
 def test_clean_augmentations_raise_nothing() -> None:
     raised = [each for seed in range(40) for each in augmentation_findings([simulated_audit(100 + seed, rows=600)]) if each.needs_action]
     assert len(raised) <= 1, [each.because for each in raised]
+
+
+@pytest.mark.parametrize(
+    ("effects", "more", "verdict", "metric"),
+    [
+        ({"gain": 0.1}, {}, "keep", "gain"),
+        ({"gain": 0.15, "harm": 0.12}, {}, "drop", "slice_gain"),
+        ({}, {}, "hold", "gain"),
+        ({"gain": 0.1}, {"checked": {"n": 200, "changed": 40}}, "drop", "label_changes"),
+        ({"gain": 0.1, "changed": 0.3}, {}, "hold", "label_changes"),
+    ],
+)
+def test_the_verdict_follows_the_finding_that_decides(effects: dict, more: dict, verdict: str, metric: str) -> None:
+    row = simulated_audit(1, **effects)
+    found = by_metric(audit_row(row["results"], **more))
+    assert found["gain"].evidence["verdict"] == verdict
+    assert [name for name, each in found.items() if "next" in each.evidence] == [metric]

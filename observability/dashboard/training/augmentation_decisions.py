@@ -1,0 +1,108 @@
+"""Decisions about augmentations on the page Studies: keep, drop or hold, with what was measured since."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from observability.core import formatting
+from observability.core.finding import iso
+from observability.core.time import naive_utc
+from observability.dashboard import load, person_name
+from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.widgets import NOT_SAVED, save_records
+from observability.detection.augmentation_verdict import AugmentationVerdict, Verdict
+from observability.metrics.augmentation import AugmentationAudit
+from observability.store.types.decision_items import DecisionItem
+
+BEGIN = "augmentation:"
+"""Beginning of the id of the decisions about an augmentation: `augmentation:MODEL:VERSION:NAME`."""
+CHOICES: dict[Verdict, tuple[str, str]] = {"keep": ("Keep", "promote"), "drop": ("Drop", "reject"), "hold": ("Hold", "hold")}
+"""By verdict, the word of the page and the choice in the record."""
+MADE = (
+    column("at", "Decided (UTC)", width="8rem"),
+    column("what", "Decision", strong=True, wide=True),
+    column("by", "By"),
+    column("since", "Since then", wide=True),
+)
+
+
+def augmentation_decision_id(audit: AugmentationAudit) -> str:
+    """The id of the decisions about an augmentation of a model version."""
+    return f"{BEGIN}{audit.model}:{audit.version}:{audit.name}"
+
+
+def augmentation_decision(
+    audit: AugmentationAudit, verdict: Verdict, author: str, reason: str, told: AugmentationVerdict | None
+) -> dict[str, object]:
+    """The record of a decision. told: what the measurements say, which the record keeps as its evidence."""
+    word, choice = CHOICES[verdict]
+    about = f"{word} augmentation {audit.name} of {audit.model} {audit.version}: {reason}"
+    evidence = [told.finding.id, f"audit of {iso(audit.at)}"] if told else [f"audit of {iso(audit.at)}"]
+    record = {"kind": "decision", "decision": augmentation_decision_id(audit), "author": author, "statement": about, "choice": choice}
+    return {**record, "model": audit.model, "decider": author, "evidence": evidence, "state": "standing"}
+
+
+def measured_since(made: DecisionItem, audits: Sequence[AugmentationAudit]) -> str:
+    """What became of a decision: whether a later audit of the same augmentation, of any version, has it in use."""
+    _, model, rest = made.id.split(":", 2)
+    later = [
+        audit
+        for audit in audits
+        if audit.model == model and rest.endswith(f":{audit.name}") and naive_utc(audit.at) > naive_utc(made.last.at)
+    ]
+    if not later:
+        return "not measured again"
+    newest = max(later, key=lambda audit: audit.at)
+    used = "in use" if newest.in_use else "not in use"
+    return f"measured on {newest.at:%Y-%m-%d} with version {newest.version}: {used}"
+
+
+def decisions_about_augmentations(audits: Sequence[AugmentationAudit], verdicts: Sequence[AugmentationVerdict | None]) -> None:
+    """Draw the form for a decision, and the decisions that stand with what was measured since. verdicts: on each audit."""
+    models = {audit.model for audit in audits}
+    made = [each for model in sorted(models) for each in load.store().decisions(model) if each.id.startswith(BEGIN)]
+    _decision_form(audits, verdicts)
+    rows = [
+        table_row(
+            at=formatting.format_minute(each.last.at),
+            what=str(each.fields.get("statement")),
+            by=each.last.author,
+            since=measured_since(each, audits),
+        )
+        for each in made
+        if each.state == "standing"
+    ]
+    if rows:
+        draw_table("augmentation-decisions", "Decisions about augmentations", MADE, rows, compact=True)
+
+
+def _decision_form(audits: Sequence[AugmentationAudit], verdicts: Sequence[AugmentationVerdict | None]) -> None:
+    """The boxes of a decision; a reason is needed."""
+    turn = int(st.session_state.get("augmentation-turn", 0))
+    names = {f"{audit.name} of {audit.model} {audit.version}": place for place, audit in enumerate(audits)}
+    with st.popover("Keep or drop an augmentation", icon=":material/gavel:", key="augmentation-decide"):
+        author = person_name.person_name_box("augmentation-author")
+        name = st.selectbox("Augmentation to decide", list(names), key=f"augmentation-name-{turn}")
+        audit, told = audits[names[name]], verdicts[names[name]]
+        proposed = told.verdict if told else "hold"
+        if told:
+            st.markdown(formatting.escape_markdown(f"Proposed: {told.verdict}, {told.reason}."))
+        choice = st.radio(
+            "Decision",
+            list(CHOICES),
+            list(CHOICES).index(proposed),
+            lambda each: CHOICES[each][0],
+            key=f"augmentation-choice-{turn}-{name}",
+        )
+        reason = st.text_input("Reason", max_chars=400, key=f"augmentation-reason-{turn}").strip()
+        if not st.button("Save", icon=":material/save:", key="augmentation-save"):
+            return
+    if not author:
+        st.error(person_name.MISSING, icon=":material/person:")
+        return
+    if not reason:
+        st.warning("A decision needs a reason.")
+        return
+    if save_records([augmentation_decision(audit, choice, author, reason, told)], NOT_SAVED):
+        st.session_state["augmentation-turn"] = turn + 1
+        st.rerun()

@@ -1,0 +1,48 @@
+"""Whether to keep or drop an augmentation of training data, by what was measured of accuracy, classes, groups and labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from observability.core.finding import Finding
+
+Verdict = Literal["keep", "drop", "hold"]
+GAIN, SLICE_GAIN, LABELS = "augmentation_gain", "augmentation_slice_gain", "augmentation_label_changes"
+LABEL_LIMIT = 0.05
+"""Share of copies with another label from which an augmentation is reported."""
+
+
+@dataclass(frozen=True)
+class AugmentationVerdict:
+    """keep, drop or hold (measure more), and why in a clause. finding: the one that decides."""
+
+    verdict: Verdict
+    reason: str
+    finding: Finding
+
+
+def augmentation_verdict(findings: Sequence[Finding]) -> AugmentationVerdict | None:
+    """Return the verdict on one augmentation of one version from its findings; None without one about its gain.
+
+    A harm decides before a gain: of all rows, then of a class or group, then labels that people found changed. Copies that only the
+    trainings decide otherwise ask for people's eyes.
+    """
+    by_metric = {each.metric: each for each in findings}
+    gain, part, labels = (by_metric.get(metric) for metric in (GAIN, SLICE_GAIN, LABELS))
+    if gain is None:
+        return None
+    effect = gain.evidence.get("effect", "unknown")
+    if effect == "harms":
+        return AugmentationVerdict("drop", "it lowers accuracy", gain)
+    if part is not None and part.evidence.get("effect") == "harms":
+        return AugmentationVerdict("drop", f"it lowers accuracy in {str(part.slice).replace('=', ' ')}", part)
+    changed = labels is not None and labels.low is not None and labels.low > LABEL_LIMIT
+    if labels is not None and changed:
+        by_people = labels.evidence.get("by") == "checked"
+        return AugmentationVerdict("drop" if by_people else "hold", "it changes labels" if by_people else "let people check copies", labels)
+    words = {
+        "helps": ("keep", "it raises accuracy and harms no class or group that was compared"),
+        "unknown": ("hold", "train with more seeds or rows"),
+    }
+    verdict, reason = words.get(str(effect), ("hold", "no gain that matters"))
+    return AugmentationVerdict("keep" if verdict == "keep" else "hold", reason, gain)
