@@ -110,7 +110,10 @@ def one_watched(
 def slice_search_summary(
     held: Sequence[SearchedSlices], weaker: WeakSlices, named: Sequence[Finding], now: SampledRows, before: SampledRows, context: Context
 ) -> Finding:
-    """Return the finding about the search: tests, significant slices and the weakest ones, with the rankings that the page draws."""
+    """Return the finding about the search: tests, significant slices and the weakest ones, with the rankings that the page draws.
+
+    It is OK where no slice changed; slices that did are judged by findings of their own, so their number is not.
+    """
     singles, pairs = (sum(each.result.looks[place] for each in held) for place in (0, 1))
     sample = words.sampled(len(now), len(before), held[0].against)
     base = context.undecided(NAME, "model", "slices_named", len(now), "", against=held[0].against)
@@ -124,7 +127,7 @@ def slice_search_summary(
         value=float(count),
         low=float(count),
         high=float(count),
-        severity="ok",
+        severity="unknown" if count else "ok",
         because=said,
         evidence={
             "ranked": ranked_slices(held),

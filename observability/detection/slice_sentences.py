@@ -118,7 +118,8 @@ def sampled(now: int, before: int, against: Against) -> str:
 def searched(count: int, singles: int, pairs: int, sample: str, weakest: str) -> str:
     """Return the result of the search, with the sentence about the weakest slices."""
     said = "No slice changed significantly" if not count else f"{count} slice{'' if count == 1 else 's'} changed significantly"
-    return f"{said}: {singles:,} slices and {pairs:,} pairs tested, on {sample}.{weakest and ' '}{weakest}"
+    judged = "" if not count else " It has its own finding." if count == 1 else " Each has its own finding."
+    return f"{said}: {singles:,} slices and {pairs:,} pairs tested, on {sample}.{judged}{weakest and ' '}{weakest}"
 
 
 def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, against: Against, rows_before: int) -> str:

@@ -25,7 +25,6 @@ from observability.metrics.augmentation import (
     augmentation_audits,
 )
 from observability.proofs.augmentation import AUGMENTATION_PROOFS
-from observability.stats.interval import Interval
 from observability.stats.multiple_testing import benjamini_hochberg
 from observability.stats.repeated_runs import RepeatedDifference
 
@@ -33,6 +32,7 @@ NAME = "training/studies"
 AFFINITY, DIVERSITY = "augmentation_affinity", "augmentation_diversity"
 EFFECT, SLICE_EFFECT = 0.01, 0.02
 """Smallest changes of accuracy that matter: of all rows, and of a class or group."""
+NOT_IN_USE = "the augmentation is not in use, so it is not judged."
 AUDITS: Records = AUGMENTATION_AUDITS
 Tested = tuple[AugmentationSlice, RepeatedDifference]
 
@@ -104,13 +104,13 @@ def gain_words(change: RepeatedDifference) -> str:
 
 def effect_word(change: RepeatedDifference, p_harm: float, budget: float, least: float = EFFECT) -> str:
     """The verdict on a change of accuracy: helps, harms, small where it is significant and below `least`, none where it is not significant,
-    unknown where the interval is too wide to tell.
+    unknown where the interval is too wide to tell, or a loss of `least` is not significant.
     """
     low, high = change.interval().low, change.interval().high
     if low is None or high is None or isnan(low):
         return "unknown"
-    if p_harm <= budget and change.value <= -least:
-        return "harms"
+    if change.value <= -least:
+        return "harms" if p_harm <= budget else "unknown"
     if low > 0 and change.value >= least:
         return "helps"
     return "unknown" if high - low > 4 * least else "none" if low <= 0 <= high else "small"
@@ -132,17 +132,20 @@ def gain_finding(context: Context, audit: AugmentationAudit, change: RepeatedDif
     blank = replace(blank, evidence=blank.evidence | {"effect": word, "p_adjusted": p_harm})
     if word == "unknown":
         return blank
-    severity = harm_severity(audit, interval, EFFECT) if word == "harms" else "ok"
-    return replace(
-        blank, **interval.fields, severity=severity, limit=-EFFECT, likely_source=None if severity == "ok" else "model", rank=3.0
-    )
+    told = replace(blank, **interval.fields, severity="ok", limit=-EFFECT, rank=3.0)
+    return harm_told(told, audit, EFFECT) if word == "harms" else told
 
 
-def harm_severity(audit: AugmentationAudit, interval: Interval, least: float) -> Severity:
-    """Return act where all of the interval is a loss that matters, else watch; ok for an augmentation that is not in use."""
+def not_in_use(finding: Finding) -> Finding:
+    """Return a finding about an augmentation that was merely tried: its value without a verdict."""
+    return replace(finding, severity="unknown", because=f"{finding.because.removesuffix('.')}; {NOT_IN_USE}")
+
+
+def harm_told(finding: Finding, audit: AugmentationAudit, least: float) -> Finding:
+    """Return act where all of the interval is a loss that matters, else watch; unknown for an augmentation that is not in use."""
     if not audit.in_use:
-        return "ok"
-    return "act" if interval.high is not None and interval.high < -least else "watch"
+        return not_in_use(finding)
+    return replace(finding, severity="act" if finding.high is not None and finding.high < -least else "watch", likely_source="model")
 
 
 def slice_findings(context: Context, audit: AugmentationAudit, parts: list[Tested], harms: list[float]) -> Iterator[Finding]:
@@ -150,21 +153,21 @@ def slice_findings(context: Context, audit: AugmentationAudit, parts: list[Teste
     if not parts:
         return
     judged = [(effect_word(change, p, context.budget, SLICE_EFFECT), p, part, change) for (part, change), p in zip(parts, harms)]
-    word, p, part, change = min(judged, key=lambda each: (each[0] != "harms", each[1], each[3].value))
+    harmed = [each for each in judged if each[0] == "harms"]
+    surest, least = min(harmed, key=lambda each: (each[1], each[3].value), default=None), min(judged, key=lambda each: each[3].value)
+    word, p, part, change = surest or least
     where, interval = f"{part.column} `{part.level}`", change.interval()
     blank = undecided_augmentation(context, audit, SLICE_GAIN, part.n, "")
     evidence = {"slice_place": audit.slices.index(part), "p_adjusted": p, "compared": len(parts), "effect": word}
     blank = replace(blank, **interval.fields, limit=-SLICE_EFFECT, evidence=blank.evidence | evidence)
-    if word != "harms":
+    if not harmed:
         because = f"With augmentation `{audit.name}` no class or group of {len(parts)} loses {100 * SLICE_EFFECT:g} points significantly"
-        yield replace(blank, severity="ok", because=f"{because}; the least gain, in {where}: {gain_words(change)}.")
+        severity: Severity = "unknown" if change.value <= -SLICE_EFFECT else "ok"
+        yield replace(blank, severity=severity, because=f"{because}; the least gain, in {where}: {gain_words(change)}.")
         return
-    others = sum(each[0] == "harms" for each in judged) - 1
-    more = f" So it does in {others} more." if others else ""
+    more = f" So it does in {len(harmed) - 1} more." if len(harmed) > 1 else ""
     because = f"Augmentation `{audit.name}` lowers accuracy in {where}: {gain_words(change)}.{more}"
-    severity = harm_severity(audit, interval, SLICE_EFFECT)
-    named = replace(blank, severity=severity, because=because, slice=str(Slice(((part.column, part.level),))), rank=4.0)
-    yield replace(named, likely_source=None if severity == "ok" else "model")
+    yield harm_told(replace(blank, because=because, slice=str(Slice(((part.column, part.level),))), rank=4.0), audit, SLICE_EFFECT)
 
 
 def label_findings(context: Context, audit: AugmentationAudit) -> Iterator[Finding]:
@@ -180,19 +183,16 @@ def label_findings(context: Context, audit: AugmentationAudit) -> Iterator[Findi
         yield replace(blank, because=f"Whether augmentation `{audit.name}` keeps labels is unknown: {counted.n} copies were checked.")
         return
     figures = f"{percent(rate.value)} ({counted.changed:,} of {counted.n:,}; {percent(rate.low)} to {percent(rate.high)})"
-    severity: Severity = "ok"
-    if audit.in_use and rate.low > LABEL_LIMIT:
-        severity = "act" if people else "watch"
-    elif audit.in_use and people and rate.value > LABEL_LIMIT:
-        severity = "watch"
+    beyond, surely = rate.value > LABEL_LIMIT, rate.low > LABEL_LIMIT
+    severity: Severity = "ok" if not beyond else "act" if people and surely else "watch" if people or surely else "unknown"
     many = f"; the limit is {percent(LABEL_LIMIT)}"
     if people:
         because = f"Augmentation `{audit.name}` changes the label of {figures} of the copies that people checked{many}."
     else:
         because = f"Augmentation `{audit.name}` changes the label of {figures} of copies of surely classified rows, by all seeds{many}."
-        because += " It may change labels: let people check copies." if rate.low > LABEL_LIMIT else ""
-    told = replace(blank, **rate.fields, severity=severity, because=because, rank=3.5)
-    yield replace(told, likely_source=None if severity == "ok" else "label")
+        because += " It may change labels: let people check copies." if beyond else ""
+    told = replace(blank, **rate.fields, severity=severity, because=because, rank=3.5, likely_source="label" if beyond else None)
+    yield not_in_use(told) if beyond and not audit.in_use else told
 
 
 def measure_findings(context: Context, audit: AugmentationAudit) -> Iterator[Finding]:
@@ -209,10 +209,7 @@ def measure_findings(context: Context, audit: AugmentationAudit) -> Iterator[Fin
         figures = f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
         because = f"{sentence.format(audit.name, figures)}, {plural(audit.seeds, 'seed')}."
         measured = replace(undecided_augmentation(context, audit, metric, audit.seeds, because), **interval.fields)
-        if audit.in_use:
-            yield held_against_level(measured, limits)
-        else:
-            yield replace(measured, because=f"{because.removesuffix('.')}; the augmentation is not in use, so it is not judged.")
+        yield held_against_level(measured, limits) if audit.in_use else not_in_use(measured)
 
 
 ANALYZER = Analyzer(

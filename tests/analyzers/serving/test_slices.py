@@ -72,8 +72,11 @@ def test_concept_drift_in_one_slice_is_named_with_its_mean_error() -> None:
     current, reference, past = clean()
     inside = current["region"] == "east"
     current.loc[inside, "label"] += 15
-    found = alarms(said(current, reference, past))
+    every = said(current, reference, past)
+    found, summary = alarms(every), every["model", "slices_named", None]
     assert set(found) == {("model", "mae", "region=east"), ("model", "bias", "region=east")}
+    assert (summary.severity, summary.value) == ("unknown", 1.0), "the slice has findings of its own, so the number is not OK"
+    assert "1 slice changed significantly" in summary.because and "It has its own finding." in summary.because
     mae = found["model", "mae", "region=east"]
     assert mae.severity == "act" and mae.likely_source == "model" and mae.n == inside.sum()
     assert mae.value == pytest.approx(mean_absolute_error(current.loc[inside, "label"], current.loc[inside, "score"]))

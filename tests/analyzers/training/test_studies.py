@@ -7,6 +7,7 @@ import pytest
 from observability.core.finding import Finding
 from observability.metrics.augmentation import augmentation_audits, augmentation_results
 from tests.support.augmentation_audits import audit_row, augmentation_findings, predictions, simulated_audit
+from tests.support.levels import beyond_limit
 
 
 def by_metric(row: dict) -> dict[str, Finding]:
@@ -71,12 +72,33 @@ def test_a_changed_label_is_suspected_by_all_seeds_and_told_by_people() -> None:
     assert few.severity == "unknown" and few.value is None
 
 
-def test_an_augmentation_that_was_merely_tried_asks_for_nothing() -> None:
+def test_what_an_augmentation_that_was_merely_tried_harms_is_told_and_neither_asks_for_anything_nor_is_ok() -> None:
     row = simulated_audit(5, harm=0.5, changed=0.3)
     found = by_metric(audit_row(row["results"], in_use=False))
-    assert {found[name].severity for name in ("gain", "slice_gain", "label_changes")} == {"ok"}
-    assert found["affinity"].severity == "unknown" and "not in use" in found["affinity"].because
-    assert found["gain"].evidence["effect"] == "harms"
+    harmful = [found[name] for name in ("gain", "slice_gain", "label_changes")]
+    assert all(map(beyond_limit, harmful)) and found["gain"].evidence["effect"] == "harms"
+    for each in (*harmful, found["affinity"]):
+        assert each.severity == "unknown" and each.because.endswith("; the augmentation is not in use, so it is not judged.")
+    helps = by_metric(audit_row(simulated_audit(1, gain=0.1)["results"], in_use=False))
+    assert helps["gain"].severity == helps["slice_gain"].severity == "ok"
+
+
+def test_a_value_beyond_its_limit_by_chance_is_unknown_and_the_least_gain_is_the_least() -> None:
+    few = {"column": "region", "level": "south", "n": 100, "gained": [5, 9, 4, 8], "lost": [12, 8, 9, 10]}
+    many = {"column": "region", "level": "north", "n": 20_000, "gained": [100, 104, 99, 97], "lost": [160, 159, 163, 158]}
+    counts = {"rows": 20_100, "gained": [5, 9, 4, 8], "lost": [300, 305, 110, 98], "slices": [few, many]}
+    consensus = {"n": 300, "changed": 18}
+    found = by_metric(audit_row({"augmentation": "jitter", **counts, "consensus": consensus}))
+    assert found["slice_gain"].value == pytest.approx(-0.0325) and "the least gain, in region `south`" in found["slice_gain"].because
+    for name in ("slice_gain", "label_changes"):
+        assert beyond_limit(found[name]) and found[name].severity == "unknown"
+
+
+def test_no_audit_is_ok_beyond_its_limit() -> None:
+    audits = [simulated_audit(200 + seed, rows=300, seeds=4, harm=harm, changed=harm) for seed in range(8) for harm in (0.0, 0.06)]
+    rows = audits + [audit_row(each["results"], in_use=False) for each in audits]
+    found = [each for row in rows for each in augmentation_findings([row])]
+    assert any(map(beyond_limit, found)) and not [each for each in found if each.severity == "ok" and beyond_limit(each)]
 
 
 def test_two_seeds_cannot_tell() -> None:
