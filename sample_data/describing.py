@@ -48,6 +48,8 @@ def toml(value: object) -> str:
 def write_settings(spec: Spec, importance: dict[str, float], path: Path) -> None:
     """The settings file of one model."""
     lines = [HEAD, "[settings]", *(f"{name} = {toml(value)}" for name, value in spec.settings.items()), ""]
+    if spec.limits:
+        lines += ["[limits]", *(f"{toml(name)} = {toml(level)}" for name, level in spec.limits.items()), ""]
     lines += ["# Share of each feature in the mean absolute SHAP value over reference rows.", "[importance]"]
     lines += [f"{name} = {share:.4f}" for name, share in importance.items()]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -68,6 +68,7 @@ EMPLOYMENT = Spec(
         "immutable": ["AGEP", "SEX", "RAC1P", "NATIVITY", "CIT", "ANC"],
         "class_names": {"0": "not employed", "1": "employed"},
     },
+    limits={"trust/audits/robust_accuracy": 0.7, "trust/audits/membership_exposure": 0.03, "trust/audits/explanation_stability": 0.8},
 )  # fmt: skip
 
 

@@ -87,6 +87,7 @@ LATE = Spec(
         "immutable": ["carrier", "origin", "destination"],
         "class_names": {"0": "on time", "1": "late"},
     },
+    limits={"trust/audits/robust_accuracy": 0.6, "trust/audits/membership_exposure": 0.03, "trust/audits/explanation_stability": 0.8},
 )
 CHALLENGER = replace(
     LATE,

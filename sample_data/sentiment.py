@@ -50,6 +50,7 @@ SENTIMENT = Spec(
         "owner": "community desk",
         "description": "Whether people rate a short text as negative, neutral or positive. Only the texts and ratings are real: days are assigned.",
     },
+    limits={"trust/audits/robust_accuracy": 0.5, "trust/audits/explanation_stability": 0.8},
 )
 
 

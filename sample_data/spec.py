@@ -18,8 +18,8 @@ class Spec:
 
     features: names in the order of the model's input; categories: those that are no numbers. label: the column of the truth in the rows.
     params: the library's. rounds: boosting rounds (trees), or passes over the rows (epochs); each is a step of the run. digits: decimals of a
-    logged score. settings: more of the settings file (contract section 3). trained_on: the name of the training data. deployed: RFC 3339, the
-    instant it starts to serve. ending: of the model's file. classes: of a multiclass model, in their order. label_source, label_fields: how labels
+    logged score. settings: more of the settings file (contract section 3). limits: its levels of metrics. trained_on: the name of the training
+    data. deployed: RFC 3339, the instant it starts to serve. ending: of the model's file. classes: of a multiclass model, in their order. label_source, label_fields: how labels
     are found, and the columns of the rows that ride with them. version, environment: what predictions say of
     themselves; without an environment they are production. together: features by which the rows of a month lie together in the file, so that
     it is small.
@@ -37,6 +37,7 @@ class Spec:
     trained_on: str
     deployed: str
     settings: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, float] = field(default_factory=dict)
     ending: str = "lightgbm.txt"
     library: str = "lightgbm"
     classes: tuple[str, ...] = ()

@@ -1,7 +1,9 @@
 """A model is OK only where its performance, inputs or data quality could be judged against a reference or a level."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +17,9 @@ from observability.dashboard.overview import fleet
 from observability.dashboard.overview.fleet import ModelStatus
 from observability.dashboard.scope import Scope
 from observability.incidents.model_state import not_judged_reason, verdict_severity
+from observability.monitoring.check import check
+from observability.store.types.loading import LoadDefaults
+from tests.support.new_store import new_store
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 WINDOW = Window("loan", START, START + timedelta(days=7))
@@ -44,6 +49,18 @@ def test_a_model_without_a_reference_is_unknown_and_says_why() -> None:
     assert verdict_severity(NO_REFERENCE) == "unknown"
     assert not_judged_reason(NO_REFERENCE) == "Version 1 has no reference."
     assert verdict_severity([]) == "unknown"
+
+
+def test_a_model_that_was_never_registered_is_unknown_and_asks_for_it(tmp_path: Path) -> None:
+    body = {"kind": "prediction", "model": "loan", "version": "1", "features": {"income": 30}}
+    times = [(START + timedelta(minutes=30 * place)).isoformat() for place in range(300)]
+    lines = [body | {"id": f"p{k}", "at": at, "score": 0.2 + 0.002 * k, "label": k % 2} for k, at in enumerate(times)]
+    (tmp_path / "served.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    with new_store(tmp_path / "home", threads=1) as store:
+        assert store.load_files([tmp_path / "served.jsonl"], LoadDefaults()).stored == 300
+        found = check(store, model="loan", start=WINDOW.start, end=WINDOW.end, now=WINDOW.end).findings
+    assert verdict_severity(found) == "unknown"
+    assert any(each.analyzer == "serving/performance" and "register this model" in each.because for each in found)
 
 
 @pytest.mark.parametrize(

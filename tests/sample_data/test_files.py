@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from observability.core.metric_definitions import METRICS
 from observability.core.settings import read_settings
 from sample_data.employment import EMPLOYMENT
 from sample_data.flights import CHALLENGER, DELAY, LATE, WEATHER
@@ -57,6 +58,15 @@ def test_settings_are_read_by_the_product_and_importance_is_of_the_features(spec
     assert sum(settings.importance.values()) == pytest.approx(1)
     assert set(settings.immutable) <= set(spec.features)
     assert settings.owner and settings.description
+
+
+def test_the_owner_states_a_level_for_each_audit_and_no_audit_is_surely_beyond_it() -> None:
+    settings = {spec.name: read_settings(FOLDER / spec.settings_file) for spec in (LATE, EMPLOYMENT, SENTIMENT)}
+    audits = [json.loads(line) for line in (FOLDER / "audits.jsonl").read_text(encoding="utf-8").splitlines()]
+    for audit in audits:
+        head = audit["results"]["headline"]
+        level = settings[audit["model"]].limits[f"trust/audits/{head['metric']}"]
+        assert head["low"] <= level if METRICS[head["metric"]].better == "low" else head["high"] >= level
 
 
 @BY_NAME
