@@ -34,7 +34,7 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
     if rows:
         shown = first_inbox_rows(rows)
         draw_table("tasks", "Incidents, new first", incidents.INBOX, shown, compact=True, sort=True, bulk=BULK, **asks)
-        incidents.show_all_button("tasks", len(shown), len(rows), scope)
+        incidents.show_all_button("tasks", min(len(shown), len(listed)), len(listed), scope)
     elif not settled:
         unknown = sum(status.severity == "unknown" for status in statuses)
         if unknown:

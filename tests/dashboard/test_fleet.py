@@ -125,7 +125,9 @@ def test_an_incident_is_one_line_on_the_first_page() -> None:
         "The inputs drifted jointly: a classifier separates the two.": "The inputs drifted jointly",
         "`ANC`: `single` fell, `not reported` rose.": "`ANC`: `single` fell, `not reported` rose",
         "Where `visibility` is 10 and above, accuracy is 58.9 % on 1,734 labels.": "Where `visibility` is 10 and above, accuracy is 58.9 %…",
-        "`dew` rose from 2.6 % to 8.4 % of the attribution.": "`dew` rose from 2.6 % to 8.4 %…",
+        "`dew` rose from 2.6 % to 8.4 % of the attribution.": "`dew` rose from 2.6 % to 8.4 % of the attribution",
+        "The export to `a partner` (`adults 2018`) of 2026-11-24 (70,131 rows) has k = 1.": "The export to `a partner` of 2026-11-24 has k = 1",
+        "Batch `JFK 30` of source `weather at JFK` arrived 5 hours after its data.": "Batch `JFK 30` of source `weather at JFK` arrived 5 hours after its data",
         " ".join(["word"] * 20) + ".": " ".join(["word"] * 9) + "…",
     }
     assert {sentence: incidents.incident_headline(of_one("late", sentence)) for sentence in sentences} == sentences

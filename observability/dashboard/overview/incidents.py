@@ -1,5 +1,6 @@
 """Incidents on pages: one row each, with suspected source, onset, event and related findings."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,8 +37,12 @@ INBOX = (
 )
 CONTROLLERS = "operations/controllers"
 """The analyzer of models that steer a system, which are named as controllers and not counted as models."""
-HEADLINE_WORDS = 9
-DANGLING = frozenset(("a", "and", "as", "by", "from", "in", "is", "of", "on", "over", "the", "to", "with"))
+PARENTHESES = re.compile(r" \([^()]*\)")
+WORD = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
+"""A word; a name between backticks is one, however many it has."""
+HEADLINE_WORDS, WHOLE_WORDS = 9, 11
+"""Words that a longer headline is cut to, and those of one that is left whole."""
+DANGLING = frozenset("a after and as at by from in is its less more of on over than the their to where which with".split())
 """Words that a shortened headline does not end with."""
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
 
@@ -109,18 +114,17 @@ def incident_headline(incident: Incident) -> str:
 
 
 def first_clause(sentence: str) -> str:
-    """The first clause of a sentence, at most HEADLINE_WORDS words and the percent sign of the last."""
-    sentence = sentence.split("; ", maxsplit=1)[0]
-    for sign in (": ", " ("):
-        head = sentence.split(sign)[0]
-        sentence = head if len(head.split()) > 3 else sentence
-    words = sentence.rstrip(".").split()
-    kept = words[: HEADLINE_WORDS + (words[HEADLINE_WORDS : HEADLINE_WORDS + 1] == ["%"])]
-    if len(kept) < len(words):
-        while len(kept) > 1 and kept[-1] in DANGLING:
-            kept.pop()
-    text = " ".join(kept).rstrip(":,")
-    return f"{text}{'`' if text.count('`') % 2 else ''}…" if len(kept) < len(words) else text
+    """The first clause of a sentence without what stands in parentheses, whole if short, else its first words."""
+    sentence = PARENTHESES.sub("", sentence.split("; ", maxsplit=1)[0])
+    head = sentence.split(": ")[0]
+    sentence = head if len(head.split()) > 3 else sentence
+    words = WORD.findall(sentence.rstrip("."))
+    if len(words) <= WHOLE_WORDS:
+        return " ".join(words).rstrip(":,")
+    kept = words[: HEADLINE_WORDS + (words[HEADLINE_WORDS] == "%")]
+    while len(kept) > 1 and kept[-1] in DANGLING:
+        kept.pop()
+    return f"{' '.join(kept).rstrip(':,')}…"
 
 
 def inbox_row(
