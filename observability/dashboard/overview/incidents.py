@@ -42,7 +42,30 @@ WORD = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
 """A word; a name between backticks is one, however many it has."""
 HEADLINE_WORDS, WHOLE_WORDS = 9, 11
 """Words that a longer headline is cut to, and those of one that is left whole."""
-DANGLING = frozenset("a after and as at by from in is its less more of on over than the their to where which with".split())
+DANGLING = frozenset(
+    (
+        "a",
+        "after",
+        "and",
+        "as",
+        "at",
+        "by",
+        "from",
+        "in",
+        "is",
+        "its",
+        "less",
+        "more",
+        "of",
+        "on",
+        "over",
+        "than",
+        "the",
+        "to",
+        "where",
+        "with",
+    )
+)
 """Words that a shortened headline does not end with."""
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
 
