@@ -38,6 +38,9 @@ tests: $(BIN)/.installed-tests chromium  # the sample fleet is loaded once for b
 
 test-long: $(BIN)/.installed-tests chromium wheel  ## the tests of chance with all their repetitions, and those that only a release needs
 	LONG_TESTS=1 $(UNIT) && LONG_TESTS=1 $(BROWSER)
+	$(BIN)/python tests/packaging/deployment_lint.py
+	$(BIN)/python tests/packaging/training_libraries.py $(firstword $(WHEEL_PYTHONS))
+	$(BIN)/python tests/packaging/recipes.py dist/*.whl
 	$(BIN)/python tests/packaging/first_ten_minutes.py dist/*.whl
 
 wheel: $(BIN)/python  ## the package as one file in dist/

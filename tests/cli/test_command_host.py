@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from observability.cli import command_host, main
 from observability.cli.outcome import Outcome
+from observability.core.errors import StoreBrokenError
 from observability.server import process_lock
 from observability.store.engine import Store
 from observability.store.ingest import csv_importer
@@ -120,6 +122,22 @@ def test_who_cannot_read_the_address_is_refused_and_holds_nothing_up(store: Stor
             asked.close()
     silent.close()
     assert not (store.home / "owner.json").exists()
+
+
+def test_an_owner_that_dies_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def die() -> None:
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(9999)
+                caller.sendall(b'HTTP/1.0 200 OK\r\n\r\n{"progress": "half of it"}\n')
+
+        dying = threading.Thread(target=die)
+        dying.start()
+        with pytest.raises(StoreBrokenError, match="process 4711, ended the command without an outcome"):
+            main.at_owner(process_lock.Address(4711, server.getsockname()[1], "token"), ["status"])
+        dying.join()
 
 
 def test_a_short_command_has_no_address(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
