@@ -130,7 +130,9 @@ def test_an_owner_that_dies_is_named() -> None:
         def die() -> None:
             caller, _ = server.accept()
             with caller:
-                caller.recv(9999)
+                sent = b""
+                while b"status" not in sent:
+                    sent += caller.recv(9999)
                 caller.sendall(b'HTTP/1.0 200 OK\r\n\r\n{"progress": "half of it"}\n')
 
         dying = threading.Thread(target=die)
