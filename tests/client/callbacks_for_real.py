@@ -1,6 +1,6 @@
-"""Runs the callbacks whose libraries are not among the test requirements, for real. Not run by the tests.
+"""Runs the callbacks whose libraries are not among the test requirements, for real.
 
-In an environment with torch, lightning, keras and transformers: PYTHONPATH=. python tests/client/callbacks_for_real.py
+tests/packaging/training_libraries.py runs it in an environment with torch, lightning, keras and transformers, as a part of `make test-long`.
 Prints for each library the version, and how many steps were recorded of how many the library reported.
 """
 
