@@ -113,7 +113,8 @@ class Records:
     covers all models. Records of a kind without a `model` field belong to all models; those of a run that name no model belong to
     the run's model, which any run or resource record of it may name. Records of the sample fleet belong to no other model.
     Labels (kind `label`, all revisions) need one model. only: (field, text) pairs that a record must have, as ("source", "human"), or
-    (field, several texts) of which it must have one.
+    (field, several texts) of which it must have one. spread: of steps, about so many rows of each run at most, at evenly spread steps with
+    all of their ranks; the answer then has a column `stride` (1: each step was read, 512: every 512th).
     """
 
     kind: str
@@ -121,6 +122,7 @@ class Records:
     ever: bool = False
     rows: int = 100_000
     only: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
+    spread: int = 0
 
 
 @dataclass(frozen=True)

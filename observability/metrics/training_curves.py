@@ -84,7 +84,7 @@ class TrainingRun:
     """One training run. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
 
     phases: one row a rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. partly: older
-    steps were not read. hosts: of each rank that states it, the machine that it last ran on. directions: the better direction of metrics,
+    steps were not read. stride: every so manieth step was read, as of a long run; 1: each. hosts: of each rank that states it, the machine that it last ran on. directions: the better direction of metrics,
     as declared. batches: the batch of data that a step read (of several ranks all of them). alerts: what the job itself said,
     with its time.
     """
@@ -108,6 +108,7 @@ class TrainingRun:
     phases: "DataFrame | None" = None
     step_times: Array = field(default_factory=lambda: np.empty(0, "datetime64[us]"))
     partly: bool = False
+    stride: int = 1
     hosts: Mapping[str, str] = field(default_factory=dict)
     directions: Mapping[str, Better] = field(default_factory=dict)
     batches: Mapping[int, str] = field(default_factory=dict)
@@ -319,6 +320,7 @@ def _training_run(name: str, records: "DataFrame | None", steps: "DataFrame | No
         curves=metric_curves(steps, stated) if steps is not None else {},
         phases=_phase_times(steps) if steps is not None else None,
         step_times=times,
+        stride=int(steps["stride"].max()) if steps is not None and "stride" in steps else 1,
         partly=cut is not None and steps is not None and bool(steps["at"].min() <= cut),
         hosts=_rank_hosts(steps) if steps is not None else {},
         directions=stated,

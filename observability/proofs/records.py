@@ -1,6 +1,6 @@
 """Figures of records of the other kinds: batches, cleaning runs and the steps of training runs."""
 
-from observability.core.analyzer import OTHERS, OTHERWISE, Context, Proofs
+from observability.core.analyzer import OTHERS, OTHERWISE, Context, Proof, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
 from observability.core.window import Slice
@@ -302,15 +302,25 @@ def failed_trials_proof(finding: Finding, context: Context) -> str:
 SELECT (SELECT count(*) FROM ends WHERE lower(status) NOT IN ({fine})) / (SELECT count(*) FROM members) AS study_failed_share"""
 
 
-RUN_PROOFS: Proofs = {
-    "straggler_score": straggler_proof,
-    f"straggler_score{OTHERWISE}": "no rank is slower than the fastest, or it is so in one of several phases of communication",
+def of_every_step(proof: Proof) -> Proof:
+    """A proof that is given only where every step of the run was read."""
+    return lambda finding, context: None if finding.evidence.get("stride", 1) > 1 else proof(finding, context)
+
+
+SPREAD = "the run is long, and not every step of it was read"
+OF_STEPS = {
     "plateau_share": plateau_proof,
     "overfitting_gap": overfitting_proof,
     "non_finite_steps": non_finite_proof,
+    "best_metric": best_metric_proof,
+}
+RUN_PROOFS: Proofs = {
+    "straggler_score": of_every_step(straggler_proof),
+    f"straggler_score{OTHERWISE}": f"no rank is slower than the fastest, or it is so in one of several phases of communication, or {SPREAD}",
+    **{metric: of_every_step(proof) for metric, proof in OF_STEPS.items()},
+    **{f"{metric}{OTHERWISE}": SPREAD for metric in OF_STEPS},
     "failed_runs": failed_run_proof,
     f"failed_runs{OTHERWISE}": "the run has no end, and is lost by the time since its last record",
-    "best_metric": best_metric_proof,
     "seed_noise": seed_noise_proof,
     "run_alerts": alerts_proof,
     "study_failed_share": failed_trials_proof,

@@ -1,6 +1,7 @@
 """Check training runs: curves, overfitting, stragglers and run state.
 
-Runs with a record in the window are judged on all of their steps (the newest 50,000 of the store). Findings: a non-finite value, a spike,
+Runs with a record in the window are judged on all of their steps (the newest 50,000 of the store; of a run with more than 12,500, on
+evenly spread steps with all ranks). Findings: a non-finite value, a spike,
 divergence, a plateau, overfitting, gradients that vanish or explode, dead units, updates and learning rates out of proportion, a result
 that is too good too fast, what the job itself said, an idle, hot, throttled or full device, a rank slower than its peers, a run that failed
 or was lost; and for a study, how far chance alone moves its metric, and whether the search
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 NAME = "training/runs"
 MOST_RUNS, MOST_STEPS, MOST_EVENTS = 20_000, 50_000, 20_000
 MOST_JUDGED = 200
+MOST_STEPS_A_RUN = 12_500
+"""Records of steps up to which each step of a run is read."""
 RESOURCE_COLUMNS = ("run", "at", "model", "device", "host", "watts", "utilisation", "temperature_c", "memory_gb")
 STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "phase_ms", "batch")
 
@@ -44,7 +47,7 @@ def needs(context: Context) -> dict[str, Ask]:
     """Ask for starts and ends of all runs, their newest steps, what jobs said, and device readings of the window."""
     return {
         "runs": Ask(Records("run", ever=True, rows=MOST_RUNS)),
-        "steps": Ask(Records("step", STEP_COLUMNS, ever=True, rows=MOST_STEPS)),
+        "steps": Ask(Records("step", STEP_COLUMNS, ever=True, rows=MOST_STEPS, spread=MOST_STEPS_A_RUN)),
         "resources": Ask(Records("resource", RESOURCE_COLUMNS, rows=MOST_STEPS)),
         "events": Ask(Records("event", ("run", "at", "text"), ever=True, rows=MOST_EVENTS)),
     }
@@ -133,9 +136,16 @@ def oldest_read(steps: "DataFrame") -> Any:
 def run_verdict(run: TrainingRun, now: datetime, trials: int = 0, readings: "DataFrame | None" = None) -> list[RunClaim]:
     """Return all claims about one run. trials: the runs of the search that it is part of, 0 of none; readings: of its devices."""
     state = claim_about_state(run, now)
-    found = [*([state] if state else []), *claims_of_alerts(run), *claims_of(run), *claims_about_ranks(run)]
+    of_steps = [*claims_of(run), *claims_about_ranks(run)]
+    found = [*([state] if state else []), *claims_of_alerts(run)]
+    found += [replace(each, because=f"{each.because}{read_steps_note(run)}") for each in of_steps]
     found += claims_about_devices(run, readings) if readings is not None else []
     return [of_search_trial(each, trials) for each in found] if trials else found
+
+
+def read_steps_note(run: TrainingRun) -> str:
+    """Return a sentence on the steps that were read of a long run; empty where each was."""
+    return f" Every {run.stride:,}th step was read." if run.stride > 1 else ""
 
 
 def run_finding(context: Context, claim: RunClaim, run: TrainingRun) -> Finding:
@@ -153,7 +163,7 @@ def run_finding(context: Context, claim: RunClaim, run: TrainingRun) -> Finding:
         onset=claim.onset,
         likely_source=claim.source if needs_action(claim.severity) else None,
         rank=claim.rank,
-        evidence=claim.evidence,
+        evidence=claim.evidence | ({"stride": run.stride} if run.stride > 1 else {}),
     )
 
 

@@ -15,7 +15,7 @@ from observability.dashboard.operations.energy import EnergyRuns, price_place, w
 from observability.dashboard.training.runs import energy_and_cost_of_runs
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
 from observability.detection.result_carbon import NEAR, CarbonResults, results_against_carbon
-from observability.detection.run_claims import duration
+from observability.detection.run_claims import RunClaim, duration
 from observability.detection.training_savings import power_cap_claim, start_hour_claim
 from observability.metrics.energy import RESOURCES, RUNS, training_run_energy
 from observability.metrics.power_caps import CapSweep, power_cap_sweeps, stated_cap
@@ -74,11 +74,20 @@ def start_hour_section(here: ModelPage, runs: EnergyRuns) -> None:
         plain_caption(f"Which hour emits least is unknown: {lacks}.")
         return
     claim = start_hour_claim(found, here.model.settings)
-    st.markdown(status_line(claim.severity, claim.because, strong=True))
+    saving_sentence(claim, judged=not runs.outside)
     twin = pd.DataFrame({"hour": range(24), "grams": found.grams})
     figure = charts_savings.start_hour_bars(twin, usual=found.usual, best=found.best)
     frame.chart_with_table(figure, twin, key="start-hours", alt=claim.because, metrics=("carbon_shift",))
     plain_caption("Hours in UTC. Estimated: the energy of the runs times the carbon intensity of past days.")
+
+
+def saving_sentence(claim: RunClaim, *, judged: bool) -> None:
+    """Write what a saving says, with its state where it is a finding of the window."""
+    said = claim.because.replace("`", "")
+    if judged:
+        st.markdown(status_line(claim.severity, said, strong=True))
+    else:
+        plain_paragraph(f"{said} It lies outside this window, so it is not judged here.")
 
 
 def power_cap_section(here: ModelPage) -> None:
@@ -89,7 +98,7 @@ def power_cap_section(here: ModelPage) -> None:
         plain_caption("No sweep of a power cap was logged.")
         return
     claim = power_cap_claim(sweep, here.model.settings)
-    st.markdown(status_line(claim.severity, claim.because.replace("`", ""), strong=True))
+    saving_sentence(claim, judged=sweep.ended < naive_utc(here.window.end))
     twin = pd.DataFrame(
         {
             "watts": [cap.watts for cap in sweep.caps],

@@ -32,7 +32,7 @@ WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "small": "unde
 COLUMNS = (
     column("name", "Augmentation", strong=True, wide=True),
     column("effect", "Effect", width="7rem"),
-    column("verdict", "Verdict", width="8rem", help="Drop what harms; keep what helps and harms no class or group; hold: measure more"),
+    column("verdict", "Verdict", width="10rem", help="Drop what harms; keep what helps and harms no class or group; hold: measure more"),
     column("gain", "Accuracy, points", align="right", help="Accuracy with minus without the augmentation, on the same rows"),
     column(
         "affinity",

@@ -56,9 +56,10 @@ def efficiency_section(judged: RunVerdict, everything: Sequence[RunVerdict]) -> 
     use = energy_and_cost_of_runs([judged]).get(run.name)
     share, productive, flops = times.lost_share, productive_share(times), model_flops_utilisation(run)
     seconds = seconds_per_step(run)
-    lost = float(times.lost_ms.sum()) / 1000
+    lost = float(times.lost_ms.sum()) / 1000 * run.stride
     unknown = formatting.DASH
-    logged = f"{len(times.steps):,} steps of {len(times.ranks)} ranks"
+    every = f", every {run.stride:,}th step read" if run.stride > 1 else ""
+    logged = f"{len(times.steps):,} steps of {len(times.ranks)} ranks{every}"
     spent = ", ".join(f"{name} {formatting.format_share(part)}" for name, part in phase_shares(times).items())
     rows = [
         {

@@ -43,8 +43,9 @@ def ranks_section(judged: RunVerdict) -> None:
         plain_paragraph(where)
     own_work = _own_work_frame(times, hosts)
     frame.chart_with_table(figure, own_work, key=KEY, alt=said, metrics=("straggler_score",), on_select=_choose_clicked_step)
-    if every > 1:
-        st.caption(f"Chart: means of {every} steps. Table and CSV: every step.")
+    if every > 1 or judged.run.stride > 1:
+        read = f"every {judged.run.stride:,}th step" if judged.run.stride > 1 else "every step"
+        st.caption(f"Chart: means of {every} of these. Table and CSV: {read}." if every > 1 else f"Read: {read}.")
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Slowest rank over median", anchor=False)

@@ -79,18 +79,38 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     at = quoted_identifier(_time_field(records.kind))
     table, ties = _source_table(store, records.kind, window.model, values)
     nothing = empty_result({name: FRAME_TYPES.get(FIELD_TYPES[fields[name].type], "object") for name in names})
+    columns = ", ".join(quoted_identifier(name) for name in names)
+    if records.spread:
+        asked = _spread_steps(records, table, where, columns)
+        nothing["stride"] = pd.Series(dtype="int64")
+    else:
+        asked = f"""SELECT {columns} FROM (
+                SELECT * FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)})
+            ORDER BY {at}, {ties}"""
     with snapshot(store) as cursor:
         if records.kind != "label" and records.kind not in _stored_kinds(store, cursor):
             return nothing
-        frame = cursor.execute(
-            f"""SELECT {", ".join(quoted_identifier(name) for name in names)} FROM (
-                SELECT * FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)})
-            ORDER BY {at}, {ties}""",
-            values,
-        ).df()
+        frame = cursor.execute(asked, values).df()
     if frame.empty:
         return nothing
-    return pd.DataFrame({name: _typed(frame[name], fields[name]) for name in names})
+    found = pd.DataFrame({name: _typed(frame[name], fields[name]) for name in names})
+    return found.assign(stride=frame["stride"].astype("int64")) if records.spread else found
+
+
+def _spread_steps(records: Records, table: str, where: str, columns: str) -> str:
+    """The query for steps of which a long run gives about `spread` rows: those of every so manieth step, counted from its first one.
+
+    The spacing of a run's steps is estimated, so that runs that log every tenth step are thinned as well. Narrow columns choose the rows.
+    """
+    return f"""WITH sizes AS (
+            SELECT run, min(step) AS first, ceil(count(*) / {int(records.spread)})::BIGINT AS stride,
+                greatest(round((max(step) - min(step)) / greatest(approx_count_distinct(step) - 1, 1)), 1)::BIGINT AS gap
+            FROM {table} WHERE {where} GROUP BY run),
+        chosen AS (
+            SELECT t.rowid AS place, stride FROM (SELECT rowid, run, step, "at", content_hash FROM {table} WHERE {where}) t
+            JOIN sizes USING (run) WHERE stride = 1 OR ((step - first) // gap) % stride = 0
+            ORDER BY "at" DESC, content_hash DESC LIMIT {int(records.rows)})
+        SELECT {columns}, stride FROM {table} t JOIN chosen ON t.rowid = place ORDER BY "at", content_hash"""
 
 
 def _stored_kinds(store: "Database", cursor: Cursor) -> frozenset[str]:
