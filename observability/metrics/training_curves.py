@@ -84,9 +84,9 @@ class TrainingRun:
     """One training run. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
 
     phases: one row a rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. partly: older
-    steps were not read. stride: every so manieth step was read, as of a long run; 1: each. hosts: of each rank that states it, the machine that it last ran on. directions: the better direction of metrics,
-    as declared. batches: the batch of data that a step read (of several ranks all of them). alerts: what the job itself said,
-    with its time.
+    steps were not read. stride: every so manieth step was read, as of a long run; 1: each. hosts: of each rank that states it, the
+    machine that it last ran on. directions: the better direction of metrics, as declared. batches: the batch of data that a step read
+    (of several ranks all of them). alerts: what the job itself said, with its time.
     """
 
     name: str

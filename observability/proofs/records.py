@@ -316,7 +316,7 @@ OF_STEPS = {
 }
 RUN_PROOFS: Proofs = {
     "straggler_score": of_every_step(straggler_proof),
-    f"straggler_score{OTHERWISE}": f"no rank is slower than the fastest, or it is so in one of several phases of communication, or {SPREAD}",
+    f"straggler_score{OTHERWISE}": f"no rank is slower than the fastest, or it is in one of several phases of communication, or {SPREAD}",
     **{metric: of_every_step(proof) for metric, proof in OF_STEPS.items()},
     **{f"{metric}{OTHERWISE}": SPREAD for metric in OF_STEPS},
     "failed_runs": failed_run_proof,
