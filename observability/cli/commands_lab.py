@@ -6,6 +6,7 @@ from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progr
 from observability.core.errors import UsageError
 from observability.simulation.fault import ServingFault
 from observability.simulation.faults_augmentation import AugmentationFault
+from observability.simulation.faults_cleaning import CleaningFault
 from observability.simulation.faults_collection import DeviceFault
 from observability.simulation.faults_controllers import ControllerFault
 from observability.simulation.faults_edge import EdgeFault
@@ -64,12 +65,14 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
 
     from observability.simulation import (
         augmentation_replay,
+        cleaning_replay,
         collection_replay,
         controller_replay,
         edge_replay,
         energy_replay,
         export_replay,
         faults_augmentation,
+        faults_cleaning,
         faults_collection,
         faults_controllers,
         faults_edge,
@@ -108,6 +111,9 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
         replay = augmentation_replay.replay_on_augmentation(
             store.ask, augmentation_fault, args.strength, now, model=args.model, seed=args.seed
         )
+    elif (cleaning_fault := faults_cleaning.FAULTS.get(name)) is not None:
+        say("reading runs of cleaning rules")
+        replay = cleaning_replay.replay_on_cleaning(store.ask, cleaning_fault, args.strength, now, seed=args.seed)
     elif (energy_fault := faults_energy.FAULTS.get(name)) is not None:
         replay = energy_replay.replay_energy_fault(energy_fault, args.strength, args.seed)
     elif (edge_fault := faults_edge.FAULTS.get(name)) is not None:
@@ -152,6 +158,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     from observability.simulation.fault import STRENGTHS
     from observability.simulation.faults import FAULTS
     from observability.simulation.faults_augmentation import FAULTS as OF_AUGMENTATIONS
+    from observability.simulation.faults_cleaning import FAULTS as OF_CLEANING
     from observability.simulation.faults_collection import FAULTS as OF_DEVICES
     from observability.simulation.faults_controllers import FAULTS as OF_CONTROLLERS
     from observability.simulation.faults_edge import FAULTS as ON_EDGE
@@ -173,6 +180,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
         | FormFault
         | EdgeFault
         | EnergyFault
+        | CleaningFault
         | ExportFault
         | ControllerFault
         | AugmentationFault
@@ -184,7 +192,14 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
         *OF_LABELLING.values(),
     ]
     faults += [*OF_DEVICES.values(), *OF_VENDORS.values(), *OF_FORMS.values(), *ON_EDGE.values(), *OF_EXPORTS.values()]
-    faults += [*OF_CONTROLLERS.values(), *OF_AUGMENTATIONS.values(), *OF_STORAGE.values(), *OF_STUDIES.values(), *OF_ENERGY.values()]
+    faults += [
+        *OF_CONTROLLERS.values(),
+        *OF_AUGMENTATIONS.values(),
+        *OF_STORAGE.values(),
+        *OF_STUDIES.values(),
+        *OF_ENERGY.values(),
+        *OF_CLEANING.values(),
+    ]
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}
         | {strength: fault.amount(strength) for strength in STRENGTHS}

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/bench_pipeline.py [--runs 20] [--clean 300] [--families training,labelling] [--strength middle]
 
-Every fault of training runs, studies, augmentations, energy, devices, labelling, forms and storage is planted `--runs` times on simulated clean
+Every fault of training runs, studies, augmentations, energy, devices, cleaning, labelling, forms and storage is planted `--runs` times on simulated clean
 records, each time with another seed. Named: the right subject in the right metric needs attention, and not without the fault. Top three: it is among the first three alarms of
 the first look at which it is named, as the page lists them. Then `--clean` clean runs, crews, fleets, studies, audits, months and weeks are judged.
 Training runs have one seed for the records and one for the fault. Prints CPU seconds.
@@ -30,10 +30,12 @@ from observability.detection.study_checks import claims_about_searches
 from observability.metrics.augmentation import augmentation_audits
 from observability.simulation import (
     augmentation_replay,
+    cleaning_replay,
     collection_replay,
     energy_replay,
     energy_world,
     faults_augmentation,
+    faults_cleaning,
     faults_collection,
     faults_energy,
     faults_forms,
@@ -50,6 +52,7 @@ from observability.simulation import (
 )
 from observability.simulation.detection_result import RecordDetection
 from tests.support.augmentation_audits import audit_row, augmentation_findings, simulated_audit
+from tests.support.cleaning_runs import cleaning_frame
 from tests.support.device_fleet import COLUMNS, device_batches, device_findings
 from tests.support.form_audits import audit_row as form_row
 from tests.support.form_audits import clean_form, form_audits
@@ -146,6 +149,11 @@ FAMILIES = {
         faults_collection.FAULTS,
         lambda fault, strength, seed: collection_replay.replay_device_fault(device_frame(seed), fault, strength, seed=seed),
         lambda seed: of(device_findings(device_batches(np.random.default_rng(1000 + seed)))),
+    ),
+    "cleaning": Family(
+        faults_cleaning.FAULTS,
+        lambda fault, strength, seed: cleaning_replay.replay_cleaning_fault(cleaning_frame(seed), fault, strength, seed),
+        lambda seed: of(cleaning_replay._cleaning_findings(cleaning_frame(3000 + seed), np.ones(63, bool))),
     ),
     "forms": Family(
         faults_forms.FAULTS,

@@ -1,0 +1,28 @@
+"""Faults of cleaning rules are planted in a rule's own runs and named; a rule without them raises nothing."""
+
+import numpy as np
+import pytest
+
+from observability.core.errors import UsageError
+from observability.core.finding import needs_action
+from observability.simulation.cleaning_replay import replay_cleaning_fault
+from observability.simulation.faults_cleaning import FAULTS
+from tests.support.cleaning_runs import cleaning_frame
+
+
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_a_middle_fault_is_among_the_first_alarms(name: str) -> None:
+    for seed in range(3):
+        found = replay_cleaning_fault(cleaning_frame(seed), FAULTS[name], "middle", seed)
+        first = {(each.subject, each.metric, each.slice or "") for each in found.looks[0].alarms[:3]}
+        assert (found.target, FAULTS[name].metric, found.detail) in first
+        assert not any(needs_action(each.severity) for each in found.looks[0].twin)
+
+
+def test_a_rule_without_a_past_cannot_have_one() -> None:
+    with pytest.raises(UsageError, match="no cleaning rule to plant group_lost on"):
+        replay_cleaning_fault(cleaning_frame(1, days=7), FAULTS["group_lost"])
+
+
+def test_weak_middle_and_strong_amounts_rise() -> None:
+    assert all(np.all(np.diff(fault.amounts) > 0) for fault in FAULTS.values())
