@@ -20,6 +20,7 @@ from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import suggestions as charts_suggestions
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
+from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
 from observability.metrics import annotators, assignments, gold_accuracy, labelling_speed, suggestions
@@ -151,8 +152,10 @@ def chosen_annotator(rows: pd.DataFrame) -> str | None:
     return choice_box.address_selectbox("annotator", "Annotator", sorted(rows["annotator"]), placeholder="All", width=420, missing=missing)
 
 
-def project_labels(name: str, now: pd.DataFrame, past: pd.DataFrame, assigned: pd.DataFrame, window: Window) -> ShownProject:
-    """One project, with the first answer of each annotator to each item."""
+@cached_by_state(4)
+def project_labels(name: str, window: Window) -> ShownProject:
+    """One project, with the first answer of each annotator to each item. Read-only: sessions share it."""
+    now, past, assigned = annotations_in_window(window)
     parts = [each[each["project"] == name] for each in (past, now)]
     labels = pd.concat([each for each in parts if len(each)] or parts[:1], ignore_index=True)
     answers = first_answers(labels)
@@ -198,8 +201,10 @@ def missing_fields_note(shown: ShownProject) -> None:
         st.caption(f":material/info: Not logged in these dates: {', '.join(absent)}.")
 
 
-def annotator_frame(shown: ShownProject, found: Sequence[Finding]) -> pd.DataFrame:
-    """A row for each annotator with labels or assignments, most urgent first; the columns of the CSV."""
+@cached_by_state(4, copied=True)
+def annotator_figures(name: str, window: Window) -> pd.DataFrame:
+    """A row for each annotator of a project with labels or assignments: accuracy, agreement, time, suggestions and workload."""
+    shown = project_labels(name, window)
     rows = gold_accuracy.gold_accuracy_by_annotator(shown.now, _false_discovery_budget())
     names = ["annotator", "agrees", "agrees_low", "agrees_high", "agrees_n", "others_agree", "others_agree_n"]
     agreeing = pd.DataFrame(_agreement_rows(shown), columns=names)
@@ -208,8 +213,14 @@ def annotator_frame(shown: ShownProject, found: Sequence[Finding]) -> pd.DataFra
     given = assignments.workload(shown.assigned, shown.now)
     for part in (agreeing, labelling_speed.labelling_speed_by_annotator(shown.now), taken, given):
         rows = rows.merge(part, on="annotator", how="outer")
-    for name in ("labels", "n", "right", "more", "given", "labelled", "shown", "wrong"):
-        rows[name] = rows[name].fillna(0).astype(int)
+    for column_name in ("labels", "n", "right", "more", "given", "labelled", "shown", "wrong"):
+        rows[column_name] = rows[column_name].fillna(0).astype(int)
+    return rows
+
+
+def annotator_frame(shown: ShownProject, found: Sequence[Finding]) -> pd.DataFrame:
+    """The figures of each annotator with the severity of its findings, most urgent first; the columns of the CSV."""
+    rows = annotator_figures(shown.name, shown.window)
     about = [finding for finding in reversed(found) if "/annotator:" in finding.subject]
     severity = {finding.subject.partition("/annotator:")[2]: finding.severity for finding in about}
     rows["severity"] = rows["annotator"].map(severity).astype(object).where(rows["annotator"].isin(list(severity)), None)
