@@ -64,11 +64,19 @@ EMPLOYMENT = Spec(
         "cost_false_positive": 1.0,
         "cost_false_negative": 1.0,
         "cost_currency": "USD",
+        "budget_per_month": 2.0,
+        "budget_currency": "USD",
         "fairness_criterion": "equalized_odds",
         "immutable": ["AGEP", "SEX", "RAC1P", "NATIVITY", "CIT", "ANC"],
         "class_names": {"0": "not employed", "1": "employed"},
     },
-    limits={"trust/audits/robust_accuracy": 0.7, "trust/audits/membership_exposure": 0.03, "trust/audits/explanation_stability": 0.8},
+    limits={
+        "operations/cost/cost_per_correct_decision": 0.0003,
+        "operations/cost/cost_per_error_avoided": 0.001,
+        "trust/audits/robust_accuracy": 0.7,
+        "trust/audits/membership_exposure": 0.03,
+        "trust/audits/explanation_stability": 0.8,
+    },
 )  # fmt: skip
 
 

@@ -59,6 +59,8 @@ DELAY = Spec(
         "description": "Minutes by which a flight out of New York lands late (early: negative), said 60 minutes before its scheduled departure.",
         "unit": "minutes",
         "batch_key": "id",
+        "budget_per_month": 2.0,
+        "budget_currency": "USD",
     },
 )
 LATE = Spec(
@@ -87,7 +89,12 @@ LATE = Spec(
         "immutable": ["carrier", "origin", "destination"],
         "class_names": {"0": "on time", "1": "late"},
     },
-    limits={"trust/audits/robust_accuracy": 0.6, "trust/audits/membership_exposure": 0.03, "trust/audits/explanation_stability": 0.8},
+    limits={
+        "operations/cost/cost_per_correct_decision": 0.0003,
+        "trust/audits/robust_accuracy": 0.6,
+        "trust/audits/membership_exposure": 0.03,
+        "trust/audits/explanation_stability": 0.8,
+    },
 )
 CHALLENGER = replace(
     LATE,

@@ -49,8 +49,15 @@ SENTIMENT = Spec(
     settings={
         "owner": "community desk",
         "description": "Whether people rate a short text as negative, neutral or positive. Only the texts and ratings are real: days are assigned.",
+        "budget_per_month": 500.0,
+        "budget_currency": "USD",
     },
-    limits={"trust/audits/robust_accuracy": 0.5, "trust/audits/explanation_stability": 0.8},
+    limits={
+        "operations/cost/cost_per_correct_decision": 0.25,
+        "operations/cost/cost_per_error_avoided": 2.0,
+        "trust/audits/robust_accuracy": 0.5,
+        "trust/audits/explanation_stability": 0.8,
+    },
 )
 
 

@@ -383,11 +383,15 @@ def incident_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
 
 
 def standing_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
-    """The lead's sentence, the other metrics and subjects that stand, outcomes first, and a proposal."""
-    others = [metric_term(finding.metric) for finding in rest if pipeline_stage(finding) == "outcome" and finding.severity == "act"]
-    others += [f"`{name}`" for finding in rest if (name := specific_subject(finding)) and name != specific_subject(lead)]
-    others += [metric_term(finding.metric) for finding in rest if specific_subject(finding) is None and finding.metric != lead.metric]
+    """The lead's sentence, the other metrics and subjects that stand, outcomes first, those that moved on a date since, and a proposal."""
+    old = [finding for finding in rest if is_standing(finding) or onset_certainty(finding) != "dated"]
+    others = [metric_term(finding.metric) for finding in old if pipeline_stage(finding) == "outcome" and finding.severity == "act"]
+    others += [f"`{name}`" for finding in old if (name := specific_subject(finding)) and name != specific_subject(lead)]
+    others += [metric_term(finding.metric) for finding in old if specific_subject(finding) is None and finding.metric != lead.metric]
+    moved = [f"`{name}`" for finding in rest if (name := specific_subject(finding)) and name != specific_subject(lead)]
+    later = [name for name in dict.fromkeys(moved) if name not in others]
     also = f"; also standing: {join_words(list(dict.fromkeys(others)), 3)}" if others else ""
+    also += f"; moved later: {join_words(later, 3)}" if later else ""
     known = "This is not new" if is_standing(lead) else "It is ongoing"
     return f"{lead.because.rstrip('.')}{also}. {known}: consider a newer or a rolling reference, or retraining."
 
