@@ -71,7 +71,7 @@ EMPLOYMENT = Spec(
         "class_names": {"0": "not employed", "1": "employed"},
     },
     limits={
-        "operations/cost/cost_per_correct_decision": 0.0003,
+        "operations/cost/cost_per_correct_decision": 0.0004,
         "operations/cost/cost_per_error_avoided": 0.001,
         "trust/audits/robust_accuracy": 0.7,
         "trust/audits/membership_exposure": 0.03,

@@ -90,7 +90,7 @@ LATE = Spec(
         "class_names": {"0": "on time", "1": "late"},
     },
     limits={
-        "operations/cost/cost_per_correct_decision": 0.0003,
+        "operations/cost/cost_per_correct_decision": 0.0004,
         "trust/audits/robust_accuracy": 0.6,
         "trust/audits/membership_exposure": 0.03,
         "trust/audits/explanation_stability": 0.8,
