@@ -211,6 +211,24 @@ personal_data_share | Texts with personal data | share | low | Share of the text
   | ISO/IEC 7812; ISO 13616
 near_duplicate_share | Near-identical requests of one subject | share | low | Largest share of all requests that are nearly identical
   requests of one subject. | rows of the largest group of alike requests / rows | ours
+far_request_share | Requests far from the reference | share | low | Share of sampled requests whose fifth neighbour in the reference is
+  farther than that of 99 % of the reference's own rows. | far requests / requests | nearest-neighbour distance (Sun et al. 2022)
+odd_subjects | Subjects that stand out | count | low | Subjects that cover the input space, search the decision boundary or send requests
+  far from the reference, unlike all others. | count | ours
+input_coverage | Input space covered by one subject | share | low | Share of 200 points, spread evenly over the inputs' ranges, that are
+  the nearest to a request of the subject; who copies a model covers more than as many requests of the others. | nearest points / 200 |
+  Tramèr et al. 2016
+boundary_request_share | Near-identical requests at the boundary | share | low | Share of a subject's near-identical requests that are as
+  near to the decision boundary as the nearest 5 % of the others' requests. | near requests / near-identical requests | Chen, Carlini and
+  Wagner 2020
+oversized_text_share | Oversized texts | share | low | Share of sampled requests with a text of more than 500 characters that is more than
+  four times as long as any of the reference. | requests / sample | ours
+prompt_text_share | Prompt-like texts | share | low | Share of sampled requests with a text that gives instructions to a language
+  model. | requests / sample | Greshake et al. 2023
+over_reliance | Followed errors | share | low | Share of the model's errors that people followed. | followed errors / errors with a logged
+  action | Schemmer et al. 2023
+under_reliance | Overridden right answers | share | low | Share of the model's right answers that people overrode. | overridden right
+  answers / right answers with a logged action | Schemmer et al. 2023
 answer_change_rate | Changed answers | share | low | Share of fixed questions whose answer differs from the typical answer of the baseline
   rounds; of free text, whose answer is much less similar to it than usual ones. | different / answered by both | ours
 answer_flip_rate | Flips since the last round | share | low | Share of fixed questions whose answer differs from the round before. |

@@ -1,21 +1,29 @@
 """Guard of a live model: who maps it out, who sends what it has never seen, who searches its decision boundary, and odd texts.
 
-Everything is computed on a bounded sample of requests and of the reference. A subject is compared with the requests of all subjects.
+Everything is computed on a bounded sample of requests and of the reference. A subject is compared with the requests of all others.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 from scipy.special import bdtrc, gammaln
 
 from observability.stats.arrays import Array, Bools, Floats, Integers
 from observability.stats.interval import Interval, rate_interval
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.core.catalog import Model
+
 PROTOTYPES, LEAST_REQUESTS, ROWS = 200, 50, 3000
-"""Prototypes of the input space, the fewest requests of a subject that is judged, and rows of the reference."""
+"""Points that cover the input space, the fewest requests of a subject that is judged, and rows of the reference."""
+RANGE = (0.01, 0.99)
+"""Quantiles of a number in the reference between which the points that cover the input space are spread evenly."""
 FALSE_ALARM = 1e-4
 """Probability of naming any subject of a clean window by one of the checks; shared by the subjects that are judged."""
 FAR, NEIGHBOUR = 0.99, 5
@@ -23,6 +31,12 @@ FAR, NEIGHBOUR = 0.99, 5
 FAR_FACTOR, BOUNDARY, BOUNDARY_FACTOR, LEAST_DUPLICATES = 3.0, 0.05, 3.0, 20
 """A far or near-boundary share that matters, as a multiple of what is usual; the part of the margins that is near the boundary; near
 duplicates from which a search of the boundary is judged."""
+CELL = 0.1
+"""Width of a cell of near-identical requests, in standard deviations of the reference."""
+CHUNK, DIGITS = 500, 5
+"""Requests whose distances are computed at once, and the digits of a distance that are certain."""
+NOT_NAMED = "not named"
+"""Stands for the subject of requests that name none."""
 MISSING = 3.0
 """Standard deviations between a missing number, or an unknown level, and a known one."""
 LONGEST, LONGER = 500, 4
@@ -37,7 +51,7 @@ PROMPT = re.compile(
 @dataclass(frozen=True)
 class GuardClaim:
     """One subject that stands out. check: extraction, unfamiliar, boundary, oversized or prompt. share: what was measured with its
-    interval; usual: what it is compared with. ids: some of its requests.
+    interval; usual: what it is compared with. ids: some of its requests. senders: of odd texts, the subjects that sent them, most first.
     """
 
     subject: str
@@ -47,13 +61,20 @@ class GuardClaim:
     requests: int
     p_value: float | None
     ids: tuple[str, ...]
+    senders: tuple[str, ...] = ()
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects that the claim names."""
+        return self.senders or ((self.subject,) if self.subject != NOT_NAMED else ())
 
 
 @dataclass(frozen=True)
 class InputSpace:
     """The input space of a reference: numbers in its standard deviations, a category as 1 per differing level.
 
-    own: each reference row's distance to its neighbour in the rest. far: the distance beyond which 1 % of them are.
+    points: the reference. own: each of its rows' distance to its neighbour in the rest. far: the distance beyond which 1 % of them are.
+    prototypes: points spread evenly over the ranges of the numbers and the levels of the categories.
     """
 
     numbers: tuple[str, ...]
@@ -61,7 +82,7 @@ class InputSpace:
     centre: Floats
     scale: Floats
     levels: Mapping[str, tuple[str, ...]]
-    tree: cKDTree
+    points: Floats
     far: float
     prototypes: Floats
     own: Floats
@@ -105,22 +126,43 @@ def input_space(columns: Mapping[str, Array], numbers: Sequence[str], categories
     some = rng.permutation(size)[:ROWS]
     kept = {name: np.asarray(columns[name])[some] for name in (*numbers, *categories)}
     centre, scale = np.zeros(len(numbers)), np.ones(len(numbers))
+    # Rows of the reference lie where most requests do: usual requests would cover them better than those of who copies a model.
+    spread: dict[str, Array] = {name: np.zeros(PROTOTYPES) for name in numbers}
     for place, name in enumerate(numbers):
         given = np.asarray(kept[name], np.float64)
         given = given[np.isfinite(given)]
         if given.size:
             centre[place], scale[place] = np.median(given), given.std() or 1.0
+            low, high = np.quantile(given, RANGE)
+            spread[name] = rng.uniform(low, high, PROTOTYPES)
     levels = {name: tuple(sorted({str(value) for value in kept[name]})) for name in categories}
     points = _points(kept, numbers, categories, centre, scale, levels)
-    tree = cKDTree(points)
-    own = np.asarray(tree.query(points, k=NEIGHBOUR + 1)[0][:, -1], np.float64)
-    prototypes = points[rng.permutation(len(points))[:PROTOTYPES]]
-    return InputSpace(tuple(numbers), tuple(categories), centre, scale, levels, tree, float(np.quantile(own, FAR)), prototypes, own)
+    own = _neighbours(points, points, NEIGHBOUR + 1)[0]
+    for name in categories:
+        spread[name] = rng.choice(np.array(levels[name], dtype=object), PROTOTYPES)
+    prototypes = _points(spread, numbers, categories, centre, scale, levels)
+    return InputSpace(tuple(numbers), tuple(categories), centre, scale, levels, points, float(np.quantile(own, FAR)), prototypes, own)
+
+
+def _neighbours(points: Floats, among: Floats, k: int) -> tuple[Floats, Integers]:
+    """The distance of each point to its k-th nearest among others, and which one that is.
+
+    All distances are computed: with tens of columns a tree of neighbours is slower than a product of matrices.
+    """
+    distances, places = np.empty(len(points)), np.empty(len(points), np.int64)
+    own = (among**2).sum(axis=1)
+    for start in range(0, len(points), CHUNK):
+        part = points[start : start + CHUNK]
+        squares = (part**2).sum(axis=1)[:, None] + own - 2 * part @ among.T
+        nearest = np.argpartition(squares, k - 1, axis=1)[:, k - 1]
+        places[start : start + CHUNK] = nearest
+        distances[start : start + CHUNK] = np.sqrt(((part - among[nearest]) ** 2).sum(axis=1))
+    return np.round(distances, DIGITS), places
 
 
 def neighbour_distances(space: InputSpace, points: Floats) -> Floats:
     """The distance of each request to its fifth neighbour in the reference."""
-    return np.asarray(space.tree.query(points, k=NEIGHBOUR)[0][:, -1], np.float64)
+    return _neighbours(points, space.points, NEIGHBOUR)[0]
 
 
 def far_requests(space: InputSpace, points: Floats) -> Bools:
@@ -133,12 +175,73 @@ def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
     points = points[far_requests(space, points)]
     if not len(points):
         return []
-    neighbours = space.tree.data[space.tree.query(points, k=NEIGHBOUR)[1][:, -1]]
+    neighbours = space.points[_neighbours(points, space.points, NEIGHBOUR)[1]]
     squares = ((points - neighbours) ** 2).sum(axis=0)
     widths = [(name, 2) for name in space.numbers] + [(name, len(space.levels[name]) + 1) for name in space.categories]
     parts = np.split(squares, np.cumsum([width for _, width in widths])[:-1])
     shares = [(name, float(part.sum() / squares.sum())) for (name, _), part in zip(widths, parts, strict=True)]
     return sorted(shares, key=lambda each: -each[1])
+
+
+@dataclass(frozen=True)
+class GuardedRequests:
+    """What a sample of requests shows. points: the requests in the input space; distances: of each to the reference. claims: subjects that
+    stand out. named: requests that name their subject; judged: subjects with enough of them.
+    """
+
+    space: InputSpace
+    points: Floats
+    distances: Floats
+    claims: tuple[GuardClaim, ...]
+    named: int
+    judged: int
+
+    @property
+    def far(self) -> Interval:
+        """Share of the requests that are farther from the reference than 99 % of its own rows are."""
+        return rate_interval(float((self.distances > self.space.far).sum()), float(len(self.distances)))
+
+
+def guard_columns(model: "Model") -> tuple[str, ...]:
+    """The columns of requests that are looked at: `id`, `subject`, scores and features, by reference."""
+    scores = [f"score.{place}" for place in range(len(model.classes))] if model.task == "multiclass" else ["score"]
+    return tuple(dict.fromkeys(["id", "subject", *scores, *(each.reference for each in model.features())]))
+
+
+def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -> GuardedRequests | None:
+    """The guard of a sample of requests; None where there are none, or where the reference has fewer than 100 rows.
+
+    now: columns of `guard_columns`; reference: `id` and the features.
+    """
+    import pandas as pd
+
+    now, reference = (rows.sort_values("id", kind="stable", ignore_index=True) for rows in (now, reference))
+    numbers = [each.reference for each in model.features() if each.kind == "number"]
+    others = [each.reference for each in model.features() if each.kind != "number"]
+    columns = {name: now[name].to_numpy() for name in (*numbers, *others)}
+    space = input_space({name: reference[name].to_numpy() for name in columns}, numbers, others)
+    if space is None or now.empty:
+        return None
+    points, subjects, ids = space.encode(columns), now["subject"].to_numpy(object), list(map(str, now["id"]))
+    cells = pd.util.hash_array(
+        np.array([f"{subject}{cell.tobytes()!r}" for subject, cell in zip(subjects, np.floor(points / CELL))], object)
+    )
+    claims = guard_claims(space, points, subjects, ids, score_margins(model, now), np.unique(cells, return_inverse=True)[1])
+    texts = {name: columns[name] for name in others}
+    claims += odd_texts(texts, {name: reference[name].to_numpy() for name in others}, subjects, ids)
+    named = now["subject"].dropna().astype(str).value_counts()
+    judged = int((named >= LEAST_REQUESTS).sum())
+    return GuardedRequests(space, points, neighbour_distances(space, points), tuple(claims), int(named.sum()), judged)
+
+
+def score_margins(model: "Model", rows: "DataFrame") -> Floats | None:
+    """Distance of each score from the decision's boundary; None for a regression."""
+    if model.task == "binary":
+        return np.abs(rows["score"].to_numpy(np.float64) - model.settings.threshold)
+    if model.task == "multiclass" and len(model.classes) > 1:
+        ordered = np.sort(rows[[f"score.{place}" for place in range(len(model.classes))]].to_numpy(np.float64), axis=1)
+        return np.asarray(ordered[:, -1] - ordered[:, -2], np.float64)
+    return None
 
 
 def guard_claims(
@@ -156,7 +259,7 @@ def guard_claims(
     if not judged:
         return []
     limit = FALSE_ALARM / len(judged)
-    cells = cKDTree(space.prototypes).query(points)[1]
+    cells = _neighbours(points, space.prototypes, 1)[1]
     far = far_requests(space, points)
     found: list[GuardClaim] = []
     for k in judged:
@@ -235,50 +338,26 @@ def _boundary_search(
 
 
 def odd_texts(texts: Mapping[str, Array], reference: Mapping[str, Array], subjects: Array, ids: Sequence[str]) -> list[GuardClaim]:
-    """Subjects (`not named` where there is none) that sent oversized or prompt-like texts, by kind.
+    """Oversized and prompt-like texts, one claim for each of both. Its subject is the one that sent them all, else NOT_NAMED.
 
     texts, reference: columns of texts of the requests and of the reference, by name.
     """
-    hits: dict[tuple[str, str], list[int]] = {}
+    hits: dict[str, set[int]] = {"oversized": set(), "prompt": set()}
     for name, values in texts.items():
         longest = max((len(str(value)) for value in reference.get(name, ()) if value is not None), default=0)
         allowed = max(LONGEST, LONGER * longest)
         for row, value in enumerate(values):
-            if not isinstance(value, str):
-                continue
-            subject = "not named" if subjects[row] is None or subjects[row] != subjects[row] else str(subjects[row])
-            if len(value) > allowed:
-                hits.setdefault((subject, "oversized"), []).append(row)
-            if PROMPT.search(value):
-                hits.setdefault((subject, "prompt"), []).append(row)
-    total = len(ids)
-    return [
-        GuardClaim(subject, check, rate_interval(len(set(rows)), total), 0.0, len(set(rows)), None, tuple(ids[row] for row in rows[:10]))
-        for (subject, check), rows in sorted(hits.items(), key=lambda item: -len(item[1]))
-    ]
-
-
-@dataclass(frozen=True)
-class Reliance:
-    """Predictions with a person's conclusion and a known outcome: followed or overrode, by whether the model was right."""
-
-    followed_right: int
-    followed_wrong: int
-    overrode_right: int
-    overrode_wrong: int
-
-    @property
-    def over_reliance(self) -> Interval:
-        """Share of the model's errors that people followed."""
-        return rate_interval(self.followed_wrong, self.followed_wrong + self.overrode_wrong)
-
-    @property
-    def under_reliance(self) -> Interval:
-        """Share of the model's right answers that people overrode."""
-        return rate_interval(self.overrode_right, self.followed_right + self.overrode_right)
-
-
-def reliance_of(pairs: Sequence[tuple[bool, bool]]) -> Reliance:
-    """The matrix of (followed, model right) pairs."""
-    counts = {key: sum(pair == key for pair in pairs) for key in ((True, True), (True, False), (False, True), (False, False))}
-    return Reliance(counts[True, True], counts[True, False], counts[False, True], counts[False, False])
+            if isinstance(value, str):
+                if len(value) > allowed:
+                    hits["oversized"].add(row)
+                if PROMPT.search(value):
+                    hits["prompt"].add(row)
+    found = []
+    for check, rows in hits.items():
+        named = Counter(str(subjects[row]) for row in rows if subjects[row] is not None and subjects[row] == subjects[row])
+        known = tuple(name for name, _ in named.most_common())
+        subject = known[0] if len(known) == 1 and named.total() == len(rows) else NOT_NAMED
+        some = tuple(ids[row] for row in sorted(rows)[:10])
+        if rows:
+            found.append(GuardClaim(subject, check, rate_interval(len(rows), len(ids)), 0.0, len(rows), None, some, known))
+    return found

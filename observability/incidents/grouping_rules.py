@@ -64,6 +64,7 @@ ANALYZER_STAGES: dict[str, Stage] = {
     "trust/explanations": "explanation",
     "trust/audits": "other",
     "trust/exports": "other",
+    "trust/live_guard": "input",
     "data/personal_data": "other",
     "data/storage": "other",
     "serving/batch_gate": "arrival",

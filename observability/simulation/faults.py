@@ -3,10 +3,12 @@
 import difflib
 
 from observability.core.errors import NotFoundError
-from observability.simulation import faults_data, faults_outcomes, faults_service, faults_training
+from observability.simulation import faults_data, faults_outcomes, faults_requests, faults_service, faults_training
 from observability.simulation.fault import ServingFault
 
-FAULTS: dict[str, ServingFault] = {each.name: each for each in (*faults_data.FAULTS, *faults_outcomes.FAULTS, *faults_service.FAULTS)}
+FAULTS: dict[str, ServingFault] = {
+    each.name: each for each in (*faults_data.FAULTS, *faults_outcomes.FAULTS, *faults_service.FAULTS, *faults_requests.FAULTS)
+}
 
 
 def find_fault(name: str) -> ServingFault:

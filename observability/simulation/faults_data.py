@@ -192,7 +192,7 @@ def volume_surge(rows: LogRows, plant: FaultPlant) -> LogRows:
     more = plant.rng.integers(len(rows), size=round((plant.amount - 1) * len(rows)))
     extra = rows.take(more)
     names = np.array([f"{each}-more{place}" for place, each in enumerate(extra["id"])], object)
-    return _in_time_order(joined_rows([rows, extra.put({"id": names})]))
+    return in_time_order(joined_rows([rows, extra.put({"id": names})]))
 
 
 def outage(rows: LogRows, plant: FaultPlant) -> LogRows:
@@ -204,7 +204,7 @@ def outage(rows: LogRows, plant: FaultPlant) -> LogRows:
 def clock_skew(rows: LogRows, plant: FaultPlant) -> LogRows:
     """One device's clock is behind."""
     where = equals_level(rows["device"], plant.part("device"))
-    return _in_time_order(rows.changed("at", where, rows["at"][where] - np.timedelta64(round(plant.amount * 3600), "s")))
+    return in_time_order(rows.changed("at", where, rows["at"][where] - np.timedelta64(round(plant.amount * 3600), "s")))
 
 
 def query_burst(rows: LogRows, plant: FaultPlant) -> LogRows:
@@ -217,10 +217,10 @@ def query_burst(rows: LogRows, plant: FaultPlant) -> LogRows:
     names = np.array([f"{rows['id'][0]}-probe{place}" for place in range(size)], object)
     own = {"id": names, "at": rows["at"][places], "arrived": rows["arrived"][places], "label_arrived": rows["label_arrived"][places]}
     probe = probe.put(jitter | own | {"subject": np.full(size, plant.part("subject"), object)})
-    return _in_time_order(joined_rows([rows, probe]))
+    return in_time_order(joined_rows([rows, probe]))
 
 
-def _in_time_order(rows: LogRows) -> LogRows:
+def in_time_order(rows: LogRows) -> LogRows:
     """Rows in order of time."""
     return rows.take(np.argsort(rows["at"], kind="stable"))
 

@@ -7,6 +7,7 @@ people follow the model when it is right.
 import streamlit as st
 
 from observability.dashboard import empty_states, frame
+from observability.dashboard.overview import findings
 from observability.dashboard.trust import live_guard
 
 here = frame.begin_model_page("live_guard")
@@ -15,6 +16,9 @@ with frame.loading_skeleton(300):
 if view is None:
     empty_states.no_rows_state("predictions with a reference")
     st.stop()
-live_guard.distance_section(view)
-live_guard.subjects_section(here, view)
-live_guard.reliance_section(here)
+found = findings.analyzer_findings(here, "trust/live_guard", wait=True)
+live_guard.distance_section(view, found)
+live_guard.subjects_section(here, view, found)
+live_guard.reliance_section(here, found)
+frame.metric_help("far_request_share", "input_coverage", "boundary_request_share", "prompt_text_share", "over_reliance", "under_reliance")
+findings.findings_downloads(found, "live-guard")

@@ -15,7 +15,6 @@ from observability.detection.live_guard import (
     guard_claims,
     input_space,
     odd_texts,
-    reliance_of,
 )
 
 REQUESTS = 800
@@ -102,12 +101,6 @@ def test_oversized_and_prompt_like_texts_are_counted_by_subject() -> None:
     subjects = np.array(["a", "b", None, "a"], dtype=object)
     found = odd_texts(texts, {"note": np.array(["a usual note"], dtype=object)}, subjects, ["1", "2", "3", "4"])
     assert {(each.subject, each.check, each.ids) for each in found} == {("b", "oversized", ("2",)), ("not named", "prompt", ("3",))}
-
-
-def test_reliance_counts_followed_errors_and_overridden_right_answers() -> None:
-    found = reliance_of([(True, True)] * 6 + [(True, False)] * 3 + [(False, False)] * 1 + [(False, True)] * 2)
-    assert found.over_reliance.value == 3 / 4 and found.under_reliance.value == 2 / 8
-    assert reliance_of([]).over_reliance.value is None
 
 
 def test_too_little_gives_no_space() -> None:

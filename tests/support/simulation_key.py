@@ -110,6 +110,10 @@ KEY: dict[str, Callable[[Target], Right]] = {
     "failing_replica": part("replica", SERVICE),
     "energy_change": model(("operations/energy",)),
     "cost_change": model(("operations/cost",)),
+    "model_extraction": part("subject", ("trust/live_guard",), "input_coverage"),
+    "boundary_search": part("subject", ("trust/live_guard", "data/requests")),
+    "strange_requests": part("subject", ("trust/live_guard",), "far_request_share"),
+    "prompt_texts": model(("trust/live_guard",), "prompt_text_share"),
 }
 """By fault, what is right given who it falls on."""
 RUN_KEY: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,201 @@
+"""Look at who asks a live model, what they ask, and whether people rely on it where it is right.
+
+Requests far from the reference, subjects that copy the model or search its boundary, odd texts; and errors that people followed.
+
+Requests of the window are a bounded sample. Distances are compared with the reference's own, a subject with all others. A subject is
+named with the probability that any subject of a clean window is (detection/live_guard.py). What is named is on the block list of the page.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
+from observability.core.finding import Finding, Severity
+from observability.core.formatting import format_share, join_words, plural
+from observability.core.owner_level import beyond_level, held_against_level, level_name
+from observability.core.questions import Sample
+from observability.detection.live_guard import (
+    FAR_FACTOR,
+    LEAST_REQUESTS,
+    NOT_NAMED,
+    GuardClaim,
+    GuardedRequests,
+    far_features,
+    guard_columns,
+    guarded_requests,
+)
+from observability.metrics.reliance import acted_pairs, reliance_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NAME, FAR_RATE, ODD_SUBJECTS = "trust/live_guard", "far_request_share", "odd_subjects"
+REQUESTS, REFERENCE, LEAST = 4000, 3000, 100
+"""Requests and rows of the reference that are looked at, and the fewest requests."""
+ACTIONS, LEAST_ACTIONS = Sample("outcomes", ("id", "decision", "label", "extra"), REQUESTS), 20
+"""What people did, and the fewest errors or right answers for a finding about reliance."""
+FAR_WATCH = 0.03
+"""Share of far requests that is a warning: three times that of the reference's own rows."""
+METRIC_OF = {
+    "extraction": "input_coverage",
+    "unfamiliar": FAR_RATE,
+    "boundary": "boundary_request_share",
+    "oversized": "oversized_text_share",
+    "prompt": "prompt_text_share",
+}
+SAMPLED = "it is of a sample of predictions whose `extra` says what was done"
+MOST_NAMED = 3
+ATTACKS = ("extraction", "boundary")
+"""Checks whose findings are critical: such requests have no use but to copy or to mislead the model."""
+
+
+def needs(context: Context) -> dict[str, Ask]:
+    """Ask for a sample of the requests and one of the reference; nothing for a version without a reference."""
+    features = tuple(each.reference for each in context.model.features())
+    if not features or not context.version.reference_rows:
+        return {}
+    asked, known = Sample("predictions", guard_columns(context.model), REQUESTS), Sample("predictions", ("id", *features), REFERENCE)
+    asks = {"current": Ask(asked), "reference": Ask(known, span="reference")}
+    return asks | ({"actions": Ask(ACTIONS)} if context.model.classes else {})
+
+
+def analyze(frames: Frames, context: Context) -> list[Finding]:
+    """Return findings about far requests and about each subject that stands out, or one that none does."""
+    if "current" not in frames:
+        return []
+    now = frames["current"]
+    guard = guarded_requests(now, frames["reference"], context.model) if len(now) >= LEAST else None
+    if guard is None:
+        because = f"Requests cannot be compared: that needs {LEAST} of them, here are {len(now):,}, and as many rows of the reference."
+        return [context.undecided(NAME, "model", FAR_RATE, len(now), because)]
+    people = reliance_findings(frames["actions"], context) if "actions" in frames else ()
+    return [far_finding(guard, context), *subject_findings(guard, context), *people]
+
+
+def far_finding(guard: GuardedRequests, context: Context) -> Finding:
+    """Return the share of requests that are far from the reference, against that of its own rows or the owner's level."""
+    n, share = len(guard.distances), guard.far
+    base = context.undecided(NAME, "model", FAR_RATE, n, "")
+    base = replace(base, value=share.value, low=share.low, high=share.high, rank=3.0)
+    level = context.model.settings.limits.get(level_name(base))
+    limit = FAR_WATCH if level is None else level
+    severity: Severity = beyond_level(base, limit)
+    if level is None:
+        severity = "watch" if severity == "act" else "unknown" if severity == "watch" else "ok"
+    names = {each.reference: each.name for each in context.model.features()}
+    far = (
+        [(names.get(reference, reference), part) for reference, part in far_features(guard.space, guard.points)] if severity != "ok" else []
+    )
+    because = f"{format_share(share.value or 0.0)} of {n:,} requests are far from the reference; 1 % of its own rows are"
+    if severity == "unknown":
+        because += f". Whether that is more than {format_share(limit)} needs more requests"
+    elif far:
+        because += f". Most of the distance is in {' and '.join(f'`{name}` ({format_share(part)})' for name, part in far[:2])}"
+    asks = severity in ("act", "watch")
+    return replace(
+        base,
+        severity=severity,
+        limit=limit,
+        against="reference" if level is None else "level",
+        because=f"{because}.",
+        likely_source="input" if asks else None,
+        evidence={"far": [{"feature": name, "share": part} for name, part in far[:5]]},
+    )
+
+
+def subject_findings(guard: GuardedRequests, context: Context) -> Iterator[Finding]:
+    """Yield a finding about each subject and check that stands out, and one where no subject does; none where requests name nobody."""
+    for claim in guard.claims:
+        yield claim_finding(claim, len(guard.distances), context)
+    if any(claim.check in ATTACKS or claim.check == "unfamiliar" for claim in guard.claims):
+        return
+    base = context.undecided(NAME, "model", ODD_SUBJECTS, guard.judged, "", against="peers")
+    if not guard.named:
+        return
+    if not guard.judged:
+        yield replace(base, because=f"No subject has {LEAST_REQUESTS} of the {len(guard.distances):,} requests of the sample.")
+    else:
+        because = f"No subject stands out among {plural(guard.judged, 'subject')} with {LEAST_REQUESTS} requests of the sample or more."
+        yield replace(base, value=0.0, low=0.0, high=0.0, limit=0.0, severity="ok", because=because)
+
+
+def claim_finding(claim: GuardClaim, requests: int, context: Context) -> Finding:
+    """Return the finding about one subject that stands out by one check."""
+    who = "model" if claim.subject == NOT_NAMED else f"subject={claim.subject}"
+    attack = claim.check in ATTACKS
+    level = FAR_FACTOR * claim.usual if claim.check in ("unfamiliar", "boundary") else claim.usual
+    base = context.undecided(NAME, who, METRIC_OF[claim.check], claim.requests, claim_sentence(claim, requests), against="peers")
+    return replace(
+        base,
+        value=claim.share.value,
+        low=claim.share.low,
+        high=claim.share.high,
+        limit=level,
+        severity="act" if attack else "watch",
+        likely_source="system",
+        rank=7.0 if attack else 5.0,
+        evidence={
+            "check": claim.check,
+            "requests": claim.requests,
+            "baseline": claim.usual,
+            "ids": list(claim.ids),
+            "subjects": list(claim.subjects),
+        },
+    )
+
+
+def claim_sentence(claim: GuardClaim, requests: int) -> str:
+    """Return what a subject does, with the figures, and the next step."""
+    who = f"Subject `{claim.subject}`"
+    share, usual = format_share(claim.share.value or 0.0), format_share(claim.usual)
+    if claim.check == "extraction":
+        return (
+            f"{who} covers {share} of the input space with {claim.requests:,} requests, where as many of the others cover {usual}: "
+            "consistent with copying the model. Limit its requests, or block it."
+        )
+    if claim.check == "boundary":
+        return (
+            f"{who} searches the decision boundary: {share} of its {claim.requests:,} near-identical requests are at the boundary, {usual} "
+            "of the others' requests. Limit its requests, or block it."
+        )
+    if claim.check == "unfamiliar":
+        return (
+            f"{who} sends requests far from the reference: {share} of {claim.requests:,}, at most {usual} of the others'. Open an example."
+        )
+    kind = "an oversized text" if claim.check == "oversized" else "a text that gives instructions to a language model"
+    named = [f"`{subject}`" for subject in claim.subjects[:MOST_NAMED]]
+    senders = f", sent by {join_words(named, MOST_NAMED)}{' and others' if len(claim.subjects) > MOST_NAMED else ''}" if named else ""
+    return f"{plural(claim.requests, 'request')} of {requests:,} hold {kind}{senders}. Open an example."
+
+
+def reliance_findings(actions: "DataFrame", context: Context) -> Iterator[Finding]:
+    """Yield the share of the model's errors that people followed and of its right answers that they overrode, against the owner's level."""
+    found = reliance_of(acted_pairs(actions, context.model))
+    shares = (
+        ("over_reliance", found.over_reliance, "errors of the model"),
+        ("under_reliance", found.under_reliance, "right answers of the model"),
+    )
+    for metric, share, what in shares:
+        if share.value is None or share.n < LEAST_ACTIONS:
+            continue
+        did = "followed" if metric == "over_reliance" else "overrode"
+        because = (
+            f"People {did} {format_share(share.value)} of {share.n:,.0f} {what} ({format_share(share.low)} to {format_share(share.high)})."
+        )
+        base = context.undecided(NAME, "model", metric, round(share.n), because, against="level")
+        yield held_against_level(replace(base, value=share.value, low=share.low, high=share.high, rank=2.0), context.model.settings.limits)
+
+
+ANALYZER = Analyzer(
+    NAME,
+    "Are requests far from the reference, and does a subject copy the model, search its boundary or send odd texts?",
+    needs,
+    analyze,
+    limits={FAR_RATE: None, "over_reliance": None, "under_reliance": None},
+    proofs={
+        "over_reliance": SAMPLED,
+        "under_reliance": SAMPLED,
+        OTHERS: "it is a comparison of distances between requests and rows of the reference, in a sample",
+    },
+)

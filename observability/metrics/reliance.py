@@ -1,0 +1,61 @@
+"""Reliance of people on a model: did they follow or override it, and was it right?"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from observability.stats.interval import Interval, rate_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.core.catalog import Model
+
+ACTION = "action"
+"""The further field of a prediction that says what was done: the class that a person acted on."""
+
+
+@dataclass(frozen=True)
+class Reliance:
+    """Predictions with a person's conclusion and a known outcome: followed or overrode, by whether the model was right."""
+
+    followed_right: int
+    followed_wrong: int
+    overrode_right: int
+    overrode_wrong: int
+
+    @property
+    def over_reliance(self) -> Interval:
+        """Share of the model's errors that people followed."""
+        return rate_interval(self.followed_wrong, self.followed_wrong + self.overrode_wrong)
+
+    @property
+    def under_reliance(self) -> Interval:
+        """Share of the model's right answers that people overrode."""
+        return rate_interval(self.overrode_right, self.followed_right + self.overrode_right)
+
+
+def reliance_of(pairs: Sequence[tuple[bool, bool]]) -> Reliance:
+    """The matrix of (followed, model right) pairs."""
+    counts = {key: sum(pair == key for pair in pairs) for key in ((True, True), (True, False), (False, True), (False, False))}
+    return Reliance(counts[True, True], counts[True, False], counts[False, True], counts[False, False])
+
+
+def acted_pairs(rows: "DataFrame", model: "Model") -> list[tuple[bool, bool]]:
+    """(followed, model right) of the predictions that log an action and have a decision and a label; empty for a regression.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns `decision` and `label` (index of the class, -1 unknown) and `extra` (further fields as JSON text).
+    model : Model
+        Its classes give the words of actions.
+    """
+    known = rows[(rows["decision"] >= 0) & (rows["label"] >= 0) & rows["extra"].notna()] if model.classes else rows.iloc[:0]
+    pairs = []
+    for decision, label, extra in zip(known["decision"], known["label"], known["extra"], strict=True):
+        action = json.loads(extra).get(ACTION) if f'"{ACTION}"' in extra else None
+        if action is not None and str(action) in model.classes:
+            pairs.append((str(action) == model.classes[int(decision)], int(decision) == int(label)))
+    return pairs

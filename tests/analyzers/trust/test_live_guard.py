@@ -1,0 +1,123 @@
+"""trust/live_guard: are who copies, who probes, who is strange and odd texts named in the lab's logs, and nobody in clean weeks?"""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.trust.live_guard import ANALYZER
+from observability.core.analyzer import Context
+from observability.core.catalog import Model, Version
+from observability.core.finding import Finding
+from observability.core.settings import ModelSettings
+from observability.core.window import Window
+from observability.simulation.clean_log import CleanStream
+from observability.simulation.fault_targets import FaultTargets, fault_targets
+from observability.simulation.faults import FAULTS
+from observability.simulation.log_rows import LogRows, joined_rows
+from observability.simulation.replay import FaultScenario
+from tests.support.analyzer_worlds import START
+from tests.support.length import repeats
+from tests.support.simulation_key import KEY
+from tests.support.simulation_world import COLUMNS, credit
+
+WEEKS, SEEDS = repeats(6, 300), repeats(3, 25)
+BASE = credit(reference_rows=3000)
+ATTACKS = ("model_extraction", "boundary_search", "strange_requests", "prompt_texts")
+
+
+def context(**limits: float) -> Context:
+    version = Version("1", START, reference_rows=3000)
+    model = Model(
+        1,
+        "credit",
+        "binary",
+        ("0", "1"),
+        COLUMNS,
+        (version,),
+        ModelSettings(limits={f"{ANALYZER.name}/{name}": each for name, each in limits.items()}),
+    )
+    return Context(model, version, Window("credit", START, START + pd.Timedelta(days=7), version="1"), START + pd.Timedelta(days=7))
+
+
+def findings(rows: LogRows, actions: pd.DataFrame | None = None, **limits: float) -> list[Finding]:
+    """What the analyzer says about these rows."""
+    about, frames = context(**limits), {}
+    for name, ask in ANALYZER.needs(about).items():
+        source = BASE.reference if name == "reference" else rows
+        if name == "actions":
+            frames[name] = pd.DataFrame(columns=["decision", "label", "extra"]) if actions is None else actions
+            continue
+        ids = [f"r{place:05}" for place in range(len(source))] if name == "reference" else source["id"]
+        frames[name] = pd.DataFrame({column: ids if column == "id" else source[column] for column in ask.aggregate.columns})
+        frames[name] = frames[name].sample(min(ask.aggregate.rows, len(source)), random_state=1)
+    return ANALYZER.analyze(frames, about)
+
+
+@cache
+def week(seed: int) -> tuple[CleanStream, FaultTargets]:
+    stream = CleanStream(BASE, seed=seed, past=1, days=7, rows_a_day=500)
+    return stream, fault_targets(BASE, seed)
+
+
+def log(seed: int, fault: str | None = None, strength: str = "middle") -> LogRows:
+    """A week, with a fault on each of its days or without."""
+    stream, scene = week(seed)
+    scenario = FaultScenario(stream, scene, FAULTS[fault] if fault else None, strength)
+    return joined_rows([scenario.planted(number, stream.day(number)) for number in range(1, 8)])
+
+
+@pytest.mark.parametrize("fault", ATTACKS)
+def test_a_fault_of_middle_strength_is_named_in_nine_of_ten(fault: str) -> None:
+    named = 0
+    for seed in range(SEEDS):
+        _, scene = week(seed)
+        right = KEY[fault](scene.target(FAULTS[fault].needs))
+        named += any(right.holds(each) for each in findings(log(seed, fault)))
+    assert named >= 0.9 * SEEDS, named
+
+
+def test_clean_weeks_name_nobody() -> None:
+    asked = [each for seed in range(1000, 1000 + WEEKS) for each in findings(log(seed)) if each.needs_action]
+    assert asked == [], [each.because for each in asked]
+
+
+def test_an_attack_is_critical_with_its_requests_and_the_next_step() -> None:
+    found = next(each for each in findings(log(3, "model_extraction")) if each.metric == "input_coverage")
+    assert found.severity == "act" and found.limit == found.evidence["baseline"] < found.low < found.value < found.high
+    assert found.subject == f"subject={found.evidence['subjects'][0]}" and "block it" in found.because and len(found.evidence["ids"]) == 10
+    assert not [each for each in findings(log(3, "model_extraction")) if each.metric == "odd_subjects"]
+
+
+def test_far_requests_are_a_warning_and_critical_only_beyond_the_owner_s_level() -> None:
+    rows = log(2, "strange_requests")
+    far, owned = (
+        next(each for each in findings(rows, **limits) if each.subject == "model") for limits in ({}, {"far_request_share": 0.05})
+    )
+    assert (far.severity, far.limit, far.against) == ("watch", 0.03, "reference") and far.value == pytest.approx(0.1, abs=0.02)
+    assert (owned.severity, owned.limit, owned.against) == ("act", 0.05, "level")
+    clean = {each.metric: each for each in findings(log(2))}
+    assert clean["far_request_share"].severity == clean["odd_subjects"].severity == "ok" and clean["odd_subjects"].n > 0
+
+
+def test_requests_without_subjects_are_compared_as_a_whole() -> None:
+    rows = log(2)
+    found = findings(rows.put({"subject": np.full(len(rows), None, object)}))
+    assert [(each.metric, each.severity) for each in found] == [("far_request_share", "ok")]
+    (few,) = findings(rows.take(np.arange(60)))
+    assert few.severity == "unknown" and few.n == 60
+
+
+def test_reliance_is_held_against_the_owner_s_level() -> None:
+    actions = pd.DataFrame(
+        [(1, 0, '{"action": "1"}')] * 30
+        + [(1, 0, '{"action": "0"}')] * 10
+        + [(1, 1, '{"action": "1"}')] * 50
+        + [(0, 0, '{"action": "0"}')] * 50,
+        columns=["decision", "label", "extra"],
+    )
+    found = {each.metric: each for each in findings(log(2), actions, over_reliance=0.5)}
+    over, under = found["over_reliance"], found["under_reliance"]
+    assert (over.value, over.n, over.severity, over.against) == (0.75, 40, "act", "level")
+    assert (under.value, under.n, under.severity) == (0.0, 100, "unknown") and "set `trust/live_guard/under_reliance`" in under.because
