@@ -1,6 +1,9 @@
-"""Privacy loss: are the losses those of their definition, integrated in 30 digits, and of dp-accounting on the same mechanism?"""
+"""Privacy loss: are the losses those of their definition, integrated in 30 digits, and of dp-accounting and opacus on the same mechanism?"""
 
+import importlib.util
 import logging
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -15,7 +18,8 @@ OF_DP_ACCOUNTING = [
     (2.0, 0.01, 10_000, 1e-6, 2.629141898585195),
     (4.0, 1.0, 1, 1e-5, 1.0125506277526433),
 ]
-"""noise multiplier, sampling rate, steps, δ, and ε of dp-accounting 0.6.0 (RdpAccountant, its own orders)."""
+"""noise multiplier, sampling rate, steps, δ, and ε of dp-accounting 0.6.0 (RdpAccountant, its own orders). The accountant of opacus 1.6.0 gives the same to
+0.03 %: 1.711770, 6.656268, 2.629142, 1.012551."""
 
 
 @pytest.mark.parametrize(("noise", "rate"), [(1.1, 0.01), (0.6, 0.2), (5.0, 0.01), (1.1, 0.3), (0.3, 0.5)])
@@ -59,6 +63,31 @@ def test_epsilon_is_that_of_dp_accounting_as_it_was_computed_once(
     noise: float, rate: float, steps: int, delta: float, theirs: float
 ) -> None:
     assert dpsgd_epsilon(noise, rate, steps, delta) == pytest.approx(theirs, rel=0.001)
+
+
+def opacus_accountant() -> ModuleType:
+    """The accountant of opacus, which needs numpy and scipy only; opacus itself imports torch."""
+    found = importlib.util.find_spec("opacus")
+    if found is None or found.origin is None:
+        pytest.skip("an oracle of the tests")
+    path = Path(found.origin).parent / "accountants" / "analysis" / "rdp.py"
+    spec = importlib.util.spec_from_file_location("opacus_rdp", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.filterwarnings("ignore:Optimal order is")
+@pytest.mark.parametrize(("noise", "rate"), SETTINGS)
+def test_losses_and_epsilon_agree_with_opacus(noise: float, rate: float) -> None:
+    """Losses at whole orders, and ε of the same losses."""
+    opacus = opacus_accountant()
+    theirs = opacus.compute_rdp(q=rate, noise_multiplier=noise, steps=10, orders=list(INTEGERS))
+    assert gaussian_rdp(noise, rate, 10, INTEGERS) == pytest.approx(theirs, rel=1e-9)
+    losses = gaussian_rdp(noise, rate, 1000)
+    epsilon, _ = opacus.get_privacy_spent(orders=list(ORDERS), rdp=list(losses), delta=1e-5)
+    assert rdp_epsilon(losses, 1e-5) == pytest.approx(max(epsilon, 0.0), rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0, 20.0])

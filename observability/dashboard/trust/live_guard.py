@@ -141,7 +141,8 @@ def _model_right(model: "Model", prediction: str) -> bool | None:
 def reliance_section(here: ModelPage, found: Sequence[Finding]) -> None:
     """Followed or overrode, by whether the model was right: from logged actions, with their findings, and from verdicts."""
     st.header("Reliance", anchor=False)
-    finding_lines(finding for finding in found if finding.metric in ("over_reliance", "under_reliance"))
+    told = [finding for finding in found if finding.metric in ("over_reliance", "under_reliance")]
+    finding_lines(told)
     actions = acted_pairs(load.ask_store(judged.ACTIONS, here.window), here.model)
     verdicts = verdict_pairs(here.model.name)
     if not actions and not verdicts:
@@ -150,14 +151,14 @@ def reliance_section(here: ModelPage, found: Sequence[Finding]) -> None:
         )
         return
     if actions:
-        _reliance_table("actions", "Reliance by logged actions", reliance_of(actions))
+        _reliance_table("actions", "Reliance by logged actions", reliance_of(actions), shares=not told)
     if verdicts:
         _reliance_table("reliance", "Reliance by verdicts", reliance_of(verdicts))
         plain_caption("Verdicts were often written after the label was known, so they overstate how often people are right.")
 
 
-def _reliance_table(key: str, caption: str, found: Reliance) -> None:
-    """The matrix, with the two shares below."""
+def _reliance_table(key: str, caption: str, found: Reliance, *, shares: bool = True) -> None:
+    """The matrix; shares: with the two shares below, which findings state otherwise."""
     rows = [
         table_row(person="Followed", right=f"{found.followed_right:,}", wrong=f"{found.followed_wrong:,}"),
         table_row(person="Overrode", right=f"{found.overrode_right:,}", wrong=f"{found.overrode_wrong:,}"),
@@ -169,4 +170,5 @@ def _reliance_table(key: str, caption: str, found: Reliance) -> None:
         for name, part in parts
         if part.value is not None
     ]
-    plain_caption(f"{caption}: {'; '.join(words)}.")
+    if shares:
+        plain_caption(f"{caption}: {'; '.join(words)}.")
