@@ -336,7 +336,8 @@ export_attestation | Attestations that differ | count | low | Exports whose encl
   ours, from RFC 9334 (remote attestation)
 export_checklist | Unmet items of a checklist | count | low | Items of the checklist of training on a third party's machines that are not
   met. | count | ours
-canary_sightings | Canaries that came back | predictions | low | Predictions that hold a canary which left with an export. | count | Carlini
+canary_sightings | Canaries that came back | records | low | Predictions, labels and annotations that hold a canary which left with an
+  export. | count | Carlini
   et al. 2019, The secret sharer
 export_unlogged | Facts of exports not logged | count | low | Facts that exports do not state, so that they cannot be judged. | count | ours
 attribution_ndcg | Attribution NDCG | 0 to 1 | high | Agreement of the feature ranking with the reference's, top ranks weighing more; 1 is

@@ -340,7 +340,8 @@ class MemoryEngine(Engine):
         """None: a simulated log has no exports."""
         import pandas as pd
 
-        return pd.DataFrame({name: pd.Series(dtype=object) for name in ("canary", "model", "version", "environment", "id", "at", "place")})
+        names = ("canary", "model", "version", "environment", "id", "at", "place", "record")
+        return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
         """No events: none are planted."""

@@ -97,8 +97,8 @@ class Engine(Protocol):
         ...
 
     def canary_sightings(self, window: Window) -> "DataFrame":
-        """Predictions of the window that hold a canary of an export before them, in order of time: `canary`, `model`, `version`,
-        `environment`, `id`, `at`, `place`; of one model, or with "" of all.
+        """Predictions, labels and annotations of the window that hold a canary of an export before them, in order of time: `canary`,
+        `model`, `version`, `environment`, `id`, `at`, `place`, `record`; of one model, or with "" of all and of annotations.
         """
         ...
 

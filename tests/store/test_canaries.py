@@ -90,6 +90,56 @@ def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(
         assert store.events(None, EPOCH, END).empty, "an export changes nothing in a model: no mark on charts"
 
 
+def test_canaries_are_found_in_labels_and_annotations_and_not_in_what_was_shown(tmp_path: Path) -> None:
+    def annotation(item: str, day: float, **fields: object) -> dict[str, object]:
+        at = OUT + timedelta(days=day)
+        return {
+            "kind": "annotation",
+            "project": "notes",
+            "item": item,
+            "annotator": "a1",
+            "at": at,
+            "label": "no",
+            "received_at": at,
+            **fields,
+        }
+
+    def label(name: str, day: float, value: object, **fields: object) -> dict[str, object]:
+        at = OUT + timedelta(days=day)
+        return {"kind": "label", "id": name, "model": "loan", "at": at, "received_at": at, "value": value, **fields}
+
+    lines = [
+        export_event([{"name": "text", "text": TEXT}, {"name": "row", "row": ROW}]),
+        *(prediction(name, 1) for name in ("p1", "p2", "p3", "p4")),
+        label("p1", 2, f"as {TEXT}"),
+        label("p2", 2, "no", reason=f"seen in {TEXT}"),
+        label("p3", -1, TEXT),
+        label("p4", 2, "no", text=TEXT),
+        annotation("i1", 3, label=TEXT),
+        annotation("i2", 3, suggestion=f"{TEXT}?"),
+        annotation("i3", 3, text=TEXT),
+        annotation("i4", 8, label=TEXT),
+        annotation("i5", -1, label=TEXT),
+    ]
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.write_records(lines)
+        assert seen(store) == {
+            ("text", "p1", "the label"),
+            ("text", "p2", "a further field of the label"),
+            ("text", "i1", "the annotation"),
+            ("text", "i2", "the suggestion"),
+        }
+        assert {name for _, name, _ in seen(store, model="loan")} == {"p1", "p2"}
+        assert {name for _, name, _ in seen(store, as_of=OUT + timedelta(days=2, hours=1))} == {"p1", "p2"}
+        told = [
+            each for each in check.check(store, start=OUT, end=END, now=END, only=("trust/exports",)).findings if each.severity == "act"
+        ]
+        assert {(each.subject, each.model, each.value) for each in told} == {("canary:text", "loan", 2.0), ("canary:text", None, 2.0)}
+        assert any("is in 2 labels of `loan`" in each.because for each in told) and any(
+            "is in 2 annotations, " in each.because for each in told
+        )
+
+
 def test_a_kind_that_got_a_field_keeps_its_duplicates(tmp_path: Path) -> None:
     line = {"kind": "event", "what": "note", "at": OUT, "received_at": OUT, "text": "an old note"}
     with closing(new_store(tmp_path / "home", threads=1)) as store:

@@ -4,6 +4,7 @@ Reads events of what `export` and the decisions that state what a recipient may 
 are about exports of the window. Exports that the product itself made are listed on the page and not judged.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -238,18 +239,22 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
     for (name, model), found in sorted(seen.items()):
         event, rows = planted[name], sorted(found, key=lambda row: (row["at"], str(row["id"])))
         first = rows[0]
+        records = Counter(str(row.get("record", "prediction")) for row in rows)
+        where = join_words([plural(count, record) for record, count in sorted(records.items(), reverse=True)]) + (
+            f" of `{model}`" * bool(model)
+        )
         because = (
-            f"Canary `{name}`, which left to `{event.recipient}` on {event.at:%Y-%m-%d}, is in {plural(len(rows), 'prediction')} of "
-            f"`{model}`, first on {first['at']:%Y-%m-%d} ({first['place']})."
+            f"Canary `{name}`, which left to `{event.recipient}` on {event.at:%Y-%m-%d}, is in {where}, first on {first['at']:%Y-%m-%d} "
+            f"({first['place']})."
         )
         blank = undecided_export(context, event.pair, SIGHTINGS, [event], because)
-        blank = replace(blank, subject=f"canary:{name}", model=model, n=len(rows))
+        blank = replace(blank, subject=f"canary:{name}", model=model or None, n=len(rows))
         yield valued(blank, float(len(rows)), "act", because, 0.0, ids=[str(row["id"]) for row in rows[:10]], canary=name)
     quiet = sorted(set(planted) - {name for name, _ in seen})
     if quiet:
         blank = context.undecided(NAME, "canaries", SIGHTINGS, len(quiet), "", against="level", whole_model=True)
         noun = "planted canary has" if len(quiet) == 1 else "planted canaries have"
-        yield valued(blank, 0.0, "ok", f"{len(quiet)} {noun} not come back in predictions of these dates.", 0.0)
+        yield valued(blank, 0.0, "ok", f"{len(quiet)} {noun} not come back in predictions, labels or annotations of these dates.", 0.0)
 
 
 ANALYZER = Analyzer(

@@ -1,7 +1,7 @@
-"""Where planted marks come back: predictions that hold a canary of an earlier export, in any text, or in the values of a planted row."""
+"""Where planted marks come back: predictions, labels and annotations that hold a canary of an earlier export, in any text, or as a row."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Model
@@ -24,17 +24,29 @@ LEAST_VALUES = 3
 """A planted row of fewer values is not searched for."""
 MOST_ROWS = 1000
 """Most sightings of a canary in a model."""
-COLUMNS = ("canary", "model", "version", "environment", "id", "at", "place")
+COLUMNS = ("canary", "model", "version", "environment", "id", "at", "place", "record")
 ASKED = ("question", "prompt", "messages")
 """Further fields of a prediction that hold what was asked, in which a canary is no answer."""
+SHOWN = (*ASKED, "text")
+"""Those of a label or an annotation that hold what a person or a model was shown."""
+
+
+def _further(without: Iterable[str]) -> str:
+    """The further fields but some, as SQL of one text."""
+    return f"json_merge_patch(extra, {sql_literal(json.dumps(dict.fromkeys(without)))})::VARCHAR"
+
+
+LABEL_TEXTS = {"the label": "value", "the annotator": "annotator", "a further field of the label": _further(SHOWN)}
+ANNOTATION_TEXTS = {"the annotation": "label", "the suggestion": "suggestion", "a further field of the annotation": _further(SHOWN)}
 
 
 def canary_sightings(store: "Database", window: Window) -> "DataFrame":
-    """Predictions of the window that hold a canary of an export before them, of its model or of all, in order of time.
+    """Predictions, labels and annotations of the window that hold a canary of an export before them, of its model or of all, by time.
 
-    Columns: `canary`, `model`, `version`, `environment`, `id`, `at` (naive UTC), and `place`, where it stands, in words. References are
-    left out. A text counts anywhere in a text of the prediction, its case included; in what was asked of a model that serves elsewhere
-    it does not count. A row counts where all of its values are those of the prediction.
+    Columns: `canary`, `model` ("" of annotations), `version`, `environment` ("" of labels and annotations), `id` (of an annotation the
+    item), `at` (naive UTC), `place`, where it stands, in words, and `record` (prediction, label or annotation). References are left out.
+    A text counts anywhere in a text of the record, its case included; in what was asked of a model that serves elsewhere, or shown to an
+    annotator, it does not count. A row counts where all of its values are those of a prediction.
     """
     import pandas as pd
 
@@ -50,7 +62,11 @@ def canary_sightings(store: "Database", window: Window) -> "DataFrame":
                 part = _sightings_of(cursor, model, canary, window, named)
                 if len(part):
                     both = part["stream"].map(named)
-                    parts.append(part.assign(canary=canary["name"], model=model.name, version=both.str[0], environment=both.str[1]))
+                    named_rows = part.assign(canary=canary["name"], model=model.name, record="prediction")
+                    parts.append(named_rows.assign(version=both.str[0], environment=both.str[1]))
+                parts += _texts_in(cursor, model_table("labels", model.key), LABEL_TEXTS, canary, window, model.name, "label")
+        for canary in canaries if window.model == "" else ():
+            parts += _texts_in(cursor, "annotations", ANNOTATION_TEXTS, canary, window, "", "annotation")
     found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
     found = found.assign(at=found["at"].astype("datetime64[us]"))
     return found.sort_values(["at", "canary", "model", "id"], ignore_index=True)[list(COLUMNS)]
@@ -98,18 +114,37 @@ def _sightings_of(cursor: Cursor, model: Model, canary: Mapping[str, Any], windo
     ).df()
 
 
+def _texts_in(
+    cursor: Cursor, table: str, texts: Mapping[str, str], canary: Mapping[str, Any], window: Window, model: str, record: str
+) -> "list[DataFrame]":
+    """Rows of labels or annotations that hold a planted text, as one frame; none of a planted row, and none where no row does."""
+    if not isinstance(canary.get("text"), str):
+        return []
+    condition, place = _contains(texts)
+    known = "" if window.as_of is None else " AND arrived <= $as_of"
+    values = {"start": naive_utc(window.start), "end": naive_utc(window.end), "out": canary["at"], "text": canary["text"]}
+    values |= {} if window.as_of is None else {"as_of": naive_utc(window.as_of)}
+    name = "id" if record == "label" else "item"
+    found = cursor.execute(
+        f"""SELECT {name} AS id, "at", {place} AS place FROM {table}
+        WHERE "at" >= $start AND "at" < $end AND "at" > $out{known} AND ({condition}) ORDER BY "at", id LIMIT {MOST_ROWS}""",
+        values,
+    ).df()
+    return [found.assign(canary=canary["name"], model=model, version="", environment="", record=record)] if len(found) else []
+
+
+def _contains(texts: Mapping[str, str]) -> tuple[str, str]:
+    """The condition that one of several texts, by their names in words, holds `$text`, and the name of the first that does."""
+    parts = {words: f"contains({column}, $text)" for words, column in texts.items()}
+    cases = " ".join(f"WHEN {part} THEN {sql_literal(words)}" for words, part in parts.items())
+    return " OR ".join(f"coalesce({part}, false)" for part in parts.values()), f"CASE {cases} END"
+
+
 def _text_condition(model: Model, canary: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
     """The condition that a text of a row holds the canary, the place in words, and the parameters."""
-    asked = json.dumps(dict.fromkeys(ASKED))
-    fields = {
-        "the answer": "prediction",
-        "the subject": "subject",
-        "a further field": f"json_merge_patch(extra, {sql_literal(asked)})::VARCHAR",
-    }
+    fields = {"the answer": "prediction", "the subject": "subject", "a further field": _further(ASKED)}
     fields |= {f"feature {each.name}": quoted_identifier(each.column) for each in model.columns if each.kind == "category"}
-    parts = {words: f"contains({column}, $text)" for words, column in fields.items()}
-    cases = " ".join(f"WHEN {part} THEN {sql_literal(words)}" for words, part in parts.items())
-    return " OR ".join(f"coalesce({part}, false)" for part in parts.values()), f"CASE {cases} END", {"text": canary["text"]}
+    return *_contains(fields), {"text": canary["text"]}
 
 
 def _row_condition(model: Model, canary: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
