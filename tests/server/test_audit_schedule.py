@@ -1,7 +1,11 @@
 """Audits run by themselves when they are due and nothing waits, one at a time, and say what came of it; with a clock of the tests."""
 
 import json
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +18,7 @@ from observability.core.catalog import Catalog, Model, Version
 from observability.core.errors import UsageError
 from observability.core.settings import ModelSettings, checked_setting
 from observability.detection.audit_history import StoredAudit
+from observability.enrichment.audits import AuditSteps
 from observability.server import audit_schedule
 from observability.server.audit_schedule import (
     AFTER_FAILURE,
@@ -26,8 +31,10 @@ from observability.server.audit_schedule import (
     store_audits,
 )
 from observability.store.db.database import Database
+from observability.store.opener import open_store
 from tests.support.audited_model import register_with_file
 from tests.support.new_store import new_store
+from tests.support.sample_home import ROOT
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -166,6 +173,65 @@ def test_the_real_audit_goes_on_after_it_gave_way(store: Database) -> None:
     assert run_due_audit(store, now, threading.Event(), None, lambda _store: True) == "done"
     (made,) = store_audits(store, now)
     assert made.kind == "robustness" and made.value is not None and not kept[0].exists()
+
+
+KILLED = """
+import sys, threading, time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from observability.server import audit_schedule
+from observability.store.opener import open_store
+
+def slowly(store, model, version, kind, progress):
+    def told(share, words):
+        print(words, flush=True)
+        if words.startswith("noise"):
+            time.sleep(120)
+        progress(share, words)
+    audit_schedule.run_in_worker(store, model, version, kind, told)
+
+store = open_store(Path(sys.argv[1]), threads=1)
+audit_schedule.run_due_audit(store, datetime.now(UTC) + timedelta(days=1), threading.Event(), slowly, lambda _store: True)
+"""
+"""A process that audits on schedule, and stays in the step after the attacks."""
+
+
+def test_an_audit_whose_process_is_killed_goes_on_in_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGKILL in the middle of a step: the worker ends as well, finished steps are kept and not run again, and one record comes of it."""
+    home = tmp_path / "home"
+    with new_store(home, threads=1) as opened:
+        register_with_file(opened, tmp_path, "loan", '[settings]\naudit_schedule = { robustness = "30 days" }\n')
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(home)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        words = list[str]()
+        for line in process.stdout:
+            words.append(line.strip())
+            if line.startswith("noise"):
+                break
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.kill()
+    assert process.returncode == -signal.SIGKILL and workers, words
+    for _ in range(200):
+        if not any(Path("/proc", worker).exists() for worker in workers):
+            break
+        time.sleep(0.1)
+    assert not any(Path("/proc", worker).exists() for worker in workers), "no worker is left behind"
+    (kept,) = (home / "audits").glob("*.json")
+    finished = json.loads(kept.read_text(encoding="utf-8"))
+    assert any(name.startswith("attack") for name in finished)
+    ran = list[str]()
+    real = AuditSteps.step
+
+    def noted(steps: AuditSteps, name: str, what: str, make: Callable[[], Any]) -> Any:
+        return real(steps, name, what, lambda: (ran.append(name), make())[1])
+
+    monkeypatch.setattr(AuditSteps, "step", noted)
+    with open_store(home, threads=1) as store:
+        now = datetime.now(UTC) + DAY
+        assert run_due_audit(store, now, threading.Event(), None, lambda _store: True) == "done"
+        (made,) = store_audits(store, now)
+    assert made.value is not None and not kept.exists()
+    assert ran and not set(ran) & set(finished), "finished steps are not run again"
 
 
 def test_the_command_changes_and_lists_the_schedule(store: Database) -> None:
