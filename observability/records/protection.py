@@ -4,8 +4,8 @@ The rules of every model lie in `HOME/protect.json`, which registration writes, 
 Applying them twice gives what applying them once gives.
 
 A rule is `keep`, `hash` (HMAC with the key of the home, as `hmac:…`; equal values stay equal), `drop`, a number (the width of buckets: a
-value becomes the lower end of its bucket) or a list of numbers (the ends of buckets). `subject` names the subject, other names features
-and groups.
+value becomes the lower end of its bucket) or a list of numbers (the ends of buckets). `subject` names the subject, other names features,
+groups and fields that a record has beside those of its kind.
 """
 
 import bisect
@@ -14,17 +14,20 @@ import math
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from observability.records.keyed_hash import home_key, keyed_hash
+from observability.records.kinds import KINDS
 
 FILE = "protect.json"
 HASHED = re.compile(r"hmac:[0-9a-f]{32}")
 LOOK_SECONDS = 1.0
 Rules = Mapping[str, Mapping[str, Any]]
 """By model, the rule of each protected feature."""
+NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 
 
 def hashed_value(key: bytes, value: object) -> str:
@@ -48,43 +51,79 @@ def protected_value(rule: Any, value: Any, key: bytes) -> Any:
     return float(rule[max(place - 1, 0)])  # below the first end: the first bucket
 
 
-def protected_record(record: Mapping[str, Any], rules: Rules, key: bytes, model: str | None = None) -> dict[str, Any]:
-    """A record with the rules of its model applied; the record itself stays as it is. model: of a record that names none."""
-    own = rules.get(str(record.get("model", model)), {})
-    found = dict(record)
+def protected_record(
+    record: Mapping[str, Any],
+    rules: Rules,
+    key: bytes,
+    model: str | None = None,
+    renames: Mapping[str, str] = NO_RENAMES,
+    flat: Collection[str] = (),
+) -> dict[str, Any]:
+    """A record with the rules of its model applied, to features, groups, the subject and fields that its kind does not have.
+
+    The record itself stays as it is. model: of a record that names none. renames: name in the record → name that the rules know. flat:
+    names on the top level that are features.
+    """
+    theirs = {ours: name for name in record if (ours := renames.get(name, name)) in ("kind", "model")}
+    named = record.get(theirs.get("model", "model"))
+    own = rules.get(str(model if named is None else named), {})
     if not own:
-        return found
-    if "subject" in own and found.get("subject") is not None and found.get("kind") != "signature":
-        if own["subject"] == "drop":
-            del found["subject"]
+        return dict(record)
+    kind = str(record.get(theirs.get("kind", "kind")))
+    known = KINDS.get(kind, KINDS["prediction"]).fields
+    found: dict[str, Any] = {}
+    for name, value in record.items():
+        ours = renames.get(name, name)
+        if ours in ("features", "groups") and isinstance(value, Mapping):
+            found[name] = _protected_fields(value, own, key, renames)
+        elif ours == "feature_at" and isinstance(value, Mapping):
+            found[name] = {each: at for each, at in value.items() if own.get(renames.get(each, each)) != "drop"}
+        elif (ours == "subject" and kind != "signature") or (ours != "subject" and (ours not in known or ours in flat)):
+            found |= _protected_fields({name: value}, own, key, renames)
         else:
-            found["subject"] = protected_value(own["subject"], found["subject"], key)
-    for part in ("features", "groups"):
-        values = found.get(part)
-        if isinstance(values, Mapping):
-            found[part] = {
-                name: protected_value(own.get(name, "keep"), value, key) for name, value in values.items() if own.get(name) != "drop"
-            }
-    if isinstance(found.get("feature_at"), Mapping):
-        found["feature_at"] = {name: at for name, at in found["feature_at"].items() if own.get(name) != "drop"}
+            found[name] = value
     return found
 
 
-def protected_line(line: bytes, rules: Rules, key: bytes, model: str | None = None) -> bytes | None:
-    """A line of JSON with the rules of its model applied; the line itself where there are none; None where it is no JSON object.
+def _protected_fields(values: Mapping[str, Any], own: Mapping[str, Any], key: bytes, renames: Mapping[str, str]) -> dict[str, Any]:
+    """Values by name under the rules of one model."""
+    ruled = ((name, own.get(renames.get(name, name), "keep"), value) for name, value in values.items())
+    return {name: protected_value(rule, value, key) for name, rule, value in ruled if rule != "drop"}
 
-    model: of a record that names none.
-    """
+
+def protected_line(
+    line: bytes,
+    rules: Rules,
+    key: bytes,
+    model: str | None = None,
+    renames: Mapping[str, str] = NO_RENAMES,
+    flat: Collection[str] = (),
+) -> bytes | None:
+    """A line of JSON under `protected_record`; the line itself where nothing changes; None where it is no JSON object, or repeats a key."""
     try:
-        record = json.loads(line)
-    except ValueError:
+        record = json.loads(line, object_pairs_hook=_unique_keys, parse_int=_number, parse_float=_number)
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict):
         return None
-    if not rules.get(str(record.get("model", model))):
-        return line
-    protected = protected_record(record, rules, key, model)
+    protected = protected_record(record, rules, key, model, renames, flat)
     return line if protected == record else json.dumps(protected, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Raises ValueError where a key stands twice: readers differ in which of the values they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _number(digits: str) -> int | float | str:
+    """A number; one beyond the range of a double as the text that records have for infinity."""
+    if len(digits) < 300 and digits.lstrip("-").isdecimal():
+        return int(digits)
+    value = float(digits)
+    return value if math.isfinite(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 class Protection:

@@ -112,3 +112,33 @@ def test_rules_are_published_and_taken_back(registered):
     model = registered.catalog().model("loan")
     registered.update_settings("loan", replace(model.settings, protect={}))
     assert json.loads((registered.home / FILE).read_text()) == {}
+
+
+def test_what_is_rejected_or_kept_beside_the_features_holds_no_protected_value(registered, tmp_path):
+    store, text = registered, json.dumps
+    lines = [
+        text(prediction(20)).replace('"features": {', '"features": {"email": 1}, "features": {'),
+        text(prediction(21)).replace('"email": ', '"\\u0065mail": ').replace('"name": ', '"n\\u0061me": ').replace('"subject"', '"subj\\u0065ct"')[:-2],
+        text(prediction(22)).replace('"score"', '"' + "[" * 3 + '": ' + "[" * 50_000 + "]" * 50_000 + ', "score"'),
+        text(prediction(23, email=SECRETS[0], weight=2)),
+        text({"kind": "label", "id": "p23", "at": AT, "model": "loan", "value": 1, "email": SECRETS[0]}),
+        text(prediction(24)).replace("4200.5", "1e999"),
+        text({**prediction(25), "model": None}),
+    ]  # fmt: skip
+    (tmp_path / "lines.jsonl").write_text("\n".join(lines))
+    report = load_files(store, [tmp_path / "lines.jsonl"], LoadDefaults(model="loan"))
+    assert report.rejected == 3, report.examples
+    renamed = {**prediction(26), "mdl": "loan", "features": {"mail": SECRETS[0], "called": SECRETS[1]}, "person": SECRETS[2]}
+    del renamed["model"], renamed["subject"]
+    (tmp_path / "renamed.jsonl").write_text(text(renamed))
+    names = {"mail": "email", "called": "name", "mdl": "model", "person": "subject"}
+    assert load_files(store, [tmp_path / "renamed.jsonl"], LoadDefaults(renames=names)).stored == 1
+    ragged = f"id,at,score,model,version,email,name\nc1,{AT},0.5,loan,1,{SECRETS[0]},{SECRETS[1]},more\nc2,{AT},{SECRETS[0]}\n"
+    (tmp_path / "ragged.csv").write_text(ragged)
+    assert load_files(store, [tmp_path / "ragged.csv"], LoadDefaults(kind="prediction")).rejected == 2
+    store.cursor().execute("CHECKPOINT")
+    assert found_in(store.home, *SECRETS) == []
+    hashed = hashed_value(home_key(store.home), SECRETS[0])
+    extras = query(store, "SELECT id, extra FROM predictions_1 WHERE extra IS NOT NULL ORDER BY id")
+    assert [(name, json.loads(extra)) for name, extra in extras] == [("p23", {"email": hashed})]
+    assert query(store, "SELECT weight FROM predictions_1 WHERE id = 'p23'") == [(2.0,)], "a field of the kind is no feature"

@@ -110,9 +110,10 @@ class CsvImporter(Importer):
 
         def leave_out(row: arrow_csv.InvalidRow) -> str:
             message = f"the row has {row.actual_columns} values, the header {row.expected_columns} columns"
-            refused.append(RefusedLine(row.number, row.text[:2000], "bad_value", message))
+            refused.append(RefusedLine(row.number, row.text[:2000], "bad_value", message, columns))
             return "skip"
 
+        columns = tuple(self.header())
         names = [str(place) for place in range(width)]
         types = dict.fromkeys(names, pa.string())
         read = arrow_csv.ReadOptions(column_names=names, skip_rows=1, block_size=CSV_BLOCK_BYTES, use_threads=False)

@@ -311,7 +311,7 @@ def load_line_block(
     """
     if (erased := store.erased()) is not None:
         block = without_erased(block, erased)
-    block = with_protection(block, store.home, catalog.models, defaults.model)
+    block = with_protection(block, store.home, catalog.models, defaults)
     defaults = replace(defaults, new_models=_room_for_models(store, catalog))
     parsed = parse_block(writer, block, catalog, defaults, now)
     if (promoted := promote_arrived_groups(writer, parsed, catalog)) is not None:

@@ -13,12 +13,16 @@ NewColumn = tuple[Literal["feature", "group"], str, Kind]
 
 @dataclass(frozen=True)
 class RefusedLine:
-    """A line that the reader of the file rejected (a CSV row with too many values, a line beyond the limit)."""
+    """A line that the reader of the file rejected (a CSV row with too many values, a line beyond the limit).
+
+    columns: names of the file's columns, of which its text holds values without the names.
+    """
 
     line: int
     raw: str
     reason: str
     message: str
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

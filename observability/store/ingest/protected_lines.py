@@ -12,8 +12,11 @@ from observability.records.keyed_hash import home_key, key_path
 from observability.records.private_file import replace_private_file
 from observability.records.protection import FILE, Rules, protected_line, protected_value
 from observability.store.ingest.parse_types import LineBlock, RefusedLine
+from observability.store.types.loading import LoadDefaults
 
-UNREADABLE = "the line is no JSON object; its text is not kept, since it names a protected feature"
+UNREADABLE = "the line is no JSON object, or repeats a key; its text is not kept, since it may hold a protected value"
+ESCAPE = b"\\u00"
+"""The begin of an escaped character, by which a name can be written otherwise."""
 
 
 def protection_rules(models: tuple[Model, ...]) -> Rules:
@@ -35,11 +38,8 @@ def publish_rules(home: Path, models: tuple[Model, ...]) -> None:
         raise StoreBrokenError("the rules of protected features cannot be written", where=str(home / FILE), got=error.strerror) from error
 
 
-def with_protection(block: LineBlock, home: Path, models: tuple[Model, ...], default_model: str | None = None) -> LineBlock:
-    """The block with protected values in its lines; a line that cannot be read and names a protected feature is refused without its text.
-
-    default_model: of lines that name none.
-    """
+def with_protection(block: LineBlock, home: Path, models: tuple[Model, ...], defaults: LoadDefaults) -> LineBlock:
+    """The block with protected values in its lines; a line that cannot be read and may hold one is refused without its text."""
     rules = protection_rules(models)
     if not rules:
         return block
@@ -49,21 +49,28 @@ def with_protection(block: LineBlock, home: Path, models: tuple[Model, ...], def
         lines = block.raw.split(b"\n")
     else:
         lines = [(text or "").encode("utf-8", "surrogatepass") for text in block.raw.to_pylist()]
-    names = [json.dumps(name)[1:-1].encode() for own in rules.values() for name in own]
+    renames, protected = defaults.renames, {name for own in rules.values() for name in own}
+    protected |= {theirs for theirs, ours in renames.items() if ours in protected}
+    unreadable = [ESCAPE, *(json.dumps(name)[1:-1].encode() for name in protected)]
     needles = (
         [b""]
-        if default_model in rules
-        else [b"\\u00", *names, *(form for name in rules for form in {name.encode(), json.dumps(name)[1:-1].encode()})]
+        if defaults.model in rules
+        else [*unreadable, *(form for name in rules for form in {name.encode(), json.dumps(name)[1:-1].encode()})]
     )
-    refused = [replace(line, raw="") if _holds(line.raw.encode("utf-8", "surrogatepass"), names) else line for line in block.refused]
+    refused = [
+        replace(line, raw="")
+        if not protected.isdisjoint(line.columns) or _holds(line.raw.encode("utf-8", "surrogatepass"), unreadable)
+        else line
+        for line in block.refused
+    ]
     for place, line in enumerate(lines):
         if not line.strip() or not _holds(line, needles):
             continue
-        protected = protected_line(line, rules, key, default_model)
-        if protected is None and _holds(line, names):
+        changed = protected_line(line, rules, key, defaults.model, renames, defaults.features or ())
+        if changed is None and _holds(line, unreadable):
             refused.append(RefusedLine(block.first_line + place, "", "not_json", UNREADABLE))
-            protected = b""
-        lines[place] = line if protected is None else protected
+            changed = b""
+        lines[place] = line if changed is None else changed
     raw = b"\n".join(lines) if is_bytes else b"".join(line + b"\n" for line in lines)
     return replace(block, raw=raw, refused=tuple(refused))
 
