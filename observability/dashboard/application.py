@@ -251,7 +251,7 @@ def app_parts() -> dict[str, Any]:
     The pages' modules are imported before Streamlit's runtime exists; its warnings that their caches are kept in memory are suppressed.
     """
     downloads.keep_download_ids()
-    close_half_open_connections(lambda: limits_in_force(process_lock.current().home).limits.header_seconds)
+    close_half_open_connections(lambda: limits_in_force(process_lock.current().home).limits)
     logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(lambda record: "No runtime found" not in record.getMessage())
     routes = [
         Route("/readyz", readiness),

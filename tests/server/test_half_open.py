@@ -1,10 +1,11 @@
-"""Connections that complete no header are closed; those that do are answered, however long they take."""
+"""Connections that complete no header, or too long a one, are closed; those that do are answered, however long they take."""
 
 import asyncio
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import uvicorn
@@ -14,11 +15,17 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from observability.core.limits import IntakeLimits
 from observability.server.half_open import close_half_open_connections
 
 LIMIT = 0.3
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+
+def hurried() -> IntakeLimits:
+    """Limits with a time that tests can wait for."""
+    return replace(IntakeLimits(), header_seconds=LIMIT)  # type: ignore[arg-type]  # a part of a second
 
 
 async def slow_answer(_request: Request) -> PlainTextResponse:
@@ -37,7 +44,7 @@ async def late_message(websocket: WebSocket) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    close_half_open_connections(lambda: LIMIT)
+    close_half_open_connections(hurried)
     app = Starlette(routes=[Route("/", slow_answer), WebSocketRoute("/ws", late_message)])
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_keep_alive=60))
@@ -48,7 +55,15 @@ def port() -> Iterator[int]:
     yield listening.getsockname()[1]
     server.should_exit = True
     thread.join()
-    close_half_open_connections(lambda: 10.0)
+    close_half_open_connections(IntakeLimits)
+
+
+@pytest.fixture
+def unhurried_port(port: int) -> Iterator[int]:
+    """The port while a header may take long."""
+    close_half_open_connections(IntakeLimits)
+    yield port
+    close_half_open_connections(hurried)
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -73,6 +88,34 @@ def test_a_header_that_drips_does_not_hold_a_connection(port: int) -> None:
         for place in range(400):
             connection.sendall(b"X-%d: 1\r\n" % place)
             time.sleep(0.05)  # slower than the server looks, faster than it would forget
+
+
+@pytest.mark.parametrize("piece", [b"a" * 4000, b"X-1: 1\r\n" * 500])
+def test_a_header_without_an_end_is_refused_before_it_is_kept(unhurried_port: int, piece: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", unhurried_port)) as connection:
+        connection.settimeout(20)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
+        sent, got = 0, b""
+        try:
+            while sent < 50_000_000:
+                connection.sendall(piece)
+                sent += len(piece)
+            got = connection.recv(1000)
+        except ConnectionError:
+            got = got or b"closed"
+        assert got == b"closed" or got.startswith(b"HTTP/1.1 431")
+        assert sent < 20_000_000, "the rest is in buffers of the system at most"
+
+
+def test_a_large_body_is_no_header(unhurried_port: int) -> None:
+    with socket.create_connection(("127.0.0.1", unhurried_port)) as connection:
+        connection.settimeout(20)
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        time.sleep(0.05)  # the header arrives alone
+        connection.sendall(b"a" * 50_000)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 405")
+        connection.sendall(b"a" * 50_000 + REQUEST)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
 
 
 def test_a_slow_answer_and_the_half_header_after_it(port: int) -> None:
