@@ -21,7 +21,14 @@ def main(python: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         made = installed(python, Path(name), "libraries", *LIBRARIES)
         print(
-            must([made, ROOT / "tests" / "client" / "callbacks_for_real.py"], Path(name), PYTHONPATH=str(ROOT), HF_HUB_OFFLINE="1"), end=""
+            must(
+                [made, ROOT / "tests" / "client" / "callbacks_for_real.py"],
+                Path(name),
+                PYTHONPATH=str(ROOT),
+                HF_HUB_OFFLINE="1",
+                TMPDIR=name,
+            ),
+            end="",
         )
 
 
