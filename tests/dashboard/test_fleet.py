@@ -129,6 +129,8 @@ def test_an_incident_is_one_line_on_the_first_page() -> None:
         "The export to `a partner` (`adults 2018`) of 2026-11-24 (70,131 rows) has k = 1.": "The export to `a partner` of 2026-11-24 has k = 1",
         "Batch `JFK 30` of source `weather at JFK` arrived 5 hours after its data.": "Batch `JFK 30` of source `weather at JFK` arrived 5 hours after its data",
         " ".join(["word"] * 20) + ".": " ".join(["word"] * 9) + "…",
+        "MAE 46.7 (43.8 to 49.5) on 1,986 labelled predictions; 22.6 in the reference (+106 %).": "MAE 46.7; reference 22.6",
+        "Accuracy 61.4 % (59 to 64 %); 76.3 % in the reference.": "Accuracy 61.4 %; reference 76.3 %",
     }
     assert {sentence: incidents.incident_headline(of_one("late", sentence)) for sentence in sentences} == sentences
     row = incidents.inbox_row(of_one("late", "Accuracy fell; by much."), ("late", "delay"), Scope())

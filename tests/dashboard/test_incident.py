@@ -129,12 +129,23 @@ def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
 
 
 def finding(subject="age", analyzer="data/quality", metric="null_rate", severity="act", **more) -> Finding:
-    about = (analyzer, "m", "1", subject, metric, 0.4, 500, severity, "…")
+    about = (analyzer, "m", "1", subject, metric, more.pop("value", 0.4), more.pop("n", 500), severity, "…")
     return Finding(*about, START, END, "reference", unit="share", **more)
 
 
 def incident_of(lead: Finding, *beside: Finding, source="input", standing=False) -> Incident:
     return Incident("i1", "m", source, lead, beside, "act", START, None, "…", standing)
+
+
+def test_the_facts_name_the_worst_part_and_what_the_errors_add_up_to(current: World) -> None:
+    """A newcomer found neither: the part was folded among related findings, and the cost of a regression was "binary models only"."""
+    lead = finding("model", "serving/performance", "mae", low=0.3, high=0.5, evidence={"baseline": 0.2})
+    part = replace(finding("model", "serving/slices", "mae", severity="watch", value=0.9, n=101), slice="carrier=AA")
+    here = incident_page.OpenIncident(incident_of(lead, finding(), part), Scope("m"), None, None)
+    said = incident_page.excess_error_words(here)
+    assert said == "100 units of the label of absolute error beyond the reference (50.0 to 150), on 500 labelled predictions."
+    assert incident_page.worst_part(here.incident) is part and incident_page.worst_part(incident_of(part, lead)) is None
+    assert incident_page.excess_error_words(replace(here, incident=incident_of(finding()))) is None
 
 
 def test_the_chain_begins_at_the_suspected_source() -> None:

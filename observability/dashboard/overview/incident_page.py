@@ -191,12 +191,41 @@ def incident_facts_table(here: OpenIncident) -> None:
     lead, incident = here.lead, here.incident
     where = formatting.slice_in_words(lead.slice) if lead.slice else "all predictions" if is_about_predictions(incident) else lead.subject
     rows: list[tuple[str, Cell | str]] = [("Where", where)]
+    if part := worst_part(incident):
+        value = formatting.format_value(part.value, part.unit)
+        words = f"{formatting.metric_title(part.metric)} {value}, n = {part.n:,}"
+        rows.append(("Worst part", {"t": formatting.slice_in_words(str(part.slice)), "sub": words}))
     rows.append(("Value", {**findings.finding_value_cell(lead), "sub": _compared_with(lead)}))
     rows.append(("How sure", how_sure(lead, here.incident.onset)))
-    affected = incident_stake_words(here)
+    affected = list(incident_stake_words(here))
+    affected[1] = excess_error_words(here) or affected[1]
     rows += [(name, words) for name, words in zip(("Affected", "Cost", "Groups"), affected) if words]
     rows.append(("Source", {**incidents.source_cell(incident), "t": f"{incident.source} (suspected)"}))
     draw_table("facts", "Facts of the incident", FACTS, [table_row(name=name, value=value) for name, value in rows], compact=True)
+
+
+def worst_part(incident: Incident) -> Finding | None:
+    """The worst related finding about a slice, of an incident of all predictions; None where there is none."""
+    if incident.lead.slice:
+        return None
+    return next((finding for finding in incident.collateral if finding.slice and finding.value is not None and finding.needs_action), None)
+
+
+def excess_error_words(here: OpenIncident) -> str | None:
+    """How much more absolute error the labelled predictions have than at the reference's mean, in the label's unit; None where the incident
+    has no such finding.
+    """
+    about = (each for each in here.incident.findings if each.metric == "mae" and not each.slice and each.against == "reference")
+    finding = next((each for each in about if each.value is not None and isinstance(each.evidence.get("baseline"), int | float)), None)
+    if finding is None or finding.value is None or finding.value <= finding.evidence["baseline"]:
+        return None
+    model = next((model for model in load.catalog().models if model.name == here.incident.model), None)
+    unit = (model.settings.unit if model else None) or "units of the label"
+    more, low, high = (
+        None if end is None else (end - finding.evidence["baseline"]) * finding.n for end in (finding.value, finding.low, finding.high)
+    )
+    span = f" ({formatting.format_number(low)} to {formatting.format_number(high)})" if low is not None and high is not None else ""
+    return f"{formatting.format_number(more)} {unit} of absolute error beyond the reference{span}, on {finding.n:,} labelled predictions."
 
 
 def _compared_with(lead: Finding) -> str:

@@ -40,32 +40,12 @@ CONTROLLERS = "operations/controllers"
 PARENTHESES = re.compile(r" \([^()]*\)")
 WORD = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
 """A word; a name between backticks is one, however many it has."""
+IN_REFERENCE = re.compile(r"; (\S+(?: %)?) in the reference\b")
+VALUE_ALONE = re.compile(r"^([^`(]* [−\d][\d.,]*(?: %)?)(?: \(.*)?$")
+"""A clause that ends with its value, or with its interval behind it, as `Mean absolute error 46.7`."""
 HEADLINE_WORDS, WHOLE_WORDS = 9, 11
 """Words that a longer headline is cut to, and those of one that is left whole."""
-DANGLING = frozenset(
-    (
-        "a",
-        "after",
-        "and",
-        "as",
-        "at",
-        "by",
-        "from",
-        "in",
-        "is",
-        "its",
-        "less",
-        "more",
-        "of",
-        "on",
-        "over",
-        "than",
-        "the",
-        "to",
-        "where",
-        "with",
-    )
-)
+DANGLING = frozenset(("a", "after", "and", "as", "at", "by", "from", "in", "is", "its", "of", "on", "over", "than", "the", "to", "with"))
 """Words that a shortened headline does not end with."""
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
 
@@ -132,8 +112,10 @@ def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = ()
 
 
 def incident_headline(incident: Incident) -> str:
-    """The first clause of an incident's sentence (`first_clause`)."""
-    return first_clause(incident.sentence)
+    """The first clause of an incident's sentence (`first_clause`), with the value in the reference where the clause is a value alone."""
+    head = first_clause(incident.sentence)
+    before, value = IN_REFERENCE.search(incident.sentence), VALUE_ALONE.search(head)
+    return f"{value[1]}; reference {before[1]}" if before and value else head
 
 
 def first_clause(sentence: str) -> str:
