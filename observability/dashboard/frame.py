@@ -350,7 +350,8 @@ def chart_with_table(
             if beside:
                 beside()
             if hint := getattr(on_select, "hint", None):
-                st.markdown(":gray[:material/ads_click: :small[Click a mark]]", width="content", help=hint)
+                with st.container(key=f"{key}-hint", width="content"):
+                    st.markdown(":gray[:material/ads_click: :small[Click a mark]]", width="content", help=hint)
 
 
 def ask_to_pin(figure: str) -> None:

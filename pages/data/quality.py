@@ -52,5 +52,5 @@ if len(days) and days["day"].nunique() > 1:
     frame.chart_with_table(figure, days, key="missing", alt=words, metrics=("null_rate",), on_select=on_cell)
 
 st.header("Findings", anchor=False)
-findings.findings_table("findings", "Findings about data quality", [each for each in found if each.severity != "ok"], here.scope)
+findings.open_findings_tables("Findings about data quality", found, here.scope)
 findings.query_popover(found, "quality-query")

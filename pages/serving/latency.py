@@ -18,7 +18,7 @@ st.header("Requests", anchor=False)
 if not latency.requests_section(here):
     st.stop()
 
-st.header("Latency over time", anchor=False)
+st.header("Latency over time", anchor=False, help=latency.HOW_MEASURED)
 latency.latency_section(here, alt)
 
 st.header("Service level", anchor=False)

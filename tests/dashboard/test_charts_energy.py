@@ -38,7 +38,7 @@ def test_parts_are_stacked_and_only_those_that_cost_something() -> None:
     figure = charts_energy.cost_stack(rows, currency="EUR", say=partial(money, currency="EUR"))
     assert [trace.name for trace in figure.data] == ["training", "serving", "storage"] and figure.layout.barmode == "stack"
     assert set(charts_energy.COLOURS) == set(PARTS)
-    assert figure.data[1].customdata[1] == "serving: EUR 3.00" and figure.data[0].marker.color == theme.PRIMARY
+    assert figure.data[1].customdata[1] == "serving: EUR 3.00" and figure.data[1].marker.color == theme.PRIMARY
 
 
 def test_the_fan_begins_where_the_spending_ends_and_the_budget_is_a_line() -> None:
@@ -56,3 +56,14 @@ def test_the_fan_begins_where_the_spending_ends_and_the_budget_is_a_line() -> No
 @pytest.mark.parametrize(("value", "unit", "told"), [(0.0000541, "Wh", "54.1 µWh"), (None, "Wh", "–"), (12.0, "gCO₂e", "12.0 gCO₂e")])
 def test_findings_tables_write_small_energies_with_a_prefix(value, unit, told) -> None:
     assert formatting.format_value(value, unit) == told
+
+
+def test_ticks_say_value_and_unit_apart() -> None:
+    """They read `200µWh` and `100µ` of a currency."""
+    rows = pd.DataFrame({"period": DAYS, "value": [120e-6, 160e-6, 240e-6, 90e-6]})
+    axis = charts_energy.consumption_bars(rows, name="Wh a thousand", say=WH, source="assumed").layout.yaxis
+    assert list(axis.ticktext) == ["0 Wh", "50 µWh", "100 µWh", "150 µWh", "200 µWh"] and list(axis.tickvals)[1] == pytest.approx(50e-6)
+    runs = pd.DataFrame({"run": ["a", "b"], "value": [0.00043, 0.0001], "source": ["measured", "measured"]})
+    money_axis = charts_energy.run_energy_bars(runs, name="USD", say=partial(money, currency="USD")).layout.xaxis
+    assert list(money_axis.ticktext) == ["USD 0", "USD 0.0002", "USD 0.0004"]
+    assert charts_energy.said_ticks(float("nan"), WH, 4) == {}

@@ -167,7 +167,7 @@ def audit_value_words(audit: StoredAudit) -> str:
         )
     if audit.kind == "robustness":
         return (
-            f"{100 * value:.1f} % of rows keep a right answer under changes that cost up to {audit.headline.get('at')} "
+            f"{100 * value:.1f} % of rows keep a correct prediction under changes that cost up to {audit.headline.get('at')} "
             f"({100 * low:.1f} to {100 * high:.1f} %)"
         )
     if audit.kind == "membership":

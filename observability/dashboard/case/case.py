@@ -197,13 +197,12 @@ def case_header(here: CasePage) -> None:
         for name in found.also_in:
             link_button(f"Open the prediction of {name}", links.case_link("", found.id, name), key=here.key(f"also-{name}"))
     if found.other_answers:
-        plain_caption(
-            f"This is the prediction of version {found.version.name} in {found.environment}. The same id was also answered by "
-            f"{', '.join(other.words for other in found.other_answers)}."
-        )
-        for other in found.other_answers:
-            target = links.case_link("", found.id, found.model.name, here.scope, other.selector)
-            link_button(f"Open the prediction of {other.words}", target, key=here.key(f"other-{other.selector}"))
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            told = f"This is the prediction of version {found.version.name} in {found.environment}; the id has others:"
+            st.caption(formatting.escape_markdown(told), width="content")
+            for other in found.other_answers:
+                target = links.case_link("", found.id, found.model.name, here.scope, other.selector)
+                link_button(f"Open {other.words}", target, key=here.key(f"other-{other.selector}"))
     own = [found.id[:80] + ("…" if len(found.id) > 80 else ""), f"{formatting.format_minute(found.at)} UTC"]
     plain_caption(" · ".join([*own, f"{found.model.name[:60]} @ {found.version.name[:30]}"]))
 

@@ -13,7 +13,7 @@ from observability.dashboard.case import load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
 from observability.dashboard.overview import findings
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import link_button, status_line
 from observability.investigation import offline_values
 from observability.investigation.evidence_types import Input
@@ -29,7 +29,8 @@ FLAGS = {
     "out_of_range": ("act", "Out of range", "Outside the reference's range, or far from its central 99 %."),
 }
 """Severity, word and meaning of each flag."""
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "feature value flag",
     column("feature", "Feature", strong=True, width="12rem"),
     column("value", "Value", align="right", width="10rem"),
     column(
@@ -42,7 +43,7 @@ COLUMNS = (
     column("because", "Details", wide=True),
 )
 FEW_COLUMNS = (
-    column("feature", "Input", strong=True),
+    column("feature", "Input", strong=True, width="8rem"),
     column("value", "Value", align="right"),
     column("place", "In the reference", help=COLUMNS[2]["help"]),
     column("flag", "Flag"),

@@ -3,6 +3,8 @@
 What was not measured is hatched.
 """
 
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,16 +16,17 @@ from observability.dashboard.charts import layout
 from observability.dashboard.charts import time as charts_time
 
 HATCH = {"measured": "", "estimated": "/", "assumed": "x"}
-COLOURS = {"training": theme.PRIMARY, "labelling": theme.WATCH, "serving": theme.OK, "storage": theme.PURPLE}
+COLOURS = {"training": theme.PURPLE, "labelling": theme.SKY, "serving": theme.PRIMARY, "storage": theme.NEUTRAL}
 Say = Callable[[float | None], str]
+TRAILING_ZEROS = re.compile(r"(?:\.|(\.\d*[1-9]))0+(?!\d)")
 
 
 def consumption_bars(
-    frame: pd.DataFrame, *, name: str, say: Say, source: str, baseline: float | None = None, limit: float | None = None, unit: str = ""
+    frame: pd.DataFrame, *, name: str, say: Say, source: str, baseline: float | None = None, limit: float | None = None
 ) -> go.Figure:
     """Energy or carbon per thousand predictions by period as bars.
 
-    frame: period, value. source: of all values. baseline: of the past. limit: of the finding. unit: written at each tick.
+    frame: period, value. say: writes a value with its unit, also at ticks. source: of all values. baseline: of the past. limit: of the finding.
     """
     figure = go.Figure()
     charts_time.period_axis(figure, frame["period"])
@@ -33,8 +36,20 @@ def consumption_bars(
         charts_time.horizontal_line(figure, baseline, theme.NEUTRAL, "past", "dot", x=0)
     if limit is not None:
         charts_time.horizontal_line(figure, limit, theme.ACT, "limit", "dash")
-    theme.themed(figure, height=260, y=name, rangemode="tozero", tickformat=".3~s")
-    return figure.update_yaxes(ticksuffix=unit)
+    theme.themed(figure, height=260, y=name, rangemode="tozero")
+    return figure.update_yaxes(said_ticks(float(frame["value"].max()), say, 4))
+
+
+def said_ticks(top: float, say: Say, most: int) -> dict[str, Any]:
+    """Ticks of an axis from 0 to a value, at most `most` above 0, at 1, 2 or 5 times a power of ten; plotly's own where the value is not
+    known.
+    """
+    if not top > 0 or not math.isfinite(top):
+        return {}
+    power = 10.0 ** math.floor(math.log10(top / most))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * (most + 1) > top)
+    ticks = [place * step for place in range(math.floor(top / step * (1 + 1e-9)) + 1)]
+    return {"tickvals": ticks, "ticktext": [TRAILING_ZEROS.sub(r"\1", say(tick)) for tick in ticks], "tickangle": 0}
 
 
 def _hatched(source: str) -> dict[str, Any]:
@@ -42,16 +57,16 @@ def _hatched(source: str) -> dict[str, Any]:
     return {"color": theme.PRIMARY, "marker_pattern": {"shape": HATCH.get(source, ""), "size": 5, "solidity": 0.25}}
 
 
-def run_energy_bars(frame: pd.DataFrame, *, name: str, say: Say, unit: str = "") -> go.Figure:
-    """Energy of training runs as horizontal bars, the newest on top. frame: run, value, source. unit: written at each tick."""
+def run_energy_bars(frame: pd.DataFrame, *, name: str, say: Say) -> go.Figure:
+    """Energy or cost of training runs as horizontal bars, the newest on top. frame: run, value, source. say: writes a value with its unit."""
     rows = layout.bottom_up(frame, len(frame))
     figure = go.Figure()
     for source, part in rows.groupby("source", sort=True):
         texts = [f"{theme.inert_label(run, 60)}<br>{say(value)} ({source})" for run, value in zip(part["run"], part["value"])]
         layout.add_bars(figure, part["value"], part.index, texts, orientation="h", name=str(source), **_hatched(str(source)))
     names, height = layout.row_names(list(rows["run"]), longest=30), max(170, 26 * len(rows) + 90)
-    layout.row_chart(figure, names, name, height=height, legend=True, top=44, rangemode="tozero", tickformat=".3~s")
-    return figure.update_xaxes(ticksuffix=unit)
+    layout.row_chart(figure, names, name, height=height, legend=True, top=44, rangemode="tozero")
+    return figure.update_xaxes(said_ticks(float(rows["value"].max()), say, 3))
 
 
 def cost_stack(frame: pd.DataFrame, *, currency: str, say: Say) -> go.Figure:

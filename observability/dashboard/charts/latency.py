@@ -13,7 +13,7 @@ from observability.dashboard.charts.time import add_event_marks, horizontal_line
 
 STATUSES = {"ok": theme.PRIMARY, "error": theme.ACT, "timeout": theme.WATCH, "fallback": theme.PURPLE, "rejected": theme.NEUTRAL}
 """Every status, from the bottom of the stack up, and its colour."""
-PERCENTILES = {"p50": (theme.SKY, "dot"), "p95": (theme.WATCH, "dash"), "p99": (theme.PRIMARY, "solid")}
+PERCENTILES = {"p50": (theme.SKY, "dot"), "p95": (theme.PURPLE, "dash"), "p99": (theme.PRIMARY, "solid")}
 
 
 def requests_by_status_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:

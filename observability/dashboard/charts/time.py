@@ -73,10 +73,11 @@ def metric_lines(
     if not mature.all() and series["value"].notna().any():
         add_line(figure, series, name=f"{name}, labels still arriving", colour=theme.NEUTRAL, unit=unit, dash="dot")
     add_line(figure, series.assign(value=series["value"].where(mature)), name=name, colour=theme.PRIMARY, unit=unit)
+    apart = limit is not None and baseline is not None  # the name of the lower line stands below it, so that neither crosses a name
     if baseline is not None:
-        horizontal_line(figure, baseline, theme.NEUTRAL, baseline_name, "dot", x=0)
+        horizontal_line(figure, baseline, theme.NEUTRAL, baseline_name, "dot", x=0, below=apart and baseline < (limit or 0.0))
     if limit is not None:
-        horizontal_line(figure, limit, theme.ACT, "limit", "dash")
+        horizontal_line(figure, limit, theme.ACT, "limit", "dash", below=apart and limit <= (baseline or 0.0))
     theme.themed(figure, height=height, y=name, legend=guessed, tickformat=axis_format(unit))
     figure.update_yaxes(range=readable_range(series, mature, [level for level in (baseline, limit) if level is not None]))
     return add_event_marks(figure, marks, series["period"])
@@ -179,10 +180,12 @@ def interval_band(
         figure.add_scatter(**strokes, mode="lines", line=line, opacity=0.3, name=name, hoverinfo="skip", showlegend=False)
 
 
-def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, dash: str, x: int = 1) -> None:
-    """Add a horizontal line with its name at its right end (x 1) or its left (x 0)."""
+def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, dash: str, x: int = 1, *, below: bool = False) -> None:
+    """Add a horizontal line with its name at its right end (x 1) or its left (x 0), above it or below."""
     figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash})
-    layout.add_note(figure, name, color=colour, x=x, xref="paper", xanchor="right" if x else "left", y=value, yanchor="bottom")
+    layout.add_note(
+        figure, name, color=colour, x=x, xref="paper", xanchor="right" if x else "left", y=value, yanchor="top" if below else "bottom"
+    )
 
 
 def shade_immature_periods(figure: go.Figure, series: pd.DataFrame, mature: "pd.Series[Any]") -> None:

@@ -101,18 +101,17 @@ def label_share_by_age(of: LabelCompletion) -> pd.DataFrame:
 
 
 def label_completion_sentence(days: pd.DataFrame, here: ModelPage) -> str:
-    """Numbers of labelled and of expected labels of the window, and by when."""
+    """The number of labels that are still expected in the window, and by when."""
     inside = days[days["period"] >= naive_utc(here.window.start)]
     if inside.empty:
         return "No prediction of this window is old enough yet."
     served, labelled = float(inside["served"].sum()), float(inside["labelled"].sum())
     coming = float((inside["final"] * inside["served"]).sum()) - labelled
-    said = f"{labelled:,.0f} of {served:,.0f} predictions of this window are labelled ({100 * labelled / served:.1f} %)"
     by = inside["complete_by"].iloc[-1]
     if coming < 0.01 * served:
-        return f"{said}; no more are expected (estimated from the weeks before)."
+        return "No more labels are expected in this window (estimated from the weeks before)."
     when = f", {100 * COMPLETE:.0f} % of all labels by {by}" if by else "; by when is unknown: the history is too short"
-    return f"{said}; about {coming:,.0f} more are expected{when} (estimated from the weeks before)."
+    return f"About {coming:,.0f} more labels are expected in this window{when} (estimated from the weeks before)."
 
 
 def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:

@@ -21,6 +21,8 @@ ARRIVAL_METRICS = (*ARRIVAL, "duplicate_rate", "rejected_rate", "unknown_columns
 RATES = {"null_rate": NULL, "nan_rate": NAN, "absent_rate": ABSENT, "wrong_type_rate": WRONG_TYPE, "unseen_rate": UNSEEN}
 """Checks that are the share of one special bin among all rows."""
 CHECKS = (*RATES, "out_of_range_rate", "constant", "stuck_hours")
+ON_PHONE = ("null_rate", "out_of_range_rate")
+"""Checks that a phone shows before the reader asks for all."""
 By = dict[tuple[str, str], Finding]
 
 
@@ -92,8 +94,8 @@ def check_columns(table: dict[str, dict[str, float]], found: By) -> list[dict[st
     titles = {metric: formatting.metric_title(metric).removesuffix(" rate").removesuffix(" feature") for metric in made}
     return [
         column("feature", "Feature", strong=True),
-        column("missing", "Missing by day", width="8.5rem"),
-        *(column(metric, titles[metric], align="right") for metric in made),
+        column("missing", "Missing by day", width="8.5rem", phone=False),
+        *(column(metric, titles[metric], align="right", phone=metric in ON_PHONE) for metric in made),
     ]
 
 

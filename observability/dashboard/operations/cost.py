@@ -17,7 +17,7 @@ from observability.dashboard import empty_states, frame, load
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.operations.energy import MOST_RUNS, basis_badge, energy_of_training_runs, price_place, window_without_slice
-from observability.dashboard.table import column, draw_table, number_columns, table_row
+from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_line, plain_paragraph, save_model_settings
 from observability.metrics.cost import (
     ANNOTATIONS,
@@ -54,7 +54,8 @@ EXAMPLES = {
     ),
 }
 """Records to log, with an example line each."""
-PART_COLUMNS = (
+PART_COLUMNS = columns_on_phone(
+    "part amount units",
     column("part", "Part", strong=True),
     *number_columns(amount="Cost", units="Units"),
     column("method", "Priced by", wide=True),

@@ -141,9 +141,7 @@ def energy_by_day_charts(here: ModelPage, now: ServingEnergy, found: Sequence[Fi
             st.markdown(basis_badge(source))
             baseline = claim.evidence.get("baseline") if claim else None
             say = partial(with_si_prefix, unit=unit)
-            figure = charts_energy.consumption_bars(
-                twin, name="per 1,000 predictions", say=say, source=source, baseline=baseline, unit=unit
-            )
+            figure = charts_energy.consumption_bars(twin, name="per 1,000 predictions", say=say, source=source, baseline=baseline)
             said = claim.because if claim else f"{title} by day."
             key, alt = f"by-day-{name}", said.replace("`", "")
             on_bar = clicks.periods_on_click(key, here, twin["period"])
@@ -246,5 +244,5 @@ def training_run_energy_chart(found: EnergyRuns) -> None:
     said = f"{when}{formatting.plural(len(rows), 'run')}: {with_si_prefix(total, 'Wh')}, {carbon}; largest: {largest}."
     plain_paragraph(said)
     twin = rows[["run", "version", "ended", "seconds", "cores", "gpus", "wh", "grams", "embodied", "source"]].assign(value=rows["wh"])
-    figure = charts_energy.run_energy_bars(twin, name="energy", say=lambda each: with_si_prefix(each, "Wh"), unit="Wh")
+    figure = charts_energy.run_energy_bars(twin, name="energy", say=lambda each: with_si_prefix(each, "Wh"))
     frame.chart_with_table(figure, twin.drop(columns="value"), key="runs", alt=said, metrics=("run_energy",))

@@ -9,13 +9,14 @@ from observability.core import formatting
 from observability.dashboard import links
 from observability.dashboard.overview.incidents import first_clause
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, table_row
 from observability.review.change_log import Entry
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "at title",
     column("at", "When (UTC)", width="9.5rem", short=True),
     column("sort", "What", width="8rem"),
     column("title", "Description", wide=True),

@@ -47,11 +47,13 @@ EVIDENCE_WORDS = {
 COLUMNS = (
     column("severity", "Status", width="6.5rem"),
     column("because", "What", wide=True, help="The claim, with subject and metric below"),
-    column("value", "Value", align="right", help="With its 95 % interval", width="9rem"),
-    column("n", "n", align="right", help="Rows behind the value", width="5rem"),
+    column("value", "Value", align="right", help="With its 95 % interval", width="9rem", phone=False),
+    column("n", "n", align="right", help="Rows behind the value", width="5rem", phone=False),
 )
 BASELINES = {"reference": "reference", "past": "own past", "level": "fixed level", "peers": "peers"}
 """What a finding's `against` is called."""
+FEW_UNKNOWN = 3
+"""Findings that cannot be judged and are listed with the others."""
 MODEL_COLUMN = column("model", "Model", width="9rem", phone=False)
 
 
@@ -89,8 +91,18 @@ def findings_section(key: str, caption: str, findings: Sequence[Finding], scope:
     key: name of the files. models: show the model of each.
     """
     st.header("Findings", anchor=False)
-    findings_table("findings", caption, [finding for finding in findings if finding.severity != "ok"], scope, models=models)
+    open_findings_tables(caption, findings, scope, models=models)
     findings_downloads(findings, key)
+
+
+def open_findings_tables(caption: str, findings: Sequence[Finding], scope: Scope, *, models: bool = False) -> None:
+    """Draw the findings that are not OK; of several that cannot be judged, the table is folded."""
+    unknown = [finding for finding in findings if finding.severity == "unknown"]
+    few = unknown if len(unknown) <= FEW_UNKNOWN else []
+    findings_table("findings", caption, [*(finding for finding in findings if finding.needs_action), *few], scope, models=models)
+    if unknown and not few:
+        with st.expander(f"{len(unknown)} cannot be judged", icon=":material/help:", key="unknown-findings"):
+            findings_table("unknown", f"{caption}, unknown", unknown, scope, models=models)
 
 
 def folded_findings(findings: Sequence[Finding], leads: Mapping[str, Incident], kept: Finding | None = None) -> list[Finding]:

@@ -60,7 +60,7 @@ def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict
             "days": {"t": "last day" if days == "1" else f"all {days} days" if whole else f"last {days} days"},
             "value": interval_cell(window["value"], window.get("low"), window.get("high"), finding.unit),
             "edge": {"t": formatting.format_value(window.get("edge"), finding.unit)},
-            "chance": {"t": formatting.format_number(window.get("p_adjusted"))},
+            "chance": {"t": formatting.format_number(window.get("p_adjusted"), 2)},
             "n": {"t": f"{window['n']:,}" if window.get("n") is not None else formatting.DASH},
             "status": status,
         },

@@ -19,10 +19,11 @@ from observability.dashboard.charts import latency as charts_latency
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import csv_button, cut_note, finding_line, plain_caption, plain_paragraph
+from observability.dashboard.widgets import csv_button, cut_note, finding_line, plain_paragraph
 from observability.detection.latency_sentences import share as fine_share
 from observability.metrics.traffic import PERCENTILE_WORDS, QUANTILES, RequestCounts, missing_requests, request_counts, requests_by_level
 
+HOW_MEASURED = f"{PERCENTILE_WORDS} Errors and rejections are excluded, timeouts included. The p99 interval needs 500 responses."
 FIELDS = {"replica": "Replica", "version": "Version", "device": "Device"}
 MOST_SENTENCES = 3
 """Claims above the charts."""
@@ -157,8 +158,6 @@ def latency_section(here: ModelPage, alt: str) -> None:
     figure = charts_latency.latency_percentile_lines(shown, limit=limit, log=log, marks=marks)
     on_mark = clicks.cases_on_click("percentiles", lambda point: cases_slower_than(here, point, shown), shown["period"])
     frame.chart_with_table(figure, shown, key="percentiles", alt=f"Latency over time. {alt}", metrics=tuple(QUANTILES), on_select=on_mark)
-    plain_caption(PERCENTILE_WORDS)
-    plain_caption("Errors and rejections are excluded, timeouts included. The p99 interval needs 500 responses.")
 
 
 def service_comparison_section(here: ModelPage, found: Sequence[Finding]) -> None:
@@ -189,10 +188,13 @@ def _field_comparison(here: ModelPage, field: str, title: str, rows: pd.DataFram
         on_dot = clicks.cases_on_click(key, partial(cases_of_service_level_mark, here, field, list(dots["group"])))
         alt = f"p99 by {field}. {words}"
         frame.chart_with_table(figure, dots, key=key, alt=alt, metrics=("latency_p99",), on_select=on_dot)
-    columns = [column("name", title, strong=True), column("n", "Requests", align="right")]
+    columns = [column("name", title, strong=True), column("n", "Requests", align="right", phone=False)]
     columns.append(column("errors", "Error rate", align="right", help="With its 95 % interval"))
     help_text = "In ms, with its 95 % interval; grey: too few responses"
-    columns += [column(metric, formatting.metric_title(metric), align="right", help=help_text) for metric in QUANTILES]
+    columns += [
+        column(metric, formatting.metric_title(metric), align="right", help=help_text, phone=metric == "latency_p99")
+        for metric in QUANTILES
+    ]
     columns.append(column("status", "Status"))
     drawn = [_service_row(here, field, row, about) for row in rows.head(MOST_LEVELS).to_dict("records")]
     draw_table(f"by-{field}", f"Service by {field}", columns, drawn, compact=True)

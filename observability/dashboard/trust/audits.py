@@ -36,7 +36,7 @@ COLUMNS = (
     column("status", "Status", width="8rem"),
     column("value", "Result", align="right"),
     column("made", "Made", short=True, phone=False),
-    column("expires", "Expires", short=True),
+    column("expires", "Expires", short=True, phone=False),
     column("signed", "Accepted by", phone=False),
 )
 AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True)

@@ -14,7 +14,7 @@ from observability.core.window import Slice
 from observability.dashboard import clicks, frame, links
 from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.trust.fairness import FairnessView, rate_rows_words, rate_title
 from observability.dashboard.widgets import csv_button
 from observability.detection.fairness_criteria import RATIO_BAND, overall
@@ -115,9 +115,11 @@ def group_rates_table(here: ModelPage, chosen: FairnessView) -> None:
     shown += chosen.rates if chosen.of is not None else ()
     columns = [
         column("group", chosen.attribute.name, strong=True),
-        *number_columns(n="Predictions", labelled="Labelled"),
+        column("n", "Predictions", align="right", phone=False),
+        column("labelled", "Labelled", align="right", phone=False),
     ]
-    columns += [column(each, rate_title(each), align="right", help="With its 95 % interval; grey: too few rows") for each in shown]
+    help_text = "With its 95 % interval; grey: too few rows"
+    columns += [column(each, rate_title(each), align="right", help=help_text, phone=place < 2) for place, each in enumerate(shown)]
     rows = []
     for place, name in enumerate(chosen.now.names):
         cells: dict[str, Cell] = {

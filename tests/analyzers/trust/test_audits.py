@@ -49,7 +49,7 @@ def test_an_audit_that_neither_a_level_nor_an_earlier_one_judges_is_unknown_with
     (found,) = judged(robustness(200))
     assert (found.severity, found.metric, found.subject, found.n) == ("unknown", "robust_accuracy", "robustness", 240)
     assert found.low is not None and found.high is not None and found.low < 200 / 240 < found.high
-    assert "83.3 % of rows keep a right answer" in found.because
+    assert "83.3 % of rows keep a correct prediction" in found.because
     assert found.because.endswith("; no level set: set `trust/audits/robust_accuracy`.") and (found.limit, found.against) == (None, "level")
 
 
