@@ -4,6 +4,8 @@ Streamlit swaps placeholder colours in a figure for the theme's own when it draw
 so a figure need not know the theme; a change of it draws the figure anew (`mark_color_scheme`). A page may only use the names below.
 """
 
+import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +23,8 @@ DIVERGING = tuple((step / 9, f"#{21 + step:06d}") for step in range(10))
 TONES = {"ok": OK, "watch": WATCH, "act": ACT, "unknown": NEUTRAL}
 LONG_TITLE = 34
 """Characters of an axis title that a phone shows on one line."""
+LINE = 22
+"""Characters of a line of a longer title, about."""
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
@@ -65,12 +69,11 @@ def themed(
 
 
 def break_title(title: str) -> str:
-    """The title of an axis; a long one is broken at the space nearest to its middle, since a phone cuts off what does not fit."""
-    spaces = [place for place, character in enumerate(title) if character == " "]
-    if len(title) <= LONG_TITLE or not spaces:
+    """The title of an axis; a long one is broken into lines of about the same length, since a phone cuts off what does not fit."""
+    if len(title) <= LONG_TITLE:
         return title
-    middle = min(spaces, key=lambda place: abs(place - len(title) / 2))
-    return f"{title[:middle]}<br>{title[middle + 1 :]}"
+    lines = math.ceil(len(title) / LINE)
+    return "<br>".join(textwrap.wrap(title, math.ceil(len(title) / lines) + 3, break_long_words=False, break_on_hyphens=False))
 
 
 def inert_labels(values: Sequence[object], longest: int = 28) -> list[str]:

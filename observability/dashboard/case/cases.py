@@ -16,7 +16,7 @@ from observability.dashboard.case.bulk_verdicts import bulk_verdict_form
 from observability.dashboard.case.label import RELABEL_QUEUE
 from observability.dashboard.case.saved_cases import bulk_save_form
 from observability.dashboard.scope import BIND, SPANS, Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import csv_button, cut_note, link_button, plain_caption, plain_paragraph, unavailable_note
 from observability.export.csv import inert_csv, inert_text, unaltered
 from observability.investigation.label_types import class_words, prediction_with_score, with_unit
@@ -35,14 +35,16 @@ QUEUES = {
     "relabel": RELABEL_QUEUE,
 }
 """Titles of the queues (investigation/queues.py)."""
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "case said truth",
     column("case", "Case", strong=True, width="13rem"),
     column("at", "When (UTC)", width="8.5rem", short=True),
-    column("said", "Predicted", width="9rem"),
+    column("said", "Predicted", width="12rem"),
     column("truth", "Label", width="7rem"),
     column("outcome", "Outcome", width="8rem"),
 )
-RELABEL_COLUMNS = (
+RELABEL_COLUMNS = columns_on_phone(
+    "case state labels",
     column("case", "Case", strong=True, width="13rem"),
     column("state", "State", width="7rem"),
     column("since", "Since (UTC)", width="9rem"),

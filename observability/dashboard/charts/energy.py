@@ -26,7 +26,8 @@ def consumption_bars(
 ) -> go.Figure:
     """Energy or carbon per thousand predictions by period as bars.
 
-    frame: period, value. say: writes a value with its unit, also at ticks. source: of all values. baseline: of the past. limit: of the finding.
+    frame: period, value. say: writes a value with its unit, also at ticks. source: of all values. baseline: of the past. limit: of the
+    finding.
     """
     figure = go.Figure()
     charts_time.period_axis(figure, frame["period"])
@@ -58,7 +59,10 @@ def _hatched(source: str) -> dict[str, Any]:
 
 
 def run_energy_bars(frame: pd.DataFrame, *, name: str, say: Say) -> go.Figure:
-    """Energy or cost of training runs as horizontal bars, the newest on top. frame: run, value, source. say: writes a value with its unit."""
+    """Energy or cost of training runs as horizontal bars, the newest on top.
+
+    frame: run, value, source. say: writes a value with its unit, also at ticks.
+    """
     rows = layout.bottom_up(frame, len(frame))
     figure = go.Figure()
     for source, part in rows.groupby("source", sort=True):

@@ -1,5 +1,6 @@
 """Figure of a change of performance, part by part."""
 
+import textwrap
 from typing import Any
 
 import pandas as pd
@@ -32,5 +33,7 @@ def change_waterfall(frame: pd.DataFrame, *, name: str, unit: str) -> go.Figure:
     for place, end in enumerate(rows["end"][:-1]):
         figure.add_shape(type="line", x0=place + 0.28, x1=place + 0.72, y0=end, y1=end, line=connector)
     theme.themed(figure, height=320, y=name, tickformat=",.1%" if unit == "share" else None, rangemode="tozero")
-    ticks = [f"{row['step']}<br>{formatting.format_value(row['value'], unit)}" for row in rows.to_dict("records")]
-    return figure.update_xaxes(tickmode="array", tickvals=list(rows.index), ticktext=ticks, range=[-0.5, len(rows) - 0.5])
+    names = ["<br>".join(textwrap.wrap(step, 11, break_long_words=False)) for step in rows["step"]]
+    ticks = [f"{name}<br>{formatting.format_value(value, unit)}" for name, value in zip(names, rows["value"], strict=True)]
+    across = {"tickmode": "array", "tickvals": list(rows.index), "ticktext": ticks, "tickangle": 0}
+    return figure.update_xaxes(**across, range=[-0.5, len(rows) - 0.5])

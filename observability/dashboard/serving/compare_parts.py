@@ -95,6 +95,11 @@ def forest_frame(found: WindowComparison) -> pd.DataFrame:
     return pd.DataFrame(held, columns=["name", "multiple", "low", "high", "verdict", "said"])
 
 
+def section_label(title: str, found: Sequence[Difference]) -> str:
+    """The title of a section, and how many of its metrics differ."""
+    return f"**{title}** :gray[{sum(difference.verdict == 'differs' for difference in found)} of {len(found)} differ]"
+
+
 def differences_section(key: str, caption: str, found: Sequence[Difference], here: ModelPage) -> None:
     """Draw differences as a table with its CSV."""
     draw_table(key, caption, FIGURES, [_difference_row(difference, here) for difference in found], compact=True)

@@ -101,7 +101,7 @@ def concept_drift_section(here: ModelPage, found: Mapping[str, Finding]) -> None
     """Draw the slices with more of the concept drift than their share of the rows, each a link to its performance page."""
     slices = found[RELATION].evidence["carried"]
     if not slices:
-        st.caption("No evidence of concept drift, or no slice has more of it than its share of the rows.")
+        st.caption("No slice has more of the concept drift than its share of the rows.")
         return
     st.markdown("Slices with more of the concept drift than their share of the rows.")
     columns = (
