@@ -21,7 +21,7 @@ SYMBOLS = {
     "prediction": ("circle", theme.ACT),
 }
 """Marker and colour by kind of thing; the label names the kind as well."""
-LABEL = 46
+LABEL = 40
 """Characters of a label, longer ones are cut; the table has them whole."""
 ROOM = 0.36
 """Share of the width for the marks; the rest is for the labels."""

@@ -22,7 +22,7 @@ def accuracy_coverage_curve(frame: pd.DataFrame, at: float, today: Interval) -> 
         interval_band(figure, known["confidence"], known["low"], known["high"], theme.PRIMARY, "95 % interval")
         hover = "from %{x:.1%}: %{y:.1%} correct of %{customdata[0]:,} gold items"
         layout.add_curve(figure, known["confidence"], known["value"], hover, name="accuracy on gold items", width=2, texts=counts)
-    coverage: dict[str, Any] = {"name": "coverage", "color": theme.WATCH, "dash": "dash", "texts": frame["accepted"]}
+    coverage: dict[str, Any] = {"name": "coverage", "color": theme.PURPLE, "dash": "dash", "texts": frame["accepted"]}
     hover = "from %{x:.1%}: %{y:.1%} of the suggestions (%{customdata:,})"
     layout.add_curve(figure, frame["confidence"], frame["coverage"], hover, **coverage)
     if today.value is not None:
@@ -48,6 +48,6 @@ def session_accuracy_dots(frame: pd.DataFrame) -> go.Figure:
 def anchoring_dots(frame: pd.DataFrame) -> go.Figure:
     """Error rate with a wrong suggestion and without any, a dot with its interval each. frame: side, value, low, high, n."""
     figure, rows = go.Figure(), layout.bottom_up(frame, len(frame))
-    layout.add_interval_dots(figure, rows, layout.item_share_texts(rows, "side"), color=[theme.PRIMARY, theme.WATCH][: len(rows)])
+    layout.add_interval_dots(figure, rows, layout.item_share_texts(rows, "side"), color=[theme.PRIMARY, theme.PURPLE][: len(rows)])
     names, ends = layout.row_names(list(rows["side"])), [-0.01, min(float(rows["high"].max()) + 0.05, 1.01)]
     return layout.row_chart(figure, names, "error rate on the same items", height=150, tickformat=".0%", range=ends)

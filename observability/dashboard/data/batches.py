@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -32,7 +33,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table
 
-MOST = 100
+MOST = 20
 METRICS = ("batch_rows", "batch_rejected_rate", "batch_gap_hours", "batch_delay_hours")
 DRAWN = {
     "batch_rows": ("rows", "rows"),
@@ -203,7 +204,9 @@ def batches_table(
 ) -> None:
     """The newest batches of a source, with the outcomes of their predictions; columns without a value are left out."""
     severities, lines = _severity_by_batch(found), []
-    for batch in rows.iloc[::-1].head(MOST).to_dict("records"):
+    newest = rows.iloc[::-1]
+    shown = newest[(np.arange(len(newest)) < MOST) | (newest["batch"].astype(str) == chosen)]
+    for batch in shown.to_dict("records"):
         name = str(batch["batch"])
         cells = _batch_cells(batch, outcomes.get(name, []), scope, source)
         cells["batch"] |= {"s": severities[name]} if name in severities else {}

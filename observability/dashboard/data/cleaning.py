@@ -29,7 +29,7 @@ from observability.detection import cleaning_history
 from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule, applied_runs
 from observability.stats.interval import rate_interval
 
-MOST = 100
+MOST = 20
 METRICS = ("cleaning_drop_rate", "cleaning_change_rate", "cleaning_group_gap")
 HOW = """import observability as obs
 log = obs.Logger()

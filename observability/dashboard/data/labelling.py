@@ -352,5 +352,7 @@ def fatigue_section(shown: ShownProject, found: Sequence[Finding]) -> None:
     rows = labelling_speed.accuracy_by_session_hour(pd.concat([shown.past, shown.now], ignore_index=True))
     finding_lines([finding])
     columns = {"hour": "Hours since the session began", "value": "Gold accuracy", "n": "Gold items", "right": "Right"}
+    if len(rows) < 2:  # one hour shows no course
+        return
     figure = charts_suggestions.session_accuracy_dots(rows)
     frame.chart_with_table(figure, rows, key="sessions", alt=finding.because, metrics=("fatigue_slope",), columns=columns)

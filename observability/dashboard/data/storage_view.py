@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import streamlit as st
 
 from observability.core import formatting
 from observability.core.catalog import Model
@@ -211,9 +212,10 @@ def columns_table(audit: Mapping[str, Any]) -> None:
         cells: dict[str, Cell] = {"column": {"t": name}, "tag": {"t": tags.get(name, formatting.DASH)}}
         cells |= {codec: {"t": formatting.format_bytes(cost["columns"].get(name, 0))} for codec, cost in codecs.items()}
         lines.append(table_row(cells))
-    draw_table("column-bytes", "Bytes by column and codec", shape, lines, compact=True)
-    if len(names) > MOST:
-        plain_caption(f"The largest {MOST} of {len(names):,} columns are shown.")
+    with st.expander(f"{formatting.plural(len(names), 'column')} by codec", icon=":material/table_rows:"):
+        draw_table("column-bytes", "Bytes by column and codec", shape, lines, compact=True)
+        if len(names) > MOST:
+            plain_caption(f"The largest {MOST} of {len(names):,} columns are shown.")
 
 
 def groups_sentence(audit: Mapping[str, Any]) -> str:
@@ -256,8 +258,10 @@ def store_columns_section(model: Model) -> None:
         }
         lines.append(table_row(cells))
     whose = f"the table that {model.name} shares with other unregistered models" if model.shared else f"{model.name} in the database"
-    draw_table("store-columns", f"Columns of {whose}, largest first", STORE_COLUMNS, lines, compact=True)
-    questions_table(asked, model.name)
+    with st.expander(f"{formatting.plural(len(held), 'column')}, largest first", icon=":material/table_rows:"):
+        draw_table("store-columns", f"Columns of {whose}, largest first", STORE_COLUMNS, lines, compact=True)
+    with st.expander("Slowest questions", icon=":material/timer:"):
+        questions_table(asked, model.name)
 
 
 def unread_words(columns: int, unread: Sequence[str], asked: AskedQuestions) -> str:

@@ -190,7 +190,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
         mark = None if cost.source == "measured" else cost.source
         energy_cell = {"t": numerals.with_si_prefix(cost.wh, "Wh"), "mark": mark, "sub": carbon}
     if cost.amount is not None:
-        amount = f"{formatting.format_number(cost.amount)} {cost.currency}"
+        amount = f"{formatting.format_number(cost.amount, 2)} {cost.currency}"
         cost_cell = {"t": amount, "title": f"{cost.amount:.6g} {cost.currency}"}
     cells: dict[str, Cell] = {
         "run": {**target, "sub": each.study},

@@ -101,7 +101,9 @@ def study_sections(study: StudyResults, scope: Scope) -> None:
         f"Chosen by its first value: {best.run.name}, {first}. The mean of {formatting.plural(repeats, 'run')} of this setting is {value}."
     )
     search_checks(study)
-    draw_table("study-figures", f"Figures of {study.name}", FIGURES, [_figure_row(row) for row in study_figures(study, uses)], compact=True)
+    with st.expander("Pruning, energy and cost", icon=":material/payments:"):
+        figures = [_figure_row(row) for row in study_figures(study, uses)]
+        draw_table("study-figures", f"Figures of {study.name}", FIGURES, figures, compact=True)
     importance_section(study)
     parallel_section(study)
     settings_table(study, scope)
@@ -136,7 +138,13 @@ def search_checks(study: StudyResults) -> None:
         )
         for claim in sorted(claims, key=lambda claim: SEVERITIES.index(claim.severity))
     ]
-    if lines:
+    if not lines:
+        return
+    bad = sum(needs_action(claim.severity) for claim in claims)
+    label = f"{formatting.plural(len(claims), 'check')} of the search: {bad} of them {'need' if bad > 1 else 'needs'} attention"
+    with st.expander(
+        label if bad else f"{formatting.plural(len(claims), 'check')} of the search, none needs attention", expanded=bool(bad)
+    ):
         draw_table("study-checks", f"Checks of the search {study.name}", CHECKS, lines, compact=True)
 
 
