@@ -215,6 +215,8 @@ class DeviceKind:
         self.units = batches["unit"].to_numpy(int)
         self.rows = batches["rows"].to_numpy(float)[:, None]
         self.days = np.floor(batches["at"].astype("datetime64[us]").to_numpy().astype(np.int64) / 1e6 / A_DAY).astype(np.int64)
+        self.names = [str(each) for each in batches["batch"]]
+        self.times = [each.to_pydatetime() for each in batches["at"]]
         self.nulls = np.nan_to_num(self._values(NULLS)[0])
         self.std = self._values(STD)[0]
 
@@ -315,16 +317,16 @@ class DeviceKind:
         p = np.where(np.isfinite(relative), np.maximum(p, relative), p)
         source, device = self._who(unit)
         usual_std = self._usual_std[new]
+        middle, middle_rest, baselines = _median(values[old]), _median(rest[old]), np.isfinite(values[old]).sum(0)
         for place, column in enumerate(self.columns):
             known = np.isfinite(p[:, place])
             if not known.any():
                 continue
             tested = int(known.sum())
             worst = int(np.nanargmin(p[:, place]))
-            usual = float(np.nanmedian(values[old, place]))
-            reference = usual
-            if np.isfinite(rest[new[worst], place]) and np.isfinite(rest[old, place]).any() and metric == MEAN:
-                reference = float(values[new[worst], place] - rest[new[worst], place] + np.nanmedian(rest[old, place]))
+            reference = float(middle[place])
+            if np.isfinite(rest[new[worst], place]) and np.isfinite(middle_rest[place]) and metric == MEAN:
+                reference = float(values[new[worst], place] - rest[new[worst], place] + middle_rest[place])
             value = float(values[new[worst], place])
             extreme = new[np.flatnonzero(np.nan_to_num(p[:, place] * tested, nan=1.0) <= SIGNIFICANT)]
             first = min(extreme.min(initial=new[worst]), new[worst])
@@ -335,18 +337,18 @@ class DeviceKind:
                     metric=metric,
                     column=column,
                     name=names[place],
-                    batch=str(self.batches["batch"].iloc[new[worst]]),
-                    at=self.batches["at"].iloc[new[worst]].to_pydatetime(),
+                    batch=self.names[new[worst]],
+                    at=self.times[new[worst]],
                     value=value,
                     usual=reference,
                     effect=_effect(metric, value, reference, float(usual_std[worst, place])),
                     p_value=min(float(p[worst, place]) * tested, 1.0),
                     rows=int(self.rows[new[worst], 0]),
                     batches=tested,
-                    baseline_n=int(np.isfinite(values[old, place]).sum()),
+                    baseline_n=int(baselines[place]),
                     against="past",
-                    first=self.batches["at"].iloc[first].to_pydatetime(),
-                    unusual=tuple(map(str, self.batches["batch"].iloc[extreme])),
+                    first=self.times[first],
+                    unusual=tuple(self.names[each] for each in extreme),
                 ),
                 place,
             )
@@ -382,10 +384,12 @@ class DeviceKind:
             source, device = self._who(unit)
             past = scaled[(self.units == unit) & ~self.new]
             before = _median(past) if len(past) >= LEAST else np.full(len(self.columns), np.nan)
+            of_others, places = _median(np.delete(shown, row, 0)), np.flatnonzero(mask)
+            first, rows, batches = self.times[places[0]], int(self.rows[mask].sum()), tuple(self.names[each] for each in places)
             for place, column in enumerate(self.columns):
                 if known[place] < LEAST_DEVICES - 1 or not np.isfinite(middles[row, place]) or (unit, place) in told:
                     continue
-                value, usual = float(shown[row, place]), float(np.nanmedian(np.delete(shown, row, 0)[:, place]))
+                value, usual = float(shown[row, place]), float(of_others[place])
                 ongoing = bool(np.isfinite(before[place]) and abs(before[place] - middles[row, place]) <= abs(t[place]) * error[place] / 2)
                 yield StatisticComparison(
                     source=source,
@@ -394,17 +398,17 @@ class DeviceKind:
                     column=column,
                     name=names[place],
                     batch=None,
-                    at=self.batches["at"][mask].iloc[0].to_pydatetime(),
+                    at=first,
                     value=value,
                     usual=usual,
                     effect=_effect(metric, value, usual, float(usual_std[place])),
                     p_value=float(p[place]),
-                    rows=int(self.rows[mask].sum()),
-                    batches=int(mask.sum()),
+                    rows=rows,
+                    batches=len(batches),
                     baseline_n=int(known[place]),
                     against="peers",
-                    first=self.batches["at"][mask].iloc[0].to_pydatetime(),
-                    unusual=tuple(map(str, self.batches["batch"][mask])),
+                    first=first,
+                    unusual=batches,
                     ongoing=ongoing,
                 )
 

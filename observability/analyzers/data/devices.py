@@ -84,14 +84,16 @@ def about_statistic(source: str, judged: list[tuple[StatisticComparison, float, 
     """Yield the findings of the devices of a source in one statistic: each unusual device, else one of the source."""
     if not judged:
         return
-    subjects = dict.fromkeys(each.subject for each, _, _ in judged)
-    bad = [subject for subject in subjects if any(each.subject == subject and needs_action(said) for each, _, said in judged)]
+    subjects: dict[str, list[tuple[StatisticComparison, float, Severity]]] = {}
+    for each in judged:
+        subjects.setdefault(each[0].subject, []).append(each)
+    bad = [subject for subject, own in subjects.items() if any(needs_action(said) for _, _, said in own)]
     for subject in bad:
-        yield unusual_device([each for each in judged if each[0].subject == subject], context)
-    usual = [each for each in judged if each[0].subject not in bad]
+        yield unusual_device(subjects[subject], context)
+    usual = [each for subject, own in subjects.items() if subject not in bad for each in own]
     if not usual:
         return
-    worst, p, _ = min(usual, key=lambda each: (each[1], each[0].column, each[0].subject))
+    worst, p, _ = min(usual, key=lambda each: (each[1], each[0].column, each[0].source, each[0].device or ""))
     metric, columns, devices = worst.metric, len({each.column for each, _, _ in usual}), len(subjects) - len(bad)
     because = (
         f"The {NOUNS[metric]} of {count_of(columns, 'column')} is within its usual range at {count_of(devices, 'device')} of source "

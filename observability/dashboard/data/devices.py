@@ -1,5 +1,6 @@
 """The devices page: what each collecting device delivered, day by day, and how it differs from its past and from its kind."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -211,17 +212,20 @@ def device_days(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """
     found = []
     for subject, part in rows.groupby("subject", sort=False):
-        for name, values in _column_series(part, metric).items():
-            found += [
-                {"subject": subject, "day": day, "value": value, "column": name}
-                for day, value in zip(part["at"].dt.floor("D"), _on_chart_scale(values, metric), strict=True)
-                if np.isfinite(value)
-            ]
+        series = _column_series(part, metric)
+        names, days = list(series), part["at"].dt.floor("D").to_numpy()
+        if not names:
+            continue
+        values = _on_chart_scale(np.column_stack(list(series.values())), metric)
+        sizes = np.where(np.isfinite(values), -values if metric == "batch_rows" else np.abs(values), -np.inf)
+        for day in np.unique(days):
+            own = np.flatnonzero(days == day)
+            place, row = np.unravel_index(int(np.argmax(sizes[own].T)), (len(names), len(own)))
+            if np.isfinite(value := values[own[row], place]):
+                found.append({"subject": subject, "day": day, "value": float(value), "column": names[place]})
     if not found:
         return pd.DataFrame({"subject": [], "day": [], "value": [], "column": [], "n": []})
-    table = pd.DataFrame(found)
-    worst = table.assign(size=table["value"].abs() if metric != "batch_rows" else -table["value"])
-    worst = worst.sort_values("size", ascending=False, kind="stable").drop_duplicates(["subject", "day"]).drop(columns="size")
+    worst = pd.DataFrame(found)
     counts = rows.assign(day=rows["at"].dt.floor("D")).groupby(["subject", "day"]).size().rename("n").reset_index()
     return worst.merge(counts, on=["subject", "day"]).sort_values(["subject", "day"], ignore_index=True)
 
@@ -248,20 +252,24 @@ def statistic_of_batches(part: pd.DataFrame, name: str, metric: str) -> "np.ndar
 
 
 def _on_chart_scale(values: "np.ndarray[Any, np.dtype[Any]]", metric: str) -> "np.ndarray[Any, np.dtype[Any]]":
-    """Values as the heat map shows them: shares as they are, rows over their median, others in robust standard deviations from it."""
+    """Values (batches × columns) as the heat map shows them: shares as they are, rows over their median, others in robust standard
+    deviations from it.
+    """
     if MEASURES[metric][1] == "share" or not np.isfinite(values).any():
         return values
-    middle = float(np.nanmedian(values))
-    if metric == "batch_rows":
-        return values / middle if middle > 0 else np.full(values.shape, np.nan)
-    if metric == "batch_std":
-        if middle <= 0:  # constant on most days: what differs has no scale
-            return np.full(values.shape, np.nan)
-        values = np.log(values + ALMOST_CONSTANT * middle)
-        middle = float(np.nanmedian(values))
-    least = LEAST_SPREAD if metric == "batch_std" else 0.0
-    spread = max(1.4826 * float(np.nanmedian(np.abs(values - middle))), least) or float(np.nanstd(values))
-    return np.abs(values - middle) / spread if spread > 0 else np.where(np.isfinite(values), 0.0, np.nan)
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        middle = np.nanmedian(values, axis=0)
+        if metric == "batch_rows":
+            return np.where(middle > 0, values / middle, np.nan)
+        if metric == "batch_std":  # a column that is constant on most days has no scale
+            values = np.where(middle > 0, np.log(values + ALMOST_CONSTANT * middle), np.nan)
+            middle = np.nanmedian(values, axis=0)
+        least = LEAST_SPREAD if metric == "batch_std" else 0.0
+        spread = np.fmax(1.4826 * np.nanmedian(np.abs(values - middle), axis=0), least)
+        spread = np.where(spread > 0, spread, np.nanstd(values, axis=0))
+        scaled = np.abs(values - middle) / spread
+        return np.where(spread > 0, scaled, np.where(np.isfinite(values), 0.0, np.nan))
 
 
 def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None) -> None:
