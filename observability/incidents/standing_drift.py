@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from observability.core.finding import SEVERITIES, Finding, worst_first
 from observability.incidents.grouping_rules import (
+    FALLS,
     MOSTLY,
     STANDING_STAGES,
     Stage,
+    claimed_place,
     continues_drift,
     is_joint_drift,
     is_standing,
@@ -24,7 +26,7 @@ from observability.incidents.grouping_rules import (
 )
 
 HARM: tuple[Stage, ...] = ("outcome", "fairness", "label", "service")
-"""Stages whose findings make a move of the inputs more than a move of the inputs."""
+"""Stages whose findings make a move of the inputs more than a move of the inputs, metrics beside the primary one excepted."""
 
 
 @dataclass
@@ -161,8 +163,12 @@ def is_move(root: Finding, standing: Sequence[Finding], everything: Sequence[Fin
 
 
 def harmed(fault: FaultGroup) -> bool:
-    """Whether answers, labels or the service became as bad as the fault is."""
-    return any(pipeline_stage(finding) in HARM and finding.severity == fault.severity for finding in fault.others)
+    """Whether answers, labels or the service became as bad as the fault is.
+
+    How right all answers are is decided by the primary metric: others that fall beside it are its details.
+    """
+    harm = [finding for finding in fault.others if pipeline_stage(finding) in HARM and finding.severity == fault.severity]
+    return any(finding.evidence.get("primary") or finding.analyzer not in FALLS or claimed_place(finding) for finding in harm)
 
 
 def distance_of(finding: Finding) -> float | None:

@@ -322,8 +322,13 @@ def test_a_move_no_larger_than_the_drift_that_stands_is_no_further_incident() ->
     (weak,) = incidents(replace(stands, severity="watch", value=0.2), finding("domain_auc", day=1, news="new"))
     assert weak.lead.metric == "domain_auc" and "It is ongoing" in weak.sentence
     assert len(incidents(stands, replace(moved, news="new"))) == 2, "within its limit a week before"
-    fallen = incidents(stands, moved, finding("mae", day=1))
+    fall = finding("mae", day=1, evidence={"primary": True})
+    fallen = incidents(stands, moved, fall)
     assert [(each.standing, len(each.findings)) for each in fallen] == [(False, 2), (True, 1)], "answers became worse with it"
+    (detail,) = incidents(stands, moved, finding("rmse", day=1))
+    assert len(detail.findings) == 3, "the primary metric decides whether answers became worse"
+    part = replace(fall, analyzer="serving/slices", slice="zip=a")
+    assert len(incidents(stands, moved, part)) == 2, "those of a part did"
     beyond = finding("out_of_range_rate", "zip", day=2, value=0.1, news="new")
     near = replace(moved, severity="unknown")
     assert [len(each.findings) for each in incidents(stands, beyond, near)] == [2], "a column that drifts leaves its range"
