@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from observability.core.finding import SEVERITIES, Finding, worst_first
+from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping_rules import (
     FALLS,
     MOSTLY,
@@ -165,10 +166,15 @@ def is_move(root: Finding, standing: Sequence[Finding], everything: Sequence[Fin
 def harmed(fault: FaultGroup) -> bool:
     """Whether answers, labels or the service became as bad as the fault is.
 
-    How right all answers are is decided by the primary metric: others that fall beside it are its details.
+    How right all answers are is decided by the primary metric: others that fall beside it are its details. A metric without a better side
+    (bias) is no harm.
     """
     harm = [finding for finding in fault.others if pipeline_stage(finding) in HARM and finding.severity == fault.severity]
-    return any(finding.evidence.get("primary") or finding.analyzer not in FALLS or claimed_place(finding) for finding in harm)
+    return any(
+        METRICS[finding.metric].better is not None
+        and (finding.evidence.get("primary") or finding.analyzer not in FALLS or claimed_place(finding))
+        for finding in harm
+    )
 
 
 def distance_of(finding: Finding) -> float | None:

@@ -329,6 +329,7 @@ def test_a_move_no_larger_than_the_drift_that_stands_is_no_further_incident() ->
     assert len(detail.findings) == 3, "the primary metric decides whether answers became worse"
     part = replace(fall, analyzer="serving/slices", slice="zip=a")
     assert len(incidents(stands, moved, part)) == 2, "those of a part did"
+    assert len(incidents(stands, moved, replace(part, metric="bias"))) == 1, "a bias has no better side"
     beyond = finding("out_of_range_rate", "zip", day=2, value=0.1, news="new")
     near = replace(moved, severity="unknown")
     assert [len(each.findings) for each in incidents(stands, beyond, near)] == [2], "a column that drifts leaves its range"
