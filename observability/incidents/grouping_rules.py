@@ -186,13 +186,13 @@ FALLS = ("serving/performance", "serving/calibration", SLICES, "serving/why_chan
 
 
 def continues_fall(finding: Finding, old: Finding) -> bool:
-    """Whether a finding about the answers of the whole is a detail of a fall that stands: the primary metric stands, or the finding has
-    neither a date nor is it new. The primary metric is no detail.
+    """Whether a finding about the answers is a detail of a fall of the whole that stands: the primary metric stands, or the finding has
+    neither a date nor is it new. The primary metric is no detail, nor is a fall of a part; a bias of a part has no better side, so it is
+    one.
     """
-    both = (finding, old)
-    if any(each.analyzer not in FALLS or pipeline_stage(each) != "outcome" or claimed_place(each) is not None for each in both):
+    if any(each.analyzer not in FALLS or pipeline_stage(each) != "outcome" for each in (finding, old)) or claimed_place(old) is not None:
         return False
-    if finding.evidence.get("primary"):
+    if finding.evidence.get("primary") or (claimed_place(finding) is not None and METRICS[finding.metric].better is not None):
         return False
     return bool(old.evidence.get("primary")) or (onset_certainty(finding) != "dated" and finding.news != "new")
 

@@ -381,8 +381,12 @@ def test_details_of_a_fall_that_stands_are_no_further_incident() -> None:
     beside = finding("ece", day=None, severity="watch", evidence={"standing": True})
     undated = replace(stands, news="new", evidence={"primary": True})
     assert [each.standing for each in incidents(beside, undated)] == [False, True], "the primary metric is no detail"
-    part = finding("bias", analyzer="serving/slices", slice="zip=a", day=3, news="new")
+    part = finding("mae", analyzer="serving/slices", slice="zip=a", day=3, news="new")
     assert [each.standing for each in incidents(stands, *details, part)] == [False, True], "a slice that changed on a date is a fault"
+    (whole,) = incidents(stands, *details, replace(part, metric="bias"))
+    assert whole.standing and len(whole.findings) == 4, "its bias says in which direction the answers are wrong that are known to be"
+    old = finding("ece", day=None, evidence={"standing": True})
+    assert len(incidents(old, replace(part, metric="bias"))) == 2, "the answers as a whole have not become worse"
     new = replace(stands, evidence={"primary": True}, onset=START + 3 * DAY)
     assert [each.standing for each in incidents(new, *details, replace(details[1], metric="ecce", evidence={"standing": True}))] == [
         False,
