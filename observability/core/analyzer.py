@@ -46,7 +46,9 @@ class Context:
     """The inputs of an analyzer beside its frames.
 
     version: the evaluated version with its edges and features. window: the evaluated window (its `version` is set). now: the instant of the
-    check, against which freshness is measured: `as_of`, else the end of the window or the clock, as monitoring/check.py decides. budget:
+    check, against which freshness is measured: `as_of`, else the end of the window or the clock, as monitoring/check.py decides. until: the
+    same for what people promised with a date: in the last window of a model that ended, `now` is its newest record, and until the
+    window's end; None where both are one. budget:
     the false discovery rate of this run (stats/multiple_testing.py). counters: the loader's counts of this model and window, as
     `Engine.counters` describes them (store/engine.py); for an analyzer about records, `model_projects`: the labelling projects of
     models, `budgets`, `models`: every model by name, and for trust/exports `canary_sightings`.
@@ -59,6 +61,7 @@ class Context:
     now: datetime
     budget: float = 0.1
     counters: Mapping[str, Any] = field(default_factory=dict)
+    until: datetime | None = None
 
     @property
     def whole_days(self) -> tuple[int, int]:

@@ -78,7 +78,8 @@ def gate_checks(
     rows: key (text), arrived, score, and a Boolean column for each of `slices`; of the batch, or a sample of its n rows. earlier:
     the same with `batch`, of the batches before. now: naive UTC. holds: owner's limits from which a batch is held, by metric.
     """
-    found = [*_completeness(expected, rows, n, now, holds), *_lateness(expected, rows, now, holds)]
+    complete = _completeness(expected, rows, n, now, holds)
+    found = [*complete, *_lateness(expected, rows, now, holds, whole=not any(each.value for each in complete))]
     if len(rows):
         found += [
             _duplicates(expected, rows, n, holds),
@@ -124,15 +125,19 @@ def _completeness(expected: ExpectedBatch, rows: "DataFrame", n: int, now: datet
     return [GateCheck(MISSING, lost / total, total, level, limit, sentence)]
 
 
-def _lateness(expected: ExpectedBatch, rows: "DataFrame", now: datetime, holds: Mapping[str, float]) -> list[GateCheck]:
-    """Hours from the time at which the batch was due to its last row, or to now where nothing came."""
-    if expected.due is None or (now < expected.due and rows.empty):
+def _lateness(expected: ExpectedBatch, rows: "DataFrame", now: datetime, holds: Mapping[str, float], *, whole: bool) -> list[GateCheck]:
+    """Hours from the time at which the batch was due to its last row, or to now where nothing came; none before that time.
+
+    whole: nothing is known to be missing.
+    """
+    if expected.due is None or now < expected.due:
         return []
     last = rows["arrived"].max().to_pydatetime() if len(rows) else now
     hours = max((last - expected.due).total_seconds() / 3600, 0.0)
     level, limit = level_of(LATE, hours, holds)
     when = f"{expected.due:%Y-%m-%d %H:%M} UTC"
-    sentence = f"Batch `{expected.batch}` was complete in time (due {when})."
+    came = "was complete in time" if whole else "is incomplete; what came, came in time"
+    sentence = f"Batch `{expected.batch}` {came} (due {when})."
     if hours:
         sentence = f"The last row of batch `{expected.batch}` came {hours:.1f} hours after it was due ({when})."
     if rows.empty:

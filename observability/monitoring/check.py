@@ -134,7 +134,8 @@ def check(
         notes += [note] if note else []
         if each.rows_from is not None and window.start < each.rows_from:
             notes.append(f"Rows of {each.name} before {each.rows_from:%Y-%m-%d} are not kept: what needs single rows begins there.")
-        findings += model_findings(engine, each, window, evaluation_time(each, activity, window, now), only, reads)
+        until = min(filter(None, (now, window.as_of, window.end)))
+        findings += model_findings(engine, each, window, evaluation_time(each, activity, window, now), only, reads, until=until)
     if with_records and slice is None and version is None:
         if progress is not None:
             progress("checking other records", len(models), len(models), "models")
@@ -332,16 +333,17 @@ def model_findings(
     only: tuple[str, ...] = (),
     reads: Reads = "all",
     run: RunAnalyzer = run_analyzer,
+    until: datetime | None = None,
 ) -> list[Finding]:
     """Findings of every analyzer about each version that served in the window (the newest version where none did), from one snapshot.
 
     Where the window's labels are not complete, analyzers that need labels also run over the newest days whose labels are (late_labels.py);
-    their findings that need action are added. run: runs each analyzer; the simulation passes one that caches findings.
+    their findings that need action are added. run: runs each analyzer; the simulation passes one that caches findings. until: see Context.
     """
     with engine.snapshot():
         waiting = tuple(each.name for each in discover() if each.labels and (not only or each.name in only))
         late = labelled_window(engine.ask, window) if waiting and model.task else None
-        passes = [_planned_analyses(engine, model, window, now, only, reads)]
+        passes = [_planned_analyses(engine, model, window, now, only, reads, until)]
         passes += [_planned_analyses(engine, model, late, now, waiting, reads)] if late is not None else []
         known = _shared_answers(engine, [each for asked in passes for each in asked])
         found, *again = [_window_findings(engine, model, asked, known, run) for asked in passes]
@@ -349,7 +351,13 @@ def model_findings(
 
 
 def _planned_analyses(
-    engine: "Engine", model: Model, window: Window, now: datetime, only: tuple[str, ...], reads: Reads
+    engine: "Engine",
+    model: Model,
+    window: Window,
+    now: datetime,
+    only: tuple[str, ...],
+    reads: Reads,
+    until: datetime | None = None,
 ) -> list[tuple[Analyzer, Context]]:
     """The analyzers and contexts to run in a window; see `model_findings`."""
     versions = serving_versions(engine, model, window)
@@ -364,6 +372,7 @@ def _planned_analyses(
                 WEEKLY_FALSE_DISCOVERIES, RUNS_A_WEEK, len(versions), max(sum(each.about == "model" for each in discover()), 1)
             ),
             counters=counters,
+            until=until,
         )
         for version in versions
     ]

@@ -19,6 +19,7 @@ from observability.monitoring import check
 from observability.store.engine import Store
 from observability.store.types.loading import LoadDefaults
 from tests.support.new_store import new_store
+from tests.support.nightly_batches import gate_batches, nightly_lines
 
 DAY = datetime(2026, 3, 2, 3)
 NOW = DAY + timedelta(hours=9)
@@ -98,20 +99,11 @@ def test_the_owners_limits_hold() -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     """Eight nights of a model that serves in batches: the last one lacks 60 of 200 keys."""
-    rng, lines = np.random.default_rng(3), []
-    for night in range(8):
-        at, name = datetime(2026, 3, 2, 2) + timedelta(days=night), f"night-{night}"
-        common = {"model": "churn", "at": f"{at.isoformat()}Z", "received_at": f"{at.isoformat()}Z"}
-        keys = [f"c{place}" for place in range(200)]
-        lines.append({"kind": "expected_batch", "batch": name, "keys": keys, "due": f"{(at + timedelta(hours=2)).isoformat()}Z", **common})
-        for key in keys if night < 7 else keys[:140]:
-            row = {"kind": "prediction", "id": f"{name}-{key}", "version": "1", "features": {"x": 1.0}, "subject": key, "batch": name}
-            lines.append({**row, "score": round(float(rng.random()), 4), **common})
     path = tmp_path / "lines.jsonl"
-    path.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    path.write_text("\n".join(map(json.dumps, nightly_lines())) + "\n", encoding="utf-8")
     with closing(new_store(tmp_path / "home", threads=1)) as opened:
         assert opened.load_files([path], LoadDefaults()).reasons == {}
-        opened.update_settings("churn", replace(opened.catalog().model("churn").settings, batch_key="subject"))
+        gate_batches(opened)
         yield opened
 
 
@@ -135,6 +127,16 @@ def test_a_scheduler_reads_the_exit_code_and_a_person_decides_otherwise(store: S
     assert (code, body["gate"]) == (1, "hold")
     missing = execute(store, ["gate", "night-9"], lambda _: None)
     assert missing.exit_code == 2 and "batch 'night-9' of churn is not in the store" in missing.error
+
+
+def test_the_last_batch_of_a_model_that_ended_is_judged_at_the_end_of_its_window(store: Store) -> None:
+    """Months later the window is evaluated at its newest record, before the batch was due: the page said that it may be released."""
+    found = check.check(store, model="churn", now=datetime(2026, 9, 1, tzinfo=UTC), only=(batch_gate.NAME,)).findings
+    (held,) = [each for each in found if each.subject == "batch=night-7" and each.severity == "act"]
+    assert held.metric == MISSING and held.value == 0.3
+    early = datetime(2026, 3, 9, 3, tzinfo=UTC)
+    waiting = check.check(store, model="churn", now=early, only=(batch_gate.NAME,)).findings
+    assert not [each for each in waiting if each.subject == "batch=night-7" and (each.needs_action or "complete in time" in each.because)]
 
 
 def test_a_batch_over_the_edge_of_two_windows_is_checked_whole_and_once(tmp_path: Path) -> None:
