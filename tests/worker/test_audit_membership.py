@@ -1,12 +1,17 @@
 """An overfitted model exposes its members, a regularised one less; shadow models take the parameters of the file; the blind figure is fair."""
 
+import importlib
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from observability.core.errors import UsageError
@@ -88,3 +93,41 @@ def test_records_that_differ_are_told_apart_without_the_model(records: Any, tmp_
     moved = records[0].assign(a=records[0].a + records[2])
     apart = membership_without_model({"rows": moved}, arguments(records, members=members, seed=0), {"model": path}, quiet)
     assert roc_auc_score(records[2], apart.frames["found"]["member_score"]) > 0.7
+
+
+@pytest.fixture
+def sacro(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """LiRA and the metrics of SACRO-ML, whose other parts (reports, torch) are not imported."""
+    pytest.importorskip("sacroml", reason="an oracle of the tests")
+    bare = ModuleType("sacroml.attacks.attack")
+    bare.Attack = object  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, bare.__name__, bare)
+    for name in ("fpdf", "sacroml.attacks.report", "sacroml.attacks.model", "sacroml.attacks.target"):
+        monkeypatch.setitem(sys.modules, name, MagicMock())
+    return importlib.import_module("sacroml.attacks.likelihood_attack")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("params", [LOOSE, STRICT], ids=["overfitted", "regularised"])
+def test_the_attack_agrees_with_sacro_on_the_same_models(records: Any, tmp_path: Path, sacro: Any, params: dict[str, Any]) -> None:
+    """The same confidences of the same 16 shadow models. SACRO-ML uses a spread for each record or one of all confidences, ours one around the means."""
+    members = records[2] == 1
+    frames, files = {"rows": records[0]}, {"model": fitted(records, tmp_path / "model.txt", params)}
+    own = truth_confidences(frames, arguments(records), files, quiet).frames["found"]["confidence"].to_numpy()
+    every = [shadow_confidences(frames, arguments(records, seed=seed), files, quiet).frames["found"] for seed in range(16)]
+    confidence, inside = (np.array([each[name] for each in every]) for name in ("confidence", "inside"))
+    with_it, without = np.where(inside == 1, confidence, np.nan), np.where(inside == 1, np.nan, confidence)
+    ours = likelihood_ratios(own, with_it, without)
+    known = np.isfinite(ours)
+    chance = np.column_stack([1 - 1 / (1 + np.exp(-own)), 1 / (1 + np.exp(-own))])
+    parts = [{place: list(column[np.isfinite(column)]) for place, column in enumerate(side.T[known])} for side in (without, with_it)]
+    for fixed in (False, True):
+        attack = object.__new__(sacro.LIRAAttack)
+        attack.mode, attack.fix_variance, attack.report_individual = "online-carlini", fixed, False
+        scores, _ = attack._compute_scores(np.ones(known.sum(), int), chance[known], *parts)
+        theirs = np.array(scores)[:, 1]
+        assert roc_auc_score(members[known], theirs) == pytest.approx(roc_auc_score(members[known], ours[known]), abs=0.01)
+        assert spearmanr(ours[known], theirs).statistic > (0.99 if fixed else 0.85)
+        at_one = true_positives_at(ours[known][members[known]], ours[known][~members[known]], 0.01)
+        assert at_one.low <= float(sacro.metrics._tpr_at_fpr(members[known], theirs, 1.0)) <= at_one.high
+        assert at_one.value == pytest.approx(float(sacro.metrics._tpr_at_fpr(members[known], ours[known], 1.0)), abs=0.005)

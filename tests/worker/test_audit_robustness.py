@@ -135,3 +135,35 @@ def test_texts_are_changed_and_scored_through_the_vectoriser_of_the_file() -> No
     typed = CHANGES["2 typos"](texts[0], np.random.default_rng(0))
     assert typed != texts[0] and sorted(typed) == sorted(texts[0])
     assert CHANGES["synonyms"]("Good film", np.random.default_rng(0)) == "Fine film"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_search_finds_cheaper_changes_than_hop_skip_jump_on_the_same_model(tmp_path: Path) -> None:
+    """adversarial-robustness-toolbox minimises the Euclidean distance; both are compared by the sum of the changes, and by the right answers left."""
+    pytest.importorskip("art", reason="an oracle of the tests")
+    from art.attacks.evasion import HopSkipJump
+    from art.estimators.classification import BlackBoxClassifier
+
+    rng = np.random.default_rng(6)
+    table = pd.DataFrame(rng.normal(size=(600, 4)), columns=list("abcd"))
+    label = (table.a + table.b * table.c + rng.normal(0, 0.3, 600) > 0).to_numpy(float)
+    params = {"objective": "binary", "num_leaves": 8, "verbosity": -1, "num_threads": 1, "seed": 1}
+    booster = lightgbm.train(params, lightgbm.Dataset(table, label), num_boost_round=20)
+    booster.save_model(tmp_path / "model.txt")
+    low, high = float(table.min().min()), float(table.max().max())
+    free = [{"name": name, "kind": "number", "low": low, "high": high, "decimals": 4, "scale": 1.0} for name in table]
+    some = table.head(20)
+    ours = attacked(tmp_path / "model.txt", some, table, free).frames["found"]["any"].to_numpy()
+
+    def predict(rows: np.ndarray) -> np.ndarray:
+        positive = booster.predict(rows) >= 0.5
+        return np.column_stack([~positive, positive]).astype(np.float32)
+
+    np.random.seed(0)
+    model = BlackBoxClassifier(predict, (4,), 2, clip_values=(low, high))
+    attack = HopSkipJump(model, norm=2, max_iter=10, max_eval=300, init_eval=30, verbose=False)
+    changed = attack.generate(some.to_numpy(np.float32))
+    flipped = predict(changed).argmax(axis=1) != predict(some.to_numpy()).argmax(axis=1)
+    theirs = np.where(flipped, np.abs(changed - some.to_numpy()).sum(axis=1), np.inf)
+    assert np.isfinite(ours).all() and flipped.mean() >= 0.9
+    assert (ours <= 1.02 * theirs).mean() >= 0.95, "the accuracy that is left at a cost is not above that of the library"
