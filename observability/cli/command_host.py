@@ -67,7 +67,10 @@ class _Host:
             return
         with _Server(("127.0.0.1", 0), _Request) as server:
             server.host, server.timeout = self, 0.1
-            write_address(self.store.home, Address(os.getpid(), server.server_address[1], self.token))
+            try:
+                write_address(self.store.home, Address(os.getpid(), server.server_address[1], self.token))
+            except OSError:  # nobody is let in; the command itself tells of a disk that refuses
+                return
             try:
                 while not self.may_close():
                     server.handle_request()

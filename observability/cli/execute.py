@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from observability.cli.outcome import Outcome, Say, missing_package
+from observability.cli.outcome import Outcome, Say, missing_package, refused_by_disk
 from observability.cli.parser import parser
 from observability.core.errors import ObservabilityError, UsageError
 from observability.server import audit_log
@@ -78,6 +78,8 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
         return Outcome(error.exit_code, error=str(error))
     except ModuleNotFoundError as error:
         return missing_package(error)
+    except OSError as error:
+        return refused_by_disk(error)
     except SystemExit:
         return Outcome(2, error="The command line itself prints help.")
     except Exception as error:

@@ -11,12 +11,13 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TextIO
 
 from observability.cli.command_host import letting_others_in
 from observability.cli.execute import execute
-from observability.cli.outcome import Outcome, missing_package
+from observability.cli.outcome import Outcome, missing_package, refused_by_disk
 from observability.cli.parser import parser, path
 from observability.core.bundle import bundle_folder
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
@@ -57,16 +58,24 @@ def main(argv: list[str]) -> int:
     except ModuleNotFoundError as error:
         outcome = missing_package(error)
     except OSError as error:
-        attempt = "Check the disk that holds the home, its space and its permissions"
-        broken = StoreBrokenError("the disk refused", where=error.filename, got=error.strerror or error, attempt=attempt)
-        outcome = Outcome(broken.exit_code, error=str(broken))
+        outcome = refused_by_disk(error)
     except KeyboardInterrupt:
         outcome = Outcome(130, error="Stopped. Committed data stays; run the command again to continue.")
-    if outcome.out:
-        print(outcome.out)
-    if outcome.error:
-        print(outcome.error, file=sys.stderr)
-    return outcome.exit_code
+    return max(printed(outcome.out, sys.stdout), printed(outcome.error, sys.stderr), outcome.exit_code)
+
+
+def printed(text: str, stream: TextIO) -> int:
+    """Print a text. Returns 3 where it cannot be written, else 0; a reader that has read enough, as `head`, is no failure."""
+    try:
+        if text:
+            print(text, file=stream, flush=True)
+        return 0
+    except OSError as error:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # the interpreter writes the rest as it ends
+            if stream is not sys.stderr and not isinstance(error, BrokenPipeError):
+                print(f"The output could not be written: {error.strerror}. Write it elsewhere.", file=sys.stderr)
+        return 0 if isinstance(error, BrokenPipeError) else 3
 
 
 def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from observability.core.errors import UsageError
+from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.formatting import STATUS_WORDS
 
 Say = Callable[[str], None]
@@ -22,6 +22,13 @@ class Outcome:
     exit_code: int = 0
     out: str = ""
     error: str = ""
+
+
+def refused_by_disk(error: OSError) -> Outcome:
+    """The outcome of a command that the system refused to read or write something."""
+    attempt = "Check the disk that holds the home, its space and its permissions"
+    broken = StoreBrokenError("the disk refused", where=error.filename, got=error.strerror or error, attempt=attempt)
+    return Outcome(broken.exit_code, error=str(broken))
 
 
 def json_or_lines(body: Any, lines: list[str], as_json: bool, exit_code: int = 0) -> Outcome:

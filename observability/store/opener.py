@@ -105,24 +105,30 @@ def restore_home(home: Path, folder: Path | str, progress: Progress | None = Non
     tables}.
 
     The present database is set aside under a dated name. What was erased before, in this home or in that of the backup, is erased again.
-    Raises NotFoundError, StoreBrokenError where the backup is damaged or the key of an erasure is missing.
+    Raises NotFoundError, StoreBrokenError where the backup is damaged, the key of an erasure is missing, or the disk refuses: then the
+    present database stays.
     """
     if isinstance(folder, str) and is_backup_address(folder):
         make_private_folder(home)
         with fetched_backup(folder, home, progress=progress) as fetched:
             return {**restore_home(home, fetched, progress), "backup": f"{folder.partition('?')[0].rstrip('/')}/{fetched.name}"}
     chosen = backup.backups_in(Path(folder))[-1]
-    backup.check_backup(chosen, progress)
+    files = backup.check_backup(chosen, progress)["files"]
     erased = merged_erasures(home, chosen)
+    replaced: list[Path] = []
     try:
         make_private_folder(home)
+        recovery.require_room(home, sum(file["bytes"] for file in files.values()))
         replaced = recovery.set_database_aside(home, "replaced")
         body = backup.copy_backup(chosen, home, progress=progress)
         if erased:
             write_erasures(home, erased)
         sync_folder(home)
-    except OSError as error:
-        raise broken_disk(error, home, "the backup could not be restored") from error
+    except BaseException as error:
+        recovery.put_database_back(home, replaced)
+        if isinstance(error, OSError):
+            raise broken_disk(error, home, "the backup could not be restored") from error
+        raise
     with open_store(home) as store:
         store.mended = True  # segments that came after the backup are expected
         apply_erasures(store)

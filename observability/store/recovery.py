@@ -48,12 +48,12 @@ def mend(home: Path, error: StoreDamagedError) -> None:
     path = home / database.DATABASE
     log = database.log_path(path)
     try:
-        _require_room(home, 0)
+        require_room(home, 0)
         if "WAL" in str(error.got) and log.exists():
             _cut_log(home, log, str(error.got))
             return
         small = path.stat().st_size < 12 * 1024 and known_store(home) is None
-        _require_room(home, 0 if small else _backup_bytes(home))
+        require_room(home, 0 if small else _backup_bytes(home))
         aside = set_database_aside(home)
         if small:
             note_repair(
@@ -66,7 +66,7 @@ def mend(home: Path, error: StoreDamagedError) -> None:
         raise _cannot_mend(home, refused) from refused
 
 
-def _require_room(home: Path, size: int) -> None:
+def require_room(home: Path, size: int) -> None:
     """Raise OSError where the disk has no room for `size` bytes above its floor."""
     free, needed = shutil.disk_usage(home).free, size + database.FLOOR_BYTES
     if free < needed:
@@ -137,6 +137,16 @@ def _missing_since(home: Path, at: datetime) -> str:
 def set_database_aside(home: Path, word: str = "damaged") -> list[Path]:
     """Rename the database and its log to dated names that begin with a word; returns the new paths. Raises OSError."""
     return _set_aside([file for file in sorted(home.glob(f"{database.DATABASE}*")) if file.is_file()], word)
+
+
+def put_database_back(home: Path, aside: list[Path]) -> None:
+    """Give a database that was set aside its name again, in place of what was copied meanwhile; nothing where none was. Raises OSError."""
+    if not aside:
+        return
+    for file in home.glob(f"{database.DATABASE}*"):
+        file.unlink()
+    for path in aside:
+        os.rename(path, path.with_name(path.name[path.name.index(database.DATABASE) :]))
 
 
 def _loaded_again(home: Path) -> str:

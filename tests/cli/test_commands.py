@@ -1,24 +1,28 @@
 """The command line follows the contract from end to end, and states clearly what went wrong."""
 
+import errno
 import gzip
 import json
 import re
 import shlex
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import duckdb
 import pytest
 
-from observability.cli import commands, main
+from observability.cli import command_host, commands, main
 from observability.cli.execute import execute
-from observability.cli.outcome import missing_package
+from observability.cli.outcome import Outcome, missing_package
 from observability.core.metric_definitions import METRICS
 from observability.server import process_lock
 from tests.support import outside_project, raw_rows
 from tests.support.commanding import Command, Done, by_metric, contents, one_sentence, spawn
+from tests.support.new_store import new_store
 from tests.support.record_lines import prediction
 from tests.support.running import dashboard, free_port
 from tests.support.sample_home import ROOT, environment
@@ -281,6 +285,52 @@ def test_what_was_set_aside_is_told_and_retry_takes_it_again(command: Command, t
     assert again.code == 0 and again.error == "" and "1 segment taken again" in again.out and "1 stored" in again.out
     assert command(tmp_path, "retry", "--json").json()["lines"] == 0
     assert command(tmp_path, "status", "--json").json()["set_aside"] == []
+
+
+@pytest.mark.parametrize("argv", [("status",), ("audit-log",), ("sql", "SELECT")])
+def test_an_output_that_cannot_be_written_ends_with_three_and_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]
+) -> None:
+    home = new_store(tmp_path / "home")
+    home.close()
+    monkeypatch.setenv("OBSERVABILITY_HOME", str(home.home))
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr("sys.stderr" if argv[0] == "sql" else "sys.stdout", full)
+        assert main.main([*argv]) == 3
+    told = capsys.readouterr().err
+    assert told == ("" if argv[0] == "sql" else "The output could not be written: No space left on device. Write it elsewhere.\n")
+
+
+def test_a_reader_that_has_read_enough_is_no_failure(tmp_path: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m observability audit-log --json; echo $? >&2"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; ({command}) | true"],
+        cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stderr == "0\n"
+
+
+@pytest.mark.parametrize("where", ["command", "address"])
+def test_a_disk_that_refuses_ends_a_command_with_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    home = new_store(tmp_path / "home")
+    home.close()
+    monkeypatch.setenv("OBSERVABILITY_HOME", str(home.home))
+
+    def refuse(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/mnt/file")
+
+    def wait(*_args: object) -> Outcome:
+        time.sleep(2 * command_host.SHORT)  # others would be let in by now
+        return Outcome(0, "done")
+
+    monkeypatch.setattr(commands, "COMMANDS", {"status": refuse if where == "command" else wait})
+    monkeypatch.setattr(command_host, "write_address", refuse)
+    monkeypatch.setattr(threading, "excepthook", lambda failed: sys.stderr.write(repr(failed.exc_value)))
+    assert main.main(["status"]) == (3 if where == "command" else 0)
+    told = capsys.readouterr().err
+    assert told == "" if where == "address" else "the disk refused" in told and told.count("\n") == 1
 
 
 def test_a_store_that_another_process_holds_ends_with_three_and_its_pid(

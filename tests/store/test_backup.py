@@ -1,5 +1,6 @@
 """A backup is one committed state, taken while records load; it restores into another home row by row, and what is damaged is refused."""
 
+import errno
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import pytest
 from observability.cli.execute import execute
 from observability.core.errors import NotFoundError, StoreBrokenError, StoreBusyError, UsageError
 from observability.monitoring.check import check
-from observability.store import recovery
+from observability.store import backup, recovery
 from observability.store.backup import LIST, backups_in
 from observability.store.db import database
 from observability.store.db.repairs import repairs
@@ -251,6 +252,30 @@ def test_a_damaged_backup_is_refused_and_changes_nothing(tmp_path):
         restore_home(tmp_path / "home", tmp_path / "backups")
     with open_store(tmp_path / "home") as store:
         assert query(store, "SELECT count(*) FROM predictions_1") == [(20,)]
+
+
+@pytest.mark.parametrize("why", ["no room", "the disk refuses", "interrupted"])
+def test_a_restore_that_fails_leaves_the_present_database_in_its_place(tmp_path, monkeypatch, why):
+    with open_store(tmp_path / "home") as store:
+        fill(store, 0, 1)
+        store.backup(tmp_path / "backups")
+        fill(store, 1, 2)
+    refused = KeyboardInterrupt() if why == "interrupted" else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def copy_half(source, target, _add=None):
+        target.write_bytes(source.read_bytes()[:5000])
+        raise refused
+
+    if why == "no room":
+        monkeypatch.setattr(recovery.shutil, "disk_usage", lambda _: type("Usage", (), {"free": database.FLOOR_BYTES + 1000}))
+    else:
+        monkeypatch.setattr(backup, "copy_synced", copy_half)
+    with pytest.raises((StoreBrokenError, KeyboardInterrupt)):
+        restore_home(tmp_path / "home", tmp_path / "backups")
+    monkeypatch.undo()
+    assert not list((tmp_path / "home").glob("replaced-*"))
+    with open_store(tmp_path / "home") as store:
+        assert query(store, "SELECT count(*) FROM predictions_1") == [(40,)] and repairs(store.home) == []
 
 
 def test_two_backups_of_one_second_have_two_names(tmp_path):
