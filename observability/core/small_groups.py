@@ -4,7 +4,7 @@ Files leave such groups out for everybody. Pages, mails and the JSON of HTTP lea
 answers of the store fold them (`folded_groups`), findings lose their figures (`finding_without_few`), server/guarded_store.py calls both.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,11 @@ def _is_about_a_group(subject: str, part: str | None) -> bool:
 def rows_of_finding(finding: Finding) -> str:
     """The rows behind a finding, in words where they are not told."""
     return FEWER if finding.evidence.get(SUPPRESSED) else f"{finding.n:,}"
+
+
+def findings_for_files(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings as a file has them: none about a group of few rows, and no figure of one in their evidence."""
+    return [finding_without_few(finding) for finding in findings if not is_about_few(finding)]
 
 
 def finding_without_few(finding: Finding) -> Finding:

@@ -3,6 +3,7 @@
 A failure of one does not stop the others; it is noted for `status` and pages. A night that was missed is made up for.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from observability.store.db.keeping import last_done, note_done, read_keeping
 from observability.store.lake.export import export_lake
 from observability.store.retention import apply_retention
 
+LOG = logging.getLogger(__name__)
 NIGHT_HOUR = 2
 """The hour (UTC) from which the night's work is due."""
 REWRITE_ON = 6
@@ -44,7 +46,9 @@ def nightly_round(
     def tried(what: str, work: Callable[[], Any]) -> Any:
         try:
             return work()
-        except (ObservabilityError, OSError) as error:
+        except Exception as error:  # whatever it is, the others go on, and it is told
+            if not isinstance(error, ObservabilityError | OSError):
+                LOG.exception("%s failed", what)
             failures.append(f"{what} failed: {error}")
             return None
 

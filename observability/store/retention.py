@@ -91,19 +91,24 @@ def _first_kept_day(now: datetime, days: int) -> datetime:
 
 
 def _expired_rows(cursor: Cursor, model: Model, before: datetime) -> Expired:
-    """Predictions outside of references from before an instant, and the labels of these ids alone."""
+    """Predictions outside of references from before an instant, the labels of these ids alone, and labels from before it that have none:
+    their prediction would be refused.
+    """
     predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
     old = f'"at" < ? AND NOT {_in_references(cursor, model)}'
     (count,) = single_row(cursor, f"SELECT count(*) FROM {predictions} WHERE {old}", [before])
+    lone = f'"at" < ? AND id NOT IN (SELECT id FROM {predictions})'
+    (lone_count,) = single_row(cursor, f"SELECT count(*) FROM {labels} WHERE {lone}", [before])
     younger = f"SELECT id FROM {predictions} WHERE NOT ({old})"
     return Expired(
         "rows",
         model.name,
         before,
-        count,
+        count + lone_count,
         (
             (f"DELETE FROM {labels} WHERE id IN (SELECT id FROM {predictions} WHERE {old}) AND id NOT IN ({younger})", (before, before)),
             (f"DELETE FROM {predictions} WHERE {old}", (before,)),
+            (f"DELETE FROM {labels} WHERE {lone}", (before,)),
         ),
         model.key,
     )

@@ -11,6 +11,7 @@ from observability.core.questions import Aggregate, Bucket, By
 from observability.core.small_groups import (
     FEWER,
     finding_without_few,
+    findings_for_files,
     folded_groups,
     leaves_few,
     rows_of_finding,
@@ -113,6 +114,15 @@ def test_a_finding_about_few_keeps_its_name_and_no_figure() -> None:
         finding_without_few(replace(FINDING, n=10)).value == 0.25
         and finding_without_few(replace(FINDING, subject="replica=r1")).value == 0.25
     )
+
+
+def test_a_file_of_findings_has_none_about_few_and_no_figure_of_few_in_evidence() -> None:
+    whole = replace(
+        FINDING, subject="sex", n=500, evidence={"groups": [{"level": level, "n": n} for level, n in (("F", 90), ("M", 50), ("X", 4))]}
+    )
+    device = replace(FINDING, subject="device=d1")
+    found = findings_for_files([FINDING, whole, device])
+    assert [(each.subject, each.evidence) for each in found] == [("sex", {"groups": [{"level": "F", "n": 90}]}), ("device=d1", {"hits": 1})]
 
 
 def test_results_of_an_audit_lose_small_slices_inside_their_forms() -> None:

@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 import pytest
 
 from observability.core.errors import UsageError
-from observability.store import backup
+from observability.store import backup, nightly
 from observability.store.db.catalog_store import read_catalog
 from observability.store.db.keeping import FILE, last_done
 from observability.store.nightly import nightly_is_due, nightly_round
@@ -49,6 +50,20 @@ def test_what_fails_at_night_is_told_and_stops_nothing_else(store, landed, tmp_p
     assert any("retentions" in sentence for sentence in storage_problems(store))
     with pytest.raises(UsageError):
         nightly_is_due(store.home, NIGHT)
+
+
+def test_what_nobody_expected_at_night_is_told_too_and_not_tried_every_minute(store, landed, tmp_path, monkeypatch):
+    (store.home / FILE).write_text(f"[retention]\nrows = 10\n[backup]\nfolder = '{tmp_path / 'backups'}'\n")
+    landed(prediction(0))
+
+    def fail(*_args, **_kwargs):
+        raise duckdb.InternalException("a block cannot be read")
+
+    monkeypatch.setattr(nightly, "apply_retention", fail)
+    done = nightly_round(store, NIGHT)
+    assert done["failures"] == ["retention failed: a block cannot be read"] and done["backup"] is not None
+    assert any("a block cannot be read" in sentence for sentence in storage_problems(store))
+    assert not nightly_is_due(store.home, datetime.now(UTC))
 
 
 def test_a_backup_that_does_not_hold_what_it_lists_is_no_verified_restore(store, landed, tmp_path):

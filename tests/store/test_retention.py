@@ -28,25 +28,31 @@ def test_old_rows_go_their_counts_stay_and_they_are_refused_when_they_come_again
     before = rollups(store)
     keeping(store, "[retention]\nrows = 10\nrejected = 1\n")
     plan = apply_retention(store, dry_run=True, now=NOW)
-    assert plan["removed"] == [{"what": "rows", "model": "loan", "before": "2024-03-10", "rows": 4}] and not plan["rewritten"]
+    assert plan["removed"] == [{"what": "rows", "model": "loan", "before": "2024-03-10", "rows": 5}] and not plan["rewritten"]
     assert query(store, "SELECT count(*) FROM predictions_1") == [(7,)], "a preview removes nothing"
     done = apply_retention(store, now=NOW)
     assert done["removed"] == plan["removed"] and done["rewritten"] and apply_retention(store, now=NOW)["removed"] == []
-    assert query(store, "SELECT count(*) FROM predictions_1") == [(3,)] and query(store, "SELECT count(*) FROM labels_1") == [(4,)]
+    assert query(store, "SELECT count(*) FROM predictions_1") == [(3,)] and query(store, "SELECT count(*) FROM labels_1") == [(3,)], (
+        "a label without a prediction goes too"
+    )
     store.cursor().execute("CHECKPOINT")
     assert b"old-person" not in store.path.read_bytes()
     assert rollups(store) == before
     with store.write() as writer:
         rollup.rebuild_rollups(writer, "loan")
     assert rollups(store) == before, "a rebuild keeps what was counted of removed rows"
+    landed(label(0, at="2024-03-11T00:00:00Z"))
+    assert apply_retention(store, now=NOW)["removed"] == [], "a late label of a removed prediction stays as long as rows do"
+    assert apply_retention(store, now=NOW.replace(day=22))["removed"][0]["rows"] == 1
+    assert query(store, "SELECT count(*) FROM labels_1") == [(3,)]
     report = landed(*old, young[0], prediction(8, at="2024-03-16T00:00:00Z"))
     assert (report.stored, report.duplicates, report.reasons) == (1, 1, {"expired": 4}) and report.lines == 6
     assert query(store, "SELECT count(*) FROM rejected WHERE raw LIKE '%old-person%'") == [(0,)]
-    assert store.catalog().model("loan").rows_from == datetime(2024, 3, 10, tzinfo=UTC)
+    assert store.catalog().model("loan").rows_from == datetime(2024, 3, 12, tzinfo=UTC)
     store.backup(tmp_path / "backups")
     restore_home(tmp_path / "other", tmp_path / "backups")
     with new_store(tmp_path / "other") as other:
-        assert other.catalog().model("loan").rows_from == datetime(2024, 3, 10, tzinfo=UTC)
+        assert other.catalog().model("loan").rows_from == datetime(2024, 3, 12, tzinfo=UTC)
 
 
 def test_kinds_and_models_have_days_of_their_own(store, landed):

@@ -8,7 +8,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.finding import SEVERITIES, Finding, finding_details
-from observability.core.small_groups import rows_of_finding
+from observability.core.small_groups import findings_for_files, rows_of_finding
 from observability.dashboard import empty_states, frame, links, load, sign_in
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.choice_box import address_selectbox
@@ -310,16 +310,19 @@ def findings_frame(findings: Sequence[Finding]) -> "DataFrame":
 
 
 def findings_downloads(findings: Sequence[Finding], name: str, *, what: str = "") -> None:
-    """Draw the downloads of these findings as CSV and JSON, and the popover with the queries behind their values.
+    """Draw the downloads of these findings as CSV and JSON, without figures of groups of few rows, and the popover with the queries behind
+    their values.
 
     what: the start of the buttons' labels, where others stand beside them.
     """
     with st.container(horizontal=True, gap="small"):
         query_popover(findings, f"{name}-query")
-        frame.download_button(f"{name}.csv", lambda: inert_csv(findings_frame(findings)), f"{what}CSV", key=f"{name}-csv")
+        frame.download_button(
+            f"{name}.csv", lambda: inert_csv(findings_frame(findings_for_files(findings))), f"{what}CSV", key=f"{name}-csv"
+        )
         frame.download_button(
             f"{name}.json",
-            lambda: json.dumps([finding.to_json() for finding in findings], indent=1, default=str),
+            lambda: json.dumps([finding.to_json() for finding in findings_for_files(findings)], indent=1, default=str),
             f"{what}JSON",
             key=f"{name}-json",
             kind="application/json",
