@@ -486,7 +486,7 @@ def live_sample_note(model: str | None) -> str | None:
 
 
 def store_problems() -> list[str]:
-    """What a person should know of the loader and the store, as sentences; not cached, and no query."""
+    """What a person should know of the loader and the store, as sentences; not cached, and one small query."""
     from observability.server import health
 
     return health.all_problems(store())

@@ -88,7 +88,7 @@ def loader_problems() -> list[str]:
 
 
 def all_problems(store: "Store") -> list[str]:
-    """What a person should know of the loader and of the store, as sentences. Cheap: no query."""
+    """What a person should know of the loader and of the store, as sentences. Cheap: one small query."""
     return [*loader_problems(), *collectors_problems(), *limits_problems(store), *store.problems(), *confinement_problems()]
 
 

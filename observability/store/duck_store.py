@@ -287,7 +287,7 @@ class DuckStore(Database, Store):
         return backup.verify_store(self, progress)
 
     def problems(self) -> list[str]:
-        """What a person should know of the store and its disk, as sentences. No query."""
+        """What a person should know of the store and its disk, as sentences. One small query."""
         from observability.store.registry import admin
 
         return admin.storage_problems(self)

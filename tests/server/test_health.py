@@ -134,9 +134,12 @@ def test_a_disk_that_is_nearly_full_is_not_ready(owner, get, monkeypatch):
     assert answer.status == 503 and "nearly full" in answer.json()["error"]
 
 
-def test_the_status_is_given_while_the_database_cannot_be_read(owner, get, monkeypatch):
+@pytest.mark.parametrize("counted", [False, True])
+def test_the_status_is_given_while_the_database_cannot_be_read(owner, get, monkeypatch, counted):
     owner.start_loader()
     wait_for(lambda: owner.loader.last_success)
+    if counted:
+        assert get("/api/v1/status").json()["problems"] == []
     monkeypatch.setattr(owner.store, "_open", lambda: (_ for _ in ()).throw(StoreBrokenError("the store cannot be opened", got="a reason")))
     owner.store._close(owner.store._connection)
     owner.store._connection = None
@@ -145,7 +148,10 @@ def test_the_status_is_given_while_the_database_cannot_be_read(owner, get, monke
     assert answer.status == 200, answer.body
     body = answer.json()
     assert any("The database cannot be read" in sentence and "a reason" in sentence for sentence in body["problems"])
-    assert body["models"] == [] and body["loaded"]["segments"] is None and body["database"]["schema"] is None
+    told = [sentence for sentence in body["problems"] if "cannot be read" in sentence]
+    assert len(told) == 1 and told == [sentence for sentence in health.all_problems(owner.store) if "cannot be read" in sentence]
+    if not counted:
+        assert body["models"] == [] and body["loaded"]["segments"] is None and body["database"]["schema"] is None
 
 
 def test_segments_that_were_set_aside_are_counted_and_named(owner, get):

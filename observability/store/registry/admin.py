@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 RULE = "string_split_regex(message, '; |: the ')[1]"
 """The rule that a rejected line broke: its message without the value."""
+UNREADABLE = "The database cannot be read"
 STATUS = "status"
 SLOW_COUNT = 0.08
 """Seconds of processor time above which older counts are given where they will do: a status is to answer in a tenth of a second."""
@@ -61,6 +62,7 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     longer than SLOW_COUNT, and for ever while nothing is committed, and otherwise only models that changed are counted again (the bytes of
     the others are those of then); 0: everything is counted now. counted_at: when they were.
     """
+    unread: str | None = None
     body: dict[str, Any] = {
         "home": str(store.home),
         "database": {"path": str(store.path), "bytes": _file_bytes(store), "schema": None},
@@ -98,8 +100,9 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
         sources = source_rows(store.home, counts["sources"])
         body |= counts | {"database": body["database"] | counts["database"], **aged, "sources": sources}
     except (duckdb.Error, StoreBrokenError) as error:
-        body["problems"].append(f"The database cannot be read: {error_summary(error)}.")
-    body["problems"] += storage_problems(store)
+        unread = f"{UNREADABLE}: {error_summary(error)}."
+    told = storage_problems(store)
+    body["problems"] = told if unread is None or (told[:1] and told[0].startswith(UNREADABLE)) else [unread, *told]
     return body
 
 
@@ -119,8 +122,15 @@ def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> d
 
 
 def storage_problems(store: Database) -> list[str]:
-    """What a person should know, as sentences: repairs that nobody has seen, segments set aside, too little space. Reads no database."""
-    found = [f"{entry['what']} May be missing: {entry['missing']}" for entry in repairs(store.home) if not entry.get("seen_at")]
+    """What a person should know, as sentences: a database that does not answer, repairs that nobody has seen, segments set aside, too little
+    space. Reads no more of the database than `/readyz`.
+    """
+    found = []
+    try:
+        store.require_readable()
+    except StoreBrokenError as error:
+        found.append(f"{UNREADABLE}: {error}")
+    found += [f"{entry['what']} May be missing: {entry['missing']}" for entry in repairs(store.home) if not entry.get("seen_at")]
     aside = []
     try:
         aside = landing.segments_set_aside(store.landing)
