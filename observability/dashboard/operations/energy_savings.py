@@ -46,7 +46,7 @@ def results_section(here: ModelPage) -> None:
     twin = pd.DataFrame([vars(each) for each in found.results])
     frame.chart_with_table(charts_savings.results_against_carbon_marks(twin, found.metric), twin, key="results-carbon", alt=said)
     of = f"of study {found.study}" if found.study else "without a study"
-    plain_caption(f"Finished runs {of}; {found.better} {found.metric} is better. The line joins runs that no run beats in both.")
+    plain_caption(f"Finished runs {of}; {found.better} {found.metric} is better. Line: Pareto front.")
 
 
 def results_words(found: CarbonResults) -> str:
