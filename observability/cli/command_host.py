@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import secrets
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -16,11 +17,14 @@ from http.server import BaseHTTPRequestHandler
 
 from observability.cli.execute import execute
 from observability.cli.outcome import Outcome, Say
+from observability.core.errors import ObservabilityError
 from observability.server.process_lock import Address, clear_address, write_address
 from observability.store.engine import Store
 
 SHORT = 0.3
 """Seconds after which other commands are let in. Most commands end before, and need no address."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks whether the work is done, where nothing wakes the thread."""
 COMMAND_BYTES = 1_000_000
 """Maximum size of a command line as it is sent."""
 
@@ -48,6 +52,7 @@ def letting_others_in(store: Store, say: Say) -> Iterator[None]:
         yield
     finally:
         host.done.set()
+        host.wake()
         if host.running:
             say("done; the commands of others are awaited")
         thread.join()
@@ -60,22 +65,30 @@ class _Host:
     def __init__(self, store: Store) -> None:
         self.store, self.token = store, secrets.token_urlsafe(24)
         self.done, self.mutex, self.running, self.closed = threading.Event(), threading.Lock(), 0, False
+        self.port: int | None = None
 
     def run(self) -> None:
-        """Take requests from SHORT seconds on until the work is done."""
-        if self.done.wait(SHORT):
-            return
+        """Take requests from SHORT seconds on until the work is done. Where there can be no address, none come."""
+        if not self.done.wait(SHORT):
+            with contextlib.suppress(OSError, ObservabilityError):
+                self.take_requests()
+
+    def take_requests(self) -> None:
+        """Publish an address and take requests until the work is done."""
         with _Server(("127.0.0.1", 0), _Request) as server:
-            server.host, server.timeout = self, 0.1
-            try:
-                write_address(self.store.home, Address(os.getpid(), server.server_address[1], self.token))
-            except OSError:  # nobody is let in; the command itself tells of a disk that refuses
-                return
+            server.host, server.timeout, self.port = self, LOOK_EVERY, server.server_address[1]
+            write_address(self.store.home, Address(os.getpid(), self.port, self.token))
             try:
                 while not self.may_close():
                     server.handle_request()
             finally:
                 clear_address(self.store.home)
+
+    def wake(self) -> None:
+        """Let the thread look at once whether the work is done."""
+        if self.port is not None:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", self.port), LOOK_EVERY).close()
 
     def may_close(self) -> bool:
         """Whether all work is done. From then on no command is taken."""
@@ -94,6 +107,7 @@ class _Host:
         finally:
             with self.mutex:
                 self.running -= is_taken
+            self.wake()
 
 
 class _Server(socketserver.ThreadingTCPServer):

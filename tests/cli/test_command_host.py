@@ -142,6 +142,19 @@ def test_an_owner_that_dies_is_named() -> None:
         dying.join()
 
 
+def test_a_disk_that_takes_no_address_stops_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = threading.Event()
+
+    def refuse(*_given: object) -> None:
+        tried.set()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(command_host, "SHORT", 0)
+    monkeypatch.setattr(command_host, "write_address", refuse)
+    with command_host.letting_others_in(store, lambda _: None):
+        assert tried.wait(60)
+
+
 def test_a_short_command_has_no_address(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command_host, "SHORT", 60)
     monkeypatch.setattr(command_host, "write_address", lambda *_: pytest.fail("an address was written"))
