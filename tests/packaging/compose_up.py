@@ -11,6 +11,7 @@ import shlex
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -62,6 +63,12 @@ def main(compose: list[str]) -> None:
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
 
+    def look_after(stopping: threading.Event) -> None:
+        while not stopping.wait(5):
+            subprocess.run(["podman", "healthcheck", "run", "doors_dashboard_1"], capture_output=True, check=False)
+
+    stopping = threading.Event()
+    threading.Thread(target=look_after, args=(stopping,), daemon=True).start()  # podman leaves this to systemd, which is not everywhere
     page, here = {"Accept": "text/html"}, "https://localhost"
     try:
         run("run", "--rm", "-T", "dashboard", "account", "add", "ada", "--role", "administrator", given=f"{PASSWORD}\n")
@@ -91,6 +98,7 @@ def main(compose: list[str]) -> None:
         assert case["prediction"]["score"] == 0.62
         print("after a restart the record is there; the root file system is read-only, the user 10001", flush=True)
     finally:
+        stopping.set()
         run("down", "-v")
 
 
