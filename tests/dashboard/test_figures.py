@@ -16,6 +16,7 @@ from observability.dashboard.overview import fleet
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving import drift, performance, slices
 from observability.detection.histogram_distance import ACT, WATCH
+from tests.support.dashboard_pages import WHOLE, opened, tables
 from tests.support.dashboard_world import DAYS, END, START, World
 
 ALL = {"start": START, "end": END}
@@ -80,6 +81,13 @@ def test_the_worst_levels_equal_pandas_and_small_ones_come_last(current: World) 
     assert not short["enough"].any()
     assert slices.slice_columns(model)["sex"] == "feature.sex"
     assert next(iter(slices.slice_columns(model))) == "sex"
+
+
+def test_the_page_of_performance_lists_the_first_column_where_no_group_is_worse(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It showed a sentence and an empty half of the page until a reader chose a column."""
+    empty = slices.worst_levels_of_all_columns
+    monkeypatch.setattr(slices, "worst_levels_of_all_columns", lambda *asked: empty(*asked).head(0))
+    assert any(caption.endswith(" by sex, worst first") for caption in tables(opened("performance", model="loan", **WHOLE)))
 
 
 def test_a_slice_narrows_every_figure(current: World) -> None:

@@ -170,9 +170,9 @@ def slice_levels_section(here: ModelPage, finding: Finding) -> None:
     """Draw the box for a column and its worst levels by the metric, each a link that makes it the slice."""
     offered = slices.slice_columns(here.model)
     name = st.selectbox("Column", list(offered), index=None, placeholder="Choose a column to slice by", key="by", bind=BIND, width=280)
-    if name is None:
-        _worst_levels_anywhere(here, finding)
+    if name is None and _worst_levels_anywhere(here, finding):
         return
+    name = name or next(iter(offered))
     levels = frame.answer_or_stop(lambda: slices.worst_levels(here.model, here.window, offered[name], finding.metric))
     if levels.empty:
         empty_states.no_rows_state()
@@ -189,12 +189,12 @@ def slice_levels_section(here: ModelPage, finding: Finding) -> None:
     csv_button(f"{finding.metric}-by-{name}", levels, key="slices-csv")
 
 
-def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> None:
-    """Draw the levels of rolled-up columns that are significantly worse than all rows, each a link to its column."""
+def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> bool:
+    """Draw the levels of rolled-up columns that are significantly worse than all rows, each a link to its column; whether there are any."""
     found = frame.answer_or_stop(lambda: slices.worst_levels_of_all_columns(here.model, here.window, finding.metric, finding.value or 0.0))
     if found.empty:
-        st.caption("No replica, device, version or sensitive group with 100 labels is significantly worse. Choose a column to see more.")
-        return
+        st.caption("No replica, device, version or sensitive group with 100 labels is significantly worse than all rows.")
+        return False
     title = formatting.metric_title(finding.metric)
     columns = (column("level", "Where", strong=True), column("value", title, align="right"), column("n", "Labelled", align="right"))
     rows = []
@@ -208,6 +208,7 @@ def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> None:
         rows.append(table_row(level=link, value=value, n=f"{level['n']:,}"))
     draw_table("worst-anywhere", f"{title}: significantly worse than all rows", columns, rows, compact=True)
     st.caption("Replicas, devices, versions and sensitive groups with at least 100 labels. Choose a column to see all of its levels.")
+    return True
 
 
 def _slice_level_rows(here: ModelPage, name: str, finding: Finding, levels: pd.DataFrame) -> list[dict[str, Any]]:
