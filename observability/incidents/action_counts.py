@@ -50,7 +50,7 @@ class ActionCounts:
         """`words`, and how many of the counted stand in the rows of several models: `11 critical, 6 warnings (2 shared by models, counted
         once)`.
         """
-        return f"{self.words}{f' ({self.shared} shared by models, counted once)' if self.shared else ''}"
+        return f"{self.words}{f' ({self.shared} shared, counted once)' if self.shared else ''}"
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def test_the_total_counts_an_equal_incident_of_two_models_once() -> None:
     counts = incident_action_counts(both)
     assert (counts.critical, counts.acknowledged, counts.warnings) == (0, 0, 2)
     assert counts.warnings == len(merge_equal_incidents(both))
-    assert counts.total_words == "2 warnings (1 shared by models, counted once)"
+    assert counts.total_words == "2 warnings (1 shared, counted once)"
     shared = shared_incident_ids(counted_incidents(both))
     assert incidents.incident_counts(both[:1], shared) == "1 warning\n1 shared"
 

@@ -54,7 +54,7 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
         for number, word in re.findall(r"(\d+) (critical|warning|shared)", row["status"]["sub"] or ""):
             counts[word] += int(number)
     total = dict.fromkeys(("critical", "warning"), 0) | {word: int(n) for n, word in re.findall(r"(\d+) (critical|warning)", line)}
-    (once,) = re.findall(r"\((\d+) shared by models, counted once\)", line)
+    (once,) = re.findall(r"\((\d+) shared, counted once\)", line)
     assert sum(total.values()) == counts["critical"] + counts["warning"] - counts["shared"] + int(once)
     assert total["critical"] == counts["critical"] - 1, "the run of two models is one"
     found = load.scope_report(Scope(span="all")).incidents
