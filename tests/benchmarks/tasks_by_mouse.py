@@ -52,7 +52,7 @@ def worst_part(player: Player, facts: Facts) -> None:
 
 def wrong_case(player: Player, facts: Facts) -> None:
     """Why a prediction was wrong, by its id."""
-    player.click(player.page.locator(".st-key-palette button").first)
+    player.click(player.page.get_by_role("button", name="Search").first)
     player.paste(facts.worst_case)
     player.press("Enter", goes="/case")
     tasks.read_source(player, facts)
