@@ -47,7 +47,7 @@ def test_the_page_shows_recipients_ledger_checklist_and_own_files(exported: Data
     }
     assert recipients["acmecustomers"]["k"] == {"t": "2", "sub": "at least 5"}
     assert (
-        recipients["acmecustomers"]["canaries"]["sub"] == "1 came back"
+        recipients["acmecustomers"]["canaries"]["sub"] == "1 seen in predictions"
         and recipients["cloudcustomers"]["enclave"]["sub"] == "no hash stated"
     )
     ledger = [row["cells"]["recipient"]["t"] for row in found["Exports, newest first"]["rows"]]

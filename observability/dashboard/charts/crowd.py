@@ -34,7 +34,7 @@ def confusion_squares(table: pd.DataFrame) -> go.Figure:
             y=labels,
             text=text,
             texttemplate="%{text}",
-            colorscale="cividis",
+            colorscale=theme.SEQUENTIAL,
             zmin=0,
             zmax=1,
             showscale=False,

@@ -15,7 +15,7 @@ def version_shares(frame: pd.DataFrame, versions: Sequence[str]) -> go.Figure:
     """
     figure = go.Figure()
     for version, rows in frame.groupby("version", sort=False):
-        colour = theme.COLORWAY[versions.index(str(version)) % len(theme.COLORWAY)]
+        colour = theme.SERIES[versions.index(str(version)) % len(theme.SERIES)]
         name = theme.inert_label(str(version))
         figure.add_scatter(
             x=rows["day"],
@@ -34,7 +34,7 @@ def version_shares(frame: pd.DataFrame, versions: Sequence[str]) -> go.Figure:
 def lag_lines(frame: pd.DataFrame, limit: float) -> go.Figure:
     """The median and the 95th percentile of the lag of reports by day, in hours, and the limit. frame: day, p50, p95, n."""
     figure = go.Figure()
-    for name, colour in (("p50", theme.PRIMARY), ("p95", theme.WATCH)):
+    for name, colour in (("p50", theme.PRIMARY), ("p95", theme.PURPLE)):
         figure.add_scatter(
             x=frame["day"],
             y=frame[name],

@@ -132,7 +132,7 @@ def phase_bars(frame: pd.DataFrame) -> go.Figure:
     """Milliseconds a step of each rank, its phases stacked. frame: rank, phase, ms."""
     figure = go.Figure()
     names = list(dict.fromkeys(frame["phase"]))
-    for name, colour in zip(names, (theme.PRIMARY, theme.WATCH, theme.OK, theme.PURPLE, theme.SKY)):
+    for name, colour in zip(names, (theme.PRIMARY, theme.PURPLE, theme.SKY, theme.NEUTRAL, theme.STRONG)):
         rows = frame[frame["phase"] == name]
         ranks, label = [f"rank {rank}" for rank in theme.inert_labels(list(rows["rank"]), LONGEST_RANK)], theme.inert_label(name)
         style: dict[str, Any] = {"orientation": "h", "name": label, "marker_color": theme.QUIET if name == "waiting" else colour}

@@ -24,7 +24,15 @@ def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: f
     figure = go.Figure()
     front = points[points["group"] == GROUPS[0][0]].sort_values(["x", "value"], ascending=[True, False])
     layout.add_curve(
-        figure, front["x"], front["value"], "%{x:.3g}<br>%{y:.2%}", name="front", color=theme.PRIMARY, width=1.2, line_shape="hv"
+        figure,
+        front["x"],
+        front["value"],
+        "%{x:.3g}<br>%{y:.2%}",
+        name="front",
+        color=theme.PRIMARY,
+        width=1.2,
+        line_shape="hv",
+        showlegend=False,
     )
     for name, color, symbol in GROUPS:
         rows = points[points["group"] == name]

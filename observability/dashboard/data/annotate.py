@@ -321,7 +321,7 @@ def queue_table(board: LabellingBoard, scope: Scope) -> None:
         plain_paragraph("Nothing waits in these dates.")
         return
     draw_table("annotate-queue", "Items that wait for a label", QUEUE_COLUMNS, rows, compact=True)
-    plain_caption("The lower the score, the more a label is expected to tell. Requests of cases come first.")
+    plain_caption("Lower scores first: their labels are expected to be more informative. Requests of cases lead the queue.")
     csv_button(
         "queue",
         lambda: pd.DataFrame([[q.item, q.reason, q.labels, q.score] for q in board.queue], columns=["item", "reason", "labels", "score"]),
@@ -333,8 +333,8 @@ def assignment_form(board: LabellingBoard) -> None:
     st.header("Assign work", anchor=False)
     open_work = ", ".join(f"{who} {n}" for who, n in sorted(board.load.items())) or "none"
     plain_paragraph(
-        f"Each item goes to the annotator who is most often right on items like it, among those whose open work is at most {LOAD_STEP} "
-        f"items above the least. Open assignments: {open_work}."
+        "Each item goes to the annotator with the highest accuracy on similar items, among those with at most "
+        f"{LOAD_STEP} open items above the minimum. Open assignments: {open_work}."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         people = st.multiselect("Annotators", board.people, accept_new_options=True, key="annotate-people", width=420)

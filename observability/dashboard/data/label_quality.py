@@ -132,7 +132,7 @@ def agreement_section(shown: QualityOfLabels) -> None:
         if found.alpha.value >= RELIABLE
         else "tentatively reliable"
         if found.alpha.value >= TENTATIVE
-        else "not reliable one by one"
+        else "not reliable individually"
     )
     plain_paragraph(
         f"Krippendorff's alpha {formatting.value_with_interval(*found.alpha.triple)} on {found.alpha.n:,.0f} items with two labels or "

@@ -117,7 +117,7 @@ def keeping_section(status: dict[str, Any]) -> None:
     def last(name: str) -> str:
         return formatting.time_ago(datetime.fromisoformat(done[name]["at"]), now) if done[name] else "never"
 
-    plain_paragraph(f"Last backup: {last('backup')}. Last backup that was restored as a test: {last('verified_restore')}.")
+    plain_paragraph(f"Last backup: {last('backup')}. Last restore test: {last('verified_restore')}.")
     if removed := (done["retention"] or {}).get("removed"):
         rows = "; ".join(
             f"{each['rows']:,} {' of '.join(filter(None, (each['what'], each['model'])))} before {each['before']}" for each in removed

@@ -21,7 +21,7 @@ from observability.dashboard.charts import edge_fleet as charts_edge_fleet
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import plain_paragraph
 from observability.metrics.edge_fleet import (
     GROUPS,
@@ -55,7 +55,8 @@ COLUMNS = (
     column("battery", "Battery p5", align="right", phone=False, help="5th percentile over devices of their lowest charge"),
     column("memory", "Memory p95", align="right", phone=False, help="95th percentile over devices of their highest use"),
 )
-RINGS = (
+RINGS = columns_on_phone(
+    "ring state new",
     column("ring", "Ring", strong=True),
     column("state", "Criterion", width="9rem"),
     column("new", "New version", align="right", help="Devices on the newest version, and the share of them that crashed"),
@@ -171,7 +172,7 @@ def lag_chart(reports: pd.DataFrame) -> None:
     if table.empty:
         return
     days = table.groupby("day")["lag"].agg(p50="median", p95=lambda lag: lag.quantile(0.95), n="size").reset_index()
-    st.header("Hours from the oldest answer to its arrival", anchor=False)
+    st.header("Delay until arrival", anchor=False)
     arrived = [
         f"{percent(share, 2)} after {hours_in_words(hour)}" for hour, share in arrival_by_age(reports).items() if hour in (6, 24, 72)
     ]

@@ -27,7 +27,11 @@ from observability.metrics.training_curves import TrainingRun
 HOW = """import observability as obs
 with obs.track_run(model="loan", run="night-7", rank=rank) as run:  # in each process
     run.step(step, phase_ms={"data": …, "compute": …, "communication": …}, train_loss=…)"""
-FIGURES = (column("name", "Figure", strong=True, width="13rem"), column("value", "Value", align="right"), column("how", "How", wide=True))
+FIGURES = (
+    column("name", "Figure", strong=True, width="13rem"),
+    column("value", "Value", align="right"),
+    column("how", "How", wide=True, phone=False),
+)
 SCALING = (
     column("run", "Run", strong=True),
     column("ranks", "Processes", align="right"),
@@ -79,7 +83,7 @@ def efficiency_section(judged: RunVerdict, everything: Sequence[RunVerdict]) -> 
         },
         {
             "name": "Cost of the lost time",
-            "value": unknown if use is None or use.amount is None else f"{formatting.format_number(use.amount * share)} {use.currency}",
+            "value": unknown if use is None or use.amount is None else f"{formatting.format_number(use.amount * share, 2)} {use.currency}",
             "how": "That share of the cost of the run" if use is not None and use.amount is not None else "Needs price records",
         },
         {

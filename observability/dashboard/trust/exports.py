@@ -57,7 +57,7 @@ RECIPIENTS = (
 LEDGER = (
     column("recipient", "Recipient", strong=True),
     column("at", "Time", short=True, phone=False),
-    column("what", "What left", wide=True),
+    column("what", "Content", wide=True),
     column("transform", "Transform", phone=False),
     column("basis", "Legal basis", phone=False),
     column("rows", "Rows", align="right", phone=False),
@@ -224,13 +224,13 @@ def recipient_cells(page: ExportsPage, pair: tuple[str, str], events: Sequence[E
         cells["enclave"] = {"t": formatting.truncate(attested, 16) if attested else formatting.DASH, "sub": word}
     if planted := {str(canary.get("name") or "canary") for each in events for canary in each.canaries}:
         back = len(planted & page.seen)
-        cells["canaries"] = {"t": f"{len(planted):,}", "sub": f"{back} came back" if back else "none came back"}
+        cells["canaries"] = {"t": f"{len(planted):,}", "sub": f"{back} seen in predictions" if back else "none seen"}
     return cells
 
 
 def ledger_table(page: ExportsPage) -> None:
     """Draw the exports of the window, newest first."""
-    st.header("What left", anchor=False)
+    st.header("Exports in this window", anchor=False)
     newest = sorted(page.recent, key=lambda each: each.place, reverse=True)
     rows = [table_row(export_cells(each)) for each in newest[:MOST_ROWS]]
     draw_table("exports", "Exports, newest first", filled_columns(LEDGER, rows, ("recipient", "at", "what")), rows, sort=True)
