@@ -7,7 +7,6 @@ window is compared with those of the other devices. Every statistic is compared 
 minimum amount (`LIMITS`). Batches of few rows are not judged.
 """
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -441,10 +440,22 @@ def _spread(past: Array) -> Array:
     """Robust standard deviation of each column: from the median absolute deviation or the central seven eighths, the larger."""
     middle = _median(past)
     deviation = 1.4826 * _median(np.abs(past - middle))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = np.nanquantile(past, [1 / 16, 15 / 16], axis=0)
+    low, high = _quantiles(past, (1 / 16, 15 / 16))
     return np.fmax(deviation, (high - low) / (2 * NORMAL_REACH))
+
+
+def _quantiles(values: Array, shares: Sequence[float]) -> list[Array]:
+    """Quantiles over known values along the first axis, linear between neighbours, NaN where there is none."""
+    if not len(values):
+        return [np.full(values.shape[1:], np.nan) for _ in shares]
+    ordered, known = np.sort(values, axis=0), (~np.isnan(values)).sum(0)
+    found = []
+    for share in shares:
+        place = share * np.maximum(known - 1, 0)
+        low = np.floor(place).astype(int)
+        ends = [np.take_along_axis(ordered, each[None], 0)[0] for each in (low, np.minimum(low + 1, np.maximum(known - 1, 0)))]
+        found.append(np.where(known > 0, ends[0] + (ends[1] - ends[0]) * (place - low), np.nan))
+    return found
 
 
 def _median(values: Array) -> Array:

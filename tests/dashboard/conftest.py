@@ -43,5 +43,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]
 def land(store: Database, records: Iterable[dict[str, Any]], folder: Path) -> None:
     """Puts records into a store, each arrived when it happened; none may be rejected."""
     path = folder / "lines.jsonl"
-    path.write_text("".join(json.dumps(each | {"received_at": each["at"]}) + "\n" for each in records), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(each | {"received_at": each.get("at") or each["from"]}) + "\n" for each in records), encoding="utf-8"
+    )
     assert store.load_files([path], LoadDefaults()).rejected == 0
