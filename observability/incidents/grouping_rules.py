@@ -187,12 +187,13 @@ FALLS = ("serving/performance", "serving/calibration", SLICES, "serving/why_chan
 
 def continues_fall(finding: Finding, old: Finding) -> bool:
     """Whether a finding about the answers is a detail of a fall of the whole that stands: the primary metric stands, or the finding has
-    neither a date nor is it new. The primary metric is no detail, nor is a fall of a part; a bias of a part has no better side, so it is
-    one.
+    neither a date nor is it new. The primary metric is no detail. A fall of a part is one where the whole fell further with it, and a bias
+    of a part always, since it has no better side.
     """
     if any(each.analyzer not in FALLS or pipeline_stage(each) != "outcome" for each in (finding, old)) or claimed_place(old) is not None:
         return False
-    if finding.evidence.get("primary") or (claimed_place(finding) is not None and METRICS[finding.metric].better is not None):
+    of_part = claimed_place(finding) is not None and METRICS[finding.metric].better is not None
+    if finding.evidence.get("primary") or (of_part and not (old.evidence.get("primary") and old.news == "worse")):
         return False
     return bool(old.evidence.get("primary")) or (onset_certainty(finding) != "dated" and finding.news != "new")
 
