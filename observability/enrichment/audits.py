@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 FOLDER = "audits"
-FORM = 1
+FORM = 2
 """Version of the steps: what an older form kept is not used."""
 ATTACKED, DISTURBED, REAL, TEXTS = 240, 2000, 1000, 200
 """Rows that are attacked, rows with noise and absent features, real rows of the search, and texts that are changed."""
@@ -417,6 +417,11 @@ def run_explanations(steps: AuditSteps) -> dict[str, Any]:
     ahead = curves.interval_json(curves.held_share(areas["by_attribution"] > areas["at_random"]))
     found = curves.interval_json(stability)
     least = np.argsort(by_row, kind="stable")[: curves.MOST_FLIPS]
+    mean, other = np.mean(values, axis=0), np.array(judged["occlusion"])
+    agreed = {
+        "rank_correlation": curves.interval_json(curves.rank_stability([mean, other])[0]),
+        "same_first": curves.interval_json(curves.held_share(np.abs(mean).argmax(axis=1) == np.abs(other).argmax(axis=1))),
+    }
     return {
         "headline": headline("explanations", found),
         "method": draws[0]["method"],
@@ -425,6 +430,7 @@ def run_explanations(steps: AuditSteps) -> dict[str, Any]:
         "faithfulness": ahead,
         "deletion": judged["deletion"],
         "surrogates": judged["surrogates"],
+        "agreement": {"with": "one feature deleted at a time", **agreed},
         "least_stable": [{"id": rows.ids[place], "stability": round(float(by_row[place]), 4)} for place in least],
         "summary": {"explanation_stability": found["value"], "faithfulness": ahead["value"]},
     }
@@ -437,7 +443,8 @@ def _judge(steps: AuditSteps, rows: AuditRows, real: AuditRows, columns: list[st
     frames = {"rows": rows.inputs, "real": real.inputs, "values": pd.DataFrame(np.mean(values, axis=0), columns=columns)}
     answer = steps.call("audit_explanation_job:judge_attributions", frames, background=BACKGROUND_ROWS)
     rounded = {name: answer.frames[name].round(6) for name in ("deletion", "areas", "surrogates")}
-    return {name: table.to_dict("list" if name == "areas" else "records") for name, table in rounded.items()}
+    found: dict[str, Any] = {name: table.to_dict("list" if name == "areas" else "records") for name, table in rounded.items()}
+    return found | {"occlusion": np.round(answer.frames["occlusion"][columns].to_numpy(np.float64), 9).tolist()}
 
 
 RUNNERS: dict[str, Callable[[AuditSteps], dict[str, Any]]] = {

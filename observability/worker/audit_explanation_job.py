@@ -1,4 +1,4 @@
-"""Jobs of an audit of explanations: attributions against backgrounds of several seeds, faithfulness by deletion, and simple surrogates."""
+"""Jobs of an audit of explanations: attributions by backgrounds of several seeds, faithfulness by deletion, another method, surrogates."""
 
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,8 @@ def judge_attributions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, A
 
     Deletion replaces the features of a row by those of rows of `real`, the largest attribution first, and asks how far the score moves.
     Frames: `deletion` (`features` deleted, `by_attribution`, `at_random`: mean distance of the score), `areas` (the mean over all numbers
-    of features, of each row), `surrogates` (`depth` of a tree, `r2` on rows that it was not fitted on).
+    of features, of each row), `surrogates` (`depth` of a tree, `r2` on rows that it was not fitted on), `occlusion` (another method: how
+    far the score falls where one feature alone is replaced; features as columns).
     """
     task, rows, seed = task_from_arguments(arguments), frames["rows"], int(arguments["seed"])
     model = open_model(arguments["kind"], files["model"], rows, task)
@@ -95,7 +96,26 @@ def judge_attributions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, A
     curve = {"features": np.arange(own.shape[1] + 1), "by_attribution": by_attribution.mean(axis=0), "at_random": at_random.mean(axis=0)}
     areas = {"by_attribution": by_attribution.mean(axis=1), "at_random": at_random.mean(axis=1)}
     surrogates = pd.DataFrame(surrogate_fits(scorer, others, seed))
-    return Output(frames={"deletion": pd.DataFrame(curve), "areas": pd.DataFrame(areas), "surrogates": surrogates})
+    report(0.9, "one feature deleted at a time")
+    occlusion = pd.DataFrame(_occlusions(scorer, own, replaced, decided), columns=columns)
+    return Output(frames={"deletion": pd.DataFrame(curve), "areas": pd.DataFrame(areas), "surrogates": surrogates, "occlusion": occlusion})
+
+
+def _decided_scores(scorer: MatrixScorer, matrix: Floats, decided: Integers) -> Floats:
+    """The score of the decided class of each row; decided: one class for each row of a block, which the matrix repeats."""
+    scores = scorer.scores(matrix)
+    return scores[np.arange(len(scores)), np.tile(decided, len(scores) // len(decided))] if scorer.task.multiclass else scores
+
+
+def _occlusions(scorer: MatrixScorer, own: Floats, replaced: Floats, decided: Integers) -> Floats:
+    """By row and feature, the score less its mean where that feature alone is one of other rows. replaced: see `_moved_scores`."""
+    before, found = _decided_scores(scorer, own, decided), np.zeros(own.shape)
+    for place in range(own.shape[1]):
+        changed = np.tile(own, (len(replaced), 1, 1))
+        changed[:, :, place] = replaced[:, :, place]
+        after = _decided_scores(scorer, changed.reshape(-1, own.shape[1]), decided).reshape(len(replaced), len(own))
+        found[:, place] = before - after.mean(axis=0)
+    return found
 
 
 def _moved_scores(scorer: MatrixScorer, own: Floats, replaced: Floats, order: Integers, decided: Integers) -> Floats:
@@ -103,17 +123,12 @@ def _moved_scores(scorer: MatrixScorer, own: Floats, replaced: Floats, order: In
 
     replaced: (draws, rows, features), what takes the place of deleted features.
     """
-
-    def score(matrix: Floats, times: int) -> Floats:
-        scores = scorer.scores(matrix)
-        return scores[np.arange(len(scores)), np.tile(decided, times)] if scorer.task.multiclass else scores
-
-    before = score(own, 1)
+    before = _decided_scores(scorer, own, decided)
     found = np.zeros((len(own), own.shape[1] + 1))
     rank = np.argsort(order, axis=1)
     for number in range(1, own.shape[1] + 1):
         changed = np.where(rank < number, replaced, own)
-        moved = np.abs(score(changed.reshape(-1, own.shape[1]), len(replaced)) - np.tile(before, len(replaced)))
+        moved = np.abs(_decided_scores(scorer, changed.reshape(-1, own.shape[1]), decided) - np.tile(before, len(replaced)))
         found[:, number] = moved.reshape(len(replaced), len(own)).mean(axis=0)
     return found
 

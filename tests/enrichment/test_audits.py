@@ -90,6 +90,13 @@ def test_every_kind_is_stored_with_an_interval_and_a_date(known: dict[str, Store
     assert set(brief["robustness"]) == {"robust_accuracy", "accuracy"} and set(brief["membership"]) == {"membership_exposure", "attack_auc"}
 
 
+def test_explanations_state_how_far_another_method_agrees(known: dict[str, StoredAudit]) -> None:
+    agreement = known["explanations"].results["agreement"]
+    ranks, first = agreement["rank_correlation"], agreement["same_first"]
+    assert -1 <= ranks["low"] <= ranks["value"] <= ranks["high"] <= 1 and 0 <= first["low"] <= first["value"] <= first["high"] <= 1
+    assert ranks["value"] > 0.3, "two methods of the same model are not unrelated"
+
+
 def test_robustness_keeps_the_settings_and_falls_with_the_budget(known: dict[str, StoredAudit]) -> None:
     results = known["robustness"].results
     values = [point["value"] for point in results["epsilon"]]

@@ -49,3 +49,14 @@ def test_deletion_by_right_attributions_moves_the_score_sooner_than_at_random_or
     curve, trees = found.frames["deletion"], found.frames["surrogates"]
     assert curve["by_attribution"][0] == 0 and curve["by_attribution"].iloc[-1] == pytest.approx(curve["at_random"].iloc[-1])
     assert trees["r2"].iloc[-1] > trees["r2"].iloc[0] > 0.4
+
+
+def test_one_feature_deleted_at_a_time_is_the_weight_times_the_distance_of_a_linear_model(linear: Any) -> None:
+    path, rows = linear
+    some = rows.head(40).reset_index(drop=True)
+    values = pd.DataFrame(some.to_numpy() * [3, 1, 0, 0], columns=list("abcd"))
+    many = {**given(), "background": 250}
+    found = judge_attributions({"rows": some, "real": rows, "values": values}, many, {"model": path}, quiet).frames["occlusion"]
+    assert list(found) == list("abcd") and found["d"].abs().max() < 1e-6
+    assert found["a"].to_numpy() == pytest.approx(3 * (some.a - rows.a.mean()).to_numpy(), abs=0.9)
+    assert np.corrcoef(found["a"], some.a)[0, 1] > 0.99

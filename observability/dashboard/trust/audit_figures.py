@@ -14,7 +14,7 @@ from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
-from observability.dashboard.widgets import csv_button, plain_caption, unavailable_note
+from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, unavailable_note
 from observability.detection.audit_history import StoredAudit
 
 FLIPS = (
@@ -170,8 +170,16 @@ def _deletion(_here: ModelPage, audit: StoredAudit) -> None:
 
 
 def _explanations(here: ModelPage, audit: StoredAudit) -> None:
-    """Surrogates, and the least stable explanations."""
+    """Agreement with another method, surrogates, and the least stable explanations."""
     results = audit.results
+    if agreement := results.get("agreement"):
+        st.header("Another method", anchor=False)
+        ranks, first = agreement["rank_correlation"], agreement["same_first"]
+        plain_paragraph(
+            f"With {agreement['with']}, the same feature comes first in {formatting.format_share(first['value'])} of rows "
+            f"({formatting.format_interval(first['low'], first['high'], 'share')}); rank correlation of all features {ranks['value']:.2f} "
+            f"({ranks['low']:.2f} to {ranks['high']:.2f})."
+        )
     st.header("Simple surrogates", anchor=False)
     surrogates = pd.DataFrame(results["surrogates"])
     best = surrogates.iloc[-1]
