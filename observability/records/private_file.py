@@ -25,9 +25,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, with its entry on disk. Raises OSError."""
+    """Make a folder, and those above it that are missing, for this user only and with its entry on disk. Raises OSError."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in reversed(made) if made else (folder,):
+        path.mkdir(mode=0o700, exist_ok=True)
     for path in reversed(made):
         with suppress(PermissionError):  # of a folder whose entries this user may not list
             sync_folder(path.parent)
