@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -28,9 +29,10 @@ def current_person() -> Person:
     A session that ended stops the page.
     """
     home = process_lock.current_store().home
+    acting = _ON_BEHALF.get()
     if read_access_settings(home).method == "none":
-        return HERE
-    if (acting := _ON_BEHALF.get()) is not None:
+        return replace(HERE, for_a_file=acting is not None and acting.for_a_file)
+    if acting is not None:
         return acting
     if get_script_run_ctx(suppress_warning=True) is None:
         return ACTING.get()
@@ -43,7 +45,7 @@ def current_person() -> Person:
 
 @contextlib.contextmanager
 def on_behalf_of(person: Person) -> Iterator[None]:
-    """Let this code read the store as a person may, whoever is signed in; without sign-in nothing changes."""
+    """Let this code read the store as a person may, whoever is signed in; without sign-in it only matters whether it is for a file."""
     token = _ON_BEHALF.set(person)
     try:
         yield

@@ -74,13 +74,15 @@ WORDS: dict[Action, str] = {
 class Person:
     """Somebody who acts: name, role and, where it differs, the role for single models (NO_ROLE: no access).
 
-    role None: only the models that are named. source: how they are known; "here" is the person at a dashboard without sign-in.
+    role None: only the models that are named. source: how they are known; "here" is the person at a dashboard without sign-in. for_a_file:
+    what they get goes to a file that leaves the product, so nothing masked is revealed.
     """
 
     name: str
     role: Role | None = None
     models: tuple[tuple[str, str], ...] = ()
     source: Source = "account"
+    for_a_file: bool = False
 
     def role_for(self, model: str | None) -> str | None:
         """The role for a model, or without one the general role; None for no access."""
@@ -110,6 +112,8 @@ def may_do(person: Person, action: Action, model: str | None = None) -> bool:
     """Whether a person may do an action, about a model or in general."""
     if action == "query":
         return may_do_everywhere(person, "query")
+    if action == "reveal" and person.for_a_file:
+        return False
     if action == "read" and model is None:
         return person.has_access
     role = person.role_for(model)
@@ -118,6 +122,8 @@ def may_do(person: Person, action: Action, model: str | None = None) -> bool:
 
 def may_do_everywhere(person: Person, action: Action) -> bool:
     """Whether the role in general and the role for each model that has another one allow an action."""
+    if action == "reveal" and person.for_a_file:
+        return False
     return all(role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action]) for role in (person.role, *dict(person.models).values()))
 
 

@@ -45,8 +45,10 @@ AUTOMATIC_AUTHOR = "the dashboard"
 
 
 def guarded_store(store: "Store", person: Person) -> "Store":
-    """The store as a person may use it: every call is checked, and what is hidden is left out. Without sign-in, the store itself."""
-    return store if person.source == "here" else cast("Store", GuardedStore(store, person))
+    """The store as a person may use it: every call is checked, and what is hidden is left out. Without sign-in, the store itself, unless it
+    is for a file.
+    """
+    return store if person.source == "here" and not person.for_a_file else cast("Store", GuardedStore(store, person))
 
 
 class GuardedStore:

@@ -17,12 +17,14 @@ from observability.core.errors import ForbiddenError
 from observability.core.small_groups import FEWER
 from observability.core.window import Slice
 from observability.dashboard import load, page_figures, person_name, sign_in
+from observability.dashboard.boards.board_export import board_html
+from observability.dashboard.boards.boards import Board, Pin
 from observability.dashboard.operations import access as access_page
 from observability.dashboard.page_figures import FigurePlace
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
 from observability.server import process_lock
-from observability.server.access import Person
+from observability.server.access import HERE, Person
 from observability.server.guarded_store import guarded_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
@@ -183,3 +185,18 @@ def test_figures_of_dashboards_and_of_their_mails_are_those_of_the_person(sign, 
         assert found, "the page draws the figure for both"
         tables[person.name] = "".join(figure.table.astype(str).to_csv() + figure.alt for figure in found.values())
     assert RARE in tables["ada"] and RARE not in tables["vic"] and FEWER in tables["vic"]
+
+
+@pytest.mark.parametrize("method", ["accounts", "none"])
+def test_the_file_of_a_dashboard_has_no_figure_of_few_whoever_makes_it(small: World, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    monkeypatch.setattr(sign_in, "read_access_settings", lambda _home: type("Settings", (), {"method": method})())
+    person = OWNER if method == "accounts" else HERE
+    scope = Scope(model="loan", span="dates", start=START, end=END)
+    pin = Pin("p", "", "", FigurePlace("fairness", scope), "groups-true_positive_rate", "none", "full", 1.0)
+    board = Board("b", "Board", scope, True, "", END, (pin,))
+    text = board_html(board, scope, person)
+    assert SCARCE not in text and RARE not in text and FEWER in text
+    found = page_figures.figures_of_page(FigurePlace("fairness", scope), [pin.figure], person).found
+    assert RARE in found[pin.figure].table.to_csv(), "on the page they see it"
