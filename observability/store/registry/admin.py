@@ -122,8 +122,8 @@ def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> d
 
 
 def storage_problems(store: Database) -> list[str]:
-    """What a person should know, as sentences: a database that does not answer, repairs that nobody has seen, segments set aside, too little
-    space. Reads no more of the database than `/readyz`.
+    """What a person should know, as sentences: a database that does not answer, repairs that nobody has seen, segments set aside, too
+    little space. Reads no more of the database than `/readyz`.
     """
     found = []
     try:
