@@ -216,11 +216,21 @@ class DeviceKind:
         self.days = np.floor(batches["at"].astype("datetime64[us]").to_numpy().astype(np.int64) / 1e6 / A_DAY).astype(np.int64)
         self.names = [str(each) for each in batches["batch"]]
         self.times = [each.to_pydatetime() for each in batches["at"]]
+        self.logged = {name for each in stats for own in each.values() if isinstance(own, Mapping) for name in own}
+        self.read: dict[str, tuple[Array, list[str]]] = {}
         self.nulls = np.nan_to_num(self._values(NULLS)[0])
         self.std = self._values(STD)[0]
 
     def _values(self, metric: str) -> tuple[Array, list[str]]:
         """The statistic of every batch and column (NaN where it has none), and the name under which each column has it."""
+        if metric not in self.read:
+            self.read[metric] = self._read_values(metric)
+        return self.read[metric]
+
+    def _read_values(self, metric: str) -> tuple[Array, list[str]]:
+        """The values and names of a statistic, from `stats`; a statistic that nothing logs is not looked for."""
+        if self.logged.isdisjoint(NAMES[metric]):
+            return np.full((len(self.stats), len(self.columns)), np.nan), [NAMES[metric][0]] * len(self.columns)
         names = [
             next((name for name in NAMES[metric] if any(name in (each.get(column) or {}) for each in self.stats)), NAMES[metric][0])
             for column in self.columns
