@@ -74,7 +74,7 @@ def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Fin
     st.header("Unusual subjects", anchor=False)
     claims = [finding for finding in found if "check" in finding.evidence]
     if not claims:
-        none = "No unusual subject." if view.named else "Log `subject` (a user pseudonym) to see who probes the model."
+        none = "No unusual subject." if view.named else "Log `subject` (a user pseudonym) to see who copies or probes the model."
         st.markdown(formatting.sentence_markdown(none))
         if view.named:
             plain_caption(
