@@ -29,7 +29,6 @@ for section, title in compare_parts.SECTIONS.items():
 
 compare_parts.distances_section(here, found)
 
-st.header("Export", anchor=False)
 with st.container(horizontal=True, gap="small"):
     csv_button("compare", lambda: compare_parts.differences_frame(found.differences), key="all-csv", label="All metrics as CSV")
     export_report.evidently_report_popover(here.window, other)

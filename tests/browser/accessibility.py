@@ -7,6 +7,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
 from observability.dashboard.links import DEFAULT_PAGE
+from tests.browser.heights import LAPTOP, PHONE, TABLET, within_height
 from tests.browser.pages import complete, heading, settle
 from tests.support.length import LONG
 
@@ -15,7 +16,6 @@ STREAMLIT = {
     ("color-contrast", TAGS): "Streamlit 1.67 writes white on the primary colour in the tags of a multiselect, whatever the theme",
 }
 """Serious violations that are Streamlit's own: (rule, selector of the element that they are in) and why. No other violation is accepted."""
-PHONE = {"width": 390, "height": 844}
 TABLES = ("health", "case", "findings")
 """Pages with tables that scroll sideways on a phone."""
 IN_DARK = ("health", "case", "drift", "review", "lineage", "add_model")
@@ -62,19 +62,24 @@ kind: those of a kind have the same colours, sizes and classes, and so has every
 
 
 def accessible(page: Page) -> None:
-    """Fail where a page has a serious violation, in the light theme or in the dark one (IN_DARK), or is wider than a phone.
+    """Fail where a page has a serious violation, in the light theme or in the dark one (IN_DARK), is wider than a phone, or is taller than its
+    budget on a laptop, a tablet or a phone.
 
     The last look of a visit, after what a test reads: the page stays narrow and, where that was measured, dark.
     """
     name = urlsplit(page.url).path.strip("/") or DEFAULT_PAGE
     complete(page)
     assert heading(page), name
+    within_height(page, LAPTOP)
     assert serious(page) == [], f"{name} in light"
     if LONG or name in IN_DARK:
         turn(page, "dark")
         assert serious(page, others=False) == [], f"{name} in dark"  # a theme changes colours only
-    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    page.set_viewport_size(TABLET)
+    within_height(page, TABLET)
+    page.set_viewport_size(PHONE)
     settle(page)
+    within_height(page, PHONE)
     wide = page.evaluate("""() => {
       const main = document.querySelector('[data-testid="stMain"]')
       return [document.documentElement.scrollWidth, main.scrollWidth]

@@ -9,8 +9,9 @@ from urllib.parse import quote
 import pytest
 
 from observability.dashboard.links import DEFAULT_PAGE, page_files
-from tests.browser.accessibility import PHONE, STREAMLIT, accessible, excused, serious, violations
+from tests.browser.accessibility import STREAMLIT, accessible, excused, serious, violations
 from tests.browser.conftest import Visit
+from tests.browser.heights import PHONE
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser

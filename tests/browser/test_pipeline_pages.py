@@ -108,7 +108,7 @@ def test_trade_offs_and_the_edge_fleet_show_what_the_files_say(fleet: Dashboard,
     complete(page)
     audits = [json.loads(line) for line in (SAMPLE / "trade_offs.jsonl").read_text(encoding="utf-8").splitlines()]
     (forms,) = [{form["form"]: form for form in audit["results"]["forms"]} for audit in audits if audit["model"] == "employment"]
-    page.get_by_text(re.compile(r"\d+ beaten forms?$")).click()
+    page.get_by_text(re.compile(r"\d+ dominated forms?$")).click()
     page.get_by_role("table", name="Dominated forms and their figures").wait_for()
     drawn = tables(page)
     shown = {row["Form"]["text"]: row for row in [*drawn["Forms and their figures"], *drawn["Dominated forms and their figures"]]}

@@ -31,7 +31,7 @@ def test_the_best_value_and_its_step_are_those_of_the_file(fleet: Dashboard, vis
     row = next(each for each in tables(page)["Training runs"] if each["Run"]["text"] == RUN)
     cell = next(each for title, each in row.items() if title.startswith("Best"))
     assert float(cell["text"]) == pytest.approx(values[best], abs=5e-3) and cell["sub"] == f"{METRIC} at step {best}"
-    value, step = figure(rf"`?{METRIC}`? was best at step (\d+) \(([\d.]+)\)", words(page))[::-1]
+    value, step = figure(rf"Best checkpoint: step (\d+) \({METRIC} ([\d.]+),", words(page))[::-1]
     assert int(step) == best and float(value) == pytest.approx(values[best], abs=5e-3)
     drawn = pd.read_csv(StringIO(download(page, "curves-csv")))
     assert dict(zip(drawn.loc[drawn["metric"] == METRIC, "step"], drawn.loc[drawn["metric"] == METRIC, "value"])) == values

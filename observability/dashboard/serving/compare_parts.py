@@ -60,14 +60,14 @@ def comparison_verdict(found: WindowComparison) -> None:
     """Draw the main sentence, the correction for multiple tests, and notes about the two sides."""
     verdicts = {difference.verdict for difference in found.differences} - {"unknown"}
     verdict: Verdict = "differs" if "differs" in verdicts else "alike" if verdicts else "unknown"
-    st.markdown(status_line(SEVERITY[verdict], found.sentence, VERDICTS[verdict], strong=True))
+    how = (
+        f"{len(found.differences)} comparisons; at most {100 * FALSE_DISCOVERY_RATE:.0f} % false differences (Benjamini-Hochberg). "
+        f"{VERDICTS['unknown']}: the interval contains both zero and a relevant change."
+    )
+    line = status_line(SEVERITY[verdict], found.sentence, VERDICTS[verdict], strong=True)
+    st.markdown(line, help=how if found.differences else None)
     for note in found.notes:
         plain_caption(note)
-    if found.differences:
-        plain_caption(
-            f"{len(found.differences)} comparisons; at most {100 * FALSE_DISCOVERY_RATE:.0f} % false differences (Benjamini-Hochberg). "
-            f"{VERDICTS['unknown']}: the interval contains both zero and a relevant change."
-        )
 
 
 def forest_section(found: WindowComparison) -> None:

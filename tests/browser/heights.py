@@ -1,0 +1,29 @@
+"""How tall a page is as it opens, against a budget for each width."""
+
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page
+
+from observability.dashboard.links import DEFAULT_PAGE
+
+LAPTOP, TABLET, PHONE = {"width": 1360, "height": 900}, {"width": 820, "height": 1180}, {"width": 390, "height": 844}
+SCREENS = {LAPTOP["width"]: 4.0, TABLET["width"]: 4.0, PHONE["width"]: 8.0}
+"""Most screens of a page by width, before anything is unfolded."""
+OF_CASE = {LAPTOP["width"]: 3.0, TABLET["width"]: 3.0, PHONE["width"]: 4.0}
+"""Most screens of the page of one prediction."""
+HEIGHT = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>
+  done(document.querySelector('[data-testid="stMainBlockContainer"]').getBoundingClientRect().height))))"""
+"""The height of the page's content once the browser has laid it out anew."""
+
+
+def screens(page: Page, size: dict[str, int]) -> float:
+    """How many screens of this size the page is tall; its tab has that width already."""
+    return float(page.evaluate(HEIGHT)) / size["height"]
+
+
+def within_height(page: Page, size: dict[str, int]) -> None:
+    """Fail where a page that has the width of this size is taller than its budget."""
+    name = urlsplit(page.url).path.strip("/") or DEFAULT_PAGE
+    most = (OF_CASE if name == "case" else SCREENS)[size["width"]]
+    tall = screens(page, size)
+    assert tall <= most, f"{name} is {tall:.1f} screens tall at a width of {size['width']}, at most {most:g}: fold or shorten it"
