@@ -18,7 +18,7 @@ def test_the_labelled_predictions_of_a_week_are_those_of_the_raw_file(fleet: Das
     page = visit(f"{fleet.url}/labels?model=flights-delay")
     assert heading(page) == "Labels"
     rows = raw_rows.last_week(raw_rows.predictions("flights-delay"))
-    labelled, served = figure(r"([\d,]+) of ([\d,]+) predictions of this window are labelled", words(page))
+    labelled, served = figure(r"([\d,]+) of ([\d,]+) predictions are labelled", words(page))
     assert (int(labelled.replace(",", "")), int(served.replace(",", ""))) == (int(rows["label"].notna().sum()), len(rows))
     drawn = pd.read_csv(StringIO(download(page, "labels-csv")), parse_dates=["period"]).tail(7)
     by_day = rows.groupby(rows["at"].dt.tz_localize(None).dt.floor("D"))["label"].agg(["size", "count"])
