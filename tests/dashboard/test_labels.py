@@ -50,6 +50,8 @@ def test_shares_by_day_and_what_is_still_expected_are_those_by_hand() -> None:
     coming = round(SERVED * (0.3 + 0.7))
     assert f"About {coming} more labels are expected" in said
     assert f"by {(last + 2 * DAY).isoformat()}" in said and "estimated" in said
+    few = labels.label_completion_sentence(days.drop(index=days.index[-7]), here)
+    assert "for the 6 days that can be compared" in few and "for this window" in said, "a day without a usual share is not counted"
 
 
 def test_how_long_labels_take_and_the_charts_hold_the_same_figures() -> None:

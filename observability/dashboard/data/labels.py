@@ -101,17 +101,18 @@ def label_share_by_age(of: LabelCompletion) -> pd.DataFrame:
 
 
 def label_completion_sentence(days: pd.DataFrame, here: ModelPage) -> str:
-    """The number of labels that are still expected in the window, and by when."""
+    """The number of labels that are still expected for the days of the window that have a usual share, and by when."""
     inside = days[days["period"] >= naive_utc(here.window.start)]
     if inside.empty:
         return "No prediction of this window is old enough yet."
     served, labelled = float(inside["served"].sum()), float(inside["labelled"].sum())
     coming = float((inside["final"] * inside["served"]).sum()) - labelled
+    of = "this window" if len(inside) >= here.window.days else f"the {len(inside)} days that can be compared"
     by = inside["complete_by"].iloc[-1]
     if coming < 0.01 * served:
-        return "No more labels are expected in this window (estimated from the weeks before)."
+        return f"No more labels are expected for {of} (estimated from the weeks before)."
     when = f", {100 * COMPLETE:.0f} % of all labels by {by}" if by else "; by when is unknown: the history is too short"
-    return f"About {coming:,.0f} more labels are expected in this window{when} (estimated from the weeks before)."
+    return f"About {coming:,.0f} more labels are expected for {of}{when} (estimated from the weeks before)."
 
 
 def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
