@@ -71,6 +71,8 @@ def test_a_page_that_contradicts_its_finding_its_limit_or_itself_is_told(view: P
         ("Traffic of this window", 13, []),
         ("Traffic of this window", 30, ["dates"]),
         ("Traffic, 2 to 3 Mar 2026", 5, ["dates"]),
+        ("Cost by week, 2 to 15 Mar 2026", 7, []),
+        ("Cost by day, 2 to 15 Mar 2026", 7, ["dates"]),
     ],
 )
 def test_a_chart_beside_its_dates_is_told(alt: str, day: int, kinds: list[str]) -> None:

@@ -220,13 +220,13 @@ def chart_beside_its_dates(view: PageView) -> Iterator[str]:
         days = chart_days(twin) if twin is not None else None
         if days is None:
             continue
-        spans = list(named_spans(alt))
+        spans, bar = list(named_spans(alt)), timedelta(days=7 if "by week" in alt else 1)
         if not spans and view.start and view.end and WINDOW_NAMED.search(alt):
             spans = [(view.start, view.end)]
         for first, end in spans:
             if days[0] < first or days[1] >= end:
                 yield f"chart “{alt}” has {days[0]:%Y-%m-%d %H:%M} to {days[1]:%Y-%m-%d %H:%M}"
-            elif days[0] - first > timedelta(days=1) or end - days[1] > timedelta(days=2):
+            elif days[0] - first > bar or end - days[1] > bar + timedelta(days=1):
                 yield f"chart “{alt}” covers only {days[0]:%Y-%m-%d %H:%M} to {days[1]:%Y-%m-%d %H:%M}"
 
 
