@@ -144,13 +144,12 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
     metrics = {"operations/cost": "cost_per_thousand", "operations/energy": "energy_per_thousand"}
     figures = [fleet.model_finding(status, analyzer, metric) for analyzer, metric in metrics.items()]
     found = worst_first(status.of("operations/cost", "operations/energy"))
-    claims = [finding.because for finding in figures if finding is not None]
-    words = claims[0] if claims else found[0].because if found else "Neither cost nor energy is known."
-    if found and found[0].needs_action:
-        words = found[0].because  # the status belongs to it
-    answer_heading(
-        "What does it cost?", found, words, "cost", here, details=[claim for claim in claims if claim != words], known=bool(found)
-    )
+    claims = [finding for finding in figures if finding is not None]
+    stated = next(iter(found[:1] if found and found[0].needs_action else [*claims, *found]), None)  # the status belongs to it
+    words = stated.because if stated else "Neither cost nor energy is known."
+    known = stated is not None and stated.severity != "unknown"
+    details = [claim.because for claim in claims if claim is not stated]
+    answer_heading("What does it cost?", found, words, "cost", here, details=details, known=known)
 
 
 def what_changed(here: ModelPage, status: ModelStatus) -> None:

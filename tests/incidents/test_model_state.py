@@ -88,6 +88,11 @@ def test_the_fleet_shows_a_model_without_a_reference_as_unknown() -> None:
     assert (quality["s"], quality["t"]) == ("unknown", "not judged")
 
 
+def test_the_reason_of_an_ok_cell_is_that_of_an_ok_finding() -> None:
+    sound = finding("data/quality", "null_rate", "ok", subject="age")
+    assert fleet.quality_cell([NO_REFERENCE[0], sound]) == {"s": "ok", "t": "normal", "title": sound.because}
+
+
 def silent(name: str) -> ModelStatus:
     nothing = pd.DataFrame({"n": [0.0], "errors": [0.0]})
     return ModelStatus(Model(1, name), replace(WINDOW, model=name), tuple(NO_REFERENCE), nothing, pd.DataFrame(), ())

@@ -366,8 +366,8 @@ def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
     problems = [finding for finding in findings if finding.needs_action]
     if problems:
         return _problem_cell(problems)
-    known = any(finding.severity == "ok" for finding in findings)
-    return {"s": "ok" if known else "unknown", "t": good if known else "no data", "title": _plain_claim(findings[0])}
+    known = next((finding for finding in findings if finding.severity == "ok"), None)
+    return {"s": "ok" if known else "unknown", "t": good if known else "no data", "title": _plain_claim(known or findings[0])}
 
 
 def quality_cell(findings: Sequence[Finding]) -> Cell:
