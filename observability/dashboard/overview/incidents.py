@@ -114,7 +114,7 @@ def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = ()
 def incident_headline(incident: Incident) -> str:
     """The first clause of an incident's sentence (`first_clause`), with the value in the reference where the clause is a value alone."""
     head = first_clause(incident.sentence)
-    before, value = IN_REFERENCE.search(incident.sentence), VALUE_ALONE.search(head)
+    before, value = IN_REFERENCE.search(incident.sentence), VALUE_ALONE.search(incident.sentence.split("; ")[0].rstrip("."))
     return f"{value[1]}; reference {before[1]}" if before and value else head
 
 
