@@ -43,7 +43,7 @@ def reliance_of(pairs: Sequence[tuple[bool, bool]]) -> Reliance:
 
 
 def acted_pairs(rows: "DataFrame", model: "Model") -> list[tuple[bool, bool]]:
-    """(followed, model right) of the predictions that log an action and have a decision and a label; empty for a regression.
+    """Return pairs (followed, model right) of the predictions that log an action and have a decision and a label.
 
     Parameters
     ----------
@@ -51,6 +51,11 @@ def acted_pairs(rows: "DataFrame", model: "Model") -> list[tuple[bool, bool]]:
         Columns `decision` and `label` (index of the class, -1 unknown) and `extra` (further fields as JSON text).
     model : Model
         Its classes give the words of actions.
+
+    Returns
+    -------
+    list of tuple
+        Empty for a regression, and where no action is logged.
     """
     known = rows[(rows["decision"] >= 0) & (rows["label"] >= 0) & rows["extra"].notna()] if model.classes else rows.iloc[:0]
     pairs = []

@@ -116,8 +116,10 @@ def saved_share(usual: Floats, best: Floats, typical: bool) -> Interval:
 
     Parameters
     ----------
-    usual, best : array
-        Grams of each day at the usual times, and at the best hour.
+    usual : array
+        Grams of each day at the usual times.
+    best : array
+        Grams of each day at the best hour.
     typical : bool
         The days are copies of one that the owner set: the share has no error.
 

@@ -46,7 +46,7 @@ def _count_again(store: "Store") -> None:
     if _counting.acquire(blocking=False):
         try:
             store.status(COUNT_EVERY)
-        except ObservabilityError:
+        except (ObservabilityError, OSError):
             LOG.warning("the status could not be counted", exc_info=True)
         finally:
             _counting.release()

@@ -408,10 +408,10 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
             "employment",
             "flights-delay",
             "flights-late",
-            "route-cache",
             "sentiment",
             "shop",
         ]
+        assert [each["model"] for each in running.status()["controllers"]] == ["route-cache"]
         assert command(own_fleet, "remove", "shop").code == 0
         one_sentence(command(own_fleet, *LOAD, outside_project.wrong_files(tmp_path)["page.csv"][0]), 2, "page.csv")
         assert (

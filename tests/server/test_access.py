@@ -372,7 +372,7 @@ def test_the_guard_is_one_key_of_a_cache_for_one_person(store: Database) -> None
 def test_each_threat_names_tests_that_are_there() -> None:
     page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     named = re.findall(r"`(test_\w+)`", page.partition("## Threats")[2])
-    files = [path for folder in ("server", "lake", "dashboard") for path in (ROOT / "tests" / folder).glob("test_*.py")]
+    files = [path for folder in ("server", "lake", "dashboard", "cli") for path in (ROOT / "tests" / folder).glob("test_*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     assert len(named) > 25
     assert [name for name in named if f"def {name}(" not in text] == []

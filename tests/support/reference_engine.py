@@ -352,13 +352,28 @@ def records(store, question, window):
         for each in everything
         if belongs(each) and each[moment] < end and (question.ever or each[moment] >= start) and (as_of is None or each["arrived"] <= as_of)
     ]
+    if question.spread:
+        chosen = spread_steps(chosen, question.spread)
+        fields = {**fields, "stride": "stride"}
     chosen = sorted(chosen, key=lambda each: (each[moment], each["content_hash"]))[-question.rows :]
     columns = {}
     fields = {**fields, "extra": "object"} if "extra" in (question.columns or ()) else fields
-    for name in question.columns or fields:
-        kind = {"time": "datetime64[us]", "number": "float64", "integer": "Int64"}.get(fields[name], "object")
+    for name in (*(question.columns or fields), *(("stride",) if question.spread and question.columns else ())):
+        kind = {"stride": "int64", "time": "datetime64[us]", "number": "float64", "integer": "Int64"}.get(fields[name], "object")
         columns[name] = pd.Series([as_field(each[name], fields[name]) for each in chosen], dtype="object").astype(kind)
     return pd.DataFrame(columns)
+
+
+def spread_steps(steps, most):
+    """Steps of which each run gives about so many, at evenly spread ones of its steps, each with the stride of its run."""
+    chosen = []
+    for run in {each["run"] for each in steps}:
+        own = [each for each in steps if each["run"] == run]
+        numbers = {each["step"] for each in own}
+        stride, first = math.ceil(len(own) / most), min(numbers)
+        gap = max(round((max(numbers) - first) / max(len(numbers) - 1, 1)), 1)
+        chosen += [each | {"stride": stride} for each in own if stride == 1 or (each["step"] - first) // gap % stride == 0]
+    return chosen
 
 
 def environment_records(store, wanted, as_of):
