@@ -291,7 +291,11 @@ class MemoryEngine(Engine):
         keep &= self._own_records(question.kind, frame, window)
         for name, wanted in question.only:
             keep &= frame[name].isin([wanted] if isinstance(wanted, str) else wanted)
-        return frame.loc[keep, list(question.columns or frame.columns.drop("arrived"))].tail(question.rows).reset_index(drop=True)
+        names = list(question.columns or frame.columns.drop("arrived"))
+        if question.spread:
+            frame, names = _spread_steps(frame[keep], question.spread), [*names, "stride"]
+            keep = frame["chosen"]
+        return frame.loc[keep, names].tail(question.rows).reset_index(drop=True)
 
     def _own_records(self, kind: str, frame: "DataFrame", window: Window) -> Any:
         """A mask of the records that belong to the window's model; see core/questions.py."""
@@ -395,3 +399,12 @@ def _cuts_day(part: DayRows, window: Window) -> bool:
     if part.day is None:
         return False
     return bool(_array_instant(window.start) > part.day or _array_instant(window.end) < part.day + DAY)
+
+
+def _spread_steps(steps: "DataFrame", most: int) -> "DataFrame":
+    """Steps with `stride` of their run, and `chosen`: whether about `most` rows of it include them (store/query/records.py)."""
+    by_run = steps.groupby("run")["step"]
+    stride = np.ceil(by_run.transform("size") / most).astype("int64")
+    first = by_run.transform("min")
+    gap = ((by_run.transform("max") - first) / (by_run.transform("nunique") - 1).clip(lower=1)).round().clip(lower=1).astype("int64")
+    return steps.assign(stride=stride, chosen=(stride == 1) | ((steps["step"] - first) // gap % stride == 0))

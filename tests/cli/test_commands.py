@@ -426,7 +426,6 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
         "employment",
         "flights-delay",
         "flights-late",
-        "route-cache",
         "sentiment",
     ]
 
