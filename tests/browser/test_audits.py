@@ -36,5 +36,5 @@ def test_audits_show_the_records_and_are_accepted(own: Dashboard, visit: Visit) 
 def test_the_live_guard_compares_requests_with_the_reference(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/live_guard?model=employment")
     complete(page)
-    assert "are far from the reference" in words(page) and "Requests name no subject" in words(page)
+    assert "are far from the reference" in words(page) and "to see who copies or probes the model" in words(page)
     accessible(page)
