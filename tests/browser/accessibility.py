@@ -70,6 +70,7 @@ def accessible(page: Page) -> None:
     name = urlsplit(page.url).path.strip("/") or DEFAULT_PAGE
     complete(page)
     assert heading(page), name
+    page.set_viewport_size(LAPTOP)
     within_height(page, LAPTOP)
     assert serious(page) == [], f"{name} in light"
     if LONG or name in IN_DARK:

@@ -43,9 +43,9 @@ COLUMNS = columns_on_phone(
     column("because", "Details", wide=True),
 )
 FEW_COLUMNS = (
-    column("feature", "Input", strong=True, width="8rem"),
+    column("feature", "Input", strong=True, width="6rem"),
     column("value", "Value", align="right"),
-    column("place", "In the reference", help=COLUMNS[2]["help"]),
+    column("place", "Reference", width="5rem", help=COLUMNS[2]["help"]),
     column("flag", "Flag"),
 )
 SHOWN_AT_FIRST, FEW_INPUTS, MOST_FLAGGED = 10, 6, 3
