@@ -137,9 +137,11 @@ def test_a_disk_that_is_nearly_full_is_not_ready(owner, get, monkeypatch):
 @pytest.mark.parametrize("counted", [False, True])
 def test_the_status_is_given_while_the_database_cannot_be_read(owner, get, monkeypatch, counted):
     owner.start_loader()
-    wait_for(lambda: owner.loader.last_success)
+    wait_for(lambda: owner.store.counted)
     if counted:
         assert get("/api/v1/status").json()["problems"] == []
+    else:
+        owner.store.counted = None
     monkeypatch.setattr(owner.store, "_open", lambda: (_ for _ in ()).throw(StoreBrokenError("the store cannot be opened", got="a reason")))
     owner.store._close(owner.store._connection)
     owner.store._connection = None

@@ -128,10 +128,13 @@ def test_where_counting_takes_long_a_status_gives_the_last_counts_and_counts_bes
     owner.store.status()
     site("POST", "/api/v1/records", "write", json.dumps(prediction()).encode())
     owner.load_once()
-    assert counted_predictions() == [], "as counted before"
+    assert counted_predictions() == [1], "a new model is told at once"
+    site("POST", "/api/v1/records", "write", json.dumps(prediction(1)).encode())
+    owner.load_once()
+    assert counted_predictions() == [1], "as counted before"
     monkeypatch.setattr(health, "COUNT_EVERY", 1e-9)
     end = time.monotonic() + 60
-    while counted_predictions() != [1]:
+    while counted_predictions() != [2]:
         assert time.monotonic() < end, "it is counted beside"
         time.sleep(0.01)
 

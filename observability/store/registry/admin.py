@@ -108,11 +108,12 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
 
 def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> dict[str, Any]:
     """What the status reads from the database. With a most_age above 0 the last counts are given again where nothing was committed since,
-    and where they are young enough while records wait or counting takes long.
+    and where they are young enough, of the models that there are, while records wait or counting takes long.
     """
     generation, held = store.generation, store.counted
     if held is not None and most_age:
-        young = time.monotonic() - held.at < most_age
+        told = {model["model"] for name in ("models", "controllers") for model in held.counts[name]}
+        young = time.monotonic() - held.at < most_age and told == {model.name for model in store.catalog().models}
         if held.generation == generation or (young and (waiting or held.seconds > SLOW_COUNT)):
             return held.counts
     start = time.thread_time()
