@@ -19,6 +19,10 @@ def __getattr__(name: str) -> str:
     """MISSING: where people sign in, a role that does not allow to write is what is missing, not a name."""
     if name != "MISSING":
         raise AttributeError(name)
+    return _what_is_missing()
+
+
+def _what_is_missing() -> str:
     return "Enter your name to save." if current_person().source == "here" else MISSING_ROLE
 
 
@@ -48,6 +52,17 @@ def person_name_box(key: str = "person") -> str | None:
 
     st.text_input("Your name", key=own, on_change=keep, max_chars=LONGEST, placeholder="Shown as author", width=260, autocomplete="name")
     return st.session_state.get(NAME_KEY) or None
+
+
+def decision_author(author: str | None, reason: str) -> str | None:
+    """The author of a decision; None where it has no author or no reason, and what lacks is said on the page."""
+    if not author:
+        st.error(_what_is_missing(), icon=":material/person:")
+    elif not reason.strip():
+        st.warning("A decision needs a reason.")
+    else:
+        return author
+    return None
 
 
 def person_name_or_none() -> str | None:

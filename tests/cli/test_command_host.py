@@ -31,7 +31,7 @@ def wait_for_address(home: Path) -> process_lock.Address:
     until = time.monotonic() + 60
     while (address := process_lock.read_address(home)) is None:
         assert time.monotonic() < until
-        time.sleep(0.01)
+        time.sleep(0.01)  # another thread writes the address
     return address
 
 

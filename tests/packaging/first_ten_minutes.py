@@ -25,8 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.clean_environment import installed, must  # noqa: E402
-from tests.support.held_out import write_held_out  # noqa: E402
+from tests.support.clean_environment import installed, must  # noqa: E402 - found by the path set above
+from tests.support.held_out import write_held_out  # noqa: E402 - found by the path set above
 
 TRIED = ("-c", ROOT / "constraints.txt")
 """The versions that are tried together."""

@@ -186,7 +186,7 @@ def slowly(store, model, version, kind, progress):
     def told(share, words):
         print(words, flush=True)
         if words.startswith("noise"):
-            time.sleep(120)
+            time.sleep(120)  # in this step it is killed
         progress(share, words)
     audit_schedule.run_in_worker(store, model, version, kind, told)
 
@@ -214,7 +214,7 @@ def test_an_audit_whose_process_is_killed_goes_on_in_the_next(tmp_path: Path, mo
     for _ in range(200):
         if not any(Path("/proc", worker).exists() for worker in workers):
             break
-        time.sleep(0.1)
+        time.sleep(0.1)  # the system ends the worker once it sees its parent gone
     assert not any(Path("/proc", worker).exists() for worker in workers), "no worker is left behind"
     (kept,) = (home / "audits").glob("*.json")
     finished = json.loads(kept.read_text(encoding="utf-8"))

@@ -95,7 +95,7 @@ def _running(command: list[str], port: int) -> Iterator[None]:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             assert server.poll() is None and time.monotonic() < until, f"{command[0]} did not start"
-            time.sleep(0.2)
+            time.sleep(0.2)  # the server says nothing when it has started
         yield
     finally:
         server.kill()

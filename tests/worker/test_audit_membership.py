@@ -100,7 +100,7 @@ def sacro(monkeypatch: pytest.MonkeyPatch) -> Any:
     """LiRA and the metrics of SACRO-ML, whose other parts (reports, torch) are not imported."""
     pytest.importorskip("sacroml", reason="an oracle of the tests")
     bare = ModuleType("sacroml.attacks.attack")
-    bare.Attack = object  # type: ignore[attr-defined]
+    bare.Attack = object  # type: ignore[attr-defined]  # a module made here declares nothing
     monkeypatch.setitem(sys.modules, bare.__name__, bare)
     for name in ("fpdf", "sacroml.attacks.report", "sacroml.attacks.model", "sacroml.attacks.target"):
         monkeypatch.setitem(sys.modules, name, MagicMock())

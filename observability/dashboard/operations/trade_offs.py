@@ -291,11 +291,8 @@ def form_decision(choice: Choice, used: str, found: Sequence[Finding], scope: Sc
         reason = st.text_input("Reason", max_chars=400, key=f"form-reason-{turn}").strip()
         if not st.form_submit_button("Save", icon=":material/save:", key=f"form-save-{turn}"):
             return
-    if not author:
-        st.error(person_name.MISSING, icon=":material/person:")
-        return
-    if not reason:
-        st.warning("A decision needs a reason.")
+    author = person_name.decision_author(author, reason)
+    if author is None:
         return
     record: dict[str, Any] = {
         "kind": "decision",

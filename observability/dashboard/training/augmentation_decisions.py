@@ -97,11 +97,8 @@ def _decision_form(audits: Sequence[AugmentationAudit], verdicts: Sequence[Augme
         reason = st.text_input("Reason", max_chars=400, key=f"augmentation-reason-{turn}").strip()
         if not st.button("Save", icon=":material/save:", key="augmentation-save"):
             return
-    if not author:
-        st.error(person_name.MISSING, icon=":material/person:")
-        return
-    if not reason:
-        st.warning("A decision needs a reason.")
+    author = person_name.decision_author(author, reason)
+    if author is None:
         return
     if save_records([augmentation_decision(audit, choice, author, reason, told)], NOT_SAVED):
         st.session_state["augmentation-turn"] = turn + 1

@@ -154,8 +154,8 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
         if st.button(
             "Save", icon=":material/save:", key="selection-save", disabled=author is None, help=None if author else person_name.MISSING
         ):
-            if not reason.strip():
-                st.warning("A decision needs a reason.")
+            author = person_name.decision_author(author, reason)
+            if author is None:
                 return
             address = links.page_address("selection", here.scope, challenger=st.query_params.get("challenger"))
             name, now = new_record_id(), datetime.now(UTC)
