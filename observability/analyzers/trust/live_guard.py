@@ -87,7 +87,7 @@ def far_finding(guard: GuardedRequests, context: Context) -> Finding:
     far = (
         [(names.get(reference, reference), part) for reference, part in far_features(guard.space, guard.points)] if severity != "ok" else []
     )
-    because = f"{format_share(share.value or 0.0)} of {n:,} requests are far from the reference; 1 % of its own rows are"
+    because = f"{format_share(share.value or 0.0)} of {n:,} requests are far from the reference, where 1 % of its own rows are as far"
     if severity == "unknown":
         because += f". Whether that is more than {format_share(limit)} needs more requests"
     elif far:
