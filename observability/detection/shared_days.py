@@ -1,4 +1,4 @@
-"""Tell columns whose value a whole day shares, and values that changed by the factor of a unit.
+"""Tell columns whose value a whole day shares.
 
 Rows of a day with one value (a holiday, a daily price) are one observation, not as many as there are rows.
 """
@@ -7,8 +7,7 @@ import math
 
 import numpy as np
 
-from observability.core.catalog import Edges
-from observability.metrics.column_counts import ColumnCounts, ColumnShare, DailyShares, DailySums, interior_bins
+from observability.metrics.column_counts import ColumnCounts, ColumnShare, DailyShares
 from observability.stats.arrays import Integers
 
 ROWS_A_DAY = 20
@@ -17,10 +16,6 @@ ONE_VALUE = 0.995
 """Share of one bin from which a day holds one value."""
 SHARED_DAYS, FEWEST_DAYS, FEWEST_OTHERS = 0.8, 5, 3
 """Share of days with one value from which a column is shared by a day; minimum days of past, and of the window where there is no past."""
-MOSTLY = 0.9
-"""Share of values out of range from which the factor between the means is that of most values."""
-LEAST_FACTOR, SIMILAR = 2.0, 0.25
-"""Minimum factor that is named; how far (in the logarithm) the factors of mean and standard deviation may differ."""
 
 
 def single_value_days(values: ColumnCounts) -> Integers:
@@ -68,26 +63,3 @@ def whole_day_p_value(now: ColumnShare, before: ColumnShare, rows_a_day: float) 
     ways = math.comb(days + others, days)
     tail = sum(math.comb(every, k) * math.comb(days + others - every, days - k) for k in range(hit, min(every, days) + 1))
     return min(2 * tail / ways, 1.0)
-
-
-def scale_factor(before: ColumnCounts, edges: Edges, sums: DailySums | None) -> float | None:
-    """Return the factor by which both mean and standard deviation of the window differ from the reference's; None where there is none."""
-    if sums is None or not edges.scale or not edges.positions:
-        return None
-    values = before.values
-    kept = interior_bins(values.bins, edges)
-    weights, positions = values.by_bin[0][kept], np.asarray(edges.positions)[values.bins[kept]]
-    usual = float(weights @ positions) / float(weights.sum()) if weights.sum() > 0 else 0.0
-    if not usual or not sums.mean * usual > 0 or not sums.deviation > 0:
-        return None
-    factor, spread = sums.mean / usual, sums.deviation / edges.scale
-    size = max(factor, 1 / factor)
-    return factor if math.isfinite(size) and size >= LEAST_FACTOR and abs(math.log(factor / spread)) <= SIMILAR else None
-
-
-def unit_sentence(factor: float | None, share: float) -> str:
-    """Return the sentence about the factor of a unit; empty without one. share: of the values that are out of range."""
-    if factor is None or share < MOSTLY:
-        return ""
-    size = float(f"{max(factor, 1 / factor):.2g}")
-    return f"They are about {size:,g} times {'larger' if factor > 1 else 'smaller'}: a unit?"

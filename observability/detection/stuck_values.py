@@ -13,7 +13,7 @@ from observability.core.analyzer import Context
 from observability.core.finding import Severity
 from observability.core.time import aware_utc
 from observability.detection.daily_rates import days_of, rate_variation
-from observability.detection.shared_days import ROWS_A_DAY, is_shared_by_day, scale_factor, single_value_days
+from observability.detection.shared_days import ROWS_A_DAY, is_shared_by_day, single_value_days
 from observability.detection.significant_claims import (
     QualityClaim,
     quality_limits,
@@ -22,6 +22,7 @@ from observability.detection.significant_claims import (
     undecided_quality,
     weight_of,
 )
+from observability.detection.unit_changes import scale_factor, usual_values
 from observability.detection.value_checks import MINIMUM_ROWS, CheckedColumn
 from observability.metrics.column_counts import NO_DAYS, NO_ROWS, ColumnCounts, ColumnShare, interior_bins
 from observability.stats.change import runs_of_equal_values
@@ -119,7 +120,7 @@ def hardly_varies(column: CheckedColumn, place: int) -> bool:
     if (column.sums.low == column.sums.high).all():
         return True
     steady = edges.scale is not None and column.sums.deviation <= NARROW * edges.scale
-    return steady and scale_factor(column.before, edges, column.sums) is None
+    return steady and scale_factor(usual_values(column.before, edges), column.sums) is None
 
 
 def longest_run_before(column: CheckedColumn) -> int:

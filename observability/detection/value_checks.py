@@ -18,8 +18,6 @@ from observability.detection.shared_days import (
     ROWS_A_DAY,
     hit_as_wholes,
     rows_a_day_if_shared,
-    scale_factor,
-    unit_sentence,
     whole_day_p_value,
 )
 from observability.detection.significant_claims import (
@@ -32,6 +30,7 @@ from observability.detection.significant_claims import (
     undecided_quality,
     weight_of,
 )
+from observability.detection.unit_changes import MOSTLY, UnitChange, change_of_all_days, change_of_some_days, usual_values
 from observability.metrics.column_counts import NO_DAYS, ColumnCounts, ColumnShare, DailyShares, DailySums, column_checks
 from observability.stats.change import needed_n_for_proportion
 from observability.stats.interval import rate_interval
@@ -99,6 +98,12 @@ class CheckedColumn:
         """Each tested rate, now and before."""
         return {metric: (self.now.share(metric, self.edges), self.before.share(metric, self.edges)) for metric in self.checks}
 
+    @cached_property
+    def unit_change(self) -> UnitChange | None:
+        """The factor by which a number out of range differs from the reference, on all days or on those that changed; None without one."""
+        mostly = self.rates["out_of_range_rate"][0].value >= MOSTLY
+        return (change_of_all_days if mostly else change_of_some_days)(usual_values(self.before, self.edges), self.sums)
+
     def past_days(self, metric: str) -> DailyShares:
         """Return the rate on each day of the past month, if queried."""
         return NO_DAYS if self.past is None else self.past.shares(metric, self.edges)
@@ -158,6 +163,7 @@ def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, befor
             "past": None if past is None else past.value,
             "varies_up_to": up_to,
             "standing": standing,
+            **({"factor": column.unit_change.factor} if metric == "out_of_range_rate" and column.unit_change else {}),
             "by_day": rows_by_day(each_day),
             **(when.evidence if when else {}),
         },
@@ -262,13 +268,14 @@ def value_sentence(
         if metric == "absent_rate"
         else f"{what} in {quality_percent(now.value)} of {of}"
     )
-    unit = unit_sentence(scale_factor(column.before, column.edges, column.sums), now.value) if metric == "out_of_range_rate" else ""
+    changed = column.unit_change if metric == "out_of_range_rate" else None
+    unit = "" if changed is None else f" The {changed.question}"
     already = "" if past is None else f", and the {PAST_DAYS} days before had {quality_percent(past.value)} already"
     if past is not None and up_to is not None:
         already = (
             f", and the {PAST_DAYS} days before had {quality_percent(past.value)} (expected daily range up to {quality_percent(up_to)})"
         )
-    return f"{column.text} is {how}; {had(column)} {quality_percent(before.value)}{already}.{unit and f' {unit}'}"
+    return f"{column.text} is {how}; {had(column)} {quality_percent(before.value)}{already}.{unit}"
 
 
 def said_rate(metric: str, edges: Edges) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from observability.core.analyzer import Ask, Context, Frames
 from observability.core.questions import Aggregate, Bucket
 from observability.detection.distribution_changes import ColumnDrift, DistributionChange
+from observability.detection.unit_changes import UnitChange, ReferenceMoments, change_of_some_days
 from observability.metrics.column_counts import DailySums, sums_by_column
 from observability.metrics.histograms import mean_shift
 from observability.metrics.performance import answer_columns
@@ -42,6 +43,13 @@ class ColumnValues:
         self.by_day: dict[str, DailySums] = sums_by_column(frames["sums"]) if "sums" in frames else {}
         self.reference = mean_of_each(frames["reference_sums"]) if "reference_sums" in frames else {}
         self.last = context.whole_days[1]
+
+    def unit_change(self, drift: ColumnDrift) -> UnitChange | None:
+        """Return the factor of a unit of the days that changed; None where there is none, or where a sum is not known."""
+        before, scale = self.reference.get(drift.reference), drift.axis.scale
+        return (
+            change_of_some_days(ReferenceMoments(before, scale), self.by_day.get(drift.reference)) if before is not None and scale else None
+        )
 
     def shift(self, drift: ColumnDrift, change: DistributionChange) -> float | None:
         """Return the mean of some days less that of the reference, in reference standard deviations; None where a sum is not known."""

@@ -183,7 +183,7 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
                 found.append(FaultGroup(at, group))
             else:
                 home.others += group
-    return with_standing(found, standing, findings)
+    return with_standing(found, standing)
 
 
 def fault_of_one_fall(group: Sequence[Finding], found: Sequence[FaultGroup]) -> FaultGroup | None:

@@ -1,7 +1,7 @@
 """Decides what goes on with a drift of the inputs: a distribution that moves without a date is a state and not an event.
 
-While a drift stands, columns move on some date or other for ever. Such a move is part of what stands, unless it is larger than what
-stands, its values are broken, or answers became worse with it (docs/decisions/0096).
+While a drift stands, columns move on some date or other for ever. Such a move is part of what stands, unless its values are broken or in
+another unit, it is much farther, or answers became worse with it (docs/decisions/0122).
 """
 
 from collections.abc import Callable, Sequence
@@ -28,6 +28,9 @@ from observability.incidents.grouping_rules import (
 
 HARM: tuple[Stage, ...] = ("outcome", "fairness", "label", "service")
 """Stages whose findings make a move of the inputs more than a move of the inputs, metrics beside the primary one excepted."""
+
+MUCH_FARTHER = 10.0
+"""How many times as far from the reference as what stands a column must move to be an incident of its own."""
 
 
 @dataclass
@@ -95,16 +98,13 @@ def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
     return [FaultGroup(first, root, others, standing=True, drift=True)]
 
 
-def with_standing(found: Sequence[FaultGroup], standing: Sequence[Finding], everything: Sequence[Finding]) -> list[FaultGroup]:
-    """The faults of a model with the one that stands, which takes those that go on with its drift. Drifts without a date are one fault.
-
-    everything: all findings about the model, for how far each column is from the reference.
-    """
+def with_standing(found: Sequence[FaultGroup], standing: Sequence[Finding]) -> list[FaultGroup]:
+    """The faults of a model with the one that stands, which takes those that go on with its drift. Drifts without a date are one fault."""
     if not standing:
         return with_one_drift(found)
     kept, late = list[FaultGroup](), list[Finding]()
     for fault in found:
-        if goes_on_with_drift(fault, standing, everything):
+        if goes_on_with_drift(fault, standing):
             late += fault.members
         else:
             kept.append(replace(fault, drift=False))
@@ -126,7 +126,7 @@ def is_drift_fault(fault: FaultGroup) -> bool:
     return fault.drift or all(is_undated_drift(root) or is_joint_drift(root) for root in fault.root)
 
 
-def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding], everything: Sequence[Finding]) -> bool:
+def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
     """Whether a fault is the drift that stands, going on: each of its source's findings is, and no answers became as bad with it.
 
     A drift of all inputs together, and one that began before the analysed days, stand beside whatever else stands. While inputs drift,
@@ -146,21 +146,22 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding], everythin
         return False
     if fault.stage == "outcome":
         return all(map(is_undated_slice, worst))
-    return fault.stage in ("input", "slice", "score") and all(is_move(root, standing, everything) for root in worst)
+    return fault.stage in ("input", "slice", "score") and all(is_move(root, standing) for root in worst)
 
 
-def is_move(root: Finding, standing: Sequence[Finding], everything: Sequence[Finding]) -> bool:
-    """Whether a finding about a column is a move no larger than the drift that stands, and its values are not broken."""
+def is_move(root: Finding, standing: Sequence[Finding]) -> bool:
+    """Whether a finding about a column is a move of its distribution like those that stand: not values that are broken or in another unit,
+    and not much farther from the reference.
+    """
     if is_joint_drift(root) or is_undated_drift(root):
         return True
     if pipeline_stage(root) == "slice":
         return is_undated_slice(root) and any(same_subject(root, finding) for finding in standing)
     leaves = root.metric == "out_of_range_rate" and root.severity == "act" and (root.value or 0.0) < MOSTLY
-    if not leaves and (root.metric != "psi" or root.news == "new"):
+    if root.evidence.get("factor") is not None or not (leaves or root.metric == "psi"):
         return False
-    own = [distance for finding in everything if finding.subject == root.subject and (distance := distance_of(finding)) is not None]
-    largest = [distance for finding in standing if (distance := distance_of(finding)) is not None]
-    return bool(own) and bool(largest) and max(own) <= max(largest)
+    farthest = max((finding.value or 0.0 for finding in standing if finding.metric == "psi"), default=0.0)
+    return leaves or not farthest or (root.value or 0.0) <= MUCH_FARTHER * farthest
 
 
 def harmed(fault: FaultGroup) -> bool:
@@ -175,8 +176,3 @@ def harmed(fault: FaultGroup) -> bool:
         and (finding.evidence.get("primary") or finding.analyzer not in FALLS or claimed_place(finding))
         for finding in harm
     )
-
-
-def distance_of(finding: Finding) -> float | None:
-    """How far a column is from the reference (PSI); None of other findings."""
-    return finding.value if finding.metric == "psi" and finding.slice is None else None

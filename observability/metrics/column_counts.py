@@ -185,6 +185,10 @@ class DailySums:
         weight = float(self.weight.sum())
         return float(np.sqrt(max(float(self.squares.sum()) / weight - self.mean**2, 0.0))) if weight > 0 else float("nan")
 
+    def at(self, kept: NDArray[np.bool_]) -> "DailySums":
+        """Some of the days."""
+        return DailySums(*(getattr(self, field.name)[kept] for field in fields(DailySums)))
+
     def single_value(self, day: np.datetime64) -> float | None:
         """The only value of a day; None where there are several, or where that is unknown."""
         place = np.flatnonzero(self.days == day)

@@ -24,6 +24,7 @@ from observability.detection.distribution_changes import PAST_DAYS, ColumnDrift,
 from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, distances, interval_around, psi_rows_needed
 from observability.detection.move_history import fall_asks, move_record, weekly_falls
 from observability.detection.own_past import MOST_BEYOND, own_past, share_beyond
+from observability.detection.unit_changes import UnitChange
 from observability.detection.windows import window_phrase
 from observability.metrics.histograms import (
     column_axis,
@@ -141,7 +142,7 @@ def column_finding(
     low, high = psi_interval(change)
     importance = context.model.settings.importance
     onset = drift_onset(drift, change, context.window.start) if alarming and not worst.standing else None
-    share = importance.get(drift.name)
+    share, unit = importance.get(drift.name), values.unit_change(drift) if alarming else None
     weight = share if share is not None else 1 / max(len(importance), 1) if importance else 1.0
     finding = replace(
         undecided_drift(context, drift.name, change.after.rows, ""),
@@ -155,10 +156,10 @@ def column_finding(
         rank=change.effect * weight,
         news=worst.news if severity == worst.severity else None,
         evidence=drift_evidence(drift, worst, verdicts, share)
-        | {"value_shift": values.shift(drift, change)}
+        | {"value_shift": values.shift(drift, change), **({"factor": unit.factor} if unit else {})}
         | (onset.evidence if onset else {}),
     )
-    finding = replace(finding, because=drift_sentence(drift, worst, finding, needed))
+    finding = replace(finding, because=drift_sentence(drift, worst, finding, needed, unit))
     return with_worth(finding, drift, worst, falls, context) if severity == "act" and drift.reference != "score" else finding
 
 
@@ -166,7 +167,8 @@ def with_worth(finding: Finding, drift: ColumnDrift, worst: Verdict, falls: list
     """Return the finding with how often such a move of the column went with a fall of the model's performance before."""
     moved = [value >= worst.limit for value in drift.weeks]
     record = move_record([*moved, *[None] * (len(falls) - len(moved))], falls, context)
-    because = f"{finding.because.removesuffix('.')}; {record.in_words}."
+    said, words = finding.because, record.in_words
+    because = f"{said.removesuffix('.')}; {words}." if said.endswith(".") else f"{said} {words[0].upper()}{words[1:]}."
     return replace(finding, because=because, evidence=finding.evidence | record.evidence)
 
 
@@ -218,7 +220,7 @@ def standing_weeks(drift: ColumnDrift, worst: Verdict) -> int:
     return next((count for count, value in enumerate(drift.weeks) if value < worst.limit), len(drift.weeks))
 
 
-def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed: float) -> str:
+def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed: float, unit: UnitChange | None) -> str:
     """Return the finding's sentence: the column, its PSI and the largest change."""
     name, change, psi = drift.name, worst.change, worst.change.effect
     rows = f"{change.after.rows:,} predictions"
@@ -234,19 +236,20 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
         recovered = f"; it is back below the limit, PSI {change.week_before:.2f} the week before" if finding.news == "recovered" else ""
         return f"`{name}` {claim}: PSI {psi:.3f} (warning from {worst.limit:.2g}{varies}) over {rows}{recovered}."
     limit = f"(limit {worst.limit:.2g}{own_variation(worst)})"
-    largest = largest_change(drift, change, finding.evidence["value_shift"])
+    largest = unit.question if unit else largest_change(drift, change, finding.evidence["value_shift"])
     own = own_past(drift.axis, change)
+    end = "" if unit else "."
     if worst.standing:
         weeks = standing_weeks(drift, worst)
         since = (
             f", as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else ", without a significant change from its own past"
         )
         past = own.words(f" {PAST_DAYS} days") if own else ""
-        return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest}."
+        return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest}{end}"
     whole = "" if change.whole else f" ({drift.whole.effect:.2f} over all {drift.whole.days} days)"
     past = own.words("") if own else ""
     when = window_phrase(change.days, whole=change.whole)
-    return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest}."
+    return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest}{end}"
 
 
 def undecided_drift_reason(drift: ColumnDrift, worst: Verdict) -> str:

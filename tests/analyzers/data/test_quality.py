@@ -504,6 +504,17 @@ def test_a_column_in_another_unit_is_out_of_range_and_not_stuck() -> None:
     assert "about 10 times smaller: a unit?" in found.because
 
 
+def test_a_unit_that_changed_on_the_last_days_is_named_with_these_days() -> None:
+    current = rows(3000, 32)
+    late = current["at"] >= current["at"].max().normalize() - pd.Timedelta(days=1)
+    current.loc[late, "age"] *= 100
+    found = of_columns(current, rows(5000, 30))["age", "out_of_range_rate"]
+    assert found.severity == "act" and found.evidence["factor"] == pytest.approx(100, rel=0.05)
+    assert f"The values on 2 of {current['at'].dt.normalize().nunique()} days are about 100 times larger: a unit?" in found.because, (
+        found.because
+    )
+
+
 def test_values_that_vary_inside_one_wide_bin_are_not_one_value() -> None:
     """The values of a narrow range fall into one bin of the reference and vary there."""
     rng = np.random.default_rng(33)

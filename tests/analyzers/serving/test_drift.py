@@ -192,6 +192,21 @@ def test_a_column_whose_days_differ_much_has_a_limit_of_its_own_that_says_why() 
     assert said["income"].limit == 0.1 and "vary" not in said["income"].because
 
 
+@pytest.mark.parametrize("factor", [10.0, 0.01])
+def test_a_unit_that_changed_within_the_window_is_named_with_its_days(factor: float) -> None:
+    reference, current = rows(5000, 3), rows(3500, 4, days=7)
+    late = current["at"] >= current["at"].min().normalize() + pd.Timedelta(days=4)
+    current.loc[late, "age"] *= factor
+    own = findings(current, reference, before(14_000, 5))["age"]
+    days = int(current.loc[late, "at"].dt.normalize().nunique())
+    size = "10 times larger" if factor > 1 else "100 times smaller"
+    assert own.severity == "act" and own.evidence["factor"] == pytest.approx(factor, rel=0.05)
+    assert f"values on {days} of 7 days are about {size}: a unit?" in own.because, own.because
+    moved = rows(3500, 4, days=7)
+    moved.loc[late, "age"] += 10 * moved["age"].mean()
+    assert "factor" not in findings(moved, reference, before(14_000, 5))["age"].evidence, "a mean that moved, and no deviation"
+
+
 def test_a_psi_that_a_stable_column_never_has_is_not_called_stable() -> None:
     """A week beyond the usual limit that its own days explain is no drift finding, and no sentence says that nothing moved."""
     rng = np.random.default_rng(79)

@@ -1,0 +1,81 @@
+"""Tell values that changed by the factor of a unit: mean and standard deviation are as many times the usual ones."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from observability.core.catalog import Edges
+from observability.metrics.column_counts import ColumnCounts, DailySums, interior_bins
+
+MOSTLY = 0.9
+"""Share of values out of range from which the factor of all of them is named."""
+LEAST_FACTOR, LEAST_OF_DAYS, SIMILAR = 2.0, 5.0, 0.25
+"""Minimum factor that is named where most values are out of range, and of single days, which differ by nature; how far (in the logarithm)
+the factors of mean and standard deviation may differ."""
+FULL = 0.2
+"""Share of a usual day's rows from which a day is judged."""
+
+
+class ReferenceMoments(NamedTuple):
+    """Mean and standard deviation of a number's reference."""
+
+    mean: float
+    deviation: float
+
+
+def usual_values(before: ColumnCounts, edges: Edges) -> ReferenceMoments | None:
+    """Return what is usual by a reference's bins, with those beyond its range left out; None where that is not known."""
+    if not edges.scale or not edges.positions:
+        return None
+    values = before.values
+    kept = interior_bins(values.bins, edges)
+    weights, positions = values.by_bin[0][kept], np.asarray(edges.positions)[values.bins[kept]]
+    total = float(weights.sum())
+    return ReferenceMoments(float(weights @ positions) / total, edges.scale) if total > 0 else None
+
+
+class UnitChange(NamedTuple):
+    """The factor of some days of a window, and how many of its days these are."""
+
+    factor: float
+    days: int
+    of: int
+
+    @property
+    def question(self) -> str:
+        """The factor as a question, at the end of a sentence."""
+        size = float(f"{max(self.factor, 1 / self.factor):.2g}")
+        when = "" if self.days == self.of else f" on {self.days} of {self.of} days"
+        return f"values{when} are about {size:,g} times {'larger' if self.factor > 1 else 'smaller'}: a unit?"
+
+
+def scale_factor(usual: ReferenceMoments | None, sums: DailySums | None) -> float | None:
+    """Return the factor by which both mean and standard deviation of some days differ from the usual ones; None where there is none."""
+    if usual is None or sums is None or not sums.mean * usual.mean > 0 or not sums.deviation > 0:
+        return None
+    factor, spread = sums.mean / usual.mean, sums.deviation / usual.deviation
+    size = max(factor, 1 / factor)
+    return factor if math.isfinite(size) and size >= LEAST_FACTOR and abs(math.log(factor / spread)) <= SIMILAR else None
+
+
+def change_of_all_days(usual: ReferenceMoments | None, sums: DailySums | None) -> UnitChange | None:
+    """Return the change of a window as a whole; None where there is none."""
+    factor = scale_factor(usual, sums)
+    return None if factor is None or sums is None else UnitChange(factor, sums.days.size, sums.days.size)
+
+
+def change_of_some_days(usual: ReferenceMoments | None, sums: DailySums | None) -> UnitChange | None:
+    """Return the change of the days whose mean differs by a factor of at least LEAST_OF_DAYS; None where no day does.
+
+    Days before and after a change are not mixed: the factor of a change within the window is that of the days after it.
+    """
+    if usual is None or sums is None or not usual.mean or not sums.days.size:
+        return None
+    means = np.divide(sums.total, sums.weight * usual.mean, out=np.ones(sums.days.size), where=sums.weight > 0)
+    full = sums.weight >= FULL * np.median(sums.weight)
+    for beyond in (means >= LEAST_OF_DAYS, (means > 0) & (means <= 1 / LEAST_OF_DAYS)):
+        kept = full & beyond
+        if kept.any() and (factor := scale_factor(usual, sums.at(kept))) is not None:
+            return UnitChange(factor, int(kept.sum()), int(full.sum()))
+    return None
