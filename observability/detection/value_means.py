@@ -11,7 +11,7 @@ import numpy as np
 from observability.core.analyzer import Ask, Context, Frames
 from observability.core.questions import Aggregate, Bucket
 from observability.detection.distribution_changes import ColumnDrift, DistributionChange
-from observability.detection.unit_changes import UnitChange, ReferenceMoments, change_of_some_days
+from observability.detection.unit_changes import ReferenceMoments, UnitChange, change_of_some_days
 from observability.metrics.column_counts import DailySums, sums_by_column
 from observability.metrics.histograms import mean_shift
 from observability.metrics.performance import answer_columns
