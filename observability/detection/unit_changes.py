@@ -43,11 +43,11 @@ class UnitChange(NamedTuple):
     of: int
 
     @property
-    def question(self) -> str:
-        """The factor as a question, at the end of a sentence."""
+    def words(self) -> str:
+        """What changed by how much, as the end of a sentence."""
         size = float(f"{max(self.factor, 1 / self.factor):.2g}")
         when = "" if self.days == self.of else f" on {self.days} of {self.of} days"
-        return f"values{when} are about {size:,g} times {'larger' if self.factor > 1 else 'smaller'}: a unit?"
+        return f"values{when} are about {size:,g} times {'larger' if self.factor > 1 else 'smaller'}"
 
 
 def scale_factor(usual: ReferenceMoments | None, sums: DailySums | None) -> float | None:

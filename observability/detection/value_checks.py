@@ -269,7 +269,7 @@ def value_sentence(
         else f"{what} in {quality_percent(now.value)} of {of}"
     )
     changed = column.unit_change if metric == "out_of_range_rate" else None
-    unit = "" if changed is None else f" The {changed.question}"
+    unit = "" if changed is None else f" The {changed.words}: a unit?"
     already = "" if past is None else f", and the {PAST_DAYS} days before had {quality_percent(past.value)} already"
     if past is not None and up_to is not None:
         already = (

@@ -167,8 +167,7 @@ def with_worth(finding: Finding, drift: ColumnDrift, worst: Verdict, falls: list
     """Return the finding with how often such a move of the column went with a fall of the model's performance before."""
     moved = [value >= worst.limit for value in drift.weeks]
     record = move_record([*moved, *[None] * (len(falls) - len(moved))], falls, context)
-    said, words = finding.because, record.in_words
-    because = f"{said.removesuffix('.')}; {words}." if said.endswith(".") else f"{said} {words[0].upper()}{words[1:]}."
+    because = f"{finding.because.removesuffix('.')}; {record.in_words}."
     return replace(finding, because=because, evidence=finding.evidence | record.evidence)
 
 
@@ -236,20 +235,19 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
         recovered = f"; it is back below the limit, PSI {change.week_before:.2f} the week before" if finding.news == "recovered" else ""
         return f"`{name}` {claim}: PSI {psi:.3f} (warning from {worst.limit:.2g}{varies}) over {rows}{recovered}."
     limit = f"(limit {worst.limit:.2g}{own_variation(worst)})"
-    largest = unit.question if unit else largest_change(drift, change, finding.evidence["value_shift"])
+    largest = f"{unit.words}, as in another unit" if unit else largest_change(drift, change, finding.evidence["value_shift"])
     own = own_past(drift.axis, change)
-    end = "" if unit else "."
     if worst.standing:
         weeks = standing_weeks(drift, worst)
         since = (
             f", as in the past {f'{weeks} weeks' if weeks > 1 else 'week'}" if weeks else ", without a significant change from its own past"
         )
         past = own.words(f" {PAST_DAYS} days") if own else ""
-        return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest}{end}"
+        return f"`{name}` differs from the reference{since}: PSI {psi:.2f} {limit} over {rows}{past}; {largest}."
     whole = "" if change.whole else f" ({drift.whole.effect:.2f} over all {drift.whole.days} days)"
     past = own.words("") if own else ""
     when = window_phrase(change.days, whole=change.whole)
-    return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest}{end}"
+    return f"`{name}` moved{when}: PSI {psi:.2f} {limit} over {rows}{whole}{past}; {largest}."
 
 
 def undecided_drift_reason(drift: ColumnDrift, worst: Verdict) -> str:
