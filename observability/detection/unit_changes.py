@@ -52,7 +52,7 @@ class UnitChange(NamedTuple):
 
 def scale_factor(usual: ReferenceMoments | None, sums: DailySums | None) -> float | None:
     """Return the factor by which both mean and standard deviation of some days differ from the usual ones; None where there is none."""
-    if usual is None or sums is None or not sums.mean * usual.mean > 0 or not sums.deviation > 0:
+    if usual is None or sums is None or not sums.mean * usual.mean > 0 or not min(sums.deviation, usual.deviation) > 0:
         return None
     factor, spread = sums.mean / usual.mean, sums.deviation / usual.deviation
     size = max(factor, 1 / factor)
@@ -68,14 +68,18 @@ def change_of_all_days(usual: ReferenceMoments | None, sums: DailySums | None) -
 def change_of_some_days(usual: ReferenceMoments | None, sums: DailySums | None) -> UnitChange | None:
     """Return the change of the days whose mean differs by a factor of at least LEAST_OF_DAYS; None where no day does.
 
-    Days before and after a change are not mixed: the factor of a change within the window is that of the days after it.
+    Days before and after a change are not mixed. The factor is that between them, since a column may have drifted from the reference before;
+    without days before it, that between the days after it and the reference.
     """
     if usual is None or sums is None or not usual.mean or not sums.days.size:
         return None
     means = np.divide(sums.total, sums.weight * usual.mean, out=np.ones(sums.days.size), where=sums.weight > 0)
     full = sums.weight >= FULL * np.median(sums.weight)
     for beyond in (means >= LEAST_OF_DAYS, (means > 0) & (means <= 1 / LEAST_OF_DAYS)):
-        kept = full & beyond
-        if kept.any() and (factor := scale_factor(usual, sums.at(kept))) is not None:
-            return UnitChange(factor, int(kept.sum()), int(full.sum()))
+        changed, others = sums.at(full & beyond), sums.at(full & ~beyond)
+        if not changed.days.size:
+            continue
+        factor = scale_factor(ReferenceMoments(others.mean, others.deviation), changed) or scale_factor(usual, changed)
+        if factor is not None and max(factor, 1 / factor) >= LEAST_OF_DAYS:
+            return UnitChange(factor, changed.days.size, int(full.sum()))
     return None

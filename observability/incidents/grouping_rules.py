@@ -206,14 +206,14 @@ def continues_drift(finding: Finding, old: Finding) -> bool:
     """Whether a finding goes on with a drift that stands: a drift without a date, one of all inputs together, or a column of that drift.
 
     A column that drifts leaves the range of the reference on some date. Where so many of its values are beyond it that the limit of an act
-    is passed, and the distribution is yet as in the past weeks, it is the drift that stands.
+    is passed, and the distribution is yet as in the past weeks, it is the drift that stands. Values in another unit are not.
     """
     if is_joint_drift(finding) or is_undated_drift(finding):
         return True
     if pipeline_stage(finding) != "input" or not same_subject(finding, old):
         return False
     beyond = finding.metric == "out_of_range_rate" and finding.severity == "act" and (finding.value or 0.0) < MOSTLY
-    return onset_certainty(finding) != "dated" or (beyond and old.metric == "psi")
+    return onset_certainty(finding) != "dated" or (beyond and old.metric == "psi" and finding.evidence.get("factor") is None)
 
 
 def is_part_of(finding: Finding, whole: Finding) -> bool:

@@ -300,6 +300,7 @@ def test_what_goes_on_with_a_drift_that_stands_is_no_further_incident() -> None:
     found = incidents(stands, *going_on)
     assert [(each.standing, len(each.findings)) for each in found] == [(False, 1), (True, 4)], "the nulls of another column are a fault"
     assert len(incidents(stands, replace(beyond, value=0.97))) == 2, "nearly all of a column beyond its range is another unit"
+    assert len(incidents(stands, replace(beyond, evidence={**beyond.evidence, "factor": 10.0}))) == 2, "and so is a factor"
     assert len(incidents(stands, replace(beyond, severity="watch", value=0.03))) == 2, "outliers are no drift"
     fault = finding("psi", "income", day=2, news="new", evidence={"jensen_shannon_distance": 0.8, "factor": 10.0})
     one, other = incidents(stands, fault, *going_on[:2])

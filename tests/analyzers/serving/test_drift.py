@@ -202,6 +202,10 @@ def test_a_unit_that_changed_within_the_window_is_named_with_its_days(factor: fl
     size = "10 times larger" if factor > 1 else "100 times smaller"
     assert own.severity == "act" and own.evidence["factor"] == pytest.approx(factor, rel=0.05)
     assert f"values on {days} of 7 days are about {size}, as in another unit" in own.because, own.because
+    drifted = current.assign(age=current["age"] * 1.5 + 20)
+    drifted.loc[late, "age"] = (current.loc[late, "age"] / factor * 1.5 + 20) * factor
+    found = findings(drifted, reference, before(14_000, 5))["age"]
+    assert found.evidence["factor"] == pytest.approx(factor, rel=0.05), "that between the days, however far both are from the reference"
     moved = rows(3500, 4, days=7)
     moved.loc[late, "age"] += 10 * moved["age"].mean()
     assert "factor" not in findings(moved, reference, before(14_000, 5))["age"].evidence, "a mean that moved, and no deviation"
