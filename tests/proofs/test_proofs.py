@@ -53,7 +53,13 @@ def test_every_proof_of_the_sample_fleet_gives_the_finding_s_value(fleet: Store,
         "form_fallbacks",
     }
     assert {finding.metric for finding in proven} >= {"silence_hours", "rank_shift", "straggler_score", "rank_correlation", *of_records}
-    assert differing(fleet, proven) == []
+    assert differing(fleet, proven if LONG else one_of_each(proven)) == []
+
+
+def one_of_each(proven: list[Finding]) -> list[Finding]:
+    """The first and the last finding of each metric of an analyzer and model: each way to prove runs, and more than once where it can."""
+    ends = {(at, each.analyzer, each.metric, each.model): each for at, found in ((0, proven[::-1]), (1, proven)) for each in found}
+    return list({each.id: each for each in ends.values()}.values())
 
 
 def test_what_has_no_proof_says_why(findings: list[Finding]) -> None:
