@@ -15,6 +15,7 @@ from observability.simulation.training_replay import LOOKS, replay_on_run, repla
 from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
+from tests.support.length import every_second
 from tests.support.simulated_runs import STEPS, simulated_run_records
 from tests.support.simulation_key import RUN_KEY, right_of_run
 
@@ -58,7 +59,7 @@ def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Databas
         assert told.detail in told.looks[-1].alarms[0].because
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", every_second(FAULTS))
 def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> None:
     run = "ranks" if name == "slow_rank" else "curves"
     frames = run_records(ask(store), run, NOW)
