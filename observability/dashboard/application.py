@@ -36,6 +36,7 @@ from observability.dashboard import downloads, sign_in
 from observability.dashboard.boards import board_mail
 from observability.server import api, health, process_lock
 from observability.server.access_settings import read_access_settings
+from observability.server.frozen_imports import leave_imports_out_of_collections
 from observability.server.half_open import close_half_open_connections
 from observability.server.request_origin import RequestOriginCheck, is_loopback
 from observability.server.sign_in import SignInCheck, sign_in_routes
@@ -251,6 +252,7 @@ def app_parts() -> dict[str, Any]:
     The pages' modules are imported before Streamlit's runtime exists; its warnings that their caches are kept in memory are suppressed.
     """
     downloads.keep_download_ids()
+    leave_imports_out_of_collections()
     close_half_open_connections(lambda: limits_in_force(process_lock.current().home).limits)
     logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(lambda record: "No runtime found" not in record.getMessage())
     routes = [
