@@ -27,7 +27,7 @@ from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample, record_kind
 from observability.core.window import EPOCH, HOUR, Window
 from observability.monitoring import check
-from observability.records.kinds import KINDS
+from observability.records.kinds import KINDS, NOTES
 from observability.store.duck_store import DuckStore
 from observability.store.query import aggregates
 from tests.support import engine_world, live_world, reference_engine
@@ -256,6 +256,7 @@ def law_7(analyzer: Analyzer, case: Case) -> None:
     """It asks only for what the catalog declares."""
     for wanted in analyzer.needs(case.context).values():
         if isinstance(wanted.aggregate, Records):
+            assert record_kind(wanted.aggregate.kind) not in NOTES, "findings are kept while people write notes"
             assert set(wanted.aggregate.columns or ()) <= {*KINDS[record_kind(wanted.aggregate.kind)].fields, "extra"}
             continue
         assert analyzer.about == "model", "of the store it asks for records only"

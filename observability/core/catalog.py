@@ -140,6 +140,8 @@ class Version:
 COMPUTED = "\0computed "
 EXPORTED = "\0exports"
 """The name under which a store counts records of exports, which concern what is told of exports and no model."""
+NOTED = "\0notes"
+"""The name under which a store counts what people write down (`NOTES` of records/kinds.py), on which no finding depends."""
 
 
 def computed_values(model: str) -> str:

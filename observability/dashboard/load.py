@@ -19,7 +19,7 @@ from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Environment, Window
 from observability.dashboard import background_findings, sign_in
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
-from observability.dashboard.state_cache import cached_by_state, model_stamp, owned_store, store, store_stamp
+from observability.dashboard.state_cache import cached_by_state, displayed_state, model_stamp, owned_store, store
 from observability.incidents.grouping import Incident
 from observability.monitoring.check import AcknowledgedClaims, CheckReport, records_window_end
 from observability.monitoring.short_claims import with_short_claim
@@ -305,9 +305,9 @@ def _record_findings(
 ) -> list[Finding]:
     """See `scope_record_findings`. Those of windows that have ended are kept, for all people who see every model."""
     from observability.monitoring import check
-    from observability.monitoring.kept_findings import Asked, kept_findings_of
+    from observability.monitoring.kept_findings import Asked, kept_findings_of, records_generation
 
-    generation, restricted = store_stamp(computed=False)[1], not sign_in.current_person().sees_all
+    generation, restricted = records_generation(displayed_state().models), not sign_in.current_person().sees_all
 
     def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
         asked = Asked(window, "records", window.end, analyzer.name)

@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.core.catalog import COMPUTED, computed_values
+from observability.core.catalog import COMPUTED, NOTED, computed_values
 from observability.core.finding import KEPT_FILE, Finding
 from observability.core.window import Slice, Window
 from observability.monitoring.check import Reads
@@ -146,7 +146,7 @@ def evaluated_hour(at: datetime, window: Window) -> datetime:
 def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:
     """The number of the last commit that may concern the findings of a question."""
     if asked.analyzer:
-        return rows_generation(generations)
+        return records_generation(generations)
     return model_generation(generations, asked.window.model, computed=asked.reads == "computed")
 
 
@@ -159,6 +159,11 @@ def model_generation(generations: Mapping[str, int], model: str, *, computed: bo
 def rows_generation(generations: Mapping[str, int]) -> int:
     """The number of the last commit that changed more than what is computed from rows."""
     return max(number for name, number in generations.items() if not name.startswith(COMPUTED))
+
+
+def records_generation(generations: Mapping[str, int]) -> int:
+    """The number of the last commit that findings about records may depend on: no other than one of notes changes none of them."""
+    return rows_generation({name: number for name, number in generations.items() if name != NOTED})
 
 
 def program_digest() -> str:

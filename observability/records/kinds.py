@@ -16,6 +16,8 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 KEPT_IN_EXTRA = ("item", "synced_at", "baseline")
 """Fields of a prediction that stand in `extra`, as they were sent: the fixed question of a probe, when a device that stores and forwards
 sent the record, what the old rule would have answered. The view `predictions` has a column for each."""
+NOTES = ("verdict", "action", "what_if", "saved_case", "review", "agenda", "signature", "dashboard", "pin", "alert", "message")
+"""Kinds that no analyzer reads: what people write down, and what became of alerts. They leave every finding as it was."""
 ENVIRONMENTS = ("production", "shadow", "validation", "probe", "controller")
 """Where a prediction may be made."""
 

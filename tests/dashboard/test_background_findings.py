@@ -26,7 +26,7 @@ from observability.store.db.database import Database
 from observability.store.engine import Store
 from tests.dashboard.conftest import land
 from tests.support.dashboard_world import END, World
-from tests.support.record_lines import prediction
+from tests.support.record_lines import OTHERS, prediction
 
 GATE = threading.Event()
 BOTH = ["loan", "loan computed", "price", "price computed"]
@@ -166,6 +166,14 @@ def test_a_step_of_the_explanations_leaves_findings_that_read_none(current: Worl
     assert state_cache.model_stamp("price") != stamp, "what reads explanations is read again"
 
 
+def test_what_people_write_down_leaves_every_finding(current: World, counted: list[str]) -> None:
+    """Each verdict, pin or word in a review made all findings stale: 10 s of a processor for the sample fleet."""
+    before, read = look(), state_cache.store_stamp(computed=False)
+    current.store.write_records([{"kind": "verdict", **OTHERS["verdict"]}])
+    assert look() == before and counted == BOTH
+    assert state_cache.store_stamp(computed=False) != read, "what shows verdicts reads them again"
+
+
 def test_a_change_that_may_concern_every_model_is_looked_at_in_all(current: World, counted: list[str]) -> None:
     look()
     with current.store.write():
@@ -237,6 +245,10 @@ def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
     state_cache._DISPLAYED.clear()
     load.scope_record_findings(Scope())
     assert set(PAST) < set(about_records), "rows of any model may concern them"
+    about_records.clear()
+    empty.write_records([{"kind": "pin", "pin": "p1", "dashboard": "d1", "at": END, "author": "Ann"}])
+    load.scope_record_findings(Scope())
+    assert about_records == [], "what people write down does not"
 
 
 def test_the_next_run_takes_over_the_findings_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:

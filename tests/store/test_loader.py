@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from observability.core.catalog import NOTED
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.records.kinds import KINDS
 from observability.store.db import catalog_store, database
@@ -512,6 +513,14 @@ def test_rows_of_a_model_change_the_generation_of_that_model_only(store, landed)
     landed(prediction(1), label(1))
     changed = {name for name, generation in store.generations.items() if generation != before.get(name)}
     assert changed == {"loan"}
+
+
+def test_notes_are_counted_apart(store, landed):
+    landed(prediction())
+    before = dict(store.generations)
+    landed({"kind": "verdict", **OTHERS["verdict"]}, {"kind": "pin", **OTHERS["pin"]})
+    changed = {name for name, generation in store.generations.items() if generation != before.get(name)}
+    assert changed == {NOTED}
 
 
 @pytest.mark.parametrize("line", [{"kind": "batch", **OTHERS["batch"]}, b"no line"])

@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from observability.core.catalog import NOTED
+from observability.records.kinds import NOTES
 from observability.store.types.loading import LoadReport
 
 STORED, DUPLICATE, REJECTED = 0, 1, 2
-OWN_ROWS = ("prediction", "label", "event", "alert", "message")
+OWN_ROWS = ("prediction", "label", "event")
 """Kinds of records that concern nothing but the model that they name."""
 Lines = NDArray[np.int64]
 
@@ -70,9 +72,11 @@ class LineLedger:
         return pa.table({"model": models, "kind": kinds, "hour": hours_, "stored": stored, "duplicates": duplicates, "rejected": rejected})
 
     def changed_models(self) -> set[str] | None:
-        """The models whose own rows the lines change; None where a line may concern others: it is of another kind, or names no model."""
-        named = {(model, kind) for model, kind, _ in self.names}
-        return {model for model, _ in named} if all(model and kind in OWN_ROWS for model, kind in named) else None
+        """The models whose own rows the lines change, and NOTED where some are notes; None where a line may concern other models: it is of
+        another kind, or names no model.
+        """
+        named = {(NOTED if kind in NOTES else model if kind in OWN_ROWS else "") for model, kind, _ in self.names}
+        return None if "" in named else named
 
     def outcomes_by_segment(self, last_lines: Lines) -> NDArray[np.int64]:
         """Counts of shape (segments, 3). last_lines: number of the last line of each segment of the block."""
