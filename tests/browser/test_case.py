@@ -17,6 +17,7 @@ from playwright.sync_api import Page, TimeoutError
 from tests.browser.conftest import Visit
 from tests.browser.pages import download, figure, heading, said, settle, tables, words
 from tests.support import raw_rows
+from tests.support.length import LONG
 from tests.support.lightgbm_contributions import lightgbm_contributions
 from tests.support.running import Dashboard
 
@@ -169,5 +170,6 @@ def test_what_is_not_there_says_the_next_step(own: Dashboard, visit: Visit) -> N
     find(page, "no-such-flight")
     said(page, "No prediction has the id, subject or id prefix no-such-flight")
     assert heading(page) == "Find a case"
-    page = visit(own.url + f"/case?id=tweet-1943&model={MODEL}")
-    assert "Prediction tweet-1943 belongs to sentiment" in words(page)
+    if LONG:  # in every run tests/dashboard/test_cases.py reads the same sentence without a browser
+        page = visit(own.url + f"/case?id=tweet-1943&model={MODEL}")
+        assert "Prediction tweet-1943 belongs to sentiment" in words(page)

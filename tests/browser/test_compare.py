@@ -91,6 +91,8 @@ def words_of(page) -> str:
     return " ".join(page.locator("body").inner_text().split())
 
 
+@pytest.mark.long
 def test_nothing_on_side_b_is_said(fleet: Dashboard, visit: Visit) -> None:
+    """In every run tests/dashboard/test_compare.py reads the same sentence without a browser."""
     page = visit(f"{fleet.url}/compare?model={LATE}&from=2013-12-08&to=2013-12-15&b_from=2001-01-01T00:00", height=2000)
     assert "Side B has no predictions, so nothing can be compared." in words(page)

@@ -64,17 +64,13 @@ def test_a_button_explains_and_the_bars_are_lightgbms_own(own: Dashboard, visit:
     accessible(page)
 
 
-def test_another_feature_is_in_the_address_and_an_unknown_one_is_said(own: Dashboard, visit: Visit) -> None:
+def test_another_feature_a_slice_and_what_is_not_there(own: Dashboard, visit: Visit) -> None:
     page = explained(visit(own.url + PAGE))
+    everyone = len(pd.read_csv(StringIO(download(page, "dependence-csv"))))
     choose(page, "Feature", "carrier")
     said(page, "highest for")
     assert "feature=carrier" in page.url
     assert "names shoe_size, which is not an explained feature" in words(visit(own.url + PAGE + "&feature=shoe_size"))
-
-
-def test_a_day_without_predictions_and_a_slice(own: Dashboard, visit: Visit) -> None:
-    page = explained(visit(own.url + PAGE))
-    everyone = len(pd.read_csv(StringIO(download(page, "dependence-csv"))))
     page = visit(own.url + PAGE + "&slice=origin%3DEWR")
     assert 0 < len(pd.read_csv(StringIO(download(page, "dependence-csv")))) < everyone
     page = visit(own.url + PAGE + "&from=2011-01-01&to=2011-01-08")

@@ -82,8 +82,10 @@ def test_back_returns_to_the_view_before(fleet: Dashboard, visit: Visit) -> None
     assert heading(page) == "flights-delay"
 
 
-ELSEWHERE = ("version", "window", "from", "feature", "finding")
-"""What tests/dashboard/test_pages.py says of the same addresses without a browser; a long run opens them in one as well."""
+ELSEWHERE = ("model", "version", "window", "from", "feature", "finding", "slice")
+"""What tests/dashboard/test_pages.py says of the same addresses, and of each page about one model, without a browser; a long run opens them in
+one as well.
+"""
 
 
 @pytest.mark.parametrize(
