@@ -1,7 +1,7 @@
 """What becomes of a store whose files are damaged: bits flip, files are cut or missing?
 
-`python tests/benchmarks/bench_damage.py [--log-flips 150] [--cuts 60] [--store-flips 60]` damages a copy of a home so often in each way, without and
-with a backup, opens it, loads what waits and compares every row. Nothing may be wrong silently.
+`python tests/benchmarks/bench_damage.py [--log-flips 150] [--cuts 60] [--store-flips 60] [--backups without,with]` damages a copy of a home so often in
+each way, without and with a backup, opens it, loads what waits and compares every row. Nothing may be wrong silently.
 """
 
 import argparse
@@ -16,16 +16,16 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 
-def main(log_flips: int, cuts: int, store_flips: int, seed: int) -> None:
+def main(log_flips: int, cuts: int, store_flips: int, backups: list[str], seed: int) -> None:
     """Damage, open, compare; ends with an error where anything is wrong silently."""
     from tests.support.damage import DAMAGES, crashed_home, damaged_home, rows_of
 
     times = {"bit of the log": log_flips, "log cut": cuts, "bit of the store": store_flips, "store cut": cuts}
     silent, pick = [], random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
-        for backup in (False, True):
-            place = Path(folder) / ("backup" if backup else "none")
-            home = crashed_home(place, backup)
+        for backup in backups:
+            place = Path(folder) / backup
+            home = crashed_home(place, backup == "with")
             expected = rows_of(shutil.copytree(home, place / "whole"))
             for name, (file, damage) in DAMAGES.items():
                 found: Counter[str] = Counter()
@@ -37,7 +37,7 @@ def main(log_flips: int, cuts: int, store_flips: int, seed: int) -> None:
                     silent += [f"{name}: {became.detail}"] if became.outcome == "silent" else []
                     shutil.rmtree(copy)
                 told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(found.items()))
-                print(f"{'with a backup' if backup else 'no backup':<14}{name:<18}{told}", flush=True)
+                print(f"{backup + ' backup':<16}{name:<18}{told}", flush=True)
     print(f"seed {seed}; {len(silent)} silent")
     assert not silent, silent
 
@@ -47,5 +47,6 @@ if __name__ == "__main__":
     parser.add_argument("--log-flips", type=int, default=6)
     parser.add_argument("--cuts", type=int, default=4)
     parser.add_argument("--store-flips", type=int, default=6)
+    parser.add_argument("--backups", type=lambda text: text.split(","), default=["without", "with"])
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     main(**vars(parser.parse_args()))
