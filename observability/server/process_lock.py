@@ -25,6 +25,7 @@ from observability.server.audit_log import mark_logged_predictions
 from observability.server.group_commit import GroupCommit
 from observability.server.quotas import TokenQuotas
 from observability.server.waiting_halves import WaitingHalves, settle_overdue_halves
+from observability.worker.permission import use_decisions_of
 
 if TYPE_CHECKING:
     from observability.enrichment.enrich import EnrichmentState
@@ -381,6 +382,7 @@ def own(home: Path, wait: float = 5.0) -> Owner:
             from observability.store.opener import database_state, open_store
 
             found, store = database_state(home), open_store(home)
+            use_decisions_of(home)
             _current = Owner(home, lock, store, found, dict(store.generations))
         except BaseException:
             lock.release()
@@ -408,6 +410,7 @@ def opened_store(home: Path, wait: float = 0.0) -> Iterator["Store"]:
     lock = take_lock(home, wait)
     try:
         store = open_store(home)
+        use_decisions_of(home)
         store.waiting = waiting = WaitingHalves(home)
         hash_ids_of_earlier_versions(home)
         try:

@@ -43,9 +43,10 @@ PREFIX, LIST = "backup-", "backup.json"
 """Start of the name of a backup's folder, and its list of files; in a home, LIST names the folder of its backups."""
 LEFT_OUT = (
     "tmp", "landing", "owner.lock", "owner.json", LIST, "repairs.jsonl", "audit.jsonl", "audit.key", "accounts.lock",
-    KEY_FILE, DONE, PROTECTION, KEPT_FILE, "waiting",
+    "unconfined-models.jsonl", KEY_FILE, DONE, PROTECTION, KEPT_FILE, "waiting",
 )  # fmt: skip
-"""Files that stay where they are, whatever is restored: the audit log is only ever appended to."""
+"""Files that stay where they are, whatever is restored: the audit log is only ever appended to, and what may run
+unconfined is about one system."""
 KEPT_LANDING = ("ready", "failed")
 COPY_SECONDS = 0.2
 """Between two looks at how far the copy of the database is."""

@@ -86,7 +86,7 @@ class WarmProcess:
         if process == 0:
             for descriptor in (self.requests, self.answers, reading):
                 os.close(descriptor)
-            run_job(function, folder, limits, request["seconds"], parent, writing)
+            run_job(function, folder, limits, request["seconds"], request["unconfined"], parent, writing)
         os.close(writing)
         send_line(self.answers, {"started": process})
         send_line(self.answers, {"end": self.watch(process, reading, folder, limits, request["seconds"])})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from observability.worker import landlock, mount_view, seccomp
 from observability.worker.limits import Limits
+from observability.worker.permission import confinement_decision
 
 PARENT_DEATH_SIGNAL = 1
 CAPABILITY_VERSION = 0x20080522
@@ -24,13 +25,8 @@ class Confinement:
     paths_hidden: bool = False
 
 
-UNCONFINED_VARIABLE = "OBSERVABILITY_UNCONFINED_MODELS"
-"""Environment variable: `allow` runs models where the system cannot confine them."""
-
-
-def unconfined_allowed() -> bool:
-    """Whether models may run where the system cannot confine them."""
-    return os.environ.get(UNCONFINED_VARIABLE, "").strip().lower() == "allow"
+WHERE_TO_ALLOW = "An administrator may allow it on the page Store, if every registered file is trusted"
+"""What a person does where models do not run."""
 
 
 def missing_confinement() -> list[str]:
@@ -46,12 +42,11 @@ def confinement_problems() -> list[str]:
     missing = " and ".join(missing_confinement())
     if not missing:
         return []
-    if unconfined_allowed():
-        return [f"Model files run without full confinement: this system lacks {missing}. {UNCONFINED_VARIABLE}=allow permits it."]
-    return [
-        f"Model files do not run: this system lacks {missing}. Set {UNCONFINED_VARIABLE}=allow to run them nevertheless, "
-        "if you trust every registered file."
-    ]
+    decision = confinement_decision()
+    if decision is not None and decision.allowed:
+        who = f"{decision.author} allowed it on {decision.at[:10]}"
+        return [f"Model files and SQL queries of pages run without full confinement: this system lacks {missing}. {who}."]
+    return [f"Model files and SQL queries of pages do not run: this system lacks {missing}. {WHERE_TO_ALLOW}."]
 
 
 def confine_process(folder: Path, limits: Limits, seconds: float, parent: int) -> Confinement:

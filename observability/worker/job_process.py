@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from observability.core.errors import ObservabilityError, UsageError
 from observability.worker import folder as exchange
-from observability.worker.confine import confine_process, unconfined_allowed
+from observability.worker.confine import confine_process
 from observability.worker.job import Job
 from observability.worker.limits import Limits
 
@@ -20,8 +20,11 @@ UNCONFINED = 97
 """Exit code of a job that did not begin because the system cannot confine it."""
 
 
-def run_job(job: Job, folder: Path, limits: Limits, seconds: float, parent: int, pipe: int) -> NoReturn:
-    """Confine this process, run the job, write its output or its error, and end the process."""
+def run_job(job: Job, folder: Path, limits: Limits, seconds: float, unconfined: bool, parent: int, pipe: int) -> NoReturn:
+    """Confine this process, run the job, write its output or its error, and end the process.
+
+    unconfined: whether the job may run where the system cannot confine it.
+    """
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -32,7 +35,7 @@ def run_job(job: Job, folder: Path, limits: Limits, seconds: float, parent: int,
         os.environ["TMPDIR"] = os.environ["HOME"] = tempfile.tempdir = str(folder)
         confinement = confine_process(folder, limits, seconds, parent)
         send_line(pipe, asdict(confinement))
-        if (confinement.network_blocked and confinement.files_confined) or unconfined_allowed():
+        if (confinement.network_blocked and confinement.files_confined) or unconfined:
             write_job_answer(job, folder, pipe)
             sys.stdout.flush()
             sys.stderr.flush()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from observability.core.errors import UsageError
 from observability.store.types.query_answer import QueryAnswer
-from observability.worker.confine import UNCONFINED_VARIABLE
+from observability.worker.confine import WHERE_TO_ALLOW
 from observability.worker.folder import private_folder
 from observability.worker.limits import Limits, WorkerError
 from observability.worker.process import JobAnswer, Worker
@@ -79,8 +79,7 @@ def _query_error(error: WorkerError, seconds: float) -> Exception:
         attempt = "Ask for fewer rows, or aggregate them"
         return UsageError("the query needs more memory than it may use", expected=f"at most {QUERY_MEMORY_MB} MB", attempt=attempt)
     if error.reason == "unconfined":
-        attempt = f"Set {UNCONFINED_VARIABLE}=allow to run them nevertheless, if you trust everybody who writes them"
-        return UsageError("queries do not run, because this system cannot confine their process", attempt=attempt)
+        return UsageError("queries do not run, because this system cannot confine their process", attempt=WHERE_TO_ALLOW)
     return error
 
 

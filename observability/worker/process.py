@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core import telemetry
 from observability.worker import folder as exchange
-from observability.worker.confine import UNCONFINED_VARIABLE, missing_confinement, unconfined_allowed
+from observability.worker.confine import WHERE_TO_ALLOW, missing_confinement
 from observability.worker.job import ALLOWED
 from observability.worker.limits import Limits, WorkerError
+from observability.worker.permission import unconfined_allowed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,6 +91,7 @@ class Worker:
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 request = {"job": job, "imports": imports, "folder": str(folder), "seconds": seconds, "limits": asdict(self.limits)}
+                request["unconfined"] = unconfined_allowed()
                 with self._lock:
                     end = self._run(request, seconds, progress)
                 if end["reason"]:
@@ -167,13 +169,9 @@ class Worker:
             return WorkerError("the job wrote something other than progress, and was ended", reason="garbage")
         if reason == "unconfined":
             missing = " and ".join(missing_confinement())
-            attempt = f"Set {UNCONFINED_VARIABLE}=allow to run models nevertheless, if you trust every registered file"
-            return WorkerError(
-                "models do not run, because this system cannot confine them",
-                reason=reason,
-                got=f"no {missing}" if missing else None,
-                attempt=attempt,
-            )
+            got = f"no {missing}" if missing else None
+            what = "models do not run, because this system cannot confine them"
+            return WorkerError(what, reason=reason, got=got, attempt=WHERE_TO_ALLOW)
         if reason == "refused":
             return WorkerError("this job cannot be imported", reason="refused", got=end.get("got"))
         printed = printed_error(handle)
@@ -272,8 +270,7 @@ def worker_environment() -> dict[str, str]:
         "MPLBACKEND": "agg",
     }
     # Threads of a linear algebra library do not survive a fork.
-    allowed = {UNCONFINED_VARIABLE: "allow"} if unconfined_allowed() else {}
-    return {"OPENBLAS_NUM_THREADS": "1", **kept, **own, **allowed}
+    return {"OPENBLAS_NUM_THREADS": "1", **kept, **own}
 
 
 def printed_error(handle: int) -> str:

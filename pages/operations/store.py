@@ -1,12 +1,13 @@
 """Store :material/database:
 Landed, waiting and rejected records, and sizes. Load waiting segments now, remove a model with all of its records, remove the sample
-fleet, or forget a subject.
+fleet, or forget a subject. Whether model files run confined, and who allowed them to run where they cannot be.
 """
 
 import streamlit as st
 
 from observability.dashboard import frame, load, sign_in
 from observability.dashboard.operations import store
+from observability.dashboard.operations.confinement import confinement_section
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import plain_paragraph
 
@@ -36,6 +37,9 @@ store.keeping_section(status)
 
 st.header("Rejected lines", anchor=False)
 store.rejected_lines_section(status)
+
+st.header("Model files", anchor=False)
+confinement_section()
 
 if sign_in.role_allows("remove"):
     st.header("Remove", anchor=False)

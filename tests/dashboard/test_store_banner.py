@@ -2,10 +2,14 @@
 
 import pytest
 
-from observability.dashboard import load
+from observability.core.errors import ForbiddenError
+from observability.dashboard import load, person_name, sign_in
+from observability.dashboard.operations import confinement
 from observability.server import health
+from observability.server.access import Person
 from observability.store.db.repairs import note_repair
 from observability.store.ingest import landing
+from observability.worker import confine, permission
 from tests.store.conftest import land
 from tests.support.dashboard_pages import opened, words
 from tests.support.record_lines import prediction
@@ -39,3 +43,33 @@ def test_segments_that_were_set_aside_are_taken_again(empty):
     next(each for each in app.button if each.label == "Retry what was set aside").click().run()
     assert "1 stored" in app.success[0].value
     assert [model.name for model in empty.catalog().models] == ["loan"]
+
+
+def test_models_without_confinement_are_allowed_by_a_person_with_a_reason_and_every_page_says_so(empty, monkeypatch):
+    monkeypatch.setattr(permission, "_home", empty.home)
+    monkeypatch.setattr(confine.landlock, "landlock_version", lambda: 0)
+    app = opened("store")
+    assert "do not run" in app.error[0].value
+
+    def press(label: str, reason: str) -> None:
+        app.text_input(key="unconfined-box").set_value("ada").run()
+        app.text_input(key="unconfined-reason").set_value(reason)
+        next(each for each in app.button if each.label == label).click().run()
+
+    press("Allow models without confinement", "")
+    assert not permission.unconfined_allowed() and "needs a reason" in app.warning[0].value
+    press("Allow models without confinement", "every file is ours")
+    assert permission.unconfined_allowed() and "every file is ours" in words(app)
+    assert "run without full confinement" in opened("health").error[0].value
+    press("Withdraw the permission", "a file came from outside")
+    assert [(each.allowed, each.author) for each in permission.confinement_decisions(empty.home)] == [(True, "ada"), (False, "ada")]
+    assert "allowed models without confinement" in words(opened("changes", window="Everything"))
+    for person, offered in ((Person("vic", "viewer"), False), (Person("ada", "administrator"), True)):
+        for module in (sign_in, person_name):
+            monkeypatch.setattr(module, "current_person", lambda who=person: who)
+        shown = opened("store")
+        assert any(each.label == "Allow models without confinement" for each in shown.button) is offered
+        assert "a file came from outside" in words(shown), "everybody reads who allowed it"
+    monkeypatch.setattr(sign_in, "current_person", lambda: Person("vic", "viewer"))
+    with pytest.raises(ForbiddenError):
+        confinement.save_decision(True, "vic", "please")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from observability.core.errors import ObservabilityError, UsageError
-from observability.worker import confine
+from observability.worker import confine, permission
 from observability.worker.folder import read_untrusted_frame
 from observability.worker.limits import Limits, WorkerError
 from observability.worker.process import Worker
@@ -244,21 +244,45 @@ def test_models_do_not_run_where_the_system_cannot_confine_them_unless_somebody_
     made = Worker(LIMITS, allowed=("tests.support.",))
     with pytest.raises(WorkerError, match="cannot confine") as raised:
         made.call(JOBS + "echo")
-    assert raised.value.reason == "unconfined" and confine.UNCONFINED_VARIABLE in str(raised.value)
-    made.close()
-    monkeypatch.setenv(confine.UNCONFINED_VARIABLE, "allow")
+    assert raised.value.reason == "unconfined" and "page Store" in str(raised.value)
+    monkeypatch.setattr(permission, "_home", home := tmp_path / "home")
+    home.mkdir()
+    permission.decide_unconfined(home, True, "ada", "every file is ours")
     answer = made.call(JOBS + "echo", arguments={"a": 1})
     assert answer.values == {"a": 1} and not answer.files_confined
+    permission.decide_unconfined(home, False, "ben", "a file came from outside")
+    with pytest.raises(WorkerError, match="cannot confine"):
+        made.call(JOBS + "echo")  # withdrawn: at once, also in the warm process
     made.close()
 
 
-def test_a_system_that_cannot_confine_models_is_told(monkeypatch):
+def test_a_system_that_cannot_confine_models_is_told(monkeypatch, tmp_path):
     assert not sys.platform.startswith("linux") or confine.confinement_problems() == []
     monkeypatch.setattr(confine.landlock, "landlock_version", lambda: 0)
-    monkeypatch.delenv(confine.UNCONFINED_VARIABLE, raising=False)
+    monkeypatch.setattr(permission, "_home", tmp_path)
     assert "do not run" in confine.confinement_problems()[0] and "Landlock" in confine.confinement_problems()[0]
-    monkeypatch.setenv(confine.UNCONFINED_VARIABLE, "allow")
-    assert "without full confinement" in confine.confinement_problems()[0]
+    permission.decide_unconfined(tmp_path, True, "ada", "every file is ours")
+    assert "without full confinement" in confine.confinement_problems()[0] and "ada allowed it" in confine.confinement_problems()[0]
+
+
+def test_the_last_readable_decision_holds_and_the_variable_decides_at_the_start(monkeypatch, tmp_path):
+    monkeypatch.setattr(permission, "_home", None)
+    monkeypatch.setenv(permission.VARIABLE, "allow")
+    assert not permission.unconfined_allowed(), "a variable alone permits nothing"
+    for _ in range(2):  # a second start with the same variable adds nothing
+        permission.use_decisions_of(tmp_path)
+    assert [(each.allowed, each.author) for each in permission.confinement_decisions(tmp_path)] == [(True, permission.VARIABLE)]
+    permission.decide_unconfined(tmp_path, False, "ben", "no longer")
+    assert not permission.unconfined_allowed()
+    monkeypatch.delenv(permission.VARIABLE)
+    permission.use_decisions_of(tmp_path)
+    assert [each.allowed for each in permission.confinement_decisions(tmp_path)] == [True, False]
+    path = tmp_path / permission.FILE
+    assert path.stat().st_mode & 0o777 == 0o600
+    permission.decide_unconfined(tmp_path, True, "ada", "again")
+    assert permission.unconfined_allowed()
+    path.write_text(path.read_text() + "half a li")
+    assert not permission.unconfined_allowed(), "what cannot be read permits nothing"
 
 
 @LINUX

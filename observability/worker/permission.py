@@ -1,0 +1,81 @@
+"""Whether models may run where the system cannot confine them: what the owner of a home decided, with everybody who decided it.
+
+`HOME/unconfined-models.jsonl` (0600) holds one decision a line; the last one holds, and one that cannot be read permits nothing. It is no
+part of backups: a permission is about one system.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from observability.records.private_file import replace_private_file
+
+FILE = "unconfined-models.jsonl"
+VARIABLE = "OBSERVABILITY_UNCONFINED_MODELS"
+"""Environment variable: `allow` or `refuse` decides at the start of the dashboard or a command, in the place of a person."""
+WORDS = {"allow": True, "refuse": False}
+_home: Path | None = None
+
+
+@dataclass(frozen=True)
+class ConfinementDecision:
+    """One decision. at: RFC 3339, UTC. author, reason: as they were entered."""
+
+    at: str
+    allowed: bool
+    author: str
+    reason: str
+
+
+def confinement_decisions(home: Path) -> list[ConfinementDecision]:
+    """Every decision of a home, oldest first; what cannot be read stands as one that permits nothing. Read-only."""
+    try:
+        lines = (home / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError:
+        return [_unreadable()]
+    found = []
+    for line in lines:
+        try:
+            body = json.loads(line)
+            found.append(ConfinementDecision(str(body["at"]), body["allowed"] is True, str(body["author"]), str(body["reason"])))
+        except (ValueError, KeyError, TypeError):
+            found.append(_unreadable())
+    return found
+
+
+def _unreadable() -> ConfinementDecision:
+    return ConfinementDecision("", False, "", "The decision cannot be read.")
+
+
+def decide_unconfined(home: Path, allowed: bool, author: str, reason: str) -> None:
+    """Allow or refuse models without confinement from now on. Raises OSError where the disk refuses; what held before then holds on."""
+    new = ConfinementDecision(datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"), allowed, author, reason)
+    kept = "".join(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in (*confinement_decisions(home), new))
+    replace_private_file(home / FILE, kept)
+
+
+def use_decisions_of(home: Path) -> None:
+    """Let the decisions of a home hold in this process, after that of the environment variable, where it differs from the last one."""
+    global _home
+    _home = home
+    allowed = WORDS.get(os.environ.get(VARIABLE, "").strip().lower())
+    if allowed is not None and allowed != unconfined_allowed():
+        with suppress(OSError):  # what held before holds on
+            decide_unconfined(home, allowed, VARIABLE, "The environment variable said so at the start.")
+
+
+def confinement_decision() -> ConfinementDecision | None:
+    """The decision that holds in this process; None where nobody decided."""
+    made = [] if _home is None else confinement_decisions(_home)
+    return made[-1] if made else None
+
+
+def unconfined_allowed() -> bool:
+    """Whether models may run in this process where the system cannot confine them."""
+    decision = confinement_decision()
+    return decision is not None and decision.allowed
