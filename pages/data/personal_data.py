@@ -1,6 +1,7 @@
 """Personal data :material/shield_person:
 E-mail addresses, phone, card and account numbers, and national identifiers in the texts that predictions carry, by column, counted in a
-bounded sample. Forms and check digits decide; names and addresses of homes are not searched. No text is shown.
+bounded sample, with the rule by which they were found. Forms and check digits decide; names and addresses of homes are not searched.
+No text is shown.
 """
 
 from observability.dashboard import empty_states, frame
@@ -13,6 +14,7 @@ found = findings.analyzer_findings(here, "data/personal_data", wait=True)
 if found:
     finding_lines(found)
     personal_data_view.personal_columns_table(here.model, found)
+    personal_data_view.next_steps(here.model, found)
     frame.metric_help("personal_data_share")
     findings.findings_downloads(found, "personal-data")
 else:

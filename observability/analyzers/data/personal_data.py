@@ -12,7 +12,7 @@ from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.formatting import join_words, plural
 from observability.core.questions import Sample
-from observability.records.personal_data import personal_data_places
+from observability.records.personal_data import personal_data_counts, texts_of_kinds
 from observability.stats.interval import rate_interval
 
 NAME, METRIC = "data/personal_data", "personal_data_share"
@@ -25,12 +25,13 @@ SEARCHED = "e-mail addresses, phone, card and account numbers, national identifi
 
 @dataclass(frozen=True)
 class SearchedColumn:
-    """What a search of one column found: its texts, those with personal data, and how many with each kind."""
+    """What a search of one column found: its texts, those with personal data, how many with each kind, and how many for each reason."""
 
     reference: str
     texts: int
     personal: int
     kinds: dict[str, int]
+    reasons: tuple[tuple[str, str, int], ...]
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -50,9 +51,11 @@ def searched_columns(frames: Frames, context: Context) -> list[SearchedColumn]:
     own = {reference: [str(text)[:TEXT_CHARACTERS] for text in rows[reference].dropna()] for reference in text_columns(context)}
     for reference, texts in (own | texts_of_other_fields(rows["extra"].dropna())).items():
         if texts:
-            places = personal_data_places(texts)
-            kinds = {kind: len(of_kind) for kind, of_kind in sorted(places.items(), key=lambda each: (-len(each[1]), each[0]))}
-            found.append(SearchedColumn(reference, len(texts), len(set().union(*places.values())), kinds))
+            counts = personal_data_counts(texts)
+            places = texts_of_kinds(counts)
+            kinds = {kind: len(of_kind) for kind, of_kind in places.items()}
+            reasons = tuple((count.kind, count.why, count.texts) for count in counts)
+            found.append(SearchedColumn(reference, len(texts), len(set().union(*places.values())), kinds, reasons))
     return found
 
 
@@ -93,7 +96,9 @@ def personal_column_finding(column: SearchedColumn, context: Context) -> Finding
     subject = column.reference if other else context.model.subject(column.reference)
     said = f"`{subject}` holds {kinds} of {plural(column.texts, 'text')}"
     base = context.undecided(NAME, subject, METRIC, column.texts, "", against="level")
-    base = replace(base, evidence={"kinds": column.kinds, "texts": column.texts, "column": column.reference}, limit=limit)
+    reasons = [{"kind": kind, "why": why, "texts": count} for kind, why, count in column.reasons]
+    evidence = {"kinds": column.kinds, "reasons": reasons, "texts": column.texts, "column": column.reference}
+    base = replace(base, evidence=evidence, limit=limit)
     if column.texts < LEAST:
         because = f"{said}; too few to judge: that needs about {LEAST - column.texts:,} more."
         return replace(base, because=because)
@@ -104,6 +109,7 @@ def personal_column_finding(column: SearchedColumn, context: Context) -> Finding
     if other:
         advice = "no feature and no field of a record, so leave it out of the log"
     because = f"{said}: {advice}." if severity == "watch" else f"{said}, within the limit of {limit:.3g} that its owner stated."
+    because += f" Found by: {'; '.join(f'{why} ({count:,})' for _, why, count in column.reasons)}."
     return replace(
         base,
         value=share,

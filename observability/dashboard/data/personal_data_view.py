@@ -1,17 +1,21 @@
-"""The page of personal data: which columns hold which kinds, and how each column is protected before it is stored."""
+"""The page of personal data: which columns hold which kinds and why, how each column is protected, and what a person does next."""
 
 from collections.abc import Sequence
+
+import streamlit as st
 
 from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.numerals import percent
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.widgets import plain_paragraph
 
 COLUMNS = (
     column("column", "Column", strong=True),
     column("state", "State", short=True),
     column("kind", "Found"),
+    column("why", "Why", wide=True),
     *number_columns(texts="Texts", searched="Searched"),
     column("share", "Share", align="right", help="Of the searched texts of the column"),
     column("protection", "Protection", help="Under [protect] in the settings, applied before anything is written", phone=False),
@@ -19,24 +23,53 @@ COLUMNS = (
 
 
 def personal_columns_table(model: Model, found: Sequence[Finding]) -> None:
-    """Draw a row for each column and kind of personal data; nothing where none was found."""
+    """Draw a row for each column, kind of personal data and reason; nothing where none was found."""
     lines = []
     for finding in found:
-        kinds = dict(finding.evidence.get("kinds", {}))
         searched = int(finding.evidence.get("texts", 0))
-        for kind, count in kinds.items():
+        for reason in finding.evidence.get("reasons", ()):
             cells: dict[str, Cell] = {
                 "column": {"t": finding.subject},
                 "state": severity_cell(finding.severity),
-                "kind": {"t": kind},
-                "texts": {"t": f"{count:,}"},
+                "kind": {"t": reason["kind"]},
+                "why": {"t": reason["why"]},
+                "texts": {"t": f"{reason['texts']:,}"},
                 "searched": {"t": f"{searched:,}"},
-                "share": {"t": percent(count / searched)},
+                "share": {"t": percent(reason["texts"] / searched)},
                 "protection": {"t": protection_words(model, finding.subject)},
             }
             lines.append(table_row(cells))
     if lines:
         draw_table("personal-data", "Columns with personal data", COLUMNS, lines, compact=True)
+
+
+def next_steps(model: Model, found: Sequence[Finding]) -> None:
+    """Draw what a person does about columns with personal data that are not protected; nothing where there are none."""
+    needy = [finding for finding in found if finding.needs_action and protection_words(model, finding.subject) == "none"]
+    columns = [finding.subject for finding in needy if not finding.subject.startswith("extra.")]
+    if not needy:
+        return
+    st.subheader("Next steps", anchor=False)
+    if columns:
+        plain_paragraph(
+            f"Protect new values: save this as protect.toml and run `observability settings {model.name} --settings protect.toml`."
+        )
+        st.code("\n".join(["[protect]", *(f'{_toml_key(name)} = "hash"  # or "drop"' for name in columns)]), language="toml")
+    if len(columns) < len(needy):
+        plain_paragraph("Leave other fields (extra) out of what the service logs; they have no protection.")
+    plain_paragraph(
+        "Values that are stored already stay: retention removes their rows, `observability forget` a person's. "
+        "If they are no personal data, state a limit for data/personal_data/personal_data_share under Rules and settings."
+    )
+
+
+def _toml_key(name: str) -> str:
+    """A name as a key of TOML."""
+    return (
+        name
+        if name.isascii() and name.replace("_", "").replace("-", "").isalnum()
+        else '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    )
 
 
 def protection_words(model: Model, name: str) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from observability.core.formatting import join_words
-from observability.records.personal_data import personal_data_counts
+from observability.records.personal_data import personal_data_counts, texts_of_kinds
 from observability.store.registry.score_columns import quoted_name
 from observability.store.types.registration import FeatureColumn
 
@@ -24,7 +24,8 @@ def personal_data_warnings(table: pa.Table, columns: tuple[FeatureColumn, ...]) 
         rows = np.arange(0, len(cells), max(1, -(-len(cells) // MOST_TEXTS)))
         texts = [text[:TEXT_CHARACTERS] for text in cells.take(pa.array(rows)).to_pylist()]
         if counts := personal_data_counts(texts):
-            kinds = join_words([f"{count.kind} ({count.texts:,})" for count in counts])
+            kinds = join_words([f"{kind} ({len(places):,})" for kind, places in texts_of_kinds(counts).items()])
+            reasons = "; ".join(f"{count.why} ({count.texts:,})" for count in counts)
             found = f"{quoted_name(column.name)} seems to hold {kinds} in {len(texts):,} texts"
-            warnings.append(f"{found}: hash or drop it under [protect] in the settings.")
+            warnings.append(f"{found}: hash or drop it under [protect] in the settings. Found by: {reasons}.")
     return warnings

@@ -44,6 +44,11 @@ def test_a_column_with_personal_data_is_named_with_kinds_and_counts_and_no_text(
     claim = found["note"]
     assert (claim.severity, claim.n, claim.value) == ("watch", 400, 10 / 400) and claim.low < claim.value < claim.high
     assert claim.evidence["kinds"] == {"e-mail addresses": 10, "phone numbers": 2} and "hash or drop" in claim.because
+    assert claim.evidence["reasons"] == [
+        {"kind": "e-mail addresses", "why": "form name@domain", "texts": 10},
+        {"kind": "phone numbers", "why": "+ and country code", "texts": 2},
+    ]
+    assert claim.because.endswith("Found by: form name@domain (10); + and country code (2).")
     assert "ann" not in json.dumps({name: str(value) for name, value in asdict(claim).items()}).replace("annotat", "")
     current["subject"] = [f"ann{i}@mail.example" for i in range(400)]
     assert "log a pseudonym" in said(current)["subject"].because
