@@ -4,7 +4,7 @@
 the code of its own page (dashboard/page_figures.py).
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,9 @@ WITHOUT_PINS = ("dashboards", "case", "prediction_map", "gallery", "review")
 """Pages whose figures cannot be pinned: those of dashboards are pinned already, those of a case or of the map around one would keep the
 id of a prediction, and those of a review are of a frozen week.
 """
+
+SIMULATED = ("lab", "gallery")
+"""Pages without a figure of people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +39,24 @@ class AllFiguresFound(BaseException):
 
 
 class FigureCollector:
-    """The wanted figures of one page, and what the page says where it cannot draw."""
+    """The wanted figures, or the wanted file, of one page, and what the page says where it cannot draw. file: the key of its button."""
 
-    def __init__(self, wanted: Collection[str]) -> None:
+    def __init__(self, wanted: Collection[str], file: str | None = None) -> None:
         self.wanted, self.found, self.said = frozenset(wanted), dict[str, PageFigure](), list[str]()
+        self.file: str | None = file
+        self.content: str | bytes | None = None
 
     def take(self, figure: PageFigure) -> None:
         """Keep a figure that is wanted. Raises AllFiguresFound after the last one."""
         if figure.key in self.wanted:
             self.found[figure.key] = figure
-        if self.found.keys() == self.wanted:
+        if self.file is None and self.found.keys() == self.wanted:
+            raise AllFiguresFound
+
+    def take_file(self, key: str, data: Callable[[], str | bytes]) -> None:
+        """Make the file of a button where it is wanted. Raises AllFiguresFound then."""
+        if self.file == key:
+            self.content = data()
             raise AllFiguresFound
 
     def note(self, words: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
@@ -14,11 +15,13 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Environment, Window
-from observability.dashboard import empty_states, figure_capture, links, load, own_files, theme
+from observability.dashboard import empty_states, figure_capture, links, load, own_files, sign_in, theme
 from observability.dashboard import scope as scopes
 from observability.dashboard.links import DEFAULT_PAGE
+from observability.dashboard.page_figures import FigurePlace, file_of_page
 from observability.dashboard.scope import Scope
 from observability.export.csv import inert_csv
+from observability.server.access import may_do_somewhere
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -326,6 +329,7 @@ def chart_with_table(
     collector = figure_capture.COLLECTOR.get()
     if collector is not None:
         collector.take(figure_capture.PageFigure(key, figure, twin, alt, metrics, columns))
+        collector.take_file(f"{key}-csv", lambda: inert_csv(twin))
         return
     mode: tuple[Literal["points", "box", "lasso"], ...] = ("points",)
     config = theme.CONFIG
@@ -344,7 +348,7 @@ def chart_with_table(
                 titles = {name: words for name, words in COLUMN_WORDS.items() if name in twin} | (columns or {})
                 height = min(36 * len(twin) + 38, 420)
                 st.dataframe(twin, hide_index=True, alt=f"Table: {alt}", width=620, height=height, column_config=titles)
-            download_button(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv")
+            download_button(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv", has_groups=True)
             if (st.session_state.get("shown") or DEFAULT_PAGE) not in figure_capture.WITHOUT_PINS:
                 st.button("Pin", type="tertiary", icon=":material/keep:", key=f"{key}-pin", on_click=ask_to_pin, args=(key,))
             if beside:
@@ -356,13 +360,31 @@ def chart_with_table(
 
 def ask_to_pin(figure: str) -> None:
     """Note that a person wants to pin a figure of the page; the shell then draws the dialog."""
+    here = place_of_page()
+    st.session_state[PIN_ASKED] = AskedPin(here.page, figure, here.scope, {name: list(values) for name, values in here.parameters})
+
+
+def place_of_page() -> FigurePlace:
+    """The page that is shown, in its scope, with its own parameters."""
     scope, page = scopes.scope_from_state(st.session_state), st.session_state.get("shown") or DEFAULT_PAGE
     named = {key: st.query_params.get_all(key) for key in st.query_params if key not in scopes.KEYS}
-    st.session_state[PIN_ASKED] = AskedPin(page, figure, scope, {**named, **own_parameters()})
+    return FigurePlace(page, scope, tuple((name, tuple(values)) for name, values in {**named, **own_parameters()}.items()))
 
 
-def download_button(name: str, data: Callable[[], str | bytes], label: str, *, key: str, kind: str = "text/csv") -> None:
-    """Draw a quiet download button; the data are made when it is pressed, and the file is noted as an export."""
+def download_button(
+    name: str, data: Callable[[], str | bytes], label: str, *, key: str, kind: str = "text/csv", has_groups: bool = False
+) -> None:
+    """Draw a quiet download button; the data are made when it is pressed, and the file is noted as an export.
+
+    has_groups: the data may hold figures of groups of few rows. For a person whose pages show these, the page is then computed once more
+    without them, and the file is that one's.
+    """
+    if (collector := figure_capture.COLLECTOR.get()) is not None:
+        collector.take_file(key, data)
+        return
+    if has_groups and may_do_somewhere(person := sign_in.current_person(), "reveal"):
+        here = place_of_page()
+        data = data if here.page in figure_capture.SIMULATED else partial(file_of_page, here, key, person)
     st.download_button(
         label, own_files.noted_download(name, data), name, kind, key=key, type="tertiary", icon=":material/download:", on_click="ignore"
     )

@@ -1,4 +1,4 @@
-"""Figures of pages, computed by the pages themselves: the script of the page runs without a browser, and its figures are collected.
+"""Figures and files of pages, computed by the pages themselves: the script of the page runs without a browser, and they are collected.
 
 So a pinned figure is the figure of its page: one computation, the same numbers. The page runs in a session of its own, with the rights of
 the person for whom the figure is computed; what it draws besides goes nowhere, and what it keeps is dropped.
@@ -24,10 +24,11 @@ from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import RerunException, ScriptRunContext, StopException, get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
 from streamlit.runtime.scriptrunner_utils.script_run_context_attr import SCRIPT_RUN_CONTEXT_ATTR_NAME
 from streamlit.runtime.state import SafeSessionState, SessionState
 
-from observability.core.errors import ObservabilityError
+from observability.core.errors import NotFoundError, ObservabilityError
 from observability.core.time import naive_utc
 from observability.dashboard import figure_capture, links, load, sign_in
 from observability.dashboard.figure_capture import AllFiguresFound, FigureCollector, PageFigure
@@ -88,13 +89,32 @@ def figures_of_page(place: FigurePlace, keys: Collection[str], person: Person | 
         return _KEPT.find(asked) or _KEPT.keep(asked, _collected(place, keys, person))
 
 
+def file_of_page(place: FigurePlace, key: str, person: Person) -> str | bytes:
+    """The file that the button of this key makes on a page, without figures of groups of few rows, whoever asks for it.
+
+    Raises NotFoundError where the page does not draw the button for such a file.
+    """
+    collector, person = FigureCollector((), key), replace(person, for_a_file=True)
+    with sign_in.on_behalf_of(person):
+        _run_until_collected(place, collector, person)
+    if collector.content is None:
+        why = " ".join(dict.fromkeys(collector.said)) or None
+        raise NotFoundError("the file cannot be made without figures of groups of few rows", where=place.page, got=why)
+    return collector.content
+
+
+def _run_until_collected(place: FigurePlace, collector: FigureCollector, person: Person) -> None:
+    """Run a page, again where it asks for it."""
+    for _ in range(MOST_RERUNS + 1):
+        if not contextvars.copy_context().run(_run_page, place, collector, person):
+            break
+
+
 def _collected(place: FigurePlace, keys: Collection[str], person: Person) -> CollectedFigures:
     """Run the page, and collect its figures."""
     collector = FigureCollector(keys)
     try:
-        for _ in range(MOST_RERUNS + 1):
-            if not contextvars.copy_context().run(_run_page, place, collector, person):
-                break
+        _run_until_collected(place, collector, person)
     except ObservabilityError as error:
         collector.note(str(error))
     except Exception as error:
@@ -142,9 +162,18 @@ def _session_of_its_own(query: str) -> Iterator[None]:
     """A session of Streamlit for this thread that no browser is connected to; the one before is there again afterwards."""
     thread, outer = threading.current_thread(), get_script_run_ctx(suppress_warning=True)
     session = f"figures-{secrets.token_hex(8)}"
+    requests = ScriptRequests()
+
+    def stop_where_asked(_message: object) -> None:
+        """Let `st.stop` end the page: it asks for that, and then sends a message."""
+        asked = requests.on_scriptrunner_yield()
+        if asked is not None and asked.type == ScriptRequestType.STOP:
+            raise StopException
+
     context = ScriptRunContext(
         session_id=session,
-        _enqueue=lambda _message: None,
+        _enqueue=stop_where_asked,
+        script_requests=requests,
         query_string=query,
         session_state=SafeSessionState(SessionState(), lambda: None),
         uploaded_file_mgr=MemoryUploadedFileManager("/none"),

@@ -45,7 +45,7 @@ def _visible_models() -> Hashable:
     from observability.server.access import may_do_everywhere
 
     person = current_person()
-    return None if person.sees_all and may_do_everywhere(person, "reveal") else (person.role, person.models)
+    return None if person.sees_all and may_do_everywhere(person, "reveal") else (person.role, person.models, person.for_a_file)
 
 
 @dataclass

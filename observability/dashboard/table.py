@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import links
+from observability.dashboard import figure_capture, links
 
 ASSETS = Path(__file__).parent / "assets"
 Cell = dict[str, Any]
@@ -105,6 +105,8 @@ def draw_table(
     key that asks for one on the chosen row; j and k move from row to row, Enter opens one. bulk: titles of actions on the rows that the
     reader selected, by action; `merge` needs two.
     """
+    if figure_capture.COLLECTOR.get() is not None:
+        return  # nobody looks at the page
 
     def follow() -> None:
         target = st.session_state[key].go

@@ -122,9 +122,14 @@ def unavailable_note(why: object) -> None:
     st.markdown(status_line("unknown", str(why), "Not available"))
 
 
-def csv_button(name: str, rows: pd.DataFrame | Callable[[], pd.DataFrame], *, key: str | None = None, label: str = "CSV") -> None:
-    """Download rows as `name.csv`. rows: the frame, or a function that gives it when the button is pressed."""
-    download_button(f"{name}.csv", lambda: inert_csv(rows() if callable(rows) else rows), label, key=key or f"{name}-csv")
+def csv_button(
+    name: str, rows: pd.DataFrame | Callable[[], pd.DataFrame], *, key: str | None = None, label: str = "CSV", has_groups: bool = True
+) -> None:
+    """Download rows as `name.csv`. rows: the frame, or a function that gives it when the button is pressed. has_groups: False where no row
+    is about a group of people.
+    """
+    made = lambda: inert_csv(rows() if callable(rows) else rows)  # noqa: E731
+    download_button(f"{name}.csv", made, label, key=key or f"{name}-csv", has_groups=has_groups)
 
 
 def cut_note(total: int, most: int, words: str) -> None:

@@ -18,8 +18,8 @@ CHINESE_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 @dataclass(frozen=True)
 class IdentifierForm:
-    """One form. country, rule: which country's rule holds, in words. chance: share of other texts of this form that pass. least: share of the
-    texts of this form in a column that must pass; above 1, only a number that chance does not explain counts.
+    """One form. country, rule: which country's rule holds, in words. chance: share of other texts of this form that pass. least: share of
+    the texts of this form in a column that must pass; above 1, only a number that chance does not explain counts.
     """
 
     country: str

@@ -148,7 +148,8 @@ FORMS = (
         PHONES,
         "digits after a word for a phone",
         re.compile(
-            rf"(?<!\w)(?:{PHONE_WORDS})(?:[ _]?(?:number|no|nr))?(?!\w)[^\w+]{{0,6}}(?!\d{{4}}-\d\d-\d\d|\d\d?[./]\d\d?[./]\d|\d{{1,3}}\.\d{{1,3}}\.)"
+            rf"(?<!\w)(?:{PHONE_WORDS})(?:[ _]?(?:number|no|nr))?(?!\w)[^\w+]{{0,6}}"
+            rf"(?!\d{{4}}-\d\d-\d\d|\d\d?[./]\d\d?[./]\d|\d{{1,3}}\.\d{{1,3}}\.)"
             rf"\(?\d(?:[ ()./-]{{0,2}}\d){{6,13}}{END}",
             re.IGNORECASE,
         ),

@@ -127,6 +127,11 @@ def may_do_everywhere(person: Person, action: Action) -> bool:
     return all(role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action]) for role in (person.role, *dict(person.models).values()))
 
 
+def may_do_somewhere(person: Person, action: Action) -> bool:
+    """Whether the role in general, or the role for any model, allows an action."""
+    return any(may_do(person, action, model) for model in (None, *dict(person.models)))
+
+
 def require_action(person: Person, action: Action, model: str | None = None) -> None:
     """Raise ForbiddenError where a person may not do an action; a hidden model raises NotFoundError, as one that does not exist."""
     if may_do(person, action, model):

@@ -169,9 +169,9 @@ class Worker:
             return WorkerError("the job wrote something other than progress, and was ended", reason="garbage")
         if reason == "unconfined":
             missing = " and ".join(missing_confinement())
-            got = f"no {missing}" if missing else None
+            lacking = f"no {missing}" if missing else None
             what = "models do not run, because this system cannot confine them"
-            return WorkerError(what, reason=reason, got=got, attempt=WHERE_TO_ALLOW)
+            return WorkerError(what, reason=reason, got=lacking, attempt=WHERE_TO_ALLOW)
         if reason == "refused":
             return WorkerError("this job cannot be imported", reason="refused", got=end.get("got"))
         printed = printed_error(handle)

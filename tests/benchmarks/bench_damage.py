@@ -1,7 +1,7 @@
 """What becomes of a store whose files are damaged: bits flip, files are cut or missing?
 
-`python tests/benchmarks/bench_damage.py [--log-flips 150] [--cuts 60] [--store-flips 60] [--backups without,with]` damages a copy of a home so often in
-each way, without and with a backup, opens it, loads what waits and compares every row. Nothing may be wrong silently.
+`python tests/benchmarks/bench_damage.py [--log-flips 150] [--cuts 60] [--store-flips 60] [--backups without,with]` damages a copy of a home
+so often in each way, without and with a backup, opens it, loads what waits and compares every row. Nothing may be wrong silently.
 """
 
 import argparse

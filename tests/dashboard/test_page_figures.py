@@ -42,6 +42,7 @@ def test_what_cannot_be_drawn_is_said(current: World) -> None:
     assert "does not show the figure “other”" in why(FigurePlace("drift", DATES), "other")
     wrong = Scope("loan", span="dates", start=END, end=START)
     assert "start" in why(FigurePlace("drift", wrong)), "the error of the page"
+    assert "could not be computed" not in why(FigurePlace("drift", wrong)), "the page stops where it says so"
 
 
 def test_a_figure_is_computed_with_the_rights_of_its_person(current: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,19 +4,21 @@ A world with a group of four rows and one of twelve, whose names stand nowhere e
 frames and charts.
 """
 
+import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from observability.core.errors import ForbiddenError
+from observability.core.errors import ForbiddenError, NotFoundError
 from observability.core.small_groups import FEWER
 from observability.core.window import Slice
-from observability.dashboard import load, page_figures, person_name, sign_in
+from observability.dashboard import load, own_files, page_figures, person_name, sign_in
 from observability.dashboard.boards.board_export import board_html
 from observability.dashboard.boards.boards import Board, Pin
 from observability.dashboard.operations import access as access_page
@@ -185,6 +187,39 @@ def test_figures_of_dashboards_and_of_their_mails_are_those_of_the_person(sign, 
         assert found, "the page draws the figure for both"
         tables[person.name] = "".join(figure.table.astype(str).to_csv() + figure.alt for figure in found.values())
     assert RARE in tables["ada"] and RARE not in tables["vic"] and FEWER in tables["vic"]
+
+
+@pytest.fixture
+def buttons(monkeypatch: pytest.MonkeyPatch, small: World) -> dict[str, Callable[[], str | bytes]]:
+    """What the download buttons of opened pages make, by the name of the file; nobody signs in, so small groups are seen."""
+    monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    made: dict[str, Callable[[], str | bytes]] = {}
+    monkeypatch.setattr(own_files, "noted_download", lambda name, data: made.setdefault(name, data))
+    return made
+
+
+def test_a_csv_has_no_figure_of_few_though_its_page_shows_them(buttons: dict[str, Callable[[], str | bytes]]) -> None:
+    app = opened("fairness", model="loan", by="sex", **WHOLE)
+    assert figures_beside(rendered(app), RARE)
+    text = str(buttons["groups-true_positive_rate.csv"]())
+    assert RARE not in text and SCARCE not in text and FEWER in text
+    whole = sum(int(float(line)) for line in pd.read_csv(io.StringIO(text))["n"])
+    assert whole > 0
+    buttons.clear()
+    opened("performance", model="loan", slice=f"sex={RARE}", **WHOLE)
+    with pytest.raises(NotFoundError, match="few rows"):
+        next(iter(buttons.values()))()
+
+
+def test_a_file_of_who_may_reveal_one_model_is_not_made_of_what_their_page_kept(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    monkeypatch.setattr(sign_in, "read_access_settings", lambda _home: type("Settings", (), {"method": "accounts"})())
+    person = Person("mia", "analyst", (("loan", "administrator"),))
+    place, key = FigurePlace("fairness", Scope(model="loan", span="dates", start=START, end=END)), "groups-true_positive_rate"
+    assert RARE in page_figures.figures_of_page(place, [key], person).found[key].table.to_csv()
+    assert RARE not in str(page_figures.file_of_page(place, f"{key}-csv", person))
 
 
 @pytest.mark.parametrize("method", ["accounts", "none"])

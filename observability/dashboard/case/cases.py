@@ -109,7 +109,7 @@ def case_queue(scope: Scope) -> None:
     ]
     draw_table("inbox-table", found.title, [*COLUMNS[:3], *label, column("because", "Reason", wide=True)], rows, compact=True)
     with st.container(horizontal=True, gap="small"):
-        csv_button(name, found.frame, key="inbox-csv")
+        csv_button(name, found.frame, key="inbox-csv", has_groups=False)
         bulk_verdict_form(model, found.frame["id"].tolist(), f"inbox-{name}")
         bulk_save_form(model, found.frame["id"].tolist(), f"inbox-{name}")
 
@@ -219,7 +219,7 @@ def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
     draw_table("matching", "Predictions that meet the conditions", columns, rows, compact=True)
     _truncation_note(found, order or "")
     with st.container(horizontal=True, gap="small"):
-        csv_button("cases", shown, key="matching-csv")
+        csv_button("cases", shown, key="matching-csv", has_groups=False)
         bulk_verdict_form(model, shown["id"].tolist(), "matching")
         bulk_save_form(model, shown["id"].tolist(), "matching")
 

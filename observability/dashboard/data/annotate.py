@@ -382,4 +382,4 @@ def skipped_table(board: LabellingBoard) -> None:
         for each in rows.head(MOST_SHOWN).to_dict("records")
     ]
     draw_table("annotate-skipped", "Skipped items and why", SKIP_COLUMNS, lines, compact=True)
-    csv_button("skipped", rows)
+    csv_button("skipped", rows, has_groups=False)

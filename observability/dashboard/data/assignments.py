@@ -68,7 +68,7 @@ def _policies_table(rows: pd.DataFrame) -> None:
             cells[each["against"]] = share_cell(value, each["low"], each["high"], f"of {each['n']:,}")
         lines.append(table_row(cells))
     draw_table("policies", "Policies and their outcomes", POLICIES, lines, compact=True)
-    csv_button("policies", rows)
+    csv_button("policies", rows, has_groups=False)
     st.caption("No measure of the annotators.", help="A policy that selects hard items differs more often by design.")
 
 

@@ -54,7 +54,7 @@ def item_history_table(rows: pd.DataFrame, item: str, scope: Scope, key: str = "
     several = rows["project"].nunique() > 1
     lines = [table_row(_history_cells(each, scope, several)) for each in rows.to_dict("records")]
     draw_table(key, f"Assignments and labels of {item}", COLUMNS, lines, compact=True)
-    csv_button("asked", rows, key=f"{key}-csv")
+    csv_button("asked", rows, key=f"{key}-csv", has_groups=False)
 
 
 def _history_cells(entry: dict[Any, Any], scope: Scope, several: bool) -> dict[str, Cell]:

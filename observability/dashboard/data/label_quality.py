@@ -229,7 +229,7 @@ def consensus_section(shown: QualityOfLabels) -> None:
             facts.append(("For each label corrected next", cost.price * coming.n / coming.scored, of))
         lines = [table_row(what=what, figure=f"{value:,.2f} {money}", of=of) for what, value, of in facts]
         draw_table("cost", "What labels cost", FACTS, lines, compact=True)
-    csv_button("consensus", table)
+    csv_button("consensus", table, has_groups=False)
 
 
 def suspects_section(shown: QualityOfLabels, scope: Scope, project: str, model: Model | None) -> None:

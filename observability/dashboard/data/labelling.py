@@ -249,7 +249,7 @@ def annotators_table(rows: pd.DataFrame, scope: Scope, project: str, chosen: str
     draw_table("people", "Annotators", filled_columns(ANNOTATOR_COLUMNS, lines, ("annotator", "status")), lines)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         frame.metric_help("gold_accuracy", "annotator_agreement", "label_seconds", "suggestion_acceptance", "wrong_suggestions_taken")
-        csv_button("people", rows)
+        csv_button("people", rows, has_groups=False)
 
 
 def _annotator_cells(person: dict[Any, Any], scope: Scope, project: str) -> dict[str, Cell]:
@@ -335,7 +335,7 @@ def accuracy_by_guideline(shown: ShownProject) -> None:
         for each in rows.to_dict("records")
     ]
     draw_table("guidelines", "Accuracy on gold items by guideline", GUIDELINE_COLUMNS, lines, compact=True)
-    csv_button("guidelines", rows)
+    csv_button("guidelines", rows, has_groups=False)
     st.caption(f"First answers of this window and of the {PAST_DAYS // 7} weeks before it.")
 
 

@@ -174,7 +174,7 @@ def detection_status(sentence: str, *, detected: bool, identified: bool, has_tar
 def result_downloads(stem: str, rows: pd.DataFrame, result: Any) -> None:
     """The result as CSV and JSON."""
     with st.container(horizontal=True, gap="small"):
-        csv_button(stem, lambda: rows.assign(basis="simulated"), key="lab-csv")
+        csv_button(stem, lambda: rows.assign(basis="simulated"), key="lab-csv", has_groups=False)
         content = partial(json.dumps, result, indent=2, default=str)
         frame.download_button(f"{stem}.json", content, "JSON", key="lab-json", kind="application/json")
 

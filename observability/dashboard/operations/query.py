@@ -55,6 +55,6 @@ def answer_section() -> None:
     rows = answer.rows
     size = f"The first {plural(len(rows), 'row')} of more" if answer.more else plural(len(rows), "row")
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        csv_button("query", rows)
+        csv_button("query", rows, has_groups=False)
         st.caption(f"{size}. A click on a column's title sorts them.")
     st.dataframe(rows, hide_index=True, height=min(36 * len(rows) + 38, 560), alt="Rows of the query")

@@ -183,7 +183,7 @@ def rejected_lines_section(status: dict[str, Any]) -> None:
     columns = {"raw": text("raw line", width="large"), "message": text(width="large")}
     st.dataframe(shown, hide_index=True, height=min(36 * len(shown) + 38, 420), alt=alt, column_config=columns)
     st.caption(f"The newest {len(shown):,}; raw lines are truncated to {LONGEST_RAW} characters here, not in the CSV.")
-    csv_button("rejected", lines)
+    csv_button("rejected", lines, has_groups=False)
 
 
 def removal_forms() -> None:

@@ -304,7 +304,7 @@ def changed_section(rounds: ProbeRounds, changes: AnswerChanges) -> None:
         "changed-answers", "Answers that differ from the baseline", CHANGES, [table_row({str(k): v for k, v in row.items()}) for row in cut]
     )
     cut_note(len(table), MOST_CHANGED, "answers")
-    csv_button("changed-answers", table)
+    csv_button("changed-answers", table, has_groups=False)
 
 
 def accept_form(rounds: ProbeRounds) -> None:

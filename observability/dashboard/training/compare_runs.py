@@ -80,7 +80,7 @@ def run_differences_section(chosen: Sequence[RunVerdict], costs: Mapping[str, ru
     if shared:
         same = ", ".join(f"{name} {runs_curves.parameter_text(value)}" for name, value in list(shared.items())[:12])
         plain_caption(f"The same in all: {same}{', …' if len(shared) > 12 else ''}.")
-    csv_button("compared-runs", lambda: comparison_frame(chosen))
+    csv_button("compared-runs", lambda: comparison_frame(chosen), has_groups=False)
 
 
 def best_cost(judged: RunVerdict, metric: str | None) -> float:

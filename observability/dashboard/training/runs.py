@@ -169,7 +169,7 @@ def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], c
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if many:
             st.toggle(f"List all {len(shown):,}", key="all-runs")
-        csv_button("runs", lambda: _runs_frame(shown, costs))
+        csv_button("runs", lambda: _runs_frame(shown, costs), has_groups=False)
         if whole and len(shown) > MOST_LISTED:
             st.caption(f"The first {MOST_LISTED} of {len(shown):,}; the CSV holds all of them.")
 
