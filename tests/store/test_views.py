@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from observability.core.catalog import Model
@@ -244,6 +245,32 @@ def test_errors_name_what_is_wrong_and_the_nearest_view(world: DuckStore) -> Non
         world.query_views("SELECT nonsense FROM runs")
     with pytest.raises(UsageError, match="the query cannot be read"):
         world.query_views("SELEC 1")
+
+
+def test_the_error_of_a_column_with_the_name_of_a_keyword_shows_a_query_that_runs(world: DuckStore) -> None:
+    reserved = duckdb.sql("SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')").fetchall()
+    rows = world.query_views(
+        """SELECT DISTINCT ON ("column") view, "column" FROM view_columns WHERE view NOT LIKE 'MODEL%'""", most_rows=999
+    ).rows
+    unusable = [(view, column) for view, column in rows if (column,) in reserved and column != "columns"]
+    assert {column for _, column in unusable} >= {"at", "from"}
+    for view, column in unusable:
+        query = f"SELECT max({column}) FROM {view} WHERE {column} IS NOT NULL"
+        with pytest.raises(UsageError) as error:
+            world.query_views(query)
+        assert error.value.attempt is not None
+        written = error.value.attempt.partition(": ")[2]
+        assert written == query.replace(f"({column})", f'("{column}")').replace(f"WHERE {column}", f'WHERE "{column}"')
+        assert len(world.query_views(written).rows) == 1
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT min(at FROM runs", "SELECT at + FROM runs", "SELECT max(order) FROM runs", "SELECT (1", "SELECT a + from runs"]
+)
+def test_a_query_that_quotes_do_not_mend_gets_no_advice_about_them(world: DuckStore, query: str) -> None:
+    with pytest.raises(UsageError, match="the query cannot be read") as error:
+        world.query_views(query)
+    assert "double quotes" not in str(error.value.attempt)
 
 
 def test_a_model_without_any_column_has_its_views(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ FORBIDDEN_FUNCTIONS = ("current_setting", "getvariable", "nextval", "pg_sleep", 
 STORED = "SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM duckdb_views() WHERE NOT internal AND NOT temporary"
 SIMPLE_NAME = re.compile(r"(?!duckdb_|pg_|sqlite_)[A-Za-z_][A-Za-z0-9_]*")
 """Names of common table expressions: none of them is a file or a table of the system."""
+WORD = re.compile(rb"[A-Za-z_]+")
+MOST_QUOTED = 20
+"""Names that are put in double quotes to find what a query that cannot be read should have been."""
 SPILL = "512MB"
 """Memory for sorts and hash tables of one query; beyond it DuckDB uses the disk."""
 ATTEMPT = "`SELECT * FROM view_columns` lists the views and their columns"
@@ -125,12 +128,40 @@ def _parsed_query(cursor: Cursor, query: str) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(cursor.execute("SELECT json_serialize_sql($query)", {"query": query}).fetchall()[0][0])
     expected = "one SELECT statement over the views"
     if answer["error"] and answer.get("error_type") == "parser":
-        raise UsageError("the query cannot be read", got=error_line(answer["error_message"]), expected=expected, attempt=ATTEMPT)
+        attempt = _keyword_advice(cursor, query) or ATTEMPT
+        raise UsageError("the query cannot be read", got=error_line(answer["error_message"]), expected=expected, attempt=attempt)
     if answer["error"] or len(answer["statements"]) != 1:
         got = "another statement" if answer["error"] else f"{len(answer['statements'])} statements"
         raise UsageError("only one SELECT can be run", got=got, expected=expected, attempt=ATTEMPT)
     tree: dict[str, Any] = answer["statements"][0]
     return tree
+
+
+def _keyword_advice(cursor: Cursor, query: str) -> str | None:
+    """What to write where a query cannot be read because columns of the views have names that are SQL keywords: the query with these names
+    in double quotes. None where that is not the reason.
+    """
+    reserved = f"""SELECT DISTINCT "column" FROM ({view_columns_sql()}) JOIN duckdb_keywords() ON lower("column") = keyword_name
+        WHERE keyword_category IN ('reserved', 'type_function')"""
+    columns = {name for (name,) in cursor.execute(reserved).fetchall()}
+    if len(re.findall(r"\bfrom\b", query, re.IGNORECASE)) < 2:
+        columns -= {"from"}
+    quoted, written = set[str](), query
+    for _ in range(MOST_QUOTED):
+        answer = json.loads(cursor.execute("SELECT json_serialize_sql($query)", {"query": written}).fetchall()[0][0])
+        if not answer["error"] or answer.get("error_type") != "parser":
+            names = ", ".join(map(quoted_identifier, sorted(quoted)))
+            return f"A column whose name is an SQL keyword needs double quotes ({names}): {written}"
+        content, failed = written.encode(), int(answer.get("position") or 0)
+        words = [place for place, _ in duckdb.tokenize(written) if place <= failed][-2:]
+        found = [(place, match[0].decode()) for place in words if (match := WORD.match(content, place))]
+        culprit = next(((place, word) for place, word in found if word.lower() in columns), None)
+        if culprit is None:
+            return None
+        place, word = culprit
+        quoted.add(word.lower())
+        written = (content[:place] + quoted_identifier(word).encode() + content[place + len(word) :]).decode()
+    return None
 
 
 def _view_statements(models: tuple[Model, ...], *, masked: bool) -> ViewStatements:
