@@ -423,6 +423,8 @@ study_pruned_share | Good trials pruned | share | low | Share of pruned trials t
 study_bound_share | Best at an edge | share | low | Share of the best settings within 5 % of an edge of the tried range. | at an
   edge / best | ours
 study_noise_ratio | Noise of a study | ratio | low | Spread between seeds over that between settings. | sd / sd | Bouthillier et al. 2021
+study_winner_excess | Luck of the winner | standard deviations | low | How much better the run by which a setting won is than the mean of its
+  repeats. | gap / sd of the repeats | ours
 study_test_ratio | Test error over tuning error | ratio | low | Error on test data over that by which settings were chosen, of the better
   half. | error / error | Cawley and Talbot 2010
 study_repeat_share | Repeated trials | share | low | Share of trials with setting and seed of an earlier one. | repeats / trials | ours

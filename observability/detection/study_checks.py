@@ -1,4 +1,4 @@
-"""Check a study as a search: pruning of good trials, a best at the edge of what was tried, noise, repeats, failures, and the test data."""
+"""Check a study as a search: pruning of good trials, a best at the edge of what was tried, noise, a lucky winner, repeats, failures, test data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from scipy import stats
 from observability.core.finding import Severity
 from observability.core.numerals import percent
 from observability.detection.run_claims import RunClaim, counted_things, run_figure
-from observability.detection.study_noise import bands
+from observability.detection.study_noise import bands, setting
 from observability.detection.study_results import LEAST_TRIALS, StudyResults, StudyTrial, results_of_studies
 from observability.detection.training_signals import is_bounded
 from observability.metrics.training_curves import MetricCurve, TrainingRun, base_metric, data_prefix
 from observability.stats.interval import Interval, wilson_interval
 
 PRUNED, BOUND, NOISE = "study_pruned_share", "study_bound_share", "study_noise_ratio"
-TEST, REPEATS, FAILED = "study_test_ratio", "study_repeat_share", "study_failed_share"
+TEST, REPEATS, FAILED, WINNER = "study_test_ratio", "study_repeat_share", "study_failed_share", "study_winner_excess"
 LEAST_PRUNED = 5
 """Pruned trials, and whole ones with a value at that step, below which pruning is not judged."""
 BEST_SHARE, LEAST_BEST = 0.2, 8
@@ -26,7 +26,9 @@ EDGE, LEAST_VALUES = 0.05, 8
 LEAST_REPEATS = 5
 SURE = 0.05
 """Probability by chance, over all parameters and edges, up to which the best settings crowd at an edge."""
-LIMITS = {PRUNED: 0.15, BOUND: 0.5, NOISE: 0.7, TEST: 1.3, REPEATS: 0.2, FAILED: 0.1}
+SURE_OF_LUCK = 0.02
+"""Probability by chance, over all settings, up to which a winner is called lucky."""
+LIMITS = {PRUNED: 0.15, BOUND: 0.5, NOISE: 0.7, TEST: 1.3, REPEATS: 0.2, FAILED: 0.1, WINNER: 3.0}
 """Values beyond which a study is reported, where the lower bound of the interval is beyond as well."""
 ACT_LIMITS = {TEST: 2.0, FAILED: 0.5}
 STEPS = {
@@ -36,6 +38,7 @@ STEPS = {
     TEST: "Check that no tuning row is in the training data; choose on fresh rows.",
     REPEATS: "Let the sampler leave out what was tried, or stop the search.",
     FAILED: "Read the errors of the failed trials; narrow the ranges that break.",
+    WINNER: "Rate the winner by the mean of its repeats; look for what its first run did otherwise.",
 }
 """What to do next, by metric."""
 
@@ -184,6 +187,31 @@ def noise_figure(study: StudyResults) -> SearchFigure | None:
     return SearchFigure(NOISE, Interval(ratio, min(low, ratio), max(high, ratio), n), words)
 
 
+def winner_figure(study: StudyResults) -> SearchFigure | None:
+    """How many standard deviations between its repeats the winner's first run is better than their mean; None where it has no repeat.
+
+    The first run of the best of many settings is lucky by that choice: it is tested against the best of so many (Bonferroni).
+    """
+    if not study.done:
+        return None
+    best = study.best.run
+    chosen, *repeats = [study.cost(each) for each in study.done if setting(each.run) == setting(best)]
+    n, free = len(repeats), len(repeats) - 1
+    if not repeats:
+        return None
+    words = f"The best run of study `{study.name}`, `{best.name}`, has {counted_things(n, 'repeat')} with other seeds"
+    if n < LEAST_REPEATS:
+        return SearchFigure(WINNER, Interval(None, None, None, n), words, counted_things(LEAST_REPEATS - n, "more repeat"))
+    spread = float(np.std(repeats, ddof=1))
+    if spread <= 0:
+        return None
+    excess = (float(np.mean(repeats)) - chosen) / spread
+    ends = sorted(excess * float(np.sqrt(stats.chi2.ppf(p, free) / free)) for p in (0.025, 0.975))
+    p_value = len(study.settings) * float(stats.t.sf(excess / np.sqrt(1 + 1 / n), free))
+    words += f" and is {run_figure(abs(excess))} of their standard deviations {'better' if excess >= 0 else 'worse'} than their mean in `{study.metric}`"
+    return SearchFigure(WINNER, Interval(excess, ends[0], ends[1], n), words, detail=best.name, tested=p_value <= SURE_OF_LUCK)
+
+
 def held_back_figure(study: StudyResults) -> SearchFigure | None:
     """How much larger the error of the better half of the settings is on test data than on the data by which they were chosen."""
     name = base_metric(study.metric)
@@ -244,6 +272,7 @@ FIGURES: tuple[Callable[[StudyResults], SearchFigure | None], ...] = (
     pruned_figure,
     bound_figure,
     noise_figure,
+    winner_figure,
     held_back_figure,
     repeat_figure,
     failed_figure,

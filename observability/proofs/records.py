@@ -325,7 +325,7 @@ RUN_PROOFS: Proofs = {
     "run_alerts": alerts_proof,
     "study_failed_share": failed_trials_proof,
     **dict.fromkeys(
-        ("study_pruned_share", "study_bound_share", "study_noise_ratio", "study_test_ratio", "study_repeat_share"),
+        ("study_pruned_share", "study_bound_share", "study_noise_ratio", "study_winner_excess", "study_test_ratio", "study_repeat_share"),
         "it compares all trials of a study with each other, by parameters of any kind",
     ),
     OTHERS: "it is estimated from the noise and the progress of a curve, or from the times of ranks and the readings of devices",

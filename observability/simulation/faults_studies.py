@@ -1,4 +1,4 @@
-"""Faults of studies: good trials pruned, a search at an edge, noisy seeds, tuning data in training, repeated and failing trials."""
+"""Faults of studies: good trials pruned, a search at an edge, noisy seeds, a lucky winner, tuning data in training, repeats, failures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -110,6 +110,21 @@ def noisy_seeds(plant: StudyFaultPlant) -> list[TrainingRun]:
     return plant.with_values(lambda run, value: middle + float(drawn[run.name]) if run.name in drawn else value)
 
 
+def lucky_winner(plant: StudyFaultPlant) -> list[TrainingRun]:
+    """A setting wins by one run that is some standard deviations better than its repeats, and than every other run."""
+    groups: dict[str, list[TrainingRun]] = {}
+    for trial in plant.study.done:
+        groups.setdefault(setting(trial.run), []).append(trial.run)
+    own = max(groups.values(), key=len)
+    repeats = [float(run.last_value(plant.study.metric) or 0.0) * plant.study.sign for run in own[1:]]
+    spread = float(np.std(repeats, ddof=1))
+    drawn = float(np.mean(repeats)) - (plant.amount + plant.rng.standard_normal()) * spread
+    best = min(plant.study.cost(trial) for trial in plant.study.done) - 0.1 * spread
+    return [
+        with_metric(run, plant.study.metric, ended_at(plant.study.sign * min(drawn, best))) if run is own[0] else run for run in plant.runs
+    ]
+
+
 def tuning_leak(plant: StudyFaultPlant) -> list[TrainingRun]:
     """Rows by which settings are chosen are in the training data: the error on test data is some times as large."""
     study = plant.study
@@ -145,6 +160,7 @@ FAULTS: dict[str, StudyFault] = {
         StudyFault("best_pruned", (0.25, 0.6, 0.9), "share of the pruned trials", "study_pruned_share", best_pruned),
         StudyFault("search_at_an_edge", (0.75, 0.9, 1.0), "share of the best settings", "study_bound_share", search_at_an_edge),
         StudyFault("noisy_seeds", (1.0, 2.5, 6.0), "times the spread of settings", "study_noise_ratio", noisy_seeds),
+        StudyFault("lucky_winner", (6.0, 10.0, 20.0), "standard deviations of its repeats", "study_winner_excess", lucky_winner),
         StudyFault("tuning_leak", (1.4, 1.8, 4.0), "times the error", "study_test_ratio", tuning_leak),
         StudyFault("repeated_trials", (0.3, 0.5, 0.8), "share of the trials", "study_repeat_share", repeated_trials),
         StudyFault("failing_trials", (0.2, 0.35, 0.7), "share of the trials", "study_failed_share", failing_trials),

@@ -61,6 +61,9 @@ def can_have_study_fault(study: StudyResults, fault: StudyFault) -> bool:
         several = next(iter(bands(clean)), [])
         widest = max((len(each.values) for each in several), default=0)
         return widest >= LEAST_REPEATS and len(several) > LEAST_TRIALS
+    if fault.metric == "study_winner_excess":
+        several = next(iter(bands(clean)), [])
+        return max((len(each.values) for each in several), default=0) > LEAST_REPEATS
     if fault.metric == "study_test_ratio":
         return held_back_figure(study) is None
     if fault.metric == "study_bound_share":

@@ -3,129 +3,166 @@
     python tests/benchmarks/bench_size.py [--parts labelling,batches,ranks,runs] [--scale 1.0] [--folder DIR]
 
 labelling: 600 people and 200,000 annotations. batches: 12,000 batches of 100 devices with 200 columns. ranks: a job of 64 ranks and 100,000 steps.
-runs: 1,000 runs of 10,000 steps. `--scale` multiplies annotations, batches, and steps of ranks or runs. Each part has a home of its own: its records are written
-as JSONL, loaded (lines a second), and its pages opened by a session of a new process whose packages are imported: cold, then once more. Prints seconds of the clock and of the processor
-of the page's process, background threads included.
+runs: 1,000 runs of 10,000 steps. `--scale` multiplies annotations, days of batches, and steps of ranks or runs. Each part has a home of its own. The database
+computes its rows, so that millions of JSON lines need not be parsed; SLICE of them go through the loader as lines into another store and must give equal rows.
+The pages are opened by a session of a new process whose packages are imported: cold, then once more. Prints seconds of the clock and of the processor
+of the page's process, background threads included. With `--folder` the homes stay in it, and those that are there are opened and not made anew.
 """
 
 import argparse
-import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 os.chdir(ROOT)
 
-import numpy as np
+END = f"TIMESTAMP '{datetime.now(UTC):%Y-%m-%d %H}:00:00'"
+SLICE = 1000
+MACROS = (
+    "CREATE TEMP MACRO uniform(a, b, salt) AS (hash(a, b, salt) / 18446744073709551616.0)",
+    """CREATE TEMP MACRO normal(a, b, salt) AS
+    (sqrt(-2 * ln(uniform(a, b, salt) + 1e-12)) * cos(6.283185307179586 * uniform(a, b, salt || ' angle')))""",
+    "CREATE TEMP MACRO mood(place) AS (['negative', 'neutral', 'positive'][1 + place::BIGINT])",
+)
+"""Numbers that depend on nothing but their arguments, so that each run computes the same rows."""
 
-END = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-CLASSES = ("negative", "neutral", "positive")
 
-
-def annotation_lines(scale: float) -> Iterator[str]:
+def annotation_rows(scale: float) -> dict[str, str]:
     """Labels of 600 people, four an item, over 60 days; one item of ten has a known answer."""
-    rng = np.random.default_rng(1)
     items = round(50_000 * scale)
-    for item in range(items):
-        truth, at = int(rng.integers(3)), END - timedelta(days=60 * (1 - item / items))
-        gold = f', "gold": "{CLASSES[truth]}"' if item % 10 == 0 else ""
-        for person in rng.choice(600, 4, replace=False):
-            said = CLASSES[truth if rng.random() < 0.85 else int(rng.integers(3))]
-            when = (at + timedelta(minutes=float(rng.uniform(0, 600)))).isoformat()
-            yield (
-                f'{{"kind": "annotation", "project": "moods", "item": "i{item}", "annotator": "a{person}", "at": "{when}", "label": "{said}", '
-                f'"seconds": {rng.uniform(5, 60):.1f}, "suggestion": "{CLASSES[int(rng.integers(3))]}", "suggestion_confidence": 0.7{gold}}}'
-            )
+    return {
+        "annotation": f"""SELECT 'moods' AS project, 'i' || item AS item, 'a' || (hash(item) % 600 + 151 * turn) % 600 AS annotator,
+            {END} - to_microseconds(((60 * (1 - item / {items}) * 86400 + 36000 * uniform(item, turn, 'at')) * 1e6)::BIGINT) AS "at",
+            mood(CASE WHEN uniform(item, turn, 'right') < 0.85 THEN truth ELSE hash(item, turn, 'said') % 3 END) AS label,
+            round(5 + 55 * uniform(item, turn, 'seconds'), 1) AS seconds, mood(hash(item, turn, 'suggestion') % 3) AS suggestion,
+            0.7 AS suggestion_confidence, CASE WHEN item % 10 = 0 THEN mood(truth) END AS gold
+            FROM (SELECT range AS item, hash(range, 'truth') % 3 AS truth FROM range({items})), (SELECT range AS turn FROM range(4))"""
+    }
 
 
-def batch_lines(scale: float) -> Iterator[str]:
+def batch_rows(scale: float) -> dict[str, str]:
     """Batches of 100 devices over 120 days, each with statistics of 200 columns."""
-    rng, days = np.random.default_rng(2), round(120 * scale)
-    for day in range(days):
-        for device in range(100):
-            at = END - timedelta(days=days - day - 0.25)
-            values = zip(rng.normal(20, 1, 200).round(3), rng.lognormal(1, 0.1, 200).round(3), (rng.binomial(1000, 0.02, 200) / 1000))
-            stats = {f"c{place}": {"mean": float(a), "std": float(b), "null_share": float(c)} for place, (a, b, c) in enumerate(values)}
-            body = {"kind": "batch", "batch": f"{device} {day}", "at": at.isoformat(), "source": "s", "rows": 1000, "device": f"d{device}"}
-            yield json.dumps(body | {"rejected_rows": 3, "captured_to": (at - timedelta(hours=1)).isoformat(), "stats": stats})
+    days = round(120 * scale)
+    return {
+        "batch": f"""WITH figures AS (
+                SELECT device, day, 'c' || place AS name, round(20 + normal(device, day, name), 3) AS mean,
+                    round(exp(1 + 0.1 * normal(device, day, name || ' std')), 3) AS std,
+                    round(greatest(0.02 + 0.0044 * normal(device, day, name || ' null'), 0), 3) AS nulls
+                FROM (SELECT range AS device FROM range(100)), (SELECT range AS day FROM range({days})),
+                    (SELECT range AS place FROM range(200))),
+            batches AS (
+                SELECT device, day, '{{' || string_agg(
+                    '"' || name || '":{{"mean":' || mean || ',"null_share":' || nulls || ',"std":' || std || '}}', ',' ORDER BY name
+                ) || '}}' AS stats FROM figures GROUP BY device, day)
+            SELECT device || ' ' || day AS batch, {END} - to_hours((24 * ({days} - day) - 6)::BIGINT) AS "at", 's' AS source, 1000 AS rows,
+                'd' || device AS device, 3 AS rejected_rows, "at" - INTERVAL 1 HOUR AS captured_to, stats FROM batches"""
+    }
 
 
-def rank_lines(scale: float) -> Iterator[str]:
+def rank_rows(scale: float) -> dict[str, str]:
     """A job of 64 ranks; rank 13 reads its data six times as slowly in the second half."""
-    rng, steps = np.random.default_rng(3), round(100_000 * scale)
-    begin = END - timedelta(days=1)
-    yield json.dumps(
-        {"kind": "run", "run": "wide", "model": "loan", "event": "start", "at": begin.isoformat(), "params": {"simulated": True}}
-    )
-    for step in range(1, steps + 1):
-        at = (begin + timedelta(seconds=80_000 * step / steps)).isoformat()
-        data, work, talk = rng.uniform(5, 5.5, 64), rng.uniform(40, 42, 64), rng.uniform(3, 4, 64)
-        if step > steps // 2:
-            data[13] *= 6
-        for rank in range(64):
-            yield (
-                f'{{"kind": "step", "run": "wide", "at": "{at}", "step": {step}, "rank": "{rank}", "host": "h{rank // 8}", '
-                f'"metrics": {{"train_loss": {2 * step**-0.3:.4f}}}, '
-                f'"phase_ms": {{"data": {data[rank]:.2f}, "compute": {work[rank]:.2f}, "communication": {talk[rank]:.2f}}}}}'
-            )
-    yield json.dumps({"kind": "run", "run": "wide", "model": "loan", "event": "end", "status": "finished", "at": at})
+    steps = round(100_000 * scale)
+    return {
+        "run": f"""SELECT 'wide' AS run, 'loan' AS model, event, {END} - to_seconds(earlier) AS "at",
+            CASE event WHEN 'start' THEN '{{"simulated":true}}' END AS params, CASE event WHEN 'end' THEN 'finished' END AS status
+            FROM (VALUES ('start', 86400), ('end', 6400)) t(event, earlier)""",
+        "step": f"""SELECT 'wide' AS run, {END} - to_microseconds(((86400 - 80000 * step / {steps}) * 1e6)::BIGINT) AS "at", step,
+            rank::VARCHAR AS rank, 'h' || rank // 8 AS host, '{{"train_loss":' || round(2 * pow(step, -0.3), 4) || '}}' AS metrics,
+            '{{"communication":' || round(3 + uniform(step, rank, 'talk'), 2) || ',"compute":' || round(40 + 2 * uniform(step, rank, 'work'), 2)
+            || ',"data":' || round((5 + 0.5 * uniform(step, rank, 'data')) * CASE WHEN rank = 13 AND step > {steps // 2} THEN 6 ELSE 1 END, 2)
+            || '}}' AS phase_ms
+            FROM (SELECT range AS step FROM range(1, {steps + 1})), (SELECT range AS rank FROM range(64))""",
+    }
 
 
-def run_lines(scale: float) -> Iterator[str]:
+def run_rows(scale: float) -> dict[str, str]:
     """1,000 runs, the newest last."""
-    rng, steps = np.random.default_rng(4), round(10_000 * scale)
-    for run in range(1000):
-        begin = END - timedelta(hours=1000 - run)
-        head = {
-            "kind": "run",
-            "run": f"r{run:04}",
-            "model": "loan",
-            "study": f"s{run // 100}",
-            "params": {"lr": float(rng.uniform(0.01, 1))},
-        }
-        yield json.dumps(head | {"event": "start", "at": begin.isoformat()})
-        noise = rng.normal(0, 0.01, steps)
-        for step in range(1, steps + 1):
-            at = (begin + timedelta(seconds=3000 * step / steps)).isoformat()
-            loss = 0.3 + 2 * step**-0.35 + noise[step - 1]
-            yield f'{{"kind": "step", "run": "r{run:04}", "at": "{at}", "step": {step}, "metrics": {{"train_loss": {loss:.4f}, "val_loss": {loss + 0.1:.4f}}}}}'
-        yield json.dumps(head | {"event": "end", "status": "finished", "at": at, "metrics": {"val_loss": loss + 0.1}})
+    steps = round(10_000 * scale)
+    return {
+        "run": f"""SELECT printf('r%04d', run) AS run, 'loan' AS model, 's' || run // 100 AS study, event,
+            '{{"lr":' || round(0.01 + uniform(run, 0, 'lr'), 4) || '}}' AS params, {END} - to_seconds((3600 * (1000 - run) - later)::BIGINT) AS "at",
+            CASE event WHEN 'end' THEN 'finished' END AS status,
+            CASE event WHEN 'end' THEN '{{"val_loss":' || round(0.5 + uniform(run, 0, 'loss'), 4) || '}}' END AS metrics
+            FROM (SELECT range AS run FROM range(1000)), (VALUES ('start', 0), ('end', 3000)) t(event, later)""",
+        "step": f"""SELECT printf('r%04d', run) AS run, step,
+            {END} - to_microseconds(((3600 * (1000 - run) - 3000 * step / {steps}) * 1e6)::BIGINT) AS "at",
+            '{{"train_loss":' || round(loss, 4) || ',"val_loss":' || round(loss + 0.2 + uniform(run, 0, 'loss'), 4) || '}}' AS metrics
+            FROM (SELECT run, step, 0.3 + 2 * pow(step, -0.35) + 0.01 * normal(run, step, 'loss') AS loss
+                FROM (SELECT range AS run FROM range(1000)), (SELECT range AS step FROM range(1, {steps + 1})))""",
+    }
 
 
-PARTS: dict[str, tuple[Callable[[float], Iterator[str]], tuple[str, ...]]] = {
-    "labelling": (annotation_lines, ("labelling", "label_quality", "annotate")),
-    "batches": (batch_lines, ("devices", "batches")),
-    "ranks": (rank_lines, ("distributed", "runs")),
-    "runs": (run_lines, ("runs", "compare_runs", "studies")),
+PARTS: dict[str, tuple[Callable[[float], dict[str, str]], tuple[str, ...]]] = {
+    "labelling": (annotation_rows, ("labelling", "label_quality", "annotate")),
+    "batches": (batch_rows, ("devices", "batches")),
+    "ranks": (rank_rows, ("distributed", "runs")),
+    "runs": (run_rows, ("runs", "compare_runs", "studies")),
 }
-LINES_A_FILE = 500_000
 
 
-def load_part(part: str, scale: float, home: Path) -> None:
-    """Write and load the records of a part, and print the lines a second."""
+def fill_part(part: str, scale: float, home: Path) -> None:
+    """Compute the rows of a part in the tables of a new store, and compare a slice with what the loader makes of its lines."""
+    from observability.core.view_names import quoted_identifier
+    from observability.store.db.record_tables import content_hash, kind_columns, kind_tables
+    from observability.store.opener import open_store
+
+    began, rows = time.perf_counter(), 0
+    with open_store(home) as store:
+        for kind, query in PARTS[part][0](scale).items():
+            columns = {name: type_ for name, type_ in kind_columns(kind).items() if name not in ("arrived", "content_hash")}
+            with store.write() as writer:
+                for macro in MACROS:
+                    writer.execute(macro.replace("CREATE", "CREATE OR REPLACE"))
+                made = {row[0] for row in writer.execute(f"DESCRIBE {query}").fetchall()}
+                typed = ", ".join(
+                    f"{quoted_identifier(name) if name in made else 'NULL'}::{type_} AS {quoted_identifier(name)}"
+                    for name, type_ in columns.items()
+                )
+                writer.execute(f"""INSERT INTO {kind_tables()[kind]} BY NAME
+                    SELECT *, {content_hash(kind)} AS content_hash, "at" AS arrived FROM (SELECT {typed} FROM ({query}))""")
+                rows += writer.execute(f"SELECT count(*) FROM {kind_tables()[kind]}").fetchall()[0][0]
+            equal = compare_slice(store, kind)
+            print(f"{part}: {equal:,} records of kind {kind} are those of the loader", flush=True)
+    print(f"{part}: {rows:,} rows computed in {time.perf_counter() - began:.1f} s", flush=True)
+
+
+def compare_slice(store: Any, kind: str) -> int:
+    """Load rows of a kind as lines into another store and compare the rows; return how many."""
+    from observability.store.db.record_tables import kind_columns, kind_tables
     from observability.store.opener import open_store
     from observability.store.types.loading import LoadDefaults
 
-    lines, loaded, spent = PARTS[part][0](scale), 0, 0.0
-    with open_store(home) as store:
-        while chunk := list(itertools.islice(lines, LINES_A_FILE)):
-            path = home / "records.jsonl"
-            path.write_text("\n".join(chunk), encoding="utf-8")
-            began = time.perf_counter()
-            report = store.load_files([path], LoadDefaults())
-            spent += time.perf_counter() - began
-            assert report.rejected == 0, report
-            loaded += report.stored
-            path.unlink()
-    print(f"{part}: {loaded:,} lines loaded in {spent:.1f} s, {loaded / spent:,.0f} a second", flush=True)
+    columns = [name for name in kind_columns(kind) if name != "arrived"]
+    asked = ", ".join(f'"{name}"' for name in columns)
+    with store.cursor() as cursor:
+        rows = cursor.execute(f"SELECT {asked} FROM {kind_tables()[kind]} ORDER BY content_hash LIMIT {SLICE}").fetchall()
+    types = kind_columns(kind)
+    lines = []
+    for row in rows:
+        named = {name: value for name, value in zip(columns, row, strict=True) if value is not None and name != "content_hash"}
+        values = {
+            name: json.loads(value) if types[name] == "JSON" else f"{value.isoformat()}Z" if types[name] == "TIMESTAMP" else value
+            for name, value in named.items()
+        }
+        lines.append(json.dumps({"kind": kind, **values}))
+    with tempfile.TemporaryDirectory(dir=store.home.parent) as folder, open_store(Path(folder) / "home") as other:
+        path = Path(folder) / "slice.jsonl"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        report = other.load_files([path], LoadDefaults())
+        assert report.stored == len(rows), report
+        with other.cursor() as cursor:
+            loaded = cursor.execute(f"SELECT {asked} FROM {kind_tables()[kind]} ORDER BY content_hash").fetchall()
+    assert loaded == rows, next(pair for pair in zip(rows, loaded, strict=True) if pair[0] != pair[1])
+    return len(rows)
 
 
 def open_page(page: str, home: Path) -> None:
@@ -148,10 +185,12 @@ def main(parts: list[str], scale: float, folder: str | None, page: str | None) -
         open_page(page, Path(folder or "."))
         return
     for part in parts:
-        with tempfile.TemporaryDirectory(dir=folder) as home:
-            load_part(part, scale, Path(home))
+        with tempfile.TemporaryDirectory() as own:
+            home = Path(folder or own) / part
+            if not home.exists():
+                fill_part(part, scale, home)
             for name in PARTS[part][1]:
-                subprocess.run([sys.executable, __file__, "--page", name, "--folder", home], check=False)
+                subprocess.run([sys.executable, __file__, "--page", name, "--folder", str(home)], check=False)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from observability.detection.run_claims import RunClaim
 from observability.detection.study_checks import claims_about_searches
@@ -38,6 +39,21 @@ def test_failed_and_repeated_trials_are_counted() -> None:
     again = [replace(run, params=runs[place // 2].params, seed="1") for place, run in enumerate(runs)]
     distinct = len({repr(sorted(run.params.items())) for run in again})
     assert claims(again)["study_repeat_share"].value == 1 - distinct / len(runs)
+
+
+def test_a_winner_is_compared_with_its_repeats_and_with_the_best_of_so_many() -> None:
+    runs = search()
+    settings = len({run.params["learning_rate"] for run in runs if run.final})
+    repeats = np.array([run.last_value(METRIC) for run in runs[81:] if run.final])
+    for excess in (2.0, 30.0):
+        won = repeats.mean() - excess * repeats.std(ddof=1)
+        others = [replace(run, curves={METRIC: replace(run.curves[METRIC], values=run.curves[METRIC].values + 1)}) for run in runs[:80]]
+        first = replace(runs[80], curves={METRIC: replace(runs[80].curves[METRIC], values=np.full(24, won))}, status="finished")
+        found = claims([*others, first, *runs[81:]])["study_winner_excess"]
+        assert found.value == pytest.approx(excess) and found.n == len(repeats)
+        luck = settings * stats.t.sf(excess / np.sqrt(1 + 1 / len(repeats)), len(repeats) - 1)
+        assert (found.severity == "watch") == (luck < 0.02) and f"`{first.name}`" in found.because
+    assert "study_winner_excess" not in claims(runs[:80])
 
 
 def test_seeds_without_a_logged_seed_are_no_repeats() -> None:
