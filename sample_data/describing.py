@@ -20,6 +20,7 @@ from sample_data import (
     places,
     prices,
     provenance,
+    savings,
     stored,
     trade_offs,
     vendor,
@@ -92,11 +93,13 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         exports.FILE,
         energy.FILE,
         augmentation.FILE,
+        savings.SWEEP,
     )
     parts += [file_entry(name) for name in records]
     parts.append(file_entry(deliveries.FILE, "batch"))
     parts.append(file_entry(edge.FILE, "device_report"))
     parts.append(file_entry(places.FILE, "storage_report"))
+    parts.append(file_entry(savings.INTENSITIES, "price"))
     parts.append(f'[[file]]\npath = "{vendor.FILE}"\nkind = "prediction"\nfeatures = {toml(list(vendor.FEATURES))}')
     parts.append(f'[[file]]\npath = "{cache.DECISIONS}"\nkind = "prediction"\nfeatures = {toml(list(cache.FEATURES))}')
     parts.append(f'[[file]]\npath = "{cache.OUTCOMES}"\nkind = "label"\nmodel = "{cache.MODEL}"')

@@ -114,7 +114,7 @@ def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = N
 
 @dataclass(frozen=True)
 class AuditedData:
-    """The rows of an audit. model: model and version whose reference it is; labels: values of the label, of features the rest."""
+    """The rows of an audit. model: model and version whose reference it is; label: values of the label; decision: of that model, where it classifies."""
 
     name: str
     features: "DataFrame"
@@ -122,6 +122,7 @@ class AuditedData:
     size: int | None = None
     checksum: str | None = None
     model: tuple[str, str] | None = None
+    decision: "Series[Any] | None" = None
 
 
 def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -149,6 +150,7 @@ def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     model = AuditModel(features, label, args.seed)
     effects: dict[str, Any] = {}
     knowing: dict[str, float] = {}
+    own: dict[str, Any] | None = None
     if model.obstacle is None:
         say("fitting a model for labels")
         answers = model.out_of_fold()
@@ -156,6 +158,9 @@ def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         suspects[model.places] = model.suspects(answers)
         if model.task != "regression":
             rules["suspect labels"] = suspects
+            if data.decision is not None and data.model is not None:
+                decision, labels = data.decision.iloc[model.places], label.iloc[model.places]
+                own = data_audit.accuracy_without_suspects(*data.model, decision, labels, suspects[model.places])
         knowing = model.knowing_columns()
         for place, (name, dropped) in enumerate(rules.items()):
             say(f"fitting with and without {name} ({place + 1} of {len(rules)})")
@@ -182,6 +187,7 @@ def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         "features_that_know_the_label": knowing,
         "held_out": overlap,
         "effects": effects,
+        "model_without_suspects": own,
         "no_model_because": model.obstacle,
     }
     records = audit_records(data, rules, effects, summary, groups, version, now)
@@ -243,12 +249,16 @@ def registered_reference(store: Store, model: str, version: str | None) -> Audit
         )
     chosen = versions[-1]
     columns = {each.reference: each.name for each in found.features()}
+    decided = () if found.task == "regression" else ("decision",)
     target = "label_value" if found.task == "regression" else "label"
-    frame = store.ask(Sample("outcomes", (target, *columns), REFERENCE_ROWS), Window(model, EPOCH, EPOCH, chosen.name).reference())
+    frame = store.ask(
+        Sample("outcomes", (target, *decided, *columns), REFERENCE_ROWS), Window(model, EPOCH, EPOCH, chosen.name).reference()
+    )
     known = frame[target].notna() if target == "label_value" else frame[target].fillna(-1) >= 0
     frame = frame[known].reset_index(drop=True)
     name = f"{model} {chosen.name} reference"
-    return AuditedData(name, frame[list(columns)].rename(columns=columns), frame[target], model=(model, chosen.name))
+    features = frame[list(columns)].rename(columns=columns)
+    return AuditedData(name, features, frame[target], model=(model, chosen.name), decision=frame["decision"] if decided else None)
 
 
 def held_out_of(args: argparse.Namespace, data: AuditedData) -> dict[str, Any] | None:
@@ -291,7 +301,8 @@ def audit_records(
         run: dict[str, Any] = {"kind": "cleaning", "rule": f"audit: {name}", "at": at, "rows_in": rows, "rows_changed": 0}
         run |= {"rows_dropped": int(dropped.sum()), "dataset": data.name, "version": version, "proposed": True}
         run |= {"groups": group_counts(data.features, dropped, groups)} if groups else {}
-        records.append(run | ({"effect": effects[name]} if name in effects else {}))
+        own = summary["model_without_suspects"] if name == "suspect labels" else None
+        records.append(run | ({"effect": effects[name] | ({"own_model": own} if own else {})} if name in effects else {}))
     if data.model:
         audit = {"kind": "audit", "model": data.model[0], "version": data.model[1], "at": at, "audit": "robustness"}
         records.append(audit | {"results": {"data": summary}})
@@ -300,6 +311,8 @@ def audit_records(
 
 def audit_lines(data: AuditedData, rules: dict[str, Any], summary: dict[str, Any], kept: bool) -> list[str]:
     """The summary of an audit as text."""
+    from observability.metrics.data_audit import suspect_accuracy_words
+
     rows = len(data.features)
     lines = [f"{data.name}: {rows:,} rows, {data.features.shape[1]} features{'' if kept else ' (not kept)'}."]
     for name, dropped in rules.items():
@@ -311,6 +324,8 @@ def audit_lines(data: AuditedData, rules: dict[str, Any], summary: dict[str, Any
                 ends = f"{format_figure(effect['low'], 3, sign=True)} to {format_figure(effect['high'], 3, sign=True)}"
                 line += f" ({format_figure(gap, 3, sign=True)}, 95 % interval {ends})"
         lines.append(line)
+    if own := summary["model_without_suspects"]:
+        lines.append(f"  {suspect_accuracy_words(own)}")
     for name, share in summary["features_that_know_the_label"].items():
         lines.append(
             f"  {name} alone knows the label ({percent(share)} of the way from chance to perfection): was it known at prediction time?"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.core.numerals import percent
 from observability.stats.interval import Interval, rate_interval
 
 if TYPE_CHECKING:
@@ -121,6 +122,32 @@ def held_out_overlap(features: "DataFrame", label: "Series[Any]", held_features:
     keys = row_keys(held_features).tolist()
     shared = [value in known[key] for key, value in zip(keys, held_label.astype(str), strict=True) if key in known]
     return HeldOutOverlap(len(keys), len(shared), rate_interval(len(shared), len(keys)), sum(shared))
+
+
+def accuracy_without_suspects(
+    model: str, version: str, decision: "Series[Any]", label: "Series[Any]", suspect: "np.ndarray[Any, np.dtype[np.bool_]]"
+) -> dict[str, Any] | None:
+    """Return the accuracy of a served version with and without the rows whose label is suspect, each with its 95 % interval, as a record holds it.
+
+    decision, label: indices of classes, below 0 where unknown. Another model contradicts a suspect label, so the accuracy without them is
+    the largest that correct labels can show. None where no decision is known, or every label is suspect.
+    """
+    known = (decision.fillna(-1) >= 0).to_numpy(bool)
+    right, suspect = (decision == label).to_numpy(bool)[known], suspect[known]
+    found: dict[str, Any] = {"model": model, "version": version, "metric": "accuracy", "suspects": int(suspect.sum())}
+    for name, kept in (("all", right), ("without", right[~suspect])):
+        value, low, high = rate_interval(int(kept.sum()), kept.size).triple
+        found[name] = {"rows": int(kept.size), "value": value, "low": low, "high": high}
+    return found if found["without"]["rows"] else None
+
+
+def suspect_accuracy_words(found: Mapping[str, Any]) -> str:
+    """Return the sentence about the accuracy of a version with and without suspect labels."""
+    both = [f"{percent(part['value'])} ({percent(part['low'])} to {percent(part['high'])})" for part in (found["all"], found["without"])]
+    return (
+        f"Accuracy of {found['model']} version {found['version']}: {both[0]} of all {found['all']['rows']:,} rows, {both[1]} without the "
+        f"{found['suspects']:,} with suspect labels."
+    )
 
 
 def group_counts(table: "DataFrame", dropped: "np.ndarray[Any, np.dtype[np.bool_]]", groups: Sequence[str]) -> dict[str, Mapping[str, Any]]:

@@ -81,6 +81,27 @@ def test_an_audit_keeps_a_dataset_and_a_cleaning_run_for_each_rule(tmp_path: Pat
     assert len(effects) == 5 and set(effects["effect"].iloc[0]) >= {"metric", "before", "after"}
 
 
+def test_the_audit_of_a_reference_gives_the_accuracy_of_its_version_without_suspect_labels(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame({"t": rng.normal(20, 3, 260).round(3), "h": rng.uniform(0, 1, 260).round(3)})
+    truth = table["t"] > 20
+    wrong = np.isin(np.arange(260), np.arange(0, 260, 20))
+    table = table.assign(hot=(truth ^ wrong).astype(int), score=np.where(truth, 0.9, 0.1), id=[f"r{place}" for place in range(260)])
+    table.to_csv(tmp_path / "reference.csv", index=False)
+    about = ("--model", "heat", "--version", "1")
+    with new_store(tmp_path / "home") as store:
+        how = ("--task", "binary", "--reference", tmp_path / "reference.csv", "--label", "hot", "--score", "score", "--features", "t,h")
+        execute(store, [*map(str, ("register", *about, *how))], lambda _: None)
+        said = answer(store, "audit-data", *about)["summary"]
+        runs = kept(store, "cleaning", AUDITED.columns)
+    own = said["model_without_suspects"]
+    assert (own["all"]["rows"], own["all"]["value"]) == (260, 247 / 260)
+    suspects = int(runs.loc[runs["rule"] == "audit: suspect labels", "rows_dropped"].iloc[0])
+    assert 8 <= suspects == own["suspects"] == 260 - own["without"]["rows"] and own["without"]["value"] > own["all"]["value"]
+    effect = runs.loc[runs["rule"] == "audit: suspect labels", "extra"].iloc[0]["effect"]
+    assert effect["own_model"] == own
+
+
 def test_wrong_use_is_said_in_one_sentence(tmp_path: Path) -> None:
     measured(tmp_path / "day.csv")
     store = new_store(tmp_path / "home")

@@ -66,6 +66,17 @@ def test_every_figure_of_an_audit_stands_on_the_page(logged: Database) -> None:
     assert (people["changes"]["t"], people["audit"]["t"]) == ("12 added, 3 deleted", "yes")
 
 
+def test_columns_that_no_model_trained_on_a_data_set_reads_are_named(logged: Database, tmp_path: Path) -> None:
+    at = (END - timedelta(days=2)).isoformat()
+    newest = {"kind": "dataset", "dataset": "people", "version": "5", "at": at, "rows": 905, "columns": {"age": {}, "name": {}, "zip": {}}}
+    land(logged, [newest], tmp_path)
+    (people,) = [row["cells"] for row in tables(opened("storage"))["Data sets, newest first"]["rows"]]
+    assert people["unused"]["t"] == "–"
+    land(logged, [{"kind": "run", "run": "r", "at": at, "event": "start", "model": "loan", "dataset": "people@4"}], tmp_path)
+    (people,) = [row["cells"] for row in tables(opened("storage"))["Data sets, newest first"]["rows"]]
+    assert (people["unused"]["t"], people["unused"]["sub"]) == ("2 of 3", "name, zip")
+
+
 def test_the_store_s_own_columns_and_questions_are_listed(logged: Database) -> None:
     found = tables(opened("storage"))
     assert {"features", "score"} <= {row["cells"]["column"]["t"] for row in found[OWN_COLUMNS]["rows"]}

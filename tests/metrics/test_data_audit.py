@@ -6,12 +6,14 @@ import pytest
 
 from observability.metrics.audit_model import AuditModel
 from observability.metrics.data_audit import (
+    accuracy_without_suspects,
     conflicting_rows,
     exact_duplicates,
     group_counts,
     held_out_overlap,
     near_duplicates,
     outlying_rows,
+    suspect_accuracy_words,
 )
 
 
@@ -55,6 +57,21 @@ def test_the_overlap_of_held_out_rows_counts_equal_features() -> None:
     found = held_out_overlap(rows.drop(columns="y"), rows["y"], held.drop(columns="y"), held["y"])
     assert (found.rows, found.shared, found.same_label) == (40, 10, 7) and found.share.value == 0.25
     assert found.share.low == pytest.approx(0.1419, abs=2e-3) and found.share.high == pytest.approx(0.4019, abs=2e-3), "Wilson, by hand"
+
+
+def test_the_accuracy_without_suspect_labels_leaves_out_rows_without_a_decision() -> None:
+    decision, label = pd.Series([1, 1, 0, 0, 1, None, -1] * 20), pd.Series([1, 1, 0, 1, 0, 1, 1] * 20)
+    suspect = np.tile([False, False, False, True, False, True, False], 20)
+    found = accuracy_without_suspects("loan", "3", decision, label, suspect)
+    assert (found["all"]["rows"], found["all"]["value"], found["suspects"]) == (100, 0.6, 20)
+    assert (found["without"]["rows"], found["without"]["value"]) == (80, 0.75)
+    assert found["all"]["low"] == pytest.approx(0.502, abs=2e-3) and found["all"]["high"] == pytest.approx(0.691, abs=2e-3), "Wilson"
+    said = suspect_accuracy_words(found)
+    assert (
+        said.startswith("Accuracy of loan version 3: 60 % (") and said.endswith("without the 20 with suspect labels.") and "75 % (" in said
+    )
+    assert accuracy_without_suspects("loan", "3", decision, label, np.ones(140, bool)) is None
+    assert accuracy_without_suspects("loan", "3", pd.Series([None] * 140), label, suspect) is None
 
 
 def test_drop_rates_are_counted_by_group() -> None:

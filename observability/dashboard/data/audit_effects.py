@@ -14,6 +14,8 @@ from observability.core.window import Window
 from observability.dashboard import load
 from observability.dashboard.cells import UNKNOWN_CELL, count_and_share_cell
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
+from observability.dashboard.widgets import plain_paragraph
+from observability.metrics.data_audit import suspect_accuracy_words
 
 AUDITED = Records("cleaning", ("rule", "dataset", "version", "at", "rows_in", "rows_dropped", "extra"))
 COLUMNS = columns_on_phone(
@@ -51,6 +53,9 @@ def audit_effects_section(window: Window, dataset: str | None) -> None:
     )
     lines = [table_row(_effect_cells(run)) for run in rules.to_dict("records")]
     draw_table("audit-effects", f"{title} with and without the rows of each rule", COLUMNS, lines, compact=True)
+    for own in (effect.get("own_model") for effect in rules["effect"]):
+        if isinstance(own, Mapping):
+            plain_paragraph(f"{suspect_accuracy_words(own)} A fitted model contradicts suspect labels; people have not checked them.")
 
 
 def _effect_cells(run: Mapping[Any, Any]) -> dict[str, Cell]:

@@ -15,11 +15,13 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, frame, links, load
+from observability.dashboard.cells import UNKNOWN_CELL
 from observability.dashboard.charts import storage as charts_storage
 from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph
+from observability.metrics.unused_columns import UnusedColumns, unused_columns
 from observability.store.types.asked_questions import AskedQuestions
 
 HOW = """python -m observability audit-storage people.parquet --quasi age,zip --sensitive income
@@ -32,6 +34,12 @@ FRESHNESS = (
     column("changes", "Newest version", help="Rows added, changed and deleted, as logged", phone=False),
     column("age", "Age", align="right", help="From the newest version to now"),
     column("usual", "Usual gap", align="right", help="Median time between versions; needs three versions", phone=False),
+    column(
+        "unused",
+        "Unused columns",
+        help="Of the newest version: no feature or group of a model that runs trained on the data set",
+        phone=False,
+    ),
     column("audit", "Audited", short=True, help="Whether a version has a storage audit"),
 )
 FORMS = columns_on_phone(
@@ -59,7 +67,7 @@ QUESTIONS = (
 
 def logged_data_sets() -> pd.DataFrame:
     """Every logged version, oldest first, with its storage audit in `storage` (None without one)."""
-    fields = ("dataset", "version", "at", "rows", "added", "changed", "deleted", "extra")
+    fields = ("dataset", "version", "at", "rows", "added", "changed", "deleted", "columns", "extra")
     rows = load.ask_store(Records("dataset", fields, ever=True), Window("", EPOCH, load.page_clock()))
     audits: list[Any] = [extra.get("storage") if isinstance(extra, Mapping) else None for extra in rows["extra"]]
     known: list[Any] = [audit if _is_audit(audit) else None for audit in audits]
@@ -93,6 +101,7 @@ def no_audit() -> None:
 def freshness_table(rows: pd.DataFrame, scope: Scope) -> None:
     """A row for each data set, the newest first."""
     now, lines = load.reached(load.page_clock()), []
+    unused = unused_columns_of_data_sets(rows)
     parts = sorted(rows.groupby("dataset"), key=lambda each: each[1]["at"].max(), reverse=True)
     for name, part in parts[:MOST]:
         last = part.iloc[-1]
@@ -106,12 +115,32 @@ def freshness_table(rows: pd.DataFrame, scope: Scope) -> None:
             "changes": {"t": ", ".join(words) or formatting.DASH},
             "age": {"t": age_words(now, last["at"].to_pydatetime())},
             "usual": {"t": hours_in_words(seconds / 3600) if seconds is not None else formatting.DASH},
+            "unused": unused_cell(unused.get(str(name))),
             "audit": {"t": "yes" if part["storage"].notna().any() else "no"},
         }
         lines.append(table_row(cells))
     draw_table("freshness", "Data sets, newest first", FRESHNESS, lines, compact=True)
     if len(parts) > MOST:
         plain_caption(f"The newest {MOST} of {len(parts):,} data sets are shown.")
+
+
+def unused_columns_of_data_sets(rows: pd.DataFrame) -> dict[str, UnusedColumns]:
+    """The columns of each data set that no model trained on it reads, by the name of the data set."""
+    runs = load.ask_store(Records("run", ("run", "model", "dataset"), ever=True), Window("", EPOCH, load.page_clock()))
+    read = {
+        model.name: [each.name for each in model.columns if each.role in ("feature", "group")]
+        for model in load.catalog().models
+        if model.columns
+    }
+    return unused_columns(rows, runs, read)
+
+
+def unused_cell(found: UnusedColumns | None) -> Cell:
+    """How many columns are unused, with their names; a dash where it is unknown."""
+    if found is None:
+        return dict(UNKNOWN_CELL)
+    names = ", ".join(found.unused)
+    return {"t": f"{len(found.unused):,} of {found.columns:,}", "sub": formatting.truncate(names, 60) or None, "title": names[:500] or None}
 
 
 def age_words(now: datetime, at: datetime) -> str:
