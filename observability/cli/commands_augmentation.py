@@ -29,9 +29,9 @@ def run_audit_augmentation(store: Store, args: argparse.Namespace, say: Say) -> 
     if args.days < 1:
         raise UsageError("--days takes a number above 0", got=args.days)
     try:
-        results = augmentation_results(table, args.name, args.group)
+        results = augmentation_results(table, args.name, args.group, regression=model.task == "regression")
     except ValueError as error:
-        raise UsageError("every seed needs every validation row once", got=str(error)) from None
+        raise UsageError("every seed needs every validation row once, with numbers of a regression", got=str(error)) from None
     results |= {"in_use": not args.tried} | ({"checked": checked} if checked else {})
     now = datetime.now(UTC)
     record = {"kind": "audit", "model": model.name, "version": version.name, "at": now.isoformat(), "audit": "augmentation"}

@@ -32,16 +32,19 @@ def augmentation_verdict(findings: Sequence[Finding]) -> AugmentationVerdict | N
     if gain is None:
         return None
     effect = gain.evidence.get("effect", "unknown")
+    lowers, raises = (
+        ("raises the error", "lowers the error") if gain.evidence.get("of") == "mae" else ("lowers accuracy", "raises accuracy")
+    )
     if effect == "harms":
-        return AugmentationVerdict("drop", "it lowers accuracy", gain)
+        return AugmentationVerdict("drop", f"it {lowers}", gain)
     if part is not None and part.evidence.get("effect") == "harms":
-        return AugmentationVerdict("drop", f"it lowers accuracy in {str(part.slice).replace('=', ' ')}", part)
+        return AugmentationVerdict("drop", f"it {lowers} in {str(part.slice).replace('=', ' ')}", part)
     changed = labels is not None and labels.low is not None and labels.low > LABEL_LIMIT
     if labels is not None and changed:
         by_people = labels.evidence.get("by") == "checked"
         return AugmentationVerdict("drop" if by_people else "hold", "it changes labels" if by_people else "let people check copies", labels)
     words = {
-        "helps": ("keep", "it raises accuracy and harms no class or group that was compared"),
+        "helps": ("keep", f"it {raises} and harms no class or group that was compared"),
         "unknown": ("hold", "train with more seeds or rows"),
     }
     verdict, reason = words.get(str(effect), ("hold", "no gain that matters"))

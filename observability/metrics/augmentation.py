@@ -1,7 +1,7 @@
-"""Augmentations of training data: what they do to accuracy, overall and by class and group, and their affinity and diversity.
+"""Augmentations of training data: what they do to accuracy or error, overall and by class and group, and their affinity and diversity.
 
 An audit of kind `augmentation` holds, for several seeds, counts of a training with the augmentation and of one without, on the same
-validation rows (docs/augmentation.md).
+validation rows; of a regression sums of errors in place of counts (docs/augmentation.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from observability.stats.interval import Interval, rate_interval
 from observability.stats.repeated_runs import RepeatedDifference, repeated_difference, seed_ratio
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 AUGMENTATION_AUDITS = Records(
     "audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "augmentation"),)
@@ -27,6 +27,8 @@ LEAST_SEEDS = 3
 LEAST_ROWS = 30
 """Validation rows of a class or group below which it is not compared."""
 MOST_LEVELS = 30
+ERROR = "mae"
+"""What the results of a regression are of, in place of accuracy."""
 CLASS = "class"
 """Column under which the levels of the label stand among the slices."""
 CORE_COLUMNS = ("row", "seed", "label", "without", "with")
@@ -35,18 +37,21 @@ CORE_COLUMNS = ("row", "seed", "label", "without", "with")
 
 @dataclass(frozen=True)
 class AugmentationSlice:
-    """The validation rows of a class or group: rows that the augmentation turned right and wrong, one count for each seed."""
+    """The validation rows of a class or group: rows that the augmentation turned right and wrong, one count for each seed.
+
+    Of a regression, the sums of what absolute errors fell and rose, over the slice's mean absolute error without augmentation.
+    """
 
     column: str
     level: str
     n: int
-    gained: tuple[int, ...]
-    lost: tuple[int, ...]
+    gained: tuple[float, ...]
+    lost: tuple[float, ...]
     row_variance: float | None = None
 
     @property
     def change(self) -> RepeatedDifference | None:
-        """The change of accuracy with the augmentation; None with too few seeds."""
+        """The accuracy gained with the augmentation, or the share by which the error fell; None with too few seeds."""
         return repeated_difference(self.gained, self.lost, self.n, self.row_variance)
 
 
@@ -69,7 +74,8 @@ class AugmentationAudit:
 
     in_use: the version was trained with it. whole: all validation rows. right, copies_right: validation rows, and their augmented copies,
     that the training without augmentation decides rightly. loss, loss_with: final training loss. consensus: copies of rows that every seed
-    decides rightly; changed are those which all seeds decide as one same other class. checked: copies that people read.
+    decides rightly; changed are those which all seeds decide as one same other class. checked: copies that people read. of: "accuracy", or
+    ERROR; error, copies_error: mean absolute errors on validation rows and on their copies, trained without augmentation.
     """
 
     model: str
@@ -86,6 +92,9 @@ class AugmentationAudit:
     consensus: CheckedCopies | None = None
     checked: CheckedCopies | None = None
     results: Mapping[str, Any] | None = None
+    of: str = "accuracy"
+    error: tuple[float, ...] = ()
+    copies_error: tuple[float, ...] = ()
 
     @property
     def seeds(self) -> int:
@@ -94,7 +103,11 @@ class AugmentationAudit:
 
     @property
     def affinity(self) -> Interval | None:
-        """Accuracy on augmented copies over that on the rows themselves, both of the training without augmentation."""
+        """Accuracy on augmented copies over that on the rows themselves, both of the training without augmentation; the error on the rows
+        over that on copies of a regression.
+        """
+        if self.of == ERROR:
+            return seed_ratio(self.error, self.copies_error) if self.copies_error else None
         return seed_ratio(self.copies_right, self.right) if self.copies_right else None
 
     @property
@@ -103,7 +116,7 @@ class AugmentationAudit:
         return seed_ratio(self.loss_with, self.loss) if self.loss_with else None
 
 
-def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = ()) -> dict[str, Any]:
+def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = (), *, regression: bool = False) -> dict[str, Any]:
     """Return the results of an audit from the predictions of all trainings.
 
     Parameters
@@ -116,6 +129,8 @@ def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = 
         The augmentation.
     groups : sequence of str
         Columns whose levels are compared beside the classes.
+    regression : bool
+        Whether label, decisions and copies are numbers, whose absolute errors are compared.
 
     Returns
     -------
@@ -125,7 +140,7 @@ def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = 
     Raises
     ------
     ValueError
-        Where a row is missing or doubled for a seed.
+        Where a row is missing or doubled for a seed; of a regression where a value is no finite number, or no error is above 0.
     """
     import pandas as pd
 
@@ -140,12 +155,17 @@ def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = 
     def grid(column: str) -> Any:
         return ordered[column].astype(str).to_numpy().reshape(shape)
 
+    about = ordered.iloc[: len(rows)]
+    found: dict[str, Any] = {"augmentation": name, "seeds": seeds, "rows": len(rows)}
+    if regression:
+        numbers = {key: _finite_grid(ordered[key], shape) for key in (*CORE_COLUMNS[2:], *(("copy",) if "copy" in ordered else ()))}
+        found |= _error_results(numbers, {group: about[group].astype(str).to_numpy() for group in groups})
+        return found | _losses(ordered, shape)
     label, without = grid("label"), grid("without")
     right, right_with = without == label, grid("with") == label
     change = right_with.astype(int) - right
-    about = ordered.iloc[: len(rows)]
     columns = {CLASS: label[0], **{group: about[group].astype(str).to_numpy() for group in groups}}
-    found: dict[str, Any] = {"augmentation": name, "seeds": seeds, "rows": len(rows), **_counts(change)}
+    found |= _counts(change)
     found["right"] = right.sum(axis=1).tolist()
     found["slices"] = list(_slice_counts(change, columns))
     if "copy" in ordered:
@@ -154,27 +174,73 @@ def augmentation_results(table: "DataFrame", name: str, groups: Sequence[str] = 
         sure = right.all(axis=0)
         agreed = (copies == copies[0]).all(axis=0) & (copies[0] != label[0])
         found["consensus"] = {"n": int(sure.sum()), "changed": int((sure & agreed).sum())}
-    for column, key in (("loss_without", "loss"), ("loss_with", "loss_with")):
-        if column in ordered:
-            found[key] = [float(value) for value in ordered[column].to_numpy(float).reshape(shape)[:, 0]]
-    return found
+    return found | _losses(ordered, shape)
+
+
+def _losses(ordered: "DataFrame", shape: tuple[int, int]) -> dict[str, Any]:
+    """The final training losses of each seed, where the table has them."""
+    named = {key: column for column, key in (("loss_without", "loss"), ("loss_with", "loss_with")) if column in ordered}
+    return {key: [float(value) for value in ordered[column].to_numpy(float).reshape(shape)[:, 0]] for key, column in named.items()}
+
+
+def _finite_grid(values: "Series[Any]", shape: tuple[int, int]) -> Any:
+    """Numbers by seed and row. Raises ValueError where one is none."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{int((~np.isfinite(numbers)).sum()):,} values of {values.name} are no finite numbers")
+    return numbers.reshape(shape)
+
+
+def _error_results(numbers: Mapping[str, Any], columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The results of a regression. Each slice's changes are over its own mean absolute error without augmentation."""
+    errors = {key: np.abs(values - numbers["label"]) for key, values in numbers.items() if key != "label"}
+
+    def gains(own: Any) -> dict[str, Any]:
+        usual = float(errors["without"][:, own].mean())
+        if usual <= 0:
+            raise ValueError("no error is above 0 without the augmentation")
+        change = (errors["without"] - errors["with"])[:, own] / usual
+        counts: dict[str, Any] = {"gained": np.maximum(change, 0).sum(axis=1).tolist(), "lost": np.maximum(-change, 0).sum(axis=1).tolist()}
+        return counts | {"row_variance": _row_variance(change)}
+
+    slices = [
+        {"column": column, "level": level, "n": int(own.sum()), **gains(own)}
+        for column, level, own in _slice_rows(columns)
+        if errors["without"][:, own].any()
+    ]
+    means = {"error": "without", "error_with": "with", "copies_error": "copy"}
+    by_seed = {key: errors[name].mean(axis=1).tolist() for key, name in means.items() if name in errors}
+    return {"of": ERROR, **gains(np.ones(numbers["label"].shape[1], bool)), "slices": slices, **by_seed}
+
+
+def _row_variance(change: Any) -> float:
+    """The variance of the rows' mean change over seeds."""
+    mean = change.mean(axis=0)
+    return float(mean.var(ddof=1)) if mean.size > 1 else 0.0
 
 
 def _counts(change: Any) -> dict[str, Any]:
     """Gained and lost rows of each seed, and the variance of the rows' mean change. change: (seeds, rows), 1, 0 or -1."""
-    mean = change.mean(axis=0)
-    variance = float(mean.var(ddof=1)) if mean.size > 1 else 0.0
-    return {"gained": (change > 0).sum(axis=1).tolist(), "lost": (change < 0).sum(axis=1).tolist(), "row_variance": variance}
+    gained, lost = ((sign * change > 0).sum(axis=1).tolist() for sign in (1, -1))
+    return {"gained": gained, "lost": lost, "row_variance": _row_variance(change)}
 
 
 def _slice_counts(change: Any, columns: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The counts of each level of each column with LEAST_ROWS rows; columns with more than MOST_LEVELS levels are left out."""
+    """The counts of each slice."""
+    for column, level, own in _slice_rows(columns):
+        yield {"column": column, "level": level, "n": int(own.sum()), **_counts(change[:, own])}
+
+
+def _slice_rows(columns: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """The rows of each level of each column with LEAST_ROWS rows; columns with more than MOST_LEVELS levels are left out."""
     for column, texts in columns.items():
         levels = np.unique(texts)
         for level in levels if levels.size <= MOST_LEVELS else ():
             own = texts == level
             if own.sum() >= LEAST_ROWS:
-                yield {"column": column, "level": str(level), "n": int(own.sum()), **_counts(change[:, own])}
+                yield column, str(level), own
 
 
 def augmentation_audits(frame: "DataFrame") -> list[AugmentationAudit]:
@@ -201,13 +267,16 @@ def augmentation_audits(frame: "DataFrame") -> list[AugmentationAudit]:
 
 def _audit(row: Mapping[Any, Any], results: Mapping[str, Any]) -> AugmentationAudit | None:
     """The audit of a record; None where its results are of another form."""
-    name, whole = results.get("augmentation"), _slice({"column": "", "level": "", "n": results.get("rows"), **_own(results)})
+    of = ERROR if results.get("of") == ERROR else "accuracy"
+    name, whole = results.get("augmentation"), _slice({"column": "", "level": "", "n": results.get("rows"), **_own(results)}, of)
     if not isinstance(name, str) or not name or whole is None:
         return None
     seeds = len(whole.gained)
     listed = results.get("slices")
-    slices = [_slice(each) for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
-    right, copies, loss, loss_with = (_numbers(results.get(key), seeds) for key in ("right", "copies_right", "loss", "loss_with"))
+    slices = [_slice(each, of) for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    right, copies, loss, loss_with, error, copies_error = (
+        _numbers(results.get(key), seeds) for key in ("right", "copies_right", "loss", "loss_with", "error", "copies_error")
+    )
     return AugmentationAudit(
         str(row["model"]),
         str(row["version"]),
@@ -223,6 +292,9 @@ def _audit(row: Mapping[Any, Any], results: Mapping[str, Any]) -> AugmentationAu
         consensus=_checked(results.get("consensus")),
         checked=_checked(results.get("checked")),
         results=results,
+        of=of,
+        error=error if copies_error else (),
+        copies_error=copies_error if error else (),
     )
 
 
@@ -239,15 +311,20 @@ def _numbers(values: Any, seeds: int) -> tuple[float, ...]:
     return tuple(known) if len(known) == seeds else ()
 
 
-def _slice(row: Mapping[str, Any]) -> AugmentationSlice | None:
-    """A slice of an audit's results; None where a count is missing or impossible."""
+def _slice(row: Mapping[str, Any], of: str) -> AugmentationSlice | None:
+    """A slice of an audit's results; None where a count is missing or impossible, or where errors lack the variance over rows."""
     n, gained, variance = row.get("n"), row.get("gained"), row.get("row_variance")
     if not isinstance(n, int) or isinstance(n, bool) or n < 1 or not isinstance(gained, list) or not gained:
         return None
     more, less = _numbers(gained, len(gained)), _numbers(row.get("lost"), len(gained))
-    if not more or not less or any(up + down > n for up, down in zip(more, less, strict=True)):
+    if not more or not less or (of != ERROR and any(up + down > n for up, down in zip(more, less, strict=True))):
         return None
-    known = float(variance) if isinstance(variance, int | float) and not isinstance(variance, bool) and 0 <= variance <= 1 else None
+    largest = np.inf if of == ERROR else 1
+    known = float(variance) if isinstance(variance, int | float) and not isinstance(variance, bool) and 0 <= variance <= largest else None
+    if of == ERROR:
+        return (
+            None if known is None else AugmentationSlice(str(row.get("column")), str(row.get("level")), n, more, less, row_variance=known)
+        )
     up, down = (tuple(int(each) for each in counts) for counts in (more, less))
     return AugmentationSlice(str(row.get("column")), str(row.get("level")), n, up, down, row_variance=known)
 

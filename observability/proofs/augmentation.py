@@ -3,6 +3,7 @@
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
+from observability.metrics.augmentation import ERROR
 from observability.proofs.rows import known_record_conditions, text_literal, time_literal, where_clause
 
 
@@ -21,7 +22,9 @@ def augmentation_proof(finding: Finding, context: Context) -> str | None:
     part, by = finding.evidence.get("slice_place"), finding.evidence.get("by")
     values = {
         "augmentation_gain": f"({total('/gained')} - {total('/lost')}) / ({number('/rows')} * json_array_length(results, '/gained'))",
-        "augmentation_affinity": f"{total('/copies_right')} / {total('/right')}",
+        "augmentation_affinity": f"{total('/error')} / {total('/copies_error')}"
+        if finding.evidence.get("of") == ERROR
+        else f"{total('/copies_right')} / {total('/right')}",
         "augmentation_diversity": f"{total('/loss_with')} / {total('/loss')}",
     }
     if isinstance(part, int):

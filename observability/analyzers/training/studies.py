@@ -5,7 +5,7 @@ asks for attention: one that was merely tried affects nobody. Studies of setting
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isnan
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
@@ -18,6 +18,7 @@ from observability.core.window import Slice
 from observability.detection.augmentation_verdict import GAIN, LABEL_LIMIT, LABELS, SLICE_GAIN, augmentation_verdict
 from observability.metrics.augmentation import (
     AUGMENTATION_AUDITS,
+    ERROR,
     LEAST_ROWS,
     LEAST_SEEDS,
     AugmentationAudit,
@@ -31,7 +32,7 @@ from observability.stats.repeated_runs import RepeatedDifference
 NAME = "training/studies"
 AFFINITY, DIVERSITY = "augmentation_affinity", "augmentation_diversity"
 EFFECT, SLICE_EFFECT = 0.01, 0.02
-"""Smallest changes of accuracy that matter: of all rows, and of a class or group."""
+"""Smallest changes that matter, of all rows, and of a class or group: of accuracy, or of the mean absolute error as a share of it."""
 NOT_IN_USE = "the augmentation is not in use, so it is not judged."
 AUDITS: Records = AUGMENTATION_AUDITS
 Tested = tuple[AugmentationSlice, RepeatedDifference]
@@ -86,7 +87,8 @@ def tested_parts(audit: AugmentationAudit) -> list[Tested]:
 def undecided_augmentation(context: Context, audit: AugmentationAudit, metric: str, n: int, because: str) -> Finding:
     """Return the finding of severity `unknown` about an augmentation, the template of the others."""
     blank = context.undecided(NAME, f"augmentation={audit.name}", metric, n, because, against="level")
-    evidence = {"audited": iso(audit.at), "augmentation": audit.name, "in_use": audit.in_use, "seeds": audit.seeds}
+    evidence: dict[str, object] = {"audited": iso(audit.at), "augmentation": audit.name, "in_use": audit.in_use, "seeds": audit.seeds}
+    evidence |= {"of": ERROR} if audit.of == ERROR else {}
     return replace(blank, model=audit.model, version=audit.version, evidence=evidence)
 
 
@@ -96,10 +98,29 @@ def signed_points(share: float | None) -> str:
     return f"{points:+.1f}".replace("-", "−") if points else "0.0"
 
 
-def gain_words(change: RepeatedDifference) -> str:
-    """A change of accuracy in points with its interval and what it rests on."""
-    value, low, high = (signed_points(part) for part in change.interval().triple)
-    return f"{value} points ({low} to {high}; {plural(change.seeds, 'seed')}, {change.n:,} rows)"
+@dataclass(frozen=True)
+class GainUnit:
+    """How a gain is written: the words for a gain and a loss, what changes, its units in the plural and in the singular, and the sign of the change."""
+
+    raises: str
+    lowers: str
+    noun: str
+    units: str
+    unit: str
+    sign: int
+
+
+GAIN_UNITS = {
+    "accuracy": GainUnit("raises accuracy", "lowers accuracy", "accuracy", "points", "point", 1),
+    ERROR: GainUnit("lowers the error", "raises the error", "the error", "%", "%", -1),
+}
+
+
+def gain_words(change: RepeatedDifference, of: str = "accuracy") -> str:
+    """The change of accuracy in points, or of the error in per cent of it, with its interval and what it rests on."""
+    unit, (middle, *ends) = GAIN_UNITS[of], change.interval().triple
+    value, low, high = (signed_points(None if part is None else unit.sign * part) for part in (middle, *ends[:: unit.sign]))
+    return f"{value} {unit.units} ({low} to {high}; {plural(change.seeds, 'seed')}, {change.n:,} rows)"
 
 
 def effect_word(change: RepeatedDifference, p_harm: float, budget: float, least: float = EFFECT) -> str:
@@ -119,13 +140,13 @@ def effect_word(change: RepeatedDifference, p_harm: float, budget: float, least:
 def gain_finding(context: Context, audit: AugmentationAudit, change: RepeatedDifference, p_harm: float) -> Finding:
     """Return the finding about the accuracy on all validation rows."""
     word, interval = effect_word(change, p_harm, context.budget), change.interval()
-    words = gain_words(change)
-    matters = f"changes of {100 * EFFECT:g} point or more matter"
+    words, unit = gain_words(change, audit.of), GAIN_UNITS[audit.of]
+    matters = f"changes of {100 * EFFECT:g} {unit.unit} or more matter"
     sentence = {
-        "helps": f"Augmentation `{audit.name}` raises accuracy: {words}.",
-        "harms": f"Augmentation `{audit.name}` lowers accuracy: {words}.",
-        "none": f"Augmentation `{audit.name}` has no significant effect on accuracy: {words}.",
-        "small": f"Augmentation `{audit.name}` changes accuracy by less than {100 * EFFECT:g} point: {words}.",
+        "helps": f"Augmentation `{audit.name}` {unit.raises}: {words}.",
+        "harms": f"Augmentation `{audit.name}` {unit.lowers}: {words}.",
+        "none": f"Augmentation `{audit.name}` has no significant effect on {unit.noun}: {words}.",
+        "small": f"Augmentation `{audit.name}` changes {unit.noun} by less than {100 * EFFECT:g} {unit.unit}: {words}.",
         "unknown": f"Whether augmentation `{audit.name}` helps cannot be told: {words}; {matters}. Train with more seeds or rows.",
     }[word]
     blank = undecided_augmentation(context, audit, GAIN, change.n, sentence)
@@ -161,12 +182,17 @@ def slice_findings(context: Context, audit: AugmentationAudit, parts: list[Teste
     evidence = {"slice_place": audit.slices.index(part), "p_adjusted": p, "compared": len(parts), "effect": word}
     blank = replace(blank, **interval.fields, limit=-SLICE_EFFECT, evidence=blank.evidence | evidence)
     if not harmed:
-        because = f"With augmentation `{audit.name}` no class or group of {len(parts)} loses {100 * SLICE_EFFECT:g} points significantly"
+        lost = {ERROR: f"has {100 * SLICE_EFFECT:g} % more error"}.get(audit.of, f"loses {100 * SLICE_EFFECT:g} points")
+        because = f"With augmentation `{audit.name}` no class or group of {len(parts)} {lost} significantly"
         severity: Severity = "unknown" if change.value <= -SLICE_EFFECT else "ok"
-        yield replace(blank, severity=severity, because=f"{because}; the least gain, in {where}: {gain_words(change)}.")
+        yield replace(
+            blank,
+            severity=severity,
+            because=f"{because}; the least gain, in {where}: {'error ' if audit.of == ERROR else ''}{gain_words(change, audit.of)}.",
+        )
         return
     more = f" So it does in {len(harmed) - 1} more." if len(harmed) > 1 else ""
-    because = f"Augmentation `{audit.name}` lowers accuracy in {where}: {gain_words(change)}.{more}"
+    because = f"Augmentation `{audit.name}` {GAIN_UNITS[audit.of].lowers} in {where}: {gain_words(change, audit.of)}.{more}"
     yield harm_told(replace(blank, because=because, slice=str(Slice(((part.column, part.level),))), rank=4.0), audit, SLICE_EFFECT)
 
 
@@ -199,8 +225,11 @@ def measure_findings(context: Context, audit: AugmentationAudit) -> Iterator[Fin
     """Yield affinity and diversity, which only the levels of the model's owner judge."""
     model = (context.counters.get("models") or {}).get(audit.model)
     limits = model.settings.limits if model is not None else {}
+    compared = {ERROR: "the error on the rows is {} times that on its copies"}.get(
+        audit.of, "accuracy on its copies is {} times that on the rows themselves"
+    )
     words = {
-        AFFINITY: (audit.affinity, "Trained without augmentation `{}`, accuracy on its copies is {} times that on the rows themselves"),
+        AFFINITY: (audit.affinity, f"Trained without augmentation `{{}}`, {compared}"),
         DIVERSITY: (audit.diversity, "With augmentation `{}` the final training loss is {} times that without it"),
     }
     for metric, (interval, sentence) in words.items():

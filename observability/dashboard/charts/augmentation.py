@@ -10,7 +10,7 @@ from observability.dashboard.charts import layout
 EFFECTS = (
     ("helps", theme.PRIMARY, "circle"),
     ("no effect", theme.NEUTRAL, "circle-open"),
-    ("under 1 point", theme.NEUTRAL, "square-open"),
+    ("small", theme.NEUTRAL, "square-open"),
     ("harms", theme.WATCH, "x"),
     ("cannot tell", theme.QUIET, "diamond-open"),
 )
@@ -37,20 +37,20 @@ def affinity_scatter(points: pd.DataFrame) -> go.Figure:
     return theme.themed(figure, height=320, x="diversity", y="affinity", legend=True)
 
 
-def slice_change_dots(rows: pd.DataFrame) -> go.Figure:
-    """The change of accuracy of each class and group with its interval, in points, and no change as a line.
+def slice_change_dots(rows: pd.DataFrame, *, title: str = "change of accuracy, points", unit: str = "points") -> go.Figure:
+    """The gain of each class and group with its interval, in points or per cent of the error, and no change as a line.
 
     rows: name, value, low, high (shares), n.
     """
     figure, shown = go.Figure(), rows.iloc[::-1].reset_index(drop=True)
     shown = shown.assign(**{key: 100 * shown[key] for key in ("value", "low", "high")})
     hover = [
-        f"{theme.inert_label(name, 60)}<br>{formatting.format_number(value)} points ({formatting.format_number(low)} to "
+        f"{theme.inert_label(name, 60)}<br>{formatting.format_number(value)} {unit} ({formatting.format_number(low)} to "
         f"{formatting.format_number(high)})<br>{n:,} rows"
         for name, value, low, high, n in shown[["name", "value", "low", "high", "n"]].itertuples(index=False)
     ]
     layout.add_interval_dots(figure, shown, hover)
     figure.add_vline(x=0, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}, layer="below")
-    theme.themed(figure, height=max(180, 26 * len(shown) + 70), x="change of accuracy, points")
+    theme.themed(figure, height=max(180, 26 * len(shown) + 70), x=title)
     layout.set_row_ticks(figure, layout.row_names(list(shown["name"])))
     return layout.value_axis(figure)

@@ -18,28 +18,32 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.training import augmentation_decisions
 from observability.dashboard.widgets import leading_finding_line, logging_examples, plain_caption, plain_paragraph
 from observability.detection.augmentation_verdict import AugmentationVerdict, augmentation_verdict
-from observability.metrics.augmentation import AUGMENTATION_AUDITS, AugmentationAudit, augmentation_audits
+from observability.metrics.augmentation import AUGMENTATION_AUDITS, ERROR, AugmentationAudit, augmentation_audits
 from observability.stats.interval import Interval
-from observability.stats.repeated_runs import RepeatedDifference
 
 HOW = {
     "Augmentation": """# predictions.parquet: a line for each validation row and seed, with the columns
 # row, seed, label, without, with, copy, loss_without, loss_with, and groups such as region
 python -m observability audit-augmentation predictions.parquet --model loan --name jitter --group region"""
 }
-WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "small": "under 1 point", "unknown": "cannot tell"}
+WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "small": "small", "unknown": "cannot tell"}
 """Effects as the page names them, by the word of the analyzer."""
 COLUMNS = (
     column("name", "Augmentation", strong=True, wide=True),
     column("effect", "Effect", width="7rem"),
     column("verdict", "Verdict", width="10rem", help="Drop what harms; keep what helps and harms no class or group; hold: measure more"),
-    column("gain", "Accuracy, points", align="right", help="Accuracy with minus without the augmentation, on the same rows"),
+    column(
+        "gain",
+        "Gain",
+        align="right",
+        help="Accuracy with minus without the augmentation, points; of a regression what the mean absolute error falls, %",
+    ),
     column(
         "affinity",
         "Affinity",
         align="right",
         phone=False,
-        help="Accuracy on augmented copies over that on the rows, trained without augmentation",
+        help="Accuracy on augmented copies over that on the rows, or error on the rows over that on copies, trained without augmentation",
     ),
     column("diversity", "Diversity", align="right", phone=False, help="Final training loss with the augmentation over that without"),
     column("labels", "Labels changed", align="right", phone=False, help="Of checked copies, or as all seeds decide"),
@@ -141,7 +145,7 @@ def augmentations_table(audits: Sequence[AugmentationAudit], found: Sequence[Fin
             "name": {"t": audit.name, "sub": f"{audit.model} {audit.version}, {used}"},
             "effect": severity_cell(severity, effect.capitalize()) if severity else {"t": effect.capitalize()},
             "verdict": verdict_cell(audit, verdict_on(audit, found)),
-            "gain": points_cell(audit.whole.change),
+            "gain": gain_cell(audit),
             "affinity": ratio_cell(audit.affinity),
             "diversity": ratio_cell(audit.diversity),
             "labels": share_cell(*copies.rate.triple) if copies else dict(UNKNOWN_CELL),
@@ -151,13 +155,14 @@ def augmentations_table(audits: Sequence[AugmentationAudit], found: Sequence[Fin
     draw_table("augmentations", "Augmentations and their effects", columns, lines, sort=True)
 
 
-def points_cell(change: RepeatedDifference | None) -> Cell:
-    """A change of accuracy in points with its interval below."""
+def gain_cell(audit: AugmentationAudit) -> Cell:
+    """The gain of accuracy in points, or of error in per cent of it, with its interval below."""
+    change = audit.whole.change
     if change is None:
         return dict(UNKNOWN_CELL)
-    interval = change.interval()
+    interval, unit = change.interval(), " %" if audit.of == ERROR else ""
     value, low, high = (judged.signed_points(part) for part in interval.triple)
-    return {"t": value, "sub": f"{low} to {high}", "k": interval.value}
+    return {"t": f"{value}{unit}", "sub": f"{low} to {high}", "k": interval.value}
 
 
 def ratio_cell(interval: Interval | None) -> Cell:
@@ -169,7 +174,7 @@ def ratio_cell(interval: Interval | None) -> Cell:
 
 
 def slices_of_augmentation(audits: Sequence[AugmentationAudit]) -> None:
-    """Draw the change of accuracy of an augmentation by class and group, the worst first."""
+    """Draw the gain of an augmentation by class and group, the worst first."""
     names = {augmentation_name(audit): audit for audit in audits if audit.slices and audit.seeds > 1}
     if not names:
         return
@@ -179,15 +184,21 @@ def slices_of_augmentation(audits: Sequence[AugmentationAudit]) -> None:
     audit = names[name or first]
     rows = slice_changes(audit)
     worst = rows.iloc[0]
-    alt = f"{audit.name}: the least gain is in {worst['name']}, {judged.signed_points(worst['value'])} points."
+    unit = judged.GAIN_UNITS[audit.of].units
+    alt = f"{audit.name}: the least gain is in {worst['name']}, {judged.signed_points(worst['value'])} {unit}."
+    title = "fall of the mean absolute error, %" if audit.of == ERROR else "change of accuracy, points"
     frame.chart_with_table(
-        charts_augmentation.slice_change_dots(rows), rows, key="augmentation-slices", alt=alt, metrics=(judged.SLICE_GAIN,)
+        charts_augmentation.slice_change_dots(rows, title=title, unit=unit),
+        rows,
+        key="augmentation-slices",
+        alt=alt,
+        metrics=(judged.SLICE_GAIN,),
     )
-    plain_caption("Change of accuracy with the augmentation, with 95 % intervals over seeds and rows.")
+    plain_caption(f"{title.partition(',')[0].capitalize()} with the augmentation, with 95 % intervals over seeds and rows.")
 
 
 def slice_changes(audit: AugmentationAudit) -> pd.DataFrame:
-    """The change of accuracy of each class and group, the least first."""
+    """The gain of each class and group, the least first."""
     rows = []
     for part in audit.slices:
         change = part.change

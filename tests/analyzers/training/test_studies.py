@@ -6,7 +6,7 @@ import pytest
 
 from observability.core.finding import Finding
 from observability.metrics.augmentation import augmentation_audits, augmentation_results
-from tests.support.augmentation_audits import audit_row, augmentation_findings, predictions, simulated_audit
+from tests.support.augmentation_audits import audit_row, augmentation_findings, numeric_predictions, predictions, simulated_audit
 from tests.support.levels import beyond_limit
 
 
@@ -30,6 +30,42 @@ def test_counts_affinity_and_diversity_are_those_of_the_definitions() -> None:
     assert diversity is not None and diversity.value == pytest.approx(table["loss_with"].mean() / table["loss_without"].mean())
     by_row = (right_with.astype(int) - right).groupby(table["row"]).mean()
     assert results["row_variance"] == pytest.approx(by_row.var())
+
+
+def numeric_audit(seed: int, **effects: float) -> dict:
+    table = numeric_predictions(np.random.default_rng(seed), **effects)
+    return audit_row(augmentation_results(table, "jitter", ("region",), regression=True))
+
+
+def test_the_gain_of_a_regression_is_the_share_by_which_its_mean_absolute_error_falls() -> None:
+    table = numeric_predictions(np.random.default_rng(3), rows=400, seeds=4, gain=0.1)
+    (audit,) = augmentation_audits(pd.DataFrame([audit_row(augmentation_results(table, "jitter", ("region",), regression=True))]))
+    without, with_it, copied = ((table[name] - table["label"]).abs() for name in ("without", "with", "copy"))
+    assert audit.whole.change.value == pytest.approx(1 - with_it.mean() / without.mean())
+    south = table["region"] == "south"
+    part = next(each for each in audit.slices if each.level == "south")
+    assert part.change.value == pytest.approx(1 - with_it[south].mean() / without[south].mean()) and {
+        each.column for each in audit.slices
+    } == {"region"}
+    assert audit.affinity.value == pytest.approx(without.mean() / copied.mean()) and audit.consensus is None
+    by_row = ((without - with_it) / without.mean()).groupby(table["row"]).mean()
+    assert audit.whole.row_variance == pytest.approx(by_row.var())
+
+
+def test_a_regression_that_an_augmentation_helps_or_harms_is_told_in_errors() -> None:
+    helped = by_metric(numeric_audit(1, gain=0.05))
+    assert helped["gain"].evidence["effect"] == "helps" and helped["gain"].evidence["verdict"] == "keep"
+    assert helped["gain"].because.startswith("Augmentation `jitter` lowers the error: −4.")
+    assert "the error on the rows is 0.8" in helped["affinity"].because
+    harmed = by_metric(numeric_audit(2, gain=0.05, harm=0.3))
+    assert (harmed["slice_gain"].severity, harmed["slice_gain"].slice) == ("act", "region=south")
+    assert "raises the error in region `south`" in harmed["slice_gain"].because and ": +2" in harmed["slice_gain"].because
+    assert harmed["gain"].evidence["why"] == "it raises the error"
+
+
+def test_clean_augmentations_of_regressions_raise_nothing() -> None:
+    raised = [found for seed in range(20) for found in augmentation_findings([numeric_audit(100 + seed)]) if found.needs_action]
+    assert raised == []
 
 
 def test_an_augmentation_that_helps_is_ok_and_says_by_how_much() -> None:
@@ -115,6 +151,13 @@ def test_results_of_another_form_are_left_out() -> None:
     good = simulated_audit(8)["results"]
     for bad in ({"gained": [1, 2]}, {"rows": 0}, {"augmentation": None}, {"lost": [5_000] * 8}, {"gained": "many"}):
         assert augmentation_audits(pd.DataFrame([audit_row(good | bad)])) == [], bad
+
+
+def test_a_text_among_the_numbers_of_a_regression_is_refused() -> None:
+    table = numeric_predictions(np.random.default_rng(4), rows=50, seeds=3).astype({"with": object})
+    table.loc[3, "with"] = "high"
+    with pytest.raises(ValueError, match="1 values of with are no finite numbers"):
+        augmentation_results(table, "jitter", regression=True)
 
 
 def test_a_missing_line_is_refused() -> None:
