@@ -322,6 +322,9 @@ robust_accuracy | Robust accuracy | share | high | Share of rows that are right 
   rows | Carlini et al. 2019, On evaluating adversarial robustness
 membership_exposure | Exposure of training records | share | low | Share of training records that a membership attack finds at 1 % false
   positives; about 1 % where it finds none. | true positive rate at a false positive rate of 1 % | Carlini et al. 2022 (LiRA)
+shifted_fairness_gap | Largest gap under shift | share | low | Difference between groups in a rate of the chosen criterion, under the worst
+  shift of the population within a stated divergence. | highest - lowest rate on reweighted rows |
+  Hardt, Price and Srebro 2016; Hainmueller 2012
 explanation_stability | Stability of explanations | -1 to 1 | high | Rank correlation of a prediction's attributions between backgrounds
   drawn with different seeds. | mean of Spearman's rank correlation over pairs | Alvarez-Melis and Jaakkola 2018
 audit_days_left | Days until an audit expires | days | high | Days until the newest audit of a kind expires; negative afterwards, or since

@@ -7,14 +7,16 @@ from typing import Any, Literal
 
 import numpy as np
 
+from observability.core.metric_definitions import METRICS
 from observability.core.time import aware_utc
 
-AuditKind = Literal["robustness", "membership", "explanations"]
-KINDS: tuple[AuditKind, ...] = ("robustness", "membership", "explanations")
+AuditKind = Literal["robustness", "membership", "explanations", "fairness"]
+KINDS: tuple[AuditKind, ...] = ("robustness", "membership", "explanations", "fairness")
 HEADLINES: dict[str, str] = {
     "robustness": "robust_accuracy",
     "membership": "membership_exposure",
     "explanations": "explanation_stability",
+    "fairness": "shifted_fairness_gap",
 }
 """The metric that stands for an audit, by its kind."""
 
@@ -120,6 +122,6 @@ def worse_than_before(now: StoredAudit, before: StoredAudit) -> bool:
         return False
     ends = (now.value, now.low, now.high, before.value, before.low, before.high)
     value, low, high, earlier, earlier_low, earlier_high = (float(end) for end in ends if end is not None)
-    if now.metric == "membership_exposure":
+    if METRICS[HEADLINES[now.kind]].better == "low":
         return value - earlier > float(np.hypot(value - low, earlier_high - earlier))
     return earlier - value > float(np.hypot(high - value, earlier - earlier_low))

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from observability.core.catalog import Column, Model, Version
 from observability.core.questions import Sample
+from observability.core.time import aware_utc
 from observability.core.window import Environment, Slice, Window
 from observability.records.values import AFTER_LAST, FIRST
 from observability.stats.arrays import Array, Floats
@@ -61,6 +63,23 @@ def audit_served_rows(store: "Store", model: Model, version: Version, rows: int)
         if len(found):
             return found
     return found
+
+
+def served_inputs(store: "Store", model: Model, version: Version, rows: int, days: int) -> "DataFrame | None":
+    """At most `rows` rows of features by name that the version served in its newest `days` days, with a label or not; None where it served
+    none. Of production, else of validation.
+    """
+    activity = store.activity(model=model.name)
+    columns = version_columns(model, version)
+    for environment in ENVIRONMENTS:
+        last = activity[(activity["version"] == version.name) & (activity["environment"] == environment)]["last"].max()
+        if last != last:
+            continue
+        until = aware_utc(last) + timedelta(hours=1)
+        window = Window(model.name, until - timedelta(days=days), until, version.name, environment=environment)
+        frame = store.ask(Sample("predictions", tuple(column.reference for column in columns), rows), window)
+        return frame.set_axis([column.name for column in columns], axis=1)
+    return None
 
 
 def _labelled(store: "Store", model: Model, version: Version, window: Window, rows: int) -> AuditRows:

@@ -1,4 +1,4 @@
-"""Run an audit of a model version: robustness, membership or explanations. The result is a record of the kind `audit`.
+"""Run an audit of a model version: robustness, membership, explanations, fairness under shift. The result is a record of the kind `audit`.
 
 An audit is a list of steps, each one bounded call of the confined worker. What a step gave is kept in a file of the home until the record
 is written, so an audit that was interrupted goes on where it stopped.
@@ -26,7 +26,10 @@ from observability.enrichment.audit_rows import (
     audit_reference_rows,
     audit_served_rows,
     logged_text_of,
+    served_inputs,
 )
+from observability.enrichment.shift_results import shift_family, shift_results
+from observability.metrics.shifted_fairness import DecidedRows
 from observability.stats.arrays import Floats
 from observability.stats.exposure import likelihood_ratios
 from observability.worker.requests import LIBRARIES, artifact_kind
@@ -47,6 +50,8 @@ CHUNK = 60
 """Attacked rows of one step."""
 POOL, LEAST_POOL, SHADOWS = 3000, 100, 16
 """Records on each side of a membership audit, the fewest, and shadow models."""
+WEIGHED, SERVED_DAYS = 8000, 28
+"""Rows of the reference that are reweighted, as many served ones, and the newest days that these are of."""
 EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS = 30, 5, 20, 2000
 NOISE = (0.1, 0.25, 0.5, 1.0)
 STEP_SECONDS = 240.0
@@ -90,7 +95,7 @@ class AuditSteps:
     @property
     def path(self) -> Path:
         """The file that keeps what the steps gave."""
-        sizes = [ATTACKED, DISTURBED, REAL, TEXTS, CHUNK, POOL, EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS, *NOISE]
+        sizes = [ATTACKED, DISTURBED, REAL, TEXTS, CHUNK, POOL, EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS, WEIGHED, *NOISE]
         about = [FORM, sizes, asdict(self.request), self.version.artifact, str(self.version.registered_at), asdict(self.model.settings)]
         name = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:24]
         return self.store.home / FOLDER / f"{name}.json"
@@ -447,8 +452,49 @@ def _judge(steps: AuditSteps, rows: AuditRows, real: AuditRows, columns: list[st
     return found | {"occlusion": np.round(answer.frames["occlusion"][columns].to_numpy(np.float64), 9).tolist()}
 
 
+def run_fairness(steps: AuditSteps) -> dict[str, Any]:
+    """The results of an audit of fairness under shift; a headline without a value where groups cannot be compared."""
+    rows = audit_reference_rows(steps.store, steps.model, steps.version, steps.most(WEIGHED))
+    groups = {name: values for name, values in rows.groups.items() if "=" not in name}
+    if (why := _no_fairness(steps.model, rows, groups)) is not None:
+        return {"headline": headline("fairness", None, why), "summary": {}}
+    steps.total = 2
+    scores = steps.step("scores", f"asking the model about {len(rows):,} rows", lambda: _own_scores(steps, rows))
+    served = served_inputs(steps.store, steps.model, steps.version, steps.most(WEIGHED), SERVED_DAYS)
+    decided = DecidedRows(np.array(scores) >= steps.model.settings.threshold, rows.labels == 1, groups)
+    steps.progress(0.5, "reweighting rows")
+    criterion = steps.model.settings.fairness_criterion or "equalized_odds"
+    results = shift_results(decided, shift_family(decided, rows.inputs, served), criterion, steps.request.seed)
+    worst = results["worst"]
+    facts = {"reference": len(rows), "served": 0 if served is None else len(served), "served_days": SERVED_DAYS}
+    if worst is None:
+        why = "Cannot tell: no attribute has two groups with enough rows."
+        return {"headline": headline("fairness", None, why), **results, "rows": facts, "summary": {}}
+    caution = "The reference holds training rows, so gaps may be smaller than on new ones." if steps.version.in_sample else None
+    found = headline("fairness", worst["gap"], caution, at=results["divergence"])
+    return {"headline": found, **results, "rows": facts, "summary": {"shifted_fairness_gap": worst["gap"]["value"]}}
+
+
+def _no_fairness(model: Model, rows: AuditRows, groups: Mapping[str, Any]) -> str | None:
+    """Why gaps between groups cannot be measured; None where they can."""
+    if model.task != "binary":
+        return "Cannot tell: rates of positive decisions need a binary model."
+    if not groups:
+        return "Cannot tell: no attribute of the model is declared sensitive."
+    if len(rows) < LEAST_POOL:
+        return f"Cannot tell: the reference has {len(rows):,} labelled rows; {LEAST_POOL} are needed."
+    return None
+
+
+def _own_scores(steps: AuditSteps, rows: AuditRows) -> list[float]:
+    """The scores of the model file."""
+    answer = steps.call("explain_job:score_rows", {"rows": rows.inputs})
+    return [round(float(score), 6) for score in answer.frames["scores"]["score"]]
+
+
 RUNNERS: dict[str, Callable[[AuditSteps], dict[str, Any]]] = {
     "robustness": run_robustness,
     "membership": run_membership,
     "explanations": run_explanations,
+    "fairness": run_fairness,
 }

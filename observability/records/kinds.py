@@ -327,7 +327,7 @@ _ALL = (
             MODEL,
             VERSION,
             AT,
-            _text("audit", "", "robustness", "membership", "explanations", "precision", "energy", "augmentation"),
+            _text("audit", "", "robustness", "membership", "explanations", "fairness", "precision", "energy", "augmentation"),
             RecordField("results", "object"),
         ),
         (RecordField("expires", "time"),),

@@ -14,6 +14,7 @@ import pytest
 from observability.core.errors import UsageError
 from observability.detection.audit_history import KINDS, StoredAudit, stored_audits
 from observability.enrichment import audits
+from observability.enrichment.audit_rows import audit_reference_rows
 from observability.enrichment.audits import FOLDER, AuditRequest, run_audit
 from observability.review.agenda_items import records_until
 from observability.review.fairness_status import newest_audits
@@ -76,7 +77,8 @@ def worker() -> Iterator[Worker]:
 def known(store: Store, worker: Worker) -> dict[str, StoredAudit]:
     """One audit of each kind, as it was stored."""
     for kind in KINDS:
-        run_audit(store, worker, AuditRequest("loan", "1", kind, rows=150, in_sample=True, shadows=4), lambda *_: None)
+        rows = None if kind == "fairness" else 150
+        run_audit(store, worker, AuditRequest("loan", "1", kind, rows=rows, in_sample=True, shadows=4), lambda *_: None)
     return {audit.kind: audit for audit in stored_audits(records_until(store, "audit"))}
 
 
@@ -113,6 +115,24 @@ def test_membership_finds_the_reference_and_names_records_of_it(known: dict[str,
     assert results["without_model"]["auc"]["low"] < 0.55
     assert all(each["id"].startswith("reference/1/") for each in results["exposed"])
     assert set(results["groups"]) == {"sex", "class"}
+
+
+def test_fairness_under_shift_counts_the_model_files_decisions(known: dict[str, StoredAudit], store: Store) -> None:
+    audit = known["fairness"]
+    plain, worst = audit.results["shifts"][0], audit.results["worst"]
+    model, version = store.catalog().model("loan"), store.catalog().model("loan").version("1")
+    assert version is not None and plain["shift"] == "as in the reference"
+    rows = audit_reference_rows(store, model, version, ROWS)
+    decided, right = rows.scores >= 0.5, rows.labels == 1
+    of_group = {sex: decided[right & (rows.groups["sex"] == sex)].mean() for sex in ("F", "M")}
+    gap = plain["gaps"]["sex"]["true_positive_rate"]
+    assert gap["value"] == pytest.approx(abs(of_group["F"] - of_group["M"]), abs=1e-6)
+    named = {shift["shift"]: shift for shift in audit.results["shifts"]}
+    assert {"all inputs as served", "more sex F", "more positive"} <= set(named) and worst["shift"] in named
+    assert all(shift["divergence"] <= 0.1 + 1e-6 for shift in named.values() if shift["kind"] != "served")
+    assert worst["divergence"] <= 0.1 + 1e-6 and audit.value == worst["gap"]["value"] and audit.results["criterion"] == "equalized_odds"
+    assert audit.results["rows"] == {"reference": ROWS, "served": ROWS, "served_days": 28}
+    assert set(audit.results["groups"]["sex"]) == {"F", "M"}
 
 
 def test_membership_cannot_tell_without_known_training_rows(store: Store, worker: Worker) -> None:

@@ -1,6 +1,6 @@
 """Judge the newest audits of a version: against the owner's level, against the audit before, and by their age.
 
-Reads records of the kind `audit` (robustness, membership, explanations). An audit is about one version, so a new version has none.
+Reads records of the kind `audit` (robustness, membership, explanations, fairness). An audit is about one version; a new version has none.
 """
 
 from dataclasses import replace
@@ -26,9 +26,15 @@ from observability.proofs.audits import AUDIT_PROOFS
 NAME = "trust/audits"
 AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, rows=500)
 METRIC = "audit_days_left"
+RATE_WORDS = {
+    "selection_rate": "Selection rate",
+    "true_positive_rate": "True positive rate",
+    "false_positive_rate": "False positive rate",
+    "precision": "Precision",
+}
 MOST = 4
 """Numbers of an audit without a headline that its sentence names."""
-WORDS = {"robustness": "Robustness", "membership": "Membership", "explanations": "Explanations"}
+WORDS = {"robustness": "Robustness", "membership": "Membership", "explanations": "Explanations", "fairness": "Fairness under shift"}
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -57,8 +63,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             found.append(never_for_version(of_kind[-1], context))
     if not known and not found and context.version.artifact:
         because = (
-            f"No audit of version {context.version.name} has been run: robustness, exposure of training rows and stability of explanations "
-            "are not known."
+            f"No audit of version {context.version.name} has been run: robustness, exposure of training rows, stability of explanations "
+            "and fairness under shift are not known."
         )
         found.append(context.undecided(NAME, "model", METRIC, 0, because, against="level"))
     return found
@@ -154,7 +160,7 @@ def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float
     return f"{said}." + (f" {why}" if why else "")
 
 
-ROWS = {"robustness": "rows", "membership": "training records", "explanations": "explained rows"}
+ROWS = {"robustness": "rows", "membership": "training records", "explanations": "explained rows", "fairness": "effective rows of a group"}
 
 
 def audit_value_words(audit: StoredAudit) -> str:
@@ -176,6 +182,15 @@ def audit_value_words(audit: StoredAudit) -> str:
             f"The attack finds {100 * value:.2f} % of training records at {100 * rate:g} % false positives "
             f"({100 * low:.2f} to {100 * high:.2f} %)"
         )
+    if audit.kind == "fairness":
+        worst = audit.results.get("worst")
+        if not worst:
+            return f"The gap between groups under shift is {100 * value:.1f} points ({100 * low:.1f} to {100 * high:.1f})"
+        return (
+            f"{RATE_WORDS[worst['rate']]} of {worst['attribute']} {worst['highest']} is {100 * value:.1f} points above that of "
+            f"{worst['lowest']} ({100 * low:.1f} to {100 * high:.1f}) under the worst shift within {audit.headline.get('at')} nats: "
+            f"{worst['shift']}"
+        )
     return f"Attributions against other backgrounds rank features alike: correlation {value:.2f} ({low:.2f} to {high:.2f})"
 
 
@@ -191,6 +206,6 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     exceptions=frozenset({1}),  # a version without a model file and without audits is not asked for one
-    limits={"robust_accuracy": None, "membership_exposure": None, "explanation_stability": None},
+    limits={"robust_accuracy": None, "membership_exposure": None, "explanation_stability": None, "shifted_fairness_gap": None},
     proofs=AUDIT_PROOFS,
 )

@@ -14,6 +14,7 @@ from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.trust.shift_figures import shift_details, shift_figure
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, unavailable_note
 from observability.detection.audit_history import StoredAudit
 
@@ -32,13 +33,14 @@ def audit_figure(here: ModelPage, audit: StoredAudit) -> None:
     if audit.value is None:
         unavailable_note(audit.headline.get("why") or "This audit gave no value.")
         return
-    {"robustness": _budget, "membership": _roc, "explanations": _deletion}[audit.kind](here, audit)
+    {"robustness": _budget, "membership": _roc, "explanations": _deletion, "fairness": shift_figure}[audit.kind](here, audit)
 
 
 def audit_details(here: ModelPage, audit: StoredAudit) -> None:
     """The other figures and the cases of one audit."""
     if audit.value is not None:
-        {"robustness": _robustness, "membership": _membership, "explanations": _explanations}[audit.kind](here, audit)
+        kinds = {"robustness": _robustness, "membership": _membership, "explanations": _explanations, "fairness": shift_details}
+        kinds[audit.kind](here, audit)
 
 
 def curve_points(curve: Sequence[Mapping[str, Any]], at: str, name: str) -> list[dict[str, Any]]:

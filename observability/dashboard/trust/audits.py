@@ -117,6 +117,8 @@ def headline_words(audit: StoredAudit) -> str:
         return held if at is None else f"{held} at cost {at}"
     if audit.kind == "membership":
         return f"training rows found at {formatting.format_share(float(at or 0.01))} false positives"
+    if audit.kind == "fairness":
+        return f"largest gap between groups, shift of {at} nats" if at is not None else "largest gap between groups"
     return "rank correlation of attributions against other backgrounds"
 
 

@@ -15,6 +15,7 @@ from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
 from observability.enrichment.audit_curves import interval_json
+from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.exposure import true_positives_at
 from observability.stats.interval import rate_interval
 
@@ -121,6 +122,32 @@ def test_three_hundred_repeated_audits_raise_no_act_and_few_warnings() -> None:
         found += judged(*pair)
     severities = [each.severity for each in found]
     assert len(found) == 600 and severities.count("act") == 0 and severities.count("watch") <= 18  # 3 %
+
+
+def shifted(gap: float, n: int = 400, days: float = 5, **given: Any) -> dict[str, Any]:
+    """An audit of fairness under shift that measured a gap between two groups of n effective rows."""
+    found = rate_difference_interval(n * (0.5 + gap), n, n * 0.5, n)
+    made = record("fairness", {**interval_json(found), "at": 0.1}, days, **given)
+    worst = {"shift": "more age above 40", "rate": "true_positive_rate", "attribute": "sex", "lowest": "F", "highest": "M"}
+    made["results"]["worst"] = worst
+    return made
+
+
+def test_fairness_under_shift_is_held_against_the_level_the_last_audit_and_its_date() -> None:
+    level = {"trust/audits/shifted_fairness_gap": 0.1}
+    assert [each.severity for gap in (0.05, 0.12, 0.25) for each in judged(shifted(gap), limits=level)] == ["ok", "watch", "act"]
+    (found,) = judged(shifted(0.25), limits=level)
+    assert found.metric == "shifted_fairness_gap" and found.because.startswith(
+        "True positive rate of sex M is 25.0 points above that of F (18.4 to 31.3) under the worst shift within 0.1 nats: more age above 40"
+    )
+    (found,) = judged(shifted(0.02, days=40), shifted(0.2))
+    assert found.severity == "watch" and found.news == "worse", "a larger gap is worse"
+    (found,) = judged(shifted(0.2, days=40), shifted(0.02))
+    assert found.severity == "ok"
+    (found,) = judged(shifted(0.02, days=100))
+    assert found.metric == "audit_days_left" and "The fairness audit of version 1 expired" in found.because
+    (found,) = judged(shifted(0.02, days=40), version="2")
+    assert "Version 2 has no fairness audit" in found.because
 
 
 def test_planted_regressions_of_middle_strength_are_named() -> None:

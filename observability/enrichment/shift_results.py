@@ -1,0 +1,131 @@
+"""The results of an audit of fairness under shift: the gaps of each shift of the family, and the worst."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.enrichment.audit_curves import interval_json
+from observability.metrics.shifted_fairness import (
+    COLUMNS,
+    DIVERGENCE,
+    DecidedRows,
+    GroupGap,
+    Shift,
+    group_gaps,
+    group_rate,
+    most_drifted,
+    part_shifts,
+    served_shift,
+    worst_shift,
+)
+from observability.stats.arrays import Array
+from observability.stats.interval import rate_interval
+from observability.stats.reweighting import effective_rows
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+CRITERION_RATES = {
+    "demographic_parity": ("selection_rate",),
+    "equalized_odds": ("true_positive_rate", "false_positive_rate"),
+    "equal_opportunity": ("true_positive_rate",),
+    "predictive_parity": ("precision",),
+}
+SHOWN_RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
+"""Rates whose gaps are stated beside those of the criterion."""
+
+
+def column_arrays(inputs: "DataFrame") -> dict[str, Array]:
+    """Features as arrays: floats with NaN, or objects with None where a value is missing."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    found: dict[str, Array] = {}
+    for name in inputs:
+        values = inputs[name]
+        is_number = is_numeric_dtype(values.dtype) and not is_bool_dtype(values.dtype)
+        found[str(name)] = values.to_numpy(np.float64) if is_number else values.astype(object).where(values.notna(), None).to_numpy(object)
+    return found
+
+
+def shift_family(rows: DecidedRows, inputs: "DataFrame", served: "DataFrame | None") -> list[Shift]:
+    """The rows as they are, then the shifts: groups, classes, the served inputs, and parts of the columns that drifted most.
+
+    served: rows of the same features that were served; without them the first columns are taken.
+    """
+    columns = column_arrays(inputs)
+    found = [Shift("none", "", "", np.ones(len(inputs)))]
+    for name, values in rows.groups.items():
+        found += part_shifts(name, "group", values)
+    found += part_shifts("label", "class", np.where(rows.label, "positive", "negative").astype(object))
+    names = list(columns)[:COLUMNS]
+    if served is not None and len(served):
+        asked = column_arrays(served.astype({name: inputs[name].dtype for name in inputs}))
+        together = served_shift(columns, asked)
+        drifted = most_drifted(columns, asked)
+        found += [shift for shift in (together, *(shift for _, shift in drifted)) if shift is not None]
+        names = [name for name, _ in drifted]
+    for name in names:
+        if name not in rows.groups:
+            found += part_shifts(name, "column", columns[name])
+    return found
+
+
+def within_divergence(shift: Shift) -> bool:
+    """Whether a shift is near enough to be the worst one."""
+    return shift.divergence <= DIVERGENCE + 1e-6
+
+
+def shift_words(shift: Shift) -> str:
+    """What a shift is, in words."""
+    if shift.kind == "none":
+        return "as in the reference"
+    if shift.kind == "served":
+        return f"{shift.column} as served" if shift.column else "all inputs as served"
+    return f"more {shift.part}" if shift.kind == "class" else f"more {shift.column} {shift.part}"
+
+
+def shift_results(rows: DecidedRows, shifts: Sequence[Shift], criterion: str, seed: int) -> dict[str, Any]:
+    """The results without their headline: `shifts` with the gaps by attribute and rate, `worst` with its measured gap (None where no groups
+    can be compared), and `rates` of the groups as they are and under the worst shift.
+    """
+    rates = CRITERION_RATES[criterion]
+    shown = tuple(dict.fromkeys((*rates, *SHOWN_RATES)))
+    found = worst_shift(rows, [shift for shift in shifts if within_divergence(shift)], rates, seed)
+    results: dict[str, Any] = {
+        "criterion": criterion,
+        "rates": list(rates),
+        "divergence": DIVERGENCE,
+        "shifts": [_shift_json(shift, group_gaps(rows, shift.weights, shown)) for shift in shifts],
+        "worst": None,
+    }
+    if found is not None:
+        shift, gap = found
+        about = {"attribute": gap.attribute, "rate": gap.rate, "lowest": gap.lowest, "highest": gap.highest}
+        results["worst"] = {**_shift_json(shift, ()), **about, "gap": interval_json(gap.difference)}
+        results["groups"] = {gap.attribute: _group_rates(rows, shift, gap)}
+    return results
+
+
+def _shift_json(shift: Shift, gaps: Sequence[GroupGap]) -> dict[str, Any]:
+    """A shift as JSON."""
+    made = {"shift": shift_words(shift), "kind": shift.kind, "column": shift.column, "part": shift.part}
+    ends = {"before": shift.before, "after": shift.after, "divergence": shift.divergence, "effective_rows": effective_rows(shift.weights)}
+    made |= {name: None if value is None else round(value, 6) for name, value in ends.items()}
+    for gap in gaps:
+        about = {"lowest": gap.lowest, "highest": gap.highest}
+        made.setdefault("gaps", {}).setdefault(gap.attribute, {})[gap.rate] = interval_json(gap.difference, **about)
+    return made
+
+
+def _group_rates(rows: DecidedRows, shift: Shift, gap: GroupGap) -> dict[str, Any]:
+    """The rate of each group as the rows are and under a shift, with the number of its rows."""
+    levels = sorted({str(level) for level in rows.groups[gap.attribute] if level is not None})
+    made: Mapping[str, Any] = {
+        level: {
+            name: interval_json(rate_interval(*group_rate(rows, weights, gap.attribute, level, gap.rate)))
+            for name, weights in (("reference", np.ones(len(rows.label))), ("shifted", shift.weights))
+        }
+        for level in levels
+    }
+    return {level: {**each["reference"], "shifted": each["shifted"]} for level, each in made.items() if each["reference"]["n"]}
