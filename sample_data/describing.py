@@ -11,11 +11,13 @@ from pathlib import Path
 from sample_data import (
     augmentation,
     cache,
+    clients,
     crew,
     deliveries,
     edge,
     energy,
     exports,
+    flights,
     nightly,
     places,
     prices,
@@ -101,6 +103,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     parts.append(file_entry(places.FILE, "storage_report"))
     parts.append(file_entry(savings.INTENSITIES, "price"))
     parts.append(f'[[file]]\npath = "{vendor.FILE}"\nkind = "prediction"\nfeatures = {toml(list(vendor.FEATURES))}')
+    parts.append(file_entry(clients.FILE, "prediction", flights.LATE))
     parts.append(f'[[file]]\npath = "{cache.DECISIONS}"\nkind = "prediction"\nfeatures = {toml(list(cache.FEATURES))}')
     parts.append(f'[[file]]\npath = "{cache.OUTCOMES}"\nkind = "label"\nmodel = "{cache.MODEL}"')
     parts += [file_entry(crew.ANNOTATIONS, "annotation"), file_entry(crew.ASSIGNMENTS, "assignment")]

@@ -5,6 +5,7 @@ with Gaussian noise that is drawn and added, and a logistic regression trained w
 beside that without noise. Recipients, contracts, enclaves and dates are invented, and nothing left. Everything is drawn with one seed.
 """
 
+import base64
 import hashlib
 import json
 import sys
@@ -26,6 +27,8 @@ TRAINING = {"noise_multiplier": 1.2, "sampling_rate": 0.01, "steps": 600}
 CLIP, RATE, DELTA = 1.0, 4.0, 1e-5
 CODE = "sha256:" + hashlib.sha256(b"logistic regression with clipped and noised gradients, release 3").hexdigest()[:32]
 """What an enclave with the training code would attest."""
+ENCLAVE_SEED = hashlib.sha256(b"an enclave that does not exist").digest()
+"""Of the Ed25519 key that signs what the enclave attests; anybody can make it, so it proves nothing."""
 CHECKS = ("contract", "region", "encrypted transfer", "encrypted storage", "deletion")
 
 
@@ -114,6 +117,27 @@ def trained(x: Any, y: Any, rng: np.random.Generator, noise: float) -> Any:
     return weights
 
 
+def attested(run: str) -> dict[str, str]:
+    """What the enclave attests about a run, signed with its key."""
+    document = json.dumps({"measurement": CODE, "run": run}, separators=(",", ":"))
+    signature = base64.b64encode(enclave_key().sign(document.encode())).decode()
+    return {"attestation": CODE, "attestation_document": document, "attestation_signature": signature}
+
+
+def enclave_key() -> Any:
+    """The private key of the enclave."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(ENCLAVE_SEED)
+
+
+def enclave_public_key() -> str:
+    """The public key of the enclave as PEM."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return str(enclave_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+
 def training_exports(folder: Path, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
     """Two runs on rented machines, whose model leaves with noise; the newer one has not confirmed that its copy is deleted."""
     frame = pd.read_parquet(folder / "employment.reference.parquet")
@@ -131,11 +155,20 @@ def training_exports(folder: Path, rng: np.random.Generator) -> Iterator[dict[st
             del checks["deletion"]
         yield export(
             day, "rented GPU cloud", "employment reference", "Logistic regression trained with noised gradients", **told, **about,
-            run=f"employment-private-{place + 1}", attestation=CODE, checklist=checks, canaries=[CANARIES[1]], accuracy=right[0],
+            run=f"employment-private-{place + 1}", **attested(f"employment-private-{place + 1}"), checklist=checks, canaries=[CANARIES[1]], accuracy=right[0],
             accuracy_without_noise=right[1], model="employment",
         )  # fmt: skip
     words = "Training on rented machines may spend ε = 4 in an enclave with the released code."
-    yield level(-9, "rented GPU cloud", "employment reference", words, epsilon=4.0, delta=DELTA, attestation=CODE)
+    yield level(
+        -9,
+        "rented GPU cloud",
+        "employment reference",
+        words,
+        epsilon=4.0,
+        delta=DELTA,
+        attestation=CODE,
+        attestation_key=enclave_public_key(),
+    )
 
 
 def text_exports(folder: Path) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from observability import Logger
 from sample_data import (
     cache,
     challenger,
+    clients,
     collecting,
     crew,
     deliveries,
@@ -97,6 +98,7 @@ def make(
     with Logger(home) as log:
         log_events(SPECS, log)
     collecting.collect(home, SPECS, out)
+    clients.make(out)
     distributed.make(out)
     say(f"{distributed.RUN}: trained")
     prices.make(out)

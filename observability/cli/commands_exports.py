@@ -1,6 +1,7 @@
 """The command `exports`: what left, k of a table, ε of a mechanism, and what a recipient may get."""
 
 import argparse
+import base64
 import getpass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from observability.core.errors import UsageError
 from observability.core.formatting import plural
 from observability.core.numerals import format_figure
 from observability.core.window import EPOCH, Window
+from observability.metrics.attestations import EXTRA, public_key
 from observability.metrics.exports import DELTA, EXPORTS, LEVELS, ExportLedger, export_ledger
 from observability.records.values import new_record_id
 from observability.stats.privacy_loss import dpsgd_epsilon
@@ -146,6 +148,7 @@ def _recorded(store: Store, args: argparse.Namespace) -> Outcome:
         "k": k,
     }
     record |= {"epsilon": args.epsilon, "attestation": args.attestation}
+    record |= _signed_document(args)
     record["columns"] = {name: {"tag": tags[name]} if name in tags else {} for name in names} or None
     if args.noise_multiplier is not None:
         delta = DELTA if args.delta is None else args.delta
@@ -162,6 +165,47 @@ def _recorded(store: Store, args: argparse.Namespace) -> Outcome:
     return json_or_lines(record, [f"Recorded: {record['text']}{': ' if parts else ''}{', '.join(parts)}."], args.json)
 
 
+def _signed_document(args: argparse.Namespace) -> dict[str, str]:
+    """The document of an attestation and its signature as base64, of the files that are named."""
+    if args.attestation_document is None and args.attestation_signature is None:
+        return {}
+    if None in (args.attestation, args.attestation_document, args.attestation_signature):
+        raise UsageError(
+            "a signed attestation is three things", expected="--attestation, --attestation-document and --attestation-signature"
+        )
+    document, raw = (_file_bytes(name) for name in (args.attestation_document, args.attestation_signature))
+    try:
+        text = document.decode()
+    except UnicodeDecodeError:
+        raise UsageError("the document is no text in UTF-8", where=args.attestation_document) from None
+    try:
+        base64.b64decode(b"".join(raw.split()), validate=True)
+        signature = b"".join(raw.split()).decode()
+    except ValueError:
+        signature = base64.b64encode(raw).decode()
+    return {"attestation_document": text, "attestation_signature": signature}
+
+
+def _file_bytes(name: str) -> bytes:
+    """The bytes of a file."""
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise UsageError("the file cannot be read", got=name, expected=str(error.strerror)) from None
+
+
+def _registered_key(name: str | None) -> str | None:
+    """The public key of a file as PEM, checked. None where none is named."""
+    if name is None:
+        return None
+    pem = _file_bytes(name).decode("utf-8", "replace")
+    try:
+        public_key(pem)
+    except ImportError:
+        raise UsageError("the key cannot be checked: cryptography is not installed", attempt=EXTRA) from None
+    return pem
+
+
 def _canary(text: str) -> dict[str, str]:
     """A planted text from `NAME=TEXT`."""
     name, equal, mark = text.partition("=")
@@ -173,13 +217,15 @@ def _canary(text: str) -> dict[str, str]:
 def _stated_level(store: Store, args: argparse.Namespace) -> Outcome:
     """State what a recipient may get, as a decision."""
     stated = {name: getattr(args, name) for name in ("epsilon", "delta", "k", "attestation")}
+    stated["attestation_key"] = _registered_key(args.attestation_key)
     given = {name: value for name, value in stated.items() if value is not None}
     if not args.recipient or not given:
         raise UsageError(
-            "exports level needs a recipient and a level", expected="--recipient NAME with --epsilon, --delta, --k or --attestation"
+            "exports level needs a recipient and a level",
+            expected="--recipient NAME with --epsilon, --delta, --k, --attestation or --attestation-key",
         )
     about = {"recipient": args.recipient} | ({"dataset": args.dataset} if args.dataset else {})
-    parts = ", ".join(f"{name} {value}" for name, value in given.items())
+    parts = ", ".join("a registered key" if name == "attestation_key" else f"{name} {value}" for name, value in given.items())
     statement = f"{' · '.join(about.values())} may get {parts}" + (f": {args.reason}" if args.reason else "")
     author = args.author or getpass.getuser()
     store.write_records([{"kind": "decision", "decision": new_record_id(), "author": author, "statement": statement, **about, **given}])

@@ -335,8 +335,8 @@ export_k | k of an export | rows | high | Smallest group of rows of an export wi
   Sweeney 2002, k-anonymity
 export_personal_columns | Personal columns without protection | count | low | Personal columns that left without a transform or a legal
   basis. | count | ours, from GDPR articles 6 and 25
-export_attestation | Attestations that differ | count | low | Exports whose enclave attested another hash than expected, or none. | count |
-  ours, from RFC 9334 (remote attestation)
+export_attestation | Attestations that differ | count | low | Exports whose enclave attested another hash than expected, or none, or whose
+  signature does not match. | count | ours, from RFC 9334 (remote attestation)
 export_checklist | Unmet items of a checklist | count | low | Items of the checklist of training on a third party's machines that are not
   met. | count | ours
 canary_sightings | Canaries that came back | records | low | Predictions, labels and annotations that hold a canary which left with an

@@ -109,7 +109,7 @@ def shift_results(rows: DecidedRows, shifts: Sequence[Shift], criterion: str, se
 
 def _shift_json(shift: Shift, gaps: Sequence[GroupGap]) -> dict[str, Any]:
     """A shift as JSON."""
-    made = {"shift": shift_words(shift), "kind": shift.kind, "column": shift.column, "part": shift.part}
+    made: dict[str, Any] = {"shift": shift_words(shift), "kind": shift.kind, "column": shift.column, "part": shift.part}
     ends = {"before": shift.before, "after": shift.after, "divergence": shift.divergence, "effective_rows": effective_rows(shift.weights)}
     made |= {name: None if value is None else round(value, 6) for name, value in ends.items()}
     for gap in gaps:

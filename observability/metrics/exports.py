@@ -15,6 +15,7 @@ import numpy as np
 from observability.core.catalog import Model
 from observability.core.questions import Records
 from observability.core.time import aware_utc
+from observability.metrics.attestations import SignatureState, signature_state
 from observability.stats.arrays import Floats
 from observability.stats.privacy_loss import added_losses, gaussian_rdp, laplace_rdp, rdp_epsilon
 
@@ -71,6 +72,8 @@ class ExportEvent:
     delta: float | None
     mechanism: Mapping[str, Any]
     attestation: str | None
+    attestation_document: str | None
+    attestation_signature: str | None
     canaries: tuple[Mapping[str, Any], ...]
     checklist: Mapping[str, bool | None] | None
     own: bool
@@ -103,12 +106,15 @@ class ExportEvent:
 
 @dataclass(frozen=True)
 class RecipientLevel:
-    """What the owner allows a recipient, of a data set or of all. None: not stated. checklist: the items that training must satisfy."""
+    """What the owner allows a recipient, of a data set or of all. None: not stated. attestation: the hash that its enclave should
+    attest; attestation_key: the public key that should have signed it, as PEM. checklist: the items that training must satisfy.
+    """
 
     epsilon: float | None = None
     delta: float | None = None
     k: float | None = None
     attestation: str | None = None
+    attestation_key: str | None = None
     checklist: tuple[str, ...] | None = None
 
 
@@ -171,10 +177,18 @@ def _export_event(place: int, row: Mapping[Any, Any], models: Mapping[str, Model
         _finite(row["delta"]),
         row["mechanism"] if isinstance(row["mechanism"], Mapping) else {},
         row["attestation"] or None,
+        _text_of(extra, "attestation_document"),
+        _text_of(extra, "attestation_signature"),
         tuple(each for each in row["canaries"] or () if isinstance(each, Mapping)) if isinstance(row["canaries"], list) else (),
         None if checks is None else {str(name): each if isinstance(each, bool) else None for name, each in checks.items()},
         extra.get("source") == OWN_SOURCE,
     )
+
+
+def _text_of(extra: Mapping[Any, Any], name: str) -> str | None:
+    """A further field that is a text, else None."""
+    value = extra.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 def _finite(value: Any) -> float | None:
@@ -195,7 +209,8 @@ def recipient_levels(decisions: "DataFrame") -> dict[tuple[str, str], RecipientL
     Parameters
     ----------
     decisions : DataFrame
-        Answer to `LEVELS`: their further fields recipient, dataset, epsilon, delta, k, attestation and checklist state the level.
+        Answer to `LEVELS`: their further fields recipient, dataset, epsilon, delta, k, attestation, attestation_key and checklist
+        state the level.
 
     Returns
     -------
@@ -218,6 +233,7 @@ def recipient_levels(decisions: "DataFrame") -> dict[tuple[str, str], RecipientL
             _finite(body.get("delta")),
             _finite(body.get("k")),
             str(body["attestation"]) if body.get("attestation") else None,
+            _text_of(body, "attestation_key"),
             tuple(map(str, items)) if isinstance(items, list) else None,
         )
         found[body["recipient"], str(body.get("dataset") or "")] = level
@@ -255,6 +271,7 @@ def level_of_pair(
         first(own.delta, wide.delta),
         first(own.k, wide.k, of_model),
         first(own.attestation, wide.attestation),
+        first(own.attestation_key, wide.attestation_key),
         first(own.checklist, wide.checklist),
     )
 
@@ -348,7 +365,7 @@ def checklist_states(event: ExportEvent, level: RecipientLevel, within_budget: b
     event : ExportEvent
         The export that the training reads.
     level : RecipientLevel
-        The items, and the hash that is expected of the enclave.
+        The items, and the hash and key that are expected of the enclave.
     within_budget : bool, optional
         Whether the privacy budget covers the export.
 
@@ -359,7 +376,7 @@ def checklist_states(event: ExportEvent, level: RecipientLevel, within_budget: b
     """
     stated = event.checklist or {}
     derived: dict[str, bool | None] = {
-        "attestation": None if level.attestation is None else event.attestation == level.attestation,
+        "attestation": _attested(event, level),
         "personal columns": not event.bare if event.columns else None,
         "canaries": True if event.canaries else None,
         "budget": within_budget,
@@ -371,6 +388,34 @@ def checklist_states(event: ExportEvent, level: RecipientLevel, within_budget: b
         states = [each for each in (stated.get(name), derived.get(name)) if each is not None]
         found[name] = all(states) if states else None
     return found
+
+
+def export_signature(event: ExportEvent, level: RecipientLevel) -> SignatureState | None:
+    """What is known of the signature over an export's attestation.
+
+    Parameters
+    ----------
+    event : ExportEvent
+        The export.
+    level : RecipientLevel
+        The owner's level, with the registered key.
+
+    Returns
+    -------
+    SignatureState | None
+        None of an export without an attestation.
+    """
+    return signature_state(event.attestation, event.attestation_document, event.attestation_signature, level.attestation_key)
+
+
+def _attested(event: ExportEvent, level: RecipientLevel) -> bool | None:
+    """Whether the enclave attested the expected hash by a verified signature; None where no hash is stated, or nobody verified it."""
+    if level.attestation is None:
+        return None
+    if event.attestation != level.attestation:
+        return False
+    state = export_signature(event, level)
+    return True if state == "verified" else False if state == "does not match" else None
 
 
 def not_logged(event: ExportEvent) -> list[str]:

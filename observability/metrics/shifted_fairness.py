@@ -55,6 +55,10 @@ class DecidedRows:
     label: Bools
     groups: Mapping[str, Array]
 
+    def some(self, mask: Bools) -> "DecidedRows":
+        """The rows of a mask."""
+        return DecidedRows(self.decision[mask], self.label[mask], {name: values[mask] for name, values in self.groups.items()})
+
     def rate_rows(self, rate: str) -> tuple[Bools, Bools]:
         """Whether a row counts as a success of a rate, and whether it is among its rows."""
         among = {"selection_rate": np.ones_like(self.label), "true_positive_rate": self.label, "false_positive_rate": ~self.label}
@@ -233,9 +237,7 @@ def worst_shift(rows: DecidedRows, shifts: Sequence[Shift], rates: Sequence[str]
         The gap has the sign of the half that chose it, so that it may be negative; None where no two groups can be compared.
     """
     chosen = np.random.default_rng(seed).permutation(len(rows.label)) < len(rows.label) // 2
-    half, other = (
-        DecidedRows(*(part[mask] for part in (rows.decision, rows.label)), _some(rows.groups, mask)) for mask in (chosen, ~chosen)
-    )
+    half, other = rows.some(chosen), rows.some(~chosen)
     found = [(shift, gap) for shift in shifts for gap in group_gaps(half, shift.weights[chosen], rates)]
     if not found:
         return None
@@ -245,11 +247,6 @@ def worst_shift(rows: DecidedRows, shifts: Sequence[Shift], rates: Sequence[str]
         return None
     measured = rate_difference_interval(above[0], above[1], below[0], below[1], above[2], below[2])
     return shift, GroupGap(gap.attribute, gap.rate, measured, gap.lowest, gap.highest)
-
-
-def _some(groups: Mapping[str, Array], mask: Bools) -> dict[str, Array]:
-    """The levels of some rows."""
-    return {name: values[mask] for name, values in groups.items()}
 
 
 def _group_counts(rows: DecidedRows, weights: Floats, rates: Sequence[str]) -> Iterator[tuple[str, Array, dict[str, Any]]]:

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from observability.cli.commands_exports import stored_ledger
 from observability.cli.execute import execute
 from observability.client.log import Logger
 from observability.core.window import EPOCH, Window
 from observability.export.own_exports import csv_shape
-from observability.metrics.exports import EXPORTS, export_events
+from observability.metrics.exports import EXPORTS, export_events, export_signature
 from observability.monitoring import check
 from observability.store.db.database import Database
 from tests.support.new_store import new_store
@@ -48,6 +51,24 @@ def test_k_and_epsilon_are_computed(store: Database, tmp_path: Path) -> None:
     assert "columns that the file lacks" in refused(store, "k", file, "--quasi", "income")
     assert "needs a file" in refused(store, "k") and "--quasi age" in refused(store, "k", file)
     assert "above 0" in refused(store, "epsilon") and "no mechanism" in refused(store, "epsilon", "--noise-multiplier", "1", "--delta", "2")
+
+
+def test_a_signed_attestation_is_recorded_and_verified_against_the_registered_key(store: Database, tmp_path: Path) -> None:
+    key, document = Ed25519PrivateKey.generate(), b'{"measurement": "sha256:5f2c"}'
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    for name, body in (("key.pem", pem), ("document.json", document), ("signature", key.sign(document))):
+        (tmp_path / name).write_bytes(body)
+    about, given = ("--recipient", "cloud", "--dataset", "people"), ("--attestation-document", str(tmp_path / "document.json"))
+    given = ("--attestation", "sha256:5f2c", *given, "--attestation-signature", str(tmp_path / "signature"))
+    run(store, "record", *about, "--rows", "9", *given)
+    level = run(store, "level", *about, "--attestation", "sha256:5f2c", "--attestation-key", str(tmp_path / "key.pem"))
+    assert level["attestation_key"] == pem.decode() and level["statement"].endswith("attestation sha256:5f2c, a registered key")
+    ledger = stored_ledger(store)
+    (event,) = ledger.events
+    assert export_signature(event, ledger.level(event)) == "verified"
+    assert "three things" in refused(store, "record", *about, *given[:4])
+    assert "no public key" in refused(store, "level", *about, "--attestation-key", str(tmp_path / "document.json"))
+    assert "cannot be read" in refused(store, "level", *about, "--attestation-key", str(tmp_path / "lacking"))
 
 
 def test_an_export_is_recorded_judged_and_listed(store: Database, tmp_path: Path) -> None:

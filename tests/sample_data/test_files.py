@@ -11,6 +11,7 @@ import pytest
 
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import read_settings
+from sample_data import clients
 from sample_data.employment import EMPLOYMENT
 from sample_data.flights import CHALLENGER, DELAY, LATE, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
@@ -74,7 +75,8 @@ def test_prediction_files_have_the_contracts_columns_and_required_fields(spec) -
     table = predictions(spec)
     more = {EMPLOYMENT.name: {"label"}, SENTIMENT.name: {"text", "environment"}}.get(spec.name, set())
     fields = {"id", "model", "version", "at", "score", "latency_ms", "replica", "received_at"} | more
-    assert set(table) == fields | set(spec.features) | ({"batch"} if spec in FLIGHTS else set())
+    asked = {"subject", "action"} if spec is LATE else set()
+    assert set(table) == fields | set(spec.features) | ({"batch"} if spec in FLIGHTS else set()) | asked
     assert not table[sorted(fields)].isna().any(axis=None)
     assert table["id"].is_unique
     alike = table.groupby(list(spec.together)) if spec.together else [((), table)]
@@ -175,6 +177,19 @@ def test_weather_that_was_not_observed_is_null_and_nothing_else_is() -> None:
     assert 0.7 < missing["wind_gust_mph"] < 0.9 and 0.05 < missing["pressure_mb"] < 0.2
     always = [name for name in table if not name.endswith(("_f", "_percent", "_degrees", "_mph", "_in", "_mb", "_miles", "_h_mb"))]
     assert not table[[*(name for name in always if name != "batch"), "distance_miles"]].isna().any(axis=None)
+
+
+def test_every_request_of_december_names_a_client_and_what_was_done_and_one_client_searches_the_boundary() -> None:
+    table, asked = predictions(LATE), pd.read_parquet(FOLDER / clients.FILE)
+    recent = table["id"].str.slice(stop=8) >= clients.FIRST_DAY
+    assert table["subject"].notna().equals(recent.rename("subject")) and set(table.loc[recent, "subject"]) == set(clients.CLIENTS)
+    pairs = table[recent].merge(labels(LATE), on="id")
+    followed, right = pairs["action"] == (pairs["score"] >= 0.35).astype(int).astype(str), (pairs["score"] >= 0.35) == (pairs["value"] == 1)
+    assert followed[right].mean() == pytest.approx(clients.FOLLOWED_RIGHT, abs=0.01)
+    assert followed[~right].mean() == pytest.approx(clients.FOLLOWED_WRONG, abs=0.02)
+    assert set(asked["subject"]) == {clients.SEARCHER} and len(asked) == clients.SEARCHED * clients.COPIES
+    assert asked["id"].str.startswith("simulated-").all() and not set(asked["id"]) & set(table["id"])
+    assert (asked["score"] - 0.35).abs().max() < 0.02 and asked["at"].between("2013-12-25T05:00Z", "2014-01-01T05:00Z").all()
 
 
 def test_latency_is_measured_by_both_workers_on_every_call() -> None:

@@ -14,6 +14,7 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, Source, iso, needs_action
 from observability.core.formatting import join_words, plural
 from observability.core.numerals import format_figure
+from observability.metrics.attestations import EXTRA, weakest_signature
 from observability.metrics.exports import (
     EXPORTS,
     LEVELS,
@@ -22,6 +23,7 @@ from observability.metrics.exports import (
     PrivacyLoss,
     checklist_states,
     export_ledger,
+    export_signature,
     not_logged,
     understated,
 )
@@ -33,6 +35,12 @@ ATTESTATION, CHECKLIST_OPEN, SIGHTINGS, UNLOGGED = "export_attestation", "export
 NEARLY = 0.8
 """Share of a budget from which it is about to be exceeded."""
 MOST_NAMED = 4
+UNVERIFIED = {
+    "not signed": "no signature is logged",
+    "no key known": "its signature is not verified: no public key is registered",
+    "not checked": f"its signature is not verified. {EXTRA}",
+}
+"""Why an attestation of the expected hash is no proof."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -174,30 +182,41 @@ def personal_findings(pair: tuple[str, str], events: Sequence[ExportEvent], cont
 
 
 def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
-    """Yield the finding about the hash that the recipient's enclave attested, where one is expected or was logged before."""
+    """Yield the finding about the hash that the recipient's enclave attested, where one is expected or was logged before; ok only where its
+    signature is verified.
+    """
     level = ledger.level(events[-1])
     ever = [event for event in ledger.by_pair()[pair] if event.attestation is not None]
     if level.attestation is None and not ever:
         return
-    blank = undecided_export(context, pair, ATTESTATION, events, "")
-    if level.attestation is not None:
-        missing = [event for event in events if event.attestation is None]
-        other = [event for event in events if event.attestation not in (None, level.attestation)]
-        if other:
-            because = f"The enclave of {pair_words(pair)} attested another hash than expected, last on {other[-1].at:%Y-%m-%d}."
-            yield valued(blank, float(len(other)), "act", because, 0.0, attested=other[-1].attestation, expected=level.attestation)
-        elif missing:
-            because = f"{plural(len(missing), 'export')} to {pair_words(pair)} left without the attestation that is expected."
-            yield valued(blank, float(len(missing)), "watch", because, 0.0, expected=level.attestation)
+    blank, named, expected = undecided_export(context, pair, ATTESTATION, events, ""), pair_words(pair), level.attestation
+    states = [export_signature(event, level) for event in events]
+    forged = [event for event, state in zip(events, states, strict=True) if state == "does not match"]
+    other = [event for event in events if expected is not None and event.attestation not in (None, expected)]
+    if other:
+        because = f"The enclave of {named} attested another hash than expected, last on {other[-1].at:%Y-%m-%d}."
+        yield valued(blank, float(len(other)), "act", because, 0.0, attested=other[-1].attestation, expected=expected)
+    elif forged:
+        because = f"The signature over the attestation of {named} does not match the registered key, last on {forged[-1].at:%Y-%m-%d}."
+        yield valued(blank, float(len(forged)), "act", because, 0.0, attested=forged[-1].attestation, expected=expected)
+    elif expected is None:
+        changed = [now for before, now in pairwise(ever) if now.attestation != before.attestation and now.at >= context.window.start]
+        if changed:
+            because = f"The enclave of {named} attested another hash than before, on {changed[-1].at:%Y-%m-%d}; none is stated."
+            yield valued(blank, float(len(changed)), "watch", because, 0.0, attested=changed[-1].attestation)
         else:
-            yield valued(blank, 0.0, "ok", f"The enclave of {pair_words(pair)} attested the expected hash.", 0.0)
-        return
-    changed = [now for before, now in pairwise(ever) if now.attestation != before.attestation and now.at >= context.window.start]
-    if changed:
-        because = f"The enclave of {pair_words(pair)} attested another hash than before, on {changed[-1].at:%Y-%m-%d}; none is stated."
-        yield valued(blank, float(len(changed)), "watch", because, 0.0, attested=changed[-1].attestation)
-        return
-    yield replace(blank, because=f"Which hash the enclave of {pair_words(pair)} should attest is not stated.")
+            yield replace(blank, because=f"Which hash the enclave of {named} should attest is not stated.")
+    elif None in states:
+        because = f"{plural(states.count(None), 'export')} to {named} left without the attestation that is expected."
+        yield valued(blank, float(states.count(None)), "watch", because, 0.0, expected=expected)
+    elif "not signed" in states and level.attestation_key is not None:
+        because = f"{plural(states.count('not signed'), 'export')} to {named} left with an attestation without a signature."
+        yield valued(blank, float(states.count("not signed")), "watch", because, 0.0, expected=expected)
+    elif weakest_signature(states) == "verified":
+        yield valued(blank, 0.0, "ok", f"The enclave of {named} attested the expected hash; its signature is verified.", 0.0)
+    else:
+        because = f"The attestation of {named} states the expected hash; {UNVERIFIED[str(weakest_signature(states))]}."
+        yield replace(blank, because=because)
 
 
 def checklist_finding(ledger: ExportLedger, event: ExportEvent, context: Context) -> Finding:

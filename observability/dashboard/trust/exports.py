@@ -11,6 +11,7 @@ import streamlit as st
 
 from observability.analyzers.trust import exports as judged
 from observability.core import formatting
+from observability.core.errors import UsageError
 from observability.core.finding import Finding
 from observability.core.numerals import format_figure
 from observability.core.questions import Records
@@ -23,6 +24,7 @@ from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import NOT_SAVED, csv_of_table, plain_paragraph, save_records
+from observability.metrics.attestations import EXTRA, public_key, weakest_signature
 from observability.metrics.exports import (
     CHECKLIST,
     DELTA,
@@ -34,11 +36,19 @@ from observability.metrics.exports import (
     checklist_states,
     export_events,
     export_ledger,
+    export_signature,
     privacy_loss,
 )
 from observability.records.values import new_record_id
 
 MOST_ROWS, MOST_RUNS = 100, 4
+SIGNED = {
+    "verified": "signature verified",
+    "does not match": "signature does not match",
+    "not signed": "not signed",
+    "no key known": "signature not verified: no key",
+    "not checked": "signature not verified",
+}
 HOW = """import observability as obs
 log = obs.Logger()
 log.export(recipient="statistics office", dataset="loans@3", rows=8200, transform="generalised", legal_basis="public task", k=12,
@@ -221,7 +231,9 @@ def recipient_cells(page: ExportsPage, pair: tuple[str, str], events: Sequence[E
     if attested or level.attestation:
         same = attested == level.attestation
         word = "as stated" if same else "no hash stated" if not level.attestation else "differs" if attested else "missing"
-        cells["enclave"] = {"t": formatting.truncate(attested, 16) if attested else formatting.DASH, "sub": word}
+        signed = weakest_signature([export_signature(each, level) for each in events]) if same else None
+        words = f"{word}\n{SIGNED[signed]}" if signed else word
+        cells["enclave"] = {"t": formatting.truncate(attested, 16) if attested else formatting.DASH, "sub": words}
     if planted := {str(canary.get("name") or "canary") for each in events for canary in each.canaries}:
         back = len(planted & page.seen)
         cells["canaries"] = {"t": f"{len(planted):,}", "sub": f"{back} seen in predictions" if back else "none seen"}
@@ -321,13 +333,19 @@ def level_form(page: ExportsPage) -> None:
             epsilon = st.number_input("Privacy budget ε", min_value=0.0, value=None, key=f"export-epsilon-{turn}", placeholder="not stated")
             k = st.number_input("Smallest k", min_value=0, value=None, key=f"export-k-{turn}", placeholder="not stated")
             attestation = st.text_input("Hash of the enclave", key=f"export-hash-{turn}", max_chars=200, placeholder="not stated").strip()
+            key = st.text_area(
+                "Public key of the enclave", key=f"export-pem-{turn}", max_chars=4000, placeholder="BEGIN PUBLIC KEY"
+            ).strip()
             reason = st.text_input("Reason", key=f"export-reason-{turn}", max_chars=400).strip()
             if not st.form_submit_button("Save", icon=":material/save:", key=f"export-save-{turn}"):
                 return
     if not author:
         st.error(person_name.MISSING, icon=":material/person:")
         return
-    stated = {"epsilon": epsilon, "k": k, "attestation": attestation or None}
+    if key and (problem := key_problem(key)) is not None:
+        st.warning(problem)
+        return
+    stated = {"epsilon": epsilon, "k": k, "attestation": attestation or None, "attestation_key": key or None}
     given = {name: value for name, value in stated.items() if value is not None}
     if not given or not reason:
         st.warning("State at least one level, and a reason.")
@@ -338,10 +356,22 @@ def level_form(page: ExportsPage) -> None:
         st.rerun()
 
 
+def key_problem(pem: str) -> str | None:
+    """Why a text cannot be registered as the key of an enclave; None where it can."""
+    try:
+        public_key(pem)
+    except UsageError as error:
+        return f"{error}"
+    except ImportError:
+        return f"The key cannot be checked. {EXTRA}."
+    return None
+
+
 def level_decision(pair: tuple[str, str], stated: Mapping[str, Any], reason: str, author: str) -> dict[str, Any]:
     """The decision that states what a recipient may get."""
     named = {"epsilon": "ε", "delta": "δ", "k": "k", "attestation": "hash", "checklist": "checklist"}
-    parts = ", ".join(f"{named.get(name, name)} {value}" for name, value in stated.items())
+    told = [f"{named.get(name, name)} {value}" for name, value in stated.items() if name != "attestation_key"]
+    parts = ", ".join([*told, *(["a registered key"] if "attestation_key" in stated else [])])
     about = {"recipient": pair[0]} | ({"dataset": pair[1]} if pair[1] else {})
     statement = f"{' · '.join(filter(None, pair))} may get {parts}: {reason}"
     return {"kind": "decision", "decision": new_record_id(), "author": author, "statement": statement, **about, **stated}

@@ -1,15 +1,24 @@
 """trust/exports: budgets, k, personal columns, attestations, checklists and canaries, against figures by hand and by dp-accounting."""
 
+import base64
 import itertools
+import sys
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from observability.analyzers.trust.exports import ANALYZER
 from observability.core.catalog import Model
+from observability.core.errors import UsageError
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
+from observability.metrics.attestations import is_signed, public_key
 from observability.metrics.exports import CHECKLIST
 from observability.stats.privacy_loss import dpsgd_epsilon, gaussian_rdp, rdp_epsilon
 from tests.support.export_events import ATTESTED, START, export, export_findings, levels, noised
@@ -93,10 +102,67 @@ def test_personal_columns_need_a_transform_or_a_legal_basis() -> None:
     assert of_metric(export_findings([tagged]), "export_personal_columns") == [], "no tag, nothing personal"
 
 
+def key_pair(kind: str) -> tuple[Callable[[bytes], bytes], str]:
+    """What signs with a new key, and its public key as PEM."""
+    key: Any = ed25519.Ed25519PrivateKey.generate() if kind == "Ed25519" else ec.generate_private_key(ec.SECP256R1())
+    pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    return (key.sign if kind == "Ed25519" else lambda text: key.sign(text, ec.ECDSA(hashes.SHA256()))), pem
+
+
+def signed(sign: Callable[[bytes], bytes], document: str) -> dict[str, Any]:
+    """The fields of an attestation whose document is signed."""
+    own = {"attestation_document": document, "attestation_signature": base64.b64encode(sign(document.encode())).decode()}
+    return {"attestation": ATTESTED, "extra": own}
+
+
+@pytest.mark.parametrize("kind", ["Ed25519", "P-256"])
+def test_an_attestation_is_ok_only_where_the_registered_key_signed_its_hash(kind: str) -> None:
+    (sign, key), (other, _) = key_pair(kind), key_pair(kind)
+    document = f'{{"measurement": "{ATTESTED}", "at": "2026-03-02"}}'
+    known = levels({"attestation": ATTESTED, "attestation_key": key})
+    found = only(export_findings([export(1, **signed(sign, document))], known), "export_attestation")
+    assert found.severity == "ok" and found.because.endswith("its signature is verified.")
+    for wrong in (signed(other, document), signed(sign, '{"measurement": "sha256:other"}')):
+        found = only(export_findings([export(1, **wrong)], known), "export_attestation")
+        assert (found.severity, found.value) == ("act", 1.0) and "does not match the registered key" in found.because
+    changed = signed(sign, document)
+    changed["extra"]["attestation_document"] += " "
+    assert only(export_findings([export(1, **changed)], known), "export_attestation").severity == "act"
+    found = only(export_findings([export(1, **signed(sign, document)), export(2, attestation=ATTESTED)], known), "export_attestation")
+    assert found.severity == "watch" and "without a signature" in found.because
+    no_key = only(export_findings([export(1, **signed(sign, document))], levels({"attestation": ATTESTED})), "export_attestation")
+    assert (no_key.severity, no_key.value) == ("unknown", None) and "no public key is registered" in no_key.because
+    only_key = levels({"attestation_key": key})
+    assert only(export_findings([export(1, **signed(other, document))], only_key), "export_attestation").severity == "act"
+
+
+def test_a_signature_of_two_plain_numbers_is_read_as_well_as_one_in_der() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    r, s = decode_dss_signature(key.sign(b"text", ec.ECDSA(hashes.SHA256())))
+    pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    plain = base64.b64encode(r.to_bytes(32) + s.to_bytes(32)).decode()
+    assert is_signed("text", plain, pem) and not is_signed("another text", plain, pem) and not is_signed("text", "no base64!", pem)
+
+
+def test_a_key_of_another_kind_is_refused_and_without_the_library_nothing_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = ec.generate_private_key(ec.SECP384R1()).public_key()
+    pem = other.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    for text in (pem, "no key"):
+        with pytest.raises(UsageError, match="public key"):
+            public_key(text)
+    sign, key = key_pair("Ed25519")
+    known, document = levels({"attestation": ATTESTED, "attestation_key": key}), f"{ATTESTED} alone"
+    is_signed.cache_clear()
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.asymmetric", None)
+    found = only(export_findings([export(1, **signed(sign, document))], known), "export_attestation")
+    assert found.severity == "unknown" and "[attestation]" in found.because
+
+
 def test_an_enclave_attests_the_hash_that_the_owner_states_or_the_one_of_before() -> None:
     right, wrong = export(1, attestation=ATTESTED), export(2, attestation="sha256:0000")
     stated = levels({"attestation": ATTESTED})
-    assert only(export_findings([right], stated), "export_attestation").severity == "ok"
+    unsigned = only(export_findings([right], stated), "export_attestation")
+    assert (unsigned.severity, unsigned.value) == ("unknown", None) and unsigned.because.endswith("no signature is logged.")
     assert only(export_findings([right, wrong], stated), "export_attestation").severity == "act"
     missing = only(export_findings([right, export(3)], stated), "export_attestation")
     assert missing.severity == "watch" and "without the attestation" in missing.because
