@@ -21,9 +21,11 @@ PLAN = (
     ("employment", "robustness", 1, 12),
     ("employment", "membership", 0, 12),
     ("employment", "explanations", 0, 12),
+    ("employment", "fairness", 0, 12),
     ("flights-late", "robustness", 0, 40),
     ("flights-late", "membership", 0, 40),
     ("flights-late", "explanations", 0, 130),
+    ("flights-late", "fairness", 0, 40),
     ("sentiment", "robustness", 0, 20),
     ("sentiment", "explanations", 0, 20),
 )
@@ -38,6 +40,11 @@ def dated(record: dict[str, Any], last: datetime, days_before: int) -> dict[str,
     return {**record, "at": iso(at), "expires": iso(at + (until - made)), "results": results}
 
 
+def audit_key(record: dict[str, Any]) -> tuple[str, str, int]:
+    """Model, kind and seed of an audit, as PLAN has them."""
+    return record["model"], record["audit"], record["results"]["seed"]
+
+
 def make(home: Path, out: Path) -> None:
     """Run the audits that the file lacks, in the order of PLAN, and write the file after each."""
     from observability.enrichment.audits import AuditRequest, run_audit
@@ -46,7 +53,7 @@ def make(home: Path, out: Path) -> None:
 
     path = out / FILE
     kept = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-    known = {(record["model"], record["audit"], record["results"]["seed"]) for record in kept}
+    known = set(map(audit_key, kept))
     worker, store = Worker(), open_store(home)
     try:
         activity = store.activity()
@@ -57,6 +64,7 @@ def make(home: Path, out: Path) -> None:
             request = AuditRequest(model, version, kind, in_sample=kind == "membership", seed=seed)
             record = run_audit(store, worker, request, lambda *_: None)
             kept.append(dated(record, activity[activity["model"] == model]["last"].max(), days))
+            kept.sort(key=lambda each: next(place for place, plan in enumerate(PLAN) if plan[:3] == audit_key(each)))
             path.write_text("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in kept), encoding="utf-8")
             print(f"{model} {kind}: {record['results']['headline']['value']}, {record['results']['seconds']} s", flush=True)
     finally:

@@ -12,7 +12,7 @@ from observability.core.catalog import Model, Version
 from observability.core.finding import Against, Finding
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Question
-from observability.core.window import EPOCH, Window
+from observability.core.window import EPOCH, Environment, Window
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -31,7 +31,7 @@ class Ask:
 
     span: "current" (the window), "reference" (the stored reference of the version) or "past" (the `days` days before the window; use a
     Bucket to get them by hour or day). earlier: shifted by so many days, with the records that had arrived then (to the hour). scope:
-    "model" covers all versions of the model, "version" the evaluated one.
+    "model" covers all versions of the model, "version" the evaluated one. environment: another one than that of the window.
     """
 
     aggregate: Question
@@ -39,6 +39,7 @@ class Ask:
     days: int = 28
     scope: Literal["version", "model"] = "version"
     earlier: int = 0
+    environment: Environment | None = None
 
 
 @dataclass(frozen=True)

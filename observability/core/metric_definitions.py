@@ -327,6 +327,9 @@ shifted_fairness_gap | Largest gap under shift | share | low | Difference betwee
   Hardt, Price and Srebro 2016; Hainmueller 2012
 explanation_stability | Stability of explanations | -1 to 1 | high | Rank correlation of a prediction's attributions between backgrounds
   drawn with different seeds. | mean of Spearman's rank correlation over pairs | Alvarez-Melis and Jaakkola 2018
+challenger_gain | Loss that a challenger avoids | share | low | Share of the loss of the version that serves (the owner's cost of errors,
+  errors, absolute errors) that a version in shadow avoids on the same rows; negative where it adds to it. | 1 - loss of the challenger /
+  loss of the champion | ours, from McNemar 1947 and the paired t interval
 audit_days_left | Days until an audit expires | days | high | Days until the newest audit of a kind expires; negative afterwards, or since
   a version without an audit replaced the audited one. | expires - now | ours
 export_epsilon | Privacy loss of exports | ε | low | Privacy loss of all noised releases of a data set to one recipient, at a stated

@@ -67,6 +67,7 @@ ANALYZER_STAGES: dict[str, Stage] = {
     "trust/live_guard": "input",
     "data/personal_data": "other",
     "data/storage": "other",
+    "training/selection": "outcome",
     "serving/batch_gate": "arrival",
     "operations/energy": "energy",
     "operations/cost": "cost",

@@ -522,6 +522,8 @@ def _single_columns(aggregate: Aggregate) -> Iterator[Aggregate]:
 def question_window(wanted: Ask, context: Context) -> Window:
     """The window that an Ask refers to."""
     window = context.window if wanted.scope == "version" else replace(context.window, version=None)
+    if wanted.environment is not None:
+        window = replace(window, environment=wanted.environment)
     if wanted.span == "reference":
         return window.reference()
     if wanted.earlier:

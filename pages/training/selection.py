@@ -5,7 +5,9 @@ answers change. The decision (promote, hold, reject) is saved with its reason.
 """
 
 from observability.dashboard import empty_states, frame
+from observability.dashboard.overview import findings
 from observability.dashboard.training import selection
+from observability.dashboard.widgets import finding_lines
 
 here = frame.begin_model_page("selection")
 sides = selection.selection_boxes(here)
@@ -14,6 +16,8 @@ if sides is None:
         "This model has one version only.",
         'Log the answers of a new version with environment="shadow", under the ids of the requests, or let it serve a part of them.',
     )
+found = findings.analyzer_findings(here, "training/selection", wait=True)
+finding_lines(finding for finding in found if finding.evidence.get("challenger") == sides.challenger.version)
 with frame.loading_skeleton(300):
     told = selection.selection_verdict(here, sides)
 selection.comparison_link(here, sides)

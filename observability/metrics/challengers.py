@@ -1,0 +1,105 @@
+"""What a challenger would save: the loss of two versions on the rows that both answered."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.core.catalog import Model
+from observability.stats.arrays import Floats
+from observability.stats.interval import Interval, ordered_interval
+from observability.stats.paired import paired_means
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True)
+class ChallengerGain:
+    """Share of the champion's loss that a challenger avoids on the same labelled rows, negative where it adds to it.
+
+    p_value: two-sided, of no difference.
+    """
+
+    version: str
+    gain: Interval
+    champion_loss: float
+    challenger_loss: float
+    p_value: float
+
+
+def row_losses(model: Model, rows: "DataFrame") -> Floats:
+    """Loss of each row: the owner's cost of its error, 1 for an error without costs, or the absolute error of a regression.
+
+    Parameters
+    ----------
+    model : Model
+        Its task, and its costs of errors of a binary model where both are stated.
+    rows : DataFrame
+        Columns decision, label (class indices, -1 unknown), score, label_value.
+
+    Returns
+    -------
+    Floats
+        NaN without a label or an answer.
+    """
+    if model.task == "regression":
+        return np.abs(rows["score"].to_numpy(np.float64) - rows["label_value"].to_numpy(np.float64))
+    decision, label = (rows[name].to_numpy(np.float64) for name in ("decision", "label"))
+    settings, loss = model.settings, (decision != label).astype(np.float64)
+    if model.task == "binary" and settings.cost_false_positive is not None and settings.cost_false_negative is not None:
+        loss *= np.where(label == 1, settings.cost_false_negative, settings.cost_false_positive)
+    return np.where((decision >= 0) & (label >= 0), loss, np.nan)
+
+
+def loss_name(model: Model) -> str:
+    """What the loss of `row_losses` is, in words.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+
+    Returns
+    -------
+    str
+    """
+    if model.task == "regression":
+        return "absolute error"
+    costs = model.settings.cost_false_positive, model.settings.cost_false_negative
+    return "cost of errors" if model.task == "binary" and None not in costs else "errors"
+
+
+def challenger_gains(model: Model, champion: "DataFrame", others: "DataFrame", serving: str) -> list[ChallengerGain]:
+    """The gain of each version that answered the same requests.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    champion : DataFrame
+        Rows of the version that serves: id and the columns of `row_losses`.
+    others : DataFrame
+        The same of other versions, with `version`.
+    serving : str
+        The version that serves.
+
+    Returns
+    -------
+    list[ChallengerGain]
+        In the order of versions; the gain is unknown below two pairs and where the champion makes no error.
+    """
+    known = champion.assign(loss=row_losses(model, champion)).dropna(subset="loss").drop_duplicates("id")
+    found_gains = []
+    for version, rows in others.groupby("version", sort=True):
+        if version == serving:
+            continue
+        own = rows.assign(loss=row_losses(model, rows)).dropna(subset="loss").drop_duplicates("id")
+        pairs = known[["id", "loss"]].merge(own[["id", "loss"]], on="id", suffixes=("", "_other")).sort_values("id")
+        found = paired_means(pairs["loss"], pairs["loss_other"])
+        change, usual = found.difference, found.a or 0.0
+        gain = Interval(None, None, None, len(pairs))
+        if usual > 0 and change.value is not None and change.low is not None and change.high is not None:
+            gain = ordered_interval(change.value / usual, change.low / usual, change.high / usual, len(pairs))
+        found_gains.append(ChallengerGain(str(version), gain, usual, found.b or 0.0, found.p_value))
+    return found_gains
