@@ -75,6 +75,7 @@ EMPLOYMENT = Spec(
         "operations/cost/cost_per_error_avoided": 0.001,
         "trust/audits/robust_accuracy": 0.7,
         "trust/audits/membership_exposure": 0.03,
+        "trust/audits/shifted_fairness_gap": 0.75,
         "trust/audits/explanation_stability": 0.8,
     },
 )  # fmt: skip

@@ -94,6 +94,7 @@ LATE = Spec(
         "trust/audits/robust_accuracy": 0.6,
         "trust/audits/membership_exposure": 0.03,
         "trust/audits/explanation_stability": 0.8,
+        "trust/audits/shifted_fairness_gap": 0.6,
         "trust/live_guard/over_reliance": 0.8,
         "trust/live_guard/under_reliance": 0.15,
     },

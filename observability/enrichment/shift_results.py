@@ -32,6 +32,8 @@ CRITERION_RATES = {
     "equal_opportunity": ("true_positive_rate",),
     "predictive_parity": ("precision",),
 }
+VISIBLE = 0.005
+"""Nats from which the served values of one column are a shift of their own."""
 SHOWN_RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 """Rates whose gaps are stated beside those of the criterion."""
 
@@ -63,7 +65,8 @@ def shift_family(rows: DecidedRows, inputs: "DataFrame", served: "DataFrame | No
         asked = column_arrays(served.astype({name: inputs[name].dtype for name in inputs}))
         together = served_shift(columns, asked)
         drifted = most_drifted(columns, asked)
-        found += [shift for shift in (together, *(shift for _, shift in drifted)) if shift is not None]
+        found += [together] if together is not None else []
+        found += [shift for _, shift in drifted if shift.divergence >= VISIBLE]
         names = [name for name, _ in drifted]
     for name in names:
         if name not in rows.groups:
@@ -110,11 +113,12 @@ def shift_results(rows: DecidedRows, shifts: Sequence[Shift], criterion: str, se
 def _shift_json(shift: Shift, gaps: Sequence[GroupGap]) -> dict[str, Any]:
     """A shift as JSON."""
     made: dict[str, Any] = {"shift": shift_words(shift), "kind": shift.kind, "column": shift.column, "part": shift.part}
-    ends = {"before": shift.before, "after": shift.after, "divergence": shift.divergence, "effective_rows": effective_rows(shift.weights)}
-    made |= {name: None if value is None else round(value, 6) for name, value in ends.items()}
+    facts = {"before": shift.before, "after": shift.after, "divergence": shift.divergence, "effective_rows": effective_rows(shift.weights)}
+    made |= {name: None if value is None else round(value, 4) for name, value in facts.items()}
     for gap in gaps:
-        about = {"lowest": gap.lowest, "highest": gap.highest}
-        made.setdefault("gaps", {}).setdefault(gap.attribute, {})[gap.rate] = interval_json(gap.difference, **about)
+        ends = {"value": gap.difference.value, "low": gap.difference.low, "high": gap.difference.high}
+        own = {name: None if value is None else round(value, 4) for name, value in ends.items()}
+        made.setdefault("gaps", {}).setdefault(gap.attribute, {})[gap.rate] = own | {"lowest": gap.lowest, "highest": gap.highest}
     return made
 
 

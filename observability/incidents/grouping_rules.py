@@ -16,14 +16,29 @@ from observability.core.window import Slice
 
 Known = Literal["dated", "open", "vague"]
 Stage = Literal[
-    "run", "arrival", "service", "label", "input", "slice", "score", "outcome", "fairness", "explanation", "energy", "cost", "other"
+    "run",
+    "arrival",
+    "service",
+    "request",
+    "label",
+    "input",
+    "slice",
+    "score",
+    "outcome",
+    "fairness",
+    "explanation",
+    "energy",
+    "cost",
+    "other",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-"""In the order in which a fault propagates. slice: the values of a feature changed in one slice."""
+"""In the order in which a fault propagates. request: what one subject asks for on purpose, a fault of its own. slice: the values of a
+feature changed in one slice."""
 CAUSES: dict[Stage, tuple[Stage, ...]] = {
     "run": (),
     "arrival": (),
     "service": ("arrival",),
+    "request": (),
     "label": ("arrival",),
     "input": ("arrival",),
     "slice": ("input",),
@@ -37,7 +52,7 @@ CAUSES: dict[Stage, tuple[Stage, ...]] = {
 }
 """Stages that may cause findings of a stage, likeliest first."""
 SOURCES: dict[Stage, Source] = {
-    **dict.fromkeys(("run", "arrival", "service", "energy", "cost"), "system"),
+    **dict.fromkeys(("run", "arrival", "service", "request", "energy", "cost"), "system"),
     **dict.fromkeys(("score", "outcome", "fairness", "explanation", "other"), "model"),
     "label": "label",
     "input": "input",
@@ -48,6 +63,7 @@ METRICS_OF_STAGE: dict[Stage, str] = {
     "arrival": "volume late_rate silence_hours freshness_hours duplicate_rate rejected_rate queue_days "
     "batch_gap_hours batch_delay_hours batch_rows batch_rejected_rate",
     "service": "request_rate error_rate latency_p50 latency_p95 latency_p99 error_budget_left burn_rate",
+    "request": "input_coverage boundary_request_share",
     "score": "artifact_mismatch additivity_residual threshold_shift",
     "label": "label_maturity",
     "cost": "label_price",

@@ -10,6 +10,7 @@ STAGE_WORDS: dict[Stage, str] = {
     "run": "Training run",
     "arrival": "Arrival of records",
     "service": "Service",
+    "request": "Requests of a subject",
     "label": "Labels",
     "input": "Inputs",
     "slice": "Inputs in a slice",
@@ -52,6 +53,11 @@ STEPS: dict[str, tuple[str, ...]] = {
         "Compare with the last run that was fine.",
         "Repair the host or the settings, and repeat the run.",
     ),
+    "request": (
+        "Limit the requests of {subject}, or block it.",
+        "Open its requests, and ask who sends them.",
+        "If the model was copied or misled, retrain it, or answer with rounded scores.",
+    ),
     "standing": (
         "Decide whether this level is acceptable, and until when.",
         "If it is, renew the reference or set a limit of your own.",
@@ -93,8 +99,8 @@ def general_steps(incident: Incident) -> tuple[str, ...]:
     kind: str = incident.source
     if incident.standing:
         kind = "standing"
-    elif pipeline_stage(lead) == "run":
-        kind = "run"
+    elif pipeline_stage(lead) in ("run", "request"):
+        kind = pipeline_stage(lead)
     elif kind == "input" and reports_broken_values(lead):
         kind = "broken"
     subject = "the inputs" if lead.subject in ("model", "score") else f"`{lead.subject}`"

@@ -57,6 +57,7 @@ METRICS_OF_ANALYZER = {
     "trust/fairness": "equal_opportunity_difference demographic_parity_ratio",
     "training/runs": "straggler_score",
     "serving/slices": "rank_shift",
+    "trust/live_guard": "boundary_request_share far_request_share",
 }
 ANALYZER_OF_METRIC = {metric: analyzer for analyzer, metrics in METRICS_OF_ANALYZER.items() for metric in metrics.split()}
 
@@ -83,6 +84,16 @@ def unit_change() -> list[Finding]:
         finding("equal_opportunity_difference", day=4, severity="watch"),
         finding("money_lost_per_thousand", day=None, severity="watch"),
     ]
+
+
+def test_what_a_subject_does_on_purpose_is_no_part_of_inputs_that_broke_in_the_same_week() -> None:
+    vague = {"onset_known": "vague", "subjects": ["client-13"]}
+    search = finding("boundary_request_share", "subject=client-13", day=0, evidence=vague, likely_source="system")
+    broken = [finding("null_rate", name, day=5, likely_source="input") for name in ("age", "income")]
+    far = finding("far_request_share", day=None, severity="watch")
+    _, incidents = group_findings([search, *broken, far], IMPORTANCE)
+    assert [incident.source for incident in incidents if search.id in {each.id for each in incident.findings}] == ["system"]
+    assert len(incidents) >= 2 and any({each.metric for each in incident.findings} == {"boundary_request_share"} for incident in incidents)
 
 
 def test_a_unit_change_is_one_incident_not_ten() -> None:

@@ -28,7 +28,8 @@ def shift_gap_rows(results: dict[str, Any], attribute: str, rate: str) -> pd.Dat
     for shift in results["shifts"]:
         gap = shift.get("gaps", {}).get(attribute, {}).get(rate)
         if gap is not None:
-            rows.append({"name": shift["shift"], "kind": shift["kind"], "divergence": shift["divergence"], **gap})
+            about = {"name": shift["shift"], "kind": shift["kind"], "divergence": shift["divergence"], "n": round(shift["effective_rows"])}
+            rows.append(about | gap)
     names = ["name", "kind", "value", "low", "high", "n", "divergence", "lowest", "highest"]
     return pd.DataFrame(rows, columns=names).sort_values("value", ascending=False, kind="stable", ignore_index=True)
 
