@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from observability.core import numerals
-from observability.core.metric_definitions import METRICS
+from observability.core.metric_definitions import LABEL_UNIT, METRICS
 from observability.core.numerals import with_si_prefix
 
 DASH = "–"
@@ -101,14 +101,17 @@ def format_share(value: float | None) -> str:
     ) + " %"
 
 
-def format_value(value: float | None, unit: str) -> str:
-    """A value in the unit of its metric: shares as percentages, hours as h, the rest as numbers."""
+def format_value(value: float | None, unit: str, of_label: str | None = None) -> str:
+    """A value in the unit of its metric: shares as percentages, hours as h, the rest as numbers. of_label: the unit of the model's label,
+    which follows a value that is measured in it.
+    """
     if unit == "share":
         return format_share(value)
     if unit in ("Wh", "gCO₂e"):
         return DASH if value is None else with_si_prefix(value, unit)
     text = format_number(value)
-    return f"{text} h" if unit == "h" and text != DASH else text
+    written = "h" if unit == "h" else of_label if unit == LABEL_UNIT else None
+    return f"{text} {written}" if written and text != DASH else text
 
 
 def format_interval(low: float | None, high: float | None, unit: str = "") -> str:

@@ -16,6 +16,10 @@ class Metric:
     source: str
 
 
+LABEL_UNIT = "units of the label"
+"""The unit of metrics that are measured in that of a regression's label."""
+
+
 def parse_metrics(rows: str) -> dict[str, Metric]:
     """Metrics from rows of `name | title | unit | better | meaning | formula | source`; an indented line continues its row."""
     metrics = {}

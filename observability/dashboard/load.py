@@ -60,6 +60,12 @@ def catalog() -> Catalog:
     return store().catalog()
 
 
+def label_unit(model: str | None) -> str | None:
+    """The unit of a model's label, as `minutes`; None where its owner named none, or for no model."""
+    known = catalog().by_name.get(model or "")
+    return known.settings.unit if known else None
+
+
 def scope_models(scope: Scope) -> list[str]:
     """The name of the scope's model; where none is chosen, of every model of the fleet."""
     return [scope.model] if scope.model else [model.name for model in catalog().fleet]

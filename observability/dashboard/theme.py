@@ -15,9 +15,8 @@ from observability.core.formatting import escape_direction_marks
 
 PRIMARY, ACT, OK, WATCH, PURPLE, SKY, NEUTRAL, QUIET, SURFACE, STRONG = (f"#{n:06d}" for n in range(1, 11))
 """The ten slots: data, critical, OK, warning, a fifth hue, a sixth; grey text and marks, grey lines and areas, the page, its text."""
-COLORWAY = (PRIMARY, WATCH, OK, PURPLE, SKY, ACT, NEUTRAL)
-SERIES = (PRIMARY, PURPLE, SKY, NEUTRAL)
-"""Colours of lines that stand for no state."""
+SERIES = (PRIMARY, PURPLE, SKY, NEUTRAL, STRONG)
+"""Colours of lines that stand for no state, in their order."""
 SEQUENTIAL = tuple((step / 9, f"#{11 + step:06d}") for step in range(10))
 DIVERGING = tuple((step / 9, f"#{21 + step:06d}") for step in range(10))
 TONES = {"ok": OK, "watch": WATCH, "act": ACT, "unknown": NEUTRAL}
@@ -49,7 +48,7 @@ def themed(
     """Set colorway, margins, grid and axis titles of a figure, and options of its y axis; changed in place and returned."""
     quiet = {"color": NEUTRAL, "size": 11}
     figure.update_layout(
-        colorway=COLORWAY,
+        colorway=SERIES,
         height=height,
         margin={"l": 8, "r": 12, "t": 28 if legend else 12, "b": 8},
         showlegend=legend,

@@ -2,7 +2,7 @@
 
 import math
 
-from observability.core.metric_definitions import METRICS
+from observability.core.metric_definitions import LABEL_UNIT, METRICS
 from observability.stats.interval import Interval
 
 PARTS = {"precision": "predicted positives", "recall": "positives", "pr_auc": "positives"}
@@ -21,12 +21,13 @@ def metric_number(metric: str, value: float) -> str:
     return f"{100 * value:.1f} %" if METRICS[metric].unit == "share" else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def metric_with_interval(metric: str, value: Interval) -> str:
-    """Return a value with its interval."""
+def metric_with_interval(metric: str, value: Interval, of_label: str | None = None) -> str:
+    """Return a value with its interval. of_label: the unit of the label, which follows a value that is measured in it."""
     assert value.value is not None
+    unit = f" {of_label}" if of_label and METRICS[metric].unit == LABEL_UNIT else ""
     if value.low is None or value.high is None:
-        return metric_number(metric, value.value)
-    return f"{metric_number(metric, value.value)} ({metric_number(metric, value.low)} to {metric_number(metric, value.high)})"
+        return f"{metric_number(metric, value.value)}{unit}"
+    return f"{metric_number(metric, value.value)}{unit} ({metric_number(metric, value.low)} to {metric_number(metric, value.high)})"
 
 
 def rows_measured(metric: str, now: Interval, labelled: int) -> int:

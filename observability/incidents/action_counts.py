@@ -37,10 +37,10 @@ class ActionCounts:
 
     @property
     def words(self) -> str:
-        """`2 critical, 1 critical but acknowledged, 3 warnings`; `nothing needs action` where all are 0."""
+        """`2 critical, 1 acknowledged, 3 warnings`; `nothing needs action` where all are 0."""
         parts = [
             f"{self.critical} critical" if self.critical else None,
-            f"{self.acknowledged} critical but acknowledged" if self.acknowledged else None,
+            f"{self.acknowledged} acknowledged" if self.acknowledged else None,
             plural(self.warnings, "warning") if self.warnings else None,
         ]
         return ", ".join(filter(None, parts)) or "nothing needs action"

@@ -12,6 +12,7 @@ from observability.dashboard.overview import incident_actions, incident_page
 scope = frame.begin_fleet_page("incident", anyway=bool(other_records.other_records_present()))
 here = incident_page.open_incident(scope)
 incident_page.incident_heading(here)
+incident_actions.incident_action_buttons(here.incident, here.alert, "incident")
 chart, facts = st.columns([3, 2], gap="medium")
 with chart:
     incident_page.incident_figure(here)
@@ -30,6 +31,5 @@ with work:
     incident_page.what_to_do(here)
     st.subheader("Discussion", anchor=False)
     incident_actions.incident_history(here.alert)
-    incident_actions.incident_forms(here.incident, here.alert, "incident")
     incident_actions.comment_form(here.incident, here.alert, "incident")
 frame.sampling_notice([here.window] if here.window else [])

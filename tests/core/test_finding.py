@@ -50,5 +50,5 @@ def test_one_count_of_what_needs_action():
     found = [BAD, acknowledged_finding(BAD), replace(BAD, severity="watch"), replace(BAD, severity="watch"), replace(BAD, severity="ok")]
     counts = action_counts(found)
     assert (counts.critical, counts.acknowledged, counts.warnings) == (1, 1, 2)
-    assert counts.words == "1 critical, 1 critical but acknowledged, 2 warnings"
+    assert counts.words == "1 critical, 1 acknowledged, 2 warnings"
     assert action_counts([]).words == "nothing needs action"

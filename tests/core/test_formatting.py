@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observability.core import formatting
+from observability.core.metric_definitions import LABEL_UNIT
 from observability.dashboard import theme
+from observability.detection.performance_sentences import metric_with_interval
 from observability.export import review as export_review
+from observability.stats.interval import Interval
 
 
 @pytest.mark.parametrize(
@@ -92,3 +95,12 @@ def test_direction_marks_are_escaped() -> None:
     ):
         assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(text)
     assert formatting.escape_direction_marks("\u05e9\u05dc\u05d5\u05dd \u200f") == "\u05e9\u05dc\u05d5\u05dd \u200f"  # a language as it is
+
+
+def test_a_value_in_the_unit_of_the_label_is_written_with_it() -> None:
+    told = [formatting.format_value(46.7, unit, "minutes") for unit in (LABEL_UNIT, "share", "0 to 1")]
+    assert told == ["46.7 minutes", "4670 %", "46.7"]
+    assert [formatting.format_value(value, LABEL_UNIT, unit) for value, unit in ((46.7, None), (None, "minutes"))] == ["46.7", "–"]
+    mae = Interval(46.7, 43.8, 49.5, 100)
+    assert metric_with_interval("mae", mae, "minutes") == "46.7 minutes (43.8 to 49.5)"
+    assert metric_with_interval("r2", Interval(0.5, 0.4, 0.6, 100), "minutes") == "0.5 (0.4 to 0.6)"

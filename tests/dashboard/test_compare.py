@@ -120,7 +120,9 @@ def test_the_page_compares_this_window_with_the_one_before(current: World) -> No
 
 def test_the_page_finds_the_planted_drift_and_shows_the_chosen_column(current: World) -> None:
     app = opened("compare", **{**SECOND, "model": "price", "feature": "age"})
-    assert "A and B differ significantly in" in said(app) and "age: PSI" in said(app)
+    verdict = next(each for each in app.markdown if "A and B differ significantly in" in each.value)
+    assert "age" not in verdict.value and "`age`" in verdict.help, "the claim is short; which metrics differ is behind it"
+    assert "age: PSI" in said(app)
     assert "Missing values, not drawn" in said(app)
     assert "which is not among the compared columns" in said(opened("compare", **{**SECOND, "feature": "nope"}))
 

@@ -130,6 +130,7 @@ def test_an_incident_is_one_line_on_the_first_page() -> None:
         "Batch `JFK 30` of source `weather at JFK` arrived 5 hours after its data.": "Batch `JFK 30` of source `weather at JFK` arrived 5 hours after its data",
         " ".join(["word"] * 20) + ".": " ".join(["word"] * 9) + "…",
         "MAE 46.7 (43.8 to 49.5) on 1,986 labelled predictions; 22.6 in the reference (+106 %).": "MAE 46.7; reference 22.6",
+        "MAE 46.7 minutes (43.8 to 49.5) on 1,986 labelled predictions; 22.6 in the reference.": "MAE 46.7 minutes; reference 22.6",
         "Accuracy 61.4 % (59 to 64 %); 76.3 % in the reference.": "Accuracy 61.4 %; reference 76.3 %",
     }
     assert {sentence: incidents.incident_headline(of_one("late", sentence)) for sentence in sentences} == sentences

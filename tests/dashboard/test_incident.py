@@ -101,19 +101,17 @@ def test_an_incident_is_found_by_what_a_case_names(current: World) -> None:
 def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:
     incident = worst()
     app = page_of(incident)
-    assert "Enter your name to assign, acknowledge, snooze, mute or resolve." in words(app), "what a name is for is said before it is given"
-    app.text_input(key="incident-person-box").input("Ann").run()
-    app.button_group(key="incident-does").set_value("assign").run()
-    app.text_input(key="incident-to").input("Bob").run()
-    app.button(key="incident-save").click().run()
+    assert "Enter your name to assign." in words(app), "what a name is for is said before it is given"
+    app.text_input(key="incident-assign-0-person-box").input("Ann").run()
+    app.text_input(key="incident-assign-0-to").input("Bob").run()
+    app.button(key="incident-assign-0-save").click().run()
     assert "Bob" in words(app)
     app.text_area(key="incident-comment-0").input("The <b>depot</b> changed its scanner")
     app.button(key="incident-comment-save-0").click().run()
     assert "The <b>depot</b> changed its scanner" in words(app)
-    app.button_group(key="incident-does").set_value("resolve").run()
-    assert app.button(key="incident-save").disabled, "a resolution needs a reason"
-    app.button_group(key="incident-reason").set_value("expected_change").run()
-    app.button(key="incident-save").click().run()
+    assert app.button(key="incident-resolve-1-save").disabled, "a resolution needs a reason"
+    app.button_group(key="incident-resolve-1-reason").set_value("expected_change").run()
+    app.button(key="incident-resolve-1-save").click().run()
     (alert,) = [each for each in alert_log.alerts_by_incident(own.store, END).values() if each.incident == incident.id]
     assert (alert.state, alert.reason, alert.assignee, alert.useful) == ("resolved", "expected_change", "Bob", False)
     said = [(each["author"], each["says"]) for each in alert_log.alert_records(own.store, incident.id)]
@@ -205,7 +203,7 @@ def test_days_and_band_of_a_finding_are_read_from_its_evidence() -> None:
 def test_an_incident_of_a_run_that_somebody_acted_on_is_counted_as_acknowledged(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = finding("run:r1/rank:2", "training/runs", "straggler_score")
     monkeypatch.setattr(load, "acknowledged_claims", lambda: frozenset({("m", slow.claim)}))
-    assert action_counts(load.incidents_of_findings([slow], ())).words == "1 critical but acknowledged"
+    assert action_counts(load.incidents_of_findings([slow], ())).words == "1 acknowledged"
 
 
 def test_the_figure_draws_an_onset_only_where_the_days_hold_it() -> None:

@@ -221,6 +221,15 @@ def test_long_curves_are_thinned_for_the_picture_only() -> None:
     assert len(line.x) <= charts_runs.MOST_POINTS + 10 and 31_234 in line.x
 
 
+def test_curves_of_runs_have_no_colour_of_a_state_and_each_its_own_line() -> None:
+    """Orange, green and vermillion stood for warning, OK and critical beside them."""
+    frame = pd.DataFrame({"run": [f"r{place}" for place in range(8)], "part": "held out", "step": 1, "x": 1, "value": 0.5, "smoothed": 0.5})
+    marks = pd.DataFrame(columns=["run", "x", "value", "kind", "what"])
+    lines = charts_runs.training_curve_lines(frame, marks, name="loss", x="step", log=False).data
+    assert not {line.line.color for line in lines} & {theme.ACT, theme.WATCH, theme.OK}
+    assert len({(line.line.color, line.line.dash) for line in lines}) == 8
+
+
 def test_a_click_on_the_map_of_ranks_names_a_step(page: Database) -> None:
     (judged,) = [each for each in load.analyzed_training_runs(None) if each.run.name == "many"]
     times = ranks_of(judged.run)

@@ -194,7 +194,8 @@ def metric_finding(
         return replace(base, because=labels_needed(metric, now, window.labelled, MINIMUM_LABELS, binary=binary))
     rows = measured_on(metric, now, window.labelled, binary=binary, weighted=daily.weighted)
     error = window.bin_errors.get(metric, 0.0)
-    measured = f"{metric_name(metric)} {metric_with_interval(metric, now)}{bin_error_words(error)} on {rows}{window.phrase}"
+    value = metric_with_interval(metric, now, context.model.settings.unit)
+    measured = f"{metric_name(metric)} {value}{bin_error_words(error)} on {rows}{window.phrase}"
     if metric not in LIMITS:
         return replace(held_against_level(replace(base, because=measured), context.model.settings.limits), against=against)
     if worst is None or worst.change.before.value is None:

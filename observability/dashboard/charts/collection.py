@@ -72,8 +72,8 @@ def cleaning_flow(frame: pd.DataFrame) -> go.Figure:
     pad = 6 + 12 * max(map(len, lines), default=1)
     places = {group: place for place, group in enumerate(groups)}
     ends = {outcome: len(groups) + place for place, outcome in enumerate(outcomes)}
-    colours = [*[theme.NEUTRAL] * len(groups), *[theme.PRIMARY if outcome == "kept" else theme.WATCH for outcome in outcomes]]
-    shades = [theme.QUIET if outcome == "kept" else theme.WATCH for outcome in frame["outcome"]]
+    colours = [*[theme.NEUTRAL] * len(groups), *[theme.PRIMARY if outcome == "kept" else theme.PURPLE for outcome in outcomes]]
+    shades = [theme.QUIET if outcome == "kept" else theme.PURPLE for outcome in frame["outcome"]]
     figure = go.Figure()
     figure.add_sankey(
         node={"label": labels, "color": colours, "pad": pad, "thickness": 14, "hovertemplate": "%{label}<extra></extra>"},

@@ -51,7 +51,7 @@ def replay_curves(curve: pd.DataFrame) -> go.Figure:
     spread = curve[curve["low"].notna()]
     if len(spread):
         interval_band(figure, spread["share"], spread["low"], spread["high"], theme.NEUTRAL, "95 % of random orders")
-    colors = {"ActiveLab": theme.PRIMARY, "margin": theme.WATCH, "random": theme.STRONG}
+    colors = {"ActiveLab": theme.PRIMARY, "margin": theme.PURPLE, "random": theme.STRONG}
     for name, part in curve.groupby("policy", sort=False):
         style: dict[str, Any] = {"name": str(name), "color": colors.get(str(name), theme.NEUTRAL)}
         layout.add_curve(figure, part["share"], part["errors"], f"{name}: %{{y:.1f}} wrong after %{{x:.0%}}", **style)

@@ -39,7 +39,7 @@ def start_hour_bars(rows: pd.DataFrame, *, usual: float, best: int) -> go.Figure
     rows: hour, grams.
     """
     figure = go.Figure()
-    colours = [theme.OK if hour == best else theme.PRIMARY for hour in rows["hour"]]
+    colours = [theme.PRIMARY if hour == best else theme.SKY for hour in rows["hour"]]
     texts = [f"{hour:02d}:00 UTC<br>{with_si_prefix(grams, 'gCO₂e')}" for hour, grams in zip(rows["hour"], rows["grams"], strict=True)]
     pattern = {"shape": "/", "size": 5, "solidity": 0.25}
     layout.add_bars(figure, rows["hour"], rows["grams"], texts, color=colours, marker_pattern=pattern)
@@ -60,7 +60,7 @@ def power_cap_curve(rows: pd.DataFrame, *, knee: float | None, source: str) -> g
         f"{watts:g} W, {runs} runs<br>{with_si_prefix(wh, 'Wh')} ({source}), {duration(seconds)}"
         for watts, runs, wh, seconds in rows[["watts", "runs", "wh", "seconds"]].itertuples(index=False)
     ]
-    colours = [theme.OK if watts == knee else theme.PRIMARY for watts in rows["watts"]]
+    colours = [theme.PURPLE if watts == knee else theme.PRIMARY for watts in rows["watts"]]
     marker = {"size": 11, "color": colours}
     layout.add_curve(
         figure, shown["slower"], shown["saved"], texts=texts, mode="lines+markers", marker=marker, error_x=x, error_y=y, width=1.2

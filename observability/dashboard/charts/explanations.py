@@ -43,7 +43,7 @@ def importance_bars(frame: pd.DataFrame, *, unit: str, against: str | None) -> g
             f"<br>{formatting.format_share(row['share_before'])} of the attribution"
             for row in rows.to_dict("records")
         ]
-        marker = {"symbol": "diamond", "size": 8, "color": theme.WATCH, "line": {"width": 1, "color": theme.SURFACE}}
+        marker = {"symbol": "diamond", "size": 8, "color": theme.PURPLE, "line": {"width": 1, "color": theme.SURFACE}}
         layout.add_marks(figure, rows["mean_before"], rows.index, texts, name=against, marker=marker)
     names, x = layout.row_names(list(rows["feature"])), f"mean absolute attribution ({unit})"
     axis: dict[str, Any] = {"legend": against is not None, "rangemode": "tozero", "tickformat": ",.3~g"}
@@ -117,7 +117,7 @@ def importance_over_time(frame: pd.DataFrame, *, features: list[str], step: str)
     figure = go.Figure()
     for place, name in enumerate(features[:MOST_LINES]):
         part = frame[frame["feature"] == name].sort_values("period")
-        colour = theme.COLORWAY[place % len(theme.COLORWAY)]
+        colour = theme.SERIES[place % len(theme.SERIES)]
         texts = [
             f"{theme.inert_label(name, 60)}: {formatting.value_with_interval(row['share'], row['low'], row['high'], 'share')}"
             f"<br>{row['n']:,} explained predictions"
@@ -164,7 +164,7 @@ def dependence_plot(frame: pd.DataFrame, *, feature: str, kind: str, unit: str, 
         gone = mark["raw"] is None or mark["raw"] != mark["raw"]
         at_: Any = aside if gone else float(mark["raw"]) if kind == "number" else places.get(mark["value"])
         if at_ is not None:
-            marker = {"symbol": "diamond", "size": 13, "color": theme.ACT, "line": {"width": 1.5, "color": theme.SURFACE}}
+            marker = {"symbol": "diamond", "size": 13, "color": theme.PURPLE, "line": {"width": 1.5, "color": theme.SURFACE}}
             _add_cases(figure, [at_], [mark["attribution"]], [{**mark, "feature": feature}], marker)
     figure.add_hline(y=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
     theme.themed(figure, height=340, x=theme.inert_label(feature, 60), y=f"attribution ({unit})", tickformat=",.3~g")

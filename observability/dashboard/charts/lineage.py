@@ -13,12 +13,12 @@ SYMBOLS = {
     "device": ("square-open", theme.NEUTRAL),
     "source": ("square", theme.NEUTRAL),
     "batch": ("square", theme.SKY),
-    "rule": ("triangle-down", theme.WATCH),
-    "dataset": ("diamond", theme.OK),
+    "rule": ("triangle-down", theme.NEUTRAL),
+    "dataset": ("diamond", theme.PURPLE),
     "run": ("triangle-right", theme.PRIMARY),
     "version": ("hexagon", theme.PRIMARY),
     "predictions": ("circle", theme.SKY),
-    "prediction": ("circle", theme.ACT),
+    "prediction": ("circle", theme.STRONG),
 }
 """Marker and colour by kind of thing; the label names the kind as well."""
 LABEL = 40

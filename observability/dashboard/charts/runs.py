@@ -18,7 +18,8 @@ MOST_STEPS, MOST_RANKS = 240, 64
 MOST_LEVEL_NAMES = 4
 """Axes of parallel coordinates whose names fit side by side on a phone; the names of more axes are tilted."""
 LONGEST_RANK = 22
-DASHES = {"held out": "solid", "training": "dot"}
+DASHES = {"held out": ("solid", "dash"), "training": ("dot", "dashdot")}
+"""Lines by part of the data: of the first runs, and of those for which the colours begin again."""
 SYMBOLS = {"best": "star", "act": "x", "watch": "triangle-up"}
 
 
@@ -31,7 +32,8 @@ def training_curve_lines(frame: pd.DataFrame, marks: pd.DataFrame, *, name: str,
     runs = list(dict.fromkeys(frame["run"]))
     alone = len(runs) == 1
     for (run, part), line in frame.groupby(["run", "part"], sort=False):
-        colour = (theme.PRIMARY if part == "held out" else theme.SKY) if alone else theme.COLORWAY[runs.index(run) % len(theme.COLORWAY)]
+        turn, place = divmod(runs.index(run), len(theme.SERIES))
+        colour = (theme.PRIMARY if part == "held out" else theme.SKY) if alone else theme.SERIES[place]
         label = str(part) if alone else f"{theme.inert_label(run)}, {part}"
         kept = line.iloc[downsampled_indices(line["value"].to_numpy(float), MOST_POINTS)]
         same = bool(np.array_equal(kept["value"].to_numpy(), kept["smoothed"].to_numpy(), equal_nan=True))
@@ -42,7 +44,7 @@ def training_curve_lines(frame: pd.DataFrame, marks: pd.DataFrame, *, name: str,
             f"{theme.inert_label(run, 60)}, {part}<br>step {step:,}: {formatting.format_number(value, 4)}"
             for step, value in zip(kept["step"].tolist(), kept["value"].tolist())
         ]
-        dash = DASHES.get(str(part), "solid")
+        dash = DASHES.get(str(part), DASHES["held out"])[turn % 2]
         layout.add_curve(figure, kept["x"], kept["smoothed"], "%{customdata}", name=label, color=colour, dash=dash, width=1.9, texts=hover)
     for mark in marks.to_dict("records"):
         colour = theme.TONES.get(mark["kind"], theme.STRONG)
@@ -74,7 +76,7 @@ def parallel_coordinates(frame: pd.DataFrame, *, metric: str) -> go.Figure:
     figure = go.Figure()
     figure.add_parcoords(
         dimensions=dimensions,
-        line={"color": frame[metric], "colorscale": ((0, theme.SKY), (1, theme.ACT)), "showscale": False},
+        line={"color": frame[metric], "colorscale": ((0, theme.SKY), (1, theme.PURPLE)), "showscale": False},
         labelfont={"color": theme.STRONG, "size": 12 if few else 11},
         labelangle=0 if few else -45,
         tickfont={"color": theme.STRONG, "size": 11},

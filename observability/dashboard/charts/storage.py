@@ -14,7 +14,7 @@ def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
     frame: form, bytes, change (0 of lossless forms, missing where no model was asked), lossless. change: title of the vertical axis.
     """
     figure = go.Figure()
-    for lossless, colour, symbol in ((True, theme.PRIMARY, "circle"), (False, theme.WATCH, "diamond")):
+    for lossless, colour, symbol in ((True, theme.PRIMARY, "circle"), (False, theme.PURPLE, "diamond")):
         part = frame[(frame["lossless"] == lossless) & frame["change"].notna()]
         texts = [
             f"{theme.inert_label(form)}<br>{formatting.format_bytes(size)}<br>{change}: {format_figure(value)}"

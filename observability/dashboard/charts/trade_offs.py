@@ -10,7 +10,7 @@ from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-GROUPS = (("Pareto front", theme.PRIMARY, "circle"), ("dominated", theme.NEUTRAL, "circle-open"), ("other device", theme.WATCH, "x"))
+GROUPS = (("Pareto front", theme.PRIMARY, "circle"), ("dominated", theme.NEUTRAL, "circle-open"), ("other device", theme.PURPLE, "x"))
 """Kinds of forms, and how they are drawn."""
 LINE = 0.055
 """Height of a line of text, as a share of the vertical axis."""

@@ -184,7 +184,7 @@ def finding_value_cell(finding: Finding) -> Cell:
     if finding.limit is not None:
         under.append(f"limit {limit_in_words(finding)}")
     return {
-        "t": formatting.format_value(finding.value, finding.unit),
+        "t": formatting.format_value(finding.value, finding.unit, load.label_unit(finding.model)),
         "k": finding.value,
         "sub": "\n".join(under) or None,
         "mark": None if finding.basis == "measured" else finding.basis,

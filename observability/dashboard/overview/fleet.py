@@ -387,13 +387,13 @@ def drift_cell(findings: Sequence[Finding]) -> Cell:
 
 def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
     """The main metric with its sparkline, its estimate where it was not measured; and its change in words, None where unknown."""
-    headline = HEADLINE.get(status.model.task or "")
+    headline, unit = HEADLINE.get(status.model.task or ""), status.model.settings.unit
     performance = status.of("serving/performance")
     found = next((finding for finding in performance if finding.metric == headline), None)
     if found is None or found.value is None:
         estimate = model_finding(status, "serving/estimated_performance", headline or "")
         if estimate is not None and estimate.severity != "unknown":
-            value, name = formatting.format_value(estimate.value, estimate.unit), formatting.metric_title(estimate.metric)
+            value, name = formatting.format_value(estimate.value, estimate.unit, unit), formatting.metric_title(estimate.metric)
             return {"t": value, "mark": estimate.basis, "sub": name, "title": _plain_claim(estimate)}, None
         words = "not checked" if found is None else "no labels yet" if status.predictions else "no data"
         return {"s": "unknown", "t": words, "title": found.because if found else None}, None
@@ -402,7 +402,7 @@ def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
     whole = with_window_value(found)
     labelled = f", {formatting.format_share(maturity.value)} labelled" if maturity else ""
     cell: Cell = {
-        "t": formatting.format_value(whole.value, whole.unit),
+        "t": formatting.format_value(whole.value, whole.unit, unit),
         "mark": found.basis,
         "sub": f"{title}{labelled}",
         "title": f"{_plain_claim(found)} n = {whole.n:,}",

@@ -25,6 +25,17 @@ KEYS = {"a": "acknowledge", "e": "resolve", "s": "snooze"}
 SNOOZE = timedelta(days=7)
 """How long a snooze lasts where nobody chooses another day."""
 ACTIONS = {"assign": "Assign", "acknowledge": "Acknowledge", "snooze": "Snooze", "mute": "Mute", "resolve": "Resolve", "reopen": "Reopen"}
+ICONS = {
+    "assign": "person_add",
+    "acknowledge": "visibility",
+    "snooze": "snooze",
+    "mute": "notifications_off",
+    "resolve": "check_circle",
+    "reopen": "undo",
+}
+SAYS = {"assign": "assigned", "acknowledge": "acknowledged", "snooze": "snoozed", "mute": "snoozed", "resolve": "resolved"}
+"""What the entry of an action says; of the last one `reopened`."""
+ELSEWHERE = "Alerts and what people say about them are about production. Choose it in the bar above to act."
 
 
 def alert_of_incident(incident: Incident, alerts: Mapping[str, Alert], now: datetime) -> Alert | None:
@@ -100,12 +111,40 @@ def offered_actions(alert: Alert | None) -> list[str]:
     return list(offered[state])
 
 
+def incident_action_buttons(incident: Incident, alert: Alert | None, key: str) -> None:
+    """A button for each action that makes sense, which opens its form; it is closed after each save. key: unique on the page."""
+    if not about_production():
+        st.caption(ELSEWHERE)
+        return
+    turn = int(st.session_state.setdefault(f"{key}-acts", 0))
+    with st.container(horizontal=True, gap="small"):
+        for does in offered_actions(alert):
+            own = f"{key}-{does}-{turn}"
+            with st.popover(ACTIONS[does], icon=f":material/{ICONS[does]}:", key=own):
+                author = person_name.person_name_box(f"{own}-person")
+                entry = _entry_box(incident, alert, does, own)
+                note = st.text_input("Note", key=f"{own}-note", max_chars=1000, placeholder="Optional")
+                if author is None:
+                    st.caption(person_name.missing_words([ACTIONS[does].lower()]))
+                elif _is_saved(((incident, alert),), author, does, entry, note, own):
+                    st.session_state[f"{key}-acts"] = turn + 1
+                    st.rerun()
+
+
+def _is_saved(spoken: Sequence[Spoken], author: str, does: str, entry: dict[str, Any] | None, note: str, key: str) -> bool:
+    """The button of an action's form, and whether it was pressed and the entry about each incident was saved. entry: its fields."""
+    if not st.button(ACTIONS[does], icon=":material/save:", key=f"{key}-save", disabled=entry is None) or entry is None:
+        return False
+    more = {"text": note.strip(), **entry}
+    return all(save_incident_entry(*each, author, SAYS.get(does, "reopened"), **more) for each in spoken)
+
+
 def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: str | None = None, also: Sequence[Spoken] = ()) -> None:
     """The forms of every action on an incident. key: unique on the page. chosen: the action that is open at first. also: equal incidents
     of other models, to which the action applies too.
     """
     if not about_production():
-        st.caption("Alerts and what people say about them are about production. Choose it in the bar above to act.")
+        st.caption(ELSEWHERE)
         return
     author = person_name.person_name_box(f"{key}-person")
     note = st.text_input("Note", key=f"{key}-note", max_chars=1000, placeholder="Optional")  # a Tab behind the name, before it is saved
@@ -119,11 +158,8 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
     if does is None:
         return
     entry = _entry_box(incident, alert, does, key)
-    if st.button(ACTIONS[does], icon=":material/save:", key=f"{key}-save", disabled=entry is None) and entry is not None:
-        says = {"assign": "assigned", "acknowledge": "acknowledged", "snooze": "snoozed", "mute": "snoozed", "resolve": "resolved"}
-        more = {"text": note.strip(), **entry}
-        if all(save_incident_entry(*each, author, says.get(does, "reopened"), **more) for each in ((incident, alert), *also)):
-            st.rerun()
+    if _is_saved(((incident, alert), *also), author, does, entry, note, key):
+        st.rerun()
 
 
 def merge_form(kept: Spoken, others: Sequence[Spoken], headline: str, key: str) -> None:

@@ -12,6 +12,7 @@ from observability.alerts.alert_state import Alert
 from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, claim_period
+from observability.core.metric_definitions import LABEL_UNIT
 from observability.core.weeks import Week
 from observability.core.window import Slice, Window
 from observability.dashboard import clicks, frame, links, load
@@ -192,7 +193,7 @@ def incident_facts_table(here: OpenIncident) -> None:
     where = formatting.slice_in_words(lead.slice) if lead.slice else "all predictions" if is_about_predictions(incident) else lead.subject
     rows: list[tuple[str, Cell | str]] = [("Where", where)]
     if part := worst_part(incident):
-        value = formatting.format_value(part.value, part.unit)
+        value = formatting.format_value(part.value, part.unit, load.label_unit(part.model))
         words = f"{formatting.metric_title(part.metric)} {value}, n = {part.n:,}"
         rows.append(("Worst part", {"t": formatting.slice_in_words(str(part.slice)), "sub": words}))
     rows.append(("Value", {**findings.finding_value_cell(lead), "sub": _compared_with(lead)}))
@@ -219,8 +220,7 @@ def excess_error_words(here: OpenIncident) -> str | None:
     finding = next((each for each in about if each.value is not None and isinstance(each.evidence.get("baseline"), int | float)), None)
     if finding is None or finding.value is None or finding.value <= finding.evidence["baseline"]:
         return None
-    model = next((model for model in load.catalog().models if model.name == here.incident.model), None)
-    unit = (model.settings.unit if model else None) or "units of the label"
+    unit = load.label_unit(here.incident.model) or LABEL_UNIT
     more, low, high = (
         None if end is None else (end - finding.evidence["baseline"]) * finding.n for end in (finding.value, finding.low, finding.high)
     )

@@ -41,8 +41,8 @@ PARENTHESES = re.compile(r" \([^()]*\)")
 WORD = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
 """A word; a name between backticks is one, however many it has."""
 IN_REFERENCE = re.compile(r"; (\S+(?: %)?) in the reference\b")
-VALUE_ALONE = re.compile(r"^([^`(]* [−\d][\d.,]*(?: %)?)(?: \(.*)?$")
-"""A clause that ends with its value, or with its interval behind it, as `Mean absolute error 46.7`."""
+VALUE_ALONE = re.compile(r"^([^`(]* [−\d][\d.,]*(?: \S{1,12})?)(?: \(.*)?$")
+"""A clause that ends with its value and unit, or with its interval behind them, as `Mean absolute error 46.7 minutes`."""
 HEADLINE_WORDS, WHOLE_WORDS = 9, 11
 """Words that a longer headline is cut to, and those of one that is left whole."""
 DANGLING = frozenset(("a", "after", "and", "as", "at", "by", "from", "in", "is", "its", "of", "on", "over", "than", "the", "to", "with"))

@@ -57,15 +57,17 @@ DISTANCES = columns_on_phone(
 
 
 def comparison_verdict(found: WindowComparison) -> None:
-    """Draw the main sentence, the correction for multiple tests, and notes about the two sides."""
+    """Draw in how many comparisons the sides differ, and notes about them; behind the question mark which, and the correction."""
     verdicts = {difference.verdict for difference in found.differences} - {"unknown"}
     verdict: Verdict = "differs" if "differs" in verdicts else "alike" if verdicts else "unknown"
     how = (
         f"{len(found.differences)} comparisons; at most {100 * FALSE_DISCOVERY_RATE:.0f} % false differences (Benjamini-Hochberg). "
         f"{VERDICTS['unknown']}: the interval contains both zero and a relevant change."
     )
-    line = status_line(SEVERITY[verdict], found.sentence, VERDICTS[verdict], strong=True)
-    st.markdown(line, help=how if found.differences else None)
+    claim, *named = found.sentence.split(": ", 1)  # the figure below names them
+    details = "\n\n".join(map(formatting.sentence_markdown, [*named, *([how] if found.differences else [])]))
+    line = status_line(SEVERITY[verdict], formatting.with_full_stop(claim), VERDICTS[verdict], strong=True)
+    st.markdown(line, help=details or None)
     for note in found.notes:
         plain_caption(note)
 
@@ -78,7 +80,6 @@ def forest_section(found: WindowComparison) -> None:
     st.header("Differences", anchor=False)
     differs = rows.loc[rows["verdict"] == "differs", "name"]
     words = f"{len(differs)} of {len(rows)} metrics differ significantly and by a relevant amount."
-    plain_paragraph(words)
     frame.chart_with_table(charts_compare.forest_plot(rows), rows, key="forest", alt=words)
 
 

@@ -50,7 +50,7 @@ def metric_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
         worst_days = f"{days} {formatting.format_value(finding.value, finding.unit)}" if days else None
         cells: dict[str, Cell] = {
             "metric": {"t": formatting.metric_title(whole.metric)},
-            "value": {"t": formatting.format_value(whole.value, whole.unit)},
+            "value": {"t": formatting.format_value(whole.value, whole.unit, load.label_unit(whole.model))},
             "interval": {"t": formatting.format_interval(whole.low, whole.high, whole.unit)},
             "baseline": {
                 "t": formatting.format_value(whole.evidence.get("baseline"), whole.unit),
