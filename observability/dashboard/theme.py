@@ -22,7 +22,7 @@ DIVERGING = tuple((step / 9, f"#{21 + step:06d}") for step in range(10))
 TONES = {"ok": OK, "watch": WATCH, "act": ACT, "unknown": NEUTRAL}
 LONG_TITLE = 34
 """Characters of an axis title that a phone shows on one line."""
-LINE = 22
+LINE = 26
 """Characters of a line of a longer title, about."""
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
@@ -72,7 +72,10 @@ def break_title(title: str) -> str:
     if len(title) <= LONG_TITLE:
         return title
     lines = math.ceil(len(title) / LINE)
-    return "<br>".join(textwrap.wrap(title, math.ceil(len(title) / lines) + 3, break_long_words=False, break_on_hyphens=False))
+    tried = (
+        textwrap.wrap(title, width, break_long_words=False, break_on_hyphens=False) for width in range(len(title) // lines, len(title))
+    )
+    return "<br>".join(next(parts for parts in tried if len(parts) <= lines))
 
 
 def inert_labels(values: Sequence[object], longest: int = 28) -> list[str]:

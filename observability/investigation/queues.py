@@ -14,6 +14,7 @@ import numpy as np
 
 from observability.compare import paired_rows
 from observability.core.catalog import Model, Version
+from observability.core.formatting import format_span
 from observability.core.questions import Records, Sample
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
@@ -57,12 +58,12 @@ def largest_loss(store: "Store", window: Window, limit: int = MOST) -> Inbox:
     every = replace(window, start=EPOCH, end=max(window.end, EPOCH))
     frame = store.search(every, (), limit, f"-{measure}", newly_labelled=(window.start, window.end))
     frame = frame[frame[measure].notna()]
-    words = "off by" if measure == "absolute_error" else "log loss"
+    words, unit = ("off by", model.settings.unit) if measure == "absolute_error" else ("log loss", None)
     return Inbox(
         "largest_loss",
         "Largest loss among new labels",
         f"Predictions whose label arrived {window_text(window)}, by {measure.replace('_', ' ')}, largest first.",
-        queue_columns(frame, model, frame[measure], [f"{words} {value:.3g}" for value in frame[measure]]),
+        queue_columns(frame, model, frame[measure], [" ".join(filter(None, (words, f"{value:.3g}", unit))) for value in frame[measure]]),
     )
 
 
@@ -276,4 +277,4 @@ def highest_ranked(frame: "DataFrame", limit: int) -> "DataFrame":
 
 def window_text(window: Window) -> str:
     """A window in words."""
-    return f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
+    return f"from {format_span(window.start, window.end)} UTC"

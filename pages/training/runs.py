@@ -47,7 +47,7 @@ def follow(run: RunVerdict) -> None:
 
 follow(chosen)
 runs.run_facts([chosen], costs)
-with st.container(horizontal=True, gap="small"):
+with st.container(horizontal=True, gap="small", vertical_alignment="center"):
     if len(chosen.run.ranks) > 1:
         links.page_button("distributed", "Ranks of this run", {"run": chosen.run.name})
     lineage_view.lineage_button(Thing("run", (chosen.run.name,)), scope, key="to-lineage")

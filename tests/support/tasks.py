@@ -322,7 +322,8 @@ def read_comparison(player: Player) -> None:
     rows = raw_rows.predictions("flights-delay")
     end = rows["at"].max().floor("D") + timedelta(days=1)
     sizes = [len(raw_rows.between(rows, end - timedelta(days=days), end - timedelta(days=days - 7))) for days in (7, 14)]
-    assert f"({sizes[0]:,} predictions on side A, {sizes[1]:,} on side B)" in player.text and "A and B differ" in player.text
+    shown = [row["Predictions"]["text"] for row in tables(player.page)["The two sides"]]
+    assert shown == [f"{size:,}" for size in sizes] and "A and B differ" in player.text
 
 
 def export(player: Player, facts: Facts) -> None:

@@ -39,8 +39,8 @@ COLUMNS = columns_on_phone(
     "case said truth",
     column("case", "Case", strong=True, width="13rem"),
     column("at", "When (UTC)", width="8.5rem", short=True),
-    column("said", "Predicted", width="12rem"),
-    column("truth", "Label", width="7rem"),
+    column("said", "Predicted", width="12rem", short=True),
+    column("truth", "Label", width="7rem", short=True),
     column("outcome", "Outcome", width="8rem"),
 )
 RELABEL_COLUMNS = columns_on_phone(

@@ -15,7 +15,7 @@ from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-MOST_BARS, MOST_ROWS, MOST_LINES, MOST_LEVELS = 15, 10, 6, 20
+MOST_BARS, MOST_ROWS, MOST_LINES, MOST_LEVELS = 15, 10, len(theme.SERIES), 20
 DAY, WEEK = "day", "week"
 OUTLINE = {"width": 0.5, "color": theme.NEUTRAL}
 """Outline of points, so that the palest colour is visible on white."""

@@ -44,8 +44,8 @@ def confusion_heatmap(counts: Sequence[Sequence[float]], classes: Sequence[str])
     return figure.update_yaxes(tickmode="array", tickvals=place, ticktext=names, range=[size - 0.5, -0.5], showgrid=False)
 
 
-def error_histogram(frame: pd.DataFrame) -> go.Figure:
-    """Share of labelled predictions by error, in steps; zero is marked.
+def error_histogram(frame: pd.DataFrame, unit: str | None = None) -> go.Figure:
+    """Share of labelled predictions by error, in steps; zero is marked. unit: of the label.
 
     frame: low, high (ends of each step as drawn, label's unit), step (in words), current, and reference where there is one (shares).
     """
@@ -55,5 +55,5 @@ def error_histogram(frame: pd.DataFrame) -> go.Figure:
     top = max(float(frame[side].max()) for side in sides)
     clickable_steps(figure, frame, [f"{step}<br>{words}" for step, words in zip(frame["step"], shares)], top)
     figure.add_vline(x=0, line={"color": theme.STRONG, "width": 1})
-    titles = {"x": "prediction minus label", "y": "share of labelled predictions"}
+    titles = {"x": f"prediction minus label{f' ({unit})' if unit else ''}", "y": "share of labelled predictions"}
     return theme.themed(figure, height=300, **titles, legend=len(sides) > 1, rangemode="tozero", tickformat=",.0%")

@@ -12,7 +12,7 @@ from observability.dashboard.charts import layout
 from observability.metrics.measured_windows import MATURE
 
 MOST_MARKS = 5
-PERCENT = ",.1%"
+PERCENT = ",.3~%"
 SO_FAR = " so far"
 """Of a period that is not over."""
 IMMATURE_SHADE: dict[str, Any] = {"fillcolor": theme.QUIET, "opacity": 0.35, "line_width": 0, "layer": "below"}

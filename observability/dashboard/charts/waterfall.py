@@ -32,7 +32,7 @@ def change_waterfall(frame: pd.DataFrame, *, name: str, unit: str) -> go.Figure:
     connector = {"color": theme.NEUTRAL, "width": 1, "dash": "dot"}
     for place, end in enumerate(rows["end"][:-1]):
         figure.add_shape(type="line", x0=place + 0.28, x1=place + 0.72, y0=end, y1=end, line=connector)
-    theme.themed(figure, height=320, y=name, tickformat=",.1%" if unit == "share" else None, rangemode="tozero")
+    theme.themed(figure, height=320, y=name, tickformat=",.3~%" if unit == "share" else None, rangemode="tozero")
     names = ["<br>".join(textwrap.wrap(step, 11, break_long_words=False)) for step in rows["step"]]
     ticks = [f"{name}<br>{formatting.format_value(value, unit)}" for name, value in zip(names, rows["value"], strict=True)]
     across = {"tickmode": "array", "tickvals": list(rows.index), "ticktext": ticks, "tickangle": 0}

@@ -174,6 +174,10 @@ def finding_subtitle(finding: Finding) -> str:
     return " · ".join(parts)
 
 
+WRITTEN_UNITS = {"ms": " ms", "days": " days", "s": " s", "°C": " °C"}
+"""Units that follow a value in a table of findings of every metric."""
+
+
 def finding_value_cell(finding: Finding) -> Cell:
     """Value over interval and limit; estimated and simulated values are marked."""
     if finding.value is None:
@@ -184,7 +188,7 @@ def finding_value_cell(finding: Finding) -> Cell:
     if finding.limit is not None:
         under.append(f"limit {limit_in_words(finding)}")
     return {
-        "t": formatting.format_value(finding.value, finding.unit, load.label_unit(finding.model)),
+        "t": formatting.format_value(finding.value, finding.unit, load.label_unit(finding.model)) + WRITTEN_UNITS.get(finding.unit, ""),
         "k": finding.value,
         "sub": "\n".join(under) or None,
         "mark": None if finding.basis == "measured" else finding.basis,
@@ -195,7 +199,7 @@ def limit_in_words(finding: Finding) -> str:
     """The limit in the finding's unit."""
     if isinstance(finding.limit, tuple):
         return " to ".join(formatting.format_value(end, finding.unit) for end in finding.limit)
-    if finding.unit in ("share", "Wh", "gCO₂e") or finding.limit is None:
+    if finding.unit in ("share", "Wh", "gCO₂e", "h") or finding.limit is None:
         return formatting.format_value(finding.limit, finding.unit)
     return f"{finding.limit:.4g}".replace("-", formatting.MINUS)
 

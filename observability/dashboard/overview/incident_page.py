@@ -276,7 +276,7 @@ def source_table(here: OpenIncident) -> None:
     for place, (stage, own) in enumerate(pipeline_chain(here.incident)):
         name: Cell = {"t": STAGE_WORDS[stage], "sub": "suspected source" if place == 0 else "consistent with it"}
         first = own[0]
-        words = first.because.replace("`", "") if place else incidents.incident_headline(here.incident)
+        words = first.because.split("; ")[0].rstrip(".").replace("`", "") if place else incidents.incident_headline(here.incident)
         link = links.finding_link(first, here.scope, formatting.truncate(words, 110))
         evidence: Cell = {"s": first.shown_severity, **link}
         rows.append(table_row(stage=name, evidence=evidence, n=str(len(own))))

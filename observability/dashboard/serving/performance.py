@@ -12,6 +12,7 @@ from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.finding import Finding, claim_period, with_window_value
 from observability.core.questions import Aggregate, Bucket
+from observability.core.metric_definitions import LABEL_UNIT
 from observability.core.window import Slice
 from observability.dashboard import choice_box, clicks, distributions, empty_states, frame, links, load
 from observability.dashboard.cells import severity_cell
@@ -137,14 +138,22 @@ def _regression_errors(here: ModelPage) -> None:
     if not twin["n_current"].sum():
         empty_states.no_rows_state("labelled predictions")
         return
-    words = error_sides(twin)
+    words = error_sides(twin, here.model.settings.unit)
     plain_paragraph(words)
     on_step = clicks.cases_on_click("errors", lambda point: distributions.cases_of_step(here, point, twin, "error"))
-    frame.chart_with_table(charts_outcomes.error_histogram(twin), twin, key="errors", alt=words, metrics=("bias", "mae"), on_select=on_step)
+    frame.chart_with_table(
+        charts_outcomes.error_histogram(twin, here.model.settings.unit),
+        twin,
+        key="errors",
+        alt=words,
+        metrics=("bias", "mae"),
+        on_select=on_step,
+    )
 
 
-def error_sides(steps: pd.DataFrame) -> str:
+def error_sides(steps: pd.DataFrame, unit: str | None = None) -> str:
     """A sentence with the shares of labelled predictions that are too high and too low. steps: of the error, with low, high and current.
+    unit: of the label.
 
     The step that holds zero has errors of both signs, so it belongs to neither side: the sides begin at its ends.
     """
@@ -153,7 +162,7 @@ def error_sides(steps: pd.DataFrame) -> str:
     sides: list[str] = []
     for share, side, ends in ((high, "too high", above["low"]), (low, "too low", -below["high"])):
         least = float(ends.min()) if len(ends) else 0.0
-        by = f" by {formatting.format_number(least)} or more" if least > 0 else ""
+        by = f" by {formatting.format_value(least, LABEL_UNIT, unit)} or more" if least > 0 else ""
         sides.append(f"{formatting.format_share(share)} {'of labelled predictions ' if not sides else ''}{side}{by}")
     between = 1 - high - low
     if len(above) + len(below) < len(steps):

@@ -78,9 +78,9 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str) -> No
         return
     first, unit, title = rows.iloc[0], METRICS[metric].unit, formatting.metric_title(metric)
     drawn = rows.assign(sure=rows["p_adjusted"] <= SIGNIFICANT)
-    before, now = (formatting.format_value(first[side], unit) for side in ("before", "value"))
+    before, now = (formatting.format_value(first[side], unit, here.model.settings.unit) for side in ("before", "value"))
     significant = f"{int(drawn['sure'].sum())} of {len(rows)} changes shown are significant"
-    words = f"Largest change: {first['name']}, {title} {before} → {now}. {significant}."
+    words = f"Largest change: {first['name']}, {title[:1].lower()}{title[1:]} {before} → {now}. {significant}."
     plain_paragraph(words)
     figure = charts_slices.slice_dots(drawn, name=title, unit=unit)
     on_dot = clicks.cases_on_click("changed", lambda point: cases_of_slice_dot(here, point, rows, metric))

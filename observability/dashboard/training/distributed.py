@@ -9,7 +9,7 @@ from observability.core import formatting
 from observability.core.finding import SEVERITIES
 from observability.core.numerals import with_si_prefix
 from observability.dashboard.table import column, draw_table, table_row
-from observability.dashboard.training.runs import energy_and_cost_of_runs, run_claim_line
+from observability.dashboard.training.runs import energy_and_cost_of_runs, run_claim_line, run_cost_words
 from observability.dashboard.widgets import plain_caption, plain_paragraph
 from observability.detection.run_claims import duration
 from observability.detection.run_efficiency import (
@@ -83,7 +83,7 @@ def efficiency_section(judged: RunVerdict, everything: Sequence[RunVerdict]) -> 
         },
         {
             "name": "Cost of the lost time",
-            "value": unknown if use is None or use.amount is None else f"{formatting.format_number(use.amount * share, 2)} {use.currency}",
+            "value": unknown if use is None or use.amount is None else run_cost_words(use.amount * share, use.currency),
             "how": "That share of the cost of the run" if use is not None and use.amount is not None else "Needs price records",
         },
         {

@@ -174,6 +174,11 @@ def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], c
             st.caption(f"The first {MOST_LISTED} of {len(shown):,}; the CSV holds all of them.")
 
 
+def run_cost_words(amount: float, currency: str | None) -> str:
+    """What a run cost, as `USD 0.0012`; below 0.0001 only that it is less."""
+    return " ".join(filter(None, (currency, formatting.format_number(amount, 2))))
+
+
 def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Scope) -> dict[str, Any]:
     """One run as a row of the table."""
     each, found, (severity, word) = judged.run, best_value_of_run(judged.run), _run_state(judged)
@@ -190,8 +195,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
         mark = None if cost.source == "measured" else cost.source
         energy_cell = {"t": numerals.with_si_prefix(cost.wh, "Wh"), "mark": mark, "sub": carbon}
     if cost.amount is not None:
-        amount = f"{formatting.format_number(cost.amount, 2)} {cost.currency}"
-        cost_cell = {"t": amount, "title": f"{cost.amount:.6g} {cost.currency}"}
+        cost_cell = {"t": run_cost_words(cost.amount, cost.currency), "title": f"{cost.amount:.6g} {cost.currency}"}
     cells: dict[str, Cell] = {
         "run": {**target, "sub": each.study},
         "status": {"s": severity, "t": word} if severity else {"t": word, "mark": "live"},
