@@ -44,12 +44,16 @@ def of_incidents(part: Body, share: float, last: Body | None) -> Iterable[Item]:
         yield Item(name, "incident", incident["sentence"], severity, change, exposure, model, why, about=about, **ranks)
 
 
+FIRST_WEEK = "No earlier week is frozen."
+"""Why it is not known whether an item is new."""
+
+
 def reasons(
     change: str, has_last: bool, part: Body, share: float, collateral: int, rows: float, weight: float, *, stands: bool
 ) -> tuple[str, ...]:
     """Why an incident has its rank, as short sentences. stands: it is not new, though no earlier week names its lead."""
     first = {
-        "new": "New this week." if has_last else "No earlier week is frozen.",
+        "new": "New this week." if has_last else FIRST_WEEK,
         "worse": "Worse than last week.",
         "better": "Better than last week.",
     }

@@ -39,8 +39,8 @@ COLUMNS = columns_on_phone(
     "case said truth",
     column("case", "Case", strong=True, width="13rem"),
     column("at", "When (UTC)", width="8.5rem", short=True),
-    column("said", "Predicted", width="12rem", short=True),
-    column("truth", "Label", width="7rem", short=True),
+    column("said", "Predicted", width="12rem"),
+    column("truth", "Label", width="7rem"),
     column("outcome", "Outcome", width="8rem"),
 )
 RELABEL_COLUMNS = columns_on_phone(
@@ -52,6 +52,12 @@ RELABEL_COLUMNS = columns_on_phone(
     column("note", "Request", wide=True),
 )
 STATES = {"open": "watch", "done": "ok", "cancelled": "unknown"}
+EXAMPLES = (
+    column("case", "Case (UTC)", strong=True),
+    column("said", "Predicted", short=True),
+    column("truth", "Label", short=True),
+    column("outcome", "Outcome"),
+)
 FOUND_COLUMNS = (column("case", "Case", strong=True), column("at", "When (UTC)"), column("model", "Model"))
 
 
@@ -234,7 +240,9 @@ def example_cases(scope: Scope, model: Model, typed: str, order: str, most: int)
         return 0
     if len(found):
         rows = [_matching_row(model, each, scope, ()) for each in found.to_dict("records")]
-        draw_table("examples", f"Example predictions, {order}", COLUMNS, rows, compact=True)
+        for row in rows:  # the table stands in a column of the page: the time is under the id
+            row["cells"]["case"] |= {"sub": row["cells"]["at"]["t"]}
+        draw_table("examples", f"Example predictions, {order}", EXAMPLES, rows, compact=True)
     else:
         st.caption("No prediction of these dates meets the condition.")
     return len(found)

@@ -46,7 +46,6 @@ FEW_COLUMNS = (
     column("feature", "Input", strong=True, width="6rem"),
     column("value", "Value", align="right"),
     column("place", "Reference", width="5rem", help=COLUMNS[2]["help"]),
-    column("flag", "Flag"),
 )
 SHOWN_AT_FIRST, FEW_INPUTS, MOST_FLAGGED = 10, 6, 3
 """Rows of the table at first; inputs of the first screen, and flagged ones among them."""
@@ -97,8 +96,12 @@ def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS
     )
     flagged = [each for each in named if each.flagged][:MOST_FLAGGED]
     shown = [*flagged, *(each for each in named if each not in flagged and not each.flagged)][:most]
-    columns = FEW_COLUMNS if flagged else FEW_COLUMNS[:-1]
-    draw_table("main-inputs", "Main inputs", columns, [_input_row(each, week_scope(here)) for each in shown], compact=True)
+    rows = [_input_row(each, week_scope(here)) for each in shown]
+    for row in rows:  # beside the figure there is no room for a column of flags: they stand under the names
+        cells = row["cells"]
+        if "s" in cells["flag"]:
+            cells["feature"] |= {"s": cells["flag"]["s"], "sub": cells["flag"]["t"]}
+    draw_table("main-inputs", "Main inputs", FEW_COLUMNS, rows, compact=True)
 
 
 def _skew_note(here: CasePage, other: Twin, differs: list[str]) -> None:

@@ -35,7 +35,7 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
     grid = frame.pivot_table(index="subject", columns="day", values="value", sort=False).reindex(index=subjects, columns=days)
     figure = go.Figure()
     top = max(TOPS[unit], float(frame["value"].quantile(0.99)))
-    bar = {**theme.colorbar(name if unit == "share" else unit), "tickformat": ",.0%" if unit == "share" else ",.2~g"}
+    bar = {**theme.colorbar(name if unit == "share" else unit), "nticks": 3, "tickformat": ",.0%" if unit == "share" else ",.2~g"}
     style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": 1, "ygap": 1, "hoverinfo": "skip"}
     figure.add_heatmap(x=days, y=list(range(len(subjects))), z=grid.to_numpy(float), zmin=0, zmax=top, **style)
     rows = {subject: place for place, subject in enumerate(subjects)}

@@ -29,7 +29,7 @@ COLUMNS = (
     column("title", "What", wide=True),
     column("model", "Model", width="9rem"),
     column("state", "State", width="9rem"),
-    column("since", "Opened (UTC)", width="9rem"),
+    column("since", "Opened (UTC)", width="9rem", short=True),
     column("useful", "Useful?", width="6rem"),
 )
 

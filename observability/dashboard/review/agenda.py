@@ -24,6 +24,7 @@ from observability.records import values
 from observability.review import agenda_figures, meeting
 from observability.review.action_items import CLOSED
 from observability.review.agenda import Item
+from observability.review.incident_items import FIRST_WEEK
 
 COLUMNS = (
     column("place", "", width="2rem"),
@@ -58,6 +59,8 @@ def _agenda_tables(room: ReviewPage) -> None:
     if st.session_state.pop(OPENED, False):
         st.rerun()  # the form of the item stands outside of this part
     agenda = room.agenda
+    if any(FIRST_WEEK in item.reasons for item in agenda.items):
+        st.caption(FIRST_WEEK)
     if agenda.items:
         rows = [_agenda_row(room, item, place) for place, item in enumerate(agenda.items, 1)]
         draw_table(
@@ -86,11 +89,11 @@ def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, An
         action = next((known for known in load_review.agreed_actions(room.review) if known["action"] == end.get("action")), None)
         said = f"{end['author']}{': ' + end['text'] if end.get('text') else ''}"
         outcome = {"t": ENDS[end["does"]], "sub": f"{end['text']}\n{meeting.who_and_when(action)}" if action else said}
-    open_now = shared_meeting.open_now_words(room, item.item)
+    reasons = [*(each for each in item.reasons if each != FIRST_WEEK), shared_meeting.open_now_words(room, item.item)]
     target = links.link_cell(item.title, "review", None, review=room.review, item=item.item)
     return table_row(
         place=str(place) if place else "",
-        what={"s": item.severity, **target, "sub": f"{flag}{pinned}{' '.join((*item.reasons, *filter(None, [open_now])))}"},
+        what={"s": item.severity, **target, "sub": f"{flag}{pinned}{' '.join(filter(None, reasons))}"},
         model=", ".join(item.models) or None,
         end=outcome,
         act={"act": item.item, "t": f"Act on item {place}"} if place else None,

@@ -12,7 +12,7 @@ from observability.compare.comparison_types import WindowComparison
 from observability.compare.difference import FALSE_DISCOVERY_RATE, VERDICTS, Difference, Section, Verdict
 from observability.compare.input_distances import MINIMUM_PSI, HistogramPair
 from observability.core import formatting
-from observability.core.metric_definitions import METRICS
+from observability.core.metric_definitions import LABEL_UNIT, METRICS
 from observability.core.numerals import with_si_prefix
 from observability.dashboard import choice_box, clicks, distributions, frame, links
 from observability.dashboard.case import find_case
@@ -125,6 +125,8 @@ def _difference_row(difference: Difference, here: ModelPage) -> dict[str, Any]:
         target = links.link_cell(name, "fairness", here.scope, attribute=difference.subject, metric=difference.metric)
         what = target | {"sub": difference.subject}
     unit = difference.unit
+    if unit == LABEL_UNIT and here.model.settings.unit:
+        what = what | {"sub": "\n".join(filter(None, (what.get("sub"), here.model.settings.unit)))}
     change: Cell = {"t": signed_change(difference.change.value, unit), "sub": None}
     if difference.change.low is not None and difference.change.high is not None:
         change["sub"] = f"{signed_change(difference.change.low, unit)} to {signed_change(difference.change.high, unit)}"

@@ -11,8 +11,8 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.finding import Finding, claim_period, with_window_value
-from observability.core.questions import Aggregate, Bucket
 from observability.core.metric_definitions import LABEL_UNIT
+from observability.core.questions import Aggregate, Bucket
 from observability.core.window import Slice
 from observability.dashboard import choice_box, clicks, distributions, empty_states, frame, links, load
 from observability.dashboard.cells import severity_cell
