@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 LOCK_VARIABLE = "OBSERVABILITY_LOCK_FD"
 LOAD_EVERY = 1.0
-LONGEST_PAUSE = 60.0
-"""Seconds between two loads, and between two attempts after many failures: the pause doubles with each."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 60.0
+"""A load begins every LOAD_EVERY seconds, or after the shortest pause where one takes longer; the pause doubles with each failure."""
+SWITCH_SECONDS = 0.0005
+"""How long a page that computes in Python keeps the interpreter from the loader, which asks for it hundreds of times a load."""
 NIGHTS_EVERY = 60.0
 """Seconds between two looks whether the night's work is due."""
 
@@ -126,7 +129,7 @@ class LoaderState:
     """State of the loader thread.
 
     done_bytes, total_bytes: of the current segment. failure, attempt: why the last load failed and what to do, None after a success.
-    failures: in a row. last_success, last_load (of at least one line), last_failure, next_try: epoch seconds. restarts: of its thread.
+    failures: in a row. took: seconds of the last load. last_success, last_load (of at least one line), last_failure, next_try: epoch seconds. restarts: of its thread.
     """
 
     busy: bool = False
@@ -136,6 +139,7 @@ class LoaderState:
     attempt: str | None = None
     failures: int = 0
     restarts: int = 0
+    took: float = 0.0
     last_success: float | None = None
     last_load: float | None = None
     last_failure: float | None = None
@@ -158,6 +162,8 @@ class LoaderState:
     def pause(self) -> float:
         """Seconds until the next load."""
         pause = min(LOAD_EVERY * 2 ** min(self.failures, 10), LONGEST_PAUSE)
+        if not self.failures:
+            pause = max(LOAD_EVERY - self.took, min(SHORTEST_PAUSE, LOAD_EVERY))
         self.next_try = time.time() + pause
         return pause
 
@@ -205,6 +211,7 @@ class Owner:
 
     def start_loader(self) -> None:
         """Load new records every second, until `close`. A thread that ends is started again and counted."""
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.keep_loader_alive()
         self.keeper = started_thread("keeper", self.keep_loader_alive_forever)
 
@@ -310,7 +317,7 @@ class Owner:
     def load_once(self) -> bool:
         """Load the landing folder once. Returns False where that failed."""
         state = self.loader
-        state.busy = True
+        state.busy, begun = True, time.monotonic()
         try:
             self.records.publish()
             with self.store.in_background():
@@ -326,7 +333,7 @@ class Owner:
             state.failed(error)
             raise
         finally:
-            state.busy = False
+            state.busy, state.took = False, time.monotonic() - begun
         return state.failure is None
 
     def note_progress(self, done_bytes: int, total_bytes: int, *_rest: object) -> None:

@@ -99,6 +99,16 @@ def test_the_pause_between_attempts_doubles_up_to_a_bound():
     assert state.pause() == process_lock.LOAD_EVERY
 
 
+def test_loads_begin_every_second_however_long_they_take():
+    """A record waited for the load before it and a second more; under load that was most of what a reader waited."""
+    pauses = [process_lock.LoaderState(took=seconds).pause() for seconds in (0.0, 0.3, 0.7, 5.0)]
+    assert pauses == pytest.approx([process_lock.LOAD_EVERY, 0.7, 0.3, process_lock.SHORTEST_PAUSE])
+
+
+def test_a_load_that_failed_is_tried_after_the_whole_pause():
+    assert process_lock.LoaderState(took=0.9, failures=1).pause() == 2 * process_lock.LOAD_EVERY
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_loader_thread_that_dies_is_started_again_and_counted(owner, get, monkeypatch):
     deaths = [SystemExit("the thread is gone"), SystemExit("and again")]

@@ -464,7 +464,7 @@ class Database:
                     "temp_directory": str(self.home / "tmp"),
                     "memory_limit": self._memory_limit,
                     "threads": self.threads,
-                    "checkpoint_threshold": "256MB",
+                    "checkpoint_threshold": "64MB",  # a commit that checkpoints waits as long as the log is large
                     "python_enable_replacements": False,
                     "perfect_ht_threshold": 16,  # larger ones take 100 ms to allocate for a few hundred groups
                 },
