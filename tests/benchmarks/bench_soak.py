@@ -3,10 +3,14 @@
 `python tests/benchmarks/bench_soak.py [--minutes 10] [--rate 20000] [--processes 4]` starts the dashboard, lets so many processes log at that rate
 together, and keeps pages open beside them in Chromium, where it is installed. It prints p99 of `Logger.prediction`, the loss, how many seconds a record takes until a query can
 see it, and the owner's memory over time. `--day` loads a day of traffic of 1,000 records/s with the times of that day, as fast as the machine
-takes it, in place of `--minutes`.
+takes it, in place of `--minutes`; of what was loaded, landing then keeps the newest gigabyte in place of a week, so that a day needs less than
+30 GB of disk. `--day --hours 0.48` is a fiftieth of it.
 """
 
 import argparse
+import bisect
+import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -24,18 +28,22 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 DAY_RATE = 1000
 CHUNK = 200
+MARK_EVERY = 2_000
+"""Records of a service between two notes of the time of a record and the time at which it was logged."""
+LOADED_BYTES = 1_000_000_000
 PAGES = ("quality", "requests", "latency", "model")
 
 
 def log_at_rate(home: str, name: str, rate: float, seconds: float, first: float, step: float) -> None:
-    """One service: logs at a rate for some seconds, then prints number, dropped, the times in ns of calls (one in ten) and the lag in s.
+    """One service: logs at a rate for some seconds, then prints number, dropped, the times in ns of calls (one in ten), its seconds and marks
+    [time of a record, when it was logged] (epoch seconds).
 
     first, step: with a step above zero, the records carry times from `first` (epoch seconds) on, one each `step` seconds, and no pause is made.
     """
     import observability as obs
 
     log = obs.Logger(home)
-    clock, times, number = time.perf_counter_ns, [], 0
+    clock, times, number, marks = time.perf_counter_ns, [], 0, []
     features = {f"feature_{i:02d}": i * 1.2345 for i in range(10)}
     begun = time.monotonic()
     total = int(rate * seconds)
@@ -46,6 +54,8 @@ def log_at_rate(home: str, name: str, rate: float, seconds: float, first: float,
             log.prediction(id=f"{name}-{number}", model="soak", version="1", features=features, score=number % 100 / 100, at=at)
             if number % 10 == 0:
                 times.append(clock() - start)
+            if step and number % MARK_EVERY == 0:
+                marks.append([first + number * step, time.time()])
             number += 1
         if not step and (ahead := number / rate - (time.monotonic() - begun)) > 0:
             time.sleep(ahead)  # keeps the rate
@@ -53,26 +63,64 @@ def log_at_rate(home: str, name: str, rate: float, seconds: float, first: float,
             time.sleep(0.2)  # so that landing does not fill; the loader sets the pace
     took = time.monotonic() - begun
     log.close()
-    print(json.dumps([number, log.dropped, sorted(times), took]))
+    print(json.dumps([number, log.dropped, sorted(times), took, marks]))
 
 
 class Watch(threading.Thread):
-    """Samples the owner while it runs: memory in MB, and how long ago the newest record that a query sees was logged, in seconds."""
+    """Samples the owner while it runs: memory in MB, bytes of the home, and the time of the newest record that a query sees, with when it was
+    asked (epoch seconds). keep: bytes of loaded segments that landing keeps; None for all.
+    """
 
-    def __init__(self, home: Path, pid: int, every: float) -> None:
+    def __init__(self, home: Path, pid: int, every: float, keep: int | None) -> None:
         super().__init__(daemon=True)
-        self.home, self.pid, self.every = home, pid, every
+        self.home, self.pid, self.every, self.keep = home, pid, every, keep
         self.memory: list[tuple[float, float]] = []
-        self.lags: list[float] = []
+        self.seen: list[tuple[float, float]] = []
+        self.most_bytes = 0
         self.stop = threading.Event()
 
     def run(self) -> None:
         begun = time.monotonic()
         while not self.stop.wait(self.every):
             self.memory.append((time.monotonic() - begun, resident_mb(self.pid)))
+            self.most_bytes = max(self.most_bytes, bytes_below(self.home))
+            if self.keep is not None:
+                remove_oldest(self.home / "landing" / "loaded", self.keep)
             newest = newest_record(self.home)
             if newest is not None:
-                self.lags.append(max((datetime.now(UTC) - newest).total_seconds(), 0.0))
+                self.seen.append((time.time(), newest.timestamp()))
+
+    def lags(self, marks: list[list[float]]) -> list[float]:
+        """How many seconds ago the newest record that a query saw was logged. marks: of all services; none: records carry the time itself."""
+        ordered = sorted(marks)
+        times = [at for at, _ in ordered]
+        logged = list(itertools.accumulate((wall for _, wall in reversed(ordered)), min))[::-1]  # when any service had come so far
+        found = []
+        for asked_at, newest in self.seen:
+            place = bisect.bisect_left(times, newest)
+            if not marks or place < len(times):
+                found.append(max(asked_at - (logged[place] if marks else newest), 0.0))
+        return found
+
+
+def bytes_below(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.lstat().st_size
+    return total
+
+
+def remove_oldest(folder: Path, keep: int) -> None:
+    """Remove the oldest files of a folder until the others have at most so many bytes."""
+    files = sorted(((state := path.stat()).st_mtime, state.st_size, path) for path in folder.glob("*.jsonl"))
+    total = sum(size for _, size, _ in files)
+    for _, size, path in files:
+        if total <= keep:
+            return
+        path.unlink()
+        total -= size
 
 
 def resident_mb(pid: int) -> float:
@@ -156,7 +204,7 @@ def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -
             rest = [str(each), str(seconds), str(first), str(1 / each if day else 0)]
             begun = time.monotonic()
             services = [subprocess.Popen([*command, f"s{i}", *rest], stdout=subprocess.PIPE, text=True, cwd=ROOT) for i in range(processes)]
-            watch, stop = Watch(home, server.pid, 2.0), threading.Event()
+            watch, stop = Watch(home, server.pid, 10.0 if day else 2.0, LOADED_BYTES if day else None), threading.Event()
             health: list[float] = []
             pages: list[float] = []
             beside = [threading.Thread(target=ask_health, args=(server.url, stop, health), daemon=True)]
@@ -169,6 +217,7 @@ def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -
             outcomes = [json.loads(service.communicate(timeout=seconds * 20 + 600)[0]) for service in services]
             watch.stop.set()
             logged, dropped = sum(count for count, *_ in outcomes), sum(lost for _, lost, *_ in outcomes)
+            marks = [mark for *_, own in outcomes for mark in own]
             while (stored := stored_predictions(home)) < logged and time.monotonic() - begun < seconds * 20 + 600:
                 time.sleep(1.0)  # between two looks at what is stored
             took = time.monotonic() - begun
@@ -176,8 +225,8 @@ def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -
             watch.join()
             for thread in beside:
                 thread.join()
-    calls = sorted(ns for _, _, times, _ in outcomes for ns in times)
-    pace = logged / max(wall for *_, wall in outcomes)
+    calls = sorted(ns for _, _, times, *_ in outcomes for ns in times)
+    pace = logged / max(wall for *_, wall, _ in outcomes)
     print(
         f"{processes} processes, {logged:,} logged at {pace:,.0f}/s, {dropped} dropped, {logged - stored} not stored; load {os.getloadavg()[0]:.1f}"
     )
@@ -185,8 +234,9 @@ def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -
     print(
         f"log(): median {percentile(calls, 0.5) / 1e6:.3f} ms   p99 {percentile(calls, 0.99) / 1e6:.3f} ms   max {calls[-1] / 1e6:.1f} ms"
     )
-    if watch.lags and not day:
-        print(f"a record can be queried after: median {percentile(watch.lags, 0.5):.1f} s   p99 {percentile(watch.lags, 0.99):.1f} s")
+    if lags := watch.lags(marks):
+        print(f"a record can be queried after: median {percentile(lags, 0.5):.1f} s   p99 {percentile(lags, 0.99):.1f} s")
+    print(f"disk: at most {watch.most_bytes / 1e9:.1f} GB")
     if watch.memory:
         half = watch.memory[len(watch.memory) // 2 :]
         print(
