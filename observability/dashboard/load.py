@@ -293,23 +293,27 @@ def incidents_of_findings(findings: Sequence[Finding], models: Sequence[Model]) 
     return check.findings_with_incidents(Catalog(tuple(models)), list(findings), acknowledged_claims())[1]
 
 
-def scope_record_findings(scope: Scope, *, beside: bool = False) -> list[Finding]:
+def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -> list[Finding]:
     """Findings about training runs, datasets and other records of the scope's model, or of all, worst first.
 
-    They are of the chosen dates, else of the last days with records. beside: records of no model are analyzed in the dates of the scope's
-    model.
+    They are of the chosen dates, else of the last days with records. analyzers: only theirs, so that a page waits for no other. beside:
+    records of no model are analyzed in the dates of the scope's model.
     """
+    from observability.monitoring import check
+
     if scope.slice or scope.version or scope.environment:
         return []
     own = window(scope, scope.model) if beside and scope.model else None
-    return list(_record_findings(scope.model, scope.start, scope.end, record_days(scope), page_clock(), own))
+    dates = (scope.start, scope.end, record_days(scope), page_clock(), own)
+    names = analyzers or sorted(check.record_analyzers())
+    return worst_first([each for name in names for each in _record_findings(name, scope.model, *dates)])
 
 
-@cached_by_state(64, copied=True, computed=False)
+@cached_by_state(512, copied=True, computed=False)
 def _record_findings(
-    model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
+    name: str, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
 ) -> list[Finding]:
-    """See `scope_record_findings`. Those of windows that have ended are kept, for all people who see every model."""
+    """See `scope_record_findings`; of one analyzer. Those of windows that have ended are kept, for all people who see every model."""
     from observability.monitoring import check
     from observability.monitoring.kept_findings import Asked, kept_findings_of, records_generation
 
@@ -320,8 +324,8 @@ def _record_findings(
         return kept_findings_of(owned_store()).find_or_compute(asked, generation, compute)
 
     dates: dict[str, Any] = {"start": start, "end": end, "days": days, "now": instant, "evaluated": reached(instant)}
-    found = check.record_findings(store().whole_groups(), model, **dates, beside=beside, keep=None if restricted else keep)
-    return worst_first(store().shown_findings(found))
+    found = check.record_findings(store().whole_groups(), model, only=(name,), **dates, beside=beside, keep=None if restricted else keep)
+    return list(store().shown_findings(found))
 
 
 def window_of_records(scope: Scope, analyzer: "Analyzer", last: datetime | None = None) -> Window:

@@ -191,7 +191,7 @@ def statistic_comparisons(batches: "DataFrame") -> tuple[list[StatisticCompariso
     found: list[StatisticComparison] = []
     devices: list[JudgedDevice] = []
     stats = [each if isinstance(each, Mapping) else {} for each in batches["stats"]]
-    keys = [frozenset(name for name, value in each.items() if isinstance(value, Mapping)) for each in stats]
+    keys = [frozenset(name for name, value in each.items() if type(value) is dict or isinstance(value, Mapping)) for each in stats]
     units = batches["unit"].to_numpy(int)
     columns_of: dict[int, frozenset[str]] = {}
     for unit, key in zip(units.tolist(), keys, strict=True):
@@ -216,7 +216,11 @@ class DeviceKind:
         self.days = np.floor(batches["at"].astype("datetime64[us]").to_numpy().astype(np.int64) / 1e6 / A_DAY).astype(np.int64)
         self.names = [str(each) for each in batches["batch"]]
         self.times = [each.to_pydatetime() for each in batches["at"]]
-        self.logged = {name for each in stats for own in each.values() if isinstance(own, Mapping) for name in own}
+        self.logged: dict[str, set[str]] = {column: set() for column in columns}
+        for each in stats:
+            for column, own in each.items():
+                if column in self.logged and (type(own) is dict or isinstance(own, Mapping)):
+                    self.logged[column].update(own)
         self.read: dict[str, tuple[Array, list[str]]] = {}
         self.nulls = np.nan_to_num(self._values(NULLS)[0])
         self.std = self._values(STD)[0]
@@ -229,14 +233,13 @@ class DeviceKind:
 
     def _read_values(self, metric: str) -> tuple[Array, list[str]]:
         """The values and names of a statistic, from `stats`; a statistic that nothing logs is not looked for."""
-        if self.logged.isdisjoint(NAMES[metric]):
-            return np.full((len(self.stats), len(self.columns)), np.nan), [NAMES[metric][0]] * len(self.columns)
-        names = [
-            next((name for name in NAMES[metric] if any(name in (each.get(column) or {}) for each in self.stats)), NAMES[metric][0])
-            for column in self.columns
-        ]
-        pairs = list(zip(self.columns, names, strict=True))
-        return np.array([[_number_or_nan(each.get(column), name) for column, name in pairs] for each in self.stats], float), names
+        names = [next((name for name in NAMES[metric] if name in self.logged[column]), None) for column in self.columns]
+        values = np.full((len(self.stats), len(self.columns)), np.nan)
+        for name in sorted({name for name in names if name is not None}):
+            places = [place for place, own in enumerate(names) if own == name]
+            columns = [self.columns[place] for place in places]
+            values[:, places] = [_numbers_or_nan(each, columns, name) for each in self.stats]
+        return values, [name or NAMES[metric][0] for name in names]
 
     def devices(self, judged: set[str]) -> Iterator[JudgedDevice]:
         """Yield how far each device with a batch in the window could be judged. judged: subjects with a comparison."""
@@ -260,8 +263,9 @@ class DeviceKind:
         scaled, noise = self._on_scale(metric, values, with_value)
         rest = scaled - self._of_peers(scaled)
         told: set[tuple[int, int]] = set()
+        floor = self._floor(metric)
         for unit in np.unique(self.units[self.new]).tolist():
-            for comparison, place in self._with_past(unit, metric, names, values, scaled, rest, noise):
+            for comparison, place in self._with_past(unit, metric, names, values, scaled, rest, noise, floor):
                 if comparison.p_value <= SIGNIFICANT and comparison.exceeds(0):
                     told.add((unit, place))
                 yield comparison
@@ -313,31 +317,30 @@ class DeviceKind:
         return found
 
     def _with_past(
-        self, unit: int, metric: str, names: Sequence[str], values: Array, scaled: Array, rest: Array, noise: Array
+        self, unit: int, metric: str, names: Sequence[str], values: Array, scaled: Array, rest: Array, noise: Array, floor: Array
     ) -> Iterator[tuple[StatisticComparison, int]]:
         """Yield the comparison of each column of a device with its own past, with the column's index."""
         own = self.units == unit
         new, old = np.flatnonzero(own & self.new), own & ~self.new
         if not old.any():
             return
-        floor = self._floor(metric)[new]
-        p = unusual_p_values(scaled[new], scaled[old], noise[new], floor, upward=metric not in LIMITS)
-        relative = unusual_p_values(rest[new], rest[old], noise[new], floor, upward=metric not in LIMITS)
+        p = unusual_p_values(scaled[new], scaled[old], noise[new], floor[new], upward=metric not in LIMITS)
+        relative = unusual_p_values(rest[new], rest[old], noise[new], floor[new], upward=metric not in LIMITS)
         p = np.where(np.isfinite(relative), np.maximum(p, relative), p)
         source, device = self._who(unit)
         usual_std = self._usual_std[new]
         middle, middle_rest, baselines = _median(values[old]), _median(rest[old]), np.isfinite(values[old]).sum(0)
+        tests, lowest = np.isfinite(p).sum(0), np.argmin(np.where(np.isfinite(p), p, np.inf), axis=0)
+        unusual = np.nan_to_num(p * tests, nan=1.0) <= SIGNIFICANT
         for place, column in enumerate(self.columns):
-            known = np.isfinite(p[:, place])
-            if not known.any():
+            tested, worst = int(tests[place]), int(lowest[place])
+            if not tested:
                 continue
-            tested = int(known.sum())
-            worst = int(np.nanargmin(p[:, place]))
             reference = float(middle[place])
             if np.isfinite(rest[new[worst], place]) and np.isfinite(middle_rest[place]) and metric == MEAN:
                 reference = float(values[new[worst], place] - rest[new[worst], place] + middle_rest[place])
             value = float(values[new[worst], place])
-            extreme = new[np.flatnonzero(np.nan_to_num(p[:, place] * tested, nan=1.0) <= SIGNIFICANT)]
+            extreme = new[np.flatnonzero(unusual[:, place])]
             first = min(extreme.min(initial=new[worst]), new[worst])
             yield (
                 StatisticComparison(
@@ -487,6 +490,14 @@ def _effect(metric: str, value: float, usual: float, std: float) -> float:
         usual = usual if usual > 0 or value <= 0 else std
         return max(value / usual, usual / value) if value > 0 else np.inf if usual > 0 else 1.0
     return value - usual
+
+
+def _numbers_or_nan(stats: Mapping[str, Any], columns: Sequence[str], name: str) -> Sequence[float]:
+    """A statistic of each column of a batch; NaN where it is no number."""
+    read: list[Any] = [own.get(name) if type(own) is dict else None for own in map(stats.get, columns)]
+    if {float, int}.issuperset(map(type, read)):
+        return read
+    return [_number_or_nan(stats.get(column), name) for column in columns]
 
 
 def _number_or_nan(column: Any, name: str) -> float:

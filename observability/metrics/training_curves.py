@@ -8,7 +8,7 @@ name, or unknown.
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -264,7 +264,9 @@ def runs_from_records(
     -------
     list[TrainingRun]
     """
-    described = {str(name): rows for name, rows in runs.groupby("run")} if len(runs) else {}
+    described: dict[str, list[dict[Any, Any]]] = defaultdict(list)
+    for row in runs.to_dict("records"):
+        described[str(row["run"])].append(row)
     stepped = {str(name): rows for name, rows in steps.groupby("run")} if len(steps) else {}
     read = resources is not None and len(resources) > 0
     alive: Any = resources.groupby("run")["at"].max() if resources is not None and read else {}
@@ -282,7 +284,9 @@ def runs_from_records(
     ]
 
 
-def _training_run(name: str, records: "DataFrame | None", steps: "DataFrame | None", alive: Any, model: Any, cut: Any) -> TrainingRun:
+def _training_run(
+    name: str, records: Sequence[dict[Any, Any]] | None, steps: "DataFrame | None", alive: Any, model: Any, cut: Any
+) -> TrainingRun:
     """One run from its own records. alive: its newest reading. model: the model that its readings name."""
     described: dict[str, Any] = {"model": model} if isinstance(model, str) else {}
     starts: list[Any] = []
@@ -328,10 +332,9 @@ def _training_run(name: str, records: "DataFrame | None", steps: "DataFrame | No
     )
 
 
-def _ordered_records(records: "DataFrame | None") -> list[dict[Any, Any]]:
+def _ordered_records(records: Sequence[dict[Any, Any]] | None) -> list[dict[Any, Any]]:
     """Records of a run in the order of time; ties by content."""
-    rows = records.to_dict("records") if records is not None else []
-    return sorted(rows, key=lambda row: (row["at"], row["event"] != "start", repr(row)))
+    return sorted(records or (), key=lambda row: (row["at"], row["event"] != "start", repr(row)))
 
 
 def record_number(value: Any) -> float | None:

@@ -17,7 +17,7 @@ from observability.metrics.lineage import Thing
 scope = begin_records_page("batches")
 with frame.loading_skeleton(300):
     rows, window = frame.answer_or_stop(lambda: batches.batches_in_scope(scope))
-    found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/batches"]
+    found = load.scope_record_findings(scope, "data/batches")
 if rows.empty and not found:
     batches.no_batches()
     st.stop()

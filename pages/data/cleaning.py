@@ -15,7 +15,7 @@ from observability.dashboard.widgets import finding_lines
 scope = begin_records_page("cleaning")
 with frame.loading_skeleton(300):
     rows, window = frame.answer_or_stop(lambda: cleaning.cleaning_runs_in_scope(scope))
-    found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/cleaning"]
+    found = load.scope_record_findings(scope, "data/cleaning")
 if rows.empty:
     cleaning.no_cleaning_runs()
     st.stop()

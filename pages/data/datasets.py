@@ -15,7 +15,7 @@ from observability.dashboard.overview import findings
 scope = begin_records_page("datasets")
 with frame.loading_skeleton(300):
     made = frame.answer_or_stop(datasets.dataset_versions)
-    found = [each for each in load.scope_record_findings(scope) if each.analyzer == "data/datasets"]
+    found = load.scope_record_findings(scope, "data/datasets")
 if not made:
     datasets.no_datasets()
     st.stop()

@@ -16,7 +16,7 @@ from observability.dashboard.widgets import finding_lines
 scope = begin_records_page("devices")
 with frame.loading_skeleton(300):
     rows, window = frame.answer_or_stop(lambda: batches.batches_in_scope(scope))
-    about = [each for each in load.scope_record_findings(scope) if each.analyzer in devices.ANALYZERS]
+    about = load.scope_record_findings(scope, *devices.ANALYZERS)
     found = [each for each in about if each.analyzer == devices.judged.NAME]
 rows = devices.with_subjects(rows)
 if rows.empty and not found:

@@ -16,7 +16,7 @@ scope = begin_records_page("storage")
 with frame.loading_skeleton(300):
     rows = frame.answer_or_stop(storage_view.logged_data_sets)
     places, window = frame.answer_or_stop(lambda: storage_places.reported_places(scope))
-    found = storage_places.place_findings(load.scope_record_findings(scope)) if places else []
+    found = load.scope_record_findings(scope, storage_places.judged.NAME) if places else []
 model = storage_view.model_of_store(scope)
 if places:
     storage_places.places_section(places, window, found, scope)

@@ -15,7 +15,7 @@ from observability.dashboard.widgets import leading_finding_line
 scope = begin_records_page("controllers")
 with frame.loading_skeleton(300):
     known, window = frame.answer_or_stop(lambda: controllers.controllers_in_scope(scope))
-    about = [each for each in load.scope_record_findings(scope) if each.analyzer == controllers.judged.NAME]
+    about = load.scope_record_findings(scope, controllers.judged.NAME)
 if not known:
     controllers.no_controllers()
     st.stop()

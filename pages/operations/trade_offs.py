@@ -16,7 +16,7 @@ from observability.dashboard.widgets import leading_finding_line, plain_caption
 scope = begin_records_page("trade_offs")
 with frame.loading_skeleton(300):
     audits = frame.answer_or_stop(lambda: trade_offs.known_audits(scope))
-    about = [each for each in load.scope_record_findings(scope) if each.analyzer == judged.NAME]
+    about = load.scope_record_findings(scope, judged.NAME)
 if not audits:
     trade_offs.no_audits()
     st.stop()

@@ -15,7 +15,7 @@ from observability.metrics.edge_fleet import device_spans
 scope = begin_records_page("edge_fleet")
 with frame.loading_skeleton(300):
     reports, window = frame.answer_or_stop(lambda: edge_fleet.reports_in_scope(scope))
-    everything = load.scope_record_findings(scope)
+    everything = load.scope_record_findings(scope, edge_fleet.judged.NAME)
 if reports.empty:
     edge_fleet.no_reports()
     st.stop()

@@ -16,7 +16,7 @@ from observability.dashboard.widgets import finding_lines
 scope = begin_records_page("vendors")
 with frame.loading_skeleton(300):
     sets, window = frame.answer_or_stop(lambda: vendors.sets_in_scope(scope))
-    found = [each for each in load.scope_record_findings(scope) if each.analyzer == vendors.judged.NAME]
+    found = load.scope_record_findings(scope, vendors.judged.NAME)
 if not sets:
     vendors.no_probes()
     vendors.traffic_section(scope)

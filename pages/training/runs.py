@@ -56,5 +56,5 @@ runs_devices.run_devices_section(chosen, costs)
 st.header("Parameters", anchor=False)
 runs_curves.run_parameters_table(chosen.run)
 
-found = [finding for finding in load.scope_record_findings(scope) if finding.analyzer == "training/runs"]
+found = load.scope_record_findings(scope, ANALYZER.name)
 findings.findings_section("training", "Findings about training runs", found, scope, models=True)

@@ -3,6 +3,7 @@
 import json
 from io import StringIO
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -54,6 +55,15 @@ def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard
         hours = (of[name]["end"] - of[name]["start"]).total_seconds() / 3600
         assert shown.loc[name, "wh"] == pytest.approx(hours * cores[name] * 4 * 1.2, rel=1e-6)
     assert set(shown["source"]) == {"assumed"} and "No run ended in this window" in words(page)
+    sweep = pd.DataFrame([json.loads(line) for line in (raw_rows.SAMPLE / "savings.jsonl").read_text().splitlines()])
+    sweep = sweep[sweep["kind"] == "resource"].assign(
+        joules=lambda each: each["watts"] * each["seconds"], cap=lambda each: each["run"].str.split("-").str[-2]
+    )
+    of_caps = np.log(sweep.groupby(["cap", "run"])["joules"].sum()).groupby("cap").mean()
+    saved = figure(r"a cap of 35 W takes ([\d.]+) % less energy \(.* %\) and [\d.]+ % more time than 45 W", words(page))[0]
+    assert float(saved) == pytest.approx(100 * (1 - np.exp(of_caps["35"] - of_caps["45"])), abs=0.1)
+    (hour,) = figure(r"Runs (?:would emit least|start at hours of little carbon: at|started at) (\d\d):00 UTC", words(page))
+    assert int(hour) == pd.read_csv(StringIO(download(page, "start-hours-csv"))).set_index("hour")["grams"].idxmin()
     accessible(page)
 
 

@@ -29,7 +29,7 @@ def test_what_a_person_has_acknowledged_is_counted_as_its_row_shows_it() -> None
 
 def test_home_a_models_page_and_findings_count_the_same_incidents(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of its training runs and other records too."""
-    monkeypatch.setattr(load, "scope_record_findings", lambda scope, beside=False: [RUN])
+    monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN])
     (row,) = (
         each["cells"] for each in tables(opened("health", window="Everything"))["Models, most severe first"]["rows"]
         if each["cells"]["model"]["t"] == "price"
@@ -45,7 +45,7 @@ def test_home_a_models_page_and_findings_count_the_same_incidents(current: World
 def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line left out nothing that a row counts, and counted incidents that no row had."""
     feed = replace(RUN, model=None, subject="source:feed", because="`feed` is late.")
-    monkeypatch.setattr(load, "scope_record_findings", lambda scope, beside=False: [RUN, replace(RUN, model="loan"), feed])
+    monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan"), feed])
     home = opened("health", window="Everything")
     rows = [row["cells"] for row in tables(home)["Models, most severe first"]["rows"]]
     assert (rows[-1]["model"]["t"], rows[-1]["model"]["sub"], rows[-1]["status"]["sub"]) == ("Beside the models", "source", "1 critical")

@@ -20,9 +20,9 @@ def by_name(path: Path) -> str:
     return path.stem
 
 
-def opened(page: str, **parameters: str) -> AppTest:
-    """The page as a link with these parameters opens it."""
-    app = AppTest.from_file(str(application.SHELL), default_timeout=60)
+def opened(page: str, *, within: float = 60, **parameters: str) -> AppTest:
+    """The page as a link with these parameters opens it. within: seconds after which it fails."""
+    app = AppTest.from_file(str(application.SHELL), default_timeout=within)
     for key, value in parameters.items():
         app.query_params[key] = value
     if page != links.DEFAULT_PAGE:

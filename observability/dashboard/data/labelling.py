@@ -114,7 +114,7 @@ def annotations_in_window(window: Window) -> tuple[pd.DataFrame, pd.DataFrame, p
 def findings_in_dates(scope: Scope, window: Window) -> list[Finding]:
     """Findings about projects in the dates of one of them, worst first."""
     own = scope if window == load.window_of_records(scope, judged.ANALYZER) else scope.at(window.start, window.end)
-    return [each for each in load.scope_record_findings(own) if each.analyzer == judged.ANALYZER.name]
+    return load.scope_record_findings(own, judged.ANALYZER.name)
 
 
 def chosen_project(scope: Scope, projects: pd.Series) -> str:

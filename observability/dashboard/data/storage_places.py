@@ -47,11 +47,6 @@ def reported_places(scope: Scope) -> tuple[list[StoragePlace], Window]:
     return storage_places(load.ask_store(PLACE_REPORTS, window), load.ask_store(PLACE_REPORTS, past)), window
 
 
-def place_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings about places."""
-    return [each for each in findings if each.analyzer == judged.NAME]
-
-
 def places_section(places: Sequence[StoragePlace], window: Window, found: Sequence[Finding], scope: Scope) -> None:
     """Draw the table of places, what needs attention with the next step, and the use of one place by day."""
     by_place: dict[str, dict[str, Finding]] = {}

@@ -63,7 +63,7 @@ def augmentation_section(audits: Sequence[AugmentationAudit], scope: Scope) -> N
         plain_caption("No augmentation of training data has been measured.")
         logging_examples(HOW)
         return
-    found = [each for each in load.scope_record_findings(scope) if each.analyzer == judged.NAME]
+    found = load.scope_record_findings(scope, judged.NAME)
     plain_paragraph(augmentation_summary(audits, found))
     leading_finding_line(found)
     points = augmentation_points(audits, found)

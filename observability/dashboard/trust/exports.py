@@ -108,7 +108,7 @@ def load_exports(scope: Scope) -> ExportsPage:
     models = {each.name: each for each in load.catalog().models}
     rows = load.ask_store(EXPORTS, window)
     ledger = export_ledger(rows, load.ask_store(LEVELS, window), models, f"{judged.NAME}/{judged.K}")
-    found = [each for each in load.scope_record_findings(scope) if each.analyzer == judged.NAME]
+    found = load.scope_record_findings(scope, judged.NAME)
     own = [each for each in export_events(rows, models) if each.own and each.at >= window.start]
     recent = [each for each in ledger.events if each.at >= window.start]
     return ExportsPage(scope, window, ledger, recent, own, found)
