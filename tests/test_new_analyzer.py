@@ -18,7 +18,7 @@ WITHOUT_FAULT = {
     "serving/edge_fleet": "no model's log holds reports of devices; faults of fleets are planted on reports",
     "operations/controllers": "no model's log holds decisions of controllers; their faults are planted on decisions",
     "operations/trade_offs": "no model's log holds audits; faults of forms are planted on audits",
-    "training/selection": "no model's log holds a version in shadow; better challengers are planted in its own test",
+    "training/selection": "no model's log holds a version in shadow; better challengers are planted beside its answers",
     "training/studies": "no model's log holds audits of augmentations; their faults are planted on audits",
     "data/storage": "no model's log holds reports of places; their faults are planted on reports",
     "data/datasets": "states what datasets hold and raises nothing",

@@ -14,6 +14,7 @@ from observability.simulation.faults_energy import EnergyFault
 from observability.simulation.faults_exports import ExportFault
 from observability.simulation.faults_forms import FormFault
 from observability.simulation.faults_labelling import LabelFault
+from observability.simulation.faults_selection import SelectionFault
 from observability.simulation.faults_storage import StorageFault
 from observability.simulation.faults_studies import StudyFault
 from observability.simulation.faults_training import RunFault
@@ -80,12 +81,14 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
         faults_exports,
         faults_forms,
         faults_labelling,
+        faults_selection,
         faults_storage,
         faults_studies,
         faults_training,
         faults_vendors,
         form_replay,
         labelling_replay,
+        selection_replay,
         storage_replay,
         study_replay,
         training_replay,
@@ -131,6 +134,12 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     elif (controller_fault := faults_controllers.FAULTS.get(name)) is not None:
         say("reading decisions of controllers")
         replay = controller_replay.replay_on_controller(store.ask, controller_fault, args.strength, now, model=args.model, seed=args.seed)
+    elif (selection_fault := faults_selection.FAULTS.get(name)) is not None:
+        model = store.catalog().model(args.model) if args.model else next(iter(store.catalog().models), None)
+        if model is None:
+            raise UsageError("fault injection needs a model", attempt=REGISTER_FIRST)
+        say(f"reading answers of {model.name}")
+        replay = selection_replay.replay_on_selection(store.ask, model, selection_fault, args.strength, now, args.seed)
     elif (label_fault := faults_labelling.FAULTS.get(name)) is not None:
         model = store.catalog().model(args.model) if args.model else next(iter(store.catalog().models), None)
         if model is None:
@@ -166,6 +175,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
     from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
     from observability.simulation.faults_forms import FAULTS as OF_FORMS
     from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
+    from observability.simulation.faults_selection import FAULTS as OF_SELECTION
     from observability.simulation.faults_storage import FAULTS as OF_STORAGE
     from observability.simulation.faults_studies import FAULTS as OF_STUDIES
     from observability.simulation.faults_training import FAULTS as OF_RUNS
@@ -186,6 +196,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
         | AugmentationFault
         | StorageFault
         | StudyFault
+        | SelectionFault
     ] = [
         *FAULTS.values(),
         *OF_RUNS.values(),
@@ -199,6 +210,7 @@ def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Ou
         *OF_STUDIES.values(),
         *OF_ENERGY.values(),
         *OF_CLEANING.values(),
+        *OF_SELECTION.values(),
     ]
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}

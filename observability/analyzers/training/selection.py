@@ -30,10 +30,13 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding about each version that answered in shadow; none without one."""
+    """Return a finding about each version that answered in shadow, or that none did; none for a model with one version."""
     if "others" not in frames:
         return []
     gains = challenger_gains(context.model, frames["champion"], frames["others"], context.version.name)
+    if not gains:
+        because = f"No other version answered in shadow, so version {context.version.name} is compared with none."
+        return [context.undecided(NAME, "model", METRIC, 0, because, against="peers")]
     return [gain_finding(gain, context) for gain in gains]
 
 
@@ -79,7 +82,7 @@ ANALYZER = Analyzer(
     "Does a version in shadow make fewer errors than the one that serves?",
     needs,
     analyze,
-    exceptions=frozenset({1}),  # a model without a version in shadow has nothing to compare
+    exceptions=frozenset({1}),  # a model with one version has nothing to compare
     labels=True,
     limits={},
     proofs={METRIC: "it is a comparison of losses row by row, in a sample of the requests that both versions answered"},

@@ -82,8 +82,10 @@ def test_rows_are_paired_by_id_and_few_labels_leave_it_unknown() -> None:
     (found,) = judged((champion, other.iloc[::-1]))
     assert (found.severity, found.n, found.value) == ("unknown", 150, None) and "150 of 200" in found.because
     champion, other = answered(0.3)
-    assert judged((champion, other.assign(version="1"))) == [], "the version itself is no challenger"
-    assert judged((champion, other.iloc[:0])) == []
+    for none in (other.assign(version="1"), other.iloc[:0]):
+        (found,) = judged((champion, none))
+        assert (found.severity, found.subject) == ("unknown", "model") and "compared with none" in found.because
+    assert analyze({}, context()) == []
 
 
 def test_the_owners_costs_weigh_errors_and_a_regression_its_distance() -> None:

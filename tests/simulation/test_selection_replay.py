@@ -1,0 +1,51 @@
+"""A challenger that is better at middle strength is named in nine of ten, and one that loses as much raises nothing."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.catalog import Model, Version
+from observability.core.errors import UsageError
+from observability.core.finding import needs_action
+from observability.core.settings import ModelSettings
+from observability.simulation.faults_selection import FAULTS
+from observability.simulation.selection_replay import replay_on_selection, replay_selection_fault
+from tests.support.length import repeats
+
+NOW, VERSION, FAULT = datetime(2026, 6, 1, tzinfo=UTC), Version("1"), FAULTS["beaten_champion"]
+BINARY = Model(
+    1, "loan", "binary", ("0", "1"), versions=(VERSION,), settings=ModelSettings(cost_false_positive=7.0, cost_false_negative=13.0)
+)
+MODELS = {
+    "binary": BINARY,
+    "multiclass": Model(2, "mood", "multiclass", ("a", "b", "c"), versions=(VERSION,)),
+    "regression": Model(3, "minutes", "regression", versions=(VERSION,)),
+}
+
+
+def answers(model: Model, seed: int, rows: int = 2000) -> pd.DataFrame:
+    rng = np.random.default_rng([seed, 5])
+    label = rng.integers(0, max(len(model.classes), 2), rows)
+    decision = np.where(rng.random(rows) < 0.25, (label + 1) % max(len(model.classes), 2), label)
+    table = {"id": [f"r{k}" for k in range(rows)], "decision": decision, "label": label, "label_value": label * 10.0}
+    return pd.DataFrame(table).assign(score=label * 10.0 + rng.normal(0, 4, rows))
+
+
+@pytest.mark.parametrize("task", list(MODELS))
+def test_a_middle_gain_is_named_in_nine_of_ten_and_equal_versions_are_silent(task: str) -> None:
+    model, runs, named, loud = MODELS[task], repeats(20, 100), 0, 0
+    for seed in range(runs):
+        found = replay_selection_fault(model, VERSION, answers(model, seed), FAULT, "middle", NOW, seed)
+        named += found.first_named is not None
+        loud += any(needs_action(each.severity) for look in found.looks for each in look.twin)
+    assert named >= 0.9 * runs and loud <= 0.05 * runs
+
+
+def test_it_is_planted_beside_a_version_with_labels_and_refused_without() -> None:
+    rows = answers(BINARY, 1)
+    found = replay_on_selection(lambda *_: rows, BINARY, FAULT, "strong", NOW)
+    assert found.target == "challenger=challenger" and found.first_named == 0 and "avoids" in found.sentence
+    with pytest.raises(UsageError, match="no version to plant beaten_champion beside"):
+        replay_on_selection(lambda *_: rows.assign(label=-1), BINARY, FAULT, "strong", NOW)
