@@ -47,7 +47,7 @@ def type_new(page: Page, label: str, option: str) -> None:
 
 def test_an_empty_store_says_the_next_step(shop: Dashboard, visit: Visit) -> None:
     page = visit(shop.url)
-    assert "No predictions yet." in words(page)
+    assert "No predictions yet." in words(page) and "being analyzed" not in page.get_by_test_id("stMain").inner_text()
     page.get_by_test_id("stMain").get_by_role("link", name="Add a model").click()
     page.wait_for_url("**/add_model**")
     settle(page)

@@ -14,7 +14,7 @@ import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding, Severity
-from observability.core.formatting import plural
+from observability.core.formatting import compact_count, plural
 from observability.core.numerals import format_figure, percent
 from observability.metrics.controllers import (
     DECISIONS,
@@ -132,7 +132,7 @@ def regret_finding(found: ControllerDecisions, blank: Any) -> Finding:
         because = f"Decisions cost {percent(-estimate.value)} less than the heuristic's ({span}): {means}."
     else:
         more = blocks_needed(estimate)
-        because = f"No significant difference from the heuristic ({span}): {means}. About {more:,} more stretches of time would decide it."
+        because = f"No significant difference from the heuristic ({span}): {means}. About {compact_count(more)} more stretches of time would decide it."
     evidence = {"paired": compared.paired, "heuristic_n": compared.heuristic_n, "baseline": 0.0, "blocks": estimate.blocks}
     return replace(
         blank(REGRET, compared.n, because, "peers"),

@@ -10,7 +10,7 @@ from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-GROUPS = (("Pareto front", theme.PRIMARY, "circle"), ("dominated", theme.NEUTRAL, "circle-open"), ("other device", theme.PURPLE, "x"))
+GROUPS = (("Pareto front", theme.PRIMARY, "circle"), ("dominated", theme.NEUTRAL, "circle-open"), ("other device", theme.WATCH, "x"))
 """Kinds of forms, and how they are drawn."""
 LINE = 0.055
 """Height of a line of text, as a share of the vertical axis."""
@@ -52,7 +52,7 @@ def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: f
     if most_flips is not None:
         figure.add_hline(y=most_flips, line=line, layer="below")
     theme.themed(figure, height=340, x=x, y=y, legend=True)
-    figure.update_yaxes(tickformat=".1%" if share else None, range=[-0.04 * top, top])
+    figure.update_yaxes(tickformat=",.3~%" if share else None, range=[-0.04 * top, top])
     ticks = log_ticks(first, last)
     figure.update_xaxes(type="log", range=[math.log10(first), math.log10(last)])
     return figure.update_xaxes(tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks]) if len(ticks) > 1 else figure
@@ -88,5 +88,5 @@ def form_slice_dots(rows: pd.DataFrame, overall: float) -> go.Figure:
     theme.themed(figure, height=max(180, 26 * len(shown) + 70), x="changed decisions")
     layout.set_row_ticks(figure, layout.row_names(list(shown["name"])))
     figure.update_layout(margin_t=28)
-    figure.update_xaxes(tickformat=".1%")
+    figure.update_xaxes(tickformat=",.3~%")
     return layout.value_axis(figure)

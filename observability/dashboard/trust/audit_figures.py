@@ -89,7 +89,7 @@ def _robustness(here: ModelPage, audit: StoredAudit) -> None:
         table_row(case=_case_cell(flip["id"], here), cost=f"{flip['cost']:.3g}", changes=_changes_words(flip["changes"]))
         for flip in flips[:SHOWN]
     ]
-    cost = column("cost", f"Cost{'' if here.model.settings.attack_costs else ' (SD)'}", align="right", help=COST_HELP)
+    cost = column("cost", f"Cost{'' if here.model.settings.attack_costs else ' (SD)'}", align="right", help=COST_HELP, phone=False)
     draw_table("flips", "Cheapest changes", (FLIPS[0], cost, FLIPS[1]), rows, compact=True)
     flat = [{"id": flip["id"], "cost": flip["cost"], "changes": _changes_words(flip["changes"])} for flip in flips]
     csv_button("cheapest-changes", pd.DataFrame(flat))
