@@ -70,7 +70,7 @@ def accuracy(desk: Dashboard, week: Week) -> float:
 def command(desk: Dashboard, *argv: object) -> str:
     """A command line beside the running dashboard, as cron runs it."""
     done = subprocess.run(
-        [sys.executable, "-m", "observability", *map(str, argv)], cwd=ROOT, env=environment(desk.home), capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-m", "observability", *map(str, argv)], cwd=ROOT, env=environment(desk.home), capture_output=True, text=True, timeout=4 * PATIENCE / 1000, check=False
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
