@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.numerals import percent
 from observability.dashboard.cells import severity_cell
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
-from observability.dashboard.widgets import plain_paragraph
 
 COLUMNS = (
     column("column", "Column", strong=True),
@@ -51,16 +51,13 @@ def next_steps(model: Model, found: Sequence[Finding]) -> None:
         return
     st.subheader("Next steps", anchor=False)
     if columns:
-        plain_paragraph(
-            f"Protect new values: save this as protect.toml and run `observability settings {model.name} --settings protect.toml`."
-        )
+        command = f"`observability settings {model.name} --settings protect.toml`"
+        st.markdown(formatting.sentence_markdown(f"Protect new values: save these lines as protect.toml and run {command}."))
         st.code("\n".join(["[protect]", *(f'{_toml_key(name)} = "hash"  # or "drop"' for name in columns)]), language="toml")
     if len(columns) < len(needy):
-        plain_paragraph("Leave other fields (extra) out of what the service logs; they have no protection.")
-    plain_paragraph(
-        "Values that are stored already stay: retention removes their rows, `observability forget` a person's. "
-        "If they are no personal data, state a limit for data/personal_data/personal_data_share under Rules and settings."
-    )
+        st.markdown("Leave other fields (extra) out of what the service logs: nothing protects them.")
+    st.markdown("Stored values stay until retention removes their rows, or `observability forget` erases the person.")
+    st.markdown("Where this is no personal data, state a limit for `data/personal_data/personal_data_share` under Rules and settings.")
 
 
 def _toml_key(name: str) -> str:

@@ -25,7 +25,7 @@ CONFINED = "Model files run confined: they reach no other file, no network and n
 def confinement_section() -> None:
     """Whether models run confined, the form for administrators, and every decision with its author."""
     problems = confinement_problems()
-    plain_paragraph(problems[0] if problems else CONFINED)
+    plain_paragraph("They do not run confined; the banner above says why." if problems else CONFINED)
     decision = confinement_decision()
     allowed = decision is not None and decision.allowed
     if sign_in.role_allows("settings") and (problems or allowed):
