@@ -114,7 +114,7 @@ def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = N
 
 @dataclass(frozen=True)
 class AuditedData:
-    """The rows of an audit. model: model and version whose reference it is; label: values of the label; decision: of that model, where it classifies."""
+    """The rows of an audit. model: model and version whose reference it is; decision: what that version decided, where it classifies."""
 
     name: str
     features: "DataFrame"

@@ -116,14 +116,16 @@ form_unstable_rate | Unstable decisions of a form | share | low | Share of rows 
   same rows. | differing / rows | ours
 form_fallbacks | Forms on another device | count | low | Forms that ran on another device than requested. | count | ours
 augmentation_gain | Gain of an augmentation | share | high | Accuracy of trainings with an augmentation minus that of trainings
-  without, on the same validation rows, mean over seeds; of a regression the share by which the mean absolute error falls. | (gained - lost) / rows | Bouthillier et al. 2021
+  without, on the same validation rows, mean over seeds; of a regression the share by
+  which the mean absolute error falls. | (gained - lost) / rows | Bouthillier et al. 2021
 augmentation_slice_gain | Gain of an augmentation in a class or group | share | high | The same among the validation rows of a class or group. |
   (gained - lost) / rows of the slice | Bouthillier et al. 2021
 augmentation_label_changes | Labels changed by an augmentation | share | low | Share of checked copies whose label is not that of their
   original; without people's checks, of copies of rows that every seed decides rightly, those that all seeds decide as one same other
   class. | changed / copies | ours
 augmentation_affinity | Affinity of an augmentation | ratio | high | Accuracy on augmented validation rows over that on the rows themselves,
-  both of trainings without the augmentation; of a regression the error on the rows over that on copies. | accuracy on copies / accuracy | Gontijo-Lopes et al. 2020
+  both of trainings without the augmentation; of a regression the error on the rows over that on copies.
+  | accuracy on copies / accuracy | Gontijo-Lopes et al. 2020
 augmentation_diversity | Diversity of an augmentation | ratio | | Final training loss with an augmentation over that without. | loss with /
   loss without | Gontijo-Lopes et al. 2020
 audit_age_days | Age of an audit | days | low | Days since the newest audit of a model version, which expires after a stated time. | now -

@@ -1,4 +1,4 @@
-"""Check a study as a search: pruning of good trials, a best at the edge of what was tried, noise, a lucky winner, repeats, failures, test data."""
+"""Check a study as a search: pruning, a best at the edge of what was tried, noise, a lucky winner, repeats, failures, and the test data."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -208,7 +208,8 @@ def winner_figure(study: StudyResults) -> SearchFigure | None:
     excess = (float(np.mean(repeats)) - chosen) / spread
     ends = sorted(excess * float(np.sqrt(stats.chi2.ppf(p, free) / free)) for p in (0.025, 0.975))
     p_value = len(study.settings) * float(stats.t.sf(excess / np.sqrt(1 + 1 / n), free))
-    words += f" and is {run_figure(abs(excess))} of their standard deviations {'better' if excess >= 0 else 'worse'} than their mean in `{study.metric}`"
+    side = "better" if excess >= 0 else "worse"
+    words += f" and is {run_figure(abs(excess))} of their standard deviations {side} than their mean in `{study.metric}`"
     return SearchFigure(WINNER, Interval(excess, ends[0], ends[1], n), words, detail=best.name, tested=p_value <= SURE_OF_LUCK)
 
 

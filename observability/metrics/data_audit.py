@@ -127,7 +127,7 @@ def held_out_overlap(features: "DataFrame", label: "Series[Any]", held_features:
 def accuracy_without_suspects(
     model: str, version: str, decision: "Series[Any]", label: "Series[Any]", suspect: "np.ndarray[Any, np.dtype[np.bool_]]"
 ) -> dict[str, Any] | None:
-    """Return the accuracy of a served version with and without the rows whose label is suspect, each with its 95 % interval, as a record holds it.
+    """Return the accuracy of a served version with and without the rows whose label is suspect, as a record holds it, with 95 % intervals.
 
     decision, label: indices of classes, below 0 where unknown. Another model contradicts a suspect label, so the accuracy without them is
     the largest that correct labels can show. None where no decision is known, or every label is suspect.

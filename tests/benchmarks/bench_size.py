@@ -171,7 +171,7 @@ def open_page(page: str, home: Path) -> None:
     from tests.support.dashboard_pages import opened, words
 
     process_lock.own(home)
-    opened("rules")
+    opened("rules", within=600)
     for name in ("cold", "warm"):
         began, cpu = time.perf_counter(), time.process_time()
         app = opened(page, within=600)

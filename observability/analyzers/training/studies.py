@@ -100,7 +100,7 @@ def signed_points(share: float | None) -> str:
 
 @dataclass(frozen=True)
 class GainUnit:
-    """How a gain is written: the words for a gain and a loss, what changes, its units in the plural and in the singular, and the sign of the change."""
+    """How a gain is written: words for a gain and a loss, what changes, its units (plural, singular), and the sign of the change."""
 
     raises: str
     lowers: str
