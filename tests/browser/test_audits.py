@@ -37,4 +37,10 @@ def test_the_live_guard_compares_requests_with_the_reference(fleet: Dashboard, v
     page = visit(f"{fleet.url}/live_guard?model=employment")
     complete(page)
     assert "are far from the reference" in words(page) and "to see who copies or probes the model" in words(page)
+    page = visit(f"{fleet.url}/live_guard?model=flights-late")
+    complete(page)
+    (unusual,) = tables(page)["Unusual subjects"]
+    assert (unusual["Subject"]["text"], unusual["Status"]["text"]) == ("client-13", "Critical") and "12 other subjects" in words(page)
+    followed = {row["Person"]["text"]: row for row in tables(page)["Reliance by logged actions"]}
+    assert set(followed) == {"Followed", "Overrode"} and "errors of the model" in words(page)
     accessible(page)

@@ -12,6 +12,8 @@ from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
 from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.trust import scheduled_audits
+from observability.dashboard.trust.audits import model_audits
+from observability.dashboard.trust.shift_figures import shift_gap_rows
 from observability.server import process_lock
 from observability.server.access import Person
 from observability.server.audit_schedule import FOLDER, STATE, ScheduledAudit
@@ -97,3 +99,15 @@ def test_the_figure_of_an_audit_stands_below_few_words(audited: Database) -> Non
     assert unfolded_words(app, before="plotly_chart") <= 60
     assert tables(app)["Cheapest changes"]["columns"][1]["label"] == "Cost (SD)"
     assert scheduled_audits.when_words("7 days") == "Every 7 days"
+
+
+def test_fairness_under_shift_is_drawn_by_shift_with_the_rates_of_groups(audited: Database) -> None:
+    app = opened("audits", model="employment", kind="Fairness under shift")
+    assert not app.exception
+    said, rates = words(app), tables(app)["False positive rate by AGEP: more MAR married"]["rows"]
+    assert "under the worst shift within 0.1 nats: more MAR married" in said and "chosen on one half of the rows" in said
+    assert {row["cells"]["group"]["t"] for row in rates} >= {"below 20", "35 to below 50"}
+    assert all(row["cells"]["shifted"]["sub"] for row in rates)
+    results = next(audit.results for audit in model_audits("employment") if audit.kind == "fairness")
+    drawn = shift_gap_rows(dict(results), "SEX", "true_positive_rate")
+    assert {"as in the reference", "all inputs as served", "more positive"} <= set(drawn["name"]) and drawn["value"].is_monotonic_decreasing

@@ -34,6 +34,8 @@ WORDS = {
     "oversized": "oversized text",
     "prompt": "prompt-like text",
 }
+COMPARED = ("extraction", "unfamiliar", "boundary")
+"""Checks that compare subjects with each other."""
 COLUMNS = columns_on_phone(
     "severity subject check",
     column("severity", "Status"),
@@ -84,6 +86,10 @@ def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Fin
     leading_finding_line(claims)
     draw_table("guard", "Unusual subjects", COLUMNS, [_claim_row(here, finding) for finding in claims], compact=True)
     csv_button("block-list", block_list(claims), label="Block list")
+    named = {subject for finding in claims for subject in finding.evidence["subjects"] if finding.evidence["check"] in COMPARED}
+    plain_caption(
+        f"{formatting.plural(max(view.judged - len(named), 0), 'other subject')} of {LEAST_REQUESTS} requests or more stand out by nothing."
+    )
 
 
 def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:
