@@ -132,7 +132,8 @@ def regret_finding(found: ControllerDecisions, blank: Any) -> Finding:
         because = f"Decisions cost {percent(-estimate.value)} less than the heuristic's ({span}): {means}."
     else:
         more = blocks_needed(estimate)
-        because = f"No significant difference from the heuristic ({span}): {means}. About {compact_count(more)} more stretches of time would decide it."
+        needed = f"About {compact_count(more)} more stretches of time would decide it."
+        because = f"No significant difference from the heuristic ({span}): {means}. {needed}"
     evidence = {"paired": compared.paired, "heuristic_n": compared.heuristic_n, "baseline": 0.0, "blocks": estimate.blocks}
     return replace(
         blank(REGRET, compared.n, because, "peers"),

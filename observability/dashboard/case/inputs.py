@@ -43,7 +43,7 @@ COLUMNS = columns_on_phone(
     column("because", "Details", wide=True),
 )
 FEW_COLUMNS = (
-    column("feature", "Input", strong=True, width="6rem"),
+    column("feature", "Input", strong=True, width="9.5rem"),
     column("value", "Value", align="right"),
     column("place", "Reference", width="5rem", help=COLUMNS[2]["help"]),
 )
