@@ -12,6 +12,8 @@ News = Literal["new", "worse", "ongoing", "improving", "recovered"]
 Basis = Literal["measured", "estimated", "simulated"]
 Against = Literal["reference", "past", "level", "peers"]
 Source = Literal["input", "label", "model", "system"]
+FAILED = "The analysis failed"
+"""How the sentence of a finding begins whose analyzer failed."""
 SEVERITIES: tuple[Severity, ...] = ("act", "watch", "unknown", "ok")
 """Worst first."""
 KEPT_FILE = "findings.json"

@@ -16,7 +16,7 @@ from observability.analyzers import discover
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
-from observability.core.finding import Finding, acknowledged_finding, iso, needs_action, news_of
+from observability.core.finding import FAILED, Finding, acknowledged_finding, iso, needs_action, news_of
 from observability.core.numerals import with_minus_signs
 from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample, record_kind
 from observability.core.time import aware_utc, naive_utc
@@ -535,7 +535,7 @@ def question_window(wanted: Ask, context: Context) -> Window:
 
 def _failure_finding(analyzer: Analyzer, context: Context, subject: str, error: Exception) -> Finding:
     """The `unknown` finding for a failure."""
-    because = f"The analysis failed: {type(error).__name__}: {error}"
+    because = f"{FAILED}: {type(error).__name__}: {error}"
     return context.undecided(analyzer.name, subject, "judged", 0, because, against="level")
 
 

@@ -5,7 +5,7 @@ known); click a bar or a cell, or choose a feature, to see reference and current
 
 import streamlit as st
 
-from observability.dashboard import choice_box, empty_states, export_report, frame, time_series
+from observability.dashboard import choice_box, export_report, frame, time_series
 from observability.dashboard.charts import drift as charts_drift
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import drift, multivariate_drift
@@ -17,8 +17,7 @@ columns = [finding for finding in found if finding.metric == "psi" and finding.v
 besides = [finding for finding in found if finding.metric in ("level_trade", "mean_shift")]
 if not columns:
     finding_lines(found)
-    step = "Register this version with held-out predictions, or choose a longer window."
-    empty_states.stop_with_empty_state("Nothing can be compared yet.", step, "add_model", "Register")
+    findings.stop_without_comparison(found)
 
 summary = drift.drift_summary(found)
 plain_paragraph(summary)

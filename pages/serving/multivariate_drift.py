@@ -7,7 +7,7 @@ one by one, over the window and its last days.
 
 import streamlit as st
 
-from observability.dashboard import empty_states, frame
+from observability.dashboard import frame
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import multivariate_drift
 from observability.dashboard.widgets import main_finding_lines
@@ -17,8 +17,7 @@ found = findings.analyzer_findings(here, multivariate_drift.ANALYZER, wait=True)
 main_finding_lines(sorted(found, key=lambda finding: finding.metric != multivariate_drift.METRIC))
 known = [finding for finding in found if finding.value is not None and finding.metric == multivariate_drift.METRIC]
 if not known:
-    step = "Register this version with held-out predictions, or choose a longer window."
-    empty_states.stop_with_empty_state("Nothing can be compared yet.", step, "add_model", "Register")
+    findings.stop_without_comparison(found)
 
 st.header("Domain-classifier AUC", anchor=False, help=multivariate_drift.sampled_rows_note(known[0]))
 multivariate_drift.domain_auc_section(known[0])

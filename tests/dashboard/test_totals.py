@@ -59,3 +59,14 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
     assert total["critical"] == counts["critical"] - 1, "the run of two models is one"
     found = load.scope_report(Scope(span="all")).incidents
     assert action_counts(each.lead for each in counted_incidents(found)).words in line, "Findings count as Home does"
+
+
+@pytest.mark.parametrize(("page", "analyzer"), [("drift", "serving/drift"), ("multivariate_drift", "serving/multivariate_drift")])
+def test_a_page_whose_analysis_failed_does_not_ask_to_register(
+    page: str, analyzer: str, current: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page of a registered model asked to register it."""
+    failed = replace(RUN, analyzer=analyzer, model="price", value=None, severity="unknown", because="The analysis failed: KeyError: 1")
+    monkeypatch.setattr(load, "findings_in_window", lambda window, wait=False: [failed])
+    shown = words(opened(page, model="price"))
+    assert "The analysis failed" in shown and "Other analyses are not affected." in shown and "Register" not in shown

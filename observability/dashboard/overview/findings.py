@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import SEVERITIES, Finding, finding_details
+from observability.core.finding import FAILED, SEVERITIES, Finding, finding_details
 from observability.core.small_groups import findings_for_files, rows_of_finding
 from observability.dashboard import empty_states, frame, links, load, sign_in
 from observability.dashboard.cells import severity_cell
@@ -76,6 +76,15 @@ def analyzer_findings(here: frame.ModelPage, analyzer: str, *, wait: bool = Fals
     """The findings of one analyzer in a page's window, under a skeleton. wait: also those from samples."""
     with frame.loading_skeleton(300):
         return [finding for finding in load.findings_in_window(here.window, wait=wait) if finding.analyzer == analyzer]
+
+
+def stop_without_comparison(found: Sequence[Finding]) -> NoReturn:
+    """Stop a page whose findings compare nothing, with the next step: to register a reference, unless the analysis failed."""
+    if any(finding.because.startswith(FAILED) for finding in found):
+        st.caption("Other analyses are not affected.")
+        st.stop()
+    step = "Register this version with held-out predictions, or choose a longer window."
+    empty_states.stop_with_empty_state("Nothing can be compared yet.", step, "add_model", "Register")
 
 
 def show_all_button(key: str, most: int, total: int, scope: Scope) -> None:
