@@ -50,7 +50,8 @@ def with_clients(served: pd.DataFrame, labels: pd.DataFrame, threshold: float) -
     own = served[recent]
     found = own["id"].map(labels.set_index("id")["value"])
     told = {"subject": asked_by(own["id"]), "action": actions(own["id"], (own["score"] >= threshold).astype(int), found)}
-    return served.drop(columns=list(told), errors="ignore").assign(**told).replace({name: {np.nan: None} for name in told})
+    joined = served.drop(columns=list(told), errors="ignore").assign(**told)
+    return joined.assign(**{name: joined[name].astype(object).where(joined[name].notna(), None) for name in told})
 
 
 def searches(served: pd.DataFrame, threshold: float, answer: Any) -> pd.DataFrame:

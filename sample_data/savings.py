@@ -50,7 +50,7 @@ def simulated_intensities() -> pd.DataFrame:
     day = 60 * np.cos(2 * np.pi * (hours % 24 - 19) / 24) + 25 * np.cos(4 * np.pi * (hours % 24 - 8) / 24)
     grams = np.round(np.maximum(320 + day + wind + rng.normal(0, 8, hours.size), 60), 0)
     at = pd.Series(pd.to_datetime([FIRST_HOUR + timedelta(hours=int(hour)) for hour in hours]).astype("datetime64[ms, UTC]"))
-    about = {"resource": "kwh", "amount": 0.12, "currency": "USD", "region": "example", "pue": 1.2, "simulated": True}
+    about: dict[str, Any] = {"resource": "kwh", "amount": 0.12, "currency": "USD", "region": "example", "pue": 1.2, "simulated": True}
     return pd.DataFrame({"from": at, "received_at": at, "carbon_g_per_kwh": grams}).assign(**about)
 
 
