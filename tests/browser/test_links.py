@@ -34,7 +34,7 @@ UNKNOWN = {
 
 def last_named(address: str) -> str:
     """The last parameter of an address."""
-    return address.rpartition("=")[0].rpartition("&")[2]
+    return address.rpartition("=")[0].replace("?", "&").rpartition("&")[2]
 
 
 def seen(page: Page) -> dict[str, object]:
