@@ -129,7 +129,8 @@ class LoaderState:
     """State of the loader thread.
 
     done_bytes, total_bytes: of the current segment. failure, attempt: why the last load failed and what to do, None after a success.
-    failures: in a row. took: seconds of the last load. last_success, last_load (of at least one line), last_failure, next_try: epoch seconds. restarts: of its thread.
+    failures: in a row. took: seconds of the last load. last_success, last_load (of at least one line), last_failure, next_try:
+    epoch seconds. restarts: of its thread.
     """
 
     busy: bool = False
