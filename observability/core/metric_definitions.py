@@ -118,8 +118,8 @@ form_fallbacks | Forms on another device | count | low | Forms that ran on anoth
 augmentation_gain | Gain of an augmentation | share | high | Accuracy of trainings with an augmentation minus that of trainings
   without, on the same validation rows, mean over seeds; of a regression the share by
   which the mean absolute error falls. | (gained - lost) / rows | Bouthillier et al. 2021
-augmentation_slice_gain | Gain of an augmentation in a class or group | share | high | The same among the validation rows of a class or group. |
-  (gained - lost) / rows of the slice | Bouthillier et al. 2021
+augmentation_slice_gain | Gain of an augmentation in a class or group | share | high | The same among the validation rows of a class or
+  group. | (gained - lost) / rows of the slice | Bouthillier et al. 2021
 augmentation_label_changes | Labels changed by an augmentation | share | low | Share of checked copies whose label is not that of their
   original; without people's checks, of copies of rows that every seed decides rightly, those that all seeds decide as one same other
   class. | changed / copies | ours
@@ -435,8 +435,8 @@ study_pruned_share | Good trials pruned | share | low | Share of pruned trials t
 study_bound_share | Best at an edge | share | low | Share of the best settings within 5 % of an edge of the tried range. | at an
   edge / best | ours
 study_noise_ratio | Noise of a study | ratio | low | Spread between seeds over that between settings. | sd / sd | Bouthillier et al. 2021
-study_winner_excess | Luck of the winner | standard deviations | low | How much better the run by which a setting won is than the mean of its
-  repeats. | gap / sd of the repeats | ours
+study_winner_excess | Luck of the winner | standard deviations | low | How much better the run by which a setting won is than the mean of
+  its repeats. | gap / sd of the repeats | ours
 study_test_ratio | Test error over tuning error | ratio | low | Error on test data over that by which settings were chosen, of the better
   half. | error / error | Cawley and Talbot 2010
 study_repeat_share | Repeated trials | share | low | Share of trials with setting and seed of an earlier one. | repeats / trials | ours
