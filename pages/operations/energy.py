@@ -33,8 +33,11 @@ st.header("Training runs", anchor=False)
 runs = energy.energy_of_training_runs(here)
 energy.training_run_energy_chart(runs)
 energy_savings.results_section(here)
-energy_savings.start_hour_section(here, runs)
-energy_savings.power_cap_section(here)
+left, right = st.columns(2, gap="large")
+with left:
+    energy_savings.start_hour_section(here, runs)
+with right:
+    energy_savings.power_cap_section(here)
 
 logging_examples(energy.EXAMPLES | energy_savings.SAVING_EXAMPLES)
 findings.findings_section("energy", "Findings about energy", found, here.scope)
