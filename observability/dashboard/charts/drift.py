@@ -59,8 +59,8 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
         layout.add_marks(figure, values.clip(upper=edge), recent.index, texts, hover="%{customdata[1]}", marker=ring, showlegend=False)
         for place, days, value in zip(recent.index, recent["worst_look"], values):
             if value > edge:
-                beyond = f"{days} {formatting.format_number(value)}"
-                layout.add_note(figure, beyond, color=theme.NEUTRAL, x=edge, xanchor="right", xshift=-8, y=place)
+                there = f"{days} {formatting.format_number(value)}"
+                layout.add_note(figure, there, color=theme.NEUTRAL, x=edge, xanchor="right", xshift=-8, y=place)
     lines = _add_limits(figure, rows, edge)
     names, x = layout.row_names(list(rows["subject"]), selected=selected), "population stability index (nats)"
     figure = layout.row_chart(
