@@ -16,10 +16,10 @@ if sides is None:
         "This model has one version only.",
         'Log the answers of a new version with environment="shadow", under the ids of the requests, or let it serve a part of them.',
     )
-found = findings.analyzer_findings(here, "training/selection", wait=True)
-finding_lines(finding for finding in found if finding.evidence.get("challenger") == sides.challenger.version)
 with frame.loading_skeleton(300):
     told = selection.selection_verdict(here, sides)
+found = findings.analyzer_findings(here, "training/selection", wait=True)
+finding_lines(finding for finding in found if finding.evidence.get("challenger") == sides.challenger.version)
 selection.comparison_link(here, sides)
 selection.decision_form(here, sides, told)
 selection.past_decisions(here)
