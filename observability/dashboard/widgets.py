@@ -42,9 +42,9 @@ def plain_paragraph(text: object) -> None:
     st.markdown(formatting.escape_markdown(text))
 
 
-def plain_caption(text: object) -> None:
-    """A caption in which names and values from logs cannot become markup."""
-    st.caption(formatting.escape_markdown(text))
+def plain_caption(text: object, *, details: object = None) -> None:
+    """A caption in which names and values from logs cannot become markup. details: what stands behind its question mark."""
+    st.caption(formatting.escape_markdown(text), help=None if details is None else formatting.escape_markdown(details))
 
 
 def plain_error(text: object) -> None:

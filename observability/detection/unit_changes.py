@@ -68,8 +68,8 @@ def change_of_all_days(usual: ReferenceMoments | None, sums: DailySums | None) -
 def change_of_some_days(usual: ReferenceMoments | None, sums: DailySums | None) -> UnitChange | None:
     """Return the change of the days whose mean differs by a factor of at least LEAST_OF_DAYS; None where no day does.
 
-    Days before and after a change are not mixed. The factor is that between them, since a column may have drifted from the reference before;
-    without days before it, that between the days after it and the reference.
+    The factor is that between the days before and after the change, since a column may have drifted from the reference before; without
+    days before it, that between the days after it and the reference.
     """
     if usual is None or sums is None or not usual.mean or not sums.days.size:
         return None

@@ -1,7 +1,7 @@
 """A small store of one live model, for the laws of analyzers: five weeks of a binary model with nights, late and revised labels, and faults.
 
 The faults of its last week: nulls in `age`, an unseen level of `region`, a silence, lines that come twice, a column nobody registered, a second
-version that has another set of features. Version 1 logs its attributions; version 2 has an artifact, which `explain` stands for. Everything is seeded and goes in through `register` and `load`, as anybody's logs do.
+version that has another set of features, and answers in the shadow of the first. Version 1 logs its attributions; version 2 has an artifact, which `explain` stands for. Everything is seeded and goes in through `register` and `load`, as anybody's logs do.
 """
 
 import json
@@ -125,6 +125,7 @@ def records() -> list[dict]:
     return [
         *found,
         *twice,
+        *in_shadow(found),
         *stray(rng),
         *training(rng),
         *prices(),
@@ -169,6 +170,21 @@ def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
         value = int(rng.random() < (score if not faulty else 1 - score))
         lines.append({"kind": "label", "id": name, "at": stamp(came), "model": "live", "value": value, "received_at": stamp(came + late)})
     return lines
+
+
+def in_shadow(found: list[dict]) -> list[dict]:
+    """Answers of the second version to requests of the last week that the first one served: it knows that the outcome turned."""
+    asked = [each for each in found if each["kind"] == "prediction" and each["version"] == "1" and each["at"] >= stamp(START)]
+    return [
+        {
+            **{name: each[name] for name in ("kind", "id", "at", "model", "received_at")},
+            "version": "2",
+            "environment": "shadow",
+            "features": {"age": 40.0, "region": "north", "tenure": 5},
+            "score": round(1 - each["score"], 4),
+        }
+        for each in asked
+    ]
 
 
 def logged_attributions(features: dict, score: float, *, breaks: bool) -> dict:

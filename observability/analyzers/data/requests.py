@@ -110,7 +110,8 @@ def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Findin
     known = rate_interval(top, len(now))
     because = f"No bursts of near-identical requests: one subject has at most {top:,} of the {len(now):,} requests of the sample."
     base = context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")
-    return [replace(base, value=known.value, low=known.low, high=known.high, severity="ok", limit=BURST_WATCH)]
+    limit = max(BURST_WATCH, FEWEST / len(now))
+    return [replace(base, value=known.value, low=known.low, high=known.high, severity="ok", limit=limit)]
 
 
 def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":

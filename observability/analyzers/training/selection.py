@@ -16,7 +16,7 @@ NAME, METRIC = "training/selection", "challenger_gain"
 ROWS, LEAST = 20_000, 200
 """Rows of each version that are compared, and the fewest labelled pairs."""
 RELEVANT, SURE = 0.05, 0.01
-"""Share of the champion's loss that is worth a decision, and the p-value from which it is no chance result."""
+"""Share of the champion's loss that is worth a decision where the owner states none; p-value from which it is no chance result."""
 COLUMNS = ("id", "score", "decision", "label", "label_value")
 
 
@@ -48,10 +48,11 @@ def gain_finding(found: ChallengerGain, context: Context) -> Finding:
     if n < LEAST or gain.value is None or gain.low is None or gain.high is None:
         because = f"Version {found.version} cannot be compared with version {context.version.name}: {n:,} of {LEAST} labelled requests."
         return replace(base, because=because)
+    worth = context.model.settings.limits.get(f"{NAME}/{METRIC}", RELEVANT)
     near, far = sorted((abs(gain.low), abs(gain.high)))
     ends = f"({format_share(near)} to {format_share(far)})"
-    severity: Severity = "ok" if gain.high < RELEVANT else "unknown"
-    if gain.value >= RELEVANT and found.p_value <= SURE:
+    severity: Severity = "ok" if gain.high < worth else "unknown"
+    if gain.value >= worth and found.p_value <= SURE:
         severity = "watch"
     loss, who = loss_name(context.model), f"Version {found.version} in shadow"
     serving = f"of the {loss} of version {context.version.name}"
@@ -60,20 +61,25 @@ def gain_finding(found: ChallengerGain, context: Context) -> Finding:
     elif gain.high < 0:
         because = f"{who} adds {format_share(-gain.value)} to the {loss} of version {context.version.name} {ends} {same}."
     elif severity == "ok":
-        because = f"{who} avoids less than {format_share(RELEVANT)} {serving} {same}."
+        because = f"{who} avoids less than {format_share(worth)} {serving} {same}."
     else:
-        because = f"Whether {who[0].lower()}{who[1:]} avoids {format_share(RELEVANT)} {serving} is not certain {same}."
+        because = f"Whether {who[0].lower()}{who[1:]} avoids {format_share(worth)} {serving} is not certain {same}."
     return replace(
         base,
         value=gain.value,
         low=gain.low,
         high=gain.high,
-        limit=RELEVANT,
+        limit=worth,
         severity=severity,
         because=because,
         likely_source="model" if severity == "watch" else None,
         rank=2.0,
-        evidence={"challenger": found.version, "loss": loss, "baseline": found.champion_loss, "challenger_loss": found.challenger_loss},
+        evidence={
+            "challenger": found.version,
+            "loss": loss,
+            "champion_loss": found.champion_loss,
+            "challenger_loss": found.challenger_loss,
+        },
     )
 
 
@@ -84,6 +90,6 @@ ANALYZER = Analyzer(
     analyze,
     exceptions=frozenset({1}),  # a model with one version has nothing to compare
     labels=True,
-    limits={},
+    limits={METRIC: RELEVANT},
     proofs={METRIC: "it is a comparison of losses row by row, in a sample of the requests that both versions answered"},
 )

@@ -150,17 +150,16 @@ def energy_by_day_charts(here: ModelPage, now: ServingEnergy, found: Sequence[Fi
 
 
 def energy_assumptions(here: ModelPage, now: ServingEnergy) -> None:
-    """The method, PUE and carbon intensity, each with its source."""
+    """PUE and carbon intensity; the method and the sources are behind the question mark."""
     _, _, _, prices = _energy_frames(window_without_slice(here))
     place = price_place(here)
     known = energy_factors(prices, now.hours["period"], place)
-    lines = []
+    lines, details = [], ["From price records or settings where available."]
     if now.method:
         power = core_power(here.model.settings)
         band = f" ({power.low:.3g} to {power.high:.3g} W)" if now.method == "latency" else ""
-        lines.append(
-            f"Computed {energy_method_words(now.method, place)}{band}; covers {formatting.format_share(now.covered)} of predictions."
-        )
+        covers = f"covers {formatting.format_share(now.covered)} of predictions"
+        details.insert(0, f"Energy is computed {energy_method_words(now.method, place)}{band}; {covers}.")
     if now.hours["period"].size:
         pue = f"PUE {PUE:g}, assumed" if now.assumed_pue else f"PUE {_range_words(known.pue)}"
         carbon = (
@@ -168,8 +167,8 @@ def energy_assumptions(here: ModelPage, now: ServingEnergy) -> None:
             if now.assumed_carbon
             else f"{_range_words(known.intensity)} gCO₂e per kWh"
         )
-        lines.append(f"{pue}; {carbon}; from price records or settings where available.")
-    plain_caption(" ".join(lines))
+        lines.append(f"{pue}; {carbon}.")
+    plain_caption(" ".join(lines) or "Method and sources:", details=" ".join(details))
 
 
 def _range_words(values: Any) -> str:

@@ -62,7 +62,5 @@ def batches_section(here: ModelPage) -> None:
     twin, said = batch_frame(audit.batches), batch_sentence(audit.batches)
     plain_paragraph(said)
     frame.chart_with_table(charts_energy.batch_energy_lines(twin), twin, key="energy-batches", alt=said, metrics=("batch_energy",))
-    plain_caption(
-        f"Version {audit.version}, {audit.at:%Y-%m-%d}, on {audit.hardware}. Processor time is measured; joules follow from {audit.power}."
-        " Bars hold both errors."
-    )
+    how = f"Version {audit.version}, {audit.at:%Y-%m-%d}, on {audit.hardware}."
+    plain_caption("Bars hold both errors.", details=f"{how} Processor time is measured; joules follow from {audit.power}.")

@@ -46,7 +46,7 @@ def results_section(here: ModelPage) -> None:
     twin = pd.DataFrame([vars(each) for each in found.results])
     frame.chart_with_table(charts_savings.results_against_carbon_marks(twin, found.metric), twin, key="results-carbon", alt=said)
     of = f"of study {found.study}" if found.study else "without a study"
-    plain_caption(f"Finished runs {of}; {found.better} {found.metric} is better. Line: Pareto front.")
+    plain_caption("Line: Pareto front.", details=f"Finished runs {of}; {found.better} {found.metric} is better.")
 
 
 def results_words(found: CarbonResults) -> str:
@@ -78,7 +78,7 @@ def start_hour_section(here: ModelPage, runs: EnergyRuns) -> None:
     twin = pd.DataFrame({"hour": range(24), "grams": found.grams})
     figure = charts_savings.start_hour_bars(twin, usual=found.usual, best=found.best)
     frame.chart_with_table(figure, twin, key="start-hours", alt=claim.because, metrics=("carbon_shift",))
-    plain_caption("Hours in UTC. Estimated: the energy of the runs times the carbon intensity of past days.")
+    plain_caption("Hours in UTC, estimated.", details="The energy of the runs times the carbon intensity of past days.")
 
 
 def saving_sentence(claim: RunClaim, *, judged: bool) -> None:
@@ -87,7 +87,7 @@ def saving_sentence(claim: RunClaim, *, judged: bool) -> None:
     if judged:
         st.markdown(status_line(claim.severity, said, strong=True))
     else:
-        plain_paragraph(f"{said} It lies outside this window, so it is not judged here.")
+        plain_paragraph(f"Outside this window: {said[0].lower()}{said[1:]}")
 
 
 def power_cap_section(here: ModelPage) -> None:
@@ -116,7 +116,7 @@ def power_cap_section(here: ModelPage) -> None:
     figure = charts_savings.power_cap_curve(twin, knee=knee, source=sweep.source)
     frame.chart_with_table(figure, twin, key="power-caps", alt=claim.because.replace("`", ""), metrics=("power_cap_saving",))
     slowest = max(sweep.caps, key=lambda cap: cap.seconds)
-    plain_caption(f"Study {sweep.study}, {sweep.source}. The slowest cap, {slowest.watts:g} W, takes {duration(slowest.seconds)} a run.")
+    plain_caption(f"Slowest: {slowest.watts:g} W, {duration(slowest.seconds)} a run.", details=f"Study {sweep.study}, {sweep.source}.")
 
 
 def newest_sweep(here: ModelPage) -> CapSweep | None:
