@@ -66,10 +66,11 @@ def figures_of(served: Rows) -> Figures:
     labelled = int(week["label"].notna().sum())
     nulls = float(week["temperature_f"].isna().mean())
     employment = raw_rows.last_week(raw_rows.predictions("employment"))
+    searched = pd.read_parquet(raw_rows.SAMPLE / "clients.predictions.parquet")  # all in that week, without labels
     return {
         "health": {
             "traffic": f"{len(week):,}",
-            "mae": f"{measured['mae']:.3g}",
+            "mae": f"{measured['mae']:.3g} minutes",
             "late": raw_rows.percent(raw_rows.classification(late, raw_rows.threshold(LATE))["accuracy"]),
             "employment": raw_rows.percent(raw_rows.classification(employment, raw_rows.threshold("employment"))["accuracy"]),
             "labelled": f"Mean absolute error, {raw_rows.percent(labelled / len(week))} labelled",
@@ -79,7 +80,7 @@ def figures_of(served: Rows) -> Figures:
         "quality": {"nulls": {name: raw_rows.percent(float(week[name].isna().mean())) for name in FEATURES}, "arrived": f"{len(week):,}"},
         "drift": {"psi": pytest.approx(raw_rows.psi(raw_rows.reference(MODEL)["temperature_f"], week["temperature_f"]), rel=1e-9)},
         "performance": {metric: pytest.approx(value, rel=1e-9) for metric, value in measured.items()} | {"n": labelled},
-        "fairness": by_carrier(late),
+        "fairness": by_carrier(small_together(pd.concat([late, searched], ignore_index=True))),
         "store": {
             "predictions": f"{len(served[MODEL]):,}",
             "rejected": "0" if len(served[MODEL]) == len(raw_rows.predictions(MODEL)) else "2",
@@ -95,6 +96,21 @@ def by_carrier(rows: pd.DataFrame) -> dict[tuple[str, str], Any]:
     return {(name, carrier): pytest.approx(value, rel=1e-9) for name, rate in rates.items() for carrier, value in rate.items()}
 
 
+def small_together(rows: pd.DataFrame) -> pd.DataFrame:
+    """A file counts carriers together of which a figure is of one to nine rows, and the next smallest until those together have none."""
+    decided = rows.assign(late=rows["score"] >= raw_rows.threshold(LATE))
+
+    def is_small(part: pd.DataFrame) -> bool:
+        return any(0 < count < 10 for count in (len(part), *part["late"].value_counts(), *part["label"].value_counts()))
+
+    by_size = decided["carrier"].value_counts(ascending=True).index
+    small = [name for name in by_size if is_small(decided[decided["carrier"] == name])]
+    others = (name for name in by_size if name not in small)
+    while is_small(decided[decided["carrier"].isin(small)]):
+        small.append(next(others))
+    return rows.assign(carrier=rows["carrier"].astype(object).mask(rows["carrier"].isin(small), "fewer than 10"))
+
+
 def health(page: Page) -> dict[str, Any]:
     rows = {each["Model"]["text"]: each for each in tables(page)["Models, most severe first"]}
     return {
@@ -108,7 +124,7 @@ def health(page: Page) -> dict[str, Any]:
 
 def model(page: Page) -> dict[str, Any]:
     text = words(page)
-    mae, labelled = figure(r"Mean absolute error ([\d.]+) \(.*?\) on ([\d,]+) labelled", text)
+    mae, labelled = figure(r"Mean absolute error ([\d.]+) minutes \(.*?\) on ([\d,]+) labelled", text)
     return {"n": figure(r"([\d,]+) predictions in", text)[0], "mae": mae, "labelled": labelled}
 
 
