@@ -26,7 +26,7 @@ PER_DAY = 100
 
 def sample() -> pd.DataFrame:
     """The rows of the last week that are explained: of each day those with the smallest hash; `stands`: for how many predictions each does."""
-    week = raw_rows.last_week(raw_rows.predictions(MODEL))
+    week = pd.concat([raw_rows.last_week(raw_rows.predictions(MODEL)), raw_rows.searched()], ignore_index=True)
     week = week.assign(
         hash=[int.from_bytes(hashlib.md5(name.encode()).digest()[:8], "little") for name in week["id"]], day=week["at"].dt.floor("D")
     )

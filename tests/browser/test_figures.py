@@ -66,7 +66,6 @@ def figures_of(served: Rows) -> Figures:
     labelled = int(week["label"].notna().sum())
     nulls = float(week["temperature_f"].isna().mean())
     employment = raw_rows.last_week(raw_rows.predictions("employment"))
-    searched = pd.read_parquet(raw_rows.SAMPLE / "clients.predictions.parquet")  # all in that week, without labels
     return {
         "health": {
             "traffic": f"{len(week):,}",
@@ -80,7 +79,7 @@ def figures_of(served: Rows) -> Figures:
         "quality": {"nulls": {name: raw_rows.percent(float(week[name].isna().mean())) for name in FEATURES}, "arrived": f"{len(week):,}"},
         "drift": {"psi": pytest.approx(raw_rows.psi(raw_rows.reference(MODEL)["temperature_f"], week["temperature_f"]), rel=1e-9)},
         "performance": {metric: pytest.approx(value, rel=1e-9) for metric, value in measured.items()} | {"n": labelled},
-        "fairness": by_carrier(small_together(pd.concat([late, searched], ignore_index=True))),
+        "fairness": by_carrier(small_together(pd.concat([late, raw_rows.searched()], ignore_index=True))),
         "store": {
             "predictions": f"{len(served[MODEL]):,}",
             "rejected": "0" if len(served[MODEL]) == len(raw_rows.predictions(MODEL)) else "2",

@@ -24,6 +24,11 @@ def predictions(model: str) -> pd.DataFrame:
     return served
 
 
+def searched() -> pd.DataFrame:
+    """What the invented client asked flights-late in its last week, which stands in a file of its own and has no labels."""
+    return pd.read_parquet(SAMPLE / "clients.predictions.parquet")
+
+
 def stored_rows(name: str, kind: str) -> int:
     """Rows of one file of the sample fleet. name: the model, with its version where it is not the first; kind: predictions or reference."""
     return int(pq.ParquetFile(SAMPLE / f"{name}.{kind}.parquet").metadata.num_rows)

@@ -87,7 +87,7 @@ def saving_sentence(claim: RunClaim, *, judged: bool) -> None:
     if judged:
         st.markdown(status_line(claim.severity, said, strong=True))
     else:
-        plain_paragraph(f"Outside this window: {said[0].lower()}{said[1:]}")
+        plain_paragraph(f"Outside this window. {said}")
 
 
 def power_cap_section(here: ModelPage) -> None:
