@@ -12,8 +12,7 @@ WHEEL_PYTHONS ?= $(or $(foreach name,python3.11 python3.13,$(shell command -v $(
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile
 COMPILED = PYTHONWARNINGS=ignore $(BIN)/python -m compileall -qq -j 0 -x '/tests/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 
-# Two workers leave a fifth of two cores idle: tests wait for processes that they start.
-UNIT := $(BIN)/python -m pytest -n 3 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
+UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 # A busy machine may delay a browser beyond any patience: a browser test that fails runs once more, and says so.
 BROWSER := $(BIN)/python -m pytest --reruns 1 -n 2 --dist loadfile --no-loadscope-reorder --durations 12 tests/browser
 
