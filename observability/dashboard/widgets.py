@@ -128,7 +128,10 @@ def csv_button(
     """Download rows as `name.csv`. rows: the frame, or a function that gives it when the button is pressed. has_groups: False where no row
     is about a group of people.
     """
-    made = lambda: inert_csv(rows() if callable(rows) else rows)  # noqa: E731
+
+    def made() -> str:
+        return inert_csv(rows() if callable(rows) else rows)
+
     download_button(f"{name}.csv", made, label, key=key or f"{name}-csv", has_groups=has_groups)
 
 

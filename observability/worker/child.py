@@ -33,7 +33,7 @@ def import_library(name: str) -> None:
     if name != "lightgbm" or "sklearn" in sys.modules:
         importlib.import_module(name)
         return
-    sys.modules["sklearn"] = None  # type: ignore[assignment]
+    sys.modules["sklearn"] = None  # type: ignore[assignment]  # None makes an import fail; the library types only modules
     try:
         importlib.import_module(name)
     finally:
