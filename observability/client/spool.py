@@ -23,7 +23,7 @@ from observability.records.private_file import make_private_folder, sync_folder
 
 Fsync = Literal["never", "background", "always"]
 
-SEGMENT_BYTES = 2 * 1024 * 1024
+SEGMENT_BYTES = 1024 * 1024
 SEGMENT_SECONDS = 2.0
 SYNC_SECONDS = 0.2
 RETRY_SECONDS = 1.0

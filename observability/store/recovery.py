@@ -6,7 +6,7 @@ Nothing is deleted. What landing keeps (the segments of a week) is loaded again 
 import os
 import re
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from observability.core.errors import StoreBrokenError, StoreDamagedError, UsageError
@@ -14,7 +14,7 @@ from observability.store.backup import copy_backup
 from observability.store.db import database
 from observability.store.db.failures import error_summary
 from observability.store.db.repairs import known_store, note_repair
-from observability.store.ingest.landing import KEPT_SECONDS, segment_files
+from observability.store.ingest.landing import complete_since, segment_files
 from observability.store.kept_backups import kept_backups
 
 LOG_PLACE = re.compile(r"at byte position (\d+)")
@@ -128,7 +128,7 @@ def _missing_since(home: Path, at: datetime) -> str:
     oldest = datetime.fromtimestamp(min(kept), UTC) if kept else None
     since = f"{at:%Y-%m-%d %H:%M} UTC"
     entered = f"{OTHER_THINGS}, as far as they were saved after {since}"
-    if oldest is not None and (oldest <= at or at > datetime.now(UTC) - timedelta(seconds=KEPT_SECONDS)):
+    if oldest is not None and (oldest <= at or at.timestamp() > complete_since(home / "landing")):
         return entered
     until = f" and before {oldest:%Y-%m-%d %H:%M} UTC" if oldest else ""
     return f"Records that were loaded after {since}{until}, and {entered}"

@@ -31,6 +31,7 @@ CHUNK = 200
 MARK_EVERY = 2_000
 """Records of a service between two notes of the time of a record and the time at which it was logged."""
 LOADED_BYTES = 1_000_000_000
+RECENT = timedelta(minutes=2)
 PAGES = ("quality", "requests", "latency", "model")
 
 
@@ -86,7 +87,7 @@ class Watch(threading.Thread):
             self.most_bytes = max(self.most_bytes, bytes_below(self.home))
             if self.keep is not None:
                 remove_oldest(self.home / "landing" / "loaded", self.keep)
-            newest = newest_record(self.home)
+            newest = newest_record(self.home, None if self.keep is not None else datetime.now(UTC) - RECENT)
             if newest is not None:
                 self.seen.append((time.time(), newest.timestamp()))
 
@@ -129,9 +130,13 @@ def resident_mb(pid: int) -> float:
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def newest_record(home: Path) -> datetime | None:
-    """The time of the newest record that a query sees; None where there is none yet."""
-    answer = asked(home, ["sql", 'SELECT max("at") AS newest FROM "soak.predictions"', "--json"])
+def newest_record(home: Path, after: datetime | None = None) -> datetime | None:
+    """The time of the newest record that a query sees; None where there is none yet.
+
+    after: only records of later times, so that the question costs the same however many are stored.
+    """
+    later = f""" WHERE "at" > TIMESTAMP '{after:%Y-%m-%d %H:%M:%S}'""" if after else ""
+    answer = asked(home, ["sql", f'SELECT max("at") AS newest FROM "soak.predictions"{later}', "--json"])
     rows = answer if isinstance(answer, list) else (answer or {}).get("rows", [])
     newest = rows[0]["newest"] if rows else None
     if newest is None:

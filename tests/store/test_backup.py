@@ -22,6 +22,7 @@ from observability.store import backup, recovery
 from observability.store.backup import LIST, backups_in
 from observability.store.db import database
 from observability.store.db.repairs import repairs
+from observability.store.ingest.landing import purge_loaded_segments, segment_files
 from observability.store.ingest.loader import load_files, load_landing
 from observability.store.opener import open_store, restore_home
 from observability.store.types.loading import LoadDefaults
@@ -175,6 +176,21 @@ def test_a_damaged_database_is_replaced_by_the_newest_backup(tmp_path):
         assert query(store, "SELECT count(*), count(*) FILTER (id = 'by hand') FROM predictions_1") == [(41, 1)]
     (noted,) = repairs(tmp_path / "home")
     assert "backup of" in noted["what"] and "2 segments" in noted["what"] and "saved after" in noted["missing"]
+
+
+def test_what_landing_gave_up_for_room_is_told_as_missing(tmp_path):
+    home = tmp_path / "home"
+    with open_store(home) as store:
+        fill(store, 0, 1)
+        store.backup(tmp_path / "backups")
+        fill(store, 1, 3)
+    kept = [segment.path for segment in segment_files(home / "landing" / "loaded")]
+    for hours, path in enumerate(kept, 1):
+        os.utime(path, (path.stat().st_mtime + 3600 * hours,) * 2)
+    purge_loaded_segments(home / "landing", free_bytes=kept[-1].stat().st_size)
+    os.truncate(home / "store.duckdb", 5000)
+    open_store(home).close()
+    assert repairs(home)[0]["missing"].startswith("Records that were loaded after ")
 
 
 def aged(backup, days):

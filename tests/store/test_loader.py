@@ -260,6 +260,33 @@ def test_loaded_segments_are_deleted_after_a_week(tmp_path):
         assert not loaded.exists() and query(store, "SELECT count(*) FROM predictions_1") == [(1,)]
 
 
+def test_a_store_that_stays_open_deletes_old_segments_too(store, monkeypatch):
+    path = store.landing / "loaded" / land(store, prediction()).name
+    load_landing(store)
+    os.utime(path, (time.time() - 8 * 86400,) * 2)
+    load_landing(store)
+    assert path.exists(), "once an hour is enough"
+    store.purge_at = time.monotonic()
+    load_landing(store)
+    assert not path.exists()
+
+
+def test_loaded_segments_take_no_more_room_than_is_free(tmp_path):
+    loaded, now = tmp_path / "loaded", time.time()
+    loaded.mkdir()
+    for hours, size in enumerate((100, 100, 100, 100, 50)):
+        path = loaded / f"{hours}.jsonl"
+        path.write_bytes(b"x" * size)
+        os.utime(path, (now - 86400 + hours * 3600,) * 2)
+    assert landing.purge_loaded_segments(tmp_path, now, free_bytes=450) == 0
+    assert landing.complete_since(tmp_path, now) == now - landing.KEPT_SECONDS
+    assert landing.purge_loaded_segments(tmp_path, now, free_bytes=100) == 2
+    assert sorted(path.name for path in loaded.iterdir()) == ["2.jsonl", "3.jsonl", "4.jsonl"], "250 bytes kept, 300 free"
+    assert abs(landing.complete_since(tmp_path, now) - (now - 86400 + 3600)) < 1
+    assert landing.purge_loaded_segments(tmp_path, now + 7 * 86400, free_bytes=0) == 3
+    assert landing.complete_since(tmp_path, now + 7 * 86400) == now, "what went then was a week old"
+
+
 def test_a_large_segment_is_loaded_block_by_block_in_one_transaction(store, monkeypatch):
     monkeypatch.setattr(landing, "BLOCK_BYTES", 2000)
     monkeypatch.setattr(landing.segment_blocks, "__defaults__", (2000,))

@@ -79,6 +79,8 @@ class Database:
         self._thread = threading.local()
         self.loading = threading.Lock()
         self.reconciled = False
+        self.purge_at = 0.0
+        """When old segments of landing are deleted again, on the clock of `time.monotonic`."""
         self._memory_limit = memory_limit
         self.threads = threads or os.cpu_count() or 1
         """Threads that a query may use."""

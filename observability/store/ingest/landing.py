@@ -1,11 +1,12 @@
 """Segments in landing, before and after they are loaded.
 
-`landing/ready/` holds published segments. Loaded ones move to `landing/loaded/` and are kept for a week. When the store is opened they are
-compared with the manifest, and what the store lost (a damaged log, an older backup) is loaded again. A segment that cannot be loaded moves
+`landing/ready/` holds published segments. Loaded ones move to `landing/loaded/` and are kept for a week, or shorter where they would take more
+room than the disk has free. When the store is opened they are compared with the manifest, and what the store lost (a damaged log, an older backup) is loaded again. A segment that cannot be loaded moves
 to `landing/failed/` with a file that holds the reason, so that it does not block others; `observability retry` takes it again.
 """
 
 import os
+import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,8 @@ BLOCK_BYTES = 16 * 1024 * 1024
 LINE_BYTES = 16 * 1024 * 1024
 """A longer line is rejected. A client writes records of at most 1 MB."""
 KEPT_SECONDS = 7 * 24 * 3600
+GONE_EARLY = "gone-early"
+"""File of landing: when the last segment was loaded that was deleted before its week was over, in seconds since 1970."""
 SHOWN_BYTES = 1000
 
 
@@ -174,14 +177,39 @@ def lost_segments(landing: Path, known: set[str]) -> list[Segment]:
     return sorted(lost, key=lambda segment: (segment.modified, segment.name))
 
 
-def purge_loaded_segments(landing: Path, now: float | None = None) -> int:
-    """Delete segments that were loaded more than a week ago; return how many."""
-    before, deleted = (now or time.time()) - KEPT_SECONDS, 0
-    for segment in segment_files(landing / "loaded"):
-        if segment.path.stat().st_mtime < before:
-            segment.path.unlink()
-            deleted += 1
-    return deleted
+def purge_loaded_segments(landing: Path, now: float | None = None, free_bytes: int | None = None) -> int:
+    """Delete segments that were loaded more than a week ago, and the oldest of the others while they take more room than is free.
+
+    Returns how many. What went before its week was over is noted for `complete_since`. free_bytes: of the disk, by default asked. Raises
+    OSError.
+    """
+    kept = sorted(segment_files(landing / "loaded"), key=lambda segment: (segment.modified, segment.name))
+    if not kept:
+        return 0
+    before = (now or time.time()) - KEPT_SECONDS
+    old = sum(segment.modified < before for segment in kept)
+    room = sum(segment.size for segment in kept[old:])
+    free = (shutil.disk_usage(landing).free if free_bytes is None else free_bytes) + sum(segment.size for segment in kept[:old])
+    gone = old
+    while gone < len(kept) and room > free:
+        room, free, gone = room - kept[gone].size, free + kept[gone].size, gone + 1
+    for number, segment in enumerate(kept[:gone]):
+        segment.path.unlink(missing_ok=True)
+        if number == old:  # the first one makes the room for the note
+            replace_private_file(landing / GONE_EARLY, str(kept[gone - 1].modified))
+    return gone
+
+
+def complete_since(landing: Path, now: float | None = None) -> float:
+    """The time from which landing keeps everything that was loaded, in seconds since 1970: a week ago, or later where room was short.
+
+    Read-only.
+    """
+    week_ago = (now or time.time()) - KEPT_SECONDS
+    try:
+        return max(float((landing / GONE_EARLY).read_text(encoding="utf-8")), week_ago)
+    except (OSError, ValueError):
+        return week_ago
 
 
 def landing_backlog(landing: Path) -> dict[str, int]:

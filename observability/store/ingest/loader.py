@@ -26,7 +26,7 @@ from observability.core.formatting import plural
 from observability.core.limits import limits_in_force
 from observability.core.time import naive_utc
 from observability.store.db.catalog_store import read_catalog
-from observability.store.db.database import Database
+from observability.store.db.database import FLOOR_BYTES, Database
 from observability.store.db.expressions import EPOCH
 from observability.store.db.failures import broken_disk, error_summary, store_failure
 from observability.store.db.repairs import note_known_store, note_repair
@@ -43,6 +43,7 @@ from observability.store.rollup.rollup import compact_rollups, wants_compaction
 from observability.store.types.loading import LoadDefaults, LoadReport, NewModelLimit
 
 LOG = logging.getLogger(__name__)
+PURGE_EVERY = 3600.0
 Progress = Callable[[int, int, int], object]
 """Called with the bytes done, all bytes, and the lines so far."""
 
@@ -57,6 +58,7 @@ def load_landing(store: Database, progress: Progress | None = None) -> LoadRepor
     try:
         with store.loading:
             report = _reconcile_landing(store)
+            _purge_hourly(store)
             publish_abandoned(store.landing)
             waiting = landing.published_segments(store.landing)
             total, done = sum(segment.size for segment in waiting), 0
@@ -165,7 +167,7 @@ def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefa
 
 
 def _reconcile_landing(store: Database) -> LoadReport:
-    """Once per opened store: load the loaded segments that the manifest lacks, with their first times of arrival, and delete old ones.
+    """Once per opened store: load the loaded segments that the manifest lacks, with their first times of arrival.
 
     The store lacks them where its log was damaged or lost, or where it was rebuilt or restored from a backup.
     """
@@ -186,9 +188,15 @@ def _reconcile_landing(store: Database) -> LoadReport:
             store.require_space()
             report += _load_or_set_aside(store, group, None, datetime.fromtimestamp(moment, UTC))
             store.trim()
-    landing.purge_loaded_segments(store.landing)
     store.mended, store.reconciled = False, True
     return report
+
+
+def _purge_hourly(store: Database) -> None:
+    """Delete old loaded segments, when the store was opened and an hour after the last time, at once where the disk is nearly full."""
+    if time.monotonic() >= store.purge_at or store.free_bytes() < FLOOR_BYTES:
+        landing.purge_loaded_segments(store.landing)
+        store.purge_at = time.monotonic() + PURGE_EVERY
 
 
 def compact_large_rollups(store: Database) -> None:
