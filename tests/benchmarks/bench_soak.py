@@ -31,7 +31,6 @@ CHUNK = 200
 MARK_EVERY = 2_000
 """Records of a service between two notes of the time of a record and the time at which it was logged."""
 LOADED_BYTES = 1_000_000_000
-RECENT = timedelta(minutes=2)
 PAGES = ("quality", "requests", "latency", "model")
 
 
@@ -82,12 +81,13 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         begun = time.monotonic()
+        newest: datetime | None = None
         while not self.stop.wait(self.every):
             self.memory.append((time.monotonic() - begun, resident_mb(self.pid)))
             self.most_bytes = max(self.most_bytes, bytes_below(self.home))
             if self.keep is not None:
                 remove_oldest(self.home / "landing" / "loaded", self.keep)
-            newest = newest_record(self.home, None if self.keep is not None else datetime.now(UTC) - RECENT)
+            newest = newest_record(self.home, newest) or newest
             if newest is not None:
                 self.seen.append((time.time(), newest.timestamp()))
 
@@ -131,11 +131,11 @@ def resident_mb(pid: int) -> float:
 
 
 def newest_record(home: Path, after: datetime | None = None) -> datetime | None:
-    """The time of the newest record that a query sees; None where there is none yet.
+    """The time of the newest record that a query sees; None where there is none.
 
-    after: only records of later times, so that the question costs the same however many are stored.
+    after: only records from that time on, so that the question costs the same however many are stored.
     """
-    later = f""" WHERE "at" > TIMESTAMP '{after:%Y-%m-%d %H:%M:%S}'""" if after else ""
+    later = f""" WHERE "at" >= TIMESTAMP '{after:%Y-%m-%d %H:%M:%S}'""" if after else ""
     answer = asked(home, ["sql", f'SELECT max("at") AS newest FROM "soak.predictions"{later}', "--json"])
     rows = answer if isinstance(answer, list) else (answer or {}).get("rows", [])
     newest = rows[0]["newest"] if rows else None
