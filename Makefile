@@ -12,6 +12,10 @@ WHEEL_PYTHONS ?= $(or $(foreach name,python3.11 python3.13,$(shell command -v $(
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile
 COMPILED = PYTHONWARNINGS=ignore $(BIN)/python -m compileall -qq -j 0 -x '/tests/' "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 
+# What Python compiles stays, also where the environment forbids that: the tests start some hundred processes, each of which would compile the project anew.
+export PYTHONDONTWRITEBYTECODE :=
+BYTECODE = $(BIN)/python -m compileall -q -j 2 app.py observability pages
+
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 # A busy machine may delay a browser beyond any patience: a browser test that fails runs once more, and says so.
 BROWSER := $(BIN)/python -m pytest --reruns 1 -n 2 --dist loadfile --no-loadscope-reorder --durations 12 tests/browser
@@ -63,9 +67,11 @@ types: $(BIN)/.installed-tests
 	$(BIN)/mypy
 
 unit: $(BIN)/.installed-tests
+	@$(BYTECODE)
 	$(UNIT)
 
 browser: $(BIN)/.installed-tests chromium
+	@$(BYTECODE)
 	$(BROWSER)
 
 chromium:

@@ -35,8 +35,11 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
     return argname if isinstance(val, bytes) else None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked `long`, unless this is a long run. The longest files go first: one that began last would leave a core idle."""
+    if not LONG and "hypothesis.internal.conjecture.providers" in sys.modules:
+        read_no_constants()
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if not LONG:
         left_out = [item for item in items if item.get_closest_marker("long")]
@@ -50,6 +53,23 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     if "streamlit.testing.v1" in sys.modules:
         find_components_once()
+        collect_no_garbage_after_a_page()
+
+
+def read_no_constants() -> None:
+    """Let Hypothesis draw values without those that stand in the code: to read all modules for them takes each worker five seconds."""
+    from hypothesis.internal.conjecture import providers
+    from hypothesis.internal.constants_ast import Constants
+
+    nothing = Constants()
+    providers._get_local_constants = lambda: nothing
+
+
+def collect_no_garbage_after_a_page() -> None:
+    """Each run of a page would look at all objects of this process, which are far more than those of a server; the server's own is tested in a process."""
+    from streamlit import config
+
+    config.set_option("runner.postScriptGC", False)
 
 
 def find_components_once() -> None:
