@@ -399,8 +399,9 @@ def test_the_law_holds(number: int, analyzer: Analyzer, cases: list[Case]) -> No
 
 
 def shared_out(cases: list[Case], number: int) -> list[Case]:
-    """Every second case, others for the next law, and the one with ragged ends for all; a long run takes every case for every law."""
-    return [*cases[number % 2 : -1 : 2], cases[-1]]
+    """One case, another for the next law, and the one with ragged ends for all; a long run takes every case for every law."""
+    *others, ragged = cases
+    return [*others[number % max(len(others), 1) :][:1], ragged]
 
 
 def broken_only_where_declared(analyzer: Analyzer, number: int) -> contextlib.AbstractContextManager[object]:

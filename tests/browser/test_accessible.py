@@ -71,7 +71,7 @@ def test_a_page_is_accessible_in_light_and_dark_and_fits_a_phone(name: str, flee
     accessible(visit(fleet.url + VIEWS[name]))
 
 
-@pytest.mark.parametrize("address", ["/", "/drift?model=flights-delay", "/add_model"])
+@pytest.mark.parametrize("address", ["/", "/drift?model=flights-delay", pytest.param("/add_model", marks=pytest.mark.long)])
 def test_a_page_that_is_opened_on_a_phone_shows_its_title(address: str, fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url + address, **PHONE, motion="no-preference")
     box = page.locator("h1").first.bounding_box()

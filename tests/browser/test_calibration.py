@@ -50,6 +50,7 @@ def test_the_curve_is_that_of_the_raw_rows(fleet: Dashboard, visit: Visit) -> No
     accessible(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_sample_pages.py reads the same
 def test_a_window_of_the_reference_year_is_quiet_and_a_regression_has_its_slope(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/calibration?model=employment")
     assert "No score range deviates significantly" in words(page) and "OK" in words(page)

@@ -1,6 +1,4 @@
-"""Do the pages that people work with show what a small log holds by count: alerts, changes, rules, the lab, requests, slices, why it changed, batches,
-cleaning, datasets, labelling?
-"""
+"""Do the pages that people work with show what a small log holds by count: alerts, changes, rules, the lab, labelling? A long run opens more of them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,12 +11,11 @@ from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
 from tests.browser.pages import heading, said, settle, tables, until, words
 from tests.support import review_world
-from tests.support.review_world import A_DAY, BROKEN, WEEKS
+from tests.support.review_world import DATES, WEEKS
 from tests.support.running import Dashboard, dashboard
 
 pytestmark = pytest.mark.browser
 NOW = WEEKS[-1].end + timedelta(days=7)
-DATES = f"window=Chosen+dates&from={BROKEN.start:%Y-%m-%dT%H:%M}&to={BROKEN.end:%Y-%m-%dT%H:%M}"
 ACTS: dict[str, int] = {}
 
 
@@ -27,7 +24,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard over the small log, with one alert; ACTS holds what the rules said in its weeks, counted before it starts."""
     home = tmp_path_factory.mktemp("desk") / "home"
     with review_world.build(home) as store:
-        review_world.load(store, deliveries())
+        review_world.load(store, review_world.deliveries())
         alert = {
             "kind": "alert",
             "incident": "i1",
@@ -43,38 +40,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
         ACTS["act"], ACTS["weeks"] = sum(each.before["act"] for each in weeks), len(weeks)
     with dashboard(home) as running:
         yield running
-
-
-def deliveries() -> list[dict]:
-    """A batch and a cleaning on each morning of one week: 1,000 rows, of which 37 are dropped; what is left of the last is a version of the dataset."""
-    found = []
-    for day in range(7):
-        at = review_world.stamp(BROKEN.start + timedelta(days=day, hours=6))
-        found.append({"kind": "batch", "batch": f"b{day}", "source": "clinic", "at": at, "rows": 1000, "rejected_rows": 0})
-        found.append(
-            {
-                "kind": "cleaning",
-                "rule": "adults",
-                "dataset": "people",
-                "version": f"v{day}",
-                "at": at,
-                "rows_in": 1000,
-                "rows_changed": 0,
-                "rows_dropped": 37,
-            }
-        )
-        body = {
-            "project": "moods",
-            "item": f"i{day}",
-            "annotator": "ann",
-            "at": at,
-            "seconds": 40,
-            "suggestion": "b",
-            "suggestion_confidence": 0.95,
-        }
-        found.append({"kind": "annotation", **body, "label": "a", "gold": "a" if day else "b"})
-    found.append({"kind": "dataset", "dataset": "people", "version": "v6", "at": found[-1]["at"], "rows": 963})
-    return [each | {"received_at": each["at"]} for each in found]
 
 
 def test_what_people_do_with_suggestions_stands_in_the_page(desk: Dashboard, visit: Visit) -> None:
@@ -160,29 +125,10 @@ def test_a_fault_of_labelling_is_planted_and_told_day_by_day(desk: Dashboard, vi
     assert {each["Status"]["text"] for each in days} == {"Critical"}
 
 
-OPENED = {
-    f"/requests?model=eta&{DATES}": "Bursts cannot be detected without",
-    "/lab?model=eta&fault=unit_change": "simulated",
-    f"/slices?model=eta&{DATES}": f"{7 * A_DAY:,}",
-    f"/cleaning?{DATES}": "963",
-    f"/devices?{DATES}": "0 devices and 1 source without one, 7 batches",
-    f"/labelling?{DATES}": "7 labels by 1 annotator in moods",
-    f"/cases?model=eta&q={BROKEN}-3": f"{BROKEN}-3",
-}
-SELDOM = {
-    f"/why_changed?model=eta&{DATES}": "covariate shift and concept drift cannot be separated",
-    f"/batches?{DATES}": "7 batches of 1 source",
-    f"/datasets?{DATES}": "963",
-    "/lab?model=eta&of=labelling&fault=slow_annotator": "One annotator takes many times as long",
-    "/lab?model=eta&of=training": "No training run of this model has been logged yet",
-}
-"""What tests/dashboard/ or another test of this file reads of the same page; all are opened on the sample in every run (test_accessible.py)."""
-
-
-@pytest.mark.parametrize(
-    ("address", "sentence"), [*OPENED.items(), *(pytest.param(*each, marks=pytest.mark.long) for each in SELDOM.items())]
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("address", "sentence"), review_world.OPENED.items())
 def test_a_page_about_the_log_opens_with_what_it_holds(address: str, sentence: str, desk: Dashboard, visit: Visit) -> None:
+    """Without a browser: tests/dashboard/test_log_pages.py; all of these pages are opened on the sample in every run (test_accessible.py)."""
     page = visit(f"{desk.url}{address}")
     assert heading(page)
     everything = words(page) + " ".join(cell["text"] for rows in tables(page).values() for row in rows for cell in row.values())

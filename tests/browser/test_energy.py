@@ -67,6 +67,7 @@ def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard
     accessible(page)
 
 
+@pytest.mark.long  # tests/dashboard/test_sample_pages.py reads the same
 def test_it_says_what_to_log_and_leaves_a_slice_out(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/energy?model={LATE}&slice=carrier%3DAA")
     assert "the chosen slice is ignored" in words(page)

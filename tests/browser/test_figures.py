@@ -229,26 +229,9 @@ def changed(changing: Dashboard, left_open: Page, served: Rows, expected: Figure
     return {model: pd.concat([served[model], rows], ignore_index=True) for model, rows in extra.items()}
 
 
-TOGETHER = dict.fromkeys(
-    (
-        *(
-            "actions",
-            "alerts",
-            "batches",
-            "cases",
-            "changes",
-            "cleaning",
-            "datasets",
-            "devices",
-            "incident",
-            "lab",
-            "labelling",
-            "requests",
-            "rules",
-        ),
-        *("slices", "why_changed"),
-    ),
-    "test_desk.py",
+TOGETHER = dict.fromkeys(("actions", "alerts", "changes", "incident", "lab", "labelling", "rules"), "test_desk.py")
+TOGETHER |= dict.fromkeys(
+    ("batches", "cases", "cleaning", "datasets", "devices", "requests", "slices", "why_changed"), "../support/review_world.py"
 )
 TOGETHER |= dict.fromkeys(("batch_gate", "vendors", "personal_data", "exports"), "test_accessible.py")
 TOGETHER |= dict.fromkeys(
@@ -257,7 +240,7 @@ TOGETHER |= dict.fromkeys(
 TOGETHER |= dict.fromkeys(("trade_offs", "edge_fleet", "controllers"), "test_pipeline_pages.py")
 TOGETHER |= dict.fromkeys(("distributed", "studies"), "test_runs.py")
 TOGETHER |= {"live_guard": "test_audits.py"}
-"""Pages that are read in a test which is not called after them."""
+"""Pages that are read in a test which is not called after them; of the small log without a browser (tests/dashboard/test_log_pages.py)."""
 
 
 def test_every_page_is_read_here_or_has_a_test_of_its_own() -> None:
@@ -276,7 +259,7 @@ def test_a_page_shows_what_the_raw_rows_say(page: str, fleet: Dashboard, visit: 
         accessible(drawn)
 
 
-@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.long] if place % 2 else []) for place, page in enumerate(PAGES)])
+@pytest.mark.parametrize("page", [pytest.param(page, marks=[pytest.mark.long] if place % 4 else []) for place, page in enumerate(PAGES)])
 def test_it_changes_when_the_log_changes(page: str, changing: Dashboard, visit: Visit, expected: Figures, expected_then: Figures) -> None:
     address, read = PAGES[page]
     assert expected_then[page] != expected[page]
@@ -295,7 +278,7 @@ def test_the_first_page_refreshes_itself_and_stays_where_it_was(left_open: Page,
     assert left_open.get_by_test_id("stMain").evaluate("main => main.scrollTop") == 120
 
 
-@pytest.mark.parametrize("name", ["flights-delay", "flights-late"])
+@pytest.mark.parametrize("name", [pytest.param("flights-delay", marks=pytest.mark.long), "flights-late"])
 def test_a_deep_link_to_july_shows_its_figures(name: str, fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/performance?model={name}&from=2013-07-01&to=2013-08-01&by=carrier")
     july = raw_rows.between(raw_rows.predictions(name), "2013-07-01", "2013-08-01")

@@ -1,4 +1,4 @@
-"""The small world of tests/support/dashboard_world.py as the store that this process owns."""
+"""The small world of tests/support/dashboard_world.py, or the sample fleet, as the store that this process owns."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from observability.dashboard import load
+from observability.dashboard import application, load
 from observability.server import process_lock
 from observability.store.db.database import Database
 from observability.store.types.loading import LoadDefaults
 from tests.support.dashboard_world import END, World, build
 from tests.support.new_store import new_store
+from tests.support.sample_home import lent
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +39,18 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
     yield store
     store.close()
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The sample fleet as the store that this process owns, with the findings that the loading computed."""
+    with pytest.MonkeyPatch.context() as patch, lent(tmp_path_factory, "budgets") as home:
+        patch.setenv("OBSERVABILITY_ENRICH", "off")
+        patch.setenv("OBSERVABILITY_WATCH", "off")
+        holder = process_lock.own(home)
+        application.keep_findings_over_runs(holder)
+        yield home
+        holder.close()
 
 
 def land(store: Database, records: Iterable[dict[str, Any]], folder: Path) -> None:

@@ -5,15 +5,12 @@ cells of tables, axes and legends of charts, labels of controls, and logged text
 when it is opened, so not here. Words do not depend on the width.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from observability.dashboard import application, links
-from observability.server import process_lock
+from observability.dashboard import links
 from tests.support.dashboard_pages import PAGES, by_name, opened, sentence_words
-from tests.support.sample_home import lent
 
 ALL, ABOVE_FIGURE = 250, 60
 FROM_START = {"window": "Everything"}
@@ -41,18 +38,6 @@ VIEWS = {
     ),
 }
 """What a link to a page holds; of a page that is not here, the model `flights-late`."""
-
-
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The sample fleet as the store that this process owns, with the findings that the loading computed."""
-    with pytest.MonkeyPatch.context() as patch, lent(tmp_path_factory, "budgets") as home:
-        patch.setenv("OBSERVABILITY_ENRICH", "off")
-        patch.setenv("OBSERVABILITY_WATCH", "off")
-        holder = process_lock.own(home)
-        application.keep_findings_over_runs(holder)
-        yield home
-        holder.close()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)

@@ -14,9 +14,10 @@ from observability.simulation.fault_targets import fault_targets
 from observability.simulation.faults import find_fault
 from observability.simulation.log_rows import LogRows
 from observability.store.db.database import Database
+from tests.support.length import repeats
 from tests.support.simulation_world import credit
 
-CLEAN_DAYS, A_DAY, EACH = 14, 500, 3
+CLEAN_DAYS, A_DAY, EACH = 14, 500, repeats(2, 3)
 SEED = 23
 """Weights were looked at with the seed 11 only."""
 DAYS = {

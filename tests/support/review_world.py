@@ -19,6 +19,22 @@ WEEKS = tuple(FIRST.back(-n) for n in range(6))
 BROKEN, MENDED, BETTER = WEEKS[3], WEEKS[4], WEEKS[5]
 A_DAY = 60
 LATE = timedelta(days=21)
+DATES = f"window=Chosen+dates&from={BROKEN.start:%Y-%m-%dT%H:%M}&to={BROKEN.end:%Y-%m-%dT%H:%M}"
+OPENED = {
+    f"/requests?model=eta&{DATES}": "Bursts cannot be detected without",
+    "/lab?model=eta&fault=unit_change": "simulated",
+    f"/slices?model=eta&{DATES}": f"{7 * A_DAY:,}",
+    f"/cleaning?{DATES}": "963",
+    f"/devices?{DATES}": "0 devices and 1 source without one, 7 batches",
+    f"/labelling?{DATES}": "7 labels by 1 annotator in moods",
+    f"/cases?model=eta&q={BROKEN}-3": f"{BROKEN}-3",
+    f"/why_changed?model=eta&{DATES}": "covariate shift and concept drift cannot be separated",
+    f"/batches?{DATES}": "7 batches of 1 source",
+    f"/datasets?{DATES}": "963",
+    "/lab?model=eta&of=labelling&fault=slow_annotator": "One annotator takes many times as long",
+    "/lab?model=eta&of=training": "No training run of this model has been logged yet",
+}
+"""Addresses of pages about this log with `deliveries`, and what each of them says."""
 
 
 def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> Database:
@@ -115,3 +131,35 @@ def load(store: Database, lines: list[dict]) -> None:
 def stamp(instant: datetime) -> str:
     """RFC 3339."""
     return instant.isoformat().replace("+00:00", "Z")
+
+
+def deliveries() -> list[dict]:
+    """A batch and a cleaning on each morning of one week: 1,000 rows, of which 37 are dropped; what is left of the last is a version of the dataset."""
+    found = []
+    for day in range(7):
+        at = stamp(BROKEN.start + timedelta(days=day, hours=6))
+        found.append({"kind": "batch", "batch": f"b{day}", "source": "clinic", "at": at, "rows": 1000, "rejected_rows": 0})
+        found.append(
+            {
+                "kind": "cleaning",
+                "rule": "adults",
+                "dataset": "people",
+                "version": f"v{day}",
+                "at": at,
+                "rows_in": 1000,
+                "rows_changed": 0,
+                "rows_dropped": 37,
+            }
+        )
+        body = {
+            "project": "moods",
+            "item": f"i{day}",
+            "annotator": "ann",
+            "at": at,
+            "seconds": 40,
+            "suggestion": "b",
+            "suggestion_confidence": 0.95,
+        }
+        found.append({"kind": "annotation", **body, "label": "a", "gold": "a" if day else "b"})
+    found.append({"kind": "dataset", "dataset": "people", "version": "v6", "at": found[-1]["at"], "rows": 963})
+    return [each | {"received_at": each["at"]} for each in found]

@@ -1,0 +1,29 @@
+"""Do the pages about a small log open with what it holds by count: requests, slices, batches, cleaning, devices, datasets, labelling, cases, the lab?"""
+
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from observability.server import process_lock
+from observability.store.db.database import Database
+from tests.support import review_world
+from tests.support.dashboard_pages import opened, words
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Six weeks of a regression, with a batch, a cleaning and a label on each morning of one of them."""
+    with review_world.build(tmp_path_factory.mktemp("log")) as store:
+        review_world.load(store, review_world.deliveries())
+        yield store
+
+
+@pytest.mark.parametrize(("address", "sentence"), review_world.OPENED.items())
+def test_a_page_about_the_log_opens_with_what_it_holds(address: str, sentence: str, log: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_lock, "current_store", lambda: log)
+    parts = urlsplit(address)
+    app = opened(parts.path.strip("/"), **{name: value for name, (value,) in parse_qs(parts.query).items()})
+    assert len(app.title) == 1
+    shown = [f"{each.label} {each.value}" for each in app.metric] + [str(each.value) for each in app.dataframe]
+    assert sentence.casefold() in " ".join([words(app), *shown]).casefold()

@@ -1,0 +1,34 @@
+"""What pages say of the sample fleet, without a browser; a long run reads the same in one (tests/browser/)."""
+
+from pathlib import Path
+
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from tests.support import raw_rows
+from tests.support.dashboard_pages import opened, words
+
+
+def test_a_regression_says_how_to_have_its_errors_estimated(sample: Path) -> None:
+    assert "have not been estimated for these days yet" in words(opened("estimated_performance", model="flights-delay"))
+
+
+def test_energy_says_what_to_log_and_leaves_a_slice_out(sample: Path) -> None:
+    app = opened("energy", model="flights-late", slice="carrier=AA")
+    assert "the chosen slice is ignored" in words(app)
+    assert any('"kind":"resource"' in each.value for each in app.code)
+
+
+def test_a_calibrated_week_is_quiet_and_a_regression_has_its_slope(sample: Path) -> None:
+    said = words(opened("calibration", model="employment"))
+    assert "No score range deviates significantly" in said and "OK" in said
+    known = raw_rows.last_week(raw_rows.predictions("flights-delay")).dropna(subset=["label"])
+    fitted = LinearRegression().fit(known[["score"]].to_numpy(), known["label"])
+    slope = words(opened("calibration", model="flights-delay")).partition("Calibration slope ")[2].partition(" (")[0]
+    assert float(slope.strip("*").replace("\u2212", "-")) == pytest.approx(fitted.coef_[0], abs=0.006)
+
+
+def test_a_class_that_is_not_there_is_said(sample: Path) -> None:
+    assert "names the class joyful, which this model does not have" in words(
+        opened("calibration", **{"model": "sentiment", "class": "joyful"})
+    )
