@@ -26,4 +26,4 @@ def test_a_page_about_the_log_opens_with_what_it_holds(address: str, sentence: s
     app = opened(parts.path.strip("/"), **{name: value for name, (value,) in parse_qs(parts.query).items()})
     assert len(app.title) == 1
     shown = [f"{each.label} {each.value}" for each in app.metric] + [str(each.value) for each in app.dataframe]
-    assert sentence.casefold() in " ".join([words(app), *shown]).casefold()
+    assert sentence.casefold() in " ".join([words(app), *shown]).replace("*", "").casefold()
