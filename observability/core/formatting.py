@@ -83,7 +83,7 @@ def format_number(value: float | None, digits: int = 3) -> str:
     if value == 0:
         return "0"
     if abs(value) < 1e-4:
-        return "< 0.0001" if value > 0 else f"> {MINUS}0.0001"
+        return "< 0.0001" if value > 0 else f"{MINUS}{-value:.5f}" if value <= -5e-6 else "0"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     text = f"{abs(value):,.0f}" if places == 0 else f"{abs(value):,.{min(places, 6)}f}"
     return (MINUS if value < 0 else "") + text
@@ -95,7 +95,7 @@ def format_share(value: float | None) -> str:
         return DASH
     percent = 100 * value
     if 0 < abs(percent) < 0.05:
-        return "< 0.1 %" if percent > 0 else f"> {MINUS}0.1 %"
+        return "< 0.1 %" if percent > 0 else f"{MINUS}{-percent:.2f} %" if percent <= -0.005 else "0 %"
     return (f"{percent:.1f}" if abs(percent) < 99.95 or percent != round(percent) else f"{percent:.0f}").removesuffix(".0").replace(
         "-", MINUS
     ) + " %"

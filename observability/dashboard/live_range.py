@@ -15,7 +15,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import load
 from observability.dashboard.scope import Scope
-from observability.dashboard.state_cache import model_stamp, store_stamp
+from observability.dashboard.state_cache import model_stamp, notes_stamp, store_stamp
 
 ASSETS = Path(__file__).parent / "assets"
 EVERY, EVERY_OF_ALL = 5, 15
@@ -55,8 +55,8 @@ def _live_line(scope: Scope) -> None:
 
 
 def shown_state(scope: Scope) -> Hashable:
-    """What a page in this scope depends on: the rows of its model, or of all, and the end of the window."""
-    rows = model_stamp(scope.model, computed=False) if scope.model else store_stamp(computed=False)
+    """What a page in this scope depends on: the rows of its model, or of all, what people write down, and the end of the window."""
+    rows = (model_stamp(scope.model, computed=False), notes_stamp()) if scope.model else store_stamp(computed=False)
     return rows, load.page_clock()
 
 

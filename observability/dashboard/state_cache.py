@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import streamlit as st
 
+from observability.core.catalog import NOTED
 from observability.monitoring.kept_findings import model_generation, rows_generation
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ def store_stamp(*, computed: bool = True) -> Stamp:
 def model_stamp(model: str, *, computed: bool = True) -> Stamp:
     """The same for what depends on nothing but a model: rows of others leave it as it is."""
     return str(owned_store().home), model_generation(displayed_state().models, model, computed=computed), _visible_models()
+
+
+def notes_stamp() -> int:
+    """The number of the last commit that held what people write down, about whichever model."""
+    return displayed_state().models.get(NOTED, 0)
 
 
 def displayed_state() -> DisplayedState:

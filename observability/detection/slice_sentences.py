@@ -27,7 +27,7 @@ def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: i
     they are fewer than SAMPLE_ROWS.
     """
     sample, before, then = samples[0], found.before, baseline_words(against, samples[1])
-    what, now, rest = slice_name(spec, found.change), slice_figure(found.now.mean, spec), slice_figure(found.rest_now.mean, spec)
+    what, now, rest = slice_name(spec, found.change), figure_with_unit(found.now.mean, spec), slice_figure(found.rest_now.mean, spec)
     of_sample = f" of a sample of {sample:,}" if sample >= SAMPLE_ROWS else ""
     kind = "labelled rows" if spec.labelled else "rows"
     rows = f"{n:,} {kind}{of_sample} ({slice_percent(found.share)} of the {kind})"
@@ -54,7 +54,7 @@ def slice_within_noise(because: str, found: ChangedSlice, budget: float) -> str:
 def slice_without_outliers(because: str, clipped: ChangedSlice, spec: TargetSpec, against: Against) -> str:
     """Return the sentence with the means of clipped errors, which a slice is named by where outliers hide its change."""
     then = "" if clipped.before is None else f", {slice_figure(clipped.before.mean, spec)} {HAD.get(against, 'before')}"
-    return f"{because} With the largest 0.5 % of errors clipped it is {slice_figure(clipped.now.mean, spec)}{then}."
+    return f"{because} With the largest 0.5 % of errors clipped it is {figure_with_unit(clipped.now.mean, spec)}{then}."
 
 
 def slice_name(spec: TargetSpec, change: float = 0.0) -> str:
@@ -81,6 +81,11 @@ def slice_figure(mean: float, spec: TargetSpec) -> str:
     if spec.metric in ("accuracy", "null_rate", "error_rate"):
         return slice_percent(value)
     return f"{100 * value:.0f}" if spec.metric == "rank_shift" else f"{value:+.3g}" if spec.metric == "bias" else f"{value:.3g}"
+
+
+def figure_with_unit(mean: float, spec: TargetSpec) -> str:
+    """Return a mean as text with the unit of the label that it is measured in."""
+    return f"{slice_figure(mean, spec)} {spec.unit}".rstrip()
 
 
 def slice_percent(share: float) -> str:
@@ -130,7 +135,7 @@ def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, 
     if not weak or spec is None:
         return ""
     first = weak[0]
-    now, rest = slice_figure(first.now.mean, spec), slice_figure(first.rest_now.mean, spec)
+    now, rest = figure_with_unit(first.now.mean, spec), slice_figure(first.rest_now.mean, spec)
     then = "" if first.before is None else f" ({slice_figure(first.before.mean, spec)} {baseline_words(against, rows_before)})"
     more = f" {len(weak) - 1} more {'is' if len(weak) == 2 else 'are'} worse than elsewhere by the limit." if len(weak) > 1 else ""
     return f"Weakest slice: where {conditions(first.conditions)}, {slice_name(spec)} {now}{then}, {rest} elsewhere.{more}"

@@ -14,7 +14,7 @@ from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
 from observability.core.questions import Aggregate, Bucket, By
 from observability.detection import slice_sentences as words
-from observability.metrics.slice_rows import LOSSES, TargetSpec
+from observability.metrics.slice_rows import LOSSES, TargetSpec, task_losses
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,7 +33,7 @@ def question(context: Context) -> Aggregate | None:
 
 def version_slice_claim(frame: "DataFrame", context: Context) -> list[Finding]:
     """Return a finding where the analyzed version is worse than the others; none where it is not, or is alone."""
-    spec = LOSSES[context.model.task or ""][0][1]
+    spec = task_losses(context)[0][1]
     frame = frame.assign(mine=frame["version"] == context.version.name)
     by_day = frame.groupby(["period", "mine"])[["n", "total", "squares"]].sum() if len(frame) and (frame["w"] == frame["n"]).all() else None
     if by_day is None or by_day.index.get_level_values("mine").nunique() < 2:
@@ -61,10 +61,10 @@ def version_slice_claim(frame: "DataFrame", context: Context) -> list[Finding]:
     severity = version_slice_severity(size, p_value, k, spec, context)
     if severity is None:
         return []
-    figures = [words.slice_figure(1 - each if spec.complement else each, spec) for each in (level, beside)]
+    now, others_now = (1 - each if spec.complement else each for each in (level, beside))
     because = (
-        f"Version `{context.version.name}` is worse than the other live versions: {words.slice_name(spec)} {figures[0]}, {figures[1]} "
-        f"of the others on the same "
+        f"Version `{context.version.name}` is worse than the other live versions: {words.slice_name(spec)} "
+        f"{words.figure_with_unit(now, spec)}, {words.slice_figure(others_now, spec)} of the others on the same "
         f"{k} day{'s' if k > 1 else ''}; {n.sum():,.0f} and {m.sum():,.0f} labelled predictions."
     )
     base = context.undecided(NAME, f"version={context.version.name}", spec.metric, round(n.sum()), because, against="peers")

@@ -5,7 +5,7 @@ Sampled rows become codes (a level of a category, a band of a number on the refe
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +36,8 @@ class TargetSpec:
 
     metric, subject: of its finding. worse: which way is worse, 0 for both. relative: limits are shares of the mean before, else in
     the target's own unit. limits: warning and critical. complement: the finding states 1 minus the mean (accuracy of wrong
-    decisions). labelled: depends on labels. category: its values are categories, ranked from the most to the least frequent.
+    decisions). labelled: depends on labels. category: its values are categories, ranked from the most to the least frequent. unit: of the model's label, in which it is
+    measured; empty for shares and ranks.
     """
 
     metric: str
@@ -47,6 +48,7 @@ class TargetSpec:
     complement: bool = False
     labelled: bool = False
     category: bool = False
+    unit: str = ""
 
     @property
     def name(self) -> str:
@@ -245,6 +247,23 @@ def rows_in_slice(side: SampledRows, conditions: Iterable[tuple[str, str]]) -> M
     return held
 
 
+def task_losses(context: Context) -> tuple[tuple[str, TargetSpec], ...]:
+    """Losses of the model's task with their meaning, the main one first; those of a regression in the unit of its label.
+
+    Parameters
+    ----------
+    context : Context
+        Context of the check.
+
+    Returns
+    -------
+    tuple[tuple[str, TargetSpec], ...]
+        Empty for a task without losses.
+    """
+    unit = (context.model.settings.unit or "") if context.model.task == "regression" else ""
+    return tuple((name, replace(spec, unit=unit)) for name, spec in LOSSES.get(context.model.task or "", ()))
+
+
 def slice_targets(
     now: SampledRows, before: SampledRows, context: Context, *, fields: bool = False
 ) -> tuple[list[SliceTarget], TargetSpecs]:
@@ -270,7 +289,7 @@ def slice_targets(
     """
     made: list[tuple[TargetSpec, SliceTarget]] = []
     bands = frozenset(column.name for column in slicing_columns(context) if column.kind == "number")
-    for name, spec in LOSSES.get(context.model.task or "", ()):
+    for name, spec in task_losses(context):
         logged = row_losses(now.frame, name), row_losses(before.frame, name)
         made.append((spec, SliceTarget(spec.name, *_clipped_errors(*logged), unclipped=logged)))
     for column in slicing_columns(context):

@@ -25,6 +25,8 @@ from observability.stats.interval import Interval
         (-0.0123, 3, "−0.0123"),
         (0.5, 2, "0.50"),
         (1e-9, 3, "< 0.0001"),
+        (-4e-5, 3, "−0.00004"),
+        (-1e-9, 3, "0"),
     ],
 )
 def test_numbers_have_about_three_digits(value, digits, text) -> None:
@@ -33,7 +35,17 @@ def test_numbers_have_about_three_digits(value, digits, text) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.5, "50 %"), (0.0123, "1.2 %"), (0.0001, "< 0.1 %"), (1.0, "100 %"), (0.99951, "100 %"), (0.0, "0 %"), (None, "–")],
+    [
+        (0.5, "50 %"),
+        (0.0123, "1.2 %"),
+        (0.0001, "< 0.1 %"),
+        (-0.0004, "−0.04 %"),
+        (-1e-6, "0 %"),
+        (1.0, "100 %"),
+        (0.99951, "100 %"),
+        (0.0, "0 %"),
+        (None, "–"),
+    ],
 )
 def test_shares_are_percentages(value, text) -> None:
     assert formatting.format_share(value) == text

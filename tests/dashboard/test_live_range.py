@@ -17,6 +17,7 @@ from observability.store.opener import open_store
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, words
 from tests.support.dashboard_world import END, World
+from tests.support.record_lines import OTHERS
 
 LIVE = Scope("loan", span="live")
 LINE = {"kind": "prediction", "model": "m", "version": "1", "score": 0.5, "features": {"x": 1.0}}
@@ -98,5 +99,7 @@ def test_the_page_runs_again_where_rows_of_its_model_came_or_the_window_moved(
     assert looks_again(fleet) and not looks_again(one), "rows of another model leave a page of one model as it is"
     land(own, [LINE | {"id": "d", "at": at}], tmp_path)
     assert looks_again(one) and not looks_again(one)
+    own.write_records([{"kind": "verdict", **OTHERS["verdict"]}])
+    assert looks_again(one) and not looks_again(one), "what another person wrote down is shown"
     clock += timedelta(minutes=5)
     assert looks_again(one)

@@ -32,6 +32,11 @@ def test_a_new_page_is_a_tab_of_the_entry_of_its_folder(monkeypatch: pytest.Monk
     assert menu.entry_of_page("novel", None).label == "Models" and menu.entry_tabs(menu.ENTRIES[1])["A novel page"] == ("novel",)
 
 
+def test_the_tabs_of_a_model_fit_one_line_of_a_laptop() -> None:
+    tabs = menu.entry_tabs(next(entry for entry in menu.ENTRIES if entry.label == menu.MODELS))
+    assert len(tabs) <= 14 and sum(len(label) for label in tabs) <= 105
+
+
 def test_links_keep_the_scope_that_belongs_to_them(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = {}
     monkeypatch.setattr(menu, "_draw", lambda key, caption, lists: drawn.update({key: lists}))

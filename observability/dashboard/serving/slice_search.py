@@ -82,7 +82,7 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str) -> No
     significant = f"{int(drawn['sure'].sum())} of {len(rows)} changes shown are significant"
     words = f"Largest change: {first['name']}, {title[:1].lower()}{title[1:]} {before} → {now}. {significant}."
     plain_paragraph(words)
-    figure = charts_slices.slice_dots(drawn, name=title, unit=unit)
+    figure = charts_slices.slice_dots(drawn, name=title, unit=unit, of_label=here.model.settings.unit)
     on_dot = clicks.cases_on_click("changed", lambda point: cases_of_slice_dot(here, point, rows, metric))
     frame.chart_with_table(figure, rows, key="changed", alt=words, metrics=(metric,), on_select=on_dot)
     _slices_table(here, "changed-slices", f"{title}: slices that became worse than the rest", rows, metric)
@@ -110,7 +110,6 @@ def weakest_slices_section(here: ModelPage, summary: Finding) -> None:
 
 def _slices_table(here: ModelPage, key: str, caption: str, rows: pd.DataFrame, metric: str) -> None:
     """Draw slices as a table; each links to the performance page of this slice."""
-    unit = METRICS[metric].unit
     columns = (
         column("slice", "Slice", strong=True),
         column("value", formatting.metric_title(metric), align="right", help="With its 95 % interval"),
@@ -121,19 +120,20 @@ def _slices_table(here: ModelPage, key: str, caption: str, rows: pd.DataFrame, m
         column("coverage", "Coverage", align="right", phone=False, help="Share of the whole change (or of all errors) in the slice"),
         column("n", "n", align="right", phone=False),
     )
-    draw_table(key, caption, columns, [_slice_row(here, row, metric, unit) for row in rows.to_dict("records")], compact=True)
+    draw_table(key, caption, columns, [_slice_row(here, row, metric) for row in rows.to_dict("records")], compact=True)
 
 
-def _slice_row(here: ModelPage, part: Mapping[Any, Any], metric: str, unit: str) -> dict[str, Any]:
+def _slice_row(here: ModelPage, part: Mapping[Any, Any], metric: str) -> dict[str, Any]:
     """One slice as a table row."""
+    units = METRICS[metric].unit, here.model.settings.unit
     slices = (here.scope.slice, Slice.parse(part["slice"]))
     conditions = [condition for outer in slices if outer for condition in outer.conditions]
     scope = replace(here.scope, slice=Slice(tuple(dict(conditions).items())))
     return table_row(
         slice=links.link_cell(part["name"], "performance", scope, metric=metric),
-        value=interval_cell(part["value"], part["low"], part["high"], unit),
-        before=formatting.format_value(part["before"], unit),
-        rest=formatting.format_value(part["rest"], unit),
+        value=interval_cell(part["value"], part["low"], part["high"], *units),
+        before=formatting.format_value(part["before"], *units),
+        rest=formatting.format_value(part["rest"], *units),
         coverage=formatting.format_share(part["coverage"]),
         n=f"{part['n']:,}",
     )

@@ -1,5 +1,6 @@
 """serving/slices: is a fault that sits in a slice, replica or device named with it, and is it silent where nothing, or everything, changed?"""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -84,6 +85,8 @@ def test_concept_drift_in_one_slice_is_named_with_its_mean_error() -> None:
     assert mae.evidence["coverage"] > 0.9 and mae.evidence["share"] == pytest.approx(0.2, abs=0.02)
     assert mae.evidence["effect_low"] < 15 * 0.55 < mae.evidence["effect_high"] + 1 and mae.evidence["rest"] == pytest.approx(8, abs=0.4)
     assert "Where `region` is `east`, the mean absolute error is" in mae.because and "in the reference" in mae.because
+    in_minutes = said(current, reference, past, settings=replace(SETTINGS, unit="minutes"))
+    assert re.search(r"off on average by [+-]\d[.\d]* minutes, ", in_minutes["model", "bias", "region=east"].because)
 
 
 def test_the_stated_error_and_share_are_of_the_logged_errors_of_all_labelled_rows() -> None:
@@ -233,10 +236,10 @@ def test_a_slice_that_is_surely_worse_than_elsewhere_is_stated_changed_or_not() 
     sides = clean()
     for side in sides:
         side.loc[side["region"] == "east", "label"] += 20
-    found = said(*sides)
+    found = said(*sides, settings=replace(SETTINGS, unit="minutes"))
     assert alarms(found) == {}
     summary = found["model", "slices_named", None]
-    assert "Weakest slice: where `region` is `east`, the mean absolute error is 19.9 (20.4" in summary.because
+    assert "Weakest slice: where `region` is `east`, the mean absolute error is 19.9 minutes (20.4" in summary.because
     assert "in the reference), 7.98 elsewhere" in summary.because
     (weak,) = summary.evidence["weak"]
     assert weak["slice"] == "region=east" and weak["p_adjusted"] < 0.05 and weak["before"] == pytest.approx(20, abs=1)
