@@ -65,7 +65,7 @@ latency_p99 | Latency p99 | ms | low | 99th percentile of latency; errors and re
   latency that 99 % of responses do not exceed, not interpolated; within 2 %, from bins | DDSketch (Masson, Rim and Lee 2019)
 latency_increase | Smallest increase of latency that matters | ms | low | Increase of a latency percentile, against the past or against
   other replicas, below which none is reported, however many times as high. | now - before | ours
-error_rate_level | Highest acceptable error rate | share | low | Error rate from which too many requests fail whatever was usual before;
+error_rate_level | Highest acceptable error rate | share | low | Error rate from which too many requests fail, whatever the baseline;
   half of it is a warning. | not ok / predictions | ours
 error_budget_left | Remaining error budget | share | high | Remaining share of the service level's error budget of four weeks; negative
   where it is exceeded. | 1 - share bad / (1 - target) | Google SRE workbook, 2018

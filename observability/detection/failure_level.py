@@ -35,7 +35,7 @@ def judged_by_level(finding: Finding, settings: ModelSettings) -> Finding:
     limit = act if severity == "act" else watch
     if finding.low <= watch or ORDER.index(severity) <= ORDER.index(finding.severity):
         return finding
-    said = f"{finding.because} More than {formatting.format_share(limit)} is too many, whatever was usual."
+    said = f"{finding.because} The limit is {formatting.format_share(limit)}, whatever the baseline."
     return replace(
         finding,
         severity=severity,

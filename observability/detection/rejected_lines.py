@@ -62,7 +62,7 @@ def line_rate_claim(metric: str, hits: int, lines: int, hours: int, context: Con
         rank=1 + hits / lines,
     )
     if lines < MINIMUM_LINES:
-        finding = replace(base, because=f"{because}. Too few to judge by, it needs about {MINIMUM_LINES - lines} more.")
+        finding = replace(base, because=f"{because}. Too few to judge: about {MINIMUM_LINES - lines} more are needed.")
     elif hours < KEEPS_COMING and by_size(known.low, at) != "ok":
         finding = replace(
             base,

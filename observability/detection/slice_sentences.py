@@ -137,7 +137,7 @@ def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, 
     first = weak[0]
     now, rest = figure_with_unit(first.now.mean, spec), slice_figure(first.rest_now.mean, spec)
     then = "" if first.before is None else f" ({slice_figure(first.before.mean, spec)} {baseline_words(against, rows_before)})"
-    more = f" {len(weak) - 1} more {'is' if len(weak) == 2 else 'are'} worse than elsewhere by the limit." if len(weak) > 1 else ""
+    more = f" {len(weak) - 1} more {'is' if len(weak) == 2 else 'are'} worse than elsewhere by the limit or more." if len(weak) > 1 else ""
     return f"Weakest slice: where {conditions(first.conditions)}, {slice_name(spec)} {now}{then}, {rest} elsewhere.{more}"
 
 

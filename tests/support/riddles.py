@@ -38,6 +38,9 @@ RIDDLES = {
     r"\bheld against\b": "baseline",
     r"\bown limit\b": "threshold override",
     r"\btoo early, no labels": "no data",
+    r"stands? out by nothing": "nothing unusual",
+    r"whatever was usual": "whatever the baseline",
+    r"moved too far of": "shifted",
 }
 """Phrases that must not come back, with what to write instead."""
 

@@ -162,5 +162,11 @@ def batch_count(n: int) -> str:
 
 
 ANALYZER = Analyzer(
-    NAME, "Do sources deliver on time, in full, and whole?", needs, analyze, exceptions=frozenset({1}), about="records", proofs=BATCH_PROOFS
+    NAME,
+    "Do sources deliver batches on time and complete?",
+    needs,
+    analyze,
+    exceptions=frozenset({1}),
+    about="records",
+    proofs=BATCH_PROOFS,
 )

@@ -199,7 +199,7 @@ def run_count(n: int) -> str:
 
 ANALYZER = Analyzer(
     NAME,
-    "Do cleaning rules drop and change what they did, and of all groups alike?",
+    "Do cleaning rules drop and change as much as before, and equally across groups?",
     needs,
     analyze,
     about="records",

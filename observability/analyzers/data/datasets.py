@@ -105,7 +105,7 @@ def dataset_finding(name: str, versions: list[Content], context: Context) -> Fin
 
 ANALYZER = Analyzer(
     NAME,
-    "Is each version of a dataset one content?",
+    "Does each version of a dataset have one content?",
     needs,
     analyze,
     about="records",

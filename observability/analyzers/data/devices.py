@@ -184,7 +184,7 @@ def statistic_sentence(found: StatisticComparison, others: Sequence[str]) -> str
             f"The {noun} of `{found.column}`{of_device(found.device)} is {value} in {count_of(found.batches, 'batch')} of the window; "
             f"the median of {count_of(found.baseline_n, 'other device')} of its kind is {usual}."
         )
-        return because + (" It was so before this window as well." if found.ongoing else "") + more
+        return because + (" Already so before this window." if found.ongoing else "") + more
     constant = " All its values are equal." if metric == STD and found.value == 0 else ""
     because = (
         f"The {noun} of `{found.column}`{of_device(found.device)} is {value} in batch `{found.batch}` ({found.rows:,} rows); usually it "
@@ -286,7 +286,7 @@ def count_of(n: int, noun: str) -> str:
 
 ANALYZER = Analyzer(
     NAME,
-    "Do the devices measure what they did, and what the others of their kind do?",
+    "Do devices measure as before, and as others of their kind?",
     needs,
     analyze,
     about="records",

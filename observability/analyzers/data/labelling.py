@@ -436,7 +436,7 @@ def label_source(severity: Severity, look: LabellingComparison) -> dict[str, Any
 
 ANALYZER = Analyzer(
     NAME,
-    "Are the people who label right on gold items, and do they think for themselves?",
+    "Do annotators answer gold items correctly, and independently of suggestions?",
     needs,
     analyze,
     exceptions=frozenset({1}),

@@ -91,7 +91,7 @@ def undecided_labels(context: Context, metric: str, because: str = "") -> Findin
 
 ANALYZER = Analyzer(
     NAME,
-    "Do annotators agree as they did, and does the labelling keep up?",
+    "Do annotators agree as before, and is the label queue no older?",
     needs,
     analyze,
     exceptions=frozenset({1}),

@@ -112,7 +112,7 @@ LIMITS: dict[str, float | None] = {
 }
 ANALYZER = Analyzer(
     NAME,
-    "Do predictions arrive as they should, and are their values whole?",
+    "Do predictions arrive on time, and are their values complete and valid?",
     needs,
     analyze,
     exceptions=frozenset({1}),

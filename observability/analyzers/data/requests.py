@@ -55,7 +55,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if "volume" in frames:
         return [
             context.undecided(
-                NAME, "model", "near_duplicate_share", int(frames["volume"]["n"].sum()), "Requests are looked at over a day or more."
+                NAME, "model", "near_duplicate_share", int(frames["volume"]["n"].sum()), "Requests are analyzed over a day or more."
             )
         ]
     now, past = (frames[name].sort_values("id", kind="stable", ignore_index=True) for name in ("current", "past"))
@@ -285,7 +285,7 @@ def inputs_by_score(rows: "DataFrame", context: Context) -> "Series[float]":
 
 ANALYZER = Analyzer(
     NAME,
-    "Does one requester repeat itself, does one score come again and again, do predictions arrive in time, are clocks right?",
+    "Are there bursts of one subject, a repeated score, late predictions or wrong clocks?",
     needs,
     analyze,
     proofs=REQUEST_PROOFS,

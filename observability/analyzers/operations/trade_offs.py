@@ -142,7 +142,7 @@ def slice_findings(context: Context, audit: TradeOffAudit, form: FormResult, sli
         yield replace(blank, severity="ok", because=because)
         return
     others = sum(needed != "ok" for needed, _, _ in judged) - 1
-    more = f" So it is in {others} more slices." if others else ""
+    more = f" Also in {others} more slices." if others else ""
     because = f"Form `{form.name}` changes decisions mainly in {where}: {rates}.{more}"
     yield replace(blank, severity=worst_severity, because=because, slice=str(Slice(((part.column, part.level),))), likely_source="model")
 
@@ -203,7 +203,7 @@ def age_findings(context: Context, audit: TradeOffAudit) -> Iterator[Finding]:
 
 ANALYZER = Analyzer(
     NAME,
-    "Does the served form of the model still answer as the model does, everywhere and each time, on the intended device?",
+    "Does the served form give the model's decisions, in every slice, repeatably and on the intended device?",
     needs,
     analyze,
     about="records",

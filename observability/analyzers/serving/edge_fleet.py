@@ -176,7 +176,7 @@ def measure_findings(
         evidence = {"baseline": overall.base, "baseline_n": overall.base_n, "p_adjusted": p}
         severity = overall.severity(p, context.budget)
         if severity == "unknown":
-            because = f"{because.removesuffix('.')}: beyond the limit of {percent(overall.limit)}, but chance may explain it (p {p:.2g})."
+            because = f"{because.removesuffix('.')}: beyond the limit of {percent(overall.limit)}, but not significant (p {p:.2g})."
         decided = replace(blank, value=whole.value, low=whole.low, high=whole.high, limit=overall.limit)
         yield replace(decided, severity=severity, because=because, evidence=evidence)
         return

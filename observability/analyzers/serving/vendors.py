@@ -565,7 +565,7 @@ def set_findings(found: Sequence[Finding], model: str, name: str) -> list[Findin
 
 ANALYZER = Analyzer(
     NAME,
-    "Does a model that serves elsewhere answer fixed questions as it did?",
+    "Does a model that serves elsewhere answer fixed questions as before?",
     needs,
     analyze,
     about="records",

@@ -191,7 +191,7 @@ def slice_findings(context: Context, audit: AugmentationAudit, parts: list[Teste
             because=f"{because}; the least gain, in {where}: {'error ' if audit.of == ERROR else ''}{gain_words(change, audit.of)}.",
         )
         return
-    more = f" So it does in {len(harmed) - 1} more." if len(harmed) > 1 else ""
+    more = f" Also in {len(harmed) - 1} more." if len(harmed) > 1 else ""
     because = f"Augmentation `{audit.name}` {GAIN_UNITS[audit.of].lowers} in {where}: {gain_words(change, audit.of)}.{more}"
     yield harm_told(replace(blank, because=because, slice=str(Slice(((part.column, part.level),))), rank=4.0), audit, SLICE_EFFECT)
 

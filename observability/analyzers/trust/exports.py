@@ -278,7 +278,7 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
 
 ANALYZER = Analyzer(
     NAME,
-    "Does what leaves stay within budget, k and the law, in attested hands, and do canaries come back?",
+    "Do exports stay within budget, k and the law, go to attested recipients, and do canaries reappear?",
     needs,
     analyze,
     about="records",

@@ -25,7 +25,7 @@ FLAGS = {
     "null": ("watch", "Missing", "The value is null."),
     "absent": ("watch", "Not sent", "Not in the record."),
     "wrong_type": ("act", "Wrong type", "Another type than in the reference."),
-    "stale": ("watch", "Stale", "Read longer before the prediction than usual."),
+    "stale": ("watch", "Stale", "Older than usual at the time of the prediction."),
     "out_of_range": ("act", "Out of range", "Outside the reference's range, or far from its central 99 %."),
 }
 """Severity, word and meaning of each flag."""

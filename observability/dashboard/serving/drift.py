@@ -32,7 +32,7 @@ def drift_summary(found: Sequence[Finding]) -> str:
     if levels:
         parts.append(f"two levels swapped in {formatting.join_words(levels)}")
     if means := [finding.subject for finding in found if finding.metric == "mean_shift"]:
-        parts.append(f"only the mean moved too far of {formatting.join_words(means)}")
+        parts.append(f"only the mean of {formatting.join_words(means)} shifted")
     return "; ".join(parts) + "."
 
 

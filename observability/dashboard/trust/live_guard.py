@@ -87,9 +87,8 @@ def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Fin
     draw_table("guard", "Unusual subjects", COLUMNS, [_claim_row(here, finding) for finding in claims], compact=True)
     csv_button("block-list", block_list(claims), label="Block list")
     named = {subject for finding in claims for subject in finding.evidence["subjects"] if finding.evidence["check"] in COMPARED}
-    plain_caption(
-        f"{formatting.plural(max(view.judged - len(named), 0), 'other subject')} of {LEAST_REQUESTS} requests or more stand out by nothing."
-    )
+    others = formatting.plural(max(view.judged - len(named), 0), "other subject")
+    plain_caption(f"{others} of {LEAST_REQUESTS} requests or more: nothing unusual.")
 
 
 def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:

@@ -87,7 +87,7 @@ def test_a_new_device_is_compared_with_the_others_of_its_kind() -> None:
     for each in always:
         each["stats"]["temperature"]["mean"] += 40 * (each["device"] == "d8")
     (finding,) = needing_action(device_findings(always)).values()
-    assert finding.severity == "watch" and "It was so before this window as well." in finding.because
+    assert finding.severity == "watch" and "Already so before this window." in finding.because
 
 
 def test_few_rows_and_few_batches_are_no_alarm() -> None:

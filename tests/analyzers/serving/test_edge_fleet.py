@@ -40,7 +40,7 @@ def test_a_share_beyond_its_limit_that_chance_may_explain_is_not_ok(clean) -> No
     rows = [each | {"crashes": int(each["device"] in crashed if each["at"] >= START else each["device"] == "d003")} for each in clean]
     (found,) = [each for each in edge_findings(rows) if each.metric == "device_crash_share"]
     assert found.value is not None and isinstance(found.limit, float) and found.value > found.limit
-    assert found.severity == "unknown" and "chance may explain it (p 0." in found.because
+    assert found.severity == "unknown" and "not significant (p 0." in found.because
     assert all(each.value < each.limit for each in edge_findings(clean) if each.severity == "ok" and each.metric != "device_stale_share")
 
 

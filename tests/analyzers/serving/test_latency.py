@@ -358,7 +358,7 @@ def test_rollups_raw_rows_and_the_reference_engine_find_the_same_with_a_service_
 def test_too_many_failures_are_bad_however_long_it_has_been_so(errors: float, severity: str, limit: str | None) -> None:
     found = by_claim(said(requests(11, errors=errors), context()))["model", "error_rate", "level" if limit else "past"]
     assert found.severity == severity and found.news == (None if limit is None else "ongoing")
-    assert found.because.endswith(f"More than {limit} is too many, whatever was usual." if limit else ".")
+    assert found.because.endswith(f"The limit is {limit}, whatever the baseline." if limit else ".")
     assert (found.limit == {"act": 0.1, "watch": 0.05}[severity]) if limit else "too many" not in found.because
 
 
