@@ -204,4 +204,4 @@ def slice_in_words(text: str | None) -> str:
     from observability.core.window import Slice
 
     parsed = Slice.parse(text)
-    return " and ".join(f"{name} = {value}" for name, value in parsed.conditions) if parsed else "all rows"
+    return " and ".join(f"{name} = {numerals.with_minus_signs(value)}" for name, value in parsed.conditions) if parsed else "all rows"

@@ -154,8 +154,10 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
 
 def what_changed(here: ModelPage, status: ModelStatus) -> None:
     """Draw events and new findings."""
-    events, new = formatting.plural(len(status.events), "event"), formatting.plural(len(status.fresh), "new finding")
-    answer_heading("What changed?", status.fresh, f"{events} and {new} compared with the previous window.", "findings", here)
+    counted = ((len(status.events), "event"), (len(status.fresh), "new finding"))
+    parts = [formatting.plural(n, what) if n else f"no {what}" for n, what in counted]
+    words = f"{parts[0][:1].upper()}{parts[0][1:]} and {parts[1]} compared with the previous window."
+    answer_heading("What changed?", status.fresh, words, "findings", here)
     rows = fleet_events.change_rows([status], here.scope)
     if rows:
         draw_table("changed", "Events and new findings", fleet_events.CHANGE_COLUMNS, rows[:12], compact=True)

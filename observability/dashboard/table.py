@@ -6,10 +6,11 @@ severity's icon, `mark` a badge, `changed` in colour, `title` a tooltip, `spark`
 button acts on, the parts of `links.link_cell`, `plain` for a link in the colour of the text, `more` a link under `sub`.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import streamlit as st
@@ -19,6 +20,8 @@ from observability.dashboard import figure_capture, links
 
 ASSETS = Path(__file__).parent / "assets"
 Cell = dict[str, Any]
+MOST_POINTS = 40
+"""Points of a sparkline; more are drawn as means of groups."""
 
 
 @cache
@@ -145,12 +148,22 @@ def sparkline(
     """A sparkline. label is its text for screen readers; None values are gaps; zero keeps zero on the axis.
 
     An interval that is far wider than the usual one, as that of a day whose labels are still to come, is cut, so that it flattens nothing.
+    Of more than MOST_POINTS values the means of groups are drawn, and the label says so.
     """
     if low is not None and high is not None:
         low, high = usual_ends(values, low, high)
+    if (size := math.ceil(len(values) / MOST_POINTS)) > 1:
+        values, low, high = (each and means_of_groups(each, size) for each in (values, low, high))
+        label = f"{label}, means of {size}"
     ends = {name: rounded(end) if end is not None else None for name, end in (("low", low), ("high", high))}
     style = {"bars": bars, "zero": zero or bars, "width": width, "height": height}
     return {"y": rounded(values), **ends, "limit": limit, **style, "label": label}
+
+
+def means_of_groups(values: Sequence[float | None], size: int) -> list[float | None]:
+    """The mean of the known values of each group of so many that follow each other; None for a group without one."""
+    groups = ([each for each in values[start : start + size] if each == each and each is not None] for start in range(0, len(values), size))
+    return [fmean(group) if group else None for group in groups]
 
 
 def usual_ends(

@@ -90,6 +90,14 @@ def inert_label(value: object, longest: int = 28) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def label_of_two_lines(value: object, line: int) -> str:
+    """A name for an axis in at most two lines of about so many characters, so that a phone has room for the figure; cut where longer."""
+    lines = textwrap.wrap(escape_direction_marks(value), line, break_long_words=True)
+    if len(lines) > 2:
+        lines = [lines[0], f"{' '.join(lines[1:])[: line - 1].rstrip()}…"]
+    return "<br>".join(inert_label(each, line) for each in lines)
+
+
 def colorbar(title: str) -> dict[str, Any]:
     """A narrow colour bar with its title at the right."""
     small = {"size": 11}

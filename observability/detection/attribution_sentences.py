@@ -19,11 +19,11 @@ def attribution_split_sentence(
 ) -> str:
     """Return the sentence about one part of the change, with its interval and main contributor."""
     assert value.value is not None and value.low is not None and value.high is not None
-    share = context.model.task != "regression"
+    share, unit = context.model.task != "regression", context.model.settings.unit
     assert found.before.value is not None and found.now.value is not None
     whole = (
         f"the {loss(share)} went from {plain_factor(found.before.value, share)} {SAMPLED[against]} to "
-        f"{plain_factor(found.now.value, share)} "
+        f"{plain_factor(found.now.value, share)}{f' {unit}' if unit and not share else ''} "
         f"({signed(found.change, share)}; samples of {found.before.n:,.0f} and {found.now.n:,.0f} labelled rows)"
     )
     said = f"{signed(value.value, share)} ({signed(value.low, share)} to {signed(value.high, share)})"

@@ -93,7 +93,7 @@ def correlation_sentence(first: Verdict, also: Sequence[Verdict], finding: Findi
     if finding.severity == "ok":
         pairs, left = finding.evidence["looked_at"], len(finding.evidence["left_out"])
         compared = f"{pairs} {'pair' if pairs == 1 else 'pairs'} compared{f', {left} numbers left out' if left else ''}"
-        most = f"largest change {names}, {change.before:.2f} to {change.after:.2f}"
+        most = f"largest change {names}, {change.before:z.2f} to {change.after:z.2f}"
         return f"No correlation changed significantly by more than {first.limit:.2g}: {compared}; {most}."
     said = (
         f"{names} changed their correlation{window_phrase(change.days, whole=change.whole)}: rank correlation {change.after:.2f}, "

@@ -45,7 +45,7 @@ MEASURES = (
     DeviceMeasure("device_late_share", "late", f"sent answers more than {LATE_HOURS:g} h late"),
     DeviceMeasure("device_crash_share", "crashed", "crashed"),
     DeviceMeasure("device_memory_share", "starved", "ran out of memory"),
-    DeviceMeasure("device_disagree_share", "differs", f"answered otherwise than the server more than {100 * DISAGREES:g} % of the time"),
+    DeviceMeasure("device_disagree_share", "differs", f"answered differently from the server more than {100 * DISAGREES:g} % of the time"),
 )
 
 

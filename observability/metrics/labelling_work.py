@@ -120,9 +120,8 @@ def _margins(chances: Floats) -> Floats:
 
 def _reason(chances: Array, labels: int, differ: bool) -> str:
     """Why an item waits, without naming a class: its reader may still be asked for a label that does not depend on others."""
-    sure = f"the likeliest class has {percent(float(np.max(chances)))}" if len(chances) else "nothing is known of it"
-    given = "No label yet" if not labels else f"{labels} labels that differ" if differ else "1 label" if labels == 1 else f"{labels} labels"
-    return f"{given}; {sure}."
+    given = "No label yet" if not labels else "Labels differ" if differ else "1 label" if labels == 1 else f"{labels} equal labels"
+    return f"{given}; most likely class {percent(float(np.max(chances)))}." if len(chances) else f"{given}."
 
 
 @dataclass(frozen=True)

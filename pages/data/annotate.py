@@ -4,6 +4,8 @@ an item comes next and why it comes to you; requests of cases to relabel come fi
 of kind annotation; once two people agree, the label of the prediction follows.
 """
 
+import streamlit as st
+
 from observability.dashboard import frame, load
 from observability.dashboard.data import annotate
 from observability.dashboard.data.records_summary import begin_records_page
@@ -11,8 +13,9 @@ from observability.dashboard.data.records_summary import begin_records_page
 scope = begin_records_page("annotate")
 with frame.loading_skeleton(300):
     models = frame.answer_or_stop(annotate.project_models)
-project = annotate.chosen_labelling_project(models, scope)
-policy = annotate.policy_box()
+with st.container(horizontal=True):
+    project = annotate.chosen_labelling_project(models, scope)
+    policy = annotate.policy_box()
 model = models[project]
 window = load.window(scope, model.name) if model else None
 

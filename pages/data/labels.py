@@ -22,12 +22,8 @@ labels.label_maturity_section(here, [each for each in found if each.metric == "l
 if people:
     st.header("Annotators", anchor=False)
     labels.annotator_agreement_chart(people)
-    findings.findings_table("people", "Findings about annotators and the label queue", people, here.scope)
-    findings.findings_downloads(people, "labelling-findings", what="Annotators: ")
     target = links.link_cell("", "labelling", here.scope, project=(here.model.settings.projects or (here.model.name,))[0])
     link_button("Open the labelling project", target, key="labelling", icon="groups")
 
-st.header("Findings", anchor=False)
-waiting = [each for each in found if each.severity != "ok" and (each.metric == "label_maturity" or each.severity == "unknown")]
-findings.findings_table("findings", "Findings about labels and label maturity", waiting, here.scope)
-findings.findings_downloads(found, "label-findings")
+waiting = [each for each in found if each.metric == "label_maturity" or each.severity == "unknown"]
+findings.findings_section("label-findings", "Findings about labels and annotators", [*people, *waiting], here.scope)

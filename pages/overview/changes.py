@@ -32,11 +32,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     sorts = st.pills("What", known, selection_mode="multi", format_func=lambda name: changes.WORDS.get(name, name), key="sort")
 shown, by_people = (changes.matching_entries(found, sorts, words or "") for found in (entries, recent))
 if by_people:
-    rows = [changes.change_row(entry, scope) for entry in by_people[:50]]
+    rows = changes.change_rows_by_event(by_people[:50], scope)
     draw_table("lately", "By people in the last seven days, newest first", changes.COLUMNS, rows)
     cut_note(len(by_people), 50, NEWEST)
 if shown:
-    draw_table("changes", "Changes, newest first", changes.COLUMNS, [changes.change_row(entry, scope) for entry in shown[:200]])
+    draw_table("changes", "Changes, newest first", changes.COLUMNS, changes.change_rows_by_event(shown[:200], scope))
     cut_note(len(shown), 200, NEWEST)
 elif not by_people:
     st.markdown("No entry matches. Clear the search, or choose a longer window.")

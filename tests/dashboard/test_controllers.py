@@ -68,7 +68,7 @@ def test_controllers_are_no_models_of_the_fleet(steering: Database, tmp_path: Pa
     assert [model.name for model in steering.catalog().controllers] == ["route-cache"]
     home = opened("health")
     assert "**1 model** and 1 controller" in words(home)
-    assert [row["cells"]["model"]["t"] for row in tables(home)["Models, most severe first"]["rows"]] == ["loan", "Beside the models"]
+    assert [row["cells"]["model"]["t"] for row in tables(home)["Models, most severe first"]["rows"]] == ["loan", "Pipeline"]
     tasks = tables(home)["Incidents, new first"]["rows"]
     assert [row["cells"]["model"]["sub"] for row in tasks if row["cells"]["model"]["t"] == OWN_CONTROLLER] == ["controller"], "in trouble"
     assert list(home.selectbox(key="model").options) == ["loan", "route-cache"]

@@ -120,7 +120,7 @@ def test_sentences_say_which_values_raise_the_score() -> None:
 
 
 def test_it_is_said_how_it_was_explained(view: ExplanationView) -> None:
-    said = explanation_provenance(view)
+    said = "; ".join(explanation_provenance(view))
     assert "700 explained predictions of 7,000" in said and "shap tree" in said and "base value −1.00 in log odds" in said
     assert "background: the rows given (100 rows)" in said and "largest residual 0" in said
     assert (
@@ -140,11 +140,11 @@ def test_a_class_is_explained_by_the_predictions_that_were_decided_as_it(view: E
     place = np.arange(len(view.rows)) % 7 % 2
     rows = view.rows.assign(**{"class": place})
     whole = ExplanationView(view.version, view.window, view.state, rows, explained_sample(rows, served(), NAMES), view.before, "reference")
-    assert "for the decided class of each" in explanation_provenance(whole)
+    assert "for the decided class of each" in explanation_provenance(whole)[0]
     own = view_of_class(whole, 1, "positive")
     held = rows[rows["class"] == 1]
     assert own.now.n == len(held) < whole.now.n and own.before is None, "the reference here explains another class"
     wanted = held[[f"attribution.{name}" for name in NAMES]].abs().mean()
     assert importance_frame(own).set_index("feature")["mean"][list(NAMES)].to_numpy() == pytest.approx(wanted.to_numpy())
-    assert f"{len(held)} explained predictions decided positive" in explanation_provenance(own)
+    assert f"{len(held)} explained predictions decided positive" in explanation_provenance(own)[0]
     assert attribution_share_by_period(own)[0]["n"].sum() == len(held) * len(NAMES)

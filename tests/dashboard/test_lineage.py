@@ -67,7 +67,7 @@ def test_a_prediction_is_traced_to_its_device_its_data_and_the_people_who_labell
 
 def test_a_device_leads_to_the_predictions_from_its_batches(logged: Database) -> None:
     found = drawn(thing="device:ward/d7")
-    assert found["predictions of loan"]["facts"]["t"] == "3 predictions"  # the one without a batch is not among them
+    assert found["predictions loan"]["facts"]["t"] == "3 predictions"  # the one without a batch is not among them
     assert {"batch monday", "source ward", "data set people, version 7", "model version loan 3"} <= set(found)
 
 
@@ -75,7 +75,7 @@ def test_the_page_opens_on_a_version_and_other_pages_lead_to_it(logged: Database
     followed: list[dict] = []
     monkeypatch.setattr(links, "follow_link", followed.append)
     app = opened("lineage")
-    assert "Model version loan 3: 7 things upstream, 1 thing downstream." in words(app)
+    assert "Model version loan 3: 7 upstream, 1 downstream." in words(app)
     assert "which is no thing" in words(opened("lineage", thing="planet:mars"))
     assert "no prediction of this id" in words(opened("lineage", thing="prediction:loan/never"))
     for page, parameters, thing in (

@@ -200,7 +200,7 @@ def test_findings_of_one_fault_are_folded_under_its_lead_and_unfold_by_link(curr
     app = opened("findings", model="price", **WHOLE)
     folded = tables(app)["Findings, new first"]["rows"]
     leads = [row for row in folded if row["note"]]
-    assert leads and "folded under incidents" in words(app)
+    assert leads and "under incidents" in words(app)
     target = leads[0]["note"]["go"]
     assert target["page"] == "findings" and " related finding" in leads[0]["note"]["t"]
     app = opened("findings", model="price", incident=target["parameters"]["incident"], **WHOLE)

@@ -60,7 +60,7 @@ def test_vendors_shows_the_changed_answers_and_keeps_that_they_are_accepted(
 def test_a_batch_that_asks_for_a_look_is_not_marked_as_in_order() -> None:
     moment = datetime(2026, 3, 2, tzinfo=UTC)
     finding = Finding(NAME, "churn", "1", "batch=b1", DRIFT, 0.2, 100, "watch", "The scores differ.", moment, moment, "past")
-    assert batch_words([finding], "b1", None) == ("watch", "Look first")
+    assert batch_words([finding], "b1", None) == ("watch", "Review")
     assert batch_words([replace(finding, severity="ok")], "b1", None) == ("ok", "Release")
 
 

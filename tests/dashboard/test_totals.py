@@ -48,7 +48,7 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
     monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan"), feed])
     home = opened("health", window="Everything")
     rows = [row["cells"] for row in tables(home)["Models, most severe first"]["rows"]]
-    assert (rows[-1]["model"]["t"], rows[-1]["model"]["sub"], rows[-1]["status"]["sub"]) == ("Beside the models", "source", "1 critical")
+    assert (rows[-1]["model"]["t"], rows[-1]["model"]["sub"], rows[-1]["status"]["sub"]) == ("Pipeline", "source", "1 critical")
     line, counts = next(each.value for each in home.markdown if each.value.startswith("**")), Counter[str]()
     for row in rows:
         for number, word in re.findall(r"(\d+) (critical|warning|shared)", row["status"]["sub"] or ""):

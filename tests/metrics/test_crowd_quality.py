@@ -130,7 +130,7 @@ def test_the_queue_begins_with_what_cases_ask_for_and_names_no_class() -> None:
     )
     place = {each.item: number for number, each in enumerate(queue)}
     assert place["new"] < place["sure"] and place["blank"] < place["sure"]
-    assert "2 labels that differ" in queue[place["split"]].reason and not any(
+    assert "Labels differ; most likely class" in queue[place["split"]].reason and not any(
         name in each.reason.split() for each in queue for name in "pq"
     )
     margin = [each.item for each in label_work_queue(None, ("p", "q"), {"far": (0.9, 0.1), "near": (0.6, 0.4)}, {}, MARGIN)]

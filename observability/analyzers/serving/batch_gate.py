@@ -221,7 +221,7 @@ def about_batch(
             else "It may be released."
         )
         if not said and bad and all(each.level != "act" for each in bad):
-            verdict = "It may be released after a look."
+            verdict = "Review it before its release."
         because = f"{check.sentence} {verdict}"
         base = context.undecided(
             NAME,

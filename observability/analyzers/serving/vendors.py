@@ -251,7 +251,7 @@ def recovered(judged: JudgedSet, counts: RoundCounts) -> dict[str, Any]:
 def usual_words(share: float, n: int) -> str:
     """The usual number among n questions in words."""
     usual = share * n
-    return f"{usual:.1f}".removesuffix(".0") + " do" if round(usual, 1) != 1 else "1 does"
+    return f"{usual:.1f}".removesuffix(".0")
 
 
 def version_words(rounds: ProbeRounds, first: int) -> str:
@@ -437,10 +437,7 @@ def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> F
     sure = p <= budget and worse > 0
     severity: Severity = "ok" if worse < LEAST_WATCH[0] else "unknown" if not sure else "act" if worse >= LEAST_ACT[0] else "watch"
     hits, n = int(now.sum()), len(now)
-    because = (
-        f"{hits} of {n} answers of the newest round to set `{judged.rounds.name}` are right; {int(before.sum())} of the typical answers "
-        "of the baseline are."
-    )
+    because = f"{hits} of {n} answers to set `{judged.rounds.name}` are right in the newest round, {int(before.sum())} in the baseline."
     if severity == "unknown":
         because += f" The fall of {100 * worse:.3g} points may be chance: it cannot be told yet and needs more questions."
     difference = compared.difference

@@ -39,14 +39,20 @@ function write(element, text, names) {
   unturned(text).split("`").forEach((part, index) => {
     if (index % 2) element.append(broken(html("code"), part))
     else if (names) broken(element, part)
-    else element.append(part)
+    else unbroken(element, part)
   })
   return element
 }
 
-// A name may be broken after its underscores.
+// A name may be broken after its underscores and slashes.
 function broken(element, name) {
-  name.split("_").forEach((part, index) => element.append(...(index ? ["_", document.createElement("wbr"), part] : [part])))
+  name.split(/(?<=[_/])/).forEach((part, index) => element.append(...(index ? [document.createElement("wbr"), part] : [part])))
+  return element
+}
+
+// A number stays on one line with its per cent sign.
+function unbroken(element, text) {
+  unturned(text ?? "").split(/(\S+ %)/).forEach((part, index) => element.append(index % 2 ? html("span", "unit", part) : part))
   return element
 }
 
@@ -207,7 +213,7 @@ function cell(content, go, strong, act, pick) {
   if (content.mark) line.append(html("span", "badge", content.mark))
   if (line.childNodes.length) box.append(line)
   if (content.sub || content.more) {
-    const under = html("div", "sub", content.sub)
+    const under = unbroken(html("div", "sub"), content.sub)
     if (content.more) under.append(...(content.sub ? ["\n"] : []), anchor(content.more, go))
     box.append(under)
   }
@@ -345,7 +351,8 @@ const rowsOf = (grid) => [...grid.tBodies].filter((body) => body.dataset.place !
 
 function table(data, go, state, act) {
   const trimmed = data.columns.some((column) => !column.phone)
-  const grid = html("table", `${data.size}${data.columns.length > 7 ? " many" : ""}${trimmed ? ` trimmed${state.all ? " all" : ""}` : ""}`)
+  const few = data.columns.filter((column) => column.phone).length <= 3
+  const grid = html("table", `${data.size}${data.columns.length > 7 ? " many" : ""}${trimmed ? ` trimmed${few ? " few" : ""}${state.all ? " all" : ""}` : ""}`)
   const caption = html("caption", "hidden", data.caption)
   const head = html("thead")
   const titles = html("tr")

@@ -21,7 +21,7 @@ SYMBOLS = {
     "prediction": ("circle", theme.STRONG),
 }
 """Marker and colour by kind of thing; the label names the kind as well."""
-LABEL = 40
+LABEL = 36
 """Characters of a label, longer ones are cut; the table has them whole."""
 ROOM = 0.36
 """Share of the width for the marks; the rest is for the labels."""

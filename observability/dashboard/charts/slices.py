@@ -34,7 +34,7 @@ def slice_dots(frame: pd.DataFrame, *, name: str, unit: str, of_label: str | Non
             color, symbol = (theme.PRIMARY, "circle") if sure else (theme.NEUTRAL, "circle-open")
             hover = [_slice_hover(row, unit, of_label) for row in part.to_dict("records")]
             layout.add_interval_dots(figure, part, hover, name=label, color=color, symbol=symbol)
-    ticks = [f"{theme.inert_label(row['name'], 34)} · {formatting.compact_count(row['n'])}" for row in rows.to_dict("records")]
+    ticks = [f"{theme.label_of_two_lines(row['name'], 22)} · {formatting.compact_count(row['n'])}" for row in rows.to_dict("records")]
     height, tick_format = max(190, 32 * len(rows) + 110), ",.0%" if unit == "share" else None
     return layout.row_chart(figure, ticks, name, height=height, legend=True, top=44, tickformat=tick_format)
 

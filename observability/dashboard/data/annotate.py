@@ -130,14 +130,19 @@ def board_summary(board: LabellingBoard) -> None:
     asked = f", {formatting.plural(len(board.requests), 'request')} of cases first" if board.requests else ""
     st.markdown(
         f"**{formatting.plural(len(board.queue), 'item')}** {'waits' if len(board.queue) == 1 else 'wait'}{asked}; "
-        f"{formatting.plural(settled, 'item')} settled."
+        f"{formatting.plural(settled, 'item')} settled.",
+        help=_settling_words(board),
     )
+
+
+def _settling_words(board: LabellingBoard) -> str:
+    """When an item is settled, and what follows."""
     target = (
         "its label is written as the label of the prediction"
         if board.model
         else "no model is named by this project, so no label of a prediction follows"
     )
-    st.caption(f"An item is {SETTLING_RULE}; then {target}. Nobody sees the labels of others before their own.")
+    return f"An item is {SETTLING_RULE}; then {target}. Nobody sees the labels of others before their own."
 
 
 def annotation_desk(board: LabellingBoard, scope: Scope, newest: Callable[[], LabellingBoard]) -> None:

@@ -49,13 +49,13 @@ DEPTH = 6
 BESIDE = 6
 """Things of one kind that are drawn beside one thing."""
 COLUMNS = (
-    column("thing", "Thing", strong=True),
+    column("thing", "Name", strong=True),
     column("kind", "Kind", short=True),
-    column("link", "Link", help="Link to the next thing towards the centre", phone=False),
-    column("facts", "Known", phone=False),
+    column("link", "Link", help="To the next one towards the centre", phone=False),
+    column("facts", "Facts", phone=False),
     column("around", "Lineage", short=True),
 )
-TWIN_WORDS = {"kind": "Kind", "label": "Thing", "distance": "Links from the centre", "relation": "Link", "facts": "Known"}
+TWIN_WORDS = {"kind": "Kind", "label": "Name", "distance": "Links from the centre", "relation": "Link", "facts": "Facts"}
 
 
 def thing_link(thing: Thing, scope: Scope | None = None, text: str = "Lineage") -> dict[str, Any]:
@@ -234,7 +234,7 @@ def lineage_section(centre: Thing, depth: int, scope: Scope) -> None:
     places = dict(zip(whole["address"], whole["place"], strict=True))
     others = pd.DataFrame([[places[link.origin.address], places[link.product.address]] for link in view.others], columns=["from", "to"])
     up, down = (sum(not step.hidden for step in steps) for steps in (view.upstream, view.downstream))
-    alt = f"{centre.words}: {formatting.plural(up, 'thing')} upstream, {formatting.plural(down, 'thing')} downstream."
+    alt = f"{centre.words}: {up} upstream, {down} downstream."
     plain_paragraph(alt[:1].upper() + alt[1:] + left_out_words(view))
     if view.drawn == 1:
         wanting = centre.kind == "prediction"
@@ -274,11 +274,18 @@ def _table_line(step: LineageStep, view: LineageView, found: Lineage, scope: Sco
     cells: dict[str, Cell] = {
         "thing": page_of_thing(thing, scope) or {"t": thing.label},
         "kind": {"t": KINDS[thing.kind][0]},
-        "link": {"t": _link_sentence(step) or "the centre"},
+        "link": {"t": _link_words(step)},
         "facts": {"t": found.facts.get(thing) or formatting.DASH},
         "around": {"t": "here"} if thing == view.centre else thing_link(thing, scope, "show"),
     }
     return table_row(cells, selected=thing == view.centre)
+
+
+def _link_words(step: LineageStep) -> str:
+    """`cleaned data set people`: the link of a thing upstream without its own name; of one downstream the whole sentence."""
+    if step.above is None:
+        return formatting.DASH
+    return f"{step.relation} {step.above.words}" if step.distance < 0 else _link_sentence(step)
 
 
 def left_out_words(view: LineageView) -> str:
@@ -286,7 +293,7 @@ def left_out_words(view: LineageView) -> str:
     parts = [formatting.plural(n, *KINDS[kind]) for kind, n in view.hidden.items()]
     found = f" Not drawn: {formatting.join_words(parts)}." if parts else ""
     if view.beyond:
-        found += f" {formatting.plural(view.beyond, 'thing')} at the edge {'has' if view.beyond == 1 else 'have'} further links."
+        found += f" {view.beyond:,} of them {'has' if view.beyond == 1 else 'have'} further links."
     return found
 
 
@@ -303,7 +310,7 @@ def _predictions_page(thing: Thing, scope: Scope) -> dict[str, Any]:
         own = replace(own, version=origin.names[1])
     if origin is not None and origin.kind == "batch":
         own = replace(own, slice=Slice((("batch", origin.names[1]),)))
-    return links.link_cell(f"of {thing.names[0]}", "cases", own, q=clicks.EVERY)
+    return links.link_cell(thing.names[0], "cases", own, q=clicks.EVERY)
 
 
 PAGES: dict[str, Callable[[Thing, Scope], dict[str, Any]]] = {

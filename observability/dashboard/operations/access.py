@@ -26,18 +26,19 @@ ACCOUNT_COLUMNS = (
     *plain_columns(role="Role", state="State"),
     *({**each, "phone": False} for each in plain_columns(models="Roles for single models", created="Created")),
 )
-ON = (
-    "Sign-in is off: whoever can open this dashboard may do everything, and it listens on this machine only. "
-    "The first account turns it on: `python -m observability account add NAME --role administrator`. "
-    "Sign-in through your organisation (OpenID Connect) is set up in `access.toml`; see docs/security.md."
-)
+OFF = "Sign-in is off: whoever opens this dashboard may do everything. It listens on this machine only."
+FIRST_ACCOUNT = "python -m observability account add NAME --role administrator"
+THROUGH_ORGANISATION = "Through your organisation (OpenID Connect): `access.toml`, see docs/security.md."
 
 
 def person_section() -> Person:
     """Name, role and how the person signed in; without sign-in, how to turn it on."""
     person = current_person()
     if person.source == "here":
-        st.markdown(ON)
+        st.markdown(OFF)
+        st.markdown("Turn it on with the first account:")
+        st.code(FIRST_ACCOUNT, language=None, width=560, wrap_lines=True)
+        st.caption(THROUGH_ORGANISATION)
         return person
     how = "a local account" if person.source == "account" else "the organisation's sign-in"
     role = person.role or NO_ROLE

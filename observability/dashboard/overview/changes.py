@@ -69,6 +69,20 @@ def change_row(entry: Entry, scope: Scope) -> dict[str, Any]:
     )
 
 
+def change_rows_by_event(entries: Sequence[Entry], scope: Scope) -> list[dict[str, Any]]:
+    """A row for each entry; entries that say the same at the same time of several models, and link to nothing, share one."""
+    rows: dict[object, tuple[dict[str, Any], list[str]]] = {}
+    for place, entry in enumerate(entries):
+        row = change_row(entry, scope)
+        title = row["cells"]["title"]
+        alike = (entry.at, entry.sort, entry.title, entry.author) if entry.model and "href" not in title else place
+        rows.setdefault(alike, (row, []))[1].append(entry.model or "")
+    for row, models in rows.values():
+        if len(models) > 1:
+            row["cells"]["model"] = {"t": formatting.join_words(sorted(models))}
+    return [row for row, _ in rows.values()]
+
+
 def recent_entries(entries: Sequence[Entry], end: datetime) -> list[Entry]:
     """Entries by people from `end` on: a log may end long before today, and what people write is dated by when they wrote it."""
     return [entry for entry in entries if entry.at >= end and entry.author not in (None, BY_ITSELF)]

@@ -123,17 +123,25 @@ def folded_findings(findings: Sequence[Finding], leads: Mapping[str, Incident], 
     return [finding for finding in findings if finding.id in leads or finding.incident not in folded or finding is kept]
 
 
-def without_ok_findings(findings: Sequence[Finding], severities: Sequence[str], kept: Finding | None = None) -> list[Finding]:
-    """The findings without those that are OK, unless the reader asks for some severities. kept: a finding that stays."""
-    return [finding for finding in findings if severities or finding.severity != "ok" or finding is kept]
+def findings_to_act_on(findings: Sequence[Finding], severities: Sequence[str], kept: Finding | None = None) -> list[Finding]:
+    """The findings that need action, unless the reader asks for some severities; beside them a few that cannot be judged, and all of these
+    where none needs action. kept: a finding that stays.
+    """
+    if severities:
+        return list(findings)
+    unknown = [finding for finding in findings if finding.severity == "unknown"]
+    listed = unknown if len(unknown) <= FEW_UNKNOWN or not any(finding.needs_action for finding in findings) else []
+    return [finding for finding in findings if finding.needs_action or finding in listed or finding is kept]
 
 
-def folded_note(related: int, fine: int) -> None:
-    """Say how many of the counted findings are folded, under incidents and as OK, so that the counts and the list agree."""
-    parts = [f"{formatting.plural(related, 'finding')} folded under incidents"] if related else []
-    parts += [f"{fine:,} OK folded: choose {formatting.STATUS_WORDS['ok']} above to list them"] if fine else []
+def folded_note(related: int, others: Sequence[Finding]) -> None:
+    """Say how many of the counted findings are folded, under incidents and by status, so that the counts and the list agree."""
+    parts = [f"{related:,} under incidents"] if related else []
+    by_status = {formatting.STATUS_WORDS[name]: n for name, n in severity_counts(others).items() if n}
+    parts += [f"{n:,} {status}" for status, n in by_status.items()]
     if parts:
-        st.caption(f"{'; '.join(parts)}. All are in the downloads.")
+        choose = f" Choose {' or '.join(by_status)} above to list them." if by_status else ""
+        st.caption(f"Folded: {formatting.join_words(parts)}.{choose}")
 
 
 def finding_row(

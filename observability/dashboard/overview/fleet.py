@@ -210,7 +210,7 @@ def records_row(others: Sequence[Incident]) -> dict[str, Any]:
     worst = min((incident.shown_severity for incident in others), key=SEVERITIES.index)
     return table_row(
         model={
-            "t": "Beside the models",
+            "t": "Pipeline",
             "sub": ", ".join(sorted(kinds)) or None,
             "title": "\n".join(each.sentence.replace("`", "") for each in others),
         },

@@ -27,7 +27,7 @@ STATUS, MODEL, SOURCE = (
 WHAT = column("what", "What", wide=True, help="The finding nearest to the source, with onset, event and number of related findings")
 INBOX = (
     STATUS,
-    {**MODEL, "phone": False},
+    {**MODEL, "width": "7.5rem", "phone": False},
     column("what", "Incident", wide=True),
     column("since", "Since", phone=False),
     SOURCE,
@@ -43,8 +43,8 @@ WORD = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
 IN_REFERENCE = re.compile(r"; (\S+(?: %)?) in the reference\b")
 VALUE_ALONE = re.compile(r"^([^`(]* [−\d][\d.,]*(?: \S{1,12})?)(?: \(.*)?$")
 """A clause that ends with its value and unit, or with its interval behind them, as `Mean absolute error 46.7 minutes`."""
-HEADLINE_WORDS, WHOLE_WORDS = 9, 11
-"""Words that a longer headline is cut to, and those of one that is left whole."""
+WHOLE_WORDS, FEWEST_WORDS = 16, 5
+"""Words of the longest headline, and of the shortest that a longer one is cut to."""
 DANGLING = frozenset(("a", "after", "and", "as", "at", "by", "from", "in", "is", "its", "of", "on", "over", "than", "the", "to", "with"))
 """Words that a shortened headline does not end with."""
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
@@ -119,17 +119,21 @@ def incident_headline(incident: Incident) -> str:
 
 
 def first_clause(sentence: str) -> str:
-    """The first clause of a sentence without what stands in parentheses, whole if short, else its first words."""
-    sentence = PARENTHESES.sub("", sentence.split("; ", maxsplit=1)[0])
-    head = sentence.split(": ")[0]
-    sentence = head if len(head.split()) > 3 else sentence
-    words = WORD.findall(sentence.rstrip("."))
+    """The first clause of a sentence without what stands in parentheses; a long one up to a comma, else its first words."""
+    words: list[str] = []
+    for word in WORD.findall(PARENTHESES.sub("", sentence)):
+        words.append(word)
+        if word.endswith((";", ".")) or (word.endswith(":") and len(words) > 3):
+            break
     if len(words) <= WHOLE_WORDS:
-        return " ".join(words).rstrip(":,")
-    kept = words[: HEADLINE_WORDS + (words[HEADLINE_WORDS] == "%")]
-    while len(kept) > 1 and kept[-1] in DANGLING:
-        kept.pop()
-    return f"{' '.join(kept).rstrip(':,')}…"
+        return " ".join(words).rstrip(".;:,")
+    commas = [place for place, word in enumerate(words, 1) if word.endswith(",")][words[0] == "Where" :]  # a condition alone is no claim
+    if short := [place for place in commas if FEWEST_WORDS <= place <= WHOLE_WORDS]:
+        return " ".join(words[: short[-1]]).rstrip(",")
+    words = words[:WHOLE_WORDS]
+    while len(words) > 1 and words[-1] in DANGLING:
+        words.pop()
+    return f"{' '.join(words).rstrip(':,')}…"
 
 
 def inbox_row(

@@ -36,7 +36,7 @@ log.expected_batch(batch="2026-03-02", model="churn", keys=["c1", "c2"], due="20
 COLUMNS = (
     column("batch", "Batch", strong=True),
     column("gate", "Gate", width="8.5rem"),
-    *number_columns(rows="Rows"),
+    column("rows", "Rows", align="right", phone=False),
     column("expected", "Expected", align="right", help="Rows or keys that were declared, else those of the settings", phone=False),
     column("because", "Because"),
 )
@@ -56,7 +56,7 @@ def batch_words(found: Sequence[Finding], name: str, decision: Mapping[str, Any]
         return "unknown", "Not checked"
     if judged.is_held(own, name, None):
         return "act", "Held"
-    return ("watch", "Look first") if any(needs_action(each.severity) for each in own) else ("ok", "Release")
+    return ("watch", "Review") if any(needs_action(each.severity) for each in own) else ("ok", "Release")
 
 
 def batch_counts(here: frame.ModelPage) -> pd.DataFrame:
@@ -99,8 +99,8 @@ def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
     decisions = decisions_of(here.model.name)
     words = {name: batch_words(found, name, decisions.get(name)) for name in table["batch"]}
     held = sum(word == "Held" for _, word in words.values())
-    look = sum(word == "Look first" for _, word in words.values())
-    more = f", {look} to look at first" if look else ""
+    look = sum(word == "Review" for _, word in words.values())
+    more = f", {look} to review" if look else ""
     st.markdown(f"**{formatting.plural(len(table), 'batch', 'batches')}**; {held} held{more}.")
     names = list(table["batch"])
     chosen = choice_box.address_selectbox(

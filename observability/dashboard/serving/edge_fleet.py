@@ -57,10 +57,10 @@ COLUMNS = (
 )
 RINGS = columns_on_phone(
     "ring state new",
-    column("ring", "Ring", strong=True),
+    column("ring", "Ring", strong=True, width="5rem", short=True),
     column("state", "Criterion", width="9rem"),
-    column("new", "New version", align="right", help="Devices on the newest version, and the share of them that crashed"),
-    column("old", "Earlier versions", align="right", help="Devices on earlier versions, and the share of them that crashed"),
+    column("new", "New version", align="right", width="8rem", help="Devices on the newest version, and the share of them that crashed"),
+    column("old", "Earlier versions", align="right", width="8rem", help="Devices on earlier versions, and the share of them that crashed"),
     column("said", "Why", wide=True),
 )
 STOP_POINTS = 0.05
@@ -213,7 +213,7 @@ def ring_reason(row: Mapping[str, Any]) -> str:
         return said
     more = devices_to_decide((hits, n), (old_hits, old_n), STOP_POINTS)
     if more is None:
-        return f"{said} At these rates more devices in the ring alone cannot decide it."
+        return f"{said} More devices in this ring alone would not decide it."
     return f"{said} At these rates it needs about {more:,} more {'device' if more == 1 else 'devices'}."
 
 

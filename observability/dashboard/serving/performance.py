@@ -22,11 +22,11 @@ from observability.dashboard.overview import findings
 from observability.dashboard.scope import BIND
 from observability.dashboard.serving import slices
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
-from observability.dashboard.widgets import csv_button, cut_note, plain_paragraph
+from observability.dashboard.widgets import csv_button, cut_note, plain_caption, plain_paragraph
 from observability.metrics.performance import confusion_matrix, outcome_aggregates
 
 COLUMNS = columns_on_phone(
-    "metric value baseline status",
+    "metric value status",
     column("metric", "Metric", strong=True),
     *number_columns(value="Value", interval="95 % interval", baseline="Baseline", n="Labelled rows"),
     column("status", "Status"),
@@ -181,13 +181,16 @@ def slice_levels_section(here: ModelPage, finding: Finding) -> None:
     name = st.selectbox("Column", list(offered), index=None, placeholder="Choose a column to slice by", key="by", bind=BIND, width=280)
     if name is None and _worst_levels_anywhere(here, finding):
         return
-    name = name or next(iter(offered))
+    if name is None:
+        name = next(iter(offered))
+        plain_caption(f"No replica, device, version or sensitive group is significantly worse than all rows. Shown: {name}.")
     levels = frame.answer_or_stop(lambda: slices.worst_levels(here.model, here.window, offered[name], finding.metric))
     if levels.empty:
         empty_states.no_rows_state()
         return
     title = formatting.metric_title(finding.metric)
-    columns = (
+    columns = columns_on_phone(
+        "level value interval",
         column("level", name, strong=True),
         column("value", title, align="right"),
         column("interval", "95 % interval", width="11rem", help="Dashed: all rows"),
@@ -202,7 +205,6 @@ def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> bool:
     """Draw the levels of rolled-up columns that are significantly worse than all rows, each a link to its column; whether there are any."""
     found = frame.answer_or_stop(lambda: slices.worst_levels_of_all_columns(here.model, here.window, finding.metric, finding.value or 0.0))
     if found.empty:
-        st.caption("No replica, device, version or sensitive group with 100 labels is significantly worse than all rows.")
         return False
     title = formatting.metric_title(finding.metric)
     columns = (column("level", "Where", strong=True), column("value", title, align="right"), column("n", "Labelled", align="right"))

@@ -15,7 +15,7 @@ from observability.dashboard import choice_box, clicks, empty_states, frame, lin
 from observability.dashboard.cells import interval_cell, severity_cell
 from observability.dashboard.charts import slices as charts_slices
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.table import column, draw_table, table_row
+from observability.dashboard.table import column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import csv_button, plain_paragraph
 from observability.metrics.performance import HEADLINE
 
@@ -85,7 +85,7 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str) -> No
     figure = charts_slices.slice_dots(drawn, name=title, unit=unit, of_label=here.model.settings.unit)
     on_dot = clicks.cases_on_click("changed", lambda point: cases_of_slice_dot(here, point, rows, metric))
     frame.chart_with_table(figure, rows, key="changed", alt=words, metrics=(metric,), on_select=on_dot)
-    _slices_table(here, "changed-slices", f"{title}: slices that became worse than the rest", rows, metric)
+    _slices_table(here, "changed-slices", f"{title}: slices that became worse than the rest", rows, metric, "before")
 
 
 def cases_of_slice_dot(here: ModelPage, point: clicks.Point, rows: pd.DataFrame, metric: str) -> clicks.CaseQuery | None:
@@ -104,21 +104,22 @@ def weakest_slices_section(here: ModelPage, summary: Finding) -> None:
         st.caption("No slice is significantly worse than the rest.")
         return
     st.markdown("Significantly worse than the rest of this window, changed or not.")
-    _slices_table(here, "weak-slices", f"{formatting.metric_title(metric)}: slices that are worse than the rest", rows, metric)
+    _slices_table(here, "weak-slices", f"{formatting.metric_title(metric)}: slices that are worse than the rest", rows, metric, "rest")
     csv_button("weak-slices", rows, key="weak-csv")
 
 
-def _slices_table(here: ModelPage, key: str, caption: str, rows: pd.DataFrame, metric: str) -> None:
-    """Draw slices as a table; each links to the performance page of this slice."""
-    columns = (
+def _slices_table(here: ModelPage, key: str, caption: str, rows: pd.DataFrame, metric: str, beside: str) -> None:
+    """Draw slices as a table; each links to the performance page of this slice. beside: the column that a phone shows beside the value."""
+    columns = columns_on_phone(
+        f"slice value {beside}",
         column("slice", "Slice", strong=True),
         column("value", formatting.metric_title(metric), align="right", help="With its 95 % interval"),
         column(
             "before", "Before", align="right", help="The same slice in the reference, or the month before (of 20,000 sampled rows at most)"
         ),
         column("rest", "Other rows", align="right"),
-        column("coverage", "Coverage", align="right", phone=False, help="Share of the whole change (or of all errors) in the slice"),
-        column("n", "n", align="right", phone=False),
+        column("coverage", "Coverage", align="right", help="Share of the whole change (or of all errors) in the slice"),
+        column("n", "n", align="right"),
     )
     draw_table(key, caption, columns, [_slice_row(here, row, metric) for row in rows.to_dict("records")], compact=True)
 

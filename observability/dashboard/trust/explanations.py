@@ -143,20 +143,21 @@ def importance_chart(view: ExplanationView, said: str) -> None:
     rows = importance_frame(view)
     against = None if view.before is None else ("reference" if view.against == "reference" else f"the {PAST_DAYS} days before")
     figure = charts_explanations.importance_bars(rows, unit=view.unit, against=against)
-    plain_caption(explanation_provenance(view))
+    explained, *method = explanation_provenance(view)
+    plain_caption(f"{explained}.", details=f"{'; '.join(method)}.")
     metrics = ("attribution_share", "attribution_distance", "attribution_ndcg")
     frame.chart_with_table(figure, rows, key="importance", alt=said, metrics=metrics)
 
 
-def explanation_provenance(view: ExplanationView) -> str:
-    """Number, sampling and method of explained predictions, base value, largest residual and background."""
+def explanation_provenance(view: ExplanationView) -> list[str]:
+    """Number of explained predictions, then their sampling and method, base value, largest residual and background."""
     now, state = view.now, view.state
     of = f"{now.n:,} explained predictions of {now.served:,}"
     if view.decided is not None:
         of = f"{now.n:,} explained predictions decided {view.decided} (attributions for that class), of {now.served:,} predictions"
     elif np.unique(now.classes).size > 1:
-        of += "; attributions are for the decided class of each"
-    parts = [f"{of}; sampled by day (hash of the id) and weighted to all predictions of the day"]
+        of += ", attributions for the decided class of each"
+    parts = [of, "sampled by day (hash of the id) and weighted to all predictions of the day"]
     usable = view.rows[view.rows["adds_up"] & view.rows["sampled"]]
     methods = sorted(set(usable["method"]))
     how = {"logged": "logged with the predictions"}
@@ -171,8 +172,7 @@ def explanation_provenance(view: ExplanationView) -> str:
         parts.append(f"background: {state.background}{size}")
     if now.left_out:
         parts.append(f"{now.left_out:,} rows excluded (residual above 1 %)")
-    said = "; ".join(parts) + "."
-    return f"{said} {state.note}" if state is not None and state.note else said
+    return [*parts, state.note.rstrip(".")] if state is not None and state.note else parts
 
 
 def beeswarm_chart(here: ModelPage, view: ExplanationView) -> None:
