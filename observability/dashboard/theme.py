@@ -92,10 +92,8 @@ def inert_label(value: object, longest: int = 28) -> str:
 
 def label_of_two_lines(value: object, line: int) -> str:
     """A name for an axis in at most two lines of about so many characters, so that a phone has room for the figure; cut where longer."""
-    lines = textwrap.wrap(escape_direction_marks(value), line, break_long_words=True)
-    if len(lines) > 2:
-        lines = [lines[0], f"{' '.join(lines[1:])[: line - 1].rstrip()}…"]
-    return "<br>".join(inert_label(each, line) for each in lines)
+    first, *others = textwrap.wrap(escape_direction_marks(value), line, break_long_words=False, break_on_hyphens=False) or [""]
+    return "<br>".join(inert_label(each, line + 6) for each in (first, " ".join(others)) if each)
 
 
 def colorbar(title: str) -> dict[str, Any]:

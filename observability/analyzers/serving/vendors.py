@@ -439,7 +439,7 @@ def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> F
     hits, n = int(now.sum()), len(now)
     because = f"{hits} of {n} answers to set `{judged.rounds.name}` are right in the newest round, {int(before.sum())} in the baseline."
     if severity == "unknown":
-        because += f" The fall of {100 * worse:.3g} points may be chance: it cannot be told yet and needs more questions."
+        because += f" The fall of {100 * worse:.3g} points is not significant: more questions are needed."
     difference = compared.difference
     return judged.finding(
         RIGHT,

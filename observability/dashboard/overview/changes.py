@@ -51,7 +51,8 @@ def change_row(entry: Entry, scope: Scope) -> dict[str, Any]:
     if about.get("review"):
         title = links.link_cell(entry.title, "review", None, review=about["review"], **STEPS.get(entry.sort, {}))
     elif entry.sort == "alert":
-        title = links.link_cell(first_clause(entry.title), "alerts", None, incident=about["incident"])
+        what, _, claim = entry.title.partition(": ")
+        title = links.link_cell(f"{what}: {first_clause(claim)}" if claim else what, "alerts", None, incident=about["incident"])
         title["title"] = entry.title.replace("`", "")
     elif about.get("prediction") and "case" in links.page_files():
         title = links.link_cell(entry.title, "case", None, id=about["prediction"], model=entry.model)
@@ -79,7 +80,7 @@ def change_rows_by_event(entries: Sequence[Entry], scope: Scope) -> list[dict[st
         rows.setdefault(alike, (row, []))[1].append(entry.model or "")
     for row, models in rows.values():
         if len(models) > 1:
-            row["cells"]["model"] = {"t": formatting.join_words(sorted(models))}
+            row["cells"]["model"] = {"t": formatting.join_words(sorted(set(models)))}
     return [row for row, _ in rows.values()]
 
 

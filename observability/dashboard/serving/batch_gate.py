@@ -18,7 +18,7 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, sample_figures, theme
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import records as charts_records
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import NOT_SAVED, cut_note, finding_lines, save_records
 
 MOST = 60
