@@ -186,7 +186,7 @@ def diverged(run: TrainingRun) -> RunClaim | None:
         return None
     change, of = max(found, key=lambda each: (each[0].share, each[1].name))
     best, last = of.values[change.at], of.values[-1]
-    gave = f"{100 * change.share:.0f} % of what training had brought" if np.isfinite(change.share) else "more than training had brought"
+    gave = f"{100 * change.share:.0f} % of the improvement before" if np.isfinite(change.share) else "more than the improvement before"
     because = (
         f"Run `{run.name}` diverged: `{of.name}` ends at {run_figure(last)} (step {int(of.steps[-1]):,}), from "
         f"{run_figure(best)} around step"
@@ -271,7 +271,7 @@ def flattened(run: TrainingRun) -> RunClaim | None:
     seconds = (of.when(-1) - of.when(change.at)).total_seconds()
     because = (
         f"Of run `{run.name}`, `{of.name}` has not improved since step {since:,} of {last:,} by more than noise and"
-        f" {100 * curves.PLATEAU_TOLERANCE:.0f} % of what training had brought"
+        f" {100 * curves.PLATEAU_TOLERANCE:.0f} % of the improvement before"
     )
     if still:
         because += f"; {run_name(still)} still did, so training on was not necessarily wasted."

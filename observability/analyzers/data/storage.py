@@ -84,7 +84,7 @@ class StorageLevel:
 
 
 LEVELS = (
-    StorageLevel("storage_used_share", 0.9, 0.97, "{value} of the room of `{place}` is used; the limit is {limit}", "used room"),
+    StorageLevel("storage_used_share", 0.9, 0.97, "`{place}` is {value} full; the limit is {limit}", "used room"),
     StorageLevel("storage_retention_overdue_days", 1.0, 7.0, "", "age of the oldest data"),
     StorageLevel(
         "storage_duplicate_share", 0.2, None, "{value} of the bytes in `{place}` are stored twice; the limit is {limit}", "duplicate bytes"
@@ -277,9 +277,9 @@ def corrupt_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
         return
     reports = int((known["corrupt"] > 0).sum())
     severity: Severity = "ok" if not corrupt else "act" if reports >= LEAST_REPORTS else "watch"
-    because = f"{corrupt:,} of {checked:,} checked blocks of `{place.name}` do not match their checksum"
+    because = f"{corrupt:,} of {checked:,} checked blocks of `{place.name}` fail their checksum"
     because += f", in {plural(reports, 'report')}" if corrupt else ""
-    yield judged_place(blank, rate, severity, 0.0, f"{because}; none may.", reports=reports)
+    yield judged_place(blank, rate, severity, 0.0, f"{because}; the limit is 0.", reports=reports)
 
 
 def backup_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:

@@ -316,7 +316,7 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
         return replace(
             base,
             because=f"Against {against}, the model avoids {1000 * value:,.0f} errors in a thousand decisions, not significantly "
-            "more than none.",
+            "more than 0.",
         )
     if spent.currency is None or spent.served <= 0 or not spent.total > 0:
         return replace(
@@ -368,8 +368,7 @@ def lost(context: Context, found: ErrorCost | None) -> list[Finding]:
     worse = each.low > limit
     verdict = "more than" if worse else "less than" if each.high is not None and each.high < limit else "not significantly different from"
     because = (
-        f"Errors lose {money(each.value, currency)} in a thousand decisions by the owner's figures ({found.n:,.0f} "
-        f"labelled), {verdict} the "
+        f"Errors cost {money(each.value, currency)} per thousand decisions (owner's figures, {found.n:,.0f} labelled), {verdict} the "
         f"{money(limit, currency)} of always deciding `{context.model.settings.class_names.get(constant, constant)}`."
     )
     return [

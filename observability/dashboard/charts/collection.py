@@ -73,7 +73,6 @@ def cleaning_flow(frame: pd.DataFrame) -> go.Figure:
     places = {group: place for place, group in enumerate(groups)}
     ends = {outcome: len(groups) + place for place, outcome in enumerate(outcomes)}
     colours = [*[theme.NEUTRAL] * len(groups), *[theme.PRIMARY if outcome == "kept" else theme.PURPLE for outcome in outcomes]]
-    shades = [theme.QUIET if outcome == "kept" else theme.PURPLE for outcome in frame["outcome"]]
     figure = go.Figure()
     figure.add_sankey(
         node={"label": labels, "color": colours, "pad": pad, "thickness": 14, "hovertemplate": "%{label}<extra></extra>"},
@@ -81,7 +80,7 @@ def cleaning_flow(frame: pd.DataFrame) -> go.Figure:
             "source": [places[group] for group in frame["group"]],
             "target": [ends[outcome] for outcome in frame["outcome"]],
             "value": frame["rows"],
-            "color": shades,
+            "color": theme.QUIET,
             "hovertemplate": "%{source.label} → %{target.label}: %{value:,} rows<extra></extra>",
         },
         arrangement="snap",

@@ -27,7 +27,7 @@ def results_against_carbon_marks(rows: pd.DataFrame, metric: str) -> go.Figure:
     marked = {"size": 10, "symbol": "diamond"}
     texts = list(shown.loc[front.index, "text"])
     layout.add_curve(
-        figure, front["grams"], front["value"], name="unbeaten", texts=texts, mode="lines+markers", marker=marked, line_shape="hv"
+        figure, front["grams"], front["value"], name="Pareto front", texts=texts, mode="lines+markers", marker=marked, line_shape="hv"
     )
     theme.themed(figure, height=300, x="gCO₂e of the run", y=theme.inert_label(metric), legend=True)
     return figure.update_xaxes(type="log", dtick=1, tickformat=".3~s")

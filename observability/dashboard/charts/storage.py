@@ -55,7 +55,7 @@ def used_by_day(frame: pd.DataFrame) -> go.Figure:
         figure.add_scatter(
             x=known["day"],
             y=known["room"],
-            name="room",
+            name="capacity",
             mode="lines",
             line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"},
             hovertemplate="%{y:,.0f} GB of room<extra></extra>",

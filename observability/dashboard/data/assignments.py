@@ -14,7 +14,7 @@ MOST = 10
 POLICIES = (
     column("policy", "Policy", strong=True),
     column("given", "Assigned", align="right"),
-    column("score", "Mean score", align="right", help="Mean of `score`, the policy's own priority of the item"),
+    column("score", "Mean score", align="right", phone=False, help="Mean of `score`, the policy's own priority of the item"),
     *(
         column(key, f"Differs from {words}", align="right", help=f"Share of labels that differ from {words}, with its 95 % interval")
         for key, words in AGAINST.items()
@@ -69,7 +69,7 @@ def _policies_table(rows: pd.DataFrame) -> None:
         lines.append(table_row(cells))
     draw_table("policies", "Policies and their outcomes", POLICIES, lines, compact=True)
     csv_button("policies", rows, has_groups=False)
-    st.caption("No measure of the annotators.", help="A policy that selects hard items differs more often by design.")
+    st.caption("A policy that selects hard items differs more often by design.")
 
 
 def _reasons_table(rows: pd.DataFrame) -> None:

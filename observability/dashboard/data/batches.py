@@ -34,6 +34,8 @@ from observability.dashboard.table import Cell, column, columns_on_phone, draw_t
 from observability.dashboard.widgets import csv_of_table
 
 MOST = 20
+STATISTICS = {"std": "Standard deviation", "null_share": "Null", "out_of_range_share": "Out of range"}
+"""Titles of the statistics of a column whose names are no words."""
 METRICS = ("batch_rows", "batch_rejected_rate", "batch_gap_hours", "batch_delay_hours")
 DRAWN = {
     "batch_rows": ("rows", "rows"),
@@ -281,10 +283,10 @@ def batch_columns(rows: pd.DataFrame, asked: str | None) -> None:
 def column_statistics_table(key: str, caption: str, stats: Mapping[str, Mapping[str, Any]]) -> None:
     """A row for each column, with every statistic that any of them has."""
     names = list(dict.fromkeys(name for value in stats.values() for name in value))
-    columns = [
-        column("column", "Column", strong=True),
-        *(column(f"c{place}", formatting.truncate(name.replace("_", " "), 30), align="right") for place, name in enumerate(names)),
-    ]
+    columns = [column("column", "Column", strong=True)]
+    for place, name in enumerate(names):
+        title = STATISTICS.get(name, name.replace("_", " ").capitalize())
+        columns.append(column(f"c{place}", formatting.truncate(title, 30), align="right", phone=place < 2))
     lines = [
         table_row({f"c{place}": _statistic_cell(value.get(key), key) for place, key in enumerate(names)}, column=name)
         for name, value in sorted(stats.items())

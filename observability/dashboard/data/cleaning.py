@@ -203,8 +203,10 @@ def _group_section(name: str, levels: dict[str, tuple[float, float]], found: Cle
         drawn.append([level, rate.value, rate.low, rate.high, rows, "rows in", enough, None, before, after])
     twin = pd.DataFrame(drawn, columns=["group", "value", "low", "high", "n", "what", "enough", "reference", "before", "after"])
     twin["reference"] = twin["reference"].astype(float)
-    most = {key: cell["t"] for key, cell in lines[0]["cells"].items()}
-    alt = f"{most['group']} loses most: {most['rate']} dropped; its share goes from {most['before']} to {most['after']}."
+    judged = [line for line, enough in zip(lines, twin["enough"], strict=True) if enough]
+    most = {key: cell["t"] for key, cell in (judged or lines)[0]["cells"].items()}
+    few = "" if judged else " All groups have too few rows to judge."
+    alt = f"{most['group']} loses most: {most['rate']} dropped; its share goes from {most['before']} to {most['after']}.{few}"
     plain_paragraph(alt)
     overall = dropped_in_all / total if total else None
     figure = charts_fairness.group_dots(twin, name="share of the group's rows that were dropped", unit="share", overall=overall)
@@ -218,4 +220,5 @@ def _group_section(name: str, levels: dict[str, tuple[float, float]], found: Cle
     }
     shown = twin.drop(columns=["reference", "what"])
     frame.chart_with_table(figure, shown, key=f"groups-{name}", alt=alt, metrics=("cleaning_group_gap",), columns=columns)
-    draw_table(f"groups-of-{name}", f"Groups of {name} before and after the rule", GROUP_COLUMNS, lines, compact=True)
+    with st.expander(f"{len(lines)} groups of {formatting.escape_markdown(name)}", icon=":material/table_rows:"):
+        draw_table(f"groups-of-{name}", f"Groups of {name} before and after the rule", GROUP_COLUMNS, lines, compact=True)

@@ -29,7 +29,7 @@ FEWEST_ITEMS = 30
 """Items that two annotators labelled, from which annotators and consensus are modelled."""
 PEOPLE_COLUMNS = (
     column("annotator", "Annotator", strong=True),
-    *number_columns(labels="Labels"),
+    column("labels", "Labels", align="right", phone=False),
     column("accuracy", "Accuracy", align="right", help="By Dawid and Skene's model of all labels; needs no known answers"),
     column("crowdlab", "CROWDLAB", align="right", help="Quality with the model's suggestions; its scale is biased, so compare ranks"),
     column("rank", "Rank", align="right", help="By CROWDLAB, with the range of 95 % of 200 resamples of the items"),
@@ -44,7 +44,7 @@ SUSPECT_COLUMNS = columns_on_phone(
     column("case", "Neighbours"),
     column("again", "Label it"),
 )
-FACTS = (column("what", "Figure", strong=True), *number_columns(figure="Value"), column("of", "Of"))
+FACTS = (column("what", "Figure", strong=True), *number_columns(figure="Value"), column("of", "Of", phone=False))
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ ANNOTATOR_COLUMNS = columns_on_phone(
 )
 CLASS_COLUMNS = (
     column("class", "Known answer", strong=True),
-    column("n", "Gold items", align="right"),
+    column("n", "Gold items", align="right", phone=False),
     column("rate", "Accuracy", align="right", help="Share right, with its 95 % interval"),
     column("others", "Others", align="right", help="Accuracy of the other annotators on such items"),
     column("instead", "Most frequent error"),

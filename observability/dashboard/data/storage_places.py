@@ -36,7 +36,7 @@ PLACES = (
     column("blocks", "Bad blocks", align="right", phone=False, help="Checked blocks whose checksum does not match"),
     column("backup", "Backup", align="right", phone=False, help="Age of the newest backup, and of the last restore test"),
 )
-NEXT_STEPS = (column("because", "What, and what to do next", wide=True),)
+NEXT_STEPS = (column("because", "Finding and next step", wide=True),)
 MOST = 30
 
 
@@ -144,7 +144,7 @@ def _use_by_day(place: StoragePlace, left: Finding | None) -> None:
     )
     alt = f"{place.name} held {shown['used'].iloc[0]:,.0f} GB on {shown['day'].iloc[0]:%Y-%m-%d} and {shown['used'].iloc[-1]:,.0f} GB"
     alt += f" on {shown['day'].iloc[-1]:%Y-%m-%d}."
-    columns = {"day": "Day", "used": "Used, GB", "room": "Room, GB"}
+    columns = {"day": "Day", "used": "Used, GB", "room": "Capacity, GB"}
     frame.chart_with_table(charts_storage.used_by_day(shown), shown, key="place-use", alt=alt, columns=columns)
     if left is not None:
         plain_caption(left.because.replace("`", ""))

@@ -30,7 +30,8 @@ MOST = 30
 """Columns and questions that a table shows."""
 FRESHNESS = (
     column("dataset", "Data set", strong=True),
-    *number_columns(versions="Versions", rows="Rows"),
+    column("versions", "Versions", align="right", phone=False),
+    *number_columns(rows="Rows"),
     column("changes", "Newest version", help="Rows added, changed and deleted, as logged", phone=False),
     column("age", "Age", align="right", help="From the newest version to now"),
     column("usual", "Usual gap", align="right", help="Median time between versions; needs three versions", phone=False),
@@ -40,7 +41,7 @@ FRESHNESS = (
         help="Of the newest version: no feature or group of a model that runs trained on the data set",
         phone=False,
     ),
-    column("audit", "Audited", short=True, help="Whether a version has a storage audit"),
+    column("audit", "Audited", short=True, phone=False, help="Whether a version has a storage audit"),
 )
 FORMS = columns_on_phone(
     "form share flips",

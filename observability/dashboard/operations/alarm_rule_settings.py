@@ -104,7 +104,7 @@ def _limits_table(model: Model) -> dict[str, float]:
     )
     number, fixed = st.column_config.NumberColumn, [str(name) for name in shown if name != OVERRIDE]
     columns = {
-        RULE: st.column_config.TextColumn(width="large"),
+        RULE: st.column_config.TextColumn(width=300),
         OVERRIDE: number(min_value=0.0, format="%g", help="Empty: the default applies"),
         DEFAULT: number(format="%g", help="Empty: judged only with an override"),
     }

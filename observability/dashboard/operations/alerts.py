@@ -27,10 +27,10 @@ from observability.dashboard.widgets import cut_note, link_button, plain_caption
 
 COLUMNS = (
     column("title", "What", wide=True),
-    column("model", "Model", width="9rem"),
+    column("model", "Model", width="9rem", phone=False),
     column("state", "State", width="9rem"),
-    column("since", "Opened (UTC)", width="9rem", short=True),
-    column("useful", "Useful?", width="6rem"),
+    column("since", "Opened (UTC)", width="9rem", short=True, phone=False),
+    column("useful", "Useful?", width="6rem", phone=False),
 )
 
 

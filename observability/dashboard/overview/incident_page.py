@@ -38,7 +38,7 @@ FACTS = (column("name", "Fact", width="7.5rem"), column("value", "Value", wide=T
 CHAIN = (
     column("stage", "Stage", width="10rem"),
     column("evidence", "Evidence", wide=True),
-    column("n", "Findings", align="right", width="5rem"),
+    column("n", "Findings", align="right", width="5rem", phone=False),
 )
 CHANGES = (column("at", "When (UTC)", width="9rem"), column("what", "Change", wide=True))
 

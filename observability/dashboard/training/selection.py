@@ -104,7 +104,7 @@ def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
     told = recommendation(here.model, found, len(slices.get("rows", [])), slices.get("looked_at", 0))
     head, _, rest = told.because.partition(": ")
     st.markdown(status_line(SEVERITY[told.choice], rest[:1].upper() + rest[1:], head, strong=True))
-    plain_caption("The statistics speak for this; the decision is a person's.")
+    plain_caption("A suggestion from the statistics; you decide below.")
     rows = [
         table_row({"name": each.name, "state": {"s": STATES[each.state], "t": WORDS[each.state]}, "words": each.words.replace("`", "")})
         for each in told.criteria
@@ -149,7 +149,7 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
         choice = left.selectbox(
             f"Version {formatting.escape_markdown(version)}", choices, index, CHOICES.__getitem__, key=f"selection-choice-{turn}"
         )
-        revisit = right.date_input("Look again on", value=None, key=f"selection-revisit-{turn}")
+        revisit = right.date_input("Revisit on", value=None, key=f"selection-revisit-{turn}")
         reason = st.text_input("Reason", max_chars=400, key=f"selection-reason-{turn}", placeholder=told.because.replace("`", "")[:200])
         if st.button(
             "Save", icon=":material/save:", key="selection-save", disabled=author is None, help=None if author else person_name.MISSING

@@ -57,7 +57,7 @@ def test_one_import_and_one_removal_are_no_growth() -> None:
 @pytest.mark.parametrize(
     ("fields", "metric", "severity", "words"),
     [
-        ({"used_bytes": 9_800 * GB}, "storage_used_share", "act", "98 % of the room of `lake` is used; the limit is 97 %."),
+        ({"used_bytes": 9_800 * GB}, "storage_used_share", "act", "`lake` is 98 % full; the limit is 97 %."),
         (
             {"oldest_at": datetime(2025, 1, 1)},
             "storage_retention_overdue_days",
@@ -67,7 +67,7 @@ def test_one_import_and_one_removal_are_no_growth() -> None:
         ({"duplicate_bytes": 3_000 * GB}, "storage_duplicate_share", "watch", "are stored twice"),
         ({"cold_bytes": 5_000 * GB}, "storage_cold_share", "watch", "were not read for 90 days"),
         ({"small_files": 900_000, "files": 10**6}, "storage_small_file_share", "watch", "90 % of the files in `lake` are below 1 MB"),
-        ({"corrupt": 2}, "storage_corrupt_rate", "act", "14 of 14,000 checked blocks of `lake` do not match their checksum, in 7 reports"),
+        ({"corrupt": 2}, "storage_corrupt_rate", "act", "14 of 14,000 checked blocks of `lake` fail their checksum, in 7 reports"),
         ({"backup_at": START - timedelta(days=1)}, "storage_backup_age_hours", "act", "the stated limit is 36 hours."),
         ({"restored_at": START - timedelta(days=30)}, "storage_restore_age_days", "ok", "last restored"),
     ],

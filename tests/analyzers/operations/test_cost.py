@@ -166,7 +166,7 @@ def test_a_model_that_avoids_no_errors_has_no_price_for_one() -> None:
     found = findings(traffic(HOURS, 12), None, REQUEST, matrix=[[600, 100], [110, 190]])["cost_per_error_avoided"]
     assert found.value is not None
     none = findings(traffic(HOURS, 12), None, REQUEST, matrix=[[500, 200], [110, 190]])["cost_per_error_avoided"]
-    assert none.severity == "unknown" and "not significantly more than none" in none.because
+    assert none.severity == "unknown" and "not significantly more than 0" in none.because
 
 
 @pytest.mark.parametrize("metric", ["cost_per_correct_decision", "cost_per_error_avoided"])
