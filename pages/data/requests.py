@@ -7,16 +7,12 @@ import streamlit as st
 
 from observability.dashboard import empty_states, frame
 from observability.dashboard.overview import findings
-from observability.dashboard.widgets import finding_lines
 
 here = frame.begin_model_page("requests")
 found = findings.analyzer_findings(here, "data/requests", wait=True)
 if not found:
     empty_states.no_rows_state()
     st.stop()
-finding_lines(found)
-frame.metric_help("near_duplicate_share", "default_score_rate", "clock_skew", "distinct_ratio")
-
-st.header("Findings", anchor=False)
 findings.findings_table("findings", "Findings about requests", found, here.scope)
+frame.metric_help("near_duplicate_share", "default_score_rate", "clock_skew", "distinct_ratio")
 findings.findings_downloads(found, "requests")

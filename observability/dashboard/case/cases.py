@@ -54,7 +54,7 @@ RELABEL_COLUMNS = columns_on_phone(
 STATES = {"open": "watch", "done": "ok", "cancelled": "unknown"}
 EXAMPLES = (
     column("case", "Case (UTC)", strong=True),
-    column("said", "Predicted", short=True),
+    column("said", "Predicted", short=True, phone=False),
     column("truth", "Label", short=True),
     column("outcome", "Outcome"),
 )

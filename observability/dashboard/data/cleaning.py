@@ -163,8 +163,9 @@ def cleaning_runs_table(own: pd.DataFrame) -> None:
             "kept": {"t": f"{rows - dropped:,}"},
         }
         lines.append(table_row(cells))
-    draw_table("cleanings", "Runs of the rule, newest first", RUN_COLUMNS, lines, compact=True)
-    csv_of_table("cleanings", lambda: own.drop(columns="subject"), len(own), MOST)
+    with st.expander(formatting.plural(len(own), "run"), icon=":material/table_rows:"):
+        draw_table("cleanings", "Runs of the rule, newest first", RUN_COLUMNS, lines, compact=True)
+        csv_of_table("cleanings", lambda: own.drop(columns="subject"), len(own), MOST)
 
 
 def cleaning_groups(own: pd.DataFrame) -> None:

@@ -33,7 +33,7 @@ with obs.track_run(model="loan", params={"learning_rate": 0.05}) as run:
     for step in range(1, 101):
         run.step(step, train_loss=…, validation_loss=…)"""
 COLUMNS = columns_on_phone(
-    "run status best",
+    "run status",
     column("run", "Run", strong=True, width="15rem"),
     column("status", "Status", width="7rem"),
     column("model", "Model", width="8rem"),
