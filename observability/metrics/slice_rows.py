@@ -36,8 +36,8 @@ class TargetSpec:
 
     metric, subject: of its finding. worse: which way is worse, 0 for both. relative: limits are shares of the mean before, else in
     the target's own unit. limits: warning and critical. complement: the finding states 1 minus the mean (accuracy of wrong
-    decisions). labelled: depends on labels. category: its values are categories, ranked from the most to the least frequent. unit: of the model's label, in which it is
-    measured; empty for shares and ranks.
+    decisions). labelled: depends on labels. category: its values are categories, ranked from the most to the least frequent. unit: of
+    the model's label, in which it is measured; empty for shares and ranks.
     """
 
     metric: str

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,12 +112,12 @@ class KeptFindings:
 
         state: that of the store's file before it was opened. generations: those of the store as it was opened.
         """
-        path = home / KEPT_FILE
+        path, program = home / KEPT_FILE, program_digest()
         try:
             text = path.read_text(encoding="utf-8")
             path.unlink()
             body = json.loads(text)
-            if state is None or body["store"] != list(state) or body["program"] != program_digest():
+            if state is None or body["store"] != list(state) or body["program"] != program:
                 return 0
             held = [(_asked(each["asked"]), tuple(_finding(one) for one in each["findings"])) for each in body["kept"]]
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -166,8 +167,11 @@ def records_generation(generations: Mapping[str, int]) -> int:
     return rows_generation({name: number for name, number in generations.items() if name != NOTED})
 
 
+@cache
 def program_digest() -> str:
-    """A digest of the names, sizes and times of the program's files."""
+    """A digest of the names, sizes and times of the program's files when it was first asked for, at the start: files that are replaced
+    while the program runs are not what computed its findings.
+    """
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):

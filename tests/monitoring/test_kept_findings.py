@@ -76,6 +76,22 @@ def test_nothing_is_taken_from_another_program(kept: KeptFindings, tmp_path: Pat
     assert restored(tmp_path)[1] == 0
 
 
+def test_a_program_that_is_replaced_while_it_runs_is_still_the_one_that_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "package" / "part" / "module.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("old")
+    monkeypatch.setattr(kept_findings, "__file__", str(module))
+    kept_findings.program_digest.cache_clear()
+    try:
+        at_start = kept_findings.program_digest()
+        module.write_text("replaced")
+        assert kept_findings.program_digest() == at_start
+        kept_findings.program_digest.cache_clear()
+        assert kept_findings.program_digest() != at_start, "the next start is another program"
+    finally:
+        kept_findings.program_digest.cache_clear()
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"store": [4096, 17], "program": 3, "kept": [1]}', "\x00"])
 def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path, text: str) -> None:
     (tmp_path / KEPT_FILE).write_text(text)
