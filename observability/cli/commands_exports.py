@@ -1,15 +1,17 @@
-"""The command `exports`: what left, k of a table, ε of a mechanism, and what a recipient may get."""
+"""The command `exports`: what left, k of a table, ε of a mechanism, what a recipient may get, and canary rows for training."""
 
 import argparse
 import base64
 import getpass
+import json
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.cli.commands_case import inert_line
 from observability.cli.commands_data import read_table
-from observability.cli.outcome import Outcome, Say, json_or_lines
+from observability.cli.outcome import Outcome, Say, json_or_lines, write_output
 from observability.core.errors import UsageError
 from observability.core.formatting import plural
 from observability.core.numerals import format_figure
@@ -29,7 +31,7 @@ LEAST_LETTERS = 8
 def run_exports(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Run one action of the command."""
     actions = {"list": _listed, "record": _recorded, "k": _counted_k, "epsilon": _computed_epsilon, "level": _stated_level}
-    return actions[args.action](store, args)
+    return {**actions, "canaries": _drawn_canaries}[args.action](store, args)
 
 
 def _listed(store: Store, args: argparse.Namespace) -> Outcome:
@@ -212,6 +214,37 @@ def _canary(text: str) -> dict[str, str]:
     if not equal or len(mark) < LEAST_LETTERS:
         raise UsageError("--canary is NAME=TEXT", got=text, expected=f"a text of at least {LEAST_LETTERS} letters, as c1=zq-canary-77f3")
     return {"name": name, "text": mark}
+
+
+def _drawn_canaries(store: Store, args: argparse.Namespace) -> Outcome:
+    """Write canary rows of a model to a file, to be planted in training data, and keep them as an own export."""
+    from observability.cli.commands_audit import newest_registered_version
+    from observability.enrichment.audit_rows import audit_reference_rows
+    from observability.enrichment.audits import POOL
+    from observability.enrichment.canary_rows import MOST_CANARIES, canary_records, drawn_canary_rows
+    from observability.metrics.own_exports import own_export
+
+    if not args.model or not args.file or not 1 <= args.count <= MOST_CANARIES:
+        expected = f"--model NAME FILE.jsonl, and --count from 1 to {MOST_CANARIES}"
+        raise UsageError("exports canaries needs a model and a file to write", expected=expected)
+    model = store.catalog().model(args.model)
+    version = model.version(newest_registered_version(model))
+    assert version is not None
+    reference = audit_reference_rows(store, model, version, POOL)
+    if not len(reference):
+        raise UsageError("canaries are drawn from labelled rows of a reference, and there are none", where=f"{model.name} {version.name}")
+    canaries = canary_records(drawn_canary_rows(reference, args.count, 1 + secrets.randbelow(2**31 - 1)), model)
+    truth = "label" if "label" not in reference.inputs else "canary_label"
+    labels = [int(each["label"]) if str(each["label"]).isdigit() else each["label"] for each in canaries]
+    lines = [json.dumps({**each["row"], truth: label}) + "\n" for each, label in zip(canaries, labels, strict=True)]
+    write_output(Path(args.file), "".join(lines).encode())
+    name, columns = f"file {Path(args.file).name}", [*map(str, reference.inputs), truth]
+    noted = own_export("canary rows", name, model=model.name, rows=len(canaries), columns=columns)
+    store.write_records([{**noted, "canaries": canaries}])
+    said = (
+        f"Wrote {plural(len(lines), 'canary row')} to {args.file}. Add them to the training data once; audits of later versions rank them."
+    )
+    return json_or_lines({"file": args.file, "canaries": canaries}, [said], args.json)
 
 
 def _stated_level(store: Store, args: argparse.Namespace) -> Outcome:

@@ -576,11 +576,12 @@ def add_exports(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None
     """Add the command `exports`."""
     exports = add(
         "exports",
-        "List what left, record an export, compute k of a table or ε of a mechanism, or state what a recipient may get.",
+        "List what left, record an export, compute k or ε, state what a recipient may get, or draw canary rows for training.",
         "exports epsilon --noise-multiplier 1.1 --sampling-rate 0.01 --steps 1000 --delta 1e-5",
     )
-    exports.add_argument("action", choices=("list", "record", "k", "epsilon", "level"))
-    exports.add_argument("file", nargs="?", type=path, metavar="FILE", help=".csv, .jsonl or .parquet, of `k` and `record`")
+    exports.add_argument("action", choices=("list", "record", "k", "epsilon", "level", "canaries"))
+    files = ".csv, .jsonl or .parquet, of `k` and `record`; the .jsonl that `canaries` writes"
+    exports.add_argument("file", nargs="?", type=path, metavar="FILE", help=files)
     exports.add_argument("--recipient", metavar="R", help="who gets it")
     exports.add_argument("--dataset", metavar="D", help="the data set; a budget belongs to a recipient and a data set")
     exports.add_argument("--model", help="the model whose data these are")
@@ -602,6 +603,7 @@ def add_exports(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None
     exports.add_argument("--attestation-signature", type=path, metavar="FILE", help="with `record`: its detached signature, raw or base64")
     exports.add_argument("--attestation-key", type=path, metavar="FILE", help="with `level`: the public key, Ed25519 or P-256 in PEM")
     exports.add_argument("--canary", action="append", default=[], metavar="NAME=TEXT", help="a planted text; repeatable")
+    exports.add_argument("--count", type=int, default=20, metavar="N", help="with `canaries`: rows to draw; default 20")
     exports.add_argument("--reason", metavar="TEXT", help="with `level`: why")
     exports.add_argument("--author", metavar="NAME", help="with `level`: who decides; default: the user name")
 

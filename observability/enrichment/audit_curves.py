@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from observability.stats.arrays import Array, Bools, Floats
+from observability.stats.difference_intervals import difference_interval, rate_difference_interval
 from observability.stats.exposure import attack_curve, thinned_curve, true_positives_at
 from observability.stats.interval import Interval, Moments, mean_interval, ordered_interval, rate_interval
 
@@ -78,6 +79,22 @@ def exposure_results(statistic: Floats, members: Bools) -> dict[str, Any]:
     curve = attack_curve(inside, outside)
     rates = [interval_json(true_positives_at(inside, outside, rate), false_positive_rate=rate) for rate in FALSE_POSITIVES]
     return {"auc": interval_json(curve.auc), "true_positive_rates": rates, "roc": thinned_curve(curve)}
+
+
+def generalisation_gap(confidence: Floats, members: Bools, task: str) -> dict[str, Any]:
+    """Mean loss of members, of others and the difference, as JSON: log loss, of a regression the absolute error.
+
+    confidence: log odds of the truth, of a regression less the absolute error. advantage, of a classification: how much more often the
+    truth of members has more than half of the probability. An attacker who calls those rows members gains so much (Yeom and others 2018).
+    """
+    loss = -confidence if task == "regression" else np.logaddexp(0.0, -confidence)
+    inside, outside = mean_of(loss[members]), mean_of(loss[~members])
+    found = {"members": inside, "others": outside, "difference": difference_interval(outside, inside)}
+    if task != "regression":
+        right, n = confidence > 0, int(members.sum())
+        counts = float(right[members].sum()), float(n), float(right[~members].sum()), float(len(right) - n)
+        found["advantage"] = rate_difference_interval(*counts)
+    return {name: interval_json(each) for name, each in found.items()}
 
 
 def exposure_by_group(statistic: Floats, members: Bools, groups: Mapping[str, Array]) -> dict[str, dict[str, dict[str, Any]]]:

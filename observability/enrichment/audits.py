@@ -28,6 +28,7 @@ from observability.enrichment.audit_rows import (
     logged_text_of,
     served_inputs,
 )
+from observability.enrichment.canary_rows import CANDIDATES, CanaryRows, canary_results, drawn_canary_rows, planted_canary_rows
 from observability.enrichment.shift_results import shift_family, shift_results
 from observability.metrics.shifted_fairness import DecidedRows
 from observability.stats.arrays import Floats
@@ -318,15 +319,37 @@ def _text_results(found: Mapping[str, Any], ids: tuple[str, ...]) -> dict[str, A
 
 
 def run_membership(steps: AuditSteps) -> dict[str, Any]:
-    """The results of an audit of membership; a headline without a value where no training rows are known."""
+    """The results of an audit of membership, with the exposure of canaries where some are logged."""
+    reference = audit_reference_rows(steps.store, steps.model, steps.version, steps.most(POOL))
+    planted = planted_canary_rows(steps.store, steps.model, steps.version, reference.inputs) if len(reference) else None
+    steps.total = int(planted is not None)
+    results = _attacked_members(steps, reference)
+    if planted is not None:
+        results["canaries"] = _canary_exposures(steps, planted, drawn_canary_rows(reference, CANDIDATES, seed=0))
+    return results
+
+
+def _canary_exposures(steps: AuditSteps, planted: CanaryRows, drawn: CanaryRows) -> dict[str, Any]:
+    """The step that asks the model about canaries and about candidates that are drawn alike."""
+    import pandas as pd
+
+    def ask() -> list[float]:
+        rows = pd.concat([planted.inputs, drawn.inputs], ignore_index=True)
+        labels = np.concatenate([planted.labels, drawn.labels]).tolist()
+        answer = steps.call("audit_membership_job:truth_confidences", {"rows": rows}, labels=labels)
+        return [float(value) for value in answer.frames["found"]["confidence"]]
+
+    number = len(planted.names)
+    confidence = np.array(steps.step(f"canaries {number}", f"ranking {number} canaries among {len(drawn.names):,} candidates", ask))
+    return canary_results(planted.names, confidence[:number], confidence[number:])
+
+
+def _attacked_members(steps: AuditSteps, inside: AuditRows) -> dict[str, Any]:
+    """The attack on rows of the reference; a headline without a value where no training rows are known."""
     if not (steps.request.in_sample or steps.version.in_sample):
         why = "Cannot tell: the reference is not said to hold training rows. Run with --in-sample where it does."
         return {"headline": headline("membership", None, why), "summary": {}}
-    most = steps.most(POOL)
-    inside, outside = (
-        audit_reference_rows(steps.store, steps.model, steps.version, most),
-        audit_served_rows(steps.store, steps.model, steps.version, most),
-    )
+    outside = audit_served_rows(steps.store, steps.model, steps.version, steps.most(POOL))
     if min(len(inside), len(outside)) < LEAST_POOL:
         why = (
             f"Cannot tell: {len(inside):,} training records and {len(outside):,} held-out ones with labels are known; "
@@ -339,7 +362,7 @@ def run_membership(steps: AuditSteps) -> dict[str, Any]:
     labels, members = np.concatenate([inside.labels, outside.labels]), np.repeat([True, False], [len(inside), len(outside)])
     ids = (*inside.ids, *outside.ids)
     shadows = steps.request.shadows if artifact_kind(steps.artifact) == "lightgbm" else 0
-    steps.total = 2 + shadows
+    steps.total += 2 + shadows
     given = {"labels": labels.tolist()}
 
     def confidence(job: str, column: str, **more: Any) -> list[float]:
@@ -380,6 +403,7 @@ def run_membership(steps: AuditSteps) -> dict[str, Any]:
         "best": attacked,
         "loss_threshold": threshold,
         "without_model": {"auc": plain["auc"]},
+        "gap": curves.generalisation_gap(own, members, steps.model.task or "regression"),
         "groups": curves.exposure_by_group(statistic, members, groups),
         "exposed": curves.most_exposed(ids, statistic, members),
         "summary": {"membership_exposure": rate["value"], "attack_auc": attacked["auc"]["value"]},

@@ -16,6 +16,7 @@ from observability.core.catalog import Model
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.metrics.attestations import SignatureState, signature_state
+from observability.records.kinds import OWN_SOURCE
 from observability.stats.arrays import Floats
 from observability.stats.privacy_loss import added_losses, gaussian_rdp, laplace_rdp, rdp_epsilon
 
@@ -28,8 +29,6 @@ EXPORT_COLUMNS = (
 )  # fmt: skip
 EXPORTS = Records("event", EXPORT_COLUMNS, ever=True, only=(("what", "export"),))
 LEVELS = Records("decision", ("decision", "at", "state", "extra"), ever=True)
-OWN_SOURCE = "dashboard"
-"""The further field `source` of exports that the product itself made and noted."""
 DELTA = 1e-5
 """δ of a budget that states none."""
 CHECKLIST = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from observability.metrics.exports import OWN_SOURCE
+from observability.records.kinds import OWN_SOURCE
 
 MOST_COLUMNS = 200
 

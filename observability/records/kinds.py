@@ -87,10 +87,12 @@ _EXPORT = (
     _number("delta", "of an export with noise: probability δ of a larger loss", least=0),
     RecordField("mechanism", "object", "of an export with noise: noise_multiplier, sampling_rate and steps, or laplace_scale and steps"),
     _text("attestation", "of an export into an enclave: the hash that it attested"),
-    RecordField("canaries", "list", 'of an export: planted marks, {"name", "text"} or {"name", "row": {feature: value}}'),
+    RecordField("canaries", "list", 'of an export: planted marks, {"name", "text"} or {"name", "row": {feature: value}, "label"}'),
     RecordField("checklist", "object", "of training on a third party's machines: {item: true or false}"),
 )
 """Fields of an event of what `export`."""
+OWN_SOURCE = "dashboard"
+"""The further field `source` of exports that the product itself made and noted."""
 _ALL = (
     Kind(
         "prediction",

@@ -17,7 +17,8 @@ from observability.core.finding import Finding, worst_first
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.metrics.exports import EXPORTS, OWN_SOURCE, export_events, privacy_loss
+from observability.metrics.exports import EXPORTS, export_events, privacy_loss
+from observability.records.kinds import OWN_SOURCE
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
 from observability.simulation.faults_exports import ExportFault, ExportFaultPlant

@@ -1,12 +1,14 @@
-"""How well a statistic tells members of a training set from other rows: ROC curve, AUC, and true positive rates at few false positives."""
+"""How well a statistic tells members of a training set from other rows: ROC curve, AUC, true positive rates at few false positives, and the
+exposure of canaries.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betainc
+from scipy.special import betainc, gammaincc
 
-from observability.stats.arrays import Floats
+from observability.stats.arrays import Floats, Integers
 from observability.stats.interval import Interval, ordered_interval, rate_interval
 from observability.stats.score_intervals import auc_interval
 
@@ -21,6 +23,17 @@ class AttackCurve:
     false_positive: Floats
     true_positive: Floats
     auc: Interval
+
+
+@dataclass(frozen=True)
+class CanaryExposure:
+    """How far canaries stand out among candidates. ranks: of each canary, 1 where the model is surer of it than of every candidate. bits:
+    its exposure. p_value: of all ranks together, where the model has not seen the canaries.
+    """
+
+    ranks: Integers
+    bits: Floats
+    p_value: float
 
 
 def attack_curve(members: ArrayLike, others: ArrayLike) -> AttackCurve:
@@ -137,6 +150,34 @@ def likelihood_ratios(target: ArrayLike, inside: ArrayLike, outside: ArrayLike) 
     mean_in, spread_in = _means_and_spread(with_it)
     mean_out, spread_out = _means_and_spread(without)
     return np.asarray(_log_normal(given, mean_in, spread_in) - _log_normal(given, mean_out, spread_out))
+
+
+def canary_exposure(canaries: ArrayLike, candidates: ArrayLike) -> CanaryExposure:
+    """Exposure of canaries: log2 of the number of candidates, the canary itself included, less log2 of its rank among them.
+
+    Canaries and candidates are drawn in the same way, and a model was trained on the canaries only. Without memorisation each rank is
+    equally likely: an exposure is at least x bits with probability 2**-x, and its mean is 1.44 bits.
+
+    Parameters
+    ----------
+    canaries : ArrayLike
+        The model's confidence in each canary, larger where it is surer. Each side has rows, and all values are finite.
+    candidates : ArrayLike
+        Its confidence in each candidate.
+
+    Returns
+    -------
+    CanaryExposure
+        A tie counts against the canary. The p-value is Fisher's, of the ranks divided by the number of candidates.
+
+    References
+    ----------
+    * Carlini and others (2019), The secret sharer: evaluating and testing unintended memorization in neural networks, definition 4.
+    """
+    planted, others = _finite(canaries), np.sort(_finite(candidates))
+    ranks = 1 + len(others) - np.searchsorted(others, planted, side="left")
+    bits = np.log2(len(others) + 1) - np.log2(ranks)
+    return CanaryExposure(ranks.astype(np.int64), bits, float(gammaincc(len(bits), np.log(2) * bits.sum())))
 
 
 def _means_and_spread(values: Floats) -> tuple[Floats, float]:

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -12,8 +13,12 @@ from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
 from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.trust import scheduled_audits
+from observability.dashboard.trust.audit_figures import gap_words
 from observability.dashboard.trust.audits import model_audits
 from observability.dashboard.trust.shift_figures import shift_gap_rows
+from observability.enrichment.audit_curves import generalisation_gap
+from observability.enrichment.audits import headline
+from observability.enrichment.canary_rows import canary_results
 from observability.server import process_lock
 from observability.server.access import Person
 from observability.server.audit_schedule import FOLDER, STATE, ScheduledAudit
@@ -111,3 +116,24 @@ def test_fairness_under_shift_is_drawn_by_shift_with_the_rates_of_groups(audited
     results = next(audit.results for audit in model_audits("employment") if audit.kind == "fairness")
     drawn = shift_gap_rows(dict(results), "SEX", "true_positive_rate")
     assert {"as in the reference", "all inputs as served", "more positive"} <= set(drawn["name"]) and drawn["value"].is_monotonic_decreasing
+
+
+def test_membership_without_known_training_rows_shows_the_exposure_of_canaries(audited: Database, tmp_path: Path) -> None:
+    found = canary_results(("c1", "c2"), np.array([9.0, 3.0]), np.arange(7.0))
+    results = {"headline": headline("membership", None, "Cannot tell: no training rows."), "canaries": found}
+    body = {"kind": "audit", "model": "employment", "version": "1", "audit": "membership", "results": results}
+    dates = {"at": NOON.isoformat(), "received_at": NOON.isoformat(), "expires": (NOON + timedelta(days=90)).isoformat()}
+    land(audited, [body | dates], tmp_path)
+    app = opened("audits", model="employment", kind="Membership")
+    assert not app.exception
+    rows = [row["cells"] for row in tables(app)["Canaries by exposure"]["rows"]]
+    assert [(row["name"]["t"], row["rank"]["t"], row["bits"]["t"]) for row in rows] == [("c1", "1", "3.00"), ("c2", "5", "0.68")]
+    assert "Mean exposure 1.84 bits, 1.44 expected without memorisation (p = 0.28); at most 3.0 among 7 candidates." in words(app)
+
+
+def test_the_gap_of_the_loss_is_said_with_what_an_attacker_gains_from_it() -> None:
+    rng = np.random.default_rng(2)
+    gap = generalisation_gap(np.concatenate([rng.normal(2, 1, 500), rng.normal(1, 1, 500)]), np.repeat([True, False], 500), "binary")
+    said = gap_words(gap)
+    assert f"{gap['difference']['value']:.3g} less (" in said and f"{100 * gap['advantage']['value']:.1f} points more training" in said
+    assert "half of the probability" not in gap_words({name: part for name, part in gap.items() if name != "advantage"})

@@ -1,6 +1,9 @@
-"""Audits of a registered model are records with intervals; an interrupted one goes on where it stopped; what cannot be told is said."""
+"""Audits of a registered model are records with intervals; an interrupted one goes on where it stopped; what cannot be told is said; planted
+canaries expose a model that remembers them.
+"""
 
 import json
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.cli.execute import execute
 from observability.core.errors import UsageError
 from observability.detection.audit_history import KINDS, StoredAudit, stored_audits
 from observability.enrichment import audits
-from observability.enrichment.audit_rows import audit_reference_rows
+from observability.enrichment.audit_rows import audit_reference_rows, audit_served_rows
 from observability.enrichment.audits import FOLDER, AuditRequest, run_audit
 from observability.review.agenda_items import records_until
 from observability.review.fairness_status import newest_audits
@@ -114,7 +118,20 @@ def test_membership_finds_the_reference_and_names_records_of_it(known: dict[str,
     assert results["attack"] == "LiRA, 4 shadow models" and results["best"]["auc"]["low"] > 0.5
     assert results["without_model"]["auc"]["low"] < 0.55
     assert all(each["id"].startswith("reference/1/") for each in results["exposed"])
-    assert set(results["groups"]) == {"sex", "class"}
+    assert set(results["groups"]) == {"sex", "class"} and "canaries" not in results
+
+
+def test_the_gap_of_the_loss_is_that_of_the_logged_scores(known: dict[str, StoredAudit], store: Store) -> None:
+    """The booster file gives the logged scores, so the loss can be counted from the stored rows alone."""
+    gap = known["membership"].results["gap"]
+    model, version = store.catalog().model("loan"), store.catalog().model("loan").version("1")
+    assert version is not None
+    sides = [read(store, model, version, 150) for read in (audit_reference_rows, audit_served_rows)]
+    chances = [np.where(side.labels == 1, side.scores, 1 - side.scores) for side in sides]
+    inside, outside = (float(-np.log(chance).mean()) for chance in chances)
+    assert (gap["members"]["value"], gap["others"]["value"]) == pytest.approx((inside, outside), abs=1e-4)
+    assert gap["difference"]["value"] == pytest.approx(outside - inside, abs=1e-4) and gap["difference"]["low"] > 0
+    assert gap["advantage"]["value"] == pytest.approx((chances[0] > 0.5).mean() - (chances[1] > 0.5).mean(), abs=1e-6)
 
 
 def test_fairness_under_shift_counts_the_model_files_decisions(known: dict[str, StoredAudit], store: Store) -> None:
@@ -192,3 +209,39 @@ def test_a_version_without_a_model_file_is_refused(store: Store, worker: Worker,
     store.load_files([path], LoadDefaults())
     with pytest.raises(UsageError, match="no model file"):
         run_audit(store, worker, AuditRequest("loan", "2", "robustness"), lambda *_: None)
+
+
+def test_planted_canaries_expose_a_model_that_remembers_them_and_not_a_regularised_one(
+    store: Store, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secrets, "randbelow", lambda _: 3)
+    done = execute(store, ["exports", "canaries", str(tmp_path / "canaries.jsonl"), "--model", "loan", "--count", "30"], lambda _: None)
+    assert done.exit_code == 0, done.error
+    features = ["age", "income", "debt"]
+    model, first = store.catalog().model("loan"), store.catalog().model("loan").version("1")
+    assert first is not None
+    plain = audit_reference_rows(store, model, first, ROWS)
+    planted = pd.read_json(tmp_path / "canaries.jsonl", lines=True, precise_float=True)
+    assert list(planted) == [*features, "label"] and all(set(planted[name]) <= set(plain.inputs[name]) for name in features)
+    rows, labels = pd.concat([plain.inputs, planted[features]], ignore_index=True), np.concatenate([plain.labels, planted["label"]])
+    found = {}
+    loose = {"num_leaves": 63, "min_data_in_leaf": 1, "learning_rate": 0.3}
+    for name, params in (("overfitted", loose), ("strict", {"num_leaves": 3, "min_data_in_leaf": 60, "lambda_l2": 50.0})):
+        data = lightgbm.Dataset(rows, labels, params={"min_data_in_bin": 1})
+        given = {"objective": "binary", "verbosity": -1, "num_threads": 1, "seed": 1, **params}
+        lightgbm.train(given, data, num_boost_round=60).save_model(tmp_path / "m.txt")
+        plain.inputs.assign(label=plain.labels, score=plain.scores).to_csv(tmp_path / "reference.csv", index=False)
+        store.register(
+            RegistrationRequest(
+                model="loan", version=name, reference=tmp_path / "reference.csv", task="binary", label="label", score=("score",),
+                features=tuple(features), artifact=tmp_path / "m.txt",
+            )
+        )  # fmt: skip
+        results = run_audit(store, worker, AuditRequest("loan", name, "membership"), lambda *_: None)["results"]
+        assert results["headline"]["value"] is None, "canaries need no known training rows"
+        found[name] = results["canaries"]
+        assert len(found[name]["by_canary"]) == 30 and found[name]["most_bits"] == pytest.approx(np.log2(2001), abs=1e-3)
+    assert found["overfitted"]["mean_bits"] > found["strict"]["mean_bits"] + 0.7 and found["overfitted"]["p_value"] < 0.005
+    assert found["strict"]["p_value"] > 0.1, found
+    older = run_audit(store, worker, AuditRequest("loan", "1", "membership"), lambda *_: None)["results"]
+    assert "canaries" not in older, "version 1 was registered before they were drawn"

@@ -1,10 +1,10 @@
-"""Membership statistics: the curve agrees with scikit-learn, intervals cover, and likelihood ratios find members."""
+"""Membership statistics: the curve agrees with scikit-learn, intervals cover, likelihood ratios find members, canaries are ranked by hand."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from observability.stats.exposure import attack_curve, likelihood_ratios, thinned_curve, true_positives_at
+from observability.stats.exposure import attack_curve, canary_exposure, likelihood_ratios, thinned_curve, true_positives_at
 
 
 def test_the_curve_agrees_with_scikit_learn_ties_included() -> None:
@@ -47,6 +47,21 @@ def test_likelihood_ratios_find_members_of_a_model_that_is_surer_of_them() -> No
     ratio = likelihood_ratios(target, np.where(shadows, confidence, np.nan), np.where(shadows, np.nan, confidence))
     calibrated, plain = (roc_auc_score(member, each) for each in (ratio, target))
     assert calibrated > 0.8 > 0.7 > plain
+
+
+def test_exposure_is_log2_of_the_candidates_less_log2_of_the_rank_by_hand() -> None:
+    found = canary_exposure([9.0, 3.0, -1.0, 5.5], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    assert found.ranks.tolist() == [1, 5, 8, 2], "a tie counts against the canary"
+    assert found.bits == pytest.approx([3.0, np.log2(8 / 5), 0.0, 2.0])
+    assert canary_exposure([9.0], np.arange(7.0)).p_value == pytest.approx(1 / 8), "one rank of eight"
+
+
+def test_ranks_of_canaries_that_were_not_seen_are_chance() -> None:
+    rng = np.random.default_rng(6)
+    found = [canary_exposure(rng.normal(size=20), rng.normal(size=500)) for _ in range(400)]
+    assert np.mean([each.bits.mean() for each in found]) == pytest.approx(1 / np.log(2), abs=0.03)
+    assert 0.02 <= np.mean([each.p_value <= 0.05 for each in found]) <= 0.08
+    assert np.mean([each.bits >= 3 for each in found]) == pytest.approx(1 / 8, abs=0.01)
 
 
 @pytest.mark.parametrize("members", [[], [np.nan]])

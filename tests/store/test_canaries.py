@@ -51,6 +51,7 @@ def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(
     ]
     lines = [
         export_event(canaries),
+        export_event([{"name": "own", "row": ROW, "label": "1"}], source="dashboard"),
         prediction("before", -1, features={"age": 1, "job": TEXT, "owns": False}),
         prediction("feature", 1, features={"age": 1, "job": f"a {TEXT}!", "owns": False}),
         prediction("row", 2, features=ROW),

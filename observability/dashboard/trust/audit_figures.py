@@ -23,6 +23,11 @@ FLIPS = (
     column("changes", "Changes", wide=True),
 )
 EXPOSED = (column("case", "Training record", strong=True), *number_columns(statistic="Log likelihood ratio"))
+CANARIES = (
+    column("name", "Canary", strong=True),
+    column("rank", "Rank", align="right", help="Among the candidates and itself; 1: the model is surer of it than of every candidate"),
+    column("bits", "Exposure (bits)", align="right", help="log2 of the number of candidates less log2 of the rank"),
+)
 UNSTABLE = (column("case", "Prediction", strong=True), *number_columns(stability="Rank correlation"))
 COST_HELP = "Sum of the changes, each in standard deviations of its feature; another level of a category costs 1"
 SHOWN = 8
@@ -41,6 +46,8 @@ def audit_details(here: ModelPage, audit: StoredAudit) -> None:
     if audit.value is not None:
         kinds = {"robustness": _robustness, "membership": _membership, "explanations": _explanations, "fairness": shift_details}
         kinds[audit.kind](here, audit)
+    if canaries := audit.results.get("canaries"):
+        _canaries(canaries)
 
 
 def curve_points(curve: Sequence[Mapping[str, Any]], at: str, name: str) -> list[dict[str, Any]]:
@@ -141,6 +148,37 @@ def _roc(_here: ModelPage, audit: StoredAudit) -> None:
         f"{results['members']['n']:,} {results['members']['are']} against "
         f"{results['others']['n']:,} {results['others']['are']}."
     )
+    if gap := results.get("gap"):
+        plain_caption(gap_words(gap))
+
+
+def gap_words(gap: Mapping[str, Mapping[str, Any]]) -> str:
+    """How much smaller the loss of training records is, and what an attacker gains from that without any attack."""
+    loss, said = (
+        gap["difference"],
+        f"Mean loss {gap['members']['value']:.3g} on training records, {gap['others']['value']:.3g} on the others",
+    )
+    said += f": {loss['value']:.3g} less ({loss['low']:.3g} to {loss['high']:.3g})."
+    if advantage := gap.get("advantage"):
+        value, low, high = (100 * advantage[name] for name in ("value", "low", "high"))
+        said += (
+            f" The truth of {value:.1f} points more training records ({low:.1f} to {high:.1f}) has more than half of the probability: "
+            "an attacker who calls such records members gains that."
+        )
+    return said
+
+
+def _canaries(found: Mapping[str, Any]) -> None:
+    """The exposure of canaries, largest first."""
+    st.header("Canaries", anchor=False)
+    chance = "p < 0.001" if found["p_value"] < 0.001 else f"p = {found['p_value']:.2g}"
+    plain_paragraph(
+        f"Mean exposure {found['mean_bits']:.2f} bits, 1.44 expected without memorisation ({chance}); at most {found['most_bits']:.1f} "
+        f"among {found['candidates']:,} candidates."
+    )
+    rows = [table_row(name=each["name"], rank=f"{each['rank']:,}", bits=f"{each['bits']:.2f}") for each in found["by_canary"][:SHOWN]]
+    draw_table("canaries", "Canaries by exposure", CANARIES, rows, compact=True)
+    csv_button("canaries", pd.DataFrame(found["by_canary"]))
 
 
 def _membership(here: ModelPage, audit: StoredAudit) -> None:

@@ -8,6 +8,7 @@ from observability.core.catalog import Model
 from observability.core.time import naive_utc
 from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
+from observability.records.kinds import OWN_SOURCE
 from observability.store.db.expressions import sql_literal
 from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table
@@ -73,11 +74,16 @@ def canary_sightings(store: "Database", window: Window) -> "DataFrame":
 
 
 def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
-    """The canaries of exports before the window's end that had arrived: name, text or row, and `at`, since when it is outside."""
+    """The canaries of exports before the window's end that had arrived: name, text or row, and `at`, since when it is outside.
+
+    Rows that the product drew for training are none: they are in a file of the owner.
+    """
     known = "" if window.as_of is None else " AND arrived <= $as_of"
     values = {"end": naive_utc(window.end)} | ({} if window.as_of is None else {"as_of": naive_utc(window.as_of)})
+    values |= {"own": OWN_SOURCE}
     rows = cursor.execute(
-        f"""SELECT "at", canaries FROM events WHERE what = 'export' AND canaries IS NOT NULL AND "at" < $end{known} ORDER BY "at" """,
+        f"""SELECT "at", canaries FROM events WHERE what = 'export' AND canaries IS NOT NULL AND extra->>'source' IS DISTINCT FROM $own
+        AND "at" < $end{known} ORDER BY "at" """,
         values,
     ).fetchall()
     found: dict[str, dict[str, Any]] = {}
