@@ -1,17 +1,18 @@
-"""The table of capabilities names pages, kinds of records, analyzers, documents and tests that exist."""
+"""The table of capabilities names pages, kinds of records, analyzers, faults of the lab, documents and tests that exist."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from observability.cli.commands_lab import every_fault
 from observability.dashboard import links
 from observability.records.kinds import KINDS
 
 ROOT = Path(__file__).parent.parent
 ANALYZERS = ROOT / "observability" / "analyzers"
 TABLE = ROOT / "docs" / "capabilities.md"
-COLUMNS = ("System", "Page", "Records", "Analyzer", "In the sample", "Test", "Not yet")
+COLUMNS = ("System", "Page", "Records", "Analyzer", "Faults in the lab", "In the sample", "Test", "Docs", "Not yet")
 
 
 def table_rows() -> list[dict[str, str]]:
@@ -37,7 +38,10 @@ def test_a_row_names_what_exists(row: dict[str, str]) -> None:
     known = {path.relative_to(ANALYZERS).with_suffix("").as_posix() for path in ANALYZERS.glob("*/*.py")}
     named = [] if row["Analyzer"] == "–" else row["Analyzer"].split(", ")
     assert set(named) <= known
-    assert row["Test"] == "–" or (ROOT / row["Test"]).is_file()
+    assert set(re.findall(r"`(\w+)`", row["Faults in the lab"])) <= {fault.name for fault in every_fault()}
+    assert named == [] or row["Faults in the lab"] != "–", "an analyzer has a fault in the lab"
+    assert (ROOT / row["Test"]).is_file()
+    assert all((ROOT / "docs" / document).is_file() for document in re.findall(r"\]\(([^)#]+)", row["Docs"])) and "](" in row["Docs"]
     assert row["Not yet"] or (pages or row["Page"] == "every page" or "examples" in row["In the sample"]), (
         "what has no page says what is missing"
     )

@@ -14,19 +14,19 @@ WITHOUT_FAULT = {
     "data/batches": "no model's log holds batches",
     "data/cleaning": "no model's log holds cleaning runs",
     "data/devices": "no model's log holds batches; faults of devices are planted on batches",
-    "serving/batch_gate": "no model's log holds batches of predictions; its faults are planted in its own test",
+    "serving/batch_gate": "no model's log holds batches of predictions; faults of batches are planted on those",
     "serving/edge_fleet": "no model's log holds reports of devices; faults of fleets are planted on reports",
     "operations/controllers": "no model's log holds decisions of controllers; their faults are planted on decisions",
     "operations/trade_offs": "no model's log holds audits; faults of forms are planted on audits",
     "training/selection": "no model's log holds a version in shadow; better challengers are planted beside its answers",
     "training/studies": "no model's log holds audits of augmentations; their faults are planted on audits",
     "data/storage": "no model's log holds reports of places; their faults are planted on reports",
-    "data/datasets": "states what datasets hold and raises nothing",
+    "data/datasets": "no model's log holds versions of datasets; a second content is planted on those",
     "serving/vendors": "no model's log holds answers to fixed questions; faults of vendors are planted on those",
     "serving/why_changed": "explains what serving/performance found",
     "trust/exports": "no model's log holds exports; faults of exports are planted on those",
-    "trust/audits": "needs audits of a model artifact, which simulated logs lack; regressions are planted in its own test",
-    "trust/explanations": "needs a model artifact, which simulated logs lack",
+    "trust/audits": "needs audits of a model artifact, which simulated logs lack; regressions are planted on audits",
+    "trust/explanations": "needs attributions, which simulated logs lack; other drivers are planted on those",
 }
 """Analyzers that no fault of the simulation is expected to trigger, and why."""
 

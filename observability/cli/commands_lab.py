@@ -4,21 +4,7 @@ import argparse
 
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column
 from observability.core.errors import UsageError
-from observability.simulation.fault import ServingFault
-from observability.simulation.faults_augmentation import AugmentationFault
-from observability.simulation.faults_cleaning import CleaningFault
-from observability.simulation.faults_collection import DeviceFault
-from observability.simulation.faults_controllers import ControllerFault
-from observability.simulation.faults_edge import EdgeFault
-from observability.simulation.faults_energy import EnergyFault
-from observability.simulation.faults_exports import ExportFault
-from observability.simulation.faults_forms import FormFault
-from observability.simulation.faults_labelling import LabelFault
-from observability.simulation.faults_selection import SelectionFault
-from observability.simulation.faults_storage import StorageFault
-from observability.simulation.faults_studies import StudyFault
-from observability.simulation.faults_training import RunFault
-from observability.simulation.faults_vendors import VendorFault
+from observability.simulation.fault import DescribedFault
 from observability.store.engine import Store
 
 REGISTER_FIRST = "Register a model, or load the sample fleet with demo"
@@ -80,6 +66,7 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
         faults_energy,
         faults_exports,
         faults_forms,
+        faults_frames,
         faults_labelling,
         faults_selection,
         faults_storage,
@@ -87,6 +74,7 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
         faults_training,
         faults_vendors,
         form_replay,
+        frame_replay,
         labelling_replay,
         selection_replay,
         storage_replay,
@@ -134,6 +122,9 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     elif (controller_fault := faults_controllers.FAULTS.get(name)) is not None:
         say("reading decisions of controllers")
         replay = controller_replay.replay_on_controller(store.ask, controller_fault, args.strength, now, model=args.model, seed=args.seed)
+    elif (frame_fault := faults_frames.FAULTS.get(name)) is not None:
+        say(f"reading what {frame_fault.analyzer} reads")
+        replay = frame_replay.replay_on_frames(store, frame_fault, args.strength, now, model=args.model, seed=args.seed)
     elif (selection_fault := faults_selection.FAULTS.get(name)) is not None:
         model = store.catalog().model(args.model) if args.model else next(iter(store.catalog().models), None)
         if model is None:
@@ -162,60 +153,56 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     return json_or_lines(replay.to_json(), lines, args.json)
 
 
+def every_fault() -> list[DescribedFault]:
+    """Every fault that the lab can plant."""
+    from observability.simulation import (
+        faults,
+        faults_augmentation,
+        faults_cleaning,
+        faults_collection,
+        faults_controllers,
+        faults_edge,
+        faults_energy,
+        faults_exports,
+        faults_forms,
+        faults_frames,
+        faults_labelling,
+        faults_selection,
+        faults_storage,
+        faults_studies,
+        faults_training,
+        faults_vendors,
+    )
+
+    families = (
+        faults,
+        faults_training,
+        faults_labelling,
+        faults_collection,
+        faults_vendors,
+        faults_forms,
+        faults_edge,
+        faults_exports,
+        faults_controllers,
+        faults_augmentation,
+        faults_storage,
+        faults_studies,
+        faults_energy,
+        faults_cleaning,
+        faults_selection,
+        faults_frames,
+    )
+    return [fault for family in families for fault in family.FAULTS.values()]
+
+
 def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Outcome:
     """The list of faults, with the reason where a model cannot have one."""
     from observability.simulation.fault import STRENGTHS
-    from observability.simulation.faults import FAULTS
-    from observability.simulation.faults_augmentation import FAULTS as OF_AUGMENTATIONS
-    from observability.simulation.faults_cleaning import FAULTS as OF_CLEANING
-    from observability.simulation.faults_collection import FAULTS as OF_DEVICES
-    from observability.simulation.faults_controllers import FAULTS as OF_CONTROLLERS
-    from observability.simulation.faults_edge import FAULTS as ON_EDGE
-    from observability.simulation.faults_energy import FAULTS as OF_ENERGY
-    from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
-    from observability.simulation.faults_forms import FAULTS as OF_FORMS
-    from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
-    from observability.simulation.faults_selection import FAULTS as OF_SELECTION
-    from observability.simulation.faults_storage import FAULTS as OF_STORAGE
-    from observability.simulation.faults_studies import FAULTS as OF_STUDIES
-    from observability.simulation.faults_training import FAULTS as OF_RUNS
-    from observability.simulation.faults_vendors import FAULTS as OF_VENDORS
 
-    faults: list[
-        ServingFault
-        | RunFault
-        | LabelFault
-        | DeviceFault
-        | VendorFault
-        | FormFault
-        | EdgeFault
-        | EnergyFault
-        | CleaningFault
-        | ExportFault
-        | ControllerFault
-        | AugmentationFault
-        | StorageFault
-        | StudyFault
-        | SelectionFault
-    ] = [
-        *FAULTS.values(),
-        *OF_RUNS.values(),
-        *OF_LABELLING.values(),
-    ]
-    faults += [*OF_DEVICES.values(), *OF_VENDORS.values(), *OF_FORMS.values(), *ON_EDGE.values(), *OF_EXPORTS.values()]
-    faults += [
-        *OF_CONTROLLERS.values(),
-        *OF_AUGMENTATIONS.values(),
-        *OF_STORAGE.values(),
-        *OF_STUDIES.values(),
-        *OF_ENERGY.values(),
-        *OF_CLEANING.values(),
-        *OF_SELECTION.values(),
-    ]
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}
         | {strength: fault.amount(strength) for strength in STRENGTHS}
-        for fault in faults
+        for fault in every_fault()
     ]
     lines = [
         f"{fault['fault']:<24} {fault['told']}{f' Not on {model}: ' + str(fault['cannot']) + '.' if fault['cannot'] else ''}"

@@ -54,9 +54,10 @@ UNIT_WORDS: dict[str, Callable[[float], str]] = {
 
 
 class DescribedFault:
-    """What every fault has: a name, its amounts and the function that plants it."""
+    """What every fault has: a name, the part of the product that it belongs to, its amounts and the function that plants it."""
 
     name: str
+    section: str
     amounts: tuple[float, float, float]
     unit: str
     plant: Callable[..., object]

@@ -1,9 +1,9 @@
-"""Faults of the pipeline before serving: which are named at middle strength, at which place, and what do clean records raise?
+"""Faults of records: which are named at middle strength, at which place, and what do clean records raise?
 
     python tests/benchmarks/bench_pipeline.py [--runs 20] [--clean 300] [--families training,labelling] [--strength middle]
 
-Every fault of training runs, studies, augmentations, energy, devices, cleaning, labelling, forms and storage is planted `--runs` times on simulated clean
-records, each time with another seed. Named: the right subject in the right metric needs attention, and not without the fault. Top three: it is among the first three alarms of
+Every fault of training runs, studies, augmentations, energy, devices, cleaning, labelling, storage, forms, controllers, devices that serve, vendors and
+exports is planted `--runs` times on simulated clean records, each time with another seed. Named: the right subject in the right metric needs attention, and not without the fault. Top three: it is among the first three alarms of
 the first look at which it is named, as the page lists them. Then `--clean` clean runs, crews, fleets, studies, audits, months and weeks are judged.
 Training runs have one seed for the records and one for the fault. Prints CPU seconds.
 """
@@ -32,35 +32,47 @@ from observability.simulation import (
     augmentation_replay,
     cleaning_replay,
     collection_replay,
+    controller_replay,
+    edge_replay,
     energy_replay,
     energy_world,
+    export_replay,
     faults_augmentation,
     faults_cleaning,
     faults_collection,
+    faults_controllers,
+    faults_edge,
     faults_energy,
+    faults_exports,
     faults_forms,
     faults_labelling,
     faults_storage,
     faults_studies,
     faults_training,
+    faults_vendors,
     form_replay,
     labelling_project,
     labelling_replay,
     storage_replay,
     study_replay,
     training_replay,
+    vendor_replay,
 )
 from observability.simulation.detection_result import RecordDetection
 from tests.support.augmentation_audits import audit_row, augmentation_findings, simulated_audit
 from tests.support.cleaning_runs import cleaning_frame
+from tests.support.controller_decisions import controller_decisions, controller_findings
 from tests.support.device_fleet import COLUMNS, device_batches, device_findings
+from tests.support.edge_reports import device_reports, edge_findings, report_frame
+from tests.support.export_events import clean_exports, export, export_findings, export_frame, noised, stated_levels
 from tests.support.form_audits import audit_row as form_row
-from tests.support.form_audits import clean_form, form_audits
+from tests.support.form_audits import clean_form, form_audits, trade_off_findings
 from tests.support.run_frames import frame_of
 from tests.support.simulated_runs import STEPS, simulated_run_records
 from tests.support.simulated_studies import simulated_study
 from tests.support.simulation_key import LABEL_KEY, RUN_KEY
 from tests.support.storage_reports import PLACES, place_reports, storage_findings, storage_frame
+from tests.support.vendor_nights import VendorNights, morning_findings
 
 END, LOAN, SHARES = datetime(2026, 5, 1), Model(1, "loan", "binary", ("no", "yes")), {"no": 0.7, "yes": 0.3}
 KINDS = (("runs", "run"), ("steps", "step"), ("resources", "resource"), ("events", "event"))
@@ -160,7 +172,39 @@ FAMILIES = {
         lambda fault, strength, seed: form_replay.replay_form_fault(
             form_audits([form_row([clean_form(np.random.default_rng(seed), "int8")])]), fault, strength, seed
         ),
-        None,
+        lambda seed: of(trade_off_findings([form_row([clean_form(np.random.default_rng([seed, 37]), "int8", 0.005)], in_use="int8")])),
+    ),
+    "controllers": Family(
+        faults_controllers.FAULTS,
+        lambda fault, strength, seed: controller_replay.replay_controller_fault(
+            controller_decisions(np.random.default_rng(seed), an_hour=8, before=3), fault, strength, seed
+        ),
+        lambda seed: of(
+            controller_findings(
+                controller_decisions(np.random.default_rng(5000 + seed), an_hour=4, before=3, gain=1.0 if seed % 10 == 0 else 0.9)
+            )
+        ),
+    ),
+    "edge": Family(
+        faults_edge.FAULTS,
+        lambda fault, strength, seed: edge_replay.replay_edge_fault(
+            report_frame(device_reports(np.random.default_rng([seed, 4]), fleet=90, before=14)), fault, strength, seed
+        ),
+        lambda seed: of(edge_findings(device_reports(np.random.default_rng([seed, 3]), fleet=90, before=28))),
+    ),
+    "vendors": Family(
+        faults_vendors.FAULTS,
+        lambda fault, strength, seed: vendor_replay.replay_vendor_fault(
+            VendorNights(20, noise=0.02, seed=seed).rows(), fault, strength, seed
+        ),
+        lambda seed: of(morning_findings(VendorNights(20, noise=0.02, seed=1000 + seed).rows(), 19)),
+    ),
+    "exports": Family(
+        faults_exports.FAULTS,
+        lambda fault, strength, seed: export_replay.replay_export_fault(
+            export_frame([noised(1), export(2), export(3, recipient="bolt", dataset=None), export(4, k=None)]), fault, strength, seed
+        ),
+        lambda seed: of(export_findings(clean_exports(np.random.default_rng(seed)), stated_levels())),
     ),
     "storage": Family(
         faults_storage.FAULTS,

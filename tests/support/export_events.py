@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from observability.analyzers.trust import exports
@@ -47,6 +48,19 @@ def levels(*stated: Mapping[str, Any]) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows, columns=["decision", "at", "state", "extra"], dtype=object)
     return frame.assign(at=pd.to_datetime(frame["at"]).astype("datetime64[us]"))
+
+
+def stated_levels() -> pd.DataFrame:
+    """What the owner allows `acme`, which clean exports keep."""
+    return levels({"epsilon": 8.0, "k": 5, "attestation": ATTESTED})
+
+
+def clean_exports(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Six extracts and three releases of noised counts within five weeks, at random times and with random k."""
+    rows = [
+        export(day, k=float(rng.integers(5, 40)), rows=int(rng.integers(50, 900)), attestation=ATTESTED) for day in rng.uniform(-25, 7, 6)
+    ]
+    return rows + [noised(day, dataset="counts", attestation=ATTESTED) for day in rng.uniform(-25, 7, 3)]
 
 
 def export_findings(rows: Sequence[Mapping[str, Any]], decisions: pd.DataFrame | None = None, **counters: Any) -> list[Finding]:

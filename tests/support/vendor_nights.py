@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from observability.analyzers.serving import vendors
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.finding import Finding
+from observability.core.window import Window
+
 START = datetime(2026, 1, 5, 2)
+BUDGET = 0.1 / 7
 CLASSES = ("billing", "delivery", "refund", "account")
 WORDS = "the parcel was sent on monday and should arrive within three days please check the tracking page for news".split()
 OTHER = "kindly note that our terms exclude liability for such losses so nothing can be offered in this case".split()
@@ -68,3 +74,16 @@ class VendorNights:
 def no_events() -> pd.DataFrame:
     """No event of a person."""
     return pd.DataFrame({"at": pd.Series(dtype="datetime64[us]"), "model": [], "text": [], "extra": []})
+
+
+def morning(night: int, budgets: dict[str, tuple[float, str]] | None = None) -> Context:
+    """The check of the morning after a night, of its last seven days."""
+    end = (START + timedelta(days=night, hours=6)).replace(tzinfo=UTC)
+    return Context(EVERY_MODEL, NO_VERSION, Window("", end - timedelta(days=7), end), end, BUDGET, {"budgets": budgets or {}})
+
+
+def morning_findings(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, **budgets: Any) -> list[Finding]:
+    """The findings of a morning, with what had been answered by then."""
+    context = morning(night, **budgets)
+    seen = rows[rows["at"] < context.window.end.replace(tzinfo=None)]
+    return vendors.analyze({"answers": seen, "events": no_events() if events is None else events}, context)

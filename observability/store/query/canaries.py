@@ -79,8 +79,8 @@ def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
     Rows that the product drew for training are none: they are in a file of the owner.
     """
     known = "" if window.as_of is None else " AND arrived <= $as_of"
-    values = {"end": naive_utc(window.end)} | ({} if window.as_of is None else {"as_of": naive_utc(window.as_of)})
-    values |= {"own": OWN_SOURCE}
+    values: dict[str, Any] = {"end": naive_utc(window.end), "own": OWN_SOURCE}
+    values |= {} if window.as_of is None else {"as_of": naive_utc(window.as_of)}
     rows = cursor.execute(
         f"""SELECT "at", canaries FROM events WHERE what = 'export' AND canaries IS NOT NULL AND extra->>'source' IS DISTINCT FROM $own
         AND "at" < $end{known} ORDER BY "at" """,

@@ -12,6 +12,7 @@ from observability.core.analyzer import Context
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice
 from tests.support.analyzer_worlds import START, context_for
+from tests.support.length import allowed, repeats
 from tests.support.operations_world import prices, resources, runs, served, use
 
 HOURS, PAST_HOURS = 7 * 24, 28 * 24
@@ -107,9 +108,17 @@ def test_a_model_whose_days_stray_is_held_against_how_far_they_stray() -> None:
     assert found.severity == "ok" and 2.0 < np.log(day["varies_up_to"]) / strays < 3.5
 
 
-def test_clean_weeks_do_not_alarm() -> None:
-    said = {findings(week(36.0, 100 + i), week(36.0, 200 + i, PAST_HOURS))["model", "energy_per_thousand"].severity for i in range(30)}
-    assert said == {"ok"}
+def week_severity(seed: int, times: float = 1.0) -> str:
+    """The severity of the energy of a week, so many times as much as in the four weeks before."""
+    return findings(week(36.0 * times, 100 + seed), week(36.0, 10_000 + seed, PAST_HOURS))["model", "energy_per_thousand"].severity
+
+
+def test_clean_weeks_do_not_alarm_and_growth_is_named_in_nine_of_ten() -> None:
+    weeks = repeats(30, 300)
+    said = [week_severity(seed) for seed in range(weeks)]
+    assert said.count("act") == 0 and said.count("watch") <= allowed(0.01, weeks)
+    runs = repeats(10, 50)
+    assert sum(week_severity(seed, times=1.7) == "act" for seed in range(runs)) >= 0.9 * runs
 
 
 def test_energy_from_an_assumed_power_is_never_an_act() -> None:

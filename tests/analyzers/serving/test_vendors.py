@@ -10,28 +10,15 @@ import pandas as pd
 import pytest
 
 from observability.analyzers.serving import vendors
-from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding, needs_action
-from observability.core.window import Window
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
 from tests.support.length import allowed, repeats
-from tests.support.vendor_nights import START, VendorNights, no_events
-
-BUDGET = 0.1 / 7
-
-
-def morning(night: int, budgets: dict[str, tuple[float, str]] | None = None) -> Context:
-    """The check of the morning after a night, of its last seven days."""
-    end = (START + timedelta(days=night, hours=6)).replace(tzinfo=UTC)
-    window = Window("", end - timedelta(days=7), end)
-    return Context(EVERY_MODEL, NO_VERSION, window, end, BUDGET, {"budgets": budgets or {}})
+from tests.support.vendor_nights import START, VendorNights, morning, morning_findings, no_events
 
 
 def judged(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, **budgets: Any) -> dict[str, Finding]:
     """The findings of a morning by metric, with what had been answered by then."""
-    context = morning(night, **budgets)
-    seen = rows[rows["at"] < context.window.end.replace(tzinfo=None)]
-    found = vendors.analyze({"answers": seen, "events": no_events() if events is None else events}, context)
+    found = morning_findings(rows, night, events, **budgets)
     assert len({each.metric for each in found}) == len(found)
     return {each.metric: each for each in found}
 

@@ -21,7 +21,7 @@ from observability.core.settings import ModelSettings
 from observability.metrics.attestations import is_signed, public_key
 from observability.metrics.exports import CHECKLIST
 from observability.stats.privacy_loss import dpsgd_epsilon, gaussian_rdp, rdp_epsilon
-from tests.support.export_events import ATTESTED, START, export, export_findings, levels, noised
+from tests.support.export_events import ATTESTED, START, clean_exports, export, export_findings, levels, noised, stated_levels
 
 
 def of_metric(found: list[Finding], metric: str) -> list[Finding]:
@@ -206,14 +206,8 @@ def test_what_is_not_logged_is_unknown_and_clean_exports_ask_for_nothing() -> No
     (told,) = export_findings([bare])
     assert told.severity == "unknown" and "columns, rows and legal basis" in told.because
     rng = np.random.default_rng(5)
-    stated = levels({"epsilon": 8.0, "k": 5, "attestation": ATTESTED})
     for _ in range(300):
-        rows = [
-            export(day, k=float(rng.integers(5, 40)), rows=int(rng.integers(50, 900)), attestation=ATTESTED)
-            for day in rng.uniform(-25, 7, 6)
-        ]
-        rows += [noised(day, dataset="counts", attestation=ATTESTED) for day in rng.uniform(-25, 7, 3)]
-        assert [each.because for each in export_findings(rows, stated) if each.needs_action] == []
+        assert [each.because for each in export_findings(clean_exports(rng), stated_levels()) if each.needs_action] == []
 
 
 def test_the_order_of_rows_does_not_matter_and_own_files_are_not_judged() -> None:

@@ -1,0 +1,278 @@
+"""Faults of audits, batches of predictions, dataset versions and attributions: planted on the frames that one analyzer reads.
+
+A fault chooses what it falls on, and gives the frames without it (the twin) and with it. What it needs and is not there is a UsageError.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.analyzer import Context
+from observability.core.errors import UsageError
+from observability.core.settings import ModelSettings
+from observability.core.time import aware_utc
+from observability.detection.audit_history import HEADLINES, AuditKind
+from observability.simulation.fault import NamedFault
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+AUDITS, GATE, DATASETS, EXPLANATIONS = "trust/audits", "serving/batch_gate", "data/datasets", "trust/explanations"
+LEAST_ROWS = 50
+"""Rows of a batch from which a fault can be planted in it."""
+DUE = timedelta(hours=1)
+"""How long after its last row a clean batch is due."""
+SCORES_AT_ONE = 0.5
+"""The default score of a batch of defaults."""
+
+
+@dataclass(frozen=True)
+class FramesPlant:
+    """Where and how strongly a fault is planted."""
+
+    frames: Mapping[str, "DataFrame"]
+    context: Context
+    amount: float
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class PlantedFrames:
+    """The frames with a fault and those of its twin, the context in which both are evaluated, and the subject that should be named."""
+
+    faulty: Mapping[str, "DataFrame"]
+    clean: Mapping[str, "DataFrame"]
+    context: Context
+    subject: str
+    about: str
+
+
+@dataclass(frozen=True)
+class FrameFault(NamedFault):
+    """A fault that is planted on the frames of one analyzer."""
+
+    plant: Callable[[FramesPlant], PlantedFrames]
+    analyzer: str = AUDITS
+
+    @property
+    def section(self) -> str:  # type: ignore[override]  # that of the analyzer
+        """The part of the product it belongs to."""
+        return self.analyzer.partition("/")[0]
+
+
+def _audit_of(plant: FramesPlant, kind: AuditKind) -> dict[Any, Any]:
+    """The newest audit of a kind that has a value with an interval."""
+
+    def measured(row: Mapping[Any, Any]) -> bool:
+        found = row["results"].get("headline") if isinstance(row["results"], Mapping) else None
+        return isinstance(found, Mapping) and None not in (found.get("value"), found.get("low"), found.get("high"))
+
+    rows = [row for row in plant.frames["audits"].sort_values("at").to_dict("records") if row["audit"] == kind and measured(row)]
+    if not rows:
+        raise UsageError(f"no {kind} audit to plant a fault on", attempt="Run the command audit")
+    return rows[-1]
+
+
+def _worse_audit(plant: FramesPlant, kind: AuditKind, sign: int) -> PlantedFrames:
+    """An audit is repeated a day later, and its value is worse. sign: of the change. The twin is repeated with chance alone."""
+    import pandas as pd
+
+    row = _audit_of(plant, kind)
+    head = row["results"]["headline"]
+    low, value, high = (float(head[name]) for name in ("low", "value", "high"))
+    chance = float(plant.rng.normal()) * (high - low) / 3.92
+
+    def repeated(change: float) -> dict[str, "DataFrame"]:
+        moved = float(np.clip(value + chance + change, -1.0 if kind == "explanations" else 0.0, 1.0))
+        ends = {"value": moved, "low": moved - (value - low), "high": moved + (high - value)}
+        results = {**row["results"], "headline": {**head, **ends}}
+        later = {**row, "at": row["at"] + timedelta(days=1), "results": results, "expires": None}
+        return {"audits": pd.DataFrame([{**row, "expires": None}, later])}
+
+    context = _audited(plant.context, row, aware_utc(row["at"]) + timedelta(days=2))
+    about = f"The {kind} audit of {row['model']} version {row['version']}, repeated a day later."
+    return PlantedFrames(repeated(sign * plant.amount), repeated(0.0), context, kind, about)
+
+
+def _audited(context: Context, row: Mapping[Any, Any], now: datetime) -> Context:
+    """The context of an audited version, without the owner's levels: without them only the audit before judges."""
+    version = context.model.version(str(row["version"])) or context.version
+    model = replace(context.model, settings=ModelSettings())
+    return replace(context, model=model, version=replace(version, name=str(row["version"])), now=now)
+
+
+def less_robust_version(plant: FramesPlant) -> PlantedFrames:
+    """A repeated audit finds that cheap changes flip more predictions than before."""
+    return _worse_audit(plant, "robustness", -1)
+
+
+def more_exposed_records(plant: FramesPlant) -> PlantedFrames:
+    """A repeated audit finds that more training records can be told from others than before."""
+    return _worse_audit(plant, "membership", 1)
+
+
+def less_stable_explanations(plant: FramesPlant) -> PlantedFrames:
+    """A repeated audit finds that attributions depend more on their background than before."""
+    return _worse_audit(plant, "explanations", -1)
+
+
+def larger_gap_under_shift(plant: FramesPlant) -> PlantedFrames:
+    """A repeated audit finds a larger gap between groups under shift than before."""
+    return _worse_audit(plant, "fairness", 1)
+
+
+def expired_audit(plant: FramesPlant) -> PlantedFrames:
+    """Nobody repeated an audit, and it has expired."""
+    import pandas as pd
+
+    row = _audit_of(plant, "robustness")
+    now = aware_utc(row["at"]) + timedelta(days=plant.amount + 1)
+
+    def until(days: float) -> dict[str, "DataFrame"]:
+        return {"audits": pd.DataFrame([{**row, "expires": pd.Timestamp(now.replace(tzinfo=None)) + timedelta(days=days)}])}
+
+    about = f"The robustness audit of {row['model']} version {row['version']}."
+    return PlantedFrames(until(-plant.amount), until(1.0), _audited(plant.context, row, now), "robustness", about)
+
+
+def _changed_batch(plant: FramesPlant, change: "Callable[[DataFrame], DataFrame]") -> PlantedFrames:
+    """The newest whole batch of the window, changed. It was expected with the keys that it has, an hour after its last row."""
+    import pandas as pd
+
+    rows, frames = plant.frames["rows"], plant.frames
+    sizes, counted = rows["batch"].value_counts(), frames["counts"].groupby("batch")["n"].sum()
+    whole = [name for name, size in sizes.items() if size >= LEAST_ROWS and counted.get(name) == size and _begins(frames, name)]
+    if not whole:
+        wanted = f"a batch of {LEAST_ROWS} rows or more of a model with `batch_key`"
+        raise UsageError("no batch to plant a fault in", got=f"{len(sizes)} batches", expected=wanted)
+    last = rows[rows["batch"].isin(whole)].groupby("batch")["at"].min().idxmax()
+    own, others = rows[rows["batch"] == last], rows[rows["batch"] != last]
+    key = plant.context.model.settings.batch_key or "id"
+    due = own["arrived"].max() + DUE
+    reference = key if key in ("id", "subject") else f"feature.{key}"
+    keys = sorted(set(own[reference].astype(str)))
+    stated = {"batch": last, "at": own["at"].min(), "version": plant.context.version.name, "rows": None, "keys": keys, "due": due}
+    expected = frames["expected"][frames["expected"]["batch"] != last]
+    until = aware_utc(due + timedelta(days=2))
+    context = replace(plant.context, model=replace(plant.context.model, settings=_gate_settings(plant)), now=until, until=until)
+
+    def with_rows(part: "DataFrame") -> dict[str, "DataFrame"]:
+        counts = frames["counts"].assign(n=frames["counts"]["n"].where(frames["counts"]["batch"] != last, len(part)))
+        listed = pd.concat([expected, pd.DataFrame([stated])], ignore_index=True) if len(expected) else pd.DataFrame([stated])
+        return {
+            **frames,
+            "rows": pd.concat([others, part], ignore_index=True),
+            "counts": counts,
+            "expected": listed.astype({"at": "datetime64[us]", "due": "datetime64[us]"}),
+            "decisions": frames["decisions"].iloc[:0],
+        }
+
+    about = f"Batch {last} of {plant.context.model.name}."
+    return PlantedFrames(with_rows(change(own)), with_rows(own), context, f"batch={last}", about)
+
+
+def _begins(frames: Mapping[str, "DataFrame"], batch: Any) -> bool:
+    """Whether no row of a batch came before the window."""
+    return batch not in set(frames["past rows"]["batch"]) and batch not in set(frames["past counts"]["batch"])
+
+
+def _gate_settings(plant: FramesPlant) -> ModelSettings:
+    """The settings of the gate without the owner's limits."""
+    own = plant.context.model.settings
+    return ModelSettings(batch_key=own.batch_key, slices=own.slices)
+
+
+def missing_batch_rows(plant: FramesPlant) -> PlantedFrames:
+    """A share of a batch's keys is not delivered."""
+    return _changed_batch(plant, lambda own: own[plant.rng.random(len(own)) >= plant.amount])
+
+
+def late_batch(plant: FramesPlant) -> PlantedFrames:
+    """A batch comes hours after it was due."""
+    return _changed_batch(plant, lambda own: own.assign(arrived=own["arrived"] + DUE + timedelta(hours=plant.amount)))
+
+
+def batch_of_defaults(plant: FramesPlant) -> PlantedFrames:
+    """A share of a batch's rows gets one default score."""
+    return _changed_batch(plant, lambda own: own.assign(score=own["score"].mask(plant.rng.random(len(own)) < plant.amount, SCORES_AT_ONE)))
+
+
+def drifted_batch(plant: FramesPlant) -> PlantedFrames:
+    """The scores of a batch move away from those of the batches before."""
+    return _changed_batch(plant, lambda own: own.assign(score=own["score"] + plant.amount * own["score"].std()))
+
+
+def second_content(plant: FramesPlant) -> PlantedFrames:
+    """A version of a dataset is logged again with other contents."""
+    import pandas as pd
+
+    rows = plant.frames["datasets"]
+    if rows.empty:
+        raise UsageError("no dataset version to plant a fault on", expected="records of the kind dataset")
+    newest = rows.sort_values("at").iloc[[-1]]
+    clean = newest.reset_index(drop=True)
+    others = [clean.assign(checksum=f"planted {place}", rows=clean["rows"] + place) for place in range(1, int(plant.amount) + 1)]
+    at = aware_utc(clean["at"].iloc[0].to_pydatetime())
+    window = replace(plant.context.window, start=at - timedelta(days=1), end=at + timedelta(days=1))
+    name, context = clean["dataset"].iloc[0], replace(plant.context, window=window, now=window.end)
+    faulty = pd.concat([clean.assign(checksum=clean["checksum"].fillna("first")), *others], ignore_index=True)
+    return PlantedFrames(
+        {"datasets": faulty}, {"datasets": clean}, context, f"dataset:{name}", f"Version {clean['version'].iloc[0]} of {name}."
+    )
+
+
+def _attributed(plant: FramesPlant) -> "tuple[DataFrame, list[str]]":
+    """Attributions of the window, and their columns, the largest first."""
+    now = plant.frames["current"]
+    sizes = {str(name): float(now[name].abs().mean()) for name in now if str(name).startswith("attribution.")}
+    if len(now) < LEAST_ROWS or len(sizes) < 2:
+        wanted = f"{LEAST_ROWS} explained predictions of two features or more"
+        raise UsageError("no attributions to plant a fault in", got=f"{len(now):,} explained predictions", expected=wanted)
+    return now, sorted(sizes, key=lambda name: -sizes[name])
+
+
+def other_drivers(plant: FramesPlant) -> PlantedFrames:
+    """A share of what the most important feature explains is explained by the least important one."""
+    now, names = _attributed(plant)
+    moved = plant.amount * now[names[0]]
+    faulty = {**plant.frames, "current": now.assign(**{names[0]: now[names[0]] - moved, names[-1]: now[names[-1]] + moved})}
+    about = f"{len(now):,} explained predictions of {plant.context.model.name}."
+    return PlantedFrames(faulty, plant.frames, plant.context, "model", about)
+
+
+def attributions_of_another_output(plant: FramesPlant) -> PlantedFrames:
+    """The attributions of a share of the predictions do not add up to their output."""
+    now, _ = _attributed(plant)
+    faulty = {**plant.frames, "current": now.assign(adds_up=now["adds_up"] & (plant.rng.random(len(now)) >= plant.amount))}
+    about = f"{len(now):,} explained predictions of {plant.context.model.name}."
+    return PlantedFrames(faulty, plant.frames, plant.context, "model", about)
+
+
+POINTS = "points"
+FAULTS: dict[str, FrameFault] = {
+    each.name: each
+    for each in (
+        FrameFault("less_robust_version", (0.08, 0.15, 0.3), POINTS, HEADLINES["robustness"], less_robust_version),
+        FrameFault("more_exposed_records", (0.03, 0.1, 0.4), POINTS, HEADLINES["membership"], more_exposed_records),
+        FrameFault("less_stable_explanations", (0.1, 0.25, 0.5), "less correlation", HEADLINES["explanations"], less_stable_explanations),
+        FrameFault("larger_gap_under_shift", (0.08, 0.2, 0.4), POINTS, HEADLINES["fairness"], larger_gap_under_shift),
+        FrameFault("expired_audit", (1.0, 30.0, 200.0), "days ago", "audit_days_left", expired_audit),
+        FrameFault("missing_batch_rows", (0.02, 0.05, 0.4), "share of the keys", "missing_key_rate", missing_batch_rows, GATE),
+        FrameFault("late_batch", (1.5, 4.0, 12.0), "hours", "batch_late_hours", late_batch, GATE),
+        FrameFault("batch_of_defaults", (0.12, 0.2, 0.6), "share of rows", "batch_default_rate", batch_of_defaults, GATE),
+        FrameFault("drifted_batch", (0.7, 1.0, 2.0), "standard deviations", "batch_score_drift", drifted_batch, GATE),
+        FrameFault("second_content", (1.0, 2.0, 5.0), "further contents", "dataset_contents", second_content, DATASETS),
+        FrameFault("other_drivers", (0.3, 0.5, 0.9), "share of its attribution", "attribution_distance", other_drivers, EXPLANATIONS),
+        FrameFault(
+            "attributions_of_another_output",
+            (0.03, 0.1, 0.5),
+            "share of predictions",
+            "additivity_residual",
+            attributions_of_another_output,
+            EXPLANATIONS,
+        ),
+    )
+}

@@ -1,0 +1,102 @@
+"""Faults of audits, batches of predictions, dataset versions and attributions are named by their analyzers; the twins are silent."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.catalog import Model, Version
+from observability.core.errors import UsageError
+from observability.core.finding import needs_action
+from observability.core.settings import ModelSettings
+from observability.core.window import Window
+from observability.detection.audit_history import KINDS
+from observability.enrichment.audit_curves import interval_json
+from observability.simulation.faults_frames import AUDITS, DATASETS, EXPLANATIONS, FAULTS, GATE
+from observability.simulation.frame_replay import replay_frame_fault
+from observability.stats.interval import rate_interval
+from tests.support.attribution_frames import NAMES, START, attributions, served
+from tests.support.length import repeats
+
+RUNS, CLEAN = repeats(5, 50), repeats(10, 300)
+END = START + timedelta(days=7)
+VERSION = Version("3", START, NAMES, {}, reference_rows=500, artifact="artifacts/1/3/lightgbm-0.txt")
+MODEL = Model(1, "loan", "binary", ("0", "1"), versions=(VERSION,))
+CONTEXT = Context(MODEL, VERSION, Window("loan", START, END, "3"), END, budget=0.014)
+HELD = {"robustness": 0.8, "membership": 0.02, "explanations": 0.9, "fairness": 0.05}
+Frames = Mapping[str, pd.DataFrame]
+
+
+def audits(seed: int) -> tuple[Frames, Context]:
+    """An audit of each kind, on 400 rows."""
+    rng, rows = np.random.default_rng(seed), []
+    for kind in KINDS:
+        head = {**interval_json(rate_interval(float(rng.binomial(400, HELD[kind])), 400)), "at": 0.1}
+        row = {"model": "loan", "version": "3", "at": START.replace(tzinfo=None), "audit": kind, "results": {"headline": head}}
+        rows.append(row | {"expires": START.replace(tzinfo=None) + timedelta(days=90)})
+    return {"audits": pd.DataFrame(rows)}, CONTEXT
+
+
+def batches(seed: int) -> tuple[Frames, Context]:
+    """Nights of 400 keys with scores around 0.4: eight before the week and one in it."""
+    rng, parts = np.random.default_rng(seed), []
+    for night in range(9):
+        at = START.replace(tzinfo=None) + timedelta(days=night - 8, hours=26)
+        keys = [f"c{place}" for place in range(400)]
+        row = {"id": [f"{night}-{key}" for key in keys], "subject": keys, "batch": f"night-{night}", "at": at, "arrived": at}
+        parts.append(pd.DataFrame({**row, "score": rng.normal(0.4, 0.1, 400)}))
+    counts = pd.DataFrame({"batch": [f"night-{night}" for night in range(9)], "n": 400, "w": 400.0})
+    nothing = pd.DataFrame(columns=["batch", "at", "version", "rows", "keys", "due"])
+    frames = {
+        "rows": parts[-1], "past rows": pd.concat(parts[:-1], ignore_index=True), "counts": counts.tail(1), "past counts": counts.head(8),
+        "expected": nothing, "past expected": nothing, "decisions": pd.DataFrame(columns=["decision", "at", "author", "choice", "state"]),
+    }  # fmt: skip
+    return frames, replace(CONTEXT, model=replace(MODEL, settings=ModelSettings(batch_key="subject")))
+
+
+def datasets(seed: int) -> tuple[Frames, Context]:
+    """Two versions of a dataset."""
+    at = [START.replace(tzinfo=None) + timedelta(hours=seed % 20 + hour) for hour in range(2)]
+    rows = pd.DataFrame({"dataset": "loans", "version": ["1", "2"], "at": at, "rows": [900, 950], "checksum": ["a1", "b2"]})
+    return {"datasets": rows}, Context(EVERY_MODEL, NO_VERSION, Window("", START, END), END)
+
+
+def explained(seed: int) -> tuple[Frames, Context]:
+    """700 explained predictions of the week, and 1,000 of the reference."""
+    rng = np.random.default_rng(seed)
+    return {"current": attributions(rng, 700), "days": served(7), "reference": attributions(rng, 1000)}, CONTEXT
+
+
+WORLDS: dict[str, Callable[[int], tuple[Frames, Context]]] = {AUDITS: audits, GATE: batches, DATASETS: datasets, EXPLANATIONS: explained}
+
+
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_a_middle_fault_is_named_in_nine_of_ten(name: str) -> None:
+    fault, named = FAULTS[name], 0
+    for seed in range(RUNS):
+        found = replay_frame_fault(*WORLDS[fault.analyzer](seed), fault, seed=seed)
+        named += any((each.subject, each.metric) == (found.target, fault.metric) for each in found.looks[0].alarms)
+    assert named >= 0.9 * RUNS, named
+
+
+@pytest.mark.parametrize("analyzer", list(WORLDS))
+def test_twins_ask_for_nothing_critical(analyzer: str) -> None:
+    faults = [fault for fault in FAULTS.values() if fault.analyzer == analyzer]
+    found = [
+        each
+        for seed in range(1000, 1000 + CLEAN)
+        for each in replay_frame_fault(*WORLDS[analyzer](seed), faults[seed % len(faults)], seed=seed).looks[0].twin
+    ]
+    assert found and [each.because for each in found if each.severity == "act"] == []
+    assert sum(needs_action(each.severity) for each in found) <= max(0.04 * CLEAN, 1)
+
+
+def test_what_a_fault_needs_and_is_not_there_is_said() -> None:
+    for fault in FAULTS.values():
+        frames, context = WORLDS[fault.analyzer](1)
+        with pytest.raises(UsageError, match="to plant a fault"):
+            replay_frame_fault({name: frame.iloc[:0] for name, frame in frames.items()}, context, fault)
