@@ -57,6 +57,40 @@ def test_vendors_shows_the_changed_answers_and_keeps_that_they_are_accepted(
     assert kept["extra"].iloc[0][vendors.ACCEPTS] == "tickets" and "accepted as the baseline by Ana: better answers" in kept["text"].iloc[0]
 
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def call(step: int, model: str, operation: str, minutes: float, **fields: object) -> dict[str, object]:
+    """A call of a language model as its span is stored (server/otlp_traces.py)."""
+    features = {"operation": operation, "service": "shop", "input_tokens": 100 * step, "output_tokens": 10}
+    at = (START.replace(tzinfo=UTC) + timedelta(minutes=minutes)).isoformat()
+    about = {"kind": "prediction", "id": f"{TRACE}-{step:016x}", "at": at, "model": model, "version": f"{model}-1", "prediction": "stop"}
+    return {**about, "features": features, "latency_ms": 200.0 * step, "cost": 0.5 * step, **fields}
+
+
+def test_calls_of_language_models_are_counted_by_route_and_a_trace_is_its_steps(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [call(1, "gpt", "chat", 0), call(2, "gpt", "chat", 1, status="timeout"), call(3, "embed", "embeddings", 2)]
+    label = {"kind": "label", "id": lines[0]["id"], "model": "gpt", "at": lines[0]["at"], "value": "stop", "source": "human"}
+    land(empty, [*lines, label], tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(hours=1)).replace(tzinfo=UTC))
+    app = opened("vendors", trace=TRACE)
+    assert not app.exception
+    rows = {row["cells"]["route"]["t"]: row["cells"] for row in tables(app)["Calls of language models by model and route"]["rows"]}
+    chat, embeddings = rows["chat · shop"], rows["embeddings · shop"]
+    assert (chat["calls"]["t"], chat["errors"]["t"], chat["latency"]["t"], chat["tokens_in"]["t"]) == ("2", "50 %", "300", "300")
+    assert (chat["cost"]["t"], chat["tokens_out"]["t"], embeddings["cost"]["t"]) == ("1.5", "20", "1.5")
+    steps = [row["cells"] for row in tables(app)["Steps of the trace"]["rows"]]
+    assert [(step["model"]["t"], step["status"]["t"], step["latency"]["t"]) for step in steps] == [
+        ("gpt", "ok", "200"), ("gpt", "timeout", "400"), ("embed", "ok", "600"),
+    ]  # fmt: skip
+    assert [(step["step"]["go"]["page"], step["step"]["go"]["parameters"]["id"]) for step in steps] == [
+        ("case", each["id"]) for each in lines
+    ]
+    assert (chat["labelled"]["t"], embeddings["labelled"]["t"]) == ("50 %", "0 %")
+
+
 def test_a_batch_that_asks_for_a_look_is_not_marked_as_in_order() -> None:
     moment = datetime(2026, 3, 2, tzinfo=UTC)
     finding = Finding(NAME, "churn", "1", "batch=b1", DRIFT, 0.2, 100, "watch", "The scores differ.", moment, moment, "past")

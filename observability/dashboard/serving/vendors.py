@@ -14,7 +14,7 @@ from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
 from observability.core.finding import Finding
 from observability.core.numerals import format_figure
-from observability.core.questions import Aggregate, By, Records
+from observability.core.questions import Aggregate, By, Records, Sample
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, sample_figures, theme
@@ -64,6 +64,9 @@ COLUMNS = (
     column("version", "Version", phone=False, help="As the vendor declares it"),
     column("last", "Newest (UTC)", short=True, phone=False),
 )
+MOST_CALLS = 20_000
+"""Calls of a model whose labels are looked for."""
+LABELS = Records("label", ("id",), ever=True, rows=10 * MOST_CALLS)
 NO_CURRENCY = "no currency stated"
 TRAFFIC = columns_on_phone(
     "model calls errors",
@@ -71,7 +74,8 @@ TRAFFIC = columns_on_phone(
     column("route", "Route", help="Operation and service of the calls"),
     *number_columns(calls="Calls"),
     column("errors", "Errors", align="right", help="Calls with a status other than ok"),
-    *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost", labelled="Feedback"),
+    *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost"),
+    column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them"),
 )
 CHANGES = (
     column("item", "Item", strong=True, width="8rem", phone=False),
@@ -337,15 +341,18 @@ def language_models(scope: Scope) -> list[Model]:
 
 
 def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
-    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, currency, labelled."""
+    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, currency, labelled (share)."""
     names = [name for name in ("feature.operation", "feature.service") if model.column(name) is not None]
     keys = tuple(By(name) for name in names)
     tokens = [name for name in ("feature.input_tokens", "feature.output_tokens") if model.column(name) is not None]
-    counted = load.ask_store(Aggregate("outcomes", keys=(*keys, By("status"), By("label"))), window)
+    counted = load.ask_store(Aggregate("predictions", keys=(*keys, By("status"))), window)
     sums = load.ask_store(Aggregate("predictions", keys=keys, sums=("latency_ms", "cost", *tokens)), window)
     if counted.empty:
         return pd.DataFrame()
-    counted["route"], sums["route"] = _routes(counted, names), _routes(sums, names)
+    sampled = load.ask_store(Sample("predictions", ("id", *names), MOST_CALLS), window)
+    known = set(load.ask_store(LABELS, window)["id"])
+    counted["route"], sums["route"], sampled["route"] = (_routes(rows, names) for rows in (counted, sums, sampled))
+    labelled = sampled["id"].isin(known).groupby(sampled["route"]).mean()
     rows = []
     for route, own in counted.groupby("route", sort=True):
         of_route = sums[sums["route"] == route].set_index("measure")
@@ -367,7 +374,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
                 "tokens_out": figure("feature.output_tokens", "total"),
                 "cost": figure("cost", "total"),
                 "currency": cost_currency(model.name),
-                "labelled": int(own.loc[own["label"] >= 0, "n"].sum()),
+                "labelled": float(labelled.get(route, float("nan"))),
             }
         )
     return pd.DataFrame(rows)
@@ -398,7 +405,7 @@ def traffic_section(scope: Scope) -> None:
             "route": {"t": str(row["route"])},
             "calls": {"t": f"{row['calls']:,}"},
             "errors": share_cell(row["errors"] / row["calls"]),
-            "labelled": {"t": f"{row['labelled']:,}"},
+            "labelled": dict(UNKNOWN_CELL) if pd.isna(row["labelled"]) else share_cell(row["labelled"]),
         }
         for name in ("latency", "tokens_in", "tokens_out", "cost"):
             cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
@@ -430,8 +437,8 @@ def trace_section(scope: Scope) -> None:
             "at": {"t": formatting.format_minute(row["at"])},
             "step": target,
             "model": {"t": str(row["model"])},
-            "status": {"t": str(row.get("status") or "ok")},
-            "latency": {"t": format_figure(float(row["latency_ms"]))} if pd.notna(row.get("latency_ms")) else dict(UNKNOWN_CELL),
+            "status": {"t": str(row["status"])},
+            "latency": {"t": format_figure(float(row["latency_ms"]))} if pd.notna(row["latency_ms"]) else dict(UNKNOWN_CELL),
         }
         lines.append(table_row(cells))
     draw_table("trace-steps", "Steps of the trace", STEPS, lines)

@@ -138,7 +138,7 @@ def _comparison(model: Model, field: FieldExpression, term: SearchTerm, name: st
 
 
 def predictions_of_subject(store: "Database", subject: str, limit: int) -> "DataFrame":
-    """Predictions about a subject, of every model, newest first: model, id, at (naive UTC), version, environment."""
+    """Predictions about a subject, of every model, newest first: model, id, at (naive UTC), version, environment, status, latency_ms."""
     return _predictions_of_all_models(store, "subject = $text", subject, limit)
 
 
@@ -158,13 +158,13 @@ def _predictions_of_all_models(store: "Database", condition: str, text: str, lim
             if not named:
                 continue
             part = cursor.execute(
-                f"""SELECT id, "at", stream FROM {model_table("predictions", model.key)}
+                f"""SELECT id, "at", stream, status, latency_ms FROM {model_table("predictions", model.key)}
                 WHERE stream IN ({", ".join(map(str, named))}) AND {condition} ORDER BY "at" DESC, id, stream LIMIT {int(limit)}""",
                 {"text": text},
             ).df()
             of_stream = part["stream"].map(named)
             parts.append(part.assign(model=model.name, version=of_stream.str[0], environment=of_stream.str[1]).drop(columns="stream"))
-    columns = ["model", "id", "at", "version", "environment"]
+    columns = ["model", "id", "at", "version", "environment", "status", "latency_ms"]
     found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: pd.Series(dtype=object) for name in columns})
     return (
         found.sort_values(["at", "model", "id", "environment", "version"], ascending=[False, True, True, True, True])
