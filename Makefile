@@ -44,6 +44,7 @@ test-long: $(BIN)/.installed-tests chromium wheel  ## the tests of chance with a
 	LONG_TESTS=1 $(UNIT) && LONG_TESTS=1 $(BROWSER)
 	$(BIN)/python tests/packaging/deployment_lint.py
 	$(BIN)/python tests/packaging/training_libraries.py $(firstword $(WHEEL_PYTHONS))
+	$(BIN)/python tests/packaging/oracles.py
 	$(BIN)/python tests/packaging/recipes.py dist/*.whl
 	$(BIN)/python tests/packaging/first_ten_minutes.py dist/*.whl
 

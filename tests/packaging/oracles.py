@@ -1,0 +1,33 @@
+"""Runs the tests that compare attacks, membership and privacy losses with the libraries that are named: `python tests/packaging/oracles.py`.
+
+Installs the libraries into an environment of their own, without what they bring along (torch is not needed), and fails where a test is skipped. Part
+of `make test-long`.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.support.clean_environment import installed, must  # noqa: E402 - found by the path set above
+
+LIBRARIES = ("adversarial-robustness-toolbox==1.20.*", "sacroml==2.0.*", "opacus==1.6.*", "dp-accounting==0.6.*")
+BROUGHT = ("absl-py", "attrs", "dm-tree", "mpmath", "sortedcontainers")
+TESTS = ("tests/worker/test_audit_robustness.py", "tests/worker/test_audit_membership.py", "tests/stats/test_privacy_loss.py")
+
+
+def main() -> None:
+    """Install the libraries, run the tests and print their result."""
+    with tempfile.TemporaryDirectory() as name:
+        made = installed(sys.executable, Path(name), "oracles", "--no-deps", *LIBRARIES, *BROUGHT)
+        (folder,) = made.parents[1].glob("lib/python*/site-packages")
+        said = must([sys.executable, "-m", "pytest", "-q", "-rs", *TESTS], ROOT, PYTHONPATH=str(folder))
+    if "SKIPPED" in said:
+        raise SystemExit(f"a comparison was skipped\n{said}")
+    print(said, end="")
+
+
+if __name__ == "__main__":
+    main()
