@@ -40,6 +40,8 @@ FORMAT = 6
 KEPT_EVIDENCE = frozenset(("by_day", "baseline", "baseline_low", "baseline_high", "baseline_n"))
 KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "column", "varies_up_to", DETAILS))
 """Evidence of findings that charts and comparisons of the review read."""
+AUDITS = "trust/audits"
+"""Its findings are about the model too, whose card shows them in any state; their subject is the kind of audit."""
 COMING_DAYS = 14
 MOST_FINDINGS = 200
 """Findings of a model that are kept, worst first; `counts` has the total number."""
@@ -112,7 +114,8 @@ def model_body(judged: JudgedModel) -> Body:
     """One model's part of the frozen week."""
     findings = judged.findings
     needy = [finding for finding in findings if finding.needs_action]
-    shown = {id(finding): finding for finding in (*needy, *(finding for finding in findings if finding.subject == "model"))}
+    of_model = [finding for finding in findings if finding.subject == "model" or finding.analyzer == AUDITS]
+    shown = {id(finding): finding for finding in (*needy, *of_model)}
     analyzers = sorted({finding.analyzer for finding in findings})
     return {
         "model": judged.model.name,

@@ -1,6 +1,7 @@
 """The page Audits: the schedule is set and its last outcome is read there, by those who may change settings, and words stay few."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.questions import Records
 from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
@@ -15,6 +17,7 @@ from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.trust import scheduled_audits
 from observability.dashboard.trust.audit_figures import gap_words
 from observability.dashboard.trust.audits import model_audits
+from observability.dashboard.trust.live_guard import block_list
 from observability.dashboard.trust.shift_figures import shift_gap_rows
 from observability.enrichment.audit_curves import generalisation_gap
 from observability.enrichment.audits import headline
@@ -76,8 +79,6 @@ def test_the_schedule_is_set_on_the_page_and_noted_under_a_name(audited: Databas
 
 
 def test_a_failure_is_read_with_its_day_and_reason(audited: Database) -> None:
-    from dataclasses import replace
-
     audited.update_settings("employment", replace(settings_of(audited), audit_schedule={"robustness": "45 days"}))
     folder = audited.home / FOLDER
     folder.mkdir(exist_ok=True)
@@ -137,3 +138,13 @@ def test_the_gap_of_the_loss_is_said_with_what_an_attacker_gains_from_it() -> No
     said = gap_words(gap)
     assert f"{gap['difference']['value']:.3g} less (" in said and f"{100 * gap['advantage']['value']:.1f} points more training" in said
     assert "half of the probability" not in gap_words({name: part for name, part in gap.items() if name != "advantage"})
+
+
+def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
+    base = Context(EVERY_MODEL, NO_VERSION, Window("", EPOCH, NOON), NOON).undecided("trust/live_guard", "model", "input_coverage", 1, "")
+    claims = [
+        replace(base, evidence={"check": check, "subjects": subjects})
+        for check, subjects in (("extraction", ["s1"]), ("boundary", ["s1", "s2"]), ("boundary", ["s2"]))
+    ]
+    rows = block_list(claims).set_index("subject")["reasons"]
+    assert list(rows.index) == ["s1", "s2"] and rows["s1"].count(";") == 1 and ";" not in rows["s2"]

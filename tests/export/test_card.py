@@ -21,15 +21,19 @@ def store(tmp_path_factory):
 
 
 def test_the_card_before_and_after_a_review(store):
+    headline = {"metric": "robust_accuracy", "value": 0.7, "low": 0.64, "high": 0.75, "n": 240, "at": 0.25}
+    audit = {"kind": "audit", "model": "eta", "audit": "robustness", "results": {"headline": headline}}
+    audit |= {"at": WEEKS[0].start, "received_at": WEEKS[0].start, "expires": NOW + timedelta(days=30)}
+    store.write_records([audit | {"version": version.name} for version in store.catalog().model("eta").versions])
     early = export_card.model_card_html(store, "eta", NOW)
-    assert "Not reviewed yet" in early
+    assert "Not reviewed yet" in early and "70.0 % of rows keep a correct prediction" in early
     assert "600 held-out rows" in early
     body = freeze.freeze(store, WEEKS[2], author="ann", now=NOW)
     store.write_records(
         [{"kind": "signature", "author": "<i>ann</i>", "model": "eta", "subject": "bias", "until": NOW, "at": NOW, "note": "known"}]
     )
     late = export_card.model_card_html(store, "eta", NOW)
-    assert f"As reviewed in week {WEEKS[2]}" in late
+    assert f"As reviewed in week {WEEKS[2]}" in late and "70.0 % of rows keep a correct prediction" in late
     mae = body["models"][0]["strip"]["performance"]
     assert f"{mae['value']:.2f}" in late
     assert "&lt;i&gt;ann&lt;/i&gt; accepts bias until" in late

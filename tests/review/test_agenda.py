@@ -1,8 +1,13 @@
+from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from observability.core.weeks import Week
 from observability.review.agenda import MOST, Item, arranged, incident_change, ranked_agenda
+from observability.review.agenda_items import of_audits
+from tests.support.new_store import new_store
 
 
 def item(name, severity="act", change="new", exposure=0.5, weeks=1):
@@ -80,3 +85,19 @@ def test_people_pin_unpin_and_add():
 def test_an_item_comes_back_from_json_as_it_was():
     one = replace(item("x"), reasons=("New this week.",), about={"incident": "x"})
     assert Item.from_json(one.to_json()) == one
+
+
+def test_audits_that_expired_or_soon_expire_are_due(tmp_path):
+    week = Week(2026, 10)
+    lines = [
+        {"kind": "audit", "model": "loan", "version": "1", "audit": audit, "at": week.start, "received_at": week.start, "results": {}}
+        | {"expires": week.end + timedelta(days=days)}
+        for audit, days in (("robustness", -1), ("membership", 5), ("explanations", 60))
+    ]
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.write_records(lines)
+        found = {each.title: each for each in of_audits(store, week, {"loan": 0.5}, week.end)}
+    assert set(found) == {
+        f"The robustness audit of loan version 1 expired on {week.end - timedelta(days=1):%Y-%m-%d}.",
+        f"The membership audit of loan version 1 expires on {week.end + timedelta(days=5):%Y-%m-%d}.",
+    }
