@@ -8,25 +8,11 @@ import pytest
 from observability.cli.commands_lab import every_fault
 from observability.dashboard import links
 from observability.records.kinds import KINDS
+from tests.support.capability_rows import capability_rows
 
 ROOT = Path(__file__).parent.parent
 ANALYZERS = ROOT / "observability" / "analyzers"
-TABLE = ROOT / "docs" / "capabilities.md"
-COLUMNS = ("System", "Page", "Records", "Analyzer", "Faults in the lab", "In the sample", "Test", "Docs", "Not yet")
-
-
-def table_rows() -> list[dict[str, str]]:
-    """The rows of all tables of the document."""
-    found = []
-    for line in TABLE.read_text(encoding="utf-8").splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("| ") and cells[0] != "System":
-            assert len(cells) == len(COLUMNS), line
-            found.append(dict(zip(COLUMNS, cells, strict=True)))
-    return found
-
-
-ROWS = table_rows()
+ROWS = capability_rows()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row["System"] for row in ROWS])

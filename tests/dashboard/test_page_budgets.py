@@ -1,4 +1,4 @@
-"""Every page of the sample fleet is short: few sentences before its first figure, and few on the whole page as it opens.
+"""Every page of the sample fleet is short: few sentences before its first figure, and few on the whole page as it opens. Those of systems are full.
 
 Counted are the words of headings, paragraphs, captions and messages that are shown without a click. Not counted are what is no sentence:
 cells of tables, axes and legends of charts, labels of controls, and logged texts. What is folded or behind a question mark is counted
@@ -10,9 +10,19 @@ from pathlib import Path
 import pytest
 
 from observability.dashboard import links
-from tests.support.dashboard_pages import PAGES, by_name, opened, sentence_words
+from tests.support.capability_rows import capability_pages
+from tests.support.dashboard_pages import PAGES, by_name, opened, sentence_words, tables, words
 
 ALL, ABOVE_FIGURE = 250, 60
+SYSTEMS = capability_pages()
+"""Titles of pages on which docs/capabilities.md shows a system."""
+SENTENCES = {
+    "personal_data": "the sample has none, which is said with the number of texts",
+    "access": "nobody signs in to the sample",
+    "query": "nothing is asked before a person types",
+    "explanations": "the dashboard computes them when it is idle, which is off here",
+}
+"""Pages of systems that show no figure in the sample as it is loaded, and why."""
 FROM_START = {"window": "Everything"}
 VIEWS = {
     "health": {},
@@ -30,7 +40,7 @@ VIEWS = {
     "label_quality": {"project": "sentiment"},
     "labelling": {},
     "runs": {"run": "flights-delay-fold-3"},
-    "compare_runs": {"run": "sentiment-fold-1"},
+    "compare_runs": {"run": ["sentiment-fold-1", "sentiment-fold-2"]},
     "distributed": {"run": "flights-late-mlp-4-processes", **FROM_START},
     "compare": {"model": "flights-late", "b_version": "reference of 1"},
     **dict.fromkeys(
@@ -41,8 +51,11 @@ VIEWS = {
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
-def test_a_page_is_short_before_anything_is_unfolded(path: Path, sample: Path) -> None:
-    every, above = sentence_words(opened(path.stem, **VIEWS.get(path.stem, {"model": "flights-late"})))
+def test_a_page_is_short_before_anything_is_unfolded_and_that_of_a_system_is_full(path: Path, sample: Path) -> None:
+    app = opened(path.stem, **VIEWS.get(path.stem, {"model": "flights-late"}))
+    every, above = sentence_words(app)
+    if links.page_description(path)[0] in SYSTEMS and path.stem not in SENTENCES:
+        assert (app.get("plotly_chart") or tables(app)) and ":material/inbox:" not in words(app), "an empty state"
     assert above <= ABOVE_FIGURE, f"{above} words above the first figure: fold them, or put the method behind a question mark"
     assert every <= ALL, f"{every} words on the page"
 
