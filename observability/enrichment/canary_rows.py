@@ -46,7 +46,7 @@ def drawn_canary_rows(reference: AuditRows, number: int, seed: int) -> CanaryRow
     drawn = {name: inputs[name].to_numpy()[rng.integers(len(inputs), size=number)] for name in inputs}
     frame = pd.DataFrame(drawn).astype(dict(inputs.dtypes))
     labels = reference.labels[rng.integers(len(inputs), size=number)]
-    return CanaryRows(tuple(f"canary {seed}-{place}" for place in range(1, number + 1)), frame, labels)
+    return CanaryRows(tuple(f"canary {seed:x}-{place}" for place in range(1, number + 1)), frame, labels)
 
 
 def canary_records(rows: CanaryRows, model: Model) -> list[dict[str, Any]]:

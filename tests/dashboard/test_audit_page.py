@@ -133,11 +133,13 @@ def test_membership_without_known_training_rows_shows_the_exposure_of_canaries(a
 
 
 def test_the_gap_of_the_loss_is_said_with_what_an_attacker_gains_from_it() -> None:
-    rng = np.random.default_rng(2)
-    gap = generalisation_gap(np.concatenate([rng.normal(2, 1, 500), rng.normal(1, 1, 500)]), np.repeat([True, False], 500), "binary")
-    said = gap_words(gap)
-    assert f"{gap['difference']['value']:.3g} less (" in said and f"{100 * gap['advantage']['value']:.1f} points more training" in said
+    rng, members = np.random.default_rng(2), np.repeat([True, False], 500)
+    gap = generalisation_gap(np.concatenate([rng.normal(2, 1, 500), rng.normal(1, 1, 500)]), members, "binary")
+    said, gain = gap_words(gap), gap["advantage"]
+    assert said.startswith(f"Loss gap {gap['difference']['value']:.3g} (") and f"gains {100 * gain['value']:.2g} points" in said
     assert "half of the probability" not in gap_words({name: part for name, part in gap.items() if name != "advantage"})
+    none = gap_words(generalisation_gap(rng.normal(1, 1, 1000), members, "binary"))
+    assert "gains nothing significant:" in none
 
 
 def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from observability.analyzers.trust.audits import audit_value_words
 from observability.core import formatting
-from observability.core.numerals import measured_value_text
+from observability.core.numerals import format_figure, measured_value_text
 from observability.dashboard import frame, links
 from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
@@ -154,16 +154,22 @@ def _roc(_here: ModelPage, audit: StoredAudit) -> None:
 
 def gap_words(gap: Mapping[str, Mapping[str, Any]]) -> str:
     """How much smaller the loss of training records is, and what an attacker gains from that without any attack."""
-    loss, said = (
-        gap["difference"],
-        f"Mean loss {gap['members']['value']:.3g} on training records, {gap['others']['value']:.3g} on the others",
+    loss, low, high, inside, outside = (
+        format_figure(gap[part][name], 3)
+        for part, name in (
+            ("difference", "value"),
+            ("difference", "low"),
+            ("difference", "high"),
+            ("members", "value"),
+            ("others", "value"),
+        )
     )
-    said += f": {loss['value']:.3g} less ({loss['low']:.3g} to {loss['high']:.3g})."
+    said = f"Loss gap {loss} ({low} to {high}): mean loss {inside} on training records, {outside} on the others."
     if advantage := gap.get("advantage"):
-        value, low, high = (100 * advantage[name] for name in ("value", "low", "high"))
+        points, least, most = (format_figure(100 * advantage[name], 2) for name in ("value", "low", "high"))
+        gain = "gains" if advantage["low"] > 0 else "gains nothing significant:"
         said += (
-            f" The truth of {value:.1f} points more training records ({low:.1f} to {high:.1f}) has more than half of the probability: "
-            "an attacker who calls such records members gains that."
+            f" Calling a record a member where its truth has more than half of the probability {gain} {points} points ({least} to {most})."
         )
     return said
 
