@@ -226,12 +226,14 @@ def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -
     cells = pd.util.hash_array(
         np.array([f"{subject}{cell.tobytes()!r}" for subject, cell in zip(subjects, np.floor(points / CELL))], object)
     )
-    claims = guard_claims(space, points, subjects, ids, score_margins(model, now), np.unique(cells, return_inverse=True)[1])
+    distances = neighbour_distances(space, points)
+    duplicates = np.unique(cells, return_inverse=True)[1]
+    claims = guard_claims(space, points, distances > space.far, subjects, ids, score_margins(model, now), duplicates)
     texts = {name: columns[name] for name in others}
     claims += odd_texts(texts, {name: reference[name].to_numpy() for name in others}, subjects, ids)
     named = now["subject"].dropna().astype(str).value_counts()
     judged = int((named >= LEAST_REQUESTS).sum())
-    return GuardedRequests(space, points, neighbour_distances(space, points), tuple(claims), int(named.sum()), judged)
+    return GuardedRequests(space, points, distances, tuple(claims), int(named.sum()), judged)
 
 
 def score_margins(model: "Model", rows: "DataFrame") -> Floats | None:
@@ -245,11 +247,11 @@ def score_margins(model: "Model", rows: "DataFrame") -> Floats | None:
 
 
 def guard_claims(
-    space: InputSpace, points: Floats, subjects: Array, ids: Sequence[str], margins: Floats | None, duplicates: Integers
+    space: InputSpace, points: Floats, far: Bools, subjects: Array, ids: Sequence[str], margins: Floats | None, duplicates: Integers
 ) -> list[GuardClaim]:
     """The subjects that stand out, by check.
 
-    subjects: of each request, None where it is not named. margins: distance of each score from the decision's boundary; None without one.
+    far: which requests are far from the reference. subjects: of each request, None where it is not named. margins: distance of each score from the decision's boundary; None without one.
     duplicates: a code of each request, equal for near-identical requests of one subject.
     """
     known = np.array([subject is not None and subject == subject for subject in subjects], np.bool_)
@@ -260,7 +262,6 @@ def guard_claims(
         return []
     limit = FALSE_ALARM / len(judged)
     cells = _neighbours(points, space.prototypes, 1)[1]
-    far = far_requests(space, points)
     found: list[GuardClaim] = []
     for k in judged:
         mine, others = known & (place == k), ~(known & (place == k))

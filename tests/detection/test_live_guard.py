@@ -48,7 +48,8 @@ def claims(space: InputSpace, seed: int, planted: dict[str, Any] | None = None, 
         codes[mine] = 10_000 + np.arange(len(mine)) // 5
         margins[mine] = rng.uniform(0, 0.03, len(mine))
     ids = [f"p{k}" for k in range(REQUESTS)]
-    return guard_claims(space, space.encode(given), subjects, ids, margins, codes)
+    points = space.encode(given)
+    return guard_claims(space, points, far_requests(space, points), subjects, ids, margins, codes)
 
 
 def test_a_subject_that_maps_the_input_space_is_named(space: InputSpace) -> None:

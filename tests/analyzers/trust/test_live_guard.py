@@ -1,5 +1,6 @@
 """trust/live_guard: are who copies, who probes, who is strange and odd texts named in the lab's logs, and nobody in clean weeks?"""
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -12,6 +13,8 @@ from observability.core.catalog import Model, Version
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
+from observability.detection import live_guard
+from observability.detection.live_guard import input_space
 from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault_targets import FaultTargets, fault_targets
 from observability.simulation.faults import FAULTS
@@ -25,6 +28,22 @@ from tests.support.simulation_world import COLUMNS, credit
 WEEKS, SEEDS = repeats(6, 300), repeats(3, 25)
 BASE = credit(reference_rows=3000)
 ATTACKS = ("model_extraction", "boundary_search", "strange_requests", "prompt_texts")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def known_space() -> Iterator[None]:
+    """The input space of the one reference is computed once."""
+    made: dict[bytes, live_guard.InputSpace | None] = {}
+
+    def of(columns: dict[str, np.ndarray], *names: list[str]) -> live_guard.InputSpace | None:
+        key = pd.util.hash_pandas_object(pd.DataFrame(columns)).to_numpy().tobytes()
+        if key not in made:
+            made[key] = input_space(columns, *names)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live_guard, "input_space", of)
+        yield
 
 
 def context(**limits: float) -> Context:
