@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from observability.analyzers.serving import vendors
@@ -89,6 +90,20 @@ def test_calls_of_language_models_are_counted_by_route_and_a_trace_is_its_steps(
         ("case", each["id"]) for each in lines
     ]
     assert (chat["labelled"]["t"], embeddings["labelled"]["t"]) == ("50 %", "0 %")
+
+
+def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, lines = np.random.default_rng(4), []
+    for day in range(35):
+        for place in range(40):
+            tokens = int(rng.lognormal(5, 0.5) * (2 if day >= 28 else 1))
+            line = call(1, "gpt", "chat", 1440 * day + place)
+            lines.append(line | {"id": f"{day}-{place}", "features": {**line["features"], "input_tokens": tokens}})  # type: ignore[dict-item]
+    land(empty, lines, tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(days=35)).replace(tzinfo=UTC))
+    rows = [row["cells"] for row in tables(opened("vendors"))["Inputs and outputs against the four weeks before"]["rows"]]
+    assert [(row["column"]["t"], row["status"]["t"]) for row in rows][:2] == [("input_tokens", "Moved"), ("operation", "Unchanged")]
+    assert rows[1]["column"]["sub"] == "share of chat" and float(rows[0]["now"]["t"]) > 1.5 * float(rows[0]["before"]["t"])
 
 
 def test_a_batch_that_asks_for_a_look_is_not_marked_as_in_order() -> None:

@@ -21,10 +21,12 @@ from observability.dashboard import choice_box, empty_states, frame, links, load
 from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_columns, first_finding, severity_cell, share_cell, urgency
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.scope import Scope
+from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import NOT_SAVED, csv_button, csv_of_table, cut_note, save_records
 from observability.detection.answer_changes import AnswerChanges, answer_changes
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
+from observability.metrics.call_drift import CallDrift, call_drifts
 
 MOST_CHANGED, MOST_ROUTES, MOST_STEPS = 50, 50, 200
 SHOWN_ANSWER = 300
@@ -76,6 +78,13 @@ TRAFFIC = columns_on_phone(
     column("errors", "Errors", align="right", help="Calls with a status other than ok"),
     *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost"),
     column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them"),
+)
+DRIFT = columns_on_phone(
+    "model column status",
+    column("model", "Model", strong=True),
+    column("column", "Column"),
+    column("status", "Status", help="Moved: by more than 0.1, than chance, and than any of the weeks before moved against the others"),
+    *number_columns(psi="PSI", usual="Usual", before="Before", now="Now"),
 )
 CHANGES = (
     column("item", "Item", strong=True, width="8rem", phone=False),
@@ -415,7 +424,40 @@ def traffic_section(scope: Scope) -> None:
     draw_table("language-model-calls", "Calls of language models by model and route", TRAFFIC, lines)
     cut_note(len(table), MOST_ROUTES, "routes, most calls first")
     csv_of_table("language-model-calls", table, len(table), MOST_ROUTES, "largest")
+    drift_section(scope)
     trace_section(scope)
+
+
+def drift_section(scope: Scope) -> None:
+    """Draw what the calls of language models ask and answer otherwise than in the four weeks before; nothing where there are too few."""
+    rows = [
+        (model.name, found) for model in language_models(scope) for found in model_call_drifts(model.name, load.window(scope, model.name))
+    ]
+    if not rows:
+        return
+    st.header("Drift of inputs and outputs", anchor=False)
+    lines = [
+        table_row(
+            model=model,
+            column={"t": found.column, "sub": "" if found.level is None else f"share of {found.level}"},
+            status="Moved" if found.moved else "Unchanged",
+            psi=format_figure(found.psi, 2),
+            usual=format_figure(max(found.usual, found.chance), 2),
+            before=format_figure(found.before, 3),
+            now=format_figure(found.now, 3),
+        )
+        for model, found in sorted(rows, key=lambda row: (not row[1].moved, -row[1].psi))[:MOST_ROUTES]
+    ]
+    draw_table("call-drift", "Inputs and outputs against the four weeks before", DRIFT, lines)
+    cut_note(len(rows), MOST_ROUTES, "columns, moved ones first")
+
+
+@cached_by_state(8, copied=True)
+def model_call_drifts(name: str, window: Window) -> list[CallDrift]:
+    """The drift of each feature of a model's calls, of a sample of the window and of the four weeks before."""
+    columns = tuple(each.reference for each in load.catalog().model(name).features())
+    sides = [load.ask_store(Sample("predictions", ("id", "at", *columns), MOST_CALLS), each) for each in (window, window.past(28))]
+    return call_drifts(sides[0], sides[1], columns)
 
 
 def trace_section(scope: Scope) -> None:
