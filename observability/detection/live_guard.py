@@ -251,8 +251,8 @@ def guard_claims(
 ) -> list[GuardClaim]:
     """The subjects that stand out, by check.
 
-    far: which requests are far from the reference. subjects: of each request, None where it is not named. margins: distance of each score from the decision's boundary; None without one.
-    duplicates: a code of each request, equal for near-identical requests of one subject.
+    far: which requests are far from the reference. subjects: of each request, None where it is not named. margins: distance of each score
+    from the decision's boundary; None without one. duplicates: a code of each request, equal for near-identical requests of one subject.
     """
     known = np.array([subject is not None and subject == subject for subject in subjects], np.bool_)
     names, place = np.unique(np.array([str(subject) for subject in subjects]), return_inverse=True)

@@ -1,6 +1,7 @@
 """Drift of the logged calls of a language model: each input and the tokens of the answers, against the weeks before.
 
-Such a model has no reference. A column moved where its PSI is large, beyond chance, and beyond that of every earlier week against the others.
+Such a model has no reference. A column moved where its PSI is large, beyond chance, and beyond that of each earlier week against the
+others.
 """
 
 from collections.abc import Sequence

@@ -189,7 +189,9 @@ class Store(Engine, Protocol):
         ...
 
     def rows_by_id_prefix(self, start: str, limit: int) -> "DataFrame":
-        """Predictions whose id begins with a text, of every model, newest first: model, id, at, version, environment, status, latency_ms."""
+        """Predictions whose id begins with a text, of every model, newest first: model, id, at, version, environment, status and
+        latency_ms.
+        """
         ...
 
     def rows_of_subject(self, subject: str, limit: int) -> "DataFrame":
