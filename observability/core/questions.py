@@ -114,7 +114,8 @@ class Records:
     the run's model, which any run or resource record of it may name. Records of the sample fleet belong to no other model.
     Labels (kind `label`, all revisions) need one model. only: (field, text) pairs that a record must have, as ("source", "human"), or
     (field, several texts) of which it must have one. spread: of steps, about so many rows of each run at most, at evenly spread steps with
-    all of their ranks; the answer then has a column `stride` (1: each step was read, 512: every 512th).
+    all of their ranks; the answer then has a column `stride` (1: each step was read, 512: every 512th). numbers: of batches, `stats` holds
+    no objects but `NamedNumbers` of these names, which is much faster for many columns.
     """
 
     kind: str
@@ -123,6 +124,7 @@ class Records:
     rows: int = 100_000
     only: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
     spread: int = 0
+    numbers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

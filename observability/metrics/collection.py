@@ -60,16 +60,18 @@ def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
     """
     found = []
     named = batches.assign(whose=batches["device"].where(batches["device"].notna(), ""))
+    newest = named.groupby("source")["at"].max()
     for (source, device), part in named.sort_values("at").groupby(["source", "whose"], sort=True):
         rows = part["rows"].to_numpy(float)
         rejected = part["rejected_rows"].astype("float64").fillna(0).to_numpy(float)
-        last = named.loc[named["source"] == source, "at"].max()
         lag = ((part["at"] - part["captured_to"]).dt.total_seconds() / 3600).to_numpy(float)
         lag = lag[np.isfinite(lag)]
         ends = (float(np.quantile(lag, 0.5)), float(np.quantile(lag, 0.95))) if lag.size else None
         kept = int(rows.sum() - np.minimum(rejected, rows).sum())
         found.append(
-            DeviceDelivery(str(source), str(device) or None, len(part), int(rows.sum()), kept, _expected_rows(part["at"], rows, last), ends)
+            DeviceDelivery(
+                str(source), str(device) or None, len(part), int(rows.sum()), kept, _expected_rows(part["at"], rows, newest[source]), ends
+            )
         )
     return found
 
@@ -88,18 +90,16 @@ def _expected_rows(at: Any, rows: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 def bad_values_by_device(batches: "DataFrame", names: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Return for each device its bad values and all values of the columns whose `stats` hold a share of one of these names.
 
-    The bad values are rows times the share, over columns and batches.
+    The bad values are rows times the share, over columns and batches. stats: `NamedNumbers`.
     """
     found: dict[str, tuple[float, float]] = {}
     for device, rows, stats in zip(batches["device"], batches["rows"], batches["stats"], strict=True):
-        if not isinstance(stats, Mapping) or not isinstance(device, str):
+        if not isinstance(device, str):
             continue
-        shares = [
-            next((column[name] for name in names if name in column), None) for column in stats.values() if isinstance(column, Mapping)
-        ]
-        known = [float(share) for share in shares if isinstance(share, int | float) and 0 <= share <= 1]
+        shares = stats.first(names)
+        known = shares[(shares >= 0) & (shares <= 1)]
         bad, every = found.get(device, (0.0, 0.0))
-        found[device] = (bad + float(rows) * sum(known), every + float(rows) * len(known))
+        found[device] = (bad + float(rows) * float(known.sum()), every + float(rows) * len(known))
     return found
 
 

@@ -5,6 +5,7 @@ batches up to it. The twin is the week without the fault. The store is only read
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def replay_on_device(
 
     Raises UsageError where no device has what the fault needs.
     """
-    batches = ask(devices.BATCHES, Window("", EPOCH, now))
+    batches = ask(replace(devices.BATCHES, numbers=()), Window("", EPOCH, now))
     batches = batches[batches["source"] == source] if source else batches
     return replay_device_fault(batches.reset_index(drop=True), fault, strength, seed)
 

@@ -33,9 +33,9 @@ if len(own):
     batches.batch_chart(own, said, str(chosen))
     asked = st.query_params.get("batch")
     outcomes = batches.batch_outcomes(window, scope, list(map(str, own["batch"])))
-    batches.batches_table(own, said, outcomes, asked, scope, str(chosen))
+    batches.batches_table(own, said, outcomes, asked, scope, str(chosen), window)
     named = asked if asked in set(map(str, own["batch"])) else None
     lineage_view.lineage_button(Thing("batch", (str(chosen), named)) if named else Thing("source", (str(chosen),)), scope, key="to-lineage")
-    batches.batch_columns(own, asked)
+    batches.batch_columns(str(chosen), window, asked)
 
 findings.findings_section("batch-findings", "Findings about batches", found, scope)

@@ -15,10 +15,9 @@ from observability.dashboard.widgets import finding_lines
 
 scope = begin_records_page("devices")
 with frame.loading_skeleton(300):
-    rows, window = frame.answer_or_stop(lambda: batches.batches_in_scope(scope))
+    rows, window = frame.answer_or_stop(lambda: devices.devices_in_scope(scope))
     about = load.scope_record_findings(scope, *devices.ANALYZERS)
     found = [each for each in about if each.analyzer == devices.judged.NAME]
-rows = devices.with_subjects(rows)
 if rows.empty and not found:
     devices.no_devices()
     st.stop()
@@ -38,6 +37,6 @@ if chosen is not None and len(own):
     device_actions.device_action_form(chosen, said, own)
     outcomes = batches.batch_outcomes(window, scope, list(map(str, own["batch"])))
     source = str(own["source"].iloc[-1])
-    batches.batches_table(own, said, outcomes, None, scope, source)
+    batches.batches_table(own, said, outcomes, None, scope, source, window)
 
 findings.findings_section("device-findings", "Findings about devices", found, scope)

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.core.named_numbers import named_numbers
 from observability.dashboard import load
 from observability.dashboard.data import device_actions, devices
+from observability.detection.batch_statistics import STATISTICS
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
@@ -26,6 +28,12 @@ def logged_fleet() -> list[dict]:
     for each in batches:
         each |= {"kind": "batch"} | {name: each[name].replace(tzinfo=UTC).isoformat() for name in ("at", "captured_to")}
     return batches
+
+
+def as_read(batches: list[dict]) -> pd.DataFrame:
+    """Batches as the page reads them."""
+    stats = [named_numbers(each["stats"], STATISTICS) for each in batches]
+    return devices.with_subjects(pd.DataFrame(batches).assign(at=lambda rows: pd.to_datetime(rows["at"]), stats=stats))
 
 
 @pytest.fixture
@@ -61,9 +69,7 @@ def test_what_came_after_a_decision_counts_its_later_batches() -> None:
 
 
 def test_the_heat_map_shows_the_largest_share_of_any_column() -> None:
-    table = devices.device_days(
-        devices.with_subjects(pd.DataFrame(logged_fleet()).assign(at=lambda rows: pd.to_datetime(rows["at"]))), devices.OUTSIDE
-    )
+    table = devices.device_days(as_read(logged_fleet()), devices.OUTSIDE)
     own = table[table["subject"] == SUBJECT]
     assert own["value"].tail(3).tolist() == [0.3] * 3 and set(own["column"]) == {"temperature"} and set(own["n"]) == {1}
     assert json.loads(table[["value"]].to_json())["value"]["0"] < 0.1
@@ -73,7 +79,7 @@ def test_a_column_that_is_constant_on_most_days_is_not_drawn_as_far_out() -> Non
     batches = of_device(device_batches(np.random.default_rng(3), before=20), "d2", -20)
     for day, each in enumerate(batches):
         each["stats"] = {"rain": {"std": 0.002 if day == 4 else 0.0}, "wind": {"std": 200.0 if day == 9 else 4.0 + day % 3}}
-    table = devices.device_days(devices.with_subjects(pd.DataFrame(batches)), "batch_std")
+    table = devices.device_days(as_read(batches), "batch_std")
     assert set(table["column"]) == {"wind"} and table.loc[table["value"].idxmax(), "day"] == pd.Timestamp(batches[9]["at"]).floor("D")
 
 

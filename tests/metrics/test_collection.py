@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.core.named_numbers import named_numbers
 from observability.metrics.collection import bad_values_by_device, device_deliveries, devices_behind, rejected_rows_by_device
 
 START = datetime(2026, 3, 2)
@@ -59,7 +60,8 @@ def test_the_fewest_devices_that_hold_most_bad_rows_are_named() -> None:
 
 
 def test_bad_values_are_rows_times_shares() -> None:
-    stats = {"t": {"out_of_range_share": 0.1}, "h": {"out_of_range_share": 0.2}, "p": {"mean": 3.0}}
+    stats = {"t": {"out_of_range_share": 0.1}, "h": {"out_of_range_share": 0.2}, "p": {"mean": 3.0}, "x": {"out_of_range_share": 1.5}}
     table = frame(batches("a", [0, 1], stats=stats), batches("b", [0], rejected=None))
-    assert bad_values_by_device(table, ("out_of_range_share",)) == {"a": (pytest.approx(60.0), 400.0)}
+    table["stats"] = [named_numbers(each, ("out_of_range_share",)) for each in table["stats"]]
+    assert bad_values_by_device(table[table["device"] == "a"], ("out_of_range_share",)) == {"a": (pytest.approx(60.0), 400.0)}
     assert rejected_rows_by_device(table) == {"a": (0.0, 200.0)}

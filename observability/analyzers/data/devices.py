@@ -5,14 +5,16 @@ weeks before and with those of the devices of its kind. Devices belong to no mod
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
+from observability.core.finding import SEVERITIES, Finding, needs_action
 from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc
-from observability.detection import batch_statistics
+from observability.detection import batch_statistics, device_kinds
 from observability.detection.batch_statistics import (
     LEAST_DEVICES,
     LEAST_ROWS,
@@ -24,19 +26,22 @@ from observability.detection.batch_statistics import (
     SHARE_LIMITS,
     SKEW,
     SKEW_LIMITS,
+    STATISTICS,
     STD,
     STUCK,
     CaptureClock,
     JudgedDevice,
     StatisticComparison,
 )
+from observability.detection.device_kinds import ComparisonTable
 from observability.detection.own_history import LEAST
 from observability.proofs.records import DEVICE_PROOFS
-from observability.stats.multiple_testing import benjamini_hochberg
+from observability.stats.arrays import Bools, Floats
+from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 NAME = "data/devices"
 PAST_DAYS = 84
-BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_to", "stats"))
+BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_to", "stats"), numbers=STATISTICS)
 METRICS = (MEAN, STD, NULLS, STUCK, SATURATED, OUTSIDE)
 RANK = {STUCK: 3.0, STD: 2.8, OUTSIDE: 2.6, SATURATED: 2.4, MEAN: 2.2, NULLS: 2.0, SKEW: 1.8}
 NOUNS = {
@@ -61,17 +66,65 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if frames["batches"].empty:
         return []
     batches = batch_statistics.with_marks(frames["past batches"], frames["batches"])
-    comparisons, devices = batch_statistics.statistic_comparisons(batches)
-    adjusted = benjamini_hochberg([each.p_value for each in comparisons], context.budget)[0].tolist()
-    judged = [(each, p, each.severity(p, context.budget)) for each, p in zip(comparisons, adjusted, strict=True)]
+    tables, devices = device_kinds.statistic_comparisons(batches)
+    judged = judged_devices(tables, context.budget)
     clocks = list(batch_statistics.capture_clocks(batches))
     found: list[Finding] = []
     for source in sorted({*(each.source for each in devices), *(each.source for each in clocks)}):
-        own = [each for each in judged if each[0].source == source]
         for metric in METRICS:
-            found += about_statistic(source, [each for each in own if each[0].metric == metric], context)
+            found += about_statistic(source, [each for each in judged if (each.table.metric, each.source) == (metric, source)], context)
         found += about_clocks(source, [each for each in clocks if each.source == source], context)
         found += about_young_devices(source, [each for each in devices if each.source == source and not each.judged], context)
+    return found
+
+
+@dataclass(frozen=True)
+class JudgedComparisons:
+    """The comparisons of one statistic of one device: a row of a table. adjusted: p-values; watch, act: the severity; all by column."""
+
+    table: ComparisonTable
+    row: int
+    adjusted: Floats
+    watch: Bools
+    act: Bools
+
+    @property
+    def source(self) -> str:
+        """The source of the device."""
+        return self.table.devices[self.row][0]
+
+    @property
+    def subject(self) -> str:
+        """The subject of its findings."""
+        return batch_statistics.device_subject(*self.table.devices[self.row])
+
+    @property
+    def compared(self) -> int:
+        """How many columns were compared."""
+        return int(np.isfinite(self.adjusted).sum())
+
+    def most_unusual(self) -> tuple[float, str, str, str]:
+        """The smallest p-value, and what orders equal ones: column, source, device."""
+        place = int(np.nanargmin(self.adjusted))
+        source, device = self.table.devices[self.row]
+        return float(self.adjusted[place]), self.table.columns[place], source, device or ""
+
+    def at(self, column: str) -> tuple[StatisticComparison, float]:
+        """The comparison of a column, and its adjusted p-value."""
+        place = self.table.columns.index(column)
+        return self.table.make(self.row, place), float(self.adjusted[place])
+
+
+def judged_devices(tables: Sequence[ComparisonTable], budget: float) -> list[JudgedComparisons]:
+    """Return the comparisons of every statistic of each device that has any, with severities at p-values adjusted for all of them."""
+    adjusted = benjamini_hochberg(np.concatenate([each.p_values.ravel() for each in tables] or [[]]), budget)[0]
+    found, start = [], 0
+    for table in tables:
+        own = adjusted[start : (start := start + table.p_values.size)].reshape(table.p_values.shape)
+        watch = table.reaches(0) & (own <= budget)
+        act = watch & table.reaches(1) & (own <= budget * ACT_SHARE)
+        rows = np.flatnonzero(np.isfinite(own).any(1)).tolist()
+        found += [JudgedComparisons(table, row, own[row], watch[row], act[row]) for row in rows]
     return found
 
 
@@ -80,45 +133,49 @@ def undecided_device(context: Context, subject: str, metric: str, n: int, becaus
     return replace(context.undecided(NAME, subject, metric, n, because, against="past"), model=None, version=None)
 
 
-def about_statistic(source: str, judged: list[tuple[StatisticComparison, float, Severity]], context: Context) -> Iterator[Finding]:
+def about_statistic(source: str, judged: Sequence[JudgedComparisons], context: Context) -> Iterator[Finding]:
     """Yield the findings of the devices of a source in one statistic: each unusual device, else one of the source."""
     if not judged:
         return
-    subjects: dict[str, list[tuple[StatisticComparison, float, Severity]]] = {}
+    subjects: dict[str, list[JudgedComparisons]] = {}
     for each in judged:
-        subjects.setdefault(each[0].subject, []).append(each)
-    bad = [subject for subject, own in subjects.items() if any(needs_action(said) for _, _, said in own)]
+        subjects.setdefault(each.subject, []).append(each)
+    bad = [subject for subject, own in subjects.items() if any(each.watch.any() for each in own)]
     for subject in bad:
         yield unusual_device(subjects[subject], context)
     usual = [each for subject, own in subjects.items() if subject not in bad for each in own]
     if not usual:
         return
-    worst, p, _ = min(usual, key=lambda each: (each[1], each[0].column, each[0].source, each[0].device or ""))
-    metric, columns, devices = worst.metric, len({each.column for each, _, _ in usual}), len(subjects) - len(bad)
+    most = min(usual, key=JudgedComparisons.most_unusual)
+    worst, p = most.at(most.most_unusual()[1])
+    columns = {each.table.columns[place] for each in usual for place in np.flatnonzero(np.isfinite(each.adjusted))}
     because = (
-        f"The {NOUNS[metric]} of {count_of(columns, 'column')} is within its usual range at {count_of(devices, 'device')} of source "
-        f"`{source}`; the most unusual is {value_words(metric, worst.value)} in `{worst.column}`{of_device(worst.device)}, usually "
-        f"{value_words(metric, worst.usual)}."
+        f"The {NOUNS[worst.metric]} of {count_of(len(columns), 'column')} is within its usual range at "
+        f"{count_of(len(subjects) - len(bad), 'device')} of source `{source}`; the most unusual is {value_words(worst.metric, worst.value)} "
+        f"in `{worst.column}`{of_device(worst.device)}, usually {value_words(worst.metric, worst.usual)}."
     )
     beyond = worst.exceeds(0)
     because += " Batches differ that much by chance." if beyond else ""
-    base = undecided_device(context, f"source:{source}", metric, len(usual), because)
-    evidence = _evidence(worst, p) | {"devices": list(dict.fromkeys(each.device for each, _, _ in usual))}
+    base = undecided_device(context, f"source:{source}", worst.metric, sum(each.compared for each in usual), because)
+    names = list(dict.fromkeys(each.table.devices[each.row][1] for each in usual))
     limit = None if beyond else _limit(worst)
-    yield replace(_with_value(base, worst.value, limit), severity="ok", evidence=evidence, against=worst.against)
+    yield replace(
+        _with_value(base, worst.value, limit), severity="ok", evidence=_evidence(worst, p) | {"devices": names}, against=worst.against
+    )
 
 
-def unusual_device(own: Sequence[tuple[StatisticComparison, float, Severity]], context: Context) -> Finding:
+def unusual_device(own: Sequence[JudgedComparisons], context: Context) -> Finding:
     """Return the finding about the most unusual column of a device in one statistic."""
-    bad = [each for each in own if needs_action(each[2])]
+    bad = [
+        (*each.at(each.table.columns[place]), "act" if each.act[place] else "watch") for each in own for place in np.flatnonzero(each.watch)
+    ]
     worst, p, severity = min(bad, key=lambda each: (SEVERITIES.index(each[2]), each[1], -each[0].effect, each[0].column))
     others = sorted({each.column for each, _, _ in bad} - {worst.column})
     batches = list(dict.fromkeys(name for each, _, _ in bad for name in each.unusual))
     onset = max(aware_utc(min(each.first for each, _, _ in bad)), context.window.start)
+    n, because = sum(each.compared for each in own), statistic_sentence(worst, others)
     return replace(
-        _with_value(
-            undecided_device(context, worst.subject, worst.metric, len(own), statistic_sentence(worst, others)), worst.value, _limit(worst)
-        ),
+        _with_value(undecided_device(context, worst.subject, worst.metric, n, because), worst.value, _limit(worst)),
         severity=severity,
         against=worst.against,
         likely_source="input",

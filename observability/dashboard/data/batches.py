@@ -44,7 +44,9 @@ DRAWN = {
     "batch_delay_hours": ("delay after capture, hours", "hours"),
 }
 """Name and unit of what is drawn of a batch, by the metric of its finding."""
-BATCHES = Records("batch")
+BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_from", "captured_to"))
+MOST_SEARCHED = 50
+"""Newest batches of a source among which one with column statistics is looked for."""
 HOW = """import observability as obs
 log = obs.Logger()
 log.batch(batch="2026-03-02", source="clinic", rows=1000, rejected_rows=12,
@@ -91,10 +93,11 @@ def no_batches() -> None:
     empty_states.not_logged_state("batch", "batches", "No batch has been logged yet.", step, HOW)
 
 
-def batches_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
-    """The batches of the chosen dates, oldest first, and those dates."""
+def batches_in_scope(scope: Scope, numbers: tuple[str, ...] = ()) -> tuple[pd.DataFrame, Window]:
+    """The batches of the chosen dates, oldest first, and those dates. numbers: names of column statistics, which are then in `stats`."""
     window = load.window_of_records(scope, judged.ANALYZER)
-    return load.ask_store(BATCHES, window), window
+    asked = replace(BATCHES, columns=(*(BATCHES.columns or ()), "stats"), numbers=numbers) if numbers else BATCHES
+    return load.ask_store(asked, window), window
 
 
 def batches_summary(rows: pd.DataFrame, found: Sequence[Finding], window: Window) -> str:
@@ -202,9 +205,15 @@ def _batch_value_words(value: float, unit: str) -> str:
 
 
 def batches_table(
-    rows: pd.DataFrame, found: Sequence[Finding], outcomes: dict[str, list[BatchOutcome]], chosen: str | None, scope: Scope, source: str
+    rows: pd.DataFrame,
+    found: Sequence[Finding],
+    outcomes: dict[str, list[BatchOutcome]],
+    chosen: str | None,
+    scope: Scope,
+    source: str,
+    window: Window,
 ) -> None:
-    """The newest batches of a source, with the outcomes of their predictions; columns without a value are left out."""
+    """The newest batches of a source, or of a device of it, with the outcomes of their predictions; columns without a value are left out."""
     severities, lines = _severity_by_batch(found), []
     newest = rows.iloc[::-1]
     shown = newest[(np.arange(len(newest)) < MOST) | (newest["batch"].astype(str) == chosen)]
@@ -214,7 +223,7 @@ def batches_table(
         cells["batch"] |= {"s": severities[name]} if name in severities else {}
         lines.append(table_row(cells, selected=name == chosen))
     draw_table("batches", f"Batches of {source}, newest first", filled_columns(COLUMNS, lines, REQUIRED), lines)
-    csv_of_table("batches", lambda: _batches_frame(rows, outcomes), len(rows), MOST)
+    csv_of_table("batches", lambda: _batches_frame(rows, outcomes, source, window), len(rows), MOST)
 
 
 def _batch_cells(batch: dict[Any, Any], outcomes: Sequence[BatchOutcome], scope: Scope, source: str) -> dict[str, Cell]:
@@ -256,24 +265,28 @@ def _optional_instant(value: Any) -> datetime | None:
     return None if value is None or value != value else value.to_pydatetime()
 
 
-def _batches_frame(rows: pd.DataFrame, outcomes: dict[str, list[BatchOutcome]]) -> pd.DataFrame:
+def _batches_frame(rows: pd.DataFrame, outcomes: dict[str, list[BatchOutcome]], source: str, window: Window) -> pd.DataFrame:
     """The batches as the CSV has them, with every field of their records."""
-    own = [outcomes.get(str(name), []) for name in rows["batch"]]
-    return rows.assign(
-        stats=rows["stats"].map(lambda stats: json.dumps(stats) if stats else None),
+    logged = load.ask_store(Records("batch", only=(("source", source),)), window)
+    logged = logged[logged["batch"].isin(rows["batch"]) & logged["device"].fillna("").isin(rows["device"].fillna(""))]
+    own = [outcomes.get(str(name), []) for name in logged["batch"]]
+    return logged.assign(
+        stats=logged["stats"].map(lambda stats: json.dumps(stats) if stats else None),
         predictions=[sum(outcome.predictions for outcome in several) for several in own],
         failed=[sum(outcome.failed for outcome in several) for several in own],
     )
 
 
-def batch_columns(rows: pd.DataFrame, asked: str | None) -> None:
-    """Statistics of the columns of a batch: `stats` as logged."""
-    part = rows[rows["batch"] == asked] if asked else rows[[bool(each) for each in rows["stats"]]]
+def batch_columns(source: str, window: Window, asked: str | None) -> None:
+    """Statistics of the columns of a batch: `stats` as logged. asked: its name; None for the newest of the source that has any."""
+    only = (("source", source), *((("batch", asked),) if asked else ()))
+    part = load.ask_store(Records("batch", ("batch", "at", "stats"), rows=MOST_SEARCHED, only=only), window)
+    part = part if asked else part[[bool(each) for each in part["stats"]]]
     if part.empty:
         return
     each = part.iloc[-1]
-    stats = {name: value for name, value in (each["stats"] or {}).items() if isinstance(value, dict)}
     st.header(f"Columns of batch {formatting.escape_markdown(each['batch'])}", anchor=False)
+    stats = {name: value for name, value in (each["stats"] or {}).items() if isinstance(value, dict)}
     if not stats:
         st.markdown("No column statistics: this batch was logged without `stats`, as `{column: {mean: 4.2}}`.")
         return

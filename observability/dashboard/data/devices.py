@@ -12,6 +12,7 @@ from observability.analyzers.data import batches as judged_batches
 from observability.analyzers.data import devices as judged
 from observability.core import formatting
 from observability.core.finding import Finding
+from observability.core.named_numbers import stacked_numbers
 from observability.core.numerals import hours_in_words, percent
 from observability.core.window import Window
 from observability.dashboard import choice_box, empty_states, frame, links, theme
@@ -26,11 +27,12 @@ from observability.dashboard.cells import (
 )
 from observability.dashboard.charts import collection as charts_collection
 from observability.dashboard.charts import records as charts_records
+from observability.dashboard.data import batches
 from observability.dashboard.data.records_summary import attention_count, dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, plain_caption
-from observability.detection.batch_statistics import ALMOST_CONSTANT, NAMES, NULLS, OUTSIDE, SATURATED, STUCK, device_subject
+from observability.detection.batch_statistics import ALMOST_CONSTANT, NAMES, NULLS, OUTSIDE, SATURATED, STATISTICS, STUCK, device_subject
 from observability.detection.own_history import LEAST_SPREAD
 from observability.metrics.collection import (
     Concentration,
@@ -39,6 +41,8 @@ from observability.metrics.collection import (
     devices_behind,
     rejected_rows_by_device,
 )
+from observability.stats.arrays import Floats
+from observability.stats.column_quantiles import column_medians
 
 ANALYZERS = (judged.NAME, judged_batches.NAME)
 METRICS = (OUTSIDE, NULLS, STUCK, SATURATED, "batch_mean", "batch_std")
@@ -83,6 +87,12 @@ def no_devices() -> None:
     """The empty state: no batch in these dates, or none in the store and how to log one."""
     step = "One record per delivery, with column statistics, shows devices that fail."
     empty_states.not_logged_state("batch", "batches", "No batch has been logged yet.", step, HOW)
+
+
+def devices_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
+    """The batches of the chosen dates with their column statistics as numbers and the `subject` of their device, and those dates."""
+    rows, window = batches.batches_in_scope(scope, STATISTICS)
+    return with_subjects(rows), window
 
 
 def with_subjects(rows: pd.DataFrame) -> pd.DataFrame:
@@ -159,10 +169,12 @@ def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
     """A row for each device, most urgent first, with its most urgent finding; the first MOST, and all as CSV."""
     deliveries = {device_subject(each.source, each.device): each for each in device_deliveries(rows)}
     first = {subject: first_finding(findings_about_device(found, subject)) for subject in deliveries}
-    groups, lines = dict(list(rows.groupby("subject"))), []
+    by_subject = rows.assign(device=rows["subject"].where(rows["device"].notna()))
+    rejected, outside = rejected_rows_by_device(by_subject), bad_values_by_device(by_subject, NAMES[OUTSIDE])
+    newest, lines = rows.groupby("subject")["at"].max(), []
     order = sorted(deliveries, key=lambda subject: (urgency(first[subject]), subject))
     for subject in order[:MOST]:
-        each, finding, part = deliveries[subject], first[subject], groups[subject]
+        each, finding = deliveries[subject], first[subject]
         target = links.link_cell(device_name(subject), "devices", scope, device=subject)
         cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
         cells |= {
@@ -171,14 +183,12 @@ def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
             "batches": {"t": f"{each.batches:,}"},
             "rows": {"t": f"{each.rows:,}"},
             "complete": share_cell(each.completeness),
-            "last": {"t": formatting.format_minute(part["at"].max())},
+            "last": {"t": formatting.format_minute(newest[subject])},
         }
         if each.lags:
             cells |= {key: {"t": hours_in_words(max(lag, 0.0))} for key, lag in zip(("p50", "p95"), each.lags, strict=True)}
-        bad, of_rows = next(iter(rejected_rows_by_device(part).values()), (0.0, 0.0))
-        cells["rejected"] = share_cell(bad / of_rows if of_rows else None)
-        outside, values = next(iter(bad_values_by_device(part, NAMES[OUTSIDE]).values()), (0.0, 0.0))
-        cells["outside"] = share_cell(outside / values if values else None)
+        for key, (bad, known) in (("rejected", rejected.get(subject, (0.0, 0.0))), ("outside", outside.get(subject, (0.0, 0.0)))):
+            cells[key] = share_cell(bad / known if known else None)
         lines.append(table_row(cells, attention_note(finding, target), selected=subject == chosen))
     draw_table("devices", "Devices and what they delivered", filled_columns(COLUMNS, lines, ("device", "batches", "rows")), lines)
     cut_note(len(order), MOST, "devices, most urgent first")
@@ -212,11 +222,10 @@ def device_days(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     """
     found = []
     for subject, part in rows.groupby("subject", sort=False):
-        series = _column_series(part, metric)
-        names, days = list(series), part["at"].dt.floor("D").to_numpy()
-        if not names:
+        (names, logged), days = _column_values(part, metric), part["at"].dt.floor("D").to_numpy()
+        if not np.isfinite(logged).any():
             continue
-        values = _on_chart_scale(np.column_stack(list(series.values())), metric)
+        values = _on_chart_scale(logged, metric)
         sizes = np.where(np.isfinite(values), -values if metric == "batch_rows" else np.abs(values), -np.inf)
         for day in np.unique(days):
             own = np.flatnonzero(days == day)
@@ -230,43 +239,34 @@ def device_days(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
     return worst.merge(counts, on=["subject", "day"]).sort_values(["subject", "day"], ignore_index=True)
 
 
-def _column_series(part: pd.DataFrame, metric: str) -> dict[str | None, "np.ndarray[Any, np.dtype[Any]]"]:
-    """The values of a measure for each batch of one device, by column; under None where they are of whole batches."""
+def _column_values(part: pd.DataFrame, metric: str) -> tuple[list[str | None], Floats]:
+    """The columns that batches of one device hold, and the measure of each batch (batches × columns); None where it is of whole batches."""
     if metric == "batch_rows":
-        return {None: part["rows"].to_numpy(float)}
+        return [None], part[["rows"]].to_numpy(float)
     if metric == "batch_rejected_rate":
         with np.errstate(divide="ignore", invalid="ignore"):
-            return {None: part["rejected_rows"].astype("float64").to_numpy(float) / part["rows"].to_numpy(float)}
-    columns = dict.fromkeys(name for stats in part["stats"] if isinstance(stats, Mapping) for name in stats)
-    return {name: statistic_of_batches(part, name, metric) for name in columns}
+            return [None], part[["rejected_rows"]].astype("float64").to_numpy(float) / part[["rows"]].to_numpy(float)
+    stats = list(part["stats"])
+    columns = list(dict.fromkeys(name for names in dict.fromkeys(each.names for each in stats) for name in names))
+    return [*columns], stacked_numbers(stats, columns, NAMES[metric])
 
 
-def statistic_of_batches(part: pd.DataFrame, name: str, metric: str) -> "np.ndarray[Any, np.dtype[Any]]":
-    """A statistic of a column for each batch, NaN where it is not logged."""
-    values = []
-    for stats in part["stats"]:
-        own = stats.get(name) if isinstance(stats, Mapping) else None
-        logged = next((own[key] for key in NAMES[metric] if key in own), None) if isinstance(own, Mapping) else None
-        values.append(float(logged) if isinstance(logged, int | float) and not isinstance(logged, bool) else np.nan)
-    return np.array(values, float)
-
-
-def _on_chart_scale(values: "np.ndarray[Any, np.dtype[Any]]", metric: str) -> "np.ndarray[Any, np.dtype[Any]]":
+def _on_chart_scale(values: Floats, metric: str) -> Floats:
     """Values (batches × columns) as the heat map shows them: shares as they are, rows over their median, others in robust standard
     deviations from it.
     """
-    if MEASURES[metric][1] == "share" or not np.isfinite(values).any():
+    if MEASURES[metric][1] == "share":
         return values
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)
-        middle = np.nanmedian(values, axis=0)
+        warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value has no deviation
+        middle = column_medians(values)
         if metric == "batch_rows":
             return np.where(middle > 0, values / middle, np.nan)
         if metric == "batch_std":  # a column that is constant on most days has no scale
             values = np.where(middle > 0, np.log(values + ALMOST_CONSTANT * middle), np.nan)
-            middle = np.nanmedian(values, axis=0)
+            middle = column_medians(values)
         least = LEAST_SPREAD if metric == "batch_std" else 0.0
-        spread = np.fmax(1.4826 * np.nanmedian(np.abs(values - middle), axis=0), least)
+        spread = np.fmax(1.4826 * column_medians(np.abs(values - middle)), least)
         spread = np.where(spread > 0, spread, np.nanstd(values, axis=0))
         scaled = np.abs(values - middle) / spread
         return np.where(spread > 0, scaled, np.where(np.isfinite(values), 0.0, np.nan))
@@ -338,7 +338,7 @@ def column_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
     if bad is None:
         return
     name, metric = str(bad.evidence["column"]), bad.metric
-    values = statistic_of_batches(own, name, metric)
+    values = stacked_numbers(list(own["stats"]), (name,), NAMES[metric])[:, 0]
     unusual = set(map(str, bad.evidence.get("unusual", [])))
     drawn = own[["at", "batch"]].assign(value=values, severity=[bad.severity if str(each) in unusual else "ok" for each in own["batch"]])
     drawn = drawn[drawn["value"].notna()].sort_values("at")

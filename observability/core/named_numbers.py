@@ -1,0 +1,64 @@
+"""Numbers of named things, as the statistics of a batch by column."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedNumbers:
+    """Numbers of named things. names: sorted. numbers: by name of the number, one for each of `names`, NaN where it has none; those that
+    nothing has are left out.
+    """
+
+    names: tuple[str, ...] = ()
+    numbers: Mapping[str, "np.ndarray[Any, np.dtype[np.float64]]"] = field(default_factory=dict)
+
+    def first(self, wanted: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float64]]":
+        """Of each name the first of some numbers that it has; NaN where it has none."""
+        found = np.full(len(self.names), np.nan)
+        for number in reversed(wanted):
+            if (values := self.numbers.get(number)) is not None:
+                found = np.where(np.isnan(values), found, values)
+        return found
+
+
+def named_numbers(objects: Any, wanted: Sequence[str]) -> NamedNumbers:
+    """The wanted numbers of an object of objects, as `{"temperature": {"mean": 20.5}}`; of anything else there are none.
+
+    What is no finite number counts as missing.
+    """
+    held = {name: own for name, own in objects.items() if isinstance(own, Mapping)} if isinstance(objects, Mapping) else {}
+    names = tuple(sorted(held))
+    found = {}
+    for number in wanted:
+        values = np.array([_number_or_nan(held[name].get(number)) for name in names], np.float64)
+        if not np.isnan(values).all():
+            found[number] = values
+    return NamedNumbers(names, found)
+
+
+def stacked_numbers(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Of each row and of each of some names the first of the wanted numbers that it has: rows × names, NaN where there is none."""
+    found, asked = np.full((len(rows), len(names)), np.nan), tuple(names)
+    places: dict[tuple[str, ...], tuple[list[int], list[int]]] = {}
+    for row, each in enumerate(rows):
+        if not any(number in each.numbers for number in wanted):
+            continue
+        if each.names == asked:
+            found[row] = each.first(wanted)
+            continue
+        if each.names not in places:
+            shared = sorted(set(each.names) & set(asked))
+            places[each.names] = [each.names.index(name) for name in shared], [asked.index(name) for name in shared]
+        own, into = places[each.names]
+        found[row, into] = each.first(wanted)[own]
+    return found
+
+
+def _number_or_nan(value: Any) -> float:
+    """A finite number; NaN where it is none."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else float("nan")

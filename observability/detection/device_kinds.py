@@ -1,0 +1,393 @@
+"""Compare the column statistics of devices of one kind: each with its own past, and with each other; see `batch_statistics`."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtr
+
+from observability.core.named_numbers import NamedNumbers, named_numbers, stacked_numbers
+from observability.detection.batch_statistics import (
+    A_DAY,
+    ALMOST_CONSTANT,
+    LEAST_BATCHES,
+    LEAST_DEVICES,
+    LEAST_ROWS,
+    LIMITS,
+    MANY_DEVICES,
+    MEAN,
+    NAMES,
+    NORMAL_REACH,
+    NULLS,
+    SIGNIFICANT,
+    STATISTICS,
+    STD,
+    JudgedDevice,
+    StatisticComparison,
+    reaches_limit,
+)
+from observability.detection.own_history import LEAST, LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, MOST_FREEDOM, OF_A_MEDIAN, SEEN, Array
+from observability.stats.column_quantiles import column_medians, column_quantiles
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonTable:
+    """The comparisons of one statistic of the devices of a kind: with their own past, or with each other.
+
+    devices: source and name of each. The arrays are devices × columns. p_values: NaN where nothing is compared. value, usual, effect: of the
+    comparison; ongoing: True where the device was so before, which is no `act`. make: the comparison of a device and a column, by place.
+    """
+
+    metric: str
+    devices: tuple[tuple[str, str | None], ...]
+    columns: Sequence[str]
+    p_values: Array
+    value: Array
+    usual: Array
+    effect: Array
+    ongoing: Array
+    make: Callable[[int, int], StatisticComparison]
+
+    def reaches(self, place: int) -> Array:
+        """Where the effect reaches the limit for `watch` (place 0) or `act` (1); a device that was always so has no `act`."""
+        found = reaches_limit(self.metric, self.value, self.usual, self.effect, place)
+        return found & ~self.ongoing if place else found
+
+
+@dataclass(frozen=True)
+class StatisticValues:
+    """One statistic of the batches of a kind. names: under which each column has it. The arrays are batches × columns.
+
+    values: NaN where it is missing or of too few rows. scaled, noise: on a variance-stabilized scale, and the sampling variance there.
+    floor: the smallest standard deviation between batches. rest: the difference from the other devices of the day.
+    """
+
+    metric: str
+    names: Sequence[str]
+    values: Array
+    scaled: Array
+    noise: Array
+    floor: Array
+    rest: Array
+
+
+def statistic_comparisons(batches: "DataFrame") -> tuple[list[ComparisonTable], list[JudgedDevice]]:
+    """Return the comparisons of every statistic of every column of each device in the window, and how far each device could be judged.
+
+    batches: of `with_marks`, with `rows`, `source`, `device`, `batch`, `at`, and `stats`, as logged or as their numbers.
+    """
+    found: list[ComparisonTable] = []
+    devices: list[JudgedDevice] = []
+    stats = [each if isinstance(each, NamedNumbers) else named_numbers(each, STATISTICS) for each in batches["stats"]]
+    units = batches["unit"].to_numpy(int)
+    columns_of: dict[int, frozenset[str]] = {}
+    for unit, names in {(unit, each.names) for unit, each in zip(units.tolist(), stats, strict=True)}:
+        columns_of[unit] = columns_of.get(unit, frozenset()).union(names)
+    for columns in sorted({each for each in columns_of.values() if each}, key=sorted):
+        own = np.isin(units, [unit for unit, held in columns_of.items() if held == columns])
+        kind = DeviceKind(batches[own].reset_index(drop=True), [stats[place] for place in np.flatnonzero(own)], sorted(columns))
+        tables = [table for metric in NAMES for table in kind.compared(metric)]
+        found += tables
+        devices += kind.devices({table.devices[row] for table in tables for row in np.flatnonzero(np.isfinite(table.p_values).any(1))})
+    return found, devices
+
+
+class DeviceKind:
+    """The batches of the devices of one kind. stats: of each batch; columns: what they hold."""
+
+    def __init__(self, batches: "DataFrame", stats: Sequence[NamedNumbers], columns: Sequence[str]) -> None:
+        self.batches, self.stats, self.columns = batches, stats, columns
+        self.new = batches["new"].to_numpy(bool)
+        self.units = batches["unit"].to_numpy(int)
+        self.rows = batches["rows"].to_numpy(float)[:, None]
+        self.days = np.floor(batches["at"].astype("datetime64[us]").to_numpy().astype(np.int64) / 1e6 / A_DAY).astype(np.int64)
+        self.names = [str(each) for each in batches["batch"]]
+        self.times = [each.to_pydatetime() for each in batches["at"]]
+        self.read: dict[str, tuple[Array, list[str]]] = {}
+        self.nulls = np.nan_to_num(self._values(NULLS)[0])
+        self.std = self._values(STD)[0]
+
+    def _values(self, metric: str) -> tuple[Array, list[str]]:
+        """The statistic of every batch and column (NaN where it has none), and the name under which each column has it."""
+        if metric not in self.read:
+            self.read[metric] = self._read_values(metric)
+        return self.read[metric]
+
+    def _read_values(self, metric: str) -> tuple[Array, list[str]]:
+        """The values and names of a statistic: of each column under the first of its names that any batch has."""
+        values, names = np.full((len(self.stats), len(self.columns)), np.nan), [NAMES[metric][0]] * len(self.columns)
+        for name in reversed(NAMES[metric]):
+            logged = stacked_numbers(self.stats, self.columns, (name,))
+            held = ~np.isnan(logged).all(0)
+            values[:, held] = logged[:, held]
+            names = [name if own else earlier for own, earlier in zip(held.tolist(), names, strict=True)]
+        return values, names
+
+    def devices(self, judged: set[tuple[str, str | None]]) -> Iterator[JudgedDevice]:
+        """Yield how far each device with a batch in the window could be judged. judged: source and name of those with a comparison."""
+        for unit in np.unique(self.units[self.new]).tolist():
+            own, who = self.units == unit, self._who(unit)
+            new, rows = int((own & self.new).sum()), int(self.rows[own & self.new].sum())
+            yield JudgedDevice(*who, new, int((own & ~self.new).sum()), rows, who in judged)
+
+    def _who(self, unit: int) -> tuple[str, str | None]:
+        place = int(np.argmax(self.units == unit))
+        return str(self.batches["source"].iloc[place]), self.batches["device"].iloc[place]
+
+    def compared(self, metric: str) -> Iterator[ComparisonTable]:
+        """Yield the comparisons of one statistic: with each device's own past, and of the devices with each other."""
+        values, names = self._values(metric)
+        with_value = self.rows * (1 - self.nulls) if metric in (MEAN, STD) else np.broadcast_to(self.rows, values.shape)
+        values = np.where((with_value >= LEAST_ROWS) & np.isfinite(values), values, np.nan)
+        if not np.isfinite(values[self.new]).any():
+            return
+        scaled, noise = self._on_scale(metric, values, with_value)
+        statistic = StatisticValues(metric, names, values, scaled, noise, self._floor(metric), scaled - self._of_peers(scaled))
+        told: dict[tuple[str, str | None], Array] = {}
+        if (past := self._with_past(statistic)) is not None:
+            yield past
+            with np.errstate(invalid="ignore"):
+                told = dict(zip(past.devices, (past.p_values <= SIGNIFICANT) & past.reaches(0), strict=True))
+        if (peers := self._with_each_other(statistic, told)) is not None:
+            yield peers
+
+    def _on_scale(self, metric: str, values: Array, n: Array) -> tuple[Array, Array]:
+        """Values on a variance-stabilized scale and their sampling variance."""
+        n = np.maximum(n, 2.0)
+        if metric == MEAN:
+            return values, np.nan_to_num(np.square(self.std) / n)
+        if metric == STD:
+            return np.log(values + ALMOST_CONSTANT * self._usual_std), 1 / (2 * (n - 1))
+        with np.errstate(invalid="ignore"):
+            return np.arcsin(np.sqrt((np.clip(values, 0, 1) * n + 3 / 8) / (n + 3 / 4))), 1 / (4 * n)
+
+    @cached_property
+    def _usual_std(self) -> Array:
+        """The usual standard deviation of each batch's device and column: the median of its earlier positive ones, else of the kind's."""
+        positive = np.where(self.std > 0, self.std, np.nan)
+        usual = np.ones(self.std.shape)
+        of_kind = column_medians(positive)
+        for unit in np.unique(self.units):
+            own = self.units == unit
+            earlier = positive[own & ~self.new]
+            middle = column_medians(earlier) if len(earlier) else of_kind
+            usual[own] = np.where(np.isfinite(middle), middle, np.where(np.isfinite(of_kind), of_kind, 1.0))
+        return usual
+
+    def _of_peers(self, scaled: Array) -> Array:
+        """For each batch the median of the other devices of the kind on its day; NaN with fewer than two.
+
+        With MANY_DEVICES or more it is the median of all, which one device does not move.
+        """
+        found = np.full(scaled.shape, np.nan)
+        if len(np.unique(self.units)) < 3:
+            return found
+        for day in np.unique(self.days):
+            own = np.flatnonzero(self.days == day)
+            units = self.units[own]
+            if len(np.unique(units)) < 3:
+                continue
+            if len(np.unique(units)) >= MANY_DEVICES:
+                found[own] = column_medians(scaled[own])
+                continue
+            for unit in np.unique(units):
+                others = scaled[own[units != unit]]
+                middle = column_medians(others)
+                found[own[units == unit]] = np.where(np.isfinite(others).sum(0) >= 2, middle, np.nan)
+        return found
+
+    def _with_past(self, statistic: StatisticValues) -> ComparisonTable | None:
+        """The comparison of each column of each device with its own past; None where no device has one."""
+        units = [unit for unit in np.unique(self.units[self.new]).tolist() if (~self.new & (self.units == unit)).any()]
+        if not units:
+            return None
+        found = [self._past_of_unit(unit, statistic) for unit in units]
+        who, metric = tuple(map(self._who, units)), statistic.metric
+        p, value, usual, effect = (np.array([each[name] for each in found]) for name in ("p", "value", "usual", "effect"))
+
+        def make(row: int, place: int) -> StatisticComparison:
+            own = found[row]
+            worst, extreme = int(own["worst"][place]), own["new"][np.flatnonzero(own["unusual"][:, place])]
+            return StatisticComparison(
+                source=who[row][0],
+                device=who[row][1],
+                metric=metric,
+                column=self.columns[place],
+                name=statistic.names[place],
+                batch=self.names[worst],
+                at=self.times[worst],
+                value=float(value[row, place]),
+                usual=float(usual[row, place]),
+                effect=float(effect[row, place]),
+                p_value=float(p[row, place]),
+                rows=int(self.rows[worst, 0]),
+                batches=int(own["tests"][place]),
+                baseline_n=int(own["earlier"][place]),
+                against="past",
+                first=self.times[min(extreme.min(initial=worst), worst)],
+                unusual=tuple(self.names[each] for each in extreme),
+            )
+
+        return ComparisonTable(
+            metric=metric,
+            devices=who,
+            columns=self.columns,
+            p_values=p,
+            value=value,
+            usual=usual,
+            effect=effect,
+            ongoing=np.zeros(p.shape, bool),
+            make=make,
+        )
+
+    def _past_of_unit(self, unit: int, statistic: StatisticValues) -> dict[str, Array]:
+        """The comparison of a device with its own past, by column.
+
+        p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of it; tests: its batches with a p-value;
+        earlier: past batches with a value; new: its batches in the window; unusual: which of them are unusual, new × columns.
+        """
+        own, metric, upward = self.units == unit, statistic.metric, statistic.metric not in LIMITS
+        new, old = np.flatnonzero(own & self.new), own & ~self.new
+        noise, floor, columns = statistic.noise[new], statistic.floor[new], np.arange(len(self.columns))
+        p, middle = unusual_p_values(statistic.scaled[new], statistic.scaled[old], noise, floor, upward=upward)
+        relative, middle_rest = unusual_p_values(statistic.rest[new], statistic.rest[old], noise, floor, upward=upward)
+        p = np.where(np.isfinite(relative), np.maximum(p, relative), p)
+        tests, lowest = np.isfinite(p).sum(0), np.argmin(np.where(np.isfinite(p), p, np.inf), axis=0)
+        worst = new[lowest]
+        value, usual = statistic.values[worst, columns], middle if metric == MEAN else column_medians(statistic.values[old])
+        if metric == MEAN:
+            shared = value - statistic.rest[worst, columns] + middle_rest
+            usual = np.where(np.isfinite(shared), shared, usual)
+        return {
+            "p": np.where(tests > 0, np.minimum(p[lowest, columns] * tests, 1.0), np.nan),
+            "worst": worst,
+            "value": value,
+            "usual": usual,
+            "effect": _effect(metric, value, usual, self._usual_std[worst, columns]),
+            "tests": tests,
+            "earlier": np.isfinite(statistic.values[old]).sum(0),
+            "new": new,
+            "unusual": np.nan_to_num(p * tests, nan=1.0) <= SIGNIFICANT,
+        }
+
+    def _floor(self, metric: str) -> Array:
+        """The smallest standard deviation of a statistic's values between batches, on its scale."""
+        if metric == MEAN:
+            return 0.05 * self._usual_std
+        return np.full(self.std.shape, LEAST_SPREAD if metric == STD else LEAST_SPREAD_OF_SHARES)
+
+    def _with_each_other(self, statistic: StatisticValues, told: Mapping[tuple[str, str | None], Array]) -> ComparisonTable | None:
+        """The comparison of each device's median over the window with those of the other devices; None with few devices.
+
+        told: by device, the columns that its past tells of.
+        """
+        units = [unit for unit in np.unique(self.units[self.new]).tolist() if (self.new & (self.units == unit)).sum() >= LEAST_BATCHES]
+        if len(units) < LEAST_DEVICES:
+            return None
+        metric, scaled = statistic.metric, statistic.scaled
+        batches = [np.flatnonzero(self.new & (self.units == unit)) for unit in units]
+        middles, spreads = (np.array(each) for each in zip(*(_median_and_spread(scaled[own]) for own in batches), strict=True))
+        shown = middles if metric == MEAN else np.array([column_medians(statistic.values[own]) for own in batches])
+        floor, usual_std, single = column_medians(statistic.floor), column_medians(self._usual_std), np.max(np.nan_to_num(spreads), axis=0)
+        p, usual, known = (np.empty(middles.shape) for _ in range(3))
+        ongoing = np.zeros(middles.shape, bool)
+        for row, (unit, own) in enumerate(zip(units, batches, strict=True)):
+            others = np.delete(middles, row, 0)
+            known[row] = np.isfinite(others).sum(0)
+            centre, spread = _median_and_spread(others)
+            usual[row] = centre if metric == MEAN else column_medians(np.delete(shown, row, 0))
+            between = np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known[row], 1))
+            error = np.sqrt(between + single**2 * OF_A_MEDIAN / len(own))
+            t = (middles[row] - centre) / error
+            freedom = np.maximum(np.minimum(known[row] - 1, MOST_FREEDOM), 1)
+            p[row] = stdtr(freedom, -t) if metric not in LIMITS else np.minimum(2 * stdtr(freedom, -np.abs(t)), 1.0)
+            past = scaled[(self.units == unit) & ~self.new]
+            if len(past) >= LEAST:
+                ongoing[row] = np.abs(column_medians(past) - middles[row]) <= np.abs(t) * error / 2
+        who = tuple(map(self._who, units))
+        for row, each in enumerate(who):
+            p[row, told.get(each, np.zeros(len(self.columns), bool))] = np.nan
+        effect = _effect(metric, shown, usual, usual_std)
+
+        def make(row: int, place: int) -> StatisticComparison:
+            own = batches[row]
+            return StatisticComparison(
+                source=who[row][0],
+                device=who[row][1],
+                metric=metric,
+                column=self.columns[place],
+                name=statistic.names[place],
+                batch=None,
+                at=self.times[own[0]],
+                value=float(shown[row, place]),
+                usual=float(usual[row, place]),
+                effect=float(effect[row, place]),
+                p_value=float(p[row, place]),
+                rows=int(self.rows[own].sum()),
+                batches=len(own),
+                baseline_n=int(known[row, place]),
+                against="peers",
+                first=self.times[own[0]],
+                unusual=tuple(self.names[each] for each in own),
+                ongoing=bool(ongoing[row, place]),
+            )
+
+        return ComparisonTable(
+            metric=metric,
+            devices=who,
+            columns=self.columns,
+            p_values=np.where((known >= LEAST_DEVICES - 1) & np.isfinite(middles), p, np.nan),
+            value=shown,
+            usual=usual,
+            effect=effect,
+            ongoing=ongoing,
+            make=make,
+        )
+
+
+def unusual_p_values(values: Array, past: Array, noise: Array, floor: Array, *, upward: bool) -> tuple[Array, Array]:
+    """Return the p-value of each value given the past values of its column, and the median of those; NaN where too little is known.
+
+    values: new batches × columns; past: earlier batches × columns; noise: sampling variance of each value; floor: smallest standard
+    deviation. The spread is the larger of the median absolute deviation and the range of the central seven eighths, each as a standard
+    deviation, so that a second mode (weekends) counts as usual and a fault of a few past days does not. A value that an eighth of the past
+    values reached is not unusual. Student's t with one degree of freedom less than past values, at most 12.
+    """
+    known = np.isfinite(past).sum(0)
+    if not known.size or known.max() < LEAST:
+        return np.full(values.shape, np.nan), column_medians(past)
+    middle, spread = _median_and_spread(past)
+    error = np.sqrt(np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
+    t = (values - middle) / error
+    freedom = np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1)
+    with np.errstate(invalid="ignore"):
+        above = (past[None, :, :] >= values[:, None, :]).sum(1) / np.maximum(known, 1)
+        below = (past[None, :, :] <= values[:, None, :]).sum(1) / np.maximum(known, 1)
+        high = np.where(above <= SEEN, stdtr(freedom, -t), 1.0)
+        low = np.where(below <= SEEN, stdtr(freedom, t), 1.0)
+        p = high if upward else np.minimum(2 * np.minimum(high, low), 1.0)
+    return np.where((known >= LEAST) & np.isfinite(values), p, np.nan), middle
+
+
+def _median_and_spread(past: Array) -> tuple[Array, Array]:
+    """Median and robust standard deviation of each column: from the median absolute deviation or the central seven eighths, the larger."""
+    middle, low, high = column_quantiles(past, (1 / 2, 1 / 16, 15 / 16))
+    deviation = 1.4826 * column_medians(np.abs(past - middle))
+    return middle, np.fmax(deviation, (high - low) / (2 * NORMAL_REACH))
+
+
+def _effect(metric: str, value: Array, usual: Array, std: Array) -> Array:
+    """The differences in the unit of LIMITS: standard deviations, a factor (at least 1), or the increase of a share. std: above 0."""
+    if metric == MEAN:
+        return np.abs(value - usual) / std
+    if metric == STD:
+        usual = np.where((usual > 0) | (value <= 0), usual, std)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factor = np.maximum(value / usual, usual / value)
+        return np.where(value > 0, factor, np.where(usual > 0, np.inf, 1.0))
+    return value - usual
