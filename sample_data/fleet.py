@@ -100,7 +100,7 @@ def make(
     collecting.collect(home, SPECS, out)
     clients.make(out)
     distributed.make(out)
-    say(f"{distributed.RUN}: trained")
+    say(f"{len(distributed.JOBS)} runs of several processes: trained")
     prices.make(out)
     stored.make([flights.LATE, employment.EMPLOYMENT], out)
     crew.make(out)

@@ -43,19 +43,17 @@ def named_numbers(objects: Any, wanted: Sequence[str]) -> NamedNumbers:
 
 def stacked_numbers(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """Of each row and of each of some names the first of the wanted numbers that it has: rows × names, NaN where there is none."""
-    found, asked = np.full((len(rows), len(names)), np.nan), tuple(names)
-    places: dict[tuple[str, ...], tuple[list[int], list[int]]] = {}
+    found, asked = np.full((len(rows), len(names)), np.nan), list(names)
+    alike: dict[tuple[str, ...], list[int]] = {}
     for row, each in enumerate(rows):
-        if not any(number in each.numbers for number in wanted):
-            continue
-        if each.names == asked:
-            found[row] = each.first(wanted)
-            continue
-        if each.names not in places:
-            shared = sorted(set(each.names) & set(asked))
-            places[each.names] = [each.names.index(name) for name in shared], [asked.index(name) for name in shared]
-        own, into = places[each.names]
-        found[row, into] = each.first(wanted)[own]
+        alike.setdefault(each.names, []).append(row)
+    for held, places in alike.items():
+        shared = sorted(set(held) & set(asked))
+        own, into = [held.index(name) for name in shared], [asked.index(name) for name in shared]
+        for number in reversed(wanted):
+            if known := [row for row in places if number in rows[row].numbers]:
+                values, cells = np.stack([rows[row].numbers[number] for row in known])[:, own], np.ix_(known, into)
+                found[cells] = np.where(np.isnan(values), found[cells], values)
     return found
 
 

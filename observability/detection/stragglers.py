@@ -28,6 +28,8 @@ SCORE_LIMIT = 0.75
 WATCH_SHARE, ACT_SHARE = 0.02, 0.1
 """Cost of the straggler as a share of all ranks' step time, for `watch` and `act`."""
 COMMUNICATION = frozenset(("communication", "comm", "allreduce", "all_reduce", "sync"))
+WAITING = "sync"
+"""The phase of communication that holds the wait where a job logs several."""
 MOST_RANKS_NAMED = 5
 LATE_SHARE = 0.25
 """Fraction of the last steps in the second test; at least LEAST_STEPS, which the third test takes where these are twice as many."""
@@ -136,7 +138,7 @@ def ranks_from(frame: "DataFrame") -> Ranks | None:
     )
     gap = work.max(axis=0) - work
     wait = np.zeros_like(work)
-    for name in names:
+    for name in sorted(names, key=lambda name: name.lower() != WAITING):
         if name.lower() in COMMUNICATION:
             waited = np.minimum(tables[name], gap - wait)
             tables[name], wait = tables[name] - waited, wait + waited

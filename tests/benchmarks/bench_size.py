@@ -5,13 +5,15 @@
 labelling: 600 people and 200,000 annotations. batches: 12,000 batches of 100 devices with 200 columns. ranks: a job of 64 ranks and 100,000 steps.
 runs: 1,000 runs of 10,000 steps. `--scale` multiplies annotations, days of batches, and steps of ranks or runs. Each part has a home of its own. The database
 computes its rows, so that millions of JSON lines need not be parsed; SLICE of them go through the loader as lines into another store and must give equal rows.
-The pages are opened by a session of a new process whose packages are imported: cold, then once more. Prints seconds of the clock and of the processor
-of the page's process, background threads included. With `--folder` the homes stay in it, and those that are there are opened and not made anew.
+The pages are opened by a session of a new process that has imported every analyzer and every module of the dashboard, as a running server has:
+cold, then once more. Prints seconds of the clock and of the processor of the page's process, background threads included. With `--folder` the homes stay in it, and those that are there are opened and not made anew.
 """
 
 import argparse
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import tempfile
@@ -167,9 +169,14 @@ def compare_slice(store: Any, kind: str) -> int:
 
 def open_page(page: str, home: Path) -> None:
     """Open a page in this process, cold and warm, and print the seconds."""
+    from observability import dashboard
+    from observability.analyzers import discover
     from observability.server import process_lock
     from tests.support.dashboard_pages import opened, words
 
+    discover()
+    for module in pkgutil.walk_packages(dashboard.__path__, f"{dashboard.__name__}."):
+        importlib.import_module(module.name)
     process_lock.own(home)
     opened("rules", within=600)
     for name in ("cold", "warm"):

@@ -139,3 +139,48 @@ def test_controllers_show_the_regret_that_the_files_of_the_cache_give(fleet: Das
     assert int(better.replace(",", "")) == int((own["value"] < own["baseline_outcome"]).sum())
     assert int(worse.replace(",", "")) == int((own["value"] > own["baseline_outcome"]).sum())
     accessible(page)
+
+
+def test_devices_and_batches_show_the_rows_and_the_values_out_of_range_of_the_file(fleet: Dashboard, visit: Visit) -> None:
+    rows = pd.read_parquet(SAMPLE / "weather.batches.parquet")
+    page = visit(f"{fleet.url}/devices?window=Everything")
+    complete(page)
+    shown = {row["Device"]["text"]: row for row in tables(page)["Devices and what they delivered"]}
+    assert set(shown) == set(rows["device"]) == {"EWR", "JFK", "LGA"}
+    for device, own in rows.groupby("device"):
+        shares = [(n * column["out_of_range_share"], n) for n, stats in zip(own["rows"], own["stats"]) for column in stats.values()]
+        bad, values = (sum(each[place] for each in shares) for place in (0, 1))
+        assert (shown[device]["Batches"]["text"], shown[device]["Rows in"]["text"]) == (f"{len(own):,}", f"{own['rows'].sum():,}")
+        assert float(shown[device]["Out of range"]["text"].partition(" ")[0]) == pytest.approx(100 * bad / values, abs=0.006)
+    page = visit(f"{fleet.url}/batches?window=Everything")
+    complete(page)
+    shown = {row["Source"]["text"]: row["Rows"]["text"] for row in tables(page)["Sources and their deliveries"]}
+    assert shown == {source: f"{n:,}" for source, n in rows.groupby("source")["rows"].sum().items()}
+
+
+def test_cleaning_and_datasets_show_the_rows_that_the_file_counts(fleet: Dashboard, visit: Visit) -> None:
+    records = [json.loads(line) for line in (SAMPLE / "data.jsonl").read_text(encoding="utf-8").splitlines()]
+    runs = pd.DataFrame([each for each in records if each["kind"] == "cleaning"])
+    page = visit(f"{fleet.url}/cleaning?window=Everything")
+    complete(page)
+    shown = {(row["Rule"]["text"], row["Rule"]["sub"]): row for row in tables(page)["Cleaning rules and their effect"]}
+    assert len(shown) == runs.groupby(["rule", "dataset"]).ngroups
+    for (rule, dataset), own in runs.groupby(["rule", "dataset"]):
+        assert shown[rule, dataset]["Dropped"]["text"].split()[0] == f"{own['rows_dropped'].sum():,}"
+    page = visit(f"{fleet.url}/datasets")
+    complete(page)
+    shown = {row["Dataset"]["text"]: row["Rows"]["text"] for row in tables(page)["Datasets, most urgent first"]}
+    assert shown == {each["dataset"]: f"{each['rows']:,}" for each in records if each["kind"] == "dataset"}
+
+
+def test_labelling_shows_the_gold_accuracy_of_each_annotator(fleet: Dashboard, visit: Visit) -> None:
+    given = pd.read_parquet(SAMPLE / "crew.annotations.parquet")
+    page = visit(f"{fleet.url}/labelling?project=sentiment&window=Everything")
+    complete(page)
+    shown = {row["Annotator"]["text"]: row for row in tables(page)["Annotators"]}
+    first = given.sort_values("at", kind="stable").drop_duplicates(["item", "annotator"])
+    for annotator, own in first.groupby("annotator"):
+        gold = own[own["gold"].notna()]
+        assert shown[annotator]["Items"]["text"] == f"{len(own):,}"
+        share = 100 * (gold["label"] == gold["gold"]).mean()
+        assert float(shown[annotator]["Gold accuracy"]["text"].partition(" ")[0]) == pytest.approx(share, abs=0.051)

@@ -451,11 +451,24 @@ def test_the_one_real_plateau_is_seen_and_is_no_alarm(fleet: dict[tuple[str, str
     assert rmse[since] - rmse[150] > 0.4 and min(rmse, key=rmse.__getitem__) == 150
 
 
-def test_the_process_that_was_slowed_on_purpose_is_found_in_its_phase(fleet: dict[tuple[str, str], Finding]) -> None:
-    found = {subject: each for (subject, metric), each in fleet.items() if metric == "straggler_score"}
-    assert list(found) == ["run:flights-late-mlp-4-processes/rank:2"]
+@pytest.mark.parametrize(
+    ("run", "rank", "phase"),
+    [("mlp-4-processes", 2, "data"), ("mlp-slow-compute", 1, "compute"), ("mlp-slow-link", 3, "communication")],
+)
+def test_the_process_that_was_slowed_on_purpose_is_found_in_its_phase(
+    run: str, rank: int, phase: str, fleet: dict[tuple[str, str], Finding]
+) -> None:
+    name = f"run:flights-late-{run}"
+    found = {subject: each for (subject, metric), each in fleet.items() if metric == "straggler_score" and subject.startswith(name)}
+    assert list(found) == [f"{name}/rank:{rank}"]
     (slow,) = found.values()
-    assert slow.severity == "act" and slow.evidence["phase"] == "data" and slow.value < 0.1
+    assert slow.severity == "act" and slow.evidence["phase"] == phase and slow.value < 0.2
+
+
+def test_where_the_wait_is_logged_apart_the_others_communication_is_their_own(fleet: dict[tuple[str, str], Finding]) -> None:
+    """The wait is taken off the phase `sync`: with 0 ms for the others a slow link would be infinitely slow."""
+    (slow,) = [each for (subject, _), each in fleet.items() if subject.startswith("run:flights-late-mlp-slow-link/rank")]
+    assert 0.05 < slow.evidence["median_ms"] < 0.2 and slow.evidence["time_ms"] > 10
 
 
 def test_folds_of_the_fleet_give_the_noise_between_folds(fleet: dict[tuple[str, str], Finding]) -> None:
