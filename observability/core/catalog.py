@@ -140,6 +140,8 @@ class Version:
 COMPUTED = "\0computed "
 EXPORTED = "\0exports"
 """The name under which a store counts records of exports, which concern what is told of exports and no model."""
+RECORDED = "\0records"
+"""The name under which a store counts records of other kinds than predictions and labels that concern one model, as its events."""
 NOTED = "\0notes"
 """The name under which a store counts what people write down (`NOTES` of records/kinds.py), on which no finding depends."""
 

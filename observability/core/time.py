@@ -1,8 +1,11 @@
 """Parses instants given as text, and converts between naive and aware UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from observability.core.errors import UsageError
+
+STEP = timedelta(minutes=5)
+"""What the clock of pages and of the watcher moves in."""
 
 
 def instant_from_text(text: str | None, name: str) -> datetime | None:
@@ -28,3 +31,8 @@ def naive_utc(instant: datetime) -> datetime:
 def aware_utc(instant: datetime) -> datetime:
     """The instant in UTC with its offset. A naive instant is in UTC."""
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def end_of_step(instant: datetime) -> datetime:
+    """The end of the STEP that the instant lies in (UTC): what has just arrived lies before it, and windows that end now stay the same."""
+    return instant - (instant - datetime(1970, 1, 1, tzinfo=UTC)) % STEP + STEP

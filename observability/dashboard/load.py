@@ -4,7 +4,7 @@ The only module of the pages that asks the store. What a person changed is shown
 moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames and reports are copies.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,7 +15,7 @@ from observability.core.catalog import Catalog, Model
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, worst_first
 from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Records, Sample
-from observability.core.time import aware_utc
+from observability.core.time import aware_utc, end_of_step
 from observability.core.window import EPOCH, Environment, Window
 from observability.dashboard import background_findings, sign_in
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from observability.store.types.explanations import ExplanationState
     from observability.worker.limited_query import LimitedAnswer
 
-CLOCK_STEP = timedelta(minutes=5)
 A_LIFETIME = 36_500
 """Days: everything."""
 
@@ -46,8 +45,7 @@ def home() -> Path:
 
 def page_clock() -> datetime:
     """The end of the current step of five minutes (UTC), so that what has just arrived lies before it."""
-    instant = datetime.now(UTC)
-    return instant - (instant - datetime(1970, 1, 1, tzinfo=UTC)) % CLOCK_STEP + CLOCK_STEP
+    return end_of_step(datetime.now(UTC))
 
 
 def reached(instant: datetime) -> datetime:
@@ -313,18 +311,14 @@ def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -
 def _record_findings(
     name: str, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
 ) -> list[Finding]:
-    """See `scope_record_findings`; of one analyzer. Those of windows that have ended are kept, for all people who see every model."""
+    """See `scope_record_findings`; of one analyzer. They are kept, with those of the watcher, for all people who see every model."""
     from observability.monitoring import check
-    from observability.monitoring.kept_findings import Asked, kept_findings_of, records_generation
+    from observability.monitoring.kept_findings import keeper_of_records
 
-    generation, restricted = records_generation(displayed_state().models), not sign_in.current_person().sees_all
-
-    def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
-        asked = Asked(window, "records", window.end, analyzer.name)
-        return kept_findings_of(owned_store()).find_or_compute(asked, generation, compute)
-
+    restricted = not sign_in.current_person().sees_all
+    keep = None if restricted else keeper_of_records(owned_store(), displayed_state().models)
     dates: dict[str, Any] = {"start": start, "end": end, "days": days, "now": instant, "evaluated": reached(instant)}
-    found = check.record_findings(store().whole_groups(), model, only=(name,), **dates, beside=beside, keep=None if restricted else keep)
+    found = check.record_findings(store().whole_groups(), model, only=(name,), **dates, beside=beside, keep=keep)
     return list(store().shown_findings(found))
 
 

@@ -1,10 +1,6 @@
-"""Judge the column statistics of batches (`stats`) of each device, against its own past and against the devices of its kind.
+"""Column statistics of batches (`stats`) by device, what of them is unusual enough to tell, and the clocks of devices.
 
-Devices are of one kind where their batches hold the same columns. A statistic of a batch is unusual against the past where it is outside
-the device's earlier values and, with two or more devices of the kind that delivered on that day, the difference from their median is
-outside its earlier values as well: weather that changes at every station is no fault of one. Against the kind, the median over the
-window is compared with those of the other devices. Every statistic is compared on a variance-stabilized scale, and must also differ by a
-minimum amount (`LIMITS`). Batches of few rows are not judged.
+`device_kinds` compares them.
 """
 
 from collections.abc import Iterator

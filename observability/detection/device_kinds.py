@@ -1,4 +1,12 @@
-"""Compare the column statistics of devices of one kind: each with its own past, and with each other; see `batch_statistics`."""
+"""Judge the column statistics of batches (`stats`) of each device, against its own past and against the devices of its kind.
+
+Devices are of one kind where their batches hold the same columns. A statistic of a batch is unusual against the past where it is outside
+the device's earlier values and, with two or more devices of the kind that delivered on that day, the difference from their median is
+outside its earlier values as well: weather that changes at every station is no fault of one. Against the kind, the median over the
+window is compared with those of the other devices. Every statistic is compared on a variance-stabilized scale, and must also differ by a
+minimum amount (`batch_statistics.LIMITS`). Batches of few rows are not judged. Comparisons are kept as arrays, and one is made only where
+it is told: 100 devices of 200 columns have 120,000.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,8 +47,8 @@ if TYPE_CHECKING:
 class ComparisonTable:
     """The comparisons of one statistic of the devices of a kind: with their own past, or with each other.
 
-    devices: source and name of each. The arrays are devices × columns. p_values: NaN where nothing is compared. value, usual, effect: of the
-    comparison; ongoing: True where the device was so before, which is no `act`. make: the comparison of a device and a column, by place.
+    devices: source and name of each. The arrays are devices × columns. p_values: NaN where nothing is compared. ongoing: the device was so
+    before, which is no `act`. make: the comparison of a device and a column, by place.
     """
 
     metric: str

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from observability.analyzers import discover
@@ -20,7 +20,7 @@ from observability.core.finding import FAILED, Finding, acknowledged_finding, is
 from observability.core.numerals import with_minus_signs
 from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample, record_kind
 from observability.core.time import aware_utc, naive_utc
-from observability.core.window import Environment, Slice, Window
+from observability.core.window import EPOCH, Environment, Slice, Window
 from observability.incidents.grouping import Incident, group_findings
 from observability.monitoring.late_labels import labelled_window, with_analyzed_dates
 from observability.monitoring.short_claims import with_short_claim
@@ -178,7 +178,7 @@ def record_findings(
     Without start and end each analyzer gets the last `days`, ending now where the newest record of its kinds is younger than 30 days, else
     at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed in it
     too, because older ones say nothing about that model. evaluated: the instant as of which silence is judged, where that is before `now`.
-    keep: used for each analyzer whose window has ended, and is evaluated as of its end.
+    keep: used for each analyzer whose window has ended by `now`.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
@@ -200,7 +200,7 @@ def record_findings(
                 counters["canary_sightings"] = engine.canary_sightings(window).to_dict("records")
             context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), budget, counters)
             compute = partial(_findings_about_records, engine, analyzer, context)
-            found = keep(analyzer, window, compute) if keep and context.now == window.end else compute()
+            found = keep(analyzer, window, compute) if keep and window.end <= limit else compute()
             findings += [each for each in found if analyzer.name != EXPORTS or model in (None, each.model)]
     return findings
 
@@ -259,6 +259,16 @@ def _record_kinds(analyzer: Analyzer, window: Window) -> set[str]:
     """The kinds of records that an analyzer asks for and judges: prices only tell what these cost."""
     asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, window, window.end)).values()
     return {each.aggregate.kind for each in asked if isinstance(each.aggregate, Records)} - {"price"}
+
+
+@cache
+def reads_served_rows(name: str) -> bool:
+    """Whether an analyzer of records reads predictions or labels, or what is counted of them, beside records of other kinds."""
+    (analyzer,) = [each for each in discover() if each.name == name]
+    asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, Window("", EPOCH, EPOCH), EPOCH)).values()
+    records = [each.aggregate for each in asked if isinstance(each.aggregate, Records)]
+    served = any(record_kind(each.kind) in ("prediction", "label") for each in records)
+    return name == EXPORTS or served or len(records) < len(asked)
 
 
 def _records_name_a_model(analyzer: Analyzer, window: Window) -> bool:

@@ -18,13 +18,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from observability.core.catalog import COMPUTED, NOTED, computed_values
+from observability.core.catalog import COMPUTED, EXPORTED, NOTED, RECORDED, computed_values
 from observability.core.finding import KEPT_FILE, Finding
 from observability.core.window import Slice, Window
-from observability.monitoring.check import Reads
+from observability.monitoring.check import KeepFindings, Reads, reads_served_rows
 from observability.records.private_file import replace_private_file
 
 if TYPE_CHECKING:
+    from observability.core.analyzer import Analyzer
     from observability.store.engine import Store
 
 MOST, MOST_IN_FILE = 512, 128
@@ -147,7 +148,7 @@ def evaluated_hour(at: datetime, window: Window) -> datetime:
 def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:
     """The number of the last commit that may concern the findings of a question."""
     if asked.analyzer:
-        return records_generation(generations)
+        return records_generation(generations, asked.analyzer)
     return model_generation(generations, asked.window.model, computed=asked.reads == "computed")
 
 
@@ -162,9 +163,23 @@ def rows_generation(generations: Mapping[str, int]) -> int:
     return max(number for name, number in generations.items() if not name.startswith(COMPUTED))
 
 
-def records_generation(generations: Mapping[str, int]) -> int:
-    """The number of the last commit that findings about records may depend on: no other than one of notes changes none of them."""
+def records_generation(generations: Mapping[str, int], analyzer: str) -> int:
+    """The number of the last commit that may concern the findings of an analyzer of records: not of notes, nor of predictions and labels
+    where it reads none.
+    """
+    if not reads_served_rows(analyzer):
+        return max(generations[""], *(generations.get(name, 0) for name in (RECORDED, EXPORTED)))
     return rows_generation({name: number for name, number in generations.items() if name != NOTED})
+
+
+def keeper_of_records(store: "Store", generations: Mapping[str, int]) -> KeepFindings:
+    """A function that gives findings about records as they are kept, and computes those that are not. generations: of the store."""
+
+    def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
+        asked = Asked(window, "records", window.end, analyzer.name)
+        return kept_findings_of(store).find_or_compute(asked, records_generation(generations, analyzer.name), compute)
+
+    return keep
 
 
 @cache

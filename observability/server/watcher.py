@@ -23,13 +23,20 @@ from observability.analyzers import discover
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding
-from observability.core.time import naive_utc
+from observability.core.time import end_of_step, naive_utc
 from observability.core.weeks import Week
 from observability.core.window import EPOCH, Window
 from observability.export.png import daily_line_png
 from observability.monitoring import check
 from observability.monitoring.fleet_alarms import fleet_alarms
-from observability.monitoring.kept_findings import Asked, KeptFindings, asked_generation, evaluated_hour, kept_findings_of
+from observability.monitoring.kept_findings import (
+    Asked,
+    KeptFindings,
+    asked_generation,
+    evaluated_hour,
+    keeper_of_records,
+    kept_findings_of,
+)
 from observability.review import freeze
 from observability.review.pre_read import queue_pre_read
 
@@ -44,7 +51,6 @@ SWITCH = "OBSERVABILITY_WATCH"
 """Environment variable: `off` disables the thread; a number is the wait in seconds before the first round."""
 FIRST_WAIT, PAUSE = 20.0, 10.0
 """Seconds before the first round, and between two rounds."""
-CHECK_EVERY = timedelta(minutes=5)
 REVIEW_HOURS = timedelta(hours=7)
 """Monday's review is frozen at 07:00 UTC."""
 DAY = timedelta(days=1)
@@ -106,10 +112,12 @@ def run_watcher(store: "Store", state: Watching, stopping: threading.Event, *, w
 
 
 def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify | None = None) -> None:
-    """One round: check if due, store alerts, issues for trackers and the pre-read as messages, send due messages, freeze last week."""
+    """One round: check if a step of five minutes has begun, store alerts, issues for trackers and the pre-read as messages, send due
+    messages, freeze last week.
+    """
     try:
         config = configs.read_alert_config(store.home)
-        if state.checked_at is None or now - state.checked_at >= CHECK_EVERY:
+        if state.checked_at is None or now >= end_of_step(state.checked_at):
             check_live_models(store, state, config, now)
             state.checked_at = now
         try:
@@ -134,7 +142,9 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     reports = dict(state.reports)
     state.models = {name: watched_model(report) for name, report in reports.items()}
     incidents = [incident for report in reports.values() for incident in report.incidents]
-    other = [finding for finding in check.record_findings(store, None, now=now) if finding.model not in models]
+    keep = keeper_of_records(store, dict(store.generations))
+    records = check.record_findings(store.whole_groups(), None, now=end_of_step(now), evaluated=now, keep=keep)
+    other = [finding for finding in records if finding.model not in models]
     incidents += check.findings_with_incidents(store.catalog(), other)[1]
     incidents = [
         incident for incident in incidents if incident.lead.analyzer not in about_records or now - incident.lead.end < RECORDS_LIVE

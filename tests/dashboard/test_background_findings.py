@@ -20,7 +20,7 @@ from observability.dashboard.scope import Scope
 from observability.monitoring import check
 from observability.monitoring.check import Reads
 from observability.monitoring.kept_findings import kept_findings_of
-from observability.server import process_lock
+from observability.server import process_lock, watcher
 from observability.server.access import Person
 from observability.store.db.database import Database
 from observability.store.engine import Store
@@ -244,11 +244,31 @@ def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
         empty.note_changed_models(["loan"])
     state_cache._DISPLAYED.clear()
     load.scope_record_findings(Scope())
-    assert set(PAST) < set(about_records), "rows of any model may concern them"
+    assert "serving/vendors" in about_records and not set(PAST) & set(about_records), "rows of a model concern what reads predictions"
+    about_records.clear()
+    empty.write_records(
+        [{"kind": "event", "model": "loan", "at": END - timedelta(days=89, hours=6), "what": "deploy", "text": "version 2"}]
+    )
+    load.scope_record_findings(Scope())
+    assert set(PAST) < set(about_records), "an event may be what came before a finding"
     about_records.clear()
     empty.write_records([{"kind": "pin", "pin": "p1", "dashboard": "d1", "at": END, "author": "Ann"}])
     load.scope_record_findings(Scope())
     assert about_records == [], "what people write down does not"
+
+
+def test_a_page_shows_what_the_watcher_found_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:
+    """Whoever opened a page about records waited for their analysis, which the watcher had made a moment before."""
+    lines = [
+        {"kind": "batch", "batch": f"b{day}", "source": "s", "at": (END - timedelta(days=day, hours=1)).isoformat(), "rows": 100}
+        for day in range(20)
+    ]
+    land(empty, lines, tmp_path)
+    watcher.watch_round(empty, watcher.Watching(), END - timedelta(minutes=2), lambda *_: None)
+    assert {"data/batches", *PAST} <= set(about_records)
+    about_records.clear()
+    found = load.scope_record_findings(Scope())
+    assert about_records == [] and {"data/batches", "data/datasets"} <= {each.analyzer for each in found}
 
 
 def test_the_next_run_takes_over_the_findings_about_records(empty: Database, about_records: list[str], tmp_path: Path) -> None:

@@ -151,8 +151,9 @@ def about_statistic(source: str, judged: Sequence[JudgedComparisons], context: C
     columns = {each.table.columns[place] for each in usual for place in np.flatnonzero(np.isfinite(each.adjusted))}
     because = (
         f"The {NOUNS[worst.metric]} of {count_of(len(columns), 'column')} is within its usual range at "
-        f"{count_of(len(subjects) - len(bad), 'device')} of source `{source}`; the most unusual is {value_words(worst.metric, worst.value)} "
-        f"in `{worst.column}`{of_device(worst.device)}, usually {value_words(worst.metric, worst.usual)}."
+        f"{count_of(len(subjects) - len(bad), 'device')} of source `{source}`; "
+        f"the most unusual is {value_words(worst.metric, worst.value)} in `{worst.column}`"
+        f"{of_device(worst.device)}, usually {value_words(worst.metric, worst.usual)}."
     )
     beyond = worst.exceeds(0)
     because += " Batches differ that much by chance." if beyond else ""

@@ -213,7 +213,7 @@ def batches_table(
     source: str,
     window: Window,
 ) -> None:
-    """The newest batches of a source, or of a device of it, with the outcomes of their predictions; columns without a value are left out."""
+    """The newest batches of a source or of one of its devices, with the outcomes of their predictions, without columns that are empty."""
     severities, lines = _severity_by_batch(found), []
     newest = rows.iloc[::-1]
     shown = newest[(np.arange(len(newest)) < MOST) | (newest["batch"].astype(str) == chosen)]

@@ -240,7 +240,9 @@ def device_days(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _column_values(part: pd.DataFrame, metric: str) -> tuple[list[str | None], Floats]:
-    """The columns that batches of one device hold, and the measure of each batch (batches × columns); None where it is of whole batches."""
+    """The columns that batches of one device hold and the measure of each batch (batches × columns); column None where it is of whole
+    batches.
+    """
     if metric == "batch_rows":
         return [None], part[["rows"]].to_numpy(float)
     if metric == "batch_rejected_rate":

@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from observability.core.catalog import NOTED
+from observability.core.catalog import NOTED, RECORDED
 from observability.records.kinds import NOTES
 from observability.store.types.loading import LoadReport
 
 STORED, DUPLICATE, REJECTED = 0, 1, 2
 OWN_ROWS = ("prediction", "label", "event")
 """Kinds of records that concern nothing but the model that they name."""
+SERVED = ("prediction", "label")
 Lines = NDArray[np.int64]
 
 
@@ -72,10 +73,11 @@ class LineLedger:
         return pa.table({"model": models, "kind": kinds, "hour": hours_, "stored": stored, "duplicates": duplicates, "rejected": rejected})
 
     def changed_models(self) -> set[str] | None:
-        """The models whose own rows the lines change, and NOTED where some are notes; None where a line may concern other models: it is of
-        another kind, or names no model.
+        """The models whose own rows the lines change, NOTED where some are notes, RECORDED where some are events; None where a line may
+        concern other models: it is of another kind, or names no model.
         """
         named = {(NOTED if kind in NOTES else model if kind in OWN_ROWS else "") for model, kind, _ in self.names}
+        named |= {RECORDED for _, kind, _ in self.names if kind not in SERVED and kind not in NOTES}
         return None if "" in named else named
 
     def outcomes_by_segment(self, last_lines: Lines) -> NDArray[np.int64]:

@@ -320,7 +320,7 @@ def load_line_block(
     if (erased := store.erased()) is not None:
         block = without_erased(block, erased)
     block = with_protection(block, store.home, catalog.models, defaults)
-    defaults = replace(defaults, new_models=_room_for_models(store, catalog))
+    known, defaults = len(catalog.models), replace(defaults, new_models=_room_for_models(store, catalog))
     parsed = parse_block(writer, block, catalog, defaults, now)
     if (promoted := promote_arrived_groups(writer, parsed, catalog)) is not None:
         catalog = promoted
@@ -332,7 +332,8 @@ def load_line_block(
         parsed = replace(parsed, others=marked)
     ledger, catalog = store_parsed_block(writer, parsed, block, catalog, now, store.threads, sample=defaults.sample)
     _write_rejected(writer, ledger, block, now, segments, last_lines)
-    store.note_changed_models({EXPORTED} if _holds_exports_only(parsed) else ledger.changed_models())
+    new_models = len(catalog.models) > known
+    store.note_changed_models({EXPORTED} if _holds_exports_only(parsed) else None if new_models else ledger.changed_models())
     arrivals = ledger.arrivals()
     if arrivals is not None:
         writer.register("block_arrivals", arrivals)
