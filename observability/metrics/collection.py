@@ -60,7 +60,7 @@ def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
     """
     found = []
     named = batches.assign(whose=batches["device"].where(batches["device"].notna(), ""))
-    newest = named.groupby("source")["at"].max()
+    newest = named.groupby("source")["at"].max().to_dict()
     for (source, device), part in named.sort_values("at").groupby(["source", "whose"], sort=True):
         rows = part["rows"].to_numpy(float)
         rejected = part["rejected_rows"].astype("float64").fillna(0).to_numpy(float)

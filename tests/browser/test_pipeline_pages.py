@@ -151,7 +151,8 @@ def test_devices_and_batches_show_the_rows_and_the_values_out_of_range_of_the_fi
         shares = [(n * column["out_of_range_share"], n) for n, stats in zip(own["rows"], own["stats"]) for column in stats.values()]
         bad, values = (sum(each[place] for each in shares) for place in (0, 1))
         assert (shown[device]["Batches"]["text"], shown[device]["Rows in"]["text"]) == (f"{len(own):,}", f"{own['rows'].sum():,}")
-        assert float(shown[device]["Out of range"]["text"].partition(" ")[0]) == pytest.approx(100 * bad / values, abs=0.006)
+        outside = shown[device]["Out of range"]["text"]
+        assert outside.startswith("<") == (bad > 0) and float(outside.strip("< %")) == pytest.approx(100 * bad / values, abs=0.01)
     page = visit(f"{fleet.url}/batches?window=Everything")
     complete(page)
     shown = {row["Source"]["text"]: row["Rows"]["text"] for row in tables(page)["Sources and their deliveries"]}
@@ -170,7 +171,8 @@ def test_cleaning_and_datasets_show_the_rows_that_the_file_counts(fleet: Dashboa
     page = visit(f"{fleet.url}/datasets")
     complete(page)
     shown = {row["Dataset"]["text"]: row["Rows"]["text"] for row in tables(page)["Datasets, most urgent first"]}
-    assert shown == {each["dataset"]: f"{each['rows']:,}" for each in records if each["kind"] == "dataset"}
+    logged = {each["dataset"]: f"{each['rows']:,}" for each in records if each["kind"] == "dataset"}
+    assert len(logged) == 6 and logged.items() <= shown.items()
 
 
 def test_labelling_shows_the_gold_accuracy_of_each_annotator(fleet: Dashboard, visit: Visit) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import SEVERITIES, Finding, needs_action
+from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
 from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc
@@ -103,6 +103,10 @@ class JudgedComparisons:
         """How many columns were compared."""
         return int(np.isfinite(self.adjusted).sum())
 
+    def severity(self, place: int) -> Severity:
+        """The severity of a column that needs action."""
+        return "act" if self.act[place] else "watch"
+
     def most_unusual(self) -> tuple[float, str, str, str]:
         """The smallest p-value, and what orders equal ones: column, source, device."""
         place = int(np.nanargmin(self.adjusted))
@@ -117,7 +121,7 @@ class JudgedComparisons:
 
 def judged_devices(tables: Sequence[ComparisonTable], budget: float) -> list[JudgedComparisons]:
     """Return the comparisons of every statistic of each device that has any, with severities at p-values adjusted for all of them."""
-    adjusted = benjamini_hochberg(np.concatenate([each.p_values.ravel() for each in tables] or [[]]), budget)[0]
+    adjusted = benjamini_hochberg(np.concatenate([np.empty(0), *(each.p_values.ravel() for each in tables)]), budget)[0]
     found, start = [], 0
     for table in tables:
         own = adjusted[start : (start := start + table.p_values.size)].reshape(table.p_values.shape)
@@ -148,7 +152,7 @@ def about_statistic(source: str, judged: Sequence[JudgedComparisons], context: C
         return
     most = min(usual, key=JudgedComparisons.most_unusual)
     worst, p = most.at(most.most_unusual()[1])
-    columns = {each.table.columns[place] for each in usual for place in np.flatnonzero(np.isfinite(each.adjusted))}
+    columns = {each.table.columns[place] for each in usual for place in np.flatnonzero(np.isfinite(each.adjusted)).tolist()}
     because = (
         f"The {NOUNS[worst.metric]} of {count_of(len(columns), 'column')} is within its usual range at "
         f"{count_of(len(subjects) - len(bad), 'device')} of source `{source}`; "
@@ -167,9 +171,7 @@ def about_statistic(source: str, judged: Sequence[JudgedComparisons], context: C
 
 def unusual_device(own: Sequence[JudgedComparisons], context: Context) -> Finding:
     """Return the finding about the most unusual column of a device in one statistic."""
-    bad = [
-        (*each.at(each.table.columns[place]), "act" if each.act[place] else "watch") for each in own for place in np.flatnonzero(each.watch)
-    ]
+    bad = [(*each.at(each.table.columns[place]), each.severity(place)) for each in own for place in np.flatnonzero(each.watch).tolist()]
     worst, p, severity = min(bad, key=lambda each: (SEVERITIES.index(each[2]), each[1], -each[0].effect, each[0].column))
     others = sorted({each.column for each, _, _ in bad} - {worst.column})
     batches = list(dict.fromkeys(name for each, _, _ in bad for name in each.unusual))
