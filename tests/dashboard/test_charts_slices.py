@@ -19,7 +19,11 @@ def test_dots_show_now_before_and_whether_it_is_more_than_chance() -> None:
     before, sure, maybe = figure.data
     assert list(before.x) == [0.9] and list(sure.x) == [0.7] and list(maybe.x) == [0.8] and list(before.y) == list(sure.y) == [1]
     assert sure.error_x.array[0] == 0.75 - 0.7 and sure.marker.color == theme.PRIMARY and maybe.marker.symbol == "circle-open"
-    assert len(figure.layout.shapes) == 1 and "<b" not in figure.layout.yaxis.ticktext[1].replace("<br>", "") and "<b o" not in sure.customdata[0]
+    assert (
+        len(figure.layout.shapes) == 1
+        and "<b" not in figure.layout.yaxis.ticktext[1].replace("<br>", "")
+        and "<b o" not in sure.customdata[0]
+    )
     bias = charts_slices.slice_dots(rows, name="Bias", unit=LABEL_UNIT, of_label="minutes")
     assert "0.700 minutes (0.650 to 0.750)" in bias.data[1].customdata[0] and "0.900 minutes" in bias.data[0].customdata[0]
 
