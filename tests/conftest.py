@@ -3,13 +3,16 @@
 import functools
 import gc
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from observability.cli import main
+from tests.support.built_once import SHARED
 from tests.support.commanding import Command, Done
 from tests.support.length import LONG
 from tests.support.sample_home import copied, lent
@@ -28,6 +31,13 @@ if not LONG:
 
 LONGEST = ("test_laws.py", "test_check.py", "test_proofs.py", "test_pages.py")
 """The second one loads the sample fleet, which the first one does not need."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that the workers share, unless who started this process named one; they are started later."""
+    if SHARED not in os.environ:
+        os.environ[SHARED] = tempfile.mkdtemp(prefix="shared-homes-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(SHARED), ignore_errors=True))
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

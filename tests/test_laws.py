@@ -100,7 +100,7 @@ def cases_of(store: DuckStore, model: str, start: datetime, end: datetime, **opt
 @pytest.fixture(scope="module")
 def hard_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
     """The store of the engine's tests."""
-    store = engine_world.build(tmp_path_factory.mktemp("hard"))
+    store = engine_world.copied(tmp_path_factory.mktemp("hard"))
     yield store
     store.close()
 

@@ -76,7 +76,7 @@ def accessible(page: Page) -> None:
     if LONG or name in IN_DARK:
         turn(page, "dark")
         assert serious(page, others=False) == [], f"{name} in dark"  # a theme changes colours only
-    if LONG:  # between the two others: a page that fits both fits a tablet, and each width draws every chart anew
+    if LONG:  # each width draws every chart anew, and this one lies between the two that every run measures
         page.set_viewport_size(TABLET)
         within_height(page, TABLET)
     page.set_viewport_size(PHONE)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from observability.core.weeks import Week
 from observability.dashboard.review.review import STEP_NAMES
@@ -25,6 +25,7 @@ from observability.simulation.log_from_store import simulation_base
 from observability.simulation.replay import FaultScenario
 from observability.simulation.temporary_store import record_lines
 from observability.store.opener import open_store
+from observability.store.types.loading import LoadDefaults
 from tests.browser.accessibility import serious
 from tests.browser.conftest import Visit
 from tests.browser.pages import PATIENCE, download, figure, said, settle, tables, until, until_row, words
@@ -42,11 +43,10 @@ BROKEN, MENDED = Week.parse("2019-W02"), Week.parse("2019-W03")
 
 @contextmanager
 def desk_with_a_broken_week(factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a fleet that is changed; beside its home lie two more weeks of one model's log, `go_on`. The first is loaded and frozen."""
+    """A dashboard over a fleet that is changed: two more weeks of one model's log, `go_on`, of which the first is frozen."""
     with lent(factory, "desk") as home:
         go_on(home)
         with dashboard(home) as running:
-            command(running, "load", home.parent / f"{BROKEN}.jsonl")
             command(running, "review", "--week", BROKEN, "--author", "Ann")
             yield running
 
@@ -76,18 +76,21 @@ def july(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def go_on(home: Path) -> None:
-    """Writes how employment's log goes on, in rows of its own past: a week in which a number comes in another unit, and the week of the fix."""
+    """Loads how employment's log goes on, in rows of its own past: a week in which a number comes in another unit, and the week of the fix. Its lines
+    stay beside the home.
+    """
     with open_store(home, threads=2) as store:
         base = simulation_base(store, "employment", source="past")
-    stream = CleanStream(base, seed=3, past=0, days=14, rows_a_day=300)
-    broken = FaultScenario(stream, fault_targets(base, seed=3), FAULTS["unit_change"], "middle")
-    shift = np.timedelta64(START.replace(tzinfo=None) - BROKEN.start.replace(tzinfo=None))
-    for week, first in ((BROKEN, 0), (MENDED, 7)):
-        days = [stream.day(first + number) for number in range(7)]
-        days = [broken.planted(number, rows) for number, rows in enumerate(days)] if week == BROKEN else days
-        moved = [rows.put({name: rows[name] - shift for name in ("at", "arrived", "label_arrived")}) for rows in days]
-        text = "\n".join(line for rows in moved for line in record_lines(base, rows))
-        (home.parent / f"{week}.jsonl").write_text(f"{text}\n", encoding="utf-8")
+        stream = CleanStream(base, seed=3, past=0, days=14, rows_a_day=300)
+        broken = FaultScenario(stream, fault_targets(base, seed=3), FAULTS["unit_change"], "middle")
+        shift = np.timedelta64(START.replace(tzinfo=None) - BROKEN.start.replace(tzinfo=None))
+        for week, first in ((BROKEN, 0), (MENDED, 7)):
+            days = [stream.day(first + number) for number in range(7)]
+            days = [broken.planted(number, rows) for number, rows in enumerate(days)] if week == BROKEN else days
+            moved = [rows.put({name: rows[name] - shift for name in ("at", "arrived", "label_arrived")}) for rows in days]
+            lines = home.parent / f"{week}.jsonl"
+            lines.write_text("\n".join(line for rows in moved for line in record_lines(base, rows)) + "\n", encoding="utf-8")
+            assert store.load_files([lines], LoadDefaults()).rejected == 0
 
 
 def accuracy(desk: Dashboard, week: Week) -> float:
@@ -166,18 +169,18 @@ def act_on(page: Page, item: str, text: str, metric: str) -> None:
     said(page, "Acted on")
 
 
-def freeze(page: Page, week: str) -> None:
-    """As a person: gives a name, chooses a week and freezes it."""
-    name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
+def freeze(page: Page, form: Locator, week: str) -> None:
+    """As a person: gives a name in the form, chooses a week and freezes it."""
+    name = form.get_by_role("textbox", name="Your name")
     name.fill("Ann")
     name.press("Enter")
     settle(page)
-    box = page.get_by_role("combobox", name="Week", exact=True)
+    box = form.get_by_role("combobox", name="Week", exact=True)
     box.click()
     box.fill(week)
     page.get_by_role("option", name=week).click()
     settle(page)
-    page.get_by_role("button", name="Freeze", exact=True).click()
+    form.get_by_role("button", name="Freeze", exact=True).click()
     page.wait_for_url(f"**review={week}**", timeout=4 * PATIENCE)
 
 
@@ -197,9 +200,8 @@ def test_a_planted_unit_change_and_its_fix_give_a_yes(untouched: Dashboard, visi
     settle(page)
     page.get_by_role("button", name="Save").click()
     until(page, "Agreed in this review", lambda rows: rows[0]["State"]["text"] == "done")
-    command(desk, "load", desk.home.parent / f"{MENDED}.jsonl")
-    page = visit(f"{desk.url}/review")
-    freeze(page, str(MENDED))
+    page.get_by_role("button", name="Freeze a week").click()
+    freeze(page, page.get_by_test_id("stPopoverBody"), str(MENDED))
     page = visit(f"{desk.url}/review?review={MENDED}&step=promises")
     promise = next(each for each in tables(page)["Action items"] if each["Action item"]["text"] == "Send years again")
     assert promise["Metric moved?"]["text"] == "Yes"
@@ -255,7 +257,7 @@ def test_a_decision_and_a_signature_are_written_down(desk: Dashboard, visit: Vis
 def test_july_is_reviewed_week_after_week(july: Dashboard, visit: Visit, tmp_path: Path) -> None:
     page = visit(f"{july.url}/review")
     said(page, "No week is frozen yet.")
-    freeze(page, FIRST)
+    freeze(page, page.get_by_test_id("stMain"), FIRST)
     said(page, f"Week {FIRST}, 1 to 7 Jul 2013")
     settle(page)
     assert any("flights-delay served" in each["What"]["sub"] for each in tables(page)["Agenda"])

@@ -12,6 +12,7 @@ from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.built_once import copied_once
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 14
@@ -70,6 +71,13 @@ def served(frame: pd.DataFrame, model: str, prefix: str) -> list[dict]:
 
 def build(folder: Path) -> World:
     """The world, in a folder."""
+    loan_reference, loan, price_reference, price = raw_rows()
+    copied_once("dashboard-world", fill, folder / "home")
+    return World(open_store(folder / "home"), price, loan, price_reference, loan_reference)
+
+
+def raw_rows() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """References and served rows of the two models; the same each time."""
     rng = np.random.default_rng(11)
     loan_reference, loan = rows(rng, 2000), rows(rng, 2800)
     price_reference, price = rows(rng, 2000), rows(rng, 2800, shift=12.0)
@@ -80,15 +88,22 @@ def build(folder: Path) -> World:
         last = np.arange(len(frame)) >= len(frame) * (DAYS - 2) / DAYS
         frame["labelled"] = ~last | (rng.random(len(frame)) < 0.1)
         frame["at"] = [START + i * timedelta(days=DAYS) / len(frame) for i in range(len(frame))]
-    store = open_store(folder / "home")
+    return loan_reference, loan, price_reference, price
+
+
+def fill(home: Path) -> None:
+    """Fills an empty folder with the world's store."""
+    loan_reference, loan, price_reference, price = raw_rows()
+    store = open_store(home)
     for name, frame, task in (("loan", loan_reference, "binary"), ("price", price_reference, "regression")):
-        path = folder / f"{name}.parquet"
+        path = home / f"{name}.parquet"
         frame.to_parquet(path)
         store.register(
             RegistrationRequest(
                 model=name, version="1", task=task, reference=path, label="label", score=("score",), features=FEATURES, sensitive=("sex",)
             ),
         )
+        path.unlink()
     records = served(loan, "loan", "l") + served(price, "price", "p")
     for i in range(50):
         at = (END - timedelta(hours=i)).isoformat()
@@ -117,10 +132,11 @@ def build(folder: Path) -> World:
                 "received_at": at,
             }
         )
-    log = folder / "log.jsonl"
+    log = home / "log.jsonl"
     log.write_text(
         "\n".join(json.dumps(each) for each in records) + '\n{"kind": "prediction", "id": "<script>alert(1)</script>"}\n', encoding="utf-8"
     )
     report = store.load_files([log], LoadDefaults())
     assert report.rejected == 1, report.reasons
-    return World(store, price, loan, price_reference, loan_reference)
+    log.unlink()
+    store.close()

@@ -8,15 +8,10 @@
 * stray: never registered.
 """
 
-import atexit
-import functools
 import json
 import math
 import random
-import shutil
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +22,7 @@ from observability.store.ingest.stage import insert_predictions
 from observability.store.opener import open_store
 from observability.store.rollup.rollup import rebuild_rollups
 from observability.store.types.loading import LoadDefaults
+from tests.support.built_once import copied_once
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 5
@@ -100,19 +96,9 @@ def build(home, records_at_once=600):
     return store
 
 
-@functools.cache
-def built():
-    """The folder of a store that is built once a process and closed."""
-    home = Path(tempfile.mkdtemp())
-    atexit.register(shutil.rmtree, home, ignore_errors=True)
-    build(home).close()
-    return home
-
-
 def copied(home):
     """A store of one's own with all this in it, in `home`."""
-    home.mkdir(exist_ok=True)
-    shutil.copy(built() / "store.duckdb", home / "store.duckdb")
+    copied_once("engine-world", lambda draft: build(draft).close(), home)
     return open_store(home, threads=2)
 
 

@@ -19,6 +19,7 @@ from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from observability.worker.explanation import Explanation
+from tests.support.built_once import copied_once
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """The Monday on which the window begins; the model has lived for four weeks by then."""
@@ -30,6 +31,12 @@ REGIONS = ("north", "south", "east")
 
 def build(home: Path) -> Database:
     """The store with everything that had arrived by AS_OF."""
+    copied_once("live-world", lambda draft: filled(draft).close(), home)
+    return open_store(home, threads=2)
+
+
+def filled(home: Path) -> Database:
+    """That store, filled in an empty folder."""
     store = open_store(home, threads=2)
     for version, features in (("1", ("age", "income", "region")), ("2", ("age", "region", "tenure"))):
         path = home / "reference.csv"

@@ -13,6 +13,7 @@ from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.built_once import copied_once
 
 FIRST = Week.parse("2026-W06")
 WEEKS = tuple(FIRST.back(-n) for n in range(6))
@@ -42,6 +43,14 @@ def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> D
 
     shadow: the old version answers in the shadow of the better one. artifact: of the old version.
     """
+    if artifact is not None:
+        return filled(home, shadow, artifact)
+    copied_once(f"review-world-{'with' if shadow else 'without'}-shadow", lambda draft: filled(draft, shadow, None).close(), home)
+    return open_store(home, threads=2)
+
+
+def filled(home: Path, shadow: bool, artifact: Path | None) -> Database:
+    """That store, filled in an empty folder."""
     store = open_store(home, threads=2)
     rng = random.Random(3)
     for version, noise in (("1", 4.0), ("2", 2.0)):

@@ -1,0 +1,32 @@
+"""A home that takes seconds to fill is filled once in a run of the tests, and copied for each who asks."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+SHARED = "SAMPLE_HOMES"
+"""The environment variable that names the folder which all workers of a run share; `make test` sets it, else tests/conftest.py."""
+
+
+def copied_once(name: str, fill: Callable[[Path], object], home: Path) -> None:
+    """Copy the home of this name into a folder. Whoever asks first fills it: `fill` gets an empty folder, and leaves no store open there.
+
+    Outside of a run of the tests (a benchmark) the folder itself is filled.
+    """
+    if SHARED not in os.environ:
+        home.mkdir(parents=True, exist_ok=True)
+        fill(home)
+        return
+    root = Path(os.environ[SHARED])
+    filled = root / name
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not filled.exists():
+            draft = root / f"{name}-draft"
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir()
+            fill(draft)
+            draft.rename(filled)
+    shutil.copytree(filled, home, dirs_exist_ok=True)
