@@ -39,14 +39,17 @@ def error_state(error: Exception) -> None:
     st.error(formatting.escape_markdown(str(error)), title="Cannot be shown", icon=":material/error:")
 
 
-def no_models_state() -> None:
-    """Draw the state of a store without predictions: the records it has, with links, and how to log predictions."""
+def no_models_state(message: str = "", step: str = "") -> None:
+    """Draw the state of a store without predictions: the records it has, with links, and how to log predictions.
+
+    message, step: of the page, said in the same box.
+    """
     found = other_records.other_records_present()
     others = f" Stored: {formatting.join_words([kind.words for kind in found])}." if found else ""
     empty_state(
-        f"No predictions yet.{others}",
+        f"No predictions yet.{others} {message}".rstrip(),
         "Add a model from a file, load the sample with `python -m observability demo --live`, "
-        "or log to this home with `observability.Logger`.",
+        f"or log to this home with `observability.Logger`. {step}".rstrip(),
         "add_model",
         "Add a model",
     )
@@ -77,9 +80,7 @@ def how_to_log_state(message: str, step: str, how: str, example: Example | None 
 
     example: what the page would show, and its figure of the sample, from the sample's folder.
     """
-    if not load.catalog().models:
-        no_models_state()
-    empty_state(message, step)
+    (empty_state if load.catalog().models else no_models_state)(message, step)
     st.code(how, language=None, wrap_lines=True)
     if example is not None:
         sample_figures.draw_sample_figure(*example)

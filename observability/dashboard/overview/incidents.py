@@ -98,7 +98,7 @@ def source_cell(incident: Incident) -> Cell:
 
 def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = (), selected: bool = False) -> dict[str, Any]:
     """One incident as a table row. models: all models that have it."""
-    others = [name for name in models if name != incident.model]
+    others = [name for name in models if name not in (incident.model, formatting.DASH)]
     version = f"version {incident.lead.version}" if incident.lead.version else None
     return table_row(
         {
