@@ -18,7 +18,7 @@ from observability.dashboard.charts import records as charts_records
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.serving import batch_gate
-from observability.dashboard.table import usual_ends
+from observability.dashboard.table import sparkline, usual_ends
 
 HOSTILE = "<a href='https://evil.example'>x</a>"
 
@@ -269,3 +269,10 @@ def test_a_long_title_of_an_axis_is_broken_into_lines_that_a_phone_shows() -> No
         pd.DataFrame([["MAE", 2.0, 1.0, 3.0, "differs", "x"]], columns=["name", "multiple", "low", "high", "verdict", "said"])
     )
     assert "<br>" in figure.layout.xaxis.title.text
+
+
+def test_a_sparkline_of_many_days_draws_means_and_says_so() -> None:
+    drawn = sparkline([*range(98), None, None], "PSI by day", low=[0.0] * 100, high=[200.0] * 100)
+    assert drawn["label"] == "PSI by day, means of 3" and len(drawn["y"]) == len(drawn["low"]) == 34
+    assert drawn["y"][:2] == [1.0, 4.0] and drawn["y"][-2:] == [96.5, None]
+    assert sparkline([1.0] * 40, "a")["label"] == "a"
