@@ -28,7 +28,7 @@ PLACES = (
     column("place", "Place", strong=True),
     column("state", "Status", width="6.5rem"),
     column("used", "Used", align="right", help="Median of the three newest reports; below it bytes and room"),
-    column("full", "Full on", align="right", help="At its growth, with the 95 % interval"),
+    column("full", "Full on", align="right", phone=False, help="At its growth, with the 95 % interval"),
     column("kept", "Oldest data", align="right", phone=False, help="Age of the oldest data, and the stated retention"),
     column("waste", "Twice / unread", align="right", phone=False, help="Share of bytes stored twice, and not read for 90 days"),
     column("read", "Read p99", align="right", phone=False, help="Median over the days of the window"),

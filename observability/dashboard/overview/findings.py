@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import FAILED, SEVERITIES, Finding, finding_details
+from observability.core.finding import FAILED, SEVERITIES, Finding, finding_details, needs_action
 from observability.core.small_groups import findings_for_files, rows_of_finding
 from observability.dashboard import empty_states, frame, links, load, sign_in
 from observability.dashboard.cells import severity_cell
@@ -129,9 +129,10 @@ def findings_to_act_on(findings: Sequence[Finding], severities: Sequence[str], k
     """
     if severities:
         return list(findings)
-    unknown = [finding for finding in findings if finding.severity == "unknown"]
-    listed = unknown if len(unknown) <= FEW_UNKNOWN or not any(finding.needs_action for finding in findings) else []
-    return [finding for finding in findings if finding.needs_action or finding in listed or finding is kept]
+    few = sum(finding.shown_severity == "unknown" for finding in findings) <= FEW_UNKNOWN
+    with_unknown = few or not any(needs_action(finding.shown_severity) for finding in findings)
+    listed = ("act", "watch", "unknown") if with_unknown else ("act", "watch")
+    return [finding for finding in findings if finding.shown_severity in listed or finding is kept]
 
 
 def folded_note(related: int, others: Sequence[Finding]) -> None:
