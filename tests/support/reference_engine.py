@@ -602,7 +602,8 @@ class ReferenceEngine(Engine):
         until = window.as_of.replace(tzinfo=None) if window.as_of else None
         found = []
         for event in rows_in(self.store, "SELECT * FROM events WHERE what = 'export' AND canaries IS NOT NULL"):
-            if event["at"] >= end or (until and event["arrived"] > until):
+            own = not missing(event["extra"]) and json.loads(event["extra"]).get("source") == "dashboard"
+            if own or event["at"] >= end or (until and event["arrived"] > until):
                 continue
             for canary in json.loads(event["canaries"]):
                 for model in self.catalog().models:
