@@ -97,6 +97,8 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     with snapshot(store) as cursor:
         if records.kind != "label" and records.kind not in _stored_kinds(store, cursor):
             return nothing
+        if records.spread:
+            values["long"] = [run for (run,) in cursor.execute(_long_runs(records, table, where), values).fetchall()]
         frame = cursor.execute(asked, values).df()
     if frame.empty:
         return nothing
@@ -110,17 +112,26 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
 def _spread_steps(records: Records, table: str, where: str, columns: str) -> str:
     """The query for steps of which a long run gives about `spread` rows: those of every so manieth step, counted from its first one.
 
-    The spacing of a run's steps is estimated, so that runs that log every tenth step are thinned as well. Narrow columns choose the rows.
+    The spacing of a run's steps is estimated, so that runs that log every tenth step are thinned as well. Narrow columns choose the rows; those
+    of the other runs, which are not in $long, are chosen without a join, so that of millions of them only the newest are read.
     """
+    newest = f"""ORDER BY "at" DESC, content_hash DESC LIMIT {int(records.rows)}"""
+    narrow = f"""SELECT rowid AS place, run, step, "at", content_hash FROM {table} WHERE {where} AND"""
     return f"""WITH sizes AS (
             SELECT run, min(step) AS first, ceil(count(*) / {int(records.spread)})::BIGINT AS stride,
                 greatest(round((max(step) - min(step)) / greatest(approx_count_distinct(step) - 1, 1)), 1)::BIGINT AS gap
-            FROM {table} WHERE {where} GROUP BY run),
+            FROM {table} WHERE {where} AND list_contains($long, run) GROUP BY run),
         chosen AS (
-            SELECT t.rowid AS place, stride FROM (SELECT rowid, run, step, "at", content_hash FROM {table} WHERE {where}) t
-            JOIN sizes USING (run) WHERE stride = 1 OR ((step - first) // gap) % stride = 0
-            ORDER BY "at" DESC, content_hash DESC LIMIT {int(records.rows)})
+            SELECT place, stride FROM (
+                (SELECT place, 1::BIGINT AS stride, "at", content_hash FROM ({narrow} NOT list_contains($long, run) {newest}))
+                UNION ALL SELECT place, stride, "at", content_hash FROM ({narrow} list_contains($long, run))
+                JOIN sizes USING (run) WHERE ((step - first) // gap) % stride = 0) {newest})
         SELECT {columns}, stride FROM {table} t JOIN chosen ON t.rowid = place ORDER BY "at", content_hash"""
+
+
+def _long_runs(records: Records, table: str, where: str) -> str:
+    """The query for the runs with more than `spread` records of steps."""
+    return f"SELECT run FROM {table} WHERE {where} GROUP BY run HAVING count(*) > {int(records.spread)}"
 
 
 def _stored_kinds(store: "Database", cursor: Cursor) -> frozenset[str]:
