@@ -112,8 +112,8 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
 def _spread_steps(records: Records, table: str, where: str, columns: str) -> str:
     """The query for steps of which a long run gives about `spread` rows: those of every so manieth step, counted from its first one.
 
-    The spacing of a run's steps is estimated, so that runs that log every tenth step are thinned as well. Narrow columns choose the rows; those
-    of the other runs, which are not in $long, are chosen without a join, so that of millions of them only the newest are read.
+    The spacing of a run's steps is estimated, so that runs that log every tenth step are thinned as well. Narrow columns choose the rows.
+    Those of the other runs, which are not in $long, are chosen without a join, so that of millions only the newest are read.
     """
     newest = f"""ORDER BY "at" DESC, content_hash DESC LIMIT {int(records.rows)}"""
     narrow = f"""SELECT rowid AS place, run, step, "at", content_hash FROM {table} WHERE {where} AND"""
