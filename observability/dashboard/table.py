@@ -153,7 +153,8 @@ def sparkline(
     if low is not None and high is not None:
         low, high = usual_ends(values, low, high)
     if (size := math.ceil(len(values) / MOST_POINTS)) > 1:
-        values, (low, high) = means_of_groups(values, size), (each and means_of_groups(each, size) for each in (low, high))
+        low, high = (each and means_of_groups(each, size) for each in (low, high))
+        values = means_of_groups(values, size)
         label = f"{label}, means of {size}"
     ends = {name: rounded(end) if end is not None else None for name, end in (("low", low), ("high", high))}
     style = {"bars": bars, "zero": zero or bars, "width": width, "height": height}
