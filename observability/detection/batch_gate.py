@@ -33,8 +33,12 @@ LIMITS: dict[str, tuple[float, float]] = {
 """Values above which a batch is looked at, and held. Of default scores: the rise of the share; of drift: beside the usual one."""
 LEAST_BATCHES, LEAST_ROWS, MOST_BINS = 5, 100, 20
 """Earlier batches, and rows, that a comparison of scores needs; bins of scores."""
-BEYOND_USUAL = 2.0
-"""A batch is held for drift only where it has moved so many times as far as the most unusual earlier one."""
+BEYOND_USUAL = (1.5, 2.0)
+"""A batch is looked at, and held, for drift only where it has moved so many times as far as the most unusual earlier one."""
+LEAST_REPEATS, COMMON = 5, 0.9
+"""A score is a default only where so many more rows have it than is usual: than had it earlier, and than had the most frequent score of
+nine in ten earlier batches. Equal rows have equal scores.
+"""
 Kind = Literal["keys", "rows"]
 
 
@@ -169,15 +173,32 @@ def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: "DataFr
     if scores.size < LEAST_ROWS or before.size < LEAST_ROWS:
         return []
     values, counts = np.unique(scores, return_counts=True)
-    value, share = float(values[counts.argmax()]), float(counts.max() / scores.size)
-    usual = float((before == value).mean())
-    level, limit = level_of(DEFAULTS, share - usual, holds)
+    value, most = float(values[counts.argmax()]), int(counts.max())
+    share, usual = most / scores.size, float((before == value).mean())
+    common = max(usual, _common_repeats(earlier))
+    level, limit = level_of(DEFAULTS, share - common, holds)
+    if most - common * scores.size < LEAST_REPEATS:
+        level, limit = "ok", max(limit, LEAST_REPEATS / scores.size)
     sentence = (
         f"{share:.1%} of the rows of batch `{expected.batch}` have the score {value:.6g}; {usual:.1%} had it in earlier batches.".replace(
             "%", " %"
         )
     )
-    return [GateCheck(DEFAULTS, share, scores.size, level, min(usual + limit, 1.0), sentence, usual=usual)]
+    return [GateCheck(DEFAULTS, share, scores.size, level, min(common + limit, 1.0), sentence, usual=usual)]
+
+
+def _common_repeats(earlier: "DataFrame") -> float:
+    """The share that the most frequent score of an earlier batch reaches in one of ten of them; 0 where none has enough rows."""
+    held = earlier[np.isfinite(earlier["score"].to_numpy(float))]
+    code, _ = held["batch"].factorize()
+    sizes = np.bincount(code)
+    ordered = np.lexsort((held["score"], code))
+    codes, scores = code[ordered], held["score"].to_numpy(float)[ordered]
+    begins = np.flatnonzero(np.append(True, (np.diff(codes) != 0) | (np.diff(scores) != 0))[: len(codes)])
+    repeats = np.zeros(len(sizes))
+    np.maximum.at(repeats, codes[begins], np.diff(np.append(begins, len(codes))))
+    enough = sizes >= LEAST_ROWS
+    return float(np.quantile(repeats[enough] / sizes[enough], COMMON)) if enough.any() else 0.0
 
 
 def _drift(
@@ -212,16 +233,17 @@ def _slice_drift(
     usual = float(psi_by_row(total - counts, counts).max())
     chance = psi_null_quantile(pooled.size, now.size, bins, 0.999)
     level, limit = level_of(DRIFT, value, holds)
-    if value <= max(usual, chance):
+    look, hold = (times * usual for times in BEYOND_USUAL)
+    if value <= max(look, chance):
         level = "ok"
-    elif level == "act" and value <= BEYOND_USUAL * usual:
+    elif level == "act" and value <= hold:
         level = "watch"
     where = "" if part is None else f" where {part}"
     sentence = (
         f"The scores of batch `{expected.batch}`{where} differ from those of {before} earlier batches by a PSI of {value:.2g}; "
         f"the most unusual of those has {usual:.2g}."
     )
-    return GateCheck(DRIFT, value, int(now.size), level, max(limit, usual, chance) if level == "ok" else limit, sentence, part, usual)
+    return GateCheck(DRIFT, value, int(now.size), level, max(limit, look, chance) if level == "ok" else limit, sentence, part, usual)
 
 
 def _bins(

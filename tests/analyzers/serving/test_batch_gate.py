@@ -60,6 +60,24 @@ def test_clean_batches_are_not_held() -> None:
     assert [seed for seed in range(100, 100 + repeats(100, 300)) if "act" in levels(checked(batch(seed))).values()] == []
 
 
+def test_of_clean_batches_at_most_three_in_a_hundred_ask_for_a_look() -> None:
+    runs = repeats(100, 300)
+    assert sum(bool(levels(checked(batch(seed)))) for seed in range(100, 100 + runs)) <= 0.03 * runs
+
+
+def test_a_few_equal_scores_are_no_default() -> None:
+    """Three of 105 flights alike were "2.9 % have the score −7.94; 0.0 % had it in earlier batches", a warning on each second day."""
+    few = batch(50)
+    few.loc[:12, "score"] = 0.5  # 13 of 400 rows, 3.2 %
+    assert DEFAULTS in levels(checked(few)), "earlier batches repeat no score"
+    few.loc[4:12, "score"] = batch(50).loc[4:12, "score"]
+    assert levels(checked(few.iloc[:110], ExpectedBatch("now"))) == {}, "4 of 110 rows are 3.6 %, and few"
+    ties = EARLIER.assign(score=EARLIER["score"].where(EARLIER.groupby("batch").cumcount() >= 16, EARLIER.groupby("batch").ngroup() / 10))
+    few.loc[:12, "score"] = 0.55
+    found = gate_checks(ExpectedBatch("now"), few, len(few), ties, NOW, {}, [])
+    assert [each.level for each in found if each.metric == DEFAULTS] == ["ok"], "each earlier batch has 16 equal rows, of another score"
+
+
 @pytest.mark.parametrize(
     ("metric", "plant"),
     [
