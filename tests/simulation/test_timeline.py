@@ -24,6 +24,7 @@ from observability.simulation.faults_edge import FAULTS as ON_EDGE
 from observability.simulation.faults_energy import FAULTS as OF_ENERGY
 from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
 from observability.simulation.faults_forms import FAULTS as OF_FORMS
+from observability.simulation.faults_frames import FAULTS as OF_FRAMES
 from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
 from observability.simulation.faults_selection import FAULTS as OF_SELECTION
 from observability.simulation.faults_storage import FAULTS as OF_STORAGE
@@ -158,6 +159,7 @@ def test_the_command_lists_and_refuses(store: Database) -> None:
         *OF_ENERGY,
         *OF_CLEANING,
         *OF_SELECTION,
+        *OF_FRAMES,
     ]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert execute.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2

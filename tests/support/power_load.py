@@ -5,6 +5,7 @@ stopped and started again meanwhile. Each notes what was acknowledged to it in a
 """
 
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -124,8 +125,18 @@ class Recorded:
     record: Path
 
     def calls(self) -> list[Call]:
-        """The entries of the record."""
-        return list(calls(self.record.read_bytes()))
+        """The entries of the record. A folder may be noted after what another process made in it meanwhile; it is put before that."""
+        found = list(calls(self.record.read_bytes()))
+        made = {os.fsdecode(call.first): place for place, call in reversed(list(enumerate(found))) if call.call == "D"}
+        known, ordered = {str(self.root)}, dict[int, Call]()
+        for place, call in enumerate(found):
+            for path in (call.first, call.second) if call.call in "CDRLUX" else ():
+                folder = os.path.dirname(os.fsdecode(path))
+                if folder not in known and place < (at := made.get(folder, -1)):
+                    ordered.setdefault(at, found[at])
+            ordered.setdefault(place, call)
+            known |= {os.fsdecode(path) for path in (call.first, call.second) if path and call.call in "DR"}
+        return list(ordered.values())
 
 
 def recorded_load(folder: Path, seconds: float, restarts: int) -> Recorded:
