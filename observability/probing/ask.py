@@ -74,7 +74,7 @@ def probe_record(probe: ProbeSet, item: ProbeItem, answer: ProbeAnswer, at: date
         "cost": (cost := money(probe, tokens, values.get("cost"))),
         "currency": None if cost is None else probe.currency,
         "expected": item.expected,
-        "answers": "class" if probe.answers else "text",
+        "answers": "class" if probe.answers or probe.pattern else "text",
         "error": answer.error,
         "tries": answer.tries if answer.tries > 1 else None,
     }

@@ -16,7 +16,8 @@ from observability.core.errors import UsageError
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.probing import http_adapter
-from observability.probing.ask import ask_set, is_well_formed, normal_answer
+from observability.probing.ask import ask_set, is_well_formed, normal_answer, probe_record
+from observability.probing.http_adapter import ProbeAnswer
 from observability.probing.probe_file import parse_probe_set, read_probe_set
 from observability.server import probe_schedule
 from observability.store.engine import Store
@@ -160,6 +161,18 @@ def test_form_is_that_of_the_answers_or_of_the_pattern() -> None:
     assert is_well_formed(numbers, " 42\n") and not is_well_formed(numbers, "42 euros")
     assert is_well_formed(parse_probe_set({"probe": common, "item": items}, "f.toml"), "anything") is None
     assert normal_answer(" **Yes**.\n") == "yes"
+
+
+def test_answers_of_a_pattern_are_compared_exactly() -> None:
+    """Of 60 numbers of seven digits twelve changed in the last one, and the set was "0 of 60 answers differ": they were free text."""
+    common = {"model": "m", "url": "https://example.com/{question}", "read": {"answer": "/a"}}
+    said = {}
+    for name, form in (("classes", {"answers": ["1", "2"]}), ("numbers", {"pattern": r"\d+"}), ("text", {})):
+        probe = parse_probe_set({"probe": {**common, **form}, "item": [{"item": "a", "question": "b"}]}, "f.toml")
+        said[name] = probe_record(probe, probe.items[0], ProbeAnswer("ok", 1.0, "1025000"), datetime(2026, 3, 2, tzinfo=UTC), "r")[
+            "answers"
+        ]
+    assert said == {"classes": "class", "numbers": "class", "text": "text"}
 
 
 def test_the_owner_asks_what_is_due_and_waits_after_a_failure(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

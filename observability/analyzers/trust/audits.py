@@ -35,6 +35,12 @@ RATE_WORDS = {
 MOST = 4
 """Numbers of an audit without a headline that its sentence names."""
 WORDS = {"robustness": "Robustness", "membership": "Membership", "explanations": "Explanations", "fairness": "Fairness under shift"}
+NEVER_RUN = {
+    "robustness": "robustness",
+    "membership": "exposure of training rows",
+    "explanations": "stability of explanations",
+    "fairness": "fairness under shift",
+}
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -61,10 +67,12 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             found += audit_findings(told[-1], None, context)
         elif of_kind:
             found.append(never_for_version(of_kind[-1], context))
-    if not known and not found and context.version.artifact:
+    told_of = {audit.kind for audit in (*known, *others) if audit.at <= context.now}
+    grouped = any(column.sensitive for column in context.model.columns)
+    never = [words for kind, words in NEVER_RUN.items() if kind not in told_of and (kind != "fairness" or grouped)]
+    if never and context.version.artifact:
         because = (
-            f"No audit of version {context.version.name} has been run: robustness, exposure of training rows, stability of explanations "
-            "and fairness under shift are not known."
+            f"Of version {context.version.name}, {join_words(never)} {'is' if len(never) == 1 else 'are'} not known: no audit has been run."
         )
         found.append(context.undecided(NAME, "model", METRIC, 0, because, against="level"))
     return found

@@ -42,6 +42,11 @@ def record(kind: str, headline: dict[str, Any], days: float = 5, version: str = 
 
 
 def judged(*records: dict[str, Any], **given: Any) -> list[Finding]:
+    """The findings about audits that were run."""
+    return [each for each in every(*records, **given) if each.subject != "model"]
+
+
+def every(*records: dict[str, Any], **given: Any) -> list[Finding]:
     frame = pd.DataFrame(sorted(records, key=lambda each: each["at"]), columns=["model", "version", "at", "audit", "results", "expires"])
     return analyze({"audits": frame}, context(**given))
 
@@ -103,8 +108,12 @@ def test_nested_results_of_another_tool_are_told_and_not_called_missing() -> Non
 
 
 def test_what_is_not_known_is_said_once_and_only_where_an_audit_can_run() -> None:
-    (found,) = judged()
-    assert found.severity == "unknown" and "No audit of version 1" in found.because
+    (found,) = every()
+    assert found.severity == "unknown" and found.because.startswith("Of version 1, robustness, exposure of training rows")
+    (found,) = [each for each in every(robustness(200)) if each.subject == "model"]
+    assert found.severity == "unknown" and "exposure of training rows" in found.because and "robustness" not in found.because
+    (found,) = [each for each in every(robustness(200), version="2") if each.subject == "model"]
+    assert "robustness" not in found.because, "that of version 1 is told as one of another version"
     bare = replace(context(), version=replace(VERSIONS[0], artifact=None))
     assert analyze({"audits": pd.DataFrame(columns=["audit"])}, bare) == []
     (found,) = judged(record("membership", {"value": None, "low": None, "high": None, "n": 0, "why": "Cannot tell: no training rows."}))
