@@ -16,7 +16,7 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.trust import scheduled_audits
 from observability.dashboard.trust.audit_figures import gap_words
-from observability.dashboard.trust.audits import model_audits
+from observability.dashboard.trust.audits import model_audits, signed_subject
 from observability.dashboard.trust.live_guard import block_list
 from observability.dashboard.trust.shift_figures import shift_gap_rows
 from observability.enrichment.audit_curves import generalisation_gap
@@ -105,6 +105,17 @@ def test_the_figure_of_an_audit_stands_below_few_words(audited: Database) -> Non
     assert unfolded_words(app, before="plotly_chart") <= 60
     assert tables(app)["Cheapest changes"]["columns"][1]["label"] == "Cost (SD)"
     assert scheduled_audits.when_words("7 days") == "Every 7 days"
+
+
+def test_an_acceptance_that_ended_or_was_given_for_an_earlier_run_says_so(audited: Database) -> None:
+    (audit,) = [each for each in model_audits("employment") if each.kind == "robustness"][-1:]
+    said = []
+    for hours, until in ((-24, NOON + timedelta(days=30)), (1, NOON + timedelta(days=30)), (2, NOON - timedelta(days=1))):
+        signed = {"kind": "signature", "author": "Ada", "model": "employment", "subject": signed_subject(audit)}
+        audited.write_records([signed | {"at": audit.at + timedelta(hours=hours), "until": until}])
+        rows = tables(opened("audits", model="employment"))["Audits of this model"]["rows"]
+        said += [row["cells"]["signed"]["sub"] for row in rows if (row["cells"].get("signed") or {}).get("t") == "Ada"]
+    assert said == ["until 2026-04-01, of an earlier run", "until 2026-04-01", "ended on 2026-03-01"]
 
 
 def test_fairness_under_shift_is_drawn_by_shift_with_the_rates_of_groups(audited: Database) -> None:

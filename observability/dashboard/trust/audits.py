@@ -1,6 +1,6 @@
 """The audits page: what was audited when and with what result, a start and a sign-off."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from observability.analyzers.trust.audits import WORDS, audit_value_words
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.questions import Records
+from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import empty_states, load, person_name
 from observability.dashboard.background_job import draw_job
@@ -82,9 +83,7 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
     for audit in sorted(newest.values(), key=lambda audit: (age.get(audit.version, len(age)), KINDS.index(audit.kind))):
         severity, word = _state(audit, found)
         row = signed.get(signed_subject(audit))
-        accepted: Cell | None = None
-        if row is not None:
-            accepted = {"t": str(row["author"]), "sub": f"until {row['until']:%Y-%m-%d}"}
+        accepted: Cell | None = None if row is None else {"t": str(row["author"]), "sub": _accepted_until(row, audit)}
         rows.append(
             table_row(
                 kind={"t": WORDS[audit.kind], "sub": headline_words(audit)},
@@ -97,6 +96,14 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
             )
         )
     draw_table("audits", "Audits of this model", COLUMNS, rows, compact=True)
+
+
+def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit) -> str:
+    """Until when a signature accepts an audit, whether that is over, and whether it was given for an earlier run."""
+    until: datetime = signature["until"]
+    if until < load_review.today_naive_utc():
+        return f"ended on {until:%Y-%m-%d}"
+    return f"until {until:%Y-%m-%d}{', of an earlier run' if signature['at'] < naive_utc(audit.at) else ''}"
 
 
 def _state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | None]:
