@@ -1,6 +1,7 @@
 """The live guard page: distances of requests to the reference, subjects that stand out with a block list, and reliance of people."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,7 @@ WORDS = {
     "boundary": "searches the boundary",
     "oversized": "oversized text",
     "prompt": "prompt-like text",
+    "burst": "near-identical requests",
 }
 COMPARED = ("extraction", "unfamiliar", "boundary")
 """Checks that compare subjects with each other."""
@@ -57,6 +59,15 @@ def guard_view(here: ModelPage) -> GuardedRequests | None:
     return guarded_requests(now, reference, here.model)
 
 
+def request_bursts(found: Sequence[Finding]) -> list[Finding]:
+    """Of findings of data/requests, those about a subject with near-identical requests, with the evidence that claims of the guard have."""
+    return [
+        replace(finding, evidence={**finding.evidence, "check": "burst", "subjects": [name], "ids": []})
+        for finding in found
+        if finding.metric == "near_duplicate_share" and (name := finding.subject.removeprefix("subject=")) != finding.subject
+    ]
+
+
 def distance_section(view: GuardedRequests, found: Sequence[Finding]) -> None:
     """How far requests are from the reference, against the reference's own distances; found: the findings about all requests."""
     finding_lines(finding for finding in found if (finding.subject, finding.metric) == ("model", judged.FAR_RATE))
@@ -72,7 +83,7 @@ def distance_section(view: GuardedRequests, found: Sequence[Finding]) -> None:
 
 
 def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Finding]) -> None:
-    """The subjects that stand out, and the block list; found: the findings of the analyzer."""
+    """The subjects that stand out, and the block list; found: the findings of the analyzer, and `request_bursts`."""
     st.header("Unusual subjects", anchor=False)
     claims = [finding for finding in found if "check" in finding.evidence]
     if not claims:
