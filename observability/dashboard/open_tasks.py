@@ -18,7 +18,7 @@ from observability.dashboard.widgets import plain_caption
 from observability.incidents.action_counts import CountedIncident, counted_incidents
 from observability.incidents.grouping import Incident, incident_order
 
-MOST, MOST_TAKEN = 6, 3
+MOST, MOST_TAKEN = 5, 3
 ASKED = "incident-asked"
 """The state that holds the incidents and the action that the table asked for."""
 BULK = {name: incident_actions.ACTIONS[name] for name in ("assign", "acknowledge", "snooze", "mute", "resolve")} | {"merge": "Merge"}

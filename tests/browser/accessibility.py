@@ -11,11 +11,6 @@ from tests.browser.heights import LAPTOP, PHONE, TABLET, within_height
 from tests.browser.pages import complete, heading, settle
 from tests.support.length import LONG
 
-TAGS = '[data-testid="stMultiSelectTagsContainer"]'
-STREAMLIT = {
-    ("color-contrast", TAGS): "Streamlit 1.67 writes white on the primary colour in the tags of a multiselect, whatever the theme",
-}
-"""Serious violations that are Streamlit's own: (rule, selector of the element that they are in) and why. No other violation is accepted."""
 TABLES = ("health", "case", "findings")
 """Pages with tables that scroll sideways on a phone."""
 IN_DARK = ("health", "case", "drift", "review", "lineage", "add_model")
@@ -107,20 +102,11 @@ def violations(page: Page, *, others: bool = True, contrast: bool = True) -> lis
 
 
 def serious(page: Page, *, others: bool = True) -> list[str]:
-    """Serious and critical violations, of all rules or of contrast alone, that are not Streamlit's own, a line each."""
+    """Serious and critical violations, of all rules or of contrast alone, a line each."""
     page.wait_for_function(STILL)
     return [
         f"{violation['id']}: {node['target']} {node['html'][:200]}"
         for violation in violations(page, others=others)
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]
-        if not excused(page, violation["id"], node["target"])
     ]
-
-
-def excused(page: Page, rule: str, target: list[Any]) -> bool:
-    """Whether a violation is listed above: one of the selectors holds the element. An element inside a table of ours never is."""
-    if not isinstance(target[-1], str) or len(target) > 1:
-        return False
-    inside = "([target, holder]) => Boolean(document.querySelector(target)?.closest(holder))"
-    return any(page.evaluate(inside, [target[0], holder]) for name, holder in STREAMLIT if name == rule)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from observability.dashboard.links import DEFAULT_PAGE, page_files
-from tests.browser.accessibility import STREAMLIT, accessible, excused, serious, violations
+from tests.browser.accessibility import accessible, serious
 from tests.browser.conftest import Visit
 from tests.browser.heights import PHONE
 from tests.support.running import Dashboard
@@ -96,10 +96,3 @@ def test_each_kind_of_text_without_contrast_is_found(visit: Visit) -> None:
     named = " ".join(line for _, line in found)
     for text in ("A bad class", "A bad style", "On a bad ground", "But this", "Bad inside", "without a box", "but for this", "unnamed"):
         assert text in named
-
-
-def test_every_excuse_is_still_needed(fleet: Dashboard, visit: Visit) -> None:
-    page = visit(fleet.url + "/compare_runs?run=sentiment-fold-1&run=sentiment-fold-2", scheme="dark")
-    found = violations(page, others=False)
-    excuses = {each["id"] for each in found if any(excused(page, each["id"], node["target"]) for node in each["nodes"])}
-    assert excuses == {rule for rule, _ in STREAMLIT}

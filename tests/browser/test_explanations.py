@@ -58,7 +58,10 @@ def test_a_button_explains_and_the_bars_are_lightgbms_own(own: Dashboard, visit:
     first = raw_rows.percent(mean.max() / mean.sum()).split(".")[0].split(" ")[0]
     text = words(page)
     assert f"Main drivers of the scores: {mean.idxmax()} (" in text and f"on {len(rows):,} of " in text and first in text
-    assert "native pred_contrib" in text and "in log odds" in text
+    page.get_by_test_id("stCaptionContainer").filter(has_text="explained predictions of").get_by_test_id("stTooltipHoverTarget").hover()
+    method = page.get_by_test_id("stTooltipContent").inner_text()
+    assert "native pred_contrib" in method and "in log odds" in method
+    page.mouse.move(0, 0)
     for other in ("swarm-csv", "over-time-csv", "dependence-csv"):
         assert len(pd.read_csv(StringIO(download(page, other)))) > 20
     accessible(page)

@@ -241,7 +241,7 @@ def test_an_incident_that_somebody_took_stays_in_sight_with_the_name_behind_what
     alerts = alerts_from_records([opening, said, said | {"says": "note", "author": "Eve"}], START)
     found = [warning, taken, *open_ones]
     rows = open_tasks.first_inbox_rows(open_tasks.incident_inbox_rows(counted_incidents(found), Scope(), alerts, START)[0])
-    assert len(rows) == open_tasks.MOST + 1, "the seventh open one and the warning are behind `show all`"
+    assert len(rows) == open_tasks.MOST + 1, "the last open one and the warning are behind `show all`"
     cells = rows[-1]["cells"]
     assert (cells["act"]["act"], cells["state"]["t"], cells["severity"]["t"]) == ("t", "Acknowledged by Ann", "Critical")
     assert [incident.id for incident in sorted(found, key=incident_order)][-2:] == ["t", "w"]

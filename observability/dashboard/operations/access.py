@@ -38,7 +38,7 @@ def person_section() -> Person:
         st.markdown(OFF)
         st.markdown("Turn it on with the first account:")
         st.code(FIRST_ACCOUNT, language=None, width=560, wrap_lines=True)
-        st.caption(THROUGH_ORGANISATION)
+        st.markdown(THROUGH_ORGANISATION)
         return person
     how = "a local account" if person.source == "account" else "the organisation's sign-in"
     role = person.role or NO_ROLE
