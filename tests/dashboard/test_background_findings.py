@@ -53,6 +53,7 @@ def slow(current: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(check, "discover", lambda: (SLOW,))
     st.cache_data.clear()
     background_findings._finished.clear()
+    kept_findings_of(current.store).clear()  # what the tests of other files asked of this store
     GATE.clear()
     return current
 
