@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from observability.cli.commands_lab import every_fault
 from observability.dashboard import links
 from observability.records.kinds import KINDS
+from observability.simulation.fault_families import every_fault
 from tests.support.capability_rows import capability_rows
 
 ROOT = Path(__file__).parent.parent

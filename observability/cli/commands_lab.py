@@ -4,7 +4,6 @@ import argparse
 
 from observability.cli.outcome import Outcome, Say, json_or_lines, percent_progress, severity_column
 from observability.core.errors import UsageError
-from observability.simulation.fault import DescribedFault
 from observability.store.engine import Store
 
 REGISTER_FIRST = "Register a model, or load the sample fleet with demo"
@@ -58,21 +57,7 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
         edge_replay,
         energy_replay,
         export_replay,
-        faults_augmentation,
-        faults_cleaning,
-        faults_collection,
-        faults_controllers,
-        faults_edge,
-        faults_energy,
-        faults_exports,
-        faults_forms,
-        faults_frames,
-        faults_labelling,
-        faults_selection,
-        faults_storage,
-        faults_studies,
-        faults_training,
-        faults_vendors,
+        fault_families,
         form_replay,
         frame_replay,
         labelling_replay,
@@ -85,53 +70,53 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
 
     now = datetime.now(UTC)
     name = args.fault.replace("-", "_")
-    if (run_fault := faults_training.FAULTS.get(name)) is not None:
+    if (run_fault := fault_families.TRAINING.get(name)) is not None:
         say("reading training runs")
         replay = training_replay.replay_on_run(store.ask, run_fault, args.strength, now, model=args.model, name=args.run, seed=args.seed)
-    elif (device_fault := faults_collection.FAULTS.get(name)) is not None:
+    elif (device_fault := fault_families.COLLECTION.get(name)) is not None:
         say("reading batches")
         replay = collection_replay.replay_on_device(store.ask, device_fault, args.strength, now, seed=args.seed)
-    elif (vendor_fault := faults_vendors.FAULTS.get(name)) is not None:
+    elif (vendor_fault := fault_families.VENDORS.get(name)) is not None:
         say("reading answers to fixed questions")
         replay = vendor_replay.replay_on_vendor(store.ask, vendor_fault, args.strength, now, model=args.model, seed=args.seed)
-    elif (form_fault := faults_forms.FAULTS.get(name)) is not None:
+    elif (form_fault := fault_families.FORMS.get(name)) is not None:
         say("reading audits")
         replay = form_replay.replay_on_form(store.ask, form_fault, args.strength, now, model=args.model, seed=args.seed)
-    elif (augmentation_fault := faults_augmentation.FAULTS.get(name)) is not None:
+    elif (augmentation_fault := fault_families.AUGMENTATION.get(name)) is not None:
         say("reading audits")
         replay = augmentation_replay.replay_on_augmentation(
             store.ask, augmentation_fault, args.strength, now, model=args.model, seed=args.seed
         )
-    elif (cleaning_fault := faults_cleaning.FAULTS.get(name)) is not None:
+    elif (cleaning_fault := fault_families.CLEANING.get(name)) is not None:
         say("reading runs of cleaning rules")
         replay = cleaning_replay.replay_on_cleaning(store.ask, cleaning_fault, args.strength, now, seed=args.seed)
-    elif (energy_fault := faults_energy.FAULTS.get(name)) is not None:
+    elif (energy_fault := fault_families.ENERGY.get(name)) is not None:
         replay = energy_replay.replay_energy_fault(energy_fault, args.strength, args.seed)
-    elif (edge_fault := faults_edge.FAULTS.get(name)) is not None:
+    elif (edge_fault := fault_families.EDGE.get(name)) is not None:
         say("reading reports of devices")
         replay = edge_replay.replay_on_edge_fleet(store.ask, edge_fault, args.strength, now, model=args.model, seed=args.seed)
-    elif (storage_fault := faults_storage.FAULTS.get(name)) is not None:
+    elif (storage_fault := fault_families.STORAGE.get(name)) is not None:
         say("reading reports of places that store data")
         replay = storage_replay.replay_on_storage(store.ask, storage_fault, args.strength, now, seed=args.seed)
-    elif (study_fault := faults_studies.FAULTS.get(name)) is not None:
+    elif (study_fault := fault_families.STUDIES.get(name)) is not None:
         say("reading studies")
         replay = study_replay.replay_on_study(store.ask, study_fault, args.strength, now, model=args.model, seed=args.seed)
-    elif (export_fault := faults_exports.FAULTS.get(name)) is not None:
+    elif (export_fault := fault_families.EXPORTS.get(name)) is not None:
         say("reading exports")
         replay = export_replay.replay_on_exports(store.ask, export_fault, args.strength, now, model=args.model, seed=args.seed)
-    elif (controller_fault := faults_controllers.FAULTS.get(name)) is not None:
+    elif (controller_fault := fault_families.CONTROLLERS.get(name)) is not None:
         say("reading decisions of controllers")
         replay = controller_replay.replay_on_controller(store.ask, controller_fault, args.strength, now, model=args.model, seed=args.seed)
-    elif (frame_fault := faults_frames.FAULTS.get(name)) is not None:
+    elif (frame_fault := fault_families.FRAMES.get(name)) is not None:
         say(f"reading what {frame_fault.analyzer} reads")
         replay = frame_replay.replay_on_frames(store, frame_fault, args.strength, now, model=args.model, seed=args.seed)
-    elif (selection_fault := faults_selection.FAULTS.get(name)) is not None:
+    elif (selection_fault := fault_families.SELECTION.get(name)) is not None:
         model = store.catalog().model(args.model) if args.model else next(iter(store.catalog().models), None)
         if model is None:
             raise UsageError("fault injection needs a model", attempt=REGISTER_FIRST)
         say(f"reading answers of {model.name}")
         replay = selection_replay.replay_on_selection(store.ask, model, selection_fault, args.strength, now, args.seed)
-    elif (label_fault := faults_labelling.FAULTS.get(name)) is not None:
+    elif (label_fault := fault_families.LABELLING.get(name)) is not None:
         model = store.catalog().model(args.model) if args.model else next(iter(store.catalog().models), None)
         if model is None:
             raise UsageError("fault injection needs a model", attempt=REGISTER_FIRST)
@@ -153,51 +138,10 @@ def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | N
     return json_or_lines(replay.to_json(), lines, args.json)
 
 
-def every_fault() -> list[DescribedFault]:
-    """Every fault that the lab can plant."""
-    from observability.simulation import (
-        faults,
-        faults_augmentation,
-        faults_cleaning,
-        faults_collection,
-        faults_controllers,
-        faults_edge,
-        faults_energy,
-        faults_exports,
-        faults_forms,
-        faults_frames,
-        faults_labelling,
-        faults_selection,
-        faults_storage,
-        faults_studies,
-        faults_training,
-        faults_vendors,
-    )
-
-    families = (
-        faults,
-        faults_training,
-        faults_labelling,
-        faults_collection,
-        faults_vendors,
-        faults_forms,
-        faults_edge,
-        faults_exports,
-        faults_controllers,
-        faults_augmentation,
-        faults_storage,
-        faults_studies,
-        faults_energy,
-        faults_cleaning,
-        faults_selection,
-        faults_frames,
-    )
-    return [fault for family in families for fault in family.FAULTS.values()]
-
-
 def lab_faults(model: str, possible: dict[str, str | None], as_json: bool) -> Outcome:
     """The list of faults, with the reason where a model cannot have one."""
     from observability.simulation.fault import STRENGTHS
+    from observability.simulation.fault_families import every_fault
 
     body = [
         {"fault": fault.name, "section": fault.section, "told": fault.description, "unit": fault.unit, "cannot": possible.get(fault.name)}

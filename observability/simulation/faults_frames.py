@@ -58,7 +58,7 @@ class FrameFault(NamedFault):
     analyzer: str = AUDITS
 
     @property
-    def section(self) -> str:  # type: ignore[override]  # that of the analyzer
+    def section(self) -> str:  # type: ignore[override]  # stated by other faults; here it follows from the analyzer
         """The part of the product it belongs to."""
         return self.analyzer.partition("/")[0]
 

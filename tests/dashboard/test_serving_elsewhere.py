@@ -97,8 +97,8 @@ def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, 
     for day in range(35):
         for place in range(40):
             tokens = int(rng.lognormal(5, 0.5) * (2 if day >= 28 else 1))
-            line = call(1, "gpt", "chat", 1440 * day + place)
-            lines.append(line | {"id": f"{day}-{place}", "features": {**line["features"], "input_tokens": tokens}})  # type: ignore[dict-item]
+            features = {"operation": "chat", "service": "shop", "input_tokens": tokens, "output_tokens": 10}
+            lines.append(call(1, "gpt", "chat", 1440 * day + place, id=f"{day}-{place}", features=features))
     land(empty, lines, tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(days=35)).replace(tzinfo=UTC))
     rows = [row["cells"] for row in tables(opened("vendors"))["Inputs and outputs against the four weeks before"]["rows"]]
