@@ -71,6 +71,39 @@ def test_a_query_needs_only_the_columns_that_it_names(world: Store, tmp_path: Pa
         world.export_views('FROM "loan.predictions"', tmp_path, most_mb=0)
 
 
+FROM = 'FROM "loan.predictions"'
+DAY = "TIMESTAMP '2026-03-03'"
+
+
+@pytest.mark.parametrize(
+    ("query", "fewer"),
+    [
+        (f'SELECT count(*), max("at") {FROM} WHERE "at" >= {DAY}', True),
+        (f"SELECT count(*) {FROM} p WHERE p.environment = 'production' AND score > 0.5 AND {DAY} <= p.at", True),
+        (f"SELECT count(*) {FROM} WHERE \"at\" BETWEEN {DAY} AND '2026-03-04'", True),
+        (f"SELECT count(*) {FROM} WHERE \"at\" < DATE '2026-03-03' AND (version = 'none' OR version = '1')", True),
+        (f"SELECT count(*) FILTER (status = 'ok') {FROM} WHERE id = 'none'", True),
+        (f'SELECT count(*) {FROM} WHERE "at" >= {DAY} OR score > 0.5', False),
+        (f'SELECT count(*) {FROM} WHERE NOT "at" >= {DAY}', False),
+        (f'SELECT count(*) {FROM} WHERE "at" >= {DAY} AND score > (SELECT avg(score) {FROM})', False),
+        (f'SELECT count(*) {FROM} a JOIN "loan.predictions" b USING (id) WHERE a."at" >= {DAY}', False),
+        (f'SELECT count(*) {FROM} LEFT JOIN (SELECT id AS other {FROM}) ON id = other WHERE "at" >= {DAY}', False),
+        (f'WITH p AS ({FROM}) SELECT count(*) FROM p WHERE "at" >= {DAY}', False),
+        (f"SELECT count(*) {FROM} p(environment, version) WHERE version = 'production'", False),
+        (f"SELECT count(*) {FROM} WHERE \"at\" >= TIMESTAMPTZ '2026-03-03 00:00:00+00'", False),
+        (f'SELECT count(*) {FROM} UNION ALL SELECT count(*) {FROM} WHERE "at" >= {DAY}', False),
+        (f"SELECT 'none' AS status, count(*) {FROM} WHERE status = 'none'", False),
+    ],
+)
+def test_rows_that_a_query_cannot_use_are_not_copied(world: Store, worker: Worker, tmp_path: Path, query: str, fewer: bool) -> None:
+    import pyarrow.parquet as pq
+
+    ((rows,),) = world.query_views(f"SELECT count(*) {FROM}").rows
+    files = world.export_views(query, tmp_path).files
+    assert (pq.read_metadata(files["loan.predictions"]).num_rows < rows) == fewer
+    assert [tuple(row) for row in answer_in_worker(worker, world, query).rows.to_numpy().tolist()] == world.query_views(query).rows
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -1,7 +1,7 @@
 """Run a query over views in another process: the owner exports the columns that it names, and the other process runs it on these files.
 
-Only one process may open the database. So the owner runs no SQL of the person's here: it parses the query, copies whole columns of the
-views that it names to Parquet files, and the process that runs the query reads nothing else.
+Only one process may open the database. So the owner runs no SQL of the person's here: it parses the query, copies columns of the
+views that it names to Parquet files, without the rows that its conditions on times and texts leave out, and the process that runs the query reads nothing else.
 """
 
 import re
@@ -16,6 +16,7 @@ from observability.core.errors import UsageError
 from observability.core.view_names import quoted_identifier
 from observability.store.db.results import Cursor
 from observability.store.types.query_answer import ExportedQuery
+from observability.store.views.early_conditions import early_conditions
 from observability.store.views.model_views import AS_OF
 from observability.store.views.read_only_query import ATTEMPT, checked_views, error_line, limited_reading, syntax_nodes
 
@@ -65,7 +66,7 @@ def export_query_views(store: "Database", query: str, folder: Path, *, most_mb: 
         with limited_reading(cursor, seconds, "reading the views took too long", "Name fewer columns than `*`"):
             for place, (name, source) in enumerate(sources.items()):
                 files[name] = folder / f"view-{place}.parquet"
-                left -= _export_columns(cursor, source, names, files[name], left)
+                left -= _export_rows(cursor, _needed_rows(cursor, source, names, tree), files[name], left)
     return ExportedQuery(query, files)
 
 
@@ -107,18 +108,26 @@ def _without_calls(query: str) -> tuple[str, dict[str, str]]:
     return CALL.sub(named, query), calls
 
 
-def _export_columns(cursor: Cursor, source: str, names: set[str] | None, path: Path, most_bytes: int) -> int:
-    """Write the named columns of a view, one where none is named; its bytes. Raises UsageError where the file grows beyond most_bytes."""
+def _needed_rows(cursor: Cursor, source: str, names: set[str] | None, tree: Mapping[str, Any]) -> str:
+    """The SELECT statement of what a query needs of a view: the named columns, one where none is named, and rows that it can use."""
+    types = {str(name): str(kind) for name, kind, *_ in cursor.execute(f"SELECT * FROM {source} LIMIT 0").description or ()}
+    kept = [name for name in types if names is None or name.lower() in names] or [*types][:1]
+    conditions = early_conditions(tree, {name.lower(): kind for name, kind in types.items()})
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {', '.join(map(quoted_identifier, kept))} FROM {source}{where}"
+
+
+def _export_rows(cursor: Cursor, select: str, path: Path, most_bytes: int) -> int:
+    """Write the rows of a statement; the bytes of the file. Raises UsageError where it grows beyond most_bytes."""
     import pyarrow.parquet as pq
 
-    columns = [str(column[0]) for column in cursor.execute(f"SELECT * FROM {source} LIMIT 0").description or ()]
-    kept = [name for name in columns if names is None or name.lower() in names] or columns[:1]
-    reader = cursor.sql(f"SELECT {', '.join(map(quoted_identifier, kept))} FROM {source}").to_arrow_reader(BATCH_ROWS)
+    reader = cursor.sql(select).to_arrow_reader(BATCH_ROWS)
     with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
         for batch in reader:
             writer.write_batch(batch)
             if path.stat().st_size > most_bytes:
-                raise UsageError("the views that the query reads are too large", where=source, attempt="Name fewer columns than `*`")
+                attempt = "Name fewer columns than `*`, or a version, an environment and times"
+                raise UsageError("the rows that the query reads are too large", where=path.stem, attempt=attempt)
     return path.stat().st_size
 
 
