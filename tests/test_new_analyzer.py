@@ -20,7 +20,7 @@ WITHOUT_FAULT = {
     "operations/trade_offs": "no model's log holds audits; faults of forms are planted on audits",
     "training/selection": "no model's log holds a version in shadow; better challengers are planted beside its answers",
     "training/studies": "no model's log holds audits of augmentations; their faults are planted on audits",
-    "data/storage": "no model's log holds reports of places; their faults are planted on reports",
+    "data/storage": "no model's log holds reports of places or audits of stored data; their faults are planted on those",
     "data/datasets": "no model's log holds versions of datasets; a second content is planted on those",
     "serving/vendors": "no model's log holds answers to fixed questions; faults of vendors are planted on those",
     "serving/why_changed": "explains what serving/performance found",

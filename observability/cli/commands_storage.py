@@ -14,6 +14,7 @@ from observability.core.errors import UsageError
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
+from observability.metrics.stored_forms import EXACT
 from observability.store.engine import Store
 
 if TYPE_CHECKING:
@@ -42,10 +43,13 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
     forms: dict[str, Any] = {}
     for form in lossy_forms(frame):
         say(f"measuring {form.name}")
-        forms[form.name] = _form_figures(store, args, frame, form)
+        forms[form.name] = _form_figures(store, args, frame, form, costs[0])
+    if args.in_use not in (None, EXACT, *forms):
+        raise UsageError("the data have no such form", got=args.in_use, expected=", ".join((EXACT, *forms)))
     now = datetime.now(UTC)
     version = args.data_version or f"{now:%Y-%m-%dT%H:%M:%SZ}"
     storage: dict[str, Any] = {"codecs": {cost.codec: _cost_figures(cost) for cost in costs}, "forms": forms, "tags": tags}
+    storage |= {"in_use": args.in_use} if args.in_use else {}
     if quasi:
         say("counting groups")
         sensitive = next((name for name, tag in tags.items() if tag == "sensitive"), None)
@@ -110,14 +114,18 @@ def _cost_figures(cost: "CodecCost") -> dict[str, Any]:
     return {"bytes": cost.bytes, "encode": round(cost.encode, 3), "decode": round(cost.decode, 3), "columns": cost.columns}
 
 
-def _form_figures(store: Store, args: argparse.Namespace, frame: "DataFrame", form: "LossyForm") -> dict[str, Any]:
-    """A lossy form as the record has it: bytes, errors, and where a model is named what its answers do."""
+def _form_figures(store: Store, args: argparse.Namespace, frame: "DataFrame", form: "LossyForm", exact: "CodecCost") -> dict[str, Any]:
+    """A lossy form as the record has it: bytes, times, errors, and where a model is named what its answers do.
+
+    exact: of the exact rows without compression; times are multiples of its times.
+    """
     import pyarrow as pa
 
     from observability.metrics.storage_forms import codec_costs
 
-    (cost,) = codec_costs(pa.Table.from_pandas(form.frame, preserve_index=False), ("zstd",), repeats=1)
-    found: dict[str, Any] = {"bytes": cost.bytes, "errors": form.errors, "lost": form.lost}
+    (cost,) = codec_costs(pa.Table.from_pandas(form.frame, preserve_index=False), ("zstd",))
+    encode, decode = (round(own / base, 3) for own, base in zip(cost.seconds, exact.seconds, strict=True))
+    found: dict[str, Any] = {"bytes": cost.bytes, "encode": encode, "decode": decode, "errors": form.errors, "lost": form.lost}
     return found | ({"model": _answers_of_form(store, args, frame, form)} if args.model else {})
 
 
@@ -125,6 +133,7 @@ def _answers_of_form(store: Store, args: argparse.Namespace, frame: "DataFrame",
     """The answers of the registered artifact to the rows before and after, from the worker. Raises UsageError without an artifact."""
     import numpy as np
 
+    from observability.enrichment.precision_audit import probe_levels
     from observability.metrics.storage_forms import prediction_change
     from observability.worker.process import warm_worker
     from observability.worker.requests import predict_scores
@@ -138,17 +147,19 @@ def _answers_of_form(store: Store, args: argparse.Namespace, frame: "DataFrame",
     before = frame.iloc[places].reset_index(drop=True)
     after = form.frame.iloc[places].reset_index(drop=True).astype(dict.fromkeys(form.errors, float))
     scores = [predict_scores(warm_worker(), path, rows, task=model.task or "", classes=model.classes) for rows in (before, after)]
-    change = prediction_change(scores[0], scores[1], model.task or "", model.settings.threshold)
+    change = prediction_change(scores[0], scores[1], model.task or "", model.settings.threshold, probe_levels(before, model))
     rate = change.flip_rate
     return {
         "name": model.name,
         "version": version.name,
         "rows": change.rows,
         "largest": change.largest,
+        "p99": change.high,
         "mean": change.mean,
         "flips": change.flips,
         "low": rate.low if rate else None,
         "high": rate.high if rate else None,
+        "slices": change.slices,
     }
 
 
@@ -174,8 +185,6 @@ def form_words(form: dict[str, Any]) -> str:
     if not said:
         return ""
     largest = f"; answers of {said['name']} {said['version']} change by at most {format_figure(said['largest'])}"
-    if said["flips"] is None:
-        return f"{largest} on {said['rows']:,} rows"
     interval = f" (95 % interval {percent(said['low'])} to {percent(said['high'])})" if said["low"] is not None else ""
     return f"{largest}, {said['flips']:,} of {said['rows']:,} decisions flip{interval}"
 

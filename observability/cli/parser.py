@@ -283,6 +283,7 @@ def parser() -> Parser:
     stored.add_argument("--personal", metavar="a,b", help="columns that name a person")
     stored.add_argument("--sensitive", metavar="a,b", help="sensitive columns")
     stored.add_argument("--quasi", metavar="a,b", help="columns that together single out a person")
+    stored.add_argument("--in-use", metavar="FORM", help="the form that the data are stored in, as float16; default: exact")
     stored.add_argument("--decimal", choices=(",", "."), help=decimal_help)
     stored.add_argument("--dry-run", action="store_true", help="print the audit without keeping its record")
 

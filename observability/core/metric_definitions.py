@@ -173,6 +173,15 @@ storage_backup_age_hours | Age of the newest backup | h | low | Hours from the n
 storage_restore_age_days | Age of the last restore test | days | low | Days since a backup was restored and compared. |
   at - restored_at | ours
 storage_silence_hours | Silence of a place | h | low | Hours since the newest report of a place that stores data. | now - newest | ours
+stored_flip_rate | Decisions changed by a stored form | share | low | Share of the same rows that a model decides otherwise when they are
+  read from the lossy form in use; of a regression, answers that differ by more than 5 % of their standard deviation. |
+  changed / rows | ours
+stored_slice_gap | Changed decisions in a slice, stored form | share | low | Share of decisions that the lossy form in use changes in a
+  slice minus that in the other rows. | changed / rows of the slice - of the others | Newcombe 1998; Hooker et al. 2020
+stored_values_lost | Values lost by a stored form | count | low | Values of a data set that the lossy form in use cannot hold. | count |
+  ours
+stored_bytes_saved | Bytes saved by a stored form | share | high | Share of the bytes of the smallest exact form that the lossy form in use
+  saves. | 1 - bytes / bytes of the smallest exact form | ours
 dataset_contents | Contents of a dataset version | count | low | Distinct contents logged under one name and version of a dataset. |
   distinct checksums, else numbers of rows | DVC; lakeFS
 label_maturity | Label maturity | share | high | Share of served predictions whose label is known. | labelled / served | ours

@@ -1,13 +1,18 @@
-"""Slices in which a form of a model changes more decisions than elsewhere."""
+"""How many decisions another form of a model, or of its stored inputs, changes, and the slices in which it changes more than elsewhere."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scipy.stats import hypergeom
 
+from observability.core.finding import SEVERITIES, Severity
+from observability.core.numerals import percent
 from observability.metrics.trade_offs import FormResult, FormSlice
 from observability.stats.difference_intervals import rate_difference_interval
-from observability.stats.interval import Interval
+from observability.stats.interval import Interval, rate_interval
 
+FLIP_LIMIT = 0.01
+"""Share of changed decisions from which a form in use is reported."""
 TIMES, POINTS = 2.0, 0.01
 """How many times as high as in the other probes the rate of a slice must be, and by how much, so that it is told."""
 
@@ -45,3 +50,49 @@ def slice_excesses(form: FormResult) -> list[SliceExcess]:
         difference = rate_difference_interval(part.flips, part.n, hits, others)
         found.append(SliceExcess(part, difference, hits / others, p_value))
     return found
+
+
+@dataclass(frozen=True)
+class WorstSlice:
+    """The slice in which a form changes decisions most. others: further slices that are reported; compared: all of them."""
+
+    severity: Severity
+    excess: SliceExcess
+    p_adjusted: float
+    others: int
+    compared: int
+
+    @property
+    def rates(self) -> str:
+        """The share of changed decisions in the slice and in the other rows, in words."""
+        part = self.excess.part
+        where = f"{part.column} `{part.level}`"
+        return f"{percent(self.excess.rate)} of {part.n:,} rows in {where}, {percent(self.excess.rest)} of the others"
+
+
+def worst_slice(slices: Sequence[tuple[SliceExcess, float]], budget: float) -> WorstSlice | None:
+    """The worst of the slices, each with its p-value adjusted for all comparisons; None without slices."""
+
+    def severity(each: SliceExcess, p: float) -> Severity:
+        if p > budget or not each.relevant:
+            return "ok"
+        low = rate_interval(each.part.flips, each.part.n).low
+        return "act" if low is not None and low > FLIP_LIMIT else "watch"
+
+    judged = sorted(((severity(*pair), *pair) for pair in slices), key=lambda each: (SEVERITIES.index(each[0]), each[2], -each[1].rate))
+    if not judged:
+        return None
+    others = sum(each[0] != "ok" for each in judged[1:])
+    return WorstSlice(*judged[0], others, len(judged))
+
+
+def flip_severity(rate: Interval) -> Severity:
+    """The severity of a share of changed decisions; `unknown` where it is unknown, or few rows cannot exclude twice the limit."""
+    if rate.value is None or rate.low is None or rate.high is None or (rate.value <= FLIP_LIMIT and rate.high > 2 * FLIP_LIMIT):
+        return "unknown"
+    return "act" if rate.low > FLIP_LIMIT else "watch" if rate.value > FLIP_LIMIT else "ok"
+
+
+def missing_rows(rows: int) -> int:
+    """The rows that a share of changed decisions still needs, about."""
+    return max(round(8 / FLIP_LIMIT) - rows, 1)

@@ -3,12 +3,13 @@
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.stats.interval import Interval, wilson_interval
+from observability.metrics.trade_offs import changed_answers, score_differences, slice_counts
+from observability.stats.interval import Interval, rate_interval
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,13 +31,17 @@ SMALL = (2, 5, 10)
 
 @dataclass(frozen=True)
 class CodecCost:
-    """A table under one codec. columns: bytes by column. encode, decode: time as a multiple of that without compression."""
+    """A table under one codec.
+
+    columns: bytes by column. encode, decode: time as a multiple of that without compression. seconds: these times.
+    """
 
     codec: str
     bytes: int
     columns: dict[str, int]
     encode: float
     decode: float
+    seconds: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,19 @@ class LossyForm:
 
 @dataclass(frozen=True)
 class PredictionChange:
-    """Answers of a model to a lossy form against those to the rows as they are. largest: of |Δ score|; flips: None of a regression."""
+    """Answers of a model to a lossy form against those to the rows as they are.
+
+    largest, high, mean: the maximum, 99th percentile and mean of |Δ score|. flips: decisions that are others; of a regression, answers that
+    differ by more than 5 % of their standard deviation. slices: rows and flips by level of each column (`slice_counts`).
+    """
 
     rows: int
     largest: float
+    high: float
     mean: float
-    flips: int | None
+    flips: int
     flip_rate: Interval | None
+    slices: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -109,7 +120,7 @@ def codec_costs(table: "pa.Table", codecs: Sequence[str] = CODECS, repeats: int 
             reads.append(time.perf_counter() - began)
         found.append((codec, len(body), _column_bytes(pq.ParquetFile(io.BytesIO(body)).metadata), min(writes), min(reads)))
     base = found[0]
-    return [CodecCost(codec, size, columns, write / base[3], read / base[4]) for codec, size, columns, write, read in found]
+    return [CodecCost(codec, size, columns, write / base[3], read / base[4], (write, read)) for codec, size, columns, write, read in found]
 
 
 def _column_bytes(metadata: Any) -> dict[str, int]:
@@ -207,7 +218,9 @@ def quantised(values: "Floats", levels: int = LEVELS) -> "Floats":
     return found
 
 
-def prediction_change(before: "Floats", after: "Floats", task: str, threshold: float = 0.5) -> PredictionChange:
+def prediction_change(
+    before: "Floats", after: "Floats", task: str, threshold: float = 0.5, levels: Mapping[str, Sequence[str]] | None = None
+) -> PredictionChange:
     """Compare the scores of the same rows before and after.
 
     Parameters
@@ -220,24 +233,24 @@ def prediction_change(before: "Floats", after: "Floats", task: str, threshold: f
         binary, multiclass or regression.
     threshold : float
         Of a binary model.
+    levels : mapping of str to sequence of str, optional
+        The level of each row in each column by which flips are counted.
 
     Returns
     -------
     PredictionChange
-        The rate of flips has a Wilson interval. Rows whose score is not finite on either side are left out.
+        The rate of flips has an interval. Rows whose score is not finite on either side are left out.
     """
     known = np.isfinite(before) & np.isfinite(after)
     known = known.all(axis=1) if known.ndim == 2 else known
     one, other = before[known], after[known]
-    gaps = np.abs(other - one)
-    flips = None
-    if task == "binary":
-        flips = int(((one >= threshold) != (other >= threshold)).sum())
-    elif task == "multiclass":
-        flips = int((one.argmax(axis=1) != other.argmax(axis=1)).sum())
     n = len(one)
-    rate = wilson_interval(flips, n) if flips is not None and n else None
-    return PredictionChange(n, float(gaps.max(initial=0.0)), float(gaps.mean()) if gaps.size else 0.0, flips, rate)
+    if not n:
+        return PredictionChange(0, 0.0, 0.0, 0.0, 0, None)
+    changed, _ = changed_answers(one, other, task, threshold)
+    flips, (largest, high) = int(changed.sum()), score_differences(one, other)
+    slices = slice_counts(changed, {column: np.asarray(own, object)[known].tolist() for column, own in (levels or {}).items()})
+    return PredictionChange(n, largest, high, float(np.abs(other - one).mean()), flips, rate_interval(flips, n), slices)
 
 
 def small_groups(frame: "DataFrame", quasi: Sequence[str], sensitive: str | None = None) -> SmallGroups:

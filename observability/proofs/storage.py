@@ -1,10 +1,12 @@
-"""Figures of places that store data, from their reports."""
+"""Figures of places that store data, from their reports, and of the forms in which data sets are stored, from their audits."""
 
 from datetime import timedelta
 
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
+from observability.core.time import instant_from_text
 from observability.metrics.storage_reports import GIGABYTE, LEAST_FILES, LEAST_REPORTS, PAST_DAYS
+from observability.metrics.stored_forms import EXACT
 from observability.proofs.rows import known_record_conditions, number_literal, text_literal, time_literal, where_clause, window_conditions
 
 AGE_OF_OLDEST = "date_diff('microsecond', oldest_at, \"at\") / 8.64e10"
@@ -79,6 +81,34 @@ def silence_proof(finding: Finding, context: Context) -> str:
     return f"SELECT greatest({since}, 0) AS storage_silence_hours FROM storage_reports\n{where}"
 
 
+def stored_form_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of a figure of the form that a data set is stored in, from the newest audit; None of data that are stored exactly."""
+    form, at = str(finding.evidence["form"]), instant_from_text(finding.evidence.get("audited"), "audited")
+    if form == EXACT or at is None:
+        return None
+    own = f"/storage/forms/{form.replace('~', '~0').replace('/', '~1')}"
+
+    def number(path: str) -> str:
+        return f"CAST(json_extract(extra, {text_literal(f'{own}/{path}')}) AS DOUBLE)"
+
+    n, flips = number("model/rows"), number("model/flips")
+    lost = f"CAST(json_extract(json_extract(extra, {text_literal(f'{own}/lost')}), '$.*') AS DOUBLE[])"
+    exact = "list_min(CAST(json_extract(extra, '$.storage.codecs.*.bytes') AS DOUBLE[]))"
+    values = {
+        "stored_flip_rate": f"{flips} / {n}",
+        "stored_values_lost": f"coalesce(list_sum({lost}), 0)",
+        "stored_bytes_saved": f"1 - {number('bytes')} / {exact}",
+    }
+    part = finding.evidence.get("slice_place")
+    if isinstance(part, int):
+        own_n, own_flips = number(f"model/slices/{part}/n"), number(f"model/slices/{part}/flips")
+        values["stored_slice_gap"] = f"{own_flips} / {own_n} - ({flips} - {own_flips}) / ({n} - {own_n})"
+    named = {"dataset": str(finding.evidence["dataset"]), "version": str(finding.evidence["dataset_version"])}
+    audited = [f"{name} = {text_literal(value)}" for name, value in named.items()]
+    where = where_clause([*audited, f'"at" = {time_literal(at)}', *known_record_conditions(context)])
+    return f"SELECT DISTINCT {values[finding.metric]} AS {finding.metric} FROM datasets\n{where}"
+
+
 def _of_place(finding: Finding, context: Context) -> list[str]:
     """The conditions of the reports of a place that a check reads."""
     return [f"place = {text_literal(str(finding.evidence['place']))}", *known_record_conditions(context)]
@@ -99,5 +129,6 @@ STORAGE_PROOFS: Proofs = {
     "storage_backup_age_hours": storage_age_proof,
     "storage_restore_age_days": storage_age_proof,
     "storage_silence_hours": silence_proof,
+    **dict.fromkeys(("stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored_bytes_saved"), stored_form_proof),
     "storage_days_left": "a date is estimated from the growth, not measured",
 }

@@ -1,4 +1,4 @@
-"""Faults of audits, batches of predictions, dataset versions and attributions: planted on the frames that one analyzer reads.
+"""Faults of audits, batches of predictions, dataset versions, stored forms and attributions: planted on the frames that one analyzer reads.
 
 A fault chooses what it falls on, and gives the frames without it (the twin) and with it. What it needs and is not there is a UsageError.
 """
@@ -13,14 +13,19 @@ import numpy as np
 from observability.core.analyzer import Context
 from observability.core.errors import UsageError
 from observability.core.settings import ModelSettings
-from observability.core.time import aware_utc
+from observability.core.time import aware_utc, naive_utc
 from observability.detection.audit_history import HEADLINES, AuditKind
+from observability.detection.form_slices import FLIP_LIMIT
+from observability.detection.stored_form_claims import FLIPS, GAP, LOST, SAVED
+from observability.metrics.stored_forms import StorageAudit, StoredForm, latest_storage_audits
 from observability.simulation.fault import NamedFault
+from observability.simulation.faults_forms import FormFaultPlant
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 AUDITS, GATE, DATASETS, EXPLANATIONS = "trust/audits", "serving/batch_gate", "data/datasets", "trust/explanations"
+STORAGE = "data/storage"
 LEAST_ROWS = 50
 """Rows of a batch from which a fault can be planted in it."""
 DUE = timedelta(hours=1)
@@ -224,6 +229,69 @@ def second_content(plant: FramesPlant) -> PlantedFrames:
     )
 
 
+def _stored_as(plant: FramesPlant, change: "Callable[[dict[str, Any], StorageAudit], dict[str, Any]]") -> PlantedFrames:
+    """The lossy form that saves most of a data set's newest audit, as the form in use, changed. change: of the form as the audit has it."""
+    audits = latest_storage_audits(plant.frames["datasets"])
+    targets = [(audit, form) for audit in audits for form in audit.forms if _is_clean(audit, form)]
+    if not targets:
+        wanted = (
+            f"an audit with --model, of a lossy form that saves bytes and changes at most {FLIP_LIMIT:.0%} of decisions, with two slices"
+        )
+        raise UsageError(
+            "no stored form to plant a fault in", got=f"{len(audits)} audits", expected=wanted, attempt="Run the command audit-storage"
+        )
+    audit, form = max(targets, key=lambda target: target[0].saved(target[1]))
+    rows = plant.frames["datasets"]
+    mine = (rows["dataset"] == audit.dataset) & (rows["version"] == audit.version) & (rows["at"] == naive_utc(audit.at))
+
+    def with_form(body: dict[str, Any]) -> dict[str, "DataFrame"]:
+        def changed(extra: Mapping[str, Any]) -> dict[str, Any]:
+            storage = extra["storage"]
+            return {**extra, "storage": {**storage, "in_use": form.name, "forms": {**storage["forms"], form.name: body}}}
+
+        return {**plant.frames, "datasets": rows.assign(extra=rows["extra"].where(~mine, rows.loc[mine, "extra"].map(changed)))}
+
+    own = dict(rows.loc[mine, "extra"].iloc[-1]["storage"]["forms"][form.name])
+    about = f"{audit.dataset} version {audit.version}; {form.name} counts as the form in use."
+    return PlantedFrames(with_form(change(own, audit)), with_form(own), plant.context, f"dataset:{audit.dataset}", about)
+
+
+def _is_clean(audit: StorageAudit, form: StoredForm) -> bool:
+    """Whether a form is reported for nothing when it is in use, and has two slices."""
+    rate = form.answers.flip_rate if form.answers else None
+    few = rate is not None and rate.high is not None and rate.high <= 2 * FLIP_LIMIT and (rate.value or 0.0) <= FLIP_LIMIT
+    return few and form.answers is not None and len(form.answers.slices) > 1 and audit.saved(form) > 0 and not form.lost
+
+
+def _more_flips(plant: FramesPlant, form: dict[str, Any], *, of_slice: bool) -> dict[str, Any]:
+    """A form that changes more decisions: everywhere, or in the second largest of its slices."""
+    model = form["model"]
+    second = sorted(range(len(model["slices"])), key=lambda each: -model["slices"][each]["n"])[1]
+    planted = FormFaultPlant({**model, "probes": model["rows"]}, second, plant.amount, plant.rng)
+    found = planted.with_flips({second: plant.amount}) if of_slice else planted.with_flips({}, plant.amount)
+    return {**form, "model": {**model, "flips": found["flips"], "slices": found["slices"]}}
+
+
+def lossy_stored_form(plant: FramesPlant) -> PlantedFrames:
+    """The form that a data set is stored in changes a share of all decisions."""
+    return _stored_as(plant, lambda form, _: _more_flips(plant, form, of_slice=False))
+
+
+def stored_form_hurts_a_group(plant: FramesPlant) -> PlantedFrames:
+    """The form that a data set is stored in changes a share of the decisions of one group."""
+    return _stored_as(plant, lambda form, _: _more_flips(plant, form, of_slice=True))
+
+
+def stored_form_loses_values(plant: FramesPlant) -> PlantedFrames:
+    """The form that a data set is stored in cannot hold some of its values."""
+    return _stored_as(plant, lambda form, _: {**form, "lost": {next(iter(form["errors"]), "values"): int(plant.amount)}})
+
+
+def stored_form_saves_nothing(plant: FramesPlant) -> PlantedFrames:
+    """The lossy form that a data set is stored in takes more bytes than the smallest exact one."""
+    return _stored_as(plant, lambda form, audit: {**form, "bytes": round((1 + plant.amount) * audit.exact_bytes)})
+
+
 def _attributed(plant: FramesPlant) -> "tuple[DataFrame, list[str]]":
     """Attributions of the window, and their columns, the largest first."""
     now = plant.frames["current"]
@@ -265,6 +333,10 @@ FAULTS: dict[str, FrameFault] = {
         FrameFault("batch_of_defaults", (0.12, 0.2, 0.6), "share of rows", "batch_default_rate", batch_of_defaults, GATE),
         FrameFault("drifted_batch", (0.7, 1.0, 2.0), "standard deviations", "batch_score_drift", drifted_batch, GATE),
         FrameFault("second_content", (1.0, 2.0, 5.0), "further contents", "dataset_contents", second_content, DATASETS),
+        FrameFault("lossy_stored_form", (0.012, 0.03, 0.1), "share of decisions", FLIPS, lossy_stored_form, STORAGE),
+        FrameFault("stored_form_hurts_a_group", (0.05, 0.15, 0.4), "share of the group", GAP, stored_form_hurts_a_group, STORAGE),
+        FrameFault("stored_form_loses_values", (1.0, 20.0, 1000.0), "values", LOST, stored_form_loses_values, STORAGE),
+        FrameFault("stored_form_saves_nothing", (0.02, 0.1, 0.5), "share of the bytes more", SAVED, stored_form_saves_nothing, STORAGE),
         FrameFault("other_drivers", (0.3, 0.5, 0.9), "share of its attribution", "attribution_distance", other_drivers, EXPLANATIONS),
         FrameFault(
             "attributions_of_another_output",

@@ -16,6 +16,7 @@ from observability.core.window import EPOCH, Window
 from observability.detection.storage_changes import LEAST_DAYS, LEAST_PAST_DAYS
 from observability.metrics.prices import PRICE_COLUMNS
 from observability.metrics.storage_reports import PLACE_REPORTS, StoragePlace, daily_steps, storage_places
+from observability.metrics.stored_forms import STORAGE_AUDITS
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
 from observability.simulation.faults_storage import StorageFault, StorageFaultPlant
@@ -81,5 +82,11 @@ def _storage_findings(reports: "DataFrame", window: Window) -> tuple[Finding, ..
 
     first = window.start.replace(tzinfo=None)
     prices = pd.DataFrame({name: pd.Series([], dtype="datetime64[us]" if name == "from" else object) for name in PRICE_COLUMNS})
-    frames = {"reports": reports[reports["at"] >= first], "past reports": reports[reports["at"] < first], "prices": prices}
+    datasets = pd.DataFrame(columns=list(STORAGE_AUDITS.columns or ()))
+    frames = {
+        "reports": reports[reports["at"] >= first],
+        "past reports": reports[reports["at"] < first],
+        "prices": prices,
+        "datasets": datasets,
+    }
     return tuple(worst_first(storage.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, window.end, BUDGET))))

@@ -1,7 +1,8 @@
 """Storage :material/hard_drive:
 How data are stored: places with their room, retention, failures and backups; freshness of each data set, its size by codec and column, what
-less exact numbers do to a model's answers, rows that identify people; and what the columns of a model take in the database, which of them
-were read, and the slowest questions. The command `audit-storage` measures a file or a model's reference.
+less exact numbers do to a model's answers, whether the form in use keeps its decisions, and rows that identify people; and what the columns
+of a model take in the database, which of them were read, and the slowest questions. The command `audit-storage` measures a file or a
+model's reference.
 """
 
 import streamlit as st
@@ -16,18 +17,20 @@ scope = begin_records_page("storage")
 with frame.loading_skeleton(300):
     rows = frame.answer_or_stop(storage_view.logged_data_sets)
     places, window = frame.answer_or_stop(lambda: storage_places.reported_places(scope))
-    found = load.scope_record_findings(scope, storage_places.judged.NAME) if places else []
+    audited = rows["storage"].notna().any()
+    found = load.scope_record_findings(scope, storage_places.judged.NAME) if places or audited else []
 model = storage_view.model_of_store(scope)
 if places:
-    storage_places.places_section(places, window, found, scope)
+    storage_places.places_section(places, window, storage_places.place_findings(found), scope)
 if rows.empty and model is None and not places:
     storage_view.no_data_sets()
     st.stop()
 if not rows.empty:
-    chosen = storage_view.chosen_audit(rows, scope) if rows["storage"].notna().any() else None
+    chosen = storage_view.chosen_audit(rows, scope) if audited else None
     if chosen:
         name, version, audit = chosen
         st.header(formatting.escape_markdown(f"{name}, version {version}"), anchor=False)
+        storage_view.stored_form_findings_section(name, found)
         storage_view.forms_section(audit)
         st.subheader("Small groups", anchor=False)
         plain_paragraph(storage_view.groups_sentence(audit))

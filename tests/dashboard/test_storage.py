@@ -24,6 +24,7 @@ def lines() -> list[dict]:
         "zstd": {"bytes": 400, "encode": 1.5, "decode": 0.75, "columns": {"age": 250, "name": 100}},
     }
     answers = {"name": "loan", "version": "3", "rows": 200, "largest": 0.125, "mean": 0.01, "flips": 3, "low": 0.005, "high": 0.043}
+    answers["slices"] = [{"column": "sex", "level": level, "n": 100, "flips": flips} for level, flips in (("F", 3), ("M", 0))]
     storage = {
         "codecs": codecs, "forms": {"float16": {"bytes": 300, "errors": {"age": 0.5}, "lost": {}, "model": answers}}, "tags": {"age": "quasi"},
         "groups": {"columns": ["age"], "k": 2, "groups": 40, "below": {"2": [0, 0], "5": [7, 21], "10": [9, 33]}, "diversity": None},
@@ -64,6 +65,32 @@ def test_every_figure_of_an_audit_stands_on_the_page(logged: Database) -> None:
     (people,) = [row["cells"] for row in found["Data sets, newest first"]["rows"]]
     assert (people["versions"]["t"], people["age"]["t"], people["usual"]["t"]) == ("4", "10 days", "10 days")
     assert (people["changes"]["t"], people["audit"]["t"]) == ("12 added, 3 deleted", "yes")
+
+
+def test_what_the_form_in_use_changes_stands_on_the_page_with_the_next_step(logged: Database, tmp_path: Path) -> None:
+    assert "people is stored exactly; 0 of 1 lossy forms change at most 1 % of decisions." in words(opened("storage"))
+    worse = lines()[3] | {"version": "5", "at": (END - timedelta(days=3)).isoformat()}
+    worse["storage"] |= {"in_use": "float16"}
+    worse["storage"]["forms"]["float16"]["model"] |= {"rows": 4000, "flips": 120}
+    worse["storage"]["forms"]["float16"]["lost"] = {"age": 2}
+    land(logged, [worse], tmp_path)
+    found = tables(opened("storage"))
+    first, second = [row["cells"]["because"] for row in found["Stored forms that need attention, and what to do next"]["rows"]]
+    assert (first["s"], second["s"]) == ("act", "act")
+    assert {each["t"].split(" of decisions")[0] for each in (first, second)} == {
+        "Storing people as float16 changes 3 %",
+        "Storing people as float16 loses 2 values in 904 rows (beyond the range of the form).",
+    }
+    assert {each["sub"].split(",")[0] for each in (first, second)} == {
+        "Store the data exactly or in a form that changes fewer decisions",
+        "Restore the lost values from the source",
+    }
+    assert found["Size and cost of each form"]["rows"][-1]["cells"]["form"]["sub"] == "in use"
+    parts = [row["cells"] for row in found["Share of decisions that each lossy form flips, by slice"]["rows"]]
+    assert [(each["slice"]["t"], each["n"]["t"], each["form0"]["t"]) for each in parts] == [
+        ("sex F", "100", "3 %"),
+        ("sex M", "100", "0 %"),
+    ]
 
 
 def test_columns_that_no_model_trained_on_a_data_set_reads_are_named(logged: Database, tmp_path: Path) -> None:

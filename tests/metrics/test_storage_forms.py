@@ -62,14 +62,29 @@ def test_rounding_and_levels_of_chosen_numbers() -> None:
     [
         ("binary", [0.4, 0.6, np.nan], [0.6, 0.7, 0.1], 1),
         ("multiclass", [[0.6, 0.4], [0.1, 0.9]], [[0.4, 0.6], [0.2, 0.8]], 1),
-        ("regression", [10.0, 20.0], [10.0, 23.0], None),
+        ("regression", [10.0, 20.0], [10.2, 23.0], 1),
     ],
 )
-def test_a_flip_is_another_decision(task: str, before: list, after: list, flips: int | None) -> None:
+def test_a_flip_is_another_decision_or_a_number_that_moved_by_a_twentieth_of_the_spread(
+    task: str, before: list, after: list, flips: int
+) -> None:
     found = prediction_change(np.array(before), np.array(after), task)
     assert (found.flips, found.rows) == (flips, 2)
     assert found.largest == pytest.approx(3.0 if task == "regression" else 0.2)
-    assert found.flip_rate is None or found.flip_rate.low < 0.5 < found.flip_rate.high
+    assert found.flip_rate is not None and found.flip_rate.low < 0.5 < found.flip_rate.high
+    assert 0 < found.mean <= found.high <= found.largest
+
+
+def test_flips_are_counted_by_level_of_the_rows_with_a_score_on_both_sides() -> None:
+    before, region = np.full(80, 0.4), ["N"] * 40 + ["S"] * 40
+    after = np.where(np.arange(80) >= 70, 0.6, before)
+    after[79] = np.nan
+    found = prediction_change(before, after, "binary", levels={"region": region})
+    assert found.slices == [
+        {"column": "region", "level": "N", "n": 40, "flips": 0},
+        {"column": "region", "level": "S", "n": 39, "flips": 9},
+    ]
+    assert prediction_change(before, np.full(80, np.nan), "binary").flip_rate is None
 
 
 def test_small_groups_are_those_that_are_counted_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""Faults of audits, batches of predictions, dataset versions and attributions are named by their analyzers; the twins are silent."""
+"""Faults of audits, batches, dataset versions, stored forms and attributions are named by their analyzers; the twins are silent."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,11 +16,14 @@ from observability.core.settings import ModelSettings
 from observability.core.window import Window
 from observability.detection.audit_history import KINDS
 from observability.enrichment.audit_curves import interval_json
-from observability.simulation.faults_frames import AUDITS, DATASETS, EXPLANATIONS, FAULTS, GATE
+from observability.metrics.prices import PRICE_COLUMNS
+from observability.simulation.faults_frames import AUDITS, DATASETS, EXPLANATIONS, FAULTS, GATE, STORAGE
 from observability.simulation.frame_replay import replay_frame_fault
 from observability.stats.interval import rate_interval
 from tests.support.attribution_frames import NAMES, START, attributions, served
 from tests.support.length import repeats
+from tests.support.storage_reports import storage_frame
+from tests.support.stored_forms import storage_audit, stored_form
 
 RUNS, CLEAN = repeats(5, 50), repeats(10, 300)
 END = START + timedelta(days=7)
@@ -65,13 +68,32 @@ def datasets(seed: int) -> tuple[Frames, Context]:
     return {"datasets": rows}, Context(EVERY_MODEL, NO_VERSION, Window("", START, END), END)
 
 
+def stored(seed: int) -> tuple[Frames, Context]:
+    """An audit of a data set with three lossy forms, one of which changes too much."""
+    rng = np.random.default_rng(seed)
+    forms = {
+        "float16": stored_form(rng, 0.003),
+        "256 levels": stored_form(rng, 0.005, bytes=280),
+        "3 digits": stored_form(rng, 0.05, bytes=200),
+    }
+    reports, prices = storage_frame([]), pd.DataFrame(columns=list(PRICE_COLUMNS)).astype({"from": "datetime64[us]"})
+    frames = {"reports": reports, "past reports": reports, "prices": prices, "datasets": pd.DataFrame([storage_audit(forms)])}
+    return frames, Context(EVERY_MODEL, NO_VERSION, Window("", START, END), END, budget=0.014)
+
+
 def explained(seed: int) -> tuple[Frames, Context]:
     """700 explained predictions of the week, and 1,000 of the reference."""
     rng = np.random.default_rng(seed)
     return {"current": attributions(rng, 700), "days": served(7), "reference": attributions(rng, 1000)}, CONTEXT
 
 
-WORLDS: dict[str, Callable[[int], tuple[Frames, Context]]] = {AUDITS: audits, GATE: batches, DATASETS: datasets, EXPLANATIONS: explained}
+WORLDS: dict[str, Callable[[int], tuple[Frames, Context]]] = {
+    AUDITS: audits,
+    GATE: batches,
+    DATASETS: datasets,
+    EXPLANATIONS: explained,
+    STORAGE: stored,
+}
 
 
 @pytest.mark.parametrize("name", list(FAULTS))
@@ -79,7 +101,7 @@ def test_a_middle_fault_is_named_in_nine_of_ten(name: str) -> None:
     fault, named = FAULTS[name], 0
     for seed in range(RUNS):
         found = replay_frame_fault(*WORLDS[fault.analyzer](seed), fault, seed=seed)
-        named += any((each.subject, each.metric) == (found.target, fault.metric) for each in found.looks[0].alarms)
+        named += any((each.subject, each.metric) == (found.target, fault.metric) for each in found.looks[0].alarms[:3])
     assert named >= 0.9 * RUNS, named
 
 

@@ -429,9 +429,20 @@ def datasets() -> list[dict]:
         found.append(body | {"checksum": f"sha256:{day + 3:016x}"})
         if day == 1:
             found.append(body | {"at": stamp(at + timedelta(hours=5)), "checksum": "sha256:ffffffffffffffff"})
+        if day == 0:
+            found[-1]["storage"] = stored_as_float16()
         if day == 2:
             found += [{**body, "dataset": "places", "at": stamp(at + timedelta(hours=hours))} for hours in (0, 5)]
     return [each | {"received_at": each["at"]} for each in found]
+
+
+def stored_as_float16() -> dict:
+    """An audit of a data set that is stored as float16, which flips decisions of `live`, most in one region, and loses two values."""
+    slices = [{"column": "region", "level": level, "n": n, "flips": flips} for level, n, flips in (("north", 700, 6), ("so~u/th", 200, 30))]
+    model = {"name": "live", "version": "1", "rows": 900, "largest": 0.2, "p99": 0.1, "mean": 0.01, "flips": 36, "slices": slices}
+    codecs = {"none": {"bytes": 1000, "columns": {}, "encode": 1.0, "decode": 1.0}, "zstd": {"bytes": 700, "columns": {}, "decode": 0.9}}
+    form = {"bytes": 650, "encode": 0.8, "decode": 0.7, "errors": {"age": 0.1}, "lost": {"income": 2}, "model": model}
+    return {"codecs": codecs, "forms": {"float16/~": form, "float32": {**form, "bytes": 900}}, "tags": {}, "in_use": "float16/~"}
 
 
 def storage_places() -> list[dict]:

@@ -13,6 +13,7 @@ from observability.core.finding import Finding
 from observability.core.window import Window
 from observability.metrics.prices import PRICE_COLUMNS
 from observability.metrics.storage_reports import PLACE_COLUMNS
+from observability.metrics.stored_forms import STORAGE_AUDITS
 
 START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)
@@ -69,11 +70,16 @@ def storage_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 
 def storage_findings(
-    rows: Sequence[dict[str, Any]], prices: Sequence[dict[str, Any]] = (), budget: float = 0.0143, late: timedelta = timedelta()
+    rows: Sequence[dict[str, Any]],
+    prices: Sequence[dict[str, Any]] = (),
+    budget: float = 0.0143,
+    late: timedelta = timedelta(),
+    datasets: Sequence[dict[str, Any]] = (),
 ) -> list[Finding]:
-    """The findings about the places in the week; late: time from its end to the check."""
+    """The findings about the places and the stored data sets in the week; late: time from its end to the check."""
     frame, end = storage_frame(rows), END.replace(tzinfo=UTC)
     listed = pd.DataFrame(list(prices), columns=list(PRICE_COLUMNS)).astype({"from": "datetime64[us]", "amount": float})
     frames = {"reports": frame[frame["at"] >= START], "past reports": frame[frame["at"] < START], "prices": listed}
+    frames["datasets"] = pd.DataFrame(list(datasets), columns=list(STORAGE_AUDITS.columns or ()))
     window = Window("", START.replace(tzinfo=UTC), end)
     return storage.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, end + late, budget))

@@ -1,7 +1,8 @@
-"""Check the places that store data: room and the date on which it ends, retention, waste, failures, checksums, backups and silence.
+"""Check the places that store data (room, retention, waste, failures, checksums, backups, silence) and the forms in which data are stored.
 
 Reads records of kind `storage_report`. Levels are the median of the three newest reports; growth, time and failures are compared with the
 eight weeks before, by day. What waste costs is told where a price per gigabyte-month is known. A state that few reports tell is unknown.
+Of data sets that `audit-storage` measured, the form in use is judged by the newest audit: changed decisions, lost values, saved bytes.
 """
 
 from collections.abc import Iterator
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Against, Finding, Severity, Source
+from observability.core.finding import Against, Finding, Severity, Source, iso
 from observability.core.formatting import format_bytes, plural
 from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
+from observability.detection.form_slices import SliceExcess
 from observability.detection.storage_changes import ERRORS, GROWTH, READ, StorageChange, storage_changes, time_until_full
+from observability.detection.stored_form_claims import FLIPS, GAP, LOST, SAVED, form_in_use, stored_form_claims, stored_slice_excesses
 from observability.metrics.prices import PRICES, PriceScope, prices_at
 from observability.metrics.storage_reports import (
     GIGABYTE,
@@ -30,6 +33,7 @@ from observability.metrics.storage_reports import (
     newest_value,
     storage_places,
 )
+from observability.metrics.stored_forms import EXACT, STORAGE_AUDITS, StorageAudit, latest_storage_audits
 from observability.proofs.storage import STORAGE_PROOFS
 from observability.stats.exhaustion import HORIZON
 from observability.stats.interval import Interval, wilson_interval
@@ -68,6 +72,10 @@ NEXT = {
     BACKUP: "Run a backup now, then find out why the last one failed.",
     RESTORE: "Restore the newest backup elsewhere and compare it.",
     SILENCE: "Check that the place can be reached and that its report still runs.",
+    FLIPS: "Store the data exactly or in a form that changes fewer decisions, and train and serve from the same form.",
+    GAP: "Store the columns of this group exactly, or choose a form that changes no group more than others.",
+    LOST: "Restore the lost values from the source, and store the column in a form that holds its range.",
+    SAVED: "Store the data exactly with the smallest codec.",
 }
 """What to do next, by metric."""
 
@@ -106,8 +114,9 @@ TOLD = {
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for the reports of the window and of the eight weeks before it, and for prices."""
+    """Ask for the reports of the window and of the eight weeks before it, for prices, and for audits of stored data sets."""
     return {
+        "datasets": Ask(STORAGE_AUDITS),
         "reports": Ask(PLACE_REPORTS),
         "past reports": Ask(PLACE_REPORTS, span="past", days=PAST_DAYS),
         "prices": Ask(PRICES),
@@ -115,10 +124,13 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return the findings about each place."""
+    """Return the findings about each place and about the form of each audited data set."""
     places = storage_places(frames["reports"], frames["past reports"])
     changes = {place.name: storage_changes(place) for place in places}
+    audits = latest_storage_audits(frames["datasets"])
+    excesses = [stored_slice_excesses(audit) for audit in audits]
     p_values = [each.p_value for own in changes.values() for each in own if each.compared]
+    p_values += [each.p_value for own in excesses for each in own]
     adjusted = iter(benjamini_hochberg(p_values, context.budget)[0].tolist())
     found: list[Finding] = []
     for place in places:
@@ -130,6 +142,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         found += full_findings(context, place, any(each.metric == GROWTH and each.rose(p, context.budget) for each, p in looks))
         found += [change_finding(context, each, p) for each, p in looks]
         found += [*corrupt_findings(context, place), *backup_findings(context, place), *restore_findings(context, place)]
+    for audit, own in zip(audits, excesses, strict=True):
+        found += stored_form_findings(context, audit, [(each, next(adjusted)) for each in own])
     return found
 
 
@@ -339,9 +353,25 @@ def silence_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
     yield judged_place(blank, exactly(hours, len(at)), severity, limit, because, baseline=usual)
 
 
+def stored_form_findings(context: Context, audit: StorageAudit, slices: list[tuple[SliceExcess, float]]) -> Iterator[Finding]:
+    """Yield the findings about the form that a data set is stored in. They name the model whose answers were compared, where one was."""
+    form = form_in_use(audit)
+    asked = form.model if form else next((each.model for each in audit.forms if each.model and audit.in_use == EXACT), None)
+    model, version = asked or (None, None)
+    if context.window.model and model not in (None, context.window.model):
+        return
+    evidence = {"dataset": audit.dataset, "dataset_version": audit.version, "audited": iso(audit.at), "form": audit.in_use}
+    for claim in stored_form_claims(audit, slices, context.budget):
+        blank = context.undecided(NAME, f"dataset:{audit.dataset}", claim.metric, claim.interval.n, "", against="level")
+        blank = replace(blank, model=model, version=version, limit=claim.limit, slice=claim.slice)
+        blank = replace(blank, evidence=evidence | {"next": NEXT[claim.metric]} | claim.evidence)
+        source: Source | None = "system" if claim.severity in ("act", "watch") else None
+        yield replace(blank, **claim.interval.fields, severity=claim.severity, because=claim.because, likely_source=source)
+
+
 ANALYZER = Analyzer(
     NAME,
-    "Do the places that store data have room, keep no data too long, answer, and have backups that restore?",
+    "Do the places that store data have room, keep no data too long, answer and have backups, and do stored forms keep the decisions?",
     needs,
     analyze,
     exceptions=frozenset({1}),

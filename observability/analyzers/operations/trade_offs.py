@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import SEVERITIES, Finding, Severity, iso
+from observability.core.finding import Finding, Severity, iso
 from observability.core.numerals import percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import Slice
-from observability.detection.form_slices import SliceExcess, slice_excesses
+from observability.detection.form_slices import FLIP_LIMIT, SliceExcess, flip_severity, missing_rows, slice_excesses, worst_slice
 from observability.metrics.trade_offs import PRECISION_AUDITS, FormResult, TradeOffAudit, latest_audits, trade_off_audits
 from observability.proofs.trade_offs import TRADE_OFF_PROOFS
 from observability.stats.interval import rate_interval
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 NAME = "operations/trade_offs"
 FLIPS, GAP, UNSTABLE, FALLBACKS, AGE = "form_flip_rate", "form_slice_gap", "form_unstable_rate", "form_fallbacks", "audit_age_days"
-FLIP_LIMIT = 0.01
-"""Share of changed decisions from which the form in use is reported."""
 FORM_DECISIONS = Records("decision", ("decision", "at", "model", "version", "state", "extra"), ever=True)
 
 
@@ -100,12 +98,12 @@ def flip_finding(context: Context, audit: TradeOffAudit, form: FormResult) -> Fi
         )
     ends = f"{percent(rate.low)} to {percent(rate.high)}"
     said = f"Form `{form.name}` changes {percent(rate.value)} of decisions ({flips:,} of {n:,} rows; {ends})"
-    if rate.value <= FLIP_LIMIT and rate.high > 2 * FLIP_LIMIT:
-        more = max(round(8 / FLIP_LIMIT) - n, 1)
+    severity = flip_severity(rate)
+    if severity == "unknown":
+        more = missing_rows(n)
         return replace(
             blank, because=f"{said}; whether that is below {percent(FLIP_LIMIT)} cannot be told yet, it needs about {more:,} more rows."
         )
-    severity: Severity = "act" if rate.low > FLIP_LIMIT else "watch" if rate.value > FLIP_LIMIT else "ok"
     return replace(
         blank,
         value=rate.value,
@@ -120,31 +118,22 @@ def flip_finding(context: Context, audit: TradeOffAudit, form: FormResult) -> Fi
 
 def slice_findings(context: Context, audit: TradeOffAudit, form: FormResult, slices: list[tuple[SliceExcess, float]]) -> Iterator[Finding]:
     """Yield the finding about the slice in which the form in use changes most decisions, where it is more than elsewhere."""
-
-    def severity(each: SliceExcess, p: float) -> Severity:
-        if p > context.budget or not each.relevant:
-            return "ok"
-        low = rate_interval(each.part.flips, each.part.n).low
-        return "act" if low is not None and low > FLIP_LIMIT else "watch"
-
-    judged = sorted(((severity(*pair), *pair) for pair in slices), key=lambda each: (SEVERITIES.index(each[0]), each[2], -each[1].rate))
-    if not judged:
+    worst = worst_slice(slices, context.budget)
+    if worst is None:
         return
-    worst_severity, worst, p = judged[0]
-    part = worst.part
+    part, difference = worst.excess.part, worst.excess.difference
     blank = undecided_form(context, audit, form.name, GAP, part.n, "")
-    evidence = {"slice_place": form.slices.index(part), "p_adjusted": p, "compared": len(judged)}
-    blank = replace(with_place(blank, form, **evidence), value=worst.difference.value, low=worst.difference.low, high=worst.difference.high)
-    where = f"{part.column} `{part.level}`"
-    rates = f"{percent(worst.rate)} of {part.n:,} rows in {where}, {percent(worst.rest)} of the others"
-    if worst_severity == "ok":
-        because = f"Form `{form.name}` changes no slice significantly more than the others ({len(judged)} slices); the most: {rates}."
+    evidence = {"slice_place": form.slices.index(part), "p_adjusted": worst.p_adjusted, "compared": worst.compared}
+    blank = replace(with_place(blank, form, **evidence), value=difference.value, low=difference.low, high=difference.high)
+    if worst.severity == "ok":
+        because = (
+            f"Form `{form.name}` changes no slice significantly more than the others ({worst.compared} slices); the most: {worst.rates}."
+        )
         yield replace(blank, severity="ok", because=because)
         return
-    others = sum(needed != "ok" for needed, _, _ in judged) - 1
-    more = f" Also in {others} more slices." if others else ""
-    because = f"Form `{form.name}` changes decisions mainly in {where}: {rates}.{more}"
-    yield replace(blank, severity=worst_severity, because=because, slice=str(Slice(((part.column, part.level),))), likely_source="model")
+    more = f" Also in {worst.others} more slices." if worst.others else ""
+    because = f"Form `{form.name}` changes decisions mainly in {part.column} `{part.level}`: {worst.rates}.{more}"
+    yield replace(blank, severity=worst.severity, because=because, slice=str(Slice(((part.column, part.level),))), likely_source="model")
 
 
 def unstable_findings(context: Context, audit: TradeOffAudit, form: FormResult) -> Iterator[Finding]:

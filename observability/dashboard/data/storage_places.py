@@ -47,6 +47,11 @@ def reported_places(scope: Scope) -> tuple[list[StoragePlace], Window]:
     return storage_places(load.ask_store(PLACE_REPORTS, window), load.ask_store(PLACE_REPORTS, past)), window
 
 
+def place_findings(found: Sequence[Finding]) -> list[Finding]:
+    """The findings about places, without those about forms of data sets."""
+    return [each for each in found if "place" in each.evidence]
+
+
 def places_section(places: Sequence[StoragePlace], window: Window, found: Sequence[Finding], scope: Scope) -> None:
     """Draw the table of places, what needs attention with the next step, and the use of one place by day."""
     by_place: dict[str, dict[str, Finding]] = {}
@@ -61,7 +66,7 @@ def places_section(places: Sequence[StoragePlace], window: Window, found: Sequen
     draw_table("places", "Places that store data, worst first", filled_columns(PLACES, lines, ("place", "state")), lines)
     if len(places) > MOST:
         plain_caption(f"The worst {MOST} of {len(places):,} places are shown.")
-    _next_steps(found)
+    next_steps_table(found, "storage-next", "storage-findings", "What needs attention, and what to do next")
     names = [place.name for place in ordered if place.whole["used_bytes"].notna().any()]
     if names:
         missing = "The link is about {}, a place that reports no bytes."
@@ -70,16 +75,16 @@ def places_section(places: Sequence[StoragePlace], window: Window, found: Sequen
         _use_by_day(place, by_place.get(chosen, {}).get(judged.DAYS_LEFT))
 
 
-def _next_steps(found: Sequence[Finding]) -> None:
-    """Draw what is not OK, and of what needs attention what to do next."""
+def next_steps_table(found: Sequence[Finding], key: str, stem: str, caption: str) -> None:
+    """Draw what is not OK, and of what needs attention what to do next; below it the downloads of all. stem: name of the files."""
     lines = []
     for each in sorted(found, key=lambda each: (urgency(each), each.subject, each.metric)):
         if each.severity != "ok":
             step = str(each.evidence["next"]) if each.needs_action else None
             lines.append(table_row({"because": {"t": each.because.replace("`", ""), "s": each.shown_severity, "sub": step}}))
     if lines:
-        draw_table("storage-next", "What needs attention, and what to do next", NEXT_STEPS, lines[:MOST])
-    findings.findings_downloads(found, "storage-findings")
+        draw_table(key, caption, NEXT_STEPS, lines[:MOST])
+    findings.findings_downloads(found, stem)
 
 
 def _place_row(place: StoragePlace, found: Mapping[str, Finding], now: datetime, scope: Scope) -> dict[str, object]:

@@ -10,18 +10,23 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.catalog import Model
+from observability.core.finding import Finding
 from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, frame, links, load
-from observability.dashboard.cells import UNKNOWN_CELL
+from observability.dashboard.cells import UNKNOWN_CELL, share_cell
 from observability.dashboard.charts import storage as charts_storage
+from observability.dashboard.data import storage_places
 from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph
+from observability.detection.stored_form_claims import FLIPS
+from observability.metrics.stored_forms import storage_codecs
 from observability.metrics.unused_columns import UnusedColumns, unused_columns
+from observability.stats.interval import rate_interval
 from observability.store.types.asked_questions import AskedQuestions
 
 HOW = """python -m observability audit-storage people.parquet --quasi age,zip --sensitive income
@@ -51,7 +56,12 @@ FORMS = columns_on_phone(
     column("encode", "Encode", align="right", help="Time ÷ time without compression, measured in memory"),
     column("decode", "Decode", align="right", help="Time ÷ time without compression, measured in memory"),
     column("change", "Largest change", align="right", help="Of the model's score on the same rows"),
-    column("flips", "Decisions that flip", align="right", help="With the 95 % interval of their share"),
+    column(
+        "flips",
+        "Decisions that flip",
+        align="right",
+        help="With the 95 % interval of their share; of a regression, answers that move by more than 5 % of their standard deviation",
+    ),
 )
 STORE_COLUMNS = (
     column("column", "Column", strong=True),
@@ -71,13 +81,8 @@ def logged_data_sets() -> pd.DataFrame:
     fields = ("dataset", "version", "at", "rows", "added", "changed", "deleted", "columns", "extra")
     rows = load.ask_store(Records("dataset", fields, ever=True), Window("", EPOCH, load.page_clock()))
     audits: list[Any] = [extra.get("storage") if isinstance(extra, Mapping) else None for extra in rows["extra"]]
-    known: list[Any] = [audit if _is_audit(audit) else None for audit in audits]
+    known: list[Any] = [audit if "none" in storage_codecs(audit) else None for audit in audits]
     return rows.assign(storage=pd.Series(known, index=rows.index, dtype=object))
-
-
-def _is_audit(audit: Any) -> bool:
-    """Whether a further field `storage` has the form that `audit-storage` writes."""
-    return isinstance(audit, Mapping) and isinstance(audit.get("codecs"), Mapping) and isinstance(audit["codecs"].get("none"), Mapping)
 
 
 def _sample_figure(folder: Path) -> Any:
@@ -185,9 +190,10 @@ def forms_section(audit: Mapping[str, Any]) -> None:
         columns = {"form": "Form", "bytes": "Bytes", "change": change.capitalize(), "lossless": "Exact"}
         frame.chart_with_table(figure, drawn, key="forms", alt=alt, columns=columns)
         plain_caption(f"Answers of {asked['name']} {asked['version']} to {asked['rows']:,} rows, before and after, by its registered file.")
-    lines = [table_row(_form_cells(name, cost, None, base)) for name, cost in ordered_codecs(audit).items()]
-    lines += [table_row(_form_cells(f"{name}, zstd", form, form.get("model"), base)) for name, form in ordered_forms(audit).items()]
+    lines = [table_row(_form_cells(name, cost, base)) for name, cost in ordered_codecs(audit).items()]
+    lines += [table_row(_lossy_cells(name, form, base, audit.get("in_use"))) for name, form in ordered_forms(audit).items()]
     draw_table("form-costs", "Size and cost of each form", FORMS, lines, compact=True)
+    _slices_table(audit)
 
 
 def ordered_codecs(audit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -209,23 +215,66 @@ def forms_frame(audit: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["form", "bytes", "change", "lossless"])
 
 
-def _form_cells(name: str, form: Mapping[str, Any], said: Mapping[str, Any] | None, base: float) -> dict[str, Cell]:
-    """One form."""
+def _form_cells(name: str, form: Mapping[str, Any], base: float) -> dict[str, Cell]:
+    """Sizes and times of one form, which changes nothing."""
     dash = formatting.DASH
-    flips: Cell = {"t": dash}
-    if said and said.get("flips") is not None:
-        flips = {"t": f"{said['flips']:,} of {said['rows']:,}"}
-        if said.get("low") is not None:
-            flips["sub"] = f"{percent(said['low'])} to {percent(said['high'])}"
     return {
         "form": {"t": name},
         "bytes": {"t": formatting.format_bytes(form["bytes"])},
         "share": {"t": percent(form["bytes"] / base) if base else dash},
         "encode": {"t": f"{form['encode']:.2f}×" if "encode" in form else dash},
         "decode": {"t": f"{form['decode']:.2f}×" if "decode" in form else dash},
-        "change": {"t": format_figure(said["largest"]) if said else "none" if "encode" in form else dash},
-        "flips": flips,
+        "change": {"t": "none"},
+        "flips": {"t": dash},
     }
+
+
+def _lossy_cells(name: str, form: Mapping[str, Any], base: float, in_use: Any) -> dict[str, Cell]:
+    """One lossy form: sizes, times, and what the model answers to it."""
+    cells, said = _form_cells(f"{name}, zstd", form, base), form.get("model")
+    if name == in_use:
+        cells["form"]["sub"] = "in use"
+    cells["change"] = {"t": format_figure(said["largest"]) if said else formatting.DASH}
+    if said and said.get("flips") is not None:
+        cells["flips"] = {"t": f"{said['flips']:,} of {said['rows']:,}"}
+        if said.get("low") is not None:
+            cells["flips"]["sub"] = f"{percent(said['low'])} to {percent(said['high'])}"
+    return cells
+
+
+def _slices_table(audit: Mapping[str, Any]) -> None:
+    """The share of decisions that each lossy form flips in each slice, in a fold; nothing where no slice was recorded."""
+    forms = {name: form for name, form in ordered_forms(audit).items() if (form.get("model") or {}).get("slices")}
+    rows: dict[tuple[str, str], dict[str, Cell]] = {}
+    for place, form in enumerate(forms.values()):
+        for part in form["model"]["slices"]:
+            cells = rows.setdefault((part["column"], part["level"]), {"n": {"t": f"{part['n']:,}"}})
+            cells[f"form{place}"] = share_cell(*rate_interval(part["flips"], part["n"]).triple)
+    if not rows:
+        return
+    shape = [
+        column("slice", "Slice", strong=True),
+        column("n", "Rows", align="right"),
+        *(column(f"form{place}", name, align="right", phone=not place) for place, name in enumerate(forms)),
+    ]
+    blank: dict[str, Cell] = {each["key"]: dict(UNKNOWN_CELL) for each in shape}
+    lines = [table_row(blank | {"slice": {"t": f"{name} {level}"}} | cells) for (name, level), cells in rows.items()]
+    with st.expander(f"Decisions that flip in {formatting.plural(len(lines), 'slice')}", icon=":material/table_rows:"):
+        draw_table("form-slices", "Share of decisions that each lossy form flips, by slice", shape, lines, compact=True, sort=True)
+
+
+def stored_form_findings_section(name: str, found: Sequence[Finding]) -> None:
+    """Draw what needs attention about the stored form of any data set, else what is known of this one.
+
+    name: of the data set shown. found: the findings of data/storage.
+    """
+    about = [each for each in found if "dataset" in each.evidence]
+    own = [each for each in about if each.evidence["dataset"] == name and each.metric == FLIPS and each.severity == "ok"]
+    for each in own:
+        plain_paragraph(each.because.replace("`", ""))
+    if about:
+        caption = "Stored forms that need attention, and what to do next"
+        storage_places.next_steps_table(about, "stored-forms-next", "stored-form-findings", caption)
 
 
 def columns_table(audit: Mapping[str, Any]) -> None:

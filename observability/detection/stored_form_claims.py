@@ -1,0 +1,131 @@
+"""Claims about the form in which a data set is stored: the decisions that it changes, where, the values that it lost, and what it saves."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from observability.core.finding import Severity
+from observability.core.numerals import format_figure, percent
+from observability.core.window import Slice
+from observability.detection.form_slices import FLIP_LIMIT, SliceExcess, flip_severity, missing_rows, slice_excesses, worst_slice
+from observability.metrics.stored_forms import EXACT, StorageAudit, StoredForm
+from observability.stats.interval import Interval
+
+FLIPS, GAP, LOST, SAVED = "stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored_bytes_saved"
+NOTHING = Interval(None, None, None, 0)
+
+
+@dataclass(frozen=True)
+class StoredFormClaim:
+    """One sentence about the form of a data set. interval: its value is None where the severity is `unknown`."""
+
+    metric: str
+    interval: Interval
+    severity: Severity
+    because: str
+    limit: float | None = None
+    slice: str | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def form_in_use(audit: StorageAudit) -> StoredForm | None:
+    """The lossy form that a data set is stored in; None where it is stored exactly, or in a form that the audit did not measure."""
+    return None if audit.in_use == EXACT else audit.form(audit.in_use)
+
+
+def stored_slice_excesses(audit: StorageAudit) -> list[SliceExcess]:
+    """The slices of the form in use against its other rows; none where it changes no decision."""
+    form = form_in_use(audit)
+    return slice_excesses(form.answers) if form and form.answers and form.answers.flips else []
+
+
+def stored_form_claims(audit: StorageAudit, slices: Sequence[tuple[SliceExcess, float]], budget: float) -> Iterator[StoredFormClaim]:
+    """Yield the claims about a data set: about the form in use, or that it is stored exactly.
+
+    slices: of `stored_slice_excesses`, each with its p-value adjusted for all comparisons of the check. There is no claim about a data set
+    that is stored exactly and about whose forms no model was asked.
+    """
+    form = form_in_use(audit)
+    if audit.in_use == EXACT:
+        yield from _exact_claims(audit)
+        return
+    if form is None:
+        because = f"`{audit.dataset}` is stored as `{audit.in_use}`, which its newest audit did not measure; run the audit again."
+        yield StoredFormClaim(FLIPS, NOTHING, "unknown", because)
+        return
+    yield _flip_claim(audit, form)
+    yield from _slice_claims(audit, form, slices, budget)
+    yield _lost_claim(audit, form)
+    yield _saved_claim(audit, form)
+
+
+def _exact_claims(audit: StorageAudit) -> Iterator[StoredFormClaim]:
+    """That no decision changes, and how many of the compared forms would change few."""
+    rates = [form.answers.flip_rate for form in audit.forms if form.answers]
+    known = [rate for rate in rates if rate is not None and rate.value is not None]
+    if not known:
+        return
+    within = sum(flip_severity(rate) == "ok" for rate in known)
+    because = (
+        f"`{audit.dataset}` is stored exactly; {within} of {len(known)} lossy forms change at most {percent(FLIP_LIMIT)} of decisions."
+    )
+    yield StoredFormClaim(FLIPS, Interval(0.0, 0.0, 0.0, max(rate.n for rate in known)), "ok", because, FLIP_LIMIT)
+
+
+def _flip_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
+    """The share of decisions that the form in use changes."""
+    answers = form.answers
+    rate = answers.flip_rate if answers else None
+    if answers is None or rate is None or rate.value is None or form.model is None:
+        because = f"What storing `{audit.dataset}` as `{form.name}` changes is unknown: no model was asked; audit it with `--model`."
+        return StoredFormClaim(FLIPS, NOTHING, "unknown", because)
+    rows, flips = answers.probes or 0, answers.flips or 0
+    ends = f"{percent(rate.low or 0.0)} to {percent(rate.high or 0.0)}"
+    said = f"Storing `{audit.dataset}` as `{form.name}` changes {percent(rate.value)} of decisions ({flips:,} of {rows:,} rows; {ends})"
+    severity = flip_severity(rate)
+    if severity == "unknown":
+        more = f"it needs about {missing_rows(rows):,} more rows"
+        return StoredFormClaim(
+            FLIPS,
+            Interval(None, None, None, rows),
+            severity,
+            f"{said}; whether that is below {percent(FLIP_LIMIT)} cannot be told yet, {more}.",
+        )
+    largest = f" Scores change by at most {format_figure(answers.max_delta)}." if answers.max_delta is not None else ""
+    return StoredFormClaim(FLIPS, rate, severity, f"{said}; the limit is {percent(FLIP_LIMIT)}.{largest}", FLIP_LIMIT)
+
+
+def _slice_claims(
+    audit: StorageAudit, form: StoredForm, slices: Sequence[tuple[SliceExcess, float]], budget: float
+) -> Iterator[StoredFormClaim]:
+    """The slice whose decisions the form in use changes most, where slices were recorded."""
+    worst = worst_slice(slices, budget)
+    if worst is None or form.answers is None:
+        return
+    part, interval = worst.excess.part, worst.excess.difference
+    evidence = {"slice_place": form.answers.slices.index(part), "p_adjusted": worst.p_adjusted, "compared": worst.compared}
+    if worst.severity == "ok":
+        because = f"Storing `{audit.dataset}` as `{form.name}` changes no slice significantly more ({worst.compared} slices); the most: "
+        yield StoredFormClaim(GAP, interval, "ok", f"{because}{worst.rates}.", evidence=evidence)
+        return
+    more = f" Also in {worst.others} more slices." if worst.others else ""
+    because = f"Storing `{audit.dataset}` as `{form.name}` changes decisions mainly in {part.column} `{part.level}`: {worst.rates}.{more}"
+    yield StoredFormClaim(GAP, interval, worst.severity, because, slice=str(Slice(((part.column, part.level),))), evidence=evidence)
+
+
+def _lost_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
+    """The values that the form in use cannot hold."""
+    n = float(form.lost)
+    lost = f"{form.lost:,} {'value' if form.lost == 1 else 'values'}" if form.lost else "no value"
+    because = f"Storing `{audit.dataset}` as `{form.name}` loses {lost} in {audit.rows:,} rows (beyond the range of the form)."
+    return StoredFormClaim(LOST, Interval(n, n, n, audit.rows), "act" if form.lost else "ok", because, 0.0)
+
+
+def _saved_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
+    """The bytes that the form in use saves against the smallest exact form, and its time to read."""
+    saved = audit.saved(form)
+    size = f"{percent(abs(saved))} {'fewer' if saved > 0 else 'more'} bytes" if saved else "as many bytes"
+    because = f"`{audit.dataset}` as `{form.name}` takes {size} {'than' if saved else 'as'} the smallest exact form ({audit.codec})"
+    if form.decode is not None and audit.exact_decode:
+        because += f" and {format_figure(form.decode / audit.exact_decode, 2)} times its time to read"
+    return StoredFormClaim(SAVED, Interval(saved, saved, saved, audit.rows), "ok" if saved > 0 else "watch", f"{because}.", 0.0)

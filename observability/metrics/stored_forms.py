@@ -1,0 +1,125 @@
+"""The audits that `audit-storage` keeps with a data set: what its lossy forms save, lose and change, and the form that is in use."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+from observability.metrics.trade_offs import FormResult, form_results
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+STORAGE_AUDITS = Records("dataset", ("dataset", "version", "at", "rows", "extra"), ever=True)
+EXACT = "exact"
+"""The form in use of data that are stored as they are."""
+
+
+@dataclass(frozen=True)
+class StoredForm:
+    """A lossy form of a data set.
+
+    bytes: under zstd. decode: time to read it as a multiple of that of the exact rows without compression; None where it was not measured.
+    lost: values that it cannot hold. model: name and version of the model whose answers were compared. answers: decisions that the form
+    changes, also by slice; None where no model was asked.
+    """
+
+    name: str
+    bytes: float
+    decode: float | None
+    lost: int
+    model: tuple[str, str] | None
+    answers: FormResult | None
+
+
+@dataclass(frozen=True)
+class StorageAudit:
+    """The newest audit of a data set.
+
+    in_use: EXACT or the name of a lossy form. codec, exact_bytes, exact_decode: of the smallest exact form.
+    """
+
+    dataset: str
+    version: str
+    at: datetime
+    rows: int
+    in_use: str
+    codec: str
+    exact_bytes: float
+    exact_decode: float | None
+    forms: tuple[StoredForm, ...]
+
+    def form(self, name: str) -> StoredForm | None:
+        """The lossy form of that name; None where the audit measured none."""
+        return next((form for form in self.forms if form.name == name), None)
+
+    def saved(self, form: StoredForm) -> float:
+        """The share of the bytes of the smallest exact form that a lossy form saves; below 0 where it is larger."""
+        return 1.0 - form.bytes / self.exact_bytes
+
+
+def latest_storage_audits(frame: "DataFrame") -> list[StorageAudit]:
+    """Return the newest audit of each data set, by name.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The answer to STORAGE_AUDITS.
+
+    Returns
+    -------
+    list of StorageAudit
+        Records without an audit, and audits without bytes, are left out.
+    """
+    found: dict[str, StorageAudit] = {}
+    for row in frame.sort_values(["at", "version"], kind="stable").to_dict("records"):
+        extra = row["extra"] if isinstance(row["extra"], Mapping) else {}
+        storage = extra.get("storage")
+        codecs = storage_codecs(storage)
+        if codecs and isinstance(storage, Mapping):
+            codec = min(codecs, key=lambda name: (_number(codecs[name]["bytes"]), name))
+            at, rows = aware_utc(row["at"]), int(row["rows"]) if row["rows"] == row["rows"] and row["rows"] is not None else 0
+            exact = (codec, float(codecs[codec]["bytes"]), _number(codecs[codec].get("decode")))
+            in_use = str(storage.get("in_use") or EXACT)
+            forms = tuple(_stored_forms(storage.get("forms")))
+            found[str(row["dataset"])] = StorageAudit(str(row["dataset"]), str(row["version"]), at, rows, in_use, *exact, forms)
+    return [found[name] for name in sorted(found)]
+
+
+def storage_codecs(storage: Any) -> dict[str, Mapping[str, Any]]:
+    """The codecs of an audit with a size, by name; empty where a further field `storage` has not the form that `audit-storage` writes."""
+    codecs = storage.get("codecs") if isinstance(storage, Mapping) else None
+    if not isinstance(codecs, Mapping):
+        return {}
+    return {str(name): cost for name, cost in codecs.items() if isinstance(cost, Mapping) and (_number(cost.get("bytes")) or 0) > 0}
+
+
+def _stored_forms(listed: Any) -> Iterator[StoredForm]:
+    """The lossy forms of an audit that have a size."""
+    for name, form in listed.items() if isinstance(listed, Mapping) else ():
+        size = _number(form.get("bytes")) if isinstance(form, Mapping) else None
+        if size is None:
+            continue
+        lost = form.get("lost")
+        told = form.get("model")
+        told = told if isinstance(told, Mapping) else None
+        names = {"probes": "rows", "flips": "flips", "max_delta": "largest", "p99_delta": "p99", "slices": "slices"}
+        answers = (
+            list(form_results([{"form": name} | {own: told[theirs] for own, theirs in names.items() if theirs in told}])) if told else []
+        )
+        yield StoredForm(
+            str(name),
+            size,
+            _number(form.get("decode")),
+            int(sum(_number(each) or 0 for each in lost.values())) if isinstance(lost, Mapping) else 0,
+            (str(told.get("name")), str(told.get("version"))) if told else None,
+            answers[0] if answers else None,
+        )
+
+
+def _number(value: Any) -> float | None:
+    """A number that is at least 0; None for all else."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return float(value) if known else None

@@ -1,0 +1,106 @@
+"""The form in which a data set is stored is judged by the decisions it changes, where, by the values that it lost, and by what it saves."""
+
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from observability.core.finding import Finding, needs_action
+from tests.support.length import repeats
+from tests.support.storage_reports import storage_findings
+from tests.support.stored_forms import AT, storage_audit, stored_form
+
+RNG = np.random.default_rng
+METRICS = {"stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored_bytes_saved"}
+
+
+def judged(form: dict[str, Any], **fields: Any) -> dict[str, Finding]:
+    """The findings by metric where a form is in use."""
+    found = storage_findings([], datasets=[storage_audit({"float16": form}, "float16", **fields)])
+    assert len({each.metric for each in found}) == len(found)
+    return {each.metric: each for each in found}
+
+
+def with_answers(**answers: Any) -> dict[str, Any]:
+    """A form with other figures of its model's answers."""
+    form = stored_form(RNG(1))
+    return {**form, "model": {**form["model"], **answers}}
+
+
+def test_a_form_that_changes_little_is_ok_in_every_respect() -> None:
+    found = judged(stored_form(RNG(1)))
+    assert set(found) == METRICS and {each.severity for each in found.values()} == {"ok"}
+    flips = found["stored_flip_rate"]
+    assert (flips.subject, flips.model, flips.version, flips.n) == ("dataset:people", "loan", "3", 4000)
+    assert "Scores change by at most 0.03." in flips.because
+    saved = found["stored_bytes_saved"]
+    assert saved.value == pytest.approx(0.25)
+    assert (
+        saved.because == "`people` as `float16` takes 25 % fewer bytes than the smallest exact form (zstd) and 0.5 times its time to read."
+    )
+
+
+def test_changed_decisions_are_critical_beyond_the_limit_and_a_warning_where_the_interval_holds_it() -> None:
+    assert judged(with_answers(flips=90, slices=[]))["stored_flip_rate"].severity == "act"
+    watch = judged(with_answers(flips=45, slices=[]))["stored_flip_rate"]
+    assert watch.severity == "watch" and watch.value == 45 / 4000 and watch.low < 0.01 < watch.value < watch.high
+    assert watch.because.startswith("Storing `people` as `float16` changes 1.12 % of decisions (45 of 4,000 rows; ")
+    assert watch.evidence["next"].startswith("Store the data exactly")
+
+
+def test_few_rows_and_no_model_cannot_tell_and_say_what_is_needed() -> None:
+    few = judged(with_answers(rows=100, flips=0, slices=[]))["stored_flip_rate"]
+    assert few.severity == "unknown" and few.value is None and "needs about 700 more rows" in few.because
+    form = stored_form(RNG(1))
+    del form["model"]
+    found = judged(form)
+    assert found["stored_flip_rate"].severity == "unknown" and "audit it with `--model`" in found["stored_flip_rate"].because
+    assert found["stored_flip_rate"].model is None and found["stored_bytes_saved"].severity == "ok"
+
+
+def test_a_group_that_a_form_hurts_is_named_although_the_whole_is_within_its_limit() -> None:
+    levels = [("AA", 3900, 4), ("HA", 100, 12)]
+    slices = [{"column": "carrier", "level": level, "n": n, "flips": flips} for level, n, flips in levels]
+    found = judged(with_answers(flips=16, slices=slices))
+    gap = found["stored_slice_gap"]
+    assert found["stored_flip_rate"].severity == "ok"
+    assert (gap.severity, gap.slice, gap.n, gap.evidence["slice_place"]) == ("act", "carrier=HA", 100, 1)
+    assert gap.value == pytest.approx(0.12 - 4 / 3900)
+
+
+def test_lost_values_are_critical_and_a_form_that_saves_nothing_is_a_warning() -> None:
+    lost = judged(stored_form(RNG(1), lost={"income": 1, "age": 2}))["stored_values_lost"]
+    assert (lost.severity, lost.value, lost.limit) == ("act", 3.0, 0.0) and "loses 3 values in 4,000 rows" in lost.because
+    dear = judged(stored_form(RNG(1), bytes=410))["stored_bytes_saved"]
+    assert dear.severity == "watch" and dear.value == pytest.approx(-0.025) and "2.5 % more bytes" in dear.because
+
+
+def test_data_that_are_stored_exactly_ask_for_nothing_whatever_the_compared_forms_do() -> None:
+    forms = {"float16": stored_form(RNG(1)), "3 digits": stored_form(RNG(2), 0.2, lost={"age": 4}, bytes=900)}
+    (found,) = storage_findings([], datasets=[storage_audit(forms)])
+    assert (found.severity, found.value, found.model) == ("ok", 0.0, "loan")
+    assert found.because == "`people` is stored exactly; 1 of 2 lossy forms change at most 1 % of decisions."
+    assert storage_findings([], datasets=[storage_audit({"float16": {"bytes": 300, "errors": {}, "lost": {}}})]) == []
+
+
+def test_the_newest_audit_counts_and_a_form_that_it_lacks_is_unknown() -> None:
+    bad = storage_audit({"float16": with_answers(flips=900)}, "float16")
+    good = storage_audit({"float16": stored_form(RNG(1))}, "float16", at=AT + timedelta(days=1), version="2")
+    assert {each.severity for each in storage_findings([], datasets=[good, bad])} == {"ok"}
+    (found,) = storage_findings([], datasets=[bad, storage_audit({}, "float8", at=AT + timedelta(days=2))])
+    assert found.severity == "unknown" and "which its newest audit did not measure" in found.because
+
+
+@pytest.mark.parametrize("extra", [None, {}, {"storage": 3}, {"storage": {"codecs": {"none": {"bytes": 0}}}}, {"storage": {"codecs": 1}}])
+def test_records_without_an_audit_give_nothing(extra: Any) -> None:
+    assert storage_findings([], datasets=[storage_audit({}) | {"extra": extra}]) == []
+
+
+def test_three_hundred_clean_audits_ask_for_nothing_critical_and_hardly_anything() -> None:
+    audits, raised = repeats(20, 300), []
+    for seed in range(audits):
+        form = stored_form(RNG([seed, 3]), 0.005)
+        raised += [each for each in judged(form).values() if needs_action(each.severity)]
+    assert [each.because for each in raised if each.severity == "act"] == []
+    assert len(raised) <= max(0.03 * audits, 1), [each.because for each in raised]

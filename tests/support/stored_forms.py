@@ -1,0 +1,26 @@
+"""Audits of a stored data set by `audit-storage`, clean or with chosen figures."""
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from tests.support.form_audits import clean_form
+
+AT = datetime(2026, 3, 4, 12)
+
+
+def stored_form(rng: np.random.Generator, rate: float = 0.004, rows: int = 4000, **fields: Any) -> dict[str, Any]:
+    """A lossy form that changes the same small share of the decisions of `loan` 3 in every slice."""
+    made = clean_form(rng, "any", rate, rows)
+    model = {"name": "loan", "version": "3", "rows": rows, "largest": 0.03, "p99": 0.01, "mean": 0.001}
+    model |= {"flips": made["flips"], "slices": made["slices"]}
+    return {"bytes": 300, "encode": 0.5, "decode": 0.2, "errors": {"age": 0.01}, "lost": {}, "model": model} | fields
+
+
+def storage_audit(forms: dict[str, dict[str, Any]], in_use: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A `dataset` record with an audit, as the store gives it. in_use: None where the data are stored exactly."""
+    codecs = {"none": {"bytes": 1000, "encode": 1.0, "decode": 1.0, "columns": {"age": 900}}}
+    codecs |= {"zstd": {"bytes": 400, "encode": 1.5, "decode": 0.4, "columns": {"age": 350}}}
+    storage = {"codecs": codecs, "forms": forms, "tags": {}} | ({"in_use": in_use} if in_use else {})
+    return {"dataset": "people", "version": "1", "at": AT, "rows": 4000, "extra": {"storage": storage}} | fields
