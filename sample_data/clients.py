@@ -45,11 +45,12 @@ def actions(ids: pd.Series, decisions: pd.Series, labels: pd.Series) -> pd.Serie
 
 
 def with_clients(served: pd.DataFrame, labels: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """The served rows with `subject` and `action` from FIRST_DAY on, null before."""
+    """The served rows with `subject` and `action` from FIRST_DAY on, declared simulated, null before."""
     recent = served["id"].str.slice(stop=8) >= FIRST_DAY
     own = served[recent]
     found = own["id"].map(labels.set_index("id")["value"])
     told = {"subject": asked_by(own["id"]), "action": actions(own["id"], (own["score"] >= threshold).astype(int), found)}
+    told |= {f"{name}_source": pd.Series("simulated", index=own.index) for name in tuple(told)}
     joined = served.drop(columns=list(told), errors="ignore").assign(**told)
     return joined.assign(**{name: joined[name].astype(object).where(joined[name].notna(), None) for name in told})
 
@@ -70,7 +71,9 @@ def searches(served: pd.DataFrame, threshold: float, answer: Any) -> pd.DataFram
             features |= {name: round(flight[name] + STEP * copy * scale[name], 4) for name in VARIED}
             at = flight["at"] + pd.Timedelta(seconds=SECONDS * (copy + 1))
             about = {"id": f"simulated-{flight['id']}-{copy + 1}", "model": LATE.name, "version": LATE.version, "at": at}
-            rows.append({**about, "score": answer(features), "subject": SEARCHER, "received_at": at, **features})
+            rows.append(
+                {**about, "score": answer(features), "subject": SEARCHER, "subject_source": "simulated", "received_at": at, **features}
+            )
     return pd.DataFrame(rows)
 
 

@@ -69,7 +69,7 @@ def nights(asked: pd.DataFrame) -> list[dict[str, Any]]:
             at += timedelta(milliseconds=latency)
             record = probe_record(probe, item, ProbeAnswer("ok", latency, answer, None, values), at, f"probe-night-{night:02}")
             reply = REPLY if (night, place) in REPEATED else None
-            found.append({**record, "reply": reply, "received_at": at.isoformat()})
+            found.append({**record, "reply": reply, "source": "simulated", "received_at": at.isoformat()})
     return found
 
 

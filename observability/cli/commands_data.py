@@ -114,7 +114,11 @@ def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = N
 
 @dataclass(frozen=True)
 class AuditedData:
-    """The rows of an audit. model: model and version whose reference it is; decision: what that version decided, where it classifies."""
+    """The rows of an audit.
+
+    model: model and version whose reference it is; decision: what that version decided, where it classifies. groups: its sensitive attributes
+    that are no features, by column reference.
+    """
 
     name: str
     features: "DataFrame"
@@ -123,6 +127,7 @@ class AuditedData:
     checksum: str | None = None
     model: tuple[str, str] | None = None
     decision: "Series[Any] | None" = None
+    groups: "DataFrame | None" = None
 
 
 def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -249,16 +254,18 @@ def registered_reference(store: Store, model: str, version: str | None) -> Audit
         )
     chosen = versions[-1]
     columns = {each.reference: each.name for each in found.features()}
+    others = [each.reference for each in found.columns if each.role == "group"]
     decided = () if found.task == "regression" else ("decision",)
     target = "label_value" if found.task == "regression" else "label"
     frame = store.ask(
-        Sample("outcomes", (target, *decided, *columns), REFERENCE_ROWS), Window(model, EPOCH, EPOCH, chosen.name).reference()
+        Sample("outcomes", (target, *decided, *columns, *others), REFERENCE_ROWS), Window(model, EPOCH, EPOCH, chosen.name).reference()
     )
     known = frame[target].notna() if target == "label_value" else frame[target].fillna(-1) >= 0
     frame = frame[known].reset_index(drop=True)
     name = f"{model} {chosen.name} reference"
     features = frame[list(columns)].rename(columns=columns)
-    return AuditedData(name, features, frame[target], model=(model, chosen.name), decision=frame["decision"] if decided else None)
+    decision = frame["decision"] if decided else None
+    return AuditedData(name, features, frame[target], model=(model, chosen.name), decision=decision, groups=frame[others])
 
 
 def held_out_of(args: argparse.Namespace, data: AuditedData) -> dict[str, Any] | None:

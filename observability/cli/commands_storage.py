@@ -3,6 +3,8 @@
 import argparse
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,16 @@ SCORED_ROWS = 5_000
 FOREVER = EPOCH.replace(year=9999)
 
 
+@dataclass(frozen=True)
+class StoredRows:
+    """What is audited: name, rows, bytes and checksum of files, and the sensitive attributes of each row that are no columns of it."""
+
+    name: str
+    frame: "DataFrame"
+    source: Mapping[str, Any]
+    groups: "DataFrame | None" = None
+
+
 def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Measure sizes by column and codec, lossy forms and their effect on a model, and the smallest groups; keep them with the data set."""
     import pyarrow as pa
@@ -35,7 +47,8 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
     from observability.metrics.storage_forms import codec_costs, lossy_forms, small_groups
 
     say("reading the rows")
-    named, frame, source = _rows(store, args)
+    stored = _rows(store, args)
+    frame = stored.frame
     tags = _tags(store, args, frame)
     quasi = [name for name, tag in tags.items() if tag == "quasi"]
     say("compressing")
@@ -43,7 +56,7 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
     forms: dict[str, Any] = {}
     for form in lossy_forms(frame):
         say(f"measuring {form.name}")
-        forms[form.name] = _form_figures(store, args, frame, form, costs[0])
+        forms[form.name] = _form_figures(store, args, stored, form, costs[0])
     if args.in_use not in (None, EXACT, *forms):
         raise UsageError("the data have no such form", got=args.in_use, expected=", ".join((EXACT, *forms)))
     now = datetime.now(UTC)
@@ -62,27 +75,27 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
             "diversity": groups.diversity,
             "sensitive": sensitive,
         }
-    record: dict[str, Any] = {"kind": "dataset", "dataset": named, "version": version, "at": now.isoformat(), "rows": len(frame)}
-    record |= {"columns": table_statistics(frame), **source, "storage": storage}
+    record: dict[str, Any] = {"kind": "dataset", "dataset": stored.name, "version": version, "at": now.isoformat(), "rows": len(frame)}
+    record |= {"columns": table_statistics(frame), **stored.source, "storage": storage}
     if not args.dry_run:
         store.write_records([record])
     say("")
     return json_or_lines(record, _storage_lines(record, not args.dry_run), args.json)
 
 
-def _rows(store: Store, args: argparse.Namespace) -> tuple[str, "DataFrame", dict[str, Any]]:
-    """Name, rows, and bytes and checksum of what is audited. Raises UsageError where nothing is named."""
+def _rows(store: Store, args: argparse.Namespace) -> StoredRows:
+    """What is audited. Raises UsageError where nothing is named."""
     import pandas as pd
 
     if not args.files:
         if not args.model:
             raise UsageError("nothing is named to audit", expected="FILE…, or --model M for its reference")
         data = registered_reference(store, args.model, args.version)
-        return args.dataset or data.name, data.features, {}
+        return StoredRows(args.dataset or data.name, data.features, {}, data.groups)
     paths = [Path(file) for file in args.files]
     table = pd.concat([read_table(path, args.decimal) for path in paths], ignore_index=True)
     source = {"bytes": sum(path.stat().st_size for path in paths), "checksum": _checksum(paths)}
-    return args.dataset or paths[0].name.partition(".")[0], table, source
+    return StoredRows(args.dataset or paths[0].name.partition(".")[0], table, source)
 
 
 def _checksum(paths: list[Path]) -> str:
@@ -114,7 +127,7 @@ def _cost_figures(cost: "CodecCost") -> dict[str, Any]:
     return {"bytes": cost.bytes, "encode": round(cost.encode, 3), "decode": round(cost.decode, 3), "columns": cost.columns}
 
 
-def _form_figures(store: Store, args: argparse.Namespace, frame: "DataFrame", form: "LossyForm", exact: "CodecCost") -> dict[str, Any]:
+def _form_figures(store: Store, args: argparse.Namespace, stored: StoredRows, form: "LossyForm", exact: "CodecCost") -> dict[str, Any]:
     """A lossy form as the record has it: bytes, times, errors, and where a model is named what its answers do.
 
     exact: of the exact rows without compression; times are multiples of its times.
@@ -126,10 +139,10 @@ def _form_figures(store: Store, args: argparse.Namespace, frame: "DataFrame", fo
     (cost,) = codec_costs(pa.Table.from_pandas(form.frame, preserve_index=False), ("zstd",))
     encode, decode = (round(own / base, 3) for own, base in zip(cost.seconds, exact.seconds, strict=True))
     found: dict[str, Any] = {"bytes": cost.bytes, "encode": encode, "decode": decode, "errors": form.errors, "lost": form.lost}
-    return found | ({"model": _answers_of_form(store, args, frame, form)} if args.model else {})
+    return found | ({"model": _answers_of_form(store, args, stored, form)} if args.model else {})
 
 
-def _answers_of_form(store: Store, args: argparse.Namespace, frame: "DataFrame", form: "LossyForm") -> dict[str, Any]:
+def _answers_of_form(store: Store, args: argparse.Namespace, stored: StoredRows, form: "LossyForm") -> dict[str, Any]:
     """The answers of the registered artifact to the rows before and after, from the worker. Raises UsageError without an artifact."""
     import numpy as np
 
@@ -143,11 +156,13 @@ def _answers_of_form(store: Store, args: argparse.Namespace, frame: "DataFrame",
     path = store.artifact(version) if version else None
     if version is None or path is None:
         raise UsageError("the model has no file to score with", got=args.model, attempt="Register the version with --artifact")
-    places = np.unique(np.linspace(0, len(frame) - 1, min(len(frame), SCORED_ROWS)).astype(int))
-    before = frame.iloc[places].reset_index(drop=True)
+    last = len(stored.frame) - 1
+    places = np.unique(np.linspace(0, last, min(last + 1, SCORED_ROWS)).astype(int))
+    before = stored.frame.iloc[places].reset_index(drop=True)
     after = form.frame.iloc[places].reset_index(drop=True).astype(dict.fromkeys(form.errors, float))
     scores = [predict_scores(warm_worker(), path, rows, task=model.task or "", classes=model.classes) for rows in (before, after)]
-    change = prediction_change(scores[0], scores[1], model.task or "", model.settings.threshold, probe_levels(before, model))
+    parts = before if stored.groups is None else before.join(stored.groups.iloc[places].reset_index(drop=True))
+    change = prediction_change(scores[0], scores[1], model.task or "", model.settings.threshold, probe_levels(parts, model))
     rate = change.flip_rate
     return {
         "name": model.name,

@@ -32,7 +32,7 @@ class ProbeRounds:
     whether there is a record. failed: without an answer. refused, ill_formed: NaN where it is not known. right: 1 where the answer
     is the expected one, NaN without either. latency (ms), tokens (both), cost: NaN where not known. rubric: by name of the score.
     versions: the declared version of most answers of each round, None without one. free_text: compared by similarity. currency: of the
-    costs, where the records state one and the same.
+    costs, where the records state one and the same. source: how the answers came about, as `simulated`, where all records state the same.
     """
 
     model: str
@@ -54,6 +54,7 @@ class ProbeRounds:
     versions: tuple[str | None, ...]
     free_text: bool
     currency: str | None = None
+    source: str | None = None
 
     @property
     def answered(self) -> Bools:
@@ -154,6 +155,7 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
         versions=tuple(max(each, key=lambda version: (each[version], version)) if each else None for each in versions),
         free_text=free_text,
         currency=_only_text(currencies),
+        source=_only_text({row["extra"].get("source") for row in rows}),
         **numbers,
     )
 

@@ -1,7 +1,7 @@
 """Reliance of people on a model: did they follow or override it, and was it right?"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,25 @@ def reliance_of(pairs: Sequence[tuple[bool, bool]]) -> Reliance:
     """The matrix of (followed, model right) pairs."""
     counts = {key: sum(pair == key for pair in pairs) for key in ((True, True), (True, False), (False, True), (False, False))}
     return Reliance(counts[True, True], counts[True, False], counts[False, True], counts[False, False])
+
+
+def all_simulated(extras: Iterable[str | None], field: str) -> bool:
+    """Return whether all records that have a field declare it simulated.
+
+    Parameters
+    ----------
+    extras : iterable of str or None
+        Further fields of records as JSON text.
+    field : str
+        Name of a field; its further field `FIELD_source` says how it came about.
+
+    Returns
+    -------
+    bool
+        False where no record states a source of the field.
+    """
+    known = [json.loads(extra) for extra in extras if extra and (f'"{field}_source"' in extra or f'"{field}"' in extra)]
+    return bool(known) and all(each.get(f"{field}_source") == "simulated" for each in known)
 
 
 def acted_pairs(rows: "DataFrame", model: "Model") -> list[tuple[bool, bool]]:

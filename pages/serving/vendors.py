@@ -24,7 +24,7 @@ if not sets:
 models = len({rounds.model for rounds, _ in sets})
 st.markdown(
     f"**{formatting.plural(models, 'model')}**, {formatting.plural(len(sets), 'set')} of fixed questions{dates_note(window)}; "
-    f"{attention_count(found, 'set')}."
+    f"{attention_count(found, 'set')}.{vendors.simulated_note(sets)}"
 )
 chosen = vendors.chosen_set(sets, found)
 vendors.sets_table(sets, found, chosen, scope)

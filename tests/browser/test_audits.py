@@ -43,4 +43,5 @@ def test_the_live_guard_compares_requests_with_the_reference(fleet: Dashboard, v
     assert (unusual["Subject"]["text"], unusual["Status"]["text"]) == ("client-13", "Critical") and "12 other subjects" in words(page)
     followed = {row["Person"]["text"]: row for row in tables(page)["Reliance by logged actions"]}
     assert set(followed) == {"Followed", "Overrode"} and "errors of the model" in words(page)
+    assert "These subjects are simulated." in words(page) and "These actions are simulated." in words(page)
     accessible(page)

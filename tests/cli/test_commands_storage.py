@@ -81,10 +81,16 @@ def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, 
         store, "register", "--model", "late", "--version", "1", "--task", "binary", "--reference", tmp_path / "reference.parquet",
         "--label", "label", "--score", "score", "--at", "at", "--artifact", path,
     )  # fmt: skip
-    forms = answer(store, "audit-storage", "--model", "late", "--dry-run")["storage"]["forms"]
+    storage = answer(store, "audit-storage", "--model", "late", "--in-use", "256 levels", "--dry-run")["storage"]
+    forms = storage["forms"]
+    assert storage["in_use"] == "256 levels" and all(form["decode"] > 0 for form in forms.values())
     assert {name: form["model"]["rows"] for name, form in forms.items()} == dict.fromkeys(forms, 1500)
     assert forms["float32"]["model"]["largest"] <= forms["256 levels"]["model"]["largest"]
     assert forms["256 levels"]["model"]["low"] <= forms["256 levels"]["model"]["flips"] / 1500 <= forms["256 levels"]["model"]["high"]
+    (parts,) = (form["model"]["slices"] for name, form in forms.items() if name == "3 digits")
+    for column in {each["column"] for each in parts}:
+        sizes = reference[column].astype(object).where(reference[column].notna(), "null").value_counts()
+        assert {each["level"]: each["n"] for each in parts if each["column"] == column} == sizes[sizes >= 30].to_dict()
     changed = inputs.copy()
     for name in forms["float16"]["errors"]:
         changed[name] = inputs[name].astype(np.float16).astype(float)
@@ -96,6 +102,7 @@ def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, 
     ("argv", "said"),
     [
         (("audit-storage",), "nothing is named to audit"),
+        (("audit-storage", "FILE", "--in-use", "float8"), "the data have no such form"),
         (("audit-storage", "FILE", "--quasi", "shoe"), "--quasi names a column that the data lack"),
         (("audit-storage", "FILE", "--model", "none"), "none"),
     ],

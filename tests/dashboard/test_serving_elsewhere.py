@@ -50,12 +50,21 @@ def test_vendors_shows_the_changed_answers_and_keeps_that_they_are_accepted(
     assert tables(opened("vendors"))["Sets of fixed questions and their newest round"]["rows"][0]["cells"]["cost"]["sub"] == "EUR"
     changed = tables(app)["Answers that differ from the baseline"]["rows"]
     assert len(changed) == 6 and changed[0]["cells"]["before"]["t"] != changed[0]["cells"]["after"]["t"]
-    assert "a silent change" in words(app)
+    assert "a silent change" in words(app) and "These answers are simulated." not in words(app)
     app.text_input(key="accept-author-box").set_value("Ana").run()
     app.text_input(key="accept-note-0").set_value("better answers")
     app.button(key="accept-submit-0").click().run()
     kept = load.store().ask(Records("event", ("text", "extra"), ever=True), Window("", EPOCH, now + timedelta(days=1)))
     assert kept["extra"].iloc[0][vendors.ACCEPTS] == "tickets" and "accepted as the baseline by Ana: better answers" in kept["text"].iloc[0]
+
+
+def test_vendors_says_that_answers_are_declared_simulated(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [line | {"source": "simulated"} for line in probe_lines()]
+    monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(days=11, hours=6)).replace(tzinfo=UTC))
+    land(empty, lines, tmp_path)
+    assert "These answers are simulated." in words(opened("vendors"))
+    land(empty, [{**lines[0], "id": "real", "set": "others", "source": None}], tmp_path)
+    assert "These answers are simulated." not in words(opened("vendors"))
 
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

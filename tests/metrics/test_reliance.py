@@ -3,7 +3,7 @@
 import pandas as pd
 
 from observability.core.catalog import Model
-from observability.metrics.reliance import acted_pairs, reliance_of
+from observability.metrics.reliance import acted_pairs, all_simulated, reliance_of
 
 
 def test_reliance_counts_followed_errors_and_overridden_right_answers() -> None:
@@ -28,3 +28,12 @@ def test_an_action_counts_where_decision_and_label_are_known() -> None:
     )
     assert acted_pairs(rows, Model(1, "loan", "binary", ("no", "yes"))) == [(True, True), (False, False), (True, False)]
     assert acted_pairs(rows, Model(1, "price", "regression")) == []
+
+
+def test_a_field_is_simulated_where_every_record_that_has_it_says_so() -> None:
+    made = '{"action": "yes", "action_source": "simulated"}'
+    assert all_simulated([made, None, '{"note": 1}'], "action")
+    for other in ('{"action": "no"}', '{"action": "no", "action_source": "measured"}'):
+        assert not all_simulated([made, other], "action")
+    assert not all_simulated([None, '{"note": 1}'], "action") and not all_simulated([made], "subject")
+    assert all_simulated(['{"subject_source": "simulated"}'], "subject"), "a field of its own kind stands outside the further fields"

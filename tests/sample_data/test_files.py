@@ -11,7 +11,7 @@ import pytest
 
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import read_settings
-from sample_data import clients
+from sample_data import clients, vendor
 from sample_data.employment import EMPLOYMENT
 from sample_data.flights import CHALLENGER, DELAY, LATE, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
@@ -75,7 +75,7 @@ def test_prediction_files_have_the_contracts_columns_and_required_fields(spec) -
     table = predictions(spec)
     more = {EMPLOYMENT.name: {"label"}, SENTIMENT.name: {"text", "environment"}}.get(spec.name, set())
     fields = {"id", "model", "version", "at", "score", "latency_ms", "replica", "received_at"} | more
-    asked = {"subject", "action"} if spec is LATE else set()
+    asked = {"subject", "action", "subject_source", "action_source"} if spec is LATE else set()
     assert set(table) == fields | set(spec.features) | ({"batch"} if spec in FLIGHTS else set()) | asked
     assert not table[sorted(fields)].isna().any(axis=None)
     assert table["id"].is_unique
@@ -183,6 +183,8 @@ def test_every_request_of_december_names_a_client_and_what_was_done_and_one_clie
     table, asked = predictions(LATE), pd.read_parquet(FOLDER / clients.FILE)
     recent = table["id"].str.slice(stop=8) >= clients.FIRST_DAY
     assert table["subject"].notna().equals(recent.rename("subject")) and set(table.loc[recent, "subject"]) == set(clients.CLIENTS)
+    for rows, names in ((table[recent], ("subject", "action")), (asked, ("subject",)), (pd.read_parquet(FOLDER / vendor.FILE), ("",))):
+        assert all(set(rows[f"{name}_source" if name else "source"]) == {"simulated"} for name in names)
     pairs = table[recent].merge(labels(LATE), on="id")
     followed, right = pairs["action"] == (pairs["score"] >= 0.35).astype(int).astype(str), (pairs["score"] >= 0.35) == (pairs["value"] == 1)
     assert followed[right].mean() == pytest.approx(clients.FOLLOWED_RIGHT, abs=0.01)

@@ -112,6 +112,11 @@ def sets_in_scope(scope: Scope) -> tuple[list[tuple[ProbeRounds, AnswerChanges |
     return found, window
 
 
+def simulated_note(sets: Sequence[tuple[ProbeRounds, AnswerChanges | None]]) -> str:
+    """A sentence where every answer is declared simulated, else nothing."""
+    return " These answers are simulated." if all(rounds.source == "simulated" for rounds, _ in sets) else ""
+
+
 def no_probes() -> None:
     """The empty state: no fixed question was asked."""
     if len(load.ask_store(Records("prediction", ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):

@@ -19,10 +19,10 @@ from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
-from observability.dashboard.widgets import csv_button, finding_lines, leading_finding_line, plain_caption
+from observability.dashboard.widgets import csv_button, finding_lines, leading_finding_line, plain_caption, plain_paragraph
 from observability.detection.live_guard import LEAST_REQUESTS, MISSING, GuardedRequests, guard_columns, guarded_requests
 from observability.investigation.logged_prediction import row_from
-from observability.metrics.reliance import Reliance, acted_pairs, reliance_of
+from observability.metrics.reliance import ACTION, Reliance, acted_pairs, all_simulated, reliance_of
 
 if TYPE_CHECKING:
     from observability.core.catalog import Model
@@ -95,6 +95,8 @@ def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Fin
             )
         return
     leading_finding_line(claims)
+    if here.model.classes and all_simulated(load.ask_store(judged.ACTIONS, here.window)["extra"], "subject"):
+        plain_paragraph("These subjects are simulated.")
     draw_table("guard", "Unusual subjects", COLUMNS, [_claim_row(here, finding) for finding in claims], compact=True)
     csv_button("block-list", block_list(claims), label="Block list")
     named = {subject for finding in claims for subject in finding.evidence["subjects"] if finding.evidence["check"] in COMPARED}
@@ -159,7 +161,8 @@ def reliance_section(here: ModelPage, found: Sequence[Finding]) -> None:
     st.header("Reliance", anchor=False)
     told = [finding for finding in found if finding.metric in ("over_reliance", "under_reliance")]
     finding_lines(told)
-    actions = acted_pairs(load.ask_store(judged.ACTIONS, here.window), here.model)
+    rows = load.ask_store(judged.ACTIONS, here.window)
+    actions = acted_pairs(rows, here.model)
     verdicts = verdict_pairs(here.model.name)
     if not actions and not verdicts:
         st.markdown(
@@ -167,6 +170,8 @@ def reliance_section(here: ModelPage, found: Sequence[Finding]) -> None:
         )
         return
     if actions:
+        if all_simulated(rows["extra"], ACTION):
+            plain_paragraph("These actions are simulated.")
         _reliance_table("actions", "Reliance by logged actions", reliance_of(actions), shares=not told)
     if verdicts:
         _reliance_table("reliance", "Reliance by verdicts", reliance_of(verdicts))
