@@ -8,7 +8,7 @@ import streamlit as st
 
 from observability.analyzers.trust.audits import audit_value_words
 from observability.core import formatting
-from observability.core.numerals import format_figure, measured_value_text
+from observability.core.numerals import format_figure, measured_value_text, percent
 from observability.dashboard import frame, links
 from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
@@ -16,6 +16,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
 from observability.dashboard.trust.shift_figures import shift_details, shift_figure
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, unavailable_note
+from observability.detection.audit_groups import most_attacked_group
 from observability.detection.audit_history import StoredAudit
 
 FLIPS = (
@@ -76,9 +77,38 @@ def _budget(here: ModelPage, audit: StoredAudit) -> None:
         if results.get("exact_single")
         else ("Changes of one feature are tried on a grid of the reference's values.")
     )
+    if said := attacked_group_words(results):
+        plain_paragraph(said)
     limits = f"Locked: {', '.join(results['locked'])}. " if results.get("locked") else ""
     plain_caption(
         f"{exact} Changes of several features are an upper bound of the accuracy: a stronger search may find cheaper ones. {limits}"
+    )
+
+
+def attacked_group_words(results: Mapping[str, Any]) -> str:
+    """Which group is easier to attack within the budget of the headline, or whose training records are found more often.
+
+    A sentence that none is where two groups of an attribute were compared; nothing where none were.
+    """
+    at, curves = results["headline"].get("at"), "epsilon" in results
+    shares: dict[str, dict[str, dict[str, Any]]] = {}
+    for attribute, levels in results.get("groups", {}).items():
+        for level, own in levels.items():
+            cell = next((point for point in own if point["epsilon"] == at), {}) if curves else own
+            if cell.get("value") is not None:
+                hit = 1 - cell["value"] if curves else cell["value"]
+                shares.setdefault(attribute, {})[level] = {"value": hit, "n": cell["n"]}
+    if not any(len(levels) > 1 for levels in shares.values()):
+        return ""
+    group = most_attacked_group(shares)
+    if group is None:
+        return f"No group is significantly {'easier to attack' if curves else 'more exposed'} than the others."
+    rate, rest = formatting.format_share(group.rate), formatting.format_share(group.rest)
+    named = f"{group.attribute} {group.level} is"
+    if curves:
+        return f"{named} easiest to attack: at cost {at:g}, {rate} of {group.n:,} rows are wrong or changed, {rest} in the other groups."
+    return (
+        f"{named} most exposed: {rate} of {group.n:,} training records are found at {percent(at)} false positives, {rest} in the other groups."
     )
 
 
@@ -192,6 +222,8 @@ def _membership(here: ModelPage, audit: StoredAudit) -> None:
     results = audit.results
     if results.get("groups"):
         st.header("Exposure by group", anchor=False)
+        if said := attacked_group_words(results):
+            plain_paragraph(said)
         rows = pd.DataFrame(
             [{"name": f"{name}: {level}", **cell} for name, each in results["groups"].items() for level, cell in each.items()]
         )

@@ -1,0 +1,49 @@
+"""The group whose rows an attack of an audit hits most, where that is more than chance gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from observability.detection.form_slices import SliceExcess, slice_excesses
+from observability.metrics.trade_offs import FormResult, FormSlice
+from observability.stats.multiple_testing import benjamini_hochberg
+
+CHANCE = 0.05
+"""Adjusted p-value from which a group is not named."""
+
+
+@dataclass(frozen=True)
+class AttackedGroup:
+    """A group that an attack hits more often than the other groups of its attribute. rate, rest: the share of rows hit in it and in them."""
+
+    attribute: str
+    level: str
+    n: int
+    rate: float
+    rest: float
+    p_adjusted: float
+
+
+def most_attacked_group(shares: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> AttackedGroup | None:
+    """Return the group with the smallest p-value of so many hits by chance, adjusted for all groups of all attributes.
+
+    shares: by attribute and level the share of rows hit (`value`) and the rows (`n`), as an audit's results have them. None where no group is
+    hit more than the others by more than chance, or no attribute has two groups.
+    """
+    found: list[SliceExcess] = []
+    for attribute, levels in shares.items():
+        parts = tuple(
+            FormSlice(attribute, level, int(cell["n"]), round(cell["value"] * cell["n"]))
+            for level, cell in levels.items()
+            if cell.get("value") is not None
+        )
+        found += slice_excesses(
+            FormResult(attribute, 0, probes=sum(part.n for part in parts), flips=sum(part.flips for part in parts), slices=parts)
+        )
+    adjusted = benjamini_hochberg([each.p_value for each in found], CHANCE)[0].tolist()
+    named = [(p, -each.rate, place) for place, (p, each) in enumerate(zip(adjusted, found, strict=True)) if p <= CHANCE]
+    if not named:
+        return None
+    p, _, place = min(named)
+    part = found[place].part
+    return AttackedGroup(part.column, part.level, part.n, found[place].rate, found[place].rest, p)
