@@ -8,7 +8,7 @@ import pytest
 from observability.dashboard import links
 from observability.records.kinds import KINDS
 from observability.simulation.fault_families import every_fault
-from tests.support.capability_rows import capability_rows
+from tests.support.capability_rows import TABLE, capability_rows
 
 ROOT = Path(__file__).parent.parent
 ANALYZERS = ROOT / "observability" / "analyzers"
@@ -31,6 +31,17 @@ def test_a_row_names_what_exists(row: dict[str, str]) -> None:
     assert row["Not yet"] or (pages or row["Page"] == "every page" or "examples" in row["In the sample"]), (
         "what has no page says what is missing"
     )
+
+
+def test_the_rows_are_those_of_26_systems_as_the_document_counts_them() -> None:
+    text = TABLE.read_text(encoding="utf-8")
+    stated = {section: int(n) for section, n in re.findall(r"^\* ([A-Z][a-z ]+): (\d+) systems", text, re.MULTILINE)}
+    across = re.findall(r"\*([^*]+)\*", next(line for line in text.splitlines() if line.startswith("* Across"))[1:])
+    names = {(row["Section"], row["System"].partition(":")[0]) for row in ROWS}
+    counted = {section: sum(own == section for own, _ in names) for section in stated}
+    assert {("Across all stages", name) for name in across} <= names
+    assert stated == counted | {"Across all stages": len(across)} and sum(stated.values()) == 26
+    assert sum(row["System"].startswith("Storage: ") for row in ROWS) == 7 and "*Storage*, has seven rows" in text
 
 
 def test_every_analyzer_stands_in_the_table() -> None:

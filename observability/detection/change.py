@@ -21,6 +21,8 @@ from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 USUAL_SHARE = 0.99
 """Share of unchanged windows that stays under the natural variation."""
+SURE_SHARE = 0.999
+"""Share of unchanged windows that stays under what an act must exceed, so that one in a hundred is a watch at most."""
 NO_DIFFERENCE = 1e-9
 """Differences of logarithms up to this are rounding."""
 Limits = tuple[float, float]
@@ -71,11 +73,20 @@ class DifferenceError:
     @cached_property
     def reach(self) -> float:
         """The difference that USUAL_SHARE of unchanged windows stay under."""
+        return self._reach_of(USUAL_SHARE)
+
+    @cached_property
+    def sure_reach(self) -> float:
+        """The difference that SURE_SHARE of unchanged windows stay under."""
+        return self._reach_of(SURE_SHARE)
+
+    def _reach_of(self, unchanged: float) -> float:
+        """The difference that a share of unchanged windows stays under."""
         from scipy.special import stdtrit
 
         if not self.total > 0:
             return 0.0
-        share = USUAL_SHARE if self.one_sided else 0.5 + USUAL_SHARE / 2
+        share = unchanged if self.one_sided else 0.5 + unchanged / 2
         return float(stdtrit(min(self.total_freedom, LARGE_FREEDOM), share)) * self.total
 
 
@@ -87,9 +98,9 @@ def stated_limits(settings: ModelSettings, metric: str, watch: float, act: float
     return min(watch, act), act
 
 
-def at_least(limits: Limits, varies: float) -> Limits:
-    """Return limits that are not below the natural variation."""
-    return max(limits[0], varies), max(limits[1], varies)
+def at_least(limits: Limits, varies: float, sure: float = 0.0) -> Limits:
+    """Return limits that are not below the natural variation. sure: what the limit for act must not be below either."""
+    return max(limits[0], varies), max(limits[1], varies, sure)
 
 
 def significant_severity(watch: bool, act: bool, p_adjusted: float, budget: float) -> Severity:

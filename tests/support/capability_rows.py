@@ -7,13 +7,14 @@ COLUMNS = ("System", "Page", "Records", "Analyzer", "Faults in the lab", "In the
 
 
 def capability_rows() -> list[dict[str, str]]:
-    """The rows of all tables of the document, by column."""
-    found = []
+    """The rows of all tables of the document, by column, and their `Section`."""
+    found, section = [], ""
     for line in TABLE.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
+        section = line.removeprefix("## ") if line.startswith("## ") else section
         if line.startswith("| ") and cells[0] != "System":
             assert len(cells) == len(COLUMNS), line
-            found.append(dict(zip(COLUMNS, cells, strict=True)))
+            found.append(dict(zip(COLUMNS, cells, strict=True)) | {"Section": section})
     return found
 
 

@@ -110,12 +110,12 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         sentence = f"Calibration cannot be measured on {now.n:,} labelled predictions with a score: it needs about {more:,} more."
         return [context.undecided(NAME, "model", metric, now.n, sentence)]
     before = calibration_baseline(frames, past, context, found)
-    varies = varies_up_to(past, by_day, found, before)
+    error = daily_error(past, by_day, found, before)
     p_values = [*((before.p_value,) if before else ()), found.ecce.p_value]
     adjusted = [float(each) for each in benjamini_hochberg(p_values, context.budget)[0]]
     return [
-        ece_finding(context, found, before, adjusted[0] if before else None, labelled / served, young, by_day, varies),
-        ecce_finding(context, found, before, adjusted[-1], labelled / served, young, varies),
+        ece_finding(context, found, before, adjusted[0] if before else None, labelled / served, young, by_day, error),
+        ecce_finding(context, found, before, adjusted[-1], labelled / served, young, error),
     ]
 
 
@@ -149,12 +149,12 @@ def ece_finding(
     mature: float,
     young: bool,
     by_day: DailyScoredRows,
-    varies: float,
+    of_days: DifferenceError,
 ) -> Finding:
     """Return the finding about the ECE and its growth since the baseline."""
-    error = now.ece
+    error, varies = now.ece, of_days.reach
     stated = stated_limits(context.model.settings, f"{NAME}/ece", WATCH, ACT)
-    watch, act = at_least(stated, varies)
+    watch, act = at_least(stated, varies, of_days.sure_reach)
     stood = max(before.judged.ece.excess, 0.0) if before else 0.0
     grown = error.excess - stood
     severity: Severity = "ok"
@@ -207,12 +207,18 @@ def ece_finding(
 
 
 def ecce_finding(
-    context: Context, now: CalibrationErrors, before: Baseline | None, adjusted: float, mature: float, young: bool, varies: float
+    context: Context,
+    now: CalibrationErrors,
+    before: Baseline | None,
+    adjusted: float,
+    mature: float,
+    young: bool,
+    of_days: DifferenceError,
 ) -> Finding:
     """Return the finding about the ECCE: whether the deviation from perfect calibration is significant."""
-    error = now.ecce
-    limit = max(WATCH, varies)
-    severity = significant_severity(error.excess >= limit, error.excess >= max(ACT, varies), adjusted, context.budget)
+    error, varies = now.ecce, of_days.reach
+    limit, act = at_least((WATCH, ACT), varies, of_days.sure_reach)
+    severity = significant_severity(error.excess >= limit, error.excess >= act, adjusted, context.budget)
     beyond = needs_action(severity)
     stood = before is not None and before.judged.ecce.excess >= WATCH and before.judged.ecce.p_value <= context.budget
     late = young and beyond
@@ -238,7 +244,7 @@ def ecce_finding(
         value=error.value,
         low=error.low,
         high=error.high,
-        limit=error.null_mean + limit,
+        limit=error.null_mean + (act if severity == "act" else limit),
         severity="unknown" if late else severity,
         because=f"{said}{too_early(mature) if late else ''}.",
         rank=8.0,
@@ -258,8 +264,8 @@ def ecce_finding(
     )
 
 
-def varies_up_to(past: DailyScoredRows, by_day: DailyScoredRows, now: CalibrationErrors, before: Baseline | None) -> float:
-    """Return the 99 % limit of what days add to score less outcome; 0 where too few days are known.
+def daily_error(past: DailyScoredRows, by_day: DailyScoredRows, now: CalibrationErrors, before: Baseline | None) -> DifferenceError:
+    """Return the error that days add to score less outcome; none where too few days are known.
 
     Estimated from the mean of outcome less score of consecutive days: the effect that all rows of a day share.
     """
@@ -267,14 +273,14 @@ def varies_up_to(past: DailyScoredRows, by_day: DailyScoredRows, now: Calibratio
     rows = total.sum(axis=1)
     kept = rows >= DAY_MINIMUM
     if kept.sum() < 2 * LEAST_DAYS:
-        return 0.0
+        return DifferenceError(0.0)
     n, expected = rows[kept], total[kept] @ SCORE_MIDDLES
     chance = np.clip(expected / n, 0.01, 0.99)
     noise = chance * (1 - chance) * squares[kept].sum(axis=1) / n**2
     known = consecutive_day_variation((positive[kept].sum(axis=1) - expected) / n, noise, numbers[kept])
     length = float(np.count_nonzero(by_day.labelled))
     days = BASELINE_DAYS if before is None else reference_days(before.judged.ece.n, max(now.ece.n / max(length, 1.0), 1.0))
-    return DifferenceError(0.0, float((known.of_mean(length) + known.of_mean(days))[0]), known.freedom).reach
+    return DifferenceError(0.0, float((known.of_mean(length) + known.of_mean(days))[0]), known.freedom)
 
 
 def own_days(varies: float, limit: float) -> str:

@@ -124,6 +124,16 @@ def test_an_error_that_only_such_days_may_explain_is_a_watch_that_says_so() -> N
     assert small.severity == "ok" and "normal variation" not in small.because
 
 
+def test_a_deviation_that_one_clean_week_in_a_hundred_has_is_a_watch_and_an_act_needs_a_rarer_one() -> None:
+    rng, months = np.random.default_rng(41), []
+    for day in range(28):
+        months.append(people(300, 4100 + day, float(rng.normal(0, 0.09))).assign(at=START - timedelta(days=28 - day, hours=-6)))
+    past, base = pd.concat(months, ignore_index=True), people(20_000, 43)
+    near, far = (findings(people(4000, 42, fault), base, past)["ecce"] for fault in (0.1, 0.13))
+    assert 0.05 < near.evidence["varies_up_to"] < near.value - near.evidence["null_mean"], "the daily range sets both limits"
+    assert (near.severity, far.severity) == ("watch", "act") and near.limit < near.value and near.limit < far.limit < far.value
+
+
 def test_without_a_reference_the_past_month_is_held_against_it_or_the_level_alone() -> None:
     past = people(8000, 9)
     assert findings(people(3000, 10, 0.1), None, past)["ece"].severity == "act"
