@@ -256,9 +256,12 @@ def records_window_end(last: datetime | None, limit: datetime) -> datetime:
 
 
 def _record_kinds(analyzer: Analyzer, window: Window) -> set[str]:
-    """The kinds of records that an analyzer asks for and judges: prices only tell what these cost."""
+    """The kinds of records that date an analyzer's window: prices only tell what others cost, and data sets, where other kinds are read beside
+    them, are judged whatever their age.
+    """
     asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, window, window.end)).values()
-    return {each.aggregate.kind for each in asked if isinstance(each.aggregate, Records)} - {"price"}
+    kinds = {each.aggregate.kind for each in asked if isinstance(each.aggregate, Records)} - {"price"}
+    return kinds - {"dataset"} or kinds
 
 
 @cache

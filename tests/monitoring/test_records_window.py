@@ -10,17 +10,20 @@ from tests.support.new_store import new_store
 DAY = datetime(2025, 3, 2, tzinfo=UTC)
 
 
-def test_a_later_price_moves_no_window_of_storage_reports(tmp_path: Path) -> None:
+def test_a_later_price_or_data_set_moves_no_window_of_storage_reports(tmp_path: Path) -> None:
     with new_store(tmp_path / "home", threads=1) as store:
         reports = [
             {"kind": "storage_report", "place": "lake", "at": DAY + timedelta(days=day), "used_bytes": 96, "capacity_bytes": 100}
             for day in range(5)
         ]
         price = {"kind": "price", "from": DAY + timedelta(days=90), "resource": "gb_month", "amount": 0.02, "currency": "EUR"}
-        store.write_records([*reports, price])
+        later = {"kind": "dataset", "dataset": "people", "version": "1", "at": DAY + timedelta(days=200), "rows": 10}
+        store.write_records([*reports, price, later])
         store.load_landing()
         found = check.check(store, now=DAY + timedelta(days=400), only=("data/storage",)).findings
+        versions = check.check(store, now=DAY + timedelta(days=400), only=("data/datasets",)).findings
     assert "storage_used_share" in {each.metric for each in found if each.severity == "watch"}
+    assert [each.subject for each in versions] == ["dataset:people"], "data sets alone date their own window"
 
 
 def test_an_export_is_judged_alike_whether_its_model_or_the_fleet_is_checked(tmp_path: Path) -> None:
