@@ -157,9 +157,9 @@ def parser() -> Parser:
     )
     imported.add_argument(
         "what",
-        choices=("mlflow", "tensorboard", "optuna", "codecarbon", "transformers", "tables", "wandb"),
+        choices=("mlflow", "tensorboard", "optuna", "codecarbon", "zeus", "transformers", "tables", "wandb"),
         metavar="WHAT",
-        help="mlflow, tensorboard, optuna, codecarbon, transformers or tables",
+        help="mlflow, tensorboard, optuna, codecarbon, zeus, transformers or tables",
     )
     imported.add_argument("sources", nargs="+", type=path, metavar="PATH", help="the tool's file or folder; tables: reference and current")
     imported.add_argument("--model", help="for runs without a model; of tables and a model folder, its name")

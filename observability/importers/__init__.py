@@ -1,1 +1,1 @@
-"""Readers of other tools' files: MLflow, TensorBoard, Optuna, CodeCarbon, Transformers, and reference and current tables."""
+"""Readers of other tools' files: MLflow, TensorBoard, Optuna, CodeCarbon, Zeus, Transformers, and reference and current tables."""

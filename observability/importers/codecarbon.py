@@ -8,14 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from observability.core.errors import UsageError
+from observability.importers.csv_source import csv_head
 from observability.importers.source_records import (
     CarriedRecord,
     ReadOptions,
     RefusedEntries,
     SourceItem,
     SourceReading,
-    error_line,
     naive_time_text,
     require_source,
 )
@@ -32,21 +31,7 @@ def open_codecarbon(path: Path, options: ReadOptions) -> SourceReading:
     """The rows of an emissions.csv, or of the one in a folder. Raises UsageError where it is none, or its times need a time zone."""
     require_source(path)
     file = path / "emissions.csv" if path.is_dir() else path
-    require_source(file)
-    try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            reader = csv.DictReader(lines)
-            missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
-            first = None if missing else next(reader, None)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError("this is not CodeCarbon's emissions.csv", where=file.name, got=error_line(error)) from None
-    if missing:
-        raise UsageError(
-            "this is not CodeCarbon's emissions.csv",
-            where=file.name,
-            got=f"no column {missing[0]}",
-            expected=f"columns {', '.join(NEEDED)}",
-        )
+    _, first = csv_head(file, NEEDED, "CodeCarbon's emissions.csv")
     if first is not None:
         naive_time_text(first["timestamp"] or "", options.timezone, file.name)
     return SourceReading("CodeCarbon emissions", _row_items(file, options))

@@ -15,6 +15,7 @@ OPENERS = {
     "tensorboard": ("observability.importers.tensorboard", "open_tensorboard"),
     "optuna": ("observability.importers.optuna", "open_optuna"),
     "codecarbon": ("observability.importers.codecarbon", "open_codecarbon"),
+    "zeus": ("observability.importers.zeus", "open_zeus"),
     "transformers": ("observability.importers.transformers", "open_transformers"),
 }
 """Module and function that open the files of each tool."""

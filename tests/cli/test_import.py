@@ -19,6 +19,7 @@ SOURCES = {
     "optuna": ("optuna.db.gz", ()),
     "optuna journal": ("optuna.log", ()),
     "codecarbon": ("emissions.csv", ("--timezone", "Europe/Paris")),
+    "zeus": ("night-7.csv", ()),
     "transformers": ("transformers", ()),
 }
 

@@ -20,6 +20,7 @@ DAMAGED = {
     "optuna": "optuna.db.gz",
     "journal": "optuna.log",
     "codecarbon": "emissions.csv",
+    "zeus": "night-7.csv",
     "transformers": "transformers/trainer_state.json",
     "tensorboard": "tensorboard_torch/digits/train",
 }

@@ -1,0 +1,108 @@
+"""The log file of Zeus' ZeusMonitor as resource records: the energy of accelerators in each measurement window.
+
+The file holds a row for each window that ended: its start, name and length, and the joules of each accelerator. Windows may lie in one
+another, and the energy of an outer one holds that of the inner ones, so that inner windows become no records. The run is the name of the
+file: the file holds none. Zeus writes window names without quotes, so that a comma in one is no end of it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from observability.core.errors import UsageError
+from observability.importers.csv_source import csv_head
+from observability.importers.source_records import (
+    CarriedRecord,
+    ReadOptions,
+    RefusedEntries,
+    SourceItem,
+    SourceReading,
+    epoch_time_text,
+)
+
+TITLE = "the log file of a ZeusMonitor (Zeus)"
+NEEDED = ("start_time", "window_name", "elapsed_time")
+ENERGY = "_energy"
+
+
+@dataclass(frozen=True)
+class MeasuredWindow:
+    """A measurement window. start: seconds since 1970. joules: of each accelerator, in the order of the columns."""
+
+    name: str
+    start: float
+    seconds: float
+    joules: tuple[float, ...]
+
+    @property
+    def end(self) -> float:
+        """Its end in seconds since 1970."""
+        return self.start + self.seconds
+
+
+def open_zeus(path: Path, options: ReadOptions) -> SourceReading:
+    """The windows of a ZeusMonitor's log file. Raises UsageError where it is none, or no accelerator was measured."""
+    names, _ = csv_head(path, NEEDED, TITLE)
+    measured = names[len(NEEDED) :]
+    if tuple(names[: len(NEEDED)]) != NEEDED or not measured or not all(name.endswith(ENERGY) for name in measured):
+        expected = f"columns {', '.join(NEEDED)} and one an accelerator, such as gpu0{ENERGY}"
+        raise UsageError("this log of Zeus holds no energy", where=path.name, got=", ".join(names)[:100], expected=expected)
+    return SourceReading("Zeus measurements", _window_items(path, [name.removesuffix(ENERGY) for name in measured]))
+
+
+def _window_items(file: Path, devices: Sequence[str]) -> Iterator[SourceItem]:
+    """The records of the windows that lie in no other one."""
+    windows = []
+    with file.open(encoding="utf-8") as lines:
+        next(lines, None)
+        for number, line in enumerate(lines, 2):
+            try:
+                windows.append(_measured_window(line, len(devices)))
+            except ValueError as error:
+                yield RefusedEntries("windows", "bad_value", f"line {number}: {error}")
+    outer: MeasuredWindow | None = None
+    for window in sorted(windows, key=lambda window: (window.start, -window.end)):
+        if outer is not None and window.end <= outer.end:
+            yield RefusedEntries("windows", "inside_another", f"the energy of {window.name!r} is part of that of {outer.name!r}")
+            continue
+        outer = window
+        yield from _window_records(window, devices, file.stem)
+
+
+def _measured_window(line: str, devices: int) -> MeasuredWindow:
+    """The window of a line. Raises ValueError where a value is no number or negative, or one is missing."""
+    cells = line.rstrip("\r\n").split(",")
+    if len(cells) < len(NEEDED) + devices:
+        raise ValueError(f"{len(cells)} values where {len(NEEDED) + devices} are expected")
+    start, *numbers = (_number(cell) for cell in (cells[0], *cells[-1 - devices :]))
+    if numbers[0] == 0:
+        raise ValueError("the window has no length")
+    return MeasuredWindow(",".join(cells[1 : -1 - devices]), start, numbers[0], tuple(numbers[1:]))
+
+
+def _window_records(window: MeasuredWindow, devices: Sequence[str], run: str) -> Iterator[CarriedRecord]:
+    """A record an accelerator; the first carries the window."""
+    for place, (device, joules) in enumerate(zip(devices, window.joules, strict=True)):
+        record = {
+            "kind": "resource",
+            "at": epoch_time_text(window.end),
+            "device": device,
+            "run": run,
+            "phase": window.name,
+            "watts": joules / window.seconds,
+            "energy_j": joules,
+            "seconds": window.seconds,
+            "source": "measured",
+        }
+        yield CarriedRecord(record, {} if place else {"windows": 1})
+
+
+def _number(text: str) -> float:
+    """The number of a cell. Raises ValueError for another text and for a negative or infinite one."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is not a number") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"{text[:40]!r} is no amount")
+    return number

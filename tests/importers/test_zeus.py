@@ -1,0 +1,60 @@
+"""Windows of a ZeusMonitor's log file become resource records, none of whose energy is counted twice."""
+
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from observability.core.errors import UsageError
+from observability.metrics.energy import RESOURCE_COLUMNS, reading_energy
+from tests.support.imported_items import FIXTURES, read_items, records_of, refused_counts
+
+FILE = FIXTURES / "night-7.csv"
+WATTS = {"gpu0": 70.0, "gpu1": 210.0}
+"""Of the accelerators that make_fixtures.py counts."""
+
+
+def test_windows_inside_another_are_part_of_it_and_a_comma_stays_in_a_name():
+    items = read_items("zeus", FILE)
+    records = records_of(items, "resource")
+    assert [(record["phase"], record["device"]) for record in records] == [
+        (phase, device) for phase in ("training", "evaluation", "export") for device in WATTS
+    ]
+    assert refused_counts(items) == {("windows", "inside_another"): 2}
+    assert any("'epoch 2, after a restart' is part of that of 'training'" in getattr(item, "message", "") for item in items)
+
+
+def test_a_record_holds_the_joules_of_its_window_until_its_end():
+    line = FILE.read_text().splitlines()[3].split(",")
+    first = records_of(read_items("zeus", FILE), "resource")[0]
+    assert (first["run"], first["source"], first["energy_j"]) == ("night-7", "measured", float(line[3]))
+    assert datetime.fromisoformat(first["at"]).timestamp() == pytest.approx(float(line[0]) + float(line[2]), abs=1e-5)
+    assert first["watts"] == pytest.approx(WATTS["gpu0"], rel=0.01)
+
+
+def test_windows_that_overlap_are_counted_once(tmp_path: Path):
+    path = tmp_path / "zeus.csv"
+    path.write_text("start_time,window_name,elapsed_time,gpu0_energy\n1000,a,10,700\n1005,b,10,700\n")
+    frame = pd.DataFrame(records_of(read_items("zeus", path), "resource")).reindex(columns=RESOURCE_COLUMNS)
+    energy = reading_energy(frame.assign(at=pd.to_datetime(frame["at"]).dt.tz_localize(None)))
+    assert energy["joules"].sum() == pytest.approx(1050) and energy["seconds"].sum() == pytest.approx(15)
+
+
+def test_a_row_that_cannot_be_read_is_refused_alone(tmp_path: Path):
+    path = tmp_path / "night-7.csv"
+    path.write_text(
+        FILE.read_text().replace(FILE.read_text().splitlines()[3].split(",")[3], "n/a")
+        + "12,short\n1795943800.0,empty,0.0,1.0,1.0\n1795943800.0,back,-1,1,1\n"
+    )
+    items = read_items("zeus", path)
+    assert refused_counts(items) == {("windows", "bad_value"): 4}
+    assert {record["phase"] for record in records_of(items, "resource")} == {"epoch 1", "epoch 2, after a restart", "evaluation", "export"}
+
+
+@pytest.mark.parametrize("head", ["a,b", "start_time,window_name,elapsed_time,", "start_time,window_name,elapsed_time,gpu0"])
+def test_a_table_without_energy_is_one_clear_error(tmp_path: Path, head: str):
+    path = tmp_path / "zeus.csv"
+    path.write_text(f"{head}\n1,2,3,4\n")
+    with pytest.raises(UsageError, match=r"Zeus"):
+        read_items("zeus", path)
