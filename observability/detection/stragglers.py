@@ -121,18 +121,20 @@ def ranks_of(run: TrainingRun) -> Ranks | None:
 
 
 def ranks_from(frame: "DataFrame") -> Ranks | None:
-    """Return the times from a frame of rank, step and milliseconds by phase; a missing phase took no time."""
+    """Return the times from a frame of rank, step and milliseconds by phase, each pair once; a missing phase took no time."""
     names = [name for name in frame.columns if name not in ("rank", "step")]
-    ranks = tuple(sorted(set(frame["rank"]), key=rank_order))
-    whole = frame.groupby("step")["rank"].nunique()
-    steps = np.sort(whole[whole == len(ranks)].index.to_numpy("int64"))
-    if len(ranks) < 2 or not len(steps):
+    of_rank, labels = frame["rank"].factorize()
+    known, of_step, logged = np.unique(frame["step"].to_numpy("int64"), return_inverse=True, return_counts=True)
+    whole = logged == len(labels)
+    steps = known[whole]
+    if len(labels) < 2 or not len(steps):
         return None
-    kept = frame[frame["step"].isin(steps)]
-    tables = {
-        name: kept.pivot(index="rank", columns="step", values=name).reindex(index=list(ranks), columns=steps).fillna(0.0).to_numpy(float)
-        for name in names
-    }
+    ranks = tuple(sorted(labels, key=rank_order))
+    rows = np.array([ranks.index(label) for label in labels])[of_rank]
+    kept, columns = whole[of_step], np.cumsum(whole) - 1
+    tables = {name: np.zeros((len(ranks), len(steps))) for name in names}
+    for name, table in tables.items():
+        table[rows[kept], columns[of_step[kept]]] = np.nan_to_num(frame[name].to_numpy(float)[kept])
     work = np.asarray(
         sum([table for name, table in tables.items() if name.lower() not in COMMUNICATION], np.zeros((len(ranks), len(steps))))
     )
@@ -158,7 +160,7 @@ def looks(times: Ranks) -> list[tuple[Ranks, bool]]:
     return [(times, False), *((times.last(size), True) for size in parts)]
 
 
-def usual_time(times: Ranks, phase: str, place: int) -> Array | None:
+def usual_time(times: Ranks, phase: str, place: int, fastest: int) -> Array | None:
     """Return the time of each step that a rank's time in a phase is compared with.
 
     Of the fastest rank (None where it is this one); in communication the median of the others (None where there are fewer than two).
@@ -166,33 +168,35 @@ def usual_time(times: Ranks, phase: str, place: int) -> Array | None:
     table = times.phases[phase]
     if phase.lower() in COMMUNICATION:
         return None if len(times.ranks) < 3 else np.asarray(np.median(np.delete(table, place, axis=0), axis=0))
-    fastest = int(np.median(table, axis=1).argmin())
     return None if place == fastest else np.asarray(table[fastest])
 
 
 def slow_ranks(times: Ranks, *, late: bool = False, among: int = 1) -> list[Slow]:
     """Return the score of each rank in its slowest phase, slowest first; communication without the wait.
 
-    A phase counts only where its excess over what it is compared with is at least 2 % of the rank's own time. among: number of tests; the
-    intervals of all ranks in all tests are simultaneous at 95 %.
+    The slowest phase is the one that costs most time of those significantly below the limit, else the one with the lowest score. A phase
+    counts only where its excess over what it is compared with is at least 2 % of the rank's own time. among: number of tests; the intervals
+    of all ranks in all tests are simultaneous at 95 %.
     """
     found: list[Slow] = []
     own = np.maximum(np.median(times.own, axis=1), 1e-9)
+    medians = {name: np.median(table, axis=1) for name, table in times.phases.items()}
     for place, rank in enumerate(times.ranks):
-        worst: Slow | None = None
+        own_phases: list[Slow] = []
         for name, table in times.phases.items():
-            baseline = usual_time(times, name, place)
+            baseline = usual_time(times, name, place, int(medians[name].argmin()))
             if baseline is None:
                 continue
-            usual, time = float(np.median(baseline)), float(np.median(table[place]))
+            usual, time = float(np.median(baseline)), float(medians[name][place])
             if time - usual < WATCH_SHARE * own[place]:
                 continue
             ratio = np.maximum(baseline, 1e-6) / np.maximum(table[place], 1e-6)
             interval = median_interval(ratio, 0.05 / (among * len(times.ranks)))
-            each = Slow(rank, name, *interval, usual, time, times, late)
-            worst = each if worst is None or each.score < worst.score else worst
-        if worst is not None:
-            found.append(worst)
+            own_phases.append(Slow(rank, name, *interval, usual, time, times, late))
+        if below := [each for each in own_phases if each.high < SCORE_LIMIT]:
+            found.append(max(below, key=lambda each: each.time - each.usual))
+        elif own_phases:
+            found.append(min(own_phases, key=lambda each: each.score))
     return sorted(found, key=lambda each: (each.score, rank_order(each.rank)))
 
 

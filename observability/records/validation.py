@@ -99,7 +99,9 @@ def field_checker(field: RecordField) -> Check:
     def check_object(value: Any, zone: tzinfo | None) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise refuse(value)
-        return value if member is None else {key: member(f"{name}.{key}", item, zone) for key, item in value.items()}
+        if member is None or (member is member_number and all(item.__class__ is float for item in value.values())):
+            return value
+        return {key: member(f"{name}.{key}", item, zone) for key, item in value.items()}
 
     def check_list(value: Any, _zone: tzinfo | None) -> list[Any]:
         if not isinstance(value, list):

@@ -11,6 +11,7 @@ from observability.core import formatting
 from observability.dashboard import empty_states, frame, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.training import distributed, runs, runs_ranks
+from observability.detection.stragglers import ranks_of
 
 frame.store_page_heading("distributed")
 scope = scopes.scope_from_state(st.session_state)
@@ -26,5 +27,7 @@ if chosen is None:
     st.stop()
 st.header(formatting.escape_markdown(chosen.run.name), anchor=False)
 distributed.rank_findings(chosen)
-distributed.efficiency_section(chosen, everything)
-runs_ranks.ranks_section(chosen)
+times = ranks_of(chosen.run)
+distributed.efficiency_section(chosen, times, everything)
+if times is not None:
+    runs_ranks.ranks_section(chosen, times)

@@ -1,10 +1,12 @@
 """How long do pages of the pipeline take to open over many records? All records are simulated.
 
-    python tests/benchmarks/bench_size.py [--parts labelling,batches,ranks,runs] [--scale 1.0] [--folder DIR]
+    python tests/benchmarks/bench_size.py [--parts labelling,batches,ranks,runs] [--scale 1.0] [--folder DIR] [--lines]
 
 labelling: 600 people and 200,000 annotations. batches: 12,000 batches of 100 devices with 200 columns. ranks: a job of 64 ranks and 100,000 steps.
 runs: 1,000 runs of 10,000 steps. `--scale` multiplies annotations, days of batches, and steps of ranks or runs. Each part has a home of its own. The database
 computes its rows, so that millions of JSON lines need not be parsed; SLICE of them go through the loader as lines into another store and must give equal rows.
+With `--lines` the steps of the job of 64 ranks are loaded as JSON lines instead, beside as many lines of predictions with 25 features, and the figures of the
+page are compared with those that its lines give.
 The pages are opened by a session of a new process that has imported every analyzer and every module of the dashboard, as a running server has:
 cold, then once more, and in another process for the first time after a round of the watcher, which has then analyzed the records. Prints seconds of the
 clock and of the processor of the page's process, background threads included. With `--folder` the homes stay in it, and those that are there are opened and not made anew.
@@ -71,19 +73,25 @@ def batch_rows(scale: float) -> dict[str, str]:
     }
 
 
-def rank_rows(scale: float) -> dict[str, str]:
-    """A job of 64 ranks; rank 13 reads its data six times as slowly in the second half."""
+def rank_rows(scale: float, first: int = 1, last: int = 0) -> dict[str, str]:
+    """A job of 64 ranks, which wait for the slowest one in communication; rank 13 reads its data six times as slowly in the second half.
+
+    first, last: only the steps from `first` up to before `last`.
+    """
     steps = round(100_000 * scale)
     return {
         "run": f"""SELECT 'wide' AS run, 'loan' AS model, event, {END} - to_seconds(earlier) AS "at",
             CASE event WHEN 'start' THEN '{{"simulated":true}}' END AS params, CASE event WHEN 'end' THEN 'finished' END AS status
             FROM (VALUES ('start', 86400), ('end', 6400)) t(event, earlier)""",
-        "step": f"""SELECT 'wide' AS run, {END} - to_microseconds(((86400 - 80000 * step / {steps}) * 1e6)::BIGINT) AS "at", step,
+        "step": f"""WITH work AS (
+                SELECT step, rank, round(40 + 2 * uniform(step, rank, 'work'), 2) AS compute, round((5 + 0.5 * uniform(step, rank, 'data'))
+                    * CASE WHEN rank = 13 AND step > {steps // 2} THEN 6 ELSE 1 END, 2) AS data, compute + data AS own
+                FROM (SELECT range AS step FROM range({first}, {last or steps + 1})), (SELECT range AS rank FROM range(64))),
+            slowest AS (SELECT step, max(own) AS longest FROM work GROUP BY step)
+            SELECT 'wide' AS run, {END} - to_microseconds(((86400 - 80000 * step / {max(steps, 1)}) * 1e6)::BIGINT) AS "at", step,
             rank::VARCHAR AS rank, 'h' || rank // 8 AS host, '{{"train_loss":' || round(2 * pow(step, -0.3), 4) || '}}' AS metrics,
-            '{{"communication":' || round(3 + uniform(step, rank, 'talk'), 2) || ',"compute":' || round(40 + 2 * uniform(step, rank, 'work'), 2)
-            || ',"data":' || round((5 + 0.5 * uniform(step, rank, 'data')) * CASE WHEN rank = 13 AND step > {steps // 2} THEN 6 ELSE 1 END, 2)
-            || '}}' AS phase_ms
-            FROM (SELECT range AS step FROM range(1, {steps + 1})), (SELECT range AS rank FROM range(64))""",
+            '{{"communication":' || round(3 + uniform(step, rank, 'talk') + longest - own, 2) || ',"compute":' || compute
+            || ',"data":' || data || '}}' AS phase_ms FROM work JOIN slowest USING (step)""",
     }
 
 
@@ -138,6 +146,85 @@ def fill_part(part: str, scale: float, home: Path) -> None:
     print(f"{part}: {rows:,} rows computed in {time.perf_counter() - began:.1f} s", flush=True)
 
 
+def prediction_rows(first: int, last: int) -> str:
+    """Predictions with 20 numbers and 5 categories, as many as the steps of ranks from `first` up to before `last`."""
+    numbers = ", ".join(f"number_{place:02d}: round(normal(i, 0, 'n{place}'), 6)" for place in range(20))
+    names = ", ".join(f"category_{place}: 'level ' || hash(i, 'c{place}') % 12" for place in range(5))
+    return f"""SELECT 'prediction' AS kind, 'p' || i AS id, strftime({END} - to_milliseconds(i * 13), '%Y-%m-%dT%H:%M:%S.%gZ') AS "at",
+        'loan' AS model, '1' AS version, {{{numbers}, {names}}} AS features, round(uniform(i, 0, 'score'), 6) AS score
+        FROM (SELECT range AS i FROM range({64 * first}, {64 * last}))"""
+
+
+def step_lines(scale: float, first: int, last: int) -> str:
+    """The records of the steps of ranks from `first` up to before `last`, in the order of steps."""
+    return f"""SELECT 'step' AS kind, run, strftime("at", '%Y-%m-%dT%H:%M:%S.%fZ') AS "at", step, rank, host, metrics::JSON AS metrics,
+        phase_ms::JSON AS phase_ms FROM ({rank_rows(scale, first, last)["step"]}) ORDER BY step, rank::INTEGER"""
+
+
+def load_lines(scale: float, home: Path) -> list[dict[str, Any]]:
+    """Load the steps of ranks as JSON lines into a home, and as many predictions into another, a tenth after the other; print both rates.
+
+    Returns the lines of every so manieth step, as read from the files.
+    """
+    import duckdb
+
+    from observability.store.opener import open_store
+    from observability.store.types.loading import LoadDefaults
+
+    steps, read = round(100_000 * scale), []
+    tenth, every = steps // 10, -(-64 * steps // 12_500)
+    spent = {"steps": [0.0, 0.0, 0], "predictions": [0.0, 0.0, 0]}
+    maker = duckdb.connect(config={"threads": 2})
+    for macro in MACROS:
+        maker.execute(macro)
+    with tempfile.TemporaryDirectory(dir=home.parent) as folder:
+        homes = {"steps": home, "predictions": Path(folder) / "predictions"}
+        for first in range(1, steps + 1, tenth):
+            asked = {"steps": step_lines(scale, first, first + tenth), "predictions": prediction_rows(first, first + tenth)}
+            for name, query in asked.items():
+                path = Path(folder) / f"{name}.jsonl"
+                maker.execute(f"COPY ({query}) TO '{path}' (FORMAT json)")
+                if name == "steps":
+                    with path.open(encoding="utf-8") as file:
+                        read += [json.loads(line) for place, line in enumerate(file) if (first - 1 + place // 64) % every == 0]
+                with open_store(homes[name]) as store:
+                    began, cpu = time.perf_counter(), time.process_time()
+                    report = store.load_files([path], LoadDefaults())
+                    took = (time.perf_counter() - began, time.process_time() - cpu, report.stored)
+                assert report.stored == report.lines == 64 * tenth, report
+                spent[name] = [a + b for a, b in zip(spent[name], took, strict=True)]
+                path.unlink()
+        with open_store(home) as store:
+            store.write_records([{"kind": "run", "run": "wide", "model": "loan", "event": "start", "params": {"simulated": True}}])
+    for name, (clock, cpu, lines) in spent.items():
+        print(
+            f"{name}: {lines:,} lines in {clock:.0f} s ({lines / clock:,.0f} a second), {cpu:.0f} s CPU ({lines / cpu:,.0f} a second)",
+            flush=True,
+        )
+    ratio = [spent["predictions"][place] / spent["steps"][place] for place in (0, 1)]
+    print(f"rate of steps over that of predictions: {ratio[0]:.2f} by the clock, {ratio[1]:.2f} by CPU", flush=True)
+    return read
+
+
+def figures_by_hand(lines: list[dict[str, Any]]) -> list[str]:
+    """What the page must say of these lines of a run: steps and ranks, the share of each phase, and the times of the slow rank and the fastest."""
+    import numpy as np
+
+    place = {step: at for at, step in enumerate(sorted({line["step"] for line in lines}))}
+    phases = {name: np.full((64, len(place)), np.nan) for name in ("communication", "compute", "data")}
+    for line in lines:
+        for name, table in phases.items():
+            table[int(line["rank"]), place[line["step"]]] = line["phase_ms"][name]
+    work = phases["compute"] + phases["data"]
+    wait = np.minimum(phases["communication"], work.max(axis=0) - work)
+    own = phases | {"communication": phases["communication"] - wait, "waiting": wait}
+    whole = sum(table.sum() for table in own.values())
+    found = [f"{len(place):,} steps of 64 ranks", *(f"{name} {100 * table.sum() / whole:.1f} %" for name, table in own.items())]
+    quarter = max(len(place) // 4, 1)
+    recent = np.median(phases["data"][:, -quarter:], axis=1)
+    return [*found, f"{recent[13]:.3g} ms", f"{recent.min():.3g} ms"]
+
+
 def compare_slice(store: Any, kind: str) -> int:
     """Load rows of a kind as lines into another store and compare the rows; return how many."""
     from observability.store.db.record_tables import kind_columns, kind_tables
@@ -168,8 +255,8 @@ def compare_slice(store: Any, kind: str) -> int:
     return len(rows)
 
 
-def open_page(page: str, home: Path, watched: bool) -> None:
-    """Open a page in this process, cold and warm, or for the first time after a round of the watcher, and print the seconds."""
+def open_page(page: str, home: Path, watched: bool, lines: bool) -> None:
+    """Open a page in this process, cold and warm, or for the first time after a round of the watcher, and print the seconds; lines: and its words."""
     from observability import dashboard
     from observability.alerts.config import AlertConfig
     from observability.analyzers import discover
@@ -194,12 +281,28 @@ def open_page(page: str, home: Path, watched: bool) -> None:
         app = opened(page, within=600)
         spent, used = time.perf_counter() - began, time.process_time() - cpu
         print(f"  {page:14} {name}: {spent:6.2f} s, {used:6.2f} s CPU, {len(words(app)):,} characters", flush=True)
+    if lines:
+        print(f"  words: {words(app)}", flush=True)
 
 
-def main(parts: list[str], scale: float, folder: str | None, page: str | None, watched: bool) -> None:
+def main(parts: list[str], scale: float, folder: str | None, page: str | None, watched: bool, lines: bool) -> None:
     """Measure each part."""
     if page:
-        open_page(page, Path(folder or "."), watched)
+        open_page(page, Path(folder or "."), watched, lines)
+        return
+    if lines:
+        with tempfile.TemporaryDirectory(dir=folder) as own:
+            home = Path(own) / "ranks"
+            expected = figures_by_hand(load_lines(scale, home))
+            asked = [sys.executable, __file__, "--page", "distributed", "--folder", str(home)]
+            done = subprocess.run([*asked, "--lines"], check=True, capture_output=True, text=True).stdout
+            absent = [figure for figure in expected if figure not in done]
+            print(
+                done.partition("\n  words: ")[0],
+                f"  figures by hand: {expected}; not on the page: {absent or 'none'}",
+                sep="\n",
+                flush=True,
+            )
         return
     for part in parts:
         with tempfile.TemporaryDirectory() as own:
@@ -217,5 +320,6 @@ if __name__ == "__main__":
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--folder")
     parser.add_argument("--page", help=argparse.SUPPRESS)
+    parser.add_argument("--lines", action="store_true")
     parser.add_argument("--watched", action="store_true", help=argparse.SUPPRESS)
     main(**vars(parser.parse_args()))

@@ -33,7 +33,6 @@ VIEWS = {
     "slices": "/slices?model=flights-delay",
     "why_changed": "/why_changed?model=flights-delay",
     "requests": "/requests?model=flights-delay",
-    "personal_data": "/personal_data?model=sentiment&window=Everything",
     "review": "/review",
     "changes": "/changes?window=Everything",
     "alerts": "/alerts",
@@ -48,7 +47,7 @@ VIEWS = {
 ELSEWHERE = {
     **dict.fromkeys(("health", "model", "quality", "drift", "performance", "fairness", "store"), "test_figures.py"),
     **dict.fromkeys(("annotate", "compare_runs", "controllers", "edge_fleet", "label_quality", "lineage"), "test_pipeline_pages.py"),
-    **dict.fromkeys(("query", "selection", "storage", "trade_offs"), "test_pipeline_pages.py"),
+    **dict.fromkeys(("personal_data", "query", "selection", "storage", "trade_offs"), "test_pipeline_pages.py"),
     **dict.fromkeys(("runs", "distributed", "studies"), "test_runs.py"),
     **{
         name: f"test_{name}.py"

@@ -233,9 +233,9 @@ TOGETHER = dict.fromkeys(("actions", "alerts", "changes", "incident", "lab", "la
 TOGETHER |= dict.fromkeys(
     ("batches", "cases", "cleaning", "datasets", "devices", "requests", "slices", "why_changed"), "../support/review_world.py"
 )
-TOGETHER |= dict.fromkeys(("batch_gate", "vendors", "personal_data", "exports"), "test_accessible.py")
+TOGETHER |= dict.fromkeys(("batch_gate", "vendors", "exports"), "test_accessible.py")
 TOGETHER |= dict.fromkeys(
-    ("annotate", "compare_runs", "label_quality", "lineage", "query", "selection", "storage"), "test_pipeline_pages.py"
+    ("annotate", "compare_runs", "label_quality", "lineage", "personal_data", "query", "selection", "storage"), "test_pipeline_pages.py"
 )
 TOGETHER |= dict.fromkeys(("trade_offs", "edge_fleet", "controllers"), "test_pipeline_pages.py")
 TOGETHER |= dict.fromkeys(("distributed", "studies"), "test_runs.py")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 
 import pandas as pd
 import pytest
@@ -35,6 +36,42 @@ def test_annotate_starts_with_the_item_whose_classes_are_nearest(fleet: Dashboar
     served = pd.read_parquet(SAMPLE / "employment.predictions.parquet").set_index("id")["score"]
     score = float(served[first["Item"]["text"]])
     assert float(first["Score"]["text"]) == pytest.approx(abs(2 * score - 1), abs=1e-6)
+    accessible(page)
+
+
+def test_the_keys_of_the_labelling_page_answer_and_skip(own: Dashboard, visit: Visit) -> None:
+    """A number answers with the class at its place, and the next item comes; 0 asks for the reason to skip; typing a name answers nothing."""
+    page = visit(f"{own.url}/annotate?project=employment")
+    complete(page)
+    name = f"Kim {uuid.uuid4().hex[:6]}1"
+    box = page.get_by_label("Your name")
+    box.press_sequentially(name)
+    box.press("Enter")
+    settle(page)
+    assert "0 labels by you today" in words(page)
+    first = tables(page)["Items that wait for a label"][0]["Item"]["text"]
+    card = page.locator(".st-key-annotate-card")
+    card.get_by_text(re.compile(f"^{re.escape(first)} · ")).click()
+    page.keyboard.press("2")
+    card.get_by_text(re.compile(f"^{re.escape(first)} · ")).wait_for(state="detached")
+    settle(page)
+    assert f"Last: {first}: 1." in words(page) and "1 label by you today" in words(page)
+    page.keyboard.press("0")
+    page.get_by_text("Choose a reason to skip, or type one.").wait_for()
+    settle(page)
+    assert "1 label by you today" in words(page)
+    stored = own.answer("sql", f"SELECT item, label FROM annotations WHERE annotator = '{name}'")
+    assert stored["rows"] == [[first, "1"]], stored
+
+
+def test_personal_data_searches_every_text_of_the_file(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/personal_data?model=flights-late&window=Chosen+dates&from=2013-12-30&to=2013-12-31")
+    complete(page)
+    served = raw_rows.between(pd.read_parquet(SAMPLE / "flights-late.predictions.parquet"), "2013-12-30", "2013-12-31")
+    texts = served[["carrier", "origin", "destination", "weekday", "subject", "action"]]
+    assert len(served) < 2_000 and not texts.stack().str.contains("@").any()
+    (shown, columns) = figure(r"No personal data in ([\d,]+) texts of (\d+) columns", words(page))
+    assert (int(shown.replace(",", "")), int(columns)) == (int(texts.notna().sum().sum()), int(texts.notna().any().sum()))
     accessible(page)
 
 

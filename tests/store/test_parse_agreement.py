@@ -47,6 +47,7 @@ def both(monkeypatch):
             patch.setattr(parsing, "FEWEST_SEEN", 1)
             patch.setattr(fast, "read_predictions", counting(fast.read_predictions))
             patch.setattr(fast, "read_labels", counting(fast.read_labels))
+            patch.setattr(fast, "read_records", counting(fast.read_records))
             quick = parse_block(None, block, catalog, defaults, threads=2)
             patch.setattr(parsing, "fast_parser_for", lambda _lines: None)
             exact = parse_block(None, block, catalog, defaults)
@@ -95,6 +96,17 @@ def test_both_paths_agree_on_mutated_lines(both, number):
         assert quick.lines == exact.lines == len([line for line in lines if line.strip(b" \t\r")])
         assert places(quick) == sorted(i for i, line in enumerate(lines, 1) if line.strip(b" \t\r"))
     assert min(shares) > 0.3, "the fast path took part"
+
+
+@pytest.mark.parametrize("defaults", DEFAULTS[:3])
+def test_both_paths_agree_on_mutated_steps_and_annotations(both, defaults):
+    lines = Mutants(77).other_lines(2500)
+    quick, exact, share = both(lines, defaults)
+    one, other = said(quick), said(exact)
+    different = [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
+    assert not different, [(lines[key[2] - 1], one.get(key), other.get(key)) for key in different[:3]]
+    assert places(quick) == places(exact) and set(quick.others) >= {"step", "annotation"}
+    assert share == 0 if defaults.kind else share > 0.5, "the fast path takes part where nothing is renamed or added"
 
 
 def test_a_block_that_the_fast_path_cannot_read_as_text_agrees_too(both):

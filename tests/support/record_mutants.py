@@ -96,6 +96,11 @@ class Mutants:
         made = [self.prediction() if self.dice.random() < 0.85 else self.label() for _ in range(count)]
         return [self.mutated(each.encode()) for each in made]
 
+    def other_lines(self, count: int) -> list[bytes]:
+        """`count` lines of steps and annotations, most of them right."""
+        made = [self.step() if self.dice.random() < 0.7 else self.annotation() for _ in range(count)]
+        return [self.mutated(each.encode()) for each in made]
+
     def pick(self, good: list[str], any_of: list[str], right: float = 0.975) -> str:
         """Mostly a right value."""
         return self.dice.choice(good) if self.dice.random() < right else self.dice.choice(any_of)
@@ -173,6 +178,42 @@ class Mutants:
         line["value"] = pick(["1", "0", "12.5"], NUMBERS + TEXTS)
         optional = {"source": ['"human"'], "annotator": ['"a1"'], "other": ["1"]}
         return self.obj(line | {name: pick(good, TEXTS) for name, good in optional.items() if dice.random() < 0.1})
+
+    def step(self) -> str:
+        """A step of a run with numbers of several names in its objects."""
+        dice, pick = self.dice, self.pick
+        names = ["loss", "val loss", "é", 'a"b', "50%", "", "lr"]
+        metrics = self.obj(
+            {name: pick([self.number(), '"NaN"', "2.0"], [*NUMBERS, *TEXTS], 0.995) for name in names if dice.random() > 0.3}
+        )
+        line = {"kind": '"step"', "run": pick(['"r1"', '"r2"', "7"], TEXTS), "at": pick(GOOD_TIMES, TIMES)}
+        line |= {"step": pick([str(dice.randint(0, 999)), "12.0", "1e2"], NUMBERS), "metrics": pick([metrics], ["null", "[]", "{}", "1"])}
+        spent = self.obj({"data": self.number(), "compute": repr(dice.random()), "all %": "1e300"})
+        optional = {
+            "phase_ms": (0.6, [spent, "null"], ["{}", "3", '{"data":null}', '{"data":{"a":1}}']),
+            "rank": (0.7, ['"3"', "3"], TEXTS),
+            "host": (0.3, ['"h\\u00e9"', '"h"'], TEXTS),
+            "batch": (0.1, ['"b"'], TEXTS),
+            "received_at": (0.1, GOOD_TIMES, TIMES),
+            "note": (0.02, ['"n"'], TEXTS),
+        }
+        line |= {name: pick(good, any_of) for name, (share, good, any_of) in optional.items() if dice.random() < share}
+        return self.obj({name: value for name, value in line.items() if dice.random() > 0.003})
+
+    def annotation(self) -> str:
+        """An annotation, whose label is any scalar."""
+        dice, pick = self.dice, self.pick
+        line = {"kind": '"annotation"', "project": '"p"', "item": pick(['"i1"', "12"], TEXTS), "annotator": pick(['"ann"'], TEXTS)}
+        line |= {"at": pick(GOOD_TIMES, TIMES), "label": pick(['"cat"', "1", "2.50", "true"], NUMBERS + TEXTS)}
+        optional = {
+            "seconds": (0.6, ["2.5", "3"], NUMBERS),
+            "gold": (0.2, ['"cat"', "1"], NUMBERS + TEXTS),
+            "suggestion": (0.2, ['"dog"', "1"], NUMBERS + TEXTS),
+            "suggestion_confidence": (0.2, ["0.5"], NUMBERS),
+            "guideline": (0.2, ['"2"', "2"], TEXTS),
+        }
+        line |= {name: pick(good, any_of) for name, (share, good, any_of) in optional.items() if dice.random() < share}
+        return self.obj({name: value for name, value in line.items() if dice.random() > 0.003})
 
     def mutated(self, line: bytes) -> bytes:
         """The line, one in six with one or two bytes lost, added, changed, repeated or cut off."""

@@ -32,10 +32,14 @@ class Dashboard:
     pid: int
 
     def status(self) -> dict[str, Any]:
-        """What the command `status --json` answers, asked of this process over loopback."""
+        """What the command `status --json` answers."""
+        return self.answer("status")
+
+    def answer(self, *command: str) -> dict[str, Any]:
+        """What a command answers with `--json`, asked of this process over loopback."""
         address = process_lock.read_address(self.home)
         assert address is not None
-        outcome = main.at_owner(address, ["status", "--json"])
+        outcome = main.at_owner(address, [*command, "--json"])
         assert outcome is not None and outcome.exit_code == 0, outcome
         return json.loads(outcome.out)
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -106,7 +107,8 @@ def add_click_squares(figure: go.Figure, x: object, y: object, texts: object, *,
     """Add transparent squares over the cells of a heatmap, which takes no clicks: they carry hover texts and take clicks."""
     clear = {"marker": {"opacity": 0}}
     marker = {"symbol": "square", "size": size}
-    add_marks(figure, x, y, texts, hover=hover, marker=marker, opacity=0, showlegend=False, selected=clear, unselected=clear)
+    checked = np.array(texts, dtype=object)  # of a list, plotly checks each value
+    add_marks(figure, x, y, checked, hover=hover, marker=marker, opacity=0, showlegend=False, selected=clear, unselected=clear)
 
 
 def add_interval_dots(

@@ -110,7 +110,8 @@ def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chos
         for i, rank in enumerate(ranks)
         for j, step in enumerate(steps)
     ]
-    layout.add_click_squares(figure, places * len(rows), [row for row in rows for _ in places], texts, size=12, hover="%{customdata[1]}")
+    x, y = np.tile(places, len(rows)), np.repeat(rows, len(places))
+    layout.add_click_squares(figure, x, y, texts, size=12, hover="%{customdata[1]}")
     theme.themed(figure, height=max(170, 26 * len(ranks) + 80), x="step")
     shown, ends = list(range(0, len(steps), max(len(steps) // 8, 1))), [-0.5, len(steps) - 0.5]
     figure.update_xaxes(tickmode="array", tickvals=shown, ticktext=[f"{int(steps[place]):,}" for place in shown], range=ends)

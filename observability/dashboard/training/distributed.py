@@ -21,7 +21,7 @@ from observability.detection.run_efficiency import (
     scaling_points,
     seconds_per_step,
 )
-from observability.detection.stragglers import ranks_of
+from observability.detection.stragglers import Ranks
 from observability.metrics.training_curves import TrainingRun
 
 HOW = """import observability as obs
@@ -50,9 +50,12 @@ def rank_findings(judged: RunVerdict) -> None:
         run_claim_line(each)
 
 
-def efficiency_section(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
-    """Goodput, scaling efficiency, FLOPs and the cost of the straggler, each with how it was computed or what would give it."""
-    times, run = ranks_of(judged.run), judged.run
+def efficiency_section(judged: RunVerdict, times: Ranks | None, everything: Sequence[RunVerdict]) -> None:
+    """Goodput, scaling efficiency, FLOPs and the cost of the straggler, each with how it was computed or what would give it.
+
+    times: those of the ranks of the run, None where no step was logged by all.
+    """
+    run = judged.run
     if times is None:
         plain_paragraph("No step was logged by all ranks with phase_ms, so the time of the ranks is unknown.")
         return

@@ -14,18 +14,15 @@ from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.choice_box import link_warning
 from observability.dashboard.scope import BIND
 from observability.dashboard.widgets import plain_paragraph
-from observability.detection.stragglers import Ranks, ranks_of
+from observability.detection.stragglers import Ranks
 
 KEY = "ranks-map"
 MOST_HOSTS = 6
 ALL = "all own work"
 
 
-def ranks_section(judged: RunVerdict) -> None:
-    """Own work by rank and step, the slowest rank over the median, and phases by rank; nothing for a run of one process."""
-    times = ranks_of(judged.run)
-    if times is None:
-        return
+def ranks_section(judged: RunVerdict, times: Ranks) -> None:
+    """Own work by rank and step, the slowest rank over the median, and phases by rank. times: those of the ranks of the run."""
     st.header("Ranks", anchor=False)
     st.caption("Own work of each rank: its phases without the wait for the slowest rank. Click a cell for the phases of that step.")
     said = next((each.because.replace("`", "") for each in judged.claims or () if each.metric == "straggler_score"), "Ranks by step.")

@@ -274,12 +274,8 @@ def _store_other_records(writer: Cursor, kind: str, table: pa.Table, ledger: Lin
     fresh = new_records(writer, kind_tables()[kind], rows)
     insert_rows(writer, kind_tables()[kind], list(kind_columns(kind)), fresh)
     lines, hours, kept = rows["line"].to_numpy(), _whole_hours(rows["arrived"]), np.isin(rows["line"].to_numpy(), fresh["line"].to_numpy())
-    models = rows["model"].to_pylist() if "model" in rows.column_names else [None] * rows.num_rows
-    places: dict[str, list[int]] = {}
-    for place, model in enumerate(models):
-        places.setdefault(model or "", []).append(place)
-    for name, mine in places.items():
-        ledger.note(name, kind, lines[mine], _stored_or_duplicate(kept[mine]), hours[mine])
+    models = "" if "model" not in rows.column_names else pc.fill_null(rows["model"], "").to_numpy()
+    _note_lines(ledger, models, kind, lines, _stored_or_duplicate(kept), hours)
 
 
 def _stored_or_duplicate(kept: NDArray[np.bool_]) -> NDArray[np.int8]:

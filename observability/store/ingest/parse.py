@@ -20,6 +20,7 @@ from observability.store.ingest import parse_tables
 from observability.store.ingest.parse_exact import ExactParser
 from observability.store.ingest.parse_json import MAX_LINE_BYTES
 from observability.store.ingest.parse_lines import BlockLines, block_lines
+from observability.store.ingest.parse_plan import SCANNED_KINDS
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
 from observability.store.types.loading import CheckedLines, LoadDefaults, NewModelLimit
 
@@ -87,34 +88,38 @@ def _scan_known_plans(
     threads: int,
 ) -> Any:
     """Run the fast parser for the kinds and models of the lines just read whose plan has changed since the last run; return the remaining
-    lines. A model that had few of those lines has few of the remaining ones, which are then not all looked at for its sake.
+    lines. Other kinds have no model here. A model that had few of those lines has few of the remaining ones, which are then not all looked at for its sake.
     """
     read_lines = sum(reader.seen.values())
     for (kind, model), count in reader.seen.items():
-        plan = reader.plan(model)
+        plan = reader.record_plans[kind] if kind in SCANNED_KINDS else reader.plan(model)
         expected = count * pending.size / read_lines if count >= FEWEST_SEEN else 0
         if expected < WORTH_SCANNING or tried.get((kind, model)) == plan.state:
             continue
         tried[kind, model] = plan.state
-        read = fast.read_predictions if kind == "prediction" else fast.read_labels
+        read = {"prediction": fast.read_predictions, "label": fast.read_labels}.get(kind, fast.read_records)
         taken = read(lines.pick(pending), plan, reader.defaults, reader.zone, threads)
-        tables.add("predictions", model, taken.predictions)
-        tables.add("labels", model, taken.labels)
+        if kind in SCANNED_KINDS:
+            tables.add("others", kind, taken.records)
+        else:
+            tables.add("predictions", model, taken.records)
+            tables.add("labels", model, taken.labels)
         pending = pending[~taken.lines]
     return pending
 
 
 class ParsedTables:
-    """Collects the tables of a block by kind and model."""
+    """Collects the tables of a block: of predictions and labels by model, of others by kind."""
 
     def __init__(self) -> None:
         self.predictions: dict[str, list[pa.Table]] = {}
         self.labels: dict[str, list[pa.Table]] = {}
+        self.others: dict[str, list[pa.Table]] = {}
 
-    def add(self, which: str, model: str, tables: list[pa.Table]) -> None:
-        """Add tables of a model."""
+    def add(self, which: str, name: str, tables: list[pa.Table]) -> None:
+        """Add tables of a model or kind."""
         if tables:
-            getattr(self, which).setdefault(model, []).extend(tables)
+            getattr(self, which).setdefault(name, []).extend(tables)
 
     def parsed(self, reader: ExactParser, lines: int) -> ParsedBlock:
         """The complete block. Tables that were made before a column was known get it as nulls."""
@@ -122,6 +127,8 @@ class ParsedTables:
             self.add("predictions", name, [table])
         for name, rows in reader.labels.items():
             self.add("labels", name, [parse_tables.table_from_rows(parse_tables.LABEL, rows)])
+        for kind, rows in reader.others.items():
+            self.add("others", kind, [parse_tables.table_from_rows(parse_tables.other_columns(kind), rows)])
         predictions = {}
         for name, tables in self.predictions.items():
             columns = reader.plan(name).columns
@@ -130,7 +137,7 @@ class ParsedTables:
             lines=lines,
             predictions=predictions,
             labels={name: pa.concat_tables(tables) for name, tables in self.labels.items()},
-            others={kind: parse_tables.table_from_rows(parse_tables.other_columns(kind), rows) for kind, rows in reader.others.items()},
+            others={kind: pa.concat_tables(tables) for kind, tables in self.others.items()},
             rejected=parse_tables.table_from_rows(parse_tables.REJECTED, sorted(reader.rejected, key=itemgetter(0))),
             new_columns={name: list(plan.new) for name, plan in reader.plans.items() if plan.new},
         )

@@ -1,6 +1,7 @@
 """Convert the columns that the compiled loop filled into the tables of the parser."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -11,10 +12,24 @@ import pyarrow as pa
 from observability.core.time import naive_utc
 from observability.records.values import canonical_text
 from observability.store.ingest.parse_json import canonical_json
-from observability.store.ingest.parse_kernel import ABSENT, BOOLEANS, LOCAL, NULL, ODD_NUMBER, PLAIN, RAW, gather_texts
+from observability.store.ingest.parse_kernel import (
+    ABSENT,
+    BOOLEANS,
+    ENUM,
+    LOCAL,
+    NULL,
+    NUMBER,
+    ODD_NUMBER,
+    PLAIN,
+    RAW,
+    SCALAR,
+    gather_texts,
+)
+from observability.store.ingest.parse_kernel import TEXT as TEXT_FIELD
+from observability.store.ingest.parse_kernel import TIME as TIME_FIELD
 from observability.store.ingest.parse_plan import ModelPlan
 from observability.store.ingest.parse_schema import LineSchema
-from observability.store.ingest.parse_tables import COLUMN, LABEL, PREDICTION, REFERENCES, TEXT, TIME
+from observability.store.ingest.parse_tables import COLUMN, LABEL, PREDICTION, REFERENCES, TEXT, TIME, other_columns
 from observability.store.types.loading import LoadDefaults
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -181,6 +196,47 @@ def label_table(rows: ScannedRows, schema: LineSchema, field: str, zone: Any) ->
     made |= {name: _time_column(rows, schema, of[name], zone) for name in ("at", "received_at")}
     made |= {"line": pa.array(rows.columns.lines[: rows.count]), "source": _enum_column(rows, schema, of["source"], None)}
     return _label_columns(made, _text_column(rows, schema, of[field]), _label_numbers(rows, schema, of[field]), rows.count, inline=False)
+
+
+def record_table(rows: ScannedRows, schema: LineSchema, kind: str, zone: Any) -> pa.Table | None:
+    """Records of another kind."""
+    if not rows.count:
+        return None
+    columns = other_columns(kind)
+    made: dict[str, pa.Array] = {"line": pa.array(rows.columns.lines[: rows.count])}
+    for name, column in schema.by_name.items():
+        spec = schema.columns[column]
+        if not rows.states[column].any():
+            continue
+        if spec.kind in (TEXT_FIELD, SCALAR):
+            made[name] = _text_column(rows, schema, column)
+        elif spec.kind == ENUM:
+            made[name] = _enum_column(rows, schema, column, None)
+        elif spec.kind == TIME_FIELD:
+            made[name] = _time_column(rows, schema, column, zone)
+        elif spec.kind == NUMBER:
+            made[name] = _number_column(rows, schema, column).cast(columns[name])
+        elif name in schema.members:
+            made[name] = _object_column(rows, schema, column, schema.members[name])
+    return pa.Table.from_arrays([made.get(name, pa.nulls(rows.count, type_)) for name, type_ in columns.items()], names=list(columns))
+
+
+def _object_column(rows: ScannedRows, schema: LineSchema, column: int, members: Mapping[str, int]) -> pa.Array:
+    """An OBJECT column as canonical JSON text. members: schema columns of its numbers by name."""
+    names, written = sorted(members), np.full(rows.count, None, object)
+    there = np.flatnonzero(rows.states[column] == RAW)
+    values = rows.columns.numbers[[schema.columns[members[name]].number for name in names]][:, there]
+    present = rows.states[[members[name] for name in names]][:, there] >= PLAIN
+    patterns, of_row = np.unique(present, axis=1, return_inverse=True) if names else (np.zeros((0, 1), bool), np.zeros(there.size, int))
+    for place, pattern in enumerate(patterns.T):
+        chosen = np.flatnonzero(of_row.ravel() == place)
+        keys = [name for name, has in zip(names, pattern.tolist(), strict=True) if has]
+        template = "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:".replace("%", "%%") + "%r" for key in keys) + "}"
+        own = values[pattern][:, chosen]
+        written[there[chosen]] = [template % each for each in zip(*own.tolist(), strict=True)] if keys else "{}"
+        for row in np.flatnonzero(~np.isfinite(own).all(axis=0)).tolist():
+            written[there[chosen[row]]] = canonical_json(dict(zip(keys, own[:, row].tolist(), strict=True)))
+    return pa.array(written, TEXT)
 
 
 def _label_columns(made: dict[str, pa.Array], value: pa.Array, number: pa.Array, count: int, *, inline: bool) -> pa.Table:

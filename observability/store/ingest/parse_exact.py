@@ -3,7 +3,9 @@
 All rules are here: JSON, the rules of records, what the catalog says about the model, and the load defaults.
 """
 
+from collections.abc import Callable
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +19,7 @@ from observability.records.record import validate
 from observability.records.values import NON_FINITE, Rejected, canonical_text, number_or_none, quoted_value
 from observability.store.ingest import parse_tables
 from observability.store.ingest.parse_json import MAX_LINE_BYTES, canonical_json, decode_json, escape_surrogates
-from observability.store.ingest.parse_plan import OBJECTS, ModelPlan, model_plan
+from observability.store.ingest.parse_plan import OBJECTS, SCANNED_KINDS, ModelPlan, model_plan, record_plan
 from observability.store.ingest.parse_types import RefusedLine
 from observability.store.types.loading import LoadDefaults
 
@@ -43,6 +45,7 @@ class ExactParser:
         self.others: dict[str, list[Row]] = {}
         self.rejected: list[Row] = []
         self.seen: dict[tuple[str, str], int] = {}
+        self.record_plans = {kind: record_plan(kind) for kind in SCANNED_KINDS}
 
     def plan(self, model: str) -> ModelPlan:
         """The plan of a model, created on first use. Raises Rejected for a new model beyond the limit."""
@@ -71,6 +74,9 @@ class ExactParser:
                 self.take_label(line, record)
             else:
                 self.others.setdefault(kind, []).append(_other_row(line, record))
+                if self.plain and kind in SCANNED_KINDS:
+                    self.record_plans[kind].note(record)
+                    self.seen[kind, ""] = self.seen.get((kind, ""), 0) + 1
         except Rejected as refusal:
             self.refuse(line, raw.decode("utf-8", "backslashreplace").rstrip("\r\n"), refusal.reason, refusal.message, obj)
 
@@ -295,18 +301,27 @@ def _label_row(line: int, prediction: str, label: dict[str, Any], at: datetime |
     return (line, prediction, at, received, canonical_text(value), number_or_none(value), *others)
 
 
+@lru_cache
+def _stored_fields(kind: str) -> tuple[tuple[str, ...], tuple[tuple[int, Callable[[Any], Any]], ...]]:
+    """The fields of another kind, and what makes the stored value of those that are not stored as they are, by their place in the row."""
+    texts: dict[str, Callable[[Any], Any]] = {
+        "object": canonical_json,
+        "list": canonical_json,
+        "scalar": canonical_text,
+        "time": naive_utc,
+    }
+    fields = KINDS[kind].fields.values()
+    return tuple(field.name for field in fields), tuple(
+        (place, texts[field.type]) for place, field in enumerate(fields, 1) if field.type in texts
+    )
+
+
 def _other_row(line: int, record: dict[str, Any]) -> Row:
     """A row of another kind: objects and lists as JSON text, scalars as canonical text."""
-    values: list[Any] = [line]
-    for field in KINDS[record["kind"]].fields.values():
-        value = record.get(field.name)
-        if value is not None:
-            if field.type in ("object", "list"):
-                value = canonical_json(value)
-            elif field.type == "scalar":
-                value = canonical_text(value)
-            elif field.type == "time":
-                value = naive_utc(value)
-        values.append(value)
+    names, texts = _stored_fields(record["kind"])
     extra = record["extra"]
-    return (*values, canonical_json(extra) if extra else None)
+    values = [line, *map(record.get, names), canonical_json(extra) if extra else None]
+    for place, text in texts:
+        if values[place] is not None:
+            values[place] = text(values[place])
+    return tuple(values)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from observability.store.ingest.parse_columns import ScanBuffers, ScannedRows, label_table, prediction_tables
+from observability.store.ingest.parse_columns import ScanBuffers, ScannedRows, label_table, prediction_tables, record_table
 from observability.store.ingest.parse_kernel import scan_lines
 from observability.store.ingest.parse_lines import BlockLines
 from observability.store.ingest.parse_numbers import POWERS_HIGH, POWERS_LOW, TENS
-from observability.store.ingest.parse_plan import ModelPlan
-from observability.store.ingest.parse_schema import LineSchema, label_schema, prediction_schema
+from observability.store.ingest.parse_plan import ModelPlan, RecordPlan
+from observability.store.ingest.parse_schema import LineSchema, label_schema, prediction_schema, record_schema
 from observability.store.types.loading import LoadDefaults
 
 LINES_A_THREAD = 2_000
@@ -26,9 +26,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class FastParse:
-    """Tables of predictions and labels of the model, and the mask of the lines that were parsed."""
+    """Tables of the records (predictions of the model, or records of another kind) and labels, and the mask of the lines that were parsed."""
 
-    predictions: list[pa.Table]
+    records: list[pa.Table]
     labels: list[pa.Table]
     lines: Array
 
@@ -53,6 +53,16 @@ def read_labels(lines: BlockLines, plan: ModelPlan, defaults: LoadDefaults, zone
     return _read(lines, schema, finish, threads)
 
 
+def read_records(lines: BlockLines, plan: RecordPlan, defaults: LoadDefaults, zone: Any, threads: int) -> FastParse:
+    """The records of another kind among the lines."""
+    schema = record_schema(plan, defaults)
+
+    def finish(rows: ScannedRows) -> tuple[pa.Table | None, pa.Table | None]:
+        return record_table(rows, schema, plan.kind, zone), None
+
+    return _read(lines, schema, finish, threads)
+
+
 def _read(
     lines: BlockLines, schema: LineSchema, finish: Callable[[ScannedRows], tuple[pa.Table | None, pa.Table | None]], threads: int
 ) -> FastParse:
@@ -70,9 +80,9 @@ def _read(
     else:
         with ThreadPoolExecutor(parts) as pool:
             found = list(pool.map(work, range(parts)))
-    predictions = [table for table, _ in found if table is not None and table.num_rows]
+    records = [table for table, _ in found if table is not None and table.num_rows]
     labels = [table for _, table in found if table is not None and table.num_rows]
-    return FastParse(predictions, labels, taken)
+    return FastParse(records, labels, taken)
 
 
 def _scanned(lines: BlockLines, schema: LineSchema, taken: Array) -> ScannedRows:

@@ -5,6 +5,7 @@ Python's decoder accepts what the standard forbids: NaN literals, repeated keys,
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,8 +16,8 @@ from observability.records.values import Rejected, quoted_value
 
 MAX_LINE_BYTES = 1024 * 1024
 """A longer line is rejected as `too_large`."""
-HALF_CHARACTER = ("\\ud", "\\uD")
-SPACE_BEFORE_COLON = ('" ', '"\t', '"\r', '"\n')
+HALF_CHARACTER = re.compile(r"\\u[dD]")
+SPACE_BEFORE_COLON = re.compile(r'"[ \t\r\n]')
 
 
 def _refuse_literal(name: str) -> NoReturn:
@@ -43,13 +44,15 @@ _LOOSE = json.JSONDecoder(parse_constant=_refuse_literal).decode
 _STRICT = json.JSONDecoder(parse_constant=_refuse_literal, object_pairs_hook=_unique_keys).decode
 _LONG = json.JSONDecoder(parse_constant=_refuse_literal, object_pairs_hook=_unique_keys, parse_int=_whole_number).decode
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+
 
 def decode_json(line: str) -> Any:
     """The value in a line. Raises Rejected: not_json, duplicate_key, bad_encoding."""
     try:
         value = _LOOSE(line)
         # Every key is followed by `":` (the other way to write it is read again); a text that holds it makes the counts differ too.
-        if line.count('":') != _key_count(value) or any(mark in line for mark in SPACE_BEFORE_COLON):
+        if line.count('":') != _key_count(value) or SPACE_BEFORE_COLON.search(line):
             value = _STRICT(line)
     except json.JSONDecodeError as error:
         end = " (the line breaks off)" if error.pos >= len(line.rstrip()) else ""
@@ -58,7 +61,7 @@ def decode_json(line: str) -> Any:
         raise Rejected("not_json", "not readable: too many objects or lists inside one another") from None
     except ValueError:  # a number of more digits than Python reads at once
         value = _LONG(line)
-    if any(mark in line for mark in HALF_CHARACTER):
+    if HALF_CHARACTER.search(line):
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -80,9 +83,9 @@ def _key_count(value: Any) -> int:
 def canonical_json(value: Any) -> str:
     """JSON text that is equal for equal content: sorted keys, no spaces, NaN and infinities as texts."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+        return _CANONICAL(value)
     except ValueError:
-        return json.dumps(json_value(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return _CANONICAL(json_value(value))
 
 
 def escape_surrogates(text: str) -> str:

@@ -20,9 +20,9 @@ Array: TypeAlias = NDArray[Any]
 LITERAL, TEXT, NUMBER, BOOLEAN, TIME, SCALAR, OBJECT, ENUM, NULLS_ONLY, EXTRA = range(10)
 """What a column holds: one fixed text, a text, a number, true or false, a time, any scalar, an object, one of several texts, null, any
 scalar that is kept as JSON."""
-INTEGERS, LOGICAL, NOT_EMPTY, NUMBERS_ONLY, NAN_ALLOWED, REQUIRED, LOCAL_ALLOWED = 1, 2, 4, 8, 16, 32, 64
+INTEGERS, LOGICAL, NOT_EMPTY, NUMBERS_ONLY, NAN_ALLOWED, REQUIRED, LOCAL_ALLOWED, WHOLE, NOT_NULL = 1, 2, 4, 8, 16, 32, 64, 128, 256
 """Flags: a text may be written as an integer; or as true or false; must not be empty; a scalar must be a number; NaN and infinities are
-allowed; the field is required; a time may lack an offset."""
+allowed; the field is required; a time may lack an offset; a number must be whole; the value may be absent, but not null."""
 ABSENT, NULL, PLAIN, RAW, ESCAPED, ODD_NUMBER, BOOLEANS, LOCAL = range(8)
 """States: absent; null; present (a text without escapes); a number in canonical form; a text with escapes; a number whose text is not
 canonical; true or false; a time without an offset. BOOLEAN: false is PLAIN, true is RAW; ENUM: PLAIN + position in the list."""
@@ -477,7 +477,7 @@ def scan_lines(
             start = i
             if c == 110:
                 state[rows, j] = NULL
-                i = -1 if flags & REQUIRED or kind == LITERAL else scan_word(buf, i, end)
+                i = -1 if flags & (REQUIRED | NOT_NULL) or kind == LITERAL else scan_word(buf, i, end)
             elif kind == NUMBER or ((kind == SCALAR or kind == EXTRA) and (c == MINUS or ZERO <= c <= NINE)):
                 state[rows, j] = PLAIN
                 sure = True
@@ -494,7 +494,7 @@ def scan_lines(
                 if kind == EXTRA:
                     pass
                 elif i >= 0 and sure:
-                    if value < bounds[j, 0] or value > bounds[j, 1]:
+                    if value < bounds[j, 0] or value > bounds[j, 1] or (flags & WHOLE and value != math.floor(value)):
                         i = -1
                     else:
                         numbers[slot, rows] = value

@@ -4,15 +4,19 @@ A plan starts from the catalog and grows while a block is read: a new feature ge
 can make it grow are read in their order, so that the result does not depend on how the other lines are parsed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from observability.core.catalog import Catalog, Kind, Model, Task
+from observability.records.kinds import KINDS
 from observability.records.values import NON_FINITE
 from observability.store.ingest.parse_types import NewColumn
 
 MOST_COLUMNS = 1000
 """Maximum number of columns of a model; values of further ones stay in `extra`."""
+SCANNED_KINDS = ("step", "annotation")
+"""Other kinds whose lines the fast parser reads: those that come by the million."""
 Role = Literal["feature", "group"]
 OBJECTS: dict[str, Role] = {"features": "feature", "groups": "group"}
 
@@ -61,6 +65,31 @@ class ModelPlan:
         self.new.append((role, name, kind))
         self.nulls[part].discard(name)
         return len(self.columns) - 1
+
+
+@dataclass
+class RecordPlan:
+    """What the lines of another kind may hold: the names of the numbers in each of its objects of numbers. Grows; `state` changes with it."""
+
+    kind: str
+    members: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def state(self) -> tuple[int, ...]:
+        """Sizes of everything that grows."""
+        return tuple(len(names) for names in self.members.values())
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Add the names that a record brings."""
+        for name, known in self.members.items():
+            if len(known) < MOST_COLUMNS:
+                known.update(record.get(name, ()))
+
+
+def record_plan(kind: str) -> RecordPlan:
+    """The plan of a kind before any of its lines was read."""
+    fields = KINDS[kind].fields.values()
+    return RecordPlan(kind, {field.name: set() for field in fields if field.type == "object" and field.members == "number"})
 
 
 def _value_kind(value: object) -> Kind | None:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.records.kinds import KINDS
+from observability.records.validation import RecordField
 from observability.store.ingest import parse_kernel as kernel
-from observability.store.ingest.parse_plan import ModelPlan
+from observability.store.ingest.parse_plan import ModelPlan, RecordPlan
 from observability.store.types.loading import LoadDefaults
 
 Array = NDArray[Any]
@@ -48,7 +49,9 @@ class SchemaColumn:
 
 @dataclass
 class LineSchema:
-    """Columns with the keys that name them. places: schema columns of features and groups by their position in the plan."""
+    """Columns with the keys that name them. places: schema columns of features and groups by their position in the plan. members: those of
+    the numbers in each object of another kind, by name.
+    """
 
     columns: list[SchemaColumn] = field(default_factory=list)
     keys: list[tuple[int, str, int]] = field(default_factory=list)
@@ -57,6 +60,7 @@ class LineSchema:
     nulls: dict[tuple[str, str], int] = field(default_factory=dict)
     extras: dict[str, int] = field(default_factory=dict)
     classes: dict[str, int] = field(default_factory=dict)
+    members: dict[str, dict[str, int]] = field(default_factory=dict)
     slots: list[int] = field(default_factory=lambda: [0, 0, 0])
 
     def add(self, table: int, key: str, spec: SchemaColumn) -> int:
@@ -225,6 +229,44 @@ def label_schema(plan: ModelPlan, defaults: LoadDefaults) -> LineSchema:
     put("source", kernel.ENUM, options=KINDS["label"].fields["source"].values)
     put("value", kernel.SCALAR, kernel.NUMBERS_ONLY if plan.task == "regression" else 0)
     return schema
+
+
+def record_schema(plan: RecordPlan, defaults: LoadDefaults) -> LineSchema:
+    """The schema of the records of another kind, without renames. Lists and objects of other values than numbers are parsed exactly."""
+    schema, kind = LineSchema(), KINDS[plan.kind]
+    schema.add(0, "kind", SchemaColumn("kind", kernel.LITERAL, kernel.REQUIRED, options=(plan.kind,)))
+    tables = {name: number for number, name in enumerate(plan.members, 1)}
+    for name, field_ in kind.fields.items():
+        required = kernel.REQUIRED if field_ in kind.required else 0
+        spec = _field_column(field_, defaults)
+        spec.flags |= required
+        spec.inner = tables.get(name, -1)
+        schema.by_name[name] = schema.add(0, name, spec)
+    flags = kernel.NAN_ALLOWED | kernel.NOT_NULL
+    for name, table in tables.items():
+        known = sorted(plan.members[name])
+        schema.members[name] = {key: schema.add(table, key, SchemaColumn(f"{name}.{key}", kernel.NUMBER, flags)) for key in known}
+    return schema
+
+
+def _field_column(given: RecordField, defaults: LoadDefaults) -> SchemaColumn:
+    """The column of a field of another kind, by its type."""
+    low = -np.inf if given.least is None else given.least
+    low = low if given.above is None else np.nextafter(given.above, np.inf)
+    largest = float(np.finfo(np.float64).max)
+    if given.type == "text" and given.values:
+        return SchemaColumn(given.name, kernel.ENUM, options=given.values)
+    if given.type == "text":
+        return SchemaColumn(given.name, kernel.TEXT, kernel.INTEGERS | kernel.NOT_EMPTY)
+    if given.type == "time":
+        return SchemaColumn(given.name, kernel.TIME, kernel.LOCAL_ALLOWED if defaults.timezone else 0)
+    if given.type == "integer":
+        return SchemaColumn(given.name, kernel.NUMBER, kernel.WHOLE, low=given.least or 0, high=2.0**53 - 1)
+    if given.type == "number" and given.finite:
+        return SchemaColumn(given.name, kernel.NUMBER, low=max(low, -largest), high=largest)
+    if given.type == "number":
+        return SchemaColumn(given.name, kernel.NUMBER, kernel.NAN_ALLOWED, low=low)
+    return SchemaColumn(given.name, kernel.SCALAR if given.type == "scalar" else kernel.OBJECT)
 
 
 def _fields_in_line(defaults: LoadDefaults, kind: str, model: str) -> list[str]:

@@ -4,7 +4,6 @@ Takes the tables of `parse_types.ParsedBlock` and adds hashes, streams, decision
 `predictions_<key>`, `labels_<key>` and the tables of the other kinds, with `line` (and `inline` for labels) beside them.
 """
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -15,14 +14,12 @@ import pyarrow as pa
 from observability.core.catalog import Model
 from observability.core.time import naive_utc
 from observability.core.view_names import quoted_identifier
-from observability.records.kinds import KINDS
 from observability.store.db.catalog_store import ensure_stream, stream_numbers
 from observability.store.db.expressions import decision_sql, sql_literal
-from observability.store.db.record_tables import FIELD_TYPES, content_hash, kind_columns
+from observability.store.db.record_tables import content_hash, kind_columns
 from observability.store.db.results import arrow_result, single_row
 from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TABLES, PREDICTION_COLUMNS, model_table
 from observability.store.db.shared_tables import feature_list_sql, give_own_tables, shared_table
-from observability.store.ingest.parse_json import canonical_json
 
 INCOMING = "incoming"
 Cursor = duckdb.DuckDBPyConnection
@@ -87,12 +84,7 @@ def stage_labels(writer: Cursor, table: pa.Table, now: datetime, own_id: str = "
 
 
 def stage_others(writer: Cursor, kind: str, table: pa.Table, now: datetime) -> pa.Table:
-    """Parsed records of another kind as stored rows, with `line`. JSON gets sorted keys, so that equal contents have equal hashes."""
-    fields = {field.name: FIELD_TYPES[field.type] for field in KINDS[kind].fields.values() if field.name != "received_at"}
-    for name, type_name in fields.items():
-        if type_name == "JSON" and name in table.column_names and not _is_empty(table, name):
-            place = table.column_names.index(name)
-            table = table.set_column(place, name, pa.array([_canonical_text(text) for text in table[name].to_pylist()], pa.string()))
+    """Parsed records of another kind as stored rows, with `line`. Their JSON is canonical, so that equal contents have equal hashes."""
     names = [name for name in kind_columns(kind) if name not in ("arrived", "content_hash")]
     values = {name: quoted_identifier(name) if name in table.column_names else "NULL" for name in names}
     picked = ", ".join(f"{value}::{kind_columns(kind)[name]} AS {quoted_identifier(name)}" for name, value in values.items())
@@ -188,8 +180,3 @@ def _column_ids_sql(lists: str, ids: dict[str, int]) -> str:
     """Column ids of a list of column references; unknown references are left out."""
     names, numbers = ", ".join(map(sql_literal, ids)), ", ".join(map(str, ids.values()))
     return f"list_filter(list_transform({lists}, lambda r: [{numbers}][nullif(list_position([{names}], r), 0)]), lambda i: i IS NOT NULL)"
-
-
-def _canonical_text(value: str | None) -> str | None:
-    """JSON text with sorted keys and no spaces; null stays null."""
-    return None if value is None else canonical_json(json.loads(value))

@@ -248,6 +248,17 @@ def test_a_straggler_in_communication_is_named() -> None:
     assert found.evidence["lost_share"] == pytest.approx(0.48, abs=0.02)
 
 
+def test_the_phase_in_which_a_rank_loses_most_is_named_where_communication_holds_no_wait() -> None:
+    """The others' short communication is then taken for their wait, so that the slow rank's own seems long."""
+    records, rng = of_many_ranks(dict.fromkeys(range(64), 3.5)), np.random.default_rng(8)
+    for each in records:
+        if each["kind"] == "step":
+            each["phase_ms"]["data"] = (30 if each["rank"] == 13 else 5) * rng.normal(1, 0.02)
+    found = only(said(records), "straggler_score")
+    assert found.subject == "run:many/rank:13" and found.evidence["phase"] == "data"
+    assert found.evidence["time_ms"] == pytest.approx(30, rel=0.02) and "Look at its storage" in found.because
+
+
 def test_ranks_that_wait_for_one_without_a_reason_that_it_logs_are_not_called_slow() -> None:
     found = only(said(of_many_ranks({rank: 150.0 for rank in range(8) if rank != 5}, ranks=8)), "straggler_score")
     assert found.subject == "run:many/rank:5" and found.severity == "watch" and "arrives last" in found.because
