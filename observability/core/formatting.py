@@ -23,6 +23,8 @@ ADDRESS = re.compile(r"(https?:(?=//))|(www(?=\.))|(@)", re.IGNORECASE)
 DIRECTION_MARKS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 """Embeddings, overrides and isolates of direction (Unicode bidirectional algorithm); ordinary text does not need them."""
 MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|[nµm]?s|h|[kM]?Wh|[kMG]?B)(?!\w))")
+"""The blank between a number and the sign of its unit."""
 
 
 def escape_direction_marks(text: object) -> str:
@@ -41,10 +43,11 @@ def escape_markdown(text: object) -> str:
 
 
 def escape_inline(text: str) -> str:
-    """`escape_markdown` that keeps blanks. Addresses get an invisible word joiner, because Markdown links escaped addresses too."""
-    return MARKUP.sub(
-        r"\\\1", ADDRESS.sub(lambda found: f"{found[1] or found[2] or ''}\u2060{found[3] or ''}", escape_direction_marks(text))
-    )
+    """`escape_markdown` that keeps blanks. Addresses get an invisible word joiner, because Markdown links escaped addresses too. A number
+    and the sign of its unit stay on one line.
+    """
+    plain = BEFORE_UNIT.sub("\u00a0", escape_direction_marks(text))
+    return MARKUP.sub(r"\\\1", ADDRESS.sub(lambda found: f"{found[1] or found[2] or ''}\u2060{found[3] or ''}", plain))
 
 
 def sentence_markdown(text: str) -> str:

@@ -92,6 +92,13 @@ def test_a_sentence_keeps_the_code_of_a_finding() -> None:
     assert formatting.sentence_markdown("`wind*` moved: PSI *2*") == "`wind*` moved\\: PSI \\*2\\*"
 
 
+def test_a_number_and_the_sign_of_its_unit_stay_on_one_line() -> None:
+    sentence = "Null in 85 % of 3 batches, p99 0.122 ms, 12 % saved in 24 hours"
+    told = "Null in 85\u00a0% of 3 batches, p99 0.122\u00a0ms, 12\u00a0% saved in 24 hours"
+    assert formatting.escape_markdown(sentence).replace("\\", "") == told
+    assert formatting.sentence_markdown("`a 1 %` is 5 %") == "`a 1 %` is 5\u00a0%"
+
+
 def test_a_severity_is_icon_and_word() -> None:
     assert formatting.status_label("act") == ":red[:material/error: Critical]"
 

@@ -39,13 +39,15 @@ def tables(app: AppTest) -> dict[str, dict]:
 
 
 def words(app: AppTest) -> str:
-    """All text that a page shows, without escapes."""
+    """All text that a page shows, without escapes and with ordinary blanks."""
     parts = [
         each.value
         for kind in ("title", "header", "markdown", "caption", "warning", "error", "success", "info")
         for each in getattr(app, kind)
     ]
-    return "\n".join(parts).replace("\\", "").replace("\u2060", "") + "\n" + json.dumps(tables(app), ensure_ascii=False)
+    return (
+        "\n".join(parts).replace("\\", "").replace("\u2060", "").replace("\u00a0", " ") + "\n" + json.dumps(tables(app), ensure_ascii=False)
+    )
 
 
 FOLDED = ("expander", "expandable", "popover", "status")
