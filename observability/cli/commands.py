@@ -364,13 +364,13 @@ def run_lab(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 def remove(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Remove a model and all of its records; exit code 3 where a backup or a lake could not be reached."""
-    from observability.store.types.erasing import elsewhere_lines
+    from observability.store.types.erasing import all_places_were_reached, elsewhere_lines
 
     body = store.remove_model(args.model, progress=rewrite_progress(say))
     say("")
     counts = {key: value for key, value in body.items() if isinstance(value, int)}
     lines = [f"Removed {args.model}.", *status_lines(counts, "  "), *elsewhere_lines(body)]
-    return json_or_lines(body, lines, args.json, 3 if body["backups"]["unreachable"] or body["lakes"]["unreachable"] else 0)
+    return json_or_lines(body, lines, args.json, 0 if all_places_were_reached(body) else 3)
 
 
 def rewrite_progress(say: Say) -> Callable[[int, int], object]:
@@ -380,11 +380,11 @@ def rewrite_progress(say: Say) -> Callable[[int, int], object]:
 
 def run_forget(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Erase a subject everywhere; exit code 3 where a backup or a lake could not be reached."""
-    from observability.store.types.erasing import forgotten_lines
+    from observability.store.types.erasing import all_places_were_reached, forgotten_lines
 
     body = store.forget(args.subject, progress=say)
     say("")
-    return json_or_lines(body, forgotten_lines(body), args.json, 3 if body["backups"]["unreachable"] or body["lakes"]["unreachable"] else 0)
+    return json_or_lines(body, forgotten_lines(body), args.json, 0 if all_places_were_reached(body) else 3)
 
 
 def run_retention(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

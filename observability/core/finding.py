@@ -18,6 +18,8 @@ SEVERITIES: tuple[Severity, ...] = ("act", "watch", "unknown", "ok")
 """Worst first."""
 KEPT_FILE = "findings.json"
 """The file of a home that holds findings from one run of the dashboard to the next (monitoring/kept_findings.py)."""
+AUDIT_STEPS = "audits/" + "?" * 24 + ".*"
+"""The files of a home in which an audit that was interrupted keeps what its steps gave, texts of predictions too (enrichment/audits.py)."""
 DETAILS = "details"
 """The evidence that holds further sentences about a claim, which pages show on demand."""
 STATE_OF: dict[Severity, State] = {"act": "critical", "watch": "warning", "unknown": "unknown", "ok": "ok"}

@@ -6,7 +6,7 @@ is erased, and only then it is noted as finished. `status` tells of one that is 
 
 import getpass
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +15,20 @@ from typing import Any
 from observability.core.errors import UsageError
 from observability.records.keyed_hash import home_key, key_path, keyed_hash
 from observability.records.protection import HASHED, hashed_value
+from observability.store.collected_places import collected_segments, rewrite_collected
 from observability.store.db.database import DATABASE, Database
 from observability.store.db.erasures import ErasedMatcher, Erasure, erasures, new_erasure, text_core, write_erasures
 from observability.store.db.failures import broken_disk
-from observability.store.erase_rows import ErasedRows, erase_rows, prediction_ids, written_forms
+from observability.store.db.written_forms import written_forms
+from observability.store.erase_rows import ErasedRows, erase_rows, prediction_ids
 from observability.store.ingest import landing
-from observability.store.ingest.erased_lines import clean_segment
+from observability.store.ingest.erased_lines import clean_segment, cleaned_segment
 from observability.store.lake.erase_lake import erase_from_lakes
 from observability.store.rewritten_backups import remove_set_aside, rewrite_backups
 
 Progress = Callable[[str], object]
+PLACES = ("ready", "failed", "loaded")
+"""Folders of landing whose segments are whole."""
 
 
 def forget_subject(store: Database, subject: str, *, by: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
@@ -43,8 +47,8 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
 
     Returns {hash, predictions: {model: n}, rows: {table: n}, texts, reviews, landing, waiting, set_aside: [file],
     backups: {rewritten: [name], removed: [name], unreachable: [folder]},
-    lakes: {rewritten: [address], unreachable: [address]}, left: [sentence], bytes_before, bytes_after}. Raises UsageError
-    for an empty subject, StoreBrokenError where the disk refuses; the command can then be given again.
+    lakes: {rewritten: [address], unreachable: [address]}, collected: the same of segments of collectors, left: [sentence], bytes_before,
+    bytes_after}. Raises UsageError for an empty subject, StoreBrokenError where the disk refuses; the command can then be given again.
     """
     say = progress or (lambda text: None)
     if not text_core(subject).strip():
@@ -52,23 +56,26 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
     try:
         with store.loading:
             key = home_key(store.home)
-            erasure = _begun(store, key, subject, by or getpass.getuser())
+            erasure, ids = _begun(store, key, subject, by or getpass.getuser())
             matcher = ErasedMatcher(key, erasures(store.home))
             say("erasing rows")
             with store.write() as writer:
-                rows = erase_rows(writer, matcher, subject, threads=store.threads)
+                rows = erase_rows(writer, matcher, subject, ids, threads=store.threads)
             say("erasing landing")
-            lines = _clean_landing(store.landing, matcher, subject)
+            names = None if ids is None else [subject, *ids]
+            lines = _clean_landing(store.landing, matcher, names)
+            collected = rewrite_collected(store.home, lambda raw: cleaned_segment(raw, matcher, names))
             waiting = store.waiting.erase(matcher) if store.waiting else 0
             aside = remove_set_aside(store.home)
             before = store.path.stat().st_size
             store.rewrite(lambda done, total: say(f"rewriting the store: {done:,} of {total:,} rows"))
             say("erasing backups")
-            backups = _erase_backups(store.home, matcher, subject, say)
+            backups = _erase_backups(store.home, matcher, subject, ids, say)
             lakes = erase_from_lakes(store, matcher, say)
             left = _mentions_left(store.home, subject)
             counts = {"rows": dict(+rows.rows), "texts": rows.texts, "landing": lines, "backups": len(backups["rewritten"])}
-            write_erasures(store.home, [replace(erasure, finished=not (backups["unreachable"] or lakes["unreachable"]), counts=counts)])
+            finished = not any(place["unreachable"] for place in (backups, lakes, collected))
+            write_erasures(store.home, [replace(erasure, finished=finished, counts=counts)])
     except (OSError, ValueError) as error:
         raise broken_disk(error, store.home, "the subject could not be erased everywhere") from error
     return {
@@ -82,6 +89,7 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
         "set_aside": aside,
         "backups": backups,
         "lakes": lakes,
+        "collected": collected,
         "left": left,
         "bytes_before": before,
         "bytes_after": store.path.stat().st_size,
@@ -96,38 +104,49 @@ def apply_erasures(store: Database) -> ErasedRows | None:
     with store.loading:
         with store.write() as writer:
             rows = erase_rows(writer, matcher, threads=store.threads)
-        _clean_landing(store.landing, matcher)
+        _clean_landing(store.landing, matcher, None, ("ready", "failed"))  # those that were loaded were cleaned when they were
         if rows.texts or +rows.rows:
             store.rewrite()
     return rows
 
 
-def _begun(store: Database, key: bytes, subject: str, by: str) -> Erasure:
-    """Note an erasure that begins, with the ids of the subject's predictions; goes on with one that was not finished."""
+def _begun(store: Database, key: bytes, subject: str, by: str) -> tuple[Erasure, frozenset[str] | None]:
+    """Note an erasure that begins, with the ids of the subject's predictions; goes on with one that was not finished.
+
+    The ids come back too, None where one that was not finished may have deleted the rows that named them.
+    """
     earlier = {erasure.subject: erasure for erasure in erasures(store.home)}.get(keyed_hash(key, subject))
     erasure = new_erasure(key, subject, by, {}, earlier)
     matcher = ErasedMatcher(key, [erasure])
     with store.cursor() as cursor:
         ids = {model.name: prediction_ids(cursor, model, matcher, subject) for model in store.catalog().models}
-    ids = _with_waiting_ids(store.landing, matcher, subject, ids)
+    ids = _with_waiting_ids(store.home, matcher, subject, ids)
     for name, found in (store.waiting.ids_about(matcher) if store.waiting else {}).items():
         ids.setdefault(name, []).extend(found)
     erasure = new_erasure(key, subject, by, {model: names for model, names in ids.items() if names}, earlier)
     write_erasures(store.home, [erasure])
-    return erasure
+    known = earlier is None or earlier.finished
+    return erasure, frozenset(name for names in ids.values() for name in names) if known else None
 
 
-def _with_waiting_ids(folder: Path, matcher: ErasedMatcher, subject: str, ids: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The ids with those of predictions about the subject, or whose id contains it, that are being written, wait in landing or were set
-    aside.
+def _with_waiting_ids(home: Path, matcher: ErasedMatcher, subject: str, ids: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The ids with those of predictions about the subject, or whose id contains it, that are being written, wait in landing or at the
+    place of collectors, or were set aside.
     """
     for name in ("open", "ready", "failed"):  # a segment that is published meanwhile is found in `ready`
-        for segment in landing.segment_files(folder / name):
+        for segment in landing.segment_files(home / "landing" / name):
             with suppress(FileNotFoundError):
                 for _, raw in landing.segment_blocks(segment.path):
-                    for record in _predictions_about(raw, matcher, subject):
-                        ids.setdefault(str(record.get("model")), []).append(str(record.get("id")))
+                    _add_ids(ids, _predictions_about(raw, matcher, subject))
+    for raw in collected_segments(home):
+        _add_ids(ids, _predictions_about(raw, matcher, subject))
     return ids
+
+
+def _add_ids(ids: dict[str, list[str]], records: Iterator[dict[str, Any]]) -> None:
+    """Add the ids of predictions to those by model."""
+    for record in records:
+        ids.setdefault(str(record.get("model")), []).append(str(record.get("id")))
 
 
 def _predictions_about(raw: bytes, matcher: ErasedMatcher, subject: str) -> Iterator[dict[str, Any]]:
@@ -147,16 +166,15 @@ def _predictions_about(raw: bytes, matcher: ErasedMatcher, subject: str) -> Iter
                 yield record
 
 
-def _clean_landing(folder: Path, matcher: ErasedMatcher, subject: str | None = None) -> int:
+def _clean_landing(folder: Path, matcher: ErasedMatcher, names: Collection[str] | None, places: Collection[str] = PLACES) -> int:
     """Empty the lines about erased subjects in every segment that is not being written; return how many lines changed.
 
-    Texts of other lines that mention them get a mark: those that hold `subject`, and without one, every line that was not loaded yet.
+    names: texts of other lines that mention one of them get a mark; None: those of every line.
     """
     count = 0
-    needles = None if subject is None else [form.encode() for form in written_forms(subject)]
-    for name in ("ready", "failed", "loaded"):
+    for name in places:
         for segment in landing.segment_files(folder / name):
-            count += clean_segment(segment.path, matcher, needles or ([b""] if name != "loaded" else []))
+            count += clean_segment(segment.path, matcher, names)
         for note in sorted((folder / name).glob("*.reason")):
             text = note.read_text(encoding="utf-8", errors="replace")
             if (cleaned := matcher.cleaned_text(text)) != text:
@@ -164,13 +182,13 @@ def _clean_landing(folder: Path, matcher: ErasedMatcher, subject: str | None = N
     return count
 
 
-def _erase_backups(home: Path, matcher: ErasedMatcher, subject: str, say: Progress) -> dict[str, list[str]]:
+def _erase_backups(home: Path, matcher: ErasedMatcher, subject: str, ids: Collection[str] | None, say: Progress) -> dict[str, list[str]]:
     """Erase a subject from every backup of a home; as `rewrite_backups`."""
 
     def erase(copy: Database) -> bool:
         with copy.write() as writer:
-            erase_rows(writer, matcher, subject, threads=1)
-        _clean_landing(copy.landing, matcher, subject)
+            erase_rows(writer, matcher, subject, ids, threads=1)
+        _clean_landing(copy.landing, matcher, None if ids is None else [subject, *ids])
         return True
 
     return rewrite_backups(home, erase, say)

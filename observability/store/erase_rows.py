@@ -5,25 +5,28 @@ The rollups of the touched days are computed again. Counts of arrivals stay: the
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 
 from observability.core.catalog import Model
 from observability.store.db.catalog_store import read_catalog, stream_numbers
 from observability.store.db.erasures import SHORTEST_WORD, ErasedMatcher, text_core
+from observability.store.db.expressions import sql_literal
 from observability.store.db.record_tables import kind_columns, kind_tables
 from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table, quoted_identifier
 from observability.store.db.shared_tables import give_own_tables
+from observability.store.db.written_forms import mention_patterns
 from observability.store.rollup.rollup import rebuild_days
 
 FOLLOWED = {"verdict": "verdict", "action": "action", "what_if": "what_if", "saved_case": "saved_case"}
 """Kinds about one prediction whose later records name only their own id, and the field of that id."""
+LABELLING = ("annotation", "assignment", "skip")
+"""Kinds about an item of a project, which is a prediction where the project belongs to a model."""
 KEPT_TABLES = ("rejected", "manifest", "migrations", "hashing", "streams", "columns", "rollups", "arrivals")
 KEPT_COLUMNS = {("models", "name"), ("versions", "version"), ("edges", "version"), ("edges", "reference"), ("reviews", "review")}
 """Names that the product needs; they are no values of records."""
@@ -62,21 +65,25 @@ def prediction_ids(cursor: Cursor, model: Model, erased: ErasedMatcher, subject:
     return sorted(found)
 
 
-def erase_rows(writer: Cursor, erased: ErasedMatcher, subject: str | None = None, *, threads: int = 2) -> ErasedRows:
-    """Erase what the database holds about erased subjects. subject: one that is being erased; without it, every text is looked at.
+def erase_rows(
+    writer: Cursor, erased: ErasedMatcher, subject: str | None = None, ids: Collection[str] | None = None, *, threads: int = 2
+) -> ErasedRows:
+    """Erase what the database holds about erased subjects. subject: one that is being erased. ids: those of its predictions.
 
-    Its blocks keep the bytes of deleted rows until the database is rewritten.
+    Only texts that hold one of these are looked at; where the subject or the ids are not known, every text is. Ids are looked for in
+    records and unknown fields, not in features. Its blocks keep the bytes of deleted rows until the database is rewritten.
     """
     done = ErasedRows()
-    for model in read_catalog(writer).models:
+    models = read_catalog(writer).models
+    for model in models:
         ids = prediction_ids(writer, model, erased, subject)
         if ids:
             done.ids[model.name] = ids
             _delete_predictions(writer, model, ids, done, threads)
     _delete_records(writer, erased, done)
-    needles = None if subject is None else written_forms(subject)
-    _delete_rejected(writer, erased, needles, done)
-    _mark_texts(writer, erased, needles, done)
+    _delete_labelling(writer, models, erased, done)
+    _delete_rejected(writer, erased, subject, done)
+    _mark_texts(writer, erased, None if subject is None or ids is None else (subject, *ids), done)
     return done
 
 
@@ -124,9 +131,22 @@ def _delete_records(writer: Cursor, erased: ErasedMatcher, done: ErasedRows) -> 
             done.rows[table] += _count(writer, f"DELETE FROM {table} WHERE {about}", name, model)
 
 
-def _delete_rejected(writer: Cursor, erased: ErasedMatcher, needles: Sequence[str] | None, done: ErasedRows) -> None:
+def _delete_labelling(writer: Cursor, models: Sequence[Model], erased: ErasedMatcher, done: ErasedRows) -> None:
+    """Delete what annotators were given and answered about erased predictions."""
+    of_project: dict[str, set[str]] = {}
+    for model in models:
+        for project in (model.name, *model.settings.projects):
+            of_project.setdefault(project, set()).add(model.name)
+    for kind in LABELLING:
+        table = kind_tables()[kind]
+        for project, item in writer.execute(f"SELECT DISTINCT project, item FROM {table}").fetchall():
+            if any(erased.is_prediction(model, item) for model in of_project.get(project, ())):
+                done.rows[table] += _count(writer, f"DELETE FROM {table} WHERE project = ? AND item = ?", project, item)
+
+
+def _delete_rejected(writer: Cursor, erased: ErasedMatcher, subject: str | None, done: ErasedRows) -> None:
     """Delete rejected lines that are about erased subjects or mention them."""
-    searched = "" if needles is None or erased.predictions else f"WHERE {_contains('raw', needles)} OR {_contains('message', needles)}"
+    searched = "" if subject is None or erased.predictions else f"WHERE {_mentions('raw', [subject])} OR {_mentions('message', [subject])}"
     rows = writer.execute(f"SELECT rowid, raw, message FROM rejected {searched}").fetchall()
     gone = [
         rowid
@@ -137,8 +157,12 @@ def _delete_rejected(writer: Cursor, erased: ErasedMatcher, needles: Sequence[st
     done.rows["rejected"] += _count(writer, "DELETE FROM rejected WHERE list_contains(?::BIGINT[], rowid)", gone)
 
 
-def _mark_texts(writer: Cursor, erased: ErasedMatcher, needles: Sequence[str] | None, done: ErasedRows) -> None:
-    """Put a mark in place of erased subjects and ids in the texts of every table."""
+def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | None, done: ErasedRows) -> None:
+    """Put a mark in place of erased subjects and ids in the texts of every table.
+
+    names: the subject, then the ids, which texts must hold to be looked at; without them every text is.
+    """
+    records = set(kind_tables().values())
     people = {table for kind, table in kind_tables().items() if {"author", "text", "note"} & kind_columns(kind).keys()}
     columns = writer.execute(
         """SELECT table_name, column_name, data_type FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, table_name)
@@ -149,8 +173,8 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, needles: Sequence[str] | 
         if table in KEPT_TABLES or (table, column) in KEPT_COLUMNS or (table.startswith(("predictions_", "labels_")) and column == "id"):
             continue
         name, quoted = quoted_identifier(table), quoted_identifier(column)
-        # what people write may name ids of erased predictions; other records only the subject itself
-        searched = "" if needles is None or table in people else f"AND {_contains(quoted, needles)}"
+        sought = [] if names is None or table in people else names if table in records or column == "extra" else names[:1]
+        searched = f"AND {_mentions(quoted, sought)}" if sought else ""
         if kind == "VARCHAR[]":  # features in the shared tables
             done.texts += _mark_list_texts(writer, erased, name, quoted)
             continue
@@ -213,16 +237,10 @@ def _cleaned(erased: ErasedMatcher, text: str, kind: str, *, marks_review: bool)
     return json.dumps(cleaned, ensure_ascii=False)
 
 
-def written_forms(subject: str) -> list[str]:
-    """The ways in which a subject stands in stored texts: plain, and as JSON and addresses write it."""
-    core = text_core(subject)
-    return sorted({core, json.dumps(core)[1:-1], json.dumps(core, ensure_ascii=False)[1:-1], quote(core, safe=""), quote(core)})
-
-
-def _contains(column: str, needles: Sequence[str]) -> str:
-    """SQL: whether a text contains one of the needles."""
-    texts = ("'" + needle.replace("'", "''") + "'" for needle in needles)
-    return "(" + " OR ".join(f"contains({column}::VARCHAR, {text})" for text in texts) + ")"
+def _mentions(column: str, names: Sequence[str]) -> str:
+    """SQL: whether a text contains one of some names, as it may be written."""
+    matches = (f"regexp_matches({column}::VARCHAR, {sql_literal(pattern)})" for pattern in mention_patterns(names))
+    return f"({' OR '.join(matches)})"
 
 
 def _column(cursor: Cursor, query: str, *parameters: object) -> list[str]:

@@ -11,6 +11,7 @@ import duckdb
 from observability.core.catalog import Model
 from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.records.private_file import sync_folder
+from observability.store.collected_places import rewrite_collected
 from observability.store.db.database import Database
 from observability.store.db.failures import broken_disk
 from observability.store.db.record_tables import kind_columns, kind_tables
@@ -50,8 +51,9 @@ def remove_model(store: Database, name: str, progress: RewriteProgress | None = 
     and the backups that hold the model are rewritten, databases that were set aside are removed: no bytes of it are left in them.
 
     Returns {"model", "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed, {"set_aside": [file],
-    "backups": as `rewrite_backups`, "lakes": {rewritten: [address], unreachable: [address]}}. progress: called with the rows rewritten and
-    all rows. Raises NotFoundError for an unknown model, StoreBrokenError where the disk refuses.
+    "backups": as `rewrite_backups`, "lakes": {rewritten: [address], unreachable: [address]}, "collected": the same of
+    segments of collectors}. progress: called with the rows rewritten and all rows. Raises NotFoundError for an unknown model,
+    StoreBrokenError where the disk refuses.
     """
     removed = _removed_model(store, name)
     _rewrite_after(store, f"the model {name} was removed", progress)
@@ -65,11 +67,12 @@ def remove_model(store: Database, name: str, progress: RewriteProgress | None = 
     try:
         with store.loading:
             places = {"set_aside": remove_set_aside(store.home), "backups": rewrite_backups(store.home, erase, lambda _: None)}
+            collected = rewrite_collected(store.home, lambda raw: _without_records_of(raw, name))
     except OSError as error:
         raise broken_disk(
             error, store.home, f"the model {name} was removed, but not from what was set aside and from every backup"
         ) from error
-    return {**removed, **places, "lakes": remove_from_lakes(store, name)}
+    return {**removed, **places, "lakes": remove_from_lakes(store, name), "collected": collected}
 
 
 def _rewrite_after(store: Database, what: str, progress: RewriteProgress | None) -> None:
@@ -133,19 +136,24 @@ def _remove_artifacts(store: Database, model: Model) -> int:
 
 def _remove_lines(store: Database, name: str) -> None:
     """Rewrite segments that wait, failed or were loaded without the lines of a model, so that they are not loaded again."""
-    needle = json.dumps(name)[1:-1].encode()
     for segment in [segment for folder in ("ready", "failed", "loaded") for segment in landing.segment_files(store.landing / folder)]:
-        lines = landing.read_segment(segment.path).splitlines(keepends=True)
-        kept = [line for line in lines if (needle not in line and name.encode() not in line) or not _is_record_of(line, name)]
-        if len(kept) < len(lines):
+        raw = landing.read_segment(segment.path)
+        if (kept := _without_records_of(raw, name)) != raw:
             draft = segment.path.with_suffix(".draft")
             with draft.open("wb") as file:
-                file.write(b"".join(kept))
+                file.write(kept)
                 file.flush()
                 os.fsync(file.fileno())
             shutil.copystat(segment.path, draft)
             os.replace(draft, segment.path)
             sync_folder(segment.path.parent)
+
+
+def _without_records_of(raw: bytes, name: str) -> bytes:
+    """The content of a segment without the lines of a model."""
+    needle = json.dumps(name)[1:-1].encode()
+    lines = raw.splitlines(keepends=True)
+    return b"".join(line for line in lines if (needle not in line and name.encode() not in line) or not _is_record_of(line, name))
 
 
 def _is_record_of(line: bytes, name: str) -> bool:

@@ -22,6 +22,7 @@ from observability.server import tokens
 from observability.server.collected_segments import SegmentIntake
 from observability.server.collector import collector_folder, remove_left_folders
 from observability.store.opener import open_store
+from observability.store.types.erasing import forgotten_lines
 from observability.store.types.loading import LoadDefaults
 from tests.support.lake_server import bucket_client, free_port, s3_server
 from tests.support.length import LONG, repeats
@@ -204,6 +205,32 @@ def shared(request, tmp_path, monkeypatch):
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         yield open_segment_place("s3://collected/segments-of-us"), settings
+
+
+def test_a_forgotten_subject_and_a_removed_model_leave_the_segments_of_collectors(home, place, tmp_path):
+    names = [f"20990101T000000-c{'0' * 16}-{number:010d}.jsonl" for number in range(2)]
+    about = [prediction(0, subject="jane-77.Q"), prediction(1, note="as jane-77.Q said"), prediction(2, model="other"), label(0)]
+    (home / "lake.toml").write_text(f'[collectors]\nplace = "{place.address}"\n', encoding="utf-8")
+    shared = tmp_path / "shared"
+
+    def held():
+        return b"".join(path.read_bytes() for path in shared.rglob("*.jsonl"))
+
+    with open_store(home) as store:
+        place.put(f"{SEGMENTS}/{names[0]}", lines(*about).encode() + b"\n")
+        brought(store, place)
+        place.put(f"{SEGMENTS}/{names[1]}", lines(prediction(5, subject="jane-77.Q"), label(5)).encode() + b"\n")
+        assert held().count(b"jane") == 3
+        body = store.forget("jane-77.Q")
+        assert len(body["collected"]["rewritten"]) == 2 and b"jane" not in held() and held().count(b"\n") == 6
+        SegmentIntake(store, place).round()
+        assert store.load_landing().stored == 0, "neither what waited there nor its label"
+        store.remove_model("loan")
+        assert b"loan" not in held() and b'"other"' in held()
+        (home / "lake.toml").write_text(f'[collectors]\nplace = "{home / "lake.toml" / "x"}"\n', encoding="utf-8")
+        body = store.forget("somebody")
+        assert len(body["collected"]["unreachable"]) == 1 and any("segments of collectors" in line for line in forgotten_lines(body))
+        assert any("did not finish" in problem for problem in store.problems())
 
 
 def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothing_twice(home, shared):

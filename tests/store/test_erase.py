@@ -12,11 +12,14 @@ from observability.client.spool import Spool
 from observability.core.errors import StoreBrokenError, UsageError
 from observability.core.finding import KEPT_FILE
 from observability.records.keyed_hash import KEY_FILE, home_key, keyed_hash
+from observability.records.kinds import KINDS
 from observability.review.sentences import erased_when
 from observability.store import removal
 from observability.store.db.erasures import FILE, MARK, erasures
+from observability.store.db.record_tables import kind_tables
 from observability.store.db.schema import model_table
 from observability.store.erase import forget_subject
+from observability.store.erase_rows import LABELLING
 from observability.store.ingest.loader import load_files, load_landing
 from observability.store.opener import open_store, restore_home
 from observability.store.registry import admin
@@ -74,6 +77,9 @@ def fill(store):
     (failed / "a.jsonl.reason").write_text(f"cannot read {SUBJECT}")
     (store.home / "damaged-20260101T000000-store.duckdb").write_text(SUBJECT)
     (store.home / KEPT_FILE).write_text(json.dumps({"kept": [SUBJECT]}))
+    (store.home / "audits").mkdir()
+    (store.home / "audits" / f"{'0a' * 12}.json").write_text(json.dumps({"texts": {"cases": {"typo": [[0, f"{SUBJECT} writes"]]}}}))
+    (store.home / "audits" / "schedule-state.json").write_text("{}")
 
 
 def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tmp_path):
@@ -106,6 +112,7 @@ def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tm
     with store.write() as writer:
         rollup.rebuild_rollups(writer, "loan")
     assert rollups(store) == kept and kept[0]
+    assert [path.name for path in (store.home / "audits").iterdir()] == ["schedule-state.json"]
     # a backup that was kept elsewhere is erased again as it is restored
     for folder in (old, tmp_path / "backups"):
         home = tmp_path / f"restored-from-{folder.name}"
@@ -116,6 +123,64 @@ def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tm
         assert found_in(home, SUBJECT, *IDS) == []
         with open_store(home) as restored:
             assert query(restored, "SELECT count(*) FROM predictions_1 WHERE id LIKE 'other-%'") == [(6,)]
+
+
+def naming(kind, name):
+    """Records of a kind that name something in each of their texts, lists and objects, and in unknown fields."""
+    base = {"kind": kind, **OTHERS[kind]}
+    own = {kind, "model", "version", "subject", "prediction"}  # an own id is a name that later records repeat
+    texts = [field.name for field in KINDS[kind].fields.values() if field.type in ("text", "scalar") and not field.values]
+    changes = [{field: f"as {name} said"} for field in texts if field not in own]
+    changes += [{field.name: [name, {"deep": name}]} for field in KINDS[kind].fields.values() if field.type == "list"]
+    changes += [{field.name: {"of": [name]}} for field in KINDS[kind].fields.values() if field.type == "object" and not field.members]
+    changes += [{field.name: {name: 1}} for field in KINDS[kind].fields.values() if field.type == "object" and field.members == "number"]
+    changes.append({"unknown": {"deep": [{"who": name}]}})
+    return [base | change | ({kind: f"{kind}-{place}"} if kind in texts else {}) for place, change in enumerate(changes)]
+
+
+def test_no_kind_of_record_names_a_forgotten_subject_or_its_prediction(store, tmp_path):
+    named = [record for name in (SUBJECT, IDS[0]) for kind in OTHERS for record in naming(kind, name)]
+    land(store, prediction(id=IDS[0], subject=SUBJECT), prediction(1, about=f"see {IDS[0]}"), label(1, see=IDS[0]), *named)
+    report = load_landing(store)
+    assert report.rejected == 0, report.examples
+    store.backup(tmp_path / "backups")
+    shutil.copytree(tmp_path / "backups", tmp_path / "old")
+    forget_subject(store, SUBJECT)
+    assert found_in(tmp_path / "home", SUBJECT, *IDS) == [] and found_in(tmp_path / "backups", SUBJECT, *IDS) == []
+    again = {table: query(store, f"SELECT count(*) FROM {table}")[0][0] for table in kind_tables().values()}
+    assert sum(again.values()) == report.stored - 3 and all(again.values()), "other records lose a word, no record"
+    (tmp_path / "restored").mkdir()
+    for file in (KEY_FILE, FILE):
+        shutil.copy(store.home / file, tmp_path / "restored" / file)
+    restore_home(tmp_path / "restored", tmp_path / "old")
+    assert found_in(tmp_path / "restored", SUBJECT, *IDS) == []
+
+
+def test_what_annotators_said_of_a_forgotten_prediction_goes_and_other_items_stay(store, landed):
+    items = (IDS[0], "other-1", "p1")
+    given = [
+        {"kind": kind, **OTHERS[kind], "project": project, "item": item}
+        for kind in LABELLING
+        for item in items
+        for project in ("loan", "q")
+    ]
+    landed(prediction(id=IDS[0], subject=SUBJECT), prediction(id="p1", subject=SUBJECT), prediction(2), *given)
+    forget_subject(store, SUBJECT)
+    for table in (kind_tables()[kind] for kind in LABELLING):
+        rows = set(query(store, f"SELECT project, item FROM {table}"))
+        assert rows == {("loan", "other-1"), ("q", "other-1"), ("q", "p1"), ("q", MARK)}, "p1 of another project is another p1"
+
+
+def test_an_erasure_that_goes_on_looks_for_ids_whose_rows_are_gone(store, landed, monkeypatch):
+    landed(prediction(id=IDS[0], subject=SUBJECT), prediction(1, about=f"see {IDS[0]}"))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "rewrite", lambda *_: (_ for _ in ()).throw(StoreBrokenError("the disk is full")))
+        patch.setattr("observability.store.erase._clean_landing", lambda *_: 0)
+        with pytest.raises(StoreBrokenError):
+            forget_subject(store, SUBJECT)
+    assert found_in(store.landing, IDS[0])
+    forget_subject(store, SUBJECT)
+    assert found_in(store.home, SUBJECT, IDS[0]) == []
 
 
 def test_later_records_of_a_forgotten_subject_are_refused(store, landed, tmp_path):

@@ -20,7 +20,7 @@ import duckdb
 
 from observability.core.catalog import Catalog
 from observability.core.errors import StoreBrokenError, StoreBusyError, StoreDamagedError
-from observability.core.finding import KEPT_FILE
+from observability.core.finding import AUDIT_STEPS, KEPT_FILE
 from observability.core.settings import ModelSettings
 from observability.core.view_names import quoted_identifier
 from observability.records.private_file import sync_folder
@@ -259,7 +259,8 @@ class Database:
         with self._only_writer():
             try:
                 remove_rewritten(self.home)
-                (self.home / KEPT_FILE).unlink(missing_ok=True)  # findings that may tell of what was removed
+                for told in (self.home / KEPT_FILE, *self.home.glob(AUDIT_STEPS)):  # they may tell of what was removed
+                    told.unlink(missing_ok=True)
                 self._require_room_for_copy()
                 self._copy_into(draft, progress or (lambda done, total: None))
                 self._take_place(draft)

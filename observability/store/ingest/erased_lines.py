@@ -7,12 +7,17 @@ They are recognized by `subject`, and by the id of an erased prediction in `id` 
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from observability.records.private_file import sync_folder
 from observability.store.db.erasures import ErasedMatcher, without_lines
+from observability.store.db.written_forms import mention_patterns
 from observability.store.ingest import landing
 from observability.store.ingest.parse_types import LineBlock, RefusedLine
 
@@ -36,20 +41,20 @@ def without_erased(block: LineBlock, erased: ErasedMatcher) -> LineBlock:
     return replace(block, raw=without_lines(raw, places), refused=(*refused, *dropped))
 
 
-def clean_segment(path: Path, erased: ErasedMatcher, needles: Sequence[bytes] = ()) -> int:
+def clean_segment(path: Path, erased: ErasedMatcher, names: Collection[str] | None = ()) -> int:
     """Empty the lines of a segment that are about erased subjects; return how many lines changed. Its times stay. Raises OSError.
 
-    needles: in other lines that contain one of them, texts get a mark in place of erased subjects and ids.
+    names: in other lines that contain one of them, texts get a mark in place of erased subjects and ids; None: in every line.
     """
-    draft = path.with_name(path.name + ".draft")
+    draft, patterns = path.with_name(path.name + ".draft"), None if names is None else mention_patterns(names)
     try:
-        count = sum(len(_changed_lines(raw, erased, needles)) for _, raw in landing.segment_blocks(path))
+        count = sum(len(_changed_lines(raw, erased, patterns)) for _, raw in landing.segment_blocks(path))
         if not count:
             return 0
         with draft.open("wb") as file:
             for _, raw in landing.segment_blocks(path):
                 lines = raw.split(b"\n")
-                for place, line in _changed_lines(raw, erased, needles).items():
+                for place, line in _changed_lines(raw, erased, patterns).items():
                     lines[place] = line
                 file.write(b"\n".join(lines))
             file.flush()
@@ -64,13 +69,25 @@ def clean_segment(path: Path, erased: ErasedMatcher, needles: Sequence[bytes] = 
     return count
 
 
-def _changed_lines(raw: bytes, erased: ErasedMatcher, needles: Sequence[bytes]) -> dict[int, bytes]:
+def cleaned_segment(raw: bytes, erased: ErasedMatcher, names: Collection[str] | None = ()) -> bytes:
+    """The content of a segment as `clean_segment` would leave it."""
+    lines = raw.split(b"\n")
+    for place, line in _changed_lines(raw, erased, None if names is None else mention_patterns(names)).items():
+        lines[place] = line
+    return b"\n".join(lines)
+
+
+def _changed_lines(raw: bytes, erased: ErasedMatcher, patterns: Sequence[str] | None) -> dict[int, bytes]:
     """By their places (from 0), the lines of a buffer that change, as they are afterwards."""
-    changed = dict.fromkeys(erased.erased_lines(raw), b"")
-    if any(needle in raw for needle in needles):
-        for place, line in enumerate(raw.split(b"\n")):
-            if place not in changed and any(needle in line for needle in needles) and (cleaned := _cleaned_line(line, erased)) != line:
-                changed[place] = cleaned
+    changed, lines = dict.fromkeys(erased.erased_lines(raw), b""), raw.split(b"\n")
+    named: Iterable[int] = range(len(lines))
+    if patterns is not None:
+        texts = pa.array(lines, pa.binary())
+        masks = [pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False) for pattern in patterns]
+        named = [] if not masks else np.flatnonzero(np.logical_or.reduce(masks)).tolist()
+    for place in named:
+        if place not in changed and (cleaned := _cleaned_line(lines[place], erased)) != lines[place]:
+            changed[place] = cleaned
     return changed
 
 

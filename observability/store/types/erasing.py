@@ -46,6 +46,10 @@ def forgotten_lines(body: dict[str, Any]) -> list[str]:
     lines += [f"Not erased: backups in {place}, which is not there. Give the command again when it is." for place in backups["unreachable"]]
     lakes = body.get("lakes", {"rewritten": [], "unreachable": []})
     lines += [f"Not erased: the lake {place}, which cannot be used. Give the command again when it can." for place in lakes["unreachable"]]
+    lines += [
+        f"Not erased: the segments of collectors in {place}, which cannot be used. Give the command again when it can."
+        for place in body["collected"]["unreachable"]
+    ]
     lines += [f"Left: {sentence}." for sentence in body["left"]]
     lines += ["Its hashed form:", *(f"  {line}" for line in forgotten_lines(body["hashed"]))] if "hashed" in body else []
     return [*lines, f"The store was rewritten. Later records of it are refused. Its keyed hash in erasures.jsonl: {body['hash']}."]
@@ -58,7 +62,16 @@ def elsewhere_lines(body: dict[str, Any]) -> list[str]:
         f"The lake {place} keeps its rows: it could not be used. The next export to it removes them."
         for place in body["lakes"]["unreachable"]
     ]
-    return [*_other_place_lines(body), *unreachable, *keeping]
+    collected = [
+        f"The segments of collectors in {place} keep it: they could not be reached. They are deleted a week after they were loaded."
+        for place in body["collected"]["unreachable"]
+    ]
+    return [*_other_place_lines(body), *unreachable, *keeping, *collected]
+
+
+def all_places_were_reached(body: dict[str, Any]) -> bool:
+    """Whether an erasure or a removal reached every backup, lake and segment of collectors; as `forget` and `remove` answer."""
+    return not any(body[place]["unreachable"] for place in ("backups", "lakes", "collected"))
 
 
 def _other_place_lines(body: dict[str, Any]) -> list[str]:
@@ -67,4 +80,6 @@ def _other_place_lines(body: dict[str, Any]) -> list[str]:
     lines = [f"Removed what was set aside: {', '.join(body['set_aside'])}."] if body["set_aside"] else []
     lines += [f"Rewrote {formatting.plural(len(backups['rewritten']), 'backup')}."] if backups["rewritten"] else []
     lines += [f"Rewrote {formatting.plural(len(lakes['rewritten']), 'lake')}."] if lakes["rewritten"] else []
+    collected = body["collected"]["rewritten"]
+    lines += [f"Rewrote {formatting.plural(len(collected), 'segment')} of collectors."] if collected else []
     return lines + ([f"Removed damaged backups: {', '.join(backups['removed'])}."] if backups["removed"] else [])

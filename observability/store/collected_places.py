@@ -1,0 +1,42 @@
+"""What an erasure or a removal reaches of the segments that collectors left for a home: those that wait and those that are kept a week."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from observability.core.errors import StoreBrokenError, UsageError
+from observability.lake.config import FILE, read_lake_config
+from observability.lake.file_place import FilePlace
+from observability.lake.segment_place import SEGMENTS, TAKEN, open_segment_place, segment_names
+
+
+def collected_segments(home: Path) -> Iterator[bytes]:
+    """The segments that wait in the place of collectors; none where no place is named or it cannot be used."""
+    try:
+        for place, name in _segments_of(home, SEGMENTS):
+            yield place.get(name) or b""
+    except (StoreBrokenError, UsageError, ModuleNotFoundError):
+        return
+
+
+def rewrite_collected(home: Path, change: Callable[[bytes], bytes]) -> dict[str, list[str]]:
+    """Write the segments anew that `change` changes: {rewritten: [name], unreachable: [place]}."""
+    found: dict[str, list[str]] = {"rewritten": [], "unreachable": []}
+    try:
+        for place, name in _segments_of(home, SEGMENTS, TAKEN):  # one that is moved to TAKEN meanwhile is found there
+            before = place.get(name)
+            if before is not None and (after := change(before)) != before:
+                place.put(name, after)
+                found["rewritten"].append(name)
+    except StoreBrokenError as error:
+        found["unreachable"].append(error.where or FILE)
+    except (UsageError, ModuleNotFoundError):
+        found["unreachable"].append(FILE)
+    return found
+
+
+def _segments_of(home: Path, *folders: str) -> Iterator[tuple[FilePlace, str]]:
+    """The segments in some folders of the place that a home names, in order, each with the place."""
+    if (address := read_lake_config(home).place) is not None:
+        place = open_segment_place(address)
+        for folder in folders:
+            yield from ((place, f"{folder}/{name}") for name in segment_names(place, folder))
