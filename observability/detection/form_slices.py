@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scipy.stats import hypergeom
 
 from observability.core.finding import SEVERITIES, Severity
+from observability.core.formatting import plural
 from observability.core.numerals import percent
 from observability.metrics.trade_offs import FormResult, FormSlice
 from observability.stats.difference_intervals import rate_difference_interval
@@ -68,6 +69,11 @@ class WorstSlice:
         part = self.excess.part
         where = f"{part.column} `{part.level}`"
         return f"{percent(self.excess.rate)} of {part.n:,} rows in {where}, {percent(self.excess.rest)} of the others"
+
+    @property
+    def more(self) -> str:
+        """That further slices are reported, as a sentence after a space; nothing where none is."""
+        return f" Also in {plural(self.others, 'more slice')}." if self.others else ""
 
 
 def worst_slice(slices: Sequence[tuple[SliceExcess, float]], budget: float) -> WorstSlice | None:

@@ -108,8 +108,9 @@ def _slice_claims(
         because = f"Storing `{audit.dataset}` as `{form.name}` changes no slice significantly more ({worst.compared} slices); the most: "
         yield StoredFormClaim(GAP, interval, "ok", f"{because}{worst.rates}.", evidence=evidence)
         return
-    more = f" Also in {worst.others} more slices." if worst.others else ""
-    because = f"Storing `{audit.dataset}` as `{form.name}` changes decisions mainly in {part.column} `{part.level}`: {worst.rates}.{more}"
+    because = (
+        f"Storing `{audit.dataset}` as `{form.name}` changes decisions mainly in {part.column} `{part.level}`: {worst.rates}.{worst.more}"
+    )
     yield StoredFormClaim(GAP, interval, worst.severity, because, slice=str(Slice(((part.column, part.level),))), evidence=evidence)
 
 

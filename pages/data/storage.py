@@ -29,8 +29,8 @@ if not rows.empty:
     chosen = storage_view.chosen_audit(rows, scope) if audited else None
     if chosen:
         name, version, audit = chosen
-        st.header(formatting.escape_markdown(f"{name}, version {version}"), anchor=False)
         storage_view.stored_form_findings_section(name, found)
+        st.header(formatting.escape_markdown(f"{name}, version {version}"), anchor=False)
         storage_view.forms_section(audit)
         st.subheader("Small groups", anchor=False)
         plain_paragraph(storage_view.groups_sentence(audit))

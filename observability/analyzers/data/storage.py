@@ -364,7 +364,7 @@ def stored_form_findings(context: Context, audit: StorageAudit, slices: list[tup
     for claim in stored_form_claims(audit, slices, context.budget):
         blank = context.undecided(NAME, f"dataset:{audit.dataset}", claim.metric, claim.interval.n, "", against="level")
         blank = replace(blank, model=model, version=version, limit=claim.limit, slice=claim.slice)
-        blank = replace(blank, evidence=evidence | {"next": NEXT[claim.metric]} | claim.evidence)
+        blank = replace(blank, evidence=evidence | {"next": NEXT[claim.metric]} | claim.evidence, rank=float(claim.slice is not None))
         source: Source | None = "system" if claim.severity in ("act", "watch") else None
         yield replace(blank, **claim.interval.fields, severity=claim.severity, because=claim.because, likely_source=source)
 

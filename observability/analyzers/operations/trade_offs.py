@@ -131,8 +131,7 @@ def slice_findings(context: Context, audit: TradeOffAudit, form: FormResult, sli
         )
         yield replace(blank, severity="ok", because=because)
         return
-    more = f" Also in {worst.others} more slices." if worst.others else ""
-    because = f"Form `{form.name}` changes decisions mainly in {part.column} `{part.level}`: {worst.rates}.{more}"
+    because = f"Form `{form.name}` changes decisions mainly in {part.column} `{part.level}`: {worst.rates}.{worst.more}"
     yield replace(blank, severity=worst.severity, because=because, slice=str(Slice(((part.column, part.level),))), likely_source="model")
 
 
