@@ -268,10 +268,10 @@ def stored_form_findings_section(name: str, found: Sequence[Finding]) -> None:
 
     name: of the data set shown. found: the findings of data/storage.
     """
-    about = [each for each in found if "dataset" in each.evidence]
-    own = [each for each in about if each.evidence["dataset"] == name and each.metric == FLIPS and each.severity == "ok"]
-    for each in own:
-        plain_paragraph(each.because.replace("`", ""))
+    about = [each for each in found if "dataset" in each.evidence and (each.evidence["dataset"] == name or each.severity != "ok")]
+    for each in about:
+        if each.metric == FLIPS and each.severity == "ok":
+            plain_paragraph(each.because.replace("`", ""))
     if about:
         caption = "Stored forms that need attention, and what to do next"
         storage_places.next_steps_table(about, "stored-forms-next", "stored-form-findings", caption)
