@@ -48,7 +48,7 @@ class AgreementComparison:
 
 
 def _consensus_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> tuple[Array, Array]:
-    """Of some rows (a mask): whether the others of the item have a consensus, and whether the row agrees with it.
+    """Of some rows: whether the others of the item have a consensus, and whether the row agrees with it.
 
     counts: items by levels of the labels that count.
     """
@@ -59,20 +59,50 @@ def _consensus_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> t
     return clear, clear & (others[np.arange(len(others)), labels.label[rows]] == most)
 
 
-def _agreement_counts(labels: ProjectLabels, who: int, inside: Array) -> tuple[int, int, int, int]:
-    """(agrees, n, peers_agree, peers) of one annotator among some rows."""
-    mine, rest = inside & (labels.annotator == who), inside & (labels.annotator != who)
-    clear, same = _consensus_agreement(labels.counts(inside), labels, mine)
-    without = labels.counts(rest)
-    places = np.flatnonzero(rest)
-    places = places[without[labels.item[places]].sum(axis=1) > 1]
-    begins = np.flatnonzero(np.diff(labels.item[places], prepend=-1))
-    sizes = np.diff(np.append(begins, len(places)))
-    chosen = np.zeros(len(labels.item), bool)
-    if len(places):
-        chosen[places[begins + labels.turn[labels.item[places[begins]]] % sizes]] = True
-    of_peers, as_peers = _consensus_agreement(without, labels, chosen)
-    return int(same.sum()), int(clear.sum()), int(as_peers.sum()), int(of_peers.sum())
+def _peer_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> Array:
+    """Items by two: whether one of the item's rows can be compared with its other ones, and whether it agrees with them.
+
+    rows: places, ascending. counts: items by levels of these rows.
+    """
+    rows = rows[counts[labels.item[rows]].sum(axis=1) > 1]
+    begins = np.flatnonzero(np.diff(labels.item[rows], prepend=-1))
+    sizes = np.diff(np.append(begins, len(rows)))
+    chosen = rows[begins + labels.turn[labels.item[rows[begins]]] % sizes] if len(rows) else rows
+    found = np.zeros((len(labels.dated), 2), bool)
+    found[labels.item[chosen]] = np.transpose(_consensus_agreement(counts, labels, chosen))
+    return found
+
+
+@dataclass(frozen=True)
+class _DatedLabels:
+    """The labels of the items of some days: counts of items by levels, and the agreement of peers by item where nobody is left out."""
+
+    labels: ProjectLabels
+    inside: Array
+    counts: Array
+    peers: Array
+
+    def of_annotator(self, own: Array) -> tuple[int, int, int, int]:
+        """(agrees, n, peers_agree, peers) of the annotator with these rows. Only items with a label of theirs have other peers than before."""
+        labels, counts = self.labels, self.counts
+        mine = own[self.inside[own]]
+        items = labels.item[mine]
+        clear, same = _consensus_agreement(counts, labels, mine)
+        begins, ends = (np.searchsorted(labels.item, items, side) for side in ("left", "right"))
+        sizes = ends - begins
+        rows = np.repeat(begins - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+        without = counts.copy()
+        without[items, labels.label[mine]] -= 1
+        rest = rows[~np.isin(rows, mine, assume_unique=True)]
+        n, agree = self.peers.sum(axis=0) - self.peers[items].sum(axis=0) + _peer_agreement(without, labels, rest).sum(axis=0)
+        return int(same.sum()), int(clear.sum()), int(agree), int(n)
+
+
+def _dated_labels(labels: ProjectLabels, items: Array) -> _DatedLabels:
+    """The labels of some items (a mask)."""
+    inside = items[labels.item]
+    counts = labels.counts(inside)
+    return _DatedLabels(labels, inside, counts, _peer_agreement(counts, labels, np.flatnonzero(inside)))
 
 
 def agreement_comparisons(labels: ProjectLabels, days: float) -> list[AgreementComparison]:
@@ -90,14 +120,17 @@ def agreement_comparisons(labels: ProjectLabels, days: float) -> list[AgreementC
     list[AgreementComparison]
     """
     most = np.argsort(-np.bincount(labels.annotator, minlength=len(labels.annotators)), kind="stable")[:MOST_ANNOTATORS]
+    past = _dated_labels(labels, labels.dated >= days)
+    looks = {length: _dated_labels(labels, labels.dated < length) for length in look_lengths(days)}
     found = []
     for who in most.tolist():
         before: float | None = None
-        then = _agreement_counts(labels, who, labels.dated[labels.item] >= days)
+        own = np.flatnonzero(labels.annotator == who)
+        then = past.of_annotator(own)
         if min(then[1], then[3]) >= LEAST_ITEMS:
             before = then[2] / then[3] - then[0] / then[1]
-        for length in look_lengths(days):
-            agrees, n, peers_agree, peers = _agreement_counts(labels, who, labels.dated[labels.item] < length)
+        for length, look in looks.items():
+            agrees, n, peers_agree, peers = look.of_annotator(own)
             if min(n, peers) >= LEAST_ITEMS:
                 p = float(hypergeom.cdf(agrees, n + peers, agrees + peers_agree, n))
                 found.append(AgreementComparison(labels.annotators[who], length, agrees, n, peers_agree, peers, p, before))

@@ -39,9 +39,12 @@ class ProjectLabels:
 
     def counts(self, rows: Array) -> Array:
         """Items by levels: how often each item got each label, of some rows (a mask)."""
-        found = np.zeros((len(self.dated), self.levels))
-        np.add.at(found, (self.item[rows], self.label[rows]), 1.0)
-        return found
+        size = len(self.dated) * self.levels
+        return (
+            np.bincount(self.item[rows] * self.levels + self.label[rows], minlength=size)
+            .reshape(len(self.dated), self.levels)
+            .astype(float)
+        )
 
 
 def labelling_limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:

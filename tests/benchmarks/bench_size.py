@@ -162,7 +162,8 @@ def step_lines(scale: float, first: int, last: int) -> str:
 
 
 def load_lines(scale: float, home: Path) -> list[dict[str, Any]]:
-    """Load the steps of ranks as JSON lines into a home, and as many predictions into another, a tenth after the other; print both rates.
+    """Load the steps of ranks as JSON lines into a home, a tenth after the other, and as many predictions as the first tenth has steps into
+    another; print both rates.
 
     Returns the lines of every so manieth step, as read from the files.
     """
@@ -173,36 +174,36 @@ def load_lines(scale: float, home: Path) -> list[dict[str, Any]]:
 
     steps, read = round(100_000 * scale), []
     tenth, every = steps // 10, -(-64 * steps // 12_500)
-    spent = {"steps": [0.0, 0.0, 0], "predictions": [0.0, 0.0, 0]}
     maker = duckdb.connect(config={"threads": 2})
     for macro in MACROS:
         maker.execute(macro)
-    with tempfile.TemporaryDirectory(dir=home.parent) as folder:
-        homes = {"steps": home, "predictions": Path(folder) / "predictions"}
-        for first in range(1, steps + 1, tenth):
-            asked = {"steps": step_lines(scale, first, first + tenth), "predictions": prediction_rows(first, first + tenth)}
-            for name, query in asked.items():
-                path = Path(folder) / f"{name}.jsonl"
-                maker.execute(f"COPY ({query}) TO '{path}' (FORMAT json)")
-                if name == "steps":
-                    with path.open(encoding="utf-8") as file:
-                        read += [json.loads(line) for place, line in enumerate(file) if (first - 1 + place // 64) % every == 0]
-                with open_store(homes[name]) as store:
-                    began, cpu = time.perf_counter(), time.process_time()
-                    report = store.load_files([path], LoadDefaults())
-                    took = (time.perf_counter() - began, time.process_time() - cpu, report.stored)
-                assert report.stored == report.lines == 64 * tenth, report
-                spent[name] = [a + b for a, b in zip(spent[name], took, strict=True)]
-                path.unlink()
-        with open_store(home) as store:
-            store.write_records([{"kind": "run", "run": "wide", "model": "loan", "event": "start", "params": {"simulated": True}}])
-    for name, (clock, cpu, lines) in spent.items():
-        print(
-            f"{name}: {lines:,} lines in {clock:.0f} s ({lines / clock:,.0f} a second), {cpu:.0f} s CPU ({lines / cpu:,.0f} a second)",
-            flush=True,
-        )
-    ratio = [spent["predictions"][place] / spent["steps"][place] for place in (0, 1)]
-    print(f"rate of steps over that of predictions: {ratio[0]:.2f} by the clock, {ratio[1]:.2f} by CPU", flush=True)
+
+    def load(name: str, query: str, into: Path) -> tuple[float, float]:
+        """Seconds of the clock and of the processor of loading the rows of a query as lines."""
+        path = home.parent / f"{name}.jsonl"
+        maker.execute(f"COPY ({query}) TO '{path}' (FORMAT json)")
+        if name == "steps":
+            with path.open(encoding="utf-8") as file:
+                read.extend(json.loads(line) for place, line in enumerate(file) if (first - 1 + place // 64) % every == 0)
+        with open_store(into) as store:
+            began, cpu = time.perf_counter(), time.process_time()
+            report = store.load_files([path], LoadDefaults())
+            spent = time.perf_counter() - began, time.process_time() - cpu
+        assert report.stored == report.lines == 64 * tenth, report
+        path.unlink()
+        rate = [f"{report.lines / seconds:,.0f}" for seconds in spent]
+        print(f"{name}: {report.lines:,} lines, {rate[0]} a second by the clock, {rate[1]} by the processor", flush=True)
+        return spent
+
+    for first in range(1, steps + 1, tenth):
+        took = load("steps", step_lines(scale, first, first + tenth), home)
+        if first == 1:
+            others = load("predictions", prediction_rows(first, first + tenth), home.parent / "predictions")
+            print(
+                f"rate of steps over that of predictions: {others[0] / took[0]:.2f} by the clock, {others[1] / took[1]:.2f} by the processor"
+            )
+    with open_store(home) as store:
+        store.write_records([{"kind": "run", "run": "wide", "model": "loan", "event": "start", "params": {"simulated": True}}])
     return read
 
 
