@@ -56,7 +56,7 @@ DELAY = Spec(
     together=("origin",),
     settings={
         "owner": "arrivals desk",
-        "description": "Minutes by which a flight out of New York lands late (early: negative), said 60 minutes before its scheduled departure.",
+        "description": "Minutes by which a flight out of New York lands late (early: negative), predicted 60 minutes before its scheduled departure.",
         "unit": "minutes",
         "batch_key": "id",
         "budget_per_month": 2.0,
@@ -78,7 +78,7 @@ LATE = Spec(
     together=("origin",),
     settings={
         "owner": "rebooking desk",
-        "description": "Whether a flight out of New York lands 15 minutes late or later, said 60 minutes before its scheduled departure.",
+        "description": "Whether a flight out of New York lands 15 minutes late or later, predicted 60 minutes before its scheduled departure.",
         "threshold": 0.35,
         "cost_false_positive": 7.0,
         "cost_false_negative": 13.0,

@@ -359,6 +359,11 @@ def findings_before(window: Window) -> list[Finding]:
     return list(counted_findings(previous_window(window)))
 
 
+def same_claim_before(window: Window, finding: Finding) -> Finding | None:
+    """The finding of the previous window of the same length about the same claim; None where it had none."""
+    return next((each for each in findings_before(window) if _claim_key(each) == _claim_key(finding)), None)
+
+
 def _claim_key(finding: Finding) -> tuple[str | None, ...]:
     """The subject of a finding, whatever the window and the version."""
     return finding.analyzer, finding.model, finding.subject, finding.metric, finding.slice

@@ -33,7 +33,7 @@ def is_it_up(here: ModelPage, status: ModelStatus) -> None:
     traffic = status.traffic
     arrival = [finding for finding in status.of("data/quality") if finding.metric in ARRIVAL]
     span = formatting.format_span(here.window.start, here.window.end)
-    words = f"{status.predictions:,.0f} predictions in {span}" + (f", {fleet.failed_share(status)}." if status.predictions else ".")
+    words = f"{status.predictions:,.0f} predictions, {span}" + (f", {fleet.failed_share(status)}." if status.predictions else ".")
     service = status.of("serving/latency")
     p99 = fleet.model_finding(status, "serving/latency", "latency_p99")
     found = worst_first([*arrival, *service, *findings_needing_action(status, "data/requests")])
@@ -154,9 +154,9 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
 
 def what_changed(here: ModelPage, status: ModelStatus) -> None:
     """Draw events and new findings."""
-    counted = ((len(status.events), "event"), (len(status.fresh), "new finding"))
-    parts = [formatting.plural(n, what) if n else f"no {what}" for n, what in counted]
-    words = f"{parts[0][:1].upper()}{parts[0][1:]} and {parts[1]} compared with the previous window."
+    fresh, events = len(status.fresh), len(status.events)
+    new = formatting.plural(fresh, "new finding") if fresh else "No new findings"
+    words = f"{new} since the previous window, {formatting.plural(events, 'event') if events else 'no events'}."
     answer_heading("What changed?", status.fresh, words, "findings", here)
     rows = fleet_events.change_rows([status], here.scope)
     if rows:
@@ -194,3 +194,5 @@ def answer_heading(
 
 
 QUESTIONS: tuple[Question, ...] = (is_it_up, are_inputs_normal, is_it_right, is_it_fair, what_drives_it, what_does_it_cost, what_changed)
+WITHOUT_PREDICTIONS: tuple[Question, ...] = (is_it_up, what_changed)
+"""The questions that a window without predictions can answer; the others would each say that there are none."""

@@ -204,11 +204,11 @@ def choose_preset(span: Span) -> None:
 
 
 def change_date(key: str, start: datetime | None, end: datetime | None, length: timedelta | None, chosen: datetime | None) -> None:
-    """One of the two dates was changed in its boxes; the other stays. Where both were empty, it follows from the length of the relative
-    window that was chosen before, so that the first date does not ask for everything after it.
+    """One of the two dates was changed in its boxes; the other stays. Where both were empty, or the window would become longer than twice
+    the relative one that was chosen before, it follows from that one's length: the first date does not ask for all days between.
     """
     start, end = (chosen, end) if key == "from" else (start, chosen)
-    if chosen and length and (start is None or end is None):
+    if chosen and length and (start is None or end is None or end - start > 2 * length):
         start, end = (chosen, chosen + length) if key == "from" else (chosen - length, chosen)
     set_dates(start, end)
 

@@ -1,6 +1,6 @@
 """Model :material/deployed_code:
-One model in its window: availability, inputs, outcomes, fairness, drivers, cost and changes. Each answer is a sentence with its status, a
-small chart where it helps, and a link to the page with details.
+One model in its window: its incidents, then availability, inputs, outcomes, fairness, drivers, cost and changes. Each answer is a sentence
+with its status, a small chart where it helps, and a link to the page with details.
 """
 
 import streamlit as st
@@ -19,9 +19,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     if version := distributions.analyzed_version(here.model, status.window, here.scope.version)[0]:
         lineage_view.lineage_button(Thing("version", (here.model.name, version.name)), here.scope, key="to-lineage")
     frame.sampling_notice([status.window])
-for question in model_answers.QUESTIONS:
+incidents.incidents_table("incidents", f"Incidents of {here.model.name}, new first", status.incidents, here.scope, models=False)
+for question in model_answers.QUESTIONS if status.predictions else model_answers.WITHOUT_PREDICTIONS:
     with st.container(border=True):
         question(here, status)
-
-st.header("Incidents", anchor=False)
-incidents.incidents_table("incidents", f"Incidents of {here.model.name}, new first", status.incidents, here.scope, models=False)

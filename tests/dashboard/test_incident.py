@@ -177,8 +177,8 @@ def test_every_kind_of_fault_has_steps() -> None:
 
 def test_an_onset_from_a_related_finding_is_not_called_undated() -> None:
     lead = replace(finding(), onset=None)
-    assert "onset not dated" in incident_page.how_sure(lead)
-    assert "onset dated by a related finding" in incident_page.how_sure(lead, START)
+    assert "onset not found" in incident_page.how_sure(lead)
+    assert "onset from a related finding" in incident_page.how_sure(lead, START)
 
 
 def test_runbooks_are_settings() -> None:

@@ -1,6 +1,7 @@
 """The time range Live ends with the clock, says when the newest record is of, and runs the page again only where something changed."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,6 +56,14 @@ def test_an_hour_without_records_says_so_and_when_the_last_one_was(current: Worl
     app = opened("performance", model="loan", window="Live")
     assert "Newest record 15 Mar 2026 23:00 UTC" in (line(app) or "")
     assert "Newest record" not in words(app), "it is said once"
+
+
+def test_the_overview_of_an_hour_without_records_says_so_once(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its six questions said it."""
+    monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(days=2))
+    shown = words(opened("model", model="loan", window="Live"))
+    assert "Is it up?" in shown and "What changed?" in shown
+    assert len(re.findall("(no|0) predictions", shown, re.IGNORECASE)) == 1, shown
 
 
 def test_words_of_the_newest_record() -> None:

@@ -229,6 +229,11 @@ def test_one_date_alone_makes_a_window_of_the_length_that_was_chosen(key: str, m
         scope_bar.change_date(key, None, None, length, day)
     window, open_range = ((day, day + week), (day, None)) if key == "from" else ((day - week, day), (None, day))
     assert made == [window, open_range]
+    scope_bar.change_date(key, day + 8 * week, day + 9 * week, week, day)
+    scope_bar.change_date(key, day - 9 * week, day - 8 * week, week, day)
+    far, near = made[-2:] if key == "from" else made[:-3:-1]
+    assert far == window, "the window moves there with its length, and does not span the months between"
+    assert near == ((day, day - 8 * week) if key == "from" else (day + 8 * week, day)), "dates that end before they start are told as such"
     scope_bar.change_date(key, day, day, week, None)
     assert made[-1] == ((None, day) if key == "from" else (day, None)), "a date that is removed stays removed"
 

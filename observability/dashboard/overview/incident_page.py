@@ -13,6 +13,7 @@ from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, claim_period
 from observability.core.metric_definitions import LABEL_UNIT
+from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.core.window import Slice, Window
 from observability.dashboard import clicks, frame, links, load
@@ -33,7 +34,7 @@ from observability.review import incident_stakes, sentences
 
 AROUND = timedelta(days=7)
 MOST_CHANGES, MOST_EXAMPLES, MOST_WEEKS = 4, 3, 8
-CERTAINTY = {"dated": "onset dated", "open": "began before these days", "vague": "onset not dated"}
+CERTAINTY = {"dated": "onset found in the daily values", "open": "began before these days", "vague": "onset not found"}
 FACTS = (column("name", "Fact", width="7.5rem"), column("value", "Value", wide=True))
 CHAIN = (
     column("stage", "Stage", width="10rem"),
@@ -156,12 +157,14 @@ def days_frame(values: Sequence[DayValue]) -> pd.DataFrame:
 
 
 def incident_figure(here: OpenIncident) -> None:
-    """The chart of the leading metric, with onset, event marks and comparison band."""
+    """The chart of the leading metric, also over the previous window, with onset, event marks and comparison band."""
     finding = drawn_finding(here.incident)
     if finding is None:
         plain_caption(f"{formatting.metric_title(here.lead.metric)} has no values by day. The related page has its figure.")
         return
-    days, title = finding_days(finding), formatting.metric_title(finding.metric)
+    before = load.same_claim_before(here.window, finding) if here.window else None
+    title = formatting.metric_title(finding.metric)
+    days = pd.concat([finding_days(each) for each in (before, finding) if each]).drop_duplicates("period", keep="last")
     evidence = finding.evidence
     name = title if finding.subject in ("model", "score") else f"{title} of {finding.subject}"
     marks = (
@@ -181,7 +184,7 @@ def incident_figure(here: OpenIncident) -> None:
     )
     target = None
     if here.window is not None:
-        period = clicks.ChartPeriod(here.scope, here.window.start, here.window.end)
+        period = clicks.ChartPeriod(here.scope, min(here.window.start, aware_utc(days["period"].min())), here.window.end)
         target = clicks.cases_on_click("incident-days", lambda point: clicks.cases_of_period(period, point, days["period"], clicks.EVERY))
     alt = finding.because.replace("`", "")
     frame.chart_with_table(figure, days, key="incident-days", alt=alt, metrics=(finding.metric,), on_select=target)
@@ -253,7 +256,7 @@ def how_sure(lead: Finding, onset: datetime | None = None) -> str:
 def _onset_words(lead: Finding, onset: datetime | None) -> str:
     """Whether the onset is dated, and by which finding."""
     certainty = onset_certainty(lead)
-    return "onset dated by a related finding" if certainty == "vague" and onset is not None else CERTAINTY[certainty]
+    return "onset from a related finding" if certainty == "vague" and onset is not None else CERTAINTY[certainty]
 
 
 def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
@@ -267,7 +270,11 @@ def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
         return error.what, "", ""
     if "why" in found:
         return str(found["why"]), "", ""
-    return sentences.touches(found), sentences.error_cost_sentence(found), sentences.group_sentence(found) if found["groups"] else ""
+    return (
+        sentences.touches(found).removeprefix("Affects "),
+        sentences.error_cost_sentence(found),
+        sentences.group_sentence(found) if found["groups"] else "",
+    )
 
 
 def source_table(here: OpenIncident) -> None:

@@ -51,9 +51,9 @@ SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model
 
 
 def incident_cell(incident: Incident, scope: Scope) -> Cell:
-    """The incident's sentence as a link to its page, over its facts."""
-    about = scope.about(incident.model)
-    return {**links.link_cell(incident.sentence, "incident", about, id=incident.id), "sub": incident_facts(incident)}
+    """The first clause of the incident's sentence as a link to its page, over its facts; the whole sentence is the tooltip."""
+    link = links.link_cell(incident_headline(incident), "incident", scope.about(incident.model), id=incident.id)
+    return {**link, "sub": incident_facts(incident), "title": incident.sentence.replace("`", "")}
 
 
 def incident_facts(incident: Incident) -> str:
