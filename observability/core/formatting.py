@@ -155,6 +155,8 @@ def format_span(start: datetime, end: datetime) -> str:
     """A half-open window in words: 1 to 7 Jul 2013 (whole days are named by their last day)."""
     midnight = all(instant.hour == instant.minute == instant.second == 0 for instant in (start, end))
     if not midnight:
+        if start.date() == end.date():
+            return f"{format_minute(start)} to {end:%H:%M}"
         first = f"{start.day} {start:%b %H:%M}" if start.year == end.year else format_minute(start)
         return f"{first} to {format_minute(end)}"
     last = end - timedelta(days=1)

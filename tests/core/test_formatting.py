@@ -58,6 +58,7 @@ def test_shares_are_percentages(value, text) -> None:
         (datetime(2013, 7, 1), datetime(2013, 7, 2), "1 Jul 2013"),
         (datetime(2013, 12, 25), datetime(2014, 1, 2), "25 Dec 2013 to 1 Jan 2014"),
         (datetime(2013, 7, 1, 6), datetime(2013, 7, 2), "1 Jul 06:00 to 2 Jul 2013 00:00"),
+        (datetime(2013, 7, 1, 6), datetime(2013, 7, 1, 7), "1 Jul 2013 06:00 to 07:00"),
     ],
 )
 def test_a_window_is_named_by_its_last_day(start, end, text) -> None:

@@ -177,11 +177,14 @@ function askName() {
 
 const askAction = () => focusOnce(['[data-testid="stMain"] textarea[aria-label="Action"]'], (box) => box.focus())
 
-// The first of some elements, once it is there; nothing where none comes within five seconds.
+// The first of some elements, once it is there: on a busy machine a minute later. Nothing where a person writes in another box by then.
 function focusOnce(selectors, found) {
-  let left = 50
+  const before = document.activeElement
+  let left = 600
   const look = () => {
     const box = selectors.map((selector) => document.querySelector(selector)).find(Boolean)
+    const now = document.activeElement
+    if (now !== before && now !== box && now?.matches("input, textarea")) return
     if (box) found(box)
     else if (--left) setTimeout(look, 100)
   }

@@ -24,7 +24,7 @@ BEYOND = 0.05
 
 def drift_summary(found: Sequence[Finding]) -> str:
     """How many columns drifted, how many cannot be judged, and which drifted most, in one sentence."""
-    drifted = [finding.subject for finding in found if finding.needs_action and finding.metric == "psi"]
+    drifted = [finding.subject for finding in by_rank(found) if finding.needs_action and finding.metric == "psi"]
     levels = [finding.subject for finding in found if finding.metric == "level_trade" and finding.subject not in drifted]
     parts = [drift_counts(found).words()]
     if drifted:
@@ -81,8 +81,10 @@ def by_rank(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def chosen_drift_finding(columns: Sequence[Finding]) -> Finding:
-    """The column of the address, else the one that drifted most."""
-    return choice_box.item_in_address(columns, "analyzed") or by_rank(columns)[0]
+    """The column of the address, else the one that drifted most, as the summary names it; where none drifted, the first by rank."""
+    ranked = by_rank(columns)
+    drifted = next((finding for finding in ranked if finding.needs_action), ranked[0])
+    return choice_box.item_in_address(columns, "analyzed") or drifted
 
 
 def drift_column_box(columns: Sequence[Finding]) -> None:
