@@ -74,7 +74,7 @@ def guarded(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
                 return error_response(405, f"method {request.method} is not allowed", f"Use {method}", {"Allow": method})
             if known.scope != scope:
                 return error_response(403, f"the token has the scope {known.scope}", f"Use a token with the scope {scope}")
-            require_quota(request, known.id)
+            require_quota(known.id)
             request.state.token = known.id
             ACTING.set(tokens.token_person(process_lock.current().home, known))
             return await answer(request)
@@ -90,12 +90,10 @@ def guarded(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
     return work
 
 
-def require_quota(request: Request, token: str) -> None:
-    """Raise IntakeRefusedError where the request's headers are too large, or the token's quota of the minute is used up."""
+def require_quota(token: str) -> None:
+    """Raise IntakeRefusedError where the token's quota of the minute is used up."""
     owner = process_lock.current()
     limits = limits_in_force(owner.home).limits.of_token(token)
-    if sum(len(name) + len(value) for name, value in request.headers.raw) > limits.header_bytes:
-        raise intake.IntakeRefusedError(431, f"the headers exceed {limits.header_bytes:,} bytes", "Send fewer or shorter headers")
     wait, quota = owner.quotas.seconds_to_wait(token, limits)
     if wait:
         error = f"the token's quota of {getattr(limits, quota):,} {quota.replace('_', ' ')} is used up"

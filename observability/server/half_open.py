@@ -5,6 +5,7 @@ its memory. It has no setting for it, so its protocol is told here when to look 
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +13,12 @@ from observability.core.limits import IntakeLimits
 
 _LIMITS: list[Callable[[], IntakeLimits]] = []
 """How long a header may take and be; empty until the protocol was changed."""
-TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+END = b"\r\n\r\n"
 
 
 def close_half_open_connections(limits: Callable[[], IntakeLimits]) -> None:
-    """Let every connection of this process's HTTP servers be closed that sends no complete header within `header_seconds`, or one that is
-    not complete after `header_bytes`.
+    """Let every connection of this process's HTTP servers be closed that sends no complete header within `header_seconds`, or one of
+    more than `header_bytes`.
 
     limits: asked for each connection. The time runs from the opening of the connection, or from the first byte after a response.
     """
@@ -35,9 +36,9 @@ def close_half_open_connections(limits: Callable[[], IntakeLimits]) -> None:
         _watch(self)
 
     def data_received(self: Any, data: bytes) -> None:
-        received(self, data)
-        _watch(self)
-        _bound(self, len(data))
+        if not _refuses(self, data):
+            received(self, data)
+            _watch(self)
 
     protocol.connection_made, protocol.data_received = connection_made, data_received
 
@@ -49,17 +50,24 @@ def _watch(protocol: Any) -> None:
         protocol.loop.call_later(_LIMITS[0]().header_seconds, _close_if_still_waiting, protocol, protocol.cycle)
 
 
-def _bound(protocol: Any, size: int) -> None:
-    """Refuse a header that is not complete after `header_bytes`. size: of the bytes that came now."""
-    cycle = protocol.cycle
+def _refuses(protocol: Any, data: bytes) -> bool:
+    """Whether the header to which the bytes belong that came now has more than `header_bytes`; it is then answered, and none of them kept."""
+    cycle, before = protocol.cycle, getattr(protocol, "header_so_far", (0, b""))
+    protocol.header_so_far = 0, b""
     if not _waits_for_header(protocol) or (cycle is not None and cycle.more_body):  # bytes of a body that nobody reads are not kept
-        protocol.header_size = 0
-        return
-    protocol.header_size = getattr(protocol, "header_size", 0) + size
-    transport = protocol.transport
-    if protocol.header_size > _LIMITS[0]().header_bytes and not transport.is_closing() and transport.get_protocol() is protocol:
-        transport.write(TOO_LARGE)
-        transport.close()
+        return False
+    size, last = before
+    end = (last + data).find(END)
+    size += len(data) if end < 0 else end + len(END) - len(last)
+    if size > (most := _LIMITS[0]().header_bytes):
+        body = json.dumps({"error": f"the headers exceed {most:,} bytes", "try": "Send fewer or shorter headers"})
+        head = "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        protocol.transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        protocol.transport.close()
+        return True
+    if end < 0:
+        protocol.header_so_far = size, (last + data)[1 - len(END) :]
+    return protocol.transport.is_closing()
 
 
 def _close_if_still_waiting(protocol: Any, last: object) -> None:

@@ -107,6 +107,25 @@ def test_a_header_without_an_end_is_refused_before_it_is_kept(unhurried_port: in
         assert sent < 20_000_000, "the rest is in buffers of the system at most"
 
 
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_whole_header_that_is_too_long_is_refused_however_it_arrives(unhurried_port: int, pieces: int) -> None:
+    most = IntakeLimits().header_bytes
+    for size, status in ((most, b"200"), (most + 1, b"431"), (8 * most, b"431")):
+        header = REQUEST[:-2] + b"X: " + b"x" * (size - len(REQUEST) - 5) + b"\r\n\r\n"
+        assert len(header) == size
+        with socket.create_connection(("127.0.0.1", unhurried_port)) as connection:
+            connection.settimeout(20)
+            connection.sendall(header[:-2] if pieces == 2 else header)
+            if pieces == 2 and size <= most + 1:
+                time.sleep(0.05)  # half of its end arrives with the next request
+                connection.sendall(header[-2:] + b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n" + b"a" * 50_000)
+            got = connection.recv(1000)
+            while pieces == 2 and size <= most and b"405" not in got:
+                got += (chunk := connection.recv(1000))
+                assert chunk
+            assert got.startswith(b"HTTP/1.1 " + status) and (status == b"200" or b"the headers exceed 16,384 bytes" in got)
+
+
 def test_a_large_body_is_no_header(unhurried_port: int) -> None:
     with socket.create_connection(("127.0.0.1", unhurried_port)) as connection:
         connection.settimeout(20)
