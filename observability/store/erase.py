@@ -60,7 +60,7 @@ def forget_value(store: Database, subject: str, *, by: str | None = None, progre
             matcher = ErasedMatcher(key, erasures(store.home))
             say("erasing rows")
             with store.write() as writer:
-                rows = erase_rows(writer, matcher, subject, ids, threads=store.threads)
+                rows = erase_rows(writer, matcher, store.home, subject, ids, threads=store.threads)
             say("erasing landing")
             names = None if ids is None else [subject, *ids]
             lines = _clean_landing(store.landing, matcher, names)
@@ -103,7 +103,7 @@ def apply_erasures(store: Database) -> ErasedRows | None:
         return None
     with store.loading:
         with store.write() as writer:
-            rows = erase_rows(writer, matcher, threads=store.threads)
+            rows = erase_rows(writer, matcher, store.home, threads=store.threads)
         _clean_landing(store.landing, matcher, None, ("ready", "failed"))  # those that were loaded were cleaned when they were
         if rows.texts or +rows.rows:
             store.rewrite()
@@ -187,7 +187,7 @@ def _erase_backups(home: Path, matcher: ErasedMatcher, subject: str, ids: Collec
 
     def erase(copy: Database) -> bool:
         with copy.write() as writer:
-            erase_rows(writer, matcher, subject, ids, threads=1)
+            erase_rows(writer, matcher, copy.home, subject, ids, threads=1)
         _clean_landing(copy.landing, matcher, None if ids is None else [subject, *ids])
         return True
 

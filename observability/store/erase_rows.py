@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table, quoted_identifier
 from observability.store.db.shared_tables import give_own_tables
 from observability.store.db.written_forms import mention_patterns
+from observability.store.erased_images import named_images, remove_images
 from observability.store.rollup.rollup import rebuild_days
 
 FOLLOWED = {"verdict": "verdict", "action": "action", "what_if": "what_if", "saved_case": "saved_case"}
@@ -66,10 +68,17 @@ def prediction_ids(cursor: Cursor, model: Model, erased: ErasedMatcher, subject:
 
 
 def erase_rows(
-    writer: Cursor, erased: ErasedMatcher, subject: str | None = None, ids: Collection[str] | None = None, *, threads: int = 2
+    writer: Cursor,
+    erased: ErasedMatcher,
+    home: Path,
+    subject: str | None = None,
+    ids: Collection[str] | None = None,
+    *,
+    threads: int = 2,
 ) -> ErasedRows:
-    """Erase what the database holds about erased subjects. subject: one that is being erased. ids: those of its predictions.
+    """Erase what the database holds about erased subjects, and the images of its home that their predictions name.
 
+    subject: one that is being erased. ids: those of its predictions.
     Only texts that hold one of these are looked at; where the subject or the ids are not known, every text is. Ids are looked for in
     records and unknown fields, not in features. Its blocks keep the bytes of deleted rows until the database is rewritten.
     """
@@ -79,7 +88,7 @@ def erase_rows(
         ids = prediction_ids(writer, model, erased, subject)
         if ids:
             done.ids[model.name] = ids
-            _delete_predictions(writer, model, ids, done, threads)
+            _delete_predictions(writer, model, ids, home, done, threads)
     _delete_records(writer, erased, done)
     _delete_labelling(writer, models, erased, done)
     _delete_rejected(writer, erased, subject, done)
@@ -87,7 +96,7 @@ def erase_rows(
     return done
 
 
-def _delete_predictions(writer: Cursor, model: Model, ids: Sequence[str], done: ErasedRows, threads: int) -> None:
+def _delete_predictions(writer: Cursor, model: Model, ids: Sequence[str], home: Path, done: ErasedRows, threads: int) -> None:
     """Delete the predictions of these ids with all that belongs to them, and the cached answers of the model, which name neighbours."""
     give_own_tables(writer, model.key)
     predictions = model_table("predictions", model.key)
@@ -99,9 +108,11 @@ def _delete_predictions(writer: Cursor, model: Model, ids: Sequence[str], done: 
         f"SELECT stream, count(*) FROM {predictions} WHERE {mine} AND list_contains(?::SMALLINT[], stream) GROUP BY stream",
         [list(references)],
     ).fetchall()
+    images = named_images(writer, model, mine, home)
     for table in ("predictions", "labels", "attributions", "estimates"):
         done.rows[table] += _count(writer, f"DELETE FROM {model_table(table, model.key)} WHERE {mine}")
     writer.unregister("erased_ids")
+    done.rows["images"] += remove_images(writer, model, images)
     done.rows["cached answers"] += _count(writer, f"DELETE FROM {model_table('computed', model.key)}")
     for stream, count in of_references:
         writer.execute(

@@ -171,6 +171,26 @@ def test_what_annotators_said_of_a_forgotten_prediction_goes_and_other_items_sta
         assert rows == {("loan", "other-1"), ("q", "other-1"), ("q", "p1"), ("q", MARK)}, "p1 of another project is another p1"
 
 
+def test_images_of_a_forgotten_subject_go_and_those_that_others_name_stay(store, tmp_path):
+    (store.home / "images" / "faces").mkdir(parents=True)
+    for name in ("faces/jane.png", "shared.png", "other.png", "job.png"):
+        (store.home / "images" / name).write_bytes(name.encode())
+    (store.home / "images.toml").write_text("")
+    land(
+        store,
+        prediction(
+            0, subject=SUBJECT, photo="faces/jane.png", logo="shared.png", up="../images.toml", features={"age": 3, "job": "job.png"}
+        ),
+        prediction(1, photo="other.png", logo="shared.png"),
+    )
+    load_landing(store)
+    store.backup(tmp_path / "backups")
+    assert forget_subject(store, SUBJECT)["rows"]["images"] == 2
+    for folder in (store.home, next((tmp_path / "backups").glob("backup-*"))):
+        left = {str(path.relative_to(folder / "images")) for path in (folder / "images").rglob("*.png")}
+        assert left == {"shared.png", "other.png"} and (folder / "images.toml").exists()
+
+
 def test_an_erasure_that_goes_on_looks_for_ids_whose_rows_are_gone(store, landed, monkeypatch):
     landed(prediction(id=IDS[0], subject=SUBJECT), prediction(1, about=f"see {IDS[0]}"))
     with monkeypatch.context() as patch:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from observability.core.errors import StoreBrokenError
+from observability.core.formatting import plural
 from observability.records.keyed_hash import key_name, key_path, keyed_hash, stored_key
 from observability.records.private_file import replace_private_file
 
@@ -92,7 +93,7 @@ def erasure_problems(home: Path) -> list[str]:
     ]
     if missing := sum(erasure.key != name for erasure in known):
         found.append(
-            f"The key of {missing} erasures is missing, so that nothing is loaded: later records of these subjects could not be told. "
+            f"The key of {plural(missing, 'erasure')} is missing, so that nothing is loaded: later records of these subjects could not be told. "
             f"Put it back as {key_path(home)}"
         )
     return found
