@@ -217,14 +217,13 @@ def metric_changes(
         if kind == "of mae":
             scale = before["mae"].value or 0.0
         error = _change_error(daily, window, metric, change, now, then, own_past=past is None)
-        vary = bool(scale) and error.days_known and not (window.whole and past is not None)
-        varies, sure = (error.reach / scale, error.sure_reach / scale) if vary else (0.0, 0.0)
+        varies = error.reach / scale if scale and error.days_known and not (window.whole and past is not None) else 0.0
         found[metric] = MetricChange(
             days=window.length,
             whole=window.whole,
             effect=worse / scale if scale else 0.0,
             p_value=error.p_value(change.value),
-            limits=at_least(stated, varies, sure),
+            limits=at_least(stated, varies),
             varies=varies,
             metric=metric,
             window=window,
