@@ -362,7 +362,7 @@ def stored_form_findings(context: Context, audit: StorageAudit, slices: list[tup
         return
     evidence = {"dataset": audit.dataset, "dataset_version": audit.version, "audited": iso(audit.at), "form": audit.in_use}
     for claim in stored_form_claims(audit, slices, context.budget):
-        blank = context.undecided(NAME, f"dataset:{audit.dataset}", claim.metric, claim.interval.n, "", against="level")
+        blank = context.undecided(NAME, f"dataset:{audit.dataset}", claim.metric, round(claim.interval.n), "", against="level")
         blank = replace(blank, model=model, version=version, limit=claim.limit, slice=claim.slice)
         blank = replace(blank, evidence=evidence | {"next": NEXT[claim.metric]} | claim.evidence, rank=float(claim.slice is not None))
         source: Source | None = "system" if claim.severity in ("act", "watch") else None

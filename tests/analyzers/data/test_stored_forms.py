@@ -31,6 +31,7 @@ def with_answers(**answers: Any) -> dict[str, Any]:
 def test_a_form_that_changes_little_is_ok_in_every_respect() -> None:
     found = judged(stored_form(RNG(1)))
     assert set(found) == METRICS and {each.severity for each in found.values()} == {"ok"}
+    assert all(isinstance(each.n, int) and each.unit for each in found.values())
     flips = found["stored_flip_rate"]
     assert (flips.subject, flips.model, flips.version, flips.n) == ("dataset:people", "loan", "3", 4000)
     assert "Scores change by at most 0.03." in flips.because
