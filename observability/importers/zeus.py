@@ -26,7 +26,7 @@ ENERGY = "_energy"
 
 
 @dataclass(frozen=True)
-class MeasuredWindow:
+class ZeusWindow:
     """A measurement window. start: seconds since 1970. joules: of each accelerator, in the order of the columns."""
 
     name: str
@@ -60,7 +60,7 @@ def _window_items(file: Path, devices: Sequence[str]) -> Iterator[SourceItem]:
                 windows.append(_measured_window(line, len(devices)))
             except ValueError as error:
                 yield RefusedEntries("windows", "bad_value", f"line {number}: {error}")
-    outer: MeasuredWindow | None = None
+    outer: ZeusWindow | None = None
     for window in sorted(windows, key=lambda window: (window.start, -window.end)):
         if outer is not None and window.end <= outer.end:
             yield RefusedEntries("windows", "inside_another", f"the energy of {window.name!r} is part of that of {outer.name!r}")
@@ -69,7 +69,7 @@ def _window_items(file: Path, devices: Sequence[str]) -> Iterator[SourceItem]:
         yield from _window_records(window, devices, file.stem)
 
 
-def _measured_window(line: str, devices: int) -> MeasuredWindow:
+def _measured_window(line: str, devices: int) -> ZeusWindow:
     """The window of a line. Raises ValueError where a value is no number or negative, or one is missing."""
     cells = line.rstrip("\r\n").split(",")
     if len(cells) < len(NEEDED) + devices:
@@ -77,10 +77,10 @@ def _measured_window(line: str, devices: int) -> MeasuredWindow:
     start, *numbers = (_number(cell) for cell in (cells[0], *cells[-1 - devices :]))
     if numbers[0] == 0:
         raise ValueError("the window has no length")
-    return MeasuredWindow(",".join(cells[1 : -1 - devices]), start, numbers[0], tuple(numbers[1:]))
+    return ZeusWindow(",".join(cells[1 : -1 - devices]), start, numbers[0], tuple(numbers[1:]))
 
 
-def _window_records(window: MeasuredWindow, devices: Sequence[str], run: str) -> Iterator[CarriedRecord]:
+def _window_records(window: ZeusWindow, devices: Sequence[str], run: str) -> Iterator[CarriedRecord]:
     """A record an accelerator; the first carries the window."""
     for place, (device, joules) in enumerate(zip(devices, window.joules, strict=True)):
         record = {

@@ -33,9 +33,10 @@ class Dashboard:
 
     def status(self) -> dict[str, Any]:
         """What the command `status --json` answers."""
-        return self.answer("status")
+        found: dict[str, Any] = self.answer("status")
+        return found
 
-    def answer(self, *command: str) -> dict[str, Any]:
+    def answer(self, *command: str) -> Any:
         """What a command answers with `--json`, asked of this process over loopback."""
         address = process_lock.read_address(self.home)
         assert address is not None
