@@ -41,9 +41,9 @@ def labelling_speed_by_annotator(now: "DataFrame") -> "DataFrame":
     import pandas as pd
 
     rows = []
-    timed = now[np.isfinite(now["seconds"].to_numpy(float))]
-    for who, part in timed.groupby(timed["annotator"].astype(str), sort=True):
-        took = np.sort(part["seconds"].to_numpy(float))
+    timed = now.loc[np.isfinite(now["seconds"].to_numpy(float)), "seconds"]
+    for who, seconds in timed.groupby(now["annotator"].astype(str), sort=True):
+        took = np.sort(seconds.to_numpy(float))
         total = float(took.sum())
         median, late = np.quantile(took, [0.5, 0.9])
         rows.append([who, len(took), float(median), float(late), 3600 * len(took) / total if total > 0 else float("nan"), total / 3600])

@@ -166,12 +166,10 @@ def suggestions_by_annotator(now: "DataFrame") -> "DataFrame":
     """
     import pandas as pd
 
-    rows = []
-    for who, part in now[now["shown"]].groupby(now["annotator"].astype(str), sort=True):
-        wrong = part[part["wrong"]]
-        rate = rate_interval(float(part["taken"].sum()), float(len(part)))
-        bad = rate_interval(float(wrong["taken"].sum()), float(len(wrong)))
-        rows.append([who, len(part), int(part["taken"].sum()), *rate.triple, len(wrong), int(wrong["taken"].sum()), *bad.triple])
+    rows, answers = [], now.loc[now["shown"], ["shown", "taken", "wrong"]].assign(both=now["taken"] & now["wrong"])
+    for who, *counts in answers.groupby(now["annotator"].astype(str), sort=True).sum().itertuples():
+        shown, taken, wrong, both = map(int, counts)
+        rows.append([who, shown, taken, *rate_interval(taken, shown).triple, wrong, both, *rate_interval(both, wrong).triple])
     names = ["annotator", "shown", "taken", "value", "low", "high", "wrong", "wrong_taken", "wrong_value", "wrong_low", "wrong_high"]
     return pd.DataFrame(rows, columns=names).astype(
         dict.fromkeys(("value", "low", "high", "wrong_value", "wrong_low", "wrong_high"), float)
