@@ -220,7 +220,8 @@ def figures_by_hand(lines: list[dict[str, Any]]) -> list[str]:
     wait = np.minimum(phases["communication"], work.max(axis=0) - work)
     own = phases | {"communication": phases["communication"] - wait, "waiting": wait}
     whole = sum(table.sum() for table in own.values())
-    found = [f"{len(place):,} steps of 64 ranks", *(f"{name} {100 * table.sum() / whole:.1f} %" for name, table in own.items())]
+    shares = {name: f"{100 * table.sum() / whole:.1f}".removesuffix(".0") for name, table in own.items()}
+    found = [f"{len(place):,} steps of 64 ranks", *(f"{name} {share} %" for name, share in shares.items())]
     quarter = max(len(place) // 4, 1)
     recent = np.median(phases["data"][:, -quarter:], axis=1)
     return [*found, f"{recent[13]:.3g} ms", f"{recent.min():.3g} ms"]
