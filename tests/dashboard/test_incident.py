@@ -12,6 +12,7 @@ from observability.alerts import alert_log
 from observability.alerts.alert_state import alerts_from_records
 from observability.core.finding import Finding, acknowledged_finding
 from observability.core.settings import ModelSettings, parse_settings
+from observability.core.time import naive_utc
 from observability.dashboard import load, open_tasks
 from observability.dashboard.charts.incident import incident_line
 from observability.dashboard.overview import incident_actions, incident_page
@@ -96,6 +97,20 @@ def test_an_incident_is_found_by_what_a_case_names(current: World) -> None:
     lead = worst().lead
     app = opened("incident", id="of-that-day", analyzer=lead.analyzer, subject=lead.subject, metric=lead.metric, model="price", **WHOLE)
     assert "Facts of the incident" in tables(app)
+
+
+def test_the_figure_begins_a_window_earlier(current: World) -> None:
+    """An onset on the first day of the window was no step that a reader could see."""
+    week = {"from": "2026-03-09T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"}
+    lead = next(
+        each.lead
+        for each in load.scope_report(Scope(model="price").at(END - timedelta(days=7), END)).incidents
+        if each.lead.analyzer == "serving/performance" or each.lead.metric in ("null_rate", "psi")
+    )
+    app = opened("incident", analyzer=lead.analyzer, subject=lead.subject, metric=lead.metric, model="price", **week)
+    (days,) = (each.value for each in app.dataframe if "period" in each.value)
+    assert days["period"].min() == naive_utc(START) and days["period"].max() == naive_utc(END - timedelta(days=1))
+    assert days["period"].is_monotonic_increasing and days["period"].is_unique
 
 
 def test_what_people_do_is_kept_and_found_by_its_alert(own: World) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.dashboard.overview.fleet import drift_cell
-from observability.dashboard.serving.drift import drift_summary
+from observability.dashboard.serving.drift import chosen_drift_finding, drift_summary
 from observability.incidents.model_state import drift_counts
 from observability.review.fleet_strip import strip
 
@@ -43,3 +43,11 @@ def test_a_column_with_two_findings_counts_once() -> None:
         == "1 of 1 columns drifted"
     )
     assert drift_counts(FINE).words("inputs") == "0 of 2 inputs drifted"
+
+
+def test_the_column_that_is_shown_is_the_one_that_the_summary_names() -> None:
+    """The page showed a column that cannot be judged below a line that named another."""
+    ahead, second = replace(EARLY[1], rank=9.0), replace(AGE, subject="rent", rank=AGE.rank + 1)
+    columns = [AGE, second, ahead, *FINE]
+    assert drift_summary(columns).endswith("rent most.") and chosen_drift_finding(columns) == second
+    assert chosen_drift_finding([ahead, *FINE]) == ahead
