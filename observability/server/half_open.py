@@ -51,7 +51,7 @@ def _watch(protocol: Any) -> None:
 
 
 def _refuses(protocol: Any, data: bytes) -> bool:
-    """Whether the header to which the bytes belong that came now has more than `header_bytes`; it is then answered, and none of them kept."""
+    """Whether the header that the bytes belong to has more than `header_bytes`; it is then answered, and none of them is kept."""
     cycle, before = protocol.cycle, getattr(protocol, "header_so_far", (0, b""))
     protocol.header_so_far = 0, b""
     if not _waits_for_header(protocol) or (cycle is not None and cycle.more_body):  # bytes of a body that nobody reads are not kept

@@ -93,7 +93,8 @@ def erasure_problems(home: Path) -> list[str]:
     ]
     if missing := sum(erasure.key != name for erasure in known):
         found.append(
-            f"The key of {plural(missing, 'erasure')} is missing, so that nothing is loaded: later records of these subjects could not be told. "
+            f"The key of {plural(missing, 'erasure')} is missing, so that nothing is loaded: "
+            "later records of these subjects could not be told. "
             f"Put it back as {key_path(home)}"
         )
     return found

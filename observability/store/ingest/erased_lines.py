@@ -7,7 +7,7 @@ They are recognized by `subject`, and by the id of an erased prediction in `id` 
 import json
 import os
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,15 +80,19 @@ def cleaned_segment(raw: bytes, erased: ErasedMatcher, names: Collection[str] | 
 def _changed_lines(raw: bytes, erased: ErasedMatcher, patterns: Sequence[str] | None) -> dict[int, bytes]:
     """By their places (from 0), the lines of a buffer that change, as they are afterwards."""
     changed, lines = dict.fromkeys(erased.erased_lines(raw), b""), raw.split(b"\n")
-    named: Iterable[int] = range(len(lines))
-    if patterns is not None:
-        texts = pa.array(lines, pa.binary())
-        masks = [pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False) for pattern in patterns]
-        named = [] if not masks else np.flatnonzero(np.logical_or.reduce(masks)).tolist()
-    for place in named:
+    for place in range(len(lines)) if patterns is None else _places_of(lines, patterns):
         if place not in changed and (cleaned := _cleaned_line(lines[place], erased)) != lines[place]:
             changed[place] = cleaned
     return changed
+
+
+def _places_of(lines: list[bytes], patterns: Sequence[str]) -> list[int]:
+    """The places (from 0) of the lines that match one of the patterns."""
+    if not patterns:
+        return []
+    texts = pa.array(lines, pa.binary())
+    masks = [pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False) for pattern in patterns]
+    return list(np.flatnonzero(np.logical_or.reduce(masks)).tolist())
 
 
 def _cleaned_line(line: bytes, erased: ErasedMatcher) -> bytes:

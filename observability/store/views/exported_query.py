@@ -1,7 +1,8 @@
 """Run a query over views in another process: the owner exports the columns that it names, and the other process runs it on these files.
 
 Only one process may open the database. So the owner runs no SQL of the person's here: it parses the query, copies columns of the
-views that it names to Parquet files, without the rows that its conditions on times and texts leave out, and the process that runs the query reads nothing else.
+views that it names to Parquet files, without the rows that its conditions on times and texts leave out, and the process that runs the
+query reads nothing else.
 """
 
 import re
