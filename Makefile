@@ -17,8 +17,9 @@ export PYTHONDONTWRITEBYTECODE :=
 BYTECODE = $(BIN)/python -m compileall -q -j 2 app.py observability pages
 
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
+BROWSER_WORKERS ?= 2
 # A busy machine may delay a browser beyond any patience: a browser test that fails runs once more, and says so.
-BROWSER := $(BIN)/python -m pytest --reruns 1 -n 2 --dist loadfile --no-loadscope-reorder --durations 12 tests/browser
+BROWSER := $(BIN)/python -m pytest --reruns 1 -n $(BROWSER_WORKERS) --dist loadfile --no-loadscope-reorder --durations 12 tests/browser
 
 .PHONY: run live test test-long tests wheel wheel-check bench format lint types unit browser chromium lock clean help
 

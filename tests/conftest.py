@@ -58,12 +58,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What the imports and the collection left stays until the end: the garbage collector need not look at it again and again."""
+    """What the imports and the collection left stays until the end: the garbage collector need not look at it, nor so often at the rest."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     if "streamlit.testing.v1" in sys.modules:
         find_components_once()
         collect_no_garbage_after_a_page()
+        wait_for_a_page_once()
 
 
 def read_no_constants() -> None:
@@ -87,6 +89,20 @@ def find_components_once() -> None:
     from streamlit.components.v2 import manifest_scanner
 
     manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+
+
+def wait_for_a_page_once() -> None:
+    """Let a test sleep until the run of its page has ended: AppTest looks a thousand times a second, and takes the interpreter each time."""
+    from streamlit.testing.v1 import local_script_runner
+
+    poll = local_script_runner.require_widgets_deltas
+
+    def wait(runner: local_script_runner.LocalScriptRunner, timeout: float = 3) -> None:
+        if runner._script_thread is not None:
+            runner._script_thread.join(timeout)
+        poll(runner, timeout)
+
+    local_script_runner.require_widgets_deltas = wait
 
 
 @pytest.fixture

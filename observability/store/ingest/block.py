@@ -33,9 +33,20 @@ CONFLICT, EXPIRED = "conflicting_duplicate", "expired"
 
 
 def store_parsed_block(
-    writer: Cursor, parsed: ParsedBlock, block: LineBlock, catalog: Catalog, now: datetime, threads: int = 2, *, sample: bool = False
+    writer: Cursor,
+    parsed: ParsedBlock,
+    block: LineBlock,
+    catalog: Catalog,
+    now: datetime,
+    threads: int = 2,
+    *,
+    sample: bool = False,
+    more: bool = False,
 ) -> tuple[LineLedger, Catalog]:
-    """Store a parsed block; return the outcome of each line and the catalog afterwards. sample: new models are of the sample fleet."""
+    """Store a parsed block; return the outcome of each line and the catalog with the new models and columns.
+
+    sample: new models are of the sample fleet. more: another block follows, so that the catalog shall have the new versions as well.
+    """
     ledger = LineLedger()
     hour = int(now.timestamp() // 3600)
     ledger.refuse(parsed.rejected, hour)
@@ -47,8 +58,9 @@ def store_parsed_block(
         _store_batch(writer, members, parsed, block, ledger, now, threads)
     for kind, table in parsed.others.items():
         _store_other_records(writer, kind, table, ledger, now)
-    known = {(model.name, version.name) for model in catalog.models for version in model.versions}
-    return ledger, catalog if _seen_versions(parsed) <= known else read_catalog(writer)
+    if more and not _seen_versions(parsed) <= {(model.name, version.name) for model in catalog.models for version in model.versions}:
+        catalog = read_catalog(writer)
+    return ledger, catalog
 
 
 def _with_models(writer: Cursor, parsed: ParsedBlock, catalog: Catalog, now: datetime, sample: bool) -> Catalog:

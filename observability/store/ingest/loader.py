@@ -293,7 +293,7 @@ def _load_large_segment(
     """Load a large segment block by block in one transaction."""
     report, digest, size = LoadReport(), hashlib.sha256(), 0
     for block, raw in landing.segment_blocks(segment.path):
-        ledger, catalog = load_line_block(writer, store, block, catalog, LoadDefaults(sent=True), now)
+        ledger, catalog = load_line_block(writer, store, block, catalog, LoadDefaults(sent=True), now, more=True)
         report += ledger.report()
         digest.update(raw)
         size += len(raw)
@@ -312,10 +312,13 @@ def load_line_block(
     now: datetime,
     segments: Sequence[str] = (),
     last_lines: np.ndarray | None = None,
+    *,
+    more: bool = False,
 ) -> tuple[LineLedger, Catalog]:
     """Parse and store one block, with its rejected lines and the counts of arrivals.
 
-    segments, last_lines: of a block made of several segments, their names and the number of the last line of each.
+    segments, last_lines: of a block made of several segments, their names and the number of the last line of each. more: another block
+    follows (`store_parsed_block`).
     """
     if (erased := store.erased()) is not None:
         block = without_erased(block, erased)
@@ -330,7 +333,7 @@ def load_line_block(
             kind: table.append_column("sample", pa.array([True] * table.num_rows, pa.bool_())) for kind, table in parsed.others.items()
         }
         parsed = replace(parsed, others=marked)
-    ledger, catalog = store_parsed_block(writer, parsed, block, catalog, now, store.threads, sample=defaults.sample)
+    ledger, catalog = store_parsed_block(writer, parsed, block, catalog, now, store.threads, sample=defaults.sample, more=more)
     _write_rejected(writer, ledger, block, now, segments, last_lines)
     new_models = len(catalog.models) > known
     store.note_changed_models({EXPORTED} if _holds_exports_only(parsed) else None if new_models else ledger.changed_models())

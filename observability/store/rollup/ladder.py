@@ -7,6 +7,7 @@ current state as of any whole hour, for any order of loading.
 """
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from observability.core.catalog import Model
 from observability.store.db.expressions import arrival_hour_sql, label_code_sql
@@ -31,6 +32,10 @@ def write_ladder_events(writer: Cursor, model: Model, changed: pa.Table, revisio
         )
         return
     writer.register(REVISIONS, revisions)
+    before, steps = "", _ladder_steps("after", "c", 1)
+    if not pc.all(changed["is_new"]).as_py():
+        before = f"before AS ({_label_changes('(FROM r WHERE NOT new_prediction AND NOT is_new)')}),"
+        steps += f" UNION ALL {_ladder_steps('before', '(FROM c WHERE NOT is_new)', -1)}"
     writer.execute(
         f"""CREATE OR REPLACE TEMP TABLE {EVENTS} AS
         WITH c AS (SELECT *, row_number() OVER () AS pid FROM {CHANGED}),
@@ -41,11 +46,8 @@ def write_ladder_events(writer: Cursor, model: Model, changed: pa.Table, revisio
                 {label_code_sql(model, "l.value", "l.number")} AS label, l.number
             FROM {REVISIONS} l JOIN c ON c.id = l.id),
         after AS ({_label_changes("r")}),
-        before AS ({_label_changes("(FROM r WHERE NOT new_prediction AND NOT is_new)")}),
-        steps AS (
-            {_ladder_steps("after", "c", 1)}
-            UNION ALL
-            {_ladder_steps("before", "(FROM c WHERE NOT is_new)", -1)}),
+        {before}
+        steps AS ({steps}),
         named AS (SELECT rank, label, number FROM r)
         SELECT c.* EXCLUDE (pid), s.hour::INTEGER AS event_hour, coalesce(n.label, -1)::SMALLINT AS label, n.number, s.sign::TINYINT AS sign
         FROM steps s JOIN c ON c.pid = s.pid LEFT JOIN named n ON n.rank = s.rank"""

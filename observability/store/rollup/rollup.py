@@ -84,7 +84,8 @@ def rebuild_rollups(writer: Cursor, name: str, streams_only: Iterable[int] | Non
         f"UPDATE {predictions} SET decision = {new_decision} WHERE stream IN ({wanted}) AND decision IS DISTINCT FROM {new_decision}"
     )
     _add_stored_rows(writer, model, f"stream IN ({wanted})", threads)
-    coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
+    if limit := compaction_hours(writer).get(model.key):
+        coarsen_arrivals(writer, model, limit)
     merge_rollups(writer, model)
 
 
@@ -106,7 +107,8 @@ def rebuild_days(writer: Cursor, name: str, touched: Iterable[tuple[int, date]],
             writer.execute(f"DELETE FROM {model_table(table, model.key)} WHERE stream = {stream} AND floor(period / 24) IN ({numbers})")
         dates = ", ".join(f"DATE '{day}'" for day in sorted(days[stream]))
         _add_stored_rows(writer, model, f'stream = {stream} AND "at"::DATE IN ({dates})', threads)
-    coarsen_arrivals(writer, model, compaction_hours(writer).get(model.key, 0))
+    if limit := compaction_hours(writer).get(model.key):
+        coarsen_arrivals(writer, model, limit)
     if merge:
         merge_rollups(writer, model)
 
