@@ -116,8 +116,8 @@ def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = N
 class AuditedData:
     """The rows of an audit.
 
-    model: model and version whose reference it is; decision: what that version decided, where it classifies. groups: its sensitive attributes
-    that are no features, by column reference.
+    model: model and version whose reference it is; decision: what that version decided, where it classifies. groups: its sensitive
+    attributes that are no features, by column reference.
     """
 
     name: str

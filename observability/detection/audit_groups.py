@@ -14,7 +14,7 @@ CHANCE = 0.05
 
 @dataclass(frozen=True)
 class AttackedGroup:
-    """A group that an attack hits more often than the other groups of its attribute. rate, rest: the share of rows hit in it and in them."""
+    """A group that an attack hits more often than the others of its attribute. rate, rest: the share of rows hit in it and in them."""
 
     attribute: str
     level: str
@@ -27,8 +27,8 @@ class AttackedGroup:
 def most_attacked_group(shares: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> AttackedGroup | None:
     """Return the group with the smallest p-value of so many hits by chance, adjusted for all groups of all attributes.
 
-    shares: by attribute and level the share of rows hit (`value`) and the rows (`n`), as an audit's results have them. None where no group is
-    hit more than the others by more than chance, or no attribute has two groups.
+    shares: by attribute and level the share of rows hit (`value`) and the rows (`n`), as an audit's results have them. None where no group
+    is hit more than the others by more than chance, or no attribute has two groups.
     """
     found: list[SliceExcess] = []
     for attribute, levels in shares.items():

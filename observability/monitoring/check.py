@@ -256,8 +256,9 @@ def records_window_end(last: datetime | None, limit: datetime) -> datetime:
 
 
 def _record_kinds(analyzer: Analyzer, window: Window) -> set[str]:
-    """The kinds of records that date an analyzer's window: prices only tell what others cost, and data sets, where other kinds are read beside
-    them, are judged whatever their age.
+    """The kinds of records that date an analyzer's window.
+
+    Prices only tell what others cost; data sets are judged whatever their age where other kinds are read beside them.
     """
     asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, window, window.end)).values()
     kinds = {each.aggregate.kind for each in asked if isinstance(each.aggregate, Records)} - {"price"}

@@ -107,7 +107,8 @@ def attacked_group_words(results: Mapping[str, Any]) -> str:
     named = f"{group.attribute} {group.level} is"
     if curves:
         return f"{named} easiest to attack: at cost {at:g}, {rate} of {group.n:,} rows are wrong or changed, {rest} in the other groups."
-    return f"{named} most exposed: {rate} of {group.n:,} training records are found at {percent(at)} false positives, {rest} in the other groups."
+    found = f"{rate} of {group.n:,} training records are found at {percent(at)} false positives"
+    return f"{named} most exposed: {found}, {rest} in the other groups."
 
 
 def _cost_unit(here: ModelPage) -> str:
