@@ -30,7 +30,7 @@ FOREVER = EPOCH.replace(year=9999)
 
 
 @dataclass(frozen=True)
-class StoredRows:
+class RowsToStore:
     """What is audited: name, rows, bytes and checksum of files, and the sensitive attributes of each row that are no columns of it."""
 
     name: str
@@ -83,7 +83,7 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
     return json_or_lines(record, _storage_lines(record, not args.dry_run), args.json)
 
 
-def _rows(store: Store, args: argparse.Namespace) -> StoredRows:
+def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
     """What is audited. Raises UsageError where nothing is named."""
     import pandas as pd
 
@@ -91,11 +91,11 @@ def _rows(store: Store, args: argparse.Namespace) -> StoredRows:
         if not args.model:
             raise UsageError("nothing is named to audit", expected="FILE…, or --model M for its reference")
         data = registered_reference(store, args.model, args.version)
-        return StoredRows(args.dataset or data.name, data.features, {}, data.groups)
+        return RowsToStore(args.dataset or data.name, data.features, {}, data.groups)
     paths = [Path(file) for file in args.files]
     table = pd.concat([read_table(path, args.decimal) for path in paths], ignore_index=True)
     source = {"bytes": sum(path.stat().st_size for path in paths), "checksum": _checksum(paths)}
-    return StoredRows(args.dataset or paths[0].name.partition(".")[0], table, source)
+    return RowsToStore(args.dataset or paths[0].name.partition(".")[0], table, source)
 
 
 def _checksum(paths: list[Path]) -> str:
@@ -127,7 +127,7 @@ def _cost_figures(cost: "CodecCost") -> dict[str, Any]:
     return {"bytes": cost.bytes, "encode": round(cost.encode, 3), "decode": round(cost.decode, 3), "columns": cost.columns}
 
 
-def _form_figures(store: Store, args: argparse.Namespace, stored: StoredRows, form: "LossyForm", exact: "CodecCost") -> dict[str, Any]:
+def _form_figures(store: Store, args: argparse.Namespace, stored: RowsToStore, form: "LossyForm", exact: "CodecCost") -> dict[str, Any]:
     """A lossy form as the record has it: bytes, times, errors, and where a model is named what its answers do.
 
     exact: of the exact rows without compression; times are multiples of its times.
@@ -142,7 +142,7 @@ def _form_figures(store: Store, args: argparse.Namespace, stored: StoredRows, fo
     return found | ({"model": _answers_of_form(store, args, stored, form)} if args.model else {})
 
 
-def _answers_of_form(store: Store, args: argparse.Namespace, stored: StoredRows, form: "LossyForm") -> dict[str, Any]:
+def _answers_of_form(store: Store, args: argparse.Namespace, stored: RowsToStore, form: "LossyForm") -> dict[str, Any]:
     """The answers of the registered artifact to the rows before and after, from the worker. Raises UsageError without an artifact."""
     import numpy as np
 
