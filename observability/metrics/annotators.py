@@ -83,7 +83,7 @@ class _DatedLabels:
     peers: Array
 
     def of_annotator(self, own: Array) -> tuple[int, int, int, int]:
-        """(agrees, n, peers_agree, peers) of the annotator with these rows. Only items with a label of theirs have other peers than before."""
+        """(agrees, n, peers_agree, peers) of the annotator with these rows; only on their own items do the peers change."""
         labels, counts = self.labels, self.counts
         mine = own[self.inside[own]]
         items = labels.item[mine]

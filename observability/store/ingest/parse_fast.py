@@ -26,7 +26,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class FastParse:
-    """Tables of the records (predictions of the model, or records of another kind) and labels, and the mask of the lines that were parsed."""
+    """Tables of a model's predictions or of another kind's records, and of labels; and the mask of the lines that were parsed."""
 
     records: list[pa.Table]
     labels: list[pa.Table]

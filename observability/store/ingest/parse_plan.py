@@ -69,7 +69,7 @@ class ModelPlan:
 
 @dataclass
 class RecordPlan:
-    """What the lines of another kind may hold: the names of the numbers in each of its objects of numbers. Grows; `state` changes with it."""
+    """What the lines of another kind may hold: the names in each of its objects of numbers. Grows; `state` changes with it."""
 
     kind: str
     members: dict[str, set[str]] = field(default_factory=dict)
