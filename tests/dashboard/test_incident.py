@@ -102,12 +102,9 @@ def test_an_incident_is_found_by_what_a_case_names(current: World) -> None:
 def test_the_figure_begins_a_window_earlier(current: World) -> None:
     """An onset on the first day of the window was no step that a reader could see."""
     week = {"from": "2026-03-09T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"}
-    lead = next(
-        each.lead
-        for each in load.scope_report(Scope(model="price").at(END - timedelta(days=7), END)).incidents
-        if each.lead.analyzer == "serving/performance" or each.lead.metric in ("null_rate", "psi")
-    )
-    app = opened("incident", analyzer=lead.analyzer, subject=lead.subject, metric=lead.metric, model="price", **week)
+    found = load.scope_report(Scope(model="price").at(END - timedelta(days=7), END)).incidents
+    incident = next(each for each in found if incident_page.drawn_finding(each))
+    app = opened("incident", id=incident.id, model="price", **week)
     (days,) = (each.value for each in app.dataframe if "period" in each.value)
     assert days["period"].min() == naive_utc(START) and days["period"].max() == naive_utc(END - timedelta(days=1))
     assert days["period"].is_monotonic_increasing and days["period"].is_unique
