@@ -4,6 +4,7 @@ Pages are found by walking pages/, and run as a session runs them: through the s
 """
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,10 +16,13 @@ from starlette.requests import Request
 
 from observability.core import formatting
 from observability.dashboard import application, links, load
+from observability.store.duck_store import DuckStore
+from observability.store.types.loading import LoadDefaults
 from tests.dashboard.conftest import current, empty, world  # noqa: F401 - fixtures
 from tests.support.dashboard_pages import PAGES, WHOLE, by_name, opened, tables, words
 from tests.support.dashboard_world import HOSTILE, World
 from tests.support.length import LONG
+from tests.support.record_lines import prediction
 
 ABOUT_ONE_MODEL = [path for path in PAGES if path.stem in ("model", "quality", "drift", "performance")]
 
@@ -252,6 +256,20 @@ def test_forgetting_a_subject_needs_a_name_and_the_subject_twice(current: World)
     next(each for each in app.button if each.label == "Forget the subject").click().run()
     assert "nothing was erased" in words(app)
     assert current.store.status()["erasures"]["subjects"] == 0
+
+
+def test_a_subject_is_erased_on_the_page(empty: DuckStore, tmp_path: Path) -> None:
+    lines = [prediction(0, subject="person-2"), prediction(1, subject="person-1")]
+    (tmp_path / "lines.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    empty.load_files([tmp_path / "lines.jsonl"], LoadDefaults())
+    app = opened("store")
+    next(each for each in app.text_input if each.label == "Your name").input("Ada").run()
+    for label in ("Subject", "Type the subject again to confirm"):
+        next(each for each in app.text_input if each.label == label).input("person-1")
+    next(each for each in app.button if each.label == "Forget the subject").click().run(timeout=60)
+    assert "Erased: 1 predictions" in words(app)
+    ((left,),) = empty.query_views('SELECT string_agg(id) FROM "loan.predictions"').rows
+    assert left == "p0" and empty.status()["erasures"]["subjects"] == 1
 
 
 @pytest.mark.parametrize(
