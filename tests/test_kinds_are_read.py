@@ -229,7 +229,7 @@ def shown(page: str, **parameters: str) -> str:
     """Everything that a page sends to the browser, without escapes."""
     app = opened(page, **parameters)
     parts = [str(getattr(each, "proto", "")) for each in app]
-    return "\n".join(parts).replace("\\", "").replace("\u2060", "")
+    return "\n".join(parts).replace("\\", "").replace("\u2060", "").replace("\u00a0", " ")
 
 
 def test_every_kind_has_a_page() -> None:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from observability.core.analyzer import Context, Proofs
+from observability.core.analyzer import OTHERWISE, Context, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
 from observability.metrics.storage_reports import GIGABYTE, LEAST_FILES, LEAST_REPORTS, PAST_DAYS
@@ -130,5 +130,6 @@ STORAGE_PROOFS: Proofs = {
     "storage_restore_age_days": storage_age_proof,
     "storage_silence_hours": silence_proof,
     **dict.fromkeys(("stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored_bytes_saved"), stored_form_proof),
+    f"stored_flip_rate{OTHERWISE}": "data that are stored exactly change no decision",
     "storage_days_left": "a date is estimated from the growth, not measured",
 }
