@@ -124,7 +124,7 @@ def health(page: Page) -> dict[str, Any]:
 def model(page: Page) -> dict[str, Any]:
     text = words(page)
     mae, labelled = figure(r"Mean absolute error ([\d.]+) minutes \(.*?\) on ([\d,]+) labelled", text)
-    return {"n": figure(r"([\d,]+) predictions in", text)[0], "mae": mae, "labelled": labelled}
+    return {"n": figure(r": ([\d,]+) predictions, ", text)[0], "mae": mae, "labelled": labelled}
 
 
 def findings(page: Page) -> dict[str, Any]:
