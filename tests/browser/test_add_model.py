@@ -106,7 +106,7 @@ def test_a_strangers_file_becomes_a_model(shop: Dashboard, visit: Visit, tmp_pat
     page.wait_for_url("**/model?**")
     settle(page)
     assert heading(page) == "shop-churn"
-    said(page, f"{len(served):,} predictions in 4 to 18 Mar 2024")
+    said(page, f"{len(served):,} predictions, 4 to 18 Mar 2024")
     said(page, f"Accuracy {100 * outside_project.accuracy(served):.1f} % ")
     performance = visit(f"{shop.url}/performance?model=shop-churn&window=all")
     found = {each["metric"]: each for each in json.loads(download(performance, "performance-json"))}

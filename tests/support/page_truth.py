@@ -235,7 +235,7 @@ def chart_beside_its_dates(view: PageView) -> Iterator[str]:
 MEANS = ("Accuracy", "Mean absolute error", "ROC AUC", "Brier score", "Log loss", "R²")
 COUNTED = {
     "models": rf"^({NUMBER}) models?, (?:{NUMBER} checked: )?(?:{NUMBER} (?:critical|warning)|nothing needs)",
-    "predictions": rf"\b({NUMBER}) predictions in \d",
+    "predictions": rf"\b({NUMBER}) predictions(?: in|,) \d",
     "labelled": rf"\b({NUMBER} of {NUMBER}) predictions (?:of this window )?are labelled",
     "critical incidents": rf"^({NUMBER}) critical\b",
     "warnings": rf"^(?:{NUMBER} critical )?({NUMBER}) warnings?$",
