@@ -2,7 +2,7 @@
 
 The file holds a row for each window that ended: its start, name and length, and the joules of each accelerator. Windows may lie in one
 another, and the energy of an outer one holds that of the inner ones, so that inner windows become no records. The run is the name of the
-file: the file holds none. Zeus writes window names without quotes, so that a comma in one is no end of it.
+file: the file holds none. Zeus writes window names without quotes, so a name may hold commas.
 """
 
 from collections.abc import Iterator, Sequence
