@@ -175,7 +175,7 @@ def test_the_configuration_holds_no_secret(home, place):
     (home / "access.toml").write_text('url = "https://obs.example.com"\n', encoding="utf-8")
     publish(home, place)
     content = place.get(CONFIG)
-    assert text.encode() not in content and text.split("_")[2].encode() not in content
+    assert text.encode() not in content and text.split("_", 2)[2].encode() not in content
 
 
 def test_a_segment_that_was_brought_but_not_moved_is_not_loaded_again(home, place):
