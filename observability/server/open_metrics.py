@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from observability.core import telemetry
@@ -88,7 +89,8 @@ def _loader(owner: process_lock.Owner, status: Mapping[str, Any]) -> list[str]:
 
 
 def _store(status: Mapping[str, Any]) -> list[str]:
-    landing, repairs = status["landing"], status["repairs"]
+    landing, repairs, kept = status["landing"], status["repairs"], status["keeping"]
+    night = (kept["night"] or {}).get("failures")
     unseen = sum(not repair.get("seen_at") for repair in repairs)
     rejected = [({"reason": reason}, count) for reason, count in sorted(status["rejected"]["reasons"].items())]
     return [
@@ -100,6 +102,14 @@ def _store(status: Mapping[str, Any]) -> list[str]:
         *_metric("store_rejected_lines", "gauge", "Lines in the table of rejected lines.", rejected),
         *_metric("repairs", "counter", "Repairs of the store.", [({}, len(repairs))]),
         *_metric("repairs_unread", "gauge", "Repairs that nobody has acknowledged.", [({}, unseen)]),
+        *_metric("backup_last_timestamp_seconds", "gauge", "Last backup.", [({}, _time_of(kept["backup"]))]),
+        *_metric(
+            "verified_restore_last_timestamp_seconds",
+            "gauge",
+            "Last backup that was restored beside the store and found whole.",
+            [({}, _time_of(kept["verified_restore"]))],
+        ),
+        *_metric("night_failures", "gauge", "Parts of the last night's work that failed.", [({}, None if night is None else len(night))]),
         *_metric("problems", "gauge", "Sentences about what a person should know, as in status.", [({}, len(status["problems"]))]),
     ]
 
@@ -125,6 +135,11 @@ def _models(owner: process_lock.Owner, status: Mapping[str, Any]) -> list[str]:
         *_metric("model_label_maturity_ratio", "gauge", "Share of predictions with a label, at the last check of a live model.", maturity),
         *_metric("model_last_prediction_age_seconds", "gauge", "Time since the newest prediction.", ages),
     ]
+
+
+def _time_of(done: Mapping[str, Any] | None) -> float | None:
+    """When something was done, in seconds since 1970; None where it never was."""
+    return None if done is None else datetime.fromisoformat(done["at"]).timestamp()
 
 
 def _by(label: str, counts: telemetry.EventCounts) -> list[tuple[Labels, int]]:

@@ -13,6 +13,8 @@ import pytest
 from observability.core import telemetry
 from observability.server import api, health, process_lock, tokens
 from observability.server.watcher import WatchedModel, Watching
+from observability.store.backup import verify_backup
+from observability.store.db.keeping import note_done
 from observability.store.registry import admin
 from tests.support.http_routes import ask_routes
 from tests.support.new_store import new_store
@@ -87,6 +89,19 @@ def test_what_happened_is_counted_and_the_text_is_valid(site):
     assert site("GET", "/metrics", "write").status == 403
 
 
+def test_backups_and_the_last_night_have_metrics(site, tmp_path):
+    home = site.owner.home
+    assert not [key for key in values(site("GET", "/metrics", "read")) if "backup" in key[0] or "night" in key[0]], "never done: unknown"
+    start = time.time() - 1
+    site.owner.store.backup(tmp_path / "backups")
+    verify_backup(home, tmp_path / "backups")
+    note_done(home, "night", {"failures": ["the lake failed: no room"]})
+    found = values(site("GET", "/metrics", "read"))
+    for name in ("backup", "verified_restore"):
+        assert start <= found[f"observability_{name}_last_timestamp_seconds",] <= time.time()
+    assert found["observability_night_failures",] == 1
+
+
 def test_a_token_for_one_model_gets_the_metrics_of_that_model_alone(site):
     lines = [json.dumps({**prediction(), "model": model}).encode() for model in ("loan", "salaries")]
     assert site("POST", "/api/v1/records", "write", b"\n".join(lines)).status == 202
@@ -142,6 +157,7 @@ def test_where_counting_takes_long_a_status_gives_the_last_counts_and_counts_bes
 def test_the_alert_rules_name_only_metrics_that_there_are(site):
     text = RULES.read_text(encoding="utf-8")
     site("POST", "/api/v1/records", "write", b"{")
+    note_done(site.owner.home, "backup", {})
     declared = set(re.findall(r"^# TYPE (\S+)", site("GET", "/metrics", "read").body.decode(), re.MULTILINE))
     used = {name.removesuffix("_total") for name in re.findall(r"observability_\w+", text)}
     assert used and used <= declared
