@@ -1,5 +1,6 @@
 """How tall a page is as it opens, against a budget for each width."""
 
+import time
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Page
@@ -11,6 +12,8 @@ SCREENS = {LAPTOP["width"]: 4.0, TABLET["width"]: 4.0, PHONE["width"]: 8.0}
 """Most screens of a page by width, before anything is unfolded."""
 OF_CASE = {LAPTOP["width"]: 3.0, TABLET["width"]: 3.0, PHONE["width"]: 4.0}
 """Most screens of the page of one prediction."""
+REST_SECONDS = 15
+"""How long a page may be taller while an answer replaces another: both stand for a moment."""
 HEIGHT = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>
   done(document.querySelector('[data-testid="stMainBlockContainer"]').getBoundingClientRect().height))))"""
 """The height of the page's content once the browser has laid it out anew."""
@@ -22,8 +25,10 @@ def screens(page: Page, size: dict[str, int]) -> float:
 
 
 def within_height(page: Page, size: dict[str, int]) -> None:
-    """Fail where a page that has the width of this size is taller than its budget."""
+    """Fail where a page that has the width of this size is taller than its budget, also once its parts have come to rest."""
     name = urlsplit(page.url).path.strip("/") or DEFAULT_PAGE
     most = (OF_CASE if name == "case" else SCREENS)[size["width"]]
-    tall = screens(page, size)
+    until = time.monotonic() + REST_SECONDS
+    while (tall := screens(page, size)) > most and time.monotonic() < until:
+        page.wait_for_timeout(250)
     assert tall <= most, f"{name} is {tall:.1f} screens tall at a width of {size['width']}, at most {most:g}: fold or shorten it"
