@@ -42,6 +42,7 @@ from observability.store.rollup.rollup import rebuild_rollups
 from observability.store.spark_engine import SparkEngine
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
+from tests.support.ports import free_port
 from tests.support.spark_session import local_session
 
 MODEL, DAYS, START = "scale", 30, datetime(2026, 9, 1, tzinfo=UTC)
@@ -180,12 +181,6 @@ def answers(port: int) -> bool:
     """Whether something listens there."""
     with socket.socket() as asked:
         return asked.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def spark_class(*arguments: str, **settings: str) -> "subprocess.Popen[bytes]":

@@ -11,8 +11,6 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 PATIENCE = 120_000
 """Milliseconds that anything on a page may take on a busy machine; what is there earlier is not waited for."""
-DRAWN = 15_000
-"""Milliseconds that a table of a page that is quiet may take until it is drawn."""
 QUIET = """() => {
   const app = document.querySelector('[data-testid="stApp"]')
   const busy = !app || app.dataset.testScriptState !== 'notRunning' || document.querySelector('[data-testid="stSkeleton"]')
@@ -214,7 +212,7 @@ class Tables(dict[str, list[Row]]):
         self.page = page
 
     def __missing__(self, caption: str) -> list[Row]:
-        end = time.monotonic() + DRAWN / 1000
+        end = time.monotonic() + PATIENCE / 1000
         while time.monotonic() < end:
             self.page.wait_for_timeout(100)
             for each in self.page.evaluate(TABLES):

@@ -23,6 +23,7 @@ from observability.investigation.model_answers import AttributionContrast, Bar
 from observability.review import freeze
 from tests.browser.accessibility import violations
 from tests.browser.conftest import Visit
+from tests.browser.pages import PATIENCE
 from tests.support.dashboard_world import START, build
 from tests.support.html_rules import invalid
 
@@ -86,7 +87,7 @@ def test_slides_move_by_keys_and_show_notes_and_a_timer(files: Path, visit: Visi
     page.keyboard.press("n")
     assert notes.is_visible() and notes.inner_text().strip()
     page.keyboard.press("t")
-    expect(page.locator("#timer")).to_contain_text(re.compile(r"\d\d:(0[1-9]|[1-5]\d) of"), timeout=30_000)
+    expect(page.locator("#timer")).to_contain_text(re.compile(r"\d\d:(0[1-9]|[1-5]\d) of"), timeout=PATIENCE)
     page.keyboard.press("t")
     assert "stopped" in page.locator("#timer").inner_text()
     page.keyboard.press("End")

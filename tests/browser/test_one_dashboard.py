@@ -26,17 +26,17 @@ def test_the_first_starts_it_and_ends_it_after_the_last(tmp_path: Path, monkeypa
     def first() -> None:
         with one_dashboard(tmp_path, lambda: contextlib.nullcontext(tmp_path / "one")):
             entered.set()
-            leave.wait(10)
+            leave.wait(60)
 
     worker = threading.Thread(target=first)
     worker.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     with one_dashboard(tmp_path, lambda: contextlib.nullcontext(tmp_path / "two")) as second:
         assert second.url == "http://one"
         leave.set()
         worker.join(0.3)
         assert worker.is_alive() and log == ["one starts"], "somebody still uses it"
-    worker.join(10)
+    worker.join(60)
     assert log == ["one starts", "one ends"]
     with one_dashboard(tmp_path, lambda: contextlib.nullcontext(tmp_path / "two")) as third:
         assert third.url == "http://two"

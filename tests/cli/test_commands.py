@@ -23,8 +23,9 @@ from observability.server import process_lock
 from tests.support import outside_project, raw_rows
 from tests.support.commanding import Command, Done, by_metric, contents, one_sentence, spawn
 from tests.support.new_store import new_store
+from tests.support.ports import free_port
 from tests.support.record_lines import prediction
-from tests.support.running import dashboard, free_port
+from tests.support.running import dashboard
 from tests.support.sample_home import ROOT, environment
 
 REGISTER = (
@@ -306,7 +307,7 @@ def test_a_reader_that_has_read_enough_is_no_failure(tmp_path: Path) -> None:
     command = f"{shlex.quote(sys.executable)} -m observability audit-log --json; echo $? >&2"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; ({command}) | true"],
-        cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.stderr == "0\n"
 
@@ -401,7 +402,7 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
         assert token is not None
         [line] = re.findall(r"`(curl -H [^`]*)`", (ROOT / "README.md").read_text(encoding="utf-8"))
         asked = line.replace("TOKEN", token[0]).replace("localhost:8501", running.url).replace("/ID", f"/{rows['id'].iloc[0]}")
-        case = json.loads(subprocess.run([*shlex.split(asked), "-sS"], capture_output=True, text=True, timeout=120, check=True).stdout)
+        case = json.loads(subprocess.run([*shlex.split(asked), "-sS"], capture_output=True, text=True, timeout=600, check=True).stdout)
         assert case["prediction"]["id"] == rows["id"].iloc[0] and case["label"]["revisions"]
         assert command(own_fleet, *REGISTER, "--reference", files["reference"]).code == 0
         assert [each["model"] for each in running.status()["models"]] == [

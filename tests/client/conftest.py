@@ -9,8 +9,12 @@ import pytest
 
 def read_records(home: Path) -> list[dict]:
     """All records under `home`, published or not; a line that is not JSON fails the test."""
-    lines = [line for path in sorted((home / "landing").glob("*/*.jsonl")) for line in path.read_bytes().split(b"\n") if line]
-    return [json.loads(line, parse_constant=pytest.fail) for line in lines]
+    while True:
+        try:
+            lines = [line for path in sorted((home / "landing").glob("*/*.jsonl")) for line in path.read_bytes().split(b"\n") if line]
+        except FileNotFoundError:  # its writer published it a moment ago
+            continue
+        return [json.loads(line, parse_constant=pytest.fail) for line in lines]
 
 
 @pytest.fixture

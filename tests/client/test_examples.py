@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.conftest import read_records
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*_service.py"))
@@ -24,14 +25,12 @@ def test_an_example_logs_what_it_answers(example: Path, tmp_path: Path) -> None:
     framework = example.stem.removesuffix("_service")
     if framework != "wsgi" and importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "OBSERVABILITY_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     environment.pop("COLLECTOR", None)
     service = subprocess.Popen([sys.executable, str(example), str(port)], env=environment, stderr=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 90
+        end = time.monotonic() + 180
         while time.monotonic() < end:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                 break

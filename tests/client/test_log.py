@@ -197,13 +197,13 @@ def test_threads_share_a_logger(tmp_path: Path, records: Records) -> None:
 
 
 def test_timed() -> None:
-    log = obs.Logger("unused")
+    log, began = obs.Logger("unused"), time.perf_counter()
     with log.timed() as timer:
         time.sleep(0.02)  # what is timed
         assert timer.ms > 0
-    taken = timer.ms
+    taken, passed = timer.ms, 1000 * (time.perf_counter() - began)
     time.sleep(0.01)  # after the end, so it must not count
-    assert 20 <= taken < 2000 and timer.ms == taken
+    assert 20 <= taken <= passed and timer.ms == taken
 
 
 def test_utc_now_text(tmp_path: Path, records: Records) -> None:
@@ -231,7 +231,7 @@ for heavy in ("asyncio", "multiprocessing", "ssl", "http", "email", "unittest"):
 def test_importing_loads_the_standard_library_only() -> None:
     root = Path(__file__).parents[2]
     command = [sys.executable, "-S", "-c", IMPORTS]  # -S: no path file of an installed package imports something first
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 
 

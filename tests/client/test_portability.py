@@ -127,7 +127,7 @@ take_lock(home).release()
 def run_script(script: str, home: Path, *options: str) -> None:
     """Run a script in a new process that imports nothing else first."""
     command = [sys.executable, *options, "-c", script, str(home)]
-    process = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60)
+    process = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600)
     assert process.returncode == 0, process.stderr
 
 

@@ -79,13 +79,15 @@ def test_the_share_of_a_process_is_an_estimate_and_never_more_than_the_machine(
 
 
 def test_without_any_counter_it_is_cpu_time_times_a_stated_power_and_assumed(tmp_path: Path, records: Records, nothing_else: None) -> None:
+    before = time.process_time()
     with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path, watts_per_core=10) as meter:
         start = time.process_time()
         busy(0.2)
         spent = time.process_time() - start
+    most = time.process_time() - before
     (found,) = records()
     assert found["source"] == "assumed" == meter.source
-    assert spent * 10 <= found["energy_j"] <= spent * 10 + 3
+    assert spent * 10 <= found["energy_j"] <= most * 10
     assert power.WATTS_PER_CORE == prices.WATTS_PER_CORE
 
 
@@ -112,12 +114,16 @@ def test_a_run_writes_what_it_draws_periodically_and_at_its_end(tmp_path: Path, 
     )
     start = time.monotonic()
     with obs.track_run(model="loan", version="1", home=tmp_path, power=True) as run:
-        time.sleep(0.35)  # the run itself, of three and a half periods
+        inside = time.monotonic()
+        while not [each for each in records() if each["kind"] == "resource"]:
+            assert time.monotonic() < inside + 60
+            time.sleep(0.02)
+        within = time.monotonic() - inside
     passed = time.monotonic() - start
     found = [each for each in records() if each["kind"] == "resource"]
     assert len(found) >= 2 and {each["run"] for each in found} == {run.run} and {each["model"] for each in found} == {"loan"}
     assert records()[-1]["event"] == "end"
-    assert 0.3 <= sum(each["seconds"] for each in found) <= passed
+    assert within <= sum(each["seconds"] for each in found) <= passed
     assert not [each for each in threading.enumerate() if each.name == "observability-power"]
 
 

@@ -88,7 +88,7 @@ def predict(log, *names):
         log.prediction(id=name, model="m", version="1", features={"a": 1}, score=0.5)
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -97,7 +97,7 @@ def until(condition, seconds=20):
 
 def test_records_are_sent_compressed_in_batches_with_the_token_and_deleted(server, log):
     predict(log, "a", "b")
-    assert log.flush(20)
+    assert log.flush(60)
     assert server.ids() == {"a": 1, "b": 1}
     (headers,) = server.headers
     assert headers["path"] == "/base/api/v1/records"
@@ -123,9 +123,9 @@ def test_retry_after_is_honoured(server, log, monkeypatch):
     assert remote.retry_after_seconds("1000000") == remote.MOST_RETRY_AFTER
     server.answers = [(429, {"Retry-After": "120"})]
     predict(log, "a")
-    assert not log.flush(0.5)
+    until(lambda: log._spool._not_before > time.monotonic() + 60)
+    assert not log.flush(0.05)
     assert len(server.bodies) == 1
-    assert log._spool._not_before > time.monotonic() + 100
     assert "429" in log.last_error
 
 
@@ -133,9 +133,9 @@ def test_what_is_rejected_or_too_large_is_counted_and_does_not_hold_up_the_rest(
     server.answers = [(413,), (413,), (202,), (422, {}, [{"line": 1, "reason": "no such field"}])]
     predict(log, "a", "b", "c")
     until(lambda: (log.flush(0.05), len(server.bodies) >= 4)[1])
-    assert log.flush(20)
+    assert log.flush(60)
     predict(log, "d")
-    assert log.flush(20)
+    assert log.flush(60)
     # three lines are too many, one is too large, the second is taken, the third rejected
     assert server.ids() == {"b": 1, "d": 1}
     assert log.dropped == 2
@@ -146,11 +146,11 @@ def test_what_is_rejected_or_too_large_is_counted_and_does_not_hold_up_the_rest(
 def test_a_batch_that_cannot_be_read_is_kept_aside(server, log):
     server.answers = [(400,)]
     predict(log, "a")
-    assert log.flush(20)
+    assert log.flush(60)
     (kept,) = (log._spool.folder / "refused").glob("*.jsonl")
     assert b'"a"' in kept.read_bytes()
     predict(log, "b")
-    assert log.flush(20)
+    assert log.flush(60)
     assert server.ids() == {"b": 1}
 
 
@@ -199,7 +199,7 @@ for number in range(3):
         predict(f"child-{number}")
         if number == 0:
             os._exit(0)  # dies at once: another process sends what it wrote
-        os._exit(0 if log.flush(30) else 1)
+        os._exit(0 if log.flush(120) else 1)
     children.append(child)
 assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
 predict("after")
@@ -209,9 +209,9 @@ predict("after")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_forked_processes_and_the_end_of_the_process_lose_nothing(server, tmp_path):
     script = [sys.executable, "-c", FORKING, str(tmp_path), server.url]
-    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
-    until(lambda: len(server.ids()) == 5 or (obs.Logger(tmp_path, url=server.url, token=TOKEN).flush(5), False)[1], 60)
+    until(lambda: len(server.ids()) == 5 or (obs.Logger(tmp_path, url=server.url, token=TOKEN).flush(5), False)[1], 180)
     assert set(server.ids()) == {"parent", "after", "child-0", "child-1", "child-2"}
 
 
@@ -228,7 +228,7 @@ threads = [threading.Thread(target=work, args=(name,)) for name in range(2)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 assert log.dropped == 0, log.last_error
-print(log.close(90), log.last_error)
+print(log.close(300), log.last_error)
 """
 
 
@@ -244,7 +244,7 @@ def test_a_collector_that_is_killed_and_started_again_has_every_record_once(tmp_
             collector.kill()
             time.sleep(0.3)
             collector.start()
-        outputs = [writer.communicate(timeout=180)[0] for writer in writers]
+        outputs = [writer.communicate(timeout=600)[0] for writer in writers]
         assert [writer.returncode for writer in writers] == [0, 0]
         assert all(output.startswith("True") for output in outputs), outputs
     finally:

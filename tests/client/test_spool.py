@@ -21,12 +21,12 @@ ROOT = Path(__file__).parents[2]
 
 def run(script: str, *arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=600)
     assert not check or done.returncode == 0, done.stderr
     return done
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -47,7 +47,7 @@ def landing(tmp_path: Path) -> Path:
 
 
 def test_a_living_writers_segment_is_private_and_stays(landing: Path) -> None:
-    spool = Spool(landing)
+    spool = Spool(landing, segment_seconds=100)
     spool.append(b"1\n")
     (segment,) = opened(landing)
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (landing.parent, landing, landing / "open", landing / "ready", segment)]
@@ -87,12 +87,15 @@ def test_interpreter_exit_publishes(landing: Path) -> None:
 def test_fsync_modes(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     syncs: list[int] = []
     monkeypatch.setattr(spool_module.os, "fdatasync", syncs.append)
-    for fsync, few, many in (("never", 0, 0), ("always", 20, 22), ("background", 1, 6)):
+    for fsync, few, many in (("never", 0, 0), ("always", 20, 22), ("background", 1, 2)):
         syncs.clear()
-        spool = Spool(landing, fsync=fsync)
+        spool, began = Spool(landing, fsync=fsync, segment_seconds=100), time.monotonic()
         for _ in range(20):
             spool.append(b"1\n")
-        time.sleep(0.4)  # the time in which few syncs may come, not a wait for them
+        if fsync == "background":
+            wait_for(lambda spool=spool: not spool._dirty and not spool._syncing)
+            many += (time.monotonic() - began) / spool_module.SYNC_SECONDS
+        time.sleep(0.2)  # the time in which few syncs may come, not a wait for them
         before_flush = len(syncs)
         spool.flush()
         assert few <= before_flush <= many, fsync
@@ -304,7 +307,7 @@ def test_a_child_does_not_keep_its_dead_parents_lock(landing: Path) -> None:
 
 
 SIGNALS = """
-import itertools, pathlib, signal, sys, time
+import itertools, pathlib, signal, sys
 from observability.client.spool import Spool
 spool = Spool(pathlib.Path(sys.argv[1]), segment_bytes=2000)
 numbers, by_handler, by_main = itertools.count(), [], []
@@ -314,8 +317,7 @@ def log(kept):
         kept.append(number)
 signal.signal(signal.SIGALRM, lambda *_: log(by_handler))
 signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
-end = time.monotonic() + 1
-while time.monotonic() < end:
+while min(len(by_handler), len(by_main)) <= 50:
     log(by_main)
 signal.setitimer(signal.ITIMER_REAL, 0)
 print(len(by_handler), *by_handler, *by_main)
@@ -325,7 +327,7 @@ print(len(by_handler), *by_handler, *by_main)
 def test_a_signal_handler_may_log(landing: Path) -> None:
     by_handler, *acknowledged = map(int, run(SIGNALS, landing).stdout.split())
     publish_abandoned(landing)
-    assert 50 < by_handler < len(acknowledged) - 50
+    assert 50 < by_handler < len(acknowledged) - 50, "both logged"
     assert sorted(map(int, published(landing))) == sorted(acknowledged)
 
 
@@ -348,7 +350,7 @@ def test_lines_whose_sync_failed_are_written_again_to_a_new_segment(landing: Pat
     assert spool.append(b"1\n")
     wait_for(lambda: not spool._dirty and not spool._syncing)
     failing_syncs(monkeypatch, 1)
-    assert spool.append(b"2\n") and spool.append(b"3\n")
+    assert spool.append(b"2\n3\n", 2)
     wait_for(lambda: published(landing) == [b"2", b"3"])
     assert "Input/output error" in str(spool.last_error) and spool.dropped == 0
     spool.flush()
@@ -391,7 +393,7 @@ def test_an_acknowledged_line_of_a_synced_spool_is_on_disk_in_one_segment_or_ano
 def test_lines_are_kept_for_writing_again_up_to_a_bound(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "KEPT_BYTES", 100)
     held = threading.Event()
-    monkeypatch.setattr(spool_module, "_sync_data", lambda fd: held.wait(20))
+    monkeypatch.setattr(spool_module, "_sync_data", lambda fd: held.wait(60))
     spool = Spool(landing, segment_bytes=40, segment_seconds=100)
     assert all(spool.append(b"%07d\n" % number) for number in range(100))
     assert 0 < spool._kept <= 108

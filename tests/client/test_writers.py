@@ -52,18 +52,20 @@ def test_acknowledged_events_survive_kill_9_exactly_once(tmp_path: Path, fsync: 
             )
             for _ in range(3)
         ]
-        outputs: dict[int, bytes] = {}
-        pumps = [threading.Thread(target=lambda w=writer: outputs.__setitem__(w.pid, w.stdout.read())) for writer in writers]
+        outputs: dict[int, list[bytes]] = {writer.pid: [] for writer in writers}
+        pumps = [threading.Thread(target=lambda w=writer: outputs[w.pid].extend(w.stdout)) for writer in writers]
         for pump in pumps:
             pump.start()
-        time.sleep(0.5)  # they are killed in the middle of writing, wherever that is
+        while any(len(output) < 40 for output in outputs.values()):
+            assert not any(writer.poll() for writer in writers), "a writer ended"
+            time.sleep(0.02)  # they are killed in the middle of writing, wherever that is
         for writer in writers:
             time.sleep(chance.uniform(0, 0.2))
             writer.send_signal(signal.SIGKILL)
-            writer.wait(10)
+            writer.wait(60)
         for pump in pumps:
-            pump.join(10)
-        acknowledged += [name for output in outputs.values() for name in output.decode().split()]
+            pump.join(60)
+        acknowledged += [name for output in outputs.values() for name in b"".join(output).decode().split()]
     stop.set()
     reader.join()
     publish_abandoned(landing)

@@ -32,7 +32,7 @@ def csv(frame: pd.DataFrame) -> bytes:
 
 
 def opened(name: str = "credit") -> AppTest:
-    app = AppTest.from_file(SHELL, default_timeout=60)
+    app = AppTest.from_file(SHELL, default_timeout=300)
     app.switch_page(str(links.page_files()["add_model"])).run()
     app.text_input(key="new-model").input(name).run()
     return app
@@ -183,7 +183,7 @@ def test_a_wrong_file_gets_one_sentence_and_leaves_nothing(name: str, body: byte
 
 
 def test_a_file_without_a_model_name_waits(empty: Database) -> None:
-    app = AppTest.from_file(SHELL, default_timeout=60)
+    app = AppTest.from_file(SHELL, default_timeout=300)
     app.switch_page(str(links.page_files()["add_model"])).run()
     app.file_uploader(key="new-reference").upload("a.csv", csv(held_out())).run()
     assert [each.value for each in app.info] == ["Enter a model name to continue."]

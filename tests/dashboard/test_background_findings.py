@@ -1,7 +1,6 @@
 """Analyzers that read raw rows do not block pages, and their findings appear later."""
 
 import threading
-import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,7 +38,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Any, context: Context) -> list[Finding]:
     """How many rows there are, once the gate is open."""
-    assert GATE.wait(20)
+    assert GATE.wait(60)
     found = context.undecided("serving/slow", "model", "volume", len(frames["rows"]), "It took its time.")
     return [replace(found, value=float(len(frames["rows"])), severity="ok")]
 
@@ -60,9 +59,7 @@ def slow(current: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def test_a_page_does_not_wait_and_finds_it_later(slow: World) -> None:
     window = load.window(Scope("loan"), "loan")
-    begin = time.monotonic()
-    assert load.findings_in_window(window) == []
-    assert time.monotonic() - begin < 10
+    assert load.findings_in_window(window) == [], "who waited would be told of an analysis that failed"
     assert load.findings_pending(window)
     GATE.set()
     assert [each.value for each in load.findings_in_window(window, wait=True)] == [10.0]

@@ -37,7 +37,7 @@ def draw_line(finding: "Finding") -> None:
 
 
 def test_a_line_has_its_news_beside_and_its_details_behind_a_question_mark() -> None:
-    (line,) = AppTest.from_function(draw_line, kwargs={"finding": DRIFT}).run().markdown
+    (line,) = AppTest.from_function(draw_line, default_timeout=300, kwargs={"finding": DRIFT}).run().markdown
     assert line.value.endswith("moved\\. :gray[· worse than before · since 5 Mar 2026]")
     assert line.proto.help == "It \\*was\\* 0\\.1 before\\.\n\nAsk its owner\\."
 

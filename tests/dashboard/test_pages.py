@@ -266,7 +266,7 @@ def test_a_subject_is_erased_on_the_page(empty: DuckStore, tmp_path: Path) -> No
     next(each for each in app.text_input if each.label == "Your name").input("Ada").run()
     for label in ("Subject", "Type the subject again to confirm"):
         next(each for each in app.text_input if each.label == label).input("person-1")
-    next(each for each in app.button if each.label == "Forget the subject").click().run(timeout=60)
+    next(each for each in app.button if each.label == "Forget the subject").click().run(timeout=300)
     assert "Erased: 1 predictions" in words(app)
     ((left,),) = empty.query_views('SELECT string_agg(id) FROM "loan.predictions"').rows
     assert left == "p0" and empty.status()["erasures"]["subjects"] == 1

@@ -209,7 +209,7 @@ def drawn_more_labels(room):
 
         step.label_budget_section(room)
 
-    return AppTest.from_function(page, args=(room,), default_timeout=60).run()
+    return AppTest.from_function(page, args=(room,), default_timeout=300).run()
 
 
 def test_more_labels_are_bought_for_money_where_a_label_has_a_price() -> None:

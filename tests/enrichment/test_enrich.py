@@ -65,7 +65,7 @@ def test_estimates_of_errors_come_when_their_file_is_there(store: Database) -> N
     assert [each.__name__ for each in enrich.JOBS] == ["explain_rows", "estimate_errors"]
 
 
-def wait_for(what, seconds: float = 20.0) -> None:
+def wait_for(what, seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until
@@ -91,7 +91,7 @@ def test_the_thread_works_when_there_is_news_keeps_the_last_failure_and_ends(sto
     wait_for(lambda: job.left.get("loan") == 0)
     wait_for(lambda: state.failure is None)
     stopping.set()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert not thread.is_alive()
 
 
@@ -114,7 +114,7 @@ def test_steps_run_in_a_worker_of_their_own_so_that_no_person_waits_for_one(stor
         thread.start()
         wait_for(lambda: len(used) == 2)
         stopping.set()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
     assert set(used) == {made.return_value} and not thread.is_alive()
     made.assert_called_once_with()
     made.return_value.close.assert_called_once_with()
@@ -148,7 +148,7 @@ def test_the_thread_waits_for_the_loader(store: Database, monkeypatch: pytest.Mo
         thread.start()
         time.sleep(0.3)  # thirty times as long as it is idle: that nothing is done shows in no event
         stopping.set()
-        thread.join(timeout=10)
+        thread.join(timeout=60)
     assert job.left == {} and not thread.is_alive()
 
 

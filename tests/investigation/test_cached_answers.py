@@ -82,11 +82,11 @@ def test_memory_is_bounded_and_nobody_waits_for_it(model_world: ModelWorld, monk
     def load(store: Database) -> None:
         with store.write():
             begun.set()
-            end.wait(20)
+            assert end.wait(60)
 
     loader = threading.Thread(target=load, args=(store,))
     loader.start()
-    begun.wait(20)
+    assert begun.wait(60)
     store.cache_answer(model, "kept-3", "score", "x", "[3]")  # returns at once
     end.set()
     loader.join()

@@ -150,7 +150,7 @@ def test_who_asks_while_it_is_computed_waits_for_the_same_findings() -> None:
 
     def compute() -> list[Finding]:
         computed.append(1)
-        assert gate.wait(20)
+        assert gate.wait(60)
         return [finding()]
 
     threads = [threading.Thread(target=lambda: answers.append(kept.find_or_compute(asked(), 1, compute))) for _ in range(4)]

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.support.clean_environment import installed, must  # noqa: E402 - found by the path set above
 from tests.support.held_out import write_held_out  # noqa: E402 - found by the path set above
+from tests.support.ports import free_port  # noqa: E402 - found by the path set above
 
 TRIED = ("-c", ROOT / "constraints.txt")
 """The versions that are tried together."""
@@ -97,9 +97,7 @@ def main(wheel: Path, python: str) -> None:
             must([*observability, *shlex.split(register)], folder, **home)
         with timed("add an administrator", seconds):
             must([*observability, "account", "add", NAME, "--role", "administrator"], folder, f"{PASSWORD}\n", **home)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         url = f"http://localhost:{port}"
         env = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "OBSERVABILITY"))} | home
         with log.open("wb") as output:

@@ -14,7 +14,6 @@ import importlib.util
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -173,9 +172,10 @@ def link(file: Path, to: Path) -> None:
 
 def served_title(bin_folder: Path, folder: Path, home: str) -> str:
     """What the served first page answers: readiness, the document and the findings behind it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    sys.path.insert(0, str(ROOT))
+    from tests.support.ports import free_port
+
+    port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     env |= {"OBSERVABILITY_HOME": home, "OBSERVABILITY_ENRICH": "off", "OBSERVABILITY_WATCH": "off"}
     with (folder / "serve.log").open("w") as log:
@@ -187,7 +187,7 @@ def served_title(bin_folder: Path, folder: Path, home: str) -> str:
             return first_page(f"http://127.0.0.1:{port}/")
         finally:
             server.terminate()
-            server.wait(timeout=30)
+            server.wait(timeout=120)
 
 
 def first_page(url: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -135,10 +136,12 @@ def test_findings_of_one_fault_are_one_incident() -> None:
 def test_commands_of_assistants_share_the_limit_of_slow_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     running: list[int] = []
     peak: list[int] = []
+    pair = threading.Barrier(2)  # two are let in at a time
 
     def slow(_store: object, _argv: list[str], _say: object, _person: object) -> Outcome:
         running.append(1)
         peak.append(len(running))
+        pair.wait(60)
         time.sleep(0.05)  # long enough for the others to begin, were they let in
         running.pop()
         return Outcome(out="{}")

@@ -24,8 +24,9 @@ from observability.server.collector import collector_folder, remove_left_folders
 from observability.store.opener import open_store
 from observability.store.types.erasing import forgotten_lines
 from observability.store.types.loading import LoadDefaults
-from tests.support.lake_server import bucket_client, free_port, s3_server
+from tests.support.lake_server import bucket_client, s3_server
 from tests.support.length import LONG, repeats
+from tests.support.ports import free_port
 from tests.support.record_lines import label, prediction
 from tests.support.sample_home import ROOT, environment
 
@@ -130,7 +131,7 @@ def test_a_collector_keeps_the_contract_of_the_owner(home, place):
         assert "observability_collector_config_age_seconds" in text and collector.ask("GET", "/metrics")[0] == 401
         tokens.revoke(home, write)
         publish(home, place)
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while collector.ask("POST", "/api/v1/records", lines(prediction(9)), write)[0] != 401:
             assert time.monotonic() < until, "a revoked token is refused within seconds"
             time.sleep(0.5)
@@ -279,8 +280,12 @@ def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothi
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
         work = [pool.submit(log, client) for client in range(4)] + [pool.submit(bring)]
         try:
+            until = time.monotonic() + 120
+            while len(acknowledged) < 100:
+                assert time.monotonic() < until, resent
+                time.sleep(0.05)
             end = time.monotonic() + seconds
-            while time.monotonic() < end:
+            while time.monotonic() < end or kills < 4:
                 time.sleep(dice.uniform(0.5, 1.5))
                 victim = dice.choice(collectors)
                 victim.kill()
@@ -294,7 +299,6 @@ def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothi
             each.result()
     with open_store(home) as store:
         stored = Counter(brought(store, place))
-    assert len(acknowledged) >= 100 and kills >= 4, (len(acknowledged), kills)
     print(f"{len(acknowledged):,} acknowledged, {kills} kills, sent again {dict(resent)}, {len(stored):,} stored")
     assert set(acknowledged) - set(stored) == set(), "acknowledged and lost"
     assert [name for name, count in stored.items() if count > 1] == [], "stored twice"

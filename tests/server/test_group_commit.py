@@ -20,7 +20,7 @@ def test_what_waits_for_a_sync_shares_the_next_one(tmp_path, monkeypatch):
 
     def slow(fd):
         entered.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         real(fd)
         synced.append(fd)
 
@@ -32,7 +32,7 @@ def test_what_waits_for_a_sync_shares_the_next_one(tmp_path, monkeypatch):
 
     threads = [threading.Thread(target=post, args=(number,)) for number in range(10)]
     threads[0].start()
-    assert entered.wait(20)
+    assert entered.wait(60)
     for thread in threads[1:]:
         thread.start()
     while len(records._next.parts) < 9:

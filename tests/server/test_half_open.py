@@ -18,7 +18,8 @@ from starlette.websockets import WebSocket
 from observability.core.limits import IntakeLimits
 from observability.server.half_open import close_half_open_connections
 
-LIMIT = 0.3
+LIMIT = 1.0
+"""Seconds that a header may take: a busy machine must not need so long for one that is sent at once."""
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
@@ -30,14 +31,14 @@ def hurried() -> IntakeLimits:
 
 async def slow_answer(_request: Request) -> PlainTextResponse:
     """An answer that takes longer than a header may."""
-    await asyncio.sleep(3 * LIMIT)
+    await asyncio.sleep(1.5 * LIMIT)
     return PlainTextResponse("done")
 
 
 async def late_message(websocket: WebSocket) -> None:
     """A message after the time that a header may take."""
     await websocket.accept()
-    await asyncio.sleep(3 * LIMIT)
+    await asyncio.sleep(1.5 * LIMIT)
     await websocket.send_text("late")
     await websocket.close()
 
@@ -68,7 +69,7 @@ def unhurried_port(port: int) -> Iterator[int]:
 
 def is_closed(connection: socket.socket) -> bool:
     """Whether the other side closes the connection within a generous time, without a byte."""
-    connection.settimeout(20)
+    connection.settimeout(60)
     try:
         return connection.recv(1) == b""
     except ConnectionResetError:
@@ -85,7 +86,7 @@ def test_a_connection_without_a_complete_header_is_closed_in_time(port: int, sen
 def test_a_header_that_drips_does_not_hold_a_connection(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection, pytest.raises(OSError, match=r".*"):
         connection.sendall(b"GET / HTTP/1.1\r\n")
-        for place in range(400):
+        for place in range(1200):
             connection.sendall(b"X-%d: 1\r\n" % place)
             time.sleep(0.05)  # slower than the server looks, faster than it would forget
 
@@ -93,7 +94,7 @@ def test_a_header_that_drips_does_not_hold_a_connection(port: int) -> None:
 @pytest.mark.parametrize("piece", [b"a" * 4000, b"X-1: 1\r\n" * 500])
 def test_a_header_without_an_end_is_refused_before_it_is_kept(unhurried_port: int, piece: bytes) -> None:
     with socket.create_connection(("127.0.0.1", unhurried_port)) as connection:
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
         sent, got = 0, b""
         try:
@@ -114,7 +115,7 @@ def test_a_whole_header_that_is_too_long_is_refused_however_it_arrives(unhurried
         header = REQUEST[:-2] + b"X: " + b"x" * (size - len(REQUEST) - 5) + b"\r\n\r\n"
         assert len(header) == size
         with socket.create_connection(("127.0.0.1", unhurried_port)) as connection:
-            connection.settimeout(20)
+            connection.settimeout(60)
             connection.sendall(header[:-2] if pieces == 2 else header)
             if pieces == 2 and size <= most + 1:
                 time.sleep(0.05)  # half of its end arrives with the next request
@@ -128,7 +129,7 @@ def test_a_whole_header_that_is_too_long_is_refused_however_it_arrives(unhurried
 
 def test_a_large_body_is_no_header(unhurried_port: int) -> None:
     with socket.create_connection(("127.0.0.1", unhurried_port)) as connection:
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
         time.sleep(0.05)  # the header arrives alone
         connection.sendall(b"a" * 50_000)
@@ -139,7 +140,7 @@ def test_a_large_body_is_no_header(unhurried_port: int) -> None:
 
 def test_a_slow_answer_and_the_half_header_after_it(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.sendall(REQUEST)
         got = b""
         while not got.endswith(b"done"):
@@ -150,7 +151,7 @@ def test_a_slow_answer_and_the_half_header_after_it(port: int) -> None:
 
 def test_a_websocket_stays_open(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\n" + UPGRADE)
         got = b""
         while b"late" not in got:

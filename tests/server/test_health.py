@@ -38,7 +38,7 @@ def get(owner):
     return lambda path: ask_routes([Route("/readyz", application.readiness), *api.routes()], "GET", path, token)
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

@@ -16,7 +16,8 @@ from websockets.sync.client import connect
 
 from observability.server import audit_log
 from tests.support.oidc_provider import CLIENT, SECRET, Provider, running_provider
-from tests.support.running import dashboard, free_port
+from tests.support.ports import free_port
+from tests.support.running import dashboard
 
 ACCESS = """
 url = "http://127.0.0.1:{port}"

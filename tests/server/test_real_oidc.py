@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.support.oidc_provider import CLIENT, SECRET
-from tests.support.running import Dashboard, dashboard, free_port
+from tests.support.ports import free_port
+from tests.support.running import Dashboard, dashboard
 
 MODULES = os.environ.get("OIDC_PROVIDER")
 SCRIPT = Path(__file__).parents[1] / "support" / "real_oidc_provider.mjs"

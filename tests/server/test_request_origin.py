@@ -111,7 +111,7 @@ def test_an_address_that_is_no_url_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_streamlit_run_refuses_other_interfaces_without_sign_in(tmp_path: Path) -> None:
     run = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.address", "0.0.0.0", "--server.port", "8598"]
     ended = subprocess.run(
-        run, cwd=ROOT, env={**os.environ, **environment(tmp_path)}, capture_output=True, text=True, timeout=120, check=False
+        run, cwd=ROOT, env={**os.environ, **environment(tmp_path)}, capture_output=True, text=True, timeout=600, check=False
     )
     assert ended.returncode == 2
     assert "account add" in ended.stderr

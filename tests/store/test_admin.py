@@ -58,7 +58,7 @@ def test_status_loads_no_heavy_library(store, landed):
         "admin.storage_status(open_store(Path(sys.argv[1])))\n"
         "print([name for name in ('streamlit', 'sklearn', 'shap', 'evidently', 'pandas', 'plotly', 'scipy.stats') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=600)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 

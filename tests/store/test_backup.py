@@ -147,7 +147,7 @@ def test_a_backup_keeps_the_lock_of_the_database(tmp_path):
     with open_store(tmp_path / "home") as store:
         store.backup(tmp_path / "backups")
         script = "import sys; from pathlib import Path; from observability.store.opener import open_store; open_store(Path(sys.argv[1]))"
-        done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=60, cwd=os.getcwd())
+        done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=600, cwd=os.getcwd())
         assert StoreBusyError.__name__ in done.stderr
 
 

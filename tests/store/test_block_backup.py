@@ -19,6 +19,7 @@ from observability.store.block_backup import fetch_backup, sent_backups
 from observability.store.db.keeping import read_keeping
 from observability.store.opener import open_store, restore_home
 from tests.store.conftest import land, query
+from tests.support.ports import free_port
 from tests.support.record_lines import prediction
 
 SUBJECT = "jane-77.Q@mail"
@@ -151,18 +152,18 @@ def test_wrong_addresses_are_said(tmp_path, address):
 @pytest.fixture
 def s3(monkeypatch):
     """The address of a bucket of a local S3 server."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     for name, value in (("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_EC2_METADATA_DISABLED", "true")):
         monkeypatch.setenv(name, value)
     server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
+        until = time.monotonic() + 180
+        while True:
             try:
                 socket.create_connection(("127.0.0.1", port)).close()
                 break
             except OSError:
+                assert server.poll() is None and time.monotonic() < until, "the S3 server did not start"
                 time.sleep(0.1)  # the server says nothing when it has started
         options = {"endpoint_override": f"127.0.0.1:{port}", "scheme": "http", "region": "us-east-1"}
         fs.S3FileSystem(**options, allow_bucket_creation=True).create_dir("backups")

@@ -48,7 +48,7 @@ def test_another_process_is_told_who_has_the_store(store):
         "from observability.core.errors import StoreBusyError\n"
         "try: open_store(Path(sys.argv[1]))\nexcept StoreBusyError as error: print(error); sys.exit(7)"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=60, cwd=os.getcwd())
+    done = subprocess.run([sys.executable, "-c", script, str(store.home)], capture_output=True, text=True, timeout=600, cwd=os.getcwd())
     assert done.returncode == 7, done.stderr
     assert f"PID {os.getpid()}" in done.stdout
     assert store.cursor().execute("SELECT 1").fetchall() == [(1,)]
@@ -103,7 +103,7 @@ def test_one_writer_at_a_time_and_readers_beside_it(store):
     inside, seen = threading.Event(), []
 
     def second():
-        inside.wait(10)
+        assert inside.wait(60)
         with store.write() as writer:
             seen.append(len(catalog_store.read_catalog(writer).models))
             catalog_store.add_model(writer, "second")
@@ -116,7 +116,7 @@ def test_one_writer_at_a_time_and_readers_beside_it(store):
         thread.join(0.2)
         assert thread.is_alive()
         assert store.cursor().execute("SELECT count(*) FROM models").fetchall() == [(0,)]
-    thread.join(10)
+    thread.join(60)
     assert seen == [1]
     assert [model.name for model in store.catalog().models] == ["first", "second"]
 

@@ -22,7 +22,7 @@ def after_power_loss(tmp_path):
         root, record = tmp_path / "root", tmp_path / "record"
         root.mkdir()
         env = environment(root / "home") | {"PYTHONPATH": str(ROOT)} | recording(tmp_path, root, record)
-        subprocess.run([sys.executable, "-c", script, str(root)], cwd=ROOT, env=env, check=True, timeout=120)
+        subprocess.run([sys.executable, "-c", script, str(root)], cwd=ROOT, env=env, check=True, timeout=600)
         disk = Disk(root)
         for call in calls(record.read_bytes()):
             disk.apply(call)

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.lake_server import free_port
+from tests.support.ports import free_port
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -90,7 +90,7 @@ def _running(command: list[str], port: int) -> Iterator[None]:
     """A server that takes connections at a port, until the block ends."""
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 90
+        until = time.monotonic() + 180
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break

@@ -32,12 +32,11 @@ class Collector:
 
     def __init__(self, home: Path) -> None:
         from observability.server import tokens
+        from tests.support.ports import free_port
 
         home.mkdir(exist_ok=True)
         self.home = home
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = tokens.create(home, "write")[1]
         self.process: subprocess.Popen[bytes] | None = None
@@ -45,7 +44,7 @@ class Collector:
     def start(self, wait: bool = True) -> None:
         """Start it; wait until it answers."""
         self.process = subprocess.Popen([sys.executable, __file__, str(self.home), str(self.port)])
-        end = time.monotonic() + 90
+        end = time.monotonic() + 180
         while wait:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return

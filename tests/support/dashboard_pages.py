@@ -20,7 +20,7 @@ def by_name(path: Path) -> str:
     return path.stem
 
 
-def opened(page: str, *, within: float = 60, **parameters: str | list[str]) -> AppTest:
+def opened(page: str, *, within: float = 300, **parameters: str | list[str]) -> AppTest:
     """The page as a link with these parameters opens it. within: seconds after which it fails."""
     app = AppTest.from_file(str(application.SHELL), default_timeout=within)
     for key, value in parameters.items():

@@ -28,7 +28,7 @@ def run_limited(home: Path, file_bytes: int, *argv: object) -> subprocess.Comple
         env=environment(home) | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

@@ -117,7 +117,7 @@ def run_under_fault(shim: Path, home: Path, fault: Fault, argv: list[str], befor
     """
     note = home.with_suffix(".reached")
     env = environment(home) | {"PYTHONPATH": str(ROOT)} | fault.environment(shim, home, note)
-    done = subprocess.run([sys.executable, *argv], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, *argv], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
     acknowledged = before | {line.split()[1] for line in done.stdout.splitlines() if line.startswith("acknowledged ")}
     problems = []
     if done.returncode not in (0, 3) or "Traceback" in done.stderr:

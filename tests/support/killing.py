@@ -144,7 +144,7 @@ class _Processes:
 def kill(process: "subprocess.Popen[bytes]") -> None:
     """Kill a process without notice."""
     process.kill()
-    process.wait(20)
+    process.wait(60)
 
 
 def killed_again_and_again(home: Path, kills: int, events: int, pause: float = 0.6, writers: int = 2, seed: int | None = None) -> Killed:

@@ -10,14 +10,9 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from tests.support.ports import free_port
+
 KEY, SECRET = "AKIDLAKETEST0000", "secret-of-the-lake-tests"
-
-
-def free_port() -> int:
-    """A port of loopback that nobody uses."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -26,7 +21,7 @@ def s3_server() -> Iterator[dict[str, str]]:
     port = free_port()
     server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()

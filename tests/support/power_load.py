@@ -18,6 +18,7 @@ from pathlib import Path
 
 from observability.store.db.repairs import repairs
 from observability.store.opener import open_store
+from tests.support.ports import free_port
 from tests.support.power_loss import Call, Disk, calls, recording
 from tests.support.sample_home import ROOT, environment
 
@@ -78,7 +79,7 @@ from observability import Logger
 name, end = sys.argv[2], time.monotonic() + float(sys.argv[3])
 log = Logger(sys.argv[1] + "/home", fsync="always", segment_bytes=20_000, segment_seconds=0.3)
 note, number = noted(name), 0
-while time.monotonic() < end:
+while time.monotonic() < end or number < 60:
     given = f"{name}-{number}"
     log.prediction(id=given, model="loan", version="1", features={"age": number % 90, "job": "abc"[number % 3]}, score=0.5)
     assert log.dropped == 0, log.last_error
@@ -107,7 +108,7 @@ while time.monotonic() < end:
         connection.request("POST", "/api/v1/records", body=body, headers={"Authorization": "Bearer " + token})
         answer = connection.getresponse()
         told = answer.read()
-    except OSError:
+    except (OSError, http.client.HTTPException):
         time.sleep(0.05)
         continue
     if answer.status == 202 and json.loads(told)["accepted"] == 20:
@@ -145,16 +146,14 @@ def recorded_load(folder: Path, seconds: float, restarts: int) -> Recorded:
     root.mkdir()
     found = Recorded(root, folder / "record")
     env = environment(root / "home") | {"PYTHONPATH": str(ROOT)} | recording(folder, root, found.record)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
 
     def start(script: str, *arguments: object) -> subprocess.Popen[str]:
         return subprocess.Popen([sys.executable, "-c", script, str(root), *map(str, arguments)], cwd=ROOT, env=env)
 
     token = subprocess.run([sys.executable, "-c", SETUP, str(root)], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     owner = start(OWNER, port)
-    wait_for_port(int(port), owner)
+    wait_for_port(port, owner)
     clients = [start(LOGGER, f"log{i}", seconds) for i in range(2)]
     clients += [start(POSTER, f"post{i}", seconds, port, token.stdout.strip()) for i in range(2)]
     try:
@@ -162,10 +161,10 @@ def recorded_load(folder: Path, seconds: float, restarts: int) -> Recorded:
             time.sleep(seconds / (restarts + 1))
             assert owner.poll() is None, "the owner ended by itself"
             owner.send_signal(signal.SIGTERM)
-            owner.wait(60)
+            owner.wait(300)
             owner = start(OWNER, port)
         for client in clients:
-            assert client.wait(seconds + 120) == 0
+            assert client.wait(seconds + 600) == 0
         assert owner.poll() is None, "the owner ended by itself"
     finally:
         for process in [*clients, owner]:
@@ -176,7 +175,7 @@ def recorded_load(folder: Path, seconds: float, restarts: int) -> Recorded:
 
 def wait_for_port(port: int, process: subprocess.Popen[str]) -> None:
     """Until a process listens on a port."""
-    end = time.monotonic() + 90
+    end = time.monotonic() + 180
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 from observability.cli import main
 from observability.server import process_lock
+from tests.support.ports import free_port
 from tests.support.sample_home import ROOT, environment
 
 START_SECONDS = 180
@@ -53,13 +53,6 @@ class Dashboard:
         return now
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
 def dashboard(home: Path, port: int | None = None, root: Path = ROOT) -> Iterator[Dashboard]:
     """`serve` on a port that is free, or on this one, until the block ends. root: the checkout whose code serves."""
@@ -74,7 +67,7 @@ def dashboard(home: Path, port: int | None = None, root: Path = ROOT) -> Iterato
         finally:
             process.terminate()
             try:
-                process.wait(timeout=30)
+                process.wait(timeout=120)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(timeout=30)
