@@ -42,7 +42,7 @@ tests: $(BIN)/.installed-tests chromium  # the sample fleet is loaded once for b
 	@export SAMPLE_HOMES="$$(mktemp -d)" && trap 'rm -rf "$$SAMPLE_HOMES"' EXIT && $(UNIT) && $(BROWSER)
 
 test-long: $(BIN)/.installed-tests chromium wheel  ## the tests of chance with all their repetitions, and those that only a release needs
-	LONG_TESTS=1 $(UNIT) && LONG_TESTS=1 $(BROWSER)
+	LONG_TESTS=1 $(UNIT) --hypothesis-profile=default && LONG_TESTS=1 $(BROWSER)
 	$(BIN)/python tests/packaging/deployment_lint.py
 	$(BIN)/python tests/packaging/training_libraries.py $(firstword $(WHEEL_PYTHONS))
 	$(BIN)/python tests/packaging/oracles.py

@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observability.records.kinds import KINDS
@@ -200,6 +200,7 @@ def test_times_without_an_offset_need_a_time_zone():
     assert parse_time("at", "2013-07-01", zone) == datetime(2013, 7, 1, tzinfo=UTC), "a bare date is midnight UTC"
 
 
+@settings(deadline=None)
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2200, 12, 30)), st.integers(-23 * 60, 23 * 60))
 def test_a_time_survives_being_written(instant, minutes):
     offset = timedelta(minutes=minutes)
