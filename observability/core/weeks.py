@@ -11,6 +11,8 @@ ZONE = "UTC"
 """Weeks begin on Monday 00:00 of this zone."""
 SHAPE = re.compile(r"(\d{4})-?W(\d{1,2})", re.IGNORECASE)
 DAYS = timedelta(days=7)
+FIRST_YEAR, LAST_YEAR = 1970, 9998
+"""Years whose weeks have a week before and after them that can be computed."""
 
 
 @dataclass(frozen=True, order=True)
@@ -25,10 +27,10 @@ class Week:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`2013-W27` (also `2013W27`). Raises UsageError for another shape, or a week that the year does not have."""
+        """`2013-W27` (also `2013W27`). Raises UsageError for another shape, another year than 1970 to 9998, or a week that the year lacks."""
         found = SHAPE.fullmatch(text.strip())
-        if found is None:
-            raise UsageError("the week cannot be read", got=repr(text), expected="an ISO week as 2013-W27")
+        if found is None or not FIRST_YEAR <= int(found[1]) <= LAST_YEAR:
+            raise UsageError("the week cannot be read", got=repr(text), expected=f"an ISO week as 2013-W27, of {FIRST_YEAR} to {LAST_YEAR}")
         year, number = int(found[1]), int(found[2])
         try:
             date.fromisocalendar(year, number, 1)

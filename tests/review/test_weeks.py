@@ -23,7 +23,7 @@ def test_a_week_begins_on_its_monday(text, start):
     assert Week.of(week.end) == week.back(-1)
 
 
-@pytest.mark.parametrize("text", ["2013-27", "W27", "2013-W54", "2019-W53", "", "2013-W00"])
+@pytest.mark.parametrize("text", ["2013-27", "W27", "2013-W54", "2019-W53", "", "2013-W00", "9999-W52", "0001-W01"])
 def test_what_is_no_week_is_said(text):
     with pytest.raises(UsageError):
         Week.parse(text)
@@ -33,3 +33,5 @@ def test_the_last_week_that_is_over_is_the_one_before_today():
     assert str(Week.before_now(datetime(2026, 11, 24, 12, tzinfo=UTC))) == "2026-W47"
     assert str(Week.before_now(datetime(2026, 11, 23, 0, tzinfo=UTC))) == "2026-W47"
     assert str(Week.before_now(datetime(2026, 11, 22, 23, tzinfo=UTC))) == "2026-W46"
+    assert str(Week.before_now(datetime(2027, 1, 3, 23, tzinfo=UTC))) == "2026-W52"
+    assert str(Week.before_now(datetime(2027, 1, 4, tzinfo=UTC))) == "2026-W53"
