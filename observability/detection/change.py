@@ -21,8 +21,8 @@ from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 USUAL_SHARE = 0.99
 """Share of unchanged windows that stays under the natural variation."""
-SURE_SHARE = 0.999
-"""Share of unchanged windows that stays under what an act must exceed, so that one in a hundred is a watch at most."""
+SURE_SHARE = 0.9999
+"""Share of unchanged windows that stays under what an act must exceed: 4.4 standard errors that are known from a month of days."""
 NO_DIFFERENCE = 1e-9
 """Differences of logarithms up to this are rounding."""
 Limits = tuple[float, float]
@@ -103,14 +103,14 @@ def at_least(limits: Limits, varies: float, sure: float = 0.0) -> Limits:
     return max(limits[0], varies), max(limits[1], varies, sure)
 
 
-def significant_severity(watch: bool, act: bool, p_adjusted: float, budget: float) -> Severity:
+def significant_severity(watch: bool, act: bool, p_adjusted: float, budget: float, act_share: float = ACT_SHARE) -> Severity:
     """Return the severity of an effect that reaches the limit for watch, or for act, at an adjusted p-value.
 
-    budget: share of false discoveries that the run may spend; an act may spend a fifth of it.
+    budget: share of false discoveries that the run may spend; act_share: the part of it that an act may spend.
     """
     if not watch or p_adjusted > budget:
         return "ok"
-    return "act" if act and p_adjusted <= budget * ACT_SHARE else "watch"
+    return "act" if act and p_adjusted <= budget * act_share else "watch"
 
 
 @dataclass(frozen=True, kw_only=True)

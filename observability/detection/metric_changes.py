@@ -38,6 +38,11 @@ PRIMARY_CHANCE_BY_DAYS = 0.2
 """The same by rows and days: days of one week are few, and the level is that of these days."""
 SECONDARY_TIMES = 2.0
 """A secondary metric is critical by itself from so many times its limit; below it is a warning that goes with the primary metric."""
+ALONE_TIMES = 3.0
+"""A fall of one day alone is critical from so many times the largest fall of a past day on. What a day shares moves an error by its square,
+so that no variance of past days tells how far one day in a thousand falls."""
+CONFIRMING_DAYS, CONFIRMING_CHANCE = 3, 0.05
+"""A fall is confirmed by the other days of its window, at least of the last three: they are beyond the limit for watch too, at this p-value."""
 LEAST_PAST = 5
 """Past days from which they give the level before an onset; with fewer the baseline does."""
 
@@ -78,8 +83,8 @@ class MetricChange(WindowChange):
     """One metric in one window and before; the effect is how much worse it became (in points, or relative).
 
     by_rows: p-value by rows alone. scale: the loss that is an effect of 1. level: held against a reference over the whole window. smallest:
-    the smallest effect that is act, without natural variation. past: the same change against the own past, None where the past is the
-    baseline or is not known. The error of the whole window is that of its rows and of consecutive days, because its own level is judged;
+    the smallest effect that is act, without natural variation. on_one_day: last days that are act by size, which one day alone makes. past:
+    the same change against the own past, None where the past is the baseline or is not known. The error of the whole window is that of its rows and of consecutive days, because its own level is judged;
     the error of last days holds how much days of the past differ, because their change is judged.
     """
 
@@ -91,6 +96,7 @@ class MetricChange(WindowChange):
     smallest: float
     scale: float = 1.0
     level: bool = False
+    on_one_day: bool = False
     past: "MetricChange | None" = None
 
     def is_new(self, severity: Severity, budget: float) -> bool:
@@ -156,14 +162,15 @@ def metric_verdict(
     """Return the verdict on one window.
 
     The primary metric over the whole window is one test by rows and by days; all others share the false discovery rate. A loss that would
-    be act if days did not differ stays visible as watch. primary_fell: whether the primary metric is beyond its limit for watch; else
+    be act if days did not differ stays visible as watch. Last days whose loss one day alone makes are a watch at most. primary_fell: whether the primary metric is beyond its limit for watch; else
     another one is a warning at most.
     """
     verdict = judge_change(change, p_adjusted, budget)
     if not primary and not primary_fell and verdict.severity == "act":
         verdict = ChangeVerdict(change, "watch", p_adjusted, verdict.standing)
     if not change.whole:
-        return verdict
+        unconfirmed = verdict.severity == "act" and change.on_one_day
+        return ChangeVerdict(change, "watch", p_adjusted, verdict.standing) if unconfirmed else verdict
     if primary and change.level:
         sure = change.by_rows <= PRIMARY_CHANCE and change.p_value <= PRIMARY_CHANCE_BY_DAYS
         beyond: Severity = "act" if change.effect >= change.limits[1] else "watch" if change.effect >= change.limits[0] else "ok"
@@ -217,13 +224,15 @@ def metric_changes(
         if kind == "of mae":
             scale = before["mae"].value or 0.0
         error = _change_error(daily, window, metric, change, now, then, own_past=past is None)
+        effect = worse / scale if scale else 0.0
         varies = error.reach / scale if scale and error.days_known and not (window.whole and past is not None) else 0.0
+        limits = at_least(stated, varies)
         found[metric] = MetricChange(
             days=window.length,
             whole=window.whole,
-            effect=worse / scale if scale else 0.0,
+            effect=effect,
             p_value=error.p_value(change.value),
-            limits=at_least(stated, varies),
+            limits=limits,
             varies=varies,
             metric=metric,
             window=window,
@@ -233,6 +242,7 @@ def metric_changes(
             smallest=stated[1],
             scale=scale,
             level=window.whole and past is not None,
+            on_one_day=not window.whole and effect >= limits[1] and _made_by_one_day(daily, window, metric, then, stated[0] * scale),
             past=None if past is None else past.get(metric),
         )
     return found
@@ -243,6 +253,33 @@ def loss(metric: str, now: float, before: float) -> float:
     if LIMITS[metric][0] == "of mae":
         return abs(now) - abs(before)
     return before - now if METRICS[metric].better == "high" else now - before
+
+
+def _made_by_one_day(daily: DailyMetrics, window: MeasuredWindow, metric: str, before: Interval, watch: float) -> bool:
+    """Return whether the worst day alone makes the loss of last days: no other day confirms it, and a past day lost a third of it.
+
+    watch: the smallest loss that matters, in the unit of the metric.
+    """
+    assert before.value is not None
+    days, values, _, n = daily.series(metric)
+    known = np.isfinite(values) & (days <= window.days[-1])
+    days, n, losses = days[known], n[known], np.array([loss(metric, value, before.value) for value in values[known].tolist()])
+    own = np.flatnonzero(np.isin(days, window.days))
+    if not own.size:
+        return False
+    worst = own[losses[own].argmax()]
+    recent = days >= min(window.days[0], days[-CONFIRMING_DAYS:][0])
+    others = days[recent & (days != days[worst])]
+    if not others.size:
+        return False
+    past = losses[~recent & (n >= n[worst] / 2)]
+    if past.size and losses[worst] >= ALONE_TIMES * past.max():
+        return False
+    rest = daily.measured(others)[metric]
+    change = difference_interval(rest, before)
+    if rest.value is None or change.value is None or change.low is None or change.high is None:
+        return True
+    return loss(metric, rest.value, before.value) < watch or difference_p_value(change) > CONFIRMING_CHANCE
 
 
 def _change_error(

@@ -42,6 +42,9 @@ PARTS = ("total", "squares", "positive", "days")
 WATCH, ACT = 0.02, 0.05
 """Smallest calibration error beyond sampling noise that matters: 2 points of mean distance for a watch, 5 for an act. At these limits a
 week of 1,000 labels finds a five-point fault eight times in ten. `limits` of the model's settings override the act limit."""
+CRITICAL_SHARE = 0.01
+"""An act may spend a hundredth of the budget of false discoveries: 4.5 standard errors in a check of a model by 20 analyzers, so that
+fewer than one clean model-week in a thousand has one."""
 SURE_BY_ROWS = 1e-4
 """An error at the act limit that only the variation of days may explain is a watch from this row-based p-value on, as in
 serving/performance."""
@@ -161,7 +164,7 @@ def ece_finding(
     if before is None or adjusted is None:
         severity = "unknown"
     else:
-        severity = significant_severity(grown >= watch, grown >= act, adjusted, context.budget)
+        severity = significant_severity(grown >= watch, grown >= act, adjusted, context.budget, CRITICAL_SHARE)
     explained = (
         severity == "ok" and adjusted is not None and grown >= stated[1] and adjusted <= min(context.budget * ACT_SHARE, SURE_BY_ROWS)
     )
@@ -218,7 +221,7 @@ def ecce_finding(
     """Return the finding about the ECCE: whether the deviation from perfect calibration is significant."""
     error, varies = now.ecce, of_days.reach
     limit, act = at_least((WATCH, ACT), varies, of_days.sure_reach)
-    severity = significant_severity(error.excess >= limit, error.excess >= act, adjusted, context.budget)
+    severity = significant_severity(error.excess >= limit, error.excess >= act, adjusted, context.budget, CRITICAL_SHARE)
     beyond = needs_action(severity)
     stood = before is not None and before.judged.ecce.excess >= WATCH and before.judged.ecce.p_value <= context.budget
     late = young and beyond

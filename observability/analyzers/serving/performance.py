@@ -60,6 +60,7 @@ from observability.stats.multiple_testing import benjamini_hochberg
 from observability.stats.sequential import alarm_threshold
 
 Verdict = ChangeVerdict[MetricChange]
+ONE_DAY = "; one day alone makes it, so it is a warning until another day confirms it"
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -221,6 +222,7 @@ def metric_finding(
     where = "the reference" if against == "reference" else "the month before"
     because = f"{measured}; {metric_number(metric, usual)} in {where}{metric_difference(change, error + before_errors.get(metric, error))}"
     because += daily_range(change, allowed) + (past_words(change) if worst.standing else "")
+    because += ONE_DAY if change.on_one_day and severity == "watch" else ""
     base = replace(base, limit=limit_value(metric, usual, allowed), evidence=evidence, news=worst.news)
     if severity == "ok":
         return replace(base, severity="ok", because=f"{because}.")

@@ -124,14 +124,22 @@ def test_an_error_that_only_such_days_may_explain_is_a_watch_that_says_so() -> N
     assert small.severity == "ok" and "normal variation" not in small.because
 
 
-def test_a_deviation_that_one_clean_week_in_a_hundred_has_is_a_watch_and_an_act_needs_a_rarer_one() -> None:
+def test_a_deviation_that_one_clean_week_in_a_thousand_has_is_a_watch_and_an_act_needs_a_rarer_one() -> None:
     rng, months = np.random.default_rng(41), []
     for day in range(28):
         months.append(people(300, 4100 + day, float(rng.normal(0, 0.09))).assign(at=START - timedelta(days=28 - day, hours=-6)))
     past, base = pd.concat(months, ignore_index=True), people(20_000, 43)
-    near, far = (findings(people(4000, 42, fault), base, past)["ecce"] for fault in (0.1, 0.13))
+    near, far = (findings(people(4000, 42, fault), base, past)["ecce"] for fault in (0.13, 0.18))
     assert 0.05 < near.evidence["varies_up_to"] < near.value - near.evidence["null_mean"], "the daily range sets both limits"
     assert (near.severity, far.severity) == ("watch", "act") and near.limit < near.value and near.limit < far.limit < far.value
+
+
+def test_labels_four_standard_errors_off_are_a_watch_and_five_are_an_act() -> None:
+    """Of few rows, at the budget of a daily check by twenty analyzers."""
+    base = people(20_000, 2)
+    four, five = (findings(people(420, seed, 0.1), base, budget=0.1 / 140)["ecce"] for seed in (401, 400))
+    assert 1e-5 < four.evidence["p_adjusted"] < 1e-4 and four.value - four.evidence["null_mean"] > 0.05
+    assert five.evidence["p_adjusted"] < 1e-6 and (four.severity, five.severity) == ("watch", "act")
 
 
 def test_without_a_reference_the_past_month_is_held_against_it_or_the_level_alone() -> None:

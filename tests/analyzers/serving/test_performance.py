@@ -212,6 +212,24 @@ def test_a_fault_of_yesterday_is_named_before_the_week_shows_it() -> None:
     assert with_window_value(calm).n == 3500
 
 
+def worse_days(rows: pd.DataFrame, days: int, times: float) -> pd.DataFrame:
+    """The same rows with errors that are larger on the last days."""
+    last = rows["at"] >= rows["at"].iloc[-1].normalize() - pd.Timedelta(days=days - 1)
+    return rows.assign(score=rows["score"].where(~last, rows["label"] + times * (rows["score"] - rows["label"])))
+
+
+def test_a_fall_of_one_day_alone_is_a_warning_until_a_second_day_confirms_it() -> None:
+    base, past = regressed(20_000, 44), before(regressed(28_000, 45), 56)
+    past = past.assign(score=past["score"].where(past["at"].dt.day != 10, past["label"] + 1.2 * (past["score"] - past["label"])))
+    one, two, outage = (
+        findings(worse_days(regressed(3500, 46), days, times), base, past, task="regression")["mae"]
+        for days, times in ((1, 1.45), (2, 1.45), (1, 2.2))
+    )
+    assert one.severity == "watch" and "one day alone" in one.because and one.evidence["worse_by"] > one.evidence["varies_up_to"]
+    assert two.severity == "act" and "on the last day" in two.because and "one day alone" not in two.because
+    assert outage.severity == "act" and outage.n < 600, "a day far beyond every day of the past needs no second one"
+
+
 def test_where_labels_come_late_the_last_week_that_has_them_is_measured() -> None:
     past = before(decided(14_000, 32), 28)
     late = past["at"] >= past["at"].iloc[-1] - pd.Timedelta(days=7)
