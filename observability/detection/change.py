@@ -22,7 +22,7 @@ from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 USUAL_SHARE = 0.99
 """Share of unchanged windows that stays under the natural variation."""
 SURE_SHARE = 0.9999
-"""Share of unchanged windows that stays under what an act must exceed: 4.4 standard errors that are known from a month of days."""
+"""Share of unchanged windows that stays under what an act must exceed: 4.4 standard errors where a month of days is known."""
 NO_DIFFERENCE = 1e-9
 """Differences of logarithms up to this are rounding."""
 Limits = tuple[float, float]

@@ -39,10 +39,10 @@ PRIMARY_CHANCE_BY_DAYS = 0.2
 SECONDARY_TIMES = 2.0
 """A secondary metric is critical by itself from so many times its limit; below it is a warning that goes with the primary metric."""
 ALONE_TIMES = 3.0
-"""A fall of one day alone is critical from so many times the largest fall of a past day on. What a day shares moves an error by its square,
+"""A loss of one day alone is critical from so many times the largest loss of a past day on. What a day shares moves an error by its square,
 so that no variance of past days tells how far one day in a thousand falls."""
 CONFIRMING_DAYS, CONFIRMING_CHANCE = 3, 0.05
-"""A fall is confirmed by the other days of its window, at least of the last three: they are beyond the limit for watch too, at this p-value."""
+"""A second day of the window, or of the last three, confirms a loss: it is beyond the limit for watch too, at this p-value by rows."""
 LEAST_PAST = 5
 """Past days from which they give the level before an onset; with fewer the baseline does."""
 
@@ -83,9 +83,10 @@ class MetricChange(WindowChange):
     """One metric in one window and before; the effect is how much worse it became (in points, or relative).
 
     by_rows: p-value by rows alone. scale: the loss that is an effect of 1. level: held against a reference over the whole window. smallest:
-    the smallest effect that is act, without natural variation. on_one_day: last days that are act by size, which one day alone makes. past:
-    the same change against the own past, None where the past is the baseline or is not known. The error of the whole window is that of its rows and of consecutive days, because its own level is judged;
-    the error of last days holds how much days of the past differ, because their change is judged.
+    the smallest effect that is act, without natural variation. on_one_day: one day alone makes last days act by size. past: the same change
+    against the own past, None where the past is the baseline or is not known. The error of the whole window is that of its rows and of
+    consecutive days, because its own level is judged; the error of last days holds how much days of the past differ, because their change
+    is judged.
     """
 
     metric: str
@@ -162,8 +163,8 @@ def metric_verdict(
     """Return the verdict on one window.
 
     The primary metric over the whole window is one test by rows and by days; all others share the false discovery rate. A loss that would
-    be act if days did not differ stays visible as watch. Last days whose loss one day alone makes are a watch at most. primary_fell: whether the primary metric is beyond its limit for watch; else
-    another one is a warning at most.
+    be act if days did not differ stays visible as watch. Last days whose loss one day alone makes are a watch at most. primary_fell:
+    whether the primary metric is beyond its limit for watch; else another one is a warning at most.
     """
     verdict = judge_change(change, p_adjusted, budget)
     if not primary and not primary_fell and verdict.severity == "act":
@@ -256,7 +257,7 @@ def loss(metric: str, now: float, before: float) -> float:
 
 
 def _made_by_one_day(daily: DailyMetrics, window: MeasuredWindow, metric: str, before: Interval, watch: float) -> bool:
-    """Return whether the worst day alone makes the loss of last days: no other day confirms it, and a past day lost a third of it.
+    """Return whether one day alone makes the loss of last days: no second day is worse too, and a past day lost a third as much.
 
     watch: the smallest loss that matters, in the unit of the metric.
     """
@@ -264,22 +265,17 @@ def _made_by_one_day(daily: DailyMetrics, window: MeasuredWindow, metric: str, b
     days, values, _, n = daily.series(metric)
     known = np.isfinite(values) & (days <= window.days[-1])
     days, n, losses = days[known], n[known], np.array([loss(metric, value, before.value) for value in values[known].tolist()])
-    own = np.flatnonzero(np.isin(days, window.days))
-    if not own.size:
+    if not np.isin(window.days, days).any():
         return False
-    worst = own[losses[own].argmax()]
+    worst = max(np.flatnonzero(np.isin(days, window.days)), key=lambda place: float(losses[place]))
     recent = days >= min(window.days[0], days[-CONFIRMING_DAYS:][0])
-    others = days[recent & (days != days[worst])]
-    if not others.size:
-        return False
     past = losses[~recent & (n >= n[worst] / 2)]
-    if past.size and losses[worst] >= ALONE_TIMES * past.max():
+    recent[worst] = False
+    if not recent.any() or (past.size and losses[worst] >= ALONE_TIMES * past.max()):
         return False
-    rest = daily.measured(others)[metric]
-    change = difference_interval(rest, before)
-    if rest.value is None or change.value is None or change.low is None or change.high is None:
-        return True
-    return loss(metric, rest.value, before.value) < watch or difference_p_value(change) > CONFIRMING_CHANCE
+    second = max(np.flatnonzero(recent), key=lambda place: float(losses[place]))
+    change = difference_interval(daily.of_day(int(days[second]))[metric], before)
+    return bool(losses[second] < watch) or change.low is None or difference_p_value(change) > CONFIRMING_CHANCE
 
 
 def _change_error(

@@ -60,7 +60,7 @@ from observability.stats.multiple_testing import benjamini_hochberg
 from observability.stats.sequential import alarm_threshold
 
 Verdict = ChangeVerdict[MetricChange]
-ONE_DAY = "; one day alone makes it, so it is a warning until another day confirms it"
+ONE_DAY = "; one day alone, so not critical before a second day confirms it"
 
 
 def needs(context: Context) -> dict[str, Ask]:
