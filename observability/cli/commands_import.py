@@ -29,6 +29,8 @@ def run_import(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     if args.what == "wandb":
         attempt = "Log with TensorBoard as well, or copy the history of a run through the client, as docs/importing.md shows"
         raise UsageError(WANDB, attempt=attempt)
+    if args.run and args.what != "zeus":
+        raise UsageError("only the log of Zeus names no run", got=f"--run with {args.what}", attempt="Leave out --run")
     paths = [Path(source) for source in args.sources]
     if args.what == "tables":
         return import_tables(store, args, say, paths)
@@ -48,7 +50,7 @@ def import_records(store: Store, args: argparse.Namespace, say: Say, path: Path)
     from observability.importers.sources import open_source
 
     at = instant_from_text(args.at, "--at")
-    options = ReadOptions(zone_named(args.timezone), at, lambda run: stored_start(store, run))
+    options = ReadOptions(zone_named(args.timezone), at, lambda run: stored_start(store, run), run=args.run)
     say("reading the source")
     reading = open_source(args.what, path, options)
     with tempfile.TemporaryDirectory() as folder:

@@ -166,6 +166,9 @@ def parser() -> Parser:
     imported.add_argument("--version", help="for runs without a version; of tables and a model folder, its version; of tables by default 1")
     imported.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
     imported.add_argument("--at", metavar="T", help="transformers: end of the training; tables: time of rows without one")
+    imported.add_argument(
+        "--run", metavar="RUN", help="zeus: the run whose energy the file holds; default: named after the file or its folder"
+    )
     imported.add_argument("--reference", type=path, metavar="FILE", help="mlflow model folder: held-out rows with labels and scores")
     imported.add_argument("--artifact", type=path, metavar="FILE", help="mlflow model folder: a converted model file instead of its own")
     imported.add_argument("--task", choices=("binary", "regression", "multiclass"), help="default: inferred")

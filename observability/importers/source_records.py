@@ -45,13 +45,14 @@ SourceItem = CarriedRecord | RefusedEntries
 class ReadOptions:
     """What the person who imports adds to a source. timezone: of times without an offset. at: time of a source that has none.
 
-    known_start: the start of a run that the store has already, or None. now: the present time.
+    known_start: the start of a run that the store has already, or None. now: the present time. run: of a source that names none.
     """
 
     timezone: tzinfo | None = None
     at: datetime | None = None
     known_start: Callable[[str], datetime | None] = lambda _run: None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    run: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """The log file of Zeus' ZeusMonitor as resource records: the energy of accelerators in each measurement window.
 
 The file holds a row for each window that ended: its start, name and length, and the joules of each accelerator. Windows may lie in one
-another, and the energy of an outer one holds that of the inner ones, so that inner windows become no records. The run is the name of the
-file: the file holds none. Zeus writes window names without quotes, so a name may hold commas.
+another, and the energy of an outer one holds that of the inner ones, so that inner windows become no records. The file names no run: see
+`zeus_run_name`. Zeus writes window names without quotes, so a name may hold commas.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from observability.importers.source_records import (
 TITLE = "the log file of a ZeusMonitor (Zeus)"
 NEEDED = ("start_time", "window_name", "elapsed_time")
 ENERGY = "_energy"
+GENERIC = re.compile(r"(zeus|monitor|energy|power|gpus?|logs?|files?|out|outputs?|results?|data|te?mp|measurements?|[\W_])+", re.IGNORECASE)
+"""Names of files and folders that name no run."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,21 @@ def open_zeus(path: Path, options: ReadOptions) -> SourceReading:
     if tuple(names[: len(NEEDED)]) != NEEDED or not measured or not all(name.endswith(ENERGY) for name in measured):
         expected = f"columns {', '.join(NEEDED)} and one an accelerator, such as gpu0{ENERGY}"
         raise UsageError("this log of Zeus holds no energy", where=path.name, got=", ".join(names)[:100], expected=expected)
-    return SourceReading("Zeus measurements", _window_items(path, [name.removesuffix(ENERGY) for name in measured]))
+    run = options.run or zeus_run_name(path)
+    title = f"Zeus measurements of run {run}"
+    return SourceReading(title, _window_items(path, [name.removesuffix(ENERGY) for name in measured], run))
 
 
-def _window_items(file: Path, devices: Sequence[str]) -> Iterator[SourceItem]:
+def zeus_run_name(file: Path) -> str:
+    """The run that a log file is named after: `night-7` of `night-7.csv` and of `night-7/zeus.csv`.
+
+    That is the name of the file, else of the nearest folder around it, that says more than what the file holds; else that of the file.
+    """
+    places = (file.stem, *(folder.name for folder in file.absolute().parents[:2]))
+    return next((name for name in places if not GENERIC.fullmatch(name or "_")), file.stem)
+
+
+def _window_items(file: Path, devices: Sequence[str], run: str) -> Iterator[SourceItem]:
     """The records of the windows that lie in no other one."""
     windows = []
     with file.open(encoding="utf-8") as lines:
@@ -66,7 +80,7 @@ def _window_items(file: Path, devices: Sequence[str]) -> Iterator[SourceItem]:
             yield RefusedEntries("windows", "inside_another", f"the energy of {window.name!r} is part of that of {outer.name!r}")
             continue
         outer = window
-        yield from _window_records(window, devices, file.stem)
+        yield from _window_records(window, devices, run)
 
 
 def _measured_window(line: str, devices: int) -> ZeusWindow:

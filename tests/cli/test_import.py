@@ -53,6 +53,14 @@ def test_a_source_is_imported_once_and_not_changed(command: Command, tmp_path: P
     assert contents_of(folder) == before
 
 
+def test_the_energy_of_zeus_belongs_to_the_run_that_is_given(command: Command, tmp_path: Path) -> None:
+    home, log = tmp_path / "home", FIXTURES / "night-7.csv"
+    assert command(home, "import", "zeus", log, "--run", "loan nightly").out.startswith("Zeus measurements of run loan nightly: 5 windows")
+    assert command(home, "sql", "SELECT DISTINCT run FROM resources", "--json").json() == [{"run": "loan nightly"}]
+    refused = command(home, "import", "transformers", FIXTURES / "transformers", "--run", "loan nightly")
+    assert refused.code == 2 and "--run" in refused.error
+
+
 def test_the_report_names_what_was_rejected_and_why(command: Command, tmp_path: Path) -> None:
     done = command(tmp_path / "home", "import", "mlflow", FIXTURES)
     lines = done.out.splitlines()

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from observability.core.errors import UsageError
+from observability.importers.source_records import ReadOptions
+from observability.importers.sources import open_source
 from observability.metrics.energy import RESOURCE_COLUMNS, reading_energy
 from tests.support.imported_items import FIXTURES, read_items, records_of, refused_counts
 
@@ -31,6 +33,29 @@ def test_a_record_holds_the_joules_of_its_window_until_its_end():
     assert (first["run"], first["source"], first["energy_j"]) == ("night-7", "measured", float(line[3]))
     assert datetime.fromisoformat(first["at"]).timestamp() == pytest.approx(float(line[0]) + float(line[2]), abs=1e-5)
     assert first["watts"] == pytest.approx(WATTS["gpu0"], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("place", "given", "run"),
+    [
+        ("night-7.csv", None, "night-7"),
+        ("night-7/zeus.csv", None, "night-7"),
+        ("night-7/logs/energy_log.csv", None, "night-7"),
+        ("logs/zeus_power_run-12.csv", None, "zeus_power_run-12"),
+        ("night-7/zeus.csv", "loan-nightly", "loan-nightly"),
+        ("logs/out/zeus.csv", None, "zeus"),
+        ("night-7/2026-11-28.csv", None, "2026-11-28"),
+        ("night-7/Нощ.csv", None, "Нощ"),
+    ],
+)
+def test_the_run_is_the_given_one_or_the_first_name_that_says_more_than_what_the_file_holds(
+    tmp_path: Path, place: str, given: str | None, run: str
+):
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(FILE.read_bytes())
+    assert open_source("zeus", path, ReadOptions(run=given)).title == f"Zeus measurements of run {run}"
+    assert {record["run"] for record in records_of(read_items("zeus", path, run=given), "resource")} == {run}
 
 
 def test_windows_that_overlap_are_counted_once(tmp_path: Path):
