@@ -41,7 +41,7 @@ def is_it_up(here: ModelPage, status: ModelStatus) -> None:
     if not status.predictions:
         return
     shown, metrics = traffic[["period", "n", "running"]].rename(columns={"n": "value"}), ("volume", "freshness_hours")
-    figure = charts_time.compact_line(shown, name="predictions", unit="predictions", marks=status.events)
+    figure = charts_time.compact_line(shown, name="predictions", unit="predictions", y="predictions", marks=status.events)
     on_mark = clicks.periods_on_click("model-traffic", here, traffic["period"])
     frame.chart_with_table(
         figure, traffic.drop(columns="running"), key="model-traffic", alt=f"Traffic: {words}", metrics=metrics, on_select=on_mark
@@ -65,7 +65,7 @@ def are_inputs_normal(here: ModelPage, status: ModelStatus) -> None:
     days = time_series.drift_by_day_frame([worst]).rename(columns={"day": "period"})
     st.caption(f"Largest drift by day: {formatting.escape_markdown(worst.subject)}. Small samples read higher by chance.")
     name, limit, alt = f"PSI of {worst.subject}", fleet.single_limit(worst), worst.because.replace("`", "")
-    figure = charts_time.compact_line(days[["period", "value"]], name=name, unit="", limit=limit, marks=status.events)
+    figure = charts_time.compact_line(days[["period", "value"]], name=name, unit="", y="PSI", limit=limit, marks=status.events)
     on_mark = clicks.periods_on_click("model-drift", here, days["period"])
     frame.chart_with_table(figure, days, key="model-drift", alt=alt, metrics=("psi",), on_select=on_mark)
 

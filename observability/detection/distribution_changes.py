@@ -138,8 +138,8 @@ class ColumnDrift:
     """Measured drift of one column (name: the subject of its finding).
 
     known_days: days of the past that determine its natural variation (0: none). by_day: (day number, PSI against the reference, rows) of
-    the window's whole days (of all days where none is whole). weeks: the PSI of each whole week before the window, newest first. days,
-    past: whole days; the day that holds the boundary belongs to `days`.
+    the window's whole days (of all days where none is whole); empty for a column with one value a day. weeks: the PSI of each whole week
+    before the window, newest first. days, past: whole days; the day that holds the boundary belongs to `days`.
     """
 
     reference: str
@@ -384,9 +384,10 @@ def column_drift(
         windows += [side.window(kept, short, whole=False) for short, kept in masks]
     whole = days.whole(of.numbers)
     shown = whole if whole.any() else np.ones(of.numbers.size, bool)
-    by_day = zip(
-        of.numbers[shown].tolist(), distance.psi_by_row(side.base, side.now_groups[shown]).tolist(), of.rows[shown].tolist(), strict=True
-    )
+    # any one day of a column with one value a day is far from the reference
+    compared = np.zeros_like(shown) if side.one_value_a_day else shown
+    psi = distance.psi_by_row(side.base, side.now_groups[compared]).tolist()
+    by_day = zip(of.numbers[compared].tolist(), psi, of.rows[compared].tolist(), strict=True)
     dated = of.at(shown)
     if everything is not None and days.first > days.start and bool((of.numbers == days.start).any()) and whole.any():
         dated = everything.at(everything.numbers == days.start).joined(of.at(of.numbers == days.start)).joined(dated)

@@ -9,7 +9,7 @@ from observability.dashboard import choice_box, export_report, frame, time_serie
 from observability.dashboard.charts import drift as charts_drift
 from observability.dashboard.overview import findings
 from observability.dashboard.serving import drift, multivariate_drift
-from observability.dashboard.widgets import finding_lines, plain_paragraph
+from observability.dashboard.widgets import finding_lines, plain_caption, plain_paragraph
 
 here = frame.begin_model_page("drift")
 found = findings.analyzer_findings(here, "serving/drift")
@@ -37,6 +37,8 @@ days = time_series.drift_by_day_frame(columns)
 if days["day"].nunique() > 1:
     about = "Each cell compares one day of a column with the whole reference; small samples read higher by chance."
     st.header("Drift by day", anchor=False, help=about)
+    if note := drift.not_by_day_note(columns):
+        plain_caption(note)
     figure = charts_drift.column_day_heatmap(days, value="PSI", unit="", top=1.0, selected=chosen.subject)
     on_cell = choice_box.select_column_on_click("days")
     frame.chart_with_table(figure, days, key="days", alt=drift.worst_day_sentence(days), metrics=("psi",), on_select=on_cell)

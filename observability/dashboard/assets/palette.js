@@ -228,6 +228,8 @@ class Palette {
       return
     }
     const at = event.composedPath()[0]
+    // Streamlit takes a date that was typed when the focus leaves its box.
+    if (event.key === "Enter" && at instanceof HTMLElement && at.closest('[data-testid="stDateInputField"]') && !at.closest("button")) return at.blur()
     const typing = at instanceof Element && at.closest("input, textarea, select, [contenteditable=true]")
     if (typing || event.ctrlKey || event.metaKey || event.altKey || this.dialog.open || this.help.open) return
     if (event.key === "?") {

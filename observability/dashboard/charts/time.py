@@ -117,10 +117,12 @@ def _add_estimate(figure: go.Figure, series: pd.DataFrame, *, name: str, unit: s
     figure.data[-1].update(marker={**line_markers(theme.PURPLE, len(series))["marker"], "size": 6, "symbol": "circle-open"})
 
 
-def compact_line(series: pd.DataFrame, *, name: str, unit: str, limit: float | None = None, marks: pd.DataFrame | None = None) -> go.Figure:
-    """A low chart without titles; a last period that is not over (`running`) is dotted.
+def compact_line(
+    series: pd.DataFrame, *, name: str, unit: str, y: str | None = None, limit: float | None = None, marks: pd.DataFrame | None = None
+) -> go.Figure:
+    """A low chart; a last period that is not over (`running`) is dotted.
 
-    series: period, value, and where known low and high.
+    series: period, value, and where known low and high. y: title of the value axis.
     """
     figure = go.Figure()
     if "running" in series and len(series) > 1 and series["running"].iloc[-1]:
@@ -132,7 +134,7 @@ def compact_line(series: pd.DataFrame, *, name: str, unit: str, limit: float | N
     if limit is not None:
         horizontal_line(figure, limit, theme.ACT, "limit", "dash")
     tick_format, rangemode = {"share": (",.0%", "normal"), "predictions": ("~s", "tozero")}.get(unit, (",.3~g", "normal"))
-    theme.themed(figure, height=130, tickformat=tick_format, nticks=4, rangemode=rangemode)
+    theme.themed(figure, height=130, y=y, tickformat=tick_format, nticks=4, rangemode=rangemode)
     return add_event_marks(figure, marks, series["period"])
 
 
