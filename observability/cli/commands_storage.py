@@ -41,13 +41,39 @@ class RowsToStore:
 
 def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Measure sizes by column and codec, lossy forms and their effect on a model, and the smallest groups; keep them with the data set."""
-    import pyarrow as pa
-
+    from observability.cli.media_audit import audit_media, media_to_store
     from observability.metrics.column_statistics import table_statistics
-    from observability.metrics.storage_forms import codec_costs, lossy_forms, small_groups
 
     say("reading the rows")
-    stored = _rows(store, args)
+    if media := media_to_store(args):
+        name, rows, columns, source = media.name, len(media.paths), dict[str, Any](), _files_source(media.paths)
+        storage = audit_media(media, args, say)
+    else:
+        if args.least_psnr is not None or args.least_ssim is not None:
+            raise UsageError("--least-psnr and --least-ssim are for pictures and sound", got="a table")
+        stored = _rows(store, args)
+        name, rows, columns, source = stored.name, len(stored.frame), table_statistics(stored.frame), stored.source
+        storage = _table_audit(store, args, stored, say)
+    forms = storage["forms"]
+    if args.in_use not in (None, EXACT, *forms):
+        raise UsageError("the data have no such form", got=args.in_use, expected=", ".join((EXACT, *forms)))
+    now = datetime.now(UTC)
+    storage |= {"in_use": args.in_use} if args.in_use else {}
+    version = args.data_version or f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    record: dict[str, Any] = {"kind": "dataset", "dataset": name, "version": version, "at": now.isoformat(), "rows": rows}
+    record |= {"columns": columns, **source, "storage": storage}
+    if not args.dry_run:
+        store.write_records([record])
+    say("")
+    return json_or_lines(record, _storage_lines(record, not args.dry_run), args.json)
+
+
+def _table_audit(store: Store, args: argparse.Namespace, stored: RowsToStore, say: Say) -> dict[str, Any]:
+    """The audit of a table: its codecs, lossy forms, tags and smallest groups."""
+    import pyarrow as pa
+
+    from observability.metrics.storage_forms import codec_costs, lossy_forms, small_groups
+
     frame = stored.frame
     tags = _tags(store, args, frame)
     quasi = [name for name, tag in tags.items() if tag == "quasi"]
@@ -57,12 +83,7 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
     for form in lossy_forms(frame):
         say(f"measuring {form.name}")
         forms[form.name] = _form_figures(store, args, stored, form, costs[0])
-    if args.in_use not in (None, EXACT, *forms):
-        raise UsageError("the data have no such form", got=args.in_use, expected=", ".join((EXACT, *forms)))
-    now = datetime.now(UTC)
-    version = args.data_version or f"{now:%Y-%m-%dT%H:%M:%SZ}"
     storage: dict[str, Any] = {"codecs": {cost.codec: _cost_figures(cost) for cost in costs}, "forms": forms, "tags": tags}
-    storage |= {"in_use": args.in_use} if args.in_use else {}
     if quasi:
         say("counting groups")
         sensitive = next((name for name, tag in tags.items() if tag == "sensitive"), None)
@@ -75,12 +96,7 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
             "diversity": groups.diversity,
             "sensitive": sensitive,
         }
-    record: dict[str, Any] = {"kind": "dataset", "dataset": stored.name, "version": version, "at": now.isoformat(), "rows": len(frame)}
-    record |= {"columns": table_statistics(frame), **stored.source, "storage": storage}
-    if not args.dry_run:
-        store.write_records([record])
-    say("")
-    return json_or_lines(record, _storage_lines(record, not args.dry_run), args.json)
+    return storage
 
 
 def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
@@ -94,8 +110,14 @@ def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
         return RowsToStore(args.dataset or data.name, data.features, {}, data.groups)
     paths = [Path(file) for file in args.files]
     table = pd.concat([read_table(path, args.decimal) for path in paths], ignore_index=True)
-    source = {"bytes": sum(path.stat().st_size for path in paths), "checksum": _checksum(paths)}
-    return RowsToStore(args.dataset or paths[0].name.partition(".")[0], table, source)
+    return RowsToStore(args.dataset or paths[0].name.partition(".")[0], table, _files_source(paths))
+
+
+def _files_source(paths: list[Path]) -> dict[str, Any]:
+    """Bytes and checksum of files, as fields of a data set. Raises UsageError where one is not there."""
+    if missing := next((path for path in paths if not path.is_file()), None):
+        raise UsageError("a file is not there", got=missing.name)
+    return {"bytes": sum(path.stat().st_size for path in paths), "checksum": _checksum(paths)}
 
 
 def _checksum(paths: list[Path]) -> str:
@@ -180,12 +202,18 @@ def _answers_of_form(store: Store, args: argparse.Namespace, stored: RowsToStore
 
 def _storage_lines(record: dict[str, Any], kept: bool) -> list[str]:
     """The audit as text."""
+    from observability.cli.media_audit import media_lines
     from observability.metrics.storage_forms import groups_by_size
 
     storage = record["storage"]
-    lines = [f"{record['dataset']}: {record['rows']:,} rows, {len(record['columns'])} columns{'' if kept else ' (not kept)'}."]
+    media = storage.get("media")
+    held = media["kind"] if media else f"{record['rows']:,} rows, {len(record['columns'])} columns"
+    lines = [f"{record['dataset']}: {held}{'' if kept else ' (not kept)'}."]
     for codec, cost in storage["codecs"].items():
-        lines.append(f"  {codec}: {formatting.format_bytes(cost['bytes'])}, encode {cost['encode']:.2f}×, decode {cost['decode']:.2f}×")
+        times = f", encode {cost['encode']:.2f}×, decode {cost['decode']:.2f}×" if "encode" in cost else ""
+        lines.append(f"  {codec}: {formatting.format_bytes(cost['bytes'])}{times}")
+    if media:
+        return lines + media_lines(media, storage["forms"])
     for name, form in storage["forms"].items():
         lines.append(f"  as {name}, zstd: {formatting.format_bytes(form['bytes'])}{form_words(form)}")
     if groups := storage.get("groups"):

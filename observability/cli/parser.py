@@ -273,12 +273,19 @@ def parser() -> Parser:
 
     stored = add(
         "audit-storage",
-        "Measure a data set's bytes by column and codec, what less exact numbers do to a model, and its smallest groups. Keeps the record.",
+        "Measure a data set's bytes by column and codec, what less exact forms lose, and its smallest groups. Keeps the record.",
         "audit-storage people.parquet --quasi age,zip --sensitive income",
     )
     stored.add_argument(
-        "files", nargs="*", type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet; none: the reference of --model"
+        "files",
+        nargs="*",
+        type=path,
+        metavar="FILE",
+        help=".jsonl, .csv (both also as .gz) or .parquet, pictures or sound, or their folder; none: the reference of --model",
     )
+    stored.add_argument("--media", metavar="COLUMN", help="column of the table with the paths of pictures or sound, relative to the table")
+    stored.add_argument("--least-psnr", type=float, metavar="DB", help="the least mean PSNR that each group of files should keep")
+    stored.add_argument("--least-ssim", type=float, metavar="S", help="the least mean SSIM that each group of pictures should keep")
     stored.add_argument("--dataset", help="name of the data set; default: that of the file")
     stored.add_argument("--data-version", metavar="V", help="version of the data set; default: the time of the audit")
     stored.add_argument("--model", help="score the rows before and after with its file; its settings tag the columns")

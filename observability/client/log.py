@@ -317,8 +317,8 @@ class Logger:
         cold_bytes: int | None = None, oldest_at: Moment | None = None, keep_days: Number | None = None, reads: int | None = None,
         read_errors: int | None = None, read_p99_ms: Number | None = None, writes: int | None = None, write_errors: int | None = None,
         write_p99_ms: Number | None = None, checked: int | None = None, corrupt: int | None = None, backup_at: Moment | None = None,
-        backup_hours: Number | None = None, restored_at: Moment | None = None, restore_days: Number | None = None, source: str | None =
-        None, **extra: object
+        backup_hours: Number | None = None, restored_at: Moment | None = None, restore_days: Number | None = None, complete_to: Moment |
+        None = None, source: str | None = None, **extra: object
     ) -> bool:
         """Log the state of a place that stores data."""
         return self._write("storage_report", _given(locals()))

@@ -172,6 +172,8 @@ storage_backup_age_hours | Age of the newest backup | h | low | Hours from the n
   at - backup_at | ours
 storage_restore_age_days | Age of the last restore test | days | low | Days since a backup was restored and compared. |
   at - restored_at | ours
+storage_behind_hours | Copy behind its source | h | low | Hours from the time up to which a copy holds what its source had to the newest
+  report. | at - complete_to | ours
 storage_silence_hours | Silence of a place | h | low | Hours since the newest report of a place that stores data. | now - newest | ours
 stored_flip_rate | Decisions changed by a stored form | share | low | Share of the same rows that a model decides otherwise when they are
   read from the lossy form in use; of a regression, answers that differ by more than 5 % of their standard deviation. |
@@ -182,6 +184,12 @@ stored_values_lost | Values lost by a stored form | count | low | Values of a da
   ours
 stored_bytes_saved | Bytes saved by a stored form | share | high | Share of the bytes of the smallest exact form that the lossy form in use
   saves. | 1 - bytes / bytes of the smallest exact form | ours
+stored_psnr | Peak signal-to-noise ratio of a stored form | dB | high | Mean over the files of the group that loses most in the lossy form
+  in use. | mean of 10 log10(peak² / mean squared error) | ITU-T J.340
+stored_ssim | Structural similarity of a stored form | up to 1 | high | Mean over the pictures of the group that loses most in the lossy
+  form in use. | mean SSIM of luminance | Wang et al. 2004
+stored_form_undecided | Form other than decided | count | low | 1 where the newest audit after a decision on the form of a data set finds
+  another form in use, else 0. | in use ≠ decided | ours
 dataset_contents | Contents of a dataset version | count | low | Distinct contents logged under one name and version of a dataset. |
   distinct checksums, else numbers of rows | DVC; lakeFS
 label_maturity | Label maturity | share | high | Share of served predictions whose label is known. | labelled / served | ours

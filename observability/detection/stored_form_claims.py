@@ -4,14 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from observability.core.finding import Severity
+from observability.core.finding import Severity, iso
+from observability.core.formatting import plural
 from observability.core.numerals import format_figure, percent
 from observability.core.window import Slice
 from observability.detection.form_slices import FLIP_LIMIT, SliceExcess, flip_severity, missing_rows, slice_excesses, worst_slice
+from observability.metrics.form_decisions import FormDecision
+from observability.metrics.media_forms import LEAST_FILES
 from observability.metrics.stored_forms import EXACT, StorageAudit, StoredForm
 from observability.stats.interval import Interval
 
 FLIPS, GAP, LOST, SAVED = "stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored_bytes_saved"
+UNDECIDED = "stored_form_undecided"
+FIDELITY_METRICS = {"psnr": ("stored_psnr", " dB"), "ssim": ("stored_ssim", "")}
+"""By figure of pictures and sound, its metric and its unit in a sentence."""
 NOTHING = Interval(None, None, None, 0)
 
 
@@ -39,12 +45,16 @@ def stored_slice_excesses(audit: StorageAudit) -> list[SliceExcess]:
     return slice_excesses(form.answers) if form and form.answers and form.answers.flips else []
 
 
-def stored_form_claims(audit: StorageAudit, slices: Sequence[tuple[SliceExcess, float]], budget: float) -> Iterator[StoredFormClaim]:
-    """Yield the claims about a data set: about the form in use, or that it is stored exactly.
+def stored_form_claims(
+    audit: StorageAudit, slices: Sequence[tuple[SliceExcess, float]], budget: float, decided: FormDecision | None
+) -> Iterator[StoredFormClaim]:
+    """Yield the claims about a data set: about the form in use, or that it is stored exactly, and whether that was decided.
 
-    slices: of `stored_slice_excesses`, each with its p-value adjusted for all comparisons of the check. There is no claim about a data set
-    that is stored exactly and about whose forms no model was asked.
+    slices: of `stored_slice_excesses`, each with its p-value adjusted for all comparisons of the check. decided: the newest decision on the
+    form of the data set. There is no claim about a data set that is stored exactly, about whose forms no model was asked.
     """
+    if decided is not None and decided.at < audit.at:
+        yield _decision_claim(audit, decided)
     form = form_in_use(audit)
     if audit.in_use == EXACT:
         yield from _exact_claims(audit)
@@ -53,10 +63,24 @@ def stored_form_claims(audit: StorageAudit, slices: Sequence[tuple[SliceExcess, 
         because = f"`{audit.dataset}` is stored as `{audit.in_use}`, which its newest audit did not measure; run the audit again."
         yield StoredFormClaim(FLIPS, NOTHING, "unknown", because)
         return
+    if form.fidelity:
+        yield from _fidelity_claims(audit, form)
+        yield _saved_claim(audit, form)
+        return
     yield _flip_claim(audit, form)
     yield from _slice_claims(audit, form, slices, budget)
     yield _lost_claim(audit, form)
     yield _saved_claim(audit, form)
+
+
+def _decision_claim(audit: StorageAudit, decided: FormDecision) -> StoredFormClaim:
+    """Whether the form in use is the one that was decided before the audit."""
+    other = float(audit.in_use != decided.form)
+    used, day = "exactly" if audit.in_use == EXACT else f"as `{audit.in_use}`", iso(decided.at)[:10]
+    told = f"; the decision of {day} was `{decided.form}`" if other else f", as decided on {day}"
+    because = f"`{audit.dataset}` is stored {used}{told}."
+    evidence = {"decided": decided.form, "decision": decided.id}
+    return StoredFormClaim(UNDECIDED, Interval(other, other, other, 1), "watch" if other else "ok", because, 0.0, evidence=evidence)
 
 
 def _exact_claims(audit: StorageAudit) -> Iterator[StoredFormClaim]:
@@ -70,6 +94,29 @@ def _exact_claims(audit: StorageAudit) -> Iterator[StoredFormClaim]:
         f"`{audit.dataset}` is stored exactly; {within} of {len(known)} lossy forms change at most {percent(FLIP_LIMIT)} of decisions."
     )
     yield StoredFormClaim(FLIPS, Interval(0.0, 0.0, 0.0, max(rate.n for rate in known)), "ok", because, FLIP_LIMIT)
+
+
+def _fidelity_claims(audit: StorageAudit, form: StoredForm) -> Iterator[StoredFormClaim]:
+    """How close the files of the group that loses most are to the exact ones, for each figure whose least value is stated."""
+    for figure, (metric, unit) in FIDELITY_METRICS.items():
+        least, known = audit.least.get(figure), [each for each in form.fidelity if figure in each.figures]
+        if least is None or not known:
+            continue
+        worst = min(known[1:] or known, key=lambda each: each.figures[figure].value or 0.0)
+        interval, begin = worst.figures[figure], f"The {figure.upper()} of `{audit.dataset}` as `{form.name}`"
+        if worst.n < LEAST_FILES or interval.value is None or interval.low is None or interval.high is None:
+            because = f"{begin} cannot be told yet: it needs about {plural(max(LEAST_FILES - worst.n, 1), 'more file')}."
+            yield StoredFormClaim(metric, Interval(None, None, None, worst.n), "unknown", because)
+            continue
+        ends = f"{format_figure(interval.low)} to {format_figure(interval.high)}"
+        where = f"{worst.column} `{worst.level}`, the lowest" if worst.column else "all files"
+        because = (
+            f"{begin} is {format_figure(interval.value)}{unit} in {where} ({plural(worst.n, 'file')}; {ends}); "
+            f"the stated least is {format_figure(least)}{unit}."
+        )
+        severity: Severity = "act" if interval.high < least else "watch" if interval.value < least else "ok"
+        of = str(Slice(((worst.column, worst.level or ""),))) if worst.column and severity != "ok" else None
+        yield StoredFormClaim(metric, interval, severity, because, least, of, {"fidelity_place": worst.place})
 
 
 def _flip_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 PLACE_COLUMNS = (
     "place", "at", "dataset", "tier", "capacity_bytes", "used_bytes", "files", "small_files", "duplicate_bytes", "cold_bytes", "oldest_at",
     "keep_days", "reads", "read_errors", "read_p99_ms", "writes", "write_errors", "write_p99_ms", "checked", "corrupt", "backup_at",
-    "backup_hours", "restored_at", "restore_days", "source",
+    "backup_hours", "restored_at", "restore_days", "complete_to", "source",
 )  # fmt: skip
+TIMES = ("at", "oldest_at", "backup_at", "restored_at", "complete_to")
 PLACE_REPORTS = Records("storage_report", PLACE_COLUMNS)
 PAST_DAYS = 56
 """Days before the window whose reports tell what is usual for a place."""
@@ -82,12 +83,10 @@ def _in_order(reports: "DataFrame") -> "DataFrame":
     """Reports with numbers as floats, oldest first; those of one instant in the order of their content."""
     import pandas as pd
 
-    numbers = [
-        name for name in PLACE_COLUMNS if name not in ("place", "at", "dataset", "tier", "oldest_at", "backup_at", "restored_at", "source")
-    ]
+    numbers = [name for name in PLACE_COLUMNS if name not in ("place", "dataset", "tier", "source", *TIMES)]
     table = reports.copy()
     table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce").astype(float)
-    for name in ("at", "oldest_at", "backup_at", "restored_at"):
+    for name in TIMES:
         table[name] = pd.to_datetime(table[name])
     return table.sort_values(["at", "used_bytes", "files", "reads", "writes", "checked"], kind="stable", ignore_index=True)
 

@@ -1,20 +1,37 @@
 """The audits that `audit-storage` keeps with a data set: what its lossy forms save, lose and change, and the form that is in use."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.metrics.trade_offs import FormResult, form_results
+from observability.stats.interval import Interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 STORAGE_AUDITS = Records("dataset", ("dataset", "version", "at", "rows", "extra"), ever=True)
+FIDELITY = ("psnr", "ssim", "snr")
+"""What is measured of each picture or sound, where its kind has it."""
 EXACT = "exact"
 """The form in use of data that are stored as they are."""
+
+
+@dataclass(frozen=True)
+class FormFidelity:
+    """How close the files of a lossy form of pictures or sound are to the exact ones, in one group.
+
+    place: in the audit's list. column, level: None of all files. figures: the mean over files, by name (psnr, ssim, snr).
+    """
+
+    place: int
+    column: str | None
+    level: str | None
+    n: int
+    figures: Mapping[str, Interval]
 
 
 @dataclass(frozen=True)
@@ -23,7 +40,7 @@ class StoredForm:
 
     bytes: under zstd. decode: time to read it as a multiple of that of the exact rows without compression; None where it was not measured.
     lost: values that it cannot hold. model: name and version of the model whose answers were compared. answers: decisions that the form
-    changes, also by slice; None where no model was asked.
+    changes, also by slice; None where no model was asked. fidelity: of pictures and sound, all files first; empty of tables.
     """
 
     name: str
@@ -32,13 +49,15 @@ class StoredForm:
     lost: int
     model: tuple[str, str] | None
     answers: FormResult | None
+    fidelity: tuple[FormFidelity, ...] = ()
 
 
 @dataclass(frozen=True)
 class StorageAudit:
     """The newest audit of a data set.
 
-    in_use: EXACT or the name of a lossy form. codec, exact_bytes, exact_decode: of the smallest exact form.
+    in_use: EXACT or the name of a lossy form. codec, exact_bytes, exact_decode: of the smallest exact form. least: of pictures and sound,
+    the values that the owner asks of psnr and ssim.
     """
 
     dataset: str
@@ -50,6 +69,7 @@ class StorageAudit:
     exact_bytes: float
     exact_decode: float | None
     forms: tuple[StoredForm, ...]
+    least: Mapping[str, float] = field(default_factory=dict)
 
     def form(self, name: str) -> StoredForm | None:
         """The lossy form of that name; None where the audit measured none."""
@@ -84,7 +104,8 @@ def latest_storage_audits(frame: "DataFrame") -> list[StorageAudit]:
             exact = (codec, float(codecs[codec]["bytes"]), _number(codecs[codec].get("decode")))
             in_use = str(storage.get("in_use") or EXACT)
             forms = tuple(_stored_forms(storage.get("forms")))
-            found[str(row["dataset"])] = StorageAudit(str(row["dataset"]), str(row["version"]), at, rows, in_use, *exact, forms)
+            least = _stated_least(storage.get("least"))
+            found[str(row["dataset"])] = StorageAudit(str(row["dataset"]), str(row["version"]), at, rows, in_use, *exact, forms, least)
     return [found[name] for name in sorted(found)]
 
 
@@ -116,7 +137,25 @@ def _stored_forms(listed: Any) -> Iterator[StoredForm]:
             int(sum(_number(each) or 0 for each in lost.values())) if isinstance(lost, Mapping) else 0,
             (str(told.get("name")), str(told.get("version"))) if told else None,
             answers[0] if answers else None,
+            tuple(_fidelity_rows(form.get("fidelity"))),
         )
+
+
+def _stated_least(stated: Any) -> dict[str, float]:
+    """The figures whose least value an audit states."""
+    known = {str(name): _number(value) for name, value in stated.items()} if isinstance(stated, Mapping) else {}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _fidelity_rows(listed: Any) -> Iterator[FormFidelity]:
+    """The groups of files of a lossy form that have a number of files."""
+    for place, row in enumerate(listed if isinstance(listed, list) else []):
+        n = _number(row.get("n")) if isinstance(row, Mapping) else None
+        if n is None:
+            continue
+        column, level = (None if row.get(name) is None else str(row[name]) for name in ("column", "level"))
+        known = {name: row[name] for name in FIDELITY if isinstance(row.get(name), list) and len(row[name]) == 3}
+        yield FormFidelity(place, column, level, int(n), {name: Interval(*ends, n) for name, ends in known.items() if ends[0] is not None})
 
 
 def _number(value: Any) -> float | None:

@@ -1,6 +1,6 @@
 """Figures of places that store data, from their reports, and of the forms in which data sets are stored, from their audits."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from observability.core.analyzer import OTHERWISE, Context, Proofs
 from observability.core.finding import Finding
@@ -17,6 +17,12 @@ FIGURES = {
     "storage_cold_share": "cold_bytes / nullif(used_bytes, 0)",
     "storage_small_file_share": f"CASE WHEN files >= {LEAST_FILES} THEN small_files / files END",
 }
+AGES = {
+    "storage_backup_age_hours": ("max(backup_at)", "3.6e9"),
+    "storage_restore_age_days": ("max(restored_at)", "8.64e10"),
+    "storage_behind_hours": ("max(complete_to)", "3.6e9"),
+}
+"""By metric, the instant since which an age is counted, and its unit in microseconds."""
 DAILY = {"storage_read_p99_ms": "read_p99_ms", "storage_write_p99_ms": "write_p99_ms"}
 OPERATIONS = (("reads", "read_errors"), ("writes", "write_errors"))
 
@@ -65,8 +71,8 @@ def corrupt_rate_proof(finding: Finding, context: Context) -> str:
 
 
 def storage_age_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the age of a backup or of a test of a restore, at the newest report of a place."""
-    since, unit = ("max(backup_at)", "3.6e9") if finding.metric == "storage_backup_age_hours" else ("max(restored_at)", "8.64e10")
+    """The SQL of the age of a backup, of a test of a restore or of what a copy holds, at the newest report of a place."""
+    since, unit = AGES[finding.metric]
     if finding.evidence.get("never"):
         since = 'min("at")' if finding.metric == "storage_backup_age_hours" else 'least(min(backup_at), min("at"))'
     where = where_clause([*_of_place(finding, context), *_with_past(finding)])
@@ -99,14 +105,30 @@ def stored_form_proof(finding: Finding, context: Context) -> str | None:
         "stored_values_lost": f"coalesce(list_sum({lost}), 0)",
         "stored_bytes_saved": f"1 - {number('bytes')} / {exact}",
     }
-    part = finding.evidence.get("slice_place")
+    group, part = finding.evidence.get("fidelity_place"), finding.evidence.get("slice_place")
+    if isinstance(group, int):
+        values |= {f"stored_{name}": number(f"fidelity/{group}/{name}/0") for name in ("psnr", "ssim")}
     if isinstance(part, int):
         own_n, own_flips = number(f"model/slices/{part}/n"), number(f"model/slices/{part}/flips")
         values["stored_slice_gap"] = f"{own_flips} / {own_n} - ({flips} - {own_flips}) / ({n} - {own_n})"
+    return f"SELECT DISTINCT {values[finding.metric]} AS {finding.metric} FROM datasets\n{_of_storage_audit(finding, context, at)}"
+
+
+def undecided_form_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of whether a data set is stored in another form than was decided, from the newest audit."""
+    at = instant_from_text(finding.evidence.get("audited"), "audited")
+    if at is None:
+        return None
+    used = f"coalesce(json_extract_string(extra, '$.storage.in_use'), {text_literal(EXACT)})"
+    other = f"CAST({used} <> {text_literal(str(finding.evidence['decided']))} AS DOUBLE)"
+    return f"SELECT DISTINCT {other} AS {finding.metric} FROM datasets\n{_of_storage_audit(finding, context, at)}"
+
+
+def _of_storage_audit(finding: Finding, context: Context, at: datetime) -> str:
+    """The WHERE clause of the audit of a data set at an instant."""
     named = {"dataset": str(finding.evidence["dataset"]), "version": str(finding.evidence["dataset_version"])}
     audited = [f"{name} = {text_literal(value)}" for name, value in named.items()]
-    where = where_clause([*audited, f'"at" = {time_literal(at)}', *known_record_conditions(context)])
-    return f"SELECT DISTINCT {values[finding.metric]} AS {finding.metric} FROM datasets\n{where}"
+    return where_clause([*audited, f'"at" = {time_literal(at)}', *known_record_conditions(context)])
 
 
 def _of_place(finding: Finding, context: Context) -> list[str]:
@@ -120,16 +142,17 @@ def _with_past(finding: Finding) -> list[str]:
     return [f'"at" >= {time_literal(start)}', f'"at" < {time_literal(finding.end)}']
 
 
+STORED_FIGURES = ("stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored_bytes_saved", "stored_psnr", "stored_ssim")
 STORAGE_PROOFS: Proofs = {
     **dict.fromkeys(FIGURES, newest_figure_proof),
     **dict.fromkeys(DAILY, daily_median_proof),
     "storage_growth": growth_proof,
     "storage_error_rate": error_rate_proof,
     "storage_corrupt_rate": corrupt_rate_proof,
-    "storage_backup_age_hours": storage_age_proof,
-    "storage_restore_age_days": storage_age_proof,
+    **dict.fromkeys(AGES, storage_age_proof),
     "storage_silence_hours": silence_proof,
-    **dict.fromkeys(("stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored_bytes_saved"), stored_form_proof),
+    **dict.fromkeys(STORED_FIGURES, stored_form_proof),
+    "stored_form_undecided": undecided_form_proof,
     f"stored_flip_rate{OTHERWISE}": "data that are stored exactly change no decision",
     "storage_days_left": "a date is estimated from the growth, not measured",
 }

@@ -318,9 +318,10 @@ _ALL = (
             _number("backup_hours", "hours that may pass between backups", above=0, finite=True),
             RecordField("restored_at", "time", "when a backup was last restored and compared"),
             _number("restore_days", "days that may pass between tests of a restore", above=0, finite=True),
+            RecordField("complete_to", "time", "of a copy: it holds what its source had by then"),
             _text("source", "how it was determined", "measured", "estimated", "simulated"),
         ),
-        ("used_bytes", "files", "oldest_at", "reads", "writes", "checked", "backup_at"),
+        ("used_bytes", "files", "oldest_at", "reads", "writes", "checked", "backup_at", "complete_to"),
     ),
     Kind(
         "audit",

@@ -16,8 +16,9 @@ from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
 from observability.detection.audit_history import HEADLINES, AuditKind
 from observability.detection.form_slices import FLIP_LIMIT
-from observability.detection.stored_form_claims import FLIPS, GAP, LOST, SAVED
-from observability.metrics.stored_forms import StorageAudit, StoredForm, latest_storage_audits
+from observability.detection.stored_form_claims import FLIPS, GAP, LOST, SAVED, UNDECIDED
+from observability.metrics.media_forms import LEAST_FILES
+from observability.metrics.stored_forms import EXACT, StorageAudit, StoredForm, latest_storage_audits
 from observability.simulation.fault import NamedFault
 from observability.simulation.faults_forms import FormFaultPlant
 
@@ -229,8 +230,15 @@ def second_content(plant: FramesPlant) -> PlantedFrames:
     )
 
 
-def _stored_as(plant: FramesPlant, change: "Callable[[dict[str, Any], StorageAudit], dict[str, Any]]") -> PlantedFrames:
-    """The lossy form that saves most of a data set's newest audit, as the form in use, changed. change: of the form as the audit has it."""
+def _stored_as(
+    plant: FramesPlant,
+    change: "Callable[[dict[str, Any], StorageAudit], dict[str, Any]]" = lambda form, _: form,
+    decided: "Callable[[StorageAudit, str], DataFrame] | None" = None,
+) -> PlantedFrames:
+    """The lossy form that saves most of a data set's newest audit, as the form in use, changed.
+
+    change: of the form as the audit has it. decided: the decisions of the faulty frames for the audit and the form; by default none.
+    """
     audits = latest_storage_audits(plant.frames["datasets"])
     targets = [(audit, form) for audit in audits for form in audit.forms if _is_clean(audit, form)]
     if not targets:
@@ -249,11 +257,13 @@ def _stored_as(plant: FramesPlant, change: "Callable[[dict[str, Any], StorageAud
             storage = extra["storage"]
             return {**extra, "storage": {**storage, "in_use": form.name, "forms": {**storage["forms"], form.name: body}}}
 
-        return {**plant.frames, "datasets": rows.assign(extra=rows["extra"].where(~mine, rows.loc[mine, "extra"].map(changed)))}
+        stored = rows.assign(extra=rows["extra"].where(~mine, rows.loc[mine, "extra"].map(changed)))
+        return {**plant.frames, "datasets": stored, "decisions": plant.frames["decisions"].iloc[:0]}
 
     own = dict(rows.loc[mine, "extra"].iloc[-1]["storage"]["forms"][form.name])
     about = f"{audit.dataset} version {audit.version}; {form.name} counts as the form in use."
-    return PlantedFrames(with_form(change(own, audit)), with_form(own), plant.context, f"dataset:{audit.dataset}", about)
+    faulty = with_form(change(own, audit)) | ({"decisions": decided(audit, form.name)} if decided else {})
+    return PlantedFrames(faulty, with_form(own), plant.context, f"dataset:{audit.dataset}", about)
 
 
 def _is_clean(audit: StorageAudit, form: StoredForm) -> bool:
@@ -290,6 +300,51 @@ def stored_form_loses_values(plant: FramesPlant) -> PlantedFrames:
 def stored_form_saves_nothing(plant: FramesPlant) -> PlantedFrames:
     """The lossy form that a data set is stored in takes more bytes than the smallest exact one."""
     return _stored_as(plant, lambda form, audit: {**form, "bytes": round((1 + plant.amount) * audit.exact_bytes)})
+
+
+def stored_form_other_than_decided(plant: FramesPlant) -> PlantedFrames:
+    """A data set was decided to be stored exactly some days before its newest audit finds a lossy form."""
+
+    def decided(audit: StorageAudit, form: str) -> "DataFrame":
+        import pandas as pd
+
+        at = naive_utc(audit.at - timedelta(days=plant.amount))
+        made = {"decision": "lab", "at": at, "statement": f"Store {audit.dataset} as {EXACT}, not as {form}"}
+        return pd.DataFrame([made | {"extra": {"form": EXACT, "dataset": audit.dataset}}])
+
+    return _stored_as(plant, decided=decided)
+
+
+def stored_pictures_lose_detail(plant: FramesPlant) -> PlantedFrames:
+    """The form that pictures or sound are stored in loses so many decibels more in one group of files than it may."""
+    found = [
+        (audit, form, groups[0])
+        for audit in latest_storage_audits(plant.frames["datasets"])
+        for form in audit.forms
+        if (groups := [each for each in form.fidelity if "psnr" in each.figures and each.n >= LEAST_FILES])
+    ]
+    if not found:
+        wanted = f"an audit of pictures or sound with {LEAST_FILES} files"
+        raise UsageError("no stored form to plant a fault in", expected=wanted, attempt="Run the command audit-storage on a folder")
+    audit, form, whole = found[0]
+    rows, psnr = plant.frames["datasets"], whole.figures["psnr"].value or 0.0
+    mine = (rows["dataset"] == audit.dataset) & (rows["version"] == audit.version) & (rows["at"] == naive_utc(audit.at))
+    least = psnr - 2.0
+
+    def with_psnr(value: float) -> dict[str, "DataFrame"]:
+        row = {"column": "folder", "level": "lab", "n": whole.n, "psnr": [value, value - 0.5, value + 0.5]}
+
+        def changed(extra: Mapping[str, Any]) -> dict[str, Any]:
+            storage = extra["storage"]
+            body = {**storage["forms"][form.name], "fidelity": [storage["forms"][form.name]["fidelity"][0], row]}
+            storage = {**storage, "in_use": form.name, "least": {"psnr": least}, "forms": {**storage["forms"], form.name: body}}
+            return {**extra, "storage": storage}
+
+        stored = rows.assign(extra=rows["extra"].where(~mine, rows.loc[mine, "extra"].map(changed)))
+        return {**plant.frames, "datasets": stored, "decisions": plant.frames["decisions"].iloc[:0]}
+
+    about = f"{audit.dataset} version {audit.version}; {form.name} counts as the form in use, with a least PSNR of {least:.1f} dB."
+    return PlantedFrames(with_psnr(least - plant.amount), with_psnr(psnr), plant.context, f"dataset:{audit.dataset}", about)
 
 
 def _attributed(plant: FramesPlant) -> "tuple[DataFrame, list[str]]":
@@ -337,6 +392,8 @@ FAULTS: dict[str, FrameFault] = {
         FrameFault("stored_form_hurts_a_group", (0.05, 0.15, 0.4), "share of the group", GAP, stored_form_hurts_a_group, STORAGE),
         FrameFault("stored_form_loses_values", (1.0, 20.0, 1000.0), "values", LOST, stored_form_loses_values, STORAGE),
         FrameFault("stored_form_saves_nothing", (0.02, 0.1, 0.5), "share of the bytes more", SAVED, stored_form_saves_nothing, STORAGE),
+        FrameFault("stored_form_other_than_decided", (1.0, 7.0, 60.0), "days", UNDECIDED, stored_form_other_than_decided, STORAGE),
+        FrameFault("stored_pictures_lose_detail", (0.2, 2.0, 8.0), "dB", "stored_psnr", stored_pictures_lose_detail, STORAGE),
         FrameFault("other_drivers", (0.3, 0.5, 0.9), "share of its attribution", "attribution_distance", other_drivers, EXPLANATIONS),
         FrameFault(
             "attributions_of_another_output",

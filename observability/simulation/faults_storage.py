@@ -110,6 +110,12 @@ def untested_restores(plant: StorageFaultPlant) -> "DataFrame":
     )
 
 
+def lagging_copy(plant: StorageFaultPlant) -> "DataFrame":
+    """A copy lacks what its source got in the last hours."""
+    last = plant.reports["at"].max() - timedelta(hours=plant.amount)
+    return plant.reports.assign(complete_to=plant.reports["complete_to"].clip(upper=last))
+
+
 FAULTS: dict[str, StorageFault] = {
     each.name: each
     for each in (
@@ -154,6 +160,7 @@ FAULTS: dict[str, StorageFault] = {
         StorageFault(
             "bad_blocks", (0.0002, 0.002, 0.02), "share of the blocks", "storage_corrupt_rate", bad_blocks, needs=("checked", "corrupt")
         ),
+        StorageFault("lagging_copy", (40, 60, 168), "hours", "storage_behind_hours", lagging_copy, needs=("complete_to",)),
         StorageFault("missed_backups", (40, 60, 168), "hours", "storage_backup_age_hours", missed_backups, needs=("backup_at",)),
         StorageFault(
             "untested_restores", (35, 50, 120), DAYS, "storage_restore_age_days", untested_restores, needs=("restored_at",), whole=True

@@ -17,6 +17,7 @@ from observability.core.finding import Finding, worst_first
 from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
+from observability.metrics.form_decisions import FORM_DECISIONS
 from observability.metrics.trade_offs import LEAST_PROBES, PRECISION_AUDITS, TradeOffAudit, latest_audits, trade_off_audits
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
@@ -91,7 +92,7 @@ def form_findings(audit: TradeOffAudit, place: int, form: dict[str, Any]) -> tup
     row = {"model": audit.model, "version": audit.version, "at": naive_utc(audit.at), "audit": "precision", "results": results}
     frames = {
         "audits": pd.DataFrame([row | {"expires": None}]),
-        "decisions": pd.DataFrame(columns=list(trade_offs.FORM_DECISIONS.columns or ())),
+        "decisions": pd.DataFrame(columns=list(FORM_DECISIONS.columns or ())),
     }
     end = audit.at + timedelta(days=1)
     window = Window("", audit.at - timedelta(days=6), end)

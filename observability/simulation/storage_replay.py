@@ -14,6 +14,7 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.detection.storage_changes import LEAST_DAYS, LEAST_PAST_DAYS
+from observability.metrics.form_decisions import FORM_DECISIONS
 from observability.metrics.prices import PRICE_COLUMNS
 from observability.metrics.storage_reports import PLACE_REPORTS, StoragePlace, daily_steps, storage_places
 from observability.metrics.stored_forms import STORAGE_AUDITS
@@ -82,11 +83,12 @@ def _storage_findings(reports: "DataFrame", window: Window) -> tuple[Finding, ..
 
     first = window.start.replace(tzinfo=None)
     prices = pd.DataFrame({name: pd.Series([], dtype="datetime64[us]" if name == "from" else object) for name in PRICE_COLUMNS})
-    datasets = pd.DataFrame(columns=list(STORAGE_AUDITS.columns or ()))
+    datasets, decisions = (pd.DataFrame(columns=list(asked.columns or ())) for asked in (STORAGE_AUDITS, FORM_DECISIONS))
     frames = {
         "reports": reports[reports["at"] >= first],
         "past reports": reports[reports["at"] < first],
         "prices": prices,
         "datasets": datasets,
+        "decisions": decisions,
     }
     return tuple(worst_first(storage.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, window.end, BUDGET))))

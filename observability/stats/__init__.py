@@ -12,6 +12,7 @@ Counts are arrays over the same bins, closed on the left. NaN or None means unkn
 * Membership attacks, privacy loss: exposure, privacy_loss.
 * Annotators and labels: agreement, crowd_labels, confident_learning.
 * Texts: text_similarity (hashed character n-grams).
+* Pictures and sound: fidelity (signal-to-noise ratios, structural similarity).
 * Forecasts, service levels: forecast, exhaustion (when a level reaches a limit), service_level.
 * Power of processors: power_fit.
 """

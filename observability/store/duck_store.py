@@ -331,10 +331,10 @@ class DuckStore(Database, Store):
         return backup.verify_backup(self.home, folder, progress=progress)
 
     def export_lake(self, address: str, progress: StepProgress | None = None) -> dict[str, Any]:
-        """Bring a lake to the state of the store."""
-        from observability.store.lake import export
+        """Bring a lake to the state of the store, and keep a report of its place."""
+        from observability.store.lake import reported_export
 
-        return export.export_lake(self, address, progress=progress)
+        return reported_export.export_reported_lake(self, address, progress=progress)
 
     def nightly(self, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None) -> dict[str, Any]:
         """Do what the settings of the home ask for every night: {lake, retention, metric_tables, backup, verified_restore, removed_backups,

@@ -1,15 +1,15 @@
 """Storage :material/hard_drive:
-How data are stored: places with their room, retention, failures and backups; freshness of each data set, its size by codec and column, what
-less exact numbers do to a model's answers, whether the form in use keeps its decisions, and rows that identify people; and what the columns
-of a model take in the database, which of them were read, and the slowest questions. The command `audit-storage` measures a file or a
-model's reference.
+How data are stored: places with their room, retention, failures and backups; freshness of each data set, its size by codec and column,
+what less exact numbers do to a model's answers and lossy forms to pictures and sound, whether the form in use keeps a model's decisions,
+the form that people chose, and rows that identify people; and what the columns of a model take in the database, which of them were read,
+and the slowest questions. The command `audit-storage` measures a file, pictures, sound or a model's reference.
 """
 
 import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, links, load
-from observability.dashboard.data import storage_places, storage_view
+from observability.dashboard.data import media_forms, storage_places, storage_view, stored_form_decision
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.widgets import plain_paragraph
 
@@ -31,10 +31,12 @@ if not rows.empty:
         name, version, audit = chosen
         storage_view.stored_form_findings_section(name, found)
         st.header(formatting.escape_markdown(f"{name}, version {version}"), anchor=False)
-        storage_view.forms_section(audit)
-        st.subheader("Small groups", anchor=False)
-        plain_paragraph(storage_view.groups_sentence(audit))
-        storage_view.columns_table(audit)
+        (media_forms.media_forms_section if "media" in audit else storage_view.forms_section)(audit)
+        stored_form_decision.stored_form_decision(name, rows, storage_view.audited_model(audit), found, scope)
+        if "media" not in audit:
+            st.subheader("Small groups", anchor=False)
+            plain_paragraph(storage_view.groups_sentence(audit))
+            storage_view.columns_table(audit)
         model = storage_view.model_of_store(scope, storage_view.audited_model(audit))
     else:
         storage_view.no_audit()

@@ -7,7 +7,7 @@ trade-offs, or imported.
 import streamlit as st
 
 from observability.analyzers.operations import trade_offs as judged
-from observability.dashboard import frame, load
+from observability.dashboard import form_decision, frame, load
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.operations import trade_offs
 from observability.dashboard.overview import findings
@@ -23,13 +23,15 @@ if not audits:
 choice = trade_offs.chosen_comparison(audits)
 audit = choice.audit
 own = [each for each in about if (each.model, each.version) == (audit.model, audit.version)]
-used = trade_offs.chosen_form(audit)
+made = form_decision.made_form_decisions(lambda each: each.serves(audit.model, audit.version))
+used = made[0].form if made else audit.in_use
 trade_offs.comparison_summary(choice)
 leading_finding_line(own)
 trade_offs.trade_off_chart(choice)
 trade_offs.forms_table(choice, used)
 trade_offs.slice_section(choice)
-trade_offs.form_decision(choice, used, own, scope)
+st.header("Decision", anchor=False)
+form_decision.form_decision_section(trade_offs.form_to_serve(choice, used, own, scope), made)
 findings.findings_section("trade-off-findings", "Findings about forms", own, scope)
 others = sorted({f"{each.model} {each.version}" for each in about if each.needs_action and each not in own})
 if others:

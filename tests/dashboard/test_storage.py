@@ -93,6 +93,28 @@ def test_what_the_form_in_use_changes_stands_on_the_page_with_the_next_step(logg
     ]
 
 
+def test_a_form_is_decided_and_the_next_audit_tells_whether_it_is_in_use(
+    logged: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=1))
+    app = opened("storage")
+    app.text_input(key="form-author-box").set_value("Ana").run()
+    app.selectbox(key="form-choice-0").set_value("float16")
+    app.button(key="form-save-0").click().run()
+    assert "A decision needs a reason." in " ".join(each.value for each in app.warning)
+    app.selectbox(key="form-choice-0").set_value("float16")
+    app.text_input(key="form-reason-0").set_value("half the bytes")
+    app.button(key="form-save-0").click().run()
+    (kept,) = load.store().decisions("loan")
+    assert kept.fields["statement"] == "Store people in form float16: half the bytes" and kept.fields["options"] == ["exact"]
+    assert "Store people in form float16: half the bytes: not audited since" in words(app).replace("**", "")
+    land(logged, [{**lines()[3], "version": "5", "at": (kept.first.at + timedelta(seconds=1)).isoformat()}], tmp_path)
+    app = opened("storage")
+    assert "half the bytes: exact in use instead, audit of" in words(app)
+    (step,) = [row["cells"]["because"] for row in tables(app)["Stored forms that need attention, and what to do next"]["rows"]]
+    assert step["t"] == f"people is stored exactly; the decision of {kept.first.at:%Y-%m-%d} was float16." and step["s"] == "watch"
+
+
 def test_columns_that_no_model_trained_on_a_data_set_reads_are_named(logged: Database, tmp_path: Path) -> None:
     at = (END - timedelta(days=2)).isoformat()
     newest = {"kind": "dataset", "dataset": "people", "version": "5", "at": at, "rows": 905, "columns": {"age": {}, "name": {}, "zip": {}}}

@@ -10,7 +10,7 @@ from tests.support.new_store import new_store
 DAY = datetime(2025, 3, 2, tzinfo=UTC)
 
 
-def test_a_later_price_or_data_set_moves_no_window_of_storage_reports(tmp_path: Path) -> None:
+def test_a_later_price_data_set_or_decision_moves_no_window_of_storage_reports(tmp_path: Path) -> None:
     with new_store(tmp_path / "home", threads=1) as store:
         reports = [
             {"kind": "storage_report", "place": "lake", "at": DAY + timedelta(days=day), "used_bytes": 96, "capacity_bytes": 100}
@@ -18,7 +18,8 @@ def test_a_later_price_or_data_set_moves_no_window_of_storage_reports(tmp_path: 
         ]
         price = {"kind": "price", "from": DAY + timedelta(days=90), "resource": "gb_month", "amount": 0.02, "currency": "EUR"}
         later = {"kind": "dataset", "dataset": "people", "version": "1", "at": DAY + timedelta(days=200), "rows": 10}
-        store.write_records([*reports, price, later])
+        decided = {"kind": "decision", "decision": "d", "author": "ann", "statement": "exact", "at": DAY + timedelta(days=300)}
+        store.write_records([*reports, price, later, decided])
         store.load_landing()
         found = check.check(store, now=DAY + timedelta(days=400), only=("data/storage",)).findings
         versions = check.check(store, now=DAY + timedelta(days=400), only=("data/datasets",)).findings

@@ -1,7 +1,7 @@
-"""Runs the tests that compare attacks, membership and privacy losses with the libraries that are named: `python tests/packaging/oracles.py`.
+"""Runs the tests that compare attacks, membership, privacy losses and pictures with the libraries that are named.
 
-Installs the libraries into an environment of their own, without what they bring along (torch is not needed), and fails where a test is skipped. Part
-of `make test-long`.
+`python tests/packaging/oracles.py` installs the libraries into an environment of their own, without what they bring along (torch is not needed), and
+fails where a test is skipped. Part of `make test-long`.
 """
 
 import sys
@@ -13,9 +13,14 @@ sys.path.insert(0, str(ROOT))
 
 from tests.support.clean_environment import installed, must  # noqa: E402 - found by the path set above
 
-LIBRARIES = ("adversarial-robustness-toolbox==1.20.*", "sacroml==2.0.*", "opacus==1.6.*", "dp-accounting==0.6.*")
-BROUGHT = ("absl-py", "attrs", "dm-tree", "mpmath", "sortedcontainers")
-TESTS = ("tests/worker/test_audit_robustness.py", "tests/worker/test_audit_membership.py", "tests/stats/test_privacy_loss.py")
+LIBRARIES = ("adversarial-robustness-toolbox==1.20.*", "sacroml==2.0.*", "opacus==1.6.*", "dp-accounting==0.6.*", "scikit-image==0.26.*")
+BROUGHT = ("absl-py", "attrs", "dm-tree", "mpmath", "sortedcontainers", "imageio", "tifffile", "networkx", "lazy-loader")
+TESTS = (
+    "tests/worker/test_audit_robustness.py",
+    "tests/worker/test_audit_membership.py",
+    "tests/stats/test_privacy_loss.py",
+    "tests/stats/test_fidelity.py",
+)
 
 
 def main() -> None:

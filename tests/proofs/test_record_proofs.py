@@ -35,7 +35,7 @@ RECORDS = (
 CONTROLLER_FIGURES = ("regret", "tail_ratio", "guardrail_rate", "off_share", "bias", "coverage")
 STORAGE_FIGURES = (
     "growth", "used_share", "retention_overdue_days", "duplicate_share", "cold_share", "small_file_share", "error_rate", "read_p99_ms",
-    "write_p99_ms", "corrupt_rate", "backup_age_hours", "restore_age_days", "silence_hours",
+    "write_p99_ms", "corrupt_rate", "backup_age_hours", "restore_age_days", "behind_hours", "silence_hours",
 )  # fmt: skip
 NIGHT = datetime(2026, 3, 2, 2, tzinfo=UTC)
 
@@ -77,7 +77,7 @@ def test_every_proof_over_the_records_of_a_live_model_gives_the_finding_s_value(
         ("data/labelling", "suggestion_acceptance"),
         ("data/labelling", "label_seconds"),
         ("data/datasets", "dataset_contents"),
-        *(("data/storage", f"stored_{name}") for name in ("flip_rate", "slice_gap", "values_lost", "bytes_saved")),
+        *(("data/storage", f"stored_{name}") for name in ("flip_rate", "slice_gap", "values_lost", "bytes_saved", "form_undecided")),
         *(("data/storage", f"storage_{name}") for name in STORAGE_FIGURES if model is None),
         *([] if early else [("training/runs", "non_finite_steps"), ("training/runs", "failed_runs")]),
     }

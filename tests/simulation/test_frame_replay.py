@@ -16,6 +16,7 @@ from observability.core.settings import ModelSettings
 from observability.core.window import Window
 from observability.detection.audit_history import KINDS
 from observability.enrichment.audit_curves import interval_json
+from observability.metrics.form_decisions import FORM_DECISIONS
 from observability.metrics.prices import PRICE_COLUMNS
 from observability.simulation.faults_frames import AUDITS, DATASETS, EXPLANATIONS, FAULTS, GATE, STORAGE
 from observability.simulation.frame_replay import replay_frame_fault
@@ -23,7 +24,7 @@ from observability.stats.interval import rate_interval
 from tests.support.attribution_frames import NAMES, START, attributions, served
 from tests.support.length import repeats
 from tests.support.storage_reports import storage_frame
-from tests.support.stored_forms import storage_audit, stored_form
+from tests.support.stored_forms import media_audit, storage_audit, stored_form
 
 RUNS, CLEAN = repeats(5, 50), repeats(10, 300)
 END = START + timedelta(days=7)
@@ -77,7 +78,9 @@ def stored(seed: int) -> tuple[Frames, Context]:
         "3 digits": stored_form(rng, 0.05, bytes=200),
     }
     reports, prices = storage_frame([]), pd.DataFrame(columns=list(PRICE_COLUMNS)).astype({"from": "datetime64[us]"})
-    frames = {"reports": reports, "past reports": reports, "prices": prices, "datasets": pd.DataFrame([storage_audit(forms)])}
+    decisions = pd.DataFrame(columns=list(FORM_DECISIONS.columns or ()))
+    frames = {"reports": reports, "past reports": reports, "prices": prices, "decisions": decisions}
+    frames["datasets"] = pd.DataFrame([storage_audit(forms), media_audit(seed)])
     return frames, Context(EVERY_MODEL, NO_VERSION, Window("", START, END), END, budget=0.014)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
-from observability.core.questions import Sample
+from observability.core.questions import Records, Sample
 from observability.core.window import Window
 from observability.lake.file_place import FolderPlace
 from observability.store.db.schema import model_table
@@ -248,9 +248,22 @@ def test_the_night_writes_the_lake_before_rows_are_removed_and_keeps_them_where_
             night = store.nightly(START + 12 * DAY)
         assert night["lake"] is None and night["retention"] is None and len(night["failures"]) == 1
         assert len(stored(store, "predictions", "loan")) == rows
+        (failed,) = place_reports(store)
+        assert (failed["place"], failed["writes"], failed["write_errors"]) == (str(lake), 1, 1) and pd.isna(failed["complete_to"])
         night = store.nightly(START + 12 * DAY)
         assert night["lake"]["rows"] > rows and not night["failures"]
         assert len(stored(store, "predictions", "loan")) < rows == len(in_lake(lake, "predictions", "loan"))
+        _, told = place_reports(store)
+        files = list(lake.rglob("*.parquet"))
+        assert (told["files"], told["used_bytes"]) == (len(files), sum(path.stat().st_size for path in files))
+        assert failed["at"] < told["complete_to"] <= told["at"] and (told["write_errors"], told["source"]) == (0, "measured")
+        assert told["oldest_at"].date().isoformat() == min(path.parent.name for path in files)[4:]
+
+
+def place_reports(store):
+    """The reports of places that the store holds, oldest first."""
+    rows = store.ask(Records("storage_report", None, ever=True), Window("", START, START + 9999 * DAY))
+    return rows.sort_values("at").to_dict("records")
 
 
 def test_a_removed_model_leaves_the_lake(tmp_path):

@@ -10,6 +10,7 @@ from observability.analyzers.operations import trade_offs
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
+from observability.metrics.form_decisions import FORM_DECISIONS
 from observability.metrics.trade_offs import TradeOffAudit, trade_off_audits
 
 AT = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -59,7 +60,7 @@ def trade_off_findings(
     rows: list[dict[str, Any]], decisions: list[dict[str, Any]] | None = None, *, now: datetime = NOW, budget: float = 0.0143
 ) -> list[Finding]:
     """The findings about some audits in the week."""
-    columns = {"audits": list(trade_offs.PRECISION_AUDITS.columns or ()), "decisions": list(trade_offs.FORM_DECISIONS.columns or ())}
+    columns = {"audits": list(trade_offs.PRECISION_AUDITS.columns or ()), "decisions": list(FORM_DECISIONS.columns or ())}
     frames = {
         "audits": pd.DataFrame(rows, columns=columns["audits"]),
         "decisions": pd.DataFrame(decisions or [], columns=columns["decisions"]),

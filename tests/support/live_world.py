@@ -419,10 +419,11 @@ def steering(rng: random.Random) -> list[dict]:
 
 
 def datasets() -> list[dict]:
-    """A version a day of one dataset, of which one was logged again with another content, and one version of another, twice and
-    without a checksum.
+    """A version a day of one dataset, of which one was logged again with another content, one version of another, twice and
+    without a checksum, and a decision to store the first exactly.
     """
-    found = []
+    decided = {"kind": "decision", "decision": "of storage", "author": "ann", "model": "live", "statement": "exactly"}
+    found: list[dict] = [decided | {"form": "exact", "dataset": "people", "at": stamp(START - timedelta(days=1))}]
     for day in range(-3, DAYS):
         at = START + timedelta(days=day, hours=2)
         body = {"kind": "dataset", "dataset": "people", "version": str(day), "at": stamp(at), "rows": 900 + day, "parents": ["census@1"]}
@@ -456,6 +457,7 @@ def storage_places() -> list[dict]:
             "cold_bytes": 10**11, "oldest_at": stamp(at - timedelta(days=33, hours=7)), "reads": 5000 + day, "read_errors": 40 if late else 1,
             "writes": 700, "write_errors": 3, "read_p99_ms": 12.5 + day % 3 + 60 * late, "write_p99_ms": 9.0 + day % 4, "checked": 900,
             "corrupt": int(late), "backup_at": stamp(START - timedelta(days=3)), "backup_hours": 24,
+            "complete_to": stamp(min(at, START + timedelta(hours=5))),
         }  # fmt: skip
         found.append(body)
         if day % 5 == 0:

@@ -11,8 +11,9 @@ from observability.analyzers.data import storage
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
+from observability.metrics.form_decisions import FORM_DECISIONS
 from observability.metrics.prices import PRICE_COLUMNS
-from observability.metrics.storage_reports import PLACE_COLUMNS
+from observability.metrics.storage_reports import PLACE_COLUMNS, TIMES
 from observability.metrics.stored_forms import STORAGE_AUDITS
 
 START = datetime(2026, 3, 2)
@@ -57,6 +58,7 @@ def place_reports(rng: np.random.Generator, place: str = "lake", *, before: int 
                     "writes": reads // 4, "write_errors": int(rng.poisson(reads / 4 * rate * burst)),
                     "write_p99_ms": 1.5 * read * float(np.exp(slow + rng.normal(0, 0.1))), "checked": 2000 // many, "corrupt": 0,
                     "backup_at": backup, "backup_hours": 36.0, "restored_at": restored, "restore_days": 30.0, "source": "simulated",
+                    "complete_to": at - timedelta(minutes=5),
                 }
                 | (fields if day >= 0 else {})
             )  # fmt: skip
@@ -66,7 +68,7 @@ def place_reports(rng: np.random.Generator, place: str = "lake", *, before: int 
 def storage_frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Reports as the store gives them."""
     frame = pd.DataFrame(list(rows), columns=list(PLACE_COLUMNS))
-    return frame.astype(dict.fromkeys(("at", "oldest_at", "backup_at", "restored_at"), "datetime64[us]"))
+    return frame.astype(dict.fromkeys(TIMES, "datetime64[us]"))
 
 
 def storage_findings(
@@ -75,11 +77,13 @@ def storage_findings(
     budget: float = 0.0143,
     late: timedelta = timedelta(),
     datasets: Sequence[dict[str, Any]] = (),
+    decisions: Sequence[dict[str, Any]] = (),
 ) -> list[Finding]:
     """The findings about the places and the stored data sets in the week; late: time from its end to the check."""
     frame, end = storage_frame(rows), END.replace(tzinfo=UTC)
     listed = pd.DataFrame(list(prices), columns=list(PRICE_COLUMNS)).astype({"from": "datetime64[us]", "amount": float})
     frames = {"reports": frame[frame["at"] >= START], "past reports": frame[frame["at"] < START], "prices": listed}
-    frames["datasets"] = pd.DataFrame(list(datasets), columns=list(STORAGE_AUDITS.columns or ()))
+    for name, asked, records in (("datasets", STORAGE_AUDITS, datasets), ("decisions", FORM_DECISIONS, decisions)):
+        frames[name] = pd.DataFrame(list(records), columns=list(asked.columns or ()))
     window = Window("", START.replace(tzinfo=UTC), end)
     return storage.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, end + late, budget))

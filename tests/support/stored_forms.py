@@ -24,3 +24,18 @@ def storage_audit(forms: dict[str, dict[str, Any]], in_use: str | None = None, *
     codecs |= {"zstd": {"bytes": 400, "encode": 1.5, "decode": 0.4, "columns": {"age": 350}}}
     storage = {"codecs": codecs, "forms": forms, "tags": {}} | ({"in_use": in_use} if in_use else {})
     return {"dataset": "people", "version": "1", "at": AT, "rows": 4000, "extra": {"storage": storage}} | fields
+
+
+def media_audit(seed: int = 1, in_use: str | None = None, least: dict[str, float] | None = None, **groups: float) -> dict[str, Any]:
+    """A `dataset` record with an audit of 60 pictures, as the store gives it. groups: the mean PSNR of each folder, of 20 pictures."""
+    whole = float(np.random.default_rng(seed).uniform(36, 40))
+
+    def row(level: str | None, n: int, psnr: float) -> dict[str, Any]:
+        ends = {"psnr": [psnr, psnr - 0.6, psnr + 0.6], "ssim": [0.95, 0.94, 0.96]}
+        return {"column": level and "folder", "level": level, "n": n, **ends}
+
+    fidelity = [row(None, 60, whole), *(row(level, 20, psnr) for level, psnr in groups.items())]
+    codecs = {"none": {"bytes": 9000, "columns": {}}, "PNG": {"bytes": 4000, "columns": {}}}
+    storage = {"codecs": codecs, "forms": {"JPEG 75": {"bytes": 900, "fidelity": fidelity}}, "tags": {}, "least": least or {}}
+    storage |= {"media": {"kind": "pictures", "files": 60, "of": 60, "skipped": {}}} | ({"in_use": in_use} if in_use else {})
+    return {"dataset": "photos", "version": "1", "at": AT, "rows": 60, "extra": {"storage": storage}}

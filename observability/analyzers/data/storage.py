@@ -1,8 +1,9 @@
-"""Check the places that store data (room, retention, waste, failures, checksums, backups, silence) and the forms in which data are stored.
+"""Check places that store data (room, retention, waste, failures, checksums, backups, lag of copies, silence) and forms of stored data.
 
 Reads records of kind `storage_report`. Levels are the median of the three newest reports; growth, time and failures are compared with the
 eight weeks before, by day. What waste costs is told where a price per gigabyte-month is known. A state that few reports tell is unknown.
-Of data sets that `audit-storage` measured, the form in use is judged by the newest audit: changed decisions, lost values, saved bytes.
+Of data sets that `audit-storage` measured, the form in use is judged by the newest audit: changed decisions, lost values, the fidelity of
+pictures and sound, saved bytes, and whether it is the form that was decided.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,17 @@ from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
 from observability.detection.form_slices import SliceExcess
 from observability.detection.storage_changes import ERRORS, GROWTH, READ, StorageChange, storage_changes, time_until_full
-from observability.detection.stored_form_claims import FLIPS, GAP, LOST, SAVED, form_in_use, stored_form_claims, stored_slice_excesses
+from observability.detection.stored_form_claims import (
+    FLIPS,
+    GAP,
+    LOST,
+    SAVED,
+    UNDECIDED,
+    form_in_use,
+    stored_form_claims,
+    stored_slice_excesses,
+)
+from observability.metrics.form_decisions import FORM_DECISIONS, FormDecision, stored_form_decisions
 from observability.metrics.prices import PRICES, PriceScope, prices_at
 from observability.metrics.storage_reports import (
     GIGABYTE,
@@ -44,7 +55,7 @@ if TYPE_CHECKING:
 
 NAME = "data/storage"
 DAYS_LEFT, SILENCE, CORRUPT = "storage_days_left", "storage_silence_hours", "storage_corrupt_rate"
-BACKUP, RESTORE = "storage_backup_age_hours", "storage_restore_age_days"
+BACKUP, RESTORE, BEHIND = "storage_backup_age_hours", "storage_restore_age_days", "storage_behind_hours"
 FULL_DAYS = (30.0, 14.0)
 """Days until full from which it is `watch`, and those within which even the latest date of the interval makes it `act`."""
 LEAST_STEPS = 10
@@ -53,6 +64,8 @@ LEAST_BLOCKS = 300
 """Checked blocks that exclude a share of 1 % where none failed (rule of three)."""
 BACKUP_HOURS, RESTORE_DAYS = 36.0, 30.0
 """Ages from which backups and tests of a restore are too old where the reports state none."""
+BEHIND_HOURS = 36.0
+"""Hours that a copy may be behind its source."""
 LATE_TIMES, STATED_TIMES = 3.0, 2.0
 """How many times its limit an age is when it becomes `act`: by the limit above, and where the owner stated one."""
 SILENCE_TIMES, LEAST_SILENCE = 4.0, 48.0
@@ -71,11 +84,14 @@ NEXT = {
     CORRUPT: "Restore the blocks from a backup, and test the disk before it is written again.",
     BACKUP: "Run a backup now, then find out why the last one failed.",
     RESTORE: "Restore the newest backup elsewhere and compare it.",
+    BEHIND: "Run the copy by hand, then find out why the last one failed.",
     SILENCE: "Check that the place can be reached and that its report still runs.",
     FLIPS: "Store the data exactly or in a form that changes fewer decisions, and train and serve from the same form.",
     GAP: "Store the columns of this group exactly, or choose a form that changes no group more than others.",
     LOST: "Restore the lost values from the source, and store the column in a form that holds its range.",
     SAVED: "Store the data exactly with the smallest codec.",
+    **dict.fromkeys(("stored_psnr", "stored_ssim"), "Store these files in a form that loses less, or exactly, from the exact files."),
+    UNDECIDED: "Store the data in the decided form and audit them with `--in-use`, or decide again.",
 }
 """What to do next, by metric."""
 
@@ -114,9 +130,10 @@ TOLD = {
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for the reports of the window and of the eight weeks before it, for prices, and for audits of stored data sets."""
+    """Ask for the reports of the window and of the eight weeks before it, for prices, for audits of data sets and for decisions."""
     return {
         "datasets": Ask(STORAGE_AUDITS),
+        "decisions": Ask(FORM_DECISIONS),
         "reports": Ask(PLACE_REPORTS),
         "past reports": Ask(PLACE_REPORTS, span="past", days=PAST_DAYS),
         "prices": Ask(PRICES),
@@ -127,7 +144,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return the findings about each place and about the form of each audited data set."""
     places = storage_places(frames["reports"], frames["past reports"])
     changes = {place.name: storage_changes(place) for place in places}
-    audits = latest_storage_audits(frames["datasets"])
+    audits, decided = latest_storage_audits(frames["datasets"]), stored_form_decisions(frames["decisions"])
     excesses = [stored_slice_excesses(audit) for audit in audits]
     p_values = [each.p_value for own in changes.values() for each in own if each.compared]
     p_values += [each.p_value for own in excesses for each in own]
@@ -142,8 +159,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         found += full_findings(context, place, any(each.metric == GROWTH and each.rose(p, context.budget) for each, p in looks))
         found += [change_finding(context, each, p) for each, p in looks]
         found += [*corrupt_findings(context, place), *backup_findings(context, place), *restore_findings(context, place)]
+        found += behind_findings(context, place)
     for audit, own in zip(audits, excesses, strict=True):
-        found += stored_form_findings(context, audit, [(each, next(adjusted)) for each in own])
+        found += stored_form_findings(context, audit, [(each, next(adjusted)) for each in own], decided.get(audit.dataset))
     return found
 
 
@@ -339,6 +357,19 @@ def restore_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
     yield judged_place(blank, exactly(days, blank.n), severity, limit, because, never=tests.empty)
 
 
+def behind_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
+    """Yield the finding about how far a copy is behind its source at its newest report, where it was complete once."""
+    times = place.whole["complete_to"].dropna()
+    if times.empty:
+        return
+    hours = max((place.whole["at"].max() - times.max()).total_seconds() / 3600, 0.0)
+    severity = level_severity(hours, BEHIND_HOURS, LATE_TIMES * BEHIND_HOURS)
+    lag, limit = hours_in_words(hours), hours_in_words(BEHIND_HOURS)
+    because = f"`{place.name}` was {lag} behind its source at its newest report; the limit is {limit}."
+    blank = undecided_place(context, place.name, BEHIND, len(times), "")
+    yield judged_place(blank, exactly(hours, len(times)), severity, BEHIND_HOURS, because)
+
+
 def silence_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
     """Yield the finding about a place that no longer reports, where enough reports tell how often it does."""
     at = place.whole["at"]
@@ -353,7 +384,9 @@ def silence_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
     yield judged_place(blank, exactly(hours, len(at)), severity, limit, because, baseline=usual)
 
 
-def stored_form_findings(context: Context, audit: StorageAudit, slices: list[tuple[SliceExcess, float]]) -> Iterator[Finding]:
+def stored_form_findings(
+    context: Context, audit: StorageAudit, slices: list[tuple[SliceExcess, float]], decided: FormDecision | None
+) -> Iterator[Finding]:
     """Yield the findings about the form that a data set is stored in. They name the model whose answers were compared, where one was."""
     form = form_in_use(audit)
     asked = form.model if form else next((each.model for each in audit.forms if each.model and audit.in_use == EXACT), None)
@@ -361,7 +394,7 @@ def stored_form_findings(context: Context, audit: StorageAudit, slices: list[tup
     if context.window.model and model not in (None, context.window.model):
         return
     evidence = {"dataset": audit.dataset, "dataset_version": audit.version, "audited": iso(audit.at), "form": audit.in_use}
-    for claim in stored_form_claims(audit, slices, context.budget):
+    for claim in stored_form_claims(audit, slices, context.budget, decided):
         blank = context.undecided(NAME, f"dataset:{audit.dataset}", claim.metric, round(claim.interval.n), "", against="level")
         blank = replace(blank, model=model, version=version, limit=claim.limit, slice=claim.slice)
         blank = replace(blank, evidence=evidence | {"next": NEXT[claim.metric]} | claim.evidence, rank=float(claim.slice is not None))

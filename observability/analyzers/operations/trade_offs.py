@@ -7,26 +7,22 @@ its times are those of the other device.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, iso
 from observability.core.numerals import percent
-from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.detection.form_slices import FLIP_LIMIT, SliceExcess, flip_severity, missing_rows, slice_excesses, worst_slice
+from observability.metrics.form_decisions import FORM_DECISIONS, FormDecision, served_form_decisions
 from observability.metrics.trade_offs import PRECISION_AUDITS, FormResult, TradeOffAudit, latest_audits, trade_off_audits
 from observability.proofs.trade_offs import TRADE_OFF_PROOFS
 from observability.stats.interval import rate_interval
 from observability.stats.multiple_testing import benjamini_hochberg
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
 NAME = "operations/trade_offs"
 FLIPS, GAP, UNSTABLE, FALLBACKS, AGE = "form_flip_rate", "form_slice_gap", "form_unstable_rate", "form_fallbacks", "audit_age_days"
-FORM_DECISIONS = Records("decision", ("decision", "at", "model", "version", "state", "extra"), ever=True)
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -37,8 +33,8 @@ def needs(context: Context) -> dict[str, Ask]:
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return the findings about the form in use of each audited model version."""
     audits = latest_audits(trade_off_audits(frames["audits"]))
-    chosen = chosen_forms(frames["decisions"])
-    used = [(audit, chosen.get((audit.model, audit.version)) or audit.in_use) for audit in audits]
+    chosen = served_form_decisions(frames["decisions"])
+    used = [(audit, served_form(audit, chosen)) for audit in audits]
     excesses = [slice_excesses(form) if (form := audit.form(name)) and form.flips else [] for audit, name in used]
     adjusted = iter(benjamini_hochberg([each.p_value for own in excesses for each in own], context.budget)[0].tolist())
     found: list[Finding] = []
@@ -55,19 +51,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return found
 
 
-def chosen_forms(decisions: "DataFrame") -> dict[tuple[str, str], str]:
-    """The form that the newest standing decision chose, by model and version."""
-    stated: dict[str, dict[str, Any]] = {}
-    for row in decisions.sort_values("at", kind="stable").to_dict("records"):
-        known = {str(name): value for name, value in row.items() if value is not None and value == value}
-        stated.setdefault(str(row["decision"]), {}).update(known)
-    found = {}
-    for decision in stated.values():
-        extra = decision.get("extra")
-        form = extra.get("form") if isinstance(extra, Mapping) else None
-        if isinstance(form, str) and decision.get("state", "standing") == "standing" and {"model", "version"} <= set(decision):
-            found[str(decision["model"]), str(decision["version"])] = form
-    return found
+def served_form(audit: TradeOffAudit, chosen: Mapping[tuple[str, str], FormDecision]) -> str:
+    """The form that is served: that of the newest standing decision, else the one that the audit names. chosen: by model and version."""
+    decision = chosen.get((audit.model, audit.version))
+    return decision.form if decision else audit.in_use
 
 
 def undecided_form(context: Context, audit: TradeOffAudit, form: str, metric: str, n: int, because: str) -> Finding:

@@ -34,6 +34,7 @@ PLACES = (
     column("read", "Read p99", align="right", phone=False, help="Median over the days of the window"),
     column("failed", "Failed", align="right", phone=False, help="Share of reads and writes that failed"),
     column("blocks", "Bad blocks", align="right", phone=False, help="Checked blocks whose checksum does not match"),
+    column("behind", "Behind", align="right", phone=False, help="Of a copy: hours of its source that the newest report lacks"),
     column("backup", "Backup", align="right", phone=False, help="Age of the newest backup, and of the last restore test"),
 )
 NEXT_STEPS = (column("because", "Finding and next step", wide=True),)
@@ -114,6 +115,8 @@ def _place_row(place: StoragePlace, found: Mapping[str, Finding], now: datetime,
         cells["failed"] = {"t": percent(failed, 2)}
     if (blocks := found.get("storage_corrupt_rate")) is not None and blocks.value is not None:
         cells["blocks"] = {"t": f"{round(blocks.value * blocks.n):,} of {blocks.n:,}"}
+    if (lag := _value(found, judged.BEHIND)) is not None:
+        cells["behind"] = {"t": hours_in_words(lag)}
     if (hours := _value(found, "storage_backup_age_hours")) is not None:
         days = _value(found, "storage_restore_age_days")
         tested = f"restored {format_figure(days, 2)} days ago" if days is not None else "no restore reported"

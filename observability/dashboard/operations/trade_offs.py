@@ -13,14 +13,15 @@ from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.numerals import format_figure, with_si_prefix
 from observability.core.window import EPOCH, Window
-from observability.dashboard import empty_states, frame, links, load, person_name
+from observability.dashboard import empty_states, frame, links, load
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, severity_cell, share_cell
 from observability.dashboard.charts import trade_offs as charts_trade_offs
 from observability.dashboard.choice_box import address_selectbox
+from observability.dashboard.form_decision import FormToDecide
 from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.widgets import NOT_SAVED, note_line, plain_caption, plain_paragraph, save_records
+from observability.dashboard.widgets import plain_caption, plain_paragraph
 from observability.metrics.trade_offs import (
     AXES,
     PRECISION_AUDITS,
@@ -33,7 +34,6 @@ from observability.metrics.trade_offs import (
     pareto_front,
     trade_off_audits,
 )
-from observability.records.values import new_record_id
 from observability.stats.interval import rate_interval
 
 HOW = """# runs the registered model file: fewer trees or fp16 and int8, threads, and a small network that imitates it
@@ -53,6 +53,7 @@ COLUMNS = (
 """Columns of the table of forms but that of cost, whose unit is the audit's."""
 MOST_SLICES = 12
 SERVE = "Serve form"
+"""How the sentence of a decision begins."""
 
 
 @dataclass(frozen=True)
@@ -269,44 +270,10 @@ def slice_section(choice: Choice) -> None:
     )
 
 
-def chosen_form(audit: TradeOffAudit) -> str:
-    """The form in use: that of the newest standing decision, else the one that the audit names."""
-    decisions = load.ask_store(judged.FORM_DECISIONS, Window("", EPOCH, load.page_clock()))
-    return judged.chosen_forms(decisions).get((audit.model, audit.version)) or audit.in_use
-
-
-def form_decision(choice: Choice, used: str, found: Sequence[Finding], scope: Scope) -> None:
-    """Draw earlier decisions on a form, and the form that makes the next one; a reason is needed."""
-    audit, turn = choice.audit, int(st.session_state.get("form-turn", 0))
-    st.header("Decision", anchor=False)
-    made = [each for each in load.store().decisions(audit.model) if str(each.fields.get("statement") or "").startswith(SERVE)]
-    for each in made[:5]:
-        if each.fields.get("version") == audit.version:
-            note_line(each.first.at, each.first.author, str(each.fields["statement"]))
-    author = person_name.person_name_box("form-author")
+def form_to_serve(choice: Choice, used: str, found: Sequence[Finding], scope: Scope) -> FormToDecide:
+    """What a decision on the forms of the chosen audit is about. found: its findings; those that need action are evidence."""
+    audit = choice.audit
+    address = links.page_address("trade_offs", scope, forms=audit_name(audit))
+    about = {"model": audit.model, "version": audit.version}
     names = [form.name for form in audit.forms]
-    with st.form(f"form-decision-{turn}"):
-        index = names.index(used) if used in names else 0
-        name = st.selectbox("Form to serve", names, index, key=f"form-choice-{turn}")
-        reason = st.text_input("Reason", max_chars=400, key=f"form-reason-{turn}").strip()
-        if not st.form_submit_button("Save", icon=":material/save:", key=f"form-save-{turn}"):
-            return
-    author = person_name.decision_author(author, reason)
-    if author is None:
-        return
-    record: dict[str, Any] = {
-        "kind": "decision",
-        "decision": new_record_id(),
-        "author": author,
-        "model": audit.model,
-        "version": audit.version,
-    }
-    record |= {"statement": f"{SERVE} {name}: {reason}", "form": name, "options": [each for each in names if each != name]}
-    record["evidence"] = [
-        links.page_address("trade_offs", scope, forms=audit_name(audit)),
-        *(each.id for each in found if each.needs_action),
-    ]
-    if save_records([record], NOT_SAVED):
-        st.session_state["form-turn"] = turn + 1
-        st.toast("Saved.", icon=":material/check_circle:")
-        st.rerun()
+    return FormToDecide(SERVE, "Form to serve", names, used, about, (address, *(each.id for each in found if each.needs_action)))

@@ -21,7 +21,7 @@ def week(**fields: Any) -> dict[str, Finding]:
 def test_a_clean_place_is_ok_in_all_that_its_reports_hold_and_no_report_gives_no_finding() -> None:
     assert storage_findings([]) == []
     found = week()
-    assert {each.severity for each in found.values()} == {"ok"} and len(found) == 14
+    assert {each.severity for each in found.values()} == {"ok"} and len(found) == 15
     assert {each.subject for each in found.values()} == {"place:lake"} and all(each.model is None for each in found.values())
     assert all(each.evidence["next"].endswith(".") and each.low <= each.value <= each.high for each in found.values())
 
@@ -144,6 +144,19 @@ def test_a_place_without_backups_or_tests_is_told_by_what_was_promised() -> None
     assert found["storage_restore_age_days"].severity == "watch"
     silent = [each | {"backup_hours": None, "restore_days": None} for each in rows]
     assert not {"storage_backup_age_hours", "storage_restore_age_days"} & {each.metric for each in storage_findings(silent)}
+
+
+def test_a_copy_that_fell_behind_its_source_is_told_and_failed_copies_do_not_count_as_complete() -> None:
+    rows = place_reports(RNG(3))
+    told = {each.metric: each for each in storage_findings(rows)}["storage_behind_hours"]
+    assert (told.severity, told.value, told.limit) == ("ok", pytest.approx(1 / 12), 36.0)
+    for nights, severity in ((1, "ok"), (2, "watch"), (4, "watch"), (5, "act")):
+        failed = [each | ({"complete_to": None} if place >= len(rows) - nights else {}) for place, each in enumerate(rows)]
+        found = {each.metric: each for each in storage_findings(failed)}["storage_behind_hours"]
+        assert found.severity == severity and found.value == pytest.approx(24 * nights, abs=0.6)
+        assert "behind its source at its newest report; the limit is 36 hours." in found.because
+    original = [each | {"complete_to": None} for each in rows]
+    assert "storage_behind_hours" not in {each.metric for each in storage_findings(original)}
 
 
 def test_a_place_that_stops_to_report_is_told_although_the_window_has_no_report_of_it() -> None:

@@ -9,9 +9,10 @@ import pytest
 from observability.core.finding import Finding, needs_action
 from tests.support.length import repeats
 from tests.support.storage_reports import storage_findings
-from tests.support.stored_forms import AT, storage_audit, stored_form
+from tests.support.stored_forms import AT, media_audit, storage_audit, stored_form
 
 RNG = np.random.default_rng
+UNDECIDED = "stored_form_undecided"
 METRICS = {"stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored_bytes_saved"}
 
 
@@ -91,6 +92,51 @@ def test_the_newest_audit_counts_and_a_form_that_it_lacks_is_unknown() -> None:
     assert {each.severity for each in storage_findings([], datasets=[good, bad])} == {"ok"}
     (found,) = storage_findings([], datasets=[bad, storage_audit({}, "float8", at=AT + timedelta(days=2))])
     assert found.severity == "unknown" and "which its newest audit did not measure" in found.because
+
+
+@pytest.mark.parametrize(
+    ("decided", "in_use", "severity", "said"),
+    [
+        ("float16", "float16", "ok", "`people` is stored as `float16`, as decided on 2026-03-02."),
+        ("exact", None, "ok", "`people` is stored exactly, as decided on 2026-03-02."),
+        ("exact", "float16", "watch", "`people` is stored as `float16`; the decision of 2026-03-02 was `exact`."),
+        ("float16", None, "watch", "`people` is stored exactly; the decision of 2026-03-02 was `float16`."),
+    ],
+)
+def test_an_audit_after_a_decision_tells_whether_the_decided_form_is_in_use(
+    decided: str, in_use: str | None, severity: str, said: str
+) -> None:
+    made = {"decision": "d", "at": AT - timedelta(days=2), "author": "Ana", "extra": {"form": decided, "dataset": "people"}}
+    audit = storage_audit({"float16": stored_form(RNG(1))}, in_use)
+    (found,) = [each for each in storage_findings([], datasets=[audit], decisions=[made]) if each.metric == UNDECIDED]
+    assert (found.severity, found.because, found.value) == (severity, said, float(severity == "watch"))
+    assert found.evidence["decision"] == "d" and found.evidence["next"].startswith("Store the data in the decided form")
+    for changed in ({"at": AT + timedelta(hours=1)}, {"state": "withdrawn"}, {"extra": {"form": decided, "dataset": "other"}}):
+        told = storage_findings([], datasets=[audit], decisions=[made | changed])
+        assert UNDECIDED not in {each.metric for each in told}, "an older audit, a withdrawn decision or another data set says nothing"
+
+
+@pytest.mark.parametrize(
+    ("cats", "severity"), [(36.0, "ok"), (34.8, "watch"), (34.0, "act")], ids=["above", "interval holds the least", "surely below"]
+)
+def test_pictures_are_judged_by_the_group_that_loses_most_where_a_least_value_is_stated(cats: float, severity: str) -> None:
+    told = storage_findings([], datasets=[media_audit(1, "JPEG 75", {"psnr": 35.0}, cats=cats, dogs=39.0)])
+    found = {each.metric: each for each in told}
+    assert set(found) == {"stored_psnr", "stored_bytes_saved"} and found["stored_bytes_saved"].value == pytest.approx(1 - 900 / 4000)
+    psnr = found["stored_psnr"]
+    assert (psnr.severity, psnr.value, psnr.limit, psnr.evidence["fidelity_place"]) == (severity, cats, 35.0, 1)
+    assert psnr.slice == (None if severity == "ok" else "folder=cats")
+    assert f"is {cats:g} dB in folder `cats`, the lowest (20 files; " in psnr.because and "the stated least is 35 dB." in psnr.because
+
+
+def test_the_loss_of_pictures_is_told_and_not_judged_without_a_stated_least_value_or_with_few_files() -> None:
+    assert {each.metric for each in storage_findings([], datasets=[media_audit(1, "JPEG 75", cats=10.0)])} == {"stored_bytes_saved"}
+    assert storage_findings([], datasets=[media_audit(1, None, {"psnr": 35.0}, cats=10.0)]) == [], "exact files lose nothing"
+    few = media_audit(1, "JPEG 75", {"ssim": 0.99})
+    assert {each.metric: each.severity for each in storage_findings([], datasets=[few])}["stored_ssim"] == "act"
+    few["extra"]["storage"]["forms"]["JPEG 75"]["fidelity"][0]["n"] = 4
+    (found,) = [each for each in storage_findings([], datasets=[few]) if each.metric == "stored_ssim"]
+    assert found.severity == "unknown" and "needs about 6 more files" in found.because
 
 
 @pytest.mark.parametrize("extra", [None, {}, {"storage": 3}, {"storage": {"codecs": {"none": {"bytes": 0}}}}, {"storage": {"codecs": 1}}])

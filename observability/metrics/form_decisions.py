@@ -1,0 +1,98 @@
+"""Decisions on a form: the form of a model version that is served, and the form that a data set is stored in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+FORM_DECISIONS = Records("decision", ("decision", "at", "author", "statement", "model", "version", "state", "extra"), ever=True)
+
+
+@dataclass(frozen=True)
+class FormDecision:
+    """A standing decision on a form.
+
+    id: of the decision. at: when it was made. dataset: the data set that is to be stored in the form; None where the form is one of a model
+    version that is to be served.
+    """
+
+    id: str
+    at: datetime
+    author: str
+    statement: str
+    form: str
+    model: str | None
+    version: str | None
+    dataset: str | None
+
+    def serves(self, model: str, version: str) -> bool:
+        """Whether it chooses the form of that model version that is served."""
+        return self.dataset is None and (self.model, self.version) == (model, version)
+
+
+def form_decisions(decisions: "DataFrame") -> list[FormDecision]:
+    """Return the standing decisions that choose a form, oldest first.
+
+    Parameters
+    ----------
+    decisions : DataFrame
+        The answer to FORM_DECISIONS. Records of one id are entries of one decision: each field has its newest value.
+
+    Returns
+    -------
+    list of FormDecision
+        Withdrawn decisions, and those whose further field `form` is no text, are left out.
+    """
+    entries: dict[str, list[dict[str, Any]]] = {}
+    for row in decisions.sort_values("at", kind="stable").to_dict("records"):
+        known = {str(name): value for name, value in row.items() if value is not None and value == value}
+        entries.setdefault(str(row["decision"]), []).append(known)
+    found = []
+    for name, (first, *later) in entries.items():
+        stated = {field: value for entry in (first, *later) for field, value in entry.items()}
+        extra = stated.get("extra")
+        form, dataset = (extra.get(field) if isinstance(extra, Mapping) else None for field in ("form", "dataset"))
+        if isinstance(form, str) and stated.get("state", "standing") == "standing":
+            model, version, of = (None if each is None else str(each) for each in (stated.get("model"), stated.get("version"), dataset))
+            author, said = str(first.get("author") or ""), str(stated.get("statement") or "")
+            found.append(FormDecision(name, aware_utc(first["at"]), author, said, form, model, version, of))
+    return found
+
+
+def served_form_decisions(decisions: "DataFrame") -> dict[tuple[str, str], FormDecision]:
+    """Return the newest decision on the form of each model version that is served.
+
+    Parameters
+    ----------
+    decisions : DataFrame
+        As in `form_decisions`.
+
+    Returns
+    -------
+    dict of (str, str) to FormDecision
+        By model and version.
+    """
+    made = form_decisions(decisions)
+    return {(each.model, each.version): each for each in made if each.dataset is None and each.model and each.version}
+
+
+def stored_form_decisions(decisions: "DataFrame") -> dict[str, FormDecision]:
+    """Return the newest decision on the form that each data set is stored in.
+
+    Parameters
+    ----------
+    decisions : DataFrame
+        As in `form_decisions`.
+
+    Returns
+    -------
+    dict of str to FormDecision
+        By the name of the data set.
+    """
+    return {each.dataset: each for each in form_decisions(decisions) if each.dataset is not None}
