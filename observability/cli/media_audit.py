@@ -98,7 +98,7 @@ def audit_media(media: MediaToStore, args: argparse.Namespace, say: Say) -> dict
         except UnreadableMediaError as error:
             skipped[str(error)] += 1
     if not measured:
-        reasons = ", ".join(f"{reason} ({n})" for reason, n in skipped.items())
+        reasons = ", ".join(f"{n} {reason}" for reason, n in skipped.items())
         raise UsageError("no file can be measured", got=reasons)
     groups = {column: [levels[place] for place in measured] for column, levels in media.groups.items()}
     kind = "pictures" if measure is measured_picture else "sound"

@@ -49,7 +49,7 @@ class StoredFile:
 
 
 class UnreadableMediaError(Exception):
-    """A file that cannot be measured; its text says why, in few words."""
+    """A file that cannot be measured; its text says why, in words that follow a number of files."""
 
 
 def measured_picture(path: Path) -> StoredFile:
@@ -71,9 +71,9 @@ def measured_picture(path: Path) -> StoredFile:
     try:
         with Image.open(path) as opened:
             if opened.width * opened.height > MOST_PIXELS:
-                raise UnreadableMediaError("too many pixels")
+                raise UnreadableMediaError("with too many pixels")
             if opened.mode not in MODES:
-                raise UnreadableMediaError(f"mode {opened.mode}")
+                raise UnreadableMediaError(f"of mode {opened.mode}")
             exact = opened.copy()
     except UnreadableMediaError:
         raise
@@ -121,13 +121,13 @@ def measured_sound(path: Path) -> StoredFile:
         with wave.open(str(path), "rb") as file:
             width, channels = file.getsampwidth(), file.getnchannels()
             if file.getnframes() * channels > MOST_SAMPLES:
-                raise UnreadableMediaError("too many samples")
+                raise UnreadableMediaError("with too many samples")
             body = file.readframes(file.getnframes())
     except (wave.Error, EOFError, OSError) as error:
         raise UnreadableMediaError("damaged or of another format") from error
     exact = _samples(body, width, channels)
     if not exact.size:
-        raise UnreadableMediaError("no samples")
+        raise UnreadableMediaError("without samples")
     sizes = {"none": len(body), "as given": path.stat().st_size, "zstd": len(pa.compress(body, codec="zstd", asbytes=True))}
     loss: dict[str, dict[str, float]] = {}
     for name, store in SOUND_FORMS.items():

@@ -50,7 +50,7 @@ def test_pictures_of_a_folder_are_measured_by_form_and_folder_and_what_cannot_be
     record = answer(store, *argv)
     storage, paths = record["storage"], sorted(folder.rglob("*.png"))
     assert storage["media"] == {
-        "kind": "pictures", "files": 22, "of": 24, "skipped": {"mode RGBA": 1, "damaged or of another format": 1},
+        "kind": "pictures", "files": 22, "of": 24, "skipped": {"of mode RGBA": 1, "damaged or of another format": 1},
     }  # fmt: skip
     assert (storage["least"], storage["in_use"], record["rows"]) == ({"psnr": 35.0}, "JPEG 75", 24)
     pictures = [path for path in paths if path.name != "mask.png"]

@@ -12,6 +12,7 @@ from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.storage_reports import place_reports
+from tests.support.stored_forms import media_audit
 
 END = datetime(2026, 3, 16, tzinfo=UTC)
 OWN_COLUMNS = "Columns of the table that loan shares with other unregistered models, largest first"
@@ -113,6 +114,25 @@ def test_a_form_is_decided_and_the_next_audit_tells_whether_it_is_in_use(
     assert "half the bytes: exact in use instead, audit of" in words(app)
     (step,) = [row["cells"]["because"] for row in tables(app)["Stored forms that need attention, and what to do next"]["rows"]]
     assert step["t"] == f"people is stored exactly; the decision of {kept.first.at:%Y-%m-%d} was float16." and step["s"] == "watch"
+
+
+def test_loss_of_pictures_stands_by_form_with_the_group_that_loses_most_and_one_report_draws_no_line(
+    logged: Database, tmp_path: Path
+) -> None:
+    audit = media_audit(1, "JPEG 75", {"psnr": 35.0}, cats=33.0, dogs=39.0)
+    lost = {"kind": "dataset", **audit, "at": (END - timedelta(days=2)).isoformat(), "storage": audit["extra"]["storage"]}
+    lost["storage"]["media"]["skipped"] = {"of mode RGBA": 2}
+    report = {"kind": "storage_report", "place": "lake", "at": (END - timedelta(hours=2)).isoformat(), "used_bytes": 7}
+    land(logged, [{name: value for name, value in lost.items() if name != "extra"}, report], tmp_path)
+    app = opened("storage", dataset="photos")
+    said, found = words(app), tables(app)
+    assert "60 of 60 files measured, evenly spaced; skipped: 2 of mode RGBA." in said and "Small groups" not in said
+    assert not app.get("plotly_chart"), "one report draws no line"
+    rows = {row["cells"]["form"]["t"]: row["cells"] for row in found["Size and loss of each form"]["rows"]}
+    assert (rows["JPEG 75"]["form"]["sub"], rows["JPEG 75"]["ssim"]["t"], rows["PNG"]["psnr"]["t"]) == ("in use", "0.95", "–")
+    assert (rows["JPEG 75"]["worst"]["t"], rows["JPEG 75"]["worst"]["sub"]) == ("folder cats", "33 dB, 20 files")
+    steps = [row["cells"]["because"] for row in found["Stored forms that need attention, and what to do next"]["rows"]]
+    assert [(each["s"], each["t"].split(",")[0]) for each in steps] == [("act", "The PSNR of photos as JPEG 75 is 33 dB in folder cats")]
 
 
 def test_columns_that_no_model_trained_on_a_data_set_reads_are_named(logged: Database, tmp_path: Path) -> None:

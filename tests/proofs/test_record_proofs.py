@@ -78,6 +78,7 @@ def test_every_proof_over_the_records_of_a_live_model_gives_the_finding_s_value(
         ("data/labelling", "label_seconds"),
         ("data/datasets", "dataset_contents"),
         *(("data/storage", f"stored_{name}") for name in ("flip_rate", "slice_gap", "values_lost", "bytes_saved", "form_undecided")),
+        *(("data/storage", f"stored_{name}") for name in ("psnr", "ssim") if model is None),
         *(("data/storage", f"storage_{name}") for name in STORAGE_FIGURES if model is None),
         *([] if early else [("training/runs", "non_finite_steps"), ("training/runs", "failed_runs")]),
     }

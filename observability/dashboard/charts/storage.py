@@ -13,7 +13,7 @@ def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
 
     frame: form, bytes, change (0 of lossless forms, missing where no model was asked), lossless. change: title of the vertical axis.
     """
-    figure = go.Figure()
+    figure, top = go.Figure(), float(frame["change"].max(skipna=True) or 0.0)
     for lossless, colour, symbol in ((True, theme.PRIMARY, "circle"), (False, theme.PURPLE, "diamond")):
         part = frame[(frame["lossless"] == lossless) & frame["change"].notna()]
         texts = [
@@ -26,7 +26,7 @@ def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
             mode="markers" if lossless else "markers+text",
             name="exact" if lossless else "less exact, zstd",
             text=[f" {theme.inert_label(form)} " for form in part["form"]],
-            textposition=(["middle left", "middle right"] * len(part))[: len(part)],
+            textposition=[_label_place(value, top, place) for place, value in enumerate(part["change"].astype(float))],
             textfont={"size": 11, "color": theme.STRONG},
             marker={"size": 10, "color": colour, "symbol": symbol},
             customdata=texts,
@@ -34,9 +34,13 @@ def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
             cliponaxis=False,
         )
     theme.themed(figure, height=300, x="bytes", y=change, legend=True)
-    top = float(frame["change"].max(skipna=True) or 0.0)
     figure.update_yaxes(range=[-0.06 * top if top else -0.5, top * 1.25 if top else 1.0])
     return figure.update_xaxes(range=[0, float(frame["bytes"].max()) * 1.12])
+
+
+def _label_place(change: float, top: float, place: int) -> str:
+    """Where a form's name stands: above the marks of exact forms, which change nothing, else left and right by turns."""
+    return "top center" if change <= 0.05 * top else ("middle left", "middle right")[place % 2]
 
 
 def used_by_day(frame: pd.DataFrame) -> go.Figure:

@@ -68,9 +68,9 @@ def places_section(places: Sequence[StoragePlace], window: Window, found: Sequen
     if len(places) > MOST:
         plain_caption(f"The worst {MOST} of {len(places):,} places are shown.")
     next_steps_table(found, "storage-next", "storage-findings", "What needs attention, and what to do next")
-    names = [place.name for place in ordered if place.whole["used_bytes"].notna().any()]
+    names = [place.name for place in ordered if _days_of_use(place) > 1]
     if names:
-        missing = "The link is about {}, a place that reports no bytes."
+        missing = "The link is about {}, a place that reported no bytes on two days."
         chosen = address_selectbox("place", "Place", names, placeholder=names[0], missing=missing, width=320) or names[0]
         place = next(each for each in places if each.name == chosen)
         _use_by_day(place, by_place.get(chosen, {}).get(judged.DAYS_LEFT))
@@ -141,6 +141,11 @@ def full_cell(finding: Finding | None, now: datetime) -> Cell:
     if finding.value >= HORIZON:
         return {"t": "not in 10 years"}
     return {"t": date(finding.value), "sub": f"{date(finding.low)} to {date(finding.high)}"}
+
+
+def _days_of_use(place: StoragePlace) -> int:
+    """On how many days a place reported what it holds."""
+    return int(place.whole["at"][place.whole["used_bytes"].notna()].dt.floor("D").nunique())
 
 
 def _use_by_day(place: StoragePlace, left: Finding | None) -> None:
