@@ -41,19 +41,33 @@ def named_numbers(objects: Any, wanted: Sequence[str]) -> NamedNumbers:
     return NamedNumbers(names, found)
 
 
+def number_tables(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Sequence[str]) -> "dict[str, np.ndarray[Any, Any]]":
+    """By wanted number, that of each row and of each of some names: rows × names, NaN where there is none. Numbers that no row has are left
+    out.
+    """
+    asked, tables = {name: place for place, name in enumerate(names)}, {}
+    alike: dict[tuple[str, ...], list[int]] = {}
+    shared: dict[int, list[int]] = {}  # by id: the hash of a long tuple is slow, and most rows have the same one
+    for row, each in enumerate(rows):
+        if (places := shared.get(id(each.names))) is None:
+            places = shared[id(each.names)] = alike.setdefault(each.names, [])
+        places.append(row)
+    for held, places in alike.items():
+        own = [place for place, name in enumerate(held) if name in asked]
+        into = [asked[held[place]] for place in own]
+        for number in wanted:
+            if known := [row for row in places if number in rows[row].numbers]:
+                if number not in tables:
+                    tables[number] = np.full((len(rows), len(names)), np.nan)
+                tables[number][np.ix_(known, into)] = np.array([rows[row].numbers[number] for row in known])[:, own]
+    return tables
+
+
 def stacked_numbers(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """Of each row and of each of some names the first of the wanted numbers that it has: rows × names, NaN where there is none."""
-    found, asked = np.full((len(rows), len(names)), np.nan), list(names)
-    alike: dict[tuple[str, ...], list[int]] = {}
-    for row, each in enumerate(rows):
-        alike.setdefault(each.names, []).append(row)
-    for held, places in alike.items():
-        shared = sorted(set(held) & set(asked))
-        own, into = [held.index(name) for name in shared], [asked.index(name) for name in shared]
-        for number in reversed(wanted):
-            if known := [row for row in places if number in rows[row].numbers]:
-                values, cells = np.stack([rows[row].numbers[number] for row in known])[:, own], np.ix_(known, into)
-                found[cells] = np.where(np.isnan(values), found[cells], values)
+    found, tables = np.full((len(rows), len(names)), np.nan), number_tables(rows, names, wanted)
+    for values in (tables[number] for number in reversed(wanted) if number in tables):
+        found = np.where(np.isnan(values), found, values)
     return found
 
 

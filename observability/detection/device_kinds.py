@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtr
 
-from observability.core.named_numbers import NamedNumbers, named_numbers, stacked_numbers
+from observability.core.named_numbers import NamedNumbers, named_numbers, number_tables
 from observability.detection.batch_statistics import (
     A_DAY,
     ALMOST_CONSTANT,
@@ -37,10 +37,13 @@ from observability.detection.batch_statistics import (
     reaches_limit,
 )
 from observability.detection.own_history import LEAST, LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, MOST_FREEDOM, OF_A_MEDIAN, SEEN, Array
-from observability.stats.column_quantiles import column_medians, column_quantiles
+from observability.stats.column_quantiles import column_medians, quantiles_of_sorted, sorted_values, value_at
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+SortedValues = tuple[Array, Array]
+"""Values sorted by column (batches × columns), and how many each column has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,32 +119,29 @@ class DeviceKind:
         self.days = np.floor(batches["at"].astype("datetime64[us]").to_numpy().astype(np.int64) / 1e6 / A_DAY).astype(np.int64)
         self.names = [str(each) for each in batches["batch"]]
         self.times = [each.to_pydatetime() for each in batches["at"]]
-        self.read: dict[str, tuple[Array, list[str]]] = {}
+        self.current = {unit: np.flatnonzero(self.new & (self.units == unit)) for unit in np.unique(self.units[self.new]).tolist()}
+        self.earlier = {unit: np.flatnonzero(~self.new & (self.units == unit)) for unit in self.current}
+        self.logged = number_tables(stats, columns, STATISTICS)
         self.nulls = np.nan_to_num(self._values(NULLS)[0])
         self.std = self._values(STD)[0]
 
     def _values(self, metric: str) -> tuple[Array, list[str]]:
-        """The statistic of every batch and column (NaN where it has none), and the name under which each column has it."""
-        if metric not in self.read:
-            self.read[metric] = self._read_values(metric)
-        return self.read[metric]
+        """The statistic of every batch and column (NaN where it has none), and the name under which each column has it.
 
-    def _read_values(self, metric: str) -> tuple[Array, list[str]]:
-        """The values and names of a statistic: of each column under the first of its names that any batch has."""
+        That is the first of its names that any batch has.
+        """
         values, names = np.full((len(self.stats), len(self.columns)), np.nan), [NAMES[metric][0]] * len(self.columns)
-        for name in reversed(NAMES[metric]):
-            logged = stacked_numbers(self.stats, self.columns, (name,))
-            held = ~np.isnan(logged).all(0)
-            values[:, held] = logged[:, held]
+        for name in (each for each in reversed(NAMES[metric]) if each in self.logged):
+            held = ~np.isnan(self.logged[name]).all(0)
+            values[:, held] = self.logged[name][:, held]
             names = [name if own else earlier for own, earlier in zip(held.tolist(), names, strict=True)]
         return values, names
 
     def devices(self, judged: set[tuple[str, str | None]]) -> Iterator[JudgedDevice]:
         """Yield how far each device with a batch in the window could be judged. judged: source and name of those with a comparison."""
-        for unit in np.unique(self.units[self.new]).tolist():
-            own, who = self.units == unit, self._who(unit)
-            new, rows = int((own & self.new).sum()), int(self.rows[own & self.new].sum())
-            yield JudgedDevice(*who, new, int((own & ~self.new).sum()), rows, who in judged)
+        for unit, new in self.current.items():
+            who = self._who(unit)
+            yield JudgedDevice(*who, len(new), len(self.earlier[unit]), int(self.rows[new].sum()), who in judged)
 
     def _who(self, unit: int) -> tuple[str, str | None]:
         place = int(np.argmax(self.units == unit))
@@ -157,11 +157,12 @@ class DeviceKind:
         scaled, noise = self._on_scale(metric, values, with_value)
         statistic = StatisticValues(metric, names, values, scaled, noise, self._floor(metric), scaled - self._of_peers(scaled))
         told: dict[tuple[str, str | None], Array] = {}
-        if (past := self._with_past(statistic)) is not None:
+        ordered = {unit: sorted_values(scaled[old]) for unit, old in self.earlier.items() if len(old)}
+        if (past := self._with_past(statistic, ordered)) is not None:
             yield past
             with np.errstate(invalid="ignore"):
                 told = dict(zip(past.devices, (past.p_values <= SIGNIFICANT) & past.reaches(0), strict=True))
-        if (peers := self._with_each_other(statistic, told)) is not None:
+        if (peers := self._with_each_other(statistic, ordered, told)) is not None:
             yield peers
 
     def _on_scale(self, metric: str, values: Array, n: Array) -> tuple[Array, Array]:
@@ -180,9 +181,9 @@ class DeviceKind:
         positive = np.where(self.std > 0, self.std, np.nan)
         usual = np.ones(self.std.shape)
         of_kind = column_medians(positive)
-        for unit in np.unique(self.units):
+        for unit in np.unique(self.units).tolist():
             own = self.units == unit
-            earlier = positive[own & ~self.new]
+            earlier = positive[self.earlier.get(unit, own)]
             middle = column_medians(earlier) if len(earlier) else of_kind
             usual[own] = np.where(np.isfinite(middle), middle, np.where(np.isfinite(of_kind), of_kind, 1.0))
         return usual
@@ -209,13 +210,12 @@ class DeviceKind:
                 found[own[units == unit]] = np.where(np.isfinite(others).sum(0) >= 2, middle, np.nan)
         return found
 
-    def _with_past(self, statistic: StatisticValues) -> ComparisonTable | None:
-        """The comparison of each column of each device with its own past; None where no device has one."""
-        units = [unit for unit in np.unique(self.units[self.new]).tolist() if (~self.new & (self.units == unit)).any()]
-        if not units:
+    def _with_past(self, statistic: StatisticValues, ordered: Mapping[int, SortedValues]) -> ComparisonTable | None:
+        """The comparison of each column of each device with its own past; None where no device has one. ordered: past scaled values by unit."""
+        if not ordered:
             return None
-        found = [self._past_of_unit(unit, statistic) for unit in units]
-        who, metric = tuple(map(self._who, units)), statistic.metric
+        found = [self._past_of_unit(unit, statistic, past) for unit, past in ordered.items()]
+        who, metric = tuple(map(self._who, ordered)), statistic.metric
         p, value, usual, effect = (np.array([each[name] for each in found]) for name in ("p", "value", "usual", "effect"))
 
         def make(row: int, place: int) -> StatisticComparison:
@@ -253,17 +253,17 @@ class DeviceKind:
             make=make,
         )
 
-    def _past_of_unit(self, unit: int, statistic: StatisticValues) -> dict[str, Array]:
-        """The comparison of a device with its own past, by column.
+    def _past_of_unit(self, unit: int, statistic: StatisticValues, past: SortedValues) -> dict[str, Array]:
+        """The comparison of a device with its own past, by column. past: its earlier scaled values.
 
         p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of it; tests: its batches with a p-value;
         earlier: past batches with a value; new: its batches in the window; unusual: which of them are unusual, new × columns.
         """
-        own, metric, upward = self.units == unit, statistic.metric, statistic.metric not in LIMITS
-        new, old = np.flatnonzero(own & self.new), own & ~self.new
+        metric, upward, new, old = statistic.metric, statistic.metric not in LIMITS, self.current[unit], self.earlier[unit]
         noise, floor, columns = statistic.noise[new], statistic.floor[new], np.arange(len(self.columns))
-        p, middle = unusual_p_values(statistic.scaled[new], statistic.scaled[old], noise, floor, upward=upward)
-        relative, middle_rest = unusual_p_values(statistic.rest[new], statistic.rest[old], noise, floor, upward=upward)
+        p, middle = unusual_p_values(statistic.scaled[new], past, noise, floor, upward=upward)
+        rest = sorted_values(statistic.rest[old])
+        relative, middle_rest = unusual_p_values(statistic.rest[new], rest, noise, floor, upward=upward)
         p = np.where(np.isfinite(relative), np.maximum(p, relative), p)
         tests, lowest = np.isfinite(p).sum(0), np.argmin(np.where(np.isfinite(p), p, np.inf), axis=0)
         worst = new[lowest]
@@ -289,34 +289,36 @@ class DeviceKind:
             return 0.05 * self._usual_std
         return np.full(self.std.shape, LEAST_SPREAD if metric == STD else LEAST_SPREAD_OF_SHARES)
 
-    def _with_each_other(self, statistic: StatisticValues, told: Mapping[tuple[str, str | None], Array]) -> ComparisonTable | None:
+    def _with_each_other(
+        self, statistic: StatisticValues, ordered: Mapping[int, SortedValues], told: Mapping[tuple[str, str | None], Array]
+    ) -> ComparisonTable | None:
         """The comparison of each device's median over the window with those of the other devices; None with few devices.
 
-        told: by device, the columns that its past tells of.
+        ordered: past scaled values by unit. told: by device, the columns that its past tells of.
         """
-        units = [unit for unit in np.unique(self.units[self.new]).tolist() if (self.new & (self.units == unit)).sum() >= LEAST_BATCHES]
+        units = [unit for unit, own in self.current.items() if len(own) >= LEAST_BATCHES]
         if len(units) < LEAST_DEVICES:
             return None
         metric, scaled = statistic.metric, statistic.scaled
-        batches = [np.flatnonzero(self.new & (self.units == unit)) for unit in units]
-        middles, spreads = (np.array(each) for each in zip(*(_median_and_spread(scaled[own]) for own in batches), strict=True))
+        batches = [self.current[unit] for unit in units]
+        middles, spreads = (
+            np.array(each) for each in zip(*(_median_and_spread(sorted_values(scaled[own])) for own in batches), strict=True)
+        )
         shown = middles if metric == MEAN else np.array([column_medians(statistic.values[own]) for own in batches])
         floor, usual_std, single = column_medians(statistic.floor), column_medians(self._usual_std), np.max(np.nan_to_num(spreads), axis=0)
-        p, usual, known = (np.empty(middles.shape) for _ in range(3))
+        known, (centre, low, high) = quantiles_of_others(middles, (1 / 2, 1 / 16, 15 / 16))
+        usual = centre if metric == MEAN else quantiles_of_others(shown, (1 / 2,))[1][0]
+        deviation = np.array([column_medians(np.abs(np.delete(middles, row, 0) - centre[row])) for row in range(len(units))])
+        between = np.maximum(np.nan_to_num(_spread(deviation, low, high)), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1))
+        counts = np.array([len(own) for own in batches])[:, None]
+        error = np.sqrt(between + single**2 * OF_A_MEDIAN / counts)
+        t = (middles - centre) / error
+        freedom = np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1)
+        p = stdtr(freedom, -t) if metric not in LIMITS else np.minimum(2 * stdtr(freedom, -np.abs(t)), 1.0)
         ongoing = np.zeros(middles.shape, bool)
-        for row, (unit, own) in enumerate(zip(units, batches, strict=True)):
-            others = np.delete(middles, row, 0)
-            known[row] = np.isfinite(others).sum(0)
-            centre, spread = _median_and_spread(others)
-            usual[row] = centre if metric == MEAN else column_medians(np.delete(shown, row, 0))
-            between = np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known[row], 1))
-            error = np.sqrt(between + single**2 * OF_A_MEDIAN / len(own))
-            t = (middles[row] - centre) / error
-            freedom = np.maximum(np.minimum(known[row] - 1, MOST_FREEDOM), 1)
-            p[row] = stdtr(freedom, -t) if metric not in LIMITS else np.minimum(2 * stdtr(freedom, -np.abs(t)), 1.0)
-            past = scaled[(self.units == unit) & ~self.new]
-            if len(past) >= LEAST:
-                ongoing[row] = np.abs(column_medians(past) - middles[row]) <= np.abs(t) * error / 2
+        for row, unit in enumerate(units):
+            if unit in ordered and len(ordered[unit][0]) >= LEAST:
+                ongoing[row] = np.abs(quantiles_of_sorted(*ordered[unit], (1 / 2,))[0] - middles[row]) <= np.abs(t[row]) * error[row] / 2
         who = tuple(map(self._who, units))
         for row, each in enumerate(who):
             p[row, told.get(each, np.zeros(len(self.columns), bool))] = np.nan
@@ -358,7 +360,7 @@ class DeviceKind:
         )
 
 
-def unusual_p_values(values: Array, past: Array, noise: Array, floor: Array, *, upward: bool) -> tuple[Array, Array]:
+def unusual_p_values(values: Array, past: SortedValues, noise: Array, floor: Array, *, upward: bool) -> tuple[Array, Array]:
     """Return the p-value of each value given the past values of its column, and the median of those; NaN where too little is known.
 
     values: new batches × columns; past: earlier batches × columns; noise: sampling variance of each value; floor: smallest standard
@@ -366,27 +368,48 @@ def unusual_p_values(values: Array, past: Array, noise: Array, floor: Array, *, 
     deviation, so that a second mode (weekends) counts as usual and a fault of a few past days does not. A value that an eighth of the past
     values reached is not unusual. Student's t with one degree of freedom less than past values, at most 12.
     """
-    known = np.isfinite(past).sum(0)
+    (ordered, known), (middle, spread) = past, _median_and_spread(past)
     if not known.size or known.max() < LEAST:
-        return np.full(values.shape, np.nan), column_medians(past)
-    middle, spread = _median_and_spread(past)
+        return np.full(values.shape, np.nan), middle
     error = np.sqrt(np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
     t = (values - middle) / error
-    freedom = np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1)
-    with np.errstate(invalid="ignore"):
-        above = (past[None, :, :] >= values[:, None, :]).sum(1) / np.maximum(known, 1)
-        below = (past[None, :, :] <= values[:, None, :]).sum(1) / np.maximum(known, 1)
-        high = np.where(above <= SEEN, stdtr(freedom, -t), 1.0)
-        low = np.where(below <= SEEN, stdtr(freedom, t), 1.0)
-        p = high if upward else np.minimum(2 * np.minimum(high, low), 1.0)
+    freedom = np.broadcast_to(np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1), t.shape)
+    seen = (SEEN * known).astype(int)  # so many past values may be as extreme
+    p, above = np.ones(t.shape), values > value_at(ordered, np.maximum(known - 1 - seen, 0))
+    p[above] = stdtr(freedom[above], -t[above])
+    if not upward:
+        below = values < value_at(ordered, np.minimum(seen, len(ordered) - 1))
+        p[below] = np.minimum(p[below], stdtr(freedom[below], t[below]))
+        p = np.minimum(2 * p, 1.0)
     return np.where((known >= LEAST) & np.isfinite(values), p, np.nan), middle
 
 
-def _median_and_spread(past: Array) -> tuple[Array, Array]:
-    """Median and robust standard deviation of each column: from the median absolute deviation or the central seven eighths, the larger."""
-    middle, low, high = column_quantiles(past, (1 / 2, 1 / 16, 15 / 16))
-    deviation = 1.4826 * column_medians(np.abs(past - middle))
-    return middle, np.fmax(deviation, (high - low) / (2 * NORMAL_REACH))
+def quantiles_of_others(values: Array, shares: Sequence[float]) -> tuple[Array, list[Array]]:
+    """Return, for each row, how many other rows have a value in each column, and quantiles of those; each rows × columns.
+
+    One sort serves all rows: a row's own value is left out by its place.
+    """
+    order = np.argsort(values, axis=0)
+    ordered, place = np.take_along_axis(values, order, 0), np.argsort(order, axis=0)
+    known, found = np.isfinite(values).sum(0) - np.isfinite(values), []
+    last = np.maximum(known - 1, 0)
+    for share in shares:
+        at = share * last
+        low = np.floor(at).astype(int)
+        ends = [np.take_along_axis(ordered, each + (each >= place), 0) for each in (low, np.minimum(low + 1, last))]
+        found.append(np.where(known > 0, ends[0] + (ends[1] - ends[0]) * (at - low), np.nan))
+    return known, found
+
+
+def _median_and_spread(values: SortedValues) -> tuple[Array, Array]:
+    """Median and robust standard deviation of each column."""
+    middle, low, high = quantiles_of_sorted(*values, (1 / 2, 1 / 16, 15 / 16))
+    return middle, _spread(column_medians(np.abs(values[0] - middle)), low, high)
+
+
+def _spread(deviation: Array, low: Array, high: Array) -> Array:
+    """The robust standard deviation: from the median absolute deviation or the ends of the central seven eighths, the larger."""
+    return np.fmax(1.4826 * deviation, (high - low) / (2 * NORMAL_REACH))
 
 
 def _effect(metric: str, value: Array, usual: Array, std: Array) -> Array:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from observability.stats.arrays import Floats
+from observability.stats.arrays import Floats, Integers
 
 
 def column_quantiles(values: Floats, shares: Sequence[float]) -> list[Floats]:
@@ -24,16 +24,73 @@ def column_quantiles(values: Floats, shares: Sequence[float]) -> list[Floats]:
     list[Floats]
         One array for each share; NaN where a column has no value.
     """
-    if not len(values):
-        return [np.full(values.shape[1:], np.nan) for _ in shares]
-    ordered, known = np.sort(values, axis=0), (~np.isnan(values)).sum(0)
-    found = []
+    return quantiles_of_sorted(*sorted_values(values), shares)
+
+
+def sorted_values(values: Floats) -> tuple[Floats, Integers]:
+    """Values sorted along the first axis, NaN last, and how many each column has.
+
+    Parameters
+    ----------
+    values : Floats
+        Rows × columns (or more axes); NaN is no value.
+
+    Returns
+    -------
+    tuple[Floats, Integers]
+        An array of the same shape, and one count for each column.
+    """
+    ordered = np.sort(values, axis=0)
+    if len(ordered) and not np.isnan(ordered[-1]).any():
+        return ordered, np.full(ordered.shape[1:], len(ordered))
+    return ordered, np.asarray((~np.isnan(ordered)).sum(0))
+
+
+def quantiles_of_sorted(ordered: Floats, known: Integers, shares: Sequence[float]) -> list[Floats]:
+    """Quantiles along the first axis of sorted values, linear between neighbours.
+
+    Parameters
+    ----------
+    ordered : Floats
+        Rows × columns (or more axes), sorted along the first axis, NaN last.
+    known : Integers
+        Number of known values of each column.
+    shares : Sequence[float]
+        The quantiles, from 0 to 1.
+
+    Returns
+    -------
+    list[Floats]
+        One array for each share; NaN where a column has no value.
+    """
+    if not len(ordered):
+        return [np.full(ordered.shape[1:], np.nan) for _ in shares]
+    last, found = np.maximum(known - 1, 0), []
     for share in shares:
-        place = share * np.maximum(known - 1, 0)
+        place = share * last
         low = np.floor(place).astype(int)
-        ends = [np.take_along_axis(ordered, each[None], 0)[0] for each in (low, np.minimum(low + 1, np.maximum(known - 1, 0)))]
+        ends = [value_at(ordered, each) for each in (low, np.minimum(low + 1, last))]
         found.append(np.where(known > 0, ends[0] + (ends[1] - ends[0]) * (place - low), np.nan))
     return found
+
+
+def value_at(ordered: Floats, places: Integers) -> Floats:
+    """The value of each column at a place of its own along the first axis.
+
+    Parameters
+    ----------
+    ordered : Floats
+        Rows × columns (or more axes).
+    places : Integers
+        One place for each column.
+
+    Returns
+    -------
+    Floats
+        One value for each column.
+    """
+    flat = ordered.reshape(len(ordered), -1)
+    return np.asarray(flat[places.ravel(), np.arange(flat.shape[1])].reshape(places.shape))
 
 
 def column_medians(values: Floats) -> Floats:

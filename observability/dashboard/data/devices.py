@@ -220,36 +220,33 @@ def device_days(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
     Shares are the largest of any column and batch of the day; distances are from the device's own median over the rows.
     """
-    found = []
-    for subject, part in rows.groupby("subject", sort=False):
-        (names, logged), days = _column_values(part, metric), part["at"].dt.floor("D").to_numpy()
-        if not np.isfinite(logged).any():
-            continue
-        values = _on_chart_scale(logged, metric)
+    (names, logged), days, found = _column_values(rows, metric), rows["at"].dt.floor("D").to_numpy(), []
+    codes, subjects = pd.factorize(rows["subject"])
+    for code in np.unique(codes[np.isfinite(logged).any(1)]).tolist():
+        own = np.flatnonzero(codes == code)
+        values = _on_chart_scale(logged[own], metric)
         sizes = np.where(np.isfinite(values), -values if metric == "batch_rows" else np.abs(values), -np.inf)
-        for day in np.unique(days):
-            own = np.flatnonzero(days == day)
-            place, row = np.unravel_index(int(np.argmax(sizes[own].T)), (len(names), len(own)))
-            if np.isfinite(value := values[own[row], place]):
-                found.append({"subject": subject, "day": day, "value": float(value), "column": names[place]})
+        for day in np.unique(days[own]):
+            here = np.flatnonzero(days[own] == day)
+            place, row = np.unravel_index(int(np.argmax(sizes[here].T)), (len(names), len(here)))
+            if np.isfinite(value := values[here[row], place]):
+                found.append({"subject": subjects[code], "day": day, "value": float(value), "column": names[place]})
     if not found:
         return pd.DataFrame({"subject": [], "day": [], "value": [], "column": [], "n": []})
     worst = pd.DataFrame(found)
-    counts = rows.assign(day=rows["at"].dt.floor("D")).groupby(["subject", "day"]).size().rename("n").reset_index()
+    counts = rows.assign(day=days).groupby(["subject", "day"]).size().rename("n").reset_index()
     return worst.merge(counts, on=["subject", "day"]).sort_values(["subject", "day"], ignore_index=True)
 
 
-def _column_values(part: pd.DataFrame, metric: str) -> tuple[list[str | None], Floats]:
-    """The columns that batches of one device hold and the measure of each batch (batches × columns); column None where it is of whole
-    batches.
-    """
+def _column_values(rows: pd.DataFrame, metric: str) -> tuple[list[str | None], Floats]:
+    """The columns that batches hold, by name, and the measure of each batch (batches × columns); column None where it is of whole batches."""
     if metric == "batch_rows":
-        return [None], part[["rows"]].to_numpy(float)
+        return [None], rows[["rows"]].to_numpy(float)
     if metric == "batch_rejected_rate":
         with np.errstate(divide="ignore", invalid="ignore"):
-            return [None], part[["rejected_rows"]].astype("float64").to_numpy(float) / part[["rows"]].to_numpy(float)
-    stats = list(part["stats"])
-    columns = list(dict.fromkeys(name for names in dict.fromkeys(each.names for each in stats) for name in names))
+            return [None], rows[["rejected_rows"]].astype("float64").to_numpy(float) / rows[["rows"]].to_numpy(float)
+    stats = list(rows["stats"])
+    columns = sorted({name for names in {id(each.names): each.names for each in stats}.values() for name in names})
     return [*columns], stacked_numbers(stats, columns, NAMES[metric])
 
 
