@@ -12,9 +12,9 @@ import numpy as np
 from scipy.stats import binom, hypergeom
 
 from observability.core.finding import Severity
-from observability.stats.interval import Interval, rate_interval
+from observability.stats.interval import Interval, rate_intervals
 from observability.stats.multiple_testing import ACT_SHARE
-from observability.stats.strata import clustered_rate_interval
+from observability.stats.strata import cluster_row_squares, clustered_rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -127,8 +127,29 @@ def lower_share_p_value(hits: float, n: float, others: float, others_n: float) -
     -------
     float
     """
-    a, rows, c, other_rows = (round(count) for count in (hits, n, others, others_n))
-    return float(hypergeom.cdf(a, rows + other_rows, a + c, rows))
+    return float(lower_share_p_values(*(np.array([count]) for count in (hits, n, others, others_n)))[0])
+
+
+def lower_share_p_values(hits: Array, n: Array, others: Array, others_n: Array) -> Array:
+    """`lower_share_p_value` of many pairs of shares.
+
+    Parameters
+    ----------
+    hits : Array
+        Hits of the first sides.
+    n : Array
+        Rows of the first sides.
+    others : Array
+        Hits of the second sides.
+    others_n : Array
+        Rows of the second sides.
+
+    Returns
+    -------
+    Array
+    """
+    a, rows, c, other_rows = (np.rint(counts).astype(np.int64) for counts in (hits, n, others, others_n))
+    return np.asarray(hypergeom.cdf(a, rows + other_rows, a + c, rows), np.float64)
 
 
 @dataclass(frozen=True)
@@ -162,33 +183,43 @@ class LabellingComparison:
 
 @dataclass(frozen=True)
 class AnnotatorShare:
-    """One person and all others. hits, n: of the person. rest: hits of the others, by item; rest_rows: their rows."""
+    """One person and all others. hits, n: of the person; rest, others: hits and rows of the others. here: share of the person.
+
+    effective: share of the others; its n is their effective number of rows.
+    """
 
     name: str
     hits: float
     n: int
-    rest: Array
-    rest_rows: Array
-
-    @property
-    def others(self) -> int:
-        """Rows of the others."""
-        return int(self.rest_rows.sum())
-
-    @property
-    def here(self) -> Interval:
-        """Share of the person."""
-        return rate_interval(self.hits, float(self.n))
-
-    @property
-    def effective(self) -> Interval:
-        """Share of the others; n is their effective number of rows."""
-        return clustered_rate_interval(self.rest, self.rest_rows)
+    rest: float
+    others: int
+    here: Interval
+    effective: Interval
 
     @property
     def there(self) -> Interval:
         """Share of the others; n is their rows."""
         return replace(self.effective, n=float(self.others))
+
+
+def hits_by_annotator(rows: "DataFrame", what: str) -> dict[str, tuple[float, int, float, int]]:
+    """Hits and rows of each person, and hits and rows of all others, by name.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Answers of `first_answers`.
+    what : str
+        Boolean column of the answers.
+
+    Returns
+    -------
+    dict[str, tuple[float, int, float, int]]
+    """
+    who, names = rows["annotator"].astype(str).factorize(sort=True)
+    hits, counted = np.bincount(who, rows[what].to_numpy(float), len(names)), np.bincount(who, minlength=len(names))
+    rest, others = hits.sum() - hits, counted.sum() - counted
+    return dict(zip(map(str, names), zip(hits.tolist(), counted.tolist(), rest.tolist(), others.tolist(), strict=True), strict=True))
 
 
 def annotator_shares(rows: "DataFrame", what: str) -> list[AnnotatorShare]:
@@ -206,17 +237,19 @@ def annotator_shares(rows: "DataFrame", what: str) -> list[AnnotatorShare]:
     list[AnnotatorShare]
     """
     item, items = rows["item"].factorize()
-    who, names = rows["annotator"].astype(str).factorize(sort=True)
-    values = rows[what].to_numpy(float)
-    hits, counted = np.bincount(item, values, len(items)), np.bincount(item, minlength=len(items))
-    places = np.split(np.argsort(who, kind="stable"), np.cumsum(np.bincount(who, minlength=len(names)))[:-1]) if len(names) else []
-    found = []
-    for name, mine in zip(names, places, strict=True):
+    who = rows["annotator"].astype(str).factorize(sort=True)[0]
+    values, counts = rows[what].to_numpy(float), hits_by_annotator(rows, what)
+    hits, counted = np.bincount(item, values, len(items)), np.bincount(item, minlength=len(items)).astype(float)
+    places = np.split(np.argsort(who, kind="stable"), np.cumsum(np.bincount(who, minlength=len(counts)))[:-1]) if counts else []
+    squares = []
+    for mine in places:
         rest, rest_rows = hits.copy(), counted.copy()
         rest[item[mine]] -= values[mine]
         rest_rows[item[mine]] -= 1
-        found.append(AnnotatorShare(str(name), float(values[mine].sum()), len(mine), rest, rest_rows))
-    return found
+        squares.append(cluster_row_squares(rest, rest_rows))
+    own, rows_of, other, rows_of_others = np.array(list(counts.values()), float).reshape(-1, 4).T
+    intervals = zip(rate_intervals(own, rows_of), rate_intervals(other, rows_of_others, squares), strict=True)
+    return [AnnotatorShare(name, *counts[name], here, there) for name, (here, there) in zip(counts, intervals, strict=True)]
 
 
 def compare_with_others(
@@ -243,24 +276,20 @@ def compare_with_others(
     -------
     list[LabellingComparison]
     """
-    found, then = [], {person.name: person for person in annotator_shares(past, what)}
-    for person in annotator_shares(rows, what):
-        if min(person.n, person.others) < LEAST:
-            continue
-        here, there, rest = person.here, person.there, person.effective
-        hits = (rest.value or 0.0) * rest.n
-        p = (
-            lower_share_p_value(person.hits, person.n, hits, rest.n)
-            if worse < 0
-            else lower_share_p_value(person.n - person.hits, person.n, rest.n - hits, rest.n)
-        )
-        old = then.get(person.name)
-        before = worse * (old.hits / old.n - float(old.rest.sum()) / old.others) if old and min(old.n, old.others) >= LEAST else None
-        found.append(
-            LabellingComparison(
-                metric, f"{subject}/annotator:{person.name}", person.name, here, there, worse * share_difference(here, there), p, before
-            )
-        )
+    then = hits_by_annotator(past, what)
+    people = [person for person in annotator_shares(rows, what) if min(person.n, person.others) >= LEAST]
+    own, total = np.array([person.hits for person in people]), np.array([float(person.n) for person in people])
+    other = np.array([(person.effective.value or 0.0) * person.effective.n for person in people])
+    other_total = np.array([person.effective.n for person in people])
+    if worse > 0:
+        own, other = total - own, other_total - other
+    found, p_values = [], lower_share_p_values(own, total, other, other_total)
+    for person, p in zip(people, p_values.tolist(), strict=True):
+        hits, n, rest, others = then.get(person.name, (0.0, 0, 0.0, 0))
+        before = worse * (hits / n - rest / others) if min(n, others) >= LEAST else None
+        gap = worse * share_difference(person.here, person.there)
+        name = f"{subject}/annotator:{person.name}"
+        found.append(LabellingComparison(metric, name, person.name, person.here, person.there, gap, p, before))
     return found
 
 

@@ -195,6 +195,32 @@ def rate_interval(successes: float, n: float, n_squares: float | None = None, co
     return ordered_interval(rate, float(low), float(high), rows)
 
 
+def rate_intervals(successes: ArrayLike, n: ArrayLike, n_squares: ArrayLike | None = None, confidence: float = 0.95) -> list[Interval]:
+    """The intervals of many proportions, each that of `rate_interval`.
+
+    Parameters
+    ----------
+    successes : ArrayLike
+        Σw of the successes of each.
+    n : ArrayLike
+        Σw of the rows of each.
+    n_squares : ArrayLike | None
+        Σw² of the rows of each; None where they are unweighted.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    list[Interval]
+    """
+    held, total = np.asarray(successes, np.float64), np.asarray(n, np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rates, rows = held / total, total if n_squares is None else total**2 / np.asarray(n_squares, np.float64)
+    low, high = widened_wilson_bounds(rates, rows, confidence)
+    ends = zip(total.tolist(), rates.tolist(), low.tolist(), high.tolist(), rows.tolist(), strict=True)
+    return [ordered_interval(rate, *rest) if count > 0 else Interval(None, None, None, 0.0) for count, rate, *rest in ends]
+
+
 def wilson_interval(successes: float, n: float, n_squares: float | None = None, confidence: float = 0.95) -> Interval:
     """A proportion with Wilson's score interval, on which Newcombe's differences are built.
 
