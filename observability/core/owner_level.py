@@ -5,11 +5,17 @@ from dataclasses import replace
 
 from observability.core.finding import Finding, Severity
 from observability.core.metric_definitions import METRICS
+from observability.core.numerals import format_figure, percent
 
 
 def level_name(finding: Finding) -> str:
     """The name under which an owner states the level of a finding's metric, in the table `[limits]` of the settings."""
     return f"{finding.analyzer}/{finding.metric}"
+
+
+def level_words(metric: str, level: float) -> str:
+    """The level of a metric as the end of a sentence, a share in per cent as its value is: `the owner's level is 80 %`."""
+    return f"the owner's level is {percent(level) if METRICS[metric].unit == 'share' else format_figure(level)}"
 
 
 def beyond_level(finding: Finding, level: float) -> Severity:
@@ -38,6 +44,5 @@ def held_against_level(measured: Finding, limits: Mapping[str, float]) -> Findin
     if level is None:
         because = f"{said}; no level set: set `{level_name(measured)}`."
         return replace(measured, severity="unknown", against="level", because=because)
-    return replace(
-        measured, severity=beyond_level(measured, level), limit=level, against="level", because=f"{said}; the owner's level is {level:.3g}."
-    )
+    because = f"{said}; {level_words(measured.metric, level)}."
+    return replace(measured, severity=beyond_level(measured, level), limit=level, against="level", because=because)

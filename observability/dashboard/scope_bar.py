@@ -237,9 +237,19 @@ def assume_model(page: str, models: list[str]) -> None:
     state = st.session_state
     if len(models) < 2 or state.get("model") or st.query_params.get("model") or state.get("unread") or not links.is_model_page(page):
         return
-    last = state.get("last-model")
-    found, why = (last, "the model you looked at last") if last in models else (_neediest_model(models), "the model that needs action most")
+    last, fit = state.get("last-model"), _models_of_page(page, models)
+    of = "" if fit == models else " of those that serve in batches"
+    found, why = (
+        (last, "the model you looked at last") if last in models else (_neediest_model(fit), f"the model that needs action most{of}")
+    )
     state.update({"model": found, "assumed": (page, found, why)})
+
+
+def _models_of_page(page: str, models: list[str]) -> list[str]:
+    """Those of some models that a page has something to show of, or all where it has of none."""
+    if page != "batch_gate":
+        return models
+    return [each.name for each in load.catalog().models if each.name in models and each.settings.batch_key] or models
 
 
 def _neediest_model(models: list[str]) -> str:

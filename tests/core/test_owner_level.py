@@ -30,7 +30,7 @@ def measured(metric: str, low: float, value: float, high: float) -> Finding:
 def test_the_worse_side_of_a_level(metric: str, level: float, severity: str) -> None:
     found = held_against_level(measured(metric, 0.6, 0.7, 0.8), {f"trust/audits/{metric}": level})
     assert (found.severity, found.limit, found.against) == (severity, level, "level")
-    assert found.because == f"It is measured; the owner's level is {level}."
+    assert found.because == f"It is measured; the owner's level is {100 * level:.0f} %."
 
 
 def test_a_metric_without_a_better_side_is_not_judged_whatever_is_stated() -> None:

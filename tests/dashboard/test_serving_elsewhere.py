@@ -130,10 +130,12 @@ def test_a_batch_is_held_and_released_on_its_page(empty: Database, tmp_path: Pat
         {"kind": "prediction", "id": f"p{place}", "version": "1", "features": {"x": place}, "score": 0.1 * place, "batch": "b1", **common}
         for place in range(7)
     ]
+    lines.append({**lines[-1], "id": "single", "model": "answers one by one"})
     land(empty, [json.loads(json.dumps(each)) for each in lines], tmp_path)
     empty.update_settings("churn", ModelSettings(batch_key="id"))
     monkeypatch.setattr(load, "page_clock", lambda: at + timedelta(days=1))
-    app = opened("batch_gate", model="churn")
+    app = opened("batch_gate")
+    assert "churn is the model that needs action most of those that serve in batches" in words(app), "it is not the first model"
     (line,) = tables(app)["Batches of predictions"]["rows"]
     assert (line["cells"]["gate"]["t"], line["cells"]["because"]["t"]) == ("Held", "30 % missing")
     assert "lacks 3 of 10 expected rows" in words(app)

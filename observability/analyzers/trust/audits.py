@@ -9,7 +9,7 @@ from datetime import datetime
 from observability.core.analyzer import DAY, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, iso, needs_action
 from observability.core.formatting import join_words
-from observability.core.owner_level import beyond_level, level_name
+from observability.core.owner_level import beyond_level, level_name, level_words
 from observability.core.questions import Records
 from observability.detection.audit_history import (
     HEADLINES,
@@ -157,7 +157,7 @@ def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float
     """Return the value of an audit in words, with the owner's level and the audit before; without either, the level to set (name)."""
     said = f"{audit_value_words(now)}, on {now.rows:,} {ROWS[now.kind]}"
     if level is not None:
-        said += f"; the owner's level is {level:.3g}"
+        said += f"; {level_words(HEADLINES[now.kind], level)}"
     if before is not None:
         other = "" if before.version == now.version else f" of version {before.version}"
         changed = "worse than" if worse_than_before(now, before) else "no significant change from"
