@@ -44,7 +44,7 @@ def membership(rng: np.random.Generator, planted: str | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("planted", ["sex: F", "region=north: in it"])
-@pytest.mark.parametrize(("audit", "words"), [(robustness, "is easiest to attack: at cost 0.25, "), (membership, "is most exposed: ")])
+@pytest.mark.parametrize(("audit", "words"), [(robustness, "differs most clearly: at cost 0.25, "), (membership, "differs most clearly: ")])
 def test_a_planted_group_is_named_with_its_share(audit: Any, words: str, planted: str) -> None:
     said = [attacked_group_words(audit(np.random.default_rng([seed, 5]), planted)) for seed in range(20)]
     assert sum(each.startswith(f"{planted.replace(':', '')} {words}") for each in said) >= 18, said

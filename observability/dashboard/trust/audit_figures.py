@@ -86,7 +86,7 @@ def _budget(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def attacked_group_words(results: Mapping[str, Any]) -> str:
-    """Which group is easier to attack within the budget of the headline, or whose training records are found more often.
+    """Which group is most clearly easier to attack within the budget of the headline, or has its training records found more often.
 
     A sentence that none is where two groups of an attribute were compared; nothing where none were.
     """
@@ -104,11 +104,10 @@ def attacked_group_words(results: Mapping[str, Any]) -> str:
     if group is None:
         return f"No group is significantly {'easier to attack' if curves else 'more exposed'} than the others."
     rate, rest = formatting.format_share(group.rate), formatting.format_share(group.rest)
-    named = f"{group.attribute} {group.level} is"
-    if curves:
-        return f"{named} easiest to attack: at cost {at:g}, {rate} of {group.n:,} rows are wrong or changed, {rest} in the other groups."
     found = f"{rate} of {group.n:,} training records are found at {percent(at)} false positives"
-    return f"{named} most exposed: {found}, {rest} in the other groups."
+    if curves:
+        found = f"at cost {at:g}, {rate} of {group.n:,} rows are wrong or changed"
+    return f"{group.attribute} {group.level} differs most clearly: {found}, {rest} in the other groups of {group.attribute}."
 
 
 def _cost_unit(here: ModelPage) -> str:

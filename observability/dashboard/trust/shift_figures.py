@@ -41,8 +41,8 @@ def shift_figure(here: ModelPage, audit: StoredAudit) -> None:
     rates = list(dict.fromkeys(rate for shift in results["shifts"] for own in shift.get("gaps", {}).values() for rate in own))
     left, right = st.columns(2)
     attribute = left.segmented_control("Groups by", attributes, default=worst["attribute"], key="shift-attribute")
-    rate = right.segmented_control("Rate", rates, default=worst["rate"], format_func=RATE_WORDS.__getitem__, key="shift-rate")
-    rows = shift_gap_rows(results, attribute or worst["attribute"], rate or worst["rate"])
+    rate = right.selectbox("Rate", rates, rates.index(worst["rate"]), RATE_WORDS.__getitem__, key="shift-rate", width=280)
+    rows = shift_gap_rows(results, attribute or worst["attribute"], rate)
     usual = rows[rows["kind"].isin(("none", "served"))]
     shown = pd.concat([rows.head(SHOWN), usual]).drop_duplicates("name").sort_values("value", ascending=False, kind="stable")
     level = here.model.settings.limits.get(f"{NAME}/{HEADLINES['fairness']}")
