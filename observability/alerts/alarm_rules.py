@@ -207,6 +207,10 @@ def setting_text(value: object) -> str:
     """A setting in words; `not set` for an empty one."""
     if value in (None, (), {}):
         return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {each}" for name, each in value.items())
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -24,12 +24,12 @@ STAGE_WORDS: dict[Stage, str] = {
 }
 STEPS: dict[str, tuple[str, ...]] = {
     "broken": (
-        "Ask who sends {subject} what changed at the onset.",
+        "Ask who sends {subject} what changed.",
         "Repair the feed, and send the affected values again.",
         "Until then, treat affected predictions as uncertain.",
     ),
     "input": (
-        "Check whether the feed or the population changed at the onset.",
+        "Check whether the feed or the population changed.",
         "Compare the errors of affected predictions with the others.",
         "If the change is real and lasts, retrain or renew the reference.",
     ),
@@ -41,7 +41,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "model": (
         "Compare with an earlier version, if there is one, on the same rows.",
         "Read the cases with the largest loss.",
-        "Roll back or retrain; a binary model can also change its threshold.",
+        "Roll back or retrain{threshold}.",
     ),
     "system": (
         "Check sender, service and hosts since the onset.",
@@ -93,8 +93,8 @@ def runbook_of(incident: Incident, runbooks: Mapping[str, str]) -> str | None:
     return next((runbooks[name] for name in names if runbooks.get(name)), None)
 
 
-def general_steps(incident: Incident) -> tuple[str, ...]:
-    """What to do next where the owner wrote no runbook."""
+def general_steps(incident: Incident, task: str | None = None) -> tuple[str, ...]:
+    """What to do next where the owner wrote no runbook. task: of the model; only a binary one has a threshold to change."""
     lead = incident.lead
     kind: str = incident.source
     if incident.standing:
@@ -104,4 +104,5 @@ def general_steps(incident: Incident) -> tuple[str, ...]:
     elif kind == "input" and reports_broken_values(lead):
         kind = "broken"
     subject = "the inputs" if lead.subject in ("model", "score") else f"`{lead.subject}`"
-    return tuple(step.format(subject=subject) for step in STEPS[kind])
+    threshold = ", or change the threshold" if task == "binary" else ""
+    return tuple(step.format(subject=subject, threshold=threshold) for step in STEPS[kind])

@@ -124,11 +124,10 @@ def margin_of(row: Row, rows: RealRows | None) -> Margin:
         return Margin(float("nan"), None, "There is no reference, so the usual error is unknown")
     low, high = row.score - band, row.score + band
     labelled = int(np.isfinite(rows.absolute_error).sum()) if rows is not None else 0
-    what = f"The median absolute error of {reference_sample(row, labelled)}"
+    what, of = "Median absolute error", reference_sample(row, labelled)
     if rows is not None and not labelled:
-        what = f"Without labels, half a standard deviation of the scores of {reference_sample(row, len(rows))}"
+        what, of = "Half a standard deviation of the scores", f"{reference_sample(row, len(rows))}, without labels"
     text = (
-        f"{what} is {with_unit(row.model, format_figure(band))}, around {format_figure(row.score)} "
-        f"from {format_figure(low)} to {format_figure(high)}"
+        f"{what} {with_unit(row.model, format_figure(band))} ({of}): {format_figure(low)} to {format_figure(high)} around this prediction"
     )
     return Margin(band, row.score, text, low=low, high=high, rows=len(rows) if rows is not None else 0)

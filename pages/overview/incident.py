@@ -13,9 +13,10 @@ scope = frame.begin_fleet_page("incident", anyway=bool(other_records.other_recor
 here = incident_page.open_incident(scope)
 incident_page.incident_heading(here)
 incident_actions.incident_action_buttons(here.incident, here.alert, "incident")
-chart, facts = st.columns([3, 2], gap="medium")
-with chart:
-    incident_page.incident_figure(here)
+chart, facts = st.columns([3, 2], gap="medium") if incident_page.drawn_finding(here.incident) else (None, st.container())
+if chart:
+    with chart:
+        incident_page.incident_figure(here)
 with facts:
     incident_page.incident_facts_table(here)
 evidence, work = st.columns([3, 2], gap="medium")

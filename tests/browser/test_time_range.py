@@ -38,3 +38,14 @@ def test_the_calendar_of_the_start_does_not_cover_the_box_of_the_end(fleet: Dash
         page.get_by_role("dialog").last.wait_for()
         page.keyboard.press("Escape")
         page.keyboard.press("Escape")
+
+
+def test_enter_takes_the_date_that_was_typed(fleet: Dashboard, visit: Visit) -> None:
+    """Streamlit takes it only when the focus leaves the box, so that Enter did nothing."""
+    page = visit(f"{fleet.url}/changes?{DATES}", width=1366, height=768)
+    page.locator("[class*=st-key-time-range] button").first.click()
+    end = page.get_by_test_id("stDateInput").filter(has_text="To (UTC)")
+    end.get_by_role("spinbutton").last.click()
+    page.keyboard.type("05")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**to=2013-12-06**")

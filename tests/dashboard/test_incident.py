@@ -183,8 +183,9 @@ def test_every_kind_of_fault_has_steps() -> None:
     assert is_about_predictions(incident_of(finding()))
     assert "`age`" in general_steps(incident_of(finding()))[0]
     assert "acceptable" in general_steps(incident_of(finding(), standing=True))[0]
-    compare, _, change = general_steps(incident_of(finding(), source="model"))
-    assert "if there is one" in compare and "a binary model can also" in change, "a first version has no other, a regression no threshold"
+    compare, _, change = general_steps(incident_of(finding(), source="model"), "regression")
+    assert "if there is one" in compare and change == "Roll back or retrain.", "a first version has no other, a regression no threshold"
+    assert "change the threshold" in general_steps(incident_of(finding(), source="model"), "binary")[2]
 
 
 def test_an_onset_from_a_related_finding_is_not_called_undated() -> None:
@@ -224,6 +225,13 @@ def test_the_figure_draws_an_onset_only_where_the_days_hold_it() -> None:
     for onset, drawn in ((START + timedelta(days=2), 1), (START, 0), (None, 0)):
         notes = [each.text for each in incident_line(series, onset=onset, **style).layout.annotations]
         assert notes.count("onset") == drawn and {"range of its own past", "limit", "baseline"} <= set(notes)
+
+
+def test_an_onset_before_the_analyzed_days_is_not_drawn_in_their_middle() -> None:
+    onset = START + timedelta(days=3)
+    for known, drawn in ((None, onset), ("open", None)):
+        lead = finding(onset=onset, evidence={"onset_known": known})
+        assert incident_page.drawn_onset(replace(incident_of(lead), onset=onset)) == drawn
 
 
 def test_an_incident_is_folded_while_it_is_snoozed(current: World) -> None:

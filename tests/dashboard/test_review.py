@@ -111,7 +111,7 @@ def test_what_was_pinned_or_taken_off_is_put_back_in_its_place(store: Database) 
 def test_fine_is_said_of_what_was_judged_alone(store: Database) -> None:
     assert freeze.found(store, str(BETTER))["models"][0]["judged"].get("trust/fairness", {}).get("ok", 0) == 0
     shown = words(opened("review", review=str(BETTER), step="fairness"))
-    assert "1 of 1 model could not be judged" in shown
+    assert "not fully judged: 1 of 1 model" in shown
     assert "No new difference between groups" not in shown
 
 

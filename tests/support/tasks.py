@@ -285,7 +285,7 @@ def open_meeting(player: Player, facts: Facts) -> None:
 def read_agenda(player: Player, facts: Facts) -> None:
     """Read what is on the agenda."""
     rows = tables(player.page)["Agenda"]
-    assert [row["What"]["text"] for row in rows] == [item["title"].replace("`", "") for item in facts.review["agenda"][: len(rows)]]
+    assert [row["What"]["title"] for row in rows] == [item["title"].replace("`", "") for item in facts.review["agenda"][: len(rows)]]
 
 
 def decide(player: Player, facts: Facts) -> None:

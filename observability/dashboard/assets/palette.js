@@ -228,8 +228,9 @@ class Palette {
       return
     }
     const at = event.composedPath()[0]
-    // Streamlit takes a date that was typed when the focus leaves its box.
-    if (event.key === "Enter" && at instanceof HTMLElement && at.closest('[data-testid="stDateInputField"]') && !at.closest("button")) return at.blur()
+    // Streamlit takes a date that was typed once Tab leaves its box.
+    const box = event.key === "Enter" && at instanceof Element && at.closest('[data-testid="stDateInputField"]:not(:has(button:focus))')
+    if (box) box.querySelector('[data-testid="stDateInputCalendarButton"]')?.dispatchEvent(new KeyboardEvent("keydown", { key: "Tab", bubbles: true }))
     const typing = at instanceof Element && at.closest("input, textarea, select, [contenteditable=true]")
     if (typing || event.ctrlKey || event.metaKey || event.altKey || this.dialog.open || this.help.open) return
     if (event.key === "?") {

@@ -62,6 +62,8 @@ def _source_sentences(here: CasePage, found: tuple[Triage, ...]) -> None:
     if best.source == "unknown":
         name = "No error, so no source is sought." if here.opened.is_error() is False else "No single source stands out."
     st.markdown(f"**{name}**" + ("" if best.source == "unknown" else f" :gray[weight {weight} of 1]"))
+    if best.source == "unknown" and here.opened.is_error() is False:
+        return
     plain_paragraph(first_sentences(best.because, MOST_WORDS))
     rows = []
     for source in found:

@@ -74,7 +74,11 @@ def inputs_section(here: CasePage) -> None:
     latent = set(latent_features([each.feature for each in held]))
     named = [each for each in order if each.feature not in latent or each.flagged or each.feature in differs]
     folded = [each for each in order if each not in named]
-    whole = st.toggle(f"All {len(named)} inputs", key=here.key("inputs-all")) if len(named) > SHOWN_AT_FIRST else True
+    whole = (
+        st.toggle(f"All {len(named)} {'named ' if folded else ''}inputs", key=here.key("inputs-all"))
+        if len(named) > SHOWN_AT_FIRST
+        else True
+    )
     scope = week_scope(here)
     rows = [_input_row(each, scope, other if each.feature in differs else None) for each in (named if whole else named[:SHOWN_AT_FIRST])]
     draw_table("inputs", "Inputs, flagged ones first", COLUMNS, rows, compact=True)

@@ -173,7 +173,8 @@ def _draw_similar(here: CasePage) -> None:
 
 def _draw_nearby(here: CasePage) -> None:
     """The decision boundary, and the way to the map of predictions around the case."""
-    case.case_section("Decision boundary", lambda: decision_boundary.boundary_section(here), anchor="edge")
+    title = "Decision boundary" if here.row.model.classes else "Nearby scores"
+    case.case_section(title, lambda: decision_boundary.boundary_section(here), anchor="edge")
     map_of_predictions.map_link(here, "map-nearby")
 
 

@@ -182,9 +182,13 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
         "fairness": worst_finding_cell(fairness, "unchanged") if fairness else NO_GROUPS,
         "cost": cost_cell(status),
     }
+    if note and not status.predictions:  # which says once what each of them would say
+        measured |= {
+            key: {"t": formatting.DASH, "title": cell.get("title")} for key, cell in measured.items() if cell.get("s") == "unknown"
+        }
     return table_row(
         {
-            "model": {**links.link_cell(status.model.name, "model", about), "sub": _model_subtitle(status)},
+            "model": {**links.link_cell(status.model.name, "model", about), "sub": _model_subtitle(status, scope)},
             "status": {**severity_cell(status.severity), "sub": incidents.incident_counts(status.incidents, shared)},
             **{key: _linked_cell(cell, MEASURED_ON[key], about) for key, cell in measured.items()},
         },
@@ -218,13 +222,13 @@ def records_row(others: Sequence[Incident]) -> dict[str, Any]:
     )
 
 
-def _model_subtitle(status: ModelStatus) -> str:
-    """Task, and versions where there are several; the window's dates where it does not end now."""
+def _model_subtitle(status: ModelStatus, scope: Scope) -> str:
+    """Task, and versions where there are several; the dates of a relative window that does not end now."""
     served = sorted({finding.version for finding in status.findings if finding.version})
     known = len(status.model.versions)
     versions = f"version {served[0]} of {known}" if len(served) == 1 else formatting.plural(len(served), "version")
     words = ", ".join(filter(None, (status.model.task or "not registered", versions if known > 1 else None)))
-    if status.window.end >= load.page_clock():
+    if scope.span == "dates" or status.window.end >= load.page_clock():
         return words
     return f"{words}\n{formatting.format_span(status.window.start, status.window.end).replace(' to ', ' – ')}"
 

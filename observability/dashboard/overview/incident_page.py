@@ -144,6 +144,11 @@ def drawn_finding(incident: Incident) -> Finding | None:
     return first_daily_finding(incident.findings)
 
 
+def drawn_onset(incident: Incident) -> datetime | None:
+    """The onset where days date it; None where it began before the analyzed days: the figure holds days before, on which it was so too."""
+    return incident.onset if incidents.incident_onset_certainty(incident) == "dated" else None
+
+
 def finding_days(finding: Finding) -> pd.DataFrame:
     """A finding's metric by day: period, value, low, high; empty where its evidence has no such days."""
     return days_frame(daily_values(finding.analyzer, finding.evidence))
@@ -157,10 +162,9 @@ def days_frame(values: Sequence[DayValue]) -> pd.DataFrame:
 
 
 def incident_figure(here: OpenIncident) -> None:
-    """The chart of the leading metric, also over the previous window, with onset, event marks and comparison band."""
+    """The chart of the leading metric, also over the previous window, with onset, event marks and comparison band; none without days."""
     finding = drawn_finding(here.incident)
     if finding is None:
-        plain_caption(f"{formatting.metric_title(here.lead.metric)} has no values by day. The related page has its figure.")
         return
     before = load.same_claim_before(here.window, finding) if here.window else None
     title = formatting.metric_title(finding.metric)
@@ -179,7 +183,7 @@ def incident_figure(here: OpenIncident) -> None:
         limit=finding.limit if isinstance(finding.limit, int | float) else None,
         baseline=evidence.get("baseline"),
         band=comparison_band(finding.analyzer, evidence),
-        onset=here.incident.onset if onset_certainty(finding) != "vague" else None,
+        onset=drawn_onset(here.incident),
         marks=marks,
     )
     target = None
@@ -297,7 +301,7 @@ def nearest_changes(here: OpenIncident) -> None:
     entries = [entry for entry in load_review.change_ledger(here.incident.model, start, end) if entry.sort not in ("alert", "review")]
     entries.sort(key=lambda entry: abs(entry.at - (onset or end)))
     if not entries:
-        st.caption(f"No change was logged from {formatting.format_day(start)} to {formatting.format_day(end)}.")
+        st.caption(f"No change was logged from {formatting.format_span(start, end)}.")
         return
     rows = [
         table_row(
@@ -350,7 +354,7 @@ def what_to_do(here: OpenIncident) -> None:
     if written:
         st.markdown(f"**Runbook**: {formatting.escape_markdown(written)}")
     else:
-        steps = general_steps(here.incident)
+        steps = general_steps(here.incident, model.task if model else None)
         st.markdown("\n".join(f"{place}. {formatting.sentence_markdown(step)}" for place, step in enumerate(steps, 1)))
     with st.container(horizontal=True, gap="small"):
         for place, step in enumerate(incidents.next_step_links(here.incident, here.scope)):

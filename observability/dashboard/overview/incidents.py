@@ -75,8 +75,12 @@ def onset_in_words(incident: Incident) -> str | None:
         return None
     is_midnight = incident.onset.hour == incident.onset.minute == 0
     when = formatting.format_day(incident.onset) if is_midnight else formatting.format_minute(incident.onset)
-    dated = next((finding for finding in incident.findings if finding.onset == incident.onset), incident.lead)
-    return f"since {when}{' or earlier' if onset_certainty(dated) == 'open' else ''}"
+    return f"since {when}{' or earlier' if incident_onset_certainty(incident) == 'open' else ''}"
+
+
+def incident_onset_certainty(incident: Incident) -> str:
+    """The certainty of the onset (`onset_certainty`) in the finding that dates the incident, else in its lead."""
+    return onset_certainty(next((finding for finding in incident.findings if finding.onset == incident.onset), incident.lead))
 
 
 def _undated_note(incident: Incident) -> str | None:
@@ -112,9 +116,14 @@ def incident_row(incident: Incident, scope: Scope, *, models: Sequence[str] = ()
 
 
 def incident_headline(incident: Incident) -> str:
-    """The first clause of an incident's sentence (`first_clause`), with the value in the reference where the clause is a value alone."""
-    head = first_clause(incident.sentence)
-    before, value = IN_REFERENCE.search(incident.sentence), VALUE_ALONE.search(incident.sentence.split("; ")[0].rstrip("."))
+    """The claim of an incident's sentence (`short_claim`)."""
+    return short_claim(incident.sentence)
+
+
+def short_claim(sentence: str) -> str:
+    """The first clause of a sentence (`first_clause`), with the value in the reference where the clause is a value alone."""
+    head = first_clause(sentence)
+    before, value = IN_REFERENCE.search(sentence), VALUE_ALONE.search(sentence.split("; ")[0].rstrip("."))
     return f"{value[1]}; reference {before[1]}" if before and value else head
 
 

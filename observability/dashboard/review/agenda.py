@@ -12,7 +12,7 @@ from observability.dashboard import frame, links
 from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.drafts import draft_arguments
-from observability.dashboard.overview import incident_page
+from observability.dashboard.overview import incident_page, incidents
 from observability.dashboard.review import action_items, load_review, shared_meeting
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage, agenda_record, form_turn, next_form_turn
@@ -44,7 +44,7 @@ def agenda_step(room: ReviewPage) -> None:
     """The agenda, and a form for the chosen item."""
     shared_meeting.shared_part(room, "agenda", _agenda_tables)
     known = {item.item: item for item in (*room.agenda.items, *room.agenda.folded)}
-    titles = {key: f"{', '.join(item.models)}: {item.title}".replace("`", "")[:120] for key, item in known.items()}
+    titles = {key: f"{', '.join(item.models)}: {_short_title(item)}".replace("`", "") for key, item in known.items()}
     missing = "The link names an item that is not in this week."
     chosen = address_selectbox(
         "item", "Open an item", list(known), words=lambda key: titles.get(key, key), placeholder="Choose an item", missing=missing
@@ -79,6 +79,11 @@ def _agenda_tables(room: ReviewPage) -> None:
             draw_table("folded", "Items not on the agenda", COLUMNS[:-1], rows, compact=True)
 
 
+def _short_title(item: Item) -> str:
+    """The claim of an item about an incident; of others the whole title, as people wrote it."""
+    return incidents.short_claim(item.title) if item.sort == "incident" else item.title
+
+
 def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, Any]:
     """One item."""
     end = room.ended.get(item.item)
@@ -90,7 +95,10 @@ def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, An
         said = f"{end['author']}{': ' + end['text'] if end.get('text') else ''}"
         outcome = {"t": ENDS[end["does"]], "sub": f"{end['text']}\n{meeting.who_and_when(action)}" if action else said}
     reasons = [*(each for each in item.reasons if each != FIRST_WEEK), shared_meeting.open_now_words(room, item.item)]
-    target = links.link_cell(item.title, "review", None, review=room.review, item=item.item)
+    target = {
+        **links.link_cell(_short_title(item), "review", None, review=room.review, item=item.item),
+        "title": item.title.replace("`", ""),
+    }
     return table_row(
         place=str(place) if place else "",
         what={"s": item.severity, **target, "sub": f"{flag}{pinned}{' '.join(filter(None, reasons))}"},

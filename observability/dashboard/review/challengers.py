@@ -9,17 +9,20 @@ from observability.dashboard import links
 from observability.dashboard.cells import frozen_interval_words
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage
+from observability.dashboard.serving.compare_parts import signed_change
 from observability.dashboard.table import column, draw_table, table_row
-from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph
+from observability.dashboard.widgets import link_button, plain_paragraph
 from observability.export.review import paired_sentence
 from observability.review import sentences
 
 COLUMNS = (
     column("what", "Metric", wide=True),
-    column("new", "New", align="right", width="7rem"),
-    column("then", "Deployed", align="right", width="7rem"),
+    column("new", "Candidate", align="right", width="7rem"),
+    column("then", "Production", align="right", width="7rem"),
     column("change", "Change", align="right", width="12rem"),
 )
+SECTIONS = {"pairs": "same requests", "performance": "all requests"}
+"""Parts of a comparison in words; the others are their own word."""
 
 
 def challenger_cards(room: ReviewPage) -> None:
@@ -36,13 +39,17 @@ def _challenger_card(room: ReviewPage, challenger: dict[str, Any]) -> None:
     """One challenger: the main metric on the same rows, slices, churn, and significant differences."""
     model, version, deployed = challenger["model"], challenger["version"], challenger["serves"]
     with st.container(border=True):
-        st.markdown(f"**{formatting.escape_markdown(f'{model}: version {version} compared with version {deployed}')}**")
+        heading = f"{model}: candidate version {version} compared with version {deployed} in production"
+        st.markdown(f"**{formatting.escape_markdown(heading)}**")
         plain_paragraph(paired_sentence(challenger))
-        st.markdown(formatting.sentence_markdown(challenger["sentence"]))
-        plain_caption(f"A: version {version}, in shadow. B: version {deployed}, deployed.")
+        sides = f"A: version {version}, in shadow. B: version {deployed}, in production."
+        sentence = f"{formatting.sentence_markdown(challenger['sentence'])} {formatting.escape_markdown(sides)}"
         if challenger["differences"]:
-            rows = [_difference_row(difference) for difference in challenger["differences"]]
+            st.caption("Significant differences", help=sentence)
+            rows = [_difference_row(difference) for difference in _once(challenger["differences"])]
             draw_table(f"challenger-{model}-{version}", f"Differences of version {version}", COLUMNS, rows, compact=True)
+        else:
+            st.markdown(sentence)
         for line in sentences.regressed_slice_sentences(challenger):
             plain_paragraph(line)
         for note in challenger["notes"]:
@@ -51,13 +58,28 @@ def _challenger_card(room: ReviewPage, challenger: dict[str, Any]) -> None:
         link_button("Compare", target, key=f"go-{model}-{version}", icon="compare_arrows")
 
 
+def _once(differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The differences without those of all requests in a metric that differs on the same requests too."""
+    paired = {(each["metric"], each["subject"]) for each in differences if each["section"] == "pairs"}
+    return [each for each in differences if each["section"] != "performance" or (each["metric"], each["subject"]) not in paired]
+
+
 def _difference_row(difference: dict[str, Any]) -> dict[str, Any]:
     """One difference."""
-    unit, distance = difference["unit"], difference["distance"]
+    unit, distance, section = difference["unit"], difference["distance"], difference["section"]
+    change = formatting.format_value if distance else signed_change
     subject = "" if difference["subject"] == "model" else f" of {difference['subject']}"
     return table_row(
-        what={"t": f"{formatting.metric_title(difference['metric'])}{subject}", "sub": difference["section"]},
+        what={"t": f"{formatting.metric_title(difference['metric'])}{subject}", "sub": SECTIONS.get(section, section)},
         new=None if distance else formatting.format_value(difference["new"], unit),
         then=None if distance else formatting.format_value(difference["then"], unit),
-        change={"t": formatting.format_value(difference["change"], unit), "sub": frozen_interval_words(difference)},
+        change={"t": change(difference["change"], unit), "sub": _interval_words(difference)},
     )
+
+
+def _interval_words(difference: dict[str, Any]) -> str | None:
+    """The interval of a change, of shares in points; None where an end is unknown."""
+    low, high = difference["low"], difference["high"]
+    if difference["unit"] != "share" or difference["distance"] or low is None or high is None:
+        return frozen_interval_words(difference)
+    return f"{signed_change(low, 'share')} to {signed_change(high, 'share')}"

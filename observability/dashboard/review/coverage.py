@@ -11,7 +11,7 @@ from observability.dashboard.widgets import status_line
 
 Body = dict[str, Any]
 MOST = 6
-"""Most models with a reason."""
+"""Most reasons."""
 
 
 def coverage_note(room: ReviewPage, analyzers: Sequence[str], good: str | None) -> None:
@@ -24,11 +24,13 @@ def coverage_note(room: ReviewPage, analyzers: Sequence[str], good: str | None) 
         st.markdown(f"{formatting.status_label('ok')}: {formatting.escape_markdown(good + holds)}")
     if blind:
         of = formatting.plural(len(parts), "model")
-        st.markdown(status_line("unknown", f"{len(blind)} of {of} could not be judged."))
-        for model, why in list(blind.items())[:MOST]:
-            st.markdown(f"{formatting.escape_markdown(model)}: {formatting.sentence_markdown(why)}")
-        if len(blind) > MOST:
-            st.caption(f"And {len(blind) - MOST} more; see the live pages.")
+        st.markdown(status_line("unknown", f"not fully judged: {len(blind)} of {of}."))
+        reasons = list(dict.fromkeys(blind.values()))
+        for why in reasons[:MOST]:
+            models = formatting.join_words([model for model, its in blind.items() if its == why])
+            st.markdown(f"{formatting.escape_markdown(models)}: {formatting.sentence_markdown(why)}")
+        if len(reasons) > MOST:
+            st.caption(f"And {formatting.plural(len(reasons) - MOST, 'other reason')}; see the live pages.")
 
 
 def _reason_not_judged(part: Body, analyzers: Sequence[str]) -> str | None:

@@ -38,9 +38,9 @@ def fleet_step(room: ReviewPage) -> None:
     """One row per model, and the settings of the week."""
     models = room.body["models"]
     draw_table("fleet", "The fleet in this week", FLEET, [_fleet_row(room, part) for part in models])
-    st.subheader("Settings of the week", anchor=False)
     rows = [_settings_row(part) for part in models]
-    draw_table("judged-by", "Versions, settings and limits of the week", SETTINGS_COLUMNS, rows, compact=True)
+    with st.expander("Settings and limits of the week", icon=":material/tune:"):
+        draw_table("judged-by", "Versions, settings and limits of the week", SETTINGS_COLUMNS, rows, compact=True)
 
 
 def _settings_row(part: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import links
 from observability.dashboard.drafts import draft_arguments
+from observability.dashboard.overview import incidents as overview_incidents
 from observability.dashboard.review import load_review
 from observability.dashboard.review.fleet import frozen_scope
 from observability.dashboard.review.review import ReviewPage, agenda_record, form_turn, next_form_turn
@@ -49,7 +50,11 @@ def incidents_step(room: ReviewPage) -> None:
             impact, groups = review_words.stake_sentences(part, incident["incident"]) or (formatting.DASH, "")
             sub = f"{change}{formatting.plural(len(incident['findings']), 'finding')}"
             sub += f"; after {event['what']}: {event['text']}" if event else ""
-            target = links.link_cell(incident["sentence"], "incident", frozen_scope(room, part["model"]), id=incident["incident"])
+            claim, scope = overview_incidents.short_claim(incident["sentence"]), frozen_scope(room, part["model"])
+            target = {
+                **links.link_cell(claim, "incident", scope, id=incident["incident"]),
+                "title": incident["sentence"].replace("`", ""),
+            }
             cells: dict[str, Cell] = {
                 "what": {"s": incident["severity"], **target, "sub": sub},
                 "model": {"t": part["model"]},
