@@ -123,7 +123,7 @@ def incident_headline(incident: Incident) -> str:
 def short_claim(sentence: str) -> str:
     """The first clause of a sentence (`first_clause`), with the value in the reference where the clause is a value alone."""
     head = first_clause(sentence)
-    before, value = IN_REFERENCE.search(sentence), VALUE_ALONE.search(sentence.split("; ")[0].rstrip("."))
+    before, value = IN_REFERENCE.search(sentence), VALUE_ALONE.search(sentence.split("; ", maxsplit=1)[0].rstrip("."))
     return f"{value[1]}; reference {before[1]}" if before and value else head
 
 
