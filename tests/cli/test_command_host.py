@@ -28,7 +28,7 @@ def store(tmp_path: Path):
 
 
 def wait_for_address(home: Path) -> process_lock.Address:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while (address := process_lock.read_address(home)) is None:
         assert time.monotonic() < until
         time.sleep(0.01)  # another thread writes the address
@@ -54,7 +54,7 @@ def test_other_commands_are_answered_while_a_file_is_loaded(tmp_path: Path, monk
     loading = threading.Thread(target=lambda: codes.append(main.main(line)))
     loading.start()
     try:
-        assert reached.wait(60)
+        assert reached.wait(300)
         [model] = spawn(home, "status", "--json").json()["models"]
         assert 0 < model["predictions"] < ROWS and loading.is_alive()
         checked = main.at_owner(wait_for_address(home), ["check", "--model", "loan", "--json"])
@@ -74,13 +74,13 @@ def test_a_command_that_was_let_in_is_finished_and_lets_others_in(store: Store, 
         if argv == ["explain"]:
             say("half of it")
             started.set()
-            assert release.wait(60)
+            assert release.wait(300)
         order.append(argv[0])
         return Outcome(1, "out", "error")
 
     def hold():
         with command_host.letting_others_in(store, said.append):
-            assert started.wait(60)
+            assert started.wait(300)
         order.append("the holder")
 
     monkeypatch.setattr(command_host, "SHORT", 0)
@@ -90,7 +90,7 @@ def test_a_command_that_was_let_in_is_finished_and_lets_others_in(store: Store, 
     address, outcomes = wait_for_address(store.home), []
     guest = threading.Thread(target=lambda: outcomes.append(main.at_owner(address, ["explain"])))
     guest.start()
-    assert started.wait(60)
+    assert started.wait(300)
     assert main.at_owner(address, ["status"]) == Outcome(1, "out", "error")  # the holder has ended its own work, or is about to
     release.set()
     guest.join()
@@ -152,7 +152,7 @@ def test_a_disk_that_takes_no_address_stops_nothing(store: Store, monkeypatch: p
     monkeypatch.setattr(command_host, "SHORT", 0)
     monkeypatch.setattr(command_host, "write_address", refuse)
     with command_host.letting_others_in(store, lambda _: None):
-        assert tried.wait(60)
+        assert tried.wait(300)
 
 
 def test_a_short_command_has_no_address(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from observability.server import process_lock
 from tests.support.ports import free_port
 from tests.support.sample_home import ROOT, environment
 
-START_SECONDS = 180
+START_SECONDS = 600
 LEFT: list[int] = []
 """Ports of dashboards that have ended. The next one takes such a port: the browser still has the scripts from there, and has compiled them."""
 

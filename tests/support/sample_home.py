@@ -45,7 +45,7 @@ def sample_home(factory: pytest.TempPathFactory) -> Path:
             shutil.rmtree(draft, ignore_errors=True)
             for argv in (["-m", "observability", "demo"], ["-c", KNOWN]):
                 done = subprocess.run(
-                    [sys.executable, *argv], cwd=ROOT, env=environment(draft), capture_output=True, text=True, timeout=1800
+                    [sys.executable, *argv], cwd=ROOT, env=environment(draft), capture_output=True, text=True, timeout=7200
                 )
                 assert done.returncode == 0, done.stderr
             assert (draft / KEPT_FILE).exists()
