@@ -17,12 +17,13 @@ frame.store_page_heading("distributed")
 scope = scopes.scope_from_state(st.session_state)
 with frame.loading_skeleton(300):
     window = frame.answer_or_stop(lambda: load.window_of_records(scope, ANALYZER))
-    everything = [each for each in load.analyzed_training_runs(scope.model) if len(each.run.ranks) > 1]
-if not everything:
+    everything = load.analyzed_training_runs(scope.model)
+    distributed_runs = [each for each in everything if len(each.run.ranks) > 1]
+if not distributed_runs:
     empty_states.how_to_log_state("No run of several processes has been logged yet.", "These lines log one.", distributed.HOW)
     st.stop()
-shown = runs.runs_in_window(everything, window, scope.version) or everything
-chosen = runs.chosen_run(everything, shown)
+shown = runs.runs_in_window(distributed_runs, window, scope.version) or distributed_runs
+chosen = runs.chosen_run(distributed_runs, shown)
 if chosen is None:
     st.stop()
 st.header(formatting.escape_markdown(chosen.run.name), anchor=False)

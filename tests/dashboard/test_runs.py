@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -101,6 +102,24 @@ def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Database) -
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in tables(ranks)["Efficiency of many"]["rows"]}
     assert "Needs flops_per_step and peak_flops" in figures["FLOPs utilisation (MFU)"]["how"]["t"]
     assert "Needs flops_per_step, bytes_per_step" in figures["Of the roofline"]["how"]["t"]
+
+
+def test_the_run_of_one_process_is_what_the_scaling_is_measured_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was left out with all runs of one process, so that two processes had an efficiency of 100 %."""
+    records = a_run({"loss": loss(20)}, "one", every=8.0, study="s")
+    many = a_run({"loss": loss(20)}, "two", every=5.0, study="s")
+    records += [each | {"rank": rank, "phase_ms": {"compute": 5.0}} for each in many if each["kind"] == "step" for rank in (0, 1)]
+    lines = tmp_path / "runs.jsonl"
+    lines.write_text(
+        "".join(f"{json.dumps(each)}\n" for each in [*records, *(each for each in many if each["kind"] == "run")]), encoding="utf-8"
+    )
+    store = new_store(tmp_path / "home")
+    assert store.load_files([lines], LoadDefaults()).rejected == 0
+    monkeypatch.setattr(process_lock, "current_store", lambda: store)
+    monkeypatch.setattr(load, "page_clock", lambda: NOW)
+    rows = tables(opened("distributed"))["Scaling of the study"]["rows"]
+    store.close()
+    assert [(row["cells"]["run"]["t"], row["cells"]["efficiency"]["t"]) for row in rows] == [("one", "100 %"), ("two", "80 %")]
 
 
 def test_claims_are_as_short_as_those_of_findings(page: Database) -> None:
