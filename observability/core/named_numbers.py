@@ -42,8 +42,9 @@ def named_numbers(objects: Any, wanted: Sequence[str]) -> NamedNumbers:
 
 
 def number_tables(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Sequence[str]) -> "dict[str, np.ndarray[Any, Any]]":
-    """By wanted number, that of each row and of each of some names: rows × names, NaN where there is none. Numbers that no row has are left
-    out.
+    """By wanted number, that of each row and of each of some names: rows × names, NaN where there is none.
+
+    Numbers that no row has are left out.
     """
     asked, tables = {name: place for place, name in enumerate(names)}, {}
     alike: dict[tuple[str, ...], list[int]] = {}

@@ -6,8 +6,8 @@ compared on a variance-stabilized scale. An unusual batch must also differ by a 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from observability.detection.own_history import (
 )
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 GAP, DELAY, ROWS, REJECTED = "batch_gap_hours", "batch_delay_hours", "batch_rows", "batch_rejected_rate"
 HOUR = 3600.0
@@ -98,39 +98,60 @@ def sources_of(past: "DataFrame", current: "DataFrame", now: datetime) -> Iterat
         yield source_of(str(name), part.reset_index(drop=True), now)
 
 
+@dataclass(frozen=True)
+class DeliveredBatches:
+    """Batches in order of time, as arrays. at, captured: seconds since 1970, NaN where unknown; new: whether they are in the window."""
+
+    names: Array
+    at: Array
+    captured: Array
+    rows: Array
+    rejected: Array
+    new: Array
+
+    def select(self, places: Array) -> "DeliveredBatches":
+        """Some of them."""
+        return DeliveredBatches(*(getattr(self, each.name)[places] for each in fields(self)))
+
+
+def delivered_batches(part: "DataFrame") -> DeliveredBatches:
+    """The batches of a frame."""
+    rejected = part["rejected_rows"].astype("float64").to_numpy(float)
+    names, rows = part["batch"].astype(object).to_numpy(), part["rows"].to_numpy(float)
+    return DeliveredBatches(names, seconds(part["at"]), seconds(part["captured_to"]), rows, rejected, part["new"].to_numpy(bool))
+
+
 def source_of(name: str, part: "DataFrame", now: datetime) -> BatchSource:
     """Return the comparisons of one source. part: its batches in order of time."""
-    new = part["new"].to_numpy(bool)
-    groups = groups_by_device(part)
+    every = delivered_batches(part)
+    groups = {device: every.select(places) for device, places in places_by_device(part["device"], every.new).items()}
     found: list[BatchComparison] = []
     for metric in (GAP, DELAY, ROWS, REJECTED):
-        compared = groups | {None: part} if metric == GAP else groups
+        compared = groups | {None: every} if metric == GAP else groups
         found += [comparison for device, own in compared.items() for comparison in batch_comparisons(metric, own, now, device)]
-    return BatchSource(name, int(new.sum()), int((~new).sum()), tuple(found))
+    return BatchSource(name, int(every.new.sum()), int((~every.new).sum()), tuple(found))
 
 
-def groups_by_device(part: "DataFrame") -> "dict[str | None, DataFrame]":
-    """Return the batches of each device with enough past, and those of all other devices together under None."""
-    devices = part["device"].astype(object).where(part["device"].notna(), None)
-    earlier = devices[~part["new"]].value_counts()
-    known = sorted(str(name) for name, n in earlier.items() if n >= LEAST) if devices.nunique() > 1 else []
-    others = part[~devices.isin(known)]
-    groups: dict[str | None, DataFrame] = {None: others.reset_index(drop=True)} if len(others) else {}
-    return groups | {name: part[devices == name].reset_index(drop=True) for name in known}
+def places_by_device(devices: "Series[Any]", new: Array) -> "dict[str | None, Array]":
+    """Return the places of the batches of each device with enough past, and those of all other devices together under None."""
+    codes, names = devices.factorize()
+    earlier = np.bincount(codes[~new & (codes >= 0)], minlength=len(names))
+    several = len(names) > 1
+    known = sorted((str(names[code]), code) for code in np.flatnonzero(earlier >= LEAST).tolist()) if several else []
+    others = np.flatnonzero(~np.isin(codes, [code for _, code in known]))
+    groups: dict[str | None, Array] = {None: others} if len(others) else {}
+    return groups | {name: np.flatnonzero(codes == code) for name, code in known}
 
 
-def batch_comparisons(metric: str, part: "DataFrame", now: datetime, device: str | None = None) -> Iterator[BatchComparison]:
+def batch_comparisons(metric: str, own: DeliveredBatches, now: datetime, device: str | None = None) -> Iterator[BatchComparison]:
     """Yield the comparison of each batch of the window in one metric; for gaps, also of the overdue batch.
 
-    part: the batches that are compared with each other, in order of time. device: whose they are, None for several.
+    own: the batches that are compared with each other, in order of time. device: whose they are, None for several.
     """
-    at, new = seconds(part["at"]), part["new"].to_numpy(bool)
-    values, rows = batch_values(metric, part, at), part["rows"].to_numpy(float)
-    names = [str(each) for each in part["batch"]]
-    moments: list[datetime] = part["at"].dt.to_pydatetime().tolist()
-    if metric == GAP and now > moments[-1]:
+    values, at, new, rows = batch_values(metric, own), own.at, own.new, own.rows
+    if metric == GAP and instant(now) > at[-1]:
         values, at, new = np.append(values, (instant(now) - at[-1]) / HOUR), np.append(at, instant(now)), np.append(new, True)
-        rows, moments = np.append(rows, 0.0), [*moments, now]
+        rows = np.append(rows, 0.0)
     known = np.isfinite(values)
     old = known & ~new
     scaled, noise = on_scale(metric, values, rows)
@@ -149,9 +170,9 @@ def batch_comparisons(metric: str, part: "DataFrame", now: datetime, device: str
         few = bool(scaled[place] < found.middle[i])
         yield BatchComparison(
             metric=metric,
-            batch=names[place] if place < len(names) else None,
+            batch=str(own.names[place]) if place < len(own.names) else None,
             device=device,
-            at=moments[place],
+            at=datetime(1970, 1, 1) + timedelta(microseconds=round(float(at[place]) * 1e6)) if place < len(own.names) else now,
             value=float(values[place]),
             usual=from_scale(metric, float(found.middle[i]), rows[old]),
             p_value=batch_p_value(metric, found, i, few),
@@ -167,18 +188,16 @@ def batch_p_value(metric: str, found: UsualValues, place: int, few: bool) -> flo
     return float(min(2 * (found.low if few else found.high)[place], 1.0))
 
 
-def batch_values(metric: str, part: "DataFrame", at: Array) -> Array:
+def batch_values(metric: str, own: DeliveredBatches) -> Array:
     """Return the value of each batch, NaN where it has none."""
     if metric == GAP:
-        return delivery_gaps(np.concatenate([[np.nan], np.diff(at) / HOUR]), part["new"].to_numpy(bool))
+        return delivery_gaps(np.concatenate([[np.nan], np.diff(own.at) / HOUR]), own.new)
     if metric == DELAY:
-        return np.asarray((at - seconds(part["captured_to"])) / HOUR, float)
-    rows = part["rows"].to_numpy(float)
+        return np.asarray((own.at - own.captured) / HOUR, float)
     if metric == ROWS:
-        return rows
-    rejected = part["rejected_rows"].astype("float64").to_numpy(float)
+        return own.rows
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(rows > 0, np.minimum(rejected / rows, 1.0), np.nan), float)
+        return np.asarray(np.where(own.rows > 0, np.minimum(own.rejected / own.rows, 1.0), np.nan), float)
 
 
 def delivery_gaps(gaps: Array, new: Array) -> Array:

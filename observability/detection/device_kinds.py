@@ -121,6 +121,7 @@ class DeviceKind:
         self.times = [each.to_pydatetime() for each in batches["at"]]
         self.current = {unit: np.flatnonzero(self.new & (self.units == unit)) for unit in np.unique(self.units[self.new]).tolist()}
         self.earlier = {unit: np.flatnonzero(~self.new & (self.units == unit)) for unit in self.current}
+        self.owners = dict(zip(self.units.tolist(), zip(batches["source"].map(str), batches["device"], strict=True), strict=True))
         self.logged = number_tables(stats, columns, STATISTICS)
         self.nulls = np.nan_to_num(self._values(NULLS)[0])
         self.std = self._values(STD)[0]
@@ -140,12 +141,8 @@ class DeviceKind:
     def devices(self, judged: set[tuple[str, str | None]]) -> Iterator[JudgedDevice]:
         """Yield how far each device with a batch in the window could be judged. judged: source and name of those with a comparison."""
         for unit, new in self.current.items():
-            who = self._who(unit)
+            who = self.owners[unit]
             yield JudgedDevice(*who, len(new), len(self.earlier[unit]), int(self.rows[new].sum()), who in judged)
-
-    def _who(self, unit: int) -> tuple[str, str | None]:
-        place = int(np.argmax(self.units == unit))
-        return str(self.batches["source"].iloc[place]), self.batches["device"].iloc[place]
 
     def compared(self, metric: str) -> Iterator[ComparisonTable]:
         """Yield the comparisons of one statistic: with each device's own past, and of the devices with each other."""
@@ -211,11 +208,14 @@ class DeviceKind:
         return found
 
     def _with_past(self, statistic: StatisticValues, ordered: Mapping[int, SortedValues]) -> ComparisonTable | None:
-        """The comparison of each column of each device with its own past; None where no device has one. ordered: past scaled values by unit."""
+        """The comparison of each column of each device with its own past; None where no device has one.
+
+        ordered: past scaled values by unit.
+        """
         if not ordered:
             return None
         found = [self._past_of_unit(unit, statistic, past) for unit, past in ordered.items()]
-        who, metric = tuple(map(self._who, ordered)), statistic.metric
+        who, metric = tuple(map(self.owners.__getitem__, ordered)), statistic.metric
         p, value, usual, effect = (np.array([each[name] for each in found]) for name in ("p", "value", "usual", "effect"))
 
         def make(row: int, place: int) -> StatisticComparison:
@@ -319,7 +319,7 @@ class DeviceKind:
         for row, unit in enumerate(units):
             if unit in ordered and len(ordered[unit][0]) >= LEAST:
                 ongoing[row] = np.abs(quantiles_of_sorted(*ordered[unit], (1 / 2,))[0] - middles[row]) <= np.abs(t[row]) * error[row] / 2
-        who = tuple(map(self._who, units))
+        who = tuple(map(self.owners.__getitem__, units))
         for row, each in enumerate(who):
             p[row, told.get(each, np.zeros(len(self.columns), bool))] = np.nan
         effect = _effect(metric, shown, usual, usual_std)

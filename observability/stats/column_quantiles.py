@@ -89,6 +89,8 @@ def value_at(ordered: Floats, places: Integers) -> Floats:
     Floats
         One value for each column.
     """
+    if places.size and (places == places.flat[0]).all():
+        return ordered[int(places.flat[0])]
     flat = ordered.reshape(len(ordered), -1)
     return np.asarray(flat[places.ravel(), np.arange(flat.shape[1])].reshape(places.shape))
 

@@ -239,7 +239,10 @@ def device_days(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _column_values(rows: pd.DataFrame, metric: str) -> tuple[list[str | None], Floats]:
-    """The columns that batches hold, by name, and the measure of each batch (batches × columns); column None where it is of whole batches."""
+    """The columns that batches hold, by name, and the measure of each batch (batches × columns).
+
+    The only column is None where the measure is of whole batches.
+    """
     if metric == "batch_rows":
         return [None], rows[["rows"]].to_numpy(float)
     if metric == "batch_rejected_rate":
