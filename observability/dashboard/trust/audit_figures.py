@@ -49,6 +49,8 @@ def audit_details(here: ModelPage, audit: StoredAudit) -> None:
         kinds[audit.kind](here, audit)
     if canaries := audit.results.get("canaries"):
         _canaries(canaries)
+    elif audit.kind == "membership":
+        plain_caption("Exposure of canaries is unknown: none was drawn before this version was registered (command `exports canaries`).")
 
 
 def curve_points(curve: Sequence[Mapping[str, Any]], at: str, name: str) -> list[dict[str, Any]]:
