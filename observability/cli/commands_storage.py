@@ -46,7 +46,8 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
 
     say("reading the rows")
     if media := media_to_store(args):
-        name, rows, columns, source = media.name, len(media.paths), dict[str, Any](), _files_source(media.paths)
+        name, rows, columns = media.name, len(media.paths), dict[str, Any]()
+        source: Mapping[str, Any] = _files_source(media.paths)
         storage = audit_media(media, args, say)
     else:
         if args.least_psnr is not None or args.least_ssim is not None:

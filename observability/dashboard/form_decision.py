@@ -55,7 +55,7 @@ def form_decision_section(choice: FormToDecide, made: Sequence[FormDecision], si
     author = person_name.decision_author(author, reason)
     if author is None:
         return
-    record = {"kind": "decision", "decision": new_record_id(), "author": author, **choice.fields}
+    record: dict[str, object] = {"kind": "decision", "decision": new_record_id(), "author": author, **choice.fields}
     record |= {"statement": f"{choice.begin} {name}: {reason}", "form": name, "options": [each for each in choice.forms if each != name]}
     if save_records([record | {"evidence": list(choice.evidence)}], NOT_SAVED):
         st.session_state["form-turn"] = turn + 1

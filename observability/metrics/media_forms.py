@@ -89,7 +89,8 @@ def measured_picture(path: Path) -> StoredFile:
         with Image.open(io.BytesIO(body)) as read:
             stored = read.convert(exact.mode)
         sizes[name], loss[name] = len(body), {"psnr": peak_signal_to_noise(pixels.astype(float), np.asarray(stored).astype(float), 255.0)}
-        if (alike := structural_similarity(*(np.asarray(each.convert("L")).astype(float) for each in (exact, stored)))) is not None:
+        one, other = (np.asarray(each.convert("L")).astype(float) for each in (exact, stored))
+        if (alike := structural_similarity(one, other)) is not None:
             loss[name]["ssim"] = alike
     return StoredFile(sizes, loss)
 

@@ -155,7 +155,13 @@ def _fidelity_rows(listed: Any) -> Iterator[FormFidelity]:
             continue
         column, level = (None if row.get(name) is None else str(row[name]) for name in ("column", "level"))
         known = {name: row[name] for name in FIDELITY if isinstance(row.get(name), list) and len(row[name]) == 3}
-        yield FormFidelity(place, column, level, int(n), {name: Interval(*ends, n) for name, ends in known.items() if ends[0] is not None})
+        yield FormFidelity(
+            place,
+            column,
+            level,
+            int(n),
+            {name: Interval(ends[0], ends[1], ends[2], n) for name, ends in known.items() if ends[0] is not None},
+        )
 
 
 def _number(value: Any) -> float | None:
