@@ -13,6 +13,7 @@ from observability.core.catalog import OWN_CONTROLLER
 from observability.core.weeks import Week
 from observability.dashboard import load
 from observability.dashboard.charts.controllers import outcome_calibration, quantile_lines, regret_line, steering_bars
+from observability.dashboard.charts.time import PERCENT
 from observability.metrics.controller_series import (
     decisions_against_rule,
     outcome_quantiles,
@@ -135,6 +136,7 @@ def test_tables_of_the_charts_are_counted_again_by_hand(decided: ControllerDecis
 def test_charts_draw_what_their_tables_say(decided: ControllerDecisions) -> None:
     days = regret_by_day(decided)
     assert list(regret_line(days).data[-1].y) == list(days["value"])
+    assert regret_line(days).layout.yaxis.tickformat == PERCENT, "whole per cents would repeat one label where costs differ by less"
     rows = outcome_quantiles(decided)
     figure = quantile_lines(rows, "ms")
     assert [trace.name for trace in figure.data] == ["model", "heuristic"] and len(figure.data[0].y) == 5

@@ -21,7 +21,7 @@ from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_c
 from observability.dashboard.charts import controllers as charts_controllers
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import plain_paragraph, save_model_settings
 from observability.enrichment.step_schedule import is_switched_off
 from observability.metrics.controller_series import (
@@ -52,10 +52,11 @@ COLUMNS = (
     column("bias", "Bias", align="right", phone=False, help="(actual − predicted) ÷ actual outcome"),
     column("newest", "Newest (UTC)", short=True, phone=False),
 )
-VERSUS = (
+VERSUS = columns_on_phone(
+    "decision baseline n",
     column("decision", "Model", strong=True),
     column("baseline", "Heuristic"),
-    column("n", "Decisions", align="right", phone=False),
+    column("n", "Decisions", align="right"),
     *number_columns(better="Better", worse="Worse"),
 )
 MOST_ROWS = 12
