@@ -24,6 +24,7 @@ from observability.review import agenda_figures, decision_evidence, meeting
 from observability.review import sentences as review_words
 from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, outcomes, said_about
+from observability.review.incident_items import FIRST_WEEK
 from observability.review.restated import Restated, restated
 from observability.review.small_groups import suppressed_words, week_without_small_groups
 from observability.review.snapshot import Body
@@ -97,6 +98,7 @@ def rendered(
         who_and_when=meeting.who_and_when,
         stage_of=meeting.stage_of_action,
         effect=meeting.effect_answer,
+        first_week=FIRST_WEEK if any(FIRST_WEEK in item["reasons"] for item in body["agenda"]) else "",
         notes=[{**entry, "at": iso(entry["at"])} for entry in words if entry["does"] == "note" and entry.get("text")],
         same_rows=paired_sentence,
         piece=decision_evidence.read_evidence,

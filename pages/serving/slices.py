@@ -26,7 +26,7 @@ if summary is None or not summary.evidence.get("ranked"):
 metric = slice_search.slice_metric_box(here, summary)
 corrected = "Significance is corrected for all slices."
 st.header("Largest changes", anchor=False, help=f"{formatting.sentence_markdown(summary.because)} {corrected}" if urgent else corrected)
-slice_search.changed_slices_section(here, summary, metric)
+slice_search.changed_slices_section(here, summary, metric, urgent)
 st.header("Weakest slices", anchor=False)
 slice_search.weakest_slices_section(here, summary)
 

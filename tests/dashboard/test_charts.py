@@ -177,6 +177,12 @@ def test_the_interval_of_one_day_does_not_flatten_a_sparkline() -> None:
     assert usual_ends([None, None], [None, None], [None, None]) == ([None, None], [None, None])
 
 
+def test_a_low_chart_names_its_axis_and_leaves_room_for_the_buttons_of_plotly() -> None:
+    """They are 25 pixels high, and lay over the line."""
+    layout = charts_time.compact_line(metric_series(), name="PSI of age", unit="", y="PSI").layout
+    assert layout.yaxis.title.text == "PSI" and layout.margin.t >= 25 and layout.height - layout.margin.t >= 100
+
+
 def test_the_period_that_is_not_over_is_told_apart() -> None:
     series = metric_series().drop(columns=["low", "high"]).assign(running=[False] * 9 + [True])
     line, rest = charts_time.compact_line(series, name="predictions", unit="predictions").data
@@ -189,6 +195,9 @@ def test_the_period_that_is_not_over_is_told_apart() -> None:
 def test_shares_that_are_all_zero_are_not_drawn_on_an_axis_to_100_percent() -> None:
     rows = pd.DataFrame({"at": pd.date_range("2026-03-01", periods=3), "value": [0.0, 0.0, 0.0], "severity": "ok", "words": ""})
     assert charts_records.record_marks(rows, name="share", usual=0.0, share=True).layout.yaxis.range == (0, 0.05)
+    assert charts_records.record_marks(rows, name="share", usual=0.0003, share=True).layout.yaxis.range == (0, 0.05), (
+        "ticks that all read 0 %"
+    )
     assert charts_records.record_marks(rows.assign(value=0.5), name="share", share=True).layout.yaxis.range is None
 
 

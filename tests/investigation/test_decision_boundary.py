@@ -74,9 +74,10 @@ def test_a_regression_leaves_its_band_or_comes_to_its_label(model_world):
     assert f"(half a standard deviation of the scores of {len(rows):,} sampled rows, since none has a label)" in goal_of(near, bare).text
     assert "(a tenth of the score)" in goal_of(near, None).text
     assert margin_of(far, rows).because.endswith(
-        f", around {format_figure(far.score)} from {format_figure(far.score - band)} to {format_figure(far.score + band)}"
+        f": {format_figure(far.score - band)} to {format_figure(far.score + band)} around this prediction"
     )
-    assert margin_of(near, bare).because.startswith("Without labels, half a standard deviation of the scores of ")
+    assert margin_of(near, bare).because.startswith("Half a standard deviation of the scores ")
+    assert ", without labels): " in margin_of(near, bare).because
 
 
 def test_curves_are_the_models_own_scores(model_world, model_worker):

@@ -39,7 +39,7 @@ def incident_line(
         layout.add_note(figure, "baseline", color=theme.NEUTRAL, x=0, xref="paper", xanchor="left", y=baseline, yanchor="top")
     if limit is not None:
         charts_time.horizontal_line(figure, limit, theme.ACT, "limit", "dash")
-    theme.themed(figure, height=270, y=name, tickformat=charts_time.axis_format(unit))
+    theme.themed(figure, height=270, y=theme.label_of_two_lines(name, 26), tickformat=charts_time.axis_format(unit))
     if onset is not None and len(series) and naive_utc(onset) > series["period"].min():
         at = naive_utc(onset)
         figure.add_vline(x=at, line={"color": theme.ACT, "width": 1.6})

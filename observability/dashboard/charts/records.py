@@ -15,8 +15,8 @@ COLOURS = {"act": theme.ACT, "watch": theme.WATCH, "ok": theme.PRIMARY, "unknown
 
 MOST_STEMS = 120
 """With more rows no stems are drawn."""
-ZERO_TOP = 0.05
-"""Top of the axis of shares that are all zero."""
+ZERO_TOP, TINY = 0.05, 0.005
+"""Top of the axis of shares that are at most TINY."""
 
 
 def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, share: bool = False) -> go.Figure:
@@ -37,6 +37,9 @@ def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, 
         charts_time.horizontal_line(figure, usual, theme.NEUTRAL, "usual", "dot", x=0)
     several, tick_format = frame["severity"].nunique() > 1, ",.1~%" if share else ",.3~s"
     theme.themed(figure, height=260, y=name, legend=several, rangemode="tozero", tickformat=tick_format)
-    if not max(float(frame["value"].max()), usual or 0.0) > 0:
-        figure.update_yaxes(range=[0, ZERO_TOP if share else 1])  # of zeros alone plotly makes an axis to 100 %
+    top = max(float(frame["value"].max()), usual or 0.0)
+    if not top > (TINY if share else 0):
+        figure.update_yaxes(
+            range=[0, ZERO_TOP if share else 1]
+        )  # of zeros plotly makes an axis to 100 %, of tiny shares ticks that all read 0 %
     return figure

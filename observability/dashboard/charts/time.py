@@ -13,6 +13,8 @@ from observability.metrics.measured_windows import MATURE
 
 MOST_MARKS = 5
 PERCENT = ",.3~%"
+PLOTLY_BUTTONS = 26
+"""Pixels above a low chart for plotly's buttons, which would lie over its line."""
 SO_FAR = " so far"
 """Of a period that is not over."""
 IMMATURE_SHADE: dict[str, Any] = {"fillcolor": theme.QUIET, "opacity": 0.35, "line_width": 0, "layer": "below"}
@@ -134,7 +136,8 @@ def compact_line(
     if limit is not None:
         horizontal_line(figure, limit, theme.ACT, "limit", "dash")
     tick_format, rangemode = {"share": (",.0%", "normal"), "predictions": ("~s", "tozero")}.get(unit, (",.3~g", "normal"))
-    theme.themed(figure, height=130, y=y, tickformat=tick_format, nticks=4, rangemode=rangemode)
+    theme.themed(figure, height=PLOTLY_BUTTONS + 120, y=y, tickformat=tick_format, nticks=4, rangemode=rangemode)
+    figure.update_layout(margin={"t": PLOTLY_BUTTONS})
     return add_event_marks(figure, marks, series["period"])
 
 

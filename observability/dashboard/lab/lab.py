@@ -105,8 +105,7 @@ def chosen_fault(here: ModelPage) -> "tuple[FaultTargets, TimelineRequest, str |
         strength = parameter_box(right, "Strength", "strength", list(STRENGTHS), "middle", STRENGTHS.__getitem__)
         chosen = FAULTS[fault]
         targets = " and ".join(f"`{name}`" for name in scene.target(chosen.needs).values()) if cannot[fault] is None else ""
-        claim_line(chosen.description, details=[f"Target: {targets}."] if targets else [])
-        plain_caption(chosen.size(strength))
+        claim_line(f"{chosen.description} At this strength: {chosen.size(strength)}.", details=[f"Target: {targets}."] if targets else [])
         first, second, third, fourth = st.columns(4, gap="medium")
         days = parameter_box(first, "Days with the fault", "days", (3, 7, 14, 28), 7, lambda days: formatting.plural(days, "day"))
         rows = parameter_box(second, "Predictions per day", "rows", (200, 500, 1000, 5000, 20_000), 1000, lambda rows: f"{rows:,}")

@@ -29,7 +29,7 @@ from observability.review.incident_items import FIRST_WEEK
 COLUMNS = (
     column("place", "", width="2rem"),
     column("what", "What", wide=True),
-    column("model", "Model", width="9rem"),
+    column("model", "Model", width="9rem", phone=False),
     column("end", "Outcome", width="12rem"),
     column("act", "", width="4rem", phone=False),
 )
@@ -113,7 +113,7 @@ def _edit_agenda_item(room: ReviewPage, item: Item) -> None:
     """One item with its notes, and the forms to arrange, close and comment it."""
     with st.container(border=True):
         st.subheader(formatting.sentence_markdown(item.title), anchor=False)
-        plain_caption(" ".join(item.reasons))
+        plain_caption(" ".join(each for each in item.reasons if each != FIRST_WEEK))
         _item_figure(room, item)
         _evidence_links(room, item)
         shared_meeting.shared_part(room, "item", lambda now: _item_notes(now, item))

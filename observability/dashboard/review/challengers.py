@@ -18,8 +18,8 @@ from observability.review import sentences
 COLUMNS = (
     column("what", "Metric", wide=True),
     column("new", "Candidate", align="right", width="7rem"),
-    column("then", "Production", align="right", width="7rem"),
-    column("change", "Change", align="right", width="12rem"),
+    column("then", "Production", align="right", width="7rem", phone=False),
+    column("change", "Change", align="right", width="9rem"),
 )
 SECTIONS = {"pairs": "same requests", "performance": "all requests"}
 """Parts of a comparison in words; the others are their own word."""

@@ -10,10 +10,11 @@ from observability.dashboard import links
 from observability.dashboard.cells import UNKNOWN_CELL, frozen_interval_words, severity_cell
 from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.review import sentences as review_words
 
-FLEET = (
+FLEET = columns_on_phone(
+    "model status outcome",
     column("model", "Model", width="9rem", strong=True),
     column("status", "Status", width="6.5rem"),
     column("outcome", "Main metric", width="10rem"),

@@ -70,14 +70,17 @@ def slice_frame(slices: Sequence[dict[str, Any]]) -> pd.DataFrame:
     return rows.assign(name=[formatting.slice_in_words(part) for part in rows["slice"]]).astype({"before": float})
 
 
-def changed_slices_section(here: ModelPage, summary: Finding, metric: str) -> None:
-    """Draw the slices with the largest change relative to the rest, significant or not."""
+def changed_slices_section(here: ModelPage, summary: Finding, metric: str, urgent: Sequence[Finding]) -> None:
+    """Draw the slices with the largest change relative to the rest, significant or not. urgent: findings that need action; the search may
+    have missed theirs.
+    """
     rows = slice_frame(summary.evidence["ranked"][metric]).head(MOST_SLICES)
     if rows.empty:
         empty_states.no_rows_state()
         return
     first, unit, title = rows.iloc[0], METRICS[metric].unit, formatting.metric_title(metric)
-    drawn = rows.assign(sure=rows["p_adjusted"] <= SIGNIFICANT)
+    named = {finding.slice for finding in urgent if finding.metric == metric}
+    drawn = rows.assign(sure=(rows["p_adjusted"] <= SIGNIFICANT) | rows["slice"].isin(named))
     before, now = (formatting.format_value(first[side], unit, here.model.settings.unit) for side in ("before", "value"))
     significant = f"{int(drawn['sure'].sum())} of {len(rows)} changes shown are significant"
     words = f"Largest change: {first['name']}, {title[:1].lower()}{title[1:]} {before} → {now}. {significant}."
