@@ -12,6 +12,11 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import links, load, other_records, sample_figures
 from observability.dashboard.figure_capture import note_for_collector
 
+LOG_LINES = """import observability as obs
+log = obs.Logger()
+log.prediction(id="a1", model="loan", version="3", features={"age": 41, "income": 52_000}, score=0.62)
+log.label(id="a1", model="loan", value=1)"""
+"""Python lines that log a prediction and its label."""
 Example = tuple[str, Callable[[Path], Any]]
 """What a figure of the sample shows, and the function that makes it from the sample's folder."""
 
@@ -53,6 +58,8 @@ def no_models_state(message: str = "", step: str = "") -> None:
         "add_model",
         "Add a model",
     )
+    if not message:
+        st.code(LOG_LINES, language=None, wrap_lines=True)
     if found:
         with st.container(horizontal=True, horizontal_alignment="center"):
             for page in dict.fromkeys(kind.page for kind in found):

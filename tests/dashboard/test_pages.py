@@ -48,6 +48,8 @@ def test_an_empty_store_says_the_next_step(path: Path, empty) -> None:
         assert "No model to remove." in said and "no line was rejected" in said
     else:
         assert "No predictions yet." in said and "Add a model from a file" in said
+        first = [each.value for each in app.code]
+        assert any(sign in lines for lines in first for sign in ("log.", "obs.", "python -m")), "lines to log the first record"
 
 
 @pytest.mark.parametrize("path", ABOUT_ONE_MODEL, ids=by_name)

@@ -163,7 +163,8 @@ def risk_acceptance_form(room: ReviewPage) -> None:
     """The accepted states, and the form in which a risk owner accepts one until a date."""
     _accepted_risks()
     if room.author is None:
-        st.caption("Enter your name above to accept a state as its risk owner.")
+        if room.step != "decide":  # which has said it
+            st.caption(room.read_only_words)
         return
     names = [part["model"] for part in room.body["models"]]
     form = f"sign-{room.review}"
