@@ -17,7 +17,15 @@ from observability.core.finding import Severity
 from observability.detection.change import USUAL_SHARE, Limits, WindowChange, at_least
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import WEEK, Floats, last_day_masks, reference_days, same_weekdays
-from observability.metrics.histograms import ColumnAxis, ColumnHistogram, DailyHistogram, grouped_counts, one_value_a_day
+from observability.metrics.histograms import (
+    CALENDAR_ROWS,
+    CALENDAR_SHARE,
+    ColumnAxis,
+    ColumnHistogram,
+    DailyHistogram,
+    grouped_counts,
+    one_value_a_day,
+)
 from observability.stats import distance
 from observability.stats.dispersion import (
     LARGE_FREEDOM,
@@ -41,6 +49,8 @@ LEAST_SHARE = 1e-3
 """Smallest share of a group when the onset is estimated, so that a previously empty group does not decide alone."""
 OF_THE_DAY = 0.5
 """A column follows the calendar where the diversity of its values within a usual day is at most this part of the reference's diversity."""
+OWN_VALUE = 0.8
+"""Share of the rows of a day with one value, and of days with another than the day before, of a column with a value of its own each day."""
 FARTHER = 1.1
 """A column that follows the calendar is new where it is a tenth farther from the reference than the same number of past days ever was."""
 
@@ -138,7 +148,7 @@ class ColumnDrift:
     """Measured drift of one column (name: the subject of its finding).
 
     known_days: days of the past that determine its natural variation (0: none). by_day: (day number, PSI against the reference, rows) of
-    the window's whole days (of all days where none is whole); empty for a column with one value a day. weeks: the PSI of each whole week
+    the window's whole days (of all days where none is whole); empty for a column with one value a day, or another each day. weeks: the PSI of each whole week
     before the window, newest first. days, past: whole days; the day that holds the boundary belongs to `days`.
     """
 
@@ -254,6 +264,18 @@ class ColumnBaseline:
     def one_value_a_day(self) -> bool:
         """Whether all rows of a day have one value, and days differ: weekday, month, holiday."""
         return self.past is not None and self.of_the_day and one_value_a_day(self.past.joined(self.now), self.before)
+
+    @cached_property
+    def own_value_each_day(self) -> bool:
+        """Whether most rows of a day have one value, and the next day has another, as of weekday, of which a day in UTC holds the end of one
+        local day and most of the next.
+        """
+        sides = self.now if self.past is None else self.past.joined(self.now)
+        counts = sides.counts[sides.rows >= CALENDAR_ROWS]
+        if len(counts) < WEEK:
+            return False
+        shared, most = counts.max(axis=1) >= OWN_VALUE * counts.sum(axis=1), counts.argmax(axis=1)
+        return bool(shared.mean() >= CALENDAR_SHARE and (most[1:] != most[:-1]).mean() >= OWN_VALUE)
 
     def usual(self, days: int) -> float | None:
         """The largest distance from the reference over the same number of past days (a week for a longer window).
@@ -384,8 +406,8 @@ def column_drift(
         windows += [side.window(kept, short, whole=False) for short, kept in masks]
     whole = days.whole(of.numbers)
     shown = whole if whole.any() else np.ones(of.numbers.size, bool)
-    # any one day of a column with one value a day is far from the reference
-    compared = np.zeros_like(shown) if side.one_value_a_day else shown
+    # any one day of a column with a value of its own each day is far from the reference
+    compared = np.zeros_like(shown) if side.one_value_a_day or side.own_value_each_day else shown
     psi = distance.psi_by_row(side.base, side.now_groups[compared]).tolist()
     by_day = zip(of.numbers[compared].tolist(), psi, of.rows[compared].tolist(), strict=True)
     dated = of.at(shown)

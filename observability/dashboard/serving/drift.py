@@ -171,4 +171,8 @@ def worst_day_sentence(days: pd.DataFrame) -> str:
 def not_by_day_note(columns: Sequence[Finding]) -> str | None:
     """The columns that the heatmap leaves out, since a day of them has one value; None where it has them all."""
     names = [finding.subject for finding in columns if finding.evidence.get("one_value_a_day")]
-    return f"Left out: {formatting.join_words(names)}. All rows of a day have one value, so a day says nothing of drift." if names else None
+    return (
+        f"Left out: {formatting.join_words(names)}. Nearly all rows of a day have one value, so a day says nothing of drift."
+        if names
+        else None
+    )

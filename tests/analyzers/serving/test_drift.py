@@ -172,6 +172,8 @@ def test_a_single_day_is_not_told_for_its_weekday_and_a_day_that_repeats_itself_
     assert findings(again, reference, stuck, days=1)["region"].severity == "unknown"
     week = findings(dated(3500, 88, 7, 0), reference, past)
     assert week["region"].severity == "ok" and week["region"].evidence["one_value_a_day"]
+    local = [side.assign(region=(side["at"] - pd.Timedelta(hours=3)).dt.day_name()) for side in (dated(3500, 88, 7, 0), reference, past)]
+    assert not findings(*local)["region"].evidence["by_day"], "a day in UTC holds three hours of the local day before"
     assert not week["region"].evidence["by_day"] and len(week["age"].evidence["by_day"]) == 7, "each Monday differs from all weekdays"
     named = findings(dated(500, 87, 1, 0).assign(region="Holiday"), reference, past, days=1)["region"]
     assert named.severity == "unknown" and "a day is too few" in named.because, "data/quality names the unseen level"
