@@ -50,6 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what is marked `long`, unless this is a long run. The longest files go first: one that began last would leave a core idle."""
     if not LONG and "hypothesis.internal.conjecture.providers" in sys.modules:
         read_no_constants()
+        register_generator()
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     if not LONG:
         left_out = [item for item in items if item.get_closest_marker("long")]
@@ -75,6 +76,14 @@ def read_no_constants() -> None:
 
     nothing = Constants()
     providers._get_local_constants = lambda: nothing
+
+
+def register_generator() -> None:
+    """Let Hypothesis register its random generator before all objects are frozen: later it finds nobody who holds it, and warns."""
+    from hypothesis.internal.entropy import deterministic_PRNG
+
+    with deterministic_PRNG():
+        pass
 
 
 def collect_no_garbage_after_a_page() -> None:
