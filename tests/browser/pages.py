@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, R
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-PATIENCE = 120_000
+PATIENCE = 300_000
 """Milliseconds that anything on a page may take on a busy machine; what is there earlier is not waited for."""
 QUIET = """() => {
   const app = document.querySelector('[data-testid="stApp"]')

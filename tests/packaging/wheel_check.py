@@ -44,7 +44,7 @@ LEFT_OUT = ("flights-delay", "employment")
 """The largest models that a short run does not load; those that it loads are of two tasks, with labels and model files of two formats."""
 LISTING = "import observability; print(observability.__path__[0] + '/bundle/sample_data/fleet.toml')"
 CASE = ("case", "20130504-JFK-DL95", "--model", "flights-late")
-START_SECONDS = 240
+START_SECONDS = 600
 INSTALL = ("install", "-q", "--disable-pip-version-check", "--no-compile")
 """Modules are compiled when they are imported: most of what the extra brings never is."""
 
