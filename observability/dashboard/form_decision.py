@@ -44,7 +44,8 @@ def form_decision_section(choice: FormToDecide, made: Sequence[FormDecision], si
     """
     turn = int(st.session_state.get("form-turn", 0))
     for each in made[:MOST]:
-        note_line(each.at, each.author, each.statement, since(each))
+        told = since(each)
+        note_line(each.at, each.author, f"{each.statement} ({told})" if told else each.statement)
     author = person_name.person_name_box("form-author")
     with st.form(f"form-decision-{turn}"):
         index = choice.forms.index(choice.used) if choice.used in choice.forms else 0
