@@ -60,6 +60,8 @@ def held(side: ServiceChange | None, model: bool) -> str:
     """Return the past value, as the end of a sentence."""
     if side is None:
         return ""
+    if side.metric not in QUANTILES and side.before.value == 0:
+        return f"; {'no other version' if model else 'none'} failed in {PAST}"
     who = f"{PAST} had" if not model else f"the model's other versions in {PAST} had"
     what = "" if side.metric in QUANTILES else " of failures"
     return f"; {who} {service_value(side.metric, side.before.value)}{what}{times(side)}"

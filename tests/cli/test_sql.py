@@ -56,6 +56,7 @@ def test_rows_that_are_left_out_are_told_on_the_error_stream(command: Command, h
         (["SELECT nonsense FROM runs"], 'the query failed; got Referenced column "nonsense" not found'),
         (["DELETE FROM runs"], "only one SELECT can be run"),
         (["SELECT * FROM predictions_1"], "there is no view 'predictions_1'"),
+        (['SELECT * FROM "loan".predictions'], """there is no view '"loan"."predictions"'. Did you mean "loan.predictions"?"""),
         (["SELECT count(*) FROM range(10000000000) a(i) WHERE i % 7 = sin(i)", "--seconds", "0.1"], "at most 0.1 seconds"),
         (["SELECT 1", "--limit", "0"], "--limit and --seconds are positive numbers"),
     ],

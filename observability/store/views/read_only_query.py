@@ -234,7 +234,7 @@ def _needed_views(tree: dict[str, Any], known: ViewStatements) -> dict[str, str]
             path = node["qualified_name"]["path"]
             name = path[-1].lower()
             if len(path) > 1 or (name not in known and name not in own) or name.endswith(f".{AS_OF}"):
-                raise _unknown_view(".".join(path), known)
+                raise _unknown_view(path[0] if len(path) == 1 else ".".join(f'"{each}"' for each in path), known)
             if name in known:
                 needed[name] = known[name]()
         elif kind == "TABLE_FUNCTION":
