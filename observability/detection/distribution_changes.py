@@ -148,8 +148,8 @@ class ColumnDrift:
     """Measured drift of one column (name: the subject of its finding).
 
     known_days: days of the past that determine its natural variation (0: none). by_day: (day number, PSI against the reference, rows) of
-    the window's whole days (of all days where none is whole); empty for a column with one value a day, or another each day. weeks: the PSI of each whole week
-    before the window, newest first. days, past: whole days; the day that holds the boundary belongs to `days`.
+    the window's whole days (of all days where none is whole); empty for a column with one value a day, or another each day. weeks: the
+    PSI of each whole week before the window, newest first. days, past: whole days; the day that holds the boundary belongs to `days`.
     """
 
     reference: str
@@ -267,8 +267,8 @@ class ColumnBaseline:
 
     @cached_property
     def own_value_each_day(self) -> bool:
-        """Whether most rows of a day have one value, and the next day has another, as of weekday, of which a day in UTC holds the end of one
-        local day and most of the next.
+        """Whether most rows of a day have one value, and the next day has another, as of weekday: a day in UTC holds the end of one local
+        day and most of the next.
         """
         sides = self.now if self.past is None else self.past.joined(self.now)
         counts = sides.counts[sides.rows >= CALENDAR_ROWS]
