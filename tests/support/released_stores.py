@@ -34,6 +34,7 @@ COMMITS = {
     "0.18.0": "caa4cd0",
     "0.19.0": "d80e57f",
     "0.20.0": "97604db8",
+    "0.21.0": "98b31e45",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
