@@ -37,7 +37,7 @@ from observability.detection.batch_statistics import (
     reaches_limit,
 )
 from observability.detection.own_history import LEAST, LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, MOST_FREEDOM, OF_A_MEDIAN, SEEN, Array
-from observability.stats.column_quantiles import column_medians, quantiles_of_sorted, sorted_values, value_at
+from observability.stats.column_quantiles import column_medians, quantiles_of_others, quantiles_of_sorted, sorted_values, value_at
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -121,7 +121,8 @@ class DeviceKind:
         self.times = [each.to_pydatetime() for each in batches["at"]]
         self.current = {unit: np.flatnonzero(self.new & (self.units == unit)) for unit in np.unique(self.units[self.new]).tolist()}
         self.earlier = {unit: np.flatnonzero(~self.new & (self.units == unit)) for unit in self.current}
-        self.owners = dict(zip(self.units.tolist(), zip(batches["source"].map(str), batches["device"], strict=True), strict=True))
+        owners = zip(batches["source"].map(str), batches["device"], strict=True)
+        self.owners: dict[int, tuple[str, str | None]] = dict(zip(self.units.tolist(), owners, strict=True))
         self.logged = number_tables(stats, columns, STATISTICS)
         self.nulls = np.nan_to_num(self._values(NULLS)[0])
         self.std = self._values(STD)[0]
@@ -382,23 +383,6 @@ def unusual_p_values(values: Array, past: SortedValues, noise: Array, floor: Arr
         p[below] = np.minimum(p[below], stdtr(freedom[below], t[below]))
         p = np.minimum(2 * p, 1.0)
     return np.where((known >= LEAST) & np.isfinite(values), p, np.nan), middle
-
-
-def quantiles_of_others(values: Array, shares: Sequence[float]) -> tuple[Array, list[Array]]:
-    """Return, for each row, how many other rows have a value in each column, and quantiles of those; each rows × columns.
-
-    One sort serves all rows: a row's own value is left out by its place.
-    """
-    order = np.argsort(values, axis=0)
-    ordered, place = np.take_along_axis(values, order, 0), np.argsort(order, axis=0)
-    known, found = np.isfinite(values).sum(0) - np.isfinite(values), []
-    last = np.maximum(known - 1, 0)
-    for share in shares:
-        at = share * last
-        low = np.floor(at).astype(int)
-        ends = [np.take_along_axis(ordered, each + (each >= place), 0) for each in (low, np.minimum(low + 1, last))]
-        found.append(np.where(known > 0, ends[0] + (ends[1] - ends[0]) * (at - low), np.nan))
-    return known, found
 
 
 def _median_and_spread(values: SortedValues) -> tuple[Array, Array]:

@@ -74,6 +74,36 @@ def quantiles_of_sorted(ordered: Floats, known: Integers, shares: Sequence[float
     return found
 
 
+def quantiles_of_others(values: Floats, shares: Sequence[float]) -> tuple[Integers, list[Floats]]:
+    """Quantiles of all other rows, for each row.
+
+    One sort serves all rows: a row's own value is left out by its place.
+
+    Parameters
+    ----------
+    values : Floats
+        Rows × columns; NaN is no value.
+    shares : Sequence[float]
+        The quantiles, from 0 to 1.
+
+    Returns
+    -------
+    tuple[Integers, list[Floats]]
+        How many other rows have a value, and one array for each share; all rows × columns, NaN where no other row has a value.
+    """
+    order = np.argsort(values, axis=0)
+    ordered, place = np.take_along_axis(values, order, 0), np.argsort(order, axis=0)
+    known, found = (~np.isnan(values)).sum(0) - ~np.isnan(values), []
+    last = np.maximum(known - 1, 0)
+    for share in shares:
+        at = share * last
+        low = np.floor(at).astype(int)
+        own = (np.minimum(each + (each >= place), len(values) - 1) for each in (low, np.minimum(low + 1, last)))
+        ends = [np.take_along_axis(ordered, each, 0) for each in own]
+        found.append(np.where(known > 0, ends[0] + (ends[1] - ends[0]) * (at - low), np.nan))
+    return known, found
+
+
 def value_at(ordered: Floats, places: Integers) -> Floats:
     """The value of each column at a place of its own along the first axis.
 

@@ -47,6 +47,13 @@ def test_a_rate_of_few_hits_is_opened_to_the_exact_one_sided_bound(hits: int, n:
     assert (found.low, found.high) != pytest.approx((wilson.low, wilson.high), abs=1e-5)
 
 
+def test_intervals_of_many_rates_are_those_of_each() -> None:
+    hits, n, squares = [0.0, 3.0, 7.5, 20.0, 0.0], [0.0, 9.0, 30.0, 20.0, 12.0], [0.0, 9.0, 41.0, 33.0, 12.0]
+    assert i.rate_intervals(hits, n) == [i.rate_interval(*each) for each in zip(hits, n, strict=True)]
+    assert i.rate_intervals(hits, n, squares) == [i.rate_interval(*each) for each in zip(hits, n, squares, strict=True)]
+    assert i.rate_intervals([], []) == []
+
+
 @pytest.mark.parametrize("n", [10, 20, 30, 50, 100, 200, 500])
 def test_a_rate_holds_at_any_rate_counted_exactly(n: int) -> None:
     rates = np.concatenate([np.geomspace(0.01 / n, 0.5, 400), [0.01, 0.05, 0.2, 0.5]])
