@@ -47,30 +47,29 @@ class AgreementComparison:
         return self.peers_agree / self.peers - self.agrees / self.n
 
 
-def _consensus_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> tuple[Array, Array]:
+def _consensus_agreement(counts: Array, label: Array) -> tuple[Array, Array]:
     """Of some rows: whether the others of the item have a consensus, and whether the row agrees with it.
 
-    counts: items by levels of the labels that count.
+    counts: of each row the labels of its item that count, by level, its own included. label: of each row.
     """
-    others = counts[labels.item[rows]].copy()
-    others[np.arange(len(others)), labels.label[rows]] -= 1
+    others, places = counts.copy(), np.arange(len(counts))
+    others[places, label] -= 1
     most = others.max(axis=1, initial=0.0)
     clear = (most > 0) & ((others == most[:, None]).sum(axis=1) == 1)
-    return clear, clear & (others[np.arange(len(others)), labels.label[rows]] == most)
+    return clear, clear & (others[places, label] == most)
 
 
-def _peer_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> Array:
-    """Items by two: whether one of the item's rows can be compared with its other ones, and whether it agrees with them.
+def _peer_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> tuple[Array, Array]:
+    """The items of some rows, and by item whether one of its rows can be compared with its other ones, and whether it agrees with them.
 
-    rows: places, ascending. counts: items by levels of these rows.
+    rows: places, ascending. counts: of each row the labels of its item among these rows, by level.
     """
-    rows = rows[counts[labels.item[rows]].sum(axis=1) > 1]
+    several = counts.sum(axis=1) > 1
+    rows, counts = rows[several], counts[several]
     begins = np.flatnonzero(np.diff(labels.item[rows], prepend=-1))
     sizes = np.diff(np.append(begins, len(rows)))
-    chosen = rows[begins + labels.turn[labels.item[rows[begins]]] % sizes] if len(rows) else rows
-    found = np.zeros((len(labels.dated), 2), bool)
-    found[labels.item[chosen]] = np.transpose(_consensus_agreement(counts, labels, chosen))
-    return found
+    chosen = begins + labels.turn[labels.item[rows[begins]]] % sizes if len(rows) else begins
+    return labels.item[rows[chosen]], np.transpose(_consensus_agreement(counts[chosen], labels.label[rows[chosen]]))
 
 
 @dataclass(frozen=True)
@@ -81,28 +80,34 @@ class _DatedLabels:
     inside: Array
     counts: Array
     peers: Array
+    whole: Array
 
     def of_annotator(self, own: Array) -> tuple[int, int, int, int]:
         """(agrees, n, peers_agree, peers) of the annotator with these rows; only on their own items do the peers change."""
-        labels, counts = self.labels, self.counts
+        labels = self.labels
         mine = own[self.inside[own]]
-        items = labels.item[mine]
-        clear, same = _consensus_agreement(counts, labels, mine)
+        items, said = labels.item[mine], labels.label[mine]
+        clear, same = _consensus_agreement(self.counts[items], said)
         begins, ends = (np.searchsorted(labels.item, items, side) for side in ("left", "right"))
         sizes = ends - begins
         rows = np.repeat(begins - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
-        without = counts.copy()
-        without[items, labels.label[mine]] -= 1
-        rest = rows[~np.isin(rows, mine, assume_unique=True)]
-        n, agree = self.peers.sum(axis=0) - self.peers[items].sum(axis=0) + _peer_agreement(without, labels, rest).sum(axis=0)
+        left_out = np.repeat(said, sizes)
+        kept = ~np.isin(rows, mine, assume_unique=True)
+        rest, left_out = rows[kept], left_out[kept]
+        without = self.counts[labels.item[rest]].copy()
+        without[np.arange(len(rest)), left_out] -= 1
+        n, agree = self.whole - self.peers[items].sum(axis=0) + _peer_agreement(without, labels, rest)[1].sum(axis=0)
         return int(same.sum()), int(clear.sum()), int(agree), int(n)
 
 
 def _dated_labels(labels: ProjectLabels, items: Array) -> _DatedLabels:
     """The labels of some items (a mask)."""
     inside = items[labels.item]
-    counts = labels.counts(inside)
-    return _DatedLabels(labels, inside, counts, _peer_agreement(counts, labels, np.flatnonzero(inside)))
+    counts, rows = labels.counts(inside), np.flatnonzero(inside)
+    peers = np.zeros((len(labels.dated), 2), bool)
+    judged, agreement = _peer_agreement(counts[labels.item[rows]], labels, rows)
+    peers[judged] = agreement
+    return _DatedLabels(labels, inside, counts, peers, peers.sum(axis=0))
 
 
 def agreement_comparisons(labels: ProjectLabels, days: float) -> list[AgreementComparison]:
