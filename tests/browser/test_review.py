@@ -304,7 +304,7 @@ def test_july_is_reviewed_week_after_week(july: Dashboard, visit: Visit, tmp_pat
     page.wait_for_url("**step=fleet**")
     settle(page)
     assert any(each["Model"]["text"] == "flights-delay" for each in tables(page)["The fleet in this week"])
-    page.get_by_text("Settings and limits of the week").click()
+    page.get_by_text("Settings and limits of the week", exact=True).click()
     judged = {each["Model"]["text"]: each["Settings and limits"] for each in tables(page)["Versions, settings and limits of the week"]}
     assert "threshold 0.35" in judged["flights-late"]["text"] and "earlier not recorded" in judged["flights-late"]["sub"]
 
