@@ -32,6 +32,11 @@ class StoredAudit:
     expires: datetime | None
     results: Mapping[str, Any]
 
+    def is_of_file(self, artifact: str | None) -> bool:
+        """Whether it ran a model file, by the digest in the file's name; True where either is not known."""
+        ran = self.results.get("artifact")
+        return not isinstance(ran, str) or artifact is None or ran.rpartition("/")[2] == artifact.rpartition("/")[2]
+
     @property
     def metric(self) -> str | None:
         """The metric that stands for the audit; None for a kind without one."""
@@ -75,12 +80,12 @@ def stored_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
     return _audits_of(rows, headline=True)
 
 
-def _audits_of(rows: Sequence[Mapping[Any, Any]], *, headline: bool) -> list[StoredAudit]:
-    """Audits of the kinds that are judged, oldest first, with a headline or without."""
+def _audits_of(rows: Sequence[Mapping[Any, Any]], *, headline: bool, kinds: Sequence[str] = KINDS) -> list[StoredAudit]:
+    """Audits of some kinds, by default those that are judged, oldest first, with a headline or without."""
     found = []
     for row in rows:
         results = row["results"] if isinstance(row["results"], Mapping) else {}
-        if row["audit"] in KINDS and ("headline" in results) is headline:
+        if row["audit"] in kinds and ("headline" in results) is headline:
             expires = row["expires"]
             until = None if expires is None or expires != expires else aware_utc(expires)
             found.append(StoredAudit(str(row["model"]), str(row["version"]), row["audit"], aware_utc(row["at"]), until, results))
@@ -90,6 +95,11 @@ def _audits_of(rows: Sequence[Mapping[Any, Any]], *, headline: bool) -> list[Sto
 def other_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
     """Audits of the same kinds, oldest first, whose results have no headline to judge: those that another tool recorded."""
     return _audits_of(rows, headline=False)
+
+
+def precision_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
+    """Audits of the forms of a model version, oldest first."""
+    return _audits_of(rows, headline=False, kinds=("precision",))
 
 
 def recorded_numbers(audit: StoredAudit) -> list[str]:

@@ -186,7 +186,7 @@ def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
 @dataclass(frozen=True)
 class GuardedRequests:
     """What a sample of requests shows. points: the requests in the input space; distances: of each to the reference. claims: subjects that
-    stand out. named: requests that name their subject; judged: subjects with enough of them.
+    stand out. named: requests that name their subject; judged: the subjects with enough of them.
     """
 
     space: InputSpace
@@ -194,7 +194,7 @@ class GuardedRequests:
     distances: Floats
     claims: tuple[GuardClaim, ...]
     named: int
-    judged: int
+    judged: frozenset[str]
 
     @property
     def far(self) -> Interval:
@@ -232,7 +232,7 @@ def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -
     texts = {name: columns[name] for name in others}
     claims += odd_texts(texts, {name: reference[name].to_numpy() for name in others}, subjects, ids)
     named = now["subject"].dropna().astype(str).value_counts()
-    judged = int((named >= LEAST_REQUESTS).sum())
+    judged = frozenset(map(str, named.index[named >= LEAST_REQUESTS]))
     return GuardedRequests(space, points, distances, tuple(claims), int(named.sum()), judged)
 
 

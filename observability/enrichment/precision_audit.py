@@ -154,6 +154,7 @@ def precision_audit(
         "forms": forms,
         "missing": answer.values["missing"],
         "seed": options.seed,
+        "artifact": version.artifact,
     }
     return audit_record(model.name, version.name, now, results, options.days)
 

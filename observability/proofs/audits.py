@@ -18,11 +18,13 @@ def headline_proof(finding: Finding, context: Context) -> str | None:
 
 
 def validity_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the days until an audit expires, negative since then; of a version without one, of the days since it was registered."""
+    """The SQL of the days until an audit expires, negative since then; of a version without one, of the days since it was registered, and
+    of one whose file was replaced, since the audit.
+    """
     where, now = audit_conditions(finding, context), time_literal(context.now)
     if where is None:
         return None
-    if finding.evidence.get("audited_version") == finding.version:
+    if finding.evidence.get("audited_version") == finding.version and not finding.evidence.get("file_replaced"):
         return f"SELECT DISTINCT date_diff('microsecond', {now}, expires) / {A_DAY} AS audit_days_left FROM audits\n{where}"
     model, version = text_literal(finding.model or ""), text_literal(finding.version or "")
     registered = f"(SELECT registered_at FROM versions WHERE model = {model} AND version = {version})"

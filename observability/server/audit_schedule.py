@@ -47,8 +47,8 @@ class AuditInterruptedError(Exception):
 
 @dataclass(frozen=True)
 class ScheduledAudit:
-    """An audit on the schedule. when: as the setting says it. last: the newest audit of its kind of this version. next: when it is due
-    (aware UTC); in the past where it waits, None where nothing but a new version makes it due.
+    """An audit on the schedule. when: as the setting says it. last: the newest audit of its kind of this version and its model file.
+    next: when it is due (aware UTC); in the past where it waits, None where nothing but a new version makes it due.
     """
 
     model: str
@@ -92,7 +92,11 @@ def scheduled_audits(catalog: Catalog, audits: Sequence[StoredAudit], model: str
         if version is None or version.registered_at is None:
             continue
         for kind, when in each.settings.audit_schedule.items():
-            own = [audit for audit in audits if (audit.model, audit.version, audit.kind) == (each.name, version.name, kind)]
+            own = [
+                audit
+                for audit in audits
+                if (audit.model, audit.version, audit.kind) == (each.name, version.name, kind) and audit.is_of_file(version.artifact)
+            ]
             last = max(own, key=lambda audit: audit.at, default=None)
             found.append(ScheduledAudit(each.name, version.name, kind, when, last, audit_due_at(when, version.registered_at, last)))
     return sorted(found, key=lambda audit: (audit.next is None, audit.next or EPOCH, audit.model, audit.kind))

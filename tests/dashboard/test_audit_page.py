@@ -17,8 +17,9 @@ from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.trust import scheduled_audits
 from observability.dashboard.trust.audit_figures import gap_words
 from observability.dashboard.trust.audits import model_audits, signed_subject
-from observability.dashboard.trust.live_guard import block_list, request_bursts
+from observability.dashboard.trust.live_guard import block_list, request_bursts, usual_subjects
 from observability.dashboard.trust.shift_figures import shift_gap_rows
+from observability.detection.live_guard import GuardedRequests
 from observability.enrichment.audit_curves import generalisation_gap
 from observability.enrichment.audits import headline
 from observability.enrichment.canary_rows import canary_results
@@ -171,5 +172,8 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     ]
     rows = block_list(claims).set_index("subject")["reasons"]
     assert list(rows.index) == ["s1", "s2"] and rows["s1"].count(";") == 1 and ";" not in rows["s2"]
+    view = GuardedRequests(None, np.empty((0, 0)), np.empty(0), (), 500, frozenset({"s1", "s3", "s4"}))  # type: ignore[arg-type]
+    assert usual_subjects(view, claims) == 2, "s2 has too few requests to be one of the others"
+    assert usual_subjects(view, [replace(base, evidence={"check": "prompt", "subjects": ["s3"]})]) == 2
     bursts = [replace(base, metric="near_duplicate_share", subject=subject) for subject in ("subject=s3", "model")]
     assert block_list([*claims, *request_bursts(bursts)]).values.tolist()[2:] == [["s3", "near-identical requests"]]

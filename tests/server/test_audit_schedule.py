@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,9 @@ def test_the_newest_version_with_a_file_is_audited_and_the_longest_due_comes_fir
         ("explanations", "2", NOON + 5 * DAY), ("robustness", "2", NOON + 36 * DAY), ("membership", "2", None),
     ]  # fmt: skip
     assert scheduled_audits(catalog(("3", 9, None), robustness="expired"), []) == []
+    other = replace(audit(NOON), results={"artifact": "artifacts/1/1/b"})
+    (again,) = scheduled_audits(catalog(("1", 0, "artifacts/1/1/a"), robustness="new version"), [other])
+    assert (again.last, again.next) == (None, NOON), "an audit of a file that was replaced is none"
     assert scheduled_audits(known, [], "another") == []
 
 
@@ -177,6 +181,7 @@ def test_the_real_audit_goes_on_after_it_gave_way(store: Database) -> None:
 
 KILLED = """
 import sys, threading, time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from observability.server import audit_schedule

@@ -1,6 +1,8 @@
 """Judge the newest audits of a version: against the owner's level, against the audit before, and by their age.
 
-Reads records of the kind `audit` (robustness, membership, explanations, fairness). An audit is about one version; a new version has none.
+Reads records of the kind `audit` (robustness, membership, explanations, fairness). An audit is about one version and its model file: a new
+version has none, nor has one whose file was replaced. Of an audit of kind `precision`, whose figures operations/trade_offs judges, that is
+told here.
 """
 
 from dataclasses import replace
@@ -17,6 +19,7 @@ from observability.detection.audit_history import (
     StoredAudit,
     comparable_audits,
     other_audits,
+    precision_audits,
     recorded_numbers,
     stored_audits,
     worse_than_before,
@@ -53,21 +56,26 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if "audits" not in frames:
         return []
     rows = frames["audits"].to_dict("records")
-    known, others = ([audit for audit in read(rows) if audit.model == context.model.name] for read in (stored_audits, other_audits))
+    known, others, forms = (
+        [audit for audit in read(rows) if audit.model == context.model.name and audit.at <= context.now]
+        for read in (stored_audits, other_audits, precision_audits)
+    )
     found: list[Finding] = []
     for kind in KINDS:
-        of_kind = [audit for audit in known if audit.kind == kind and audit.at <= context.now]
-        own = [audit for audit in of_kind if audit.version == context.version.name]
+        of_kind = [audit for audit in known if audit.kind == kind]
+        own = [audit for audit in of_kind if is_of_version(audit, context)]
         if own:
             earlier = [audit for audit in of_kind if audit.at < own[-1].at]
             found += audit_findings(own[-1], earlier[-1] if earlier else None, context)
             continue
-        told = [audit for audit in others if (audit.kind, audit.version) == (kind, context.version.name) and audit.at <= context.now]
+        told = [audit for audit in others if audit.kind == kind and is_of_version(audit, context)]
         if told:
             found += audit_findings(told[-1], None, context)
         elif of_kind:
             found.append(never_for_version(of_kind[-1], context))
-    told_of = {audit.kind for audit in (*known, *others) if audit.at <= context.now}
+    if forms and not any(is_of_version(audit, context) for audit in forms):
+        found.append(never_for_version(forms[-1], context))
+    told_of = {audit.kind for audit in (*known, *others)}
     grouped = any(column.sensitive for column in context.model.columns)
     never = [words for kind, words in NEVER_RUN.items() if kind not in told_of and (kind != "fairness" or grouped)]
     if never and context.version.artifact:
@@ -76,6 +84,11 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         )
         found.append(context.undecided(NAME, "model", METRIC, 0, because, against="level"))
     return found
+
+
+def is_of_version(audit: StoredAudit, context: Context) -> bool:
+    """Return whether an audit is of the version of a context, and of the model file that it has now."""
+    return audit.version == context.version.name and audit.is_of_file(context.version.artifact)
 
 
 def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Context) -> list[Finding]:
@@ -136,13 +149,17 @@ def expired_finding(audit: StoredAudit, context: Context) -> Finding:
 
 
 def never_for_version(last: StoredAudit, context: Context) -> Finding:
-    """Return the finding about a kind of audit that an earlier version had and this one has not."""
+    """Return the finding about a kind of audit that an earlier version, or an earlier file of this one, had and this one has not."""
     since: datetime = max(context.version.registered_at or last.at, last.at)
     because = (
         f"Version {context.version.name} has no {last.kind} audit: the newest is of version {last.version}, {last.at:%Y-%m-%d}. "
         "A new version needs its own."
     )
-    return validity_finding(last, min(-(context.now - since) / DAY, 0.0), because, context)
+    replaced = last.version == context.version.name
+    if replaced:
+        because = f"The {last.kind} audit of {last.at:%Y-%m-%d} ran another model file than version {last.version} has now: run it again."
+    made = validity_finding(last, min(-(context.now - since) / DAY, 0.0), because, context)
+    return replace(made, evidence=made.evidence | {"file_replaced": replaced})
 
 
 def validity_finding(audit: StoredAudit, days: float, because: str, context: Context) -> Finding:

@@ -108,15 +108,15 @@ def subject_findings(guard: GuardedRequests, context: Context) -> Iterator[Findi
     """Yield a finding about each subject and check that stands out, and one where no subject does; none where requests name nobody."""
     for claim in guard.claims:
         yield claim_finding(claim, len(guard.distances), context)
-    if any(claim.check in ATTACKS or claim.check == "unfamiliar" for claim in guard.claims):
+    if not guard.named or any(claim.subjects for claim in guard.claims):
         return
-    base = context.undecided(NAME, "model", ODD_SUBJECTS, guard.judged, "", against="peers")
-    if not guard.named:
-        return
+    base = context.undecided(NAME, "model", ODD_SUBJECTS, len(guard.judged), "", against="peers")
     if not guard.judged:
         yield replace(base, because=f"No subject has {LEAST_REQUESTS} of the {len(guard.distances):,} requests of the sample.")
     else:
-        because = f"No subject stands out among {plural(guard.judged, 'subject')} with {LEAST_REQUESTS} requests of the sample or more."
+        because = (
+            f"No subject stands out among {plural(len(guard.judged), 'subject')} with {LEAST_REQUESTS} requests of the sample or more."
+        )
         yield replace(base, value=0.0, low=0.0, high=0.0, limit=0.0, severity="ok", because=because)
 
 

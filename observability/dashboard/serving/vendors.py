@@ -50,6 +50,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     judged.LATENCY: ("median latency (ms)", "number"),
     judged.TOKENS: ("output tokens per answer", "number"),
     judged.COST: ("cost per round", "number"),
+    judged.RUBRIC: ("mean score of a rubric", "number"),
 }
 """What the timeline shows of a round."""
 COLUMNS = (
@@ -216,8 +217,13 @@ def _sum(values: Any) -> float | None:
     return float(known.sum()) if known.size else None
 
 
-def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str) -> list[float | None]:
-    """A measure of every round; None where it is not known."""
+def shown_score(rounds: ProbeRounds, finding: Finding | None) -> str | None:
+    """The score of a rubric that a finding names, else the first one; None where no answer has one."""
+    return (finding.evidence.get("score") if finding else None) or min(rounds.rubric, default=None)
+
+
+def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str, finding: Finding | None = None) -> list[float | None]:
+    """A measure of every round; None where it is not known. finding: about the measure."""
     places = range(len(rounds.times))
     if metric in (judged.CHANGED, judged.FLIPS):
         if changes is None:
@@ -226,6 +232,9 @@ def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str
         return [float(counts.hits[place] / counts.n[place]) if counts.n[place] else None for place in places]
     if metric == judged.SIMILAR:
         return [None if changes is None or changes.similarity is None else _mean(changes.similarity[place]) for place in places]
+    if metric == judged.RUBRIC:
+        score = shown_score(rounds, finding)
+        return [None if score is None else _mean(rounds.rubric[score][place]) for place in places]
     table = {
         judged.FORM: (rounds.ill_formed, _mean),
         judged.REFUSED: (rounds.refused, _mean),
@@ -241,7 +250,7 @@ def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str
 
 def rounds_table(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str, finding: Finding | None) -> pd.DataFrame:
     """Each round with a measure: at, value, version, role (baseline or compared), severity and words of its mark."""
-    values = round_values(rounds, changes, metric)
+    values = round_values(rounds, changes, metric, finding)
     baseline = set(changes.baseline) if changes else set()
     onset = finding.onset if finding is not None and finding.needs_action else None
     rows = [
@@ -268,6 +277,8 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
     name, unit = MEASURES[metric]
     if metric == judged.COST:
         name = f"{name}, {cost_currency(rounds.model, rounds) or NO_CURRENCY}"
+    if metric == judged.RUBRIC:
+        name = f"mean score {shown_score(rounds, finding)}"
     table = rounds_table(rounds, changes, metric, finding)
     written = [formatting.format_share(value) if unit == "share" else format_figure(value) for value in table["value"]]
     table["words"] = [

@@ -36,8 +36,6 @@ WORDS = {
     "prompt": "prompt-like text",
     "burst": "near-identical requests",
 }
-COMPARED = ("extraction", "unfamiliar", "boundary")
-"""Checks that compare subjects with each other."""
 COLUMNS = columns_on_phone(
     "severity subject check",
     column("severity", "Status"),
@@ -99,9 +97,14 @@ def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Fin
         plain_paragraph("These subjects are simulated.")
     draw_table("guard", "Unusual subjects", COLUMNS, [_claim_row(here, finding) for finding in claims], compact=True)
     csv_button("block-list", block_list(claims), label="Block list")
-    named = {subject for finding in claims for subject in finding.evidence["subjects"] if finding.evidence["check"] in COMPARED}
-    others = formatting.plural(max(view.judged - len(named), 0), "other subject")
-    plain_caption(f"{others} of {LEAST_REQUESTS} requests or more: nothing unusual.")
+    plain_caption(
+        f"{formatting.plural(usual_subjects(view, claims), 'other subject')} of {LEAST_REQUESTS} requests or more: nothing unusual."
+    )
+
+
+def usual_subjects(view: GuardedRequests, claims: Sequence[Finding]) -> int:
+    """How many subjects with enough requests no finding names."""
+    return len(view.judged - set(block_list(claims)["subject"]))
 
 
 def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:

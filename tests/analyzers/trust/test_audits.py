@@ -98,6 +98,21 @@ def test_expiry_and_a_new_version_ask_for_an_audit() -> None:
     assert [(each.metric, each.severity) for each in bad] == [("audit_days_left", "watch"), ("robust_accuracy", "act")]
 
 
+def test_a_replaced_model_file_ends_the_audits_of_its_version_and_a_new_version_those_of_forms() -> None:
+    made = robustness(200)
+    made["results"]["artifact"] = f"artifacts/7/1/{VERSIONS[0].artifact}"
+    assert [each.metric for each in judged(made)] == ["robust_accuracy"], "the folder of the file does not matter"
+    made["results"]["artifact"] = "artifacts/7/1/lightgbm-bbbb.txt"
+    (found,) = judged(made)
+    assert (found.metric, found.severity, found.value) == ("audit_days_left", "watch", pytest.approx(-5.0))
+    assert "ran another model file than version 1 has now" in found.because and found.evidence["file_replaced"]
+    forms = made | {"audit": "precision", "results": {"forms": [{"form": "as served"}]}}
+    assert judged(forms) == [], "its figures are judged where forms are"
+    (found,) = judged(forms, version="2")
+    assert (found.subject, found.metric, found.severity) == ("precision", "audit_days_left", "watch")
+    assert found.because.startswith("Version 2 has no precision audit: the newest is of version 1")
+
+
 def test_nested_results_of_another_tool_are_told_and_not_called_missing() -> None:
     nested = record("robustness", {}) | {"results": {"linf": {"0.1": 0.62, "0.3": 0.31}, "attack": "pgd", "rows": [200, 40]}}
     (found,) = judged(nested)

@@ -102,6 +102,12 @@ def test_clean_weeks_name_nobody() -> None:
     assert asked == [], [each.because for each in asked]
 
 
+def test_a_subject_that_sends_odd_texts_stands_out_however_few_requests_it_has() -> None:
+    rows = log(3, "prompt_texts")
+    odd = next(each for each in findings(rows) if each.metric == "prompt_text_share")
+    assert odd.evidence["subjects"] and not [each for each in findings(rows) if each.metric == "odd_subjects"]
+
+
 def test_an_attack_is_critical_with_its_requests_and_the_next_step() -> None:
     found = next(each for each in findings(log(3, "model_extraction")) if each.metric == "input_coverage")
     assert found.severity == "act" and found.limit == found.evidence["baseline"] < found.low < found.value < found.high
