@@ -1,13 +1,15 @@
-"""Faults of a training run: of its curves, of its optimisation (gradients, units, updates, learning rate), of its data and of its ranks."""
+"""Faults of a training run: of its curves, of its optimisation (gradients, units, updates, learning rate), its data, ranks and devices."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from observability.core.errors import UsageError
-from observability.detection.stragglers import COMMUNICATION
+from observability.detection.run_claims import LEAST_STEPS
+from observability.detection.run_devices import LEAST_READINGS
+from observability.detection.stragglers import COMMUNICATION, WAITING
 from observability.detection.training_signals import is_bounded, signal_of
 from observability.metrics.training_curves import MetricCurve, data_part, metric_curves, rank_order, record_number
 from observability.simulation.fault import DescribedFault
@@ -20,14 +22,22 @@ MIDDLE = 0.5
 """Where in the run a fault begins, as a share of its steps."""
 LEAST_SHARE = 0.2
 """Share of a rank's own work that a phase needs, so that its slowdown delays the other ranks."""
+LATE = 0.15
+"""Share of the steps in which a late straggler is slow; at least LEAST_STEPS."""
+BUSY = 0.5
+"""Median utilisation from which a device can be throttled."""
 
 
 @dataclass(frozen=True)
 class RunFaultPlant:
-    """Where and how strongly a fault is planted. steps: the run's step records as the store gives them; amount: in the fault's own unit."""
+    """Where and how strongly a fault is planted. amount: in the fault's own unit.
+
+    steps, readings: the run's records of steps and devices as the store gives them.
+    """
 
     run: str
     steps: "DataFrame"
+    readings: "DataFrame"
     amount: float
     rng: np.random.Generator
 
@@ -59,12 +69,13 @@ class RunFaultPlant:
 
 @dataclass(frozen=True)
 class PlantedRun:
-    """The step records with the fault. target: its subject; detail: further words on it, as the phase."""
+    """The step records with the fault. target: its subject; detail: further words on it, as the phase; readings: where they have it."""
 
     steps: "DataFrame"
     target: str
     onset: int
     detail: str
+    readings: "DataFrame | None" = None
 
 
 @dataclass(frozen=True)
@@ -204,8 +215,7 @@ def learning_rate_jump(plant: RunFaultPlant) -> PlantedRun:
     onset = plant.onset()
     names, curves = _signal_metrics(plant, "learning_rate"), plant.curves("train")
     changed = _worsened_curves(plant, curves, onset, lambda step: 0.3)
-    after = RunFaultPlant(plant.run, changed, plant.amount, plant.rng)
-    return after.planted(_mapped_metrics(changed, lambda step, _, value: value * plant.amount if step >= onset else value, names), onset)
+    return plant.planted(_mapped_metrics(changed, lambda step, _, value: value * plant.amount if step >= onset else value, names), onset)
 
 
 def leaked_label(plant: RunFaultPlant) -> PlantedRun:
@@ -236,22 +246,27 @@ def bad_batch(plant: RunFaultPlant) -> PlantedRun:
     return plant.planted(changed, first, detail=f"`{chosen}`")
 
 
-def slow_rank(plant: RunFaultPlant) -> PlantedRun:
-    """One rank is slower in one phase of its own work, and its peers wait for it."""
+def _slower_rank(plant: RunFaultPlant, onset: int, *, communicates: bool = False) -> PlantedRun:
+    """The run in which one rank takes longer in one phase from a step on, and its peers wait for it.
+
+    The phase is one of its own work, else one of communication. What peers wait for slow work is part of their communication; what they
+    wait for slow communication stands in the phase of waiting, where the run logs one.
+    """
     steps = plant.steps
     ranks = sorted({str(each) for each in steps["rank"].dropna()}, key=rank_order)
-    if len(ranks) < 2:
-        raise plant.unfit(f"{len(ranks)} ranks", "steps of two ranks or more with phase_ms")
+    if len(ranks) < 2 + communicates:
+        raise plant.unfit(f"{len(ranks)} ranks", f"steps of {'three' if communicates else 'two'} ranks or more with phase_ms")
     totals: dict[str, float] = {}
     for spent in steps["phase_ms"]:
         for name, value in (spent or {}).items():
-            totals[name] = totals.get(name, 0.0) + (record_number(value) or 0.0)
-    own = {name: value for name, value in totals.items() if name.lower() not in COMMUNICATION}
-    phases = sorted(name for name, value in own.items() if value >= LEAST_SHARE * sum(own.values()))
+            if (name.lower() in COMMUNICATION - {WAITING}) if communicates else (name.lower() not in COMMUNICATION):
+                totals[name] = totals.get(name, 0.0) + (record_number(value) or 0.0)
+    phases = sorted(name for name, value in totals.items() if value >= LEAST_SHARE * sum(totals.values()))
     if not phases:
-        raise plant.unfit("no phase_ms of work", "phase_ms with the phases of each step")
-    onset, rank = plant.onset(), ranks[int(plant.rng.integers(len(ranks)))]
-    phase = phases[int(plant.rng.integers(len(phases)))]
+        kind = "communication" if communicates else "work"
+        raise plant.unfit(f"no phase_ms of {kind}", "phase_ms with the phases of each step")
+    rank, phase = ranks[int(plant.rng.integers(len(ranks)))], phases[int(plant.rng.integers(len(phases)))]
+    waiting = {WAITING} if communicates else COMMUNICATION
     waits: dict[int, float] = {}
     for step, mine, spent in zip(steps["step"], steps["rank"], steps["phase_ms"], strict=True):
         if step >= onset and mine is not None and str(mine) == rank:
@@ -260,9 +275,47 @@ def slow_rank(plant: RunFaultPlant) -> PlantedRun:
     def longer(record: Any, name: str, spent: float) -> float | None:
         slow = record["rank"] is not None and str(record["rank"]) == rank
         added = waits.get(int(record["step"]), 0.0)
-        return spent + added if added and (name == phase if slow else name.lower() in COMMUNICATION) else None
+        return spent + added if added and (name == phase if slow else name.lower() in waiting) else None
 
     return plant.planted(_mapped_numbers(steps, "phase_ms", longer), onset, f"run:{plant.run}/rank:{rank}", phase)
+
+
+def slow_rank(plant: RunFaultPlant) -> PlantedRun:
+    """One rank is slower in one phase of its own work, and its peers wait for it."""
+    return _slower_rank(plant, plant.onset())
+
+
+def late_slow_rank(plant: RunFaultPlant) -> PlantedRun:
+    """One rank is slower in one phase of its own work, in the last steps only."""
+    count = plant.steps["step"].nunique()
+    return _slower_rank(plant, plant.onset(1 - max(LATE, LEAST_STEPS / count)))
+
+
+def slow_rank_communication(plant: RunFaultPlant) -> PlantedRun:
+    """One rank needs longer for its own communication, as over a slow link."""
+    return _slower_rank(plant, plant.onset(), communicates=True)
+
+
+def throttled_accelerator(plant: RunFaultPlant) -> PlantedRun:
+    """A busy device draws less power from a step on, at the same utilisation."""
+    readings, onset = plant.readings, plant.onset()
+    known = readings.dropna(subset=["device", "watts", "utilisation"])
+    devices = [
+        (host, device)
+        for (host, device), own in known.groupby([known["host"].fillna(""), "device"], sort=True)
+        if len(own) >= 2 * LEAST_READINGS and own["utilisation"].astype(float).median() >= BUSY
+    ]
+    if not devices:
+        busy = f"{2 * LEAST_READINGS} readings of `watts` and `utilisation` of one device that is at least {100 * BUSY:.0f} % busy"
+        raise plant.unfit("no busy device", busy)
+    host, device = devices[int(plant.rng.integers(len(devices)))]
+    later = readings["at"] >= plant.steps.loc[plant.steps["step"] >= onset, "at"].min()
+    mine = later & (readings["device"] == device) & (readings["host"].fillna("") == host)
+    watts = readings["watts"].astype(float)
+    return replace(
+        plant.planted(plant.steps, onset, detail=f"`{device}`"),
+        readings=readings.assign(watts=watts.mask(mine, watts * (1 - plant.amount))),
+    )
 
 
 FAULTS: dict[str, RunFault] = {
@@ -281,5 +334,8 @@ FAULTS: dict[str, RunFault] = {
         RunFault("leaked_label", (0.993, 0.996, 0.9995), "accuracy", leaked_label),
         RunFault("bad_batch", (0.3, 0.6, 2.0), "times what training brought", bad_batch),
         RunFault("slow_rank", (1.4, 2.0, 4.0), "times", slow_rank),
+        RunFault("late_slow_rank", (1.4, 2.0, 4.0), "times", late_slow_rank),
+        RunFault("slow_rank_communication", (1.6, 2.5, 5.0), "times", slow_rank_communication),
+        RunFault("throttled_accelerator", (0.27, 0.4, 0.6), "share of its power", throttled_accelerator),
     )
 }

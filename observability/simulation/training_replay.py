@@ -74,14 +74,15 @@ def replay_training_fault(frames: Frames, name: str, fault: RunFault, strength: 
     count = int(steps["step"].nunique())
     if count < MINIMUM_STEPS:
         raise UsageError(f"run {name}: too few steps to plant a fault", got=count, expected=f"{MINIMUM_STEPS} or more")
-    planted = fault.plant(RunFaultPlant(name, steps, fault.amount(strength), np.random.default_rng([seed, 17])))
+    planted = fault.plant(RunFaultPlant(name, steps, frames["resources"], fault.amount(strength), np.random.default_rng([seed, 17])))
     numbers = np.sort(steps["step"].unique())
     later = numbers[numbers >= planted.onset]
     chosen = later[np.unique(np.linspace(0, len(later) - 1, LOOKS + 1).astype(int)[1:])]
+    faulty = frames | {"steps": planted.steps} | ({} if planted.readings is None else {"resources": planted.readings})
     found = []
     for place, step in enumerate(chosen):
         last = place == len(chosen) - 1
-        with_it = _run_findings(frames | {"steps": planted.steps}, int(step), last)
+        with_it = _run_findings(faulty, int(step), last)
         found.append(DetectionLook(int(step), int(step) - planted.onset, with_it, _run_findings(frames, int(step), last)))
     return RecordDetection(
         fault, strength, "run", name, "step", int(numbers[-1]), planted.target, planted.detail, planted.onset, tuple(found)

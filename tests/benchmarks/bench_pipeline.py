@@ -68,7 +68,7 @@ from tests.support.export_events import clean_exports, export, export_findings, 
 from tests.support.form_audits import audit_row as form_row
 from tests.support.form_audits import clean_form, form_audits, trade_off_findings
 from tests.support.run_frames import frame_of
-from tests.support.simulated_runs import STEPS, simulated_run_records
+from tests.support.simulated_runs import STEPS, run_that_can_have, simulated_run_records
 from tests.support.simulated_studies import simulated_study
 from tests.support.simulation_key import LABEL_KEY, RUN_KEY
 from tests.support.storage_reports import PLACES, place_reports, storage_findings, storage_frame
@@ -91,11 +91,6 @@ def run_frames(run: str, seed: int) -> dict[str, pd.DataFrame]:
     """The records of one clean run as the analyzer reads them."""
     records = [each for each in simulated_run_records(seed) if each["run"] == run]
     return {name: frame_of(kind, [each for each in records if each["kind"] == kind]) for name, kind in KINDS}
-
-
-def run_of(fault: Any) -> str:
-    """The run that can have a fault."""
-    return "ranks" if fault.name == "slow_rank" else "curves"
 
 
 def device_frame(seed: int) -> pd.DataFrame:
@@ -134,7 +129,7 @@ FAMILIES = {
     "training": Family(
         faults_training.FAULTS,
         lambda fault, strength, seed: training_replay.replay_training_fault(
-            run_frames(run_of(fault), seed), run_of(fault), fault, strength, seed
+            run_frames(run_that_can_have(fault.name), seed), run_that_can_have(fault.name), fault, strength, seed
         ),
         clean_run,
     ),

@@ -16,7 +16,7 @@ from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.length import every_second
-from tests.support.simulated_runs import STEPS, simulated_run_records
+from tests.support.simulated_runs import STEPS, run_that_can_have, simulated_run_records
 from tests.support.simulation_key import RUN_KEY, right_of_run
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -44,9 +44,9 @@ def test_the_key_has_each_fault() -> None:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Database, name: str) -> None:
-    run = "ranks" if name == "slow_rank" else "curves"
+    run = run_that_can_have(name)
     frames = run_records(ask(store), run, NOW)
-    before = frames["steps"].copy(deep=True).to_json(date_format="iso")
+    before = [frames[kind].to_json(date_format="iso") for kind in ("steps", "resources")]
     told = replay_training_fault(frames, run, FAULTS[name], "middle", 2)
     assert len(told.looks) == LOOKS and told.looks[-1].at == STEPS
     right = right_of_run(name, told.target)
@@ -54,22 +54,29 @@ def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Databas
     assert right.holds(told.looks[-1].alarms[0])
     assert told.first_named is not None and 0 <= told.first_named <= STEPS - told.onset
     assert not [each for look in told.looks for each in look.twin if each.severity in ("act", "watch")]
-    assert frames["steps"].to_json(date_format="iso") == before
-    if name in ("slow_rank", "bad_batch"):
+    assert [frames[kind].to_json(date_format="iso") for kind in ("steps", "resources")] == before
+    if "slow_rank" in name or name in ("bad_batch", "throttled_accelerator"):
         assert told.detail in told.looks[-1].alarms[0].because
 
 
 @pytest.mark.parametrize("name", every_second(FAULTS))
 def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> None:
-    run = "ranks" if name == "slow_rank" else "curves"
+    run = run_that_can_have(name)
     frames = run_records(ask(store), run, NOW)
     whole = replay_training_fault(frames, run, FAULTS[name], "strong")
     for strength in STRENGTHS:
-        planted = FAULTS[name].plant(RunFaultPlant(run, frames["steps"], FAULTS[name].amount(strength), np.random.default_rng(1)))
+        amount, rng = FAULTS[name].amount(strength), np.random.default_rng(1)
+        planted = FAULTS[name].plant(RunFaultPlant(run, frames["steps"], frames["resources"], amount, rng))
         steps, old = planted.steps, frames["steps"]["step"] < planted.onset
+        clean = frames["steps"]
+        if planted.readings is not None:
+            onset = clean.loc[~old, "at"].min()
+            assert steps.equals(clean)
+            steps, clean = planted.readings, frames["resources"]
+            old = clean["at"] < onset
         assert old.any() or name == "leaked_label", "a leak is there from the first step on"
-        assert steps.loc[old].to_json(date_format="iso") == frames["steps"].loc[old].to_json(date_format="iso")
-        assert steps.to_json(date_format="iso") != frames["steps"].to_json(date_format="iso")
+        assert steps.loc[old].to_json(date_format="iso") == clean.loc[old].to_json(date_format="iso")
+        assert steps.to_json(date_format="iso") != clean.to_json(date_format="iso")
     assert all(each.n <= look.at for look in whole.looks for each in look.findings)
 
 
@@ -77,8 +84,9 @@ def test_the_newest_clean_run_that_can_have_it_is_taken(store: Database) -> None
     assert replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW).name == "ranks"
     with pytest.raises(NotFoundError, match="nowhere"):
         replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="nowhere")
-    with pytest.raises(UsageError, match="ranks"):
-        replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="curves")
+    for fault, run, lack in (("slow_rank", "curves", "ranks"), ("throttled_accelerator", "ranks", "no busy device")):
+        with pytest.raises(UsageError, match=lack):
+            replay_on_run(ask(store), FAULTS[fault], "middle", NOW, name=run)
 
 
 def test_the_command_says_it(store: Database) -> None:

@@ -9,9 +9,14 @@ STEPS = 200
 CURVE = 0.3 + 2 * np.arange(1, STEPS + 1) ** -0.35
 
 
+def run_that_can_have(fault: str) -> str:
+    """The simulated run that has what a fault needs."""
+    return "ranks" if "slow_rank" in fault else "curves"
+
+
 def simulated_run_records(seed: int = 5) -> list[dict]:
-    """Two runs: `curves` of one process with training and held-out rows, `ranks` of four processes."""
-    rng = np.random.default_rng(seed)
+    """Two runs: `curves` of one process with training and held-out rows on an accelerator, `ranks` of four processes."""
+    rng, drawn = np.random.default_rng(seed), np.random.default_rng([seed, 3])
     found = []
     for run, ranks in (("curves", (None,)), ("ranks", (0, 1, 2, 3))):
         found.append({"kind": "run", "run": run, "model": "loan", "event": "start", "at": START.isoformat()})
@@ -33,6 +38,8 @@ def simulated_run_records(seed: int = 5) -> list[dict]:
                 )
                 if rank is None:
                     found[-1]["batch"] = f"part-{step % 20}"
+                    read = {"watts": drawn.normal(300, 15), "utilisation": drawn.uniform(0.7, 1), "temperature_c": drawn.normal(72, 3)}
+                    found.append({"kind": "resource", "run": run, "at": found[-1]["at"], "device": "gpu0", "host": "node-1", **read})
                 else:
                     work = {"forward": rng.normal(40, 1), "backward": rng.normal(60, 1), "communication": rng.normal(12, 1)}
                     found[-1] |= {"rank": rank, "phase_ms": work}

@@ -130,6 +130,9 @@ RUN_KEY: dict[str, tuple[str, ...]] = {
     "leaked_label": ("too_good_early",),
     "bad_batch": ("metric_spike",),
     "slow_rank": ("straggler_score",),
+    "late_slow_rank": ("straggler_score",),
+    "slow_rank_communication": ("straggler_score",),
+    "throttled_accelerator": ("device_power_drop",),
 }
 """By fault of a training run, the metrics of training/runs that are right about it."""
 

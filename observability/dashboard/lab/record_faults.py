@@ -49,7 +49,7 @@ def chosen_record_fault(here: ModelPage, of: str) -> RecordFaultChoice:
     names, strengths = sorted(faults), list(lab.STRENGTHS)
     runs = [NEWEST_RUN, *(each.run.name for each in load.analyzed_training_runs(here.model.name))] if of == "training" else []
     if of == "training" and len(runs) == 1:
-        message, step = "No training run of this model has been logged yet.", "The fault is planted in a copy of a run's steps."
+        message, step = "No training run of this model has been logged yet.", "The fault is planted in a copy of a run's records."
         empty_states.stop_with_empty_state(message, step, "runs", "How to log one")
     run, prefix = NEWEST_RUN, f"lab-{of}"
     with st.container(border=True, key="lab-choice"):
@@ -131,7 +131,7 @@ def _look_row(said: dict[str, Any], unit: str) -> dict[str, Any]:
 def no_record_result_yet(of: str) -> None:
     """The empty state before the fault is planted."""
     copies = {
-        "training": "of a training run's steps. The run is then checked at ten points from there to its end.",
+        "training": "of a training run's records. The run is then checked at ten points from there to its end.",
         "labelling": "of the model's labelling records, or in a simulated project if it has too few. Each day of a week is then checked.",
     }
     message = f"Choose a fault and plant it in a copy {copies[of]}"
