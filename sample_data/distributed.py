@@ -227,7 +227,7 @@ def work(job: Job, rank: int, home: str, folder: str, shared: Any, barrier: Any,
     gradients = np.frombuffer(shared).reshape(job.processes, -1)
     weights = np.random.default_rng(SEED).normal(0, 0.1, gradients.shape[1])
     speed, rng = np.zeros_like(weights), np.random.default_rng([SEED, rank])
-    params = {
+    params: dict[str, float | str] = {
         "learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "hidden": HIDDEN, "batch_rows": BATCH * RANKS, "steps": job.steps,
         "processes": job.processes,
     }  # fmt: skip
