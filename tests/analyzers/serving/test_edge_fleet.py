@@ -83,18 +83,19 @@ def test_late_answers_are_weighed_by_their_number() -> None:
 @pytest.mark.parametrize("name", list(FAULTS))
 def test_a_middle_fault_is_named(name: str, clean) -> None:
     frame = report_frame(clean)
-    named, runs = 0, repeats(2, 5)
+    named, runs = 0, repeats(2, 20)
     for seed in range(runs):
         found = replay_edge_fault(frame, FAULTS[name], "middle", seed)
         named += any(each.subject == found.target and each.metric == FAULTS[name].metric for look in found.looks for each in look.alarms)
-    assert named == runs
+    assert named >= 0.9 * runs
 
 
 def test_clean_weeks_ask_for_nothing_critical() -> None:
-    """Weeks are made of the same devices in another order of days, so that many weeks cost little."""
-    frame = report_frame(device_reports(RNG(8), fleet=60, before=14))
+    """Thirty weeks at a time are made of the same devices in another order of days, so that many weeks cost little."""
     raised = []
-    for seed in range(repeats(6, 20)):
+    for seed in range(repeats(6, 300)):
+        if seed % 30 == 0:
+            frame = report_frame(device_reports(RNG(8 + seed), fleet=60, before=14))
         order = RNG(seed).permutation(21)
         days = (frame["at"] - frame["at"].min()).dt.days.to_numpy()
         shift = np.array(order)[np.clip(days, 0, 20)] - days
