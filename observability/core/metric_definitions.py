@@ -386,6 +386,8 @@ batch_energy | Energy by batch size | J per 1,000 | low | Energy of a thousand p
   processor time and of the power. | processor seconds × watts per busy core | ours
 run_energy | Energy of a training run | Wh | low | Energy of a training run, including the power usage effectiveness (PUE) of the
   building. | Σ P Δt PUE | CodeCarbon
+run_energy_forecast | Forecast energy of a running training run | Wh | low | Energy that a running training run will have drawn at its
+  end, from its energy so far and the share of its steps that are done. | E so far × steps / steps done, corrected by earlier runs | ours
 carbon_shift | Carbon avoidable by another hour | share | low | Share of the carbon of training that a start at the hour of least carbon
   avoids, over the last 28 days with an hourly carbon intensity. | 1 - Σ E I(best hour) / Σ E I(usual times) | ours, from Dodge et al. 2022
 power_cap_saving | Energy avoidable by a power cap | share | low | Share of the energy of a run that the best power cap of a sweep saves

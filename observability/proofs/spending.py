@@ -204,6 +204,7 @@ ENERGY_PROOFS: Proofs = {
     "idle_share": idle_share_proof,
     "run_energy": run_energy_proof,
     f"run_energy{OTHERWISE}": "its oldest readings were not read, or it has none and its energy is that of its cores",
+    "run_energy_forecast": "it is a forecast from the energy so far and from earlier runs",
     "utilisation": device_proof,
     "temperature_c": device_proof,
 }

@@ -26,6 +26,6 @@ def replay_energy_fault(fault: EnergyFault, strength: Strength = "middle", seed:
 
 def training_energy_findings(world: EnergyWorld) -> tuple[Finding, ...]:
     """Findings about the training of the last week, worst first."""
-    frames = {"runs": world.runs, "readings": world.readings, "prices": world.prices}
+    frames = {"runs": world.runs, "readings": world.readings, "prices": world.prices, "steps": world.steps}
     context = Context(EVERY_MODEL, NO_VERSION, Window("", END - timedelta(days=7), END), END)
     return tuple(worst_first(of_training(frames, context, PriceScope("", EVERY_MODEL.settings))))

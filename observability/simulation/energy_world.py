@@ -19,11 +19,15 @@ RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset",
 
 @dataclass(frozen=True)
 class EnergyWorld:
-    """Records of a model's training. runs, readings, prices: as the analyzer operations/energy reads them; newest: the last run."""
+    """Records of a model's training. runs, readings, prices, steps (none): as the analyzer operations/energy reads them.
+
+    newest: the last run.
+    """
 
     runs: "DataFrame"
     readings: "DataFrame"
     prices: "DataFrame"
+    steps: "DataFrame"
     newest: str
 
 
@@ -68,6 +72,7 @@ def simulated_energy(seed: int) -> EnergyWorld:
         _table(pd, runs, RUN_COLUMNS, "at"),
         _table(pd, readings, reading_columns, "at"),
         _table(pd, listed, price_columns, "from"),
+        _table(pd, [], ("run", "at", "step"), "at"),
     )
     return EnergyWorld(*tables, newest=f"nightly-{NIGHTS - 1:02}")
 

@@ -41,6 +41,12 @@ def runs(*rows: dict) -> pd.DataFrame:
     return records(RUN_COLUMNS, [{**row, "at": START + pd.Timedelta(seconds=row["at"])} for row in rows], ("at",), ())
 
 
+def run_steps(*rows: dict) -> pd.DataFrame:
+    """Steps of runs; `at` in seconds after START."""
+    timed = [{**row, "at": START + pd.Timedelta(seconds=row["at"])} for row in rows]
+    return records(("run", "at", "step", "stride"), timed, ("at",), ()).astype({"step": "Int64"})
+
+
 def prices(*rows: dict) -> pd.DataFrame:
     """Price records; `from` in hours after START."""
     filled = [{"amount": 0.0, "currency": "EUR", **row, "from": START + pd.Timedelta(hours=row.get("from", -24))} for row in rows]

@@ -2,10 +2,11 @@
 
 Serving is compared with the model's own past, by the same method, over the window and its last days. Each number says whether it was
 measured, estimated or assumed; where energy is unknown, the finding says what to log. The energy of a training run is compared with
-earlier runs of the same parameters; an accelerator that idles and a device that runs hot are told, and what another hour of the day or a
-power cap would save.
+earlier runs of the same parameters, that of a running one by a forecast; an accelerator that idles and a device that runs hot are told,
+and what another hour of the day or a power cap would save.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Basis, Finding, needs_action
+from observability.core.finding import Basis, Finding, Severity, needs_action
 from observability.core.numerals import with_si_prefix
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
@@ -22,7 +23,8 @@ from observability.detection.device_readings import TEMPERATURE_ACT, UTILISATION
 from observability.detection.ratio_changes import ACT, RatioVerdict, ratio_by_day, ratio_finding, ratio_verdict
 from observability.detection.run_claims import RunClaim
 from observability.detection.run_energy import run_energy_change
-from observability.detection.study_noise import setting_text
+from observability.detection.run_energy_forecast import RunEnergyForecast, progress_of_runs, run_energy_forecast, stated_steps
+from observability.detection.study_noise import LEAST_RUNS, setting_text
 from observability.detection.training_savings import SAVING_LIMITS, power_cap_claim, start_hour_claim
 from observability.metrics.energy import (
     JOULES_A_WH,
@@ -52,6 +54,8 @@ NAME = "operations/energy"
 PAST_DAYS = 28
 READINGS = Records("resource", (*RESOURCE_COLUMNS, "temperature_c"), ever=True)
 """Readings of devices, those of earlier runs included."""
+STEPS = Records("step", ("run", "at", "step"), ever=True, rows=50_000, spread=12_500)
+"""Steps of runs, evenly spread ones of a long run."""
 MOST_RUNS = 10
 """Maximum number of runs of the window with a finding; the newest are kept."""
 HOW = {
@@ -81,6 +85,7 @@ def needs(context: Context) -> dict[str, Ask]:
         "resources": Ask(RESOURCES, scope="model"),
         "runs": Ask(RUNS, scope="model"),
         "readings": Ask(READINGS, scope="model"),
+        "steps": Ask(STEPS, scope="model"),
         "prices": Ask(PRICES, scope="model"),
         "past served": Ask(served, span="past", days=PAST_DAYS, scope="model"),
         "past use": Ask(use, span="past", days=PAST_DAYS, scope="model"),
@@ -102,13 +107,15 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def of_training(frames: Frames, context: Context, place: PriceScope) -> list[Finding]:
-    """Return findings about the energy of runs, what they can save, and their devices. Reads runs, readings and prices."""
+    """Return findings about the energy of runs, what they can save, and their devices. Reads runs, steps, readings and prices."""
     start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
-    ended, found = runs_ended_between(frames["runs"], start, end), list[Finding]()
-    if ended or any(stated_cap(params) for params in frames["runs"]["params"]):
-        readings = frames["readings"]
-        known = training_run_energy(frames["runs"], readings[readings["run"].notna()], frames["prices"], place)
+    runs, readings = frames["runs"], frames["readings"]
+    ended, found = runs_ended_between(runs, start, end), list[Finding]()
+    running = set(readings.loc[readings["at"] >= start, "run"].dropna()) & set(runs["run"]) - runs_ended_between(runs, None, end)
+    if ended or running or any(stated_cap(params) for params in runs["params"]):
+        known = training_run_energy(runs, readings[readings["run"].notna()], frames["prices"], place)
         found = [*of_runs(frames, context, place, known, ended), *of_savings(frames, context, place, known, ended)]
+        found += of_running(frames, context, known[known["run"].isin(running)], completely_read(known, runs, readings))
     return found + of_devices(frames, context)
 
 
@@ -291,12 +298,7 @@ def of_runs(frames: Frames, context: Context, place: PriceScope, known: "DataFra
             else f"{each['cores']:g} cores at an assumed {place.watts_per_core:g} W each"
         )
         carbon = "assumed" if each["assumed_carbon"] or each["assumed_pue"] else source
-        earlier = complete[
-            (complete["ended"] < each["ended"])
-            & (complete["source"] == source)
-            & (complete["run"].map(alike.get) == alike.get(each["run"]))
-            & complete["wh"].notna()
-        ]
+        earlier = runs_alike(complete[complete["ended"] < each["ended"]], alike, each)
         change = run_energy_change(wh, earlier["wh"].tolist(), context.model.settings)
         because = (
             f"Run `{each['run']}` drew {with_si_prefix(wh, 'Wh')} ({source}, {how}) and emitted "
@@ -330,6 +332,75 @@ def of_runs(frames: Frames, context: Context, place: PriceScope, known: "DataFra
             )
         )
     return found
+
+
+def runs_alike(complete: "DataFrame", alike: Mapping[str, str], run: Mapping[Any, Any]) -> "DataFrame":
+    """Return the complete runs with the parameters of a run and energy of the same kind of source. alike: parameters by run."""
+    return complete[
+        (complete["source"] == run["source"]) & (complete["run"].map(alike.get) == alike.get(run["run"])) & complete["wh"].notna()
+    ]
+
+
+def of_running(frames: Frames, context: Context, running: "DataFrame", complete: "DataFrame") -> list[Finding]:
+    """Return a finding about the forecast energy of each run that still reports, newest first, at most MOST_RUNS.
+
+    running: energy so far of the runs without an end; complete: that of all earlier ones. A run that is surely beyond them is a warning.
+    """
+    runs, readings = frames["runs"], frames["readings"]
+    if len(readings) >= READINGS.rows:
+        running = running[running["started"] >= readings["at"].min()]
+    newest = running[running["wh"].gt(0)].sort_values(["started", "run"], ascending=[False, True]).to_dict("records")
+    alike, now = settings_of_runs(runs), naive_utc(min(context.window.end, context.now))
+    before = {each["run"]: runs_alike(complete, alike, each) for each in newest}
+    progress = progress_of_runs(frames["steps"], readings, {*before, *(name for alike in before.values() for name in alike["run"])})
+    params = {str(name): stated for name, stated in zip(runs["run"], runs["params"], strict=True) if isinstance(stated, dict)}
+    found = []
+    for each in [each for each in newest if each["run"] in progress and progress[each["run"]].is_reporting(now)][:MOST_RUNS]:
+        earlier = before[each["run"]]
+        known = [progress[name] for name in earlier["run"] if name in progress]
+        ahead = run_energy_forecast(progress[each["run"]], known, stated_steps(params.get(each["run"])))
+        found.append(forecast_finding(context, each, ahead, earlier["wh"].tolist()))
+    return found
+
+
+def forecast_finding(context: Context, run: Mapping[Any, Any], ahead: RunEnergyForecast, earlier: list[float]) -> Finding:
+    """Return the forecast energy of a run as a finding. earlier: the energy of runs of its kind, Wh."""
+    blank = context.undecided(NAME, f"run:{run['run']}", "run_energy_forecast", ahead.done, "", against="past", whole_model=True)
+    drawn = f"Run `{run['run']}` has drawn {with_si_prefix(float(run['wh']), 'Wh')} ({run['source']}) after {ahead.done:,}"
+    if ahead.lacks:
+        return replace(blank, because=f"{drawn} steps; its whole energy is unknown: {ahead.lacks}.")
+    wh = float(run["wh"]) / float(run["joules"])
+    value = wh * ahead.joules
+    evidence = {
+        "source": run["source"],
+        "so_far": float(run["wh"]),
+        "steps": ahead.done,
+        "total_steps": ahead.total,
+        "earlier_runs": ahead.n,
+    }
+    said = f"{drawn} of {ahead.total:,} steps, and is forecast to draw {with_si_prefix(value, 'Wh')}"
+    if ahead.low is None or ahead.high is None:
+        lacking = max(LEAST_RUNS - ahead.n, 1)
+        more = f"it needs about {lacking} more earlier {'run' if lacking == 1 else 'runs'} with the same parameters"
+        return replace(blank, value=value, because=f"{said}; no interval yet: {more}.", basis="estimated", evidence=evidence)
+    low, high = wh * ahead.low, wh * ahead.high
+    surely = run_energy_change(low, earlier, context.model.settings)
+    severity: Severity = "watch" if needs_action(surely.severity or "unknown") else "ok"
+    return replace(
+        blank,
+        value=value,
+        low=low,
+        high=high,
+        limit=surely.limit,
+        severity=severity,
+        likely_source="system" if severity == "watch" else None,
+        onset=started_at(run["started"]) if severity == "watch" else None,
+        rank=3.5 if severity == "watch" else 0.0,
+        basis="estimated",
+        because=f"{said} ({with_si_prefix(low, 'Wh')} to {with_si_prefix(high, 'Wh')}); "
+        f"{value / float(surely.usual or value):.2f} times that of {surely.n} earlier runs with the same parameters.",
+        evidence=evidence | {"baseline": surely.usual},
+    )
 
 
 def started_at(at: Any) -> datetime | None:

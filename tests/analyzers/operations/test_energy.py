@@ -13,7 +13,7 @@ from observability.core.settings import ModelSettings
 from observability.core.window import Slice
 from tests.support.analyzer_worlds import START, context_for
 from tests.support.length import allowed, repeats
-from tests.support.operations_world import prices, resources, runs, served, use
+from tests.support.operations_world import prices, resources, run_steps, runs, served, use
 
 HOURS, PAST_HOURS = 7 * 24, 28 * 24
 GRID = prices({"resource": "kwh", "amount": 0.3, "carbon_g_per_kwh": 200.0, "pue": 1.5, "from": -24 * 40})
@@ -28,14 +28,14 @@ def week(joules: float, seed: int, hours: int = HOURS, measure: str = "energy_j"
 
 
 def findings(
-    now: tuple, past: tuple | None, *, price: pd.DataFrame = GRID, readings=None, past_readings=None, run=None, settings=None
+    now: tuple, past: tuple | None, *, price: pd.DataFrame = GRID, readings=None, past_readings=None, run=None, steps=None, settings=None
 ) -> dict:
     context = context_for(None, settings=settings or ModelSettings())
     before = past or (served([]), use("energy_j", [], []))
     shift = timedelta(days=28)
     frames = {
         "served": now[0], "use": now[1], "resources": resources() if readings is None else readings, "prices": price,
-        "runs": runs() if run is None else run, "past served": before[0].assign(period=before[0]["period"] - shift),
+        "runs": runs() if run is None else run, "steps": run_steps() if steps is None else steps, "past served": before[0].assign(period=before[0]["period"] - shift),
         "past use": before[1].assign(period=before[1]["period"] - shift), "past resources": resources() if past_readings is None else past_readings,
         "readings": pd.concat([each for each in (past_readings, readings) if each is not None] or [resources()], ignore_index=True),
     }  # fmt: skip
@@ -213,6 +213,50 @@ def test_a_run_without_runs_alike_is_not_held_against_others() -> None:
     records, readings = a_model_trained_again([36000.0] * 3 + [90000.0])
     records.loc[(records["run"] != "r3") & (records["event"] == "end"), "status"] = "failed"
     assert findings(week(36.0, 10), None, run=records, readings=readings)["run:r3", "run_energy"].severity == "unknown"
+
+
+WEEK_END = 7 * 86400
+
+
+def with_a_running_run(done: int, watts: float, *, runs_before: int = 4, silent: float = 0.0, **params) -> dict:
+    """Finished runs of 100 steps of a minute, a day apart, whose second half draws twice the power, and one that runs as the week ends."""
+    records, read, logged = [], [], []
+    for place in range(runs_before + 1):
+        name, running = f"r{place}", place == runs_before
+        start = WEEK_END - (60 * done + silent if running else 86400 * (runs_before - place))
+        records.append({"run": name, "event": "start", "at": start, "params": {"rate": 0.1, "seed": place, **params}})
+        if not running:
+            records.append({"run": name, "event": "end", "at": start + 6001, "status": "finished"})
+        for step in range(1, (done if running else 100) + 1):
+            own = watts if running else 100.0 + 2 * place
+            drawn = {"device": "gpu0", "energy_j": 60 * own * (1 if step <= 50 else 2), "seconds": 60.0, "source": "measured"}
+            read.append({"run": name, "at": start + 60 * step - 1, **drawn})
+            logged.append({"run": name, "at": start + 60 * step - 1, "step": step})
+    return findings(week(36.0, 10), None, run=runs(*records), readings=resources(*read), steps=run_steps(*logged))
+
+
+def test_the_energy_of_a_running_run_is_forecast_by_its_steps_and_by_the_course_of_earlier_runs() -> None:
+    found = with_a_running_run(40, 103.0)["run:r4", "run_energy_forecast"]
+    by_hand = 60 * 103.0 * (50 + 2 * 50) / 3600 * 1.5
+    assert found.value == pytest.approx(by_hand) and found.low == pytest.approx(found.value) == found.high
+    assert (found.severity, found.basis, found.n) == ("ok", "estimated", 40)
+    assert "after 40 of 100 steps" in found.because and "1.00 times that of 4 earlier runs" in found.because
+    stated = with_a_running_run(40, 103.0, runs_before=0, total_steps=80)["run:r0", "run_energy_forecast"]
+    assert stated.value == pytest.approx(60 * 103.0 * 80 / 3600 * 1.5) and stated.low is None and stated.severity == "unknown"
+
+
+@pytest.mark.parametrize(("watts", "severity"), [(103.0 * 1.15, "ok"), (103.0 * 1.4, "watch"), (103.0 * 4, "watch")])
+def test_a_running_run_that_is_surely_beyond_earlier_ones_is_a_warning(watts: float, severity: str) -> None:
+    found = with_a_running_run(60, watts)["run:r4", "run_energy_forecast"]
+    assert found.severity == severity and (found.low >= found.limit) == (severity == "watch")
+
+
+def test_where_the_whole_of_a_run_is_unknown_so_is_its_energy_and_a_silent_run_has_no_forecast() -> None:
+    alone = with_a_running_run(40, 103.0, runs_before=0)["run:r0", "run_energy_forecast"]
+    beyond = with_a_running_run(120, 103.0)["run:r4", "run_energy_forecast"]
+    assert {alone.severity, beyond.severity} == {"unknown"} and alone.value is beyond.value is None
+    assert "total_steps" in alone.because and "more steps than earlier runs" in beyond.because
+    assert ("run:r4", "run_energy_forecast") not in with_a_running_run(40, 103.0, silent=3600)
 
 
 def device_finding(metric: str, values: list[float], device: str = "gpu0", **settings) -> dict:

@@ -1,0 +1,122 @@
+"""Forecast the energy of a training run that has not ended, from its energy so far and the share of its steps that are done."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.detection.run_state import INTERVALS, LEAST_SILENCE_S
+from observability.detection.study_noise import LEAST_RUNS
+from observability.metrics.energy import reading_energy
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Array = np.ndarray[Any, np.dtype[Any]]
+TOTAL_NAMES = ("total_steps", "max_steps", "num_steps", "num_train_steps", "n_steps", "steps")
+"""Parameters that state how many steps a run will take; the first that does counts."""
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """Steps and energy of a run. steps, at: steps done and when they were logged; read, joules: ends and energy of its readings."""
+
+    steps: Array
+    at: Array
+    read: Array
+    joules: Array
+
+    @property
+    def done(self) -> int:
+        """Steps done at the last reading."""
+        return int(self.steps[self.at <= self.read.max()].max(initial=0))
+
+    def joules_at(self, step: int) -> float:
+        """Joules read until so many steps were done; NaN where they were not."""
+        reached = self.at[self.steps >= step]
+        return float(self.joules[self.read <= reached.min()].sum()) if len(reached) else float("nan")
+
+    def is_reporting(self, now: datetime) -> bool:
+        """Whether it logs as usual at an instant (naive UTC): nothing is missing for ten usual intervals of its steps, or five minutes."""
+        gaps = np.diff(np.unique(self.at)) / np.timedelta64(1, "s")
+        silence = (np.datetime64(now, "us") - max(self.at.max(), self.read.max())) / np.timedelta64(1, "s")
+        return bool(silence <= max(INTERVALS * float(np.median(gaps)) if len(gaps) else 0.0, LEAST_SILENCE_S))
+
+
+@dataclass(frozen=True)
+class RunEnergyForecast:
+    """Forecast energy of a whole run, joules; NaN where it is unknown, and `lacks` says why. done, total: steps.
+
+    n: number of earlier runs that tell the interval; low and high are None where they are fewer than LEAST_RUNS.
+    """
+
+    n: int
+    done: int
+    total: int | None
+    joules: float
+    low: float | None = None
+    high: float | None = None
+    lacks: str = ""
+
+
+def stated_steps(params: Any) -> int | None:
+    """Return the number of steps that parameters state; None where they state none."""
+    for name in TOTAL_NAMES if isinstance(params, Mapping) else ():
+        value = params.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 1:
+            return int(value)
+    return None
+
+
+def progress_of_runs(steps: "DataFrame", readings: "DataFrame", names: set[str]) -> dict[str, RunProgress]:
+    """Return the progress of the named runs that have both steps and readings with energy.
+
+    steps: records of steps (run, at, step); readings: resource records.
+    """
+    own = steps[steps["run"].isin(names) & steps["step"].notna()]
+    drawn = reading_energy(readings[readings["run"].isin(set(own["run"]))])
+    logged = dict(iter(own.groupby("run")))
+    found = {}
+    for name, read in drawn.groupby("run"):
+        numbers = logged[name]["step"].to_numpy("int64")
+        half = (read["seconds"].to_numpy(float) * 5e5).astype("timedelta64[us]")
+        found[str(name)] = RunProgress(
+            numbers + (numbers.min() == 0),
+            logged[name]["at"].to_numpy("datetime64[us]"),
+            read["at"].to_numpy("datetime64[us]") + half,
+            read["joules"].to_numpy(float),
+        )
+    return found
+
+
+def run_energy_forecast(run: RunProgress, earlier: Sequence[RunProgress], stated: int | None) -> RunEnergyForecast:
+    """Return the forecast energy of a whole run: its joules so far over the share of its steps that are done.
+
+    The total is as stated, else the median of earlier runs. From LEAST_RUNS earlier runs on, the same forecast is made of each of them at
+    the same step; the geometric mean of its errors corrects this run's, and their spread gives the 95 % prediction interval (Student's t on
+    logarithms). A run draws no less than it has drawn.
+    """
+    from scipy import stats
+
+    done, so_far = run.done, float(run.joules.sum())
+    total = stated or (round(float(np.median([each.done for each in earlier]))) if earlier else None)
+    lacks = ""
+    if total is None:
+        lacks = "nothing tells how many steps it will take; state `total_steps` among its parameters"
+    elif done > total:
+        lacks = f"it has done more steps than {'its parameters state' if stated else 'earlier runs'}"
+    elif not (done > 0 and so_far > 0):
+        lacks = "it has no step with energy yet"
+    if total is None or lacks:
+        return RunEnergyForecast(len(earlier), done, total, float("nan"), lacks=lacks)
+    parts = [(each.joules_at(done), float(each.joules.sum())) for each in earlier]
+    errors = np.log([whole * done / total / part for part, whole in parts if part > 0])
+    n, plain = len(errors), so_far * total / done
+    if n < LEAST_RUNS:
+        return RunEnergyForecast(n, done, total, plain)
+    middle = plain * float(np.exp(errors.mean()))
+    reach = float(np.exp(stats.t.ppf(0.975, n - 1) * errors.std(ddof=1) * np.sqrt(1 + 1 / n)))
+    value, low, high = (max(each, so_far) for each in (middle, middle / reach, middle * reach))
+    return RunEnergyForecast(n, done, total, value, low, high)
