@@ -12,6 +12,7 @@ from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.evidence_types import Happened, Mark
 from observability.investigation.label_types import class_words, outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
+from observability.metrics.error_cost import UNPRICED_TASK
 
 EVENT_DAYS = 7
 MOST_EVENTS = 20
@@ -141,7 +142,7 @@ def cost_of(row: Row) -> tuple[float | None, str | None, str | None]:
     """Cost of this error by the model's settings, its currency, and a sentence where it is unknown."""
     settings = row.model.settings
     if row.model.task != "binary":
-        return None, None, "Error costs apply to binary models only."
+        return None, None, UNPRICED_TASK
     if row.wrong is None:
         return None, None, "It is not known yet whether this was an error."
     if not row.wrong:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+UNPRICED_TASK = "Cost of errors unknown: settings state it for false positives and false negatives of binary models only."
+"""Why the cost of the errors of a regression or a multiclass model is unknown."""
+
+
 @dataclass(frozen=True)
 class ErrorCost:
     """Value of decisions.

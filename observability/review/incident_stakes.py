@@ -19,7 +19,7 @@ from observability.core.finding import Finding, needs_action
 from observability.core.questions import Aggregate, By
 from observability.core.window import Slice, Window
 from observability.incidents.grouping import Incident
-from observability.metrics.error_cost import decision_loss
+from observability.metrics.error_cost import UNPRICED_TASK, decision_loss
 from observability.metrics.groups import attribute_levels, sensitive_attributes
 from observability.metrics.performance import confusion_matrix
 from observability.review.incident_items import rose
@@ -74,7 +74,7 @@ def touched_error_cost(model: Model, whole: "DataFrame", touched: "DataFrame", r
     """Estimated cost of errors on affected predictions, from the labelled ones; `an_answer` and `elsewhere` are per prediction."""
     settings = model.settings
     if model.task != "binary":
-        return {"money": None, "no_money": "Error costs apply to binary models only."}
+        return {"money": None, "no_money": UNPRICED_TASK}
     if settings.cost_false_positive is None or settings.cost_false_negative is None:
         return {"money": None, "no_money": "No error costs are set."}
     here, labelled = loss_per_answer(model, touched)

@@ -109,6 +109,9 @@ def test_money_at_stake_is_the_loss_of_the_labelled_times_the_touched_answers(cu
     assert said is not None and "Estimated cost of errors" in said[0] and "carrier is AA" in said[0]
     free = incident_stakes.incident_stake(store.ask, known, Window("loan", START, END), each)
     assert free["money"] is None and "No error costs" in free["no_money"]
+    amounts = replace(known, task="regression")
+    unpriced = incident_stakes.incident_stake(store.ask, amounts, Window("loan", START, END), each)
+    assert sentences.error_cost_sentence(unpriced).startswith("Cost of errors unknown: settings state it for false positives and")
     assert sentences.stake_sentences({}, "i1") == (sentences.OLDER, "")
 
 
