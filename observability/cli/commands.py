@@ -73,11 +73,11 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     if args.out:
         target = Path(args.out)
         writers = {
-            ".slides.html": lambda: review_deck.review_deck(store, str(week)).encode(),
+            ".slides.html": lambda: review_deck.review_deck(store, str(week), now).encode(),
             ".html": lambda: export_review.review_html(store, str(week), now).encode(),
             ".pdf": lambda: export_review.pdf(store, str(week), now),
-            ".csv": lambda: export_review.minutes(store, str(week)).encode(),
-            ".md": lambda: export_review.review_markdown(store, str(week)).encode(),
+            ".csv": lambda: export_review.minutes(store, str(week), now).encode(),
+            ".md": lambda: export_review.review_markdown(store, str(week), now).encode(),
         }
         ending = next((ending for ending in writers if target.name.endswith(ending)), None)
         if ending is None:
@@ -90,11 +90,11 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         sent = messages_by_key(store).keys() & {message["message"] for message in messages}
         if waiting := [message for message in messages if message["message"] not in sent]:
             store.write_records(waiting)
-        lines += ["", pre_read.pre_read_text(store, str(week), config.dashboard)]
+        lines += ["", pre_read.pre_read_text(store, str(week), now, config.dashboard)]
         for message in messages:
             once = f"was sent to {message['channel']} before" if message["message"] in sent else f"is queued for {message['channel']}"
             lines.append(f"The pre-read {once}; the running dashboard sends each once.")
-    return json_or_lines(export_review.review_json(store, body) if args.json else body, lines, args.json)
+    return json_or_lines(export_review.review_json(store, body, now) if args.json else body, lines, args.json)
 
 
 def metrics(args: argparse.Namespace) -> Outcome:

@@ -52,7 +52,7 @@ def model_card_html(store: Store, name: str, now: datetime) -> str:
         analyses=[finding for finding in measured if finding["analyzer"] in ANALYSED][:MOST],
         signatures=list(latest_signatures(store, name)),
         decisions=(made := standing_decisions(store, name)),
-        actions=[action for action in meeting.all_actions(store) if action["model"] == name and action["state"] not in CLOSED],
+        actions=[action for action in meeting.all_actions(store, now.date()) if action["model"] == name and action["state"] not in CLOSED],
         who_and_when=meeting.who_and_when,
         shown=shown_severity,
         caveats=[*open_holds(made), *caveats(model, findings)],

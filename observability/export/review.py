@@ -38,6 +38,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 ICONS = {"ok": "✓", "watch": "▲", "act": "●", "unknown": "?"}
 """Printable signs, always shown with the word."""
 VERDICTS = {"differs": "differs", "slight": "differs slightly", "alike": "similar", "unknown": "inconclusive"}
+MINUTES_COLUMNS = ("review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric", "overdue")
+"""Columns of the minutes. People read them by place: new ones come last."""
 ENDS = {"accept": "Accepted", "watch": "Watched", "act": "Acted on"}
 
 MARKUP = re.compile(r"([\\*_\[\]<>~|#])")
@@ -48,10 +50,12 @@ def review_html(store: "Store", review: str, now: datetime) -> str:
     """A frozen week as one HTML file. Raises NotFoundError where the week is not frozen."""
     body = week_without_small_groups(found(store, review))
     words = said_about(store, review)
-    agreed = meeting.agreed_actions(store, review)
-    later = {action["action"]: meeting.stage_of_action(action) for action in meeting.all_actions(store)}
+    agreed = meeting.agreed_actions(store, review, now.date())
+    later = {action["action"]: meeting.stage_of_action(action) for action in meeting.all_actions(store, now.date())}
     since = restated(store, body, now)
-    return rendered(body, arranged(items_of(body), words), words, decisions_of_review(store, review), since, agreed, later)
+    return rendered(
+        body, arranged(items_of(body), words), words, decisions_of_review(store, review), since, agreed, later, f"{now:%Y-%m-%d}"
+    )
 
 
 def pdf(store: "Store", review: str, now: datetime) -> bytes:
@@ -78,9 +82,10 @@ def rendered(
     since: Sequence[Restated],
     agreed: Sequence[Body] = (),
     later: Mapping[str, str] | None = None,
+    day: str = "",
 ) -> str:
-    """The HTML of a week. agreed: the actions of its meeting. later: current stages of all actions by id. Equal arguments give equal
-    bytes.
+    """The HTML of a week. agreed: the actions of its meeting. later: current stages of all actions by id. day: of these actions and stages,
+    as 2013-07-08. Equal arguments give equal bytes.
     """
     template = environment().get_template("review.html")
     return template.render(
@@ -93,6 +98,7 @@ def rendered(
         drawings={name: item_drawing(figure) for name, figure in figures.items()},
         closed={**ended, "at": iso(ended["at"])} if (ended := meeting.closed_by(words)) else None,
         agreed=agreed,
+        day=day,
         action_of={action["action"]: action for action in agreed},
         later=later or {},
         who_and_when=meeting.who_and_when,
@@ -224,35 +230,41 @@ def item_drawing(figure: agenda_figures.ItemFigure) -> Markup:
     return export_svg.daily_line_drawing(figure.line)
 
 
-def minutes(store: "Store", review: str) -> str:
+def minutes(store: "Store", review: str, now: datetime) -> str:
     """The minutes as CSV: a row for each agenda item with its outcome, each decision, each action of the meeting, and each action of
-    earlier weeks.
+    earlier weeks. overdue: as of the day of `now`.
     """
     body = week_without_small_groups(found(store, review))
     words = said_about(store, review)
     ended = outcomes(words)
+    rows: list[Body] = []
+    for item in arranged(items_of(body), words).items:
+        outcome = {"outcome": ENDS[end["does"]], **by_whom(end)} if (end := ended.get(item.item)) else {}
+        about = {"model": ", ".join(item.models)}
+        rows.append({"what": "item", **about, "text": item.title, **outcome})
+    for decision in decisions_of_review(store, review):
+        made = {"model": decision["model"], "text": decision["statement"], "outcome": decision["choice"], "at": decision["at"]}
+        made |= {"author": decision["decider"] or decision["author"], "due": decision["revisit"]}
+        rows.append({"what": "decision", **made})
+    known = {action["action"]: action for action in meeting.all_actions(store, now.date())}
+    earlier = [known.get(promise["action"], promise) for promise in body["promises"]]
+    for kind, actions in (("action", meeting.agreed_actions(store, review, now.date())), ("earlier action", earlier)):
+        for action in actions:
+            fields = {name: action.get(name) for name in ("model", "text", "author", "at", "owner", "due", "metric")}
+            overdue = "yes" if action["overdue"] else "no"
+            rows.append({"what": kind, **fields, "outcome": meeting.stage_of_action(action), "overdue": overdue})
+    if body["suppressed"]:
+        rows.append({"what": "left out", "text": suppressed_words(body["suppressed"])})
     out = io.StringIO()
     write = csv.writer(out)
-    write.writerow(["review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric"])
-    rows: list[Sequence[Any]] = []
-    for item in arranged(items_of(body), words).items:
-        end = ended.get(item.item)
-        outcome = (ENDS[end["does"]], end["author"], iso(end["at"])) if end else ("", "", "")
-        rows.append(("item", ", ".join(item.models), item.title, *outcome, "", "", ""))
-    for decision in decisions_of_review(store, review):
-        model, statement, choice, at, revisit = (decision[name] for name in ("model", "statement", "choice", "at", "revisit"))
-        rows.append(("decision", model, statement, choice, decision["decider"] or decision["author"], at, "", revisit, ""))
-    known = {action["action"]: action for action in meeting.all_actions(store)}
-    earlier = [known.get(promise["action"], promise) for promise in body["promises"]]
-    for kind, actions in (("action", meeting.agreed_actions(store, review)), ("earlier action", earlier)):
-        for action in actions:
-            stage, fields = meeting.stage_of_action(action), ("owner", "due", "metric")
-            author, at = action.get("author"), action.get("at")
-            rows.append((kind, action["model"], action["text"], stage, author, at, *(action[name] for name in fields)))
-    if body["suppressed"]:
-        rows.append(("left out", "", suppressed_words(body["suppressed"]), "", "", "", "", "", ""))
-    write.writerows(inert_cells([review, *row]) for row in rows)
+    write.writerow(MINUTES_COLUMNS)
+    write.writerows(inert_cells([review, *(row.get(name) for name in MINUTES_COLUMNS[1:])]) for row in rows)
     return out.getvalue()
+
+
+def by_whom(entry: Mapping[str, Any]) -> Body:
+    """Author and instant of an entry."""
+    return {"author": entry["author"], "at": iso(entry["at"])}
 
 
 def inert_cells(cells: Sequence[Any]) -> list[str]:
@@ -260,7 +272,7 @@ def inert_cells(cells: Sequence[Any]) -> list[str]:
     return ["" if cell is None else str(inert_text(cell)) for cell in cells]
 
 
-def review_markdown(store: "Store", review: str) -> str:
+def review_markdown(store: "Store", review: str, now: datetime) -> str:
     """The week as a few lines of Markdown, for a chat."""
     body = week_without_small_groups(found(store, review))
     words = said_about(store, review)
@@ -278,8 +290,8 @@ def review_markdown(store: "Store", review: str) -> str:
         lines.append(f"{number}. {chat(item_title(item.models, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
     statements = [decision["statement"] for decision in decisions_of_review(store, review) if decision["statement"]]
     lines += ["", "Decisions:", *(f"- {chat(statement)}" for statement in statements)] if statements else []
-    lines += action_lines("Actions", meeting.agreed_actions(store, review))
-    known = {action["action"]: action for action in meeting.all_actions(store)}
+    lines += action_lines(f"Actions, as of {now:%Y-%m-%d}", meeting.agreed_actions(store, review, now.date()))
+    known = {action["action"]: action for action in meeting.all_actions(store, now.date())}
     lines += action_lines("Actions of earlier weeks", [known.get(promise["action"], promise) for promise in body["promises"]])
     return "\n".join(lines) + "\n"
 
@@ -289,7 +301,7 @@ def action_lines(title: str, actions: Sequence[Body]) -> list[str]:
     return ["", f"{title}:", *(f"- {chat(action['text'])} ({chat(meeting.who_and_when(action))})" for action in actions)] if actions else []
 
 
-def review_json(store: "Store", body: Body) -> Body:
+def review_json(store: "Store", body: Body, now: datetime) -> Body:
     """The frozen figures of a week without small groups (`suppressed`: findings that are left out), and under `meeting` what its meeting
     agreed: actions, decisions, outcomes and notes.
     """
@@ -297,7 +309,7 @@ def review_json(store: "Store", body: Body) -> Body:
     review = body["review"]
     words = said_about(store, review)
     entries = [{name: iso(value) if isinstance(value, datetime) else value for name, value in entry.items()} for entry in words]
-    agreed, decisions = meeting.agreed_actions(store, review), decisions_of_review(store, review)
+    agreed, decisions = meeting.agreed_actions(store, review, now.date()), decisions_of_review(store, review)
     return {**body, "meeting": {"actions": agreed, "decisions": decisions, "agenda": entries}}
 
 

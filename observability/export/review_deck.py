@@ -5,6 +5,7 @@ It requests nothing. Without scripts, and on paper, all slides stand below each 
 
 import base64
 import hashlib
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from observability.core.finding import iso
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 
-def review_deck(store: "Store", review: str) -> str:
-    """The slides of a frozen week as HTML, with what the meeting agreed so far. Raises NotFoundError where the week is not frozen."""
+def review_deck(store: "Store", review: str, now: datetime) -> str:
+    """The slides of a frozen week as HTML, with what the meeting agreed so far. now: decides which actions are overdue.
+
+    Raises NotFoundError where the week is not frozen.
+    """
     body, words = week_without_small_groups(found(store, review)), said_about(store, review)
-    agenda, agreed = arranged(export_review.items_of(body), words), meeting.agreed_actions(store, review)
+    agenda, agreed = arranged(export_review.items_of(body), words), meeting.agreed_actions(store, review, now.date())
     figures = {item.item: figure for item in agenda.items if (figure := agenda_figures.item_figure(body, item))}
-    now = {action["action"]: action for action in meeting.all_actions(store)}
+    present = {action["action"]: action for action in meeting.all_actions(store, now.date())}
     script = export_review.environment().get_template("deck.js").render()
     return (
         export_review.environment()
@@ -41,9 +45,10 @@ def review_deck(store: "Store", review: str) -> str:
             outcomes=outcomes(words),
             notes=[{**entry, "at": iso(entry["at"])} for entry in words if entry["does"] == "note" and entry.get("text")],
             agreed=agreed,
+            day=iso(now)[:10],
             action_of={action["action"]: action for action in agreed},
             decisions=export_review.decisions_of_review(store, review),
-            current=lambda promise: meeting.who_and_when(now.get(promise["action"]) or promise),
+            current=lambda promise: meeting.who_and_when(present.get(promise["action"]) or promise),
             who_and_when=meeting.who_and_when,
             effect=meeting.effect_answer,
             erased_when=review_words.erased_when,

@@ -7,7 +7,7 @@ after another.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from observability.core.errors import ObservabilityError, UsageError
@@ -54,7 +54,7 @@ def promises(store: Store, week: Week, earlier: Sequence[Body], known: datetime)
             "owner": fields.get("owner"),
             "due": iso(due) if due else None,
             "since": str(since),
-            "overdue": bool(due and due < week.end and item.state not in CLOSED),
+            "overdue": is_overdue(due, item.state, week.end.date()),
             "reason": fields.get("reason"),
             **{name: fields.get(name) for name in COPIED_FIELDS},
             "review": item.first.fields.get("review"),
@@ -92,6 +92,11 @@ def action_stage(state: str, owner: str | None, moved: Body | None = None) -> St
     if state == "verified" or (state == "done" and (moved or {}).get("answer") == "yes"):
         return "verified"
     return "done" if state == "done" else "assigned" if owner else "unassigned"
+
+
+def is_overdue(due: datetime | None, state: str, day: date) -> bool:
+    """Whether an action is open and was due before a day (UTC)."""
+    return due is not None and due.date() < day and state not in CLOSED
 
 
 def done_week(item: decision_items.DecisionItem) -> Week | None:

@@ -1,30 +1,31 @@
 """What a review meeting agreed: its actions with owner, due date and stage, for the page and every export."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 
 from observability.core.finding import iso
-from observability.review.action_items import CLOSED, Stage, action_stage
+from observability.review.action_items import CLOSED, Stage, action_stage, is_overdue
 from observability.store.engine import Store
 from observability.store.types.decision_items import DecisionItem
 
 Body = dict[str, Any]
 
 
-def agreed_actions(store: Store, review: str) -> list[Body]:
-    """The actions that were agreed in a review, oldest first, in their current state."""
-    found = [action_body(item) for item in store.actions() if item.first.fields.get("review") == review]
+def agreed_actions(store: Store, review: str, day: date) -> list[Body]:
+    """The actions that were agreed in a review, oldest first, in their current state. day: decides which are overdue."""
+    found = [action_body(item, day) for item in store.actions() if item.first.fields.get("review") == review]
     return sorted(found, key=lambda action: (action["at"], action["action"]))
 
 
-def all_actions(store: Store) -> list[Body]:
-    """Every action in its current state: open ones first, each group by due date."""
-    found = [action_body(item) for item in store.actions()]
+def all_actions(store: Store, day: date) -> list[Body]:
+    """Every action in its current state: open ones first, each group by due date. day: decides which are overdue."""
+    found = [action_body(item, day) for item in store.actions()]
     return sorted(found, key=lambda action: (action["state"] in CLOSED, action["due"] is None, action["due"] or "", action["action"]))
 
 
-def action_body(item: DecisionItem) -> Body:
-    """An action in its current state: text, owner, due date, stage, state, who wrote it and when."""
+def action_body(item: DecisionItem, day: date) -> Body:
+    """An action in its current state: text, owner, due date, whether it is overdue, stage, state, who wrote it and when."""
     fields = item.fields
     return {
         "action": item.id,
@@ -32,6 +33,7 @@ def action_body(item: DecisionItem) -> Body:
         "model": fields.get("model"),
         "owner": fields.get("owner"),
         "due": iso(fields["due"]) if fields.get("due") else None,
+        "overdue": is_overdue(fields.get("due"), item.state, day),
         "state": item.state,
         "stage": action_stage(item.state, fields.get("owner")),
         "reason": fields.get("reason"),
@@ -75,8 +77,8 @@ def effect_answer(action: Mapping[str, Any]) -> str | None:
 
 
 def who_and_when(action: Mapping[str, Any]) -> str:
-    """`bob, due 2013-07-15, assigned` of an action."""
-    due = f"due {action['due'][:10]}" if action["due"] else "no due date"
+    """`bob, due 2013-07-15 (overdue), assigned` of an action."""
+    due = f"due {action['due'][:10]}{' (overdue)' if action['overdue'] else ''}" if action["due"] else "no due date"
     stage = stage_of_action(action)
     words = [action["owner"] or "unassigned", due, *([] if stage == "unassigned" else [stage])]
     return ", ".join(words)

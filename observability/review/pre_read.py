@@ -28,20 +28,20 @@ MOST_REASONS = 2
 """Reasons of an item that a pre-read gives."""
 
 
-def pre_read_text(store: "Store", review: str, dashboard: str = "") -> str:
+def pre_read_text(store: "Store", review: str, now: datetime, dashboard: str = "") -> str:
     """The agenda of a frozen week as plain text. dashboard: the address for links; without it there are none.
 
     Raises NotFoundError where the week is not frozen.
     """
-    return pre_read(store, review, dashboard)[0]
+    return pre_read(store, review, now, dashboard)[0]
 
 
-def pre_read(store: "Store", review: str, dashboard: str = "") -> tuple[str, list[DailyLine]]:
+def pre_read(store: "Store", review: str, now: datetime, dashboard: str = "") -> tuple[str, list[DailyLine]]:
     """The text, and the metrics that a mail draws in it."""
     body = week_without_small_groups(found(store, review))
     agenda = arranged([Item.from_json(item) for item in body["agenda"]], said_about(store, review))
-    now = {action["action"]: action for action in meeting.all_actions(store)}
-    return agenda_text(body, agenda, now, dashboard)
+    current = {action["action"]: action for action in meeting.all_actions(store, now.date())}
+    return agenda_text(body, agenda, current, dashboard)
 
 
 def agenda_text(body: Body, agenda: Arranged, actions: Mapping[str, Body], dashboard: str = "") -> tuple[str, list[DailyLine]]:
@@ -102,7 +102,7 @@ def pre_read_is_due(config: AlertConfig, now: datetime) -> bool:
 
 def pre_read_messages(store: "Store", review: str, channels: Sequence[str], config: AlertConfig, now: datetime) -> list[Body]:
     """One `message` record for each channel. Raises NotFoundError where the week is not frozen."""
-    (text, drawn), start = pre_read(store, review, config.dashboard), config.send_at(now)
+    (text, drawn), start = pre_read(store, review, now, config.dashboard), config.send_at(now)
     message = {"kind": "message", "at": now, "state": "queued", "title": f"Pre-read: model review {review}", "text": text}
     message["figures"] = [line.to_json() for line in drawn]
     later = {"not_before": start} if start > now else {}

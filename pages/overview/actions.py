@@ -20,8 +20,5 @@ if not found:
 counts = action_items.stage_counts(found)
 chosen = st.pills("State", list(counts), selection_mode="multi", format_func=lambda name: f"{counts[name]} {name}", key="stage")
 shown = [action for action in found if not chosen or action["stage"] in chosen]
-today = load_review.today_naive_utc().date().isoformat()
-action_items.actions_table(
-    "actions", f"Action items, open ones first: {formatting.plural(len(shown), 'item')}", shown[:MOST], today, sort=True
-)
+action_items.actions_table("actions", f"Action items, open ones first: {formatting.plural(len(shown), 'item')}", shown[:MOST], sort=True)
 cut_note(len(shown), MOST, "The first {0} of {1}.")

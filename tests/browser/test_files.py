@@ -48,7 +48,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frozen = FrozenCase(case(store, "l40", model="loan"), contrast, store.verdicts(), store.actions(), NOW)
         pages = (
             export_review.review_html(store, str(week), NOW),
-            review_deck.review_deck(store, str(week)),
+            review_deck.review_deck(store, str(week), NOW),
             export_card.model_card_html(store, "loan", NOW),
             export_case.case_html(frozen),
         )

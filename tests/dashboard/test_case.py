@@ -169,6 +169,10 @@ def test_a_verdict_with_an_action_is_written_and_shown_and_can_be_taken_back(min
     assert verdict.fields["wrong"] == "yes" and verdict.fields["source"] == "input" and verdict.fields["action"] == action.id
     assert action.fields["do"] == "fix_feed" and action.fields["due"] > verdict.first.at
     assert "cannot" in words(app) and "It was wrong; missing or wrong input" in words(app) and "Fix the feed" in words(app)
+    for days, late in ((0, False), (1, True)):
+        due = END.replace(hour=0) - timedelta(days=days)
+        mine.store.write_records([{"kind": "action", "action": action.id, "author": "Ada", "due": due}])
+        assert ("Overdue" in words(opened("case", id=name, model="loan", section="said"))) is late, "an action may be done on its due date"
     assert "<b>" not in "".join(each.value for each in app.markdown).replace("\\<", "")
     box = next(each for each in app.text_input if each.key == f"verdict-{verdict.id}-author-box")
     assert box.value == "Ada", "the name is remembered"

@@ -241,6 +241,15 @@ def test_every_action_is_listed_with_owner_due_date_and_state(store: Database) -
     assert rows["Log kilometres again"]["what"]["go"]["parameters"] == {"review": str(BROKEN), "step": "promises"}
 
 
+def test_an_agreed_action_is_overdue_by_the_page_s_clock_in_its_own_review(store: Database) -> None:
+    late = {"kind": "action", "author": "zoe", "owner": "bob", "model": "eta", "review": str(BETTER)}
+    dues = {"Due the day before": NOW - timedelta(days=1), "Due today": NOW}
+    store.write_records([late | {"action": f"late-{place}", "text": text, "due": due} for place, (text, due) in enumerate(dues.items())])
+    for step, caption in (("promises", "Agreed in this review"), ("agenda", "Actions of this review")):
+        rows = [row["cells"] for row in tables(opened("review", review=str(BETTER), step=step))[caption]["rows"]]
+        assert {row["what"]["t"]: row["due"].get("sub") for row in rows} == {"Due the day before": "overdue", "Due today": None}, step
+
+
 def test_a_closed_meeting_takes_no_more_words_until_it_is_opened_again(store: Database) -> None:
     app = enter("Ann", BROKEN, step="decide")
     press(app, "Close the meeting")

@@ -227,20 +227,34 @@ def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
     assert "<b>metres</b>" not in html
     assert "&lt;b&gt;metres" in html
     assert "Hold the rollout" in html
-    rows = list(csv.reader(io.StringIO(export_review.minutes(store, str(BROKEN)))))
+    rows = list(csv.reader(io.StringIO(export_review.minutes(store, str(BROKEN), NOW))))
     assert [each[1] for each in rows if each[1] in ("decision", "action")] == ["decision", "action"]
     assert any(each[4] == "Acted on" for each in rows)
-    assert "acted on" in export_review.review_markdown(store, str(BROKEN))
+    assert "acted on" in export_review.review_markdown(store, str(BROKEN), NOW)
     due = f"{BROKEN.end + timedelta(days=3):%Y-%m-%d}"
-    told = f"bob, due {due}, assigned"
+    told = f"bob, due {due} (overdue), assigned"
     assert told in html, "owner, due date and stage stand at the agenda item, not only who wrote it down"
-    assert all(f"<td>{cell}</td>" in html for cell in ("bob", due, "assigned"))
-    assert f"Log kilometres again ({told})" in export_review.review_markdown(store, str(BROKEN))
-    (action,) = export_review.review_json(store, broken)["meeting"]["actions"]
+    assert all(f"<td>{cell}</td>" in html for cell in ("bob", "assigned"))
+    assert f"Log kilometres again ({told})" in export_review.review_markdown(store, str(BROKEN), NOW)
+    (action,) = export_review.review_json(store, broken, NOW)["meeting"]["actions"]
     assert (action["owner"], action["due"][:10], action["stage"], action["author"]) == ("bob", due, "assigned", "ann")
     assert [(each[4], each[7], each[8][:10]) for each in rows if each[1] == "action"] == [("assigned", "bob", due)]
     assert export_review.inert_cells(["=1+1", "@x", "fine", None]) == ["'=1+1", "'@x", "fine", ""]
     assert export_review.chat("<!here> @all `km` https://x") == "\\<!here\\> @\u2060all `km` https:\u2060//x"
+
+
+def test_every_file_marks_an_agreed_action_from_the_day_after_its_due_date(store, broken):
+    due, review = BROKEN.end + timedelta(days=3), str(BROKEN)
+    for now, late in ((due + timedelta(hours=23), False), (due + timedelta(days=1), True)):
+        words = f"bob, due {due:%Y-%m-%d}{' (overdue)' if late else ''}, assigned"
+        html = export_review.review_html(store, review, now)
+        assert (words in html, f"<td>{due:%Y-%m-%d}<br>" in html, f"As of {now:%Y-%m-%d}." in html) == (True, late, True)
+        deck = review_deck.review_deck(store, review, now)
+        assert f"<td>Log kilometres again</td><td>{words}</td>" in deck and f"state on {now:%Y-%m-%d}" in deck
+        assert f"Actions, as of {now:%Y-%m-%d}:\n- Log kilometres again ({words})" in export_review.review_markdown(store, review, now)
+        assert [each["overdue"] for each in export_review.review_json(store, broken, now)["meeting"]["actions"]] == [late]
+        rows = csv.DictReader(io.StringIO(export_review.minutes(store, review, now)))
+        assert [each["overdue"] for each in rows if each["what"] == "action"] == ["yes" if late else "no"]
 
 
 def test_no_file_of_a_week_tells_of_a_group_of_fewer_than_ten_rows_and_each_says_so(store, broken, monkeypatch):
@@ -251,11 +265,11 @@ def test_no_file_of_a_week_tells_of_a_group_of_fewer_than_ten_rows_and_each_says
     week = {**broken, "models": [part, *broken["models"][1:]], "agenda": [item, *broken["agenda"]]}
     for module in (export_review, review_deck):
         monkeypatch.setattr(module, "found", lambda store, review: week)
-    files = [page(store, str(BROKEN)), review_deck.review_deck(store, str(BROKEN)), export_review.minutes(store, str(BROKEN))]
-    files += [export_review.review_markdown(store, str(BROKEN)), json.dumps(export_review.review_json(store, week))]
+    files = [page(store, str(BROKEN)), review_deck.review_deck(store, str(BROKEN), NOW), export_review.minutes(store, str(BROKEN), NOW)]
+    files += [export_review.review_markdown(store, str(BROKEN), NOW), json.dumps(export_review.review_json(store, week, NOW))]
     assert not [place for place, text in enumerate(files) if few["because"] in text or "1nc" in text]
     said = "Left out: 1 finding about groups of fewer than 10 rows."
-    assert all(said in text for text in files[:4]) and export_review.review_json(store, week)["suppressed"] == 1
+    assert all(said in text for text in files[:4]) and export_review.review_json(store, week, NOW)["suppressed"] == 1
 
 
 def test_an_agenda_item_has_its_line_the_reference_beside_current_and_the_worst_slice(store, broken):
@@ -284,7 +298,7 @@ def test_a_meeting_is_closed_and_opened_again(store, broken):
     assert closed_by(freeze.said_about(store, str(BROKEN)))["author"] == "zoe"
     html = page(store, str(BROKEN))
     assert "The meeting was closed by zoe" in html and invalid(html) == []
-    assert export_review.review_json(store, broken)["meeting"]["agenda"][-1]["does"] == "close"
+    assert export_review.review_json(store, broken, NOW)["meeting"]["agenda"][-1]["does"] == "close"
     store.write_records([about | {"does": "reopen", "at": NOW + timedelta(days=4)}])
     assert closed_by(freeze.said_about(store, str(BROKEN))) is None
 
@@ -364,7 +378,7 @@ def test_the_files_name_the_model_and_lead_from_a_decision_to_its_item(store, br
     assert f'<li id="item-{place}">' in html
     assert f"[{item['item']}]" not in html, "nobody reads ids"
     assert invalid(html) == []
-    assert "1. eta: " in export_review.review_markdown(store, str(BROKEN))
+    assert "1. eta: " in export_review.review_markdown(store, str(BROKEN), NOW)
 
 
 def test_the_command_names_the_model_and_says_which_file_it_cannot_write(store, broken, tmp_path):

@@ -121,13 +121,13 @@ def test_page_files_and_messages_name_it_at_each_of_the_two(store, item, monkeyp
     html = export_review.review_html(store, str(WEEK), NOW)
     assert html.count(f'<a href="#item-{place}">item {place} of the agenda</a>') == 2
     assert invalid(html) == []
-    rows = list(csv.DictReader(io.StringIO(export_review.minutes(store, str(WEEK)))))
+    rows = list(csv.DictReader(io.StringIO(export_review.minutes(store, str(WEEK), NOW))))
     assert [each["model"] for each in rows if each["outcome"] == "Acted on"] == ["delay, late"]
-    assert f"{place}. delay, late: " in export_review.review_markdown(store, str(WEEK))
+    assert f"{place}. delay, late: " in export_review.review_markdown(store, str(WEEK), NOW)
 
 
 def test_the_slides_hold_each_item_once_with_who_decides_and_what_was_agreed(store, item):
-    deck = review_deck.review_deck(store, str(WEEK))
+    deck = review_deck.review_deck(store, str(WEEK), NOW)
     assert invalid(deck) == ["<script> is not for a report"], "one script, which moves the slides"
     script = deck.partition("<script>")[2].partition("</script>")[0]
     assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in deck, "the policy names this script and no other"

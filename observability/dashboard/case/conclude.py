@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
-from observability.dashboard import links, person_name
+from observability.dashboard import links, load, person_name
 from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
 from observability.dashboard.case.explanation import computed_with_progress
@@ -17,6 +17,7 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph, utc_midnight
 from observability.export.case import DO, SOURCES, WRONG
 from observability.investigation.evidence_types import Triage
+from observability.review.action_items import is_overdue
 from observability.store.types.decision_items import DecisionItem, error_source_sentence
 
 COLUMNS = (
@@ -168,7 +169,7 @@ def _verdict_card(here: CasePage, item: DecisionItem) -> None:
 def _action_card(here: CasePage, item: DecisionItem) -> None:
     """One action."""
     fields, closed, due = item.fields, item.state in ("done", "cancelled"), item.fields.get("due")
-    late = due is not None and due < datetime.now(UTC) and not closed
+    late = is_overdue(due, item.state, load.page_clock().date())
     parts = [
         f"owner {fields['owner']}" if fields.get("owner") else "no owner",
         f"due {formatting.format_day(due)}" if due else "",

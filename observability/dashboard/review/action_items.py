@@ -16,7 +16,6 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, note_line, save_records, utc_midnight
 from observability.review import meeting
-from observability.review.action_items import CLOSED
 from observability.store.types.decision_items import DecisionItem
 
 ANSWERS = {"yes": "ok", "no": "act"}
@@ -44,7 +43,7 @@ def action_items_step(room: ReviewPage) -> None:
 def _action_tables(room: ReviewPage) -> None:
     """The actions of this review and of earlier ones."""
     if agreed := load_review.agreed_actions(room.review):
-        actions_table("agreed", "Agreed in this review", agreed, room.body["end"][:10])
+        actions_table("agreed", "Agreed in this review", agreed)
     if room.body["promises"]:
         _earlier_actions(room, room.body["promises"])
     else:
@@ -60,32 +59,23 @@ def stage_counts(actions: Sequence[dict[str, Any]]) -> dict[str, int]:
     return {stage: n for stage, n in counts.items() if n}
 
 
-def is_overdue(action: dict[str, Any], day: str) -> bool:
-    """Whether an open action was due before a day, as 2013-07-08."""
-    return bool(action["due"]) and action["due"][:10] < day and action["state"] not in CLOSED
-
-
 def overdue_link() -> None:
     """Draw the link to the actions where some are overdue today; nothing where none is."""
-    today = load_review.today_naive_utc().date().isoformat()
-    late = sum(is_overdue(action, today) for action in load_review.all_actions())
+    late = sum(action["overdue"] for action in load_review.all_actions())
     if late:
         words = f"{formatting.plural(late, 'action item')} overdue"
         link_button(words, links.link_cell(words, "actions"), key="overdue-actions", icon="task_alt")
 
 
-def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], day: str, *, sort: bool = False) -> None:
-    """Draw actions in their current state. day: as 2013-07-08; open ones that were due before it are overdue. sort: with links to the
-    reviews, sorted and filtered by the reader.
-    """
+def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], *, sort: bool = False) -> None:
+    """Draw actions in their current state. sort: with links to the reviews, sorted and filtered by the reader."""
     rows = []
     for action in actions:
-        late = {"s": "act", "sub": "overdue"} if is_overdue(action, day) else {}
         agreed = f"agreed in {action['review']}" if action["review"] else None
         cells: dict[str, Cell] = {
             "what": {**_action_link(action, sort), "sub": " · ".join(filter(None, (action["model"], agreed, action["reason"]))) or None},
             "who": {"t": action["owner"] or "unassigned"},
-            "due": {"t": action["due"][:10] if action["due"] else "no due date", **late},
+            "due": _due_cell(action),
             "stage": stage_cell(action),
             "issue": issue_cell(action),
         }
@@ -94,6 +84,12 @@ def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], day
         (*LIST_COLUMNS, column("issue", "Issue", width="9rem", phone=False)) if any(action["issue"] for action in actions) else LIST_COLUMNS
     )
     draw_table(key, caption, columns, rows, compact=True, sort=sort)
+
+
+def _due_cell(action: dict[str, Any]) -> Cell:
+    """The due date of an action, marked where it is overdue."""
+    due: Cell = {"t": action["due"][:10] if action["due"] else "no due date"}
+    return {**due, "s": "act", "sub": "overdue"} if action["overdue"] else due
 
 
 def issue_cell(action: dict[str, Any]) -> Cell:
@@ -129,7 +125,7 @@ def _earlier_actions(room: ReviewPage, found: Sequence[dict[str, Any]]) -> None:
     )
     rows = []
     for item in found:
-        moved, overdue = item["moved"], {"s": "act", "sub": "overdue"} if item["overdue"] else {}
+        moved = item["moved"]
         since = f"{item['model'] or 'no model'}, from {item['since']}. {_change_since_freeze(room, item) or ''}".strip()
         effect = f"{_escalation_note(item)}{moved['sentence'] if moved else item['why']}"
         told = meeting.effect_answer(item)
@@ -137,7 +133,7 @@ def _earlier_actions(room: ReviewPage, found: Sequence[dict[str, Any]]) -> None:
         cells: dict[str, Cell] = {
             "what": {"t": item["text"], "sub": since},
             "who": {"t": item["owner"] or "unassigned"},
-            "due": {"t": item["due"][:10] if item["due"] else "no due date", **overdue},
+            "due": _due_cell(item),
             "stage": stage_cell(item),
             "moved": answer | {"sub": effect},
         }

@@ -72,7 +72,7 @@ def _agenda_tables(room: ReviewPage) -> None:
     else:
         st.markdown(f"{formatting.status_label('ok')}: nothing needs attention this week.")
     if agreed := load_review.agreed_actions(room.review):
-        action_items.actions_table("agenda-actions", "Actions of this review", agreed, room.body["end"][:10])
+        action_items.actions_table("agenda-actions", "Actions of this review", agreed)
     if agenda.folded:
         with st.expander(f"Not on the agenda: {formatting.plural(len(agenda.folded), 'item')}", icon=":material/unfold_more:"):
             rows = [_agenda_row(room, item, None) for item in agenda.folded]

@@ -1,6 +1,6 @@
 """Read what people and the dashboard decided (reviews, alerts, ledger), cached by the store's state."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from observability.alerts import alert_log
@@ -116,16 +116,24 @@ def today_naive_utc() -> datetime:
     return naive_utc(load.page_clock())
 
 
-@cached_by_state(8, copied=True)
 def agreed_actions(name: str) -> list[Body]:
-    """The actions that were agreed in a review, oldest first, in their current state."""
-    return meeting.agreed_actions(load.store(), name)
+    """The actions that were agreed in a review, oldest first, in their current state; overdue ones as of the page's clock."""
+    return _agreed_actions_on(load.page_clock().date(), name)
+
+
+@cached_by_state(8, copied=True)
+def _agreed_actions_on(day: date, name: str) -> list[Body]:
+    return meeting.agreed_actions(load.store(), name, day)
+
+
+def all_actions() -> list[Body]:
+    """Every action in its current state, open ones first; overdue ones as of the page's clock."""
+    return _all_actions_on(load.page_clock().date())
 
 
 @cached_by_state(4, copied=True, computed=False)
-def all_actions() -> list[Body]:
-    """Every action in its current state, open ones first."""
-    return meeting.all_actions(load.store())
+def _all_actions_on(day: date) -> list[Body]:
+    return meeting.all_actions(load.store(), day)
 
 
 @cached_by_state(4, copied=True, computed=False)

@@ -232,13 +232,13 @@ def step_navigation(room: ReviewPage) -> None:
 
 def review_downloads(room: ReviewPage) -> None:
     """The week as printable HTML, slides, PDF, minutes as CSV, summary as Markdown, and frozen figures as JSON."""
-    now, name, store = datetime.now(UTC), room.review, load.store()
+    now, name, store = load.page_clock(), room.review, load.store()
     files: list[tuple[str, str, str, Callable[[], str | bytes]]] = [
         ("html", "HTML", "text/html", lambda: export_review.review_html(store, name, now)),
-        ("slides.html", "Slides", "text/html", lambda: review_deck.review_deck(store, name)),
-        ("csv", "Minutes (CSV)", "text/csv", lambda: export_review.minutes(store, name)),
-        ("md", "Summary (Markdown)", "text/markdown", lambda: export_review.review_markdown(store, name)),
-        ("json", "JSON", "application/json", lambda: freeze.canonical(export_review.review_json(store, room.body)).decode()),
+        ("slides.html", "Slides", "text/html", lambda: review_deck.review_deck(store, name, now)),
+        ("csv", "Minutes (CSV)", "text/csv", lambda: export_review.minutes(store, name, now)),
+        ("md", "Summary (Markdown)", "text/markdown", lambda: export_review.review_markdown(store, name, now)),
+        ("json", "JSON", "application/json", lambda: freeze.canonical(export_review.review_json(store, room.body, now)).decode()),
     ]
     if find_spec("weasyprint"):
         files.insert(4, ("pdf", "PDF", "application/pdf", lambda: export_review.pdf(store, name, now)))
