@@ -38,7 +38,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 ICONS = {"ok": "✓", "watch": "▲", "act": "●", "unknown": "?"}
 """Printable signs, always shown with the word."""
 VERDICTS = {"differs": "differs", "slight": "differs slightly", "alike": "similar", "unknown": "inconclusive"}
-MINUTES_COLUMNS = ("review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric", "overdue")
+MINUTES_COLUMNS = ("review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric", "overdue", "item", "reason")
 """Columns of the minutes. People read them by place: new ones come last."""
 ENDS = {"accept": "Accepted", "watch": "Watched", "act": "Acted on"}
 
@@ -231,17 +231,20 @@ def item_drawing(figure: agenda_figures.ItemFigure) -> Markup:
 
 
 def minutes(store: "Store", review: str, now: datetime) -> str:
-    """The minutes as CSV: a row for each agenda item with its outcome, each decision, each action of the meeting, and each action of
-    earlier weeks. overdue: as of the day of `now`.
+    """The minutes as CSV: a row for each agenda item with its outcome, each note on it, each decision, each action of the meeting, each
+    action of earlier weeks, and who closed the meeting. overdue: as of the day of `now`. item: the item of a note. reason: of an outcome,
+    or of the last change of an action.
     """
     body = week_without_small_groups(found(store, review))
     words = said_about(store, review)
     ended = outcomes(words)
     rows: list[Body] = []
     for item in arranged(items_of(body), words).items:
-        outcome = {"outcome": ENDS[end["does"]], **by_whom(end)} if (end := ended.get(item.item)) else {}
+        outcome = {"outcome": ENDS[end["does"]], **by_whom(end), "reason": end.get("text")} if (end := ended.get(item.item)) else {}
         about = {"model": ", ".join(item.models)}
         rows.append({"what": "item", **about, "text": item.title, **outcome})
+        notes = (entry for entry in words if entry["item"] == item.item and entry["does"] == "note" and entry.get("text"))
+        rows += [{"what": "note", **about, "text": entry["text"], **by_whom(entry), "item": item.title} for entry in notes]
     for decision in decisions_of_review(store, review):
         made = {"model": decision["model"], "text": decision["statement"], "outcome": decision["choice"], "at": decision["at"]}
         made |= {"author": decision["decider"] or decision["author"], "due": decision["revisit"]}
@@ -250,9 +253,11 @@ def minutes(store: "Store", review: str, now: datetime) -> str:
     earlier = [known.get(promise["action"], promise) for promise in body["promises"]]
     for kind, actions in (("action", meeting.agreed_actions(store, review, now.date())), ("earlier action", earlier)):
         for action in actions:
-            fields = {name: action.get(name) for name in ("model", "text", "author", "at", "owner", "due", "metric")}
+            fields = {name: action.get(name) for name in ("model", "text", "author", "at", "owner", "due", "metric", "reason")}
             overdue = "yes" if action["overdue"] else "no"
             rows.append({"what": kind, **fields, "outcome": meeting.stage_of_action(action), "overdue": overdue})
+    if closed := meeting.closed_by(words):
+        rows.append({"what": "closing", "text": "The meeting was closed.", **by_whom(closed)})
     if body["suppressed"]:
         rows.append({"what": "left out", "text": suppressed_words(body["suppressed"])})
     out = io.StringIO()

@@ -15,6 +15,7 @@ import pytest
 
 from observability.cli import commands
 from observability.core.errors import NotFoundError, UsageError
+from observability.core.finding import iso
 from observability.dashboard.overview import changes
 from observability.export import review as export_review
 from observability.export import review_deck
@@ -299,7 +300,18 @@ def test_a_meeting_is_closed_and_opened_again(store, broken):
     html = page(store, str(BROKEN))
     assert "The meeting was closed by zoe" in html and invalid(html) == []
     assert export_review.review_json(store, broken, NOW)["meeting"]["agenda"][-1]["does"] == "close"
+    note = about | {"item": broken["agenda"][0]["item"], "does": "note", "text": "=1+1 the depot says so", "at": NOW + timedelta(days=1)}
+    store.write_records([note])
+    table = list(csv.reader(io.StringIO(export_review.minutes(store, str(BROKEN), NOW))))
+    assert table[0][:10] == ["review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric"], "people read by place"
+    rows = [dict(zip(table[0], row, strict=True)) for row in table[1:]]
+    (noted,) = [row for row in rows if row["what"] == "note"]
+    assert (noted["text"], noted["author"], noted["model"]) == ("'=1+1 the depot says so", "zoe", "eta")
+    assert noted["at"] == iso(note["at"]) and noted["item"] == broken["agenda"][0]["title"]
+    assert [row["reason"] for row in rows if row["outcome"] == "Acted on"] == ["'=SUM(A1) <b>metres</b>"]
+    assert [(row["author"], row["at"]) for row in rows if row["what"] == "closing"] == [("zoe", iso(NOW + timedelta(days=3)))]
     store.write_records([about | {"does": "reopen", "at": NOW + timedelta(days=4)}])
+    assert ",closing," not in export_review.minutes(store, str(BROKEN), NOW)
     assert closed_by(freeze.said_about(store, str(BROKEN))) is None
 
 
