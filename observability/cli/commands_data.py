@@ -131,7 +131,7 @@ class AuditedData:
 
 
 def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Audit a data set: its rows, its labels and what each cleaning rule does to a model; keep the records."""
+    """Audit a dataset: its rows, its labels and what each cleaning rule does to a model; keep the records."""
     import numpy as np
 
     from observability.metrics import data_audit

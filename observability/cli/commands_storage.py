@@ -40,7 +40,7 @@ class RowsToStore:
 
 
 def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Measure sizes by column and codec, lossy forms and their effect on a model, and the smallest groups; keep them with the data set."""
+    """Measure sizes by column and codec, lossy forms and their effect on a model, and the smallest groups; keep them with the dataset."""
     from observability.cli.media_audit import audit_media, media_to_store
     from observability.metrics.column_statistics import table_statistics
 
@@ -115,7 +115,7 @@ def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
 
 
 def _files_source(paths: list[Path]) -> dict[str, Any]:
-    """Bytes and checksum of files, as fields of a data set. Raises UsageError where one is not there."""
+    """Bytes and checksum of files, as fields of a dataset. Raises UsageError where one is not there."""
     if missing := next((path for path in paths if not path.is_file()), None):
         raise UsageError("a file is not there", got=missing.name)
     return {"bytes": sum(path.stat().st_size for path in paths), "checksum": _checksum(paths)}
@@ -234,7 +234,7 @@ def form_words(form: dict[str, Any]) -> str:
 
 
 def run_lineage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Write runs and data sets as OpenLineage run events, one a line."""
+    """Write runs and datasets as OpenLineage run events, one a line."""
     from observability.export.open_lineage import open_lineage_events
     from observability.export.own_exports import note_own_exports
     from observability.metrics.own_exports import own_export
@@ -253,7 +253,7 @@ def run_lineage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Write the Croissant description of a data file, from the file and the data set that was logged for it."""
+    """Write the Croissant description of a data file, from the file and the dataset that was logged for it."""
     from observability.export.croissant import croissant_of_file
     from observability.export.own_exports import note_own_exports
     from observability.metrics.own_exports import own_export

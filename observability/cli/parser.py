@@ -226,7 +226,7 @@ def parser() -> Parser:
 
     audit = add(
         "audit-data",
-        "Audit a data set: duplicates, labels, leakage, outliers, and what each cleaning rule does to a model. Keeps the records.",
+        "Audit a dataset: duplicates, labels, leakage, outliers, and what each cleaning rule does to a model. Keeps the records.",
         "audit-data train.csv --label churned --held-out test.csv --group region",
     )
     audit.add_argument(
@@ -240,8 +240,8 @@ def parser() -> Parser:
     audit.add_argument("--held-out", type=path, metavar="FILE", help="held-out rows with the same columns")
     audit.add_argument("--group", action="append", default=[], metavar="COLUMN", help="compare drop rates of its levels; repeatable")
     audit.add_argument("--exclude", metavar="a,b", help="columns that are no features, as ids")
-    audit.add_argument("--dataset", help="name of the data set; default: that of the file")
-    audit.add_argument("--data-version", metavar="V", help="version of the data set; default: the time of the audit")
+    audit.add_argument("--dataset", help="name of the dataset; default: that of the file")
+    audit.add_argument("--data-version", metavar="V", help="version of the dataset; default: the time of the audit")
     audit.add_argument("--model", help="the model that is trained on the data; without files, the one whose reference is audited")
     audit.add_argument("--version", help="its version")
     audit.add_argument("--seed", type=int, default=0, help="seed of folds and models")
@@ -273,7 +273,7 @@ def parser() -> Parser:
 
     stored = add(
         "audit-storage",
-        "Measure a data set's bytes by column and codec, what less exact forms lose, and its smallest groups. Keeps the record.",
+        "Measure a dataset's bytes by column and codec, what less exact forms lose, and its smallest groups. Keeps the record.",
         "audit-storage people.parquet --quasi age,zip --sensitive income",
     )
     stored.add_argument(
@@ -286,8 +286,8 @@ def parser() -> Parser:
     stored.add_argument("--media", metavar="COLUMN", help="column of the table with the paths of pictures or sound, relative to the table")
     stored.add_argument("--least-psnr", type=float, metavar="DB", help="the least mean PSNR that each group of files should keep")
     stored.add_argument("--least-ssim", type=float, metavar="S", help="the least mean SSIM that each group of pictures should keep")
-    stored.add_argument("--dataset", help="name of the data set; default: that of the file")
-    stored.add_argument("--data-version", metavar="V", help="version of the data set; default: the time of the audit")
+    stored.add_argument("--dataset", help="name of the dataset; default: that of the file")
+    stored.add_argument("--data-version", metavar="V", help="version of the dataset; default: the time of the audit")
     stored.add_argument("--model", help="score the rows before and after with its file; its settings tag the columns")
     stored.add_argument("--version", help="its version; default: the newest with a file")
     stored.add_argument("--personal", metavar="a,b", help="columns that name a person")
@@ -315,13 +315,13 @@ def parser() -> Parser:
         "croissant people.csv --dataset people --out people.croissant.json",
     )
     croissant.add_argument("file", type=path, metavar="FILE", help=".csv, .parquet or .jsonl")
-    croissant.add_argument("--dataset", help="name of the data set; default: that of the file")
+    croissant.add_argument("--dataset", help="name of the dataset; default: that of the file")
     croissant.add_argument("--data-version", metavar="V", help="the logged version that the file must be")
     croissant.add_argument("--license", metavar="URL", help="address of its licence")
     croissant.add_argument("--url", metavar="URL", help="address of its page")
     croissant.add_argument("--out", type=path, metavar="FILE", help="write to a file")
 
-    lineage = add("lineage", "Write runs and data sets as OpenLineage run events, one a line.", "lineage --out events.jsonl")
+    lineage = add("lineage", "Write runs and datasets as OpenLineage run events, one a line.", "lineage --out events.jsonl")
     lineage.add_argument("--model", help="its runs alone; default: every run")
     lineage.add_argument("--out", type=path, metavar="FILE", help="write to a file")
 
@@ -594,7 +594,7 @@ def add_exports(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None
     files = ".csv, .jsonl or .parquet, of `k` and `record`; the .jsonl that `canaries` writes"
     exports.add_argument("file", nargs="?", type=path, metavar="FILE", help=files)
     exports.add_argument("--recipient", metavar="R", help="who gets it")
-    exports.add_argument("--dataset", metavar="D", help="the data set; a budget belongs to a recipient and a data set")
+    exports.add_argument("--dataset", metavar="D", help="the dataset; a budget belongs to a recipient and a dataset")
     exports.add_argument("--model", help="the model whose data these are")
     exports.add_argument("--run", help="the training run on machines of the recipient")
     exports.add_argument("--quasi", metavar="a,b", help="quasi-identifying columns, from which k is computed")

@@ -35,7 +35,7 @@ def record_step(run: TrackedRun, step: int, metrics: Mapping[str, float], rank: 
 
 
 def lightgbm_callback(run: TrackedRun, every: int = 1) -> Callable[[Any], None]:
-    """For `lightgbm.train(…, callbacks=[…])` and `fit(…, callbacks=[…])`: a step for every n-th tree, with each metric of each data set.
+    """For `lightgbm.train(…, callbacks=[…])` and `fit(…, callbacks=[…])`: a step for every n-th tree, with each metric of each dataset.
 
     The last values are the run's final metrics. Of `lightgbm.cv` the means over the folds are recorded.
     """
@@ -52,7 +52,7 @@ def lightgbm_callback(run: TrackedRun, every: int = 1) -> Callable[[Any], None]:
 
 def xgboost_callback(run: TrackedRun, every: int = 1) -> Any:
     """For `xgboost.train(…, callbacks=[…])` and the `callbacks` of its estimators: a step for every n-th round, with each metric of each
-    data set. The last values are the run's final metrics.
+    dataset. The last values are the run's final metrics.
     """
     from xgboost.callback import TrainingCallback
 

@@ -180,7 +180,7 @@ stored_flip_rate | Decisions changed by a stored form | share | low | Share of t
   changed / rows | ours
 stored_slice_gap | Changed decisions in a slice, stored form | share | low | Share of decisions that the lossy form in use changes in a
   slice minus that in the other rows. | changed / rows of the slice - of the others | Newcombe 1998; Hooker et al. 2020
-stored_values_lost | Values lost by a stored form | count | low | Values of a data set that the lossy form in use cannot hold. | count |
+stored_values_lost | Values lost by a stored form | count | low | Values of a dataset that the lossy form in use cannot hold. | count |
   ours
 stored_bytes_saved | Bytes saved by a stored form | share | high | Share of the bytes of the smallest exact form that the lossy form in use
   saves. | 1 - bytes / bytes of the smallest exact form | ours
@@ -188,7 +188,7 @@ stored_psnr | Peak signal-to-noise ratio of a stored form | dB | high | Mean ove
   in use. | mean of 10 log10(peak² / mean squared error) | ITU-T J.340
 stored_ssim | Structural similarity of a stored form | up to 1 | high | Mean over the pictures of the group that loses most in the lossy
   form in use. | mean SSIM of luminance | Wang et al. 2004
-stored_form_undecided | Form other than decided | count | low | 1 where the newest audit after a decision on the form of a data set finds
+stored_form_undecided | Form other than decided | count | low | 1 where the newest audit after a decision on the form of a dataset finds
   another form in use, else 0. | in use ≠ decided | ours
 dataset_contents | Contents of a dataset version | count | low | Distinct contents logged under one name and version of a dataset. |
   distinct checksums, else numbers of rows | DVC; lakeFS
@@ -355,7 +355,7 @@ challenger_gain | Loss that a challenger avoids | share | low | Share of the los
   loss of the champion | ours, from McNemar 1947 and the paired t interval
 audit_days_left | Days until an audit expires | days | high | Days until the newest audit of a kind expires; negative afterwards, or since
   a version without an audit replaced the audited one. | expires - now | ours
-export_epsilon | Privacy loss of exports | ε | low | Privacy loss of all noised releases of a data set to one recipient, at a stated
+export_epsilon | Privacy loss of exports | ε | low | Privacy loss of all noised releases of a dataset to one recipient, at a stated
   δ. | Rényi losses of the mechanisms, added up and converted to ε | Mironov, Talwar and Zhang 2019; Balle et al. 2020
 export_k | k of an export | rows | high | Smallest group of rows of an export with equal quasi-identifying values. | smallest group |
   Sweeney 2002, k-anonymity

@@ -1,4 +1,4 @@
-"""Claims about the form in which a data set is stored: the decisions that it changes, where, the values that it lost, and what it saves."""
+"""Claims about the form in which a dataset is stored: the decisions that it changes, where, the values that it lost, and what it saves."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ NOTHING = Interval(None, None, None, 0)
 
 @dataclass(frozen=True)
 class StoredFormClaim:
-    """One sentence about the form of a data set. interval: its value is None where the severity is `unknown`."""
+    """One sentence about the form of a dataset. interval: its value is None where the severity is `unknown`."""
 
     metric: str
     interval: Interval
@@ -35,7 +35,7 @@ class StoredFormClaim:
 
 
 def form_in_use(audit: StorageAudit) -> StoredForm | None:
-    """The lossy form that a data set is stored in; None where it is stored exactly, or in a form that the audit did not measure."""
+    """The lossy form that a dataset is stored in; None where it is stored exactly, or in a form that the audit did not measure."""
     return None if audit.in_use == EXACT else audit.form(audit.in_use)
 
 
@@ -48,10 +48,10 @@ def stored_slice_excesses(audit: StorageAudit) -> list[SliceExcess]:
 def stored_form_claims(
     audit: StorageAudit, slices: Sequence[tuple[SliceExcess, float]], budget: float, decided: FormDecision | None
 ) -> Iterator[StoredFormClaim]:
-    """Yield the claims about a data set: about the form in use, or that it is stored exactly, and whether that was decided.
+    """Yield the claims about a dataset: about the form in use, or that it is stored exactly, and whether that was decided.
 
     slices: of `stored_slice_excesses`, each with its p-value adjusted for all comparisons of the check. decided: the newest decision on the
-    form of the data set. There is no claim about a data set that is stored exactly, about whose forms no model was asked.
+    form of the dataset. There is no claim about a dataset that is stored exactly, about whose forms no model was asked.
     """
     if decided is not None and decided.at < audit.at:
         yield _decision_claim(audit, decided)

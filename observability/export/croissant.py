@@ -1,4 +1,4 @@
-"""A data file described in Croissant 1.0 (JSON-LD), for tools that load data sets by their description."""
+"""A data file described in Croissant 1.0 (JSON-LD), for tools that load datasets by their description."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,7 +44,7 @@ def croissant_of_file(
     license_url: str | None = None,
     url: str | None = None,
 ) -> dict[str, Any]:
-    """The description. logged: the record of the data set with this checksum, whose version, date and parents are added; None without one.
+    """The description. logged: the record of the dataset with this checksum, whose version, date and parents are added; None without one.
 
     Raises UsageError for a file of another format than .csv, .parquet or .jsonl.
     """

@@ -1,4 +1,4 @@
-"""Runs and data sets of the store as OpenLineage run events, for catalogs that read them (docs/lineage.md)."""
+"""Runs and datasets of the store as OpenLineage run events, for catalogs that read them (docs/lineage.md)."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -30,8 +30,8 @@ STATES = {"failed": "FAIL", "aborted": "ABORT"}
 
 
 def open_lineage_events(store: "Store", window: "Window") -> Iterator[dict[str, Any]]:
-    """Every run of the window as a START and, once it ended, a COMPLETE, FAIL or ABORT event; each data set version with its parents as a
-    COMPLETE event of a job named after the data set. Oldest first.
+    """Every run of the window as a START and, once it ended, a COMPLETE, FAIL or ABORT event; each dataset version with its parents as a
+    COMPLETE event of a job named after the dataset. Oldest first.
     """
     runs, datasets, cleanings = (store.ask(Records(kind, ever=True), window) for kind in ("run", "dataset", "cleaning"))
     extra = {kind: store.ask(Records(kind, FURTHER[kind], ever=True), window) for kind in FURTHER}
@@ -85,7 +85,7 @@ def _origins(links: "tuple[LineageLink, ...] | list[LineageLink]", kind: str) ->
 
 
 def _event(run: str, job: str, at: Any, kind: str) -> dict[str, Any]:
-    """An event without data sets."""
+    """An event without datasets."""
     return {
         "eventType": kind,
         "eventTime": aware_utc(at.to_pydatetime()).isoformat(),
@@ -110,7 +110,7 @@ def _custom(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dataset(thing: Thing, row: Mapping[Any, Any] | None) -> dict[str, Any]:
-    """A data set with its version and the names of its columns."""
+    """A dataset with its version and the names of its columns."""
     facets: dict[str, Any] = {}
     if thing.names[1]:
         facets["version"] = _facet("version", {"datasetVersion": thing.names[1]})
@@ -134,11 +134,11 @@ def _counts(row: Mapping[Any, Any]) -> dict[str, int]:
 
 
 def _input(thing: Thing, rows: Mapping[Thing, Mapping[Any, Any]]) -> dict[str, Any]:
-    """A data set that was read."""
+    """A dataset that was read."""
     row = rows.get(thing)
     return _dataset(thing, row) | ({"inputFacets": {"inputStatistics": _facet("inputStatistics", _counts(row))}} if row is not None else {})
 
 
 def _output(thing: Thing, row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A data set that was written."""
+    """A dataset that was written."""
     return _dataset(thing, row) | {"outputFacets": {"outputStatistics": _facet("outputStatistics", _counts(row))}}

@@ -10,11 +10,11 @@ from typing import Any
 EVENT_TYPES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
 ENDS = {"COMPLETE": "finished", "ABORT": "aborted", "FAIL": "failed"}
 NAMESPACE = "observability"
-"""Namespace of jobs and data sets that this product exports; their names come back without it."""
+"""Namespace of jobs and datasets that this product exports; their names come back without it."""
 RUN_FACET = "observability_run"
-"""Custom facet of exported events: id, model, version and study of a run, or `of: dataset` where the event is about a data set alone."""
+"""Custom facet of exported events: id, model, version and study of a run, or `of: dataset` where the event is about a dataset alone."""
 LONGEST_LIST = 1000
-"""Data sets of one event at most."""
+"""Datasets of one event at most."""
 
 
 class NoEventError(ValueError):
@@ -24,7 +24,7 @@ class NoEventError(ValueError):
 def records_of_event(event: Any) -> list[dict[str, Any]]:
     """The records of one run event, the run first.
 
-    START gives the start of a run, COMPLETE, ABORT and FAIL its end; RUNNING and OTHER give data sets alone. A data set becomes a record
+    START gives the start of a run, COMPLETE, ABORT and FAIL its end; RUNNING and OTHER give datasets alone. A dataset becomes a record
     where the event has its number of rows, and, of an input, its version; else the run names it. Raises NoEventError.
     """
     if not isinstance(event, Mapping):
@@ -59,14 +59,14 @@ def records_of_event(event: Any) -> list[dict[str, Any]]:
 
 
 def _dataset_record(dataset: Mapping[str, Any], at: str) -> dict[str, Any]:
-    """The record of one version of a data set."""
+    """The record of one version of a dataset."""
     found = {"kind": "dataset", "dataset": dataset["name"], "version": dataset["version"], "at": at, "rows": dataset["rows"]}
     found |= {"bytes": dataset["bytes"]} if dataset["bytes"] is not None else {}
     return found | ({"columns": dataset["columns"]} if dataset["columns"] else {})
 
 
 def _dataset(given: Any, where: str) -> dict[str, Any]:
-    """A data set of an event: name, version, rows, bytes, columns; None where the event does not say it."""
+    """A dataset of an event: name, version, rows, bytes, columns; None where the event does not say it."""
     if not isinstance(given, Mapping):
         raise NoEventError(f"an element of '{where}' is a JSON object")
     name = _qualified(_text(given, "namespace", f"{where}."), _text(given, "name", f"{where}."))
@@ -96,12 +96,12 @@ COLUMN_METRICS = {"nullCount": "nulls", "distinctCount": "distinct", "min": "min
 
 
 def _qualified(namespace: str, name: str) -> str:
-    """The name of a job or data set: with its namespace, unless that is the product's own."""
+    """The name of a job or dataset: with its namespace, unless that is the product's own."""
     return name if namespace == NAMESPACE else f"{namespace}/{name}"
 
 
 def _spelled(dataset: Mapping[str, Any]) -> str:
-    """A data set as runs name it."""
+    """A dataset as runs name it."""
     return f"{dataset['name']}@{dataset['version']}" if dataset["version"] else str(dataset["name"])
 
 
@@ -125,9 +125,9 @@ def _items(event: Mapping[str, Any], field: str) -> Sequence[Any]:
     """A list of an event, empty where there is none. Raises NoEventError."""
     value = event.get(field)
     if value is not None and not isinstance(value, list):
-        raise NoEventError(f"'{field}' is a list of data sets")
+        raise NoEventError(f"'{field}' is a list of datasets")
     if len(value or ()) > LONGEST_LIST:
-        raise NoEventError(f"'{field}' has {len(value or ()):,} data sets, more than {LONGEST_LIST:,}")
+        raise NoEventError(f"'{field}' has {len(value or ()):,} datasets, more than {LONGEST_LIST:,}")
     return value or []
 
 

@@ -72,7 +72,7 @@ ANY = "all"
 
 
 def is_about_predictions(incident: Incident) -> bool:
-    """Whether an incident concerns a model's predictions, and not a training run, a batch, a data set or a labelling project."""
+    """Whether an incident concerns a model's predictions, and not a training run, a batch, a dataset or a labelling project."""
     return incident.model is not None and incident.lead.subject.partition(":")[0] not in RECORDS
 
 

@@ -1,4 +1,4 @@
-"""Which rows of a data set are duplicates, contradict each other, lie far out, or are known to the training data already?"""
+"""Which rows of a dataset are duplicates, contradict each other, lie far out, or are known to the training data already?"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

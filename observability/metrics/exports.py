@@ -1,6 +1,6 @@
 """Data that left: export events, what their recipients may get, the privacy loss of noised releases, and checklists of training elsewhere.
 
-An export is an event of what `export`. A privacy budget belongs to a recipient and a data set, because losses add up over releases of the
+An export is an event of what `export`. A privacy budget belongs to a recipient and a dataset, because losses add up over releases of the
 same records to the same reader.
 """
 
@@ -79,7 +79,7 @@ class ExportEvent:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """Recipient and data set, to which a budget belongs."""
+        """Recipient and dataset, to which a budget belongs."""
         return self.recipient, self.dataset
 
     @property
@@ -105,7 +105,7 @@ class ExportEvent:
 
 @dataclass(frozen=True)
 class RecipientLevel:
-    """What the owner allows a recipient, of a data set or of all. None: not stated. attestation: the hash that its enclave should
+    """What the owner allows a recipient, of a dataset or of all. None: not stated. attestation: the hash that its enclave should
     attest; attestation_key: the public key that should have signed it, as PEM. checklist: the items that training must satisfy.
     """
 
@@ -203,7 +203,7 @@ def _whole(value: Any) -> int | None:
 
 
 def recipient_levels(decisions: "DataFrame") -> dict[tuple[str, str], RecipientLevel]:
-    """What owners allow, by recipient and data set ("" for all of a recipient), from the newest standing decisions.
+    """What owners allow, by recipient and dataset ("" for all of a recipient), from the newest standing decisions.
 
     Parameters
     ----------
@@ -242,14 +242,14 @@ def recipient_levels(decisions: "DataFrame") -> dict[tuple[str, str], RecipientL
 def level_of_pair(
     levels: Mapping[tuple[str, str], RecipientLevel], pair: tuple[str, str], model: Model | None, limit: str
 ) -> RecipientLevel:
-    """What a recipient may get of a data set: the level of the pair, else that of the recipient, else the model's own limit of k.
+    """What a recipient may get of a dataset: the level of the pair, else that of the recipient, else the model's own limit of k.
 
     Parameters
     ----------
     levels : mapping
         As `recipient_levels` gives them.
     pair : tuple of str
-        Recipient and data set.
+        Recipient and dataset.
     model : Model, optional
         The model whose data these are.
     limit : str
@@ -306,7 +306,7 @@ def _step_rdp(noise: float, rate: float) -> Floats:
 
 
 def privacy_loss(events: Iterable[ExportEvent], delta: float) -> PrivacyLoss:
-    """ε at a δ of several exports of one data set to one recipient.
+    """ε at a δ of several exports of one dataset to one recipient.
 
     Exports with a logged mechanism are added up as Rényi losses. Those of which only ε is known are added to it by basic composition, and
     their δ is taken off the whole. An export that states a larger ε than its mechanism gives counts by its statement.
@@ -314,7 +314,7 @@ def privacy_loss(events: Iterable[ExportEvent], delta: float) -> PrivacyLoss:
     Parameters
     ----------
     events : iterable of ExportEvent
-        Exports of one pair of recipient and data set.
+        Exports of one pair of recipient and dataset.
     delta : float
         δ at which ε is told.
 
@@ -451,11 +451,11 @@ class ExportLedger:
     limit: str = ""
 
     def level(self, event: ExportEvent) -> RecipientLevel:
-        """What the recipient of an export may get of its data set."""
+        """What the recipient of an export may get of its dataset."""
         return level_of_pair(self.levels, event.pair, self.models.get(event.model or ""), self.limit)
 
     def by_pair(self) -> dict[tuple[str, str], list[ExportEvent]]:
-        """Exports by recipient and data set."""
+        """Exports by recipient and dataset."""
         found: dict[tuple[str, str], list[ExportEvent]] = {}
         for event in self.events:
             found.setdefault(event.pair, []).append(event)

@@ -1,4 +1,4 @@
-"""Decisions on a form: the form of a model version that is served, and the form that a data set is stored in."""
+"""Decisions on a form: the form of a model version that is served, and the form that a dataset is stored in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FORM_DECISIONS = Records("decision", ("decision", "at", "author", "statement", "
 class FormDecision:
     """A standing decision on a form.
 
-    id: of the decision. at: when it was made. dataset: the data set that is to be stored in the form; None where the form is one of a model
+    id: of the decision. at: when it was made. dataset: the dataset that is to be stored in the form; None where the form is one of a model
     version that is to be served.
     """
 
@@ -83,7 +83,7 @@ def served_form_decisions(decisions: "DataFrame") -> dict[tuple[str, str], FormD
 
 
 def stored_form_decisions(decisions: "DataFrame") -> dict[str, FormDecision]:
-    """Return the newest decision on the form that each data set is stored in.
+    """Return the newest decision on the form that each dataset is stored in.
 
     Parameters
     ----------
@@ -93,6 +93,6 @@ def stored_form_decisions(decisions: "DataFrame") -> dict[str, FormDecision]:
     Returns
     -------
     dict of str to FormDecision
-        By the name of the data set.
+        By the name of the dataset.
     """
     return {each.dataset: each for each in form_decisions(decisions) if each.dataset is not None}

@@ -1,6 +1,6 @@
-"""The graph of where things come from and what they went into: devices, batches, data sets, rules, projects, runs, versions, predictions.
+"""The graph of where things come from and what they went into: devices, batches, datasets, rules, projects, runs, versions, predictions.
 
-Everything is read from records. Nothing is inferred beyond what a record names, but that a data set with one version is that version.
+Everything is read from records. Nothing is inferred beyond what a record names, but that a dataset with one version is that version.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ KINDS = {
     "source": ("source", "sources"),
     "batch": ("batch", "batches"),
     "rule": ("cleaning rule", "cleaning rules"),
-    "dataset": ("data set", "data sets"),
+    "dataset": ("dataset", "datasets"),
     "run": ("training run", "training runs"),
     "version": ("model version", "model versions"),
     "predictions": ("predictions", "predictions"),
@@ -40,7 +40,7 @@ FIELDS = {
     "step": ("run", "batch"),
 }
 """Fields of the records that name what something came from. Further fields (in `extra`) are read too: `sources`, `projects` and `run` of a
-data set, `inputs` of a run, `proposed` of a cleaning rule that removed nothing.
+dataset, `inputs` of a run, `proposed` of a cleaning rule that removed nothing.
 """
 
 
@@ -48,7 +48,7 @@ data set, `inputs` of a run, `proposed` of a cleaning rule that removed nothing.
 class Thing:
     """One thing of the graph: its kind (see KINDS) and the names that tell it from others of its kind.
 
-    annotator (project, name), project (name,), device (source, name), source (name,), batch (source, name), rule (data set or "", name),
+    annotator (project, name), project (name,), device (source, name), source (name,), batch (source, name), rule (dataset or "", name),
     dataset (name, version or ""), run (name,), version (model, name), predictions (model, what all of them share), prediction (model, id).
     """
 
@@ -222,7 +222,7 @@ def lineage_of_records(
 
 
 class _Datasets:
-    """Logged versions of data sets, by the texts that name them."""
+    """Logged versions of datasets, by the texts that name them."""
 
     def __init__(self, logged: Iterable[tuple[str, str]]) -> None:
         self.versions: dict[str, list[str]] = {}
@@ -233,7 +233,7 @@ class _Datasets:
                 self.spelled[text] = Thing("dataset", (name, version))
 
     def named(self, text: str) -> Thing:
-        """The version that a text names. A data set with one version alone is that version; a text that names nothing logged is kept."""
+        """The version that a text names. A dataset with one version alone is that version; a text that names nothing logged is kept."""
         if text in self.spelled:
             return self.spelled[text]
         if text in self.versions:
@@ -281,7 +281,7 @@ def _dataset_links(rows: Sequence[Mapping[Any, Any]], known: _Datasets, facts: d
 
 
 def _run_links(rows: Sequence[Mapping[Any, Any]], known: _Datasets, facts: dict[Thing, str]) -> Iterator[LineageLink]:
-    """Data sets that a run read, and the version that it trained."""
+    """Datasets that a run read, and the version that it trained."""
     merged: dict[str, dict[str, Any]] = {}
     for row in rows:
         own = merged.setdefault(str(row["run"]), {})
@@ -298,7 +298,7 @@ def _run_links(rows: Sequence[Mapping[Any, Any]], known: _Datasets, facts: dict[
 
 
 def _cleaning_links(rows: Sequence[Mapping[Any, Any]], facts: dict[Thing, str]) -> Iterator[LineageLink]:
-    """Rules that made a version of a data set; rules that were only proposed removed nothing and are left out."""
+    """Rules that made a version of a dataset; rules that were only proposed removed nothing and are left out."""
     for row in rows:
         dataset, version = _text(row.get("dataset")), _text(row.get("version"))
         if row.get("proposed") is True or dataset is None:

@@ -1,4 +1,4 @@
-"""The audits that `audit-storage` keeps with a data set: what its lossy forms save, lose and change, and the form that is in use."""
+"""The audits that `audit-storage` keeps with a dataset: what its lossy forms save, lose and change, and the form that is in use."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class FormFidelity:
 
 @dataclass(frozen=True)
 class StoredForm:
-    """A lossy form of a data set.
+    """A lossy form of a dataset.
 
     bytes: under zstd. decode: time to read it as a multiple of that of the exact rows without compression; None where it was not measured.
     lost: values that it cannot hold. model: name and version of the model whose answers were compared. answers: decisions that the form
@@ -54,7 +54,7 @@ class StoredForm:
 
 @dataclass(frozen=True)
 class StorageAudit:
-    """The newest audit of a data set.
+    """The newest audit of a dataset.
 
     in_use: EXACT or the name of a lossy form. codec, exact_bytes, exact_decode: of the smallest exact form. least: of pictures and sound,
     the values that the owner asks of psnr and ssim.
@@ -81,7 +81,7 @@ class StorageAudit:
 
 
 def latest_storage_audits(frame: "DataFrame") -> list[StorageAudit]:
-    """Return the newest audit of each data set, by name.
+    """Return the newest audit of each dataset, by name.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Columns of data sets that no model trained on them reads."""
+"""Columns of datasets that no model trained on them reads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UnusedColumns:
-    """The columns of the newest version of a data set. unused: those that no model of `models`, which runs trained on it, has."""
+    """The columns of the newest version of a dataset. unused: those that no model of `models`, which runs trained on it, has."""
 
     dataset: str
     version: str
@@ -22,12 +22,12 @@ class UnusedColumns:
 
 
 def unused_columns(datasets: "DataFrame", runs: "DataFrame", read: Mapping[str, Sequence[str]]) -> dict[str, UnusedColumns]:
-    """Return what is unused of each data set that a known model was trained on, by its name.
+    """Return what is unused of each dataset that a known model was trained on, by its name.
 
     Parameters
     ----------
     datasets : DataFrame
-        Records of data sets, oldest first: dataset, version, columns (by name; None where they were not logged).
+        Records of datasets, oldest first: dataset, version, columns (by name; None where they were not logged).
     runs : DataFrame
         Records of training runs: run, model, dataset.
     read : mapping of str to sequence of str
@@ -36,7 +36,7 @@ def unused_columns(datasets: "DataFrame", runs: "DataFrame", read: Mapping[str, 
     Returns
     -------
     dict of str to UnusedColumns
-        Without data sets whose columns are not logged, and those that no run with a model in `read` names in any version.
+        Without datasets whose columns are not logged, and those that no run with a model in `read` names in any version.
     """
     trained: dict[str, set[str]] = {}
     described = runs.groupby("run")[["model", "dataset"]].first().dropna()

@@ -258,7 +258,7 @@ def records_window_end(last: datetime | None, limit: datetime) -> datetime:
 def _record_kinds(analyzer: Analyzer, window: Window) -> set[str]:
     """The kinds of records that date an analyzer's window.
 
-    Prices only tell what others cost; data sets and decisions count whatever their age where other kinds are read beside them.
+    Prices only tell what others cost; datasets and decisions count whatever their age where other kinds are read beside them.
     """
     asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, window, window.end)).values()
     kinds = {each.aggregate.kind for each in asked if isinstance(each.aggregate, Records)} - {"price"}

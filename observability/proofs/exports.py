@@ -6,7 +6,7 @@ from observability.proofs.rows import known_record_conditions, text_literal, tim
 
 
 def export_k_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the smallest k of the exports of a data set to a recipient in the window."""
+    """The SQL of the smallest k of the exports of a dataset to a recipient in the window."""
     dataset = str(finding.evidence.get("dataset") or "")
     own = f"dataset = {text_literal(dataset)}" if dataset else "dataset IS NULL"
     conditions = [

@@ -1,4 +1,4 @@
-"""Figures of places that store data, from their reports, and of the forms in which data sets are stored, from their audits."""
+"""Figures of places that store data, from their reports, and of the forms in which datasets are stored, from their audits."""
 
 from datetime import datetime, timedelta
 
@@ -88,7 +88,7 @@ def silence_proof(finding: Finding, context: Context) -> str:
 
 
 def stored_form_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a figure of the form that a data set is stored in, from the newest audit; None of data that are stored exactly."""
+    """The SQL of a figure of the form that a dataset is stored in, from the newest audit; None of data that are stored exactly."""
     form, at = str(finding.evidence["form"]), instant_from_text(finding.evidence.get("audited"), "audited")
     if form == EXACT or at is None:
         return None
@@ -115,7 +115,7 @@ def stored_form_proof(finding: Finding, context: Context) -> str | None:
 
 
 def undecided_form_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of whether a data set is stored in another form than was decided, from the newest audit."""
+    """The SQL of whether a dataset is stored in another form than was decided, from the newest audit."""
     at = instant_from_text(finding.evidence.get("audited"), "audited")
     if at is None:
         return None
@@ -125,7 +125,7 @@ def undecided_form_proof(finding: Finding, context: Context) -> str | None:
 
 
 def _of_storage_audit(finding: Finding, context: Context, at: datetime) -> str:
-    """The WHERE clause of the audit of a data set at an instant."""
+    """The WHERE clause of the audit of a dataset at an instant."""
     named = {"dataset": str(finding.evidence["dataset"]), "version": str(finding.evidence["dataset_version"])}
     audited = [f"{name} = {text_literal(value)}" for name, value in named.items()]
     return where_clause([*audited, f'"at" = {time_literal(at)}', *known_record_conditions(context)])

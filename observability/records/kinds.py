@@ -75,7 +75,7 @@ _ISSUE = (
 )
 _EXPORT = (
     _text("recipient", "of an export: who got it"),
-    _text("dataset", "of an export: the data set"),
+    _text("dataset", "of an export: the dataset"),
     RecordField(
         "columns", "object", 'of an export: {column: {"tag": personal, sensitive, quasi or none, "transform": what was done to it}}'
     ),
@@ -296,7 +296,7 @@ _ALL = (
         "A place that stores data reports its state",
         (_text("place", "the place: a disk, a bucket, a table"), AT),
         (
-            _text("dataset", "the data set that it holds"),
+            _text("dataset", "the dataset that it holds"),
             _text("tier", "how fast and how dear it is", "hot", "cold", "archive"),
             _count("capacity_bytes", "bytes that it can hold"),
             _count("used_bytes", "bytes that it holds"),

@@ -1,4 +1,4 @@
-"""`POST /api/v1/lineage`: OpenLineage run events become records of runs and data sets."""
+"""`POST /api/v1/lineage`: OpenLineage run events become records of runs and datasets."""
 
 import json
 from collections import Counter

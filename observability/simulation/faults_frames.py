@@ -235,7 +235,7 @@ def _stored_as(
     change: "Callable[[dict[str, Any], StorageAudit], dict[str, Any]]" = lambda form, _: form,
     decided: "Callable[[StorageAudit, str], DataFrame] | None" = None,
 ) -> PlantedFrames:
-    """The lossy form that saves most of a data set's newest audit, as the form in use, changed.
+    """The lossy form that saves most of a dataset's newest audit, as the form in use, changed.
 
     change: of the form as the audit has it. decided: the decisions of the faulty frames for the audit and the form; by default none.
     """
@@ -283,27 +283,27 @@ def _more_flips(plant: FramesPlant, form: dict[str, Any], *, of_slice: bool) -> 
 
 
 def lossy_stored_form(plant: FramesPlant) -> PlantedFrames:
-    """The form that a data set is stored in changes a share of all decisions."""
+    """The form that a dataset is stored in changes a share of all decisions."""
     return _stored_as(plant, lambda form, _: _more_flips(plant, form, of_slice=False))
 
 
 def stored_form_hurts_a_group(plant: FramesPlant) -> PlantedFrames:
-    """The form that a data set is stored in changes a share of the decisions of one group."""
+    """The form that a dataset is stored in changes a share of the decisions of one group."""
     return _stored_as(plant, lambda form, _: _more_flips(plant, form, of_slice=True))
 
 
 def stored_form_loses_values(plant: FramesPlant) -> PlantedFrames:
-    """The form that a data set is stored in cannot hold some of its values."""
+    """The form that a dataset is stored in cannot hold some of its values."""
     return _stored_as(plant, lambda form, _: {**form, "lost": {next(iter(form["errors"]), "values"): int(plant.amount)}})
 
 
 def stored_form_saves_nothing(plant: FramesPlant) -> PlantedFrames:
-    """The lossy form that a data set is stored in takes more bytes than the smallest exact one."""
+    """The lossy form that a dataset is stored in takes more bytes than the smallest exact one."""
     return _stored_as(plant, lambda form, audit: {**form, "bytes": round((1 + plant.amount) * audit.exact_bytes)})
 
 
 def stored_form_other_than_decided(plant: FramesPlant) -> PlantedFrames:
-    """A data set was decided to be stored exactly some days before its newest audit finds a lossy form."""
+    """A dataset was decided to be stored exactly some days before its newest audit finds a lossy form."""
 
     def decided(audit: StorageAudit, form: str) -> "DataFrame":
         import pandas as pd

@@ -1,6 +1,6 @@
 """Privacy loss of releases with noise: Rényi differential privacy of Gaussian and Laplace mechanisms, added up and turned into ε at a δ.
 
-Neighbouring data sets differ by one record that is added or removed. Losses at the same order add up over releases of one data set to one
+Neighbouring datasets differ by one record that is added or removed. Losses at the same order add up over releases of one dataset to one
 recipient, which is why a curve over orders is kept and not an ε.
 """
 

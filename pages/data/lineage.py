@@ -1,5 +1,5 @@
 """Lineage :material/account_tree:
-What one thing came from, and what it went into: devices, batches, data sets, cleaning rules, labelling projects, training runs, model
+What one thing came from, and what it went into: devices, batches, datasets, cleaning rules, labelling projects, training runs, model
 versions, predictions. Links are those that records name. Upstream stands above the chosen thing, downstream below.
 """
 

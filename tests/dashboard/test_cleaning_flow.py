@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from observability.dashboard.charts.collection import cleaning_flow
-from observability.dashboard.data.cleaning_flow import flow_by_group, flow_by_rule, rule_chain, runs_of_data_set
+from observability.dashboard.data.cleaning_flow import flow_by_group, flow_by_rule, rule_chain, runs_of_dataset
 
 AT = datetime(2026, 3, 2)
 
@@ -55,7 +55,7 @@ def test_the_figure_holds_every_row_of_its_table() -> None:
 def test_rules_of_a_data_set_are_shown_by_rule_and_group_over_all_runs() -> None:
     other = runs("2").assign(dataset="q", subject="dataset:q/rule:adults")
     apart = pd.concat([runs().assign(rows_in=[70, 100, 100]), other], ignore_index=True)
-    found = runs_of_data_set(apart, "dataset:p/rule:adults")
+    found = runs_of_dataset(apart, "dataset:p/rule:adults")
     assert found["rule"].tolist() == ["adults", "adults", "complete"] and set(found["dataset"]) == {"p"}
     table = flow_by_rule(found, "sex")
     wide = table.pivot_table(index="group", columns="outcome", values="rows", aggfunc="sum").fillna(0)
@@ -63,7 +63,7 @@ def test_rules_of_a_data_set_are_shown_by_rule_and_group_over_all_runs() -> None
     assert wide.loc["complete: M"].to_dict() == {"dropped: adults": 0, "dropped: complete": 5, "kept": 53}
     assert wide.loc["adults: not counted"].to_dict() == {"dropped: adults": 7, "dropped: complete": 0, "kept": 63}
     assert table["rows"].sum() == found["rows_in"].sum() and set(flow_by_rule(found, None)["group"]) == {"adults", "complete"}
-    assert list(runs_of_data_set(runs().assign(dataset=None), "dataset:p/rule:complete")["rule"]) == ["complete"]
+    assert list(runs_of_dataset(runs().assign(dataset=None), "dataset:p/rule:complete")["rule"]) == ["complete"]
 
 
 def test_of_many_groups_the_largest_are_named() -> None:

@@ -20,7 +20,7 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 
 
 def lines() -> list[dict]:
-    """A device's batch, a prediction from it, a run of a data set that a rule cleaned and a project labelled."""
+    """A device's batch, a prediction from it, a run of a dataset that a rule cleaned and a project labelled."""
     at = (END - timedelta(days=3)).isoformat()
     answered = {"kind": "prediction", "at": at, "model": "loan", "version": "3", "features": {"age": 41}, "score": 0.6}
     found = [
@@ -52,7 +52,7 @@ def drawn(**parameters: str) -> dict[str, dict]:
 def test_a_prediction_is_traced_to_its_device_its_data_and_the_people_who_labelled_them(logged: Database) -> None:
     found = drawn(thing="prediction:loan/p1")
     assert set(found) == {
-        "prediction p1", "batch monday", "device d7", "model version loan 3", "training run of-seven", "data set people, version 7",
+        "prediction p1", "batch monday", "device d7", "model version loan 3", "training run of-seven", "dataset people, version 7",
         "cleaning rule adults", "source ward", "labelling project moods", "annotator ann",
     }  # fmt: skip
     targets = {name: (cells["thing"]["go"]["page"], cells["thing"]["go"]["parameters"]) for name, cells in found.items()}
@@ -68,7 +68,7 @@ def test_a_prediction_is_traced_to_its_device_its_data_and_the_people_who_labell
 def test_a_device_leads_to_the_predictions_from_its_batches(logged: Database) -> None:
     found = drawn(thing="device:ward/d7")
     assert found["predictions loan"]["facts"]["t"] == "3 predictions"  # the one without a batch is not among them
-    assert {"batch monday", "source ward", "data set people, version 7", "model version loan 3"} <= set(found)
+    assert {"batch monday", "source ward", "dataset people, version 7", "model version loan 3"} <= set(found)
 
 
 def test_the_page_opens_on_a_version_and_other_pages_lead_to_it(logged: Database, monkeypatch: pytest.MonkeyPatch) -> None:

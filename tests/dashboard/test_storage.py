@@ -1,4 +1,4 @@
-"""The storage page shows what an audit measured, how old data sets are, and what the store was asked."""
+"""The storage page shows what an audit measured, how old datasets are, and what the store was asked."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ OWN_COLUMNS = "Columns of the table that loan shares with other unregistered mod
 
 
 def lines() -> list[dict]:
-    """Four versions of a data set, the last one audited, and a prediction."""
+    """Four versions of a dataset, the last one audited, and a prediction."""
     codecs = {
         "none": {"bytes": 1000, "encode": 1.0, "decode": 1.0, "columns": {"age": 600, "name": 300}},
         "zstd": {"bytes": 400, "encode": 1.5, "decode": 0.75, "columns": {"age": 250, "name": 100}},
@@ -63,7 +63,7 @@ def test_every_figure_of_an_audit_stands_on_the_page(logged: Database) -> None:
     assert half["flips"]["sub"] == "0.5 % to 4.3 %"
     columns = {row["cells"]["column"]["t"]: row["cells"] for row in found["Bytes by column and codec"]["rows"]}
     assert (columns["age"]["tag"]["t"], columns["age"]["zstd"]["t"], columns["name"]["none"]["t"]) == ("quasi", "250 B", "300 B")
-    (people,) = [row["cells"] for row in found["Data sets, newest first"]["rows"]]
+    (people,) = [row["cells"] for row in found["Datasets, newest first"]["rows"]]
     assert (people["versions"]["t"], people["age"]["t"], people["usual"]["t"]) == ("4", "10 days", "10 days")
     assert (people["changes"]["t"], people["audit"]["t"]) == ("12 added, 3 deleted", "yes")
 
@@ -139,10 +139,10 @@ def test_columns_that_no_model_trained_on_a_data_set_reads_are_named(logged: Dat
     at = (END - timedelta(days=2)).isoformat()
     newest = {"kind": "dataset", "dataset": "people", "version": "5", "at": at, "rows": 905, "columns": {"age": {}, "name": {}, "zip": {}}}
     land(logged, [newest], tmp_path)
-    (people,) = [row["cells"] for row in tables(opened("storage"))["Data sets, newest first"]["rows"]]
+    (people,) = [row["cells"] for row in tables(opened("storage"))["Datasets, newest first"]["rows"]]
     assert people["unused"]["t"] == "–"
     land(logged, [{"kind": "run", "run": "r", "at": at, "event": "start", "model": "loan", "dataset": "people@4"}], tmp_path)
-    (people,) = [row["cells"] for row in tables(opened("storage"))["Data sets, newest first"]["rows"]]
+    (people,) = [row["cells"] for row in tables(opened("storage"))["Datasets, newest first"]["rows"]]
     assert (people["unused"]["t"], people["unused"]["sub"]) == ("2 of 3", "name, zip")
 
 
@@ -164,7 +164,7 @@ def test_without_an_audit_the_command_is_shown(empty: Database, tmp_path: Path) 
     assert any("audit-storage" in each.value for each in opened("storage").code)
     land(empty, lines()[:3], tmp_path)
     app = opened("storage")
-    assert any("audit-storage" in each.value for each in app.code) and "Data sets, newest first" in tables(app)
+    assert any("audit-storage" in each.value for each in app.code) and "Datasets, newest first" in tables(app)
 
 
 def test_places_stand_with_the_figures_of_their_findings_and_the_next_step(

@@ -63,7 +63,7 @@ def test_what_is_no_run_event_is_refused_with_the_field(change: dict[str, Any], 
 
 @pytest.fixture
 def exported(tmp_path: Path) -> list[dict[str, Any]]:
-    """The events of a store with a run of a cleaned data set that has a parent."""
+    """The events of a store with a run of a cleaned dataset that has a parent."""
     lines = [
         {"kind": "dataset", "dataset": "raw", "version": "1", "at": AT, "rows": 1000},
         {
@@ -89,7 +89,7 @@ def test_exported_events_come_back_as_the_records_that_they_were(exported: list[
     assert runs["start"]["dataset"] == "people@7" and (runs["start"]["model"], runs["start"]["version"]) == ("loan", "3")
     assert runs["end"]["status"] == "failed" and runs["start"]["study"] == "s"
     (people,) = [each for each in back if each.get("dataset") == "people" and each["kind"] == "dataset" and "parents" in each]
-    assert {each["run"] for each in back if each["kind"] == "run"} == {"of-seven"}, "an event of a data set alone is no run"
+    assert {each["run"] for each in back if each["kind"] == "run"} == {"of-seven"}, "an event of a dataset alone is no run"
     assert "run" not in people and (people["version"], people["rows"], people["bytes"], people["parents"]) == ("7", 900, 4096, ["raw@1"])
     assert people["columns"] == {"age": {"type": "INTEGER"}, "sex": {}}
 

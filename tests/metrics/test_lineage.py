@@ -22,7 +22,7 @@ RUN, SERVED = Thing("run", ("r",)), Thing("version", ("loan", "3"))
 
 
 def frames(batches: int = 2) -> dict[str, pd.DataFrame]:
-    """A device delivers batches to a source; two data set versions, a rule, a project with two annotators, a run, a version."""
+    """A device delivers batches to a source; two dataset versions, a rule, a project with two annotators, a run, a version."""
     datasets = [
         {"dataset": "clinic", "version": "1", "at": AT, "rows": 900, "parents": None, "extra": {"sources": "wards"}},
         {"dataset": "clinic", "version": "2", "at": AT, "rows": 1000, "parents": ["clinic@1", "notes"], "extra": {"projects": ["moods"]}},
@@ -72,7 +72,7 @@ def test_every_link_is_one_that_a_record_names(whole: Lineage) -> None:
     drawn = {f"{link.origin.address} {link.relation} {link.product.address}" for link in whole.links}
     assert drawn == {
         "dataset:clinic/1 is a parent of dataset:clinic/2",
-        "dataset:notes/7 is a parent of dataset:clinic/2",  # a data set with one version is that version
+        "dataset:notes/7 is a parent of dataset:clinic/2",  # a dataset with one version is that version
         "source:wards delivered rows of dataset:clinic/1",
         "project:moods labelled rows of dataset:clinic/2",
         "rule:clinic/adults cleaned dataset:clinic/2",  # a proposed rule removed nothing
@@ -127,7 +127,7 @@ def test_what_is_left_out_is_counted() -> None:
     assert sum(step.thing.kind == "batch" and not step.hidden for step in view.downstream) == 6
     assert view.drawn == 1 + sum(not step.hidden for step in view.downstream)
     near = lineage_around(found, Thing("device", ("wards", "d7")), depth=1)
-    assert near.beyond >= 1, "the source goes on to a data set"
+    assert near.beyond >= 1, "the source goes on to a dataset"
     assert lineage_around(found, Thing("device", ("wards", "d7")), most=39).hidden == {}, "one thing more takes the room of its count"
 
 

@@ -24,7 +24,7 @@ def test_a_later_price_data_set_or_decision_moves_no_window_of_storage_reports(t
         found = check.check(store, now=DAY + timedelta(days=400), only=("data/storage",)).findings
         versions = check.check(store, now=DAY + timedelta(days=400), only=("data/datasets",)).findings
     assert "storage_used_share" in {each.metric for each in found if each.severity == "watch"}
-    assert [each.subject for each in versions] == ["dataset:people"], "data sets alone date their own window"
+    assert [each.subject for each in versions] == ["dataset:people"], "datasets alone date their own window"
 
 
 def test_an_export_is_judged_alike_whether_its_model_or_the_fleet_is_checked(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def datasets(seed: int) -> tuple[Frames, Context]:
 
 
 def stored(seed: int) -> tuple[Frames, Context]:
-    """An audit of a data set with three lossy forms, one of which changes too much."""
+    """An audit of a dataset with three lossy forms, one of which changes too much."""
     rng = np.random.default_rng(seed)
     forms = {
         "float16": stored_form(rng, 0.003),

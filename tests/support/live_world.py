@@ -452,7 +452,7 @@ def pictures_in_use() -> dict:
 
 
 def stored_as_float16() -> dict:
-    """An audit of a data set that is stored as float16, which flips decisions of `live`, most in one region, and loses two values."""
+    """An audit of a dataset that is stored as float16, which flips decisions of `live`, most in one region, and loses two values."""
     slices = [{"column": "region", "level": level, "n": n, "flips": flips} for level, n, flips in (("north", 700, 6), ("so~u/th", 200, 30))]
     model = {"name": "live", "version": "1", "rows": 900, "largest": 0.2, "p99": 0.1, "mean": 0.01, "flips": 36, "slices": slices}
     codecs = {"none": {"bytes": 1000, "columns": {}, "encode": 1.0, "decode": 1.0}, "zstd": {"bytes": 700, "columns": {}, "decode": 0.9}}

@@ -41,6 +41,7 @@ RIDDLES = {
     r"stands? out by nothing": "nothing unusual",
     r"whatever was usual": "whatever the baseline",
     r"moved too far of": "shifted",
+    r"\bdata sets?\b": "dataset",
 }
 """Phrases that must not come back, with what to write instead."""
 

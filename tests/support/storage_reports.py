@@ -79,7 +79,7 @@ def storage_findings(
     datasets: Sequence[dict[str, Any]] = (),
     decisions: Sequence[dict[str, Any]] = (),
 ) -> list[Finding]:
-    """The findings about the places and the stored data sets in the week; late: time from its end to the check."""
+    """The findings about the places and the stored datasets in the week; late: time from its end to the check."""
     frame, end = storage_frame(rows), END.replace(tzinfo=UTC)
     listed = pd.DataFrame(list(prices), columns=list(PRICE_COLUMNS)).astype({"from": "datetime64[us]", "amount": float})
     frames = {"reports": frame[frame["at"] >= START], "past reports": frame[frame["at"] < START], "prices": listed}

@@ -1,4 +1,4 @@
-"""Audits of a stored data set by `audit-storage`, clean or with chosen figures."""
+"""Audits of a stored dataset by `audit-storage`, clean or with chosen figures."""
 
 from datetime import datetime
 from typing import Any

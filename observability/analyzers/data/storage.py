@@ -2,7 +2,7 @@
 
 Reads records of kind `storage_report`. Levels are the median of the three newest reports; growth, time and failures are compared with the
 eight weeks before, by day. What waste costs is told where a price per gigabyte-month is known. A state that few reports tell is unknown.
-Of data sets that `audit-storage` measured, the form in use is judged by the newest audit: changed decisions, lost values, the fidelity of
+Of datasets that `audit-storage` measured, the form in use is judged by the newest audit: changed decisions, lost values, the fidelity of
 pictures and sound, saved bytes, and whether it is the form that was decided.
 """
 
@@ -130,7 +130,7 @@ TOLD = {
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for the reports of the window and of the eight weeks before it, for prices, for audits of data sets and for decisions."""
+    """Ask for the reports of the window and of the eight weeks before it, for prices, for audits of datasets and for decisions."""
     return {
         "datasets": Ask(STORAGE_AUDITS),
         "decisions": Ask(FORM_DECISIONS),
@@ -141,7 +141,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return the findings about each place and about the form of each audited data set."""
+    """Return the findings about each place and about the form of each audited dataset."""
     places = storage_places(frames["reports"], frames["past reports"])
     changes = {place.name: storage_changes(place) for place in places}
     audits, decided = latest_storage_audits(frames["datasets"]), stored_form_decisions(frames["decisions"])
@@ -387,7 +387,7 @@ def silence_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
 def stored_form_findings(
     context: Context, audit: StorageAudit, slices: list[tuple[SliceExcess, float]], decided: FormDecision | None
 ) -> Iterator[Finding]:
-    """Yield the findings about the form that a data set is stored in. They name the model whose answers were compared, where one was."""
+    """Yield the findings about the form that a dataset is stored in. They name the model whose answers were compared, where one was."""
     form = form_in_use(audit)
     asked = form.model if form else next((each.model for each in audit.forms if each.model and audit.in_use == EXACT), None)
     model, version = asked or (None, None)

@@ -65,7 +65,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def by_pair(events: Iterable[ExportEvent]) -> dict[tuple[str, str], list[ExportEvent]]:
-    """Return exports by recipient and data set."""
+    """Return exports by recipient and dataset."""
     found: dict[tuple[str, str], list[ExportEvent]] = {}
     for event in events:
         found.setdefault(event.pair, []).append(event)
@@ -73,12 +73,12 @@ def by_pair(events: Iterable[ExportEvent]) -> dict[tuple[str, str], list[ExportE
 
 
 def export_subject(pair: tuple[str, str]) -> str:
-    """Return the subject of findings about the exports of a data set to a recipient."""
+    """Return the subject of findings about the exports of a dataset to a recipient."""
     return f"recipient:{pair[0]}" + (f"/dataset:{pair[1]}" if pair[1] else "")
 
 
 def pair_words(pair: tuple[str, str]) -> str:
-    """Return a recipient and a data set in words."""
+    """Return a recipient and a dataset in words."""
     return f"`{pair[0]}`" + (f" (`{pair[1]}`)" if pair[1] else "")
 
 
@@ -103,7 +103,7 @@ def valued(finding: Finding, value: float, severity: Severity, because: str, lim
 
 
 def budget_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]:
-    """Yield a finding about the privacy loss of each recipient and data set that has a budget or a logged loss."""
+    """Yield a finding about the privacy loss of each recipient and dataset that has a budget or a logged loss."""
     for pair, events in ledger.by_pair().items():
         level, loss = ledger.level(events[-1]), ledger.loss(pair)
         if level.epsilon is None and not loss.releases:

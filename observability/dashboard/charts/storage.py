@@ -1,4 +1,4 @@
-"""The figure of the forms in which a data set can be stored: bytes against what they change in a model's answers."""
+"""The figure of the forms in which a dataset can be stored: bytes against what they change in a model's answers."""
 
 import pandas as pd
 import plotly.graph_objects as go

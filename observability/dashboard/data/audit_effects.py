@@ -1,4 +1,4 @@
-"""What the cleaning rules of an audited data set do to a model: its metric with and without the rows that each rule drops."""
+"""What the cleaning rules of an audited dataset do to a model: its metric with and without the rows that each rule drops."""
 
 from collections.abc import Mapping
 from typing import Any

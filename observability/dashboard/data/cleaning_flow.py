@@ -55,8 +55,8 @@ def flow_by_group(chain: pd.DataFrame, column: str | None) -> pd.DataFrame:
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def runs_of_data_set(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
-    """The runs of all rules on the data set that a rule cleans, oldest first; of a rule that names no data set, its own."""
+def runs_of_dataset(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
+    """The runs of all rules on the dataset that a rule cleans, oldest first; of a rule that names no dataset, its own."""
     own = rows[rows["subject"] == chosen]
     name = own["dataset"].iloc[-1]
     return (own if pd.isna(name) else rows[rows["dataset"] == name]).sort_values("at", ignore_index=True)
@@ -85,7 +85,7 @@ def flow_by_rule(runs: pd.DataFrame, column: str | None) -> pd.DataFrame:
 
 
 def cleaning_flow_section(rows: pd.DataFrame, chosen: str) -> None:
-    """Draw what the rules kept and dropped of a rule's data set, by the groups that they count.
+    """Draw what the rules kept and dropped of a rule's dataset, by the groups that they count.
 
     Rules that follow each other are one flow, of their newest runs; else each rule has its own rows, summed over its runs.
     """
@@ -95,7 +95,7 @@ def cleaning_flow_section(rows: pd.DataFrame, chosen: str) -> None:
         for column in columns:
             _draw_flow(flow_by_group(chain, column), column, f"by {formatting.plural(len(chain), 'rule')} one after the other", chain["at"])
         return
-    runs = runs_of_data_set(rows, chosen)
+    runs = runs_of_dataset(rows, chosen)
     counted = sorted({column for groups in runs["groups"] for column in cleaning_history.counts_of([groups])})
     rules = f"by {formatting.plural(runs['rule'].nunique(), 'rule')} in {formatting.plural(len(runs), 'run')}"
     shown: Sequence[str | None] = counted or [None]

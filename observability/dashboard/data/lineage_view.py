@@ -217,7 +217,7 @@ def _upside_down(view: LineageView) -> list[LineageStep]:
 
 
 def _link_sentence(step: LineageStep) -> str:
-    """`data set people was read by training run r`; nothing for the centre."""
+    """`dataset people was read by training run r`; nothing for the centre."""
     if step.above is None:
         return ""
     own = f"{step.hidden:,} more {KINDS[step.thing.kind][1]}" if step.hidden else step.thing.words
@@ -282,7 +282,7 @@ def _table_line(step: LineageStep, view: LineageView, found: Lineage, scope: Sco
 
 
 def _link_words(step: LineageStep) -> str:
-    """`cleaned data set people`: the link of a thing upstream without its own name; of one downstream the whole sentence."""
+    """`cleaned dataset people`: the link of a thing upstream without its own name; of one downstream the whole sentence."""
     if step.above is None:
         return formatting.DASH
     return f"{step.relation} {step.above.words}" if step.distance < 0 else _link_sentence(step)

@@ -49,7 +49,7 @@ def reported_places(scope: Scope) -> tuple[list[StoragePlace], Window]:
 
 
 def place_findings(found: Sequence[Finding]) -> list[Finding]:
-    """The findings about places, without those about forms of data sets."""
+    """The findings about places, without those about forms of datasets."""
     return [each for each in found if "place" in each.evidence]
 
 

@@ -1,4 +1,4 @@
-"""The storage page: freshness of data sets, their size by codec and form, small groups, and what the store's own columns take and serve."""
+"""The storage page: freshness of datasets, their size by codec and form, small groups, and what the store's own columns take and serve."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -34,7 +34,7 @@ python -m observability audit-storage --model loan      # its reference, with th
 MOST = 30
 """Columns and questions that a table shows."""
 FRESHNESS = (
-    column("dataset", "Data set", strong=True),
+    column("dataset", "Dataset", strong=True),
     column("versions", "Versions", align="right", phone=False),
     *number_columns(rows="Rows"),
     column("changes", "Newest version", help="Rows added, changed and deleted, as logged", phone=False),
@@ -43,7 +43,7 @@ FRESHNESS = (
     column(
         "unused",
         "Unused columns",
-        help="Of the newest version: no feature or group of a model that runs trained on the data set",
+        help="Of the newest version: no feature or group of a model that runs trained on the dataset",
         phone=False,
     ),
     column("audit", "Audited", short=True, phone=False, help="Whether a version has a storage audit"),
@@ -91,21 +91,21 @@ def _sample_figure(folder: Path) -> Any:
     return charts_storage.storage_forms_chart(forms_frame(audit), change="largest change of a score")
 
 
-EXAMPLE = ("Size of a data set by form, and what less exact numbers change", _sample_figure)
+EXAMPLE = ("Size of a dataset by form, and what less exact numbers change", _sample_figure)
 
 
 def no_data_sets() -> None:
     """Nothing logged yet: the command that audits."""
-    empty_states.how_to_log_state("No data set has been logged yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
+    empty_states.how_to_log_state("No dataset has been logged yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
 
 
 def no_audit() -> None:
-    """Data sets, none of them audited: the command that audits."""
-    empty_states.how_to_log_state("No data set was audited yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
+    """Datasets, none of them audited: the command that audits."""
+    empty_states.how_to_log_state("No dataset was audited yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
 
 
 def freshness_table(rows: pd.DataFrame, scope: Scope) -> None:
-    """A row for each data set, the newest first."""
+    """A row for each dataset, the newest first."""
     now, lines = load.reached(load.page_clock()), []
     unused = unused_columns_of_data_sets(rows)
     parts = sorted(rows.groupby("dataset"), key=lambda each: each[1]["at"].max(), reverse=True)
@@ -125,13 +125,13 @@ def freshness_table(rows: pd.DataFrame, scope: Scope) -> None:
             "audit": {"t": "yes" if part["storage"].notna().any() else "no"},
         }
         lines.append(table_row(cells))
-    draw_table("freshness", "Data sets, newest first", FRESHNESS, lines, compact=True)
+    draw_table("freshness", "Datasets, newest first", FRESHNESS, lines, compact=True)
     if len(parts) > MOST:
-        plain_caption(f"The newest {MOST} of {len(parts):,} data sets are shown.")
+        plain_caption(f"The newest {MOST} of {len(parts):,} datasets are shown.")
 
 
 def unused_columns_of_data_sets(rows: pd.DataFrame) -> dict[str, UnusedColumns]:
-    """The columns of each data set that no model trained on it reads, by the name of the data set."""
+    """The columns of each dataset that no model trained on it reads, by the name of the dataset."""
     runs = load.ask_store(Records("run", ("run", "model", "dataset"), ever=True), Window("", EPOCH, load.page_clock()))
     read = {
         model.name: [each.name for each in model.columns if each.role in ("feature", "group")]
@@ -156,15 +156,15 @@ def age_words(now: datetime, at: datetime) -> str:
 
 
 def chosen_audit(rows: pd.DataFrame, scope: Scope) -> tuple[str, str, Mapping[str, Any]] | None:
-    """Name, version and audit of the data set in the address, else the newest about the scope's model, else the newest about any model."""
+    """Name, version and audit of the dataset in the address, else the newest about the scope's model, else the newest about any model."""
     audited = rows[rows["storage"].notna()]
     named = choice_box.address_selectbox(
         "dataset",
-        "Data set",
+        "Dataset",
         sorted(set(map(str, audited["dataset"]))),
         placeholder="Newest audit",
         width=420,
-        missing="The data set {} has no storage audit.",
+        missing="The dataset {} has no storage audit.",
     )
     part = audited[audited["dataset"] == named] if named else audited
     if part.empty:
@@ -264,9 +264,9 @@ def _slices_table(audit: Mapping[str, Any]) -> None:
 
 
 def stored_form_findings_section(name: str, found: Sequence[Finding]) -> None:
-    """Draw what needs attention about the stored form of any data set, else what is known of this one.
+    """Draw what needs attention about the stored form of any dataset, else what is known of this one.
 
-    name: of the data set shown. found: the findings of data/storage.
+    name: of the dataset shown. found: the findings of data/storage.
     """
     about = [each for each in found if "dataset" in each.evidence and (each.evidence["dataset"] == name or each.severity != "ok")]
     for each in about:

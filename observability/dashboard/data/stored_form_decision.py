@@ -1,4 +1,4 @@
-"""The choice of a form for a data set on the page of storage, and what the next audit found of it."""
+"""The choice of a form for a dataset on the page of storage, and what the next audit found of it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,9 +15,9 @@ from observability.metrics.stored_forms import EXACT, StorageAudit, latest_stora
 
 
 def stored_form_decision(dataset: str, rows: pd.DataFrame, model: str | None, found: Sequence[Finding], scope: Scope) -> None:
-    """Draw the decisions on the form of a data set with what was found since, and the boxes of the next one.
+    """Draw the decisions on the form of a dataset with what was found since, and the boxes of the next one.
 
-    rows: of the logged data sets, with their audits. model: whose answers the audit compared. found: those of the data set that need action
+    rows: of the logged datasets, with their audits. model: whose answers the audit compared. found: those of the dataset that need action
     are evidence.
     """
     audit = next((each for each in latest_storage_audits(rows) if each.dataset == dataset), None)
@@ -34,7 +34,7 @@ def stored_form_decision(dataset: str, rows: pd.DataFrame, model: str | None, fo
 
 
 def found_since(decision: FormDecision, audit: StorageAudit) -> str:
-    """What the newest audit of a data set says of a decision on its form."""
+    """What the newest audit of a dataset says of a decision on its form."""
     if audit.at <= decision.at:
         return "not audited since"
     used = "in use" if audit.in_use == decision.form else f"{audit.in_use} in use instead"

@@ -55,7 +55,7 @@ log.export(recipient="statistics office", dataset="loans@3", rows=8200, transfor
            columns={"age": {"tag": "quasi", "transform": "ten years"}, "postcode": {"tag": "quasi", "transform": "two digits"}})"""
 RECIPIENTS = (
     column("recipient", "Recipient", strong=True),
-    column("dataset", "Data set", phone=False),
+    column("dataset", "Dataset", phone=False),
     column("state", "Status", width="7.5rem"),
     column("exports", "Exports", align="right", phone=False),
     column("rows", "Rows", align="right", phone=False),
@@ -143,7 +143,7 @@ def exports_summary(page: ExportsPage) -> None:
 
 
 def budget_frame(ledger: ExportLedger) -> pd.DataFrame:
-    """The privacy loss after each release of every recipient and data set with a budget: who, at, epsilon, budget, share."""
+    """The privacy loss after each release of every recipient and dataset with a budget: who, at, epsilon, budget, share."""
     rows = []
     for pair, events in ledger.by_pair().items():
         if (budget := ledger.level(events[-1]).epsilon) is None:
@@ -172,7 +172,7 @@ def budget_chart(page: ExportsPage) -> None:
 
 
 def _budget_state(page: ExportsPage, pair: tuple[str, str]) -> str:
-    """The severity of the finding about the budget of a recipient and data set; `unknown` without one."""
+    """The severity of the finding about the budget of a recipient and dataset; `unknown` without one."""
     own = [each for each in page.findings if each.metric == judged.EPSILON and each.subject == judged.export_subject(pair)]
     worst = first_finding(own)
     return worst.shown_severity if worst else "unknown"
@@ -191,7 +191,7 @@ def _sample_figure(folder: Path) -> Any:
 
 
 def recipients_table(page: ExportsPage) -> None:
-    """Draw a row for each recipient and data set, worst first."""
+    """Draw a row for each recipient and dataset, worst first."""
     st.header("Recipients", anchor=False)
     lines = []
     for pair, events in page.ledger.by_pair().items():
@@ -329,7 +329,7 @@ def level_form(page: ExportsPage) -> None:
         author = person_name.person_name_box("export-author")
         with st.form(f"export-level-{turn}"):
             words = [" · ".join(filter(None, pair)) for pair in pairs]
-            place = st.selectbox("Recipient and data set", range(len(pairs)), format_func=words.__getitem__, key=f"export-pair-{turn}")
+            place = st.selectbox("Recipient and dataset", range(len(pairs)), format_func=words.__getitem__, key=f"export-pair-{turn}")
             epsilon = st.number_input("Privacy budget ε", min_value=0.0, value=None, key=f"export-epsilon-{turn}", placeholder="not stated")
             k = st.number_input("Smallest k", min_value=0, value=None, key=f"export-k-{turn}", placeholder="not stated")
             attestation = st.text_input("Hash of the enclave", key=f"export-hash-{turn}", max_chars=200, placeholder="not stated").strip()

@@ -1,4 +1,4 @@
-"""The form in which a data set is stored is judged by the decisions it changes, where, by the values that it lost, and by what it saves."""
+"""The form in which a dataset is stored is judged by the decisions it changes, where, by the values that it lost, and by what it saves."""
 
 from datetime import timedelta
 from typing import Any
@@ -113,7 +113,7 @@ def test_an_audit_after_a_decision_tells_whether_the_decided_form_is_in_use(
     assert found.evidence["decision"] == "d" and found.evidence["next"].startswith("Store the data in the decided form")
     for changed in ({"at": AT + timedelta(hours=1)}, {"state": "withdrawn"}, {"extra": {"form": decided, "dataset": "other"}}):
         told = storage_findings([], datasets=[audit], decisions=[made | changed])
-        assert UNDECIDED not in {each.metric for each in told}, "an older audit, a withdrawn decision or another data set says nothing"
+        assert UNDECIDED not in {each.metric for each in told}, "an older audit, a withdrawn decision or another dataset says nothing"
 
 
 @pytest.mark.parametrize(
