@@ -104,7 +104,7 @@ def run_energy_forecast(run: RunProgress, earlier: Sequence[RunProgress], stated
     total = stated or (round(float(np.median([each.done for each in earlier]))) if earlier else None)
     lacks = ""
     if total is None:
-        lacks = "nothing tells how many steps it will take; state `total_steps` among its parameters"
+        lacks = "nothing tells how many steps it will take (parameter `total_steps`)"
     elif done > total:
         lacks = f"it has done more steps than {'its parameters state' if stated else 'earlier runs'}"
     elif not (done > 0 and so_far > 0):

@@ -15,6 +15,7 @@ import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Basis, Finding, Severity, needs_action
+from observability.core.formatting import plural
 from observability.core.numerals import with_si_prefix
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
@@ -293,7 +294,7 @@ def of_runs(frames: Frames, context: Context, place: PriceScope, known: "DataFra
             continue
         wh, source = float(each["wh"]), str(each["source"])
         how = (
-            f"{int(each['devices'])} devices read"
+            f"{plural(int(each['devices']), 'device')} read"
             if each["devices"]
             else f"{each['cores']:g} cores at an assumed {place.watts_per_core:g} W each"
         )
@@ -366,9 +367,9 @@ def of_running(frames: Frames, context: Context, running: "DataFrame", complete:
 def forecast_finding(context: Context, run: Mapping[Any, Any], ahead: RunEnergyForecast, earlier: list[float]) -> Finding:
     """Return the forecast energy of a run as a finding. earlier: the energy of runs of its kind, Wh."""
     blank = context.undecided(NAME, f"run:{run['run']}", "run_energy_forecast", ahead.done, "", against="past", whole_model=True)
-    drawn = f"Run `{run['run']}` has drawn {with_si_prefix(float(run['wh']), 'Wh')} ({run['source']}) after {ahead.done:,}"
+    drawn = f"it has drawn {with_si_prefix(float(run['wh']), 'Wh')} ({run['source']}) after {ahead.done:,}"
     if ahead.lacks:
-        return replace(blank, because=f"{drawn} steps; its whole energy is unknown: {ahead.lacks}.")
+        return replace(blank, because=f"The energy of running run `{run['run']}` cannot be forecast: {ahead.lacks}; {drawn} steps.")
     wh = float(run["wh"]) / float(run["joules"])
     value = wh * ahead.joules
     evidence = {
@@ -378,11 +379,11 @@ def forecast_finding(context: Context, run: Mapping[Any, Any], ahead: RunEnergyF
         "total_steps": ahead.total,
         "earlier_runs": ahead.n,
     }
-    said = f"{drawn} of {ahead.total:,} steps, and is forecast to draw {with_si_prefix(value, 'Wh')}"
+    said, drawn = f"Run `{run['run']}` is forecast to draw {with_si_prefix(value, 'Wh')}", f"{drawn} of {ahead.total:,} steps"
     if ahead.low is None or ahead.high is None:
         lacking = max(LEAST_RUNS - ahead.n, 1)
         more = f"it needs about {lacking} more earlier {'run' if lacking == 1 else 'runs'} with the same parameters"
-        return replace(blank, value=value, because=f"{said}; no interval yet: {more}.", basis="estimated", evidence=evidence)
+        return replace(blank, value=value, because=f"{said}; {drawn}; no interval yet: {more}.", basis="estimated", evidence=evidence)
     low, high = wh * ahead.low, wh * ahead.high
     surely = run_energy_change(low, earlier, context.model.settings)
     severity: Severity = "watch" if needs_action(surely.severity or "unknown") else "ok"
@@ -397,8 +398,8 @@ def forecast_finding(context: Context, run: Mapping[Any, Any], ahead: RunEnergyF
         onset=started_at(run["started"]) if severity == "watch" else None,
         rank=3.5 if severity == "watch" else 0.0,
         basis="estimated",
-        because=f"{said} ({with_si_prefix(low, 'Wh')} to {with_si_prefix(high, 'Wh')}); "
-        f"{value / float(surely.usual or value):.2f} times that of {surely.n} earlier runs with the same parameters.",
+        because=f"{said} ({with_si_prefix(low, 'Wh')} to {with_si_prefix(high, 'Wh')}), {value / float(surely.usual or value):.2f} times "
+        f"that of {surely.n} earlier runs with the same parameters; {drawn}.",
         evidence=evidence | {"baseline": surely.usual},
     )
 

@@ -242,6 +242,7 @@ def test_the_energy_of_a_running_run_is_forecast_by_its_steps_and_by_the_course_
     assert (found.severity, found.basis, found.n) == ("ok", "estimated", 40)
     assert "after 40 of 100 steps" in found.because and "1.00 times that of 4 earlier runs" in found.because
     stated = with_a_running_run(40, 103.0, runs_before=0, total_steps=80)["run:r0", "run_energy_forecast"]
+    assert "measured) after 40 of 80 steps; no interval yet: it needs about 3 more earlier runs" in stated.because
     assert stated.value == pytest.approx(60 * 103.0 * 80 / 3600 * 1.5) and stated.low is None and stated.severity == "unknown"
 
 
