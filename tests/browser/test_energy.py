@@ -40,7 +40,7 @@ def test_energy_and_carbon_of_july_are_latency_times_the_assumed_power(fleet: Da
 
 def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/energy?model={LATE}")
-    files = [raw_rows.SAMPLE / name for name in ("training.jsonl", "study.jsonl")]
+    files = [raw_rows.SAMPLE / name for name in ("training.jsonl", "study.jsonl", "distributed.jsonl")]
     lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     of: dict[str, dict[str, pd.Timestamp]] = {}
     cores: dict[str, int] = {}
