@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from observability.core.formatting import with_full_stop
-from observability.core.questions import Records
+from observability.core.questions import Aggregate, By, Records
 from observability.core.time import naive_utc
 from observability.core.weeks import DAYS, Week
 from observability.core.window import Window
@@ -17,7 +17,7 @@ from observability.review.incident_items import of_incidents, shared_incidents
 from observability.store.engine import Store
 
 Body = dict[str, Any]
-AUDIT_DAYS = timedelta(days=14)
+AUDIT_DAYS, SERVED_DAYS = timedelta(days=14), timedelta(days=28)
 
 
 def agenda_candidates(
@@ -127,16 +127,55 @@ def same(subject: str) -> str:
 
 
 def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """Audits that have expired or expire within two weeks: the newest of each kind and version."""
-    newest = {(row["model"], row["version"], row["audit"]): row for row in records_until(store, "audit", min(known, week.end))}
+    """Audits that have expired or expire within two weeks: the newest of each kind and version, until a newer version has one of that kind
+    or its version no longer serves.
+    """
+    rows = records_until(store, "audit", min(known, week.end))
+    newest = {(row["model"], row["version"], row["audit"]): row for row in rows}
+    began = version_starts(store, rows)
+    latest: dict[tuple[str, str], datetime] = {}
+    for model, version, audit in newest:
+        latest[model, audit] = max(latest.get((model, audit), began[model, version]), began[model, version])
     for (model, version, audit), row in newest.items():
         expires = row["expires"]
         if expires is None or expires != expires or expires >= naive_utc(week.end + AUDIT_DAYS):
+            continue
+        if began[model, version] < latest[model, audit] or out_of_service(store, week, model, version, began):
             continue
         over = expires < naive_utc(week.end)
         title = f"The {audit} audit of {model} version {version} {'expired' if over else 'expires'} on {expires:%Y-%m-%d}."
         why = f"Audited on {row['at']:%Y-%m-%d}."
         yield due_item("audit", f"{model}:{version}:{audit}", title, over, model, exposure, [why], {"version": version})
+
+
+def version_starts(store: Store, audits: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], datetime]:
+    """When each version of a model was registered or first audited, the earlier of both; naive UTC, by model and version."""
+    registered = ((model.name, version) for model in store.catalog().models for version in model.versions)
+    starts = {(model, each.name): naive_utc(each.registered_at) for model, each in registered if each.registered_at}
+    for row in audits:
+        version = row["model"], row["version"]
+        starts[version] = min(starts.get(version, row["at"]), row["at"])
+    return starts
+
+
+def out_of_service(store: Store, week: Week, model: str, version: str, began: Mapping[tuple[str, str], datetime]) -> bool:
+    """Whether a version has served and no longer does, or never did while a newer one serves. A version serves that has predictions in
+    the week; where none has, in the four weeks before its end. began: when versions began.
+    """
+    serving = served_versions(store, model, week.start, week) or served_versions(store, model, week.end - SERVED_DAYS, week)
+    if version in serving:
+        return False
+    start = began[model, version]
+    newer = any(began.get((model, other), start) > start for other in serving)
+    return newer or version in served_versions(store, model, FIRST, week)
+
+
+def served_versions(store: Store, model: str, start: datetime, week: Week) -> set[str]:
+    """Versions with predictions in production from `start` to the end of the week, as known then."""
+    if model not in store.catalog().by_name:
+        return set()
+    window = Window(model, start, week.end, as_of=week.end)
+    return set(store.ask(Aggregate("predictions", keys=(By("version"),)), window)["version"].astype(str))
 
 
 def ended(store: Store, week: Week, known: datetime) -> set[str]:

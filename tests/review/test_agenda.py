@@ -1,3 +1,4 @@
+import json
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -7,6 +8,7 @@ import pytest
 from observability.core.weeks import Week
 from observability.review.agenda import MOST, Item, arranged, incident_change, ranked_agenda
 from observability.review.agenda_items import of_audits
+from observability.store.types.loading import LoadDefaults
 from tests.support.new_store import new_store
 
 
@@ -101,3 +103,40 @@ def test_audits_that_expired_or_soon_expire_are_due(tmp_path):
         f"The robustness audit of loan version 1 expired on {week.end - timedelta(days=1):%Y-%m-%d}.",
         f"The membership audit of loan version 1 expires on {week.end + timedelta(days=5):%Y-%m-%d}.",
     }
+
+
+def test_an_audit_is_due_until_a_newer_version_has_one_or_its_version_no_longer_serves(tmp_path):
+    week = Week(2026, 10)
+    expired, start = week.end - timedelta(days=1), week.start
+
+    def audited(model, version, audit, back):
+        at = start - timedelta(days=back)
+        about = {"kind": "audit", "model": model, "version": version, "audit": audit, "results": {}}
+        return about | {"at": at, "received_at": at, "expires": expired}
+
+    audits = [
+        audited("loan", "9", "robustness", 30),
+        audited("loan", "10", "robustness", 20),
+        audited("loan", "9", "robustness", 10),  # the older version again: the newer one's stays
+        audited("loan", "9", "membership", 30),
+        audited("rate", "1", "robustness", 30),
+        audited("rate", "2", "membership", 20),
+        audited("fare", "1", "robustness", 30),
+        audited("seat", "1", "robustness", 30),
+    ]
+    # loan: both serve. rate: version 2 replaced version 1. fare: serves once a month. seat: has not served for months.
+    served = [("loan", "9", 1), ("loan", "10", 1), ("rate", "1", -6), ("rate", "2", 2), ("fare", "1", -15), ("seat", "1", -90)]
+    log = tmp_path / "log.jsonl"
+    rows = []
+    for model, version, days in served:
+        at = (start + timedelta(days=days)).isoformat()
+        row = {"kind": "prediction", "id": f"{model}{version}", "model": model, "version": version, "score": 0.5, "features": {"km": 1}}
+        rows.append(row | {"at": at, "received_at": at})
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        assert store.load_files([log], LoadDefaults()).stored == len(rows)
+        store.write_records(audits)
+        found = {each.item for each in of_audits(store, week, {}, week.end)}
+        before = {each.item for each in of_audits(store, week.back(), {}, week.back().end)}
+    assert found == {"audit:loan:10:robustness", "audit:loan:9:membership", "audit:rate:2:membership", "audit:fare:1:robustness"}
+    assert "audit:rate:1:robustness" in before - found
