@@ -22,7 +22,7 @@ OPERATIONAL = ("replica", "device", "source")
 """What a subject `name=value` may be besides a group of people."""
 GROUPED = ("feature.", "group.", "band.")
 """How references of columns begin whose values are groups of people."""
-BY_GROUP = ("groups", "slices", "ranked")
+BY_GROUP = ("groups", "slices", "ranked", "senders")
 """Names of figures by group in the evidence of a finding and in the results of an audit."""
 SUPPRESSED = "suppressed"
 """Stands in the evidence of a finding whose figures are left out."""

@@ -31,6 +31,9 @@ FAR, NEIGHBOUR = 0.99, 5
 FAR_FACTOR, BOUNDARY, BOUNDARY_FACTOR, LEAST_DUPLICATES = 3.0, 0.05, 3.0, 20
 """A far or near-boundary share that matters, as a multiple of what is usual; the part of the margins that is near the boundary; near
 duplicates from which a search of the boundary is judged."""
+MOST_SENDERS, LEAST_FAR, FAR_TIMES, MOST_OF_FAR = 5, 5, 2.0, 0.5
+"""The most subjects that are told as senders of far requests. A main sender has so many far requests, and so many times the far share of
+the others; together main senders have more than that share of the far requests."""
 CELL = 0.1
 """Width of a cell of near-identical requests, in standard deviations of the reference."""
 CHUNK, DIGITS = 500, 5
@@ -67,6 +70,15 @@ class GuardClaim:
     def subjects(self) -> tuple[str, ...]:
         """The subjects that the claim names."""
         return self.senders or ((self.subject,) if self.subject != NOT_NAMED else ())
+
+
+@dataclass(frozen=True)
+class FarSender:
+    """A subject that sent far requests. far: how many; n: all its requests of the sample."""
+
+    subject: str
+    far: int
+    n: int
 
 
 @dataclass(frozen=True)
@@ -186,7 +198,8 @@ def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
 @dataclass(frozen=True)
 class GuardedRequests:
     """What a sample of requests shows. points: the requests in the input space; distances: of each to the reference. claims: subjects that
-    stand out. named: requests that name their subject; judged: the subjects with enough of them.
+    stand out. named: requests that name their subject; judged: the subjects with enough of them. senders: the subjects that sent far
+    requests, most first.
     """
 
     space: InputSpace
@@ -195,11 +208,25 @@ class GuardedRequests:
     claims: tuple[GuardClaim, ...]
     named: int
     judged: frozenset[str]
+    senders: tuple[FarSender, ...] = ()
+
+    @property
+    def far_count(self) -> int:
+        """How many requests are farther from the reference than 99 % of its own rows are."""
+        return int((self.distances > self.space.far).sum())
 
     @property
     def far(self) -> Interval:
-        """Share of the requests that are farther from the reference than 99 % of its own rows are."""
-        return rate_interval(float((self.distances > self.space.far).sum()), float(len(self.distances)))
+        """Share of those requests."""
+        return rate_interval(float(self.far_count), float(len(self.distances)))
+
+    @property
+    def main_senders(self) -> tuple[FarSender, ...]:
+        """The subjects that stand out among the senders of far requests, where these few send most of them; else empty."""
+        far, n = self.far_count, len(self.distances)
+        often = (each for each in self.senders if each.far >= LEAST_FAR and each.far * (n - each.n) > FAR_TIMES * each.n * (far - each.far))
+        main = tuple(often)[:MOST_SENDERS]
+        return main if sum(each.far for each in main) > MOST_OF_FAR * far else ()
 
 
 def guard_columns(model: "Model") -> tuple[str, ...]:
@@ -228,12 +255,16 @@ def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -
     )
     distances = neighbour_distances(space, points)
     duplicates = np.unique(cells, return_inverse=True)[1]
-    claims = guard_claims(space, points, distances > space.far, subjects, ids, score_margins(model, now), duplicates)
+    far = distances > space.far
+    claims = guard_claims(space, points, far, subjects, ids, score_margins(model, now), duplicates)
     texts = {name: columns[name] for name in others}
     claims += odd_texts(texts, {name: reference[name].to_numpy() for name in others}, subjects, ids)
     named = now["subject"].dropna().astype(str).value_counts()
     judged = frozenset(map(str, named.index[named >= LEAST_REQUESTS]))
-    return GuardedRequests(space, points, distances, tuple(claims), int(named.sum()), judged)
+    sent = now["subject"][far].dropna().astype(str).value_counts()
+    senders = [FarSender(str(name), int(hits), int(named[str(name)])) for name, hits in sent.items()]
+    senders.sort(key=lambda each: (-each.far, each.subject))
+    return GuardedRequests(space, points, distances, tuple(claims), int(named.sum()), judged, tuple(senders))
 
 
 def score_margins(model: "Model", rows: "DataFrame") -> Floats | None:

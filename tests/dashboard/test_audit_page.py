@@ -12,12 +12,13 @@ from streamlit.testing.v1 import AppTest
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.questions import Records
 from observability.core.settings import ModelSettings
+from observability.core.small_groups import finding_without_few
 from observability.core.window import EPOCH, Window
 from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.trust import scheduled_audits
 from observability.dashboard.trust.audit_figures import gap_words
 from observability.dashboard.trust.audits import model_audits, signed_subject
-from observability.dashboard.trust.live_guard import block_list, request_bursts, usual_subjects
+from observability.dashboard.trust.live_guard import block_list, far_sender_words, request_bursts, usual_subjects
 from observability.dashboard.trust.shift_figures import shift_gap_rows
 from observability.detection.live_guard import GuardedRequests
 from observability.enrichment.audit_curves import generalisation_gap
@@ -175,5 +176,11 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     view = GuardedRequests(None, np.empty((0, 0)), np.empty(0), (), 500, frozenset({"s1", "s3", "s4"}))  # type: ignore[arg-type]
     assert usual_subjects(view, claims) == 2, "s2 has too few requests to be one of the others"
     assert usual_subjects(view, [replace(base, evidence={"check": "prompt", "subjects": ["s3"]})]) == 2
+    senders = [{"subject": "s7", "far": 30, "n": 40, "share": 0.6}, {"subject": "s8", "far": 2, "n": 8, "share": 0.04}]
+    senders += [{"subject": "s9", "far": 1, "n": 4, "share": 0.02}]
+    far = replace(base, n=4000, evidence={"senders": senders})
+    said = "Subjects with the most far requests, of their sampled ones: s7 (30 of 40)"
+    assert far_sender_words([far]) == f"{said}, s8 (2 of 8) and s9 (1 of 4)."
+    assert far_sender_words([finding_without_few(far)]) == f"{said}." and far_sender_words([base]) == ""
     bursts = [replace(base, metric="near_duplicate_share", subject=subject) for subject in ("subject=s3", "model")]
     assert block_list([*claims, *request_bursts(bursts)]).values.tolist()[2:] == [["s3", "near-identical requests"]]

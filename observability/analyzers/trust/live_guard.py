@@ -6,8 +6,8 @@ Requests of the window are a bounded sample. Distances are compared with the ref
 named with the probability that any subject of a clean window is (detection/live_guard.py). What is named is on the block list of the page.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
@@ -18,7 +18,9 @@ from observability.core.questions import Sample
 from observability.detection.live_guard import (
     FAR_FACTOR,
     LEAST_REQUESTS,
+    MOST_SENDERS,
     NOT_NAMED,
+    FarSender,
     GuardClaim,
     GuardedRequests,
     far_features,
@@ -75,7 +77,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 def far_finding(guard: GuardedRequests, context: Context) -> Finding:
     """Return the share of requests that are far from the reference, against that of its own rows or the owner's level."""
-    n, share = len(guard.distances), guard.far
+    n, share, hits = len(guard.distances), guard.far, guard.far_count
     base = context.undecided(NAME, "model", FAR_RATE, n, "")
     base = replace(base, value=share.value, low=share.low, high=share.high, rank=3.0)
     level = context.model.settings.limits.get(level_name(base))
@@ -92,6 +94,8 @@ def far_finding(guard: GuardedRequests, context: Context) -> Finding:
         because += f". Whether that is more than {format_share(limit)} needs more requests"
     elif far:
         because += f". Most of the distance is in {' and '.join(f'`{name}` ({format_share(part)})' for name, part in far[:2])}"
+    if severity != "ok" and guard.main_senders:
+        because += f". {senders_sentence(guard.main_senders, hits, n)}"
     asks = severity in ("act", "watch")
     return replace(
         base,
@@ -100,8 +104,18 @@ def far_finding(guard: GuardedRequests, context: Context) -> Finding:
         against="reference" if level is None else "level",
         because=f"{because}.",
         likely_source="input" if asks else None,
-        evidence={"far": [{"feature": name, "share": part} for name, part in far[:5]]},
+        evidence={
+            "far": [{"feature": name, "share": part} for name, part in far[:5]],
+            "senders": [asdict(each) | {"share": each.far / hits} for each in guard.senders[:MOST_SENDERS]] if severity != "ok" else [],
+        },
     )
+
+
+def senders_sentence(senders: Sequence[FarSender], far: int, requests: int) -> str:
+    """Return which part of the far requests a few subjects send, beside their part of all requests; without a full stop."""
+    part, share = (format_share(each) for each in (sum(s.n for s in senders) / requests, sum(s.far for s in senders) / far))
+    verb = "sends" if len(senders) == 1 else "send"
+    return f"{plural(len(senders), 'subject')} with {part} of all requests {verb} {share} of the far ones"
 
 
 def subject_findings(guard: GuardedRequests, context: Context) -> Iterator[Finding]:

@@ -68,7 +68,8 @@ def request_bursts(found: Sequence[Finding]) -> list[Finding]:
 
 def distance_section(view: GuardedRequests, found: Sequence[Finding]) -> None:
     """How far requests are from the reference, against the reference's own distances; found: the findings about all requests."""
-    finding_lines(finding for finding in found if (finding.subject, finding.metric) == ("model", judged.FAR_RATE))
+    told = [finding for finding in found if (finding.subject, finding.metric) == ("model", judged.FAR_RATE)]
+    finding_lines(told)
     edges = np.linspace(0, float(max(np.quantile(view.distances, 0.995), view.space.far * 1.5)), 41)
     shares = {
         name: np.histogram(np.clip(values, 0, edges[-1]), edges)[0] / len(values)
@@ -78,6 +79,15 @@ def distance_section(view: GuardedRequests, found: Sequence[Finding]) -> None:
     words = f"Distances of {len(view.distances):,} requests and of rows of the reference to the reference."
     frame.chart_with_table(charts_audits.distance_shares(rows, view.space.far), rows, key="distances", alt=words)
     plain_caption(f"Distances are in standard deviations. A missing number counts as {MISSING:.0f}.")
+    if words := far_sender_words(told):
+        plain_caption(words)
+
+
+def far_sender_words(found: Sequence[Finding]) -> str:
+    """The subjects that sent the most far requests, with how many of how many; empty where the findings tell none."""
+    senders = [each for finding in found for each in finding.evidence.get("senders", ())]
+    words = [f"{each['subject']} ({each['far']:,} of {each['n']:,})" for each in senders]
+    return f"Subjects with the most far requests, of their sampled ones: {formatting.join_words(words)}." if words else ""
 
 
 def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Finding]) -> None:

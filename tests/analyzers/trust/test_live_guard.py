@@ -126,6 +126,23 @@ def test_far_requests_are_a_warning_and_critical_only_beyond_the_owner_s_level()
     assert clean["far_request_share"].severity == clean["odd_subjects"].severity == "ok" and clean["odd_subjects"].n > 0
 
 
+def test_few_subjects_that_send_most_far_requests_are_told_however_few_requests_they_have() -> None:
+    rows = log(2, "strange_requests", "weak")
+    mine = np.flatnonzero(~np.isin(np.asarray(rows["id"], object), np.asarray(log(2)["id"], object)))
+    names = np.asarray(rows["subject"], object).copy()
+    names[mine] = [f"t{place % 3}" for place in range(len(mine))]
+    found = findings(rows.put({"subject": names}), far_request_share=0.01)
+    far = next(each for each in found if each.metric == "far_request_share")
+    assert far.subject == "model" and far.severity == "act" and "3 subjects with " in far.because and " of the far ones" in far.because
+    senders = far.evidence["senders"]
+    assert {each["subject"] for each in senders[:3]} == {"t0", "t1", "t2"} and len(senders) <= 5
+    assert all(each["far"] <= each["n"] < 50 for each in senders[:3]) and sum(each["share"] for each in senders) <= 1
+    many = names.copy()
+    many[mine] = [f"t{place}" for place in range(len(mine))]
+    spread = next(each for each in findings(rows.put({"subject": many}), far_request_share=0.01) if each.metric == "far_request_share")
+    assert "of the far ones" not in spread.because
+
+
 def test_requests_without_subjects_are_compared_as_a_whole() -> None:
     rows = log(2)
     found = findings(rows.put({"subject": np.full(len(rows), None, object)}))
