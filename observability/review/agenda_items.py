@@ -127,8 +127,8 @@ def same(subject: str) -> str:
 
 
 def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """Audits that have expired or expire within two weeks: the newest of each kind and version, until a newer version has one of that kind
-    or its version no longer serves.
+    """Audits that have expired or expire within two weeks: the newest of each kind and version, while its version serves. Of a model without
+    predictions, that of the newest version that was audited.
     """
     rows = records_until(store, "audit", min(known, week.end))
     newest = {(row["model"], row["version"], row["audit"]): row for row in rows}
@@ -140,7 +140,7 @@ def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: da
         expires = row["expires"]
         if expires is None or expires != expires or expires >= naive_utc(week.end + AUDIT_DAYS):
             continue
-        if began[model, version] < latest[model, audit] or out_of_service(store, week, model, version, began):
+        if out_of_service(store, week, model, version, began, latest[model, audit]):
             continue
         over = expires < naive_utc(week.end)
         title = f"The {audit} audit of {model} version {version} {'expired' if over else 'expires'} on {expires:%Y-%m-%d}."
@@ -158,16 +158,20 @@ def version_starts(store: Store, audits: Iterable[Mapping[str, Any]]) -> dict[tu
     return starts
 
 
-def out_of_service(store: Store, week: Week, model: str, version: str, began: Mapping[tuple[str, str], datetime]) -> bool:
+def out_of_service(store: Store, week: Week, model: str, version: str, began: Mapping[tuple[str, str], datetime], latest: datetime) -> bool:
     """Whether a version has served and no longer does, or never did while a newer one serves. A version serves that has predictions in
-    the week; where none has, in the four weeks before its end. began: when versions began.
+    the week; where none has, in the four weeks before its end. Of a model without predictions: whether a newer version was audited.
+
+    began: when versions began. latest: when the newest version with an audit of this kind began.
     """
     serving = served_versions(store, model, week.start, week) or served_versions(store, model, week.end - SERVED_DAYS, week)
     if version in serving:
         return False
     start = began[model, version]
-    newer = any(began.get((model, other), start) > start for other in serving)
-    return newer or version in served_versions(store, model, FIRST, week)
+    if any(began.get((model, other), start) > start for other in serving):
+        return True
+    served = served_versions(store, model, FIRST, week)
+    return version in served if served else start < latest
 
 
 def served_versions(store: Store, model: str, start: datetime, week: Week) -> set[str]:

@@ -105,7 +105,7 @@ def test_audits_that_expired_or_soon_expire_are_due(tmp_path):
     }
 
 
-def test_an_audit_is_due_until_a_newer_version_has_one_or_its_version_no_longer_serves(tmp_path):
+def test_an_audit_is_due_while_its_version_serves(tmp_path):
     week = Week(2026, 10)
     expired, start = week.end - timedelta(days=1), week.start
 
@@ -117,14 +117,17 @@ def test_an_audit_is_due_until_a_newer_version_has_one_or_its_version_no_longer_
     audits = [
         audited("loan", "9", "robustness", 30),
         audited("loan", "10", "robustness", 20),
-        audited("loan", "9", "robustness", 10),  # the older version again: the newer one's stays
         audited("loan", "9", "membership", 30),
         audited("rate", "1", "robustness", 30),
         audited("rate", "2", "membership", 20),
         audited("fare", "1", "robustness", 30),
         audited("seat", "1", "robustness", 30),
+        audited("rate", "3", "membership", 10),
+        audited("desk", "1", "robustness", 30),
+        audited("desk", "2", "robustness", 20),
     ]
-    # loan: both serve. rate: version 2 replaced version 1. fare: serves once a month. seat: has not served for months.
+    # loan: both serve. rate: version 2 replaced version 1, version 3 never served. fare: serves once a month. seat: has not served for months.
+    # desk: logs no predictions.
     served = [("loan", "9", 1), ("loan", "10", 1), ("rate", "1", -6), ("rate", "2", 2), ("fare", "1", -15), ("seat", "1", -90)]
     log = tmp_path / "log.jsonl"
     rows = []
@@ -138,5 +141,8 @@ def test_an_audit_is_due_until_a_newer_version_has_one_or_its_version_no_longer_
         store.write_records(audits)
         found = {each.item for each in of_audits(store, week, {}, week.end)}
         before = {each.item for each in of_audits(store, week.back(), {}, week.back().end)}
-    assert found == {"audit:loan:10:robustness", "audit:loan:9:membership", "audit:rate:2:membership", "audit:fare:1:robustness"}
+    assert found == {
+        *("audit:loan:10:robustness", "audit:loan:9:robustness", "audit:loan:9:membership", "audit:rate:2:membership"),
+        *("audit:rate:3:membership", "audit:fare:1:robustness", "audit:desk:2:robustness"),
+    }
     assert "audit:rate:1:robustness" in before - found
