@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from observability.cli.commands_trade_offs import trade_off_lines
 from observability.cli.outcome import Outcome, Say, json_or_lines
 from observability.core.catalog import Model
 from observability.core.errors import UsageError
 from observability.core.finding import iso
 from observability.core.formatting import format_share
-from observability.detection.audit_history import KINDS
+from observability.core.settings import AUDITS
 from observability.store.engine import Store
 
 
@@ -25,11 +26,11 @@ def run_model_audit(store: Store, args: argparse.Namespace, say: Say) -> Outcome
         return _scheduled(store, model, args)
     version = args.version or newest_registered_version(model)
     records = []
-    for kind in args.kind or KINDS:
+    for kind in args.kind or AUDITS:
         request = AuditRequest(model.name, version, kind, args.rows, args.in_sample, args.shadows, args.seed)
         records.append(run_audit(store, warm_worker(), request, partial(_say_share, say, kind)))
     say("")
-    return json_or_lines({"audits": records}, [audit_line(record) for record in records], args.json)
+    return json_or_lines({"audits": records}, [line for record in records for line in audit_lines(record)], args.json)
 
 
 def _scheduled(store: Store, model: Model, args: argparse.Namespace) -> Outcome:
@@ -38,9 +39,9 @@ def _scheduled(store: Store, model: Model, args: argparse.Namespace) -> Outcome:
     from observability.server.audit_schedule import schedule_outcomes, schedule_words, scheduled_audits, store_audits
 
     if args.schedule:
-        wanted = {kind: when for kind, when in model.settings.audit_schedule.items() if kind not in (args.kind or KINDS)}
+        wanted = {kind: when for kind, when in model.settings.audit_schedule.items() if kind not in (args.kind or AUDITS)}
         if args.schedule != "never":
-            wanted |= dict.fromkeys(args.kind or KINDS, args.schedule)
+            wanted |= dict.fromkeys(args.kind or AUDITS, args.schedule)
         store.update_settings(model.name, replace(model.settings, audit_schedule=checked_setting("audit_schedule", wanted, "--schedule")))
     now, outcomes = datetime.now(UTC), schedule_outcomes(store.home)
     listed = scheduled_audits(store.catalog(), store_audits(store, now), model.name)
@@ -71,6 +72,11 @@ def newest_registered_version(model: Model) -> str:
     if not known:
         raise UsageError("no version is registered", where=model.name, attempt="Register one with --artifact FILE")
     return max(known, key=lambda version: (str(version.registered_at), version.name)).name
+
+
+def audit_lines(record: dict[str, Any]) -> list[str]:
+    """An audit as text: a line for its headline, or for each form."""
+    return trade_off_lines(record, True) if record["audit"] == "precision" else [audit_line(record)]
 
 
 def audit_line(record: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from observability.core.errors import UsageError
+from observability.core.settings import AUDITS
 from observability.records.kinds import KINDS
 
 WITHOUT_JSON = ("demo", "serve", "mcp", "collect")
@@ -205,13 +206,12 @@ def parser() -> Parser:
 
     model_audit = add(
         "audit",
-        "Audit a model version: robustness, membership, explanations or fairness under shift. Keeps the result as a record.",
+        "Audit a model version: robustness, membership, explanations, fairness under shift, precision (forms). Keeps it as a record.",
         "audit loan --version 3 --kind robustness",
     )
     model_audit.add_argument("model", metavar="MODEL", help="the model")
     model_audit.add_argument("--version", help="its version; default: the newest that is registered")
-    kinds = ("robustness", "membership", "explanations", "fairness")
-    model_audit.add_argument("--kind", action="append", choices=kinds, help="repeatable; default: all four")
+    model_audit.add_argument("--kind", action="append", choices=AUDITS, help="repeatable; default: all")
     model_audit.add_argument("--rows", type=int, metavar="N", help="at most so many rows of each sample")
     model_audit.add_argument("--in-sample", action="store_true", help="the reference holds training rows (membership)")
     model_audit.add_argument("--shadows", type=int, default=16, metavar="N", help="shadow models of membership, an even number; default 16")

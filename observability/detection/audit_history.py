@@ -102,6 +102,11 @@ def precision_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
     return _audits_of(rows, headline=False, kinds=("precision",))
 
 
+def audits_for_schedule(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
+    """Audits of every kind that is run here, oldest first: those with a headline, and those of forms."""
+    return sorted([*stored_audits(rows), *precision_audits(rows)], key=lambda audit: audit.at)
+
+
 def recorded_numbers(audit: StoredAudit) -> list[str]:
     """The numbers among the results of an audit, at any depth, as `linf/0.1 0.62`."""
     return [f"{name} {value:.4g}" for name, value in flat_numbers(audit.results).items()]

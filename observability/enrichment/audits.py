@@ -1,4 +1,4 @@
-"""Run an audit of a model version: robustness, membership, explanations, fairness under shift. The result is a record of the kind `audit`.
+"""Run an audit of a model version: robustness, membership, explanations, fairness under shift, forms. The result is a record `audit`.
 
 An audit is a list of steps, each one bounded call of the confined worker. What a step gave is kept in a file of the home until the record
 is written, so an audit that was interrupted goes on where it stopped.
@@ -18,7 +18,7 @@ import numpy as np
 from observability.core.catalog import Model, Version
 from observability.core.errors import UsageError
 from observability.core.finding import iso
-from observability.detection.audit_history import HEADLINES, KINDS
+from observability.detection.audit_history import HEADLINES
 from observability.enrichment import audit_curves as curves
 from observability.enrichment.audit_rows import (
     AuditRows,
@@ -29,6 +29,15 @@ from observability.enrichment.audit_rows import (
     served_inputs,
 )
 from observability.enrichment.canary_rows import CANDIDATES, CanaryRows, canary_results, drawn_canary_rows, planted_canary_rows
+from observability.enrichment.precision_audit import (
+    PROBES,
+    AuditOptions,
+    all_parts,
+    answered_forms,
+    compared_results,
+    form_question,
+    stated_form_in_use,
+)
 from observability.enrichment.shift_results import shift_family, shift_results
 from observability.metrics.shifted_fairness import DecidedRows
 from observability.stats.arrays import Floats
@@ -172,8 +181,8 @@ def run_audit(store: "Store", worker: "Worker", request: AuditRequest, progress:
 
 def prepared_steps(store: "Store", worker: "Worker", request: AuditRequest, progress: Progress) -> AuditSteps:
     """The steps of a request. Raises UsageError for an unknown kind or version, and where there is no model file."""
-    if request.kind not in KINDS:
-        raise UsageError("unknown kind of audit", got=request.kind, expected=" or ".join(KINDS))
+    if request.kind not in RUNNERS:
+        raise UsageError("unknown kind of audit", got=request.kind, expected=" or ".join(RUNNERS))
     if request.rows is not None and request.rows < curves.LEAST_ROWS:
         raise UsageError("an audit needs more rows", got=request.rows, expected=f"at least {curves.LEAST_ROWS}")
     if request.shadows < 0 or request.shadows % 2 or request.shadows == 2:
@@ -516,9 +525,30 @@ def _own_scores(steps: AuditSteps, rows: AuditRows) -> list[float]:
     return [round(float(score), 6) for score in answer.frames["scores"]["score"]]
 
 
+def run_precision(steps: AuditSteps) -> dict[str, Any]:
+    """The results of an audit of forms, as the command `trade-offs` gives them. One step a form, and one of the network's forms."""
+    until = datetime.fromisoformat(steps.step("until", "sampling rows", lambda: iso(datetime.now(UTC))))
+    in_use = stated_form_in_use(steps.store, steps.model.name, steps.version.name, until)
+    options = AuditOptions(probes=steps.most(PROBES), seed=steps.request.seed, in_use=in_use)
+    question = form_question(steps.store, steps.model, steps.version, options, until)
+
+    def answer(place: int) -> dict[str, Any]:
+        steps.total = steps.done + 2  # how many forms a model has is known once they are built
+
+        def note(_share: float, text: str) -> None:
+            steps.progress(steps.done / steps.total, text)
+
+        make = partial(answered_forms, steps.worker, question, note, place)
+        part: dict[str, Any] = steps.step(f"{question.digest} {place}", f"running form {place + 1}", make)
+        return part
+
+    return compared_results(steps.store, question, all_parts(answer))
+
+
 RUNNERS: dict[str, Callable[[AuditSteps], dict[str, Any]]] = {
     "robustness": run_robustness,
     "membership": run_membership,
     "explanations": run_explanations,
     "fairness": run_fairness,
+    "precision": run_precision,
 }

@@ -4,6 +4,7 @@ Energy is measured where this process can read the processor's counters (RAPL): 
 included. Else it is the processor time times the assumed power of a busy core.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -21,9 +22,10 @@ from observability.core.errors import UsageError
 from observability.core.questions import Sample
 from observability.core.window import EPOCH, Window
 from observability.metrics.prices import PRICES, PriceScope, prices_at
-from observability.metrics.trade_offs import SERVED_FORM, compared_forms, form_results
+from observability.metrics.trade_offs import PRECISION_AUDITS, SERVED_FORM, compared_forms, form_results, trade_off_audits
 from observability.worker.limits import WorkerError
 from observability.worker.requests import LIBRARIES, artifact_kind, scores_from_frame
+from observability.worker.trade_off_forms import is_network_form
 from observability.worker.trade_off_job import BEGIN, END
 
 if TYPE_CHECKING:
@@ -80,13 +82,28 @@ def processor_energy(root: Path | None = None) -> Callable[[], float] | None:
     return lambda: sum(reading.joules for reading in counters.read() if reading.device == "cpu")
 
 
-def precision_audit(
-    store: "Store", worker: "Worker", model: Model, version: Version, options: AuditOptions, progress: Progress
-) -> dict[str, Any]:
-    """Run the forms of a model version on a sample of its predictions, and return the audit as a record.
+@dataclass(frozen=True)
+class FormQuestion:
+    """The forms of a model version that are compared, and the rows on which they are. origin: where the probes come from."""
 
-    Raises UsageError where the version has no model file or too few rows, and WorkerError where the model breaks.
-    """
+    model: Model
+    version: Version
+    artifact: Path
+    options: AuditOptions
+    probes: "DataFrame"
+    origin: str
+    reference: "DataFrame"
+
+    @property
+    def digest(self) -> str:
+        """A digest of the probes: what forms answered on other rows is no part of the comparison."""
+        from pandas.util import hash_pandas_object
+
+        return hashlib.sha256(hash_pandas_object(self.probes.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
+
+
+def form_question(store: "Store", model: Model, version: Version, options: AuditOptions, until: datetime) -> FormQuestion:
+    """What is asked about a version, on a sample of its predictions before `until`. Raises UsageError without model file or rows."""
     artifact = store.artifact(version)
     if artifact is None:
         raise UsageError(
@@ -94,11 +111,37 @@ def precision_audit(
             where=f"{model.name} {version.name}",
             attempt="Register it again with --artifact FILE",
         )
-    probes, origin = probe_rows(store, model, version, options.probes)
-    reference = network_rows(store, model, version)
+    probes, origin = probe_rows(store, model, version, options.probes, until)
+    return FormQuestion(model, version, artifact, options, probes, origin, network_rows(store, model, version))
+
+
+def precision_audit(
+    store: "Store", worker: "Worker", model: Model, version: Version, options: AuditOptions, progress: Progress
+) -> dict[str, Any]:
+    """Run the forms of a model version on a sample of its predictions, and return the audit as a record.
+
+    Raises UsageError where the version has no model file or too few rows, and WorkerError where the model breaks.
+    """
+    question = form_question(store, model, version, options, datetime.now(UTC))
+    part = answered_forms(worker, question, progress)
+    names, missing = ({each["form"] for each in part[kind]} for kind in ("forms", "missing"))
+    if unknown := sorted({*options.forms, options.in_use} - names - missing):
+        raise UsageError("the model has no such form", got=", ".join(unknown), expected=", ".join(sorted(names)))
+    results = compared_results(store, question, [part])
+    return audit_record(model.name, version.name, datetime.now(UTC), results, options.days)
+
+
+def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress, place: int | None = None) -> dict[str, Any]:
+    """What all forms gave, or a part of them from a place on (`trade_off_job.forms_from_place`), as JSON can hold it.
+
+    `forms` and `missing` as the job says them; by the name of a form, `scores` of the probes and `joules` where they were counted.
+    Raises WorkerError where the model breaks.
+    """
+    model, options = question.model, question.options
     features = [column.name for column in model.features()]
-    frames = {"probes": probes[features]} | ({"reference": reference[features]} if len(reference) else {})
-    kind = artifact_kind(artifact)
+    frames = {"probes": question.probes[features]}
+    frames |= {"reference": question.reference[features]} if len(question.reference) else {}
+    kind = artifact_kind(question.artifact)
     arguments = {
         "task": model.task,
         "classes": list(model.classes),
@@ -109,6 +152,7 @@ def precision_audit(
         "network": options.network,
         "providers": list(options.providers),
         "seed": options.seed,
+        "place": place,
     }
     counter = processor_energy()
     watch = LoadEnergy(counter, progress) if counter else None
@@ -117,46 +161,77 @@ def precision_audit(
         "observability.worker.trade_off_job:measure_forms",
         frames,
         arguments,
-        files={"model": artifact},
+        files={"model": question.artifact},
         imports=(*LIBRARIES[kind], *libraries),
         seconds=SECONDS,
         progress=watch or progress,
     )
+    about = {"task": str(model.task), "classes": model.classes}
     try:
         measured = [dict(form) for form in answer.values["forms"]]
-        tables = [answer.frames[f"form {place}"] for place in range(len(measured))]
-        scores = {
-            str(form["form"]): scores_from_frame(
-                table.drop(columns=["spread", "changed"]), len(probes), {"task": str(model.task), "classes": model.classes}
-            )
-            for form, table in zip(measured, tables, strict=True)
-        }
-        for form, table in zip(measured, tables, strict=True):
+        scores = {}
+        for number, form in enumerate(measured):
+            table = answer.frames[f"form {number}"]
             form |= {"unstable": int(table["changed"].sum()), "max_spread": float(table["spread"].max())}
-        names = {form["form"] for form in measured}
-        forms = compared_forms(measured, scores, str(model.task), model.settings.threshold, probe_levels(probes, model))
+            own = scores_from_frame(table.drop(columns=["spread", "changed"]), len(question.probes), about)
+            scores[str(form["form"])] = own.tolist()
+        missing = [{name: str(each[name]) for name in ("form", "why")} for each in answer.values["missing"]]
     except (KeyError, ValueError, TypeError) as error:
-        raise WorkerError("the job's answer cannot be read", reason="garbage", got=f"{type(error).__name__}: {error}"[:300]) from error
-    if unknown := sorted({*options.forms, options.in_use} - names - {each["form"] for each in answer.values["missing"]}):
-        raise UsageError("the model has no such form", got=", ".join(unknown), expected=", ".join(sorted(names)))
+        raise _unreadable(error) from error
+    return {"forms": measured, "missing": missing, "scores": scores, "joules": watch.joules if watch else None}
+
+
+def _unreadable(error: Exception) -> WorkerError:
+    """The error about an answer of the job that has another form."""
+    return WorkerError("the job's answer cannot be read", reason="garbage", got=f"{type(error).__name__}: {error}"[:300])
+
+
+def all_parts(answer: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+    """The answers of all parts, one a form and one of the network's forms. answer: that of the part from a place on."""
+    parts: list[dict[str, Any]] = []
+    while True:
+        place = sum(len(part["forms"]) + len(part["missing"]) for part in parts)
+        parts.append(answer(place))
+        names = [each["form"] for each in (*parts[-1]["forms"], *parts[-1]["missing"])]
+        if not names or any(map(is_network_form, names)):
+            return parts
+
+
+def compared_results(store: "Store", question: FormQuestion, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The results of an audit from what its forms gave (`answered_forms`). Raises WorkerError where that cannot be read."""
+    model, options = question.model, question.options
+    measured, missing = ([dict(each) for part in parts for each in part[name]] for name in ("forms", "missing"))
+    scores = {name: np.array(values) for part in parts for name, values in part["scores"].items()}
+    counted = all(part["joules"] is not None for part in parts)
+    joules = {name: value for part in parts for name, value in (part["joules"] or {}).items()} if counted else {}
+    try:
+        forms = compared_forms(measured, scores, str(model.task), model.settings.threshold, probe_levels(question.probes, model))
+    except (KeyError, ValueError, TypeError) as error:
+        raise _unreadable(error) from error
     now = datetime.now(UTC)
     prices, place = store.ask(PRICES, Window("", EPOCH, now)), PriceScope(model.name, model.settings)
-    currency = priced_forms(forms, watch.joules if watch else {}, prices, place, now)
-    results: dict[str, Any] = {
-        "probes": len(probes),
-        "probes_from": origin,
+    currency = priced_forms(forms, joules, prices, place, now)
+    return {
+        "probes": len(question.probes),
+        "probes_from": question.origin,
         "threshold": model.settings.threshold,
         "task": model.task,
         "in_use": options.in_use,
         "hardware": measured_hardware(),
-        "watts_per_core": None if watch else place.watts_per_core,
+        "watts_per_core": None if counted else place.watts_per_core,
         "currency": currency,
         "forms": forms,
-        "missing": answer.values["missing"],
+        "missing": missing,
         "seed": options.seed,
-        "artifact": version.artifact,
+        "artifact": question.version.artifact,
     }
-    return audit_record(model.name, version.name, now, results, options.days)
+
+
+def stated_form_in_use(store: "Store", model: str, version: str, until: datetime) -> str:
+    """The form in use that the newest audit of a version's forms names; without an audit the served form."""
+    audits = trade_off_audits(store.ask(PRECISION_AUDITS, Window("", EPOCH, until)))
+    own = [audit for audit in audits if (audit.model, audit.version) == (model, version)]
+    return own[-1].in_use if own else SERVED_FORM
 
 
 def audit_record(model: str, version: str, now: datetime, results: Mapping[str, Any], days: int) -> dict[str, Any]:
@@ -165,10 +240,10 @@ def audit_record(model: str, version: str, now: datetime, results: Mapping[str, 
     return about | {"results": results, "expires": (now + timedelta(days=days)).isoformat()}
 
 
-def probe_rows(store: "Store", model: Model, version: Version, rows: int) -> "tuple[DataFrame, str]":
-    """A sample of the version's predictions of all times, by the hash of their ids, and where they come from: else its reference."""
+def probe_rows(store: "Store", model: Model, version: Version, rows: int, until: datetime) -> "tuple[DataFrame, str]":
+    """A sample of the version's predictions before a time, by the hash of their ids, and where they come from: else its reference."""
     columns = [*model.columns]
-    window = Window(model.name, EPOCH, datetime.now(UTC), version.name)
+    window = Window(model.name, EPOCH, until, version.name)
     question = Sample("predictions", ("id", *(column.reference for column in columns)), rows)
     for origin, place in (("predictions", window), ("reference", window.reference())):
         frame = store.ask(question, place)

@@ -20,7 +20,7 @@ from observability.core.catalog import Catalog, Model, Version
 from observability.core.errors import ObservabilityError
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
-from observability.detection.audit_history import StoredAudit, stored_audits
+from observability.detection.audit_history import StoredAudit, audits_for_schedule
 from observability.records.outcome_file import note_outcome, read_outcomes
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def scheduled_audits(catalog: Catalog, audits: Sequence[StoredAudit], model: str
 
 
 def store_audits(store: "Store", now: datetime) -> list[StoredAudit]:
-    """Every audit that a store holds, oldest first."""
-    return stored_audits(store.ask(AUDITS, Window("", EPOCH, now + timedelta(days=1))).to_dict("records"))
+    """Every audit that a store holds of the kinds that are run here, oldest first."""
+    return audits_for_schedule(store.ask(AUDITS, Window("", EPOCH, now + timedelta(days=1))).to_dict("records"))
 
 
 def schedule_outcomes(home: Path) -> dict[str, dict[str, Any]]:

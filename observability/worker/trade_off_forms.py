@@ -57,6 +57,11 @@ class MissingForm:
     why: str
 
 
+def is_network_form(name: str) -> bool:
+    """Whether a form is the small network or was made from it, by its name."""
+    return name.startswith(NETWORK.removesuffix(" fp32"))
+
+
 def row_slice(rows: Any, start: int, end: int) -> Any:
     """Some of the encoded rows."""
     return {name: values[start:end] for name, values in rows.items()} if isinstance(rows, dict) else rows[start:end]

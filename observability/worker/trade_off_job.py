@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from observability.worker.trade_off_forms import (
     Form,
     MissingForm,
     NetworkInput,
+    is_network_form,
     lightgbm_forms,
     network_file,
     onnx_forms,
@@ -39,8 +41,8 @@ def measure_forms(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], 
     """Run every form on the frame `probes`. The network learns from the frame `reference`.
 
     arguments: `threshold` of a binary model, `seconds` of load a form, `forms` (names, empty: all), `network` (whether it is trained),
-    `providers` (devices to ask for), `seed`. The frame of each form holds its scores, `spread` (largest difference between passes) and
-    `changed` (whether passes decided differently).
+    `providers` (devices to ask for), `seed`, and `place` for a part (`forms_from_place`). The frame of each form holds its scores, `spread`
+    (largest difference between passes) and `changed` (whether passes decided differently).
     """
     probes, task = frames["probes"], task_from_arguments(arguments)
     model = open_model(arguments["kind"], files["model"], probes, task)
@@ -48,7 +50,8 @@ def measure_forms(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], 
     measured: list[dict[str, Any]] = []
     missing: list[dict[str, str]] = []
     tables: dict[str, pd.DataFrame] = {}
-    for form in built_forms(model, frames, files["model"], arguments, task, report):
+    forms = built_forms(model, frames, files["model"], arguments, task, report)
+    for form in forms_from_place(forms, arguments.get("place")):
         if wanted and form.name not in {*wanted, SERVED}:
             continue
         if isinstance(form, MissingForm):
@@ -81,6 +84,14 @@ def measure_forms(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], 
             | load
         )
     return Output({"forms": measured, "missing": missing}, tables)
+
+
+def forms_from_place(forms: Iterator[Form | MissingForm], place: int | None) -> Iterator[Form | MissingForm]:
+    """Yield all forms; with a place the one there alone, and from the network's first on all of them, which share its training."""
+    for form in islice(forms, place, None):
+        yield form
+        if place is not None and not is_network_form(form.name):
+            return
 
 
 def built_forms(

@@ -13,13 +13,14 @@ from observability.dashboard.trust import audit_figures, audits, scheduled_audit
 
 here = frame.begin_model_page("audits")
 found = findings.analyzer_findings(here, "trust/audits", wait=True)
-known = audits.model_audits(here.model.name)
+every = audits.model_audits(here.model.name)
+known = [audit for audit in every if audit.metric]
 with st.container(horizontal=True, gap="small"):
     audits.start_button(here)
     scheduled_audits.schedule_button(here)
 audits.running_audit()
 if not known:
-    scheduled_audits.schedule_table(here, known)
+    scheduled_audits.schedule_table(here, every)
     audits.no_model_audits()
     st.stop()
 chosen = audits.chosen_audit(known, here.scope.version)
@@ -27,7 +28,7 @@ if chosen is not None:
     audits.audit_result(chosen, found)
     audit_figures.audit_figure(here, chosen)
 audits.model_audits_table(here, known, found)
-scheduled_audits.schedule_table(here, known)
+scheduled_audits.schedule_table(here, every)
 if chosen is not None:
     audit_figures.audit_details(here, chosen)
     audits.sign_off_form(chosen)

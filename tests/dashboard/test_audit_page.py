@@ -94,6 +94,22 @@ def test_a_failure_is_read_with_its_day_and_reason(audited: Database) -> None:
     assert next(box for box in app.selectbox if box.label == "Robustness").value == "45 days", "a time of the settings is kept"
 
 
+def test_forms_are_offered_and_their_schedule_knows_what_was_run(audited: Database) -> None:
+    audited.update_settings("employment", replace(settings_of(audited), audit_schedule={"precision": "new version"}))
+    assert tables(opened("audits", model="employment"))["Scheduled audits"]["rows"][0]["cells"]["last"]["t"] == "not run yet"
+    results = {"forms": [{"form": "as served", "probes": 200, "flips": 0}]}
+    about = {"kind": "audit", "model": "employment", "version": "1", "audit": "precision", "results": results}
+    audited.write_records([about | {"at": NOON, "expires": NOON + timedelta(days=90)}])
+    app = opened("audits", model="employment")
+    (row,) = tables(app)["Scheduled audits"]["rows"]
+    assert [row["cells"][name]["t"] for name in ("kind", "next", "last")] == ["Forms", "with a new version", f"done {NOON:%Y-%m-%d}"]
+    (kind,) = [box for box in app.radio if box.label == "Kind"]
+    assert "Forms" in kind.options
+    kind.set_value("precision")
+    app.run()
+    assert not app.exception and "the result is on the page Trade-offs" in words(app)
+
+
 @pytest.mark.parametrize(("role", "sets"), [("viewer", False), ("analyst", False), ("administrator", True)])
 def test_the_schedule_is_set_by_administrators_alone(audited: Database, monkeypatch: pytest.MonkeyPatch, role: str, sets: bool) -> None:
     for module in (sign_in, person_name):

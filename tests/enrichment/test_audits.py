@@ -4,8 +4,11 @@ canaries expose a model that remembers them.
 
 import json
 import secrets
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +17,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.cli.commands_audit import audit_lines
 from observability.cli.execute import execute
 from observability.core.errors import UsageError
 from observability.detection.audit_history import KINDS, StoredAudit, stored_audits
 from observability.enrichment import audits
 from observability.enrichment.audit_rows import audit_reference_rows, audit_served_rows
 from observability.enrichment.audits import FOLDER, AuditRequest, run_audit
+from observability.enrichment.precision_audit import AuditOptions, precision_audit
 from observability.review.agenda_items import records_until
 from observability.review.fairness_status import newest_audits
+from observability.server.audit_schedule import AuditInterruptedError, run_due_audit, scheduled_audits, store_audits
 from observability.store.engine import Store
 from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
@@ -179,10 +185,56 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(store: Store, worker: Wor
     assert shares == sorted(shares) and shares[-1] == 1.0
 
 
+def test_forms_are_audited_when_due_one_a_step_as_the_command_compares_them(
+    store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    options = partial(AuditOptions, seconds=0.01)
+    monkeypatch.setattr(audits, "AuditOptions", options)
+    settings = store.catalog().model("loan").settings
+    store.update_settings("loan", replace(settings, audit_schedule={"precision": "new version"}))
+    asked: list[int] = []
+    answered, stored = audits.answered_forms, list[dict[str, Any]]()
+
+    def counted(worker: Any, question: Any, progress: Any, place: int) -> dict[str, Any]:
+        asked.append(place)
+        if len(asked) == 3:
+            raise AuditInterruptedError
+        return answered(worker, question, progress, place)
+
+    def run(store: Store, model: str, version: str, kind: str, progress: Any) -> None:
+        stored.append(run_audit(store, worker, AuditRequest(model, version, kind, rows=150), progress))
+
+    def look() -> str | None:
+        return run_due_audit(store, datetime.now(UTC), threading.Event(), run, lambda _: True)
+
+    monkeypatch.setattr(audits, "answered_forms", counted)
+    assert [look(), look(), look()] == ["interrupted", "done", None]
+    assert asked == [0, 1, 2, *range(2, asked[-1] + 1)], "what was measured is not measured again"
+    (record,), model = stored, store.catalog().model("loan")
+    version = model.version("1")
+    assert version is not None and not list((store.home / FOLDER).glob("????????????????????????.json"))
+    command = precision_audit(store, worker, model, version, options(probes=150), lambda *_: None)
+    assert set(record["results"]) == {*command["results"], "seconds"} and set(record) == set(command)
+    compared = [
+        [(form["form"], form["parent"], form["flips"], form["probes"], form["slices"], set(form)) for form in each["results"]["forms"]]
+        for each in (record, command)
+    ]
+    assert compared[0] == compared[1] and {"as served", "network int8"} <= {form[0] for form in compared[0]}
+    assert record["results"]["missing"] == command["results"]["missing"] and record["results"]["in_use"] == "as served"
+    assert audit_lines(record)[0] == f"loan version 1: {len(compared[0])} forms on 150 rows of its predictions."
+    catalog, known = store.catalog(), store_audits(store, datetime.now(UTC))
+    (planned,) = scheduled_audits(catalog, known)
+    assert planned.last is not None and planned.last.kind == "precision" and planned.last.expires == planned.last.at + timedelta(days=30)
+    (other,) = scheduled_audits(catalog, [replace(known[-1], results={"artifact": "artifacts/another"})])
+    assert other.next == version.registered_at, "the forms of another model file are not those of this one"
+    store.update_settings("loan", settings)
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"kind": "precision"}, "unknown kind"),
+        ({"kind": "power"}, "unknown kind"),
         ({"version": "9"}, "unknown version"),
         ({"rows": 3}, "more rows"),
         ({"shadows": 5}, "pairs"),

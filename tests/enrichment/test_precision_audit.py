@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -66,6 +67,18 @@ def test_published_results_of_mlperf_are_read_by_platform_and_scenario(tmp_path:
     (form,) = form_results(precision_audit.imported_audit(path, "loan", "3", 30)["results"]["forms"])
     assert (form.name, form.precision, form.hardware) == ("Board X, TensorRT 10", "int8", "NPU")
     assert (form.ms_per_thousand, form.latency_p99_ms) == (500.0, 1.5)
+
+
+@pytest.mark.parametrize("missing", [[], [{"form": "network fp32", "why": "onnx is not installed"}]])
+def test_a_model_without_other_forms_ends_after_its_served_one(missing: list[dict[str, str]]) -> None:
+    given = [{"forms": [{"form": "as served"}], "missing": []}, {"forms": [], "missing": missing}]
+    asked: list[int] = []
+
+    def answer(place: int) -> dict[str, Any]:
+        asked.append(place)
+        return given[len(asked) - 1]
+
+    assert precision_audit.all_parts(answer) == given and asked == [0, 1]
 
 
 @pytest.mark.parametrize("text", ["no json", "{}", "[]", '{"forms": [{"name": "int8"}]}'])

@@ -50,6 +50,13 @@ def test_every_form_is_measured_on_the_same_rows(measured) -> None:
     assert 0 < half.abs().max() < 0.01
 
 
+def test_a_part_is_one_form_of_the_model_or_all_of_the_network() -> None:
+    names = ["as served", "2 threads", "network fp32", "network int8"]
+    forms = [trade_off_forms.MissingForm(name, "") for name in names]
+    parts = [[each.name for each in trade_off_job.forms_from_place(iter(forms), place)] for place in (None, 0, 1, 2, 4)]
+    assert parts == [names, names[:1], names[1:2], names[2:], []]
+
+
 def test_a_silent_fallback_is_recorded(measured) -> None:
     (asked,) = [form for form in measured.values["forms"] if form["provider"] == "cuda"]
     assert asked["form"] == "network fp32 on CUDA" and asked["used_provider"] == "cpu"

@@ -5,7 +5,7 @@ attention, because forms that were merely compared serve nobody; a form that ran
 its times are those of the other device.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from observability.detection.form_slices import FLIP_LIMIT, SliceExcess, flip_se
 from observability.metrics.form_decisions import FORM_DECISIONS, FormDecision, served_form_decisions
 from observability.metrics.trade_offs import PRECISION_AUDITS, FormResult, TradeOffAudit, latest_audits, trade_off_audits
 from observability.proofs.trade_offs import TRADE_OFF_PROOFS
+from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.interval import rate_interval
 from observability.stats.multiple_testing import benjamini_hochberg
 
@@ -32,7 +33,8 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return the findings about the form in use of each audited model version."""
-    audits = latest_audits(trade_off_audits(frames["audits"]))
+    known = trade_off_audits(frames["audits"])
+    audits = latest_audits(known)
     chosen = served_form_decisions(frames["decisions"])
     used = [(audit, served_form(audit, chosen)) for audit in audits]
     excesses = [slice_excesses(form) if (form := audit.form(name)) and form.flips else [] for audit, name in used]
@@ -45,7 +47,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             because = f"Form `{name}` is in use, and the newest audit of {iso(audit.at)[:10]} did not measure it; run the audit again."
             found.append(undecided_form(context, audit, name, FLIPS, 0, because))
         else:
-            found += [flip_finding(context, audit, form), *slice_findings(context, audit, form, slices)]
+            found += [flip_finding(context, audit, form, earlier_form(known, audit, name)), *slice_findings(context, audit, form, slices)]
             found += unstable_findings(context, audit, form)
         found += [*fallback_findings(context, audit, name), *age_findings(context, audit)]
     return found
@@ -55,6 +57,24 @@ def served_form(audit: TradeOffAudit, chosen: Mapping[tuple[str, str], FormDecis
     """The form that is served: that of the newest standing decision, else the one that the audit names. chosen: by model and version."""
     decision = chosen.get((audit.model, audit.version))
     return decision.form if decision else audit.in_use
+
+
+def earlier_form(known: Sequence[TradeOffAudit], audit: TradeOffAudit, name: str) -> tuple[TradeOffAudit, FormResult] | None:
+    """The newest earlier audit of the model, of any version, whose answers of a form were compared, and that form; None without one."""
+    for earlier in reversed(known):
+        form = earlier.form(name) if earlier.model == audit.model and earlier.at < audit.at else None
+        if form is not None and form.probes and form.flips is not None:
+            return earlier, form
+    return None
+
+
+def changes_more_than(form: FormResult, earlier: FormResult) -> bool:
+    """Whether a form changes a larger share of decisions than in an earlier audit: the interval of the difference is above zero."""
+    ends = (form.flips, form.probes, earlier.flips, earlier.probes)
+    if None in ends:
+        return False
+    low = rate_difference_interval(*(float(end) for end in ends if end is not None)).low
+    return low is not None and low > 0
 
 
 def undecided_form(context: Context, audit: TradeOffAudit, form: str, metric: str, n: int, because: str) -> Finding:
@@ -68,8 +88,10 @@ def with_place(finding: Finding, form: FormResult, **more: Any) -> Finding:
     return replace(finding, evidence=finding.evidence | {"place": form.place} | more)
 
 
-def flip_finding(context: Context, audit: TradeOffAudit, form: FormResult) -> Finding:
-    """Return the finding about the decisions that the form in use changes."""
+def flip_finding(
+    context: Context, audit: TradeOffAudit, form: FormResult, before: tuple[TradeOffAudit, FormResult] | None = None
+) -> Finding:
+    """Return the finding about the decisions that the form in use changes. before: the same form in the audit before."""
     rate = form.flip_rate
     if rate is None or rate.value is None or rate.low is None or rate.high is None:
         because = f"How many decisions form `{form.name}` changes is unknown: the audit compared no answers."
@@ -80,17 +102,26 @@ def flip_finding(context: Context, audit: TradeOffAudit, form: FormResult) -> Fi
         others = [each.flip_rate for each in audit.forms[1:]]
         within = sum(each is not None and each.value is not None and each.value <= FLIP_LIMIT for each in others)
         because = f"The model is served as registered; {within} of {len(others)} other forms change at most {percent(FLIP_LIMIT)} of its"
-        return replace(
-            blank, value=0.0, low=0.0, high=rate.high, severity="ok", limit=FLIP_LIMIT, because=f"{because} decisions ({n:,} rows)."
-        )
+        because = f"{because} decisions ({n:,} rows)." if others else "The model is served as registered; no other form of it was measured."
+        return replace(blank, value=0.0, low=0.0, high=rate.high, severity="ok", limit=FLIP_LIMIT, because=because)
     ends = f"{percent(rate.low)} to {percent(rate.high)}"
     said = f"Form `{form.name}` changes {percent(rate.value)} of decisions ({flips:,} of {n:,} rows; {ends})"
     severity = flip_severity(rate)
-    if severity == "unknown":
+    worse = before is not None and changes_more_than(form, before[1])
+    if severity == "unknown" and not worse:
         more = missing_rows(n)
         return replace(
             blank, because=f"{said}; whether that is below {percent(FLIP_LIMIT)} cannot be told yet, it needs about {more:,} more rows."
         )
+    judged = f"{said}; the limit is {percent(FLIP_LIMIT)}"
+    if before is not None and worse:
+        severity = "watch" if severity in ("ok", "unknown") else severity
+        earlier, then = before
+        share = (then.flips or 0) / (then.probes or 1)
+        of_version = "" if earlier.version == audit.version else f" of version {earlier.version}"
+        judged += f"; worse than {percent(share)} on {iso(earlier.at)[:10]}{of_version}"
+        past = {"baseline": share, "baseline_n": then.probes, "baseline_at": iso(earlier.at), "baseline_version": earlier.version}
+        blank = replace(blank, evidence=blank.evidence | past, news="worse")
     return replace(
         blank,
         value=rate.value,
@@ -99,7 +130,7 @@ def flip_finding(context: Context, audit: TradeOffAudit, form: FormResult) -> Fi
         severity=severity,
         limit=FLIP_LIMIT,
         likely_source=None if severity == "ok" else "model",
-        because=f"{said}; the limit is {percent(FLIP_LIMIT)}.",
+        because=f"{judged}.",
     )
 
 

@@ -37,7 +37,13 @@ RATE_WORDS = {
 }
 MOST = 4
 """Numbers of an audit without a headline that its sentence names."""
-WORDS = {"robustness": "Robustness", "membership": "Membership", "explanations": "Explanations", "fairness": "Fairness under shift"}
+WORDS = {
+    "robustness": "Robustness",
+    "membership": "Membership",
+    "explanations": "Explanations",
+    "fairness": "Fairness under shift",
+    "precision": "Forms",
+}
 NEVER_RUN = {
     "robustness": "robustness",
     "membership": "exposure of training rows",

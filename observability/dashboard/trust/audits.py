@@ -12,6 +12,7 @@ from observability.analyzers.trust.audits import WORDS, audit_value_words
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.questions import Records
+from observability.core.settings import AUDITS as RUN_HERE
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import empty_states, load, person_name
@@ -25,7 +26,7 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.trust import audit_job
 from observability.dashboard.trust.audit_figures import curve_points
 from observability.dashboard.widgets import NOT_SAVED, save_records, status_line, utc_midnight
-from observability.detection.audit_history import HEADLINES, KINDS, StoredAudit, stored_audits
+from observability.detection.audit_history import HEADLINES, KINDS, StoredAudit, audits_for_schedule
 from observability.records.values import AFTER_LAST, FIRST
 
 HOW = """# a registered version with its model file; the result is kept with its interval and the date on which it expires
@@ -63,9 +64,9 @@ def _sample_figure(folder: Path) -> Any:
 
 
 def model_audits(model: str) -> list[StoredAudit]:
-    """Every audit of a model, oldest first."""
+    """Every audit of a model of the kinds that are run here, oldest first; those of forms have no metric."""
     rows = load.ask_store(AUDITS, Window(model, FIRST, AFTER_LAST)).to_dict("records")
-    return [audit for audit in stored_audits(rows) if audit.model == model]
+    return [audit for audit in audits_for_schedule(rows) if audit.model == model]
 
 
 def signed_subject(audit: StoredAudit) -> str:
@@ -177,7 +178,7 @@ def start_button(here: ModelPage) -> None:
                 "An audit runs the model, and no model file is stored.", "Register the version with a model file.", "add_model", "Register"
             )
         else:
-            kind = st.radio("Kind", list(KINDS), format_func=WORDS.__getitem__, key="audit-kind")
+            kind = st.radio("Kind", list(RUN_HERE), format_func=WORDS.__getitem__, key="audit-kind")
             names = [version.name for version in reversed(audited)]
             version = st.selectbox("Version", names, key="audit-version")
             known = next(each for each in audited if each.name == version).in_sample
@@ -188,6 +189,8 @@ def start_button(here: ModelPage) -> None:
                 disabled=known,
                 help="Membership compares them with served rows.",
             )
+            if kind == "precision":
+                st.caption("The model file with other threads and precisions on the same rows; the result is on the page Trade-offs.")
             if st.button("Start", icon=":material/play_arrow:", key="audit-go"):
                 from observability.enrichment.audits import AuditRequest
 

@@ -41,6 +41,25 @@ def test_changed_decisions_are_critical_beyond_the_limit_and_a_warning_where_the
     assert "changes 1.12 % of decisions (45 of 4,000 rows" in watch.because
 
 
+@pytest.mark.parametrize(("flips", "version", "worse"), [(30, "3", True), (30, "2", True), (16, "3", False), (2, "3", False)])
+def test_a_form_that_changes_surely_more_than_in_the_audit_before_is_a_warning(flips: int, version: str, worse: bool) -> None:
+    then = audit_row([clean_form(RNG(1), "int8") | {"flips": 9, "slices": []}], in_use="int8")
+    then |= {"at": then["at"] - timedelta(days=30), "version": version}
+    now = audit_row([clean_form(RNG(1), "int8") | {"flips": flips, "slices": []}], in_use="int8")
+    (found,) = [each for each in trade_off_findings([now, then]) if each.metric == "form_flip_rate" and each.version == "3"]
+    assert (found.severity, found.news) == (("watch", "worse") if worse else ("ok", None))
+    words = f"; worse than 0.225 % on 2026-02-02{' of version 2' if version == '2' else ''}."
+    assert found.because.endswith(words) is worse and ("baseline" in found.evidence) is worse
+    alone = audit_row([clean_form(RNG(1), "fp16")]) | {"at": then["at"]}
+    (found,) = [each for each in trade_off_findings([now, alone]) if each.metric == "form_flip_rate"]
+    assert found.severity == "ok", "an audit that did not measure the form judges nothing"
+
+
+def test_a_model_without_other_forms_says_so() -> None:
+    (found,) = [each for each in trade_off_findings([audit_row([])]) if each.metric == "form_flip_rate"]
+    assert found.severity == "ok" and "no other form of it was measured" in found.because
+
+
 def test_few_rows_cannot_tell_and_say_how_many_more_are_needed() -> None:
     found = judged({"probes": 100, "flips": 0, "slices": []})["form_flip_rate"]
     assert found.severity == "unknown" and found.value is None and "needs about 700 more rows" in found.because
