@@ -67,7 +67,7 @@ def energy_audit(
     if artifact is None:
         where, attempt = f"{model.name} {version.name}", "Register it again with --artifact FILE"
         raise UsageError("no model file is stored for this version", where=where, attempt=attempt)
-    probes, origin = probe_rows(store, model, version, PROBES)
+    probes, origin = probe_rows(store, model, version, PROBES, datetime.now(UTC))
     reference, kind = network_rows(store, model, version), artifact_kind(artifact)
     features = [column.name for column in model.features()]
     frames = {"probes": probes[features]} | ({"reference": reference[features]} if len(reference) else {})

@@ -166,14 +166,15 @@ def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress,
         seconds=SECONDS,
         progress=watch or progress,
     )
-    about = {"task": str(model.task), "classes": model.classes}
     try:
         measured = [dict(form) for form in answer.values["forms"]]
         scores = {}
         for number, form in enumerate(measured):
             table = answer.frames[f"form {number}"]
             form |= {"unstable": int(table["changed"].sum()), "max_spread": float(table["spread"].max())}
-            own = scores_from_frame(table.drop(columns=["spread", "changed"]), len(question.probes), about)
+            own = scores_from_frame(
+                table.drop(columns=["spread", "changed"]), len(question.probes), {"task": str(model.task), "classes": model.classes}
+            )
             scores[str(form["form"])] = own.tolist()
         missing = [{name: str(each[name]) for name in ("form", "why")} for each in answer.values["missing"]]
     except (KeyError, ValueError, TypeError) as error:

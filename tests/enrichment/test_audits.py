@@ -188,7 +188,8 @@ def test_an_interrupted_audit_goes_on_where_it_stopped(store: Store, worker: Wor
 def test_forms_are_audited_when_due_one_a_step_as_the_command_compares_them(
     store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("onnxruntime")
+    for name in ("onnx", "onnxruntime"):
+        pytest.importorskip(name)
     options = partial(AuditOptions, seconds=0.01)
     monkeypatch.setattr(audits, "AuditOptions", options)
     settings = store.catalog().model("loan").settings
@@ -214,14 +215,14 @@ def test_forms_are_audited_when_due_one_a_step_as_the_command_compares_them(
     (record,), model = stored, store.catalog().model("loan")
     version = model.version("1")
     assert version is not None and not list((store.home / FOLDER).glob("????????????????????????.json"))
-    command = precision_audit(store, worker, model, version, options(probes=150), lambda *_: None)
+    command = precision_audit(store, worker, model, version, options(probes=150, network=False), lambda *_: None)
     assert set(record["results"]) == {*command["results"], "seconds"} and set(record) == set(command)
     compared = [
         [(form["form"], form["parent"], form["flips"], form["probes"], form["slices"], set(form)) for form in each["results"]["forms"]]
         for each in (record, command)
     ]
-    assert compared[0] == compared[1] and {"as served", "network int8"} <= {form[0] for form in compared[0]}
-    assert record["results"]["missing"] == command["results"]["missing"] and record["results"]["in_use"] == "as served"
+    assert compared[0][: len(compared[1])] == compared[1] and {"as served", "network int8"} <= {form[0] for form in compared[0]}
+    assert (record["results"]["missing"], record["results"]["in_use"]) == ([], "as served")
     assert audit_lines(record)[0] == f"loan version 1: {len(compared[0])} forms on 150 rows of its predictions."
     catalog, known = store.catalog(), store_audits(store, datetime.now(UTC))
     (planned,) = scheduled_audits(catalog, known)
