@@ -117,7 +117,7 @@ def test_a_run_writes_what_it_draws_periodically_and_at_its_end(tmp_path: Path, 
         inside = time.monotonic()
         while not [each for each in records() if each["kind"] == "resource"]:
             assert time.monotonic() < inside + 60
-            time.sleep(0.02)
+            time.sleep(0.02)  # between two looks at whether the first reading is written
         within = time.monotonic() - inside
     passed = time.monotonic() - start
     found = [each for each in records() if each["kind"] == "resource"]

@@ -189,6 +189,7 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     ]
     rows = block_list(claims).set_index("subject")["reasons"]
     assert list(rows.index) == ["s1", "s2"] and rows["s1"].count(";") == 1 and ";" not in rows["s2"]
+    # Counting subjects reads no input space, so there is none.
     view = GuardedRequests(None, np.empty((0, 0)), np.empty(0), (), 500, frozenset({"s1", "s3", "s4"}))  # type: ignore[arg-type]
     assert usual_subjects(view, claims) == 2, "s2 has too few requests to be one of the others"
     assert usual_subjects(view, [replace(base, evidence={"check": "prompt", "subjects": ["s3"]})]) == 2

@@ -283,7 +283,7 @@ def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothi
             until = time.monotonic() + 300
             while len(acknowledged) < 100:
                 assert time.monotonic() < until, resent
-                time.sleep(0.05)
+                time.sleep(0.05)  # between two looks at what was acknowledged
             end = time.monotonic() + seconds
             while time.monotonic() < end or kills < 4:
                 time.sleep(dice.uniform(0.5, 1.5))
