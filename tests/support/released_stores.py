@@ -35,6 +35,7 @@ COMMITS = {
     "0.19.0": "d80e57f",
     "0.20.0": "97604db8",
     "0.21.0": "98b31e45",
+    "0.22.0": "ab9c9f01",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
