@@ -51,7 +51,7 @@ from observability.incidents.grouping_rules import (
     specific_subject,
     touched_importance,
 )
-from observability.incidents.standing_drift import FaultGroup, details_of_what_stands, drift_without_date, with_standing
+from observability.incidents.standing_drift import FaultGroup, details_of_what_stands, drift_without_date, with_first_days, with_standing
 
 Importance = Mapping[str, float]
 """Importance of each feature of a model, adding up to 1; empty where unknown."""
@@ -183,7 +183,7 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
                 found.append(FaultGroup(at, group))
             else:
                 home.others += group
-    return with_standing(found, standing)
+    return with_first_days(with_standing(found, standing), findings)
 
 
 def fault_of_one_fall(group: Sequence[Finding], found: Sequence[FaultGroup]) -> FaultGroup | None:

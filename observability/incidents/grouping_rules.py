@@ -215,8 +215,23 @@ def continues_fall(finding: Finding, old: Finding) -> bool:
     return bool(old.evidence.get("primary")) or (onset_certainty(finding) != "dated" and finding.news != "new")
 
 
-MOSTLY = 0.9
-"""Share of a column's values beyond the range of the reference from which another unit is likelier than a drift."""
+MOSTLY, SOME = 0.9, 0.01
+"""Share of a column's values beyond the range of the reference from which another unit is likelier than a drift, unless at least some share
+was beyond it in the past weeks: another unit comes at once."""
+
+
+def leaves_range(finding: Finding) -> bool:
+    """Whether so many values of a column are beyond the reference's range, or unknown to it, that the limit of an act is passed, and nothing
+    says that they are in another unit or coding.
+    """
+    if (
+        finding.metric not in ("out_of_range_rate", "unseen_rate")
+        or finding.severity != "act"
+        or finding.evidence.get("factor") is not None
+    ):
+        return False
+    slowly = (finding.evidence.get("past") or 0.0) >= SOME
+    return slowly or (finding.metric == "out_of_range_rate" and (finding.value or 0.0) < MOSTLY)
 
 
 def continues_drift(finding: Finding, old: Finding) -> bool:
@@ -229,8 +244,7 @@ def continues_drift(finding: Finding, old: Finding) -> bool:
         return True
     if pipeline_stage(finding) != "input" or not same_subject(finding, old):
         return False
-    beyond = finding.metric == "out_of_range_rate" and finding.severity == "act" and (finding.value or 0.0) < MOSTLY
-    return onset_certainty(finding) != "dated" or (beyond and old.metric == "psi" and finding.evidence.get("factor") is None)
+    return onset_certainty(finding) != "dated" or (old.metric == "psi" and leaves_range(finding))
 
 
 def is_part_of(finding: Finding, whole: Finding) -> bool:

@@ -11,7 +11,7 @@ from observability.core.finding import SEVERITIES, Finding, worst_first
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping_rules import (
     FALLS,
-    MOSTLY,
+    STAGES,
     STANDING_STAGES,
     Stage,
     claimed_place,
@@ -21,6 +21,7 @@ from observability.incidents.grouping_rules import (
     is_undated_drift,
     is_undated_slice,
     is_worse_severity,
+    leaves_range,
     onset_certainty,
     pipeline_stage,
     same_subject,
@@ -121,6 +122,39 @@ def with_one_drift(found: Sequence[FaultGroup]) -> list[FaultGroup]:
     return [whole if fault is first else fault for fault in found if not any(fault is other for other in others)]
 
 
+def with_first_days(found: Sequence[FaultGroup], findings: Sequence[Finding]) -> list[FaultGroup]:
+    """The faults of a model, where those that it has had since its first day are one: nothing changed since then, so that serving is not as
+    the reference was. Moves of a drift of those days are part of it, and what the reference shows as well.
+    """
+    if not is_first_window(findings):
+        return list(found)
+    drift = [finding for fault in found for finding in fault.members if is_undated_drift(finding)]
+    since = [fault for fault in found if began_with_serving(fault) or (drift and goes_on_with_drift(dated_part(fault), drift))]
+    if not since:
+        return list(found)
+    first = min(since, key=lambda fault: (SEVERITIES.index(fault.severity), fault.standing, STAGES.index(fault.stage)))
+    others = [finding for fault in since if fault is not first for finding in fault.members]
+    whole = replace(first, others=[*first.others, *others], drift=True, standing=all(fault.standing for fault in since))
+    return [whole if fault is first else fault for fault in found if fault is first or not any(fault is other for other in since)]
+
+
+def is_first_window(findings: Sequence[Finding]) -> bool:
+    """Whether the findings of a model are those of its first days: some analyzers look at the weeks before, and none has found any."""
+    pasts = [finding.evidence["past"] for finding in findings if "past" in finding.evidence]
+    return bool(pasts) and all(past is None for past in pasts)
+
+
+def dated_part(fault: FaultGroup) -> FaultGroup:
+    """The fault with those of its consequences that have a date: what has been so since the first day followed from no later move."""
+    return replace(fault, others=[finding for finding in fault.others if onset_certainty(finding) == "dated"])
+
+
+def began_with_serving(fault: FaultGroup) -> bool:
+    """Whether the sources of a fault of the model's first days have no date among them."""
+    worst = [root for root in fault.root if root.severity == fault.severity]
+    return fault.stage in STANDING_STAGES and bool(worst) and all(onset_certainty(root) != "dated" for root in worst)
+
+
 def is_drift_fault(fault: FaultGroup) -> bool:
     """Whether the source of a fault is a drift without a date, or of all inputs together."""
     return fault.drift or all(is_undated_drift(root) or is_joint_drift(root) for root in fault.root)
@@ -157,7 +191,7 @@ def is_move(root: Finding, standing: Sequence[Finding]) -> bool:
         return True
     if pipeline_stage(root) == "slice":
         return is_undated_slice(root) and any(same_subject(root, finding) for finding in standing)
-    leaves = root.metric == "out_of_range_rate" and root.severity == "act" and (root.value or 0.0) < MOSTLY
+    leaves = leaves_range(root)
     if root.evidence.get("factor") is not None or not (leaves or root.metric == "psi"):
         return False
     farthest = max((finding.value or 0.0 for finding in standing if finding.metric == "psi"), default=0.0)

@@ -375,6 +375,37 @@ def test_a_drift_without_a_date_is_one_incident_from_its_first_week_to_the_weeks
     assert len(broken) == 2 and weeks[0][0].id not in {each.id for each in broken}, "another input broke, and may explain it"
 
 
+def test_what_a_model_has_had_since_its_first_day_is_one_incident() -> None:
+    unknown_past = {"past": None, "onset_known": "vague"}
+    seen = [
+        finding("domain_auc", day=0, evidence={"standing": False, "onset_known": "open"}),
+        finding("mae", day=0, news="new", evidence={**unknown_past, "primary": True}),
+        finding("ece", day=None, news="ongoing", evidence={"standing": True}),
+        finding("out_of_range_rate", "age", day=2, value=0.3, news="new", evidence={"past": None}),
+        finding("out_of_range_rate", "zip", day=4, value=0.3, news="new", evidence={"past": None}),
+        finding("psi", "income", day=1, news="new"),
+    ]
+    (whole,) = incidents(*seen)
+    assert not whole.standing, "it is new to whoever sees it"
+    standing = finding("psi", "age", day=None, news="ongoing", evidence={"standing": True})
+    assert incidents(standing)[0].id == whole.id, "and the same in the weeks in which it stands"
+    broken = finding("null_rate", "income", day=2, evidence={"past": None})
+    assert len(incidents(*seen[:4], broken)) == 2, "values that broke on a date are another fault"
+    parted = [finding("psi", "age", day=1, news="new", evidence={"past": None}), finding("psi", "zip", day=4, news="new")]
+    assert len(incidents(*parted)) == 2, "two columns that moved on two dates, where nothing differed before"
+    known = finding("rmse", severity="ok", day=None, evidence={"past": 3.0})
+    assert len(incidents(*seen, known)) > 1, "a model with a past has weeks to compare these with"
+
+
+def test_a_column_that_left_its_range_slowly_is_in_no_other_unit() -> None:
+    stands = finding("psi", "age", day=None, value=3.0, news="worse", evidence={"standing": True})
+    for metric in ("out_of_range_rate", "unseen_rate"):
+        gone = finding(metric, "age", day=2, value=0.97, news="new", analyzer="data/quality", evidence={"past": 0.05})
+        assert len(incidents(stands, gone)) == 1, "some of its values were there in the past weeks"
+        assert len(incidents(stands, replace(gone, evidence={"past": 0.0}))) == 2, "another unit or coding comes at once"
+        assert len(incidents(stands, replace(gone, evidence={"past": 0.05, "factor": 10.0}))) == 2
+
+
 def test_what_is_new_comes_before_what_stands_whatever_its_severity() -> None:
     stands = finding("psi", "age", day=None, news="ongoing", evidence={"standing": True})
     weak = finding("latency_p99", "replica=r1", severity="watch", news="new")
