@@ -121,8 +121,8 @@ class MetricChange(WindowChange):
 def measured_windows(daily: DailyMetrics, *, young: bool, least: int) -> list[MeasuredWindow]:
     """Return the window and its last days with at least `least` labels.
 
-    Where the window's labels are young, the last mature week replaces it, and the window's own days that have theirs are judged beside it;
-    where there is no mature week, they alone.
+    Where the window's labels are young, its own days that have theirs are judged; where they are too few, the last mature week. Days of the
+    week before are no part of a claim about this one where it can be judged by itself (docs/decisions/0146).
     """
     whole = daily.days[daily.days >= daily.first]
     ripe = daily.mature[-WEEK:]
@@ -130,11 +130,9 @@ def measured_windows(daily: DailyMetrics, *, young: bool, least: int) -> list[Me
         ripe = daily.complete(whole)
     late = bool(young and ripe.size >= LEAST_RIPE_DAYS and daily.labels(ripe) >= least)
     if late:
-        whole = ripe
+        own = ripe[ripe >= daily.first]
+        whole = own if own.size >= LEAST_RIPE_DAYS and daily.labels(own) >= least else ripe
     found = [_measured_window(daily, whole, whole=True, late=late)]
-    own = ripe[ripe >= daily.first]
-    if late and LEAST_RIPE_DAYS <= own.size < ripe.size and daily.labels(own) >= least:
-        found.append(_measured_window(daily, own, whole=True, late=True))
     if (daily.days < whole[0]).sum() >= 2 * WEEK and (late or not young):
         last = int(whole[-1]) if late else min(int(whole[-1]), daily.last)
         length = min(found[0].length, WEEK if late else daily.length)
