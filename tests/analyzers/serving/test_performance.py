@@ -242,6 +242,17 @@ def test_where_labels_come_late_the_last_week_that_has_them_is_measured() -> Non
     assert said.evidence["measured"][1] < "2026-03-02"
 
 
+def test_two_bad_days_of_the_week_before_are_no_part_of_a_week_whose_own_days_have_labels() -> None:
+    past = before(decided(14_000, 32), 28)
+    bad = past["at"] >= past["at"].iloc[-1].normalize() - pd.Timedelta(days=1)
+    turned = np.random.default_rng(33).random(int(bad.sum())) < 0.4
+    past.loc[bad, "label"] = np.where(turned, 1 - past.loc[bad, "label"], past.loc[bad, "label"])
+    week = decided(3500, 34)
+    week.loc[week["at"] >= week["at"].iloc[-1].normalize() - pd.Timedelta(days=1), "label"] = np.nan
+    said = findings(week, decided(20_000, 35), past)["accuracy"]
+    assert said.severity == "ok" and said.evidence["measured"] == ["2026-03-02", "2026-03-06"], said.because
+
+
 def test_one_wild_row_is_a_watch_of_its_own_and_moves_nothing_else() -> None:
     week = regressed(2000, 36)
     week.loc[100, "score"] = 1e12
