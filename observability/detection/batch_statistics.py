@@ -33,7 +33,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     OUTSIDE: ("out_of_range_share",),
 }
 """The names under which `stats` may hold each statistic of a column."""
-STATISTICS = tuple(name for names in NAMES.values() for name in names)
 LEAST_ROWS = 20
 """Rows below which the statistics of a batch are not judged; of mean and standard deviation, rows with a value."""
 LEAST_DEVICES, LEAST_BATCHES = 6, 3

@@ -30,13 +30,13 @@ from observability.detection.batch_statistics import (
     NORMAL_REACH,
     NULLS,
     SIGNIFICANT,
-    STATISTICS,
     STD,
     JudgedDevice,
     StatisticComparison,
     reaches_limit,
 )
 from observability.detection.own_history import LEAST, LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, MOST_FREEDOM, OF_A_MEDIAN, SEEN, Array
+from observability.records.kinds import BATCH_STATISTICS
 from observability.stats.column_quantiles import column_medians, quantiles_of_others, quantiles_of_sorted, sorted_values, value_at
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def statistic_comparisons(batches: "DataFrame") -> tuple[list[ComparisonTable], 
     """
     found: list[ComparisonTable] = []
     devices: list[JudgedDevice] = []
-    stats = [each if isinstance(each, NamedNumbers) else named_numbers(each, STATISTICS) for each in batches["stats"]]
+    stats = [each if isinstance(each, NamedNumbers) else named_numbers(each, BATCH_STATISTICS) for each in batches["stats"]]
     units = batches["unit"].to_numpy(int)
     columns_of: dict[int, frozenset[str]] = {}
     for unit, names in {(unit, each.names) for unit, each in zip(units.tolist(), stats, strict=True)}:
@@ -123,7 +123,7 @@ class DeviceKind:
         self.earlier = {unit: np.flatnonzero(~self.new & (self.units == unit)) for unit in self.current}
         owners = zip(batches["source"].map(str), batches["device"], strict=True)
         self.owners: dict[int, tuple[str, str | None]] = dict(zip(self.units.tolist(), owners, strict=True))
-        self.logged = number_tables(stats, columns, STATISTICS)
+        self.logged = number_tables(stats, columns, BATCH_STATISTICS)
         self.nulls = np.nan_to_num(self._values(NULLS)[0])
         self.std = self._values(STD)[0]
 

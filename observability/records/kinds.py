@@ -18,6 +18,18 @@ KEPT_IN_EXTRA = ("item", "synced_at", "baseline")
 sent the record, what the old rule would have answered. The view `predictions` has a column for each."""
 NOTES = ("verdict", "action", "what_if", "saved_case", "review", "agenda", "signature", "dashboard", "pin", "alert", "message")
 """Kinds that no analyzer reads: what people write down, and what became of alerts. They leave every finding as it was."""
+BATCH_STATISTICS = (
+    "mean",
+    "std",
+    "null_share",
+    "missing_share",
+    "stuck_share",
+    "dead_share",
+    "saturated_share",
+    "saturation_share",
+    "out_of_range_share",
+)
+"""The statistics of a column that findings and pages read, by every name under which `stats` of a batch may hold them."""
 ENVIRONMENTS = ("production", "shadow", "validation", "probe", "controller")
 """Where a prediction may be made."""
 

@@ -17,6 +17,7 @@ from observability.core.catalog import Model
 from observability.store.db.catalog_store import read_catalog, stream_numbers
 from observability.store.db.erasures import SHORTEST_WORD, ErasedMatcher, text_core
 from observability.store.db.expressions import sql_literal
+from observability.store.db.kept_numbers import kept_columns
 from observability.store.db.record_tables import kind_columns, kind_tables
 from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table, quoted_identifier
@@ -174,6 +175,7 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | No
     names: the subject, then the ids, which texts must hold to be looked at; without them every text is.
     """
     records = set(kind_tables().values())
+    kept = {table: tuple(kept_columns(kind)) for kind, table in kind_tables().items()}
     people = {table for kind, table in kind_tables().items() if {"author", "text", "note"} & kind_columns(kind).keys()}
     columns = writer.execute(
         """SELECT table_name, column_name, data_type FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, table_name)
@@ -181,7 +183,9 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | No
         ORDER BY ALL"""
     ).fetchall()
     for table, column, kind in columns:
-        if table in KEPT_TABLES or (table, column) in KEPT_COLUMNS or (table.startswith(("predictions_", "labels_")) and column == "id"):
+        if table in KEPT_TABLES or (table, column) in KEPT_COLUMNS or column in kept.get(table, ()):
+            continue
+        if table.startswith(("predictions_", "labels_")) and column == "id":
             continue
         name, quoted = quoted_identifier(table), quoted_identifier(column)
         sought = [] if names is None or table in people else names if table in records or column == "extra" else names[:1]
@@ -199,9 +203,12 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | No
         if not changed:
             continue
         writer.register("changed_texts", pa.table({"old": pa.array(list(changed), pa.string()), "new": pa.array(list(changed.values()))}))
+        # what was kept of the text before goes with it; the text is parsed instead
+        stale = "".join(f", {quoted_identifier(each)} = NULL" for each in kept.get(table, ()) if each.startswith(f"{column}."))
         count = _count(
             writer,
-            f"UPDATE {name} SET {quoted} = changed_texts.new::{kind} FROM changed_texts WHERE {quoted}::VARCHAR = changed_texts.old",
+            f"""UPDATE {name} SET {quoted} = changed_texts.new::{kind}{stale} FROM changed_texts
+            WHERE {quoted}::VARCHAR = changed_texts.old""",
         )
         writer.unregister("changed_texts")
         done.texts += count

@@ -12,6 +12,7 @@ import duckdb
 from observability.core.errors import StoreBrokenError
 from observability.core.time import naive_utc
 from observability.core.view_names import quoted_identifier
+from observability.store.db.kept_numbers import keep_numbers, kept_columns
 from observability.store.db.record_tables import content_hash, kind_columns, kind_tables, schema_version
 from observability.store.db.results import first_row, single_row
 from observability.store.db.schema import (
@@ -145,22 +146,24 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
 
 def _sync_kind_tables(writer: duckdb.DuckDBPyConnection) -> None:
     """Create the missing tables and columns of record kinds. Records of a kind that got a field are hashed anew, so that a line that is
-    loaded again stays a duplicate.
+    loaded again stays a duplicate. Numbers that are kept beside the fields are computed of the records that are there.
     """
     rows = writer.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main'").fetchall()
     existing: dict[str, set[str]] = {}
     for table, column in rows:
         existing.setdefault(table, set()).add(column)
     for kind, table in kind_tables().items():
-        columns = kind_columns(kind)
+        columns, kept = kind_columns(kind), kept_columns(kind)
         if table not in existing:
-            writer.execute(create_table_sql(table, columns))
+            writer.execute(create_table_sql(table, columns | kept))
             continue
-        missing = {column: type_name for column, type_name in columns.items() if column not in existing[table]}
+        missing = {column: type_name for column, type_name in (columns | kept).items() if column not in existing[table]}
         for column, type_name in missing.items():
             writer.execute(f"ALTER TABLE {table} ADD COLUMN {quoted_identifier(column)} {type_name}")
-        if missing:
+        if missing.keys() & columns.keys():
             writer.execute(f"UPDATE {table} SET content_hash = {content_hash(kind)}")
+        if missing.keys() & kept.keys():
+            keep_numbers(writer, kind, table)
 
 
 def _sync_hashes(writer: duckdb.DuckDBPyConnection) -> None:

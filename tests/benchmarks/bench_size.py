@@ -123,6 +123,7 @@ PARTS: dict[str, tuple[Callable[[float], dict[str, str]], tuple[str, ...]]] = {
 def fill_part(part: str, scale: float, home: Path) -> None:
     """Compute the rows of a part in the tables of a new store, and compare a slice with what the loader makes of its lines."""
     from observability.core.view_names import quoted_identifier
+    from observability.store.db.kept_numbers import keep_numbers
     from observability.store.db.record_tables import content_hash, kind_columns, kind_tables
     from observability.store.opener import open_store
 
@@ -140,6 +141,7 @@ def fill_part(part: str, scale: float, home: Path) -> None:
                 )
                 writer.execute(f"""INSERT INTO {kind_tables()[kind]} BY NAME
                     SELECT *, {content_hash(kind)} AS content_hash, "at" AS arrived FROM (SELECT {typed} FROM ({query}))""")
+                keep_numbers(writer, kind, kind_tables()[kind])
                 rows += writer.execute(f"SELECT count(*) FROM {kind_tables()[kind]}").fetchall()[0][0]
             equal = compare_slice(store, kind)
             print(f"{part}: {equal:,} records of kind {kind} are those of the loader", flush=True)
@@ -229,18 +231,19 @@ def figures_by_hand(lines: list[dict[str, Any]]) -> list[str]:
 
 def compare_slice(store: Any, kind: str) -> int:
     """Load rows of a kind as lines into another store and compare the rows; return how many."""
+    from observability.store.db.kept_numbers import kept_columns
     from observability.store.db.record_tables import kind_columns, kind_tables
     from observability.store.opener import open_store
     from observability.store.types.loading import LoadDefaults
 
-    columns = [name for name in kind_columns(kind) if name != "arrived"]
+    columns = [name for name in (*kind_columns(kind), *kept_columns(kind)) if name != "arrived"]
     asked = ", ".join(f'"{name}"' for name in columns)
     with store.cursor() as cursor:
         rows = cursor.execute(f"SELECT {asked} FROM {kind_tables()[kind]} ORDER BY content_hash LIMIT {SLICE}").fetchall()
     types = kind_columns(kind)
     lines = []
     for row in rows:
-        named = {name: value for name, value in zip(columns, row, strict=True) if value is not None and name != "content_hash"}
+        named = {name: value for name, value in zip(columns, row, strict=True) if value is not None and name in types and name != "content_hash"}
         values = {
             name: json.loads(value) if types[name] == "JSON" else f"{value.isoformat()}Z" if types[name] == "TIMESTAMP" else value
             for name, value in named.items()

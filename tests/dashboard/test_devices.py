@@ -11,7 +11,7 @@ import pytest
 from observability.core.named_numbers import named_numbers
 from observability.dashboard import load
 from observability.dashboard.data import device_actions, devices
-from observability.detection.batch_statistics import STATISTICS
+from observability.records.kinds import BATCH_STATISTICS
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
@@ -32,7 +32,7 @@ def logged_fleet() -> list[dict]:
 
 def as_read(batches: list[dict]) -> pd.DataFrame:
     """Batches as the page reads them."""
-    stats = [named_numbers(each["stats"], STATISTICS) for each in batches]
+    stats = [named_numbers(each["stats"], BATCH_STATISTICS) for each in batches]
     return devices.with_subjects(pd.DataFrame(batches).assign(at=lambda rows: pd.to_datetime(rows["at"]), stats=stats))
 
 

@@ -26,7 +26,6 @@ from observability.detection.batch_statistics import (
     SHARE_LIMITS,
     SKEW,
     SKEW_LIMITS,
-    STATISTICS,
     STD,
     STUCK,
     CaptureClock,
@@ -36,12 +35,13 @@ from observability.detection.batch_statistics import (
 from observability.detection.device_kinds import ComparisonTable
 from observability.detection.own_history import LEAST
 from observability.proofs.records import DEVICE_PROOFS
+from observability.records.kinds import BATCH_STATISTICS
 from observability.stats.arrays import Bools, Floats
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 NAME = "data/devices"
 PAST_DAYS = 84
-BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_to", "stats"), numbers=STATISTICS)
+BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_to", "stats"), numbers=BATCH_STATISTICS)
 METRICS = (MEAN, STD, NULLS, STUCK, SATURATED, OUTSIDE)
 RANK = {STUCK: 3.0, STD: 2.8, OUTSIDE: 2.6, SATURATED: 2.4, MEAN: 2.2, NULLS: 2.0, SKEW: 1.8}
 NOUNS = {

@@ -32,7 +32,7 @@ from observability.dashboard.data.records_summary import attention_count, dates_
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, plain_caption
-from observability.detection.batch_statistics import ALMOST_CONSTANT, NAMES, NULLS, OUTSIDE, SATURATED, STATISTICS, STUCK, device_subject
+from observability.detection.batch_statistics import ALMOST_CONSTANT, NAMES, NULLS, OUTSIDE, SATURATED, STUCK, device_subject
 from observability.detection.own_history import LEAST_SPREAD
 from observability.metrics.collection import (
     Concentration,
@@ -41,6 +41,7 @@ from observability.metrics.collection import (
     devices_behind,
     rejected_rows_by_device,
 )
+from observability.records.kinds import BATCH_STATISTICS
 from observability.stats.arrays import Floats
 from observability.stats.column_quantiles import column_medians
 
@@ -91,7 +92,7 @@ def no_devices() -> None:
 
 def devices_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
     """The batches of the chosen dates with their column statistics as numbers and the `subject` of their device, and those dates."""
-    rows, window = batches.batches_in_scope(scope, STATISTICS)
+    rows, window = batches.batches_in_scope(scope, BATCH_STATISTICS)
     return with_subjects(rows), window
 
 

@@ -16,14 +16,14 @@ from observability.core.catalog import Catalog, Model, Version
 from observability.core.time import naive_utc
 from observability.store.db.batched_models import ModelBatch, end_batch, insert_batched_rows, start_batch
 from observability.store.db.catalog_store import add_columns, add_model, add_shared_models, read_catalog
-from observability.store.db.record_tables import kind_columns, kind_tables
+from observability.store.db.record_tables import kind_tables
 from observability.store.db.schema import model_table
 from observability.store.db.shared_tables import SHARED_ROWS, give_own_tables, shared_row_counts
 from observability.store.ingest.batch_rows import label_names, member_batches, prediction_names, stage_batch, streams_of_members
 from observability.store.ingest.dedupe import NOTHING, new_labels, new_records, repeated_predictions, rows_by_rowid, stored_rows
 from observability.store.ingest.line_counts import DUPLICATE, STORED, LineLedger, Lines
 from observability.store.ingest.parse_types import LineBlock, ParsedBlock
-from observability.store.ingest.stage import insert_model_rows, insert_rows, stage_labels, stage_others, stage_predictions
+from observability.store.ingest.stage import insert_model_rows, insert_records, stage_labels, stage_others, stage_predictions
 from observability.store.rollup.features import HOUR_US, add_feature_counts, epoch_microseconds
 from observability.store.rollup.outcomes import add_outcome_counts, outcome_columns
 from observability.store.rollup.rollup import add_to_rollups, merge_if_grown
@@ -284,7 +284,7 @@ def _store_other_records(writer: Cursor, kind: str, table: pa.Table, ledger: Lin
         return
     rows = stage_others(writer, kind, table, now)
     fresh = new_records(writer, kind_tables()[kind], rows)
-    insert_rows(writer, kind_tables()[kind], list(kind_columns(kind)), fresh)
+    insert_records(writer, kind, fresh)
     lines, hours, kept = rows["line"].to_numpy(), _whole_hours(rows["arrived"]), np.isin(rows["line"].to_numpy(), fresh["line"].to_numpy())
     models = "" if "model" not in rows.column_names else pc.fill_null(rows["model"], "").to_numpy()
     _note_lines(ledger, models, kind, lines, _stored_or_duplicate(kept), hours)

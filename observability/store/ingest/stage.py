@@ -16,7 +16,8 @@ from observability.core.time import naive_utc
 from observability.core.view_names import quoted_identifier
 from observability.store.db.catalog_store import ensure_stream, stream_numbers
 from observability.store.db.expressions import decision_sql, sql_literal
-from observability.store.db.record_tables import content_hash, kind_columns
+from observability.store.db.kept_numbers import kept_columns, with_kept_numbers
+from observability.store.db.record_tables import content_hash, kind_columns, kind_tables
 from observability.store.db.results import arrow_result, single_row
 from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TABLES, PREDICTION_COLUMNS, model_table
 from observability.store.db.shared_tables import feature_list_sql, give_own_tables, shared_table
@@ -105,6 +106,19 @@ def insert_rows(writer: Cursor, table: str, columns: list[str], rows: pa.Table) 
     names = ", ".join(map(quoted_identifier, columns))
     writer.register(INCOMING, rows.select(columns))
     writer.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {INCOMING}")
+    writer.unregister(INCOMING)
+
+
+def insert_records(writer: Cursor, kind: str, rows: pa.Table) -> None:
+    """Append staged records of a kind to its table, with the numbers that are kept of them."""
+    if not rows.num_rows:
+        return
+    columns = list(kind_columns(kind))
+    names = ", ".join(map(quoted_identifier, [*columns, *kept_columns(kind)]))
+    writer.register(INCOMING, rows.select(columns))
+    writer.execute(
+        f"INSERT INTO {kind_tables()[kind]} ({names}) SELECT {names} FROM ({with_kept_numbers(kind, f'SELECT * FROM {INCOMING}')})"
+    )
     writer.unregister(INCOMING)
 
 

@@ -1,4 +1,4 @@
-"""Read numbers out of objects of objects, as the statistics of a batch by column, without parsing them one by one."""
+"""Read the numbers of objects of objects, as the statistics of a batch by column, from the columns that keep them (`db/kept_numbers.py`)."""
 
 import json
 from collections.abc import Sequence
@@ -8,49 +8,26 @@ import numpy as np
 
 from observability.core.named_numbers import NamedNumbers, named_numbers
 from observability.core.view_names import quoted_identifier
-from observability.store.db.expressions import sql_literal
+from observability.store.db.kept_numbers import NAMES, kept_column
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-OPENED, NAMES = "opened objects", "names of objects"
-"""Columns that the query adds for a while."""
-
-
-def numbers_source(source: str, field: str, numbers: Sequence[str]) -> str:
-    """A query for the rows of another with the objects of a field as a list of structs, in the order of their names."""
-    wanted = sql_literal(json.dumps(dict.fromkeys(numbers, "DOUBLE")))
-    column = quoted_identifier(field)
-    return f"""SELECT *, [json_transform(each, {wanted}) FOR each IN json_extract({column}, '$.*')] AS {quoted_identifier(OPENED)}
-        FROM ({source})"""
-
 
 def numbers_columns(field: str, numbers: Sequence[str]) -> str:
-    """What to select from `numbers_source`: names and numbers, and the field as text where it may hold anything else.
-
-    Stored objects are compact JSON with sorted keys. A cast makes numbers of texts and booleans, and of what is no object one without
-    numbers; rows that may have either are parsed one by one.
-    """
-    column, opened = quoted_identifier(field), quoted_identifier(OPENED)
-    values = [f"each.{quoted_identifier(name)}" for name in numbers]
-    other = " OR ".join(f"contains({column}, '{begin}')" for begin in (':"', ":t", ":f"))
-    empty = f"[each FOR each IN {opened} IF {' AND '.join(f'{value} IS NULL' for value in values)}]"
-    lists = [
-        f"""CASE WHEN list_any_value([{value} FOR each IN {opened}]) IS NOT NULL
-        THEN [coalesce({value}, 'NaN'::DOUBLE) FOR each IN {opened}] END AS {quoted_identifier(f"{field}.{name}")}"""
-        for name, value in zip(numbers, values, strict=True)
-    ]
-    return f"""CASE WHEN {other} OR len({empty}) > 0 THEN {column}::VARCHAR END AS {column},
-        to_json(json_keys({column}))::VARCHAR AS {quoted_identifier(NAMES)}, {", ".join(lists)}"""
+    """What to select: the kept names and numbers, and the field as text of rows of which none are kept, which are parsed one by one."""
+    column, names = quoted_identifier(field), quoted_identifier(kept_column(field, NAMES))
+    kept = [names, *(quoted_identifier(kept_column(field, name)) for name in numbers)]
+    return f"CASE WHEN {names} IS NULL THEN {column}::VARCHAR END AS {column}, {', '.join(kept)}"
 
 
 def read_numbers(frame: "DataFrame", field: str, numbers: Sequence[str]) -> list[NamedNumbers]:
     """The numbers of each row of an answer to that query."""
     names_of: dict[str, tuple[str, ...]] = {}
-    columns = [frame[f"{field}.{name}"].tolist() for name in numbers]
+    columns = [frame[kept_column(field, name)].tolist() for name in numbers]
     found = []
-    for text, names, *lists in zip(frame[field].tolist(), frame[NAMES].tolist(), *columns, strict=True):
-        if isinstance(text, str) or not isinstance(names, str):
+    for text, names, *lists in zip(frame[field].tolist(), frame[kept_column(field, NAMES)].tolist(), *columns, strict=True):
+        if not isinstance(names, str):
             found.append(named_numbers(json.loads(text) if isinstance(text, str) else None, numbers))
             continue
         if names not in names_of:

@@ -14,10 +14,11 @@ from observability.core.window import Window
 from observability.records.kinds import KINDS
 from observability.records.validation import RecordField
 from observability.store.db.expressions import sql_literal
+from observability.store.db.kept_numbers import KEPT_NUMBERS
 from observability.store.db.record_tables import FIELD_TYPES, kind_tables
 from observability.store.db.results import Cursor, empty_result
 from observability.store.db.schema import model_table
-from observability.store.query.nested_numbers import numbers_columns, numbers_source, read_numbers
+from observability.store.query.nested_numbers import numbers_columns, read_numbers
 from observability.store.query.source import snapshot, snapshot_value
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ OF_RUNS = ("run", "step", "resource")
 """Kinds whose records belong to the model of their run if they name none."""
 NAMES_A_RUN = ("run", "resource")
 """Kinds whose records name a run and may name its model: any of them tells the model of the run."""
-OBJECTS = "stats"
-"""The field of batches that `Records.numbers` are read from."""
 EXTRA = RecordField("extra", "object", "further fields of the record, only where asked for")
 CURRENT_LABEL = RecordField("label", "object", "the current label: its value as text, and its further fields")
 STORED_OF_PROBES = (
@@ -84,15 +83,14 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     at = quoted_identifier(_time_field(records.kind))
     table, ties = _source_table(store, records.kind, window.model, values)
     nothing = empty_result({name: FRAME_TYPES.get(FIELD_TYPES[fields[name].type], "object") for name in names})
-    columns = ", ".join(
-        numbers_columns(name, records.numbers) if records.numbers and name == OBJECTS else quoted_identifier(name) for name in names
-    )
+    objects, kept = KEPT_NUMBERS.get(records.kind, ("", ()))
+    opened = objects if objects in names and records.numbers and set(records.numbers) <= set(kept) else None
+    columns = ", ".join(numbers_columns(name, records.numbers) if name == opened else quoted_identifier(name) for name in names)
     if records.spread:
         asked = _spread_steps(records, table, where, columns)
         nothing["stride"] = pd.Series(dtype="int64")
     else:
         source = f"SELECT * FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)}"
-        source = numbers_source(source, OBJECTS, records.numbers) if records.numbers and OBJECTS in names else source
         asked = f"SELECT {columns} FROM ({source}) ORDER BY {at}, {ties}"
     with snapshot(store) as cursor:
         if records.kind != "label" and records.kind not in _stored_kinds(store, cursor):
@@ -102,9 +100,9 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
         frame = cursor.execute(asked, values).df()
     if frame.empty:
         return nothing
-    if records.numbers and OBJECTS in names:
-        frame[OBJECTS] = pd.Series(read_numbers(frame, OBJECTS, records.numbers), index=frame.index, dtype=object)
-        fields |= {OBJECTS: RecordField(OBJECTS, "text")}
+    if opened:
+        frame[opened] = pd.Series(read_numbers(frame, opened, records.numbers), index=frame.index, dtype=object)
+        fields |= {opened: RecordField(opened, "text")}
     found = pd.DataFrame({name: _typed(frame[name], fields[name]) for name in names})
     return found.assign(stride=frame["stride"].astype("int64")) if records.spread else found
 

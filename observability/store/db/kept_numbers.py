@@ -1,0 +1,61 @@
+"""Numbers inside of objects that are kept in columns beside them: the statistics of batches.
+
+They are computed when a record is stored, so that a question need not parse the objects. The columns are part of the record's row: they are
+copied, moved and deleted with it.
+"""
+
+import json
+
+from observability.core.view_names import quoted_identifier
+from observability.records.kinds import BATCH_STATISTICS
+from observability.store.db.expressions import sql_literal
+from observability.store.db.results import Cursor
+
+KEPT_NUMBERS: dict[str, tuple[str, tuple[str, ...]]] = {"batch": ("stats", BATCH_STATISTICS)}
+"""By kind, the field with objects of objects and the names of the numbers in these."""
+NAMES = "names"
+OPENED = quoted_identifier("opened objects")
+
+
+def kept_column(field: str, name: str) -> str:
+    """The column of a number: a list in the order of the names in the field, which stand as a JSON list in the column of NAMES."""
+    return f"{field}.{name}"
+
+
+def kept_columns(kind: str) -> dict[str, str]:
+    """The columns of a kind's table that hold kept numbers, and their SQL types; empty for most kinds."""
+    if kind not in KEPT_NUMBERS:
+        return {}
+    field, numbers = KEPT_NUMBERS[kind]
+    return {kept_column(field, NAMES): "VARCHAR", **{kept_column(field, name): "DOUBLE[]" for name in numbers}}
+
+
+def with_kept_numbers(kind: str, source: str) -> str:
+    """A query for the rows of another, which has the field as compact JSON with sorted keys, with the columns of `kept_columns`.
+
+    A cast makes numbers of texts and booleans, and of what is no object one without numbers. Nothing is kept of rows that may have either.
+    """
+    if kind not in KEPT_NUMBERS:
+        return source
+    field, numbers = KEPT_NUMBERS[kind]
+    column, types = quoted_identifier(field), sql_literal(json.dumps(dict.fromkeys(numbers, "DOUBLE")))
+    values = {name: f"each.{quoted_identifier(name)}" for name in numbers}
+    other = " OR ".join(f"contains({column}, '{begin}')" for begin in (':"', ":t", ":f"))
+    empty = f"[each FOR each IN {OPENED} IF {' AND '.join(f'{value} IS NULL' for value in values.values())}]"
+    kept = {kept_column(field, NAMES): f"to_json(json_keys({column}))::VARCHAR"}
+    for name, value in values.items():
+        list_of = f"[coalesce({value}, 'NaN'::DOUBLE) FOR each IN {OPENED}]"
+        kept[kept_column(field, name)] = f"CASE WHEN list_any_value([{value} FOR each IN {OPENED}]) IS NOT NULL THEN {list_of} END"
+    picked = ", ".join(f"CASE WHEN NOT odd THEN {value} END AS {quoted_identifier(name)}" for name, value in kept.items())
+    return f"""SELECT * EXCLUDE ({OPENED}, odd), {picked} FROM (
+        SELECT *, ({other}) OR len({empty}) > 0 AS odd FROM (
+            SELECT *, [json_transform(each, {types}) FOR each IN json_extract({column}, '$.*')] AS {OPENED} FROM ({source})))"""
+
+
+def keep_numbers(writer: Cursor, kind: str, table: str) -> None:
+    """Compute the kept numbers of every stored record of a kind."""
+    if columns := [quoted_identifier(name) for name in kept_columns(kind)]:
+        field = quoted_identifier(KEPT_NUMBERS[kind][0])
+        values = with_kept_numbers(kind, f"SELECT rowid AS place, {field} FROM {table}")
+        assigned = ", ".join(f"{name} = kept.{name}" for name in columns)
+        writer.execute(f"UPDATE {table} SET {assigned} FROM ({values}) AS kept WHERE {table}.rowid = kept.place")
