@@ -417,6 +417,19 @@ def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] |
     return _with_short_claims(runs.everything(store().ask, "", reached(page_clock()), names, searches))
 
 
+def runs_read_alone(names: tuple[str, ...], searches: Mapping[str, int]) -> "tuple[RunVerdict, ...]":
+    """These runs, each on as many of its steps as can be read of them alone. searches: the number of runs of each study that is a search."""
+    return _runs_read_alone(names, tuple(sorted(searches.items())), page_clock())
+
+
+@cached_by_state(4, computed=False)
+def _runs_read_alone(names: tuple[str, ...], searches: tuple[tuple[str, int], ...], instant: datetime) -> "tuple[RunVerdict, ...]":
+    """See `runs_read_alone`."""
+    from observability.analyzers.training import runs
+
+    return _with_short_claims(runs.everything(store().ask, "", reached(instant), names, dict(searches)))
+
+
 @cached_by_state(4, computed=False)
 def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, ...]":
     """See `analyzed_training_runs`."""

@@ -28,8 +28,6 @@ def claims_of(run: TrainingRun) -> list[RunClaim]:
     found += claims_about_signals(run)
     if not any(needs_action(each.severity) for each in found):
         found.append(curve_summary(run))
-    note = " Only the newest steps of this run were read." if run.partly else ""
-    found = [replace(each, because=each.because + note) for each in found]
     return [of_pruned_trial(each) if run.pruned and each.severity == "act" else each for each in found]
 
 

@@ -21,12 +21,15 @@ TOTAL_NAMES = ("total_steps", "max_steps", "num_steps", "num_train_steps", "n_st
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Steps and energy of a run. steps, at: steps done and when they were logged; read, joules: ends and energy of its readings."""
+    """Steps and energy of a run. steps, at: steps done and when they were logged; read, joules: ends and energy of its readings; stride:
+    every so manieth step was read.
+    """
 
     steps: Array
     at: Array
     read: Array
     joules: Array
+    stride: int = 1
 
     @property
     def done(self) -> int:
@@ -42,7 +45,7 @@ class RunProgress:
         """Whether it logs as usual at an instant (naive UTC): nothing is missing for ten usual intervals of its steps, or five minutes."""
         gaps = np.diff(np.unique(self.at)) / np.timedelta64(1, "s")
         silence = (np.datetime64(now, "us") - max(self.at.max(), self.read.max())) / np.timedelta64(1, "s")
-        return bool(silence <= max(INTERVALS * float(np.median(gaps)) if len(gaps) else 0.0, LEAST_SILENCE_S))
+        return bool(silence <= max(INTERVALS * float(np.median(gaps)) / self.stride if len(gaps) else 0.0, LEAST_SILENCE_S))
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,11 @@ def stated_steps(params: Any) -> int | None:
 
 
 def progress_of_runs(steps: "DataFrame", readings: "DataFrame", names: set[str]) -> dict[str, RunProgress]:
-    """Return the progress of the named runs that have both steps and readings with energy.
+    """Return the progress of the named runs that have both steps, which were read, and readings with energy.
 
-    steps: records of steps (run, at, step); readings: resource records.
+    steps: records of steps (run, at, step, stride); readings: resource records.
     """
-    own = steps[steps["run"].isin(names) & steps["step"].notna()]
+    own = steps[steps["run"].isin(names) & steps["step"].notna() & steps["stride"].ne(0)]
     drawn = reading_energy(readings[readings["run"].isin(set(own["run"]))])
     logged = dict(iter(own.groupby("run")))
     found = {}
@@ -87,6 +90,7 @@ def progress_of_runs(steps: "DataFrame", readings: "DataFrame", names: set[str])
             logged[name]["at"].to_numpy("datetime64[us]"),
             read["at"].to_numpy("datetime64[us]") + half,
             read["joules"].to_numpy(float),
+            int(logged[name]["stride"].max()),
         )
     return found
 

@@ -38,6 +38,12 @@ def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
     silence = (now - run.last).total_seconds()
     gaps = np.diff(np.unique(run.step_times)).astype(float) / 1e6
     gaps = gaps[gaps > 0]
+    if not run.is_read and silence >= HOUR_S:
+        because = (
+            f"The state of run `{run.name}` is unknown: it has no end, and nothing came for {duration(silence)}. Its steps were not read, "
+            "since newer runs have too many."
+        )
+        return RunClaim("run_silence", run.steps, "unknown", because, evidence={"silence_s": silence})
     if len(gaps) < LEAST_INTERVALS:
         if silence < HOUR_S:
             return None
@@ -47,8 +53,9 @@ def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
             "steps would show its usual interval."
         )
         return RunClaim("run_silence", run.steps, "unknown", because, evidence={"silence_s": silence})
-    usual = float(np.median(gaps))
-    limit = max(INTERVALS * usual, LONGEST_GAPS * float(gaps.max()), LEAST_SILENCE_S)
+    usual = float(np.median(gaps)) / run.stride
+    longest = float(gaps.max()) - (run.stride - 1) * usual
+    limit = max(INTERVALS * usual, LONGEST_GAPS * longest, LEAST_SILENCE_S)
     if silence <= limit:
         return None
     because = (
@@ -67,7 +74,7 @@ def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
         onset=run.last,
         source="system",
         rank=9.0,
-        evidence={"usual_interval_s": usual, "longest_interval_s": float(gaps.max())},
+        evidence={"usual_interval_s": usual, "longest_interval_s": longest},
     )
 
 

@@ -83,8 +83,10 @@ class MetricCurve:
 class TrainingRun:
     """One training run. steps: distinct step numbers; last: its newest record; ended: None while it has no end.
 
-    phases: one row a rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. partly: older
-    steps were not read. stride: every so manieth step was read, as of a long run; 1: each. hosts: of each rank that states it, the
+    phases: one row a rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. stride: every so manieth
+    step was read, as of a long run, and `steps` is counted from their distances; 1: each; 0: none, since newer runs have too many, and
+    `steps` is the number of its last one, counted from the first. step_times, step_numbers: of the records of steps that were read, in
+    order of time. hosts: of each rank that states it, the
     machine that it last ran on. directions: the better direction of metrics, as declared. batches: the batch of data that a step read
     (of several ranks all of them). alerts: what the job itself said, with its time.
     """
@@ -107,7 +109,7 @@ class TrainingRun:
     curves: Mapping[str, MetricCurve] = field(default_factory=dict)
     phases: "DataFrame | None" = None
     step_times: Array = field(default_factory=lambda: np.empty(0, "datetime64[us]"))
-    partly: bool = False
+    step_numbers: Array = field(default_factory=lambda: np.empty(0, "int64"))
     stride: int = 1
     hosts: Mapping[str, str] = field(default_factory=dict)
     directions: Mapping[str, Better] = field(default_factory=dict)
@@ -117,6 +119,11 @@ class TrainingRun:
     def better(self, metric: str) -> Better | None:
         """Better direction of a metric: as declared, else from its name; None where neither tells."""
         return self.directions.get(metric) or self.directions.get(base_metric(metric)) or better_direction(metric)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its steps were read, all or evenly spread ones."""
+        return self.stride > 0
 
     @property
     def failed(self) -> bool:
@@ -243,7 +250,7 @@ def _instant(value: Any) -> datetime:
 
 
 def runs_from_records(
-    runs: "DataFrame", steps: "DataFrame", resources: "DataFrame | None" = None, cut: Any = None, events: "DataFrame | None" = None
+    runs: "DataFrame", steps: "DataFrame", resources: "DataFrame | None" = None, events: "DataFrame | None" = None
 ) -> list[TrainingRun]:
     """Every run that the records name, by name.
 
@@ -252,11 +259,9 @@ def runs_from_records(
     runs : DataFrame
         Run records, in any order.
     steps : DataFrame
-        Step records, in any order.
+        Step records, in any order, with `stride` where long runs are thinned.
     resources : DataFrame | None
         Resource records (at, run, and model where it is known). They tell the model of a run whose own records do not.
-    cut : Any
-        Time of the oldest step that was read, where older ones were not: runs that reach it are marked as partly read.
     events : DataFrame | None
         Event records (at, run, text). Those that name a run are what its job said.
 
@@ -277,16 +282,12 @@ def runs_from_records(
             if isinstance(run, str):
                 alerts[run].append((_instant(np.datetime64(at, "us")), str(text)))
     return [
-        replace(
-            _training_run(name, described.get(name), stepped.get(name), alive.get(name), models.get(name), cut), alerts=tuple(alerts[name])
-        )
+        replace(_training_run(name, described.get(name), stepped.get(name), alive.get(name), models.get(name)), alerts=tuple(alerts[name]))
         for name in sorted(described.keys() | stepped.keys())
     ]
 
 
-def _training_run(
-    name: str, records: Sequence[dict[Any, Any]] | None, steps: "DataFrame | None", alive: Any, model: Any, cut: Any
-) -> TrainingRun:
+def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: "DataFrame | None", alive: Any, model: Any) -> TrainingRun:
     """One run from its own records. alive: its newest reading. model: the model that its readings name."""
     described: dict[str, Any] = {"model": model} if isinstance(model, str) else {}
     starts: list[Any] = []
@@ -307,7 +308,11 @@ def _training_run(
     bad = sorted(bad, key=lambda status: status.lower() in PRUNED)
     named: dict[str, Any] = {key: described.get(key) for key in ("model", "version", "study", "dataset", "seed")}
     stated = stated_directions(described.get("directions") or {})
-    times = np.sort(steps["at"].to_numpy("datetime64[us]")) if steps is not None else np.empty(0, "datetime64[us]")
+    times, numbers = np.empty(0, "datetime64[us]"), np.empty(0, "int64")
+    if steps is not None:
+        order = np.argsort(times := steps["at"].to_numpy("datetime64[us]"), kind="stable")
+        times, numbers = times[order], steps["step"].to_numpy("int64")[order]
+    stride = int(steps["stride"].max()) if steps is not None and "stride" in steps else 1
     seen = [*starts, *(at for at, _ in ends), *times[-1:], *([alive] if alive is not None else [])]
     return TrainingRun(
         name=name,
@@ -319,17 +324,26 @@ def _training_run(
         started=_instant(min(starts)) if starts else None,
         ended=_instant(max(at for at, _ in ends)) if over else None,
         last=max(_instant(each) for each in seen),
-        steps=int(steps["step"].nunique()) if steps is not None else 0,
+        steps=_step_count(numbers, stride) if len(numbers) else 0,
         ranks=tuple(sorted({str(rank) for rank in steps["rank"] if rank is not None}, key=rank_order)) if steps is not None else (),
         curves=metric_curves(steps, stated) if steps is not None else {},
         phases=_phase_times(steps) if steps is not None else None,
         step_times=times,
-        stride=int(steps["stride"].max()) if steps is not None and "stride" in steps else 1,
-        partly=cut is not None and steps is not None and bool(steps["at"].min() <= cut),
+        step_numbers=numbers,
+        stride=stride,
         hosts=_rank_hosts(steps) if steps is not None else {},
         directions=stated,
         batches=_step_batches(steps) if steps is not None else {},
     )
+
+
+def _step_count(steps: Array, stride: int) -> int:
+    """How many distinct steps a run logged: of a thinned one by the distance of those that were read."""
+    found = np.unique(steps)
+    if stride == 1:
+        return len(found)
+    gap = max(round(float(np.median(np.diff(found))) / stride), 1) if stride and len(found) > 1 else 1
+    return int(found[-1] - found[0]) // gap + 1
 
 
 def _ordered_records(records: Sequence[dict[Any, Any]] | None) -> list[dict[Any, Any]]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.questions import Aggregate, Bucket, By, Question, Records, Sample
+from observability.core.step_shares import step_strides
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
 from observability.simulation.coded_rows import CodedRows
@@ -293,8 +294,8 @@ class MemoryEngine(Engine):
             keep &= frame[name].isin([wanted] if isinstance(wanted, str) else wanted)
         names = list(question.columns or frame.columns.drop("arrived"))
         if question.spread:
-            frame, names = _spread_steps(frame[keep], question.spread), [*names, "stride"]
-            keep = frame["chosen"]
+            frame = _spread_steps(frame[keep], question.rows, question.spread)
+            return frame[[*names, "stride"]].reset_index(drop=True)
         return frame.loc[keep, names].tail(question.rows).reset_index(drop=True)
 
     def _own_records(self, kind: str, frame: "DataFrame", window: Window) -> Any:
@@ -401,10 +402,22 @@ def _cuts_day(part: DayRows, window: Window) -> bool:
     return bool(_array_instant(window.start) > part.day or _array_instant(window.end) < part.day + DAY)
 
 
-def _spread_steps(steps: "DataFrame", most: int) -> "DataFrame":
-    """Steps with `stride` of their run, and `chosen`: whether about `most` rows of it include them (store/query/records.py)."""
+def _spread_steps(steps: "DataFrame", rows: int, most: int) -> "DataFrame":
+    """Steps of each run with its `stride`, as store/query/records.py chooses them, in order of time."""
+    import pandas as pd
+
+    runs = steps.groupby("run").agg(n=("step", "size"), newest=("at", "max")).reset_index()
+    runs = runs.sort_values(["newest", "run"], ascending=[False, True])
+    stride = steps["run"].map(dict(zip(runs["run"], step_strides(runs["n"].tolist(), rows, most), strict=True))).astype("int64")
     by_run = steps.groupby("run")["step"]
-    stride = np.ceil(by_run.transform("size") / most).astype("int64")
-    first = by_run.transform("min")
-    gap = ((by_run.transform("max") - first) / (by_run.transform("nunique") - 1).clip(lower=1)).round().clip(lower=1).astype("int64")
-    return steps.assign(stride=stride, chosen=(stride == 1) | ((steps["step"] - first) // gap % stride == 0))
+    first, last = by_run.transform("min"), by_run.transform("max")
+    gap = ((last - first) / (by_run.transform("nunique") - 1).clip(lower=1)).round().clip(lower=1).astype("int64")
+    found = steps.assign(stride=stride)
+    chosen = found[
+        (stride == 1) | ((stride > 1) & (((steps["step"] - first) // gap % stride.clip(lower=1) == 0) | (steps["step"] == last)))
+    ]
+    if (stride > 0).all():
+        return chosen
+    ends = found[stride == 0].groupby(["run", "stride"], as_index=False)
+    unread = pd.concat([getattr(ends[["at", "step"]], end)() for end in ("min", "max")]).drop_duplicates()
+    return pd.concat([unread.reindex(columns=found.columns), chosen]).sort_values("at", kind="stable", ignore_index=True)

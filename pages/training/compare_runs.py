@@ -23,6 +23,7 @@ chosen = compare_runs.compared_runs(everything, shown)
 if len(chosen) < 2:
     st.caption("Choose two runs or more.")
     st.stop()
+chosen = runs.closely_read_runs(chosen, everything)
 runs_curves.run_curves_section(chosen)
 compare_runs.run_differences_section(chosen, runs.energy_and_cost_of_runs(chosen), scope)
 compare_runs.parallel_runs_section(chosen)

@@ -26,6 +26,7 @@ shown = runs.runs_in_window(distributed_runs, window, scope.version) or distribu
 chosen = runs.chosen_run(distributed_runs, shown)
 if chosen is None:
     st.stop()
+chosen = runs.closely_read_runs([chosen], distributed_runs)[0]
 st.header(formatting.escape_markdown(chosen.run.name), anchor=False)
 distributed.rank_findings(chosen)
 times = ranks_of(chosen.run)

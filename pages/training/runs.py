@@ -13,7 +13,7 @@ from observability.dashboard import frame, links, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.data import lineage_view
 from observability.dashboard.overview import findings
-from observability.dashboard.training import runs, runs_curves, runs_devices
+from observability.dashboard.training import runs, runs_curves, runs_devices, runs_energy
 from observability.metrics.lineage import Thing
 
 frame.store_page_heading("runs")
@@ -27,6 +27,7 @@ if not everything:
 shown = runs.runs_in_window(everything, window, scope.version)
 costs = runs.energy_and_cost_of_runs(everything)
 chosen = runs.chosen_run(everything, shown)
+chosen = chosen and runs.closely_read_runs([chosen], everything)[0]
 runs.runs_summary(shown, everything, window)
 runs.training_runs_table(shown, costs, [chosen.run.name] if chosen else [], scope)
 if chosen is None:
@@ -46,6 +47,7 @@ def follow(run: RunVerdict) -> None:
 
 
 follow(chosen)
+runs_energy.forecast_line(chosen, everything)
 runs.run_facts([chosen], costs)
 with st.container(horizontal=True, gap="small", vertical_alignment="center"):
     if len(chosen.run.ranks) > 1:

@@ -243,7 +243,9 @@ def compare_slice(store: Any, kind: str) -> int:
     types = kind_columns(kind)
     lines = []
     for row in rows:
-        named = {name: value for name, value in zip(columns, row, strict=True) if value is not None and name in types and name != "content_hash"}
+        named = {
+            name: value for name, value in zip(columns, row, strict=True) if value is not None and name in types and name != "content_hash"
+        }
         values = {
             name: json.loads(value) if types[name] == "JSON" else f"{value.isoformat()}Z" if types[name] == "TIMESTAMP" else value
             for name, value in named.items()

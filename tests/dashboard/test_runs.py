@@ -19,7 +19,7 @@ from observability.core.window import Window
 from observability.dashboard import load, theme
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.scope import Scope
-from observability.dashboard.training import runs_curves, runs_ranks
+from observability.dashboard.training import runs_curves, runs_energy, runs_ranks
 from observability.detection.stragglers import ranks_of
 from observability.monitoring import check
 from observability.monitoring.short_claims import MOST_WORDS
@@ -305,3 +305,34 @@ def test_the_page_of_a_study_answers_its_questions(page: Database) -> None:
     best = min((float(loss(60, seed)[-1]), f"plain-{seed}") for seed in (1, 2, 3))
     assert f"Chosen by its first value: {best[1]}," in words(app), "spiked repeats the setting of plain-1"
     assert "The link names the study nope" in words(opened("studies", study="nope"))
+
+
+def test_the_forecast_energy_of_a_running_run_is_that_of_the_page_energy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = {"kind": "prediction", "id": "p", "model": "loan", "version": "1", "features": {"a": 1.0}, "score": 0.5}
+    records: Logged = [shared | {"at": (NOW - timedelta(minutes=5)).isoformat()}]
+    for place in range(4):
+        ended, n = (None, 8) if place == 3 else ("finished", 20)
+        own = a_run({"loss": loss(n)}, f"run-{place}", ended=ended, params={"rate": 0.1, "seed": place})
+        later = NOW - timedelta(seconds=5) - datetime.fromisoformat(own[-1]["at"]) - timedelta(hours=3 - place)
+        own = [each | {"at": (datetime.fromisoformat(each["at"]) + later).isoformat()} for each in own]
+        records += own
+        reading = {"kind": "resource", "device": "gpu0", "seconds": 30.0, "source": "measured"}
+        read = [each for each in own if each["kind"] == "step"]
+        records += [reading | {"run": each["run"], "at": each["at"], "watts": 100.0 + place * each["step"]} for each in read]
+    lines = tmp_path / "runs.jsonl"
+    lines.write_text("".join(f"{json.dumps(each)}\n" for each in records), encoding="utf-8")
+    store = new_store(tmp_path / "home")
+    assert store.load_files([lines], LoadDefaults()).rejected == 0
+    monkeypatch.setattr(process_lock, "current_store", lambda: store)
+    monkeypatch.setattr(load, "page_clock", lambda: NOW)
+    found = check.check(store, model="loan", start=NOW - timedelta(days=1), end=NOW, now=NOW, only=("operations/energy",)).findings
+    (forecast,) = [each for each in found if each.metric == "run_energy_forecast"]
+    everything = load.analyzed_training_runs(None)
+    claims = {each.run.name: runs_energy.run_forecast(each, everything) for each in everything}
+    shown = words(opened("runs", run="run-3"))
+    store.close()
+    assert forecast.subject == "run:run-3" and "3 earlier runs" in forecast.because and forecast.low < forecast.high
+    claim = claims["run-3"]
+    assert claim is not None and claim.because == forecast.because
+    assert (claim.value, claim.low, claim.high) == (forecast.value, forecast.low, forecast.high)
+    assert forecast.because.partition(" (")[0].replace("`", "") in shown.replace("`", "")

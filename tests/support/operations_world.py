@@ -43,8 +43,8 @@ def runs(*rows: dict) -> pd.DataFrame:
 
 def run_steps(*rows: dict) -> pd.DataFrame:
     """Steps of runs; `at` in seconds after START."""
-    timed = [{**row, "at": START + pd.Timedelta(seconds=row["at"])} for row in rows]
-    return records(("run", "at", "step", "stride"), timed, ("at",), ()).astype({"step": "Int64"})
+    timed = [{"stride": 1, **row, "at": START + pd.Timedelta(seconds=row["at"])} for row in rows]
+    return records(("run", "at", "step", "stride"), timed, ("at",), ()).astype({"step": "Int64", "stride": "int64"})
 
 
 def prices(*rows: dict) -> pd.DataFrame:

@@ -353,9 +353,10 @@ def records(store, question, window):
         if belongs(each) and each[moment] < end and (question.ever or each[moment] >= start) and (as_of is None or each["arrived"] <= as_of)
     ]
     if question.spread:
-        chosen = spread_steps(chosen, question.spread)
+        chosen = spread_steps(chosen, question.spread, question.rows)
         fields = {**fields, "stride": "stride"}
-    chosen = sorted(chosen, key=lambda each: (each[moment], each["content_hash"]))[-question.rows :]
+    chosen = sorted(chosen, key=lambda each: (each[moment], each["content_hash"]))
+    chosen = chosen if question.spread else chosen[-question.rows :]
     columns = {}
     fields = {**fields, "extra": "object"} if "extra" in (question.columns or ()) else fields
     for name in (*(question.columns or fields), *(("stride",) if question.spread and question.columns else ())):
@@ -364,15 +365,30 @@ def records(store, question, window):
     return pd.DataFrame(columns)
 
 
-def spread_steps(steps, most):
-    """Steps of which each run gives about so many, at evenly spread ones of its steps, each with the stride of its run."""
+def spread_steps(steps, most, rows):
+    """Steps of which each run gives about so many, at evenly spread ones of its steps and at its last, each with the stride of its run.
+
+    All give at most so many rows: the greatest share of each run that keeps to it, of the newest runs alone where shares would be small.
+    """
+    runs = {}
+    for each in steps:
+        runs.setdefault(each["run"], []).append(each)
+    names = sorted(sorted(runs), key=lambda run: max(each["at"] for each in runs[run]), reverse=True)
+    while len(names) > 1 and sum(min(len(runs[run]), 250) for run in names) > max(rows, 250):
+        names.pop()
+    share = next((each for each in range(most, 1, -1) if sum(min(len(runs[run]), each) for run in names) <= rows), 1)
     chosen = []
-    for run in {each["run"] for each in steps}:
-        own = [each for each in steps if each["run"] == run]
+    for run, own in runs.items():
         numbers = {each["step"] for each in own}
-        stride, first = math.ceil(len(own) / most), min(numbers)
-        gap = max(round((max(numbers) - first) / max(len(numbers) - 1, 1)), 1)
-        chosen += [each | {"stride": stride} for each in own if stride == 1 or (each["step"] - first) // gap % stride == 0]
+        first, last = min(numbers), max(numbers)
+        if run not in names:
+            ends = {(min(each["at"] for each in own), first), (max(each["at"] for each in own), last)}
+            blank = dict.fromkeys(own[0]) | {"run": run, "stride": 0, "content_hash": 0}
+            chosen += [blank | {"at": at, "step": step} for at, step in ends]
+            continue
+        stride, gap = math.ceil(len(own) / share), max(round((last - first) / max(len(numbers) - 1, 1)), 1)
+        kept = [each for each in own if stride == 1 or (each["step"] - first) // gap % stride == 0 or each["step"] == last]
+        chosen += [each | {"stride": stride} for each in kept]
     return chosen
 
 

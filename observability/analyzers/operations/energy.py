@@ -6,26 +6,31 @@ earlier runs of the same parameters, that of a running one by a forecast; an acc
 and what another hour of the day or a power cap would save.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import Basis, Finding, Severity, needs_action
+from observability.core.finding import Basis, Finding, needs_action
 from observability.core.formatting import plural
 from observability.core.numerals import with_si_prefix
 from observability.core.questions import Records
-from observability.core.time import aware_utc, naive_utc
+from observability.core.time import naive_utc
 from observability.detection import ratio_causes
 from observability.detection.device_readings import TEMPERATURE_ACT, UTILISATION, device_claims
 from observability.detection.ratio_changes import ACT, RatioVerdict, ratio_by_day, ratio_finding, ratio_verdict
 from observability.detection.run_claims import RunClaim
 from observability.detection.run_energy import run_energy_change
-from observability.detection.run_energy_forecast import RunEnergyForecast, progress_of_runs, run_energy_forecast, stated_steps
-from observability.detection.study_noise import LEAST_RUNS, setting_text
+from observability.detection.running_energy import (
+    MOST_RUNS,
+    completely_read,
+    forecasts_of_running,
+    runs_alike,
+    settings_of_runs,
+    started_at,
+)
+from observability.detection.study_noise import setting_text
 from observability.detection.training_savings import SAVING_LIMITS, power_cap_claim, start_hour_claim
 from observability.metrics.energy import (
     JOULES_A_WH,
@@ -45,7 +50,6 @@ from observability.metrics.power_caps import CAP_NAMES, power_cap_sweeps, stated
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, ambiguous_regions
 from observability.metrics.serving_power import core_power, modelled_idle_share
 from observability.metrics.start_hours import TimedRun, carbon_by_start_hour
-from observability.metrics.training_curves import FINISHED
 from observability.proofs.spending import ENERGY_PROOFS
 
 if TYPE_CHECKING:
@@ -57,8 +61,6 @@ READINGS = Records("resource", (*RESOURCE_COLUMNS, "temperature_c"), ever=True)
 """Readings of devices, those of earlier runs included."""
 STEPS = Records("step", ("run", "at", "step"), ever=True, rows=50_000, spread=12_500)
 """Steps of runs, evenly spread ones of a long run."""
-MOST_RUNS = 10
-"""Maximum number of runs of the window with a finding; the newest are kept."""
 HOW = {
     "resources": "from readings of the service's devices",
     "predictions": "from the energy that predictions carry",
@@ -116,7 +118,7 @@ def of_training(frames: Frames, context: Context, place: PriceScope) -> list[Fin
     if ended or running or any(stated_cap(params) for params in runs["params"]):
         known = training_run_energy(runs, readings[readings["run"].notna()], frames["prices"], place)
         found = [*of_runs(frames, context, place, known, ended), *of_savings(frames, context, place, known, ended)]
-        found += of_running(frames, context, known[known["run"].isin(running)], completely_read(known, runs, readings))
+        found += of_running(frames, context, known, running)
     return found + of_devices(frames, context)
 
 
@@ -282,7 +284,7 @@ def of_runs(frames: Frames, context: Context, place: PriceScope, known: "DataFra
     runs, readings = frames["runs"], frames["readings"]
     drew = known[known["run"].isin(ended)].sort_values(["ended", "run"], ascending=[False, True]).head(MOST_RUNS)
     alike = settings_of_runs(runs)
-    complete = completely_read(known, runs, readings)
+    complete = completely_read(known, runs, readings, READINGS.rows)
     found = []
     for each in drew.to_dict("records"):
         blank = context.undecided(NAME, f"run:{each['run']}", "run_energy", int(each["devices"]), "", against="level", whole_model=True)
@@ -335,94 +337,16 @@ def of_runs(frames: Frames, context: Context, place: PriceScope, known: "DataFra
     return found
 
 
-def runs_alike(complete: "DataFrame", alike: Mapping[str, str], run: Mapping[Any, Any]) -> "DataFrame":
-    """Return the complete runs with the parameters of a run and energy of the same kind of source. alike: parameters by run."""
-    return complete[
-        (complete["source"] == run["source"]) & (complete["run"].map(alike.get) == alike.get(run["run"])) & complete["wh"].notna()
+def of_running(frames: Frames, context: Context, known: "DataFrame", running: set[str]) -> list[Finding]:
+    """Return a finding about the forecast energy of each run that still reports. known: of all runs; running: those without an end."""
+    now = naive_utc(min(context.window.end, context.now))
+    claims = forecasts_of_running(known, running, frames, now, context.model.settings, READINGS.rows)
+    return [
+        replace(
+            claimed_finding(context, claim, "measured" if claim.value is None else "estimated"), against=claim.against, onset=claim.onset
+        )
+        for claim in claims
     ]
-
-
-def of_running(frames: Frames, context: Context, running: "DataFrame", complete: "DataFrame") -> list[Finding]:
-    """Return a finding about the forecast energy of each run that still reports, newest first, at most MOST_RUNS.
-
-    running: energy so far of the runs without an end; complete: that of all earlier ones. A run that is surely beyond them is a warning.
-    """
-    runs, readings = frames["runs"], frames["readings"]
-    if len(readings) >= READINGS.rows:
-        running = running[running["started"] >= readings["at"].min()]
-    newest = running[running["wh"].gt(0)].sort_values(["started", "run"], ascending=[False, True]).to_dict("records")
-    alike, now = settings_of_runs(runs), naive_utc(min(context.window.end, context.now))
-    before = {each["run"]: runs_alike(complete, alike, each) for each in newest}
-    progress = progress_of_runs(frames["steps"], readings, {*before, *(name for alike in before.values() for name in alike["run"])})
-    params = {str(name): stated for name, stated in zip(runs["run"], runs["params"], strict=True) if isinstance(stated, dict)}
-    found = []
-    for each in [each for each in newest if each["run"] in progress and progress[each["run"]].is_reporting(now)][:MOST_RUNS]:
-        earlier = before[each["run"]]
-        known = [progress[name] for name in earlier["run"] if name in progress]
-        ahead = run_energy_forecast(progress[each["run"]], known, stated_steps(params.get(each["run"])))
-        found.append(forecast_finding(context, each, ahead, earlier["wh"].tolist()))
-    return found
-
-
-def forecast_finding(context: Context, run: Mapping[Any, Any], ahead: RunEnergyForecast, earlier: list[float]) -> Finding:
-    """Return the forecast energy of a run as a finding. earlier: the energy of runs of its kind, Wh."""
-    blank = context.undecided(NAME, f"run:{run['run']}", "run_energy_forecast", ahead.done, "", against="past", whole_model=True)
-    drawn = f"it has drawn {with_si_prefix(float(run['wh']), 'Wh')} ({run['source']}) after {ahead.done:,}"
-    if ahead.lacks:
-        return replace(blank, because=f"The energy of running run `{run['run']}` cannot be forecast: {ahead.lacks}; {drawn} steps.")
-    wh = float(run["wh"]) / float(run["joules"])
-    value = wh * ahead.joules
-    evidence = {
-        "source": run["source"],
-        "so_far": float(run["wh"]),
-        "steps": ahead.done,
-        "total_steps": ahead.total,
-        "earlier_runs": ahead.n,
-    }
-    said, drawn = f"Run `{run['run']}` is forecast to draw {with_si_prefix(value, 'Wh')}", f"{drawn} of {ahead.total:,} steps"
-    if ahead.low is None or ahead.high is None:
-        lacking = max(LEAST_RUNS - ahead.n, 1)
-        more = f"it needs about {lacking} more earlier {'run' if lacking == 1 else 'runs'} with the same parameters"
-        return replace(blank, value=value, because=f"{said}; {drawn}; no interval yet: {more}.", basis="estimated", evidence=evidence)
-    low, high = wh * ahead.low, wh * ahead.high
-    surely = run_energy_change(low, earlier, context.model.settings)
-    severity: Severity = "watch" if needs_action(surely.severity or "unknown") else "ok"
-    return replace(
-        blank,
-        value=value,
-        low=low,
-        high=high,
-        limit=surely.limit,
-        severity=severity,
-        likely_source="system" if severity == "watch" else None,
-        onset=started_at(run["started"]) if severity == "watch" else None,
-        rank=3.5 if severity == "watch" else 0.0,
-        basis="estimated",
-        because=f"{said} ({with_si_prefix(low, 'Wh')} to {with_si_prefix(high, 'Wh')}), {value / float(surely.usual or value):.2f} times "
-        f"that of {surely.n} earlier runs with the same parameters; {drawn}.",
-        evidence=evidence | {"baseline": surely.usual},
-    )
-
-
-def started_at(at: Any) -> datetime | None:
-    """Return a stored time as an instant; None where it is missing."""
-    return None if at is None or at != at else aware_utc(at.to_pydatetime())
-
-
-def settings_of_runs(runs: "DataFrame") -> dict[str, str]:
-    """Return the parameters of each run without its random draw, as one text; of a run that states none, those of its study."""
-    found: dict[str, str] = {}
-    for name, study, params in zip(runs["run"], runs["study"], runs["params"], strict=True):
-        stated = setting_text(params) if isinstance(params, dict) and params else "" if study is None else f"study {study}"
-        found[str(name)] = max(found.get(str(name), ""), stated)
-    return found
-
-
-def completely_read(drew: "DataFrame", runs: "DataFrame", readings: "DataFrame") -> "DataFrame":
-    """Return the runs that finished and of which no reading may be missing because older ones were not read."""
-    failed = {str(name) for name, status in zip(runs["run"], runs["status"], strict=True) if status and status.lower() not in FINISHED}
-    kept = drew[drew["ended"].notna() & ~drew["run"].isin(failed)]
-    return kept[kept["started"] >= readings["at"].min()] if len(readings) >= READINGS.rows else kept
 
 
 def of_savings(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:

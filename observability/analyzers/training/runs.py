@@ -1,18 +1,17 @@
 """Check training runs: curves, overfitting, stragglers and run state.
 
-Runs with a record in the window are judged on all of their steps (the newest 50,000 of the store; of a run with more than 12,500, on
-evenly spread steps with all ranks). Findings: a non-finite value, a spike,
-divergence, a plateau, overfitting, gradients that vanish or explode, dead units, updates and learning rates out of proportion, a result
-that is too good too fast, what the job itself said, an idle, hot, throttled or full device, a rank slower than its peers, a run that failed
-or was lost; and for a study, how far chance alone moves its metric, and whether the search
-went wrong (`detection/study_checks.py`). Nothing is compared with a reference: each curve is compared with its
-own noise and progress, each rank with its peers.
+Runs with a record in the window are judged on all of their steps. Of a run with more than 12,500 records of steps, or more than its share
+of 50,000, evenly spread steps with all ranks are read and its last one. Findings: a non-finite value, a spike, divergence, a plateau,
+overfitting, gradients that vanish or explode, dead units, updates and learning rates out of proportion, a result that is too good too fast,
+what the job itself said, an idle, hot, throttled or full device, a rank slower than its peers, a run that failed or was lost; and for a
+study, how far chance alone moves its metric, and whether the search went wrong (`detection/study_checks.py`). Nothing is compared with a
+reference: each curve is compared with its own noise and progress, each rank with its peers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, needs_action
@@ -61,9 +60,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     recent = {str(run) for each in (runs, steps, resources) for run in each.loc[each["at"] >= start, "run"]}
     studies = set(runs.loc[runs["run"].isin(recent), "study"].dropna())
     looked_at = recent | set(runs.loc[runs["study"].isin(studies), "run"])
-    told = runs_from_records(
-        runs[runs["run"].isin(looked_at)], steps[steps["run"].isin(looked_at)], resources, oldest_read(steps), frames["events"]
-    )
+    told = runs_from_records(runs[runs["run"].isin(looked_at)], steps[steps["run"].isin(looked_at)], resources, frames["events"])
     sizes = search_sizes(told)
     judged = [run for run in told if run.name in recent]
     readings = readings_by_run(resources)
@@ -102,7 +99,7 @@ def everything(
         if isinstance(wanted.aggregate, Records)
     }
     resources = frames["resources"][frames["resources"]["run"].notna()]
-    found = runs_from_records(frames["runs"], frames["steps"], resources, oldest_read(frames["steps"]), frames["events"])
+    found = runs_from_records(frames["runs"], frames["steps"], resources, frames["events"])
     newest = sorted(found, key=lambda run: (run.last, run.name), reverse=True)
     sizes = search_sizes(found) if searches is None else searches
     readings = readings_by_run(resources)
@@ -128,19 +125,20 @@ def search_sizes(runs: Sequence[TrainingRun]) -> dict[str, int]:
     return {study: sum(run.study == study for run in runs) for study, own in settings.items() if len(own) >= LEAST_TRIALS}
 
 
-def oldest_read(steps: "DataFrame") -> Any:
-    """Return the time of the oldest step that was read where older ones may be missing; None where all were read."""
-    return steps["at"].min() if len(steps) >= MOST_STEPS else None
-
-
 def run_verdict(run: TrainingRun, now: datetime, trials: int = 0, readings: "DataFrame | None" = None) -> list[RunClaim]:
     """Return all claims about one run. trials: the runs of the search that it is part of, 0 of none; readings: of its devices."""
     state = claim_about_state(run, now)
-    of_steps = [*claims_of(run), *claims_about_ranks(run)]
+    of_steps = [*claims_of(run), *claims_about_ranks(run)] if run.is_read else [claim_about_unread_steps(run)]
     found = [*([state] if state else []), *claims_of_alerts(run)]
     found += [replace(each, because=f"{each.because}{read_steps_note(run)}") for each in of_steps]
     found += claims_about_devices(run, readings) if readings is not None else []
     return [of_search_trial(each, trials) for each in found] if trials else found
+
+
+def claim_about_unread_steps(run: TrainingRun) -> RunClaim:
+    """Return the claim that a run is not judged on its steps, because too many of newer runs are."""
+    because = f"The curves of run `{run.name}` were not judged: newer runs have too many steps to read those of all."
+    return RunClaim("best_metric", run.steps, "unknown", because)
 
 
 def read_steps_note(run: TrainingRun) -> str:

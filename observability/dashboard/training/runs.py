@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from observability.analyzers.training.runs import RunVerdict, search_sizes, worst
+from observability.analyzers.training.runs import MOST_STEPS_A_RUN, RunVerdict, search_sizes, worst
 from observability.core import formatting, numerals
 from observability.core.errors import ObservabilityError
 from observability.core.finding import SEVERITIES, finding_details, needs_action
@@ -86,6 +86,18 @@ def refreshed_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict
     return [now.get(each.run.name, each) for each in chosen]
 
 
+def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:
+    """The same runs, those of which far fewer steps were read than can be read of them alone on these steps.
+
+    everything: all runs, which share the steps that are read and tell the studies that are searches.
+    """
+    coarse = tuple(each.run.name for each in chosen if each.run.stride != 1 and 2 * len(each.run.step_times) < MOST_STEPS_A_RUN)
+    if not coarse:
+        return list(chosen)
+    closer = {each.run.name: each for each in load.runs_read_alone(coarse, search_sizes([each.run for each in everything]))}
+    return [closer.get(each.run.name, each) for each in chosen]
+
+
 def running_runs_note(chosen: Sequence[RunVerdict]) -> None:
     """The progress of the active ones among the chosen runs."""
     going = [each for each in chosen if is_run_active(each)]
@@ -131,11 +143,10 @@ def energy_and_cost_of_runs(everything: Sequence[RunVerdict]) -> dict[str, RunUs
     for each in everything:
         of_model.setdefault(each.run.model or "", []).append(each.run.name)
     always = Window("", EPOCH, load.page_clock())
-    named = (("run", tuple(sorted(each.run.name for each in everything))),)
-    runs, resources = (load.ask_store(replace(asked, ever=True, only=named), always) for asked in (energy.RUNS, energy.RESOURCES))
+    runs, resources = records_of_energy(everything)
     found: dict[str, RunUse] = {}
     for model, names in of_model.items():
-        place = PriceScope(model, _model_settings(model))
+        place = PriceScope(model, settings_of_model(model))
         prices = load.ask_store(PRICES, replace(always, model=model or NAMELESS))
         own = energy.training_run_energy(runs[runs["run"].isin(names)], resources[resources["run"].isin(names)], prices, place)
         costs = money.training_cost(own, prices, place)[1].set_index("run")
@@ -146,12 +157,20 @@ def energy_and_cost_of_runs(everything: Sequence[RunVerdict]) -> dict[str, RunUs
     return found
 
 
+def records_of_energy(everything: Sequence[RunVerdict]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The records of runs and the readings of their devices from which their energy is computed."""
+    named = (("run", tuple(sorted(each.run.name for each in everything))),)
+    always = Window("", EPOCH, load.page_clock())
+    runs, readings = (load.ask_store(replace(asked, ever=True, only=named), always) for asked in (energy.RUNS, energy.RESOURCES))
+    return runs, readings
+
+
 def _known_number(value: Any) -> float | None:
     """A number of a frame; None where it is missing."""
     return None if value is None or value != value else float(value)
 
 
-def _model_settings(model: str) -> ModelSettings:
+def settings_of_model(model: str) -> ModelSettings:
     """The settings of a model; the defaults of an unknown one, or of none."""
     try:
         return load.catalog().model(model).settings
@@ -189,7 +208,10 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
     cost_cell: Cell = {"t": formatting.DASH, "title": "No price record"}
     if found:
         curve, place = found
-        best = {"t": formatting.format_number(float(curve.values[place]), 4), "sub": f"{curve.name} at step {int(curve.steps[place]):,}"}
+        best = {
+            "t": formatting.format_number(float(curve.values[place]), 4),
+            "sub": f"{curve.name} at step {int(curve.steps[place]):,}{_of_read_steps(each)}",
+        }
     if cost.wh is not None:
         carbon = numerals.with_si_prefix(cost.grams, "gCO₂e") if cost.grams is not None else None
         mark = None if cost.source == "measured" else cost.source
@@ -202,13 +224,20 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
         "model": {"t": each.model or formatting.DASH, "sub": f"version {each.version}" if each.version else None},
         "started": {"t": formatting.format_minute(each.first)},
         "duration": {"t": duration(each.seconds)},
-        "steps": {"t": f"{each.steps:,}", "sub": f"{len(each.ranks)} ranks" if len(each.ranks) > 1 else None},
+        "steps": {"t": f"{each.steps:,}", "sub": f"{len(each.ranks)} ranks" if len(each.ranks) > 1 else None}
+        if each.is_read
+        else {"t": formatting.DASH, "title": "Not counted: too many newer runs"},
         "best": best,
         "energy": energy_cell,
         "cost": cost_cell,
     }
     note = {**target, "t": bad.because.replace("`", ""), "s": bad.severity} if bad else None
     return table_row(cells, note, selected=each.name in chosen)
+
+
+def _of_read_steps(run: TrainingRun) -> str:
+    """Among which steps the best one was looked for, where not each was read."""
+    return f", of every {run.stride:,}th" if run.stride > 1 else ""
 
 
 def _runs_frame(shown: Sequence[RunVerdict], costs: dict[str, RunUse]) -> pd.DataFrame:
@@ -221,7 +250,7 @@ def _runs_frame(shown: Sequence[RunVerdict], costs: dict[str, RunUse]) -> pd.Dat
         row: dict[str, Any] = {"run": each.name, "model": each.model, "version": each.version, "study": each.study}
         row |= {"status": _run_state(judged)[1], "started": each.first.isoformat()}
         row |= {"ended": each.ended.isoformat() if each.ended else None, "seconds": each.seconds}
-        row |= {"steps": each.steps, "ranks": max(len(each.ranks), 1), "metric": curve.name if curve else None}
+        row |= {"steps": each.steps if each.is_read else None, "ranks": max(len(each.ranks), 1), "metric": curve.name if curve else None}
         row |= {"best": float(curve.values[place]) if curve else None, "best_step": int(curve.steps[place]) if curve else None}
         row |= {"energy_wh": cost.wh, "energy_source": cost.source, "carbon_g": cost.grams, "cost": cost.amount, "currency": cost.currency}
         rows.append(
@@ -282,7 +311,7 @@ def run_facts(chosen: Sequence[RunVerdict], costs: dict[str, RunUse]) -> None:
         if found:
             curve, place = found
             best = f"{curve.name} {formatting.format_number(float(curve.values[place]), 4)}, {_instant_with_seconds(curve.when(place))}"
-            words.append(f"Best checkpoint: step {int(curve.steps[place]):,} ({best}).")
+            words.append(f"Best checkpoint: step {int(curve.steps[place]):,}{_of_read_steps(each)} ({best}).")
         cost = costs.get(each.name, RunUse())
         if cost.wh is not None:
             words.append(f"Energy: {numerals.with_si_prefix(cost.wh, 'Wh')}, {cost.source}.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import NotFoundError
 from observability.core.questions import CONTROLLER_DECISION, Records, record_kind
+from observability.core.step_shares import step_strides
 from observability.core.time import aware_utc, naive_utc
 from observability.core.view_names import quoted_identifier
 from observability.core.window import Window
@@ -87,17 +88,13 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     opened = objects if objects in names and records.numbers and set(records.numbers) <= set(kept) else None
     columns = ", ".join(numbers_columns(name, records.numbers) if name == opened else quoted_identifier(name) for name in names)
     if records.spread:
-        asked = _spread_steps(records, table, where, columns)
         nothing["stride"] = pd.Series(dtype="int64")
-    else:
-        source = f"SELECT * FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)}"
-        asked = f"SELECT {columns} FROM ({source}) ORDER BY {at}, {ties}"
+    source = f"SELECT * FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)}"
+    asked = f"SELECT {columns} FROM ({source}) ORDER BY {at}, {ties}"
     with snapshot(store) as cursor:
         if records.kind != "label" and records.kind not in _stored_kinds(store, cursor):
             return nothing
-        if records.spread:
-            values["long"] = [run for (run,) in cursor.execute(_long_runs(records, table, where), values).fetchall()]
-        frame = cursor.execute(asked, values).df()
+        frame = _spread_steps(cursor, records, where, columns, values) if records.spread else cursor.execute(asked, values).df()
     if frame.empty:
         return nothing
     if opened:
@@ -107,29 +104,45 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     return found.assign(stride=frame["stride"].astype("int64")) if records.spread else found
 
 
-def _spread_steps(records: Records, table: str, where: str, columns: str) -> str:
-    """The query for steps of which a long run gives about `spread` rows: those of every so manieth step, counted from its first one.
+def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, values: dict[str, Any]) -> "DataFrame":
+    """Steps of each run, of a long one those of every so manieth step, counted from its first one, and its last.
 
     The spacing of a run's steps is estimated, so that runs that log every tenth step are thinned as well. Narrow columns choose the rows.
-    Those of the other runs, which are not in $long, are chosen without a join, so that of millions only the newest are read.
     """
-    newest = f"""ORDER BY "at" DESC, content_hash DESC LIMIT {int(records.rows)}"""
-    narrow = f"""SELECT rowid AS place, run, step, "at", content_hash FROM {table} WHERE {where} AND"""
-    return f"""WITH sizes AS (
-            SELECT run, min(step) AS first, ceil(count(*) / {int(records.spread)})::BIGINT AS stride,
+    import pandas as pd
+
+    table = kind_tables()["step"]
+    runs = cursor.execute(
+        f"""SELECT run, count(*) AS n, min(step) AS first, max(step) AS last, min("at") AS began, max("at") AS ended
+        FROM {table} WHERE {where} GROUP BY run ORDER BY ended DESC, run""",
+        values,
+    ).df()
+    strides = pd.Series(step_strides(runs["n"].tolist(), records.rows, records.spread), dtype="int64")
+    named = {
+        "whole": runs["run"][strides == 1].tolist(),
+        "long": runs["run"][strides > 1].tolist(),
+        "strides": strides[strides > 1].tolist(),
+    }
+    narrow = f"SELECT rowid AS place, run, step FROM {table} WHERE {where}"
+    frame = cursor.execute(
+        f"""WITH thinned AS (SELECT unnest($long::VARCHAR[]) AS run, unnest($strides::BIGINT[]) AS stride),
+        spaced AS (
+            SELECT run, stride, min(step) AS first, max(step) AS last,
                 greatest(round((max(step) - min(step)) / greatest(approx_count_distinct(step) - 1, 1)), 1)::BIGINT AS gap
-            FROM {table} WHERE {where} AND list_contains($long, run) GROUP BY run),
+            FROM {table} JOIN thinned USING (run) WHERE {where} GROUP BY run, stride),
         chosen AS (
-            SELECT place, stride FROM (
-                (SELECT place, 1::BIGINT AS stride, "at", content_hash FROM ({narrow} NOT list_contains($long, run) {newest}))
-                UNION ALL SELECT place, stride, "at", content_hash FROM ({narrow} list_contains($long, run))
-                JOIN sizes USING (run) WHERE ((step - first) // gap) % stride = 0) {newest})
-        SELECT {columns}, stride FROM {table} t JOIN chosen ON t.rowid = place ORDER BY "at", content_hash"""
-
-
-def _long_runs(records: Records, table: str, where: str) -> str:
-    """The query for the runs with more than `spread` records of steps."""
-    return f"SELECT run FROM {table} WHERE {where} GROUP BY run HAVING count(*) > {int(records.spread)}"
+            SELECT place, 1::BIGINT AS stride FROM ({narrow}) WHERE run IN (SELECT unnest($whole::VARCHAR[]))
+            UNION ALL SELECT place, stride FROM ({narrow}) JOIN spaced USING (run)
+            WHERE ((step - first) // gap) % stride = 0 OR step = last)
+        SELECT {columns}, stride FROM {table} t JOIN chosen ON t.rowid = place ORDER BY "at", content_hash""",
+        values | named,
+    ).df()
+    old = runs[strides == 0]
+    ends = [old[["run", at, step]].set_axis(["run", "at", "step"], axis=1) for at, step in (("began", "first"), ("ended", "last"))]
+    if old.empty:
+        return frame
+    unread = pd.concat(ends).drop_duplicates().reindex(columns=frame.columns.drop("stride")).assign(stride=0)
+    return pd.concat([unread, frame.astype({"stride": "int64"})]).sort_values("at", kind="stable", ignore_index=True)
 
 
 def _stored_kinds(store: "Database", cursor: Cursor) -> frozenset[str]:

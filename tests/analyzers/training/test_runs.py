@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzers.training.runs import ANALYZER, MOST_STEPS
+from observability.analyzers.training.runs import ANALYZER
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
@@ -413,15 +413,31 @@ def test_only_runs_with_a_record_in_the_window_are_judged() -> None:
     assert said(a_run({"train_loss": loss()}), later) == [] and said([]) == []
 
 
-def test_the_bound_is_said_where_it_cuts_a_run() -> None:
-    frames = {"runs": frame_of("run", []), "resources": frame_of("resource", []), "events": frame_of("event", [])}
-    steps = frame_of("step", [each for each in a_run({"train_loss": loss(100)}) if each["kind"] == "step"])
-    repeated = pd.concat([steps] * (MOST_STEPS // 100), ignore_index=True)
-    (cut, *_) = ANALYZER.analyze({**frames, "steps": repeated}, context(START + timedelta(seconds=3100)))
-    assert (
-        "Only the newest steps" in cut.because
-        and "Only the newest" not in ANALYZER.analyze({**frames, "steps": steps}, context())[0].because
-    )
+def thinned(records: list[dict], stride: int, now: Context) -> dict[str, Finding]:
+    """What is said of a run of which every so manieth step was read and its last one; 0: its first and its last one, without metrics."""
+    steps = frame_of("step", [each for each in records if each["kind"] == "step"])
+    rows = [0, -1] if stride == 0 else sorted({*range(0, len(steps), stride), len(steps) - 1})
+    read = steps.iloc[rows].reset_index(drop=True).assign(stride=stride)
+    frames = {
+        "steps": read if stride else read.assign(metrics=None),
+        "runs": frame_of("run", [each for each in records if each["kind"] == "run"]),
+    }
+    frames |= {"resources": frame_of("resource", []), "events": frame_of("event", [])}
+    return {each.metric: each for each in ANALYZER.analyze(frames, now)}
+
+
+def test_a_run_whose_steps_were_not_read_is_not_said_to_have_logged_none() -> None:
+    (found,) = thinned(a_run({"train_loss": loss(100)}), 0, context()).values()
+    assert found.severity == "unknown" and "newer runs have too many steps to read those of all" in found.because
+    going = thinned(a_run({"train_loss": loss(100)}, ended=None), 0, context())["run_silence"]
+    assert going.severity == "unknown" and "Its steps were not read" in going.because
+
+
+def test_steps_of_a_thinned_run_are_counted_whole_and_its_interval_is_that_of_its_steps() -> None:
+    failed = thinned(a_run({"train_loss": loss(100)}, ended="failed"), 7, context())["failed_runs"]
+    assert "ended as failed after 100 steps" in failed.because
+    lost = thinned(a_run({"train_loss": loss(100)}, ended=None), 7, context(START + timedelta(seconds=3000 + 1000)))["run_silence"]
+    assert lost.severity == "act" and "usually come every 30 s" in lost.because and "Its 100 steps are kept" in lost.because
 
 
 @pytest.fixture(scope="module")
