@@ -378,6 +378,11 @@ def ask_store(question: Aggregate | Sample | EstimatedErrors | Records | Attribu
     return _rows(question, window) if isinstance(question, Sample) else _computed_values(question, window)
 
 
+def read_records(question: Records, window: Window) -> "DataFrame":
+    """The answer of the store to a question about records, which is not kept: for functions that keep what they make of many rows."""
+    return store().ask(question, window)
+
+
 @cached_by_state(512, copied=True, by_model=lambda question, window: window.model, computed=False)
 def _aggregate(question: Aggregate, window: Window) -> "DataFrame":
     """Counts and sums."""

@@ -104,7 +104,7 @@ def board_of(project: str, model_name: str | None, window: Window | None, policy
     always, only = Window("", EPOCH, load.page_clock()), (("project", project),)
 
     def records(kind: str, fields: tuple[str, ...]) -> pd.DataFrame:
-        return load.ask_store(Records(kind, fields, ever=True, rows=MOST_RECORDS, only=only), always)
+        return load.read_records(Records(kind, fields, ever=True, rows=MOST_RECORDS, only=only), always)
 
     sample = None
     if model is not None and window is not None:

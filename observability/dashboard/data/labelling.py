@@ -106,8 +106,8 @@ def project_window(scope: Scope, project: str) -> Window:
 
 def annotations_in_window(window: Window) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Labels of the dates and of the four weeks before, and assignments of the dates."""
-    now = load.ask_store(judged.ANNOTATED, window)
-    past = load.ask_store(judged.ANNOTATED, window.past(PAST_DAYS)) if window.start > EPOCH else now.iloc[:0]
+    now = load.read_records(judged.ANNOTATED, window)
+    past = load.read_records(judged.ANNOTATED, window.past(PAST_DAYS)) if window.start > EPOCH else now.iloc[:0]
     return now, past, load.ask_store(ASSIGNED, window)
 
 

@@ -89,12 +89,11 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     columns = ", ".join(numbers_columns(name, records.numbers) if name == opened else quoted_identifier(name) for name in names)
     if records.spread:
         nothing["stride"] = pd.Series(dtype="int64")
-    source = f"SELECT * FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)}"
-    asked = f"SELECT {columns} FROM ({source}) ORDER BY {at}, {ties}"
+    asked = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)}"
     with snapshot(store) as cursor:
         if records.kind != "label" and records.kind not in _stored_kinds(store, cursor):
             return nothing
-        frame = _spread_steps(cursor, records, where, columns, values) if records.spread else cursor.execute(asked, values).df()
+        frame = _spread_steps(cursor, records, where, columns, values) if records.spread else _newest_records(cursor, asked, values)
     if frame.empty:
         return nothing
     if opened:
@@ -102,6 +101,11 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
         fields |= {opened: RecordField(opened, "text")}
     found = pd.DataFrame({name: _typed(frame[name], fields[name]) for name in names})
     return found.assign(stride=frame["stride"].astype("int64")) if records.spread else found
+
+
+def _newest_records(cursor: Cursor, query: str, values: dict[str, Any]) -> "DataFrame":
+    """The rows of a query that has the newest first, with the oldest first: the database sorts once."""
+    return cursor.execute(query, values).df().iloc[::-1].reset_index(drop=True)
 
 
 def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, values: dict[str, Any]) -> "DataFrame":
