@@ -17,7 +17,8 @@ from observability.core.finding import Finding, Severity
 from observability.core.time import naive_utc
 from observability.detection.change import DifferenceError, significant_severity
 from observability.detection.onset import OnsetEstimate, estimate_onset
-from observability.metrics.labelling_projects import PAIR, PAST_DAYS, Array, labelling_limits, record_ages
+from observability.metrics.annotations import PAIR
+from observability.metrics.labelling_projects import PAST_DAYS, Array, labelling_limits, record_ages
 from observability.stats.dispersion import estimate_day_variation, mean_variance_ratio
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ The first answer of a person to an item counts, since a person who is corrected 
 suggestions are compared as texts.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from observability.stats.multiple_testing import ACT_SHARE
 from observability.stats.strata import cluster_row_squares, clustered_rate_interval
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NAME = "data/labelling"
@@ -50,11 +51,8 @@ def first_answers(annotated: "DataFrame") -> "DataFrame":
     -------
     DataFrame
     """
-    rows = annotated.copy()
-    for name in TEXTS:
-        rows[name] = [None if value is None or value != value else str(value) for value in rows[name]]
-    rows = rows.sort_values([*PAIR, "at", "label", "gold", "suggestion", "seconds", "suggestion_confidence", "guideline"], kind="stable")
-    rows = rows.drop_duplicates(PAIR).reset_index(drop=True)
+    rows = annotated.assign(**{name: texts_or_none(annotated[name]) for name in TEXTS})
+    rows = first_of_pairs(rows, rows["at"].to_numpy(), ("label", "gold", "suggestion", "seconds", "suggestion_confidence", "guideline"))
     known, shown = rows["gold"].notna(), rows["suggestion"].notna()
     return rows.assign(
         known=known,
@@ -63,6 +61,81 @@ def first_answers(annotated: "DataFrame") -> "DataFrame":
         taken=shown & (rows["label"] == rows["suggestion"]),
         wrong=shown & known & (rows["suggestion"] != rows["gold"]),
     )
+
+
+def texts_or_none(values: "Series[Any]") -> Array:
+    """Values as texts, None where there is none.
+
+    Parameters
+    ----------
+    values : Series
+        Values of records.
+
+    Returns
+    -------
+    Array
+        Objects.
+    """
+    codes, known = values.factorize()
+    if all(type(each) is str for each in known):  # others that are equal may differ as texts, as 1 and 1.0
+        return np.array([*known, None], object)[codes]
+    return np.array([None if value is None or value != value else str(value) for value in values], object)
+
+
+def first_of_pairs(rows: "DataFrame", when: Array, others: Sequence[str]) -> "DataFrame":
+    """The first row of each person and item of a project, by project, item and person.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Records with the columns of PAIR.
+    when : Array
+        By which a row is the first.
+    others : Sequence[str]
+        Columns by which it is where that is equal.
+
+    Returns
+    -------
+    DataFrame
+    """
+    names = [rows[name].factorize(sort=True)[0] for name in PAIR]
+    order = places_in_order(rows, (*names, when), others)
+    begins = np.zeros(len(order), bool)
+    begins[:1] = True
+    for each in names:
+        begins[1:] |= np.diff(each[order]) != 0
+    return rows.iloc[order[begins]].reset_index(drop=True)
+
+
+def places_in_order(rows: "DataFrame", keys: Sequence[Array], others: Sequence[str]) -> Array:
+    """The places of rows in order of some arrays, and of columns where these are equal.
+
+    Texts are only sorted in rows that are equal in all arrays.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows.
+    keys : Sequence[Array]
+        Numbers or times of each row, the first decides first.
+    others : Sequence[str]
+        Columns, the first decides first. Missing values come last.
+
+    Returns
+    -------
+    Array
+        One place for each row.
+    """
+    order = np.lexsort(keys[::-1])
+    same = np.zeros(len(order), bool)
+    if len(order) > 1:
+        same[1:] = np.logical_and.reduce([each[order][1:] == each[order][:-1] for each in keys])
+    tied = same | np.append(same[1:], False)
+    if tied.any():
+        places = order[tied]
+        equal = rows.iloc[places][list(others)].assign(group=np.cumsum(~same)[tied], place=places)
+        order[tied] = equal.sort_values(["group", *others], kind="stable")["place"].to_numpy()
+    return order
 
 
 def item_clustered_rate(rows: "DataFrame", what: str) -> Interval:

@@ -8,13 +8,13 @@ from zlib import crc32
 import numpy as np
 
 from observability.core.analyzer import Context
+from observability.metrics.annotations import first_of_pairs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Array = np.ndarray[Any, np.dtype[Any]]
 NAME = "data/labels"
-PAIR = ["project", "item", "annotator"]
 PAST_DAYS = 28
 SHORT_LOOKS = (1, 3)
 """Days, counted back from the window's end, that are tested besides the window."""
@@ -104,7 +104,8 @@ def recent_labels(annotated: "DataFrame", end: datetime, days: float) -> Project
     ProjectLabels
     """
     rows = annotated.assign(age=record_ages(annotated, end), label=annotated["label"].map(str))
-    rows = rows[(rows["age"] >= 0) & (rows["age"] < days)].sort_values([*PAIR, "age", "label"]).drop_duplicates(PAIR)
+    rows = rows[(rows["age"] >= 0) & (rows["age"] < days)]
+    rows = first_of_pairs(rows, rows["age"].to_numpy(), ("label",))
     names = rows["project"].astype(str) + "\n" + rows["item"].astype(str)
     item, items = names.factorize()
     annotator, people = rows["annotator"].astype(str).factorize(sort=True)

@@ -10,7 +10,8 @@ from scipy.special import stdtr
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
 from observability.core.time import aware_utc, naive_utc
-from observability.metrics.labelling_projects import PAIR, PAST_DAYS, Array, labelling_limits, look_lengths, look_phrase, record_ages
+from observability.metrics.annotations import PAIR
+from observability.metrics.labelling_projects import PAST_DAYS, Array, labelling_limits, look_lengths, look_phrase, record_ages
 from observability.metrics.prices import PriceScope, price_start, prices_at
 from observability.stats.dispersion import estimate_day_variation
 from observability.stats.interval import rate_interval

@@ -1,0 +1,40 @@
+"""Answers are ordered as a sort by all of their columns orders them, whichever are equal."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.metrics.annotations import FIELDS, PAIR, first_answers, texts_or_none
+from observability.metrics.crowd_quality import newest_answers
+
+TEXTS = ("label", "gold", "suggestion", "guideline")
+
+
+def annotations(seed: int, n: int = 400) -> pd.DataFrame:
+    """Labels of which many have the same project, item, annotator and time; without a guideline where the seed is even."""
+    rng = np.random.default_rng(seed)
+    rows = {name: rng.integers(0, 4, n).astype(str).astype(object) for name in ("project", "item", "annotator", *TEXTS)}
+    rows |= {name: rng.integers(0, 2, n).astype(float) for name in ("seconds", "suggestion_confidence")}
+    rows["at"] = np.datetime64("2026-03-02", "us") + rng.integers(0, 30, n).astype("timedelta64[s]")
+    found = pd.DataFrame(rows)
+    for name in ("gold", "suggestion", "seconds", "suggestion_confidence"):
+        found.loc[rng.random(n) < 0.3, name] = None
+    return found.assign(guideline=None if seed % 2 == 0 else found["guideline"])[list(FIELDS)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_answers_are_in_the_order_of_all_their_columns(seed: int) -> None:
+    rows = annotations(seed)
+    others = ["label", "gold", "suggestion", "seconds", "suggestion_confidence", "guideline"]
+    expected = rows.sort_values([*PAIR, "at", *others], kind="stable").drop_duplicates(PAIR).reset_index(drop=True)
+    found = first_answers(rows)[list(FIELDS)]
+    pd.testing.assert_frame_equal(found.fillna(""), expected.fillna(""), check_dtype=False)
+    expected = rows.sort_values(["at", "item", "annotator", "label"], kind="stable").drop_duplicates(["item", "annotator"], keep="last")
+    pd.testing.assert_frame_equal(newest_answers(rows), expected.reset_index(drop=True))
+    assert first_answers(rows[:0]).empty and newest_answers(rows[:0]).empty
+
+
+def test_values_that_are_equal_may_differ_as_texts() -> None:
+    values = pd.Series([1, 1.0, True, "a", None, float("nan")], dtype=object)
+    assert texts_or_none(values).tolist() == ["1", "1.0", "True", "a", None, None]
+    assert texts_or_none(pd.Series(["b", None, "a", "b"], dtype=object)).tolist() == ["b", None, "a", "b"]
