@@ -149,22 +149,24 @@ def with_marks(past: "DataFrame", current: "DataFrame") -> "DataFrame":
 
 def capture_clocks(batches: "DataFrame") -> Iterator[CaptureClock]:
     """Yield, for each device that says when captures end, how far they end after the arrival of their batch."""
-    new = batches[batches["new"].astype(bool) & batches["captured_to"].notna()]
-    for _, part in new.groupby("unit", sort=True):
-        ahead = (part["captured_to"] - part["at"]).dt.total_seconds().to_numpy(float)
-        worst = int(np.argmax(ahead))
-        late = part[ahead >= SKEW_LIMITS[0]]
-        first = (late if len(late) else part)["at"].iloc[0]
-        names = tuple(map(str, late["batch"]))
-        device = part["device"].iloc[0]
+    new = batches[batches["new"].astype(bool) & batches["captured_to"].notna()].sort_values("unit", kind="stable")
+    if new.empty:
+        return
+    ahead = (new["captured_to"] - new["at"]).dt.total_seconds().to_numpy(float)
+    at: list[datetime] = new["at"].astype("datetime64[us]").to_numpy().tolist()
+    sources, devices, names = (new[name].tolist() for name in ("source", "device", "batch"))
+    begins = np.flatnonzero(np.diff(new["unit"].to_numpy(int), prepend=-1))
+    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(new)], strict=True):
+        worst = begin + int(np.argmax(ahead[begin:end]))
+        late = (begin + np.flatnonzero(ahead[begin:end] >= SKEW_LIMITS[0])).tolist()
         yield CaptureClock(
-            str(part["source"].iloc[0]),
-            device,
-            len(part),
-            names,
+            str(sources[begin]),
+            devices[begin],
+            end - begin,
+            tuple(str(names[place]) for place in late),
             float(ahead[worst]),
-            str(part["batch"].iloc[worst]),
-            first.to_pydatetime(),
+            str(names[worst]),
+            at[late[0] if late else begin],
         )
 
 

@@ -10,6 +10,7 @@ it is told: 100 devices of 200 columns have 120,000.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,14 @@ from observability.detection.batch_statistics import (
 )
 from observability.detection.own_history import LEAST, LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, MOST_FREEDOM, OF_A_MEDIAN, SEEN, Array
 from observability.records.kinds import BATCH_STATISTICS
-from observability.stats.column_quantiles import column_medians, quantiles_of_others, quantiles_of_sorted, sorted_values, value_at
+from observability.stats.column_quantiles import (
+    column_medians,
+    medians_of_repeated,
+    quantiles_of_others,
+    quantiles_of_sorted,
+    sorted_values,
+    value_at,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -75,7 +83,7 @@ class StatisticValues:
     """One statistic of the batches of a kind. names: under which each column has it. The arrays are batches × columns.
 
     values: NaN where it is missing or of too few rows. scaled, noise: on a variance-stabilized scale, and the sampling variance there.
-    floor: the smallest standard deviation between batches. rest: the difference from the other devices of the day.
+    floor: the smallest standard deviation between batches, devices × columns. rest: the difference from the other devices of the day.
     """
 
     metric: str
@@ -118,7 +126,7 @@ class DeviceKind:
         self.rows = batches["rows"].to_numpy(float)[:, None]
         self.days = np.floor(batches["at"].astype("datetime64[us]").to_numpy().astype(np.int64) / 1e6 / A_DAY).astype(np.int64)
         self.names = [str(each) for each in batches["batch"]]
-        self.times = [each.to_pydatetime() for each in batches["at"]]
+        self.times: list[datetime] = batches["at"].astype("datetime64[us]").to_numpy().tolist()
         self.current = {unit: np.flatnonzero(self.new & (self.units == unit)) for unit in np.unique(self.units[self.new]).tolist()}
         self.earlier = {unit: np.flatnonzero(~self.new & (self.units == unit)) for unit in self.current}
         owners = zip(batches["source"].map(str), batches["device"], strict=True)
@@ -174,17 +182,25 @@ class DeviceKind:
             return np.arcsin(np.sqrt((np.clip(values, 0, 1) * n + 3 / 8) / (n + 3 / 4))), 1 / (4 * n)
 
     @cached_property
-    def _usual_std(self) -> Array:
-        """The usual standard deviation of each batch's device and column: the median of its earlier positive ones, else of the kind's."""
+    def _usual_of_units(self) -> tuple[Array, Array, Array]:
+        """The usual standard deviation by device and column: the median of its earlier positive ones, else of the kind's.
+
+        With the row of each batch's device, and how many batches each device has.
+        """
         positive = np.where(self.std > 0, self.std, np.nan)
-        usual = np.ones(self.std.shape)
-        of_kind = column_medians(positive)
-        for unit in np.unique(self.units).tolist():
-            own = self.units == unit
-            earlier = positive[self.earlier.get(unit, own)]
-            middle = column_medians(earlier) if len(earlier) else of_kind
-            usual[own] = np.where(np.isfinite(middle), middle, np.where(np.isfinite(of_kind), of_kind, 1.0))
-        return usual
+        units, row, count = np.unique(self.units, return_inverse=True, return_counts=True)
+        earlier = [positive[self.earlier.get(unit, self.units == unit)] for unit in units.tolist()]
+        usual = np.array([column_medians(own) if len(own) else np.full(positive.shape[1], np.nan) for own in earlier])
+        if not np.isfinite(usual).all():
+            of_kind = column_medians(positive)
+            usual = np.where(np.isfinite(usual), usual, np.where(np.isfinite(of_kind), of_kind, 1.0))
+        return usual, row, count
+
+    @cached_property
+    def _usual_std(self) -> Array:
+        """The usual standard deviation of each batch's device and column."""
+        usual, row, _ = self._usual_of_units
+        return np.asarray(usual[row])
 
     def _of_peers(self, scaled: Array) -> Array:
         """For each batch the median of the other devices of the kind on its day; NaN with fewer than two.
@@ -261,7 +277,8 @@ class DeviceKind:
         earlier: past batches with a value; new: its batches in the window; unusual: which of them are unusual, new × columns.
         """
         metric, upward, new, old = statistic.metric, statistic.metric not in LIMITS, self.current[unit], self.earlier[unit]
-        noise, floor, columns = statistic.noise[new], statistic.floor[new], np.arange(len(self.columns))
+        floor = statistic.floor[self._usual_of_units[1][new]]
+        noise, columns = statistic.noise[new], np.arange(len(self.columns))
         p, middle = unusual_p_values(statistic.scaled[new], past, noise, floor, upward=upward)
         rest = sorted_values(statistic.rest[old])
         relative, middle_rest = unusual_p_values(statistic.rest[new], rest, noise, floor, upward=upward)
@@ -285,10 +302,10 @@ class DeviceKind:
         }
 
     def _floor(self, metric: str) -> Array:
-        """The smallest standard deviation of a statistic's values between batches, on its scale."""
+        """The smallest standard deviation of a statistic's values between batches, on its scale, by device and column."""
         if metric == MEAN:
-            return 0.05 * self._usual_std
-        return np.full(self.std.shape, LEAST_SPREAD if metric == STD else LEAST_SPREAD_OF_SHARES)
+            return np.asarray(0.05 * self._usual_of_units[0])
+        return np.full(self._usual_of_units[0].shape, LEAST_SPREAD if metric == STD else LEAST_SPREAD_OF_SHARES)
 
     def _with_each_other(
         self, statistic: StatisticValues, ordered: Mapping[int, SortedValues], told: Mapping[tuple[str, str | None], Array]
@@ -306,7 +323,9 @@ class DeviceKind:
             np.array(each) for each in zip(*(_median_and_spread(sorted_values(scaled[own])) for own in batches), strict=True)
         )
         shown = middles if metric == MEAN else np.array([column_medians(statistic.values[own]) for own in batches])
-        floor, usual_std, single = column_medians(statistic.floor), column_medians(self._usual_std), np.max(np.nan_to_num(spreads), axis=0)
+        usual_of_units, _, count = self._usual_of_units
+        floor, usual_std = (medians_of_repeated(each, count) for each in (statistic.floor, usual_of_units))
+        single = np.max(np.nan_to_num(spreads), axis=0)
         known, (centre, low, high) = quantiles_of_others(middles, (1 / 2, 1 / 16, 15 / 16))
         usual = centre if metric == MEAN else quantiles_of_others(shown, (1 / 2,))[1][0]
         deviation = np.array([column_medians(np.abs(np.delete(middles, row, 0) - centre[row])) for row in range(len(units))])

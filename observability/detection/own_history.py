@@ -102,11 +102,12 @@ def usual_values(
     middle, size, below, above, lowest, highest = (np.empty(values.size) for _ in range(6))
     for place, (value, weekday) in enumerate(zip(values, days % WEEK, strict=True)):
         own = before[at % WEEK == weekday] if past.size >= WEEK * WEEKS_FOR_PATTERN else before
-        own = own if own.size > 1 else before
-        middle[place], size[place] = np.median(own), own.size
-        below[place], above[place] = np.mean(own <= value), np.mean(own >= value)
-        seen = int(SEEN * own.size)
-        lowest[place], highest[place] = np.partition(own, (seen, own.size - 1 - seen))[[seen, own.size - 1 - seen]]
+        own = np.sort(own if own.size > 1 else before)
+        n = size[place] = own.size
+        middle[place] = np.mean(own[(n - 1) // 2 : n // 2 + 1])
+        below[place], above[place] = np.searchsorted(own, value, "right") / n, (n - np.searchsorted(own, value, "left")) / n
+        seen = int(SEEN * n)
+        lowest[place], highest[place] = own[seen], own[n - 1 - seen]
     error = np.sqrt(between * (1 + OF_A_MEDIAN / size) + np.broadcast_to(np.asarray(noise, float), values.shape))
     t, freedom = (values - middle) / error, min(found.freedom, MOST_FREEDOM)
     low, high = np.where(below <= SEEN, stdtr(freedom, t), 1.0), np.where(above <= SEEN, stdtr(freedom, -t), 1.0)

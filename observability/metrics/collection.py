@@ -59,18 +59,24 @@ def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
     batches: source, device, at, rows, rejected_rows, captured_to, in any order.
     """
     found = []
-    named = batches.assign(whose=batches["device"].where(batches["device"].notna(), ""))
-    newest = named.groupby("source")["at"].max().to_dict()
-    for (source, device), part in named.sort_values("at").groupby(["source", "whose"], sort=True):
-        rows = part["rows"].to_numpy(float)
-        rejected = part["rejected_rows"].astype("float64").fillna(0).to_numpy(float)
-        lag = ((part["at"] - part["captured_to"]).dt.total_seconds() / 3600).to_numpy(float)
+    named = batches.assign(whose=batches["device"].where(batches["device"].notna(), "")).sort_values("at", ignore_index=True)
+    at = named["at"].astype("datetime64[us]").to_numpy()
+    newest = dict(zip(named["source"].tolist(), at, strict=True))  # in order of time, so that the last one stays
+    every, rejected = named["rows"].to_numpy(float), named["rejected_rows"].astype("float64").fillna(0).to_numpy(float)
+    lags = ((named["at"] - named["captured_to"]).dt.total_seconds() / 3600).to_numpy(float)
+    for (source, device), places in sorted(named.groupby(["source", "whose"]).indices.items()):
+        rows, lag = every[places], lags[places]
         lag = lag[np.isfinite(lag)]
-        ends = (float(np.quantile(lag, 0.5)), float(np.quantile(lag, 0.95))) if lag.size else None
-        kept = int(rows.sum() - np.minimum(rejected, rows).sum())
+        median, late = np.quantile(lag, [0.5, 0.95]).tolist() if lag.size else (0.0, 0.0)
         found.append(
             DeviceDelivery(
-                str(source), str(device) or None, len(part), int(rows.sum()), kept, _expected_rows(part["at"], rows, newest[source]), ends
+                str(source),
+                str(device) or None,
+                len(places),
+                int(rows.sum()),
+                int(rows.sum() - np.minimum(rejected[places], rows).sum()),
+                _expected_rows(at[places], rows, newest[source]),
+                (median, late) if lag.size else None,
             )
         )
     return found
@@ -80,9 +86,9 @@ def _expected_rows(at: Any, rows: "np.ndarray[tuple[int], np.dtype[np.float64]]"
     """Rows of so many batches as the usual time between them makes from the first to `last`."""
     if len(rows) < LEAST_BATCHES:
         return None
-    gaps = np.diff(at.to_numpy()).astype("timedelta64[s]").astype(float)
+    gaps = np.diff(at).astype("timedelta64[s]").astype(float)
     usual = float(np.median(gaps))
-    span = (last - at.iloc[0]).total_seconds()
+    span = float((last - at[0]).astype(np.int64) / 1e6)
     due = max(len(rows), int(span / usual + 0.5) + 1) if usual > 0 else len(rows)
     return due * float(np.median(rows))
 

@@ -9,26 +9,29 @@ import numpy as np
 from observability.core.named_numbers import NamedNumbers, named_numbers
 from observability.core.view_names import quoted_identifier
 from observability.store.db.kept_numbers import NAMES, kept_column
+from observability.store.db.results import Cursor
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
 def numbers_columns(field: str, numbers: Sequence[str]) -> str:
-    """What to select: the kept names and numbers, and the field as text of rows of which none are kept, which are parsed one by one."""
-    column, names = quoted_identifier(field), quoted_identifier(kept_column(field, NAMES))
-    kept = [names, *(quoted_identifier(kept_column(field, name)) for name in numbers)]
-    return f"CASE WHEN {names} IS NULL THEN {column}::VARCHAR END AS {column}, {', '.join(kept)}"
+    """What to select: the kept names and numbers, and the place of the row."""
+    return ", ".join(["rowid", *(quoted_identifier(kept_column(field, name)) for name in (NAMES, *numbers))])
 
 
-def read_numbers(frame: "DataFrame", field: str, numbers: Sequence[str]) -> list[NamedNumbers]:
-    """The numbers of each row of an answer to that query."""
+def read_numbers(cursor: Cursor, table: str, frame: "DataFrame", field: str, numbers: Sequence[str]) -> list[NamedNumbers]:
+    """The numbers of each row of an answer to that query. The texts of rows of which none are kept are read here, and parsed one by one."""
+    places = frame.loc[frame[kept_column(field, NAMES)].isna(), "rowid"].tolist()
+    column = quoted_identifier(field)
+    asked = f"SELECT rowid, {column}::VARCHAR FROM {table} WHERE {column} IS NOT NULL AND rowid IN (SELECT unnest($places::BIGINT[]))"
+    texts = dict(cursor.execute(asked, {"places": places}).fetchall()) if places else {}
     names_of: dict[str, tuple[str, ...]] = {}
     columns = [frame[kept_column(field, name)].tolist() for name in numbers]
     found = []
-    for text, names, *lists in zip(frame[field].tolist(), frame[kept_column(field, NAMES)].tolist(), *columns, strict=True):
+    for place, names, *lists in zip(frame["rowid"].tolist(), frame[kept_column(field, NAMES)].tolist(), *columns, strict=True):
         if not isinstance(names, str):
-            found.append(named_numbers(json.loads(text) if isinstance(text, str) else None, numbers))
+            found.append(named_numbers(json.loads(texts[place]) if place in texts else None, numbers))
             continue
         if names not in names_of:
             names_of[names] = tuple(json.loads(names))

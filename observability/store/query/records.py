@@ -94,11 +94,11 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
         if records.kind != "label" and records.kind not in _stored_kinds(store, cursor):
             return nothing
         frame = _spread_steps(cursor, records, where, columns, values) if records.spread else _newest_records(cursor, asked, values)
+        if opened:
+            frame[opened] = pd.Series(read_numbers(cursor, table, frame, opened, records.numbers), index=frame.index, dtype=object)
+            fields |= {opened: RecordField(opened, "text")}
     if frame.empty:
         return nothing
-    if opened:
-        frame[opened] = pd.Series(read_numbers(frame, opened, records.numbers), index=frame.index, dtype=object)
-        fields |= {opened: RecordField(opened, "text")}
     found = pd.DataFrame({name: _typed(frame[name], fields[name]) for name in names})
     return found.assign(stride=frame["stride"].astype("int64")) if records.spread else found
 
