@@ -5,7 +5,7 @@ count only labels that were given since. Nobody sees the labels of others.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -90,7 +90,7 @@ class LabellingBoard:
     @property
     def people(self) -> tuple[str, ...]:
         """Everybody who has labelled or has open work."""
-        return tuple(sorted({*self.answers["annotator"].astype(str), *self.load}))
+        return tuple(sorted({*map(str, self.answers["annotator"].unique()), *self.load}))
 
 
 def labelling_board(
@@ -122,7 +122,7 @@ def labelling_board(
     """
     answers = newest_answers(annotated)
     own = model.classes if model is not None else ()
-    classes = tuple(dict.fromkeys((*own, *sorted(set(answers["label"])))))
+    classes = tuple(dict.fromkeys((*own, *sorted(answers["label"].unique()))))
     known: dict[str, tuple[float, ...]] = {}
     if own and sample is not None and len(sample):
         chances = class_probabilities(sample, model) if model is not None else np.empty((0, 0))
@@ -131,12 +131,12 @@ def labelling_board(
     suggested = {item: tuple(row) for item, row in suggested_probabilities(answers, classes).items()}
     wanted = {request.prediction: request for request in requests if request.state == "open"}
     crowd = crowd_of(answers, classes, {**suggested, **known})
-    done = {(str(item), str(who)) for item, who in (*_pairs(answers), *_pairs(skipped))}
-    newest = {(str(item), str(who)): at for item, who, at in _timed_pairs(answers)}
-    done -= {pair for pair, at in newest.items() if pair[0] in wanted and at < naive_utc(wanted[pair[0]].since)}
+    done = {*_pairs(answers), *_pairs(skipped)}
+    again = answers[answers["item"].isin(list(wanted))]
+    done -= {pair for pair, at in zip(_pairs(again), again["at"], strict=True) if at < naive_utc(wanted[pair[0]].since)}
     unlabelled = known | {str(item): known.get(str(item), ()) for item in assigned["item"].astype(str)}
     unlabelled |= {item: known.get(item, ()) for item in skipped["item"].astype(str)}
-    gold = annotated[annotated["gold"].notna()]
+    gold = annotated[annotated["gold"].notna()][["item", "gold"]].drop_duplicates("item", keep="last")
     guidelines = annotated[annotated["guideline"].notna()].sort_values("at", kind="stable")["guideline"]
     given = _open_assignments(assigned, done)
     return LabellingBoard(
@@ -148,31 +148,26 @@ def labelling_board(
         policy,
         unlabelled,
         wanted,
-        dict(zip(gold["item"].astype(str), gold["gold"].map(str), strict=True)),
+        {str(item): str(answer) for item, answer in zip(gold["item"].tolist(), gold["gold"].tolist(), strict=True)},
         str(guidelines.iloc[-1]) if len(guidelines) else None,
         given,
         frozenset(done),
     )
 
 
-def _pairs(frame: "DataFrame") -> Iterable[tuple[Any, Any]]:
+def _pairs(frame: "DataFrame") -> Iterable[tuple[str, str]]:
     """(item, annotator) of each row."""
-    return zip(frame["item"], frame["annotator"], strict=True)
-
-
-def _timed_pairs(frame: "DataFrame") -> Iterable[tuple[Any, Any, Any]]:
-    """(item, annotator, at) of each row."""
-    return zip(frame["item"], frame["annotator"], frame["at"], strict=True)
+    return zip(map(str, frame["item"].tolist()), map(str, frame["annotator"].tolist()), strict=True)
 
 
 def _open_assignments(
-    assigned: "DataFrame", done: Iterable[tuple[str, str]]
+    assigned: "DataFrame", done: Collection[tuple[str, str]]
 ) -> tuple[tuple[str, str, str | None, float | None, str | None], ...]:
     """The newest assignment of each pair that was neither labelled nor skipped, oldest first."""
-    finished, found = set(done), {}
+    found = {}
     for row in assigned.sort_values("at", kind="stable").to_dict("records"):
         pair = (str(row["item"]), str(row["annotator"]))
-        if pair not in finished:
+        if pair not in done:
             score = row.get("score")
             number = float(score) if score is not None and score == score else None
             found[pair] = (pair[1], pair[0], row.get("reason") or None, number, row.get("policy") or None)

@@ -118,13 +118,12 @@ def _known_probabilities(items: tuple[str, ...], votes: Votes, known: Mapping[st
     """Items × classes; items without probabilities get the frequencies of the labels. None where none has any."""
     usual = (np.bincount(votes.label, minlength=votes.classes) + 1) / (len(votes.label) + votes.classes)
     rows = np.tile(usual, (votes.items, 1))
-    found = False
-    for place, name in enumerate(items):
-        own = known.get(name)
-        if own is not None and len(own) == given and np.isfinite(own).all():
-            rows[place], found = 0.0, True
-            rows[place, :given] = own
-    return rows if found else None
+    stated = [(place, own) for place, name in enumerate(items) if (own := known.get(name)) is not None and len(own) == given]
+    places, chances = np.array([place for place, _ in stated], np.int64), np.array([own for _, own in stated], float).reshape(-1, given)
+    finite = np.isfinite(chances).all(axis=1)
+    rows[places[finite]] = 0.0
+    rows[places[finite], :given] = chances[finite]
+    return rows if finite.any() else None
 
 
 def suggested_probabilities(answers: "DataFrame", classes: Sequence[str]) -> dict[str, list[float]]:
@@ -134,10 +133,11 @@ def suggested_probabilities(answers: "DataFrame", classes: Sequence[str]) -> dic
     """
     shown = answers[answers["suggestion"].notna() & answers["suggestion_confidence"].notna()].drop_duplicates("item", keep="last")
     found, place = {}, {name: number for number, name in enumerate(classes)}
-    for item, name, sure in zip(shown["item"], shown["suggestion"].map(str), shown["suggestion_confidence"], strict=True):
+    named = zip(shown["item"].tolist(), map(str, shown["suggestion"].tolist()), shown["suggestion_confidence"].tolist(), strict=True)
+    for item, name, sure in named:
         if name in place and len(classes) > 1 and 0 <= sure <= 1:
-            row = [(1 - float(sure)) / (len(classes) - 1)] * len(classes)
-            row[place[name]] = float(sure)
+            row = [(1 - sure) / (len(classes) - 1)] * len(classes)
+            row[place[name]] = sure
             found[str(item)] = row
     return found
 
