@@ -106,8 +106,10 @@ def recent_labels(annotated: "DataFrame", end: datetime, days: float) -> Project
     rows = annotated.assign(age=record_ages(annotated, end), label=annotated["label"].map(str))
     rows = rows[(rows["age"] >= 0) & (rows["age"] < days)]
     rows = first_of_pairs(rows, rows["age"].to_numpy(), ("label",))
-    names = rows["project"].astype(str) + "\n" + rows["item"].astype(str)
-    item, items = names.factorize()
+    begins = np.ones(len(rows), bool)
+    pairs = [rows[name].to_numpy(object) for name in ("project", "item")]
+    begins[1:] = np.logical_or.reduce([each[1:] != each[:-1] for each in pairs])
+    item, items = np.cumsum(begins) - 1, [f"{project}\n{name}" for project, name in zip(*(each[begins] for each in pairs), strict=True)]
     annotator, people = rows["annotator"].astype(str).factorize(sort=True)
     label, levels = rows["label"].factorize(sort=True)
     age = rows["age"].to_numpy(float)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from observability.metrics.annotations import item_clustered_rate
+from observability.metrics.annotations import item_clustered_rate, places_in_order
 from observability.stats.interval import Interval, ordered_interval
 from observability.stats.quantile import median_interval
 
@@ -82,12 +82,14 @@ def labelling_sessions(rows: "DataFrame") -> "DataFrame":
     -------
     DataFrame
     """
-    found = rows.sort_values(["annotator", "at", "item"], kind="stable", ignore_index=True)
-    minutes = found["at"].diff().dt.total_seconds() / 60
-    begins = (found["annotator"] != found["annotator"].shift()) | ~(minutes < BREAK_MINUTES)
-    number = begins.cumsum()
-    began = found["at"].groupby(number).transform("first")
-    return found.assign(session=number, hours=(found["at"] - began).dt.total_seconds() / 3600)
+    who, at = rows["annotator"].factorize(sort=True)[0], rows["at"].to_numpy()
+    order = places_in_order(rows, (who, at), ("item",))
+    who, at = who[order], at[order]
+    begins = np.ones(len(order), bool)
+    begins[1:] = (who[1:] != who[:-1]) | ~(np.diff(at) / np.timedelta64(1, "s") / 60 < BREAK_MINUTES)
+    number = np.cumsum(begins)
+    began = at[begins][number - 1]
+    return rows.iloc[order].reset_index(drop=True).assign(session=number, hours=(at - began) / np.timedelta64(1, "s") / 3600)
 
 
 @dataclass(frozen=True)
