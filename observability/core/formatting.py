@@ -146,6 +146,11 @@ def format_day(instant: datetime) -> str:
     return f"{instant.day} {instant:%b %Y}"
 
 
+def format_iso_day(written: str) -> str:
+    """The day of an ISO time: 12 Jul 2013."""
+    return format_day(datetime.fromisoformat(written[:10]))
+
+
 def format_minute(instant: datetime) -> str:
     """12 Jul 2013 14:05."""
     return f"{instant.day} {instant:%b %Y %H:%M}"

@@ -5,6 +5,7 @@ so a figure need not know the theme; a change of it draws the figure anew (`mark
 """
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +25,10 @@ LONG_TITLE = 34
 """Characters of an axis title that a phone shows on one line."""
 LINE = 26
 """Characters of a line of a longer title, about."""
+DATES: dict[str, Any] = {"locale": "en-GB", "locales": {"en-GB": {"format": {"dayMonth": "%-d %b", "dayMonthYear": "%-d %b %Y"}}}}
+"""Plotly's options that name days on axes as sentences do: 24 Jun 2013."""
 CONFIG: dict[str, Any] = {
+    **DATES,
     "displaylogo": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
     "toImageButtonOptions": {"format": "png", "scale": 2},
@@ -91,9 +95,15 @@ def inert_label(value: object, longest: int = 28) -> str:
 
 
 def label_of_two_lines(value: object, line: int) -> str:
-    """A name for an axis in at most two lines of about so many characters, so that a phone has room for the figure; cut where longer."""
-    first, *others = textwrap.wrap(escape_direction_marks(value), line, break_long_words=False, break_on_hyphens=False) or [""]
-    return "<br>".join(inert_label(each, line + 6) for each in (first, " ".join(others)) if each)
+    """A name for an axis, so that a phone has room for the figure: one of more than so many characters takes two lines, broken at the
+    blank, `_` or `/` nearest its middle. A line that is much longer is cut.
+    """
+    text = escape_direction_marks(value)
+    ends = [found.end() for found in re.finditer("[ _/]", text[:-1])]
+    if len(text) <= line or not ends:
+        return inert_label(text, line + 12)
+    middle = min(ends, key=lambda end: max(end, len(text) - end))
+    return "<br>".join(inert_label(part.strip(), line + 6) for part in (text[:middle], text[middle:]))
 
 
 def colorbar(title: str) -> dict[str, Any]:

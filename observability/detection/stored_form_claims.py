@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from observability.core.finding import Severity, iso
-from observability.core.formatting import plural
+from observability.core.finding import Severity
+from observability.core.formatting import format_day, plural
 from observability.core.numerals import format_figure, percent
 from observability.core.window import Slice
 from observability.detection.form_slices import FLIP_LIMIT, SliceExcess, flip_severity, missing_rows, slice_excesses, worst_slice
@@ -76,7 +76,7 @@ def stored_form_claims(
 def _decision_claim(audit: StorageAudit, decided: FormDecision) -> StoredFormClaim:
     """Whether the form in use is the one that was decided before the audit."""
     other = float(audit.in_use != decided.form)
-    used, day = "exactly" if audit.in_use == EXACT else f"as `{audit.in_use}`", iso(decided.at)[:10]
+    used, day = "exactly" if audit.in_use == EXACT else f"as `{audit.in_use}`", format_day(decided.at)
     told = f"; the decision of {day} was `{decided.form}`" if other else f", as decided on {day}"
     because = f"`{audit.dataset}` is stored {used}{told}."
     evidence = {"decided": decided.form, "decision": decided.id}

@@ -94,7 +94,7 @@ def open_holds(decisions: Iterable[Body]) -> Iterable[str]:
             state = "on hold" if made["choice"] == "hold" else "rejected"
             version = f"Version {made['version']}" if made["version"] else "The model"
             statement = f": {made['statement']}" if made["statement"] else ""
-            yield f"{version} is {state} since {made['at'][:10]}, decided by {made['by']}{statement.rstrip('.')}."
+            yield f"{version} is {state} since {formatting.format_iso_day(made['at'])}, decided by {made['by']}{statement.rstrip('.')}."
 
 
 def shown_severity(finding: Body) -> str:
@@ -139,7 +139,7 @@ def latest_signatures(store: Store, name: str) -> Iterable[str]:
     newest = {row["subject"]: row for row in records_until(store, "signature") if row["model"] == name}
     for subject, row in newest.items():
         note = f" {row['note']}" if row["note"] else ""
-        yield f"{row['author']} accepts {subject} until {row['until']:%Y-%m-%d}.{note}"
+        yield f"{row['author']} accepts {subject} until {formatting.format_day(row['until'])}.{note}"
 
 
 def caveats(model: Model, findings: Sequence[Body]) -> Iterable[str]:

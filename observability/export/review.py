@@ -38,7 +38,22 @@ TEMPLATES = Path(__file__).parent / "templates"
 ICONS = {"ok": "✓", "watch": "▲", "act": "●", "unknown": "?"}
 """Printable signs, always shown with the word."""
 VERDICTS = {"differs": "differs", "slight": "differs slightly", "alike": "similar", "unknown": "inconclusive"}
-MINUTES_COLUMNS = ("review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric", "overdue", "item", "reason")
+MINUTES_COLUMNS = (
+    "review",
+    "what",
+    "model",
+    "text",
+    "outcome",
+    "author",
+    "at",
+    "owner",
+    "due",
+    "metric",
+    "overdue",
+    "item",
+    "reason",
+    "as_of",
+)
 """Columns of the minutes. People read them by place: new ones come last."""
 ENDS = {"accept": "Accepted", "watch": "Watched", "act": "Acted on"}
 
@@ -54,7 +69,7 @@ def review_html(store: "Store", review: str, now: datetime) -> str:
     later = {action["action"]: meeting.stage_of_action(action) for action in meeting.all_actions(store, now.date())}
     since = restated(store, body, now)
     return rendered(
-        body, arranged(items_of(body), words), words, decisions_of_review(store, review), since, agreed, later, f"{now:%Y-%m-%d}"
+        body, arranged(items_of(body), words), words, decisions_of_review(store, review), since, agreed, later, formatting.format_day(now)
     )
 
 
@@ -85,7 +100,7 @@ def rendered(
     day: str = "",
 ) -> str:
     """The HTML of a week. agreed: the actions of its meeting. later: current stages of all actions by id. day: of these actions and stages,
-    as 2013-07-08. Equal arguments give equal bytes.
+    as 8 Jul 2013. Equal arguments give equal bytes.
     """
     template = environment().get_template("review.html")
     return template.render(
@@ -96,7 +111,7 @@ def rendered(
         outcomes={item: {**entry, "at": iso(entry["at"])} for item, entry in outcomes(words).items()},
         figures=(figures := {item.item: figure for item in agenda.items if (figure := agenda_figures.item_figure(body, item))}),
         drawings={name: item_drawing(figure) for name, figure in figures.items()},
-        closed={**ended, "at": iso(ended["at"])} if (ended := meeting.closed_by(words)) else None,
+        closed=meeting.closing_sentence(words),
         agreed=agreed,
         day=day,
         action_of={action["action"]: action for action in agreed},
@@ -146,6 +161,7 @@ def environment() -> "Environment":
         interval=formatting.format_interval,
         plural=formatting.plural,
         title=formatting.metric_title,
+        day_of=formatting.format_iso_day,
         minute=lambda at: formatting.format_minute(datetime.fromisoformat(at)),
         span=lambda start, end: formatting.format_span(datetime.fromisoformat(start), datetime.fromisoformat(end)),
     )
@@ -232,8 +248,8 @@ def item_drawing(figure: agenda_figures.ItemFigure) -> Markup:
 
 def minutes(store: "Store", review: str, now: datetime) -> str:
     """The minutes as CSV: a row for each agenda item with its outcome, each note on it, each decision, each action of the meeting, each
-    action of earlier weeks, and who closed the meeting. overdue: as of the day of `now`. item: the item of a note. reason: of an outcome,
-    or of the last change of an action.
+    action of earlier weeks, and who closed the meeting. item: the item of a note. reason: of an outcome, or of the last change of an
+    action. as_of: the day of `now`, on which outcome and overdue of an action hold.
     """
     body = week_without_small_groups(found(store, review))
     words = said_about(store, review)
@@ -255,7 +271,8 @@ def minutes(store: "Store", review: str, now: datetime) -> str:
         for action in actions:
             fields = {name: action.get(name) for name in ("model", "text", "author", "at", "owner", "due", "metric", "reason")}
             overdue = "yes" if action["overdue"] else "no"
-            rows.append({"what": kind, **fields, "outcome": meeting.stage_of_action(action), "overdue": overdue})
+            state = {"outcome": meeting.stage_of_action(action), "overdue": overdue, "as_of": f"{now:%Y-%m-%d}"}
+            rows.append({"what": kind, **fields, **state})
     if closed := meeting.closed_by(words):
         rows.append({"what": "closing", "text": "The meeting was closed.", **by_whom(closed)})
     if body["suppressed"]:
@@ -284,6 +301,7 @@ def review_markdown(store: "Store", review: str, now: datetime) -> str:
     agenda, ended = arranged(items_of(body), words), outcomes(words)
     span = formatting.format_span(datetime.fromisoformat(body["start"]), datetime.fromisoformat(body["end"]))
     lines = [f"**Model review, week {body['week']}** ({span}, UTC)"]
+    lines += [chat(closed)] if (closed := meeting.closing_sentence(words)) else []
     lines += [chat(erased)] if (erased := review_words.erased_when(body)) else []
     lines += [suppressed_words(body["suppressed"])] if body["suppressed"] else []
     for part in body["models"]:
@@ -295,9 +313,12 @@ def review_markdown(store: "Store", review: str, now: datetime) -> str:
         lines.append(f"{number}. {chat(item_title(item.models, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
     statements = [decision["statement"] for decision in decisions_of_review(store, review) if decision["statement"]]
     lines += ["", "Decisions:", *(f"- {chat(statement)}" for statement in statements)] if statements else []
-    lines += action_lines(f"Actions, as of {now:%Y-%m-%d}", meeting.agreed_actions(store, review, now.date()))
+    lines += action_lines(f"Actions, as of {formatting.format_day(now)}", meeting.agreed_actions(store, review, now.date()))
     known = {action["action"]: action for action in meeting.all_actions(store, now.date())}
-    lines += action_lines("Actions of earlier weeks", [known.get(promise["action"], promise) for promise in body["promises"]])
+    lines += action_lines(
+        f"Actions of earlier weeks, as of {formatting.format_day(now)}",
+        [known.get(promise["action"], promise) for promise in body["promises"]],
+    )
     return "\n".join(lines) + "\n"
 
 
@@ -308,14 +329,16 @@ def action_lines(title: str, actions: Sequence[Body]) -> list[str]:
 
 def review_json(store: "Store", body: Body, now: datetime) -> Body:
     """The frozen figures of a week without small groups (`suppressed`: findings that are left out), and under `meeting` what its meeting
-    agreed: actions, decisions, outcomes and notes.
+    agreed: actions, decisions, outcomes and notes, who closed it (None while it is open), and the day on which `overdue` holds.
     """
     body = week_without_small_groups(body)
     review = body["review"]
     words = said_about(store, review)
     entries = [{name: iso(value) if isinstance(value, datetime) else value for name, value in entry.items()} for entry in words]
     agreed, decisions = meeting.agreed_actions(store, review, now.date()), decisions_of_review(store, review)
-    return {**body, "meeting": {"actions": agreed, "decisions": decisions, "agenda": entries}}
+    closed = by_whom(ended) if (ended := meeting.closed_by(words)) else None
+    agreed_here = {"as_of": f"{now:%Y-%m-%d}", "closed": closed, "actions": agreed, "decisions": decisions, "agenda": entries}
+    return {**body, "meeting": agreed_here}
 
 
 def item_title(models: Sequence[str], title: str) -> str:

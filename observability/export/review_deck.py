@@ -8,6 +8,7 @@ import hashlib
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from observability.core import formatting
 from observability.core.finding import iso
 from observability.export import review as export_review
 from observability.review import agenda_figures, meeting
@@ -45,7 +46,8 @@ def review_deck(store: "Store", review: str, now: datetime) -> str:
             outcomes=outcomes(words),
             notes=[{**entry, "at": iso(entry["at"])} for entry in words if entry["does"] == "note" and entry.get("text")],
             agreed=agreed,
-            day=iso(now)[:10],
+            day=formatting.format_day(now),
+            closed=meeting.closing_sentence(words),
             action_of={action["action"]: action for action in agreed},
             decisions=export_review.decisions_of_review(store, review),
             current=lambda promise: meeting.who_and_when(present.get(promise["action"]) or promise),

@@ -4,6 +4,7 @@ Every function returns safe markup: texts are escaped and numbers formatted here
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from html import escape
 
 from markupsafe import Markup
@@ -57,7 +58,7 @@ def line_drawing(
 
     parts = []
     for tick in (bottom, (bottom + top) / 2, top):
-        number = f"{100 * tick:.3g} %" if share else axis_number(tick)
+        number = f"{axis_number(100 * tick)} %" if share else axis_number(tick)
         parts += [level(tick, f'stroke="{LINE}" stroke-width="0.7"'), text(left - 6, y(tick) + 3.5, number, "end")]
     for run in unbroken_runs(points):
         band = [f"{x(place):.1f},{y(low if low is not None else value):.1f}" for place, value, low, _ in run]
@@ -72,7 +73,7 @@ def line_drawing(
         parts.append(f'<polyline points="{path}" fill="none" stroke="{INK}" stroke-width="1.4" stroke-dasharray="2 3"/>')
     if limit is not None:
         parts.append(level(limit, f'stroke="{ORANGE}" stroke-width="1.2" stroke-dasharray="5 3"'))
-    parts += [text(x(place), HEIGHT - 6, points[place][0], "end" if place else "start") for place in (0, len(points) - 1)]
+    parts += [text(x(place), HEIGHT - 6, period_name(points[place][0]), "end" if place else "start") for place in (0, len(points) - 1)]
     if words:
         parts.append(text(left, 10, words))
     return drawing(parts, WIDTH, HEIGHT, label)
@@ -141,6 +142,14 @@ def axis_span(values: Sequence[float]) -> tuple[float, float]:
     least, most = min(values), max(values)
     pad = 0.08 * (most - least) or abs(most) * 0.1 or 1.0
     return least - pad, most + pad
+
+
+def period_name(period: str) -> str:
+    """A period as an axis names it: a day as 24 Jun 2013, any other as it is."""
+    try:
+        return formatting.format_day(datetime.fromisoformat(period))
+    except ValueError:
+        return period
 
 
 def axis_number(value: float) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.core.formatting import format_day
 from observability.core.questions import Records
 from observability.metrics.energy import (
     Source,
@@ -71,7 +72,7 @@ def price_note(part: "CostPart", prices: "DataFrame", place: PriceScope, end: da
         Empty for money that predictions carry.
     """
     since = None if part.method in (None, "cost") else price_start(prices, place, str(part.method), end)
-    return "" if since is None else f", recorded price from {since:%Y-%m-%d}"
+    return "" if since is None else f", recorded price from {format_day(since)}"
 
 
 @dataclass(frozen=True)

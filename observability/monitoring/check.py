@@ -17,6 +17,7 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, 
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
 from observability.core.finding import FAILED, Finding, acknowledged_finding, iso, needs_action, news_of
+from observability.core.formatting import format_day
 from observability.core.numerals import with_minus_signs
 from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample, record_kind
 from observability.core.time import aware_utc, naive_utc
@@ -133,7 +134,7 @@ def check(
         windows[each.name] = window
         notes += [note] if note else []
         if each.rows_from is not None and window.start < each.rows_from:
-            notes.append(f"Rows of {each.name} before {each.rows_from:%Y-%m-%d} are not kept: what needs single rows begins there.")
+            notes.append(f"Rows of {each.name} before {format_day(each.rows_from)} are not kept: what needs single rows begins there.")
         until = min(filter(None, (now, window.as_of, window.end)))
         findings += model_findings(engine, each, window, evaluation_time(each, activity, window, now), only, reads, until=until)
     if with_records and slice is None and version is None:
@@ -308,10 +309,10 @@ def model_check_window(
         if last is None or limit - last < timedelta(days=LIVE_DAYS):
             end = limit
             if start is None and last is not None and limit - last > timedelta(days=DEFAULT_DAYS):
-                note = f"{model.name}: no records in this window, the newest is from {last:%Y-%m-%d}; choose earlier dates."
+                note = f"{model.name}: no records in this window, the newest is from {format_day(last)}; choose earlier dates."
         else:
             end = min(limit, last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1))
-            note = f"{model.name}: the newest record is from {last:%Y-%m-%d}, so the window ends there."
+            note = f"{model.name}: the newest record is from {format_day(last)}, so the window ends there."
         if start is not None and end <= start:
             raise UsageError("the window ends before it starts", got=f"{iso(start)} to {iso(end)}", attempt="Give --to as well")
     if start is None:

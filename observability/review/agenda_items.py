@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from observability.core.formatting import with_full_stop
+from observability.core.formatting import format_day, format_iso_day, with_full_stop
 from observability.core.questions import Aggregate, By, Records
 from observability.core.time import naive_utc
 from observability.core.weeks import DAYS, Week
@@ -45,7 +45,7 @@ def of_promises(promised: Sequence[Body], exposure: Mapping[str, float]) -> Iter
     for action in promised:
         why = [f"Opened in {action['since']}, {'owner ' + action['owner'] if action['owner'] else 'no owner'}."]
         if action["overdue"]:
-            why.append(f"Due on {action['due'][:10]}.")
+            why.append(f"Due on {format_iso_day(action['due'])}.")
         if action["state"] == "escalated":
             why.append("Escalated.")
         if action["escalated"]:
@@ -88,7 +88,7 @@ def of_decisions(store: Store, week: Week, exposure: Mapping[str, float], known:
             continue
         title = f"Revisit decision: {str(fields.get('statement')).rstrip('.')}."
         decider = fields.get("decider") or decision.first.author
-        why = f"Decided by {decider} on {decision.first.at:%Y-%m-%d}, revisit on {again:%Y-%m-%d}."
+        why = f"Decided by {decider} on {format_day(decision.first.at)}, revisit on {format_day(again)}."
         name, about = f"{decision.id}:{again:%Y-%m-%d}", {"decision": decision.id}
         item = due_item("decision", name, title, again < week.end, fields.get("model"), exposure, [why], about)
         if item.item not in seen:
@@ -105,9 +105,9 @@ def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known
         if until >= naive_utc(week.end + DAYS):
             continue
         over = until < naive_utc(week.end)
-        end = f"{'ended' if over else 'ends'} on {until:%Y-%m-%d}"
+        end = f"{'ended' if over else 'ends'} on {format_day(until)}"
         title = f"Acceptance of {subject} of {model} by {row['author']} {end}: renew it or open an action."
-        why = f"The signature {'expired' if over else 'expires'} on {until:%Y-%m-%d}."
+        why = f"The signature {'expired' if over else 'expires'} on {format_day(until)}."
         item = due_item("signature", f"{model}:{same(subject)}:{until:%Y-%m-%d}", title, over, model, exposure, [why], {"subject": subject})
         if item.item not in seen:
             yield item
@@ -143,8 +143,8 @@ def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: da
         if out_of_service(store, week, model, version, began, latest[model, audit]):
             continue
         over = expires < naive_utc(week.end)
-        title = f"The {audit} audit of {model} version {version} {'expired' if over else 'expires'} on {expires:%Y-%m-%d}."
-        why = f"Audited on {row['at']:%Y-%m-%d}."
+        title = f"The {audit} audit of {model} version {version} {'expired' if over else 'expires'} on {format_day(expires)}."
+        why = f"Audited on {format_day(row['at'])}."
         yield due_item("audit", f"{model}:{version}:{audit}", title, over, model, exposure, [why], {"version": version})
 
 

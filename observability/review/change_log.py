@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from observability.core.finding import iso
+from observability.core.formatting import format_day
 from observability.core.numerals import short_checksum
 from observability.core.questions import Records
 from observability.core.time import aware_utc
@@ -111,7 +112,7 @@ def decision_entries(frame: "DataFrame") -> Iterable[Entry]:
 def signatures(frame: "DataFrame") -> Iterable[Entry]:
     """Entries of `signature` records."""
     for row in frame.to_dict("records"):
-        title = f"{row['subject']} accepted until {row['until']:%Y-%m-%d}." + (f" {row['note']}" if row["note"] else "")
+        title = f"{row['subject']} accepted until {format_day(row['until'])}." + (f" {row['note']}" if row["note"] else "")
         yield Entry(entry_time(row), "signature", title, row["model"], row["author"], present_fields(row, "review", "subject"))
 
 
@@ -191,4 +192,6 @@ def present_fields(row: dict[Any, Any], *names: str) -> tuple[tuple[str, str], .
 
 def field_text(value: Any) -> str:
     """A field as text: a list joined by semicolons, an instant as its day."""
-    return "; ".join(map(str, value)) if isinstance(value, list) else f"{value:%Y-%m-%d}" if hasattr(value, "to_pydatetime") else str(value)
+    return (
+        "; ".join(map(str, value)) if isinstance(value, list) else f"{format_day(value)}" if hasattr(value, "to_pydatetime") else str(value)
+    )

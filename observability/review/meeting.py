@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from observability.core.finding import iso
+from observability.core.formatting import format_iso_day, format_minute
 from observability.review.action_items import CLOSED, Stage, action_stage, is_overdue
 from observability.store.engine import Store
 from observability.store.types.decision_items import DecisionItem
@@ -61,6 +62,12 @@ def closed_by(said: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return closed
 
 
+def closing_sentence(said: Iterable[Mapping[str, Any]]) -> str:
+    """Who closed a meeting and when, as a sentence; empty while it is open. said: the entries of its review, oldest first."""
+    closed = closed_by(said)
+    return f"The meeting was closed by {closed['author']}, {format_minute(closed['at'])}." if closed else ""
+
+
 def stage_of_action(action: Mapping[str, Any]) -> Stage:
     """The stage of an action of a frozen week, of any format, or of its current state."""
     return action_stage(action["state"], action["owner"], action.get("moved"))
@@ -77,8 +84,8 @@ def effect_answer(action: Mapping[str, Any]) -> str | None:
 
 
 def who_and_when(action: Mapping[str, Any]) -> str:
-    """`bob, due 2013-07-15 (overdue), assigned` of an action."""
-    due = f"due {action['due'][:10]}{' (overdue)' if action['overdue'] else ''}" if action["due"] else "no due date"
+    """`bob, due 15 Jul 2013 (overdue), assigned` of an action."""
+    due = f"due {format_iso_day(action['due'])}{' (overdue)' if action['overdue'] else ''}" if action["due"] else "no due date"
     stage = stage_of_action(action)
     words = [action["owner"] or "unassigned", due, *([] if stage == "unassigned" else [stage])]
     return ", ".join(words)

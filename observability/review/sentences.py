@@ -1,9 +1,10 @@
 """Sentences for the parts of a frozen week, shared by the page and the file."""
 
+from datetime import datetime
 from typing import Any
 
 from observability.alerts import alarm_rules
-from observability.core.formatting import format_count, format_number, format_share, format_value, plural
+from observability.core.formatting import format_count, format_iso_day, format_minute, format_number, format_share, format_value, plural
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Slice
 
@@ -76,8 +77,9 @@ def settings_sentence(part: Body) -> tuple[str, str]:
     if "settings_known" not in part:
         return text, "Settings as of the freezing (their times were not recorded)."
     if part["settings_known"]:
-        return text, f"In force at the week's end, since {part['settings_since'][:16].replace('T', ' ')}."
-    return text, f"Settings as of {(part['settings_since'] or 'the freezing')[:10]} (earlier not recorded)."
+        return text, f"In force at the week's end, since {format_minute(datetime.fromisoformat(part['settings_since']))}."
+    when = format_iso_day(part["settings_since"]) if part["settings_since"] else "the freezing"
+    return text, f"Settings as of {when} (earlier not recorded)."
 
 
 def erased_when(body: Body) -> str:

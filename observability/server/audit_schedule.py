@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.client.spool import ready_segments
+from observability.core import formatting
 from observability.core.catalog import Catalog, Model, Version
 from observability.core.errors import ObservabilityError
 from observability.core.questions import Records
@@ -117,10 +118,10 @@ def schedule_words(audit: ScheduledAudit, outcome: Mapping[str, Any], now: datet
     rule = {"new version": "with each new version", "expired": "when it expires"}.get(audit.when, f"every {audit.when}")
     following = "next with a new version"
     if audit.next is not None:
-        late = "due now, runs when nothing waits" if audit.next <= now else f"next on {audit.next:%Y-%m-%d}"
+        late = "due now, runs when nothing waits" if audit.next <= now else f"next on {formatting.format_day(audit.next)}"
         following = "tried again a day after the failure" if waits_after_failure(outcome, now) else late
-    done = f"last on {audit.last.at:%Y-%m-%d}" if audit.last else "not run yet"
-    failed = f"; failed on {str(outcome.get('ran'))[:10]}: {outcome['failure']}" if outcome.get("failure") else ""
+    done = f"last on {formatting.format_day(audit.last.at)}" if audit.last else "not run yet"
+    failed = f"; failed on {formatting.format_iso_day(str(outcome.get('ran')))}: {outcome['failure']}" if outcome.get("failure") else ""
     return f"{rule}, {following}, {done}{failed}"
 
 

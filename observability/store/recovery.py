@@ -9,6 +9,7 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+from observability.core import formatting
 from observability.core.errors import StoreBrokenError, StoreDamagedError, UsageError
 from observability.store.backup import copy_backup
 from observability.store.db import database
@@ -96,7 +97,7 @@ def _cut_log(home: Path, log: Path, damage: str) -> None:
     note_repair(
         home,
         f"The log of the database was damaged; {kept}, and a copy was set aside. Segments that landing keeps are loaded again.",
-        f"{OTHER_THINGS}, as far as they were saved shortly before {changed:%Y-%m-%d %H:%M} UTC",
+        f"{OTHER_THINGS}, as far as they were saved shortly before {formatting.format_minute(changed)} UTC",
         aside,
     )
 
@@ -112,7 +113,7 @@ def _replacement(home: Path) -> tuple[str, str]:
             set_database_aside(home)  # what was copied of a damaged backup
             refused.append(f"{backup.place}: {error_summary(error)}")
             continue
-        restored = f"The backup of {at:%Y-%m-%d %H:%M} UTC was restored{_loaded_again(home)}"
+        restored = f"The backup of {formatting.format_minute(at)} UTC was restored{_loaded_again(home)}"
         return restored + _refused_words(refused), _missing_since(home, at)
     return f"A new one was made{_loaded_again(home)}{_refused_words(refused)}", _all_missing(home)
 
@@ -126,11 +127,11 @@ def _missing_since(home: Path, at: datetime) -> str:
     """What a backup lacks: what people entered since, and records that came after it and that landing does not keep."""
     kept = [segment.modified for segment in segment_files(home / "landing" / "loaded")]
     oldest = datetime.fromtimestamp(min(kept), UTC) if kept else None
-    since = f"{at:%Y-%m-%d %H:%M} UTC"
+    since = f"{formatting.format_minute(at)} UTC"
     entered = f"{OTHER_THINGS}, as far as they were saved after {since}"
     if oldest is not None and (oldest <= at or at.timestamp() > complete_since(home / "landing")):
         return entered
-    until = f" and before {oldest:%Y-%m-%d %H:%M} UTC" if oldest else ""
+    until = f" and before {formatting.format_minute(oldest)} UTC" if oldest else ""
     return f"Records that were loaded after {since}{until}, and {entered}"
 
 
@@ -155,7 +156,7 @@ def _loaded_again(home: Path) -> str:
     if not kept:
         return "; landing keeps no loaded segment."
     oldest = datetime.fromtimestamp(min(segment.modified for segment in kept), UTC)
-    return f"; the {len(kept):,} segments that landing has kept since {oldest:%Y-%m-%d %H:%M} UTC are loaded again."
+    return f"; the {len(kept):,} segments that landing has kept since {formatting.format_minute(oldest)} UTC are loaded again."
 
 
 def _all_missing(home: Path) -> str:

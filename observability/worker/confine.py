@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from observability.core.formatting import format_iso_day
 from observability.worker import landlock, mount_view, seccomp
 from observability.worker.limits import Limits
 from observability.worker.permission import confinement_decision
@@ -44,7 +45,7 @@ def confinement_problems() -> list[str]:
         return []
     decision = confinement_decision()
     if decision is not None and decision.allowed:
-        who = f"{decision.author} allowed it on {decision.at[:10]}"
+        who = f"{decision.author} allowed it on {format_iso_day(decision.at)}"
         return [f"Model files and SQL queries of pages run without full confinement: this system lacks {missing}. {who}."]
     return [f"Model files and SQL queries of pages do not run: this system lacks {missing}. {WHERE_TO_ALLOW}."]
 

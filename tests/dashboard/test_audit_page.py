@@ -133,7 +133,7 @@ def test_an_acceptance_that_ended_or_was_given_for_an_earlier_run_says_so(audite
         audited.write_records([signed | {"at": audit.at + timedelta(hours=hours), "until": until}])
         rows = tables(opened("audits", model="employment"))["Audits of this model"]["rows"]
         said += [row["cells"]["signed"]["sub"] for row in rows if (row["cells"].get("signed") or {}).get("t") == "Ada"]
-    assert said == ["until 2026-04-01, of an earlier run", "until 2026-04-01", "ended on 2026-03-01"]
+    assert said == ["until 1 Apr 2026, of an earlier run", "until 1 Apr 2026", "ended on 1 Mar 2026"]
 
 
 def test_fairness_under_shift_is_drawn_by_shift_with_the_rates_of_groups(audited: Database) -> None:

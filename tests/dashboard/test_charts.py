@@ -15,6 +15,7 @@ from observability.dashboard.charts import drift as charts_drift
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import outcomes as charts_outcomes
 from observability.dashboard.charts import records as charts_records
+from observability.dashboard.charts import standalone
 from observability.dashboard.charts import time as charts_time
 from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.serving import batch_gate
@@ -226,6 +227,21 @@ def test_squares_over_the_heatmap_carry_hover_and_click() -> None:
     assert grid.hoverinfo == "skip" and squares.opacity == 0
     assert [list(row) for row in grid.z] == [[0.1, 0.2], [0.3, None]]
     assert [tuple(each[:2]) for each in squares.customdata] == [("b", "2026-03-01"), ("b", "2026-03-02"), ("a", "2026-03-01")]
+
+
+def test_long_names_beside_the_heatmap_take_two_lines_so_that_a_phone_shows_the_days() -> None:
+    names = ["carrier_departures_same_hour", "wind_direction_degrees", "origin", "x" * 40]
+    frame = pd.DataFrame({"subject": names, "day": pd.to_datetime("2026-03-01"), "value": 0.1, "n": 5})
+    figure = charts_drift.column_day_heatmap(frame, value="PSI", unit="", top=0.5, selected="origin")
+    drawn = list(figure.layout.yaxis.ticktext)
+    assert drawn[:3] == ["carrier_departures_<br>same_hour", "wind_direction_<br>degrees", "<b>origin</b>"]
+    assert drawn[3].endswith("…") and figure.layout.height > 4 * 24 + 60
+
+
+def test_axes_name_days_as_sentences_do() -> None:
+    for config in (theme.CONFIG, theme.DATES_CONFIG, theme.AREA_CONFIG, standalone.CONFIG):
+        form = config["locales"][config["locale"]]["format"]
+        assert form["dayMonth"] == "%-d %b" and form["dayMonthYear"] == "%-d %b %Y"
 
 
 def test_overlays_draw_both_sides_on_the_same_steps() -> None:

@@ -86,5 +86,5 @@ def test_a_column_that_is_constant_on_most_days_is_not_drawn_as_far_out() -> Non
 def test_the_worst_column_of_a_measure_is_named() -> None:
     worst = pd.Series({"subject": SUBJECT, "day": pd.Timestamp("2026-03-04"), "column": "ph"})
     assert "Worst of all: column ph of device d" in devices.largest_value_words(worst, "missing values", "41 %")
-    assert devices.largest_value_words(worst, "missing values", "41 %").endswith("on 2026-03-04, missing values 41 %.")
+    assert devices.largest_value_words(worst, "missing values", "41 %").endswith("on 4 Mar 2026, missing values 41 %.")
     assert "column" not in devices.largest_value_words(pd.Series({**worst, "column": None}), "rejected rows", "3 %")

@@ -8,6 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.alerts import config, edit_config
+from observability.core.finding import iso
+from observability.core.formatting import format_day
 from observability.core.weeks import Week
 from observability.dashboard import load
 from observability.dashboard.review.review import STEP_NAMES, newest_week_with_data, week_of_dates, weeks_to_freeze
@@ -237,7 +239,12 @@ def test_every_action_is_listed_with_owner_due_date_and_state(store: Database) -
     rows = {row["cells"]["what"]["t"]: row["cells"] for row in table["rows"]}
     assert set(rows) == {str(action.fields.get("text")) for action in store.actions()}
     assert (rows["Ask <i>them</i>"]["who"]["t"], rows["Ask <i>them</i>"]["stage"]["t"]) == ("bob", "assigned")
-    assert rows["Ask <i>them</i>"]["due"] == {"t": f"{BROKEN.end:%Y-%m-%d}", "s": "act", "sub": "overdue"}
+    assert rows["Ask <i>them</i>"]["due"] == {
+        "t": format_day(BROKEN.end),
+        "k": iso(BROKEN.end),
+        "s": "act",
+        "sub": "overdue",
+    }
     assert rows["Log kilometres again"]["what"]["go"]["parameters"] == {"review": str(BROKEN), "step": "promises"}
 
 

@@ -78,7 +78,7 @@ def test_an_unchanged_window_says_so(standing: bool, said: str | None) -> None:
 
 def test_the_analyzed_days_are_named_where_labels_are_missing() -> None:
     late = replace(of_looks({"days": 7}, "ok"), evidence={"measured": ["2026-03-01", "2026-03-07"]})
-    assert window_comparison.analyzed_days_note(late) == "Days with labels: 2026-03-01 to 2026-03-07."
+    assert window_comparison.analyzed_days_note(late) == "Days with labels: 1 to 7 Mar 2026."
     assert window_comparison.analyzed_days_note(replace(late, evidence={"measured": ["2026-03-09", "2026-03-15"]})) is None
 
 

@@ -19,4 +19,12 @@ def test_an_axis_of_shares_stays_within_what_a_share_can_be():
 
 def test_an_axis_of_shares_holds_values_beyond_one_where_there_are_any():
     assert ticks([1.2, 1.0])[-1] == "120 %"
-    assert ticks([-0.2, 0.5])[0] == "-20 %"
+    assert ticks([-0.2, 0.5])[0] == "−20 %"
+
+
+def test_the_first_and_the_last_day_are_named_as_in_sentences():
+    points = [("2013-06-03", 1.0, None, None), ("2013-06-24", 2.0, None, None)]
+    drawn = str(line_drawing(points, label="x"))
+    assert ">3 Jun 2013<" in drawn and ">24 Jun 2013<" in drawn
+    weeks = [("week 1", 1.0, None, None), ("week 2", 2.0, None, None)]
+    assert ">week 2<" in str(line_drawing(weeks, label="x"))

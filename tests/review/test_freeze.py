@@ -16,6 +16,7 @@ import pytest
 from observability.cli import commands
 from observability.core.errors import NotFoundError, UsageError
 from observability.core.finding import iso
+from observability.core.formatting import format_day, format_minute
 from observability.dashboard.overview import changes
 from observability.export import review as export_review
 from observability.export import review_deck
@@ -232,8 +233,8 @@ def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
     assert [each[1] for each in rows if each[1] in ("decision", "action")] == ["decision", "action"]
     assert any(each[4] == "Acted on" for each in rows)
     assert "acted on" in export_review.review_markdown(store, str(BROKEN), NOW)
-    due = f"{BROKEN.end + timedelta(days=3):%Y-%m-%d}"
-    told = f"bob, due {due} (overdue), assigned"
+    day = BROKEN.end + timedelta(days=3)
+    due, told = f"{day:%Y-%m-%d}", f"bob, due {format_day(day)} (overdue), assigned"
     assert told in html, "owner, due date and stage stand at the agenda item, not only who wrote it down"
     assert all(f"<td>{cell}</td>" in html for cell in ("bob", "assigned"))
     assert f"Log kilometres again ({told})" in export_review.review_markdown(store, str(BROKEN), NOW)
@@ -247,15 +248,17 @@ def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
 def test_every_file_marks_an_agreed_action_from_the_day_after_its_due_date(store, broken):
     due, review = BROKEN.end + timedelta(days=3), str(BROKEN)
     for now, late in ((due + timedelta(hours=23), False), (due + timedelta(days=1), True)):
-        words = f"bob, due {due:%Y-%m-%d}{' (overdue)' if late else ''}, assigned"
+        words = f"bob, due {format_day(due)}{' (overdue)' if late else ''}, assigned"
         html = export_review.review_html(store, review, now)
-        assert (words in html, f"<td>{due:%Y-%m-%d}<br>" in html, f"As of {now:%Y-%m-%d}." in html) == (True, late, True)
+        assert (words in html, f"<td>{format_day(due)}<br>" in html, f"As of {format_day(now)}." in html) == (True, late, True)
         deck = review_deck.review_deck(store, review, now)
-        assert f"<td>Log kilometres again</td><td>{words}</td>" in deck and f"state on {now:%Y-%m-%d}" in deck
-        assert f"Actions, as of {now:%Y-%m-%d}:\n- Log kilometres again ({words})" in export_review.review_markdown(store, review, now)
-        assert [each["overdue"] for each in export_review.review_json(store, broken, now)["meeting"]["actions"]] == [late]
+        assert f"<td>Log kilometres again</td><td>{words}</td>" in deck and f"state on {format_day(now)}" in deck
+        assert f"Actions, as of {format_day(now)}:\n- Log kilometres again ({words})" in export_review.review_markdown(store, review, now)
+        held = export_review.review_json(store, broken, now)["meeting"]
+        assert ([each["overdue"] for each in held["actions"]], held["as_of"], held["closed"]) == ([late], f"{now:%Y-%m-%d}", None)
         rows = csv.DictReader(io.StringIO(export_review.minutes(store, review, now)))
-        assert [each["overdue"] for each in rows if each["what"] == "action"] == ["yes" if late else "no"]
+        states = [(each["overdue"], each["as_of"]) for each in rows if each["what"] == "action"]
+        assert states == [("yes" if late else "no", f"{now:%Y-%m-%d}")]
 
 
 def test_no_file_of_a_week_tells_of_a_group_of_fewer_than_ten_rows_and_each_says_so(store, broken, monkeypatch):
@@ -298,8 +301,13 @@ def test_a_meeting_is_closed_and_opened_again(store, broken):
     store.write_records([about | {"does": "close", "at": NOW + timedelta(days=3)}])
     assert closed_by(freeze.said_about(store, str(BROKEN)))["author"] == "zoe"
     html = page(store, str(BROKEN))
-    assert "The meeting was closed by zoe" in html and invalid(html) == []
-    assert export_review.review_json(store, broken, NOW)["meeting"]["agenda"][-1]["does"] == "close"
+    told = f"The meeting was closed by zoe, {format_minute(NOW + timedelta(days=3))}."
+    assert told in html and invalid(html) == []
+    deck = review_deck.review_deck(store, str(BROKEN), NOW)
+    assert told in deck and "then close the meeting" not in deck
+    assert told in export_review.review_markdown(store, str(BROKEN), NOW)
+    held = export_review.review_json(store, broken, NOW)["meeting"]
+    assert held["agenda"][-1]["does"] == "close" and held["closed"] == {"author": "zoe", "at": iso(NOW + timedelta(days=3))}
     note = about | {"item": broken["agenda"][0]["item"], "does": "note", "text": "=1+1 the depot says so", "at": NOW + timedelta(days=1)}
     store.write_records([note])
     table = list(csv.reader(io.StringIO(export_review.minutes(store, str(BROKEN), NOW))))

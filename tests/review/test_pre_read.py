@@ -84,12 +84,12 @@ def test_the_text_names_state_models_reasons_links_and_open_actions() -> None:
         "1 item below the agenda.",
         "",
         "Actions of earlier weeks:",
-        "- Fix the km feed (bob, due 2026-03-09 (overdue), assigned)",
+        "- Fix the km feed (bob, due 9 Mar 2026 (overdue), assigned)",
         "",
         "https://m.example/review?review=2026-W09",
     ]
     later = {"a1": {**promise, "state": "done", "overdue": False}}
-    assert "(bob, due 2026-03-09, done)" in pre_read.agenda_text(body(promises=(promise,)), pre_read.Arranged((), ()), later)[0]
+    assert "(bob, due 9 Mar 2026, done)" in pre_read.agenda_text(body(promises=(promise,)), pre_read.Arranged((), ()), later)[0]
     assert "Nothing needs action this week." in pre_read.agenda_text(body(), pre_read.Arranged((), ()), {})[0]
 
 

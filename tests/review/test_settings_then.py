@@ -152,7 +152,9 @@ def test_settings_are_those_of_the_instant_and_what_nobody_recorded_is_said(stor
     body = week_snapshot(store, WEEK, frozen_at=FROZEN)
     said, since = sentences.settings_sentence(body["models"][0])
     assert "threshold 0.5" in said and "limit of serving/performance/accuracy 0.00200" in said
-    assert since.startswith("In force at the week's end, since 2020-01-02")
+    assert since.startswith("In force at the week's end, since 2 Jan 2020")
+    unrecorded = body["models"][0] | {"settings_known": False, "settings_since": None}
+    assert sentences.settings_sentence(unrecorded)[1] == "Settings as of the freezing (earlier not recorded)."
     with store.write() as writer:
         writer.execute('UPDATE settings_kept SET "at" = ?', [now.replace(tzinfo=None)])
     store.write_records([{"kind": "event", "what": "note", "text": "x", "at": WEEK.start}])

@@ -11,6 +11,7 @@ import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
+from observability.core.formatting import format_minute
 from observability.core.numerals import percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc
@@ -81,7 +82,7 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
     share = rate_interval(look.hits, look.rows)
     verb = "drops" if metric == DROPPED else "changes"
     said = f"{percent(look.value)} of {look.rows:,} rows"
-    said_then = f"{said} in the run of {look.at:%Y-%m-%d %H:%M} UTC"
+    said_then = f"{said} in the run of {format_minute(look.at)} UTC"
     found = replace(
         undecided_cleaning(context, rule, metric, look.rows),
         value=share.value,

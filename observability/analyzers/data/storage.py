@@ -15,7 +15,7 @@ import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding, Severity, Source, iso
-from observability.core.formatting import format_bytes, plural
+from observability.core.formatting import format_bytes, format_day, plural
 from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
@@ -259,7 +259,7 @@ def full_findings(context: Context, place: StoragePlace, faster: bool) -> Iterat
     else:
         start = f"`{place.name}` rose before by all the room that is left" if found.observed else start
         end = naive_utc(context.window.end)
-        dates = [f"{end + timedelta(days=each):%Y-%m-%d}" if each < HORIZON else "never" for each in (value, low, high)]
+        dates = [f"{format_day(end + timedelta(days=each))}" if each < HORIZON else "never" for each in (value, low, high)]
         because = f"{start} and is full in about {format_figure(value, 2)} days, on {dates[0]} ({dates[1]} to {dates[2]})."
     yield judged_place(blank, found.days, severity, limit, because, growth=found.growth.triple, single=found.single, window_only=faster)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding, Severity
-from observability.core.formatting import compact_count, plural
+from observability.core.formatting import compact_count, format_day, format_minute, plural
 from observability.core.numerals import format_figure, percent
 from observability.metrics.controllers import (
     DECISIONS,
@@ -306,7 +306,7 @@ def off_finding(found: ControllerDecisions, blank: Any) -> Finding:
     share, last = rate_interval(float(off), len(rows)), str(newest["by"].iloc[-1])
     base = replace(blank(SHARE_OFF, len(rows), "", "level"), **share.fields)
     if last == OFF:
-        since = f"{rows.loc[rows['by'] != OFF, 'at'].max():%Y-%m-%d %H:%M}" if off < len(rows) else f"before {found.start:%Y-%m-%d}"
+        since = format_minute(rows.loc[rows["by"] != OFF, "at"].max()) if off < len(rows) else f"before {format_day(found.start)}"
         because = f"The kill switch is on since {since} UTC: the heuristic steers ({percent(off / len(rows))} of decisions)."
         return replace(base, severity="watch", because=because, likely_source="system")
     silent, usual = silent_decisions([*found.past["by"], *rows["by"]])

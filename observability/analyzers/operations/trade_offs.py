@@ -11,6 +11,7 @@ from typing import Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, iso
+from observability.core.formatting import format_day
 from observability.core.numerals import percent
 from observability.core.time import aware_utc
 from observability.core.window import Slice
@@ -44,7 +45,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         slices = [(each, next(adjusted)) for each in own]
         form = audit.form(name)
         if form is None:
-            because = f"Form `{name}` is in use, and the newest audit of {iso(audit.at)[:10]} did not measure it; run the audit again."
+            because = f"Form `{name}` is in use, and the newest audit of {format_day(audit.at)} did not measure it; run the audit again."
             found.append(undecided_form(context, audit, name, FLIPS, 0, because))
         else:
             found += [flip_finding(context, audit, form, earlier_form(known, audit, name)), *slice_findings(context, audit, form, slices)]
@@ -119,7 +120,7 @@ def flip_finding(
         earlier, then = before
         share = (then.flips or 0) / (then.probes or 1)
         of_version = "" if earlier.version == audit.version else f" of version {earlier.version}"
-        judged += f"; worse than {percent(share)} on {iso(earlier.at)[:10]}{of_version}"
+        judged += f"; worse than {percent(share)} on {format_day(earlier.at)}{of_version}"
         past = {"baseline": share, "baseline_n": then.probes, "baseline_at": iso(earlier.at), "baseline_version": earlier.version}
         blank = replace(blank, evidence=blank.evidence | past, news="worse")
     return replace(
@@ -201,10 +202,12 @@ def age_findings(context: Context, audit: TradeOffAudit) -> Iterator[Finding]:
     blank = replace(undecided_form(context, audit, audit.in_use, AGE, len(audit.forms), ""), subject="precision audit")
     blank = replace(blank, value=days, low=days, high=days, limit=valid)
     if now >= audit.expires:
-        because = f"The precision audit of {iso(audit.at)[:10]} expired on {iso(audit.expires)[:10]}; run it again."
+        because = f"The precision audit of {format_day(audit.at)} expired on {format_day(audit.expires)}; run it again."
         yield replace(blank, severity="watch", because=because, likely_source="system")
         return
-    yield replace(blank, severity="ok", because=f"The precision audit of {iso(audit.at)[:10]} is valid until {iso(audit.expires)[:10]}.")
+    yield replace(
+        blank, severity="ok", because=f"The precision audit of {format_day(audit.at)} is valid until {format_day(audit.expires)}."
+    )
 
 
 ANALYZER = Analyzer(

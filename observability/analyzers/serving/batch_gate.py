@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, iso, needs_action
+from observability.core.formatting import format_day
 from observability.core.questions import Aggregate, By, Records, Sample
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice, Window
@@ -261,7 +262,7 @@ def decided_words(decision: Mapping[str, Any] | None) -> str:
     if decision is None:
         return ""
     word = CHOICES.get(str(decision["choice"]), "decided").capitalize()
-    return f"{word} by {decision['author']} on {decision['at']:%Y-%m-%d}."
+    return f"{word} by {decision['author']} on {format_day(decision['at'])}."
 
 
 def is_held(found: Sequence[Finding], batch: str, decision: Mapping[str, Any] | None) -> bool:

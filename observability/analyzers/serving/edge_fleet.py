@@ -14,7 +14,7 @@ from scipy.stats import hypergeom
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding, Severity, needs_action
-from observability.core.formatting import plural
+from observability.core.formatting import format_day, plural
 from observability.core.numerals import percent
 from observability.core.time import naive_utc
 from observability.metrics.edge_fleet import GROUPS, MEASURES, REPORTS, DeviceMeasure, device_spans, first_seen, level_counts
@@ -235,7 +235,7 @@ def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mappi
     severity: Severity = "act" if low > STALE_LIMITS[1] else "watch" if (share.value or 0.0) > STALE_LIMITS[0] else "ok"
     because = (
         f"{stale:,} of {len(spans):,} devices ({percent(share.value or 0.0)}) serve a version older than `{current}`, which was first "
-        f"reported on {settled[current]:%Y-%m-%d}; the limit is {percent(STALE_LIMITS[severity == 'act'])}."
+        f"reported on {format_day(settled[current])}; the limit is {percent(STALE_LIMITS[severity == 'act'])}."
     )
     yield replace(
         undecided_fleet(context, model, "devices", STALE, len(spans), because, "level"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, Source, iso, needs_action
-from observability.core.formatting import plural
+from observability.core.formatting import format_day, plural
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
@@ -83,7 +83,7 @@ def findings_about_rounds(sets: Sequence[tuple[ProbeRounds, datetime | None]], c
     judged = [(rounds, last, None if last is None else answer_changes(rounds, last, accepted)) for rounds, last, accepted in asked]
     for rounds, last, changes in judged:
         if last is None:
-            because = f"No question of set `{rounds.name}` was asked in this window; the last round was on {rounds.times[-1]:%Y-%m-%d}."
+            because = f"No question of set `{rounds.name}` was asked in this window; the last round was on {format_day(rounds.times[-1])}."
             found.append(undecided_set(context, rounds, CHANGED, 0, because))
         elif changes is None:
             found.append(undecided_set(context, rounds, CHANGED, int(rounds.answered[last].sum()), too_few(rounds)))
@@ -210,7 +210,7 @@ def changed_answers(judged: JudgedSet) -> Finding:
     verb = "differs" if hits == 1 else "differ"
     because = f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline; usually {usually}."
     if needs_action(severity):
-        when = "in the newest round" if first == last else f"since {rounds.times[first]:%Y-%m-%d}"
+        when = "in the newest round" if first == last else f"since {format_day(rounds.times[first])}"
         because = f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline {when}; usually {usually}."
         because += f" {version_words(rounds, first)}"
     fields = judged.dated(first, severity) if needs_action(severity) else recovered(judged, counts)
@@ -470,7 +470,7 @@ def about_versions(rounds: ProbeRounds, last: int, context: Context) -> Iterator
     because = f"`{rounds.model}` declares version `{declared}`, as in all rounds of this window."
     if changed:
         told = "; ".join(
-            f"from `{rounds.versions[place - 1]}` to `{rounds.versions[place]}` on {rounds.times[place]:%Y-%m-%d}" for place in changed
+            f"from `{rounds.versions[place - 1]}` to `{rounds.versions[place]}` on {format_day(rounds.times[place])}" for place in changed
         )
         because = f"The version that `{rounds.model}` declares changed {told}."
     base = undecided_set(context, rounds, VERSIONS, last + 1, because)

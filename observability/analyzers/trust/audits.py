@@ -10,7 +10,7 @@ from datetime import datetime
 
 from observability.core.analyzer import DAY, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, iso, needs_action
-from observability.core.formatting import join_words
+from observability.core.formatting import format_day, join_words
 from observability.core.owner_level import beyond_level, level_name, level_words
 from observability.core.questions import Records
 from observability.detection.audit_history import (
@@ -141,7 +141,7 @@ def no_value_sentence(audit: StoredAudit) -> str:
     if not numbers:
         return f"The {audit.kind} audit gave no value."
     return (
-        f"The {audit.kind} audit of {audit.at:%Y-%m-%d} cannot be judged: its results have no `headline` with `value`, `low`, `high` and "
+        f"The {audit.kind} audit of {format_day(audit.at)} cannot be judged: its results have no `headline` with `value`, `low`, `high` and "
         f"`n`. It recorded {join_words(numbers, MOST)}."
     )
 
@@ -150,7 +150,7 @@ def expired_finding(audit: StoredAudit, context: Context) -> Finding:
     """Return the finding about an audit whose date has passed."""
     assert audit.expires is not None
     days = (audit.expires - context.now) / DAY
-    because = f"The {audit.kind} audit of version {audit.version} expired on {audit.expires:%Y-%m-%d}: run it again."
+    because = f"The {audit.kind} audit of version {audit.version} expired on {format_day(audit.expires)}: run it again."
     return validity_finding(audit, days, because, context)
 
 
@@ -158,12 +158,14 @@ def never_for_version(last: StoredAudit, context: Context) -> Finding:
     """Return the finding about a kind of audit that an earlier version, or an earlier file of this one, had and this one has not."""
     since: datetime = max(context.version.registered_at or last.at, last.at)
     because = (
-        f"Version {context.version.name} has no {last.kind} audit: the newest is of version {last.version}, {last.at:%Y-%m-%d}. "
+        f"Version {context.version.name} has no {last.kind} audit: the newest is of version {last.version}, {format_day(last.at)}. "
         "A new version needs its own."
     )
     replaced = last.version == context.version.name
     if replaced:
-        because = f"The {last.kind} audit of {last.at:%Y-%m-%d} ran another model file than version {last.version} has now: run it again."
+        because = (
+            f"The {last.kind} audit of {format_day(last.at)} ran another model file than version {last.version} has now: run it again."
+        )
     made = validity_finding(last, min(-(context.now - since) / DAY, 0.0), because, context)
     return replace(made, evidence=made.evidence | {"file_replaced": replaced})
 
@@ -184,7 +186,7 @@ def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float
     if before is not None:
         other = "" if before.version == now.version else f" of version {before.version}"
         changed = "worse than" if worse_than_before(now, before) else "no significant change from"
-        said += f"; {changed} {before.value:.3f} on {before.at:%Y-%m-%d}{other}"
+        said += f"; {changed} {before.value:.3f} on {format_day(before.at)}{other}"
     if level is None and before is None:
         said += f"; no level set: set `{name}`"
     why = now.headline.get("why")

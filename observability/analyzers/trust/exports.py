@@ -12,7 +12,7 @@ from typing import Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity, Source, iso, needs_action
-from observability.core.formatting import join_words, plural
+from observability.core.formatting import format_day, join_words, plural
 from observability.core.numerals import format_figure
 from observability.metrics.attestations import EXTRA, weakest_signature
 from observability.metrics.exports import (
@@ -120,7 +120,7 @@ def budget_finding(
     said += f" ({plural(loss.basic, 'release')} by its stated ε)" if loss.basic else ""
     wrong = [(event, more) for event in events if (more := understated(event)) is not None]
     lie = (
-        f" The release of {wrong[-1][0].at:%Y-%m-%d} states less than its mechanism gives: {format_figure(wrong[-1][1], 3)}."
+        f" The release of {format_day(wrong[-1][0].at)} states less than its mechanism gives: {format_figure(wrong[-1][1], 3)}."
         if wrong
         else ""
     )
@@ -154,7 +154,7 @@ def k_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[Exp
         f"no level set: set `{NAME}/{K}`, or `k` in a decision about the recipient" if level is None else f"the owner's level is {level:g}"
     )
     unique = "; a row with k = 1 is unique" if k < 2 else ""
-    because = f"The export to {pair_words(pair)} of {worst.at:%Y-%m-%d}{rows} has k = {k:g}{unique}; {held}."
+    because = f"The export to {pair_words(pair)} of {format_day(worst.at)}{rows} has k = {k:g}{unique}; {held}."
     blank = undecided_export(context, pair, K, known, because)
     yield valued(blank, k, severity, because, level, exported=iso(worst.at))
 
@@ -177,7 +177,7 @@ def personal_findings(pair: tuple[str, str], events: Sequence[ExportEvent], cont
         yield valued(blank, 0.0, "ok", f"{left} on the legal basis of {basis}.", 0.0)
         return
     without = "without a transform or a legal basis" if bare else "transformed but without a legal basis"
-    because = f"{left} {without} on {wrong[-1].at:%Y-%m-%d}."
+    because = f"{left} {without} on {format_day(wrong[-1].at)}."
     yield valued(blank, float(len(columns)), "act" if bare else "watch", because, 0.0, columns=columns, exported=iso(wrong[-1].at))
 
 
@@ -194,15 +194,15 @@ def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Se
     forged = [event for event, state in zip(events, states, strict=True) if state == "does not match"]
     other = [event for event in events if expected is not None and event.attestation not in (None, expected)]
     if other:
-        because = f"The enclave of {named} attested another hash than expected, last on {other[-1].at:%Y-%m-%d}."
+        because = f"The enclave of {named} attested another hash than expected, last on {format_day(other[-1].at)}."
         yield valued(blank, float(len(other)), "act", because, 0.0, attested=other[-1].attestation, expected=expected)
     elif forged:
-        because = f"The signature over the attestation of {named} does not match the registered key, last on {forged[-1].at:%Y-%m-%d}."
+        because = f"The signature over the attestation of {named} does not match the registered key, last on {format_day(forged[-1].at)}."
         yield valued(blank, float(len(forged)), "act", because, 0.0, attested=forged[-1].attestation, expected=expected)
     elif expected is None:
         changed = [now for before, now in pairwise(ever) if now.attestation != before.attestation and now.at >= context.window.start]
         if changed:
-            because = f"The enclave of {named} attested another hash than before, on {changed[-1].at:%Y-%m-%d}; none is stated."
+            because = f"The enclave of {named} attested another hash than before, on {format_day(changed[-1].at)}; none is stated."
             yield valued(blank, float(len(changed)), "watch", because, 0.0, attested=changed[-1].attestation)
         else:
             yield replace(blank, because=f"Which hash the enclave of {named} should attest is not stated.")
@@ -263,7 +263,7 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
             f" of `{model}`" * bool(model)
         )
         because = (
-            f"Canary `{name}`, which left to `{event.recipient}` on {event.at:%Y-%m-%d}, is in {where}, first on {first['at']:%Y-%m-%d} "
+            f"Canary `{name}`, which left to `{event.recipient}` on {format_day(event.at)}, is in {where}, first on {format_day(first['at'])} "
             f"({first['place']})."
         )
         blank = undecided_export(context, event.pair, SIGHTINGS, [event], because)

@@ -47,7 +47,7 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
         ]
         for subject, label, column, value, n in frame[["subject", "label", "column", "value", "n"]].itertuples(index=False)
     ]
-    hover = "%{x|%a %e %b %Y}<br>%{customdata[1]}"
+    hover = "%{x|%a %-d %b %Y}<br>%{customdata[1]}"
     layout.add_click_squares(figure, frame["day"], frame["subject"].map(rows), texts, size=18, hover=hover)
     theme.themed(figure, height=max(150, 24 * len(subjects) + 60))
     shown = labels.get(selected) if selected else None

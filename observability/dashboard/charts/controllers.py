@@ -30,7 +30,7 @@ def regret_line(days: pd.DataFrame) -> go.Figure:
         for value, low, high, n in days[["value", "low", "high", "n"]].itertuples(index=False)
     ]
     style: dict[str, Any] = {"mode": "lines+markers", "marker": {"size": 5}, "showlegend": False}
-    layout.add_curve(figure, days["day"], days["value"], "%{x|%a %e %b %Y}<br>%{customdata}", texts=texts, name="regret", **style)
+    layout.add_curve(figure, days["day"], days["value"], "%{x|%a %-d %b %Y}<br>%{customdata}", texts=texts, name="regret", **style)
     figure.add_hline(y=0, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}, layer="below")
     period_axis(figure, days["day"])
     return theme.themed(figure, height=260, y="cost against the heuristic", tickformat=PERCENT)
@@ -83,7 +83,7 @@ def steering_bars(rows: pd.DataFrame) -> go.Figure:
     for by, part in rows.groupby("by", sort=False):
         name, colour = STEERERS[str(by)], STEERER_COLOURS[str(by)]
         texts = [f"{name}: {formatting.format_share(share)} ({n:,})" for share, n in part[["share", "n"]].itertuples(index=False)]
-        layout.add_bars(figure, part["day"], part["share"], texts, color=colour, hover="%{x|%a %e %b %Y}<br>%{customdata}", name=name)
+        layout.add_bars(figure, part["day"], part["share"], texts, color=colour, hover="%{x|%a %-d %b %Y}<br>%{customdata}", name=name)
     period_axis(figure, rows["day"])
     theme.themed(figure, height=260, y="share of decisions", legend=True)
     figure.update_layout(barmode="stack", bargap=0.08)

@@ -16,7 +16,7 @@ def agreement_by_week(weeks: pd.DataFrame) -> go.Figure:
     if len(known):
         interval_band(figure, known["week"], known["low"], known["high"], theme.PRIMARY, "95 % interval")
     style: dict[str, Any] = {"name": "alpha", "mode": "lines+markers", "texts": weeks["n"]}
-    layout.add_curve(figure, weeks["week"], weeks["value"], "week of %{x|%e %b %Y}: %{y:.2f} on %{customdata:,} items", **style)
+    layout.add_curve(figure, weeks["week"], weeks["value"], "week of %{x|%-d %b %Y}: %{y:.2f} on %{customdata:,} items", **style)
     return theme.themed(figure, height=240, y="Krippendorff's alpha", legend=True)
 
 

@@ -10,6 +10,8 @@ from observability.dashboard.charts import layout
 
 MOST_BARS = 25
 MOST_CELLS = 40
+CELL_NAME = 14
+"""Characters of a column's name beside the heat map above which it takes two lines: a phone then has room for the days."""
 NAME_LINE, LONG_NAME = 16, 38
 """Pixels of one line of a limit's name; characters above which a name takes two lines."""
 
@@ -138,10 +140,11 @@ def column_day_heatmap(frame: pd.DataFrame, *, value: str, unit: str, top: float
         ]
         for x, _, subject, score, n in cells
     ]
-    x, y, hover = [cell[0] for cell in cells], [cell[1] for cell in cells], "%{x|%a %e %b %Y}<br>%{customdata[2]}"
+    x, y, hover = [cell[0] for cell in cells], [cell[1] for cell in cells], "%{x|%a %-d %b %Y}<br>%{customdata[2]}"
     layout.add_click_squares(figure, x, y, texts, size=18, hover=hover)
-    theme.themed(figure, height=max(150, 24 * len(subjects) + 60))
-    layout.set_row_ticks(figure, layout.row_names(subjects, selected=selected))
+    names = layout.row_names(subjects, selected=selected, line=CELL_NAME)
+    theme.themed(figure, height=max(150, (29 if any("<br>" in name for name in names) else 24) * len(subjects) + 60))
+    layout.set_row_ticks(figure, names)
     figure.update_yaxes(range=[len(subjects) - 0.5, -0.5])
     if days:
         figure.update_xaxes(range=[days[0] - half, days[-1] + half])

@@ -25,7 +25,7 @@ def version_shares(frame: pd.DataFrame, versions: Sequence[str]) -> go.Figure:
             mode="lines",
             stackgroup="versions",
             line={"color": colour, "width": 1},
-            hovertemplate=f"{name}<br>%{{x|%a %e %b %Y}}<br>%{{y:.1%}} of devices (%{{customdata:,}})<extra></extra>",
+            hovertemplate=f"{name}<br>%{{x|%a %-d %b %Y}}<br>%{{y:.1%}} of devices (%{{customdata:,}})<extra></extra>",
         )
     theme.themed(figure, height=280, y="share of devices", legend=True)
     return figure.update_yaxes(tickformat=".0%", range=[0, 1])
@@ -42,7 +42,7 @@ def lag_lines(frame: pd.DataFrame, limit: float) -> go.Figure:
             name=name,
             mode="lines+markers" if len(frame) < 40 else "lines",
             line={"color": colour, "width": 2},
-            hovertemplate=f"{name} %{{y:.3g}} h<br>%{{x|%a %e %b %Y}}<br>%{{customdata:,}} reports<extra></extra>",
+            hovertemplate=f"{name} %{{y:.3g}} h<br>%{{x|%a %-d %b %Y}}<br>%{{customdata:,}} reports<extra></extra>",
         )
     figure.add_hline(y=limit, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dash"}, layer="below")
     theme.themed(figure, height=260, y="hours until arrival", legend=True)

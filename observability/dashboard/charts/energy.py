@@ -78,7 +78,7 @@ def cost_stack(frame: pd.DataFrame, *, currency: str, say: Say) -> go.Figure:
     figure = go.Figure()
     for name, colour in COLOURS.items():
         if frame[name].sum() > 0:
-            texts, hover = [f"{name}: {say(value)}" for value in frame[name]], "%{x|%e %b %Y}<br>%{customdata}"
+            texts, hover = [f"{name}: {say(value)}" for value in frame[name]], "%{x|%-d %b %Y}<br>%{customdata}"
             layout.add_bars(figure, frame["period"], frame[name], texts, hover=hover, name=name, color=colour)
     theme.themed(figure, height=280, y=theme.inert_label(currency or "cost"), legend=True, rangemode="tozero", tickformat=",.3~r")
     return figure.update_layout(barmode="stack")
@@ -98,7 +98,7 @@ def cost_forecast_fan(frame: pd.DataFrame, *, currency: str, say: Say, budget: f
     for part, name, dash in ((ahead, "forecast", "dash"), (over, "spent", "solid")):
         if len(part):
             mode, texts = "lines+markers" if name == "spent" else "lines", [say(value) for value in part["value"]]
-            hover = f"%{{x|%a %e %b %Y}}<br>{name} %{{customdata}}"
+            hover = f"%{{x|%a %-d %b %Y}}<br>{name} %{{customdata}}"
             style: dict[str, Any] = {"name": name, "dash": dash, "width": 2, "mode": mode, "marker": {"size": 4}}
             layout.add_curve(figure, part["period"], part["value"], hover, texts=texts, **style)
     if budget is not None:

@@ -27,7 +27,7 @@ def budget_steps(frame: pd.DataFrame, states: Mapping[str, str] | None = None) -
         colour = COLOURS.get((states or {}).get(str(who), ""), theme.PRIMARY)
         options: dict[str, Any] = {"mode": "lines+markers", "line_shape": "hv", "dash": DASHES[place % len(DASHES)]}
         options["marker"] = {"size": 8, "symbol": SYMBOLS[place % len(SYMBOLS)]}
-        hover = "%{customdata}<br>%{y:.0%} of the budget<br>%{x|%e %b %Y}"
+        hover = "%{customdata}<br>%{y:.0%} of the budget<br>%{x|%-d %b %Y}"
         layout.add_curve(figure, rows["at"], rows["share"], hover, name=name, color=colour, texts=texts, **options)
     figure.add_hline(y=1.0, line={"color": theme.ACT, "width": 1.4, "dash": "dash"}, layer="below")
     layout.add_note(figure, "budget", color=theme.ACT, x=0, xref="paper", y=1.0, xanchor="left", yanchor="bottom")

@@ -23,10 +23,10 @@ def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None
     """
     figure = go.Figure()
     counts = [[f"{labelled:,.0f} of {served:,.0f}"] for labelled, served in zip(frame["labelled"], frame["served"])]
-    hover = "%{x|%a %e %b %Y}<br>%{y:.1%} labelled, %{customdata[0]} predictions"
+    hover = "%{x|%a %-d %b %Y}<br>%{y:.1%} labelled, %{customdata[0]} predictions"
     layout.add_bars(figure, frame["period"], frame["share"], counts, hover=hover, name="labelled", color=theme.PRIMARY)
     coming, pattern = "still expected (estimated)", {"shape": "/", "fgcolor": theme.NEUTRAL}
-    style: dict[str, Any] = {"name": coming, "hover": f"%{{x|%a %e %b %Y}}<br>%{{y:.1%}} {coming}", "color": theme.QUIET}
+    style: dict[str, Any] = {"name": coming, "hover": f"%{{x|%a %-d %b %Y}}<br>%{{y:.1%}} {coming}", "color": theme.QUIET}
     layout.add_bars(figure, frame["period"], frame["final"] - frame["share"], marker_pattern=pattern, **style)
     usual: dict[str, Any] = {"name": "usual by that age", "color": theme.STRONG, "dash": "dot", "width": 1.4}
     layout.add_curve(figure, frame["period"], frame["usual"], "%{y:.1%} usual by that age", **usual)

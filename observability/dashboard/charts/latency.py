@@ -24,7 +24,7 @@ def requests_by_status_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = No
     figure = go.Figure()
     shown = [status for status in STATUSES if status in frame and frame[status].sum()]
     for status in shown:
-        hover, opacity = f"%{{x|%a %e %b %Y %H:%M}}<br>%{{y:,}} {status}", 0.85 if status == "ok" else 1.0
+        hover, opacity = f"%{{x|%a %-d %b %Y %H:%M}}<br>%{{y:,}} {status}", 0.85 if status == "ok" else 1.0
         layout.add_bars(figure, frame["period"], frame[status], hover=hover, name=status, color=STATUSES[status], opacity=opacity)
     theme.themed(figure, height=260, y="requests", legend=len(shown) > 1, rangemode="tozero")
     figure.update_layout(barmode="stack", bargap=0.08)

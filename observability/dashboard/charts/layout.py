@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from observability.core import formatting
 from observability.dashboard import theme
 
-DAY_HOVER, TIME_HOVER = "%{x|%a %e %b %Y}<br>%{customdata}", "%{x|%a %e %b %Y %H:%M}<br>%{customdata}"
+DAY_HOVER, TIME_HOVER = "%{x|%a %-d %b %Y}<br>%{customdata}", "%{x|%a %-d %b %Y %H:%M}<br>%{customdata}"
 """Hover templates of marks at a day or a time, whose `customdata` is the rest of their text."""
 
 
@@ -20,9 +20,10 @@ def bottom_up(frame: pd.DataFrame, most: int) -> pd.DataFrame:
     return frame.head(most).iloc[::-1].reset_index(drop=True)
 
 
-def row_names(names: Sequence[object], *, selected: object = None, longest: int = 28) -> list[str]:
-    """The names beside the rows of a horizontal chart; the selected one is bold."""
-    return [f"<b>{label}</b>" if name == selected else label for name, label in zip(names, theme.inert_labels(names, longest))]
+def row_names(names: Sequence[object], *, selected: object = None, longest: int = 28, line: int | None = None) -> list[str]:
+    """The names beside the rows of a horizontal chart; the selected one is bold. line: characters above which a name takes two lines."""
+    labels = [theme.label_of_two_lines(name, line) for name in names] if line else theme.inert_labels(names, longest)
+    return [f"<b>{label}</b>" if name == selected else label for name, label in zip(names, labels)]
 
 
 def set_row_ticks(figure: go.Figure, ticks: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 from observability.core.bundle import bundle_folder
 from observability.dashboard import theme
 
-CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": list(theme.CONFIG["modeBarButtonsToRemove"])}
+CONFIG = {**theme.CONFIG, "responsive": True}
 Scheme = Literal["light", "dark"]
 SLOT = re.compile(r"#0000(\d\d)\b")
 

@@ -52,7 +52,7 @@ def used_by_day(frame: pd.DataFrame) -> go.Figure:
         name="used",
         mode="lines",
         line={"color": theme.PRIMARY, "width": 2},
-        hovertemplate="%{x|%a %e %b %Y}<br>%{y:,.0f} GB used<extra></extra>",
+        hovertemplate="%{x|%a %-d %b %Y}<br>%{y:,.0f} GB used<extra></extra>",
     )
     known = frame[frame["room"].notna()]
     if len(known):

@@ -34,7 +34,7 @@ def traffic_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.F
     known = "expected" in frame and bool(frame["expected"].notna().any())
     if known and "low" in frame:
         interval_band(figure, frame["period"], frame["low"], frame["high"], theme.NEUTRAL, "usual range")
-    hover = "%{x|%a %e %b %Y %H:%M}<br>%{y:,} predictions%{customdata}"
+    hover = "%{x|%a %-d %b %Y %H:%M}<br>%{y:,} predictions%{customdata}"
     running = frame["running"] if "running" in frame else pd.Series(False, index=frame.index)
     layout.add_bars(
         figure, frame["period"], frame["n"], [SO_FAR * each for each in running], hover=hover, name="predictions", color=theme.PRIMARY

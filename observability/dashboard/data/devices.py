@@ -296,9 +296,7 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str |
     worst = table.iloc[int(np.argmax(1 - table["value"] if metric == "batch_rows" else table["value"]))]
     value = charts_collection.measure_words(float(worst["value"]), unit)
     column_name = f", column {worst['column']}" if isinstance(worst["column"], str) else ""
-    alt = (
-        f"{name.capitalize()} by device and day: most on {worst['day']:%Y-%m-%d} at {device_words(worst['subject'])}{column_name}, {value}."
-    )
+    alt = f"{name.capitalize()} by device and day: most on {formatting.format_day(worst['day'])} at {device_words(worst['subject'])}{column_name}, {value}."
     figure = charts_collection.device_day_heatmap(
         table.assign(label=[device_name(each) for each in table["subject"]]), name=name, unit=unit, selected=chosen
     )
@@ -311,7 +309,7 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str |
 
 def largest_value_words(worst: "pd.Series[Any]", name: str, value: str) -> str:
     """Where the largest value of a measure is, with its column: what each cell of the heat map shows, and the worst of them."""
-    place = f"{device_words(worst['subject'])} on {worst['day']:%Y-%m-%d}"
+    place = f"{device_words(worst['subject'])} on {formatting.format_day(worst['day'])}"
     if not isinstance(worst["column"], str):
         return f"Worst: {place}, {name} {value}."
     return f"Each cell shows the worst column of that day. Worst of all: column {worst['column']} of {place}, {name} {value}."

@@ -136,7 +136,7 @@ def full_cell(finding: Finding | None, now: datetime) -> Cell:
         return dict(UNKNOWN_CELL)
 
     def date(days: float | None) -> str:
-        return "later" if days is None or days >= HORIZON else f"{now + timedelta(days=days):%Y-%m-%d}"
+        return "later" if days is None or days >= HORIZON else f"{formatting.format_day(now + timedelta(days=days))}"
 
     if finding.value >= HORIZON:
         return {"t": "not in 10 years"}
@@ -155,8 +155,8 @@ def _use_by_day(place: StoragePlace, left: Finding | None) -> None:
     shown = pd.DataFrame(
         {"day": days.index, "used": days["used_bytes"].to_numpy(float) / 1e9, "room": days["capacity_bytes"].to_numpy(float) / 1e9}
     )
-    alt = f"{place.name} held {shown['used'].iloc[0]:,.0f} GB on {shown['day'].iloc[0]:%Y-%m-%d} and {shown['used'].iloc[-1]:,.0f} GB"
-    alt += f" on {shown['day'].iloc[-1]:%Y-%m-%d}."
+    alt = f"{place.name} held {shown['used'].iloc[0]:,.0f} GB on {formatting.format_day(shown['day'].iloc[0])} and {shown['used'].iloc[-1]:,.0f} GB"
+    alt += f" on {formatting.format_day(shown['day'].iloc[-1])}."
     columns = {"day": "Day", "used": "Used, GB", "room": "Capacity, GB"}
     frame.chart_with_table(charts_storage.used_by_day(shown), shown, key="place-use", alt=alt, columns=columns)
     if left is not None:

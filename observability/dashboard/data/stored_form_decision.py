@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from observability.core import formatting
 from observability.core.finding import Finding
 from observability.dashboard import links
 from observability.dashboard.form_decision import FormToDecide, form_decision_section, made_form_decisions
@@ -38,4 +39,4 @@ def found_since(decision: FormDecision, audit: StorageAudit) -> str:
     if audit.at <= decision.at:
         return "not audited since"
     used = "in use" if audit.in_use == decision.form else f"{audit.in_use} in use instead"
-    return f"{used}, audit of {audit.at:%Y-%m-%d}"
+    return f"{used}, audit of {formatting.format_day(audit.at)}"

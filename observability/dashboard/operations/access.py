@@ -94,7 +94,7 @@ def accounts_section() -> None:
             role=account.role or NO_ROLE,
             models=", ".join(f"{model}: {role}" for model, role in sorted(account.models.items())) or None,
             state="disabled" if account.disabled else "enabled",
-            created=account.created_at[:10],
+            created=formatting.format_iso_day(account.created_at),
         )
         for account in known.values()
     ]

@@ -88,7 +88,7 @@ def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], *, 
 
 def _due_cell(action: dict[str, Any]) -> Cell:
     """The due date of an action, marked where it is overdue."""
-    due: Cell = {"t": action["due"][:10] if action["due"] else "no due date"}
+    due: Cell = {"t": formatting.format_iso_day(action["due"]), "k": action["due"]} if action["due"] else {"t": "no due date"}
     return {**due, "s": "act", "sub": "overdue"} if action["overdue"] else due
 
 
@@ -172,7 +172,7 @@ def _action_history(room: ReviewPage, action: str) -> None:
     for entry in load_review.actions_by_id()[action].entries:
         due = entry.fields.get("due")
         words = [str(entry.fields.get("state") or "open").capitalize()]
-        words += [f"due {due:%Y-%m-%d}"] if due else []
+        words += [f"due {formatting.format_day(due)}"] if due else []
         words += [str(entry.fields[name]) for name in ("reason", "text") if entry.fields.get(name)]
         note_line(entry.at, entry.author, ": ".join(words))
     shared_meeting.open_now_line(room, action)

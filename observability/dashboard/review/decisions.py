@@ -86,7 +86,7 @@ def _decision_rows(decision: dict[str, Any]) -> list[dict[str, Any]]:
     first: dict[str, Cell] = {
         "what": {"t": decision["statement"] or formatting.DASH, "sub": f"{considered}{dissent}" or None},
         "who": {"t": decider, "sub": f"written by {author}" if decider != author else None},
-        "revisit": {"t": decision["revisit"][:10] if decision["revisit"] else formatting.DASH},
+        "revisit": {"t": formatting.format_iso_day(decision["revisit"]) if decision["revisit"] else formatting.DASH},
     }
     return [table_row(dict.fromkeys(first, "") if place else first, rests=piece) for place, piece in enumerate(pieces)]
 
@@ -204,7 +204,7 @@ def _accepted_risks() -> None:
         cells: dict[str, Cell] = {
             "what": {"t": signature["subject"], "sub": signature["note"]},
             "model": {"t": signature["model"]},
-            "until": {"t": f"{signature['until']:%Y-%m-%d}", **expired},
+            "until": {"t": f"{formatting.format_day(signature['until'])}", **expired},
             "who": {"t": signature["author"]},
         }
         rows.append(table_row(cells))

@@ -66,7 +66,7 @@ def audits_table(room: ReviewPage) -> None:
     st.subheader("Audits", anchor=False)
     rows = [
         table_row(
-            audit={"t": each["audit"], "sub": f"made {each['at'][:10]}"},
+            audit={"t": each["audit"], "sub": f"made {formatting.format_iso_day(each['at'])}"},
             model={"t": each["model"], "sub": f"version {each['version']}"},
             results=sentences.results(each),
             expires=_expiry_cell(room, each["expires"]),
@@ -80,4 +80,4 @@ def _expiry_cell(room: ReviewPage, expires: str | None) -> dict[str, Any]:
     """The expiry of an audit, as of the end of the week."""
     if expires is None:
         return {"t": formatting.DASH}
-    return {"t": expires[:10], **({"s": "act", "sub": "expired"} if expires < room.body["end"] else {})}
+    return {"t": formatting.format_iso_day(expires), **({"s": "act", "sub": "expired"} if expires < room.body["end"] else {})}

@@ -60,7 +60,7 @@ def incidents_step(room: ReviewPage) -> None:
                 "model": {"t": part["model"]},
                 "source": {"t": incident["source"] or "unknown"},
                 "stake": {"t": impact, "sub": groups or None},
-                "since": {"t": incident["onset"][:10] if incident["onset"] else formatting.DASH},
+                "since": {"t": formatting.format_iso_day(incident["onset"]) if incident["onset"] else formatting.DASH},
             }
             rows.append(table_row(cells))
     if rows:
@@ -176,7 +176,7 @@ def _postmortem_draft(room: ReviewPage, item: Any) -> dict[str, str]:
     event = (found or {}).get("event")
     share = f" About {formatting.format_share(item.exposure)} of the fleet's predictions." if item.exposure else ""
     told = [each for each in room.body["alerts"]["alerts"] if each["incident"] in item.incidents]
-    noticed = f"alert of {told[0]['opened_at'][:10]}" if told else "no alert"
+    noticed = f"alert of {formatting.format_iso_day(told[0]['opened_at'])}" if told else "no alert"
     rule = f"{item.about.get('analyzer')}, {formatting.metric_title(item.about['metric'])}" if item.about.get("metric") else ""
     return dict.fromkeys(POSTMORTEM_LINES, "") | {
         "Impact": f"{item.title.replace('`', '')}{share}",

@@ -1,6 +1,7 @@
 """The steps of a review between agenda and decisions: tables of the frozen week with links to the live pages."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import streamlit as st
@@ -101,7 +102,7 @@ def alerts_step(room: ReviewPage) -> None:
     """Alerts of the week with their state and usefulness, missed events, and the rules."""
     found = room.body["alerts"]
     for event in found.get("missed", []):
-        words = f"{event['model']}: {event['title']}, reported {event['at'][:10]}; no critical finding this week."
+        words = f"{event['model']}: {event['title']}, reported {formatting.format_iso_day(event['at'])}; no critical finding this week."
         st.markdown(f"{formatting.status_label('watch', 'Missed')} {formatting.escape_markdown(words)}")
     if found["alerts"]:
         draw_table("alerts", "Alerts of the week", ALERT_COLUMNS, list(map(_alert_row, found["alerts"])))
@@ -118,11 +119,11 @@ def alerts_step(room: ReviewPage) -> None:
 
 def _alert_row(alert: dict[str, Any]) -> dict[str, Any]:
     """One alert of the frozen week."""
-    sub = f"opened {alert['opened_at'][:16].replace('T', ' ')}, sent {formatting.plural(alert['told'], 'time')}"
+    sub = f"opened {formatting.format_minute(datetime.fromisoformat(alert['opened_at']))}, sent {formatting.plural(alert['told'], 'time')}"
     return table_row(
         what={"s": alert["severity"], **links.link_cell(alert["title"], "alerts", None, incident=alert["incident"]), "sub": sub},
         model=alert["model"] or None,
-        state={"t": alert["state"], "sub": f"until {alert['until'][:10]}" if alert["until"] else None},
+        state={"t": alert["state"], "sub": f"until {formatting.format_iso_day(alert['until'])}" if alert["until"] else None},
         useful={None: formatting.DASH, True: "yes", False: "no"}[alert["useful"]],
     )
 

@@ -282,7 +282,7 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
     table = rounds_table(rounds, changes, metric, finding)
     written = [formatting.format_share(value) if unit == "share" else format_figure(value) for value in table["value"]]
     table["words"] = [
-        f"{at:%Y-%m-%d %H:%M} UTC<br>{name}: {value}<br>version {theme.inert_label(version)}"
+        f"{formatting.format_minute(at)} UTC<br>{name}: {value}<br>version {theme.inert_label(version)}"
         for at, value, version in zip(table["at"], written, table["version"], strict=True)
     ]
     usual = finding.evidence.get("baseline") if finding is not None else None

@@ -54,7 +54,7 @@ def measured_since(made: DecisionItem, audits: Sequence[AugmentationAudit]) -> s
         return "not measured again"
     newest = max(later, key=lambda audit: audit.at)
     used = "in use" if newest.in_use else "not in use"
-    return f"measured on {newest.at:%Y-%m-%d} with version {newest.version}: {used}"
+    return f"measured on {formatting.format_day(newest.at)} with version {newest.version}: {used}"
 
 
 def decisions_about_augmentations(audits: Sequence[AugmentationAudit], verdicts: Sequence[AugmentationVerdict | None]) -> None:

@@ -203,7 +203,7 @@ def past_decisions(here: ModelPage) -> None:
                     "version": str(fields.get("version")),
                     "reason": str(fields.get("statement")),
                     "by": each.first.author,
-                    "now": {"t": now, "sub": f"look again on {str(revisit)[:10]}" if revisit else None},
+                    "now": {"t": now, "sub": f"look again on {formatting.format_iso_day(str(revisit))}" if revisit else None},
                 }
             )
         )

@@ -103,8 +103,8 @@ def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit) -> str:
     """Until when a signature accepts an audit, whether that is over, and whether it was given for an earlier run."""
     until: datetime = signature["until"]
     if until < load_review.today_naive_utc():
-        return f"ended on {until:%Y-%m-%d}"
-    return f"until {until:%Y-%m-%d}{', of an earlier run' if signature['at'] < naive_utc(audit.at) else ''}"
+        return f"ended on {formatting.format_day(until)}"
+    return f"until {formatting.format_day(until)}{', of an earlier run' if signature['at'] < naive_utc(audit.at) else ''}"
 
 
 def _state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | None]:

@@ -295,7 +295,10 @@ def checklist_section(page: ExportsPage) -> None:
     }
     rest = "".join(f"; {word}: {', '.join(items)}" for word, items in others.items() if items)
     plain_paragraph(f"{runs[0].run or runs[0].text} at {runs[0].recipient} meets {met} of {len(states[0])} items{rest}.")
-    heads = [column(f"run{place}", each.run or f"{each.at:%Y-%m-%d}", width="9rem", phone=not place) for place, each in enumerate(runs)]
+    heads = [
+        column(f"run{place}", each.run or f"{formatting.format_day(each.at)}", width="9rem", phone=not place)
+        for place, each in enumerate(runs)
+    ]
     rows = []
     for item in dict.fromkeys(name for each in states for name in each):
         cells: dict[str, Cell | str | None] = {"item": {"t": item, "sub": CHECKLIST.get(item)}}

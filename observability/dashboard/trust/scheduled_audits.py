@@ -87,10 +87,16 @@ def schedule_table(here: ModelPage, known: Sequence[StoredAudit]) -> None:
 
 def schedule_row(audit: ScheduledAudit, outcome: dict[str, Any], now: datetime) -> dict[str, Any]:
     """One scheduled audit: its next run, and when the last one was made or why it failed."""
-    due = "with a new version" if audit.next is None else "now, once nothing waits" if audit.next <= now else f"{audit.next:%Y-%m-%d}"
-    last: Cell = {"t": f"done {audit.last.at:%Y-%m-%d}" if audit.last else "not run yet"}
+    due = (
+        "with a new version"
+        if audit.next is None
+        else "now, once nothing waits"
+        if audit.next <= now
+        else formatting.format_day(audit.next)
+    )
+    last: Cell = {"t": f"done {formatting.format_day(audit.last.at)}" if audit.last else "not run yet"}
     if outcome.get("failure"):
-        last = {"s": "watch", "t": f"failed {str(outcome.get('ran'))[:10]}", "sub": str(outcome["failure"])[:400]}
+        last = {"s": "watch", "t": f"failed {formatting.format_iso_day(str(outcome.get('ran')))}", "sub": str(outcome["failure"])[:400]}
     return table_row(
         kind={"t": WORDS[audit.kind], "sub": f"version {audit.version}"},
         when=when_words(audit.when),

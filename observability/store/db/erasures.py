@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from observability.core.errors import StoreBrokenError
-from observability.core.formatting import plural
+from observability.core.formatting import format_minute, plural
 from observability.records.keyed_hash import key_name, key_path, keyed_hash, stored_key
 from observability.records.private_file import replace_private_file
 
@@ -87,7 +87,7 @@ def erasure_problems(home: Path) -> list[str]:
         return [f"Erased subjects cannot be told: {error}"]
     name = None if key is None else key_name(key)
     found = [
-        f"An erasure that began at {erasure.at[:16].replace('T', ' ')} UTC did not finish. Run forget again with the same subject"
+        f"An erasure that began at {format_minute(datetime.fromisoformat(erasure.at))} UTC did not finish. Run forget again with the same subject"
         for erasure in known
         if not erasure.finished
     ]

@@ -97,10 +97,10 @@ def test_the_newest_audit_counts_and_a_form_that_it_lacks_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("decided", "in_use", "severity", "said"),
     [
-        ("float16", "float16", "ok", "`people` is stored as `float16`, as decided on 2026-03-02."),
-        ("exact", None, "ok", "`people` is stored exactly, as decided on 2026-03-02."),
-        ("exact", "float16", "watch", "`people` is stored as `float16`; the decision of 2026-03-02 was `exact`."),
-        ("float16", None, "watch", "`people` is stored exactly; the decision of 2026-03-02 was `float16`."),
+        ("float16", "float16", "ok", "`people` is stored as `float16`, as decided on 2 Mar 2026."),
+        ("exact", None, "ok", "`people` is stored exactly, as decided on 2 Mar 2026."),
+        ("exact", "float16", "watch", "`people` is stored as `float16`; the decision of 2 Mar 2026 was `exact`."),
+        ("float16", None, "watch", "`people` is stored exactly; the decision of 2 Mar 2026 was `float16`."),
     ],
 )
 def test_an_audit_after_a_decision_tells_whether_the_decided_form_is_in_use(

@@ -48,7 +48,7 @@ def test_a_form_that_changes_surely_more_than_in_the_audit_before_is_a_warning(f
     now = audit_row([clean_form(RNG(1), "int8") | {"flips": flips, "slices": []}], in_use="int8")
     (found,) = [each for each in trade_off_findings([now, then]) if each.metric == "form_flip_rate" and each.version == "3"]
     assert (found.severity, found.news) == (("watch", "worse") if worse else ("ok", None))
-    words = f"; worse than 0.225 % on 2026-02-02{' of version 2' if version == '2' else ''}."
+    words = f"; worse than 0.225 % on 2 Feb 2026{' of version 2' if version == '2' else ''}."
     assert found.because.endswith(words) is worse and ("baseline" in found.evidence) is worse
     alone = audit_row([clean_form(RNG(1), "fp16")]) | {"at": then["at"]}
     (found,) = [each for each in trade_off_findings([now, alone]) if each.metric == "form_flip_rate"]
@@ -112,7 +112,7 @@ def test_the_newest_standing_decision_names_the_form_in_use() -> None:
 
 def test_an_expired_audit_is_a_warning() -> None:
     found = by_metric(trade_off_findings([audit_row([clean_form(RNG(1), "int8")])], now=AT + timedelta(days=181)))["audit_age_days"]
-    assert found.severity == "watch" and found.limit == 180 and found.value == 181 and "expired on 2026-08-31" in found.because
+    assert found.severity == "watch" and found.limit == 180 and found.value == 181 and "expired on 31 Aug 2026" in found.because
 
 
 def test_three_hundred_clean_audits_ask_for_nothing_critical() -> None:

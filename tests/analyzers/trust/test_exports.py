@@ -198,7 +198,7 @@ def test_a_canary_that_came_back_is_named_with_where() -> None:
         ("canary:c1", "act", 2.0, "chat"),
         ("canaries", "ok", 0.0, None),
     ]
-    assert "is in 2 predictions of `chat`, first on 2026-03-04 (the answer)" in found[0].because
+    assert "is in 2 predictions of `chat`, first on 4 Mar 2026 (the answer)" in found[0].because
 
 
 def test_what_is_not_logged_is_unknown_and_clean_exports_ask_for_nothing() -> None:
