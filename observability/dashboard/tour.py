@@ -12,7 +12,7 @@ from observability.dashboard import links, load
 from observability.dashboard.scope import Scope
 
 ASSETS = Path(__file__).parent / "assets"
-FIRST = {"t": "New here?", "text": "Five steps: from a model in trouble to a decision."}
+FIRST = {"t": "Tour"}
 STEPS = (
     ("health", "All models", "One row a model: status, traffic, latency, inputs, outcomes, fairness and cost. Below, the incidents."),
     (

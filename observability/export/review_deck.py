@@ -5,11 +5,13 @@ It requests nothing. Without scripts, and on paper, all slides stand below each 
 
 import base64
 import hashlib
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from observability.core import formatting
 from observability.core.finding import iso
+from observability.core.formatting import with_full_stop
 from observability.export import review as export_review
 from observability.review import agenda_figures, meeting
 from observability.review import sentences as review_words
@@ -20,6 +22,9 @@ from observability.review.snapshot import Body
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
+
+PARENTHESES = re.compile(r" \([^()]*\)")
+CLAUSE_END = re.compile(r"; |(?<=[^.])\. (?=[A-Z])")
 
 
 def review_deck(store: "Store", review: str, now: datetime) -> str:
@@ -62,9 +67,8 @@ def review_deck(store: "Store", review: str, now: datetime) -> str:
 
 
 def slide_headline(item: Item) -> str:
-    """The first clause of an item's sentence; the notes have the whole."""
-    first, more, _ = item.title.partition("; ")
-    return f"{first}." if more else first
+    """The first clause of an item's sentence without what stands in parentheses; the notes have the whole."""
+    return with_full_stop(CLAUSE_END.split(PARENTHESES.sub("", item.title), maxsplit=1)[0])
 
 
 def decider(body: Body, item: Item) -> str | None:

@@ -11,12 +11,14 @@ from observability.review.agenda import Item
 
 Body = dict[str, Any]
 BESIDE = {"reference": "reference", "past": "own past", "level": "stated level", "peers": "peers"}
+WITHOUT_SLICES = "operations/"
+"""Analyzers of cost, energy and controllers: a slice with a bad outcome says nothing of their findings."""
 
 
 @dataclass(frozen=True)
 class ItemFigure:
     """What an agenda item shows of its leading finding in one model. days: empty where the metric has none. worst: the frozen finding about
-    the worst slice of the model, or None.
+    the worst slice of the model, or None; of a finding about operations always None.
     """
 
     model: str
@@ -75,9 +77,8 @@ def item_figure(body: Mapping[str, Any], item: Item) -> ItemFigure | None:
         finding = next((finding for finding in (part or {}).get("findings", ()) if finding["id"] == named), None)
         if part is None or finding is None or finding["value"] is None:
             continue
-        of_slices = (
-            each for each in part["findings"] if each["analyzer"] == "serving/slices" and each["slice"] and each["value"] is not None
-        )
+        sliced = "serving/slices" if not finding["analyzer"].startswith(WITHOUT_SLICES) else None
+        of_slices = (each for each in part["findings"] if each["analyzer"] == sliced and each["slice"] and each["value"] is not None)
         worst = next((each for each in of_slices if needs_action(each["severity"]) and each["id"] != finding["id"]), None)
         days, evidence = daily_values(finding["analyzer"], finding["evidence"]), finding["evidence"]
         return ItemFigure(model, finding, tuple(days), comparison_band(finding["analyzer"], evidence), worst)

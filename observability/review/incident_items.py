@@ -19,6 +19,8 @@ RATES |= frozenset(("error_rate", "duplicate_rate", "rejected_rate", "default_sc
 """Metrics that are shares of rows: their increase is the share of affected rows."""
 QUIET = frozenset(("input", "explanation"))
 """Stages without an effect on outcomes yet."""
+OF_REQUESTS = "trust/live_guard"
+"""The analyzer whose claims about a model are about its requests, which several models may answer."""
 BESIDE, AHEAD = 0.15, 0.6
 """Weights of incidents at those stages only: where performance was measured and did not fall; where it cannot be measured yet."""
 
@@ -101,7 +103,7 @@ def fault_key(incident: Body) -> str:
 
 
 def shared_incidents(items: Sequence[Item]) -> list[Item]:
-    """The items, where incidents of one input with the same onset in several models (one feed) become one item.
+    """The items, where incidents of one input, or of the same requests, with the same onset in several models (one feed) become one item.
 
     The item has the name of the first model, the exposure of all, and the worst severity; it counts as an item of each model.
     """
@@ -116,9 +118,10 @@ def shared_incidents(items: Sequence[Item]) -> list[Item]:
 
 
 def one_feed(a: Item, b: Item) -> bool:
-    """Whether two incidents concern the same input with the same claim and onset."""
+    """Whether two incidents concern the same input, or the same requests, with the same claim and onset."""
     same = all(a.about.get(name) == b.about.get(name) for name in ("source", "analyzer", "subject", "metric", "slice"))
-    if not same or a.about["source"] != "input" or a.about["subject"] == "model":
+    of_requests = a.about["analyzer"] == OF_REQUESTS and a.title == b.title
+    if not same or a.about["source"] != "input" or (a.about["subject"] == "model" and not of_requests):
         return False
     began = [item.about.get("onset") for item in (a, b)]
     if began[0] is None or began[1] is None:

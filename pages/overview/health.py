@@ -32,12 +32,12 @@ def overview() -> None:
     pending = sum(status.pending for status in statuses)
     unknown = sum(status.severity == "unknown" for status in statuses) - pending
     with st.container(horizontal=True, vertical_alignment="center"):
-        when = formatting.escape_markdown(formatting.format_minute(datetime.now(UTC)))
         checked = f"{len(statuses) - pending:,} checked: " if pending else ""
         st.markdown(
             f"**{formatting.plural(len(statuses), 'model')}**{fleet.controllers_note()}, {checked}{counts.total_words}"
             f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}. "
-            f":gray[:small[{when} UTC · Changes: previous period]]"
+            f":gray[:small[{datetime.now(UTC):%H:%M} UTC]]",
+            help="Changes are against the previous period. A figure that is not measured says so.",
         )
         frame.sampling_notice([status.window for status in statuses])
         fleet_view.fleet_view_popover(view)

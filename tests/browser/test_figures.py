@@ -72,7 +72,7 @@ def figures_of(served: Rows) -> Figures:
             "mae": f"{measured['mae']:.3g} minutes",
             "late": raw_rows.percent(raw_rows.classification(late, raw_rows.threshold(LATE))["accuracy"]),
             "employment": raw_rows.percent(raw_rows.classification(employment, raw_rows.threshold("employment"))["accuracy"]),
-            "labelled": f"Mean absolute error, {raw_rows.percent(labelled / len(week))} labelled",
+            "labelled": f"{raw_rows.percent(labelled / len(week))} labelled",
         },
         "model": {"n": f"{len(week):,}", "mae": f"{measured['mae']:.3g}", "labelled": f"{labelled:,}"},
         "findings": {"value": raw_rows.percent(nulls), "n": f"{len(week):,}", "exact": pytest.approx(nulls, rel=1e-9)},
@@ -117,7 +117,7 @@ def health(page: Page) -> dict[str, Any]:
         "mae": rows[MODEL]["Outcome"]["text"].removesuffix("measured"),
         "late": rows[LATE]["Outcome"]["text"].removesuffix("measured"),
         "employment": rows["employment"]["Outcome"]["text"].removesuffix("measured"),
-        "labelled": rows[MODEL]["Outcome"]["sub"].splitlines()[0],
+        "labelled": figure(r", ([\d.]+ % labelled)", rows[MODEL]["Outcome"]["title"])[0],
     }
 
 

@@ -66,7 +66,10 @@ def test_the_total_counts_an_equal_incident_of_two_models_once() -> None:
     assert counts.warnings == len(merge_equal_incidents(both))
     assert counts.total_words == "2 warnings (1 shared, counted once)"
     shared = shared_incident_ids(counted_incidents(both))
-    assert incidents.incident_counts(both[:1], shared) == "1 warning\n1 shared"
+    assert fleet.status_cell("watch", both[:1], shared) == {
+        "s": "watch", "t": "Warning", "sub": "1 warning", "title": "1 shared with other models"
+    }  # fmt: skip
+    assert fleet.status_cell("watch", both)["title"] is None
 
 
 def test_an_incident_that_one_of_two_models_has_not_acknowledged_counts_as_critical() -> None:
@@ -139,6 +142,8 @@ def test_an_incident_is_one_line_on_the_first_page() -> None:
     assert {sentence: incidents.incident_headline(of_one("late", sentence)) for sentence in sentences} == sentences
     row = incidents.inbox_row(of_one("late", "Accuracy fell; by much."), ("late", "delay"), Scope())
     assert row["cells"]["what"]["title"].startswith("Accuracy fell; by much.") and row["cells"]["model"]["t"] == "late and delay"
+    nulls = incidents.inbox_row(of_one("late", next(iter(sentences))), ("late",), Scope())["cells"]["what"]
+    assert nulls["t"] == "`rain` is null in 14.4 %" and "1,819 predictions" in nulls["title"], "the tooltip says of how many"
 
 
 def test_each_incident_is_told_once_on_the_first_page(current: World) -> None:

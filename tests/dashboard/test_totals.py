@@ -51,7 +51,7 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
     assert (rows[-1]["model"]["t"], rows[-1]["model"]["sub"], rows[-1]["status"]["sub"]) == ("Pipeline", "source", "1 critical")
     line, counts = next(each.value for each in home.markdown if each.value.startswith("**")), Counter[str]()
     for row in rows:
-        for number, word in re.findall(r"(\d+) (critical|warning|shared)", row["status"]["sub"] or ""):
+        for number, word in re.findall(r"(\d+) (critical|warning|shared)", f"{row['status']['sub']} {row['status'].get('title')}"):
             counts[word] += int(number)
     total = dict.fromkeys(("critical", "warning"), 0) | {word: int(n) for n, word in re.findall(r"(\d+) (critical|warning)", line)}
     (once,) = re.findall(r"\((\d+) shared, counted once\)", line)

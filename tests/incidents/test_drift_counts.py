@@ -22,7 +22,7 @@ def test_the_share_that_drifted_names_the_columns_that_cannot_be_judged() -> Non
     assert counts.words() == "1 of 5 columns drifted, 2 cannot be judged" and counts.drifted == ("age",)
     assert drift_cell([AGE, *FINE, *EARLY]) | {"title": None} == {
         "s": "act",
-        "t": "1 of 5 drifted",
+        "t": "1 of 5",
         "sub": "2 unknown",
         "title": None,
     }

@@ -293,6 +293,8 @@ def test_an_agenda_item_has_its_line_the_reference_beside_current_and_the_worst_
         item_figure({**broken, "models": [part]}, item).worst_words
         == "Worst slice: replica = r1, Mean absolute error 9.00 (8.00 to 10.0), n = 40."
     )
+    costly = [each | {"analyzer": "operations/energy"} if each["id"] == figure.finding["id"] else each for each in part["findings"]]
+    assert item_figure({**broken, "models": [{**part, "findings": costly}]}, item).worst is None, "a slice says nothing of energy"
     assert item_figure(broken, replace(item, about={}, also=())) is None, "an item about no finding has no figure"
 
 

@@ -130,6 +130,14 @@ def test_what_began_otherwise_or_says_another_thing_stays_apart(other):
     assert len(found(part("delay", incident("null_rate", "dew")), part("late", other))) == 2
 
 
+def test_the_same_requests_far_from_the_reference_of_two_models_are_one_item():
+    """The agenda said the same sentence twice."""
+    far = incident("far_request_share", onset=None, severity="watch", analyzer="trust/live_guard")
+    (item,) = found(part("delay", far), part("late", far))
+    assert item.models == ("delay", "late")
+    assert len(found(part("delay", far), part("late", far | {"sentence": "Other requests are far."}))) == 2
+
+
 def test_claims_about_whole_models_are_never_one_feed():
     both = [part(name, incident("volume", "model", stages=("arrival",))) for name in ("delay", "late")]
     assert len(found(*both)) == 2

@@ -149,6 +149,9 @@ def test_a_headline_of_a_slide_is_the_first_clause_of_its_sentence():
     one = Item("x", "incident", "`a` moved to 3; `b` too; new.", "act", "new", 0.5, "late")
     assert review_deck.slide_headline(one) == "`a` moved to 3."
     assert review_deck.slide_headline(replace(one, title="It moved.")) == "It moved."
+    assumed = replace(one, title="It emits 155 g (assumed; excl. embodied carbon): 2.4 times as much.")
+    assert review_deck.slide_headline(assumed) == "It emits 155 g: 2.4 times as much."
+    assert review_deck.slide_headline(replace(one, title="2.5 % are far. Most is in `a`.")) == "2.5 % are far."
 
 
 def test_owners_of_both_are_told_and_it_waits_on_where_only_one_still_shows_it(store, item):

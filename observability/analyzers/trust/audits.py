@@ -141,8 +141,8 @@ def no_value_sentence(audit: StoredAudit) -> str:
     if not numbers:
         return f"The {audit.kind} audit gave no value."
     return (
-        f"The {audit.kind} audit of {format_day(audit.at)} cannot be judged: its results have no `headline` with `value`, `low`, `high` and "
-        f"`n`. It recorded {join_words(numbers, MOST)}."
+        f"The {audit.kind} audit of {format_day(audit.at)} cannot be judged: its results have no `headline` with `value`, `low`, `high` "
+        f"and `n`. It recorded {join_words(numbers, MOST)}."
     )
 
 

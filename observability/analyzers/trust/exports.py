@@ -263,8 +263,8 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
             f" of `{model}`" * bool(model)
         )
         because = (
-            f"Canary `{name}`, which left to `{event.recipient}` on {format_day(event.at)}, is in {where}, first on {format_day(first['at'])} "
-            f"({first['place']})."
+            f"Canary `{name}`, which left to `{event.recipient}` on {format_day(event.at)}, is in {where}, "
+            f"first on {format_day(first['at'])} ({first['place']})."
         )
         blank = undecided_export(context, event.pair, SIGHTINGS, [event], because)
         blank = replace(blank, subject=f"canary:{name}", model=model or None, n=len(rows))

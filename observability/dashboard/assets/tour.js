@@ -62,7 +62,7 @@ export default function (component) {
     row.append(last ? button("Done", () => move("left")) : button(at ? "Next" : "Start", () => move(at + 1), "next"))
     if (at > 1) row.append(button("Back", () => move(at - 1)))
     if (!last) row.append(button("Leave", () => move("left")))
-    card.append(head, html("p", "", step.text), row)
+    card.append(head, ...(step.text ? [html("p", "", step.text)] : []), row)
     root.replaceChildren(card)
   }
 

@@ -296,7 +296,8 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str |
     worst = table.iloc[int(np.argmax(1 - table["value"] if metric == "batch_rows" else table["value"]))]
     value = charts_collection.measure_words(float(worst["value"]), unit)
     column_name = f", column {worst['column']}" if isinstance(worst["column"], str) else ""
-    alt = f"{name.capitalize()} by device and day: most on {formatting.format_day(worst['day'])} at {device_words(worst['subject'])}{column_name}, {value}."
+    place = f"{formatting.format_day(worst['day'])} at {device_words(worst['subject'])}{column_name}"
+    alt = f"{name.capitalize()} by device and day: most on {place}, {value}."
     figure = charts_collection.device_day_heatmap(
         table.assign(label=[device_name(each) for each in table["subject"]]), name=name, unit=unit, selected=chosen
     )

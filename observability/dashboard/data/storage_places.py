@@ -155,8 +155,8 @@ def _use_by_day(place: StoragePlace, left: Finding | None) -> None:
     shown = pd.DataFrame(
         {"day": days.index, "used": days["used_bytes"].to_numpy(float) / 1e9, "room": days["capacity_bytes"].to_numpy(float) / 1e9}
     )
-    alt = f"{place.name} held {shown['used'].iloc[0]:,.0f} GB on {formatting.format_day(shown['day'].iloc[0])} and {shown['used'].iloc[-1]:,.0f} GB"
-    alt += f" on {formatting.format_day(shown['day'].iloc[-1])}."
+    alt = f"{place.name} held {shown['used'].iloc[0]:,.0f} GB on {formatting.format_day(shown['day'].iloc[0])}"
+    alt += f" and {shown['used'].iloc[-1]:,.0f} GB on {formatting.format_day(shown['day'].iloc[-1])}."
     columns = {"day": "Day", "used": "Used, GB", "room": "Capacity, GB"}
     frame.chart_with_table(charts_storage.used_by_day(shown), shown, key="place-use", alt=alt, columns=columns)
     if left is not None:

@@ -84,9 +84,7 @@ def landing_section(status: dict[str, Any]) -> None:
     if repairs:
         with st.expander(f"Repairs ({len(repairs)})"):
             for entry in reversed(repairs):
-                plain_paragraph(
-                    f"{formatting.format_minute(datetime.fromisoformat(entry['at']))} UTC. {entry['what']} May be missing: {entry['missing']}"
-                )
+                plain_paragraph(f"{_status_instant(entry['at'])} UTC. {entry['what']} May be missing: {entry['missing']}")
                 st.caption(formatting.escape_markdown(f"Set aside: {', '.join(entry['set_aside']) or 'no file'}"))
 
 

@@ -17,6 +17,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, sparkline, table_row
 from observability.incidents.grouping import Incident
 from observability.incidents.model_state import drift_counts, is_verdict, not_judged_reason, verdict_severity
+from observability.metrics.measured_windows import MATURE
 from observability.metrics.performance import HEADLINE
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     column("model", "Model", width="10.5rem", strong=True),
-    column("status", "Status", help="Open incidents; shared: other models have them too", width="5.2rem"),
+    column("status", "Status", help="Open incidents", width="5.2rem"),
     column(
         "traffic",
         "Traffic a day",
@@ -35,7 +36,12 @@ COLUMNS = (
     column("latency", "Latency", help="p99 latency; change against the previous period", width="5rem", phone=False, short=True),
     column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness", width="6.4rem", phone=False, short=True),
     column(
-        "drift", "Input drift", help="Features with drift against the reference; mean PSI by day", width="7rem", short=True, phone=False
+        "drift",
+        "Input drift",
+        help="How many features drifted against the reference; mean PSI by day",
+        width="7rem",
+        short=True,
+        phone=False,
     ),
     column("outputs", "Outputs", help="PSI of the scores against the reference, by day", width="6rem", phone=False, short=True),
     column(
@@ -49,7 +55,7 @@ COLUMNS = (
         phone=False,
         short=True,
     ),
-    column("cost", "Cost", help="Cost and energy per thousand predictions", width="4.6rem", phone=False, short=True),
+    column("cost", "Cost per 1,000", help="Cost and energy per thousand predictions", width="4.6rem", phone=False, short=True),
 )
 ERRORS_FROM = 0.0005
 """From this share on, failed predictions are drawn by period."""
@@ -178,7 +184,7 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
         "quality": quality_cell(status.of("data/quality")),
         "drift": inputs_drift_cell(status),
         "outputs": outputs_cell(status),
-        "outcome": {**outcome, "more": links.link_cell(change, "compare", about)} if change else outcome,
+        "outcome": {**outcome, "more": links.link_cell(short_change(change), "compare", about)} if change else outcome,
         "fairness": worst_finding_cell(fairness, "unchanged") if fairness else NO_GROUPS,
         "cost": cost_cell(status),
     }
@@ -188,12 +194,22 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
         }
     return table_row(
         {
-            "model": {**links.link_cell(status.model.name, "model", about), "sub": _model_subtitle(status, scope)},
-            "status": {**severity_cell(status.severity), "sub": incidents.incident_counts(status.incidents, shared)},
+            "model": {**links.link_cell(status.model.name, "model", about), **_model_facts(status, scope)},
+            "status": status_cell(status.severity, status.incidents, shared),
             **{key: _linked_cell(cell, MEASURED_ON[key], about) for key, cell in measured.items()},
         },
         note,
     )
+
+
+def status_cell(severity: Severity, found: Sequence[Incident], shared: frozenset[str] = frozenset()) -> Cell:
+    """A severity over the number of incidents; the tooltip says how many are shared.
+
+    shared: the ids of incidents that are counted once with those of other models.
+    """
+    both = sum(incident.id in shared for incident in found)
+    title = f"{both} shared with other models" if both else None
+    return {**severity_cell(severity), "sub": incidents.incident_counts(found), "title": title}
 
 
 def _linked_cell(cell: Cell, page: str, about: Scope) -> Cell:
@@ -218,19 +234,21 @@ def records_row(others: Sequence[Incident]) -> dict[str, Any]:
             "sub": ", ".join(sorted(kinds)) or None,
             "title": "\n".join(each.sentence.replace("`", "") for each in others),
         },
-        status={**severity_cell(worst), "sub": incidents.incident_counts(others)},
+        status=status_cell(worst, others),
     )
 
 
-def _model_subtitle(status: ModelStatus, scope: Scope) -> str:
-    """Task, and versions where there are several; the dates of a relative window that does not end now."""
+def _model_facts(status: ModelStatus, scope: Scope) -> Cell:
+    """Versions where there are several, and the last day of a relative window that does not end now; task and dates as the tooltip."""
     served = sorted({finding.version for finding in status.findings if finding.version})
     known = len(status.model.versions)
     versions = f"version {served[0]} of {known}" if len(served) == 1 else formatting.plural(len(served), "version")
-    words = ", ".join(filter(None, (status.model.task or "not registered", versions if known > 1 else None)))
-    if scope.span == "dates" or status.window.end >= load.page_clock():
-        return words
-    return f"{words}\n{formatting.format_span(status.window.start, status.window.end).replace(' to ', ' – ')}"
+    task: str = status.model.task or "not registered"
+    lines = [versions] if known > 1 else [] if status.model.task else [task]
+    if scope.span != "dates" and status.window.end < load.page_clock():
+        lines.append(f"to {formatting.format_day(status.window.end - timedelta(microseconds=1))}")
+    span = formatting.format_span(status.window.start, status.window.end)
+    return {"sub": "\n".join(lines) or None, "title": f"{task}, {span}"}
 
 
 def _traffic_cell(status: ModelStatus) -> Cell:
@@ -242,7 +260,8 @@ def _traffic_cell(status: ModelStatus) -> Cell:
     return {
         "t": formatting.compact_count(total / days),
         "k": total / days,
-        "sub": "\n".join(filter(None, (short_change(change), failed_share(status) if status.traffic["errors"].sum() else None))) or None,
+        "sub": "\n".join(filter(None, (change and short_change(change), failed_share(status) if status.traffic["errors"].sum() else None)))
+        or None,
         "title": f"{total:,.0f} predictions in {span}{in_previous_period(change)}",
         "spark": sparkline(status.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in total", bars=True, width=96),
     }
@@ -259,9 +278,9 @@ def change_words(value: float | None, before: float | None, unit: str = "") -> s
     return f"{sign}{size} {'points' if unit == 'share' else '%'} from {number}"
 
 
-def short_change(change: str | None) -> str | None:
+def short_change(change: str) -> str:
     """A change without the value of the previous period, which the tooltip has."""
-    return change.split(" from ")[0] if change else None
+    return change.split(" from ", maxsplit=1)[0]
 
 
 def in_previous_period(change: str | None) -> str:
@@ -325,7 +344,7 @@ def latency_cell(status: ModelStatus) -> Cell:
     change = change_of_finding(status, p99)
     claim = f"{_plain_claim(p99)}{in_previous_period(change)}" if p99 else None
     cell: Cell = {"t": f"{formatting.format_number(p99.value)} ms" if p99 else formatting.DASH, "title": claim}
-    cell |= {"k": p99.value if p99 else None, "sub": short_change(change)}
+    cell |= {"k": p99.value if p99 else None, "sub": change and short_change(change)}
     return {**cell, **_problem_cell(problems, "sub")} if problems else cell
 
 
@@ -354,13 +373,13 @@ def cost_cell(status: ModelStatus) -> Cell:
     if first.basis != "measured":
         cell["mark"] = first.basis
     per_million = cost is not None and 0 < (cost.value or 0.0) < 0.01
-    times, unit = (1_000, "per million") if per_million else (1, "per 1,000")
+    times, unit = (1_000, "per million") if per_million else (1, None)
     energy_words = formatting.format_value(energy.value and energy.value * times, energy.unit) if energy else None
     if cost is None:
-        return {**cell, "t": energy_words, "sub": unit}
+        return {**cell, "t": energy_words}
     basis = f"\n{energy.basis}" if energy and energy.basis != "measured" else ""
     amount = money((cost.value or 0.0) * times, str(cost.evidence.get("currency") or ""))
-    return {**cell, "t": amount, "k": cost.value, "sub": "\n".join(filter(None, (unit, energy_words and f"{energy_words}{basis}")))}
+    return {**cell, "t": amount, "k": cost.value, "sub": "\n".join(filter(None, (unit, energy_words and f"{energy_words}{basis}"))) or None}
 
 
 def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
@@ -386,7 +405,7 @@ def drift_cell(findings: Sequence[Finding]) -> Cell:
     """How many inputs drifted, and how many cannot be judged."""
     counts = drift_counts(findings)
     cell = {**worst_finding_cell(findings, "stable"), "sub": f"{counts.undecided} unknown" if counts.undecided else None}
-    return {**cell, "t": f"{len(counts.drifted)} of {counts.columns} drifted"} if counts.drifted else cell
+    return {**cell, "t": f"{len(counts.drifted)} of {counts.columns}"} if counts.drifted else cell
 
 
 def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
@@ -405,16 +424,18 @@ def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
     maturity = next((finding for finding in performance if finding.metric == "label_maturity" and finding.value is not None), None)
     whole = with_window_value(found)
     labelled = f", {formatting.format_share(maturity.value)} labelled" if maturity else ""
+    missing = maturity is not None and (maturity.value or 0.0) < MATURE
+    change = change_of_finding(status, found)
     cell: Cell = {
         "t": formatting.format_value(whole.value, whole.unit, unit),
         "mark": found.basis,
-        "sub": f"{title}{labelled}",
-        "title": f"{_plain_claim(found)} n = {whole.n:,}",
+        "sub": f"{title}{labelled if missing else ''}",
+        "title": f"{_plain_claim(found)} n = {whole.n:,}{labelled}{in_previous_period(change)}",
     }
     if len(days) > 1:
         low, high = days["low"].tolist(), days["high"].tolist()
         cell["spark"] = sparkline(days["value"].tolist(), f"{title} by day", low=low, high=high, limit=single_limit(found), width=150)
-    return cell, change_of_finding(status, found)
+    return cell, change
 
 
 def severity_without_action(findings: Sequence[Finding]) -> Severity:

@@ -43,6 +43,8 @@ WORD = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
 IN_REFERENCE = re.compile(r"; (\S+(?: %)?) in the reference\b")
 VALUE_ALONE = re.compile(r"^([^`(]* [−\d][\d.,]*(?: \S{1,12})?)(?: \(.*)?$")
 """A clause that ends with its value and unit, or with its interval behind them, as `Mean absolute error 46.7 minutes`."""
+ROWS_AT_END = re.compile(r"(?<=[%\d]) (?:of|on|over) [\d,]+ (?:labelled |sampled )?(?:predictions|values|labels|requests|rows)$")
+"""The number of rows behind a share, which the tooltip of a line has."""
 WHOLE_WORDS, FEWEST_WORDS = 16, 5
 """Words of the longest headline, and of the shortest that a longer one is cut to."""
 DANGLING = frozenset(("a", "after", "and", "as", "at", "by", "from", "in", "is", "its", "of", "on", "over", "than", "the", "to", "with"))
@@ -152,7 +154,8 @@ def inbox_row(
     what people did about it. Its button, and keys on the row, ask for an action.
     """
     facts = f"{incident.sentence} ({incident_facts(incident)})".replace("`", "")
-    link = links.link_cell(incident_headline(incident), "incident", scope.about(incident.model), id=incident.id)
+    words = ROWS_AT_END.sub("", incident_headline(incident))
+    link = links.link_cell(words, "incident", scope.about(incident.model), id=incident.id)
     since = onset_in_words(incident)
     return table_row(
         {
@@ -210,15 +213,9 @@ def incidents_table(
     show_all_button(key, most, len(rows), scope)
 
 
-def incident_counts(found: Sequence[Incident], shared: frozenset[str] = frozenset()) -> str | None:
-    """How many are critical, acknowledged and warnings, a line each, and how many of them are shared; None where there is none.
-
-    shared: the ids of incidents that are counted once with those of other models.
-    """
-    if not found:
-        return None
-    both = sum(incident.id in shared for incident in found)
-    return "\n".join(filter(None, (*incident_action_counts(found).words.split(", "), f"{both} shared" if both else None)))
+def incident_counts(found: Sequence[Incident]) -> str | None:
+    """How many are critical, acknowledged and warnings, a line each; None where there is none."""
+    return incident_action_counts(found).words.replace(", ", "\n") if found else None
 
 
 def incident_selectbox(found: Sequence[Incident]) -> Incident | None:

@@ -42,7 +42,7 @@ def analyzed_days_note(finding: Finding) -> str | None:
     first, last = finding.evidence.get("measured") or (None, None)
     if last is None or datetime.fromisoformat(last).date() >= (finding.end - timedelta(microseconds=1)).date():
         return None
-    start, end = (datetime.fromisoformat(day) for day in (first, last))
+    start, end = datetime.fromisoformat(str(first)), datetime.fromisoformat(last)
     return f"Days with labels: {formatting.format_span(start, end + timedelta(days=1))}."
 
 

@@ -87,7 +87,8 @@ def erasure_problems(home: Path) -> list[str]:
         return [f"Erased subjects cannot be told: {error}"]
     name = None if key is None else key_name(key)
     found = [
-        f"An erasure that began at {format_minute(datetime.fromisoformat(erasure.at))} UTC did not finish. Run forget again with the same subject"
+        f"An erasure that began at {format_minute(datetime.fromisoformat(erasure.at))} UTC did not finish. Run forget again "
+        "with the same subject"
         for erasure in known
         if not erasure.finished
     ]
