@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
+from observability.core.formatting import format_day
 from observability.core.questions import Records
 from observability.core.settings import ModelSettings
 from observability.core.small_groups import finding_without_few
@@ -89,7 +90,7 @@ def test_a_failure_is_read_with_its_day_and_reason(audited: Database) -> None:
     (folder / STATE).write_text(json.dumps({key: {"ran": ran.isoformat(), "failure": "the model file is damaged"}}), encoding="utf-8")
     app = opened("audits", model="employment")
     (row,) = tables(app)["Scheduled audits"]["rows"]
-    assert row["cells"]["last"] == {"s": "watch", "t": f"failed {ran:%Y-%m-%d}", "sub": "the model file is damaged"}
+    assert row["cells"]["last"] == {"s": "watch", "t": f"failed {format_day(ran)}", "sub": "the model file is damaged"}
     assert (row["cells"]["next"]["t"], row["cells"]["when"]["t"]) == ("a day after the failure", "Every 45 days")
     assert next(box for box in app.selectbox if box.label == "Robustness").value == "45 days", "a time of the settings is kept"
 
@@ -102,7 +103,7 @@ def test_forms_are_offered_and_their_schedule_knows_what_was_run(audited: Databa
     audited.write_records([about | {"at": NOON, "expires": NOON + timedelta(days=90)}])
     app = opened("audits", model="employment")
     (row,) = tables(app)["Scheduled audits"]["rows"]
-    assert [row["cells"][name]["t"] for name in ("kind", "next", "last")] == ["Forms", "with a new version", f"done {NOON:%Y-%m-%d}"]
+    assert [row["cells"][name]["t"] for name in ("kind", "next", "last")] == ["Forms", "with a new version", f"done {format_day(NOON)}"]
     (kind,) = [box for box in app.radio if box.label == "Kind"]
     assert "Forms" in kind.options
     kind.set_value("precision")

@@ -179,14 +179,14 @@ def test_a_risk_owner_signs_at_the_step_about_fairness(store: Database) -> None:
     ]
     store.write_records([{"kind": "signature", "author": "Rita", "model": "eta", "subject": " PERFORMANCE ", "until": NOW}])
     (standing,) = tables(opened("review", review=str(BETTER), step="fairness"))["Accepted by a risk owner"]["rows"]
-    assert standing["cells"]["until"] == {"t": f"{NOW:%Y-%m-%d}", "s": "watch", "sub": "expired"}, "capitals and spaces do not matter"
+    assert standing["cells"]["until"] == {"t": format_day(NOW), "s": "watch", "sub": "expired"}, "capitals and spaces do not matter"
 
 
 def test_an_audit_stands_beside_what_the_one_before_it_found(store: Database) -> None:
     app = opened("review", review=str(BROKEN), step="fairness")
     (row,) = tables(app)["Audits and their results"]["rows"]
     assert row["cells"]["results"]["t"] == "flipped 3.00, mae_with_noise 8.25 (9.50)"
-    assert row["cells"]["expires"] == {"t": f"{NOW + timedelta(days=300):%Y-%m-%d}"}
+    assert row["cells"]["expires"] == {"t": format_day(NOW + timedelta(days=300))}
     html = export_review.review_html(store, str(BROKEN), NOW)
     assert "flipped 3.00, mae_with_noise 8.25 (9.50)" in html
     assert invalid(html) == []
@@ -264,6 +264,9 @@ def test_a_closed_meeting_takes_no_more_words_until_it_is_opened_again(store: Da
     item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
     there = enter("Bob", BROKEN, item=item)
     assert "The meeting is closed." in words(there) and not [each for each in there.button if each.label == "Pin"]
+    listed = tables(there)["Agenda"]
+    assert listed["keys"] is None and "act" not in {each["key"] for each in listed["columns"]}, "nothing asks to decide"
+    assert "Add an item" not in {each.label for each in there.expander}
     press(enter("Ann", BROKEN, step="decide"), "Open the meeting again")
     assert "The meeting was closed" not in words(enter("Bob", BROKEN, item=item))
 
@@ -368,7 +371,7 @@ def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_
     (action,) = [each for each in store.actions() if each.fields.get("text") == "Ask the depot"]
     assert action.state == "open"
     (row,) = [each for each in tables(app)["Actions of this review"]["rows"] if each["cells"]["what"]["t"] == "Ask the depot"]
-    due = f"{BROKEN.end + timedelta(days=7):%Y-%m-%d}"
+    due = format_day(BROKEN.end + timedelta(days=7))
     assert (row["cells"]["due"]["t"], row["cells"]["stage"]["t"]) == (due, "unassigned")
     assert any(f"due {due}" in (each["cells"]["end"].get("sub") or "") for each in tables(app)["Agenda"]["rows"])
     press(app, "Reopen")

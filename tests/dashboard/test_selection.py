@@ -70,6 +70,7 @@ def test_a_regression_in_one_region_holds_the_challenger_and_the_decision_is_kep
     text = words(app)
     assert "Worse where region = south" in text and "region = north" not in text
     criteria = {row["cells"]["name"]["t"]: row["cells"] for row in tables(app)["Criteria"]["rows"]}
+    assert all(cells["state"]["phone"] == cells["words"]["t"] for cells in criteria.values()), "a phone says why below the state"
     assert criteria["Slices"]["state"]["t"] == "Worse" and "3,000 rows were answered by both, 3,000 with a label." in text
     assert app.button(key="selection-save").disabled, "a decision needs a name"
     app.session_state[NAME_KEY] = "Ada"

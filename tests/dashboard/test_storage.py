@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from observability.core.formatting import format_day
 from observability.core.numerals import percent
 from observability.dashboard import load
 from observability.store.db.database import Database
@@ -113,7 +114,7 @@ def test_a_form_is_decided_and_the_next_audit_tells_whether_it_is_in_use(
     app = opened("storage")
     assert "half the bytes (exact in use instead, audit of" in words(app)
     (step,) = [row["cells"]["because"] for row in tables(app)["Stored forms that need attention, and what to do next"]["rows"]]
-    assert step["t"] == f"people is stored exactly; the decision of {kept.first.at:%Y-%m-%d} was float16." and step["s"] == "watch"
+    assert step["t"] == f"people is stored exactly; the decision of {format_day(kept.first.at)} was float16." and step["s"] == "watch"
 
 
 def test_loss_of_pictures_stands_by_form_with_the_group_that_loses_most_and_one_report_draws_no_line(

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from observability.core.errors import NotFoundError
+from observability.core.formatting import format_day
 from observability.export import card as export_card
 from observability.review import freeze
 from tests.support import review_world
@@ -71,7 +72,7 @@ def test_the_card_keeps_a_hold_and_open_actions_the_week_after(store):
     after = export_card.model_card_html(store, "eta", NOW + timedelta(days=2))
     assert f"As reviewed in week {WEEKS[4]}" in after
     caveats = after.partition("<h2>Caveats</h2>")[2]
-    assert f"Version 1 is on hold since {NOW:%Y-%m-%d}, decided by carla: Hold the &lt;i&gt;rollout&lt;/i&gt;." in caveats
+    assert f"Version 1 is on hold since {format_day(NOW)}, decided by carla: Hold the &lt;i&gt;rollout&lt;/i&gt;." in caveats
     assert "Open action: Read metres" in after and "bob, no due date, assigned" in after and "Long done" not in after
     assert invalid(after) == []
     store.write_records([decision | {"decision": "d2", "at": NOW + timedelta(days=2), "statement": "Roll it out", "choice": "promote"}])

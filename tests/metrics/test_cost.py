@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from observability.core.catalog import Model
+from observability.core.formatting import format_day
 from observability.core.settings import ModelSettings
 from observability.metrics.cost import DATASETS, labelling_cost, price_note, serving_cost, storage_cost, training_cost
 from observability.metrics.cost_periods import cost_total, daily_cost, month_bounds, spent_currencies
@@ -160,6 +161,6 @@ def test_a_recorded_price_says_from_when_it_is_and_money_that_was_logged_has_non
         {"resource": "request", "amount": 0.03, "from": 216},
     )
     by_request = serving_cost(served([100.0]), use("cost", [], []), resources(), listed, mine)
-    assert price_note(by_request, listed, mine, END) == f", recorded price from {START - timedelta(days=4):%Y-%m-%d}"
+    assert price_note(by_request, listed, mine, END) == f", recorded price from {format_day(START - timedelta(days=4))}"
     logged = serving_cost(served([100.0]), use("cost", [100.0], [0.05]), resources(), listed, mine)
     assert logged.method == "cost" and price_note(logged, listed, mine, END) == ""

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from observability.core.formatting import format_day
 from observability.core.weeks import Week
 from observability.review.agenda import MOST, Item, arranged, incident_change, ranked_agenda
 from observability.review.agenda_items import of_audits
@@ -100,8 +101,8 @@ def test_audits_that_expired_or_soon_expire_are_due(tmp_path):
         store.write_records(lines)
         found = {each.title: each for each in of_audits(store, week, {"loan": 0.5}, week.end)}
     assert set(found) == {
-        f"The robustness audit of loan version 1 expired on {week.end - timedelta(days=1):%Y-%m-%d}.",
-        f"The membership audit of loan version 1 expires on {week.end + timedelta(days=5):%Y-%m-%d}.",
+        f"The robustness audit of loan version 1 expired on {format_day(week.end - timedelta(days=1))}.",
+        f"The membership audit of loan version 1 expires on {format_day(week.end + timedelta(days=5))}.",
     }
 
 

@@ -233,9 +233,9 @@ def of_month(context: Context, spent: Spent) -> Finding:
     currency = spent.currency
     base = undecided_cost(context, "month_cost", 0, "")
     if spent.currency is None:
-        return replace(base, because="No cost is known, so the month's is not forecast.")
+        return replace(base, because="No cost is known: the month has no forecast.")
     if spent.served <= 0 and spent.total <= 0:
-        return replace(base, because="Nothing was served or spent in this window, so the month's cost is not forecast.")
+        return replace(base, because="Nothing was served or spent in this window: the month has no forecast.")
     found: MonthForecast = forecast_month_cost(spent.parts, spent.parts_past, currency or "", context)
     n = found.forecast.n
     if found.value is None:

@@ -107,7 +107,7 @@ def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:
     """The cost of the month so far, its forecast as a fan, and the budget."""
     each = next((one for one in found if one.metric == "month_cost"), None)
     if each is None or each.value is None or not each.evidence.get("by_day"):
-        empty_states.empty_state("The month's cost cannot be forecast yet.", each.because.replace("`", "") if each else None)
+        empty_states.empty_state("No forecast of the month yet.")  # the page's first sentence says why
         return
     currency = str(each.evidence.get("currency") or "")
     names = ["value", "low", "high"]

@@ -219,7 +219,8 @@ def limit_in_words(finding: Finding) -> str:
         return " to ".join(formatting.format_value(end, finding.unit) for end in finding.limit)
     if finding.unit in ("share", "Wh", "gCO₂e", "h") or finding.limit is None:
         return formatting.format_value(finding.limit, finding.unit)
-    return f"{finding.limit:.4g}".replace("-", formatting.MINUS)
+    form = ",.0f" if abs(finding.limit) >= 1000 else ".4g"
+    return f"{finding.limit:{form}}".replace("-", formatting.MINUS)
 
 
 def severity_filter() -> list[str]:

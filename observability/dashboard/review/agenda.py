@@ -51,7 +51,8 @@ def agenda_step(room: ReviewPage) -> None:
     )
     if chosen in known:
         _edit_agenda_item(room, known[chosen])
-    _add_item_form(room)
+    if not meeting.closed_by(room.said):
+        _add_item_form(room)
 
 
 def _agenda_tables(room: ReviewPage) -> None:
@@ -63,9 +64,12 @@ def _agenda_tables(room: ReviewPage) -> None:
         st.caption(FIRST_WEEK)
     if agenda.items:
         rows = [_agenda_row(room, item, place) for place, item in enumerate(agenda.items, 1)]
-        draw_table(
-            "agenda", "Agenda", COLUMNS, rows, large=True, on_act=lambda found, does: _begin_outcome(room, found[0], does), keys=KEYS
-        )
+        if meeting.closed_by(room.said):  # nothing to decide, so no button and no key
+            draw_table("agenda", "Agenda", COLUMNS[:-1], rows, large=True)
+        else:
+            draw_table(
+                "agenda", "Agenda", COLUMNS, rows, large=True, on_act=lambda found, does: _begin_outcome(room, found[0], does), keys=KEYS
+            )
     elif unknown := sum(part["severity"] == "unknown" for part in room.body["models"]):
         words = f"nothing needs attention this week, but {formatting.plural(unknown, 'model')} could not be judged"
         st.markdown(f"{formatting.status_label('unknown')}: {words}.")

@@ -32,7 +32,7 @@ WORDS = {"better": "Better", "worse": "Worse", "alike": "As good", "undecided": 
 CRITERIA = (
     column("name", "Criterion", strong=True, width="11rem"),
     column("state", "Challenger", width="8rem"),
-    column("words", "Why", wide=True),
+    column("words", "Why", wide=True, phone=False),
 )
 DECISIONS = columns_on_phone(
     "at choice reason",
@@ -106,7 +106,13 @@ def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
     st.markdown(status_line(SEVERITY[told.choice], rest[:1].upper() + rest[1:], head, strong=True))
     plain_caption("A suggestion from the statistics; you decide below.")
     rows = [
-        table_row({"name": each.name, "state": {"s": STATES[each.state], "t": WORDS[each.state]}, "words": each.words.replace("`", "")})
+        table_row(
+            {
+                "name": each.name,
+                "state": {"s": STATES[each.state], "t": WORDS[each.state], "phone": each.words.replace("`", "")},
+                "words": each.words.replace("`", ""),
+            }
+        )
         for each in told.criteria
     ]
     if rows:
