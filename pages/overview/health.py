@@ -31,13 +31,14 @@ def overview() -> None:
     counts = total_action_counts(counted)
     pending = sum(status.pending for status in statuses)
     unknown = sum(status.severity == "unknown" for status in statuses) - pending
+    shared = f"Counted once: {counts.shared} of several models." if counts.shared else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         checked = f"{len(statuses) - pending:,} checked: " if pending else ""
         st.markdown(
-            f"**{formatting.plural(len(statuses), 'model')}**{fleet.controllers_note()}, {checked}{counts.total_words}"
+            f"**{formatting.plural(len(statuses), 'model')}**{fleet.controllers_note()}, {checked}{counts.words}"
             f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}. "
             f":gray[:small[{datetime.now(UTC):%H:%M} UTC]]",
-            help="Changes are against the previous period. A figure that is not measured says so.",
+            help=f"Changes are against the previous period. {shared}",
         )
         frame.sampling_notice([status.window for status in statuses])
         fleet_view.fleet_view_popover(view)

@@ -48,13 +48,14 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
     monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan"), feed])
     home = opened("health", window="Everything")
     rows = [row["cells"] for row in tables(home)["Models, most severe first"]["rows"]]
-    assert (rows[-1]["model"]["t"], rows[-1]["model"]["sub"], rows[-1]["status"]["sub"]) == ("Pipeline", "source", "1 critical")
-    line, counts = next(each.value for each in home.markdown if each.value.startswith("**")), Counter[str]()
+    assert (rows[-1]["model"]["t"], rows[-1]["status"]["sub"]) == ("Pipeline", "1 critical")
+    (told,) = (each for each in home.markdown if each.value.startswith("**"))
+    line, counts = told.value, Counter[str]()
     for row in rows:
         for number, word in re.findall(r"(\d+) (critical|warning|shared)", f"{row['status']['sub']} {row['status'].get('title')}"):
             counts[word] += int(number)
     total = dict.fromkeys(("critical", "warning"), 0) | {word: int(n) for n, word in re.findall(r"(\d+) (critical|warning)", line)}
-    (once,) = re.findall(r"\((\d+) shared, counted once\)", line)
+    (once,) = re.findall(r"Counted once: (\d+) of several models", told.proto.help)
     assert sum(total.values()) == counts["critical"] + counts["warning"] - counts["shared"] + int(once)
     assert total["critical"] == counts["critical"] - 1, "the run of two models is one"
     found = load.scope_report(Scope(span="all")).incidents

@@ -113,5 +113,5 @@ def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monke
     sound = replace(finding("operations/controllers", "regret", "ok", subject="controller"), model="cache")
     (status,), _ = fleet.with_records([silent("cache")], [sound])
     row = fleet.fleet_table_row(status, Scope())
-    assert status.severity == "ok" and row["note"]["t"] == "No requests: see Controllers."
+    assert status.severity == "ok" and row["note"]["t"] == "See Controllers."
     assert silent("cache").severity == "unknown"

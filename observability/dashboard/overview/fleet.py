@@ -43,7 +43,7 @@ COLUMNS = (
         short=True,
         phone=False,
     ),
-    column("outputs", "Outputs", help="PSI of the scores against the reference, by day", width="6rem", phone=False, short=True),
+    column("outputs", "Output drift", help="PSI of the scores against the reference, by day", width="6rem", phone=False, short=True),
     column(
         "outcome", "Outcome", help="The main metric on the labels so far, else estimated; change against the previous period", width="9rem"
     ),
@@ -173,7 +173,7 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
         note = {"s": "unknown", "t": "Not checked yet: models are checked in turn."}
     elif status.elsewhere and not status.predictions:
         page = ELSEWHERE[status.elsewhere[0].analyzer]
-        note = links.link_cell(f"No requests: see {page.capitalize()}.", page, about)
+        note = links.link_cell(f"See {page.capitalize()}.", page, about)
     elif status.severity == "unknown" and (why := not_judged_reason(status.findings)):
         note = {"s": "unknown", "t": why.replace("`", "")}
     fairness = status.of("trust/fairness")
@@ -222,16 +222,10 @@ def _linked_cell(cell: Cell, page: str, about: Scope) -> Cell:
 
 def records_row(others: Sequence[Incident]) -> dict[str, Any]:
     """The row of incidents that belong to no model of the table, so that the rows add up to the total."""
-    kinds = {
-        "controller" if each.lead.analyzer == incidents.CONTROLLERS else each.lead.subject.partition(":")[0]
-        for each in others
-        if each.lead.analyzer == incidents.CONTROLLERS or ":" in each.lead.subject
-    }
     worst = min((incident.shown_severity for incident in others), key=SEVERITIES.index)
     return table_row(
         model={
             "t": "Pipeline",
-            "sub": ", ".join(sorted(kinds)) or None,
             "title": "\n".join(each.sentence.replace("`", "") for each in others),
         },
         status=status_cell(worst, others),
@@ -239,16 +233,16 @@ def records_row(others: Sequence[Incident]) -> dict[str, Any]:
 
 
 def _model_facts(status: ModelStatus, scope: Scope) -> Cell:
-    """Versions where there are several, and the last day of a relative window that does not end now; task and dates as the tooltip."""
+    """The last day of a relative window that does not end now; task, version where there are several, and dates as the tooltip."""
     served = sorted({finding.version for finding in status.findings if finding.version})
     known = len(status.model.versions)
     versions = f"version {served[0]} of {known}" if len(served) == 1 else formatting.plural(len(served), "version")
     task: str = status.model.task or "not registered"
-    lines = [versions] if known > 1 else [] if status.model.task else [task]
-    if scope.span != "dates" and status.window.end < load.page_clock():
+    lines = [] if status.model.task or status.elsewhere else [task]
+    if scope.span != "dates" and status.predictions and status.window.end < load.page_clock():
         lines.append(f"to {formatting.format_day(status.window.end - timedelta(microseconds=1))}")
     span = formatting.format_span(status.window.start, status.window.end)
-    return {"sub": "\n".join(lines) or None, "title": f"{task}, {span}"}
+    return {"sub": "\n".join(lines) or None, "title": ", ".join((task, *([versions] if known > 1 else []), span))}
 
 
 def _traffic_cell(status: ModelStatus) -> Cell:
@@ -314,7 +308,7 @@ def outputs_cell(status: ModelStatus) -> Cell:
     found = next((finding for finding in status.of("serving/drift") if finding.subject == "score" and finding.metric == "psi"), None)
     if found is None or found.value is None:
         return {"t": formatting.DASH, "title": _plain_claim(found) or "The scores have no reference."}
-    cell: Cell = {"s": found.shown_severity, "t": f"PSI {formatting.format_number(found.value, 2)}", "title": _plain_claim(found)}
+    cell: Cell = {"s": found.shown_severity, "t": formatting.format_number(found.value, 2), "title": _plain_claim(found)}
     days = time_series.drift_by_day_frame([found])
     if len(days) > 1:
         cell["spark"] = sparkline(days["value"].tolist(), "PSI of the scores by day", zero=True, width=96)
@@ -362,24 +356,25 @@ def _plain_claim(finding: Finding | None) -> str | None:
 
 
 def cost_cell(status: ModelStatus) -> Cell:
-    """Cost and energy per thousand predictions (per million where a thousand cost less than 0.01), marked where they were not measured."""
+    """Cost per thousand predictions (per million where a thousand cost less than 0.01), marked where it was not measured; energy as the
+    tooltip, or alone where no cost is known.
+    """
     cost = model_finding(status, "operations/cost", "cost_per_thousand")
     energy = model_finding(status, "operations/energy", "energy_per_thousand")
     first = cost or energy
     if first is None:
         return {"t": formatting.DASH, "title": "Neither cost nor energy is known."}
     worst = next((finding for finding in status.of("operations/cost", "operations/energy") if finding.needs_action), None)
-    cell: Cell = {"s": worst.shown_severity if worst else None, "title": _plain_claim(worst or first)}
+    claims = [_plain_claim(each) for each in (worst or first, energy) if each]
+    cell: Cell = {"s": worst.shown_severity if worst else None, "title": "\n".join(dict.fromkeys(filter(None, claims)))}
     if first.basis != "measured":
         cell["mark"] = first.basis
     per_million = cost is not None and 0 < (cost.value or 0.0) < 0.01
     times, unit = (1_000, "per million") if per_million else (1, None)
-    energy_words = formatting.format_value(energy.value and energy.value * times, energy.unit) if energy else None
     if cost is None:
-        return {**cell, "t": energy_words}
-    basis = f"\n{energy.basis}" if energy and energy.basis != "measured" else ""
+        return {**cell, "t": formatting.format_value(first.value, first.unit)}
     amount = money((cost.value or 0.0) * times, str(cost.evidence.get("currency") or ""))
-    return {**cell, "t": amount, "k": cost.value, "sub": "\n".join(filter(None, (unit, energy_words and f"{energy_words}{basis}"))) or None}
+    return {**cell, "t": amount, "k": cost.value, "sub": unit}
 
 
 def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
