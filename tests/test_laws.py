@@ -39,7 +39,7 @@ ANALYZERS = discover()
 DAY = timedelta(days=1)
 FIELDS = {"score", "latency_ms", "energy_j", "cost", "status", "version", "replica", "device", "batch", "decision", "label", "score_bin"}
 OF_LABELS = {"error", "absolute_error", "squared_error", "label_value", "log_loss", "brier", "correct"}
-OF_SAMPLES = {"id", "at", "subject", "arrived", "extra", "label_value"}
+OF_SAMPLES = {"id", "at", "subject", "arrived", "prediction", "extra", "label_value"}
 Frames = dict[str, pd.DataFrame]
 Put = Callable[[DuckStore, Question, Window], pd.DataFrame]
 
@@ -120,7 +120,7 @@ def cases(hard_store: DuckStore, live_store: DuckStore) -> list[Case]:
     begin, end = engine_world.START, engine_world.START + timedelta(days=engine_world.DAYS)
     found = [each for model in hard_store.catalog().models for each in cases_of(hard_store, model.name, begin, end)]
     found += cases_of(live_store, "live", live_world.START, live_world.END)
-    found += cases_of(live_store, "other", live_world.START, live_world.END)
+    found += [each for name in ("other", "chat") for each in cases_of(live_store, name, live_world.START, live_world.END)]
     ragged = timedelta(hours=5, minutes=40)
     found += cases_of(live_store, "live", live_world.START + ragged, live_world.END - ragged, as_of=live_world.END - 9 * HOUR)
     assert len(found) >= 10
@@ -129,8 +129,9 @@ def cases(hard_store: DuckStore, live_store: DuckStore) -> list[Case]:
 
 
 def fitting(analyzer: Analyzer, cases: list[Case]) -> list[Case]:
-    """The cases that are what the analyzer is about: versions of models, or the records of all."""
-    return [each for each in cases if (each.context.model is EVERY_MODEL) == (analyzer.about == "records")]
+    """The cases that are what the analyzer is about: versions of models of which it asks something, or the records of all."""
+    own = [each for each in cases if (each.context.model is EVERY_MODEL) == (analyzer.about == "records")]
+    return [each for each in own if analyzer.needs(each.context)] or own
 
 
 def said(analyzer: Analyzer, frames: Frames, context: Context) -> list[Finding]:
@@ -364,7 +365,7 @@ def broken_column(reference: str) -> Iterator[None]:
 def law_10(analyzer: Analyzer, before: DuckStore, after: DuckStore) -> None:
     """Nothing that arrived after `as_of` changes a finding: a store in which it has arrived says the same as one in which it has not."""
     week = {"start": live_world.START, "end": live_world.END}
-    model = "cache" if analyzer.name == "operations/controllers" else "live"
+    model = {"operations/controllers": "cache", "serving/call_drift": "chat"}.get(analyzer.name, "live")
     looks = ((live_world.AS_OF - timedelta(minutes=17), week), (live_world.AS_OF, {}), (live_world.AS_OF, week))
     for as_of, asked in looks if LONG else looks[:1]:
         findings = []

@@ -13,6 +13,7 @@ import pytest
 
 from observability.analyzers import discover
 from observability.core.metric_definitions import METRICS
+from observability.dashboard.links import SHOWN_BESIDE
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "observability").rglob("*.py"))
@@ -25,7 +26,7 @@ def test_an_analyzer_its_page_and_its_test_share_one_name() -> None:
     for each in analyzers:
         section, name = each.name.split("/")
         assert (ROOT / "observability" / "analyzers" / section / f"{name}.py").is_file()
-        assert (ROOT / "pages" / section / f"{name}.py").is_file()
+        assert (ROOT / "pages" / section / f"{SHOWN_BESIDE.get(each.name, name)}.py").is_file()
         assert (ROOT / "tests" / "analyzers" / section / f"test_{name}.py").is_file()
 
 

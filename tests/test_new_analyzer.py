@@ -6,6 +6,7 @@ from pathlib import Path
 
 from observability.analyzers import discover
 from observability.core.metric_definitions import METRICS
+from observability.dashboard.links import SHOWN_BESIDE
 from observability.incidents.grouping_rules import ANALYZER_STAGES, SECTION_STAGES
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,7 @@ WITHOUT_FAULT = {
     "training/studies": "no model's log holds audits of augmentations; their faults are planted on audits",
     "data/storage": "no model's log holds reports of places or audits of stored data; their faults are planted on those",
     "data/datasets": "no model's log holds versions of datasets; a second content is planted on those",
+    "serving/call_drift": "no simulated log holds calls of a language model; faults of calls are planted on those",
     "serving/vendors": "no model's log holds answers to fixed questions; faults of vendors are planted on those",
     "serving/why_changed": "explains what serving/performance found",
     "trust/exports": "no model's log holds exports; faults of exports are planted on those",
@@ -39,7 +41,7 @@ def missing_parts(name: str, metrics: Collection[str], proven: Collection[str] =
     found = []
     if not (ROOT / f"tests/analyzers/{section}/test_{stem}.py").is_file():
         found.append(f"tests/analyzers/{section}/test_{stem}.py: its test")
-    if not (ROOT / f"pages/{section}/{stem}.py").is_file():
+    if not (ROOT / f"pages/{section}/{SHOWN_BESIDE.get(name, stem)}.py").is_file():
         found.append(f"pages/{section}/{stem}.py: its page, with `findings.analyzer_findings(here, {name!r})`")
     found += [
         f"observability/core/metric_definitions.py, METRICS: `{metric} | title | unit | low | meaning | formula | source`"

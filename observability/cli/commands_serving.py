@@ -4,6 +4,7 @@ import argparse
 import os
 import statistics
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from observability.core.formatting import plural
 from observability.core.questions import Aggregate, Bucket, Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Slice, Window
+from observability.enrichment.encoded_answers import EncodedSet, ask_and_encode
 from observability.monitoring import check
-from observability.probing.ask import AskedSet, ask_set, normal_answer
+from observability.probing.ask import normal_answer
 from observability.probing.probe_file import ProbeSet, read_probe_set
 from observability.server import probe_schedule
 from observability.store.engine import Store
@@ -38,13 +40,16 @@ def run_probe(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     of_file = args.what.endswith(".toml")
     if args.schedule and not of_file:
         raise UsageError("--schedule takes a file", got=args.what, expected="FILE.toml")
+    if args.schedule and args.encoder:
+        raise UsageError("--encoder is for one asking", expected="the key encoder in [probe] of the file", attempt="Write it there")
     sets = [read_probe_set(Path(args.what))] if of_file else [probe for _, probe in probe_schedule.scheduled_sets(store.home, args.what)]
+    sets = [replace(probe, encoder=args.encoder) for probe in sets] if args.encoder else sets
     bodies, lines = [], []
     for probe in sets:
         before = last_answers(store, probe)
-        found = ask_set(probe, os.environ, progress=lambda done, total: say(f"{done} of {total} questions"))
-        if found.records and not args.dry_run:
-            store.write_records(found.records)
+        found = ask_and_encode(probe, os.environ, progress=lambda done, total: say(f"{done} of {total} questions"))
+        if found.asked.records and not args.dry_run:
+            store.write_records(found.asked.records)
         bodies.append(round_body(probe, found, before) | {"kept": not args.dry_run})
         lines += round_lines(bodies[-1])
     say("")
@@ -84,9 +89,9 @@ def _answers_by_item(rows: "DataFrame", name: str) -> Iterable[tuple[str, str]]:
             yield str(extra["item"]), answer
 
 
-def round_body(probe: ProbeSet, found: AskedSet, before: dict[str, str]) -> dict[str, Any]:
+def round_body(probe: ProbeSet, found: EncodedSet, before: dict[str, str]) -> dict[str, Any]:
     """What a round gave, as JSON."""
-    answered = [record for record in found.records if record["status"] == "ok"]
+    answered = [record for record in found.asked.records if record["status"] == "ok"]
     compared = [record for record in answered if record["item"] in before]
     changed = [
         {"item": record["item"], "before": before[record["item"]], "after": record["prediction"]}
@@ -101,7 +106,7 @@ def round_body(probe: ProbeSet, found: AskedSet, before: dict[str, str]) -> dict
         "versions": sorted({record["version"] for record in answered}),
         "questions": len(probe.items),
         "answered": len(answered),
-        "not_asked": found.left_out,
+        "not_asked": found.asked.left_out,
         "compared": len(compared),
         "changed": changed,
         "refused": sum(record["refused"] for record in answered),
@@ -109,8 +114,10 @@ def round_body(probe: ProbeSet, found: AskedSet, before: dict[str, str]) -> dict
         "latency_ms_p50": statistics.median(times) if times else None,
         "cost": sum(costs) if costs else None,
         "errors": [
-            {"item": each["item"], "status": each["status"], "error": each.get("error")} for each in found.records if "error" in each
+            {"item": each["item"], "status": each["status"], "error": each.get("error")} for each in found.asked.records if "error" in each
         ],
+        "encoder": found.encoder,
+        "not_encoded": found.failure or None,
     }
 
 
@@ -123,6 +130,8 @@ def round_lines(body: dict[str, Any]) -> list[str]:
     parts += [f"{body['not_well_formed']} not in the asked form"] if body["not_well_formed"] else []
     parts += [f"median {body['latency_ms_p50']:,.0f} ms"] if body["latency_ms_p50"] is not None else []
     parts += [f"cost {body['cost']:.4g}"] if body["cost"] is not None else []
+    parts += [f"encoded by {body['encoder']}"] if body["encoder"] else []
+    parts += [f"kept without vectors: {body['not_encoded']}"] if body["not_encoded"] else []
     version = f" version {', '.join(body['versions'])}" if body["versions"] else ""
     lines = [f"{body['model']}{version}, set {body['set']}: {'; '.join(parts)}{'' if body['kept'] else ' (not kept)'}."]
     lines += [f"  {each['item']}: {shortened(each['before'])} -> {shortened(each['after'])}" for each in body["changed"][:SHOWN]]

@@ -256,6 +256,12 @@ def parser() -> Parser:
     probe.add_argument("what", type=file_or_model, metavar="FILE.toml|MODEL", help="a probe file, or a model whose set is scheduled")
     probe.add_argument("--schedule", action="store_true", help="keep the file, so that the dashboard asks it every `every_hours`")
     probe.add_argument("--unschedule", action="store_true", help="ask the sets of MODEL no longer; answers stay")
+    probe.add_argument(
+        "--encoder",
+        type=path,
+        metavar="PATH",
+        help="a sentence encoder on disk (model.onnx and tokenizer.json), by which free-text answers are compared; else `encoder` of the file",
+    )
     probe.add_argument("--dry-run", action="store_true", help="ask, and print the answers without keeping them")
 
     gate = add(

@@ -86,6 +86,12 @@ class Edges:
         return tuple(band_names(self.edges))
 
 
+def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A key that sorts names as people count: `9` before `10`, `1.9` before `1.10`."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts if part)
+
+
 def band_names(limits: Iterable[float]) -> list[str]:
     """Names of the bands between limits; a band is closed on the left."""
     texts = [f"{limit:.12g}" for limit in limits]

@@ -252,14 +252,15 @@ over_reliance | Followed errors | share | low | Share of the model's errors that
   action | Schemmer et al. 2023
 under_reliance | Overridden right answers | share | low | Share of the model's right answers that people overrode. | overridden right
   answers / right answers with a logged action | Schemmer et al. 2023
+call_psi | Drift of calls | nats | low | Shift of a column of a language model's calls from the four weeks before, in deciles or levels of
+  those; missing values are a bin of their own. | Σ (q - p) ln(q / p) | Lewis (1994)
 answer_change_rate | Changed answers | share | low | Share of fixed questions whose answer differs from the typical answer of the baseline
   rounds; of free text, whose answer is much less similar to it than usual ones. | different / answered by both | ours
 answer_flip_rate | Flips since the last round | share | low | Share of fixed questions whose answer differs from the round before. |
   different
   / answered by both | ours
 answer_similarity | Similarity of answers | share | high | Mean similarity of free-text answers to the typical answer of the baseline. |
-  cosine
-  of hashed character n-grams | Weinberger et al. (2009); scikit-learn
+  cosine of the vectors of a sentence encoder, else of hashed character n-grams | Reimers and Gurevych (2019); Weinberger et al. (2009)
 format_failure_rate | Format failures | share | low | Share of answers that are not in the requested format. | not well formed /
   answers | ours
 refusal_rate | Refusals | share | low | Share of answers that refuse the question. | refusals / answers | ours

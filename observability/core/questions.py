@@ -88,7 +88,8 @@ class Sample:
     """At most `rows` rows, the same on every engine: those with the smallest `sample_hash` (first 8 bytes of MD5 of the id, stored at
     load).
 
-    columns: column references as above, and `id`, `at`, `subject`, `extra` (other fields of the record, as JSON text), `label_value`.
+    columns: column references as above, and `id`, `at`, `subject`, `prediction` (the answer as it was logged), `extra` (other fields of
+    the record, as JSON text), `label_value`.
     table: as in Aggregate.
     """
 

@@ -35,6 +35,8 @@ OWN_KEYS = (
     *("device", "measure", "thing", "dashboard", "augmentation", "place", "color", "space"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
+SHOWN_BESIDE = {"serving/call_drift": "vendors"}
+"""Analyzers that have no page of their own name, and the page that shows them beside those of another analyzer."""
 
 
 @cache
@@ -169,10 +171,15 @@ def follow_link(target: dict[str, Any]) -> None:
         st.switch_page(str(path), query_params={key: value for key, value in own.items() if key not in BOUND_KEYS})
 
 
+def analyzer_page(analyzer: str) -> str | None:
+    """The page that shows what an analyzer finds: that of its name, or the one that shows it beside another's; None where there is none."""
+    page = SHOWN_BESIDE.get(analyzer, analyzer.rpartition("/")[2])
+    return page if page in page_files() else None
+
+
 def finding_link(finding: Finding, scope: Scope, text: str) -> dict[str, Any]:
-    """The link to the page of a finding: the page named like its analyzer, else the findings page."""
-    name = finding.analyzer.rpartition("/")[2]
-    page = name if name in page_files() else "findings"
+    """The link to the page of a finding, else to the findings page."""
+    page = analyzer_page(finding.analyzer) or "findings"
     if page == "runs":
         page = "distributed" if "/rank:" in finding.subject else "studies" if finding.subject.startswith("study:") else page
     return link_cell(text, page, scope.about(finding.model), **finding_parameters(finding, page))
@@ -209,7 +216,7 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
         return {"dataset": subject.removeprefix("dataset:"), "version_of_data": str(finding.evidence.get("dataset_version") or "")}
     if page == "batch_gate":
         return {"batch": subject.removeprefix("batch=")}
-    if page == "vendors":
+    if page == "vendors" and subject.startswith("probes:"):
         return {"probes": f"{finding.model}/{subject.removeprefix('probes:')}"}
     if page == "cleaning":
         return {"rule": subject}

@@ -77,8 +77,7 @@ def findings_needing_action(status: ModelStatus, *analyzers: str) -> list[Findin
 
 def outcome_page(found: Sequence[Finding]) -> str:
     """The page that shows the worst finding about outcomes."""
-    name = found[0].analyzer.partition("/")[2] if found and found[0].needs_action else ""
-    return name if name in links.page_files() else "performance"
+    return (links.analyzer_page(found[0].analyzer) if found and found[0].needs_action else None) or "performance"
 
 
 def is_it_right(here: ModelPage, status: ModelStatus) -> None:

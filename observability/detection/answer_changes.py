@@ -68,7 +68,7 @@ class AnswerChanges:
 
     baseline: its rounds. differs: rounds × items, whether the answer differs from the typical one of the baseline. typical: by
     item, the round of the baseline that gave the typical answer, -1 without one. against_baseline, against_last: counts.
-    similarity: of free text, rounds × items, to the typical answer.
+    similarity: of free text, rounds × items, to the typical answer; encoder: by which it was measured, None for hashed n-grams.
     """
 
     baseline: tuple[int, ...]
@@ -77,6 +77,17 @@ class AnswerChanges:
     against_baseline: RoundCounts
     against_last: RoundCounts
     similarity: Floats | None = None
+    encoder: str | None = None
+
+
+def usable_rounds(rounds: ProbeRounds, last: int, accepted: datetime | None = None) -> list[int]:
+    """The rounds before `last` that may be its baseline: most questions were answered, not before `accepted`, and comparable with it."""
+    alike = rounds.comparable(last) if rounds.free_text else np.ones(len(rounds.times), bool)
+    return [
+        place
+        for place, at in enumerate(rounds.times[:last])
+        if alike[place] and (accepted is None or at >= accepted) and 2 * rounds.answered[place].sum() >= len(rounds.items)
+    ]
 
 
 def answer_changes(rounds: ProbeRounds, last: int, accepted: datetime | None = None) -> AnswerChanges | None:
@@ -84,14 +95,10 @@ def answer_changes(rounds: ProbeRounds, last: int, accepted: datetime | None = N
 
     accepted: rounds before this instant are no part of the baseline (a person accepted the answers since).
     """
-    usable = [
-        place
-        for place, at in enumerate(rounds.times[:last])
-        if (accepted is None or at >= accepted) and 2 * rounds.answered[place].sum() >= len(rounds.items)
-    ]
+    usable = usable_rounds(rounds, last, accepted)
     if len(usable) < LEAST:
         return None
-    compare = _TextComparison(rounds) if rounds.free_text else _ClassComparison(rounds)
+    compare = _TextComparison(rounds, last) if rounds.free_text else _ClassComparison(rounds)
     baseline = usable[:LEAST]
     counts = [_counted(compare.against([other for other in baseline if other != place])[place]) for place in baseline]
     rates = [_all_counted(values) for values in (rounds.refused, rounds.ill_formed, rounds.failed_share)]
@@ -114,6 +121,7 @@ def answer_changes(rounds: ProbeRounds, last: int, accepted: datetime | None = N
         RoundCounts(*_all_counted(found), usual[:, 0], usual[:, 1]),
         RoundCounts(*of_steps, of_steps[0][steps], of_steps[1][steps]),
         compare.similarity(baseline),
+        rounds.encoders[last] if rounds.free_text else None,
     )
 
 
@@ -175,8 +183,8 @@ class _ClassComparison:
 class _TextComparison:
     """Answers differ where they are much less similar to the typical one than those of the baseline are to each other."""
 
-    def __init__(self, rounds: ProbeRounds) -> None:
-        self._similar = rounds.similarities()
+    def __init__(self, rounds: ProbeRounds, last: int) -> None:
+        self._similar = rounds.similarities(last)
 
     def typical(self, baseline: Sequence[int]) -> Integers:
         """By item, the round of the baseline whose answer is most similar to the others; -1 without one."""

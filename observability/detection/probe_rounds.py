@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.probing.answer_vectors import EMBEDDING, ENCODER, unpacked_vector
 from observability.probing.ask import normal_answer
 from observability.stats.arrays import Bools, Floats, Integers
-from observability.stats.text_similarity import text_similarities
+from observability.stats.text_similarity import text_similarities, unrelated_cosine
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,6 +34,7 @@ class ProbeRounds:
     is the expected one, NaN without either. latency (ms), tokens (both), cost: NaN where not known. rubric: by name of the score.
     versions: the declared version of most answers of each round, None without one. free_text: compared by similarity. currency: of the
     costs, where the records state one and the same. source: how the answers came about, as `simulated`, where all records state the same.
+    encoders: the encoder of the answers of each round, None without one. vectors: of the answers by it, of length 1, None without one.
     """
 
     model: str
@@ -55,6 +57,8 @@ class ProbeRounds:
     free_text: bool
     currency: str | None = None
     source: str | None = None
+    encoders: tuple[str | None, ...] = ()
+    vectors: Any = None
 
     @property
     def answered(self) -> Bools:
@@ -71,13 +75,30 @@ class ProbeRounds:
         """1 where no answer came, 0 where one did, NaN where nothing was asked."""
         return np.where(self.asked, self.failed.astype(float), np.nan)
 
-    def similarities(self) -> Floats:
-        """Of free text: the similarity of every pair of rounds for each item, items × rounds × rounds; NaN without an answer."""
-        rounds = len(self.times)
+    def comparable(self, last: int) -> Bools:
+        """By round, whether its answers can be compared with those of the round `last`: texts always can, vectors with those of one encoder."""
+        encoder = self.encoders[last]
+        return np.array([encoder is None or each == encoder for each in self.encoders], bool)
+
+    def similarities(self, last: int) -> Floats:
+        """Of free text: the similarity of every pair of rounds for each item, items × rounds × rounds; NaN where they cannot be compared.
+
+        By the vectors of the encoder of the round `last`, from 0 for answers to different questions to 1; without one by hashed n-grams.
+        """
+        rounds, encoder = len(self.times), self.encoders[last]
         found = np.full((len(self.items), rounds, rounds), np.nan)
+        there = self.answered & self.comparable(last)[:, None]
+        if encoder is not None:
+            there &= np.array([[each is not None for each in line] for line in self.vectors], bool)
+            common = unrelated_cosine([np.stack(list(self.vectors[row, own])) for row, own in enumerate(there) if own.any()])
         for place in range(len(self.items)):
-            there = np.flatnonzero(self.answered[:, place])
-            found[place][np.ix_(there, there)] = text_similarities([self.texts[row, place] for row in there])
+            rows = np.flatnonzero(there[:, place])
+            if encoder is None or not rows.size:
+                own = text_similarities([self.texts[row, place] for row in rows])
+            else:
+                vectors = np.stack(list(self.vectors[rows, place]))
+                own = np.clip((vectors @ vectors.T - common) / (1 - common), 0.0, 1.0)
+            found[place][np.ix_(rows, rows)] = own
         return found
 
 
@@ -109,7 +130,9 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
     columns = {item: place for place, item in enumerate(items)}
     shape = (len(places), len(items))
     numbers = {key: np.full(shape, np.nan) for key in ("refused", "ill_formed", "right", "latency", "cost", *TOKENS)}
-    texts, asked = np.full(shape, None, object), np.zeros(shape, bool)
+    texts, vectors, made_by, asked = *(np.full(shape, None, object) for _ in range(3)), np.zeros(shape, bool)
+    encoders: list[dict[str, int]] = [{} for _ in places]
+    sizes: dict[str, int] = {}
     rubric: dict[str, Floats] = {}
     versions: list[dict[str, int]] = [{} for _ in places]
     stated: set[Any] = set()
@@ -117,10 +140,14 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
     for row in rows:
         at, extra = (places[row["round"]], columns[row["item"]]), row["extra"]
         asked[at] = True
-        texts[at] = None
+        texts[at] = vectors[at] = None
         if row["status"] != "ok" or not isinstance(row["prediction"], str):
             continue
         texts[at] = row["prediction"]
+        encoder, vector = extra.get(ENCODER), unpacked_vector(extra.get(EMBEDDING))
+        if isinstance(encoder, str) and vector is not None and len(vector) == sizes.setdefault(encoder, len(vector)):
+            vectors[at], made_by[at] = vector, encoder
+            encoders[at[0]][encoder] = encoders[at[0]].get(encoder, 0) + 1
         stated.add(extra.get("answers"))
         versions[at[0]][row["version"]] = versions[at[0]].get(row["version"], 0) + 1
         numbers["latency"][at], numbers["cost"][at] = row["latency_ms"], row["cost"]
@@ -142,6 +169,8 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
     free_text = "text" in stated if stated - {None} else bool(lengths) and float(np.median(lengths)) > CLASSES_SHORTER
     levels = {text: place for place, text in enumerate(sorted({normal_answer(text) for text in known}))}
     codes = np.array([[-1 if text is None else levels[normal_answer(text)] for text in line] for line in texts], np.int64).reshape(shape)
+    of_rounds = tuple(_most_frequent(each) for each in encoders)
+    vectors[made_by != np.array(of_rounds, object)[:, None]] = None
     return ProbeRounds(
         model,
         name,
@@ -152,12 +181,19 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
         texts,
         asked,
         rubric=rubric,
-        versions=tuple(max(each, key=lambda version: (each[version], version)) if each else None for each in versions),
+        versions=tuple(_most_frequent(each) for each in versions),
         free_text=free_text,
         currency=_only_text(currencies),
         source=_only_text({row["extra"].get("source") for row in rows}),
+        encoders=of_rounds,
+        vectors=vectors,
         **numbers,
     )
+
+
+def _most_frequent(counts: Mapping[str, int]) -> str | None:
+    """The name with the largest count, of equals the last by name; None without one."""
+    return max(counts, key=lambda name: (counts[name], name)) if counts else None
 
 
 def _only_text(values: Collection[Any]) -> str | None:

@@ -75,6 +75,7 @@ ANALYZER_STAGES: dict[str, Stage] = {
     "data/labelling": "label",
     "serving/drift": "input",
     "serving/multivariate_drift": "input",
+    "serving/call_drift": "input",
     "serving/latency": "service",
     "trust/fairness": "fairness",
     "trust/explanations": "explanation",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from observability.analyzers import discover
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context
-from observability.core.catalog import Catalog, Model, Version
+from observability.core.catalog import Catalog, Model, Version, natural_order
 from observability.core.errors import NotFoundError, ObservabilityError, UsageError
 from observability.core.finding import FAILED, Finding, acknowledged_finding, iso, needs_action, news_of
 from observability.core.formatting import format_day
@@ -442,8 +442,8 @@ def analyzer_reads(analyzer: Analyzer, context: Context) -> Reads:
 
 
 def serving_versions(engine: "Engine", model: Model, window: Window) -> list[Version]:
-    """Versions with predictions in the window; where there are none, the newest registered version, else the newest one seen. Of a window
-    of one version, that one.
+    """Versions with predictions in the window; where there are none, the newest registered version, else the one that the log saw last. Of
+    a window of one version, that one.
     """
     if window.version is not None:
         wanted = model.version(window.version)
@@ -455,9 +455,11 @@ def serving_versions(engine: "Engine", model: Model, window: Window) -> list[Ver
     if found or not model.versions:
         return found
     registered = [each for each in model.versions if each.registered_at]
-    return (
-        [max(registered, key=lambda each: each.registered_at or datetime.min.replace(tzinfo=UTC))] if registered else [model.versions[-1]]
-    )
+    if registered:
+        return [max(registered, key=lambda each: each.registered_at or datetime.min.replace(tzinfo=UTC))]
+    seen = engine.activity(window.as_of, model.name).dropna(subset="last").groupby("version")[["last", "first"]].max()
+    times = {name: tuple(row) for name, row in zip(seen.index, seen.to_numpy(), strict=True)}
+    return [max(model.versions, key=lambda each: (each.name in times, times.get(each.name), natural_order(each.name)))]
 
 
 def run_and_recover(

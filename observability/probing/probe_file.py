@@ -26,7 +26,7 @@ NUMBERS = {
     "request_price": (0.0, 0.0, 1e6),
 }
 """Settings that are numbers: default, smallest, largest. Prices are of 1,000 tokens and of one request."""
-TEXTS = ("model", "version", "url", "method", "token", "pattern", "proxy", "set", "currency")
+TEXTS = ("model", "version", "url", "method", "token", "pattern", "proxy", "set", "currency", "encoder")
 TABLES = ("headers", "body", "read")
 DEFAULT_REFUSALS = ("i can't", "i cannot", "i can’t", "i'm sorry", "i’m sorry", "i am unable", "as an ai")
 """Beginnings of answers that count as refusals where the file states none."""
@@ -48,7 +48,7 @@ class ProbeSet:
     token: name of the environment variable that holds the token; its value is never stored. body: JSON with `{question}` in its texts; None
     for a request without one. read: JSON pointers (RFC 6901) by what they give. answers: the classes that an answer may be; pattern: the
     regular expression of a well-formed answer. refusals: beginnings of answers that refuse, in lower case. currency: of the prices and of
-    the cost that the vendor states.
+    the cost that the vendor states. encoder: absolute path of the sentence encoder of free-text answers (sentence_encoder.py).
     """
 
     model: str
@@ -74,6 +74,7 @@ class ProbeSet:
     output_price: float = 0.0
     request_price: float = 0.0
     currency: str | None = None
+    encoder: str | None = None
 
     @property
     def priced(self) -> bool:
@@ -113,6 +114,9 @@ def parse_probe_set(body: Mapping[str, Any], where: str) -> ProbeSet:
     _check_address(texts["url"], "probe.url", where)
     if "proxy" in texts:
         _check_address(texts["proxy"], "probe.proxy", where)
+    if not Path(texts.get("encoder", "/")).is_absolute():
+        expected = "an absolute path: the schedule reads a copy of this file elsewhere"
+        raise UsageError("probe.encoder is a path", where=where, got=texts["encoder"], expected=expected)
     values: dict[str, Any] = {
         **texts,
         **{name: _number(stated[name], name, where) for name in NUMBERS if name in stated},

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.core.errors import NotFoundError, ObservabilityError
-from observability.probing.ask import ask_set
+from observability.enrichment.encoded_answers import ask_and_encode
 from observability.probing.probe_file import ProbeSet, read_probe_set
 from observability.records.outcome_file import note_outcome, read_outcomes
 from observability.records.private_file import replace_private_file
@@ -107,10 +107,10 @@ def _outcomes(
             probe = read_probe_set(path)
             if not is_due(state.get(path.name, {}), probe.every_hours, now):
                 continue
-            found = ask_set(probe, os.environ, stopped=stopping.is_set)
-            if found.records:
-                store.write_records(found.records)
-            yield path, {"asked": now.isoformat(), "error": None}
+            found = ask_and_encode(probe, os.environ, stopped=stopping.is_set)
+            if found.asked.records:
+                store.write_records(found.asked.records)
+            yield path, {"asked": now.isoformat(), "error": found.failure or None}
         except ObservabilityError as error:
             if is_due(state.get(path.name, {}), 0.0, now):
                 LOG.warning("the probe set %s was not asked: %s", path.name, error)

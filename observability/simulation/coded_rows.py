@@ -211,7 +211,7 @@ class CodedRows:
             return self.codes(name, as_of)
         if name == "version":
             return np.full(len(self.rows), self.version.name, object)
-        if name == "extra" and name not in self.rows:
+        if name in ("prediction", "extra") and name not in self.rows:
             return np.full(len(self.rows), None, object)
         if name in LABEL_NUMBERS:
             return np.where(self.labelled(as_of), self.of_label(name), np.nan)

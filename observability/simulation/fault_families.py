@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from observability.simulation.fault import DescribedFault
 from observability.simulation.faults import FAULTS as PREDICTIONS
 from observability.simulation.faults_augmentation import FAULTS as AUGMENTATION
+from observability.simulation.faults_calls import FAULTS as OF_CALLS
 from observability.simulation.faults_cleaning import FAULTS as CLEANING
 from observability.simulation.faults_collection import FAULTS as COLLECTION
 from observability.simulation.faults_controllers import FAULTS as CONTROLLERS
@@ -12,7 +13,7 @@ from observability.simulation.faults_edge import FAULTS as EDGE
 from observability.simulation.faults_energy import FAULTS as ENERGY
 from observability.simulation.faults_exports import FAULTS as EXPORTS
 from observability.simulation.faults_forms import FAULTS as FORMS
-from observability.simulation.faults_frames import FAULTS as FRAMES
+from observability.simulation.faults_frames import FAULTS as OF_FRAMES
 from observability.simulation.faults_labelling import FAULTS as LABELLING
 from observability.simulation.faults_selection import FAULTS as SELECTION
 from observability.simulation.faults_storage import FAULTS as STORAGE
@@ -20,6 +21,8 @@ from observability.simulation.faults_studies import FAULTS as STUDIES
 from observability.simulation.faults_training import FAULTS as TRAINING
 from observability.simulation.faults_vendors import FAULTS as VENDORS
 
+FRAMES = {**OF_FRAMES, **OF_CALLS}
+"""Faults that are planted on the frames of one analyzer (frame_replay.py)."""
 FAMILIES: tuple[Mapping[str, DescribedFault], ...] = (
     PREDICTIONS,
     TRAINING,

@@ -1,8 +1,9 @@
-"""Similarity of short texts by hashed character n-grams: no model and no download is needed."""
+"""Similarity of short texts: by hashed character n-grams, which needs no model, or by the vectors of a sentence encoder."""
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from observability.stats.arrays import Floats
 
@@ -10,6 +11,8 @@ FEATURES = 2**15
 """Columns of the hashed space."""
 NGRAMS = (3, 5)
 """Lengths of character n-grams, within words."""
+MOST_COMMON = 0.9
+"""Largest cosine that counts as that of different texts: where all answers are alike, little is left to compare."""
 
 
 def text_similarities(texts: Sequence[str]) -> Floats:
@@ -39,3 +42,43 @@ def text_similarities(texts: Sequence[str]) -> Floats:
     empty = np.asarray(vectors.getnnz(axis=1) == 0)
     found[np.ix_(empty, empty)] = 1.0
     return np.clip(found, 0.0, 1.0)
+
+
+def mean_pooled(tokens: ArrayLike, mask: ArrayLike) -> Floats:
+    """The mean of the vectors of the tokens that count, of each text.
+
+    Parameters
+    ----------
+    tokens : ArrayLike
+        Vectors, (texts, tokens, numbers).
+    mask : ArrayLike
+        1 where a token counts, 0 where it fills up, (texts, tokens).
+
+    Returns
+    -------
+    Floats
+        (texts, numbers).
+
+    References
+    ----------
+    * Reimers and Gurevych (2019), Sentence-BERT.
+    """
+    weights = np.asarray(mask, np.float64)[:, :, None]
+    return np.asarray((np.asarray(tokens, np.float64) * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1.0))
+
+
+def unrelated_cosine(groups: Sequence[Floats]) -> float:
+    """The usual cosine of vectors of different texts: what two texts have in common because the encoder gives it to all.
+
+    Parameters
+    ----------
+    groups : Sequence[Floats]
+        Vectors of length 1 of different texts, (texts, numbers); pairs are taken within each group.
+
+    Returns
+    -------
+    float
+        The median over all pairs, from 0 to MOST_COMMON; 0 without a pair.
+    """
+    pairs = [(each @ each.T)[np.triu_indices(len(each), 1)] for each in groups if len(each) > 1]
+    return float(np.clip(np.median(np.concatenate(pairs)), 0.0, MOST_COMMON)) if pairs else 0.0

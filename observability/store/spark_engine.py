@@ -27,6 +27,7 @@ from observability.store.lake.manifest import REFERENCE, LakeFile, LakeManifest,
 from observability.store.lake.spark_tasks import CURRENT, DELTA_COLUMNS, FIGURES, KEYS, PART_COLUMNS, REVISIONS, TaskModel
 from observability.store.query import aggregates, source
 from observability.store.query.answer import assemble_answer
+from observability.store.query.listing import PLAIN
 from observability.store.query.references import find_field
 from observability.store.rollup.outcomes import sliced_columns
 from observability.store.rollup.rollup import COUNT_KEYS
@@ -172,7 +173,7 @@ class SparkEngine(EngineBesideStore):
         model = self.catalog().model(window.model)
         task = self._task(model)
         for name in sample.columns:
-            if name not in ("id", "at", "subject", "arrived", "extra"):
+            if name not in PLAIN:
                 find_field(model, name, outcomes=sample.table == "outcomes", role="sample")
         source.window_rows(model, window, task.numbers)
         columns = [*spark_tasks.needed_columns(model, [(sample, window)]), "status", "subject", "extra"]

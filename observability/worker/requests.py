@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack
 
 from observability.core.errors import UsageError
+from observability.probing.sentence_encoder import SentenceEncoder
 from observability.worker.explanation import Explanation
 from observability.worker.limits import WorkerError
 from observability.worker.model_files import OPENERS
@@ -363,3 +364,22 @@ def find_counterfactuals(
             seconds=answer.seconds,
             note=given["note"],
         )
+
+
+def encode_texts(worker: Worker, encoder: SentenceEncoder, texts: Sequence[str], progress: Progress | None = None) -> "np.ndarray":
+    """The vectors of texts by a sentence encoder, (texts, numbers), each of length 1.
+
+    Raises UsageError where a package is missing or the files are no encoder, WorkerError where it breaks.
+    """
+    answer = worker.call(
+        "observability.worker.encode_job:encode_texts",
+        arguments={"texts": list(texts)},
+        files={"model": encoder.model, "tokenizer": encoder.tokenizer},
+        imports=("onnxruntime", "tokenizers"),
+        progress=progress,
+    )
+    with checked_answer():
+        found: np.ndarray = answer.frames["vectors"].to_numpy(dtype=float)
+        if found.shape != (len(texts), int(answer.values["size"])):
+            raise ValueError(f"vectors of shape {found.shape} for {len(texts)} texts")
+        return found

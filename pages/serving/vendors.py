@@ -6,20 +6,24 @@ round before, so that a change that the vendor does not announce is seen. Below 
 import streamlit as st
 
 from observability.core import formatting
+from observability.core.finding import worst_first
 from observability.dashboard import frame, load
 from observability.dashboard.cells import first_finding
 from observability.dashboard.data.records_summary import attention_count, begin_records_page, dates_note
 from observability.dashboard.overview import findings
-from observability.dashboard.serving import vendors
+from observability.dashboard.serving import model_calls, vendors
 from observability.dashboard.widgets import finding_lines
 
 scope = begin_records_page("vendors")
 with frame.loading_skeleton(300):
     sets, window = frame.answer_or_stop(lambda: vendors.sets_in_scope(scope))
     found = load.scope_record_findings(scope, vendors.judged.NAME)
+    of_calls = model_calls.call_drift_findings(scope)
 if not sets:
     vendors.no_probes()
-    vendors.traffic_section(scope)
+    model_calls.traffic_section(scope, of_calls)
+    if of_calls:
+        findings.findings_section("vendor-findings", "Findings about calls", of_calls, scope)
     st.stop()
 models = len({rounds.model for rounds, _ in sets})
 st.markdown(
@@ -34,11 +38,12 @@ own = vendors.judged.set_findings(found, rounds.model, rounds.name)
 st.header(formatting.escape_markdown(f"{rounds.model}: {rounds.name}"), anchor=False)
 noted = first_finding(own)
 finding_lines(finding for finding in own if finding.severity != "ok" and finding is not noted)
+vendors.similarity_caption(rounds)
 vendors.rounds_chart(rounds, changes, own)
 if changes is not None:
     st.header("Answers that changed", anchor=False)
     vendors.changed_section(rounds, changes)
     vendors.accept_form(rounds)
 
-vendors.traffic_section(scope)
-findings.findings_section("vendor-findings", "Findings about vendors", found, scope)
+model_calls.traffic_section(scope, of_calls)
+findings.findings_section("vendor-findings", "Findings about vendors", worst_first([*found, *of_calls]), scope)

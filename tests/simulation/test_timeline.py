@@ -17,6 +17,7 @@ from observability.simulation.clean_log import CleanStream
 from observability.simulation.fault_targets import TARGET_PARTS, fault_targets
 from observability.simulation.faults import FAULTS
 from observability.simulation.faults_augmentation import FAULTS as OF_AUGMENTATIONS
+from observability.simulation.faults_calls import FAULTS as OF_CALLS
 from observability.simulation.faults_cleaning import FAULTS as OF_CLEANING
 from observability.simulation.faults_collection import FAULTS as OF_DEVICES
 from observability.simulation.faults_controllers import FAULTS as OF_CONTROLLERS
@@ -160,6 +161,7 @@ def test_the_command_lists_and_refuses(store: Database) -> None:
         *OF_CLEANING,
         *OF_SELECTION,
         *OF_FRAMES,
+        *OF_CALLS,
     ]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert execute.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2

@@ -145,6 +145,7 @@ def records() -> list[dict]:
         *cleanings(random.Random(14)),
         *datasets(),
         *storage_places(),
+        *spoken(random.Random(18)),
     ]
 
 
@@ -371,6 +372,20 @@ def elsewhere() -> list[dict]:
         expected = {"kind": "expected_batch", "batch": f"night {day}", "model": "live", "rows": 50, "due": stamp(at + timedelta(hours=4))}
         found.append({**expected, "at": stamp(at)})
     return [each | {"received_at": each["at"]} for each in found]
+
+
+def spoken(rng: random.Random) -> list[dict]:
+    """Calls of a language model that nobody registered: 24 a day in the three weeks before the window and in it, with longer answers in the
+    window. Some come late.
+    """
+    found = []
+    for place in range(-24 * 21, 24 * DAYS):
+        at, late = START + timedelta(hours=place, minutes=rng.randint(0, 59)), timedelta(hours=rng.choice((0, 0, 0, 2, 40)))
+        tokens = {"input_tokens": round(rng.lognormvariate(5, 1)), "output_tokens": round(rng.lognormvariate(4 if place < 0 else 6, 1))}
+        body = {"kind": "prediction", "id": f"call {place}", "at": stamp(at), "model": "chat", "version": "chat-1", "status": "ok"}
+        body |= {"features": {**tokens, "topic": rng.choice(("refund", "delivery"))}, "prediction": rng.choice(("stop", "stop", "length"))}
+        found.append(body | {"received_at": stamp(at + late), "refused": rng.random() < 0.1})
+    return found
 
 
 def exports() -> list[dict]:

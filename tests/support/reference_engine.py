@@ -522,7 +522,7 @@ def sample(store, sample, window):
 
 def cell(row, name):
     column = row.model.column(name)
-    if name in ("id", "at", "subject", "arrived", "extra", *FIELDS) or column is not None:
+    if name in ("id", "at", "subject", "arrived", "prediction", "extra", *FIELDS) or column is not None:
         return row.fields[name if column is None else column.column]
     if name in ("version", "label", "decision"):
         return {"version": row.version.name, "label": row.code, "decision": int(row.fields["decision"])}[name]

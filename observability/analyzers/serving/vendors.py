@@ -86,7 +86,7 @@ def findings_about_rounds(sets: Sequence[tuple[ProbeRounds, datetime | None]], c
             because = f"No question of set `{rounds.name}` was asked in this window; the last round was on {format_day(rounds.times[-1])}."
             found.append(undecided_set(context, rounds, CHANGED, 0, because))
         elif changes is None:
-            found.append(undecided_set(context, rounds, CHANGED, int(rounds.answered[last].sum()), too_few(rounds)))
+            found.append(undecided_set(context, rounds, CHANGED, int(rounds.answered[last].sum()), too_few(rounds, last)))
         else:
             found += about_set(JudgedSet(rounds, changes, last, context, len(judged)))
         if last is not None:
@@ -118,12 +118,15 @@ def accepted_at(events: "DataFrame", rounds: ProbeRounds) -> datetime | None:
     return max(own, default=None)
 
 
-def too_few(rounds: ProbeRounds) -> str:
+def too_few(rounds: ProbeRounds, last: int) -> str:
     """Why there is no baseline yet, and what it needs."""
-    usable = int((2 * rounds.answered.sum(axis=1) >= len(rounds.items)).sum())
+    alike = rounds.comparable(last) if rounds.free_text else np.ones(len(rounds.times), bool)
+    usable = int((alike & (2 * rounds.answered.sum(axis=1) >= len(rounds.items))).sum())
     more = max(LEAST + 1 - usable, 1)
+    other = int((~alike[:last]).sum())
+    encoder = f"`{rounds.encoders[last]}` encoded the newest round, and not {plural(other, 'earlier round')}. " if other else ""
     return (
-        f"The answers to set `{rounds.name}` cannot be compared yet: a baseline needs {LEAST} rounds in which most questions "
+        f"{encoder}The answers to set `{rounds.name}` cannot be compared yet: a baseline needs {LEAST} rounds in which most questions "
         f"were answered, and one more to compare; that needs about {plural(more, 'more round')}."
     )
 
@@ -155,7 +158,12 @@ class JudgedSet:
     def answers_of_baseline(self) -> dict[str, Any]:
         """Evidence from which the typical answers follow: when the rounds of the baseline began, and whether answers are free text."""
         times = [iso(aware_utc(self.rounds.times[place])) for place in self.changes.baseline]
-        return {"baseline_times": times, "free_text": self.rounds.free_text}
+        return {"baseline_times": times, **self.compared_by}
+
+    @property
+    def compared_by(self) -> dict[str, Any]:
+        """Evidence of how answers were compared: whether they are free text, and then by which encoder, None for hashed n-grams."""
+        return {"free_text": self.rounds.free_text, **({"encoder": self.changes.encoder} if self.rounds.free_text else {})}
 
     def dated(self, first: int, severity: Severity) -> dict[str, Any]:
         """Onset and news of a change that began with a round."""
@@ -275,7 +283,7 @@ def flips(judged: JudgedSet) -> Finding:
     severity = severity_of_rate(hits, n, usual, p, judged.context.budget)
     severity = "watch" if severity == "act" else severity
     because = f"{hits} of {n} answers to set `{rounds.name}` differ from the round before; usually {usual_words(usual, n)}."
-    evidence = {"set": rounds.name, "baseline": usual, "baseline_n": counts.total, "p_value": p, "free_text": rounds.free_text}
+    evidence = {"set": rounds.name, "baseline": usual, "baseline_n": counts.total, "p_value": p, **judged.compared_by}
     return judged.finding(
         FLIPS,
         n,
@@ -393,6 +401,7 @@ def level_finding(judged: JudgedSet, metric: str, history: LevelHistory, p: floa
             "baseline_rounds": history.rounds,
             "p_adjusted": p,
             **({"score": history.name} if history.name else {}),
+            **(judged.compared_by if metric == SIMILAR else {}),
         },
         **judged.dated(judged.last, severity),
     )

@@ -156,8 +156,8 @@ def _item_figure(room: ReviewPage, item: Item) -> None:
 
 def _evidence_links(room: ReviewPage, item: Item) -> None:
     """Links to the live pages of the item in the frozen dates, for each of its models."""
-    analyzer = item.about.get("analyzer", "").rpartition("/")[2]
-    pages = {analyzer if analyzer in links.page_files() else "model": "Open the page", "model": "Open the model", "findings": "Findings"}
+    own = links.analyzer_page(item.about.get("analyzer", "")) or "model"
+    pages = {own: "Open the page", "model": "Open the model", "findings": "Findings"}
     for model in (name for name in item.models if room.model(name) is not None):
         scope, of = frozen_scope(room, model), f" ({model})" if len(item.models) > 1 else ""
         with st.container(horizontal=True, gap="small"):

@@ -67,8 +67,8 @@ def weekly_metric_chart(part: dict[str, Any], finding: dict[str, Any]) -> None:
 
 def finding_target(room: ReviewPage, part: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
     """The link of a finding: one about a slice to its cases of the week, largest loss first; others to the live page of the analyzer."""
-    scope, page = frozen_scope(room, part["model"]), each["analyzer"].rpartition("/")[2]
+    scope, page = frozen_scope(room, part["model"]), links.analyzer_page(each["analyzer"])
     if each["analyzer"] == "serving/slices" and each["slice"]:
         wrong = clicks.error_condition(part["task"], each["metric"])
         return links.link_cell(each["because"], "cases", replace(scope, slice=Slice.parse(each["slice"])), q=wrong, order=clicks.LARGEST)
-    return links.link_cell(each["because"], page if page in links.page_files() else "findings", scope)
+    return links.link_cell(each["because"], page or "findings", scope)

@@ -10,25 +10,21 @@ import streamlit as st
 
 from observability.analyzers.serving import vendors as judged
 from observability.core import formatting
-from observability.core.catalog import Model
-from observability.core.errors import NotFoundError
 from observability.core.finding import Finding
 from observability.core.numerals import format_figure
-from observability.core.questions import Aggregate, By, Records, Sample
+from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, sample_figures, theme
 from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_columns, first_finding, severity_cell, share_cell, urgency
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.scope import Scope
-from observability.dashboard.state_cache import cached_by_state
-from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
-from observability.dashboard.widgets import NOT_SAVED, csv_button, csv_of_table, cut_note, save_records
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import NOT_SAVED, csv_button, cut_note, plain_caption, save_records
 from observability.detection.answer_changes import AnswerChanges, answer_changes
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
-from observability.metrics.call_drift import CallDrift, call_drifts
 
-MOST_CHANGED, MOST_ROUTES, MOST_STEPS = 50, 50, 200
+MOST_CHANGED = 50
 SHOWN_ANSWER = 300
 """Characters of an answer in the table; the CSV has all that is kept."""
 HOW = """# vendor.toml states the address, the questions and where the answer stands in the response (docs/third-party-models.md)
@@ -39,6 +35,7 @@ import observability as obs
 log = obs.Logger()
 log.prediction(id="2026-03-02/q1", model="acme/chat", version="2026-01", environment="probe", item="q1", set="tickets",
                features={"output_tokens": 3}, prediction="billing", expected="billing", latency_ms=412.0, cost=0.0004)"""
+ENCODER_HINT = "`encoder` in the probe file names a sentence encoder on this machine, which also sees the same meaning in other words."
 MEASURES: dict[str, tuple[str, str]] = {
     judged.CHANGED: ("answers that differ from the baseline", "share"),
     judged.FLIPS: ("answers that differ from the round before", "share"),
@@ -67,38 +64,12 @@ COLUMNS = (
     column("version", "Version", phone=False, help="As the vendor declares it"),
     column("last", "Newest (UTC)", short=True, phone=False),
 )
-MOST_CALLS = 20_000
-"""Calls of a model whose labels are looked for."""
-LABELS = Records("label", ("id",), ever=True, rows=10 * MOST_CALLS)
 NO_CURRENCY = "no currency stated"
-TRAFFIC = columns_on_phone(
-    "model calls errors",
-    column("model", "Model", strong=True),
-    column("route", "Route", help="Operation and service of the calls"),
-    *number_columns(calls="Calls"),
-    column("errors", "Errors", align="right", help="Calls with a status other than ok"),
-    *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost"),
-    column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them"),
-)
-DRIFT = columns_on_phone(
-    "model column status",
-    column("model", "Model", strong=True),
-    column("column", "Column"),
-    column("status", "Status", help="Moved: by more than 0.1, than chance, and than any of the weeks before moved against the others"),
-    *number_columns(psi="PSI", usual="Usual", before="Before", now="Now"),
-)
 CHANGES = (
     column("item", "Item", strong=True, width="8rem", phone=False),
     column("question", "Question"),
     column("before", "Baseline"),
     column("after", "Newest round"),
-)
-STEPS = (
-    column("at", "Time (UTC)"),
-    column("step", "Step", strong=True),
-    column("model", "Model"),
-    column("status", "Status"),
-    *number_columns(latency="ms"),
 )
 
 
@@ -303,6 +274,16 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
     frame.chart_with_table(figure, table, key="vendor-rounds", alt=alt, metrics=(metric,), columns=columns)
 
 
+def similarity_caption(rounds: ProbeRounds) -> None:
+    """Say how the free text of a set is compared, and which rounds cannot be; nothing for classes."""
+    if not rounds.free_text:
+        return
+    encoder, others = rounds.encoders[-1], int((~rounds.comparable(len(rounds.times) - 1)).sum())
+    by = f"the sentence encoder {encoder}" if encoder else "hashed character n-grams"
+    left_out = f" {formatting.plural(others, 'earlier round')} of another encoder or none cannot be compared." if others else ""
+    plain_caption(f"Free text is compared by {by}.{left_out}", details=None if encoder else ENCODER_HINT)
+
+
 def changed_answers(rounds: ProbeRounds, changes: AnswerChanges) -> pd.DataFrame:
     """The answers of the newest round that differ from the baseline: item, question, before, after, as they came."""
     last = len(rounds.times) - 1
@@ -356,147 +337,3 @@ def accept_form(rounds: ProbeRounds) -> None:
         st.session_state["answers-accepted"] = turn + 1
         st.toast("Saved.", icon=":material/check_circle:")
         st.rerun()
-
-
-def language_models(scope: Scope) -> list[Model]:
-    """The models whose calls are logged with tokens, the chosen one or all."""
-    return [
-        model for model in load.catalog().models if scope.model in (None, model.name) and model.column("feature.input_tokens") is not None
-    ]
-
-
-def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
-    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, currency, labelled (share)."""
-    names = [name for name in ("feature.operation", "feature.service") if model.column(name) is not None]
-    keys = tuple(By(name) for name in names)
-    tokens = [name for name in ("feature.input_tokens", "feature.output_tokens") if model.column(name) is not None]
-    counted = load.ask_store(Aggregate("predictions", keys=(*keys, By("status"))), window)
-    sums = load.ask_store(Aggregate("predictions", keys=keys, sums=("latency_ms", "cost", *tokens)), window)
-    if counted.empty:
-        return pd.DataFrame()
-    sampled = load.ask_store(Sample("predictions", ("id", *names), MOST_CALLS), window)
-    known = set(load.ask_store(LABELS, window)["id"])
-    counted["route"], sums["route"], sampled["route"] = (_routes(rows, names) for rows in (counted, sums, sampled))
-    labelled = sampled["id"].isin(known).groupby(sampled["route"]).mean()
-    rows = []
-    for route, own in counted.groupby("route", sort=True):
-        of_route = sums[sums["route"] == route].set_index("measure")
-
-        def figure(measure: str, name: str, of_route: pd.DataFrame = of_route) -> float | None:
-            if measure not in of_route.index:
-                return None
-            row = of_route.loc[[measure]].sum()
-            return float(row["total"] / row["w"]) if name == "mean" else float(row["total"])
-
-        rows.append(
-            {
-                "model": model.name,
-                "route": route,
-                "calls": int(own["n"].sum()),
-                "errors": int(own.loc[own["status"] != "ok", "n"].sum()),
-                "latency": figure("latency_ms", "mean"),
-                "tokens_in": figure("feature.input_tokens", "total"),
-                "tokens_out": figure("feature.output_tokens", "total"),
-                "cost": figure("cost", "total"),
-                "currency": cost_currency(model.name),
-                "labelled": float(labelled.get(route, float("nan"))),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _routes(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Operation and service of each row in words."""
-    if not names:
-        return ["all"] * len(rows)
-    return [
-        " · ".join(str(value) for value in values if isinstance(value, str)) or "not stated"
-        for values in rows[list(names)].to_numpy(object)
-    ]
-
-
-def traffic_section(scope: Scope) -> None:
-    """Draw the traffic of language models by model and route; nothing where no calls are logged."""
-    tables = [traffic_of_model(model, load.window(scope, model.name)) for model in language_models(scope)]
-    tables = [table for table in tables if len(table)]
-    if not tables:
-        return
-    st.header("Calls of language models", anchor=False)
-    table = pd.concat(tables, ignore_index=True).sort_values("calls", ascending=False, ignore_index=True)
-    lines = []
-    for row in table.head(MOST_ROUTES).to_dict("records"):
-        cells: dict[str, Cell] = {
-            "model": links.link_cell(str(row["model"]), "latency", scope.about(str(row["model"]))),
-            "route": {"t": str(row["route"])},
-            "calls": {"t": f"{row['calls']:,}"},
-            "errors": share_cell(row["errors"] / row["calls"]),
-            "labelled": dict(UNKNOWN_CELL) if pd.isna(row["labelled"]) else share_cell(row["labelled"]),
-        }
-        for name in ("latency", "tokens_in", "tokens_out", "cost"):
-            cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
-        if not pd.isna(row["cost"]):
-            cells["cost"]["sub"] = row["currency"] or NO_CURRENCY
-        lines.append(table_row(cells))
-    draw_table("language-model-calls", "Calls of language models by model and route", TRAFFIC, lines)
-    cut_note(len(table), MOST_ROUTES, "routes, most calls first")
-    csv_of_table("language-model-calls", table, len(table), MOST_ROUTES, "largest")
-    drift_section(scope)
-    trace_section(scope)
-
-
-def drift_section(scope: Scope) -> None:
-    """Draw what the calls of language models ask and answer otherwise than in the four weeks before; nothing where there are too few."""
-    rows = [
-        (model.name, found) for model in language_models(scope) for found in model_call_drifts(model.name, load.window(scope, model.name))
-    ]
-    if not rows:
-        return
-    st.header("Drift of inputs and outputs", anchor=False)
-    lines = [
-        table_row(
-            model=model,
-            column={"t": found.column, "sub": "" if found.level is None else f"share of {found.level}"},
-            status="Moved" if found.moved else "Unchanged",
-            psi=format_figure(found.psi, 2),
-            usual=format_figure(max(found.usual, found.chance), 2),
-            before=format_figure(found.before, 3),
-            now=format_figure(found.now, 3),
-        )
-        for model, found in sorted(rows, key=lambda row: (not row[1].moved, -row[1].psi))[:MOST_ROUTES]
-    ]
-    draw_table("call-drift", "Inputs and outputs against the four weeks before", DRIFT, lines)
-    cut_note(len(rows), MOST_ROUTES, "columns, moved ones first")
-
-
-@cached_by_state(8, copied=True)
-def model_call_drifts(name: str, window: Window) -> list[CallDrift]:
-    """The drift of each feature of a model's calls, of a sample of the window and of the four weeks before."""
-    columns = tuple(each.reference for each in load.catalog().model(name).features())
-    sides = [load.ask_store(Sample("predictions", ("id", "at", *columns), MOST_CALLS), each) for each in (window, window.past(28))]
-    return call_drifts(sides[0], sides[1], columns)
-
-
-def trace_section(scope: Scope) -> None:
-    """Draw the steps of a trace, each with a link to its case."""
-    trace = st.text_input("Trace", key="trace", bind="query-params", placeholder="Trace id, for its steps", max_chars=200).strip()
-    if not trace:
-        return
-    try:
-        rows = load.store().rows_by_id_prefix(trace, MOST_STEPS)
-    except NotFoundError:
-        rows = pd.DataFrame()
-    if rows.empty:
-        st.markdown("No prediction has an id that begins with this trace.")
-        return
-    lines = []
-    for row in rows.sort_values("at").to_dict("records"):
-        target = links.link_cell(str(row["id"]), "case", scope.about(str(row["model"])), id=str(row["id"]))
-        cells = {
-            "at": {"t": formatting.format_minute(row["at"])},
-            "step": target,
-            "model": {"t": str(row["model"])},
-            "status": {"t": str(row["status"])},
-            "latency": {"t": format_figure(float(row["latency_ms"]))} if pd.notna(row["latency_ms"]) else dict(UNKNOWN_CELL),
-        }
-        lines.append(table_row(cells))
-    draw_table("trace-steps", "Steps of the trace", STEPS, lines)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from observability.core.catalog import Catalog, Column, Edges, Kind, Model, Task, Version
+from observability.core.catalog import Catalog, Column, Edges, Kind, Model, Task, Version, natural_order
 from observability.core.questions import NULL, UNKNOWN
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
@@ -29,7 +29,7 @@ from observability.store.db.shared_tables import (
 
 
 def read_catalog(cursor: Cursor) -> Catalog:
-    """All models, ordered by name, with their versions, columns and edges. Read-only.
+    """All models, ordered by name, with their versions in natural order, columns and edges. Read-only.
 
     Rows are sorted and merged here: of a small catalog, DuckDB takes longer to plan that than to read the tables.
     """
@@ -38,7 +38,7 @@ def read_catalog(cursor: Cursor) -> Catalog:
         return Catalog()
     columns: dict[int, list[Column]] = {}
     found = cursor.execute('SELECT key, id, name, "column", kind, role, sensitive FROM columns').fetchall()
-    for key, *values in sorted(found, key=itemgetter(0, 1)):
+    for key, *values in sorted(found, key=lambda row: natural_order(row[1])):
         columns.setdefault(key, []).append(Column(*values))
     edges: dict[tuple[int, str], dict[str, Edges]] = {}
     for key, version, reference, text in cursor.execute("SELECT key, version, reference, edges FROM edges").fetchall():
@@ -50,7 +50,7 @@ def read_catalog(cursor: Cursor) -> Catalog:
     found = cursor.execute(
         "SELECT key, version, registered_at, features, reference_rows, in_sample, artifact, inferred FROM versions"
     ).fetchall()
-    for key, name, registered_at, features, count, in_sample, artifact, inferred in sorted(found, key=itemgetter(0, 1)):
+    for key, name, registered_at, features, count, in_sample, artifact, inferred in sorted(found, key=lambda row: natural_order(row[1])):
         since = None if registered_at is None else aware_utc(registered_at)
         own, others = edges.get((key, name), {}), json.loads(beside.get((key, name), "{}"))
         left_out, scores = others.get("left_out", {}), tuple(map(tuple, others.get("scores", ())))

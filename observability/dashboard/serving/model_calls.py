@@ -1,0 +1,197 @@
+"""The calls of language models that tracing logs, on the page of vendors: traffic by route, drift of what is asked and answered, and traces."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.serving.call_drift import NAME, is_language_model
+from observability.core import formatting
+from observability.core.catalog import Model
+from observability.core.errors import NotFoundError
+from observability.core.finding import Finding, worst_first
+from observability.core.numerals import format_figure, percent
+from observability.core.questions import Aggregate, By, Records, Sample
+from observability.core.window import Window
+from observability.dashboard import links, load
+from observability.dashboard.cells import UNKNOWN_CELL, severity_cell, share_cell
+from observability.dashboard.scope import Scope
+from observability.dashboard.serving.vendors import NO_CURRENCY, cost_currency
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
+from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
+
+MOST_ROUTES, MOST_STEPS = 50, 200
+MOST_CALLS = 20_000
+"""Calls of a model whose labels are looked for."""
+LABELS = Records("label", ("id",), ever=True, rows=10 * MOST_CALLS)
+TRAFFIC = columns_on_phone(
+    "model calls errors",
+    column("model", "Model", strong=True),
+    column("route", "Route", help="Operation and service of the calls"),
+    *number_columns(calls="Calls"),
+    column("errors", "Errors", align="right", help="Calls with a status other than ok"),
+    *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost"),
+    column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them"),
+)
+DRIFT = columns_on_phone(
+    "model column status",
+    column("model", "Model", strong=True),
+    column("column", "Column", help="A number is compared by its deciles, a free text by its length, and a category by its levels"),
+    column("status", "Status", help="Beyond its limit, chance, and what each of the weeks before moved against the others"),
+    *number_columns(psi="PSI", usual="Usual", before="Before", now="Now"),
+    column("since", "Since"),
+)
+STEPS = (
+    column("at", "Time (UTC)"),
+    column("step", "Step", strong=True),
+    column("model", "Model"),
+    column("status", "Status"),
+    *number_columns(latency="ms"),
+)
+
+
+def language_models(scope: Scope) -> list[Model]:
+    """The models whose calls are logged with tokens, the chosen one or all."""
+    return [model for model in load.catalog().models if scope.model in (None, model.name) and is_language_model(model)]
+
+
+def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
+    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, currency, labelled (share)."""
+    names = [name for name in ("feature.operation", "feature.service") if model.column(name) is not None]
+    keys = tuple(By(name) for name in names)
+    tokens = [name for name in ("feature.input_tokens", "feature.output_tokens") if model.column(name) is not None]
+    counted = load.ask_store(Aggregate("predictions", keys=(*keys, By("status"))), window)
+    sums = load.ask_store(Aggregate("predictions", keys=keys, sums=("latency_ms", "cost", *tokens)), window)
+    if counted.empty:
+        return pd.DataFrame()
+    sampled = load.ask_store(Sample("predictions", ("id", *names), MOST_CALLS), window)
+    known = set(load.ask_store(LABELS, window)["id"])
+    counted["route"], sums["route"], sampled["route"] = (_routes(rows, names) for rows in (counted, sums, sampled))
+    labelled = sampled["id"].isin(known).groupby(sampled["route"]).mean()
+    rows = []
+    for route, own in counted.groupby("route", sort=True):
+        of_route = sums[sums["route"] == route].set_index("measure")
+
+        def figure(measure: str, name: str, of_route: pd.DataFrame = of_route) -> float | None:
+            if measure not in of_route.index:
+                return None
+            row = of_route.loc[[measure]].sum()
+            return float(row["total"] / row["w"]) if name == "mean" else float(row["total"])
+
+        rows.append(
+            {
+                "model": model.name,
+                "route": route,
+                "calls": int(own["n"].sum()),
+                "errors": int(own.loc[own["status"] != "ok", "n"].sum()),
+                "latency": figure("latency_ms", "mean"),
+                "tokens_in": figure("feature.input_tokens", "total"),
+                "tokens_out": figure("feature.output_tokens", "total"),
+                "cost": figure("cost", "total"),
+                "currency": cost_currency(model.name),
+                "labelled": float(labelled.get(route, float("nan"))),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _routes(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Operation and service of each row in words."""
+    if not names:
+        return ["all"] * len(rows)
+    return [
+        " · ".join(str(value) for value in values if isinstance(value, str)) or "not stated"
+        for values in rows[list(names)].to_numpy(object)
+    ]
+
+
+def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
+    """Draw the traffic of language models by model and route, their drift and a trace; nothing where no calls are logged. found: about
+    their drift.
+    """
+    tables = [traffic_of_model(model, load.window(scope, model.name)) for model in language_models(scope)]
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        return
+    st.header("Calls of language models", anchor=False)
+    table = pd.concat(tables, ignore_index=True).sort_values("calls", ascending=False, ignore_index=True)
+    lines = []
+    for row in table.head(MOST_ROUTES).to_dict("records"):
+        cells: dict[str, Cell] = {
+            "model": links.link_cell(str(row["model"]), "latency", scope.about(str(row["model"]))),
+            "route": {"t": str(row["route"])},
+            "calls": {"t": f"{row['calls']:,}"},
+            "errors": share_cell(row["errors"] / row["calls"]),
+            "labelled": dict(UNKNOWN_CELL) if pd.isna(row["labelled"]) else share_cell(row["labelled"]),
+        }
+        for name in ("latency", "tokens_in", "tokens_out", "cost"):
+            cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
+        if not pd.isna(row["cost"]):
+            cells["cost"]["sub"] = row["currency"] or NO_CURRENCY
+        lines.append(table_row(cells))
+    draw_table("language-model-calls", "Calls of language models by model and route", TRAFFIC, lines)
+    cut_note(len(table), MOST_ROUTES, "routes, most calls first")
+    csv_of_table("language-model-calls", table, len(table), MOST_ROUTES, "largest")
+    drift_section(found)
+    trace_section(scope)
+
+
+def call_drift_findings(scope: Scope) -> list[Finding]:
+    """What serving/call_drift found in the calls of the language models in scope, worst first."""
+    found = [load.findings_in_window(load.window(scope, model.name), wait=True) for model in language_models(scope)]
+    return worst_first([finding for of_model in found for finding in of_model if finding.analyzer == NAME])
+
+
+def drift_section(found: Sequence[Finding]) -> None:
+    """Draw what the calls of language models ask and answer otherwise than in the four weeks before; nothing without findings."""
+    if not found:
+        return
+    st.header("Drift of inputs and outputs", anchor=False)
+    finding_lines(finding for finding in found if finding.value is None)
+    measured = [finding for finding in found if finding.value is not None]
+    lines = []
+    for finding in measured[:MOST_ROUTES]:
+        known, numbers = finding.evidence, [finding.evidence["before"], finding.evidence["now"]]
+        before, now = (percent(each) if known["level"] else format_figure(each, 3) for each in numbers)
+        cells: dict[str, Cell] = {
+            "model": {"t": str(finding.model)},
+            "column": {"t": finding.subject, "sub": f"share of {known['level']}" if known["level"] else "mean"},
+            "status": severity_cell(finding.shown_severity),
+            "psi": {"t": format_figure(finding.value or 0.0, 2)},
+            "usual": {"t": format_figure(known["usual_psi"], 2)},
+            "before": {"t": before},
+            "now": {"t": now},
+            "since": {"t": formatting.format_day(finding.onset)}
+            if known.get("onset_known") == "dated" and finding.onset
+            else dict(UNKNOWN_CELL),
+        }
+        lines.append(table_row(cells))
+    if lines:
+        draw_table("call-drift", "Inputs and outputs against the four weeks before", DRIFT, lines)
+        cut_note(len(measured), MOST_ROUTES, "columns, worst first")
+
+
+def trace_section(scope: Scope) -> None:
+    """Draw the steps of a trace, each with a link to its case."""
+    trace = st.text_input("Trace", key="trace", bind="query-params", placeholder="Trace id, for its steps", max_chars=200).strip()
+    if not trace:
+        return
+    try:
+        rows = load.store().rows_by_id_prefix(trace, MOST_STEPS)
+    except NotFoundError:
+        rows = pd.DataFrame()
+    if rows.empty:
+        st.markdown("No prediction has an id that begins with this trace.")
+        return
+    lines = []
+    for row in rows.sort_values("at").to_dict("records"):
+        target = links.link_cell(str(row["id"]), "case", scope.about(str(row["model"])), id=str(row["id"]))
+        cells = {
+            "at": {"t": formatting.format_minute(row["at"])},
+            "step": target,
+            "model": {"t": str(row["model"])},
+            "status": {"t": str(row["status"])},
+            "latency": {"t": format_figure(float(row["latency_ms"]))} if pd.notna(row["latency_ms"]) else dict(UNKNOWN_CELL),
+        }
+        lines.append(table_row(cells))
+    draw_table("trace-steps", "Steps of the trace", STEPS, lines)

@@ -1,0 +1,267 @@
+"""Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the four weeks before.
+
+A column moved where its PSI is large, beyond chance, and beyond that of each earlier week against the others. Numbers are compared in
+deciles of the earlier calls, categories by their frequent levels, free texts by their length. Columns of answers are those of calls that
+got one.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.formatting import plural
+from observability.core.numerals import format_figure, percent
+from observability.core.time import naive_utc
+from observability.core.window import Window
+from observability.detection.change import Limits, WindowChange, at_least
+from observability.detection.histogram_distance import MINIMUM_ROWS, WATCH, interval_around, psi_rows_needed
+from observability.detection.onset import OnsetEstimate, estimate_onset
+from observability.stats.arrays import Array, Floats, Integers
+from observability.stats.distance import occupied_bins, psi, psi_by_row, psi_p_value
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+WEEK = timedelta(days=7)
+LEAST_WEEKS, SURE_WEEKS = 2, 3
+"""Earlier weeks of MINIMUM_ROWS calls that a comparison needs, and that a critical one needs."""
+BEYOND = 3.0
+"""A critical PSI is so many times that of the most unusual earlier week."""
+MOST_BINS, MOST_LEVELS, RARE = 10, 20, 0.01
+"""Bins of a number, levels that are kept apart, and the share of the earlier calls below which a level is one of the others."""
+LEAST_A_DAY = 5
+"""Calls of a day that dates a change."""
+MOST_OF_THEM = 0.5
+"""A category whose most frequent levels hold fewer of the calls is a free text."""
+SMALLEST = 1e-4
+"""Smaller shares are raised to it, as in the PSI."""
+MISSING, OTHERS, LENGTH = "missing", "other values", "length of "
+ANSWER, REFUSED = "answer", "refused"
+"""What the record itself says of an answer: its text or kind (`prediction`), and whether it refuses."""
+OF_ANSWERS = ("output", "answer", "response", "completion", "finish", "refus")
+"""Beginnings of the names of columns of answers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallDrift(WindowChange):
+    """The drift of one column. effect: its PSI, in nats; varies: the PSI of the most unusual earlier week against the others.
+
+    before, now: the mean of a number, else the share of `level`, the one that adds most to the PSI. counts: by bin, of the earlier weeks and of
+    the window. last_week: the PSI of the newest earlier week against the others. since: when it moved, as far as its days tell.
+    """
+
+    column: str
+    before: float
+    now: float
+    level: str | None
+    counts: tuple[Integers, Integers]
+    last_week: float
+    since: OnsetEstimate
+
+    @property
+    def calls(self) -> int:
+        """Calls of the window."""
+        return int(self.counts[1].sum())
+
+    @property
+    def earlier_calls(self) -> int:
+        """Calls of the earlier weeks."""
+        return int(self.counts[0].sum())
+
+    @property
+    def bins(self) -> int:
+        """Bins that hold calls."""
+        return occupied_bins(*self.counts)
+
+    @property
+    def of_answers(self) -> bool:
+        """Whether the column is one of answers."""
+        return is_of_answers(self.column)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the PSI."""
+        before, now = (each.astype(np.float64) for each in self.counts)
+        return interval_around(self.effect, self.bins, (before, now), (before.sum(), now.sum()))
+
+    @property
+    def needed(self) -> float:
+        """Calls of the window from which chance stays below the limit."""
+        return psi_rows_needed(self.bins, self.earlier_calls, min(WATCH, self.limits[0]))
+
+    @property
+    def earlier_effect(self) -> float | None:
+        """The PSI of the week before."""
+        return self.last_week
+
+    @property
+    def words(self) -> str:
+        """What changed, in words."""
+        if self.level is None:
+            return f"mean {format_figure(self.before, 3)} → {format_figure(self.now, 3)}"
+        return f"`{self.level}` {percent(self.before)} → {percent(self.now)}"
+
+
+def is_of_answers(column: str) -> bool:
+    """Whether a column is one of answers, by its name."""
+    return column.removeprefix(LENGTH).startswith(OF_ANSWERS)
+
+
+def call_columns(calls: "DataFrame", features: Sequence[str]) -> "dict[str, DataFrame]":
+    """What is compared of calls, by name: the features, the answer, and whether it refuses; columns of answers of answered calls only.
+
+    calls: as a Sample gives them, with `status`, `prediction`, `extra` and `week`. Each answer has the columns `value`, `at` and `week`. A
+    feature of the name `answer` or `refused` stands in place of what the record says.
+    """
+    stated = {ANSWER: calls["prediction"], REFUSED: calls["extra"].map(_refusal).astype(object)}
+    stated |= {reference.removeprefix("feature."): calls[reference] for reference in features}
+    answered = calls["status"] == "ok"
+    return {name: calls[["at", "week"]].assign(value=values)[answered | (not is_of_answers(name))] for name, values in stated.items()}
+
+
+def _refusal(extra: Any) -> str | None:
+    """Whether the further fields of a record (JSON text) say that the answer refuses; None where they say nothing."""
+    if not isinstance(extra, str) or f'"{REFUSED}"' not in extra:
+        return None
+    stated = json.loads(extra).get(REFUSED)
+    return str(stated) if isinstance(stated, bool) else None
+
+
+@dataclass(frozen=True)
+class ComparedCalls:
+    """The calls of a window and of the earlier weeks with calls enough; `week` of an earlier call is 0 in the newest week.
+
+    missing: why they cannot be compared; empty where they can.
+    """
+
+    now: "DataFrame"
+    before: "DataFrame"
+    missing: str = ""
+
+
+def compared_calls(now: "DataFrame", past: "DataFrame", window: Window) -> ComparedCalls:
+    """The two sides of a comparison. A window shorter than a week is compared with the same hours of the earlier weeks."""
+    past = past[past["at"] < naive_utc(window.start)]
+    if window.days < WEEK.days:
+        past = past[np.isin(_hours_of_week(past["at"]), _hours_of_week(now["at"]))]
+    week = np.asarray((naive_utc(window.start) - past["at"]) // WEEK, np.int64)
+    sizes = np.bincount(week, minlength=1)
+    kept = np.flatnonzero(sizes >= MINIMUM_ROWS)
+    missing = ""
+    if len(now) < MINIMUM_ROWS:
+        missing = f"{plural(len(now), 'call')} in this window; about {MINIMUM_ROWS - len(now):,} more are needed"
+    elif len(kept) < LEAST_WEEKS:
+        needs = plural(LEAST_WEEKS - len(kept), "more such week")
+        missing = f"{len(kept)} of the four weeks before have {MINIMUM_ROWS} calls or more; about {needs} needed"
+    return ComparedCalls(now.assign(week=0), past.assign(week=week)[np.isin(week, kept)], missing)
+
+
+def _hours_of_week(at: "Series") -> Integers:
+    """The hour of the week of each instant."""
+    return np.asarray(at.dt.dayofweek * 24 + at.dt.hour, np.int64)
+
+
+def call_drifts(calls: ComparedCalls, features: Sequence[str], window: Window, stated: Limits) -> list[CallDrift]:
+    """The drift of each column that both sides hold, the largest PSI first; empty where they cannot be compared.
+
+    features: references of the columns. stated: the PSI from which a column is watch and act, before its own variation.
+    """
+    if calls.missing:
+        return []
+    now, before = (call_columns(each, features) for each in (calls.now, calls.before))
+    found = [_column_drift(name, now[name], values, window, stated) for name, values in before.items()]
+    return sorted((each for each in found if each is not None), key=lambda each: (-each.effect, each.column))
+
+
+def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Window, stated: Limits) -> CallDrift | None:
+    """The drift of one column; None where a side or all but one of the weeks do not hold it."""
+    weeks, week = np.unique(before["week"], return_inverse=True)
+    if len(weeks) < LEAST_WEEKS or now.empty or not (now["value"].notna().any() or before["value"].notna().any()):
+        return None
+    column = _coded_column(name, now["value"], before["value"])
+    bins = 1 + max(int(each.max()) for each in (column.now, column.before))
+    counts = np.bincount(week * bins + column.before, minlength=len(weeks) * bins).reshape(len(weeks), bins)
+    total, current = counts.sum(axis=0), np.bincount(column.now, minlength=bins)
+    p, q = (np.maximum(each / each.sum(), SMALLEST) for each in (total, current))
+    by_week, effect = psi_by_row(total - counts, counts), psi(total, current)
+    usual = float(by_week.max())
+    watch, act = at_least(stated, usual, BEYOND * usual)
+    most = int(((q - p) * np.log(q / p)).argmax())
+    level = column.levels[most] or None
+    before_and_now = column.means if level is None else tuple(float(each[most] / each.sum()) for each in (total, current))
+    days = np.concatenate([each["at"].dt.floor("D") for each in (before, now)])
+    likelier = np.log(q / p)[np.concatenate([column.before, column.now])]
+    return CallDrift(
+        days=window.days,
+        whole=True,
+        effect=effect,
+        p_value=psi_p_value(effect, float(total.sum()), float(current.sum()), occupied_bins(total, current)),
+        limits=(watch, act if len(weeks) >= SURE_WEEKS else np.inf),
+        varies=usual,
+        column=column.name,
+        before=before_and_now[0],
+        now=before_and_now[1],
+        level=level,
+        counts=(total, current),
+        last_week=float(by_week[0]),
+        since=_onset(days, likelier, window),
+    )
+
+
+def _onset(days: Array, evidence: Floats, window: Window) -> OnsetEstimate:
+    """When the calls began to look like those of the window. evidence: of each call, the log of how much likelier it is in the window."""
+    known, place, calls = np.unique(days, return_inverse=True, return_counts=True)
+    mean = np.bincount(place, evidence) / calls
+    error = np.sqrt(np.maximum(np.bincount(place, evidence**2) / calls - mean**2, 1e-6) / calls)
+    enough = calls >= LEAST_A_DAY
+    return estimate_onset(known[enough].astype("datetime64[D]"), mean[enough], error[enough], start=window.start, worse=1)
+
+
+@dataclass(frozen=True)
+class _CodedColumn:
+    """A column as codes of its bins. levels: the name of each bin; of a number empty but for missing values. means: before and now."""
+
+    name: str
+    now: Integers
+    before: Integers
+    levels: tuple[str, ...]
+    means: tuple[float, float] = (0.0, 0.0)
+
+
+def _coded_column(name: str, now: "Series", before: "Series") -> _CodedColumn:
+    """A column in bins of the earlier calls: a number in deciles, a free text by its length, anything else by its frequent levels."""
+    if _is_number(before):
+        return _coded_numbers(name, now, before)
+    if before.value_counts(normalize=True).head(MOST_LEVELS).sum() < MOST_OF_THEM:
+        return _coded_numbers(f"{LENGTH}{name}", now.map(_length), before.map(_length))
+    sides = [each.astype(object).where(each.notna(), MISSING).astype(str) for each in (now, before)]
+    shares = sides[1].value_counts(normalize=True).sort_index().sort_values(ascending=False, kind="stable")
+    levels = [str(each) for each in shares.index[(shares >= RARE).to_numpy()][:MOST_LEVELS]]
+    places = {level: place for place, level in enumerate(levels)}
+    codes = [each.map(places).fillna(len(levels)).to_numpy(np.int64) for each in sides]
+    return _CodedColumn(name, codes[0], codes[1], (*levels, OTHERS))
+
+
+def _is_number(values: "Series") -> bool:
+    """Whether every known value is a number."""
+    known = values.dropna()
+    return values.dtype.kind in "fiu" or all(isinstance(each, int | float | np.number) and not isinstance(each, bool) for each in known)
+
+
+def _length(value: Any) -> float:
+    """Characters of a text; NaN where it is missing."""
+    return float(len(value)) if isinstance(value, str) else np.nan
+
+
+def _coded_numbers(name: str, now: "Series", before: "Series") -> _CodedColumn:
+    """Numbers in bins by the quantiles before; the last bin is of missing values."""
+    sides = [np.asarray(each.astype(np.float64)) for each in (now, before)]
+    known = [each[np.isfinite(each)] for each in sides]
+    edges = np.unique(np.quantile(known[1], np.linspace(0, 1, MOST_BINS + 1)[1:-1])) if known[1].size else np.empty(0)
+    codes = [np.where(np.isfinite(each), np.searchsorted(edges, each, side="right"), len(edges) + 1) for each in sides]
+    means = [float(each.mean()) if each.size else 0.0 for each in known]
+    return _CodedColumn(name, codes[0], codes[1], (*("" for _ in range(len(edges) + 1)), MISSING), (means[1], means[0]))

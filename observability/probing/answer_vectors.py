@@ -1,0 +1,33 @@
+"""Vectors of free-text answers in records: which encoder made them, and the numbers in eight bits each.
+
+Eight bits change a cosine by less than 0.01 and take a tenth of the room of decimal numbers.
+"""
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+
+from observability.stats.arrays import Floats
+
+ENCODER, EMBEDDING = "encoder", "embedding"
+"""Extra fields of an answer: the name of the encoder, and its vector."""
+STEPS = 127
+"""Largest number of a packed vector."""
+
+
+def packed_vector(vector: Floats) -> str:
+    """A vector as text: the direction in whole numbers from -STEPS to STEPS, in Base64."""
+    largest = float(np.abs(vector).max()) or 1.0
+    return base64.b64encode(np.rint(vector / largest * STEPS).astype(np.int8).tobytes()).decode("ascii")
+
+
+def unpacked_vector(text: Any) -> Floats | None:
+    """The vector of a text, of length 1; None where it holds none."""
+    try:
+        numbers = np.frombuffer(base64.b64decode(text, validate=True), np.int8).astype(np.float64)
+    except (binascii.Error, TypeError, ValueError):
+        return None
+    length = float(np.linalg.norm(numbers))
+    return numbers / length if length > 0 else None

@@ -1,0 +1,85 @@
+"""Calls of a language model: what moved, since when and by how much; quiet weeks are quiet; small samples cannot tell."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.serving import call_drift
+from observability.core.catalog import Model, Version
+from tests.support.model_calls import CONTEXT, FEATURES, MODEL, START, calls, drift_findings, frames_of
+
+Frames = dict[str, pd.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def frames() -> Frames:
+    return frames_of(11)[0]
+
+
+def changed(frames: Frames, since: float = 0.0, **columns: object) -> Frames:
+    """The frames with other values of some columns from a day of the window on. columns: what gives a column, by the name of its feature."""
+    late = {name: rows["at"] >= START.replace(tzinfo=None) + timedelta(days=since) for name, rows in frames.items()}
+    found = {}
+    for side, rows in frames.items():
+        own = {
+            f"feature.{name}": rows[f"feature.{name}"].mask(late[side], change(rows[f"feature.{name}"])) for name, change in columns.items()
+        }
+        found[side] = rows.assign(**own)
+    return found
+
+
+def test_only_language_models_without_a_reference_are_asked_for_their_calls() -> None:
+    asks = call_drift.needs(CONTEXT)
+    assert {name: each.scope for name, each in asks.items()} == {"current": "model", "past": "model"} and asks["past"].span == "past"
+    assert set(FEATURES) < set(asks["current"].aggregate.columns)
+    registered = replace(MODEL, versions=(*MODEL.versions, Version("2", START, reference_rows=900)))
+    for model in (registered, Model(2, "loan", columns=MODEL.columns[:2])):
+        assert call_drift.needs(replace(CONTEXT, model=model)) == {} and call_drift.analyze({}, replace(CONTEXT, model=model)) == []
+
+
+def test_longer_questions_are_named_with_their_size_and_since_when(frames: Frames) -> None:
+    found = drift_findings(changed(frames, since=3, input_tokens=lambda own: 4 * own))["input_tokens"]
+    assert (found.severity, found.news, found.likely_source, found.version, found.against) == ("act", "new", "input", None, "past")
+    assert found.onset == START + timedelta(days=3) and f"since {found.onset:%Y-%m-%d}" in found.because
+    assert found.low < found.value < found.high and found.evidence["now"] > 2 * found.evidence["before"]
+    assert "mean " in found.because and f"{found.n:,} calls" in found.because
+
+
+def test_a_change_of_answers_points_at_the_model(frames: Frames) -> None:
+    found = drift_findings(changed(frames, output_tokens=lambda own: 3 * own))
+    assert (found["output_tokens"].severity, found["output_tokens"].likely_source) == ("act", "model")
+    assert {name for name, each in found.items() if each.needs_action} == {"output_tokens"}
+
+
+def test_a_small_shift_is_none_and_what_the_weeks_do_anyhow_is_none() -> None:
+    restless = frames_of(3, variation=0.5)[0]
+    found = drift_findings(restless)
+    assert not [each for each in found.values() if each.severity == "act"]
+    assert found["topic"].evidence["usual_psi"] > 0.1 and found["topic"].limit > 0.1, "weeks that vary raise the limit"
+
+
+def test_what_was_so_in_the_week_before_is_ongoing_and_what_went_back_recovers(frames: Frames) -> None:
+    before = changed(frames, since=-7, input_tokens=lambda own: 6 * own)
+    found = drift_findings(before)["input_tokens"]
+    assert found.news != "new" and (not found.needs_action or found.onset == START - timedelta(days=7))
+    back = {**before, "current": frames["current"]}
+    assert drift_findings(back)["input_tokens"].news == "recovered"
+
+
+def test_the_owner_sets_the_limit(frames: Frames) -> None:
+    moved = changed(frames, topic=lambda own: own.mask(np.arange(len(own)) % 5 == 0, "account"))
+    assert (drift_findings(moved)["topic"].severity, drift_findings(moved, call_psi=0.12)["topic"].severity) == ("watch", "act")
+    assert drift_findings(moved, call_psi=0.9)["topic"].severity == "watch"
+
+
+def test_small_samples_cannot_tell_and_say_about_how_much_more() -> None:
+    rng = np.random.default_rng(8)
+    past, now = calls(rng, a_day=25), calls(rng, 1, 22, first_week=0)
+    found = drift_findings({"past": past, "current": now})
+    assert {each.severity for name, each in found.items() if name.endswith("tokens")} == {"unknown"}
+    assert "cannot be compared yet" in found["input_tokens"].because and "more are needed" in found["input_tokens"].because
+    (only,) = drift_findings({"past": past, "current": now.head(40)}).values()
+    assert (only.subject, only.severity, only.value) == ("model", "unknown", None) and "about 60 more are needed" in only.because

@@ -1,0 +1,83 @@
+"""Drift of calls: the PSI is that of the counts by hand, what is compared with what, free texts by length, too few calls say why."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.core.window import Window
+from observability.detection.call_drift import CallDrift, call_drifts, compared_calls
+from observability.stats.distance import psi
+from tests.support.model_calls import CONTEXT, FEATURES, START, calls
+
+LIMITS = (0.1, 0.25)
+WINDOW = CONTEXT.window
+
+
+def drifts(now: pd.DataFrame, past: pd.DataFrame, window: Window = WINDOW) -> dict[str, CallDrift]:
+    return {each.column: each for each in call_drifts(compared_calls(now, past, window), FEATURES, window, LIMITS)}
+
+
+@pytest.fixture(scope="module")
+def sides() -> tuple[pd.DataFrame, pd.DataFrame]:
+    rng = np.random.default_rng(4)
+    return calls(rng, 1, first_week=0), calls(rng)
+
+
+def test_the_psi_is_that_of_the_counts_by_hand_against_the_pooled_weeks(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    now, past = sides
+    now = now.assign(**{"feature.operation": np.where(np.arange(len(now)) % 2, "chat", "embeddings")})
+    found = drifts(now, past)["operation"]
+    counted = [[int((side["feature.operation"] == name).sum()) for name in ("chat", "embeddings")] for side in (past, now)]
+    assert found.effect == pytest.approx(psi(*counted)) and found.level == "embeddings"
+    assert (found.before, found.now) == pytest.approx([each[1] / sum(each) for each in counted])
+    weeks = [past[(START.replace(tzinfo=None) - past["at"]) // timedelta(days=7) == week] for week in range(4)]
+    by_week = [[int((week["feature.operation"] == name).sum()) for name in ("chat", "embeddings")] for week in weeks]
+    against = [psi(np.array(counted[0]) - np.array(own), own) for own in by_week]
+    assert found.varies == pytest.approx(max(against)) and found.last_week == pytest.approx(against[0])
+
+
+def test_answers_are_those_of_calls_that_got_one(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    now, past = sides
+    failing = now.assign(status="error", prediction=None).where(np.arange(len(now))[:, None] % 3 == 0, now)
+    failing["feature.output_tokens"] = failing["feature.output_tokens"].where(failing["status"] == "ok").astype(float)
+    found = drifts(failing, past)
+    assert found["output_tokens"].calls == (failing["status"] == "ok").sum() < found["input_tokens"].calls == len(now)
+    assert max(found[name].effect for name in ("output_tokens", "answer", "refused")) < 0.1, "an error is no other answer"
+
+
+def test_missing_values_are_a_bin_and_free_texts_have_a_length(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    now, past = sides
+    lost = now.assign(**{"feature.input_tokens": now["feature.input_tokens"].mask(np.arange(len(now)) % 3 == 0)})
+    found = drifts(lost, past)["input_tokens"]
+    assert (found.level, round(found.before, 2), round(found.now, 2)) == ("missing", 0.0, 0.33)
+    texts = [
+        side.assign(prediction=[f"answer {place} " + "word " * (place % 9 + more) for place in range(len(side))])
+        for side, more in ((now, 9), (past, 0))
+    ]
+    found = drifts(*texts)["length of answer"]
+    assert found.of_answers and found.effect > 1 and found.now - found.before == pytest.approx(45, abs=2)
+
+
+def test_a_day_is_compared_with_the_same_hours_of_the_earlier_weeks(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    rng = np.random.default_rng(5)
+    now, past = calls(rng, 1, 500, first_week=0), calls(rng, 4, 500)
+    sunday = replace(WINDOW, start=START + timedelta(days=6))
+    now = now[now["at"] >= sunday.start.replace(tzinfo=None)]
+    past = past.assign(at=past["at"] + timedelta(days=6))
+    past = past[past["at"] < sunday.start.replace(tzinfo=None)]
+    found = compared_calls(now, past, sunday)
+    assert not found.missing and set(found.before["at"].dt.dayofweek) == {6} and sorted(set(found.before["week"])) == [0, 1, 2, 3]
+    assert drifts(now, past, sunday)["input_tokens"].effect < 0.1, "longer questions of weekends are no drift"
+
+
+def test_too_few_calls_or_weeks_say_what_is_needed(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    now, past = sides
+    assert compared_calls(now.head(60), past, WINDOW).missing == "60 calls in this window; about 40 more are needed"
+    newest = past[past["at"] >= START.replace(tzinfo=None) - timedelta(days=7)]
+    assert compared_calls(now, newest, WINDOW).missing == "1 of the four weeks before have 100 calls or more; about 1 more such week needed"
+    assert drifts(now, newest) == drifts(now.iloc[:0], past.iloc[:0]) == {}
+    of_two = drifts(now, past[past["at"] >= START.replace(tzinfo=None) - timedelta(days=14)])
+    assert {each.limits[1] for each in of_two.values()} == {np.inf}, "two weeks are too few for a critical finding"

@@ -1,0 +1,36 @@
+"""Faults of a language model's calls are named by serving/call_drift at middle strength, and weeks without them ask for nothing."""
+
+import pytest
+
+from observability.core.errors import UsageError
+from observability.core.finding import needs_action
+from observability.simulation.faults_calls import FAULTS
+from observability.simulation.frame_replay import replay_frame_fault
+from tests.support.length import repeats
+from tests.support.model_calls import drift_findings, frames_of
+
+RUNS, CLEAN = repeats(3, 50), repeats(12, 300)
+
+
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_a_middle_fault_is_named_in_nine_of_ten(name: str) -> None:
+    named = 0
+    for seed in range(RUNS):
+        found = replay_frame_fault(*frames_of(seed), FAULTS[name], seed=seed)
+        named += any((each.subject, each.metric) == (found.target, FAULTS[name].metric) for each in found.looks[0].alarms)
+    assert named >= 0.9 * RUNS, named
+
+
+@pytest.mark.parametrize(("a_day", "variation"), [(100, 0.1), (25, 0.0), (400, 0.3)])
+def test_weeks_without_a_fault_ask_for_nothing(a_day: int, variation: float) -> None:
+    """Weeks that vary by chance alone, and by a tenth or a third more than that; many calls and few."""
+    found = [each for seed in range(1000, 1000 + CLEAN) for each in drift_findings(frames_of(seed, a_day, variation)[0]).values()]
+    assert [each.because for each in found if each.severity == "act"] == []
+    assert sum(needs_action(each.severity) for each in found) <= 0.03 * CLEAN
+
+
+def test_what_a_fault_needs_and_is_not_there_is_said() -> None:
+    frames, context = frames_of(1)
+    for fault in FAULTS.values():
+        with pytest.raises(UsageError, match="no calls to plant a fault in"):
+            replay_frame_fault({name: frame.iloc[:0] for name, frame in frames.items()}, context, fault)
