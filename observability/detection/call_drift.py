@@ -1,14 +1,14 @@
 """Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the four weeks before.
 
-A column moved where its PSI is large, beyond chance, and beyond that of each earlier week against the others. Numbers are compared in
+A column moved where its PSI is large, beyond chance, and beyond that of each earlier week against the others. Weeks that the same
+change reached already are no part of the baseline. Numbers are compared in
 deciles of the earlier calls, categories by their frequent levels, free texts by their length. Columns of answers are those of calls that
 got one.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,18 +21,23 @@ from observability.detection.change import Limits, WindowChange, at_least
 from observability.detection.histogram_distance import MINIMUM_ROWS, WATCH, interval_around, psi_rows_needed
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.stats.arrays import Array, Floats, Integers
-from observability.stats.distance import occupied_bins, psi, psi_by_row, psi_p_value
+from observability.stats.distance import occupied_bins, psi, psi_by_row, psi_null_quantile, psi_p_value
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-WEEK = timedelta(days=7)
+WEEK = 7
+"""Days of a week."""
 LEAST_WEEKS, SURE_WEEKS = 2, 3
 """Earlier weeks of MINIMUM_ROWS calls that a comparison needs, and that a critical one needs."""
 BEYOND = 3.0
 """A critical PSI is so many times that of the most unusual earlier week."""
+ALIKE = 1.5
+"""A change that is so many times as large as in the week before is worse."""
 MOST_BINS, MOST_LEVELS, RARE = 10, 20, 0.01
 """Bins of a number, levels that are kept apart, and the share of the earlier calls below which a level is one of the others."""
+CLEAN = 0.999
+"""Share of unchanged weeks that stay part of the baseline by chance alone."""
 LEAST_A_DAY = 5
 """Calls of a day that dates a change."""
 MOST_OF_THEM = 0.5
@@ -51,7 +56,7 @@ class CallDrift(WindowChange):
     """The drift of one column. effect: its PSI, in nats; varies: the PSI of the most unusual earlier week against the others.
 
     before, now: the mean of a number, else the share of `level`, the one that adds most to the PSI. counts: by bin, of the earlier weeks and of
-    the window. last_week: the PSI of the newest earlier week against the others. since: when it moved, as far as its days tell.
+    the window. last_week: the PSI of the newest earlier week against the baseline. since: when it moved, as far as its days tell.
     """
 
     column: str
@@ -95,8 +100,8 @@ class CallDrift(WindowChange):
 
     @property
     def earlier_effect(self) -> float | None:
-        """The PSI of the week before."""
-        return self.last_week
+        """The PSI of the week before; that of the window where the two differ by less than the factor ALIKE."""
+        return self.effect if self.last_week / ALIKE <= self.effect <= self.last_week * ALIKE else self.last_week
 
     @property
     def words(self) -> str:
@@ -145,24 +150,26 @@ class ComparedCalls:
 
 def compared_calls(now: "DataFrame", past: "DataFrame", window: Window) -> ComparedCalls:
     """The two sides of a comparison. A window shorter than a week is compared with the same hours of the earlier weeks."""
-    past = past[past["at"] < naive_utc(window.start)]
-    if window.days < WEEK.days:
-        past = past[np.isin(_hours_of_week(past["at"]), _hours_of_week(now["at"]))]
-    week = np.asarray((naive_utc(window.start) - past["at"]) // WEEK, np.int64)
+    at: Array = past["at"].to_numpy("datetime64[us]")
+    age = (np.datetime64(naive_utc(window.start), "us") - at) / np.timedelta64(1, "W")
+    earlier = age > 0
+    if window.days < WEEK:
+        earlier &= np.isin(_hour_of_week(past["at"]), _hour_of_week(now["at"]))
+    past, week = past[earlier], age[earlier].astype(np.int64)
     sizes = np.bincount(week, minlength=1)
     kept = np.flatnonzero(sizes >= MINIMUM_ROWS)
     missing = ""
     if len(now) < MINIMUM_ROWS:
-        missing = f"{plural(len(now), 'call')} in this window; about {MINIMUM_ROWS - len(now):,} more are needed"
+        missing = f"{plural(len(now), 'call')} in this window; that needs about {MINIMUM_ROWS - len(now):,} more"
     elif len(kept) < LEAST_WEEKS:
         needs = plural(LEAST_WEEKS - len(kept), "more such week")
-        missing = f"{len(kept)} of the four weeks before have {MINIMUM_ROWS} calls or more; about {needs} needed"
+        missing = f"{MINIMUM_ROWS} calls or more were made in {len(kept)} of the four weeks before; that needs about {needs}"
     return ComparedCalls(now.assign(week=0), past.assign(week=week)[np.isin(week, kept)], missing)
 
 
-def _hours_of_week(at: "Series") -> Integers:
-    """The hour of the week of each instant."""
-    return np.asarray(at.dt.dayofweek * 24 + at.dt.hour, np.int64)
+def _hour_of_week(at: "Series") -> Integers:
+    """The hour of the week of each instant, from a Thursday on."""
+    return np.asarray(at.to_numpy("datetime64[h]").astype(np.int64) % (24 * WEEK))
 
 
 def call_drifts(calls: ComparedCalls, features: Sequence[str], window: Window, stated: Limits) -> list[CallDrift]:
@@ -185,14 +192,19 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
     column = _coded_column(name, now["value"], before["value"])
     bins = 1 + max(int(each.max()) for each in (column.now, column.before))
     counts = np.bincount(week * bins + column.before, minlength=len(weeks) * bins).reshape(len(weeks), bins)
-    total, current = counts.sum(axis=0), np.bincount(column.now, minlength=bins)
+    current = np.bincount(column.now, minlength=bins)
+    out = changed_weeks(counts, current, stated)
+    base = counts[out:]
+    total = base.sum(axis=0)
     p, q = (np.maximum(each / each.sum(), SMALLEST) for each in (total, current))
-    by_week, effect = psi_by_row(total - counts, counts), psi(total, current)
-    usual = float(by_week.max())
-    watch, act = at_least(stated, usual, BEYOND * usual)
+    effect, varies = psi(total, current), float(psi_by_row(total - base, base).max())
+    watch, act = at_least(stated, varies, BEYOND * varies)
     most = int(((q - p) * np.log(q / p)).argmax())
     level = column.levels[most] or None
-    before_and_now = column.means if level is None else tuple(float(each[most] / each.sum()) for each in (total, current))
+    if level is None:
+        figures = [_mean_of(each) for each in (column.numbers_before[week >= out], column.numbers_now)]
+    else:
+        figures = [float(each[most] / each.sum()) for each in (total, current)]
     days = np.concatenate([each["at"].dt.floor("D") for each in (before, now)])
     likelier = np.log(q / p)[np.concatenate([column.before, column.now])]
     return CallDrift(
@@ -200,16 +212,33 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
         whole=True,
         effect=effect,
         p_value=psi_p_value(effect, float(total.sum()), float(current.sum()), occupied_bins(total, current)),
-        limits=(watch, act if len(weeks) >= SURE_WEEKS else np.inf),
-        varies=usual,
+        limits=(watch, act if len(base) >= SURE_WEEKS else np.inf),
+        varies=varies,
         column=column.name,
-        before=before_and_now[0],
-        now=before_and_now[1],
+        before=figures[0],
+        now=figures[1],
         level=level,
         counts=(total, current),
-        last_week=float(by_week[0]),
+        last_week=psi(total if out else total - counts[0], counts[0]),
         since=_onset(days, likelier, window),
     )
+
+
+def changed_weeks(counts: Integers, current: Integers, stated: Limits) -> int:
+    """How many of the newest earlier weeks are no part of the baseline, which keeps the two oldest at least.
+
+    They are critical against the older ones, and either the window is like them, so that the change lasts, or it is like the older weeks
+    again. counts: weeks × bins, the newest first; current: those of the window.
+    """
+    for out in range(len(counts) - LEAST_WEEKS, 0, -1):
+        newer, older = counts[:out], counts[out:]
+        rest = older.sum(axis=0)
+        chance = max(psi_null_quantile(float(rest.sum()), float(week.sum()), occupied_bins(rest, week), CLEAN) for week in newer)
+        limit, distance = max(stated[1], chance, BEYOND * float(psi_by_row(rest - older, older).max())), psi(rest, current)
+        back, lasts = distance < stated[0], psi(newer.sum(axis=0), current) < distance / 2
+        if (back or lasts) and min(psi(rest, week) for week in newer) >= limit:
+            return out
+    return 0
 
 
 def _onset(days: Array, evidence: Floats, window: Window) -> OnsetEstimate:
@@ -223,13 +252,14 @@ def _onset(days: Array, evidence: Floats, window: Window) -> OnsetEstimate:
 
 @dataclass(frozen=True)
 class _CodedColumn:
-    """A column as codes of its bins. levels: the name of each bin; of a number empty but for missing values. means: before and now."""
+    """A column as codes of its bins. levels: the name of each bin; of a number empty but for missing values. numbers: empty of levels."""
 
     name: str
     now: Integers
     before: Integers
     levels: tuple[str, ...]
-    means: tuple[float, float] = (0.0, 0.0)
+    numbers_now: Floats = field(default_factory=lambda: np.empty(0))
+    numbers_before: Floats = field(default_factory=lambda: np.empty(0))
 
 
 def _coded_column(name: str, now: "Series", before: "Series") -> _CodedColumn:
@@ -242,7 +272,7 @@ def _coded_column(name: str, now: "Series", before: "Series") -> _CodedColumn:
     shares = sides[1].value_counts(normalize=True).sort_index().sort_values(ascending=False, kind="stable")
     levels = [str(each) for each in shares.index[(shares >= RARE).to_numpy()][:MOST_LEVELS]]
     places = {level: place for place, level in enumerate(levels)}
-    codes = [each.map(places).fillna(len(levels)).to_numpy(np.int64) for each in sides]
+    codes: list[Integers] = [np.asarray(each.map(places).fillna(len(levels)), np.int64) for each in sides]
     return _CodedColumn(name, codes[0], codes[1], (*levels, OTHERS))
 
 
@@ -260,8 +290,15 @@ def _length(value: Any) -> float:
 def _coded_numbers(name: str, now: "Series", before: "Series") -> _CodedColumn:
     """Numbers in bins by the quantiles before; the last bin is of missing values."""
     sides = [np.asarray(each.astype(np.float64)) for each in (now, before)]
-    known = [each[np.isfinite(each)] for each in sides]
-    edges = np.unique(np.quantile(known[1], np.linspace(0, 1, MOST_BINS + 1)[1:-1])) if known[1].size else np.empty(0)
-    codes = [np.where(np.isfinite(each), np.searchsorted(edges, each, side="right"), len(edges) + 1) for each in sides]
-    means = [float(each.mean()) if each.size else 0.0 for each in known]
-    return _CodedColumn(name, codes[0], codes[1], (*("" for _ in range(len(edges) + 1)), MISSING), (means[1], means[0]))
+    known = sides[1][np.isfinite(sides[1])]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, MOST_BINS + 1)[1:-1])) if known.size else np.empty(0)
+    codes: list[Integers] = [
+        np.where(np.isfinite(each), np.searchsorted(edges, each, side="right"), len(edges) + 1).astype(np.int64) for each in sides
+    ]
+    return _CodedColumn(name, codes[0], codes[1], (*("" for _ in range(len(edges) + 1)), MISSING), sides[0], sides[1])
+
+
+def _mean_of(values: Floats) -> float:
+    """The mean of the known numbers; 0 without one."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else 0.0

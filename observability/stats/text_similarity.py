@@ -11,7 +11,7 @@ FEATURES = 2**15
 """Columns of the hashed space."""
 NGRAMS = (3, 5)
 """Lengths of character n-grams, within words."""
-MOST_COMMON = 0.9
+MOST_COMMON = 0.95
 """Largest cosine that counts as that of different texts: where all answers are alike, little is left to compare."""
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from observability.core.window import Window
-from observability.detection.call_drift import CallDrift, call_drifts, compared_calls
+from observability.detection.call_drift import CallDrift, call_drifts, changed_weeks, compared_calls
 from observability.stats.distance import psi
 from tests.support.model_calls import CONTEXT, FEATURES, START, calls
 
@@ -41,8 +41,9 @@ def test_the_psi_is_that_of_the_counts_by_hand_against_the_pooled_weeks(sides: t
 
 def test_answers_are_those_of_calls_that_got_one(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     now, past = sides
-    failing = now.assign(status="error", prediction=None).where(np.arange(len(now))[:, None] % 3 == 0, now)
-    failing["feature.output_tokens"] = failing["feature.output_tokens"].where(failing["status"] == "ok").astype(float)
+    hit = np.arange(len(now)) % 3 == 0
+    failing = now.assign(status=now["status"].mask(hit, "error"), prediction=now["prediction"].mask(hit, None))
+    failing["feature.output_tokens"] = failing["feature.output_tokens"].mask(hit)
     found = drifts(failing, past)
     assert found["output_tokens"].calls == (failing["status"] == "ok").sum() < found["input_tokens"].calls == len(now)
     assert max(found[name].effect for name in ("output_tokens", "answer", "refused")) < 0.1, "an error is no other answer"
@@ -63,21 +64,32 @@ def test_missing_values_are_a_bin_and_free_texts_have_a_length(sides: tuple[pd.D
 
 def test_a_day_is_compared_with_the_same_hours_of_the_earlier_weeks(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     rng = np.random.default_rng(5)
-    now, past = calls(rng, 1, 500, first_week=0), calls(rng, 4, 500)
-    sunday = replace(WINDOW, start=START + timedelta(days=6))
-    now = now[now["at"] >= sunday.start.replace(tzinfo=None)]
-    past = past.assign(at=past["at"] + timedelta(days=6))
-    past = past[past["at"] < sunday.start.replace(tzinfo=None)]
+    every, sunday = calls(rng, 5, 500, first_week=-4), replace(WINDOW, start=START + timedelta(days=6))
+    inside = every["at"] >= sunday.start.replace(tzinfo=None)
+    now, past = every[inside], every[~inside]
     found = compared_calls(now, past, sunday)
     assert not found.missing and set(found.before["at"].dt.dayofweek) == {6} and sorted(set(found.before["week"])) == [0, 1, 2, 3]
     assert drifts(now, past, sunday)["input_tokens"].effect < 0.1, "longer questions of weekends are no drift"
 
 
+def test_weeks_that_the_same_change_reached_are_no_part_of_the_baseline() -> None:
+    usual, moved, other = np.array([[690, 310], [710, 290], [700, 300]]), np.array([[400, 600]]), np.array([[950, 50]])
+    assert changed_weeks(np.vstack([moved, usual]), moved[0], LIMITS) == 1, "the change lasts"
+    assert changed_weeks(np.vstack([moved, moved, usual]), moved[0], LIMITS) == 2
+    assert changed_weeks(np.vstack([moved, usual]), usual[0], LIMITS) == 1, "it is over"
+    assert changed_weeks(np.vstack([moved, usual]), other[0], LIMITS) == 0, "weeks vary, and the window is like none of them"
+    assert changed_weeks(np.vstack([usual, moved]), usual[0], LIMITS) == changed_weeks(np.vstack([moved, usual[:1]]), moved[0], LIMITS) == 0
+    assert changed_weeks(np.vstack([moved, usual]) // 100, moved[0], LIMITS) == 0, "few calls prove nothing"
+
+
 def test_too_few_calls_or_weeks_say_what_is_needed(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     now, past = sides
-    assert compared_calls(now.head(60), past, WINDOW).missing == "60 calls in this window; about 40 more are needed"
+    assert compared_calls(now.head(60), past, WINDOW).missing == "60 calls in this window; that needs about 40 more"
     newest = past[past["at"] >= START.replace(tzinfo=None) - timedelta(days=7)]
-    assert compared_calls(now, newest, WINDOW).missing == "1 of the four weeks before have 100 calls or more; about 1 more such week needed"
+    assert (
+        compared_calls(now, newest, WINDOW).missing
+        == "100 calls or more were made in 1 of the four weeks before; that needs about 1 more such week"
+    )
     assert drifts(now, newest) == drifts(now.iloc[:0], past.iloc[:0]) == {}
     of_two = drifts(now, past[past["at"] >= START.replace(tzinfo=None) - timedelta(days=14)])
     assert {each.limits[1] for each in of_two.values()} == {np.inf}, "two weeks are too few for a critical finding"

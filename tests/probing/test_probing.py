@@ -19,10 +19,12 @@ from observability.probing import http_adapter
 from observability.probing.ask import ask_set, is_well_formed, normal_answer, probe_record
 from observability.probing.http_adapter import ProbeAnswer
 from observability.probing.probe_file import parse_probe_set, read_probe_set
+from observability.probing.sentence_encoder import find_encoder
 from observability.server import probe_schedule
 from observability.store.engine import Store
 from tests.support.fake_vendor import Reply, completion, probe_toml, serving_vendor
 from tests.support.new_store import new_store
+from tests.support.tiny_encoder import write_encoder
 
 SECRET = "sk-secret-98431"
 RIGHT = {"Topic of: My invoice is wrong.": "Billing.", "Topic of: Where is my parcel?": "delivery", "Topic of: Charged twice": "billing"}
@@ -194,6 +196,30 @@ def test_the_owner_asks_what_is_due_and_waits_after_a_failure(store: Store, tmp_
     assert probe_schedule.scheduled_files(store.home) == []
     refused = execute(store, ["probe", "acme/chat-small"], lambda _: None)
     assert refused.exit_code == 2 and "no probe set of 'acme/chat-small' is scheduled" in refused.error
+
+
+def test_answers_of_free_text_are_encoded_by_the_encoder_of_the_owner(store: Store, tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers")
+    encoder = write_encoder(tmp_path / "tiny")
+    with serving_vendor(lambda question: completion("the parcel arrives tomorrow" if "parcel" in question else "sorry")) as vendor:
+        path = written(tmp_path, vendor.url)
+        path.write_text(path.read_text(encoding="utf-8").replace("answers = ", "# answers = "), encoding="utf-8")
+        told = execute(store, ["probe", str(path), "--encoder", str(encoder)], lambda _: None)
+        assert told.exit_code == 0 and f"encoded by {find_encoder(encoder).name}" in told.out, told.error
+        asked = len(vendor.seen)
+        refused = execute(store, ["probe", str(path), "--encoder", str(tmp_path / "nowhere")], lambda _: None)
+        assert refused.exit_code == 2 and "the encoder does not exist" in refused.error and len(vendor.seen) == asked, "before it asks"
+        refused = execute(store, ["probe", str(path), "--encoder", str(encoder), "--schedule"], lambda _: None)
+        assert refused.exit_code == 2 and "--encoder is for one asking" in refused.error
+        path.write_text(path.read_text(encoding="utf-8").replace("[probe]", f'[probe]\nencoder = "{encoder}"'), encoding="utf-8")
+        assert execute(store, ["probe", str(path), "--schedule", "--dry-run"], lambda _: None).exit_code == 0
+        assert len(probe_schedule.ask_due_sets(store, datetime(2026, 3, 2, 3, tzinfo=UTC), threading.Event())) == 1
+    store.load_landing()
+    kept = store.ask(Records("prediction", ("extra",), ever=True), Window("", EPOCH, datetime.now(UTC) + timedelta(days=1)))["extra"]
+    assert len(kept) == 6 and {each["encoder"] for each in kept} == {find_encoder(encoder).name} and all(each["embedding"] for each in kept)
+    with pytest.raises(UsageError, match=r"probe\.encoder is a path"):
+        common = {"model": "m", "url": "https://example.com/{question}", "read": {"answer": "/a"}, "encoder": "tiny"}
+        parse_probe_set({"probe": common, "item": [{"item": "a", "question": "b"}]}, "f.toml")
 
 
 def test_waits_double_where_the_vendor_names_none(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_the_mean_is_over_tokens_that_count_and_the_common_part_is_that_of_diffe
     tokens = np.array([[[1.0, 3.0], [3.0, 5.0], [90.0, 90.0]], [[2.0, 0.0], [9.0, 9.0], [9.0, 9.0]]])
     assert mean_pooled(tokens, [[1, 1, 0], [1, 0, 0]]).tolist() == [[2.0, 4.0], [2.0, 0.0]]
     alike = np.array([[1.0, 0.0], [0.6, 0.8], [1.0, 0.0]])
-    assert unrelated_cosine([alike[:2]]) == pytest.approx(0.6) and unrelated_cosine([alike[[0, 2]]]) == 0.9
+    assert unrelated_cosine([alike[:2]]) == pytest.approx(0.6) and unrelated_cosine([alike[[0, 2]]]) == 0.95
     assert unrelated_cosine([alike[:1]]) == unrelated_cosine([]) == 0.0
 
 

@@ -38,7 +38,7 @@ def read_catalog(cursor: Cursor) -> Catalog:
         return Catalog()
     columns: dict[int, list[Column]] = {}
     found = cursor.execute('SELECT key, id, name, "column", kind, role, sensitive FROM columns').fetchall()
-    for key, *values in sorted(found, key=lambda row: natural_order(row[1])):
+    for key, *values in sorted(found, key=itemgetter(0, 1)):
         columns.setdefault(key, []).append(Column(*values))
     edges: dict[tuple[int, str], dict[str, Edges]] = {}
     for key, version, reference, text in cursor.execute("SELECT key, version, reference, edges FROM edges").fetchall():

@@ -64,9 +64,11 @@ def test_a_small_shift_is_none_and_what_the_weeks_do_anyhow_is_none() -> None:
 def test_what_was_so_in_the_week_before_is_ongoing_and_what_went_back_recovers(frames: Frames) -> None:
     before = changed(frames, since=-7, input_tokens=lambda own: 6 * own)
     found = drift_findings(before)["input_tokens"]
-    assert found.news != "new" and (not found.needs_action or found.onset == START - timedelta(days=7))
-    back = {**before, "current": frames["current"]}
-    assert drift_findings(back)["input_tokens"].news == "recovered"
+    assert (found.severity, found.news, found.onset) == ("act", "ongoing", START - timedelta(days=7))
+    assert found.evidence["now"] == pytest.approx(6 * found.evidence["before"], rel=0.1), "weeks that it reached are not what was before"
+    back = drift_findings({**before, "current": frames["current"]})["input_tokens"]
+    assert (back.severity, back.news) == ("ok", "recovered") and "in the week before" in back.because
+    assert drift_findings(changed(frames, since=-21, input_tokens=lambda own: 6 * own))["input_tokens"].severity == "ok", "usual by now"
 
 
 def test_the_owner_sets_the_limit(frames: Frames) -> None:
@@ -82,4 +84,4 @@ def test_small_samples_cannot_tell_and_say_about_how_much_more() -> None:
     assert {each.severity for name, each in found.items() if name.endswith("tokens")} == {"unknown"}
     assert "cannot be compared yet" in found["input_tokens"].because and "more are needed" in found["input_tokens"].because
     (only,) = drift_findings({"past": past, "current": now.head(40)}).values()
-    assert (only.subject, only.severity, only.value) == ("model", "unknown", None) and "about 60 more are needed" in only.because
+    assert (only.subject, only.severity, only.value) == ("model", "unknown", None) and "that needs about 60 more" in only.because

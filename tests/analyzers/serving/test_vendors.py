@@ -12,6 +12,7 @@ import pytest
 from observability.analyzers.serving import vendors
 from observability.core.finding import Finding, needs_action
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
+from observability.probing.answer_vectors import EMBEDDING, ENCODER, packed_vector, unpacked_vector
 from tests.support.length import allowed, repeats
 from tests.support.vendor_nights import START, VendorNights, morning, morning_findings, no_events
 
@@ -32,7 +33,12 @@ def cut(rounds: ProbeRounds, nights: int) -> ProbeRounds:
     """The first nights of a set."""
     own = {each.name: getattr(rounds, each.name) for each in fields(rounds)}
     return replace(
-        rounds, **{name: value[:nights] for name, value in own.items() if isinstance(value, np.ndarray) or name in ("times", "versions")}
+        rounds,
+        **{
+            name: value[:nights]
+            for name, value in own.items()
+            if isinstance(value, np.ndarray) or name in ("times", "versions", "encoders")
+        },
     )
 
 
@@ -184,3 +190,50 @@ def test_rounds_without_a_name_are_days() -> None:
     (rounds,) = probe_rounds(VendorNights(3, items=4).rows())
     assert rounds.codes.shape == (3, 4) and rounds.times[1] == START + timedelta(days=1) and rounds.versions == ("2026-01",) * 3
     assert isinstance(rounds.times[0], datetime)
+
+
+def encoded(rows: pd.DataFrame, encoder: str, nights: range, *, changed: int = 0, from_night: int = 10**9) -> pd.DataFrame:
+    """The answers of some nights with vectors, which have much in common, as those of many encoders; of `changed` items others since a night."""
+    rng = np.random.default_rng(3)
+    usual, others = (rng.normal(size=(60, 32)) + 2 for _ in range(2))
+    extras = []
+    for at, extra in zip(rows["at"], rows["extra"], strict=True):
+        night, item = (at - START).days, int(extra["item"][1:])
+        vector = (others if item < changed and night >= from_night else usual)[item] + 0.1 * rng.normal(size=32)
+        extras.append({**extra, ENCODER: encoder, EMBEDDING: packed_vector(vector)} if night in nights else extra)
+    return rows.assign(extra=pd.Series(extras, index=rows.index, dtype=object))
+
+
+REWORDED = VendorNights(17, items=24, text=True, changed=9, from_night=15)
+"""From night 15 on, nine answers are other words."""
+
+
+def test_other_words_of_the_same_meaning_are_no_change_by_an_encoder() -> None:
+    rows = REWORDED.rows()
+    assert judged(rows, 15)[vendors.CHANGED].severity == "act" and judged(rows, 15)[vendors.CHANGED].evidence["encoder"] is None
+    found = judged(encoded(rows, "tiny 1a2b", range(17)), 15)
+    assert (found[vendors.CHANGED].severity, found[vendors.CHANGED].value) == ("ok", 0.0) and found[vendors.SIMILAR].value > 0.9
+    assert found[vendors.CHANGED].evidence["encoder"] == found[vendors.SIMILAR].evidence["encoder"] == "tiny 1a2b"
+    other = judged(encoded(rows, "tiny 1a2b", range(17), changed=9, from_night=15), 15)[vendors.CHANGED]
+    assert other.severity == "act" and other.value == pytest.approx(9 / 24), (
+        "another meaning is a change, whatever all vectors have in common"
+    )
+
+
+def test_rounds_of_another_encoder_are_not_compared_and_it_says_why() -> None:
+    rows = encoded(encoded(REWORDED.rows(), "tiny 1a2b", range(16)), "large 9f", range(16, 17))
+    (found,) = [each for each in morning_findings(rows, 16) if each.metric == vendors.CHANGED]
+    assert found.severity == "unknown" and "`large 9f` encoded the newest round, and not 16 earlier rounds." in found.because
+    assert "about 5 more rounds" in found.because
+    without = judged(encoded(REWORDED.rows(), "tiny 1a2b", range(16)), 16)[vendors.CHANGED]
+    assert without.evidence["encoder"] is None and without.severity == "act", "texts without vectors are compared by hashing, all of them"
+
+
+def test_a_packed_vector_keeps_its_direction() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 384))
+    kept = [unpacked_vector(packed_vector(each)) for each in (one, other)]
+    assert kept[0] @ kept[1] == pytest.approx(one @ other / np.linalg.norm(one) / np.linalg.norm(other), abs=0.01)
+    assert (
+        len(packed_vector(one)) == 512 and unpacked_vector("?") is unpacked_vector(None) is unpacked_vector(packed_vector(0 * one)) is None
+    )
