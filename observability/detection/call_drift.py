@@ -150,8 +150,8 @@ class ComparedCalls:
 
 def compared_calls(now: "DataFrame", past: "DataFrame", window: Window) -> ComparedCalls:
     """The two sides of a comparison. A window shorter than a week is compared with the same hours of the earlier weeks."""
-    at: Array = past["at"].to_numpy("datetime64[us]")
-    age = (np.datetime64(naive_utc(window.start), "us") - at) / np.timedelta64(1, "W")
+    start: Any = np.datetime64(naive_utc(window.start), "us")
+    age = (start - past["at"].to_numpy("datetime64[us]")) / np.timedelta64(1, "W")
     earlier = age > 0
     if window.days < WEEK:
         earlier &= np.isin(_hour_of_week(past["at"]), _hour_of_week(now["at"]))

@@ -11,14 +11,18 @@ import pytest
 from observability.analyzers.serving import vendors
 from observability.analyzers.serving.batch_gate import NAME
 from observability.core.finding import Finding
+from observability.core.numerals import format_figure
 from observability.core.questions import Records
 from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
 from observability.dashboard import load
+from observability.dashboard.scope import Scope
+from observability.dashboard.serving import model_calls
 from observability.dashboard.serving.batch_gate import batch_words
 from observability.dashboard.serving.vendors import MEASURES, round_values
 from observability.detection.batch_gate import DRIFT
 from observability.detection.probe_rounds import probe_rounds
+from observability.probing.answer_vectors import packed_vector
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
@@ -124,9 +128,38 @@ def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, 
             lines.append(call(1, "gpt", "chat", 1440 * day + place, id=f"{day}-{place}", features=features))
     land(empty, lines, tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(days=35)).replace(tzinfo=UTC))
-    rows = [row["cells"] for row in tables(opened("vendors"))["Inputs and outputs against the four weeks before"]["rows"]]
-    assert [(row["column"]["t"], row["status"]["t"]) for row in rows][:2] == [("input_tokens", "Moved"), ("operation", "Unchanged")]
-    assert rows[1]["column"]["sub"] == "share of chat" and float(rows[0]["now"]["t"]) > 1.5 * float(rows[0]["before"]["t"])
+    app = opened("vendors")
+    (first, *others) = [row["cells"] for row in tables(app)["Inputs and outputs against the four weeks before"]["rows"]]
+    assert (first["column"], first["status"]["t"], first["since"]["t"]) == ({"t": "input_tokens", "sub": "mean"}, "Critical", "2 Feb 2026")
+    assert {row["status"]["t"] for row in others} == {"OK"} and "share of chat" in {row["column"]["sub"] for row in others}
+    (found,) = [each for each in model_calls.call_drift_findings(Scope()) if each.needs_action]
+    assert (float(first["psi"]["t"]), first["before"]["t"]) == (
+        pytest.approx(found.value, abs=0.01),
+        format_figure(found.evidence["before"], 3),
+    )
+    (row,) = tables(app)["Findings about calls"]["rows"]
+    assert (
+        row["cells"]["because"]["t"].startswith("`input_tokens` moved since 2026-02-02")
+        and row["cells"]["because"]["go"]["page"] == "vendors"
+    )
+    assert "probes" not in row["cells"]["because"]["go"]["parameters"]
+
+
+def test_free_text_says_how_it_is_compared_and_which_rounds_are_not(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = []
+    for row in VendorNights(8, items=6, text=True).rows().to_dict("records"):
+        extra = row.pop("extra")
+        if row["at"] >= START + timedelta(days=2):
+            extra |= {"encoder": "tiny 1a2b", "embedding": packed_vector(np.eye(8)[int(extra["item"][1:])])}
+        lines.append({"kind": "prediction", "environment": "probe", **row, **extra, "at": row["at"].isoformat() + "Z"})
+    land(empty, lines, tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(days=7, hours=6)).replace(tzinfo=UTC))
+    told = words(opened("vendors"))
+    assert (
+        "Free text is compared by the sentence encoder tiny 1a2b. 2 earlier rounds of another encoder or none cannot be compared." in told
+    )
 
 
 def test_a_batch_that_asks_for_a_look_is_not_marked_as_in_order() -> None:
