@@ -260,7 +260,7 @@ def parser() -> Parser:
         "--encoder",
         type=path,
         metavar="PATH",
-        help="a sentence encoder on disk (model.onnx and tokenizer.json), by which free-text answers are compared; else `encoder` of the file",
+        help="folder of a sentence encoder (model.onnx, tokenizer.json), by which free-text answers are compared",
     )
     probe.add_argument("--dry-run", action="store_true", help="ask, and print the answers without keeping them")
 

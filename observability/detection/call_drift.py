@@ -55,7 +55,7 @@ OF_ANSWERS = ("output", "answer", "response", "completion", "finish", "refus")
 class CallDrift(WindowChange):
     """The drift of one column. effect: its PSI, in nats; varies: the PSI of the most unusual earlier week against the others.
 
-    before, now: the mean of a number, else the share of `level`, the one that adds most to the PSI. counts: by bin, of the earlier weeks and of
+    before, now: the mean of a number, else the share of `level`, the one that adds most to the PSI. counts: by bin, of the baseline and of
     the window. last_week: the PSI of the newest earlier week against the baseline. since: when it moved, as far as its days tell.
     """
 

@@ -76,7 +76,7 @@ class ProbeRounds:
         return np.where(self.asked, self.failed.astype(float), np.nan)
 
     def comparable(self, last: int) -> Bools:
-        """By round, whether its answers can be compared with those of the round `last`: texts always can, vectors with those of one encoder."""
+        """By round, whether its answers can be compared with those of round `last`: without vectors all, else those of its encoder."""
         encoder = self.encoders[last]
         return np.array([encoder is None or each == encoder for each in self.encoders], bool)
 
@@ -194,6 +194,11 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
 def _most_frequent(counts: Mapping[str, int]) -> str | None:
     """The name with the largest count, of equals the last by name; None without one."""
     return max(counts, key=lambda name: (counts[name], name)) if counts else None
+
+
+def day_of_round(at: datetime) -> int:
+    """Whole days since 1970."""
+    return (at - datetime(1970, 1, 1)).days
 
 
 def _only_text(values: Collection[Any]) -> str | None:

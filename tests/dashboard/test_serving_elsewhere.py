@@ -20,6 +20,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.serving import model_calls
 from observability.dashboard.serving.batch_gate import batch_words
 from observability.dashboard.serving.vendors import MEASURES, round_values
+from observability.detection import probe_claims
 from observability.detection.batch_gate import DRIFT
 from observability.detection.probe_rounds import probe_rounds
 from observability.probing.answer_vectors import packed_vector
@@ -67,13 +68,15 @@ def test_vendors_shows_the_changed_answers_and_keeps_that_they_are_accepted(
 def test_the_timeline_offers_scores_of_a_rubric_the_one_that_fell_first() -> None:
     scored = VendorNights(3, items=4, from_night=0, own={"rubric": lambda item, _: {"brief": 1.0 + item, "helpful": 4.0}})
     (rounds,) = probe_rounds(scored.rows())
-    assert round_values(rounds, None, vendors.RUBRIC) == [2.5, 2.5, 2.5]
+    assert round_values(rounds, None, probe_claims.RUBRIC) == [2.5, 2.5, 2.5]
     moment = datetime(2026, 3, 2, tzinfo=UTC)
-    fell = Finding(vendors.NAME, "acme/chat", None, "probes:tickets", vendors.RUBRIC, 4.0, 4, "watch", "It fell.", moment, moment, "past")
+    fell = Finding(
+        vendors.NAME, "acme/chat", None, "probes:tickets", probe_claims.RUBRIC, 4.0, 4, "watch", "It fell.", moment, moment, "past"
+    )
     fell = replace(fell, evidence={"score": "helpful"})
-    assert round_values(rounds, None, vendors.RUBRIC, fell) == [4.0, 4.0, 4.0] and "score" in MEASURES[vendors.RUBRIC][0]
+    assert round_values(rounds, None, probe_claims.RUBRIC, fell) == [4.0, 4.0, 4.0] and "score" in MEASURES[probe_claims.RUBRIC][0]
     (without,) = probe_rounds(VendorNights(3, items=4).rows())
-    assert round_values(without, None, vendors.RUBRIC) == [None, None, None], "a measure that no round has is not offered"
+    assert round_values(without, None, probe_claims.RUBRIC) == [None, None, None], "a measure that no round has is not offered"
 
 
 def test_vendors_says_that_answers_are_declared_simulated(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

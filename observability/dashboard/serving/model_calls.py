@@ -1,4 +1,4 @@
-"""The calls of language models that tracing logs, on the page of vendors: traffic by route, drift of what is asked and answered, and traces."""
+"""Calls of language models on the page of vendors: traffic by route, drift of what is asked and answered, and traces."""
 
 from collections.abc import Sequence
 

@@ -21,6 +21,7 @@ from observability.dashboard.charts import records as charts_records
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import NOT_SAVED, csv_button, cut_note, plain_caption, save_records
+from observability.detection import probe_claims
 from observability.detection.answer_changes import AnswerChanges, answer_changes
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
 
@@ -37,17 +38,17 @@ log.prediction(id="2026-03-02/q1", model="acme/chat", version="2026-01", environ
                features={"output_tokens": 3}, prediction="billing", expected="billing", latency_ms=412.0, cost=0.0004)"""
 ENCODER_HINT = "`encoder` in the probe file names a sentence encoder on this machine, which also sees the same meaning in other words."
 MEASURES: dict[str, tuple[str, str]] = {
-    judged.CHANGED: ("answers that differ from the baseline", "share"),
-    judged.FLIPS: ("answers that differ from the round before", "share"),
-    judged.FORM: ("answers in the wrong format", "share"),
-    judged.REFUSED: ("refusals", "share"),
-    judged.FAILED: ("questions without an answer", "share"),
-    judged.RIGHT: ("correct answers", "share"),
-    judged.SIMILAR: ("similarity to the baseline", "share"),
-    judged.LATENCY: ("median latency (ms)", "number"),
-    judged.TOKENS: ("output tokens per answer", "number"),
-    judged.COST: ("cost per round", "number"),
-    judged.RUBRIC: ("mean score of a rubric", "number"),
+    probe_claims.CHANGED: ("answers that differ from the baseline", "share"),
+    probe_claims.FLIPS: ("answers that differ from the round before", "share"),
+    probe_claims.FORM: ("answers in the wrong format", "share"),
+    probe_claims.REFUSED: ("refusals", "share"),
+    probe_claims.FAILED: ("questions without an answer", "share"),
+    probe_claims.RIGHT: ("correct answers", "share"),
+    probe_claims.SIMILAR: ("similarity to the baseline", "share"),
+    probe_claims.LATENCY: ("median latency (ms)", "number"),
+    probe_claims.TOKENS: ("output tokens per answer", "number"),
+    probe_claims.COST: ("cost per round", "number"),
+    probe_claims.RUBRIC: ("mean score of a rubric", "number"),
 }
 """What the timeline shows of a round."""
 COLUMNS = (
@@ -196,24 +197,24 @@ def shown_score(rounds: ProbeRounds, finding: Finding | None) -> str | None:
 def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str, finding: Finding | None = None) -> list[float | None]:
     """A measure of every round; None where it is not known. finding: about the measure."""
     places = range(len(rounds.times))
-    if metric in (judged.CHANGED, judged.FLIPS):
+    if metric in (probe_claims.CHANGED, probe_claims.FLIPS):
         if changes is None:
             return [None for _ in places]
-        counts = changes.against_baseline if metric == judged.CHANGED else changes.against_last
+        counts = changes.against_baseline if metric == probe_claims.CHANGED else changes.against_last
         return [float(counts.hits[place] / counts.n[place]) if counts.n[place] else None for place in places]
-    if metric == judged.SIMILAR:
+    if metric == probe_claims.SIMILAR:
         return [None if changes is None or changes.similarity is None else _mean(changes.similarity[place]) for place in places]
-    if metric == judged.RUBRIC:
+    if metric == probe_claims.RUBRIC:
         score = shown_score(rounds, finding)
         return [None if score is None else _mean(rounds.rubric[score][place]) for place in places]
     table = {
-        judged.FORM: (rounds.ill_formed, _mean),
-        judged.REFUSED: (rounds.refused, _mean),
-        judged.FAILED: (rounds.failed_share, _mean),
-        judged.RIGHT: (rounds.right, _mean),
-        judged.LATENCY: (rounds.latency, _median),
-        judged.TOKENS: (rounds.output_tokens, _mean),
-        judged.COST: (rounds.cost, _sum),
+        probe_claims.FORM: (rounds.ill_formed, _mean),
+        probe_claims.REFUSED: (rounds.refused, _mean),
+        probe_claims.FAILED: (rounds.failed_share, _mean),
+        probe_claims.RIGHT: (rounds.right, _mean),
+        probe_claims.LATENCY: (rounds.latency, _median),
+        probe_claims.TOKENS: (rounds.output_tokens, _mean),
+        probe_claims.COST: (rounds.cost, _sum),
     }
     values, figure = table[metric]
     return [figure(values[place]) for place in places]
@@ -246,9 +247,9 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
     metric = choice_box.measure_selectbox(MEASURES, offered, default, "no round of this set has")
     finding = next((each for each in found if each.metric == metric), None)
     name, unit = MEASURES[metric]
-    if metric == judged.COST:
+    if metric == probe_claims.COST:
         name = f"{name}, {cost_currency(rounds.model, rounds) or NO_CURRENCY}"
-    if metric == judged.RUBRIC:
+    if metric == probe_claims.RUBRIC:
         name = f"mean score {shown_score(rounds, finding)}"
     table = rounds_table(rounds, changes, metric, finding)
     written = [formatting.format_share(value) if unit == "share" else format_figure(value) for value in table["value"]]

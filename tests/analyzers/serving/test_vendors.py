@@ -11,6 +11,7 @@ import pytest
 
 from observability.analyzers.serving import vendors
 from observability.core.finding import Finding, needs_action
+from observability.detection import probe_claims
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
 from observability.probing.answer_vectors import EMBEDDING, ENCODER, packed_vector, unpacked_vector
 from tests.support.length import allowed, repeats
@@ -46,7 +47,7 @@ def test_a_silent_change_of_12_of_60_answers_is_named_the_next_morning() -> None
     rows = VendorNights(33, changed=12, from_night=31).rows()
     assert asking(list(judged(rows, 30).values())) == []
     found = judged(rows, 31)
-    change = found[vendors.CHANGED]
+    change = found[probe_claims.CHANGED]
     assert change.severity == "act" and change.news == "new" and change.model == "acme/chat" and change.subject == "probes:tickets"
     assert change.onset == START.replace(tzinfo=UTC) + timedelta(days=31) and change.likely_source == "model"
     assert (
@@ -56,24 +57,24 @@ def test_a_silent_change_of_12_of_60_answers_is_named_the_next_morning() -> None
     assert change.low < change.value < change.high and change.value > change.limit
     assert "of 60 answers of `acme/chat` to set `tickets` differ from the baseline in the newest round" in change.because
     assert "The declared version stayed `2026-01`: a silent change." in change.because
-    assert found[vendors.FLIPS].severity == "watch"
-    assert found[vendors.RIGHT].severity == "act" and found[vendors.RIGHT].evidence["difference"][2] < 0
+    assert found[probe_claims.FLIPS].severity == "watch"
+    assert found[probe_claims.RIGHT].severity == "act" and found[probe_claims.RIGHT].evidence["difference"][2] < 0
     later = judged(rows, 32)
-    assert later[vendors.CHANGED].severity == "act" and "since 5 Feb 2026" in later[vendors.CHANGED].because
-    assert later[vendors.FLIPS].severity == "ok", "nothing flipped again"
+    assert later[probe_claims.CHANGED].severity == "act" and "since 5 Feb 2026" in later[probe_claims.CHANGED].because
+    assert later[probe_claims.FLIPS].severity == "ok", "nothing flipped again"
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("noise", [0.0, 0.04])
 def test_twelve_of_sixty_are_named_whatever_the_noise(seed: int, noise: float) -> None:
     rows = VendorNights(20, noise=noise, changed=12, from_night=19, seed=seed).rows()
-    assert judged(rows, 18)[vendors.CHANGED].severity == "ok"
-    assert judged(rows, 19)[vendors.CHANGED].severity == "act"
+    assert judged(rows, 18)[probe_claims.CHANGED].severity == "ok"
+    assert judged(rows, 19)[probe_claims.CHANGED].severity == "act"
 
 
 def test_a_change_stays_visible_until_a_person_accepts_it() -> None:
     rows = VendorNights(80, items=30, changed=10, from_night=12).rows()
-    late = judged(rows, 79)[vendors.CHANGED]
+    late = judged(rows, 79)[probe_claims.CHANGED]
     assert late.severity == "act" and late.news == "ongoing" and "since 17 Jan 2026" in late.because
     accepted = pd.DataFrame(
         {
@@ -83,10 +84,10 @@ def test_a_change_stays_visible_until_a_person_accepts_it() -> None:
             "extra": [{vendors.ACCEPTS: "tickets"}],
         }
     )
-    assert judged(rows, 79, accepted)[vendors.CHANGED].severity == "ok"
+    assert judged(rows, 79, accepted)[probe_claims.CHANGED].severity == "ok"
     other = accepted.assign(extra=[{vendors.ACCEPTS: "another"}])
-    assert judged(rows, 79, other)[vendors.CHANGED].severity == "act"
-    young = judged(rows, 16, accepted)[vendors.CHANGED]
+    assert judged(rows, 79, other)[probe_claims.CHANGED].severity == "act"
+    young = judged(rows, 16, accepted)[probe_claims.CHANGED]
     assert young.severity == "unknown" and "a baseline needs 5 rounds" in young.because, "too few rounds since it was accepted"
 
 
@@ -104,20 +105,20 @@ def test_quiet_nights_are_quiet(noise: float) -> None:
 def test_a_changed_version_is_told_and_asks_for_nothing_alone() -> None:
     found = judged(VendorNights(20, from_night=17, own={"version": "2026-02"}).rows(), 19)
     assert asking(list(found.values())) == []
-    versions = found[vendors.VERSIONS]
+    versions = found[probe_claims.VERSIONS]
     assert versions.value == 1 and "changed from `2026-01` to `2026-02` on 22 Jan 2026" in versions.because
-    both = judged(VendorNights(20, changed=14, from_night=17, own={"version": "2026-02"}).rows(), 19)[vendors.CHANGED]
+    both = judged(VendorNights(20, changed=14, from_night=17, own={"version": "2026-02"}).rows(), 19)[probe_claims.CHANGED]
     assert "The declared version changed from `2026-01` to `2026-02` in that round." in both.because
 
 
 @pytest.mark.parametrize(
     ("own", "metric"),
     [
-        ({"refused": lambda item, rng: item % 6 == 0}, vendors.REFUSED),
-        ({"well_formed": lambda item, rng: item % 6 != 0}, vendors.FORM),
-        ({"status": lambda item, rng: "timeout" if item % 6 == 0 else "ok"}, vendors.FAILED),
-        ({"latency_ms": lambda item, rng: float(1600 * rng.lognormal(0, 0.3))}, vendors.LATENCY),
-        ({"features": {"input_tokens": 40, "output_tokens": 9}}, vendors.TOKENS),
+        ({"refused": lambda item, rng: item % 6 == 0}, probe_claims.REFUSED),
+        ({"well_formed": lambda item, rng: item % 6 != 0}, probe_claims.FORM),
+        ({"status": lambda item, rng: "timeout" if item % 6 == 0 else "ok"}, probe_claims.FAILED),
+        ({"latency_ms": lambda item, rng: float(1600 * rng.lognormal(0, 0.3))}, probe_claims.LATENCY),
+        ({"features": {"input_tokens": 40, "output_tokens": 9}}, probe_claims.TOKENS),
     ],
 )
 def test_each_other_change_is_named_by_its_own_metric(own: dict[str, Any], metric: str) -> None:
@@ -135,44 +136,46 @@ def test_free_text_is_compared_by_similarity_and_rubric_scores_by_their_mean() -
         ).rows(),
         15,
     )
-    assert asking(list(quiet.values())) == [] and quiet[vendors.SIMILAR].value > 0.5 and abs(quiet[vendors.RUBRIC].value - 4) < 0.2
+    assert (
+        asking(list(quiet.values())) == [] and quiet[probe_claims.SIMILAR].value > 0.5 and abs(quiet[probe_claims.RUBRIC].value - 4) < 0.2
+    )
     rows = VendorNights(16, items=24, text=True, changed=9, from_night=15).rows()
     for extra in rows["extra"]:
         extra["rubric"] = {"helpful": 4.0}
     changed = judged(rows, 15)
-    assert changed[vendors.CHANGED].severity == "act" and changed[vendors.CHANGED].value == 9 / 24
-    assert needs_action(changed[vendors.SIMILAR].severity)
+    assert changed[probe_claims.CHANGED].severity == "act" and changed[probe_claims.CHANGED].value == 9 / 24
+    assert needs_action(changed[probe_claims.SIMILAR].severity)
     for extra in rows.loc[rows["at"] >= START + timedelta(days=15), "extra"]:
         extra["rubric"] = rubric["rubric"](0, np.random.default_rng(0))
-    assert needs_action(judged(rows, 15)[vendors.RUBRIC].severity)
+    assert needs_action(judged(rows, 15)[probe_claims.RUBRIC].severity)
 
 
 def test_the_month_is_judged_against_the_budget_of_the_model() -> None:
     rows = VendorNights(20).rows()
-    found = judged(rows, 19, budgets={"acme/chat": (1.0, "EUR")})[vendors.COST]
+    found = judged(rows, 19, budgets={"acme/chat": (1.0, "EUR")})[probe_claims.COST]
     assert found.severity == "act" and found.low > 1.0 and found.unit == "money" and "the budget of the model is 1 EUR" in found.because
     spent = 20 * 60 * 0.001
     assert abs(found.value - (spent + 7 * 0.06)) < 0.1
-    assert judged(rows, 19, budgets={"acme/chat": (5.0, "EUR")})[vendors.COST].severity == "ok"
+    assert judged(rows, 19, budgets={"acme/chat": (5.0, "EUR")})[probe_claims.COST].severity == "ok"
 
 
 def test_a_cost_has_the_currency_that_its_records_state_and_a_budget_in_another_one_is_not_compared() -> None:
     rows = VendorNights(20).rows()
-    assert "(no currency stated)" in judged(rows, 19)[vendors.COST].because
+    assert "(no currency stated)" in judged(rows, 19)[probe_claims.COST].because
     rows["extra"] = [{**extra, "currency": "USD"} for extra in rows["extra"]]
-    found = judged(rows, 19, budgets={"acme/chat": (1.0, "EUR")})[vendors.COST]
+    found = judged(rows, 19, budgets={"acme/chat": (1.0, "EUR")})[probe_claims.COST]
     assert found.severity == "unknown" and found.limit is None and found.evidence["currency"] == "USD"
     assert " USD in " in found.because and "the budget of the model is in EUR, so it is not compared" in found.because
-    assert judged(rows, 19, budgets={"acme/chat": (1.0, "USD")})[vendors.COST].severity == "act"
+    assert judged(rows, 19, budgets={"acme/chat": (1.0, "USD")})[probe_claims.COST].severity == "act"
     rows.loc[rows.index[:60], "extra"] = [{**extra, "currency": "EUR"} for extra in rows["extra"].iloc[:60]]
-    assert "(no currency stated)" in judged(rows, 19)[vendors.COST].because, "two currencies are none"
+    assert "(no currency stated)" in judged(rows, 19)[probe_claims.COST].because, "two currencies are none"
 
 
 def test_what_is_too_young_or_not_asked_is_unknown_and_says_what_it_needs() -> None:
     rows = VendorNights(20).rows()
-    young = judged(rows, 3)[vendors.CHANGED]
+    young = judged(rows, 3)[probe_claims.CHANGED]
     assert young.severity == "unknown" and "needs about 2 more rounds" in young.because
-    silent = judged(rows, 30)[vendors.CHANGED]
+    silent = judged(rows, 30)[probe_claims.CHANGED]
     assert silent.severity == "unknown" and "the last round was on 24 Jan 2026" in silent.because
     assert judged(rows, 80) == {}
     assert vendors.analyze({"answers": rows.iloc[:0], "events": no_events()}, morning(3)) == []
@@ -182,7 +185,7 @@ def test_a_night_that_was_bad_and_is_over_is_called_recovered() -> None:
     rows = VendorNights(24, changed=15, from_night=20).rows()
     good = VendorNights(24).rows()
     rows = pd.concat([rows[rows["at"] < START + timedelta(days=21)], good[good["at"] >= START + timedelta(days=21)]], ignore_index=True)
-    found = judged(rows, 22)[vendors.CHANGED]
+    found = judged(rows, 22)[probe_claims.CHANGED]
     assert found.severity == "ok" and found.news == "recovered"
 
 
@@ -210,11 +213,13 @@ REWORDED = VendorNights(17, items=24, text=True, changed=9, from_night=15)
 
 def test_other_words_of_the_same_meaning_are_no_change_by_an_encoder() -> None:
     rows = REWORDED.rows()
-    assert judged(rows, 15)[vendors.CHANGED].severity == "act" and judged(rows, 15)[vendors.CHANGED].evidence["encoder"] is None
+    assert judged(rows, 15)[probe_claims.CHANGED].severity == "act" and judged(rows, 15)[probe_claims.CHANGED].evidence["encoder"] is None
     found = judged(encoded(rows, "tiny 1a2b", range(17)), 15)
-    assert (found[vendors.CHANGED].severity, found[vendors.CHANGED].value) == ("ok", 0.0) and found[vendors.SIMILAR].value > 0.9
-    assert found[vendors.CHANGED].evidence["encoder"] == found[vendors.SIMILAR].evidence["encoder"] == "tiny 1a2b"
-    other = judged(encoded(rows, "tiny 1a2b", range(17), changed=9, from_night=15), 15)[vendors.CHANGED]
+    assert (found[probe_claims.CHANGED].severity, found[probe_claims.CHANGED].value) == ("ok", 0.0) and found[
+        probe_claims.SIMILAR
+    ].value > 0.9
+    assert found[probe_claims.CHANGED].evidence["encoder"] == found[probe_claims.SIMILAR].evidence["encoder"] == "tiny 1a2b"
+    other = judged(encoded(rows, "tiny 1a2b", range(17), changed=9, from_night=15), 15)[probe_claims.CHANGED]
     assert other.severity == "act" and other.value == pytest.approx(9 / 24), (
         "another meaning is a change, whatever all vectors have in common"
     )
@@ -222,10 +227,10 @@ def test_other_words_of_the_same_meaning_are_no_change_by_an_encoder() -> None:
 
 def test_rounds_of_another_encoder_are_not_compared_and_it_says_why() -> None:
     rows = encoded(encoded(REWORDED.rows(), "tiny 1a2b", range(16)), "large 9f", range(16, 17))
-    (found,) = [each for each in morning_findings(rows, 16) if each.metric == vendors.CHANGED]
+    (found,) = [each for each in morning_findings(rows, 16) if each.metric == probe_claims.CHANGED]
     assert found.severity == "unknown" and "`large 9f` encoded the newest round, and not 16 earlier rounds." in found.because
     assert "about 5 more rounds" in found.because
-    without = judged(encoded(REWORDED.rows(), "tiny 1a2b", range(16)), 16)[vendors.CHANGED]
+    without = judged(encoded(REWORDED.rows(), "tiny 1a2b", range(16)), 16)[probe_claims.CHANGED]
     assert without.evidence["encoder"] is None and without.severity == "act", "texts without vectors are compared by hashing, all of them"
 
 

@@ -1,0 +1,243 @@
+"""Findings about the newest round of a set of fixed questions: changes, flips, refusals, form, failures and right answers."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from observability.core.analyzer import Context
+from observability.core.finding import Finding, Severity, Source, iso, needs_action
+from observability.core.formatting import format_day
+from observability.core.numerals import percent
+from observability.core.time import aware_utc
+from observability.detection.answer_changes import LEAST, AnswerChanges, RoundCounts
+from observability.detection.probe_rounds import ProbeRounds
+from observability.stats.arrays import Floats
+from observability.stats.interval import rate_interval
+from observability.stats.paired import paired_rates
+
+NAME = "serving/vendors"
+CHANGED, FLIPS, SIMILAR, FORM, REFUSED, FAILED, RIGHT = (
+    "answer_change_rate",
+    "answer_flip_rate",
+    "answer_similarity",
+    "format_failure_rate",
+    "refusal_rate",
+    "probe_failure_rate",
+    "probe_accuracy",
+)
+LATENCY, TOKENS, COST, RUBRIC, VERSIONS = "probe_latency", "probe_tokens", "probe_month_cost", "rubric_score", "declared_versions"
+LEAST_ACT, LEAST_WATCH = (0.08, 5), (0.03, 3)
+"""Share of questions above the usual one, and number of answers, from which a rate is `act` and `watch`."""
+SURER = 5.0
+"""The p-value of `act` is so many times smaller than that of `watch`, which is the budget of false discoveries."""
+NOUNS = {FORM: "are not in the requested format", REFUSED: "are refusals", FAILED: "got no answer"}
+SOURCES: dict[str, Source] = {FAILED: "system", LATENCY: "system", TOKENS: "model"}
+RANKS = {CHANGED: 6.0, RIGHT: 5.5, FLIPS: 5.0, SIMILAR: 4.8, REFUSED: 4.6, FORM: 4.4, FAILED: 4.2, RUBRIC: 4.0, TOKENS: 2.0, LATENCY: 1.8}
+
+
+def undecided_set(context: Context, rounds: ProbeRounds, metric: str, n: int, because: str) -> Finding:
+    """Return the finding of severity `unknown` about a set, the template of the others."""
+    base = context.undecided(NAME, f"probes:{rounds.name}", metric, n, because, against="past", whole_model=True)
+    return replace(base, model=rounds.model)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedSet:
+    """A set with its comparison. last: the judged round; sets: number of sets that are judged together."""
+
+    rounds: ProbeRounds
+    changes: AnswerChanges
+    last: int
+    context: Context
+    sets: int
+
+    def finding(self, metric: str, n: int, because: str, **fields: Any) -> Finding:
+        """A finding about the set."""
+        severity: Severity = fields.get("severity", "ok")
+        base = undecided_set(self.context, self.rounds, metric, n, because)
+        ranked = {"rank": RANKS.get(metric, 1.0), "likely_source": SOURCES.get(metric, "model")} if needs_action(severity) else {}
+        return replace(base, **{"severity": "ok", **ranked, **fields})
+
+    @property
+    def answers_of_baseline(self) -> dict[str, Any]:
+        """Evidence from which the typical answers follow: when the rounds of the baseline began, and whether answers are free text."""
+        times = [iso(aware_utc(self.rounds.times[place])) for place in self.changes.baseline]
+        return {"baseline_times": times, **self.compared_by}
+
+    @property
+    def compared_by(self) -> dict[str, Any]:
+        """Evidence of how answers were compared: whether they are free text, and then by which encoder, None for hashed n-grams."""
+        return {"free_text": self.rounds.free_text, **({"encoder": self.changes.encoder} if self.rounds.free_text else {})}
+
+    def dated(self, first: int, severity: Severity) -> dict[str, Any]:
+        """Onset and news of a change that began with a round."""
+        if not needs_action(severity):
+            return {}
+        onset = aware_utc(self.rounds.times[first])
+        return {"onset": onset, "news": "new" if onset >= self.context.window.start else "ongoing"}
+
+
+def severity_of_rate(hits: int, n: int, usual: float, p: float, budget: float) -> Severity:
+    """Severity of a share above the usual one: significance and size must agree."""
+    more = hits / n - usual if n else 0.0
+    if p <= budget / SURER and more >= LEAST_ACT[0] and hits >= LEAST_ACT[1]:
+        return "act"
+    return "watch" if p <= budget and more >= LEAST_WATCH[0] and hits >= LEAST_WATCH[1] else "ok"
+
+
+def limit_of_rate(severity: Severity, usual: float) -> float:
+    """The share from which it is `act` (of a claim of that severity), else `watch`."""
+    return min(usual + (LEAST_ACT[0] if severity == "act" else LEAST_WATCH[0]), 1.0)
+
+
+def changed_answers(judged: JudgedSet) -> Finding:
+    """The finding about answers that differ from the baseline."""
+    rounds, counts, last = judged.rounds, judged.changes.against_baseline, judged.last
+    hits, n, usual = int(counts.hits[last]), int(counts.n[last]), counts.usual
+    p = min(counts.p_value(last) * judged.sets, 1.0)
+    severity = severity_of_rate(hits, n, usual, p, judged.context.budget)
+    first = counts.onset(last, judged.changes.baseline) if needs_action(severity) else last
+    usually = usual_words(usual, n)
+    verb = "differs" if hits == 1 else "differ"
+    because = f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline; usually {usually}."
+    if needs_action(severity):
+        when = "in the newest round" if first == last else f"since {format_day(rounds.times[first])}"
+        because = f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline {when}; usually {usually}."
+        because += f" {version_words(rounds, first)}"
+    fields = judged.dated(first, severity) if needs_action(severity) else recovered(judged, counts)
+    return judged.finding(
+        CHANGED,
+        n,
+        because,
+        severity=severity,
+        limit=limit_of_rate(severity, usual),
+        evidence={
+            "set": rounds.name,
+            "baseline": usual,
+            "baseline_n": counts.total,
+            "baseline_rounds": len(judged.changes.baseline),
+            "p_value": p,
+            "round": rounds.times[last].isoformat(),
+            **judged.answers_of_baseline,
+            "items": [item for item, differs in zip(rounds.items, judged.changes.differs[last], strict=True) if differs][:100],
+            **({"onset_known": "dated"} if needs_action(severity) else {}),
+        },
+        **rate_interval(hits, n).fields,
+        **fields,
+    )
+
+
+def recovered(judged: JudgedSet, counts: RoundCounts) -> dict[str, Any]:
+    """`news` of a set that is as usual again after a round of this window that was not."""
+    rounds, budget = judged.rounds, judged.context.budget
+    for place in range(judged.last):
+        if aware_utc(rounds.times[place]) < judged.context.window.start or place in judged.changes.baseline:
+            continue
+        p = min(counts.p_value(place) * judged.sets, 1.0)
+        if severity_of_rate(int(counts.hits[place]), int(counts.n[place]), counts.usual, p, budget) == "act":
+            return {"news": "recovered"}
+    return {}
+
+
+def usual_words(share: float, n: int) -> str:
+    """The usual number among n questions in words."""
+    usual = share * n
+    return f"{usual:.1f}".removesuffix(".0")
+
+
+def version_words(rounds: ProbeRounds, first: int) -> str:
+    """What the declared version did when a change began: it stayed, changed, or is not declared."""
+    then = rounds.versions[first]
+    before = next((version for version in reversed(rounds.versions[:first]) if version is not None), None)
+    if then is None or before is None or then == "unknown":
+        return "No version is declared."
+    if then == before:
+        return f"The declared version stayed `{then}`: a silent change."
+    return f"The declared version changed from `{before}` to `{then}` in that round."
+
+
+def flips(judged: JudgedSet) -> Finding:
+    """The finding about answers that differ from the round before. A change of the answers themselves is judged against the baseline."""
+    rounds, counts, last = judged.rounds, judged.changes.against_last, judged.last
+    hits, n, usual = int(counts.hits[last]), int(counts.n[last]), counts.usual
+    if not n or not counts.total:
+        return undecided_set(judged.context, rounds, FLIPS, n, "There is no round before the newest one whose answers can be compared.")
+    p = min(counts.p_value(last) * judged.sets, 1.0)
+    severity = severity_of_rate(hits, n, usual, p, judged.context.budget)
+    severity = "watch" if severity == "act" else severity
+    because = f"{hits} of {n} answers to set `{rounds.name}` differ from the round before; usually {usual_words(usual, n)}."
+    evidence = {"set": rounds.name, "baseline": usual, "baseline_n": counts.total, "p_value": p, **judged.compared_by}
+    return judged.finding(
+        FLIPS,
+        n,
+        because,
+        severity=severity,
+        limit=limit_of_rate(severity, usual),
+        evidence=evidence,
+        **rate_interval(hits, n).fields,
+        **judged.dated(last, severity),
+    )
+
+
+def rate_finding(judged: JudgedSet, metric: str, counts: RoundCounts, p: float) -> Finding:
+    """The finding about a share of the questions of the newest round."""
+    hits, n, usual = int(counts.hits[judged.last]), int(counts.n[judged.last]), counts.usual
+    severity = severity_of_rate(hits, n, usual, p, judged.context.budget)
+    what = "questions" if metric == FAILED else "answers"
+    because = f"{hits} of {n} {what} of set `{judged.rounds.name}` {NOUNS[metric]} in the newest round; usually {percent(usual)} of them."
+    first = counts.onset(judged.last, judged.changes.baseline)
+    return judged.finding(
+        metric,
+        n,
+        because,
+        severity=severity,
+        limit=limit_of_rate(severity, usual),
+        evidence={"set": judged.rounds.name, "baseline": usual, "baseline_n": counts.total, "p_adjusted": p},
+        **rate_interval(hits, n).fields,
+        **judged.dated(first, severity),
+    )
+
+
+def right_answers(judged: JudgedSet) -> tuple[tuple[Floats, Floats], float] | None:
+    """Right answers of the newest round beside the typical ones of the baseline, on the questions with a known answer; and McNemar's
+    p-value.
+    """
+    rounds, typical = judged.rounds, judged.changes.typical
+    before = np.where(typical >= 0, rounds.right[typical, np.arange(typical.size)], np.nan)
+    now = rounds.right[judged.last]
+    both = np.isfinite(before) & np.isfinite(now)
+    if both.sum() < LEAST or judged.rounds.free_text:
+        return None
+    pair = (now[both], before[both])
+    return pair, paired_rates(pair[0] > 0, pair[1] > 0).p_value
+
+
+def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> Finding:
+    """The finding about right answers, with the interval of the paired difference in its evidence."""
+    now, before = (each > 0 for each in pair)
+    compared = paired_rates(now, before)
+    worse, budget = float(before.mean() - now.mean()), judged.context.budget
+    sure = p <= budget and worse > 0
+    severity: Severity = "ok" if worse < LEAST_WATCH[0] else "unknown" if not sure else "act" if worse >= LEAST_ACT[0] else "watch"
+    hits, n = int(now.sum()), len(now)
+    because = f"{hits} of {n} answers to set `{judged.rounds.name}` are right in the newest round, {int(before.sum())} in the baseline."
+    if severity == "unknown":
+        because += f" The fall of {100 * worse:.3g} points is not significant: more questions are needed."
+    difference = compared.difference
+    return judged.finding(
+        RIGHT,
+        n,
+        because,
+        severity=severity,
+        limit=float(before.mean()) - (LEAST_ACT if severity == "act" else LEAST_WATCH)[0],
+        evidence={
+            "set": judged.rounds.name,
+            "baseline": float(before.mean()),
+            "difference": list(difference.triple),
+            "p_adjusted": p,
+            **judged.answers_of_baseline,
+        },
+        **rate_interval(hits, n).fields,
+        **judged.dated(judged.last, severity),
+    )

@@ -1,0 +1,125 @@
+"""Findings about levels of the newest round of a set of fixed questions: latency, tokens, similarity and rubric scores."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from observability.core.finding import Finding, Severity
+from observability.core.numerals import format_figure, percent
+from observability.detection.answer_changes import LEAST
+from observability.detection.own_history import usual_values
+from observability.detection.probe_claims import LATENCY, RUBRIC, SIMILAR, SURER, TOKENS, JudgedSet
+from observability.detection.probe_rounds import day_of_round
+from observability.stats.arrays import Floats
+
+FACTORS = {LATENCY: (1.5, 3.0), TOKENS: (1.25, 2.0)}
+"""Factors between the usual and the newest value from which it is `watch` and `act`."""
+STEPS = {SIMILAR: (0.05, 0.15), RUBRIC: (0.05, 0.15)}
+"""Falls, as parts of the usual value, from which it is `watch` and `act`."""
+LEAST_SPREAD_OF_MEANS = 0.02
+"""Smallest standard deviation of a mean similarity or score, as part of it."""
+
+
+@dataclass(frozen=True)
+class LevelHistory:
+    """A mean or median of the newest round and the usual one; p_value of one as extreme. name: of a rubric's score."""
+
+    newest: float
+    usual: float
+    p_value: float
+    rounds: int
+    n: int
+    name: str = ""
+
+
+def level_histories(judged: JudgedSet) -> dict[str, LevelHistory]:
+    """Latency, tokens, similarity and rubric scores of the newest round against the rounds of the baseline, as far as they are known."""
+    rounds = judged.rounds
+    found = {
+        LATENCY: compared_level(judged, rounds.latency, np.nanmedian, logs=True),
+        TOKENS: compared_level(judged, rounds.output_tokens, np.nanmean, logs=True),
+    }
+    if judged.changes.similarity is not None:
+        found[SIMILAR] = compared_level(judged, judged.changes.similarity, np.nanmean, logs=False)
+    scores = [
+        replace(each, name=name)
+        for name, values in sorted(rounds.rubric.items())
+        if (each := compared_level(judged, values, np.nanmean, logs=False))
+    ]
+    if scores:
+        found[RUBRIC] = min(scores, key=lambda each: each.p_value)
+    return {metric: each for metric, each in found.items() if each is not None}
+
+
+def compared_level(judged: JudgedSet, values: Floats, of_round: Any, *, logs: bool) -> LevelHistory | None:
+    """The figure of the newest round against those of the baseline's rounds; None where either is missing."""
+    known = np.isfinite(values).any(axis=1)
+    past = [place for place in judged.changes.baseline if known[place]]
+    if not known[judged.last] or len(past) < LEAST:
+        return None
+    figures = {place: float(of_round(values[place])) for place in (*past, judged.last)}
+    middle = float(np.median([figures[place] for place in past]))
+    if middle <= 0 or figures[judged.last] <= 0:
+        return None
+    scale = np.log if logs else np.asarray
+    days = np.array([(day_of_round(judged.rounds.times[place])) for place in (*past, judged.last)])
+    transformed = scale(np.array([figures[place] for place in (*past, judged.last)]))
+    least = {} if logs else {"least": LEAST_SPREAD_OF_MEANS * middle}
+    usual = usual_values(transformed[-1:], days[-1:], transformed[:-1], days[:-1], **least)
+    if not usual.known:
+        return None
+    p = float(min(usual.low[0], usual.high[0])) if logs else float(usual.low[0])
+    return LevelHistory(figures[judged.last], middle, p, len(past), int(np.isfinite(values[judged.last]).sum()))
+
+
+def level_finding(judged: JudgedSet, metric: str, history: LevelHistory, p: float) -> Finding:
+    """The finding about a level of the newest round."""
+    if metric in FACTORS:
+        ratio = history.newest / history.usual
+        size, bounds = max(ratio, 1 / ratio if metric == TOKENS else 0.0), FACTORS[metric]
+        limits = [history.usual * bound if ratio >= 1 or metric == LATENCY else history.usual / bound for bound in bounds]
+    else:
+        size, bounds = 1 - history.newest / history.usual, STEPS[metric]
+        limits = [history.usual * (1 - bound) for bound in bounds]
+    sure = p <= judged.context.budget / SURER
+    severity: Severity = "act" if sure and size >= bounds[1] else "watch" if sure and size >= bounds[0] else "ok"
+    because = (
+        f"{level_words(metric, history)} in the newest round of set `{judged.rounds.name}`; usually {figure_words(metric, history.usual)}."
+    )
+    return judged.finding(
+        metric,
+        history.n,
+        because,
+        severity=severity,
+        value=history.newest,
+        low=history.newest,
+        high=history.newest,
+        limit=limits[severity == "act"],
+        evidence={
+            "set": judged.rounds.name,
+            "baseline": history.usual,
+            "baseline_rounds": history.rounds,
+            "p_adjusted": p,
+            **({"score": history.name} if history.name else {}),
+            **(judged.compared_by if metric == SIMILAR else {}),
+        },
+        **judged.dated(judged.last, severity),
+    )
+
+
+def level_words(metric: str, history: LevelHistory) -> str:
+    """The level of the newest round in words."""
+    value = figure_words(metric, history.newest)
+    return {
+        LATENCY: f"The median latency is {value}",
+        TOKENS: f"An answer has {value} on average",
+        SIMILAR: f"Answers are {value} similar to the baseline on average",
+    }.get(metric, f"The mean score `{history.name}` is {value}")
+
+
+def figure_words(metric: str, value: float) -> str:
+    """A level with its unit."""
+    if metric == LATENCY:
+        return f"{value:,.0f} ms"
+    return percent(value) if metric == SIMILAR else f"{format_figure(value)} tokens" if metric == TOKENS else format_figure(value)
