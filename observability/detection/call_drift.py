@@ -1,9 +1,8 @@
 """Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the four weeks before.
 
-A column moved where its PSI is large, beyond chance, and beyond that of each earlier week against the others. Weeks that the same
-change reached already are no part of the baseline. Numbers are compared in
-deciles of the earlier calls, categories by their frequent levels, free texts by their length. Columns of answers are those of calls that
-got one.
+A column moved where its PSI is large, beyond chance, and three times that of any earlier week against the others. Weeks that the same
+change reached already are no part of the baseline. Numbers are compared in deciles of the earlier calls, categories by their frequent
+levels, free texts by their length. Columns of answers are those of calls that got one.
 """
 
 import json
@@ -18,7 +17,7 @@ from observability.core.numerals import format_figure, percent
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.detection.change import Limits, WindowChange, at_least
-from observability.detection.histogram_distance import MINIMUM_ROWS, WATCH, interval_around, psi_rows_needed
+from observability.detection.histogram_distance import MINIMUM_ROWS, interval_around, psi_rows_needed
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.stats.arrays import Array, Floats, Integers
 from observability.stats.distance import occupied_bins, psi, psi_by_row, psi_null_quantile, psi_p_value
@@ -30,8 +29,10 @@ WEEK = 7
 """Days of a week."""
 LEAST_WEEKS, SURE_WEEKS = 2, 3
 """Earlier weeks of MINIMUM_ROWS calls that a comparison needs, and that a critical one needs."""
-BEYOND = 3.0
-"""A critical PSI is so many times that of the most unusual earlier week."""
+MOVED: Limits = (0.2, 0.4)
+"""PSI from which a column is watch and act: as of a share that rises from 20 to 40 %, and to 50 %."""
+BEYOND: Limits = (3.0, 8.0)
+"""How many times the PSI of the most unusual earlier week that is at least: four weeks say little about how weeks vary."""
 ALIKE = 1.5
 """A change that is so many times as large as in the week before is worse."""
 MOST_BINS, MOST_LEVELS, RARE = 10, 20, 0.01
@@ -96,7 +97,7 @@ class CallDrift(WindowChange):
     @property
     def needed(self) -> float:
         """Calls of the window from which chance stays below the limit."""
-        return psi_rows_needed(self.bins, self.earlier_calls, min(WATCH, self.limits[0]))
+        return psi_rows_needed(self.bins, self.earlier_calls, min(MOVED[0], self.limits[0]))
 
     @property
     def earlier_effect(self) -> float | None:
@@ -133,7 +134,7 @@ def _refusal(extra: Any) -> str | None:
     if not isinstance(extra, str) or f'"{REFUSED}"' not in extra:
         return None
     stated = json.loads(extra).get(REFUSED)
-    return str(stated) if isinstance(stated, bool) else None
+    return str(stated).lower() if isinstance(stated, bool) else None
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
     total = base.sum(axis=0)
     p, q = (np.maximum(each / each.sum(), SMALLEST) for each in (total, current))
     effect, varies = psi(total, current), float(psi_by_row(total - base, base).max())
-    watch, act = at_least(stated, varies, BEYOND * varies)
+    watch, act = at_least(stated, BEYOND[0] * varies, BEYOND[1] * varies)
     most = int(((q - p) * np.log(q / p)).argmax())
     level = column.levels[most] or None
     if level is None:
@@ -234,7 +235,7 @@ def changed_weeks(counts: Integers, current: Integers, stated: Limits) -> int:
         newer, older = counts[:out], counts[out:]
         rest = older.sum(axis=0)
         chance = max(psi_null_quantile(float(rest.sum()), float(week.sum()), occupied_bins(rest, week), CLEAN) for week in newer)
-        limit, distance = max(stated[1], chance, BEYOND * float(psi_by_row(rest - older, older).max())), psi(rest, current)
+        limit, distance = max(stated[1], chance, BEYOND[0] * float(psi_by_row(rest - older, older).max())), psi(rest, current)
         back, lasts = distance < stated[0], psi(newer.sum(axis=0), current) < distance / 2
         if (back or lasts) and min(psi(rest, week) for week in newer) >= limit:
             return out

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from observability.core.window import Window
-from observability.detection.call_drift import CallDrift, call_drifts, changed_weeks, compared_calls
+from observability.detection.call_drift import MOVED, CallDrift, call_drifts, changed_weeks, compared_calls
 from observability.stats.distance import psi
 from tests.support.model_calls import CONTEXT, FEATURES, START, calls
 
-LIMITS = (0.1, 0.25)
+LIMITS = MOVED
 WINDOW = CONTEXT.window
 
 
@@ -73,7 +73,7 @@ def test_a_day_is_compared_with_the_same_hours_of_the_earlier_weeks(sides: tuple
 
 
 def test_weeks_that_the_same_change_reached_are_no_part_of_the_baseline() -> None:
-    usual, moved, other = np.array([[690, 310], [710, 290], [700, 300]]), np.array([[400, 600]]), np.array([[950, 50]])
+    usual, moved, other = np.array([[690, 310], [710, 290], [700, 300]]), np.array([[300, 700]]), np.array([[950, 50]])
     assert changed_weeks(np.vstack([moved, usual]), moved[0], LIMITS) == 1, "the change lasts"
     assert changed_weeks(np.vstack([moved, moved, usual]), moved[0], LIMITS) == 2
     assert changed_weeks(np.vstack([moved, usual]), usual[0], LIMITS) == 1, "it is over"

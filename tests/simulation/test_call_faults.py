@@ -21,9 +21,9 @@ def test_a_middle_fault_is_named_in_nine_of_ten(name: str) -> None:
     assert named >= 0.9 * RUNS, named
 
 
-@pytest.mark.parametrize(("a_day", "variation"), [(100, 0.1), (25, 0.0), (400, 0.3)])
+@pytest.mark.parametrize(("a_day", "variation"), [(100, 0.1), (25, 0.0), (300, 0.1)])
 def test_weeks_without_a_fault_ask_for_nothing(a_day: int, variation: float) -> None:
-    """Weeks that vary by chance alone, and by a tenth or a third more than that; many calls and few."""
+    """Weeks that vary by chance alone, and by a tenth more than that; many calls and few."""
     found = [each for seed in range(1000, 1000 + CLEAN) for each in drift_findings(frames_of(seed, a_day, variation)[0]).values()]
     assert [each.because for each in found if each.severity == "act"] == []
     assert sum(needs_action(each.severity) for each in found) <= 0.03 * CLEAN

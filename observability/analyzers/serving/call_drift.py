@@ -1,7 +1,7 @@
 """Find what the logged calls of a language model ask and answer otherwise than in the four weeks before.
 
 Such a model has no reference: serving/drift cannot judge it. All of its versions are judged together, on a sample of the calls. A column
-has one finding; the false discovery rate is controlled over all of them. A change is critical only where it is three times as large as
+has one finding; the false discovery rate is controlled over all of them. A change is critical only where it is eight times as large as
 that of the most unusual of three earlier weeks or more.
 """
 
@@ -11,9 +11,8 @@ from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.catalog import Model
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.questions import Sample
-from observability.detection.call_drift import CallDrift, call_drifts, compared_calls
+from observability.detection.call_drift import MOVED, CallDrift, call_drifts, compared_calls
 from observability.detection.change import ChangeVerdict, judge_change, stated_limits
-from observability.detection.histogram_distance import ACT, WATCH
 from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME, METRIC = "serving/call_drift", "call_psi"
@@ -36,11 +35,11 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding for each column of the calls, or one that says why they cannot be compared."""
-    if "current" not in frames:
+    """Return a finding for each column of the calls, or one that says why they cannot be compared; nothing without any call."""
+    if "current" not in frames or (frames["current"].empty and frames["past"].empty):
         return []
     calls = compared_calls(frames["current"], frames["past"], context.window)
-    stated = stated_limits(context.model.settings, f"{NAME}/{METRIC}", WATCH, ACT)
+    stated = stated_limits(context.model.settings, f"{NAME}/{METRIC}", *MOVED)
     drifts = call_drifts(calls, [each.reference for each in context.model.features()], context.window, stated)
     if not drifts:
         because = f"The calls cannot be compared yet: {calls.missing or 'no column is logged in both'}."
@@ -105,6 +104,6 @@ ANALYZER = Analyzer(
     "Do the calls of a language model ask and answer otherwise than in the weeks before?",
     needs,
     analyze,
-    limits={METRIC: ACT},
+    limits={METRIC: MOVED[1]},
     proofs={OTHERS: "it compares a sample of the calls in bins that are made from the earlier ones"},
 )

@@ -25,7 +25,7 @@ MOST_CALLS = 20_000
 """Calls of a model whose labels are looked for."""
 LABELS = Records("label", ("id",), ever=True, rows=10 * MOST_CALLS)
 TRAFFIC = columns_on_phone(
-    "model calls errors",
+    "model route calls",
     column("model", "Model", strong=True),
     column("route", "Route", help="Operation and service of the calls"),
     *number_columns(calls="Calls"),
@@ -37,7 +37,7 @@ DRIFT = columns_on_phone(
     "model column status",
     column("model", "Model", strong=True),
     column("column", "Column", help="A number is compared by its deciles, a free text by its length, and a category by its levels"),
-    column("status", "Status", help="Beyond its limit, chance, and what each of the weeks before moved against the others"),
+    column("status", "Status", help="Beyond its limit, chance, and three times what any of the weeks before moved against the others"),
     *number_columns(psi="PSI", usual="Usual", before="Before", now="Now"),
     column("since", "Since"),
 )

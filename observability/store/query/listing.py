@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 SURELY = 6.0
 """Standard deviations above the expected number of rows: too few are found about once in 10⁹ samples."""
 PLAIN = ("id", "at", "subject", "arrived", "prediction", "extra")
-"""Columns beside the column references: id, event time, subject, time of arrival, the answer and other fields (JSON text) of a prediction."""
+"""Columns beside the references: id, event time, subject, time of arrival, the answer and other fields (JSON text) of a prediction."""
 
 
 def answer_sample(store: "Database", sample: Sample, window: Window) -> "DataFrame":

@@ -79,9 +79,10 @@ def test_the_owner_sets_the_limit(frames: Frames) -> None:
 
 def test_small_samples_cannot_tell_and_say_about_how_much_more() -> None:
     rng = np.random.default_rng(8)
-    past, now = calls(rng, a_day=25), calls(rng, 1, 22, first_week=0)
+    past, now = calls(rng, 2, 22), calls(rng, 1, 18, first_week=0)
     found = drift_findings({"past": past, "current": now})
     assert {each.severity for name, each in found.items() if name.endswith("tokens")} == {"unknown"}
     assert "cannot be compared yet" in found["input_tokens"].because and "more are needed" in found["input_tokens"].because
     (only,) = drift_findings({"past": past, "current": now.head(40)}).values()
+    assert drift_findings({"past": past.iloc[:0], "current": now.iloc[:0]}) == {}, "answers to fixed questions alone are no calls"
     assert (only.subject, only.severity, only.value) == ("model", "unknown", None) and "that needs about 60 more" in only.because
