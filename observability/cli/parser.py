@@ -333,7 +333,7 @@ def parser() -> Parser:
 
     trade = add(
         "trade-offs",
-        "Compare forms of a model on the same rows: fewer trees, threads, fp16, int8, a small network; and keep the audit.",
+        "Compare forms of a model on the same rows: fewer trees, threads, fp16, bf16, int8, a small network; and keep the audit.",
         "trade-offs loan --provider cuda",
     )
     trade.add_argument("model", metavar="MODEL")

@@ -10,7 +10,7 @@ import pytest
 from observability.worker import trade_off_forms, trade_off_job
 from observability.worker.model import Task
 
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
@@ -38,7 +38,13 @@ def measured(rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_every_form_is_measured_on_the_same_rows(measured) -> None:
     forms = {form["form"]: form for form in measured.values["forms"]}
     assert measured.values["missing"] == []
-    assert next(iter(forms)) == "as served" and {"50 % of the trees", "network fp32", "network fp16", "network int8"} <= set(forms)
+    assert next(iter(forms)) == "as served" and {
+        "50 % of the trees",
+        "network fp32",
+        "network fp16",
+        "network bf16",
+        "network int8",
+    } <= set(forms)
     assert forms["25 % of the trees"]["bytes"] < forms["50 % of the trees"]["bytes"] < forms["as served"]["bytes"]
     assert forms["network int8"]["bytes"] < forms["network fp16"]["bytes"] < forms["network fp32"]["bytes"]
     assert forms["network int8"]["parent"] == "network fp32" and forms["network fp32"]["parent"] == "as served"
@@ -46,8 +52,40 @@ def test_every_form_is_measured_on_the_same_rows(measured) -> None:
     tables = [measured.frames[f"form {place}"] for place in range(len(forms))]
     assert all(len(table) == 300 and table["score"].between(0, 1).all() for table in tables)
     assert not tables[0]["changed"].any() and (tables[0]["spread"] == 0).all()
-    half = tables[list(forms).index("network fp16")]["score"] - tables[list(forms).index("network fp32")]["score"]
-    assert 0 < half.abs().max() < 0.01
+    whole = tables[list(forms).index("network fp32")]["score"]
+    half, brain = ((tables[list(forms).index(f"network {name}")]["score"] - whole).abs().max() for name in ("fp16", "bf16"))
+    assert 0 < half < 0.01 and half < brain < 0.05, "bf16 keeps three bits fewer"
+    assert forms["network bf16"]["precision"] == "weights in bf16, computed in fp32"
+    assert forms["network int8"]["bytes"] < forms["network bf16"]["bytes"] < forms["network fp32"]["bytes"]
+
+
+def upper_half(values: np.ndarray) -> np.ndarray:
+    """Numbers rounded to bf16 by their bits: the nearest even of the upper 16."""
+    bits = values.view(np.uint32).astype(np.uint64)
+    return ((bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) & np.uint64(0xFFFF0000)).astype(np.uint32).view(np.float32)
+
+
+def test_weights_in_bf16_are_the_nearest_even_of_the_upper_bits_and_are_computed_with_in_fp32(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(4)
+    ties = np.array([0x3F808000, 0x3F818000, 0x3F80FFFF, 0xBF808001, 0x00000001, 0x7F7F7FFF], np.uint32).view(np.float32)
+    weights = [np.concatenate([ties, rng.normal(size=26)]).reshape(4, 8), rng.normal(size=(8, 1))]
+    weights = [each.astype(np.float32) for each in weights]
+    offsets = [rng.normal(size=8).astype(np.float32), np.zeros(1, np.float32)]
+    trade_off_forms.write_network(weights, offsets, Task("regression", ()), np.zeros(1), np.ones(1), Path("network.onnx"))
+    rounded = trade_off_forms.bfloat16_file(Path("network.onnx"))
+    stored = {tensor.name: onnx.numpy_helper.to_array(tensor).astype(np.float32) for tensor in onnx.load(rounded).graph.initializer}
+    for place, (weight, offset) in enumerate(zip(weights, offsets, strict=True)):
+        assert np.array_equal(stored[f"w{place} in bf16"], upper_half(weight)) and np.array_equal(
+            stored[f"b{place} in bf16"], upper_half(offset)
+        )
+    rows = rng.normal(size=(50, 4)).astype(np.float32)
+    rows[:, 0] = 0.0  # the largest weights would hide the others
+    hidden = np.maximum(rows @ upper_half(weights[0]) + upper_half(offsets[0]), 0)
+    (given,) = trade_off_forms.onnx_session(rounded, 1, "cpu").run(None, {"x": rows})
+    assert np.allclose(given, hidden @ upper_half(weights[1]), atol=1e-5)
+    with pytest.raises(ValueError, match="no weights in fp32"):
+        trade_off_forms.bfloat16_file(rounded)
 
 
 def test_a_part_is_one_form_of_the_model_or_all_of_the_network() -> None:

@@ -36,7 +36,7 @@ from observability.metrics.trade_offs import (
 )
 from observability.stats.interval import rate_interval
 
-HOW = """# runs the registered model file: fewer trees or fp16 and int8, threads, and a small network that imitates it
+HOW = """# runs the registered model file: fewer trees or fp16, bf16 and int8, threads, and a small network that imitates it
 python -m observability trade-offs loan
 
 # results that were measured on other hardware
