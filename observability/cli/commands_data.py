@@ -3,7 +3,7 @@
 import argparse
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ from observability.store.engine import Store
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
+
+    from observability.metrics.audit_model import AuditModel
+    from observability.stats.interval import Interval
 
 REFERENCE_ROWS = 50_000
 """Rows of a registered reference that are audited, chosen by the hash of their id."""
@@ -135,7 +138,7 @@ def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     import numpy as np
 
     from observability.metrics import data_audit
-    from observability.metrics.audit_model import AuditModel
+    from observability.metrics.audit_model import KNOWS, AuditModel
 
     say("reading the rows")
     data = audited_data(store, args)
@@ -154,7 +157,7 @@ def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     }
     model = AuditModel(features, label, args.seed)
     effects: dict[str, Any] = {}
-    knowing: dict[str, float] = {}
+    alone: dict[str, Interval] = {}
     own: dict[str, Any] | None = None
     if model.obstacle is None:
         say("fitting a model for labels")
@@ -166,7 +169,7 @@ def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
             if data.decision is not None and data.model is not None:
                 decision, labels = data.decision.iloc[model.places], label.iloc[model.places]
                 own = data_audit.accuracy_without_suspects(*data.model, decision, labels, suspects[model.places])
-        knowing = model.knowing_columns()
+        alone = model.known_alone(model.columns)
         for place, (name, dropped) in enumerate(rules.items()):
             say(f"fitting with and without {name} ({place + 1} of {len(rules)})")
             effect = model.rule_effect(dropped[model.places])
@@ -189,13 +192,16 @@ def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         "rows": len(features),
         "rules": {name: int(dropped.sum()) for name, dropped in rules.items()},
         "outliers_by_column": by_column,
-        "features_that_know_the_label": knowing,
-        "held_out": overlap,
+        "features_that_know_the_label": {name: share.value for name, share in alone.items() if (share.value or 0.0) >= KNOWS},
+        "held_out": None if overlap is None else held_out_summary(overlap),
         "effects": effects,
         "model_without_suspects": own,
         "no_model_because": model.obstacle,
     }
     records = audit_records(data, rules, effects, summary, groups, version, now)
+    if data.model:
+        record = leakage_record(store, data, alone, model, overlap, now)
+        records.append(record | {"results": {**record["results"], "data": summary}})
     if not args.dry_run:
         store.write_records(records)
     return json_or_lines({"summary": summary, "records": records}, audit_lines(data, rules, summary, not args.dry_run), args.json)
@@ -269,22 +275,47 @@ def registered_reference(store: Store, model: str, version: str | None) -> Audit
 
 
 def held_out_of(args: argparse.Namespace, data: AuditedData) -> dict[str, Any] | None:
-    """The overlap with the held-out file; None without one."""
-    from observability.metrics.data_audit import held_out_overlap
+    """The overlap with the held-out file, of `overlap_shares`; None without one."""
+    from observability.enrichment.leakage_audit import overlap_shares
+    from observability.metrics.data_audit import held_out_counts
 
     if not args.held_out:
         return None
     table = read_table(Path(args.held_out), args.decimal)
     if missing := [str(name) for name in (*data.features, args.label) if name not in table]:
         raise UsageError("the held-out file lacks columns", where=Path(args.held_out).name, got=f"no {', '.join(missing)}")
-    found = held_out_overlap(data.features, data.label, table[list(data.features)], table[args.label])
+    counts = held_out_counts(data.features, data.label, table[list(data.features)], table[args.label])
+    return overlap_shares(counts, "file", f"rows of {data.name}", f"rows of {Path(args.held_out).name}")
+
+
+def held_out_summary(overlap: dict[str, Any]) -> dict[str, Any]:
+    """An overlap as the summary of an audit has it. low, high: of the share of rows that are in the training rows exactly."""
+    rows, exact = overlap["held"]["n"], overlap["exact"]
     return {
-        "rows": found.rows,
-        "in_training": found.shared,
-        "same_label": found.same_label,
-        "low": found.share.low,
-        "high": found.share.high,
+        "rows": rows,
+        "in_training": round(exact["value"] * rows),
+        "near": round(overlap["near"]["value"] * rows),
+        "same_label": overlap["same_label"],
+        "low": exact["low"],
+        "high": exact["high"],
     }
+
+
+def leakage_record(
+    store: Store, data: AuditedData, alone: "dict[str, Interval]", fitted: "AuditModel", overlap: dict[str, Any] | None, now: datetime
+) -> dict[str, Any]:
+    """The audit of leakage of the version that the data belong to. It expires as other audits of a registered model do."""
+    from observability.enrichment.leakage_audit import leakage_headline, leakage_results
+
+    assert data.model is not None
+    shares = {name: (*share.triple, share.n) for name, share in alone.items()}
+    body = leakage_results(shares, None, {}, [overlap] if overlap else [], fitted.metric)
+    facts = {"from": data.name, "n": len(fitted.y), "served": 0, "in_sample": False}
+    results = {"headline": leakage_headline(body, fitted.obstacle), **body, "rows": facts}
+    record = {"kind": "audit", "model": data.model[0], "version": data.model[1], "at": now.isoformat(), "audit": "leakage"}
+    known = {model.name: model for model in store.catalog().models}.get(data.model[0])
+    expires = {} if known is None else {"expires": (now + timedelta(days=known.settings.audit_days)).isoformat()}
+    return record | {"results": results} | expires
 
 
 def audit_records(
@@ -296,7 +327,7 @@ def audit_records(
     version: str,
     now: datetime,
 ) -> list[dict[str, Any]]:
-    """The records of an audit: the dataset, a cleaning run for each rule (`proposed`: no row was dropped), and the audit of a model."""
+    """The records of an audit of data: the dataset, and a cleaning run for each rule (`proposed`: no row was dropped)."""
     from observability.metrics.column_statistics import table_statistics
     from observability.metrics.data_audit import group_counts
 
@@ -310,9 +341,6 @@ def audit_records(
         run |= {"groups": group_counts(data.features, dropped, groups)} if groups else {}
         own = summary["model_without_suspects"] if name == "suspect labels" else None
         records.append(run | ({"effect": effects[name] | ({"own_model": own} if own else {})} if name in effects else {}))
-    if data.model:
-        audit = {"kind": "audit", "model": data.model[0], "version": data.model[1], "at": at, "audit": "robustness"}
-        records.append(audit | {"results": {"data": summary}})
     return records
 
 
@@ -341,7 +369,8 @@ def audit_lines(data: AuditedData, rules: dict[str, Any], summary: dict[str, Any
         share = held["in_training"] / held["rows"]
         lines.append(
             f"  held-out rows with the features of a training row: {held['in_training']:,} of {held['rows']:,} ({percent(share)}, "
-            f"95 % interval {percent(held['low'])} to {percent(held['high'])}), {held['same_label']:,} with the same label"
+            f"95 % interval {percent(held['low'])} to {percent(held['high'])}), {held['same_label']:,} with the same label; {held['near']:,} more are "
+            "nearly a training row"
         )
     if summary["no_model_because"]:
         lines.append(f"  No model was fitted: {summary['no_model_because']}.")

@@ -206,14 +206,14 @@ def parser() -> Parser:
 
     model_audit = add(
         "audit",
-        "Audit a model version: robustness, membership, explanations, fairness under shift, precision (forms). Keeps it as a record.",
+        "Audit a model version: robustness, membership, explanations, fairness under shift, data leakage, precision (forms).",
         "audit loan --version 3 --kind robustness",
     )
     model_audit.add_argument("model", metavar="MODEL", help="the model")
     model_audit.add_argument("--version", help="its version; default: the newest that is registered")
     model_audit.add_argument("--kind", action="append", choices=AUDITS, help="repeatable; default: all")
     model_audit.add_argument("--rows", type=int, metavar="N", help="at most so many rows of each sample")
-    model_audit.add_argument("--in-sample", action="store_true", help="the reference holds training rows (membership)")
+    model_audit.add_argument("--in-sample", action="store_true", help="the reference holds training rows (membership, leakage)")
     model_audit.add_argument("--shadows", type=int, default=16, metavar="N", help="shadow models of membership, an even number; default 16")
     model_audit.add_argument("--seed", type=int, default=0, help="seed of samples and models")
     model_audit.add_argument(

@@ -328,7 +328,7 @@ class Logger:
         self, /, *, model: str, version: str, audit: str, results: Fields, at: Moment | None = None, expires: Moment | None = None,
         **extra: object
     ) -> bool:
-        """Log the results of an audit of a version: robustness, membership, explanations, precision, energy or augmentation."""
+        """Log the results of an audit of a version: robustness, membership, explanations, fairness, leakage, precision, energy …"""
         return self._write("audit", _given(locals()))
 
     @_acknowledged

@@ -349,6 +349,11 @@ membership_exposure | Exposure of training records | share | low | Share of trai
 shifted_fairness_gap | Largest gap under shift | share | low | Difference between groups in a rate of the chosen criterion, under the worst
   shift of the population within a stated divergence. | highest - lowest rate on reweighted rows |
   Hardt, Price and Srebro 2016; Hainmueller 2012
+label_leakage | Label known by one feature | share | low | How far the strongest single feature alone knows the label on rows that it was
+  not fitted on: 0 is chance, 1 is perfect; by ROC AUC, of several classes by accuracy, of a regression by MAE. |
+  (score - chance) / (perfect - chance) | Kaufman et al. 2012, Leakage in data mining
+training_overlap | Held-out rows in the training rows | share | low | Share of held-out rows whose features a training row has, exactly or
+  nearly. | held-out rows with such a row / held-out rows | Kaufman et al. 2012, Leakage in data mining
 explanation_stability | Stability of explanations | -1 to 1 | high | Rank correlation of a prediction's attributions between backgrounds
   drawn with different seeds. | mean of Spearman's rank correlation over pairs | Alvarez-Melis and Jaakkola 2018
 challenger_gain | Loss that a challenger avoids | share | low | Share of the loss of the version that serves (the owner's cost of errors,

@@ -11,7 +11,7 @@ from observability.core.window import Slice
 
 PRIMARY_METRICS = ("accuracy", "roc_auc", "pr_auc", "precision", "recall", "f1", "log_loss", "brier", "mae", "rmse", "r2")
 COLUMN_TAGS = ("personal", "sensitive", "quasi")
-AUDITS = ("robustness", "membership", "explanations", "fairness", "precision")
+AUDITS = ("robustness", "membership", "explanations", "fairness", "leakage", "precision")
 """Kinds of audits that are run here."""
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity")
 

@@ -1,7 +1,7 @@
 """Audits of models as they were recorded: their headline, and whether it is worse than before."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -10,15 +10,18 @@ import numpy as np
 from observability.core.metric_definitions import METRICS
 from observability.core.time import aware_utc
 
-AuditKind = Literal["robustness", "membership", "explanations", "fairness"]
-KINDS: tuple[AuditKind, ...] = ("robustness", "membership", "explanations", "fairness")
+AuditKind = Literal["robustness", "membership", "explanations", "fairness", "leakage"]
+KINDS: tuple[AuditKind, ...] = ("robustness", "membership", "explanations", "fairness", "leakage")
 HEADLINES: dict[str, str] = {
     "robustness": "robust_accuracy",
     "membership": "membership_exposure",
     "explanations": "explanation_stability",
     "fairness": "shifted_fairness_gap",
+    "leakage": "label_leakage",
 }
 """The metric that stands for an audit, by its kind."""
+FURTHER: dict[str, tuple[str, ...]] = {"leakage": ("training_overlap",)}
+"""Metrics that are judged beside it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,20 @@ class StoredAudit:
     @property
     def metric(self) -> str | None:
         """The metric that stands for the audit; None for a kind without one."""
-        return HEADLINES.get(self.kind)
+        stated = self.headline.get("metric")
+        return stated if stated in FURTHER.get(self.kind, ()) else HEADLINES.get(self.kind)
+
+    @property
+    def further(self) -> "list[StoredAudit]":
+        """The audit as each further figure of its results that has a value stands for it."""
+        listed = self.results.get("further")
+        given = {name: listed.get(name) for name in FURTHER.get(self.kind, ())} if isinstance(listed, Mapping) else {}
+        made = [
+            replace(self, results={**self.results, "headline": {**head, "metric": name}})
+            for name, head in given.items()
+            if isinstance(head, Mapping)
+        ]
+        return [audit for audit in made if audit.value is not None]
 
     @property
     def headline(self) -> Mapping[str, Any]:
@@ -122,9 +138,9 @@ def flat_numbers(value: Any, path: str = "") -> dict[str, float]:
 
 
 def comparable_audits(now: StoredAudit, before: StoredAudit) -> bool:
-    """Whether two audits of a kind have values with intervals, at the same budget of the attacker."""
+    """Whether two audits of a kind have values of one metric with intervals, at the same budget of the attacker or of the same rows."""
     ends = (now.value, now.low, now.high, before.value, before.low, before.high)
-    return None not in ends and now.headline.get("at") == before.headline.get("at")
+    return None not in ends and (now.metric, now.headline.get("at")) == (before.metric, before.headline.get("at"))
 
 
 def worse_than_before(now: StoredAudit, before: StoredAudit) -> bool:
@@ -137,6 +153,6 @@ def worse_than_before(now: StoredAudit, before: StoredAudit) -> bool:
         return False
     ends = (now.value, now.low, now.high, before.value, before.low, before.high)
     value, low, high, earlier, earlier_low, earlier_high = (float(end) for end in ends if end is not None)
-    if METRICS[HEADLINES[now.kind]].better == "low":
+    if METRICS[str(now.metric)].better == "low":
         return value - earlier > float(np.hypot(value - low, earlier_high - earlier))
     return earlier - value > float(np.hypot(high - value, earlier - earlier_low))

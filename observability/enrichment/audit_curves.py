@@ -26,6 +26,14 @@ def interval_json(found: Interval, **more: Any) -> dict[str, Any]:
     return {**more, **{name: None if part is None else round(float(part), 6) for name, part in parts.items()}, "n": int(found.n)}
 
 
+def judged_figure(metric: str, found: Mapping[str, Any] | None, why: str | None = None, **more: Any) -> dict[str, Any]:
+    """A figure of an audit that is judged. found: value, low, high, n; why: the reason where there is none, or what limits it."""
+    body: dict[str, Any] = {"metric": metric, **more}
+    body |= {name: None if found is None else found.get(name) for name in ("value", "low", "high")}
+    body["n"] = 0 if found is None else found["n"]
+    return body | ({"why": why} if why else {})
+
+
 def held_share(right: Bools) -> Interval:
     """A share of rows with its interval."""
     return rate_interval(float(right.sum()), float(len(right)))

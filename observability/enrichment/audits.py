@@ -1,4 +1,4 @@
-"""Run an audit of a model version: robustness, membership, explanations, fairness under shift, forms. The result is a record `audit`.
+"""Run an audit of a model version: robustness, membership, explanations, fairness under shift, leakage, forms. The result is a record.
 
 An audit is a list of steps, each one bounded call of the confined worker. What a step gave is kept in a file of the home until the record
 is written, so an audit that was interrupted goes on where it stopped.
@@ -29,6 +29,14 @@ from observability.enrichment.audit_rows import (
     served_inputs,
 )
 from observability.enrichment.canary_rows import CANDIDATES, CanaryRows, canary_results, drawn_canary_rows, planted_canary_rows
+from observability.enrichment.leakage_audit import (
+    TRAINING_ROWS,
+    OverlapSides,
+    leakage_headline,
+    leakage_results,
+    overlap_shares,
+    overlap_sides,
+)
 from observability.enrichment.precision_audit import (
     PROBES,
     AuditOptions,
@@ -39,6 +47,7 @@ from observability.enrichment.precision_audit import (
     stated_form_in_use,
 )
 from observability.enrichment.shift_results import shift_family, shift_results
+from observability.metrics.audit_model import LEAST_ROWS as FEWEST
 from observability.metrics.shifted_fairness import DecidedRows
 from observability.stats.arrays import Floats
 from observability.stats.exposure import likelihood_ratios
@@ -63,6 +72,8 @@ POOL, LEAST_POOL, SHADOWS = 3000, 100, 16
 WEIGHED, SERVED_DAYS = 8000, 28
 """Rows of the reference that are reweighted, as many served ones, and the newest days that these are of."""
 EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS = 30, 5, 20, 2000
+FEATURES, AGAIN = 8, 3
+"""Features of one step of a leakage audit, and the strongest ones that are asked again on served rows."""
 NOISE = (0.1, 0.25, 0.5, 1.0)
 STEP_SECONDS = 240.0
 TEXT_NAMES = ("text", "prompt", "question", "query", "message", "body", "review", "comment", "tweet", "title", "content", "document")
@@ -106,6 +117,7 @@ class AuditSteps:
     def path(self) -> Path:
         """The file that keeps what the steps gave."""
         sizes = [ATTACKED, DISTURBED, REAL, TEXTS, CHUNK, POOL, EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS, WEIGHED, *NOISE]
+        sizes += [FEATURES, AGAIN, TRAINING_ROWS]
         about = [FORM, sizes, asdict(self.request), self.version.artifact, str(self.version.registered_at), asdict(self.model.settings)]
         name = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:24]
         return self.store.home / FOLDER / f"{name}.json"
@@ -204,10 +216,7 @@ def prepared_steps(store: "Store", worker: "Worker", request: AuditRequest, prog
 
 def headline(kind: str, found: Mapping[str, Any] | None, why: str | None = None, **more: Any) -> dict[str, Any]:
     """The headline of an audit. found: value, low, high, n; why: the reason where there is none."""
-    body: dict[str, Any] = {"metric": HEADLINES[kind], **more}
-    body |= {name: None if found is None else found.get(name) for name in ("value", "low", "high")}
-    body["n"] = 0 if found is None else found["n"]
-    return body | ({"why": why} if why else {})
+    return curves.judged_figure(HEADLINES[kind], found, why, **more)
 
 
 def audited_rows(steps: AuditSteps, rows: int) -> AuditRows:
@@ -525,6 +534,48 @@ def _own_scores(steps: AuditSteps, rows: AuditRows) -> list[float]:
     return [round(float(score), 6) for score in answer.frames["scores"]["score"]]
 
 
+def run_leakage(steps: AuditSteps) -> dict[str, Any]:
+    """The results of an audit of leakage: how far features alone know the label, and held-out rows that stand in the training rows."""
+    store, model, version = steps.store, steps.model, steps.version
+    real, served = (read(store, model, version, steps.most(POOL)) for read in (audit_reference_rows, audit_served_rows))
+    rows = real if len(real) >= FEWEST else served
+    sides = overlap_sides(store, model, version, steps.most(TRAINING_ROWS), served, in_sample=steps.request.in_sample or version.in_sample)
+    columns = list(rows.inputs)
+    chunks = [columns[start : start + FEATURES] for start in range(0, len(columns), FEATURES)] if len(rows) >= FEWEST else []
+    again = rows is real and len(served) >= FEWEST
+    steps.total = len(chunks) + bool(chunks) + again + len(sides)
+
+    def known(job: str, asked: AuditRows, words: str, **more: Any) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            given = {"labels": asked.labels.tolist(), **more}
+            return dict(steps.call(f"audit_leakage_job:{job}", {"rows": asked.inputs}, **given).values)
+
+        found: dict[str, Any] = steps.step(f"{job} {asked.environment} {more.get('columns')}", words, ask)
+        return found
+
+    def overlap(side: OverlapSides) -> dict[str, Any]:
+        frames = {"training": side.training.inputs, "held": side.held.inputs}
+        given = {"labels": side.training.labels.tolist(), "held_labels": side.held.labels.tolist()}
+        return dict(steps.call("audit_leakage_job:training_rows_held_out", frames, **given).values)
+
+    parts = [known("label_known_alone", rows, f"what {', '.join(each)} alone know of the label", columns=each) for each in chunks]
+    alone = {name: share for part in parts for name, share in part.get("shares", {}).items()}
+    strongest = sorted(alone, key=lambda name: (-alone[name][0], name))[:AGAIN]
+    own = known("label_known_by_model", rows, f"asking the model about {len(rows):,} rows") if alone else {}
+    late = known("label_known_alone", served, "asking again on served rows", columns=strongest) if again and alone else {}
+    overlaps = []
+    for side in sides:
+        words = f"looking for training rows among {side.held_are}"
+        counts = steps.step(f"overlap {side.of}", words, partial(overlap, side))
+        overlaps.append(overlap_shares(counts, side.of, side.training_are, side.held_are))
+    why = next((part["why"] for part in parts if "why" in part), None)
+    why = why if chunks else f"{len(rows):,} labelled rows were read; {FEWEST} are needed"
+    body = leakage_results(alone, own.get("share"), late.get("shares", {}), overlaps, parts[0].get("measure") if parts else None)
+    inside = rows is real and bool(steps.request.in_sample or version.in_sample)
+    facts = {"from": rows.environment, "n": len(rows), "served": len(served) if again else 0, "in_sample": inside}
+    return {"headline": leakage_headline(body, why), **body, "rows": facts}
+
+
 def run_precision(steps: AuditSteps) -> dict[str, Any]:
     """The results of an audit of forms, as the command `trade-offs` gives them. One step a form, and one of the network's forms."""
     until = datetime.fromisoformat(steps.step("until", "sampling rows", lambda: iso(datetime.now(UTC))))
@@ -550,5 +601,6 @@ RUNNERS: dict[str, Callable[[AuditSteps], dict[str, Any]]] = {
     "membership": run_membership,
     "explanations": run_explanations,
     "fairness": run_fairness,
+    "leakage": run_leakage,
     "precision": run_precision,
 }

@@ -22,6 +22,8 @@ MOST_SPREADS = 10.0
 """Interquartile ranges from the median beyond which numbers count as equally far."""
 MOST_NEAR = 20_000
 """Rows in which near-duplicates are looked for."""
+MOST_SAMPLED = 2_000
+"""Training rows whose distance to the nearest other one is measured."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +73,12 @@ def near_duplicates(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_
     from scipy.spatial import KDTree
 
     found = np.zeros(len(features), bool)
-    numeric = [
-        name for name in features if pd.api.types.is_numeric_dtype(features[name].dtype) and features[name].nunique() >= LEAST_VALUES
-    ]
-    if not numeric:
-        return found
+    numeric = measured_columns(features)
     first = np.flatnonzero(~exact_duplicates(features))[:MOST_NEAR]
-    part = features.iloc[first]
-    numbers = part[numeric].astype(float)
-    low, middle, high = (numbers.quantile(share) for share in (0.25, 0.5, 0.75))
-    spread = (high - low).where(high > low, numbers.std()).replace(0.0, 1.0)
-    points = ((numbers - middle) / spread).clip(-MOST_SPREADS, MOST_SPREADS).fillna(0.0).to_numpy(float)
-    rest = row_keys(pd.concat([part.drop(columns=numeric), part[numeric].isna()], axis=1))
-    if len(first) < 2:
+    if not numeric or len(first) < 2:
         return found
+    part = features.iloc[first]
+    points, rest = _points_and_rest(part, part, numeric)
     usual = float(np.median(KDTree(points).query(points, k=2)[0][:, 1]))
     for places in pd.Series(np.arange(len(first))).groupby(rest).apply(np.asarray):
         if len(places) < 2:
@@ -93,6 +87,65 @@ def near_duplicates(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_
         if len(pairs):
             found[first[places[np.unique(pairs.max(1))]]] = True
     return found
+
+
+def held_out_counts(features: "DataFrame", label: "Series[Any]", held: "DataFrame", held_label: "Series[Any]") -> dict[str, int]:
+    """Return how many held-out rows have the features of a training row: exact, near, and either of them.
+
+    Beside them `same_label` of the exact ones, `repeated` (training rows that equal another one), and the rows, `training` and `held`.
+    """
+    import pandas as pd
+
+    exact, near = held_out_overlap(features, label, held, held_label), int(near_copies(features, held).sum())
+    repeated = int(pd.Series(row_keys(features)).duplicated(keep=False).sum())
+    found = {"exact": exact.shared, "near": near, "either": exact.shared + near, "same_label": exact.same_label}
+    return found | {"repeated": repeated, "training": len(features), "held": len(held)}
+
+
+def near_copies(features: "DataFrame", held: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    """Return which held-out rows nearly equal a row of the training data, without equalling one.
+
+    Near as in `near_duplicates`, among the first MOST_NEAR different training rows; the median distance is that of at most MOST_SAMPLED of
+    them to the nearest other one.
+    """
+    import pandas as pd
+    from scipy.spatial import KDTree
+
+    both = pd.concat([features, held], ignore_index=True)
+    keys, numeric = row_keys(both), measured_columns(features)
+    training = np.flatnonzero(~exact_duplicates(both.iloc[: len(features)]))[:MOST_NEAR]
+    others = np.flatnonzero(~np.isin(keys, keys[: len(features)]))
+    found = np.zeros(len(both), bool)
+    if not numeric or len(training) < 2 or not len(others):
+        return found[len(features) :]
+    points, rest = _points_and_rest(both, both.iloc[training], numeric)
+    sampled = training[:: -(-len(training) // MOST_SAMPLED)]
+    usual = float(np.median(KDTree(points[training]).query(points[sampled], k=2)[0][:, 1]))
+    for key in np.unique(rest[others]):
+        known, asked = training[rest[training] == key], others[rest[others] == key]
+        if len(known):
+            found[asked] = KDTree(points[known]).query(points[asked], distance_upper_bound=NEAR * usual)[0] < np.inf
+    return found[len(features) :]
+
+
+def measured_columns(features: "DataFrame") -> list[Any]:
+    """Return the columns of numbers with at least LEAST_VALUES different values."""
+    import pandas as pd
+
+    return [name for name in features if pd.api.types.is_numeric_dtype(features[name].dtype) and features[name].nunique() >= LEAST_VALUES]
+
+
+def _points_and_rest(
+    table: "DataFrame", base: "DataFrame", numeric: list[Any]
+) -> "tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.uint64]]]":
+    """The numbers of each row in interquartile ranges of the base from its median, and a key of all else: categories and missing values."""
+    import pandas as pd
+
+    numbers, known = table[numeric].astype(float), base[numeric].astype(float)
+    low, middle, high = (known.quantile(share) for share in (0.25, 0.5, 0.75))
+    spread = (high - low).where(high > low, known.std()).replace(0.0, 1.0)
+    points = ((numbers - middle) / spread).clip(-MOST_SPREADS, MOST_SPREADS).fillna(0.0).to_numpy(float)
+    return points, row_keys(pd.concat([table.drop(columns=numeric), table[numeric].isna()], axis=1))
 
 
 def outlying_rows(features: "DataFrame") -> tuple["np.ndarray[Any, np.dtype[np.bool_]]", dict[str, int]]:

@@ -24,6 +24,8 @@ TOLERANCE = 0.05
 LEAST_PROBES = 30
 """Probes of a slice below which it is not compared."""
 MOST_LEVELS = 30
+NETWORK_ROWS = 200
+"""Rows of a reference from which a small network learns to imitate a model."""
 COST_BASES = ((1.0, "thousand"), (1e3, "million"), (1e6, "billion"))
 """Thousands of answers that costs are stated for, and their word."""
 LEAST_COST = 0.01
@@ -100,6 +102,11 @@ class TradeOffAudit:
     def in_use(self) -> str:
         """The form that is served."""
         return str(self.results.get("in_use") or SERVED_FORM)
+
+    @property
+    def imported(self) -> bool:
+        """Whether its results were measured elsewhere."""
+        return bool(self.results.get("imported_from"))
 
     def form(self, name: str) -> FormResult | None:
         """The form of that name; None where the audit has none."""

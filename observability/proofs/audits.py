@@ -3,7 +3,7 @@
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
-from observability.detection.audit_history import HEADLINES
+from observability.detection.audit_history import FURTHER, HEADLINES
 from observability.proofs.rows import known_record_conditions, text_literal, time_literal, where_clause
 
 A_DAY = "8.64e10"
@@ -11,9 +11,10 @@ A_DAY = "8.64e10"
 
 
 def headline_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the value that stands for an audit, as its record states it; an audit runs the model file on a sample."""
+    """The SQL of a value of an audit that is judged, as its record states it; an audit runs the model file on a sample."""
     where = audit_conditions(finding, context)
-    value = "CAST(json_extract(results, '/headline/value') AS DOUBLE)"
+    path = "/headline" if finding.metric in HEADLINES.values() else f"/further/{finding.metric}"
+    value = f"CAST(json_extract(results, '{path}/value') AS DOUBLE)"
     return where and f"SELECT DISTINCT {value} AS {finding.metric} FROM audits\n{where}"
 
 
@@ -42,4 +43,5 @@ def audit_conditions(finding: Finding, context: Context) -> str | None:
     return where_clause([*of_audit, f'"at" = {time_literal(at)}', *known_record_conditions(context)])
 
 
-AUDIT_PROOFS: Proofs = {**dict.fromkeys(HEADLINES.values(), headline_proof), "audit_days_left": validity_proof}
+JUDGED = (*HEADLINES.values(), *(metric for metrics in FURTHER.values() for metric in metrics))
+AUDIT_PROOFS: Proofs = {**dict.fromkeys(JUDGED, headline_proof), "audit_days_left": validity_proof}

@@ -342,7 +342,7 @@ _ALL = (
             MODEL,
             VERSION,
             AT,
-            _text("audit", "", "robustness", "membership", "explanations", "fairness", "precision", "energy", "augmentation"),
+            _text("audit", "", "robustness", "membership", "explanations", "fairness", "leakage", "precision", "energy", "augmentation"),
             RecordField("results", "object"),
         ),
         (RecordField("expires", "time"),),

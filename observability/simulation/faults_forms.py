@@ -1,4 +1,6 @@
-"""Faults of a form of a model: it decides otherwise, decides otherwise in one group, does not repeat itself, or runs on another device."""
+"""Faults of a form of a model: it decides otherwise, everywhere, in one group or since the audit before, does not repeat itself, or runs on
+another device.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,9 +40,10 @@ class FormFaultPlant:
 
 @dataclass(frozen=True)
 class FormFault(NamedFault):
-    """A fault of a form of a model."""
+    """A fault of a form of a model. repeated: it is planted on a later audit, and the one without it comes before."""
 
     section: str = "operations"
+    repeated: bool = False
 
 
 def lossy_form(plant: FormFaultPlant) -> FormRow:
@@ -51,6 +54,11 @@ def lossy_form(plant: FormFaultPlant) -> FormRow:
 def form_hurts_a_group(plant: FormFaultPlant) -> FormRow:
     """A form changes a share of the decisions of one group."""
     return plant.with_flips({plant.slice_place: plant.amount})
+
+
+def form_worse_than_before(plant: FormFaultPlant) -> FormRow:
+    """A repeated audit finds that a form changes a larger share of all decisions than before."""
+    return plant.with_flips({}, plant.amount)
 
 
 def unstable_form(plant: FormFaultPlant) -> FormRow:
@@ -69,6 +77,9 @@ FAULTS: dict[str, FormFault] = {
     for each in (
         FormFault("lossy_form", (0.012, 0.03, 0.1), "share of decisions", "form_flip_rate", lossy_form),
         FormFault("form_hurts_a_group", (0.05, 0.15, 0.4), "share of the group", "form_slice_gap", form_hurts_a_group),
+        FormFault(
+            "form_worse_than_before", (0.004, 0.008, 0.05), "share of decisions", "form_flip_rate", form_worse_than_before, repeated=True
+        ),
         FormFault("unstable_form", (0.001, 0.01, 0.05), "share of rows", "form_unstable_rate", unstable_form),
         FormFault("silent_fallback", (2.0, 5.0, 20.0), "times the latency", "form_fallbacks", silent_fallback),
     )

@@ -14,7 +14,7 @@ from observability.core.analyzer import Context
 from observability.core.errors import UsageError
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
-from observability.detection.audit_history import HEADLINES, AuditKind
+from observability.detection.audit_history import FURTHER, HEADLINES, AuditKind
 from observability.detection.form_slices import FLIP_LIMIT
 from observability.detection.stored_form_claims import FLIPS, GAP, LOST, SAVED, UNDECIDED
 from observability.metrics.media_forms import LEAST_FILES
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 AUDITS, GATE, DATASETS, EXPLANATIONS = "trust/audits", "serving/batch_gate", "data/datasets", "trust/explanations"
 STORAGE = "data/storage"
+(OVERLAP,) = FURTHER["leakage"]
 LEAST_ROWS = 50
 """Rows of a batch from which a fault can be planted in it."""
 DUE = timedelta(hours=1)
@@ -69,11 +70,11 @@ class FrameFault(NamedFault):
         return self.analyzer.partition("/")[0]
 
 
-def _audit_of(plant: FramesPlant, kind: AuditKind) -> dict[Any, Any]:
-    """The newest audit of a kind that has a value with an interval."""
+def _audit_of(plant: FramesPlant, kind: AuditKind, further: str | None = None) -> dict[Any, Any]:
+    """The newest audit of a kind that has a value with an interval, of its headline or of a further figure."""
 
     def measured(row: Mapping[Any, Any]) -> bool:
-        found = row["results"].get("headline") if isinstance(row["results"], Mapping) else None
+        found = _figure_of(row["results"], further) if isinstance(row["results"], Mapping) else None
         return isinstance(found, Mapping) and None not in (found.get("value"), found.get("low"), found.get("high"))
 
     rows = [row for row in plant.frames["audits"].sort_values("at").to_dict("records") if row["audit"] == kind and measured(row)]
@@ -82,19 +83,28 @@ def _audit_of(plant: FramesPlant, kind: AuditKind) -> dict[Any, Any]:
     return rows[-1]
 
 
-def _worse_audit(plant: FramesPlant, kind: AuditKind, sign: int) -> PlantedFrames:
-    """An audit is repeated a day later, and its value is worse. sign: of the change. The twin is repeated with chance alone."""
+def _figure_of(results: Mapping[str, Any], further: str | None) -> Any:
+    """The headline of an audit's results, or a further figure."""
+    return results.get("headline") if further is None else (results.get("further") or {}).get(further)
+
+
+def _worse_audit(plant: FramesPlant, kind: AuditKind, sign: int, further: str | None = None) -> PlantedFrames:
+    """An audit is repeated a day later, and a value is worse. sign: of the change. further: the figure, in place of the headline.
+
+    The twin is repeated with chance alone.
+    """
     import pandas as pd
 
-    row = _audit_of(plant, kind)
-    head = row["results"]["headline"]
+    row = _audit_of(plant, kind, further)
+    head = _figure_of(row["results"], further)
     low, value, high = (float(head[name]) for name in ("low", "value", "high"))
     chance = float(plant.rng.normal()) * (high - low) / 3.92
 
     def repeated(change: float) -> dict[str, "DataFrame"]:
         moved = float(np.clip(value + chance + change, -1.0 if kind == "explanations" else 0.0, 1.0))
-        ends = {"value": moved, "low": moved - (value - low), "high": moved + (high - value)}
-        results = {**row["results"], "headline": {**head, **ends}}
+        made = {**head, "value": moved, "low": moved - (value - low), "high": moved + (high - value)}
+        own = {"headline": made} if further is None else {"further": {**row["results"]["further"], further: made}}
+        results = {**row["results"], **own}
         later = {**row, "at": row["at"] + timedelta(days=1), "results": results, "expires": None}
         return {"audits": pd.DataFrame([{**row, "expires": None}, later])}
 
@@ -128,6 +138,16 @@ def less_stable_explanations(plant: FramesPlant) -> PlantedFrames:
 def larger_gap_under_shift(plant: FramesPlant) -> PlantedFrames:
     """A repeated audit finds a larger gap between groups under shift than before."""
     return _worse_audit(plant, "fairness", 1)
+
+
+def feature_that_knows_the_label(plant: FramesPlant) -> PlantedFrames:
+    """A repeated audit finds a feature that alone knows more of the label than any did before."""
+    return _worse_audit(plant, "leakage", 1)
+
+
+def training_rows_in_held_out_ones(plant: FramesPlant) -> PlantedFrames:
+    """A repeated audit finds more held-out rows among the training rows than before."""
+    return _worse_audit(plant, "leakage", 1, OVERLAP)
 
 
 def expired_audit(plant: FramesPlant) -> PlantedFrames:
@@ -382,6 +402,8 @@ FAULTS: dict[str, FrameFault] = {
         FrameFault("more_exposed_records", (0.03, 0.1, 0.4), POINTS, HEADLINES["membership"], more_exposed_records),
         FrameFault("less_stable_explanations", (0.1, 0.25, 0.5), "less correlation", HEADLINES["explanations"], less_stable_explanations),
         FrameFault("larger_gap_under_shift", (0.08, 0.2, 0.4), POINTS, HEADLINES["fairness"], larger_gap_under_shift),
+        FrameFault("feature_that_knows_the_label", (0.08, 0.2, 0.4), POINTS, HEADLINES["leakage"], feature_that_knows_the_label),
+        FrameFault("training_rows_in_held_out_ones", (0.03, 0.1, 0.4), POINTS, OVERLAP, training_rows_in_held_out_ones),
         FrameFault("expired_audit", (1.0, 30.0, 200.0), "days ago", "audit_days_left", expired_audit),
         FrameFault("missing_batch_rows", (0.02, 0.05, 0.4), "share of the keys", "missing_key_rate", missing_batch_rows, GATE),
         FrameFault("late_batch", (1.5, 4.0, 12.0), "hours", "batch_late_hours", late_batch, GATE),

@@ -62,7 +62,8 @@ def replay_form_fault(audits: list[TradeOffAudit], fault: FormFault, strength: S
     form = target.audit.results["forms"][target.place]
     planted = fault.plant(FormFaultPlant(form, target.slice_place, fault.amount(strength), rng))
     name = target.audit.forms[target.place].name
-    seen = [form_findings(target.audit, target.place, each) for each in (planted, form)]
+    again = [planted, chance_alone(form, rng)] if fault.repeated else [planted, form]
+    seen = [form_findings(target.audit, target.place, each, before=form if fault.repeated else None) for each in again]
     part = target.audit.forms[target.place].slices[target.slice_place]
     detail = f"{part.column} {part.level}" if fault.metric == trade_offs.GAP else ""
     about = f"Forms of {target.audit.model} version {target.audit.version}; {name} counts as the form in use."
@@ -83,15 +84,23 @@ def form_targets(audit: TradeOffAudit) -> list[FormTarget]:
     return found
 
 
-def form_findings(audit: TradeOffAudit, place: int, form: dict[str, Any]) -> tuple[Finding, ...]:
-    """Findings about an audit one of whose forms is replaced, and in use."""
+def chance_alone(form: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """A form that is measured again on other rows."""
+    return {**form, "flips": int(rng.binomial(form["probes"], form["flips"] / form["probes"]))}
+
+
+def form_findings(audit: TradeOffAudit, place: int, form: dict[str, Any], before: dict[str, Any] | None = None) -> tuple[Finding, ...]:
+    """Findings about an audit one of whose forms is replaced, and in use. before: the form in an audit a day earlier."""
     import pandas as pd
 
-    forms = [form if each == place else row for each, row in enumerate(audit.results["forms"])]
-    results = {**audit.results, "forms": forms, "in_use": form["form"]}
-    row = {"model": audit.model, "version": audit.version, "at": naive_utc(audit.at), "audit": "precision", "results": results}
+    def row(own: dict[str, Any], days: int) -> dict[str, Any]:
+        forms = [own if each == place else other for each, other in enumerate(audit.results["forms"])]
+        results = {**audit.results, "forms": forms, "in_use": own["form"]}
+        about = {"model": audit.model, "version": audit.version, "at": naive_utc(audit.at - timedelta(days=days)), "audit": "precision"}
+        return about | {"results": results, "expires": None}
+
     frames = {
-        "audits": pd.DataFrame([row | {"expires": None}]),
+        "audits": pd.DataFrame([row(form, 0), *([row(before, 1)] if before is not None else [])]),
         "decisions": pd.DataFrame(columns=list(FORM_DECISIONS.columns or ())),
     }
     end = audit.at + timedelta(days=1)

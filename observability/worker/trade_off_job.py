@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from observability.metrics.trade_offs import NETWORK_ROWS
 from observability.stats.arrays import Floats
 from observability.worker.explain_job import scores_frame, task_from_arguments
 from observability.worker.job import Output, Report
@@ -110,8 +111,8 @@ def built_forms(
         return
     lacking = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
     reference = frames.get("reference")
-    if lacking or reference is None or len(reference) < SINGLE_ROWS:
-        why = f"{lacking[0]} is not installed" if lacking else f"it learns from a reference of {SINGLE_ROWS} rows or more"
+    if lacking or reference is None or len(reference) < NETWORK_ROWS:
+        why = f"{lacking[0]} is not installed" if lacking else f"it learns from a reference of {NETWORK_ROWS} rows or more"
         yield MissingForm(NETWORK, why)
         return
     report(0.05, "training a small network on the reference")

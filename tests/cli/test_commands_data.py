@@ -94,6 +94,11 @@ def test_the_audit_of_a_reference_gives_the_accuracy_of_its_version_without_susp
         execute(store, [*map(str, ("register", *about, *how))], lambda _: None)
         said = answer(store, "audit-data", *about)["summary"]
         runs = kept(store, "cleaning", AUDITED.columns)
+        (audit,) = kept(store, "audit").to_dict("records")
+    results = audit["results"]
+    assert (audit["audit"], results["headline"]["metric"], results["headline"]["feature"]) == ("leakage", "label_leakage", "t")
+    assert results["further"]["training_overlap"]["value"] is None and audit["expires"] - audit["at"] == pd.Timedelta(days=90)
+    assert said["features_that_know_the_label"] == {}, "a wrong label in twenty is more than a feature that knows it has"
     own = said["model_without_suspects"]
     assert (own["all"]["rows"], own["all"]["value"]) == (260, 247 / 260)
     suspects = int(runs.loc[runs["rule"] == "audit: suspect labels", "rows_dropped"].iloc[0])

@@ -19,12 +19,14 @@ from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.trust import scheduled_audits
 from observability.dashboard.trust.audit_figures import gap_words
 from observability.dashboard.trust.audits import model_audits, signed_subject
+from observability.dashboard.trust.leakage_figures import known_label_rows, later_words, model_note
 from observability.dashboard.trust.live_guard import block_list, far_sender_words, request_bursts, usual_subjects
 from observability.dashboard.trust.shift_figures import shift_gap_rows
 from observability.detection.live_guard import GuardedRequests
 from observability.enrichment.audit_curves import generalisation_gap
 from observability.enrichment.audits import headline
 from observability.enrichment.canary_rows import canary_results
+from observability.enrichment.leakage_audit import leakage_headline, leakage_results, overlap_shares
 from observability.server import process_lock
 from observability.server.access import Person
 from observability.server.audit_schedule import FOLDER, STATE, ScheduledAudit
@@ -32,6 +34,7 @@ from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.audited_model import register_with_file
 from tests.support.dashboard_pages import opened, tables, unfolded_words, words
+from tests.support.form_audits import audit_row, clean_form
 from tests.support.raw_rows import SAMPLE
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -108,7 +111,45 @@ def test_forms_are_offered_and_their_schedule_knows_what_was_run(audited: Databa
     assert "Forms" in kind.options
     kind.set_value("precision")
     app.run()
-    assert not app.exception and "the result is on the page Trade-offs" in words(app)
+    assert not app.exception and "slices and budgets are on Trade-offs" in words(app)
+
+
+def test_an_audit_of_forms_stands_among_the_others_with_its_table_and_the_way_to_all_figures(audited: Database) -> None:
+    rng = np.random.default_rng(1)
+    row = audit_row([clean_form(rng, "int8", 0.05), clean_form(rng, "fp16")], in_use="int8")
+    dates = {"at": NOON - timedelta(days=1), "expires": NOON + timedelta(days=90)}
+    audited.write_records([{**row, "kind": "audit", "model": "employment", "version": "1", **dates}])
+    app = opened("audits", model="employment", kind="Forms")
+    assert not app.exception
+    rows = {each["cells"]["kind"]["t"]: each["cells"] for each in tables(app)["Audits of this model"]["rows"]}
+    share = row["results"]["forms"][1]["flips"] / 4000
+    assert rows["Forms"]["value"]["t"] == f"{100 * share:.1f} %" and "int8" in rows["Forms"]["kind"]["sub"]
+    assert rows["Forms"]["status"]["t"] == "Critical", rows["Forms"]["status"]
+    listed = [each["cells"]["form"]["t"] for each in tables(app)["Forms and what they change"]["rows"]]
+    assert listed == ["as served", "int8", "fp16"] and "changes" in words(app)
+    assert any("trade_offs" in str(link.proto) for link in app.get("page_link"))
+
+
+def test_leakage_is_drawn_by_feature_beside_the_model_with_the_rows_found_again(audited: Database, tmp_path: Path) -> None:
+    alone = {"told": (0.99, 0.97, 0.995, 800.0), "age": (0.3, 0.2, 0.4, 800.0)}
+    counts = {"exact": 40, "near": 8, "either": 48, "same_label": 39, "repeated": 10, "training": 900, "held": 400}
+    overlap = overlap_shares(counts, "served", "rows of the reference of version 1", "labelled rows of production")
+    body = leakage_results(alone, (0.8, 0.75, 0.85, 800.0), {"told": (0.6, 0.5, 0.7, 500.0)}, [overlap], "roc_auc")
+    facts = {"from": "reference", "n": 800, "served": 500, "in_sample": True}
+    results = {"headline": leakage_headline(body, None), **body, "rows": facts}
+    about = {"kind": "audit", "model": "employment", "version": "1", "audit": "leakage", "results": results}
+    dates = {"at": "2018-12-20T06:00:00Z", "received_at": "2018-12-20T06:00:00Z", "expires": (NOON + timedelta(days=90)).isoformat()}
+    land(audited, [about | dates], tmp_path)
+    app = opened("audits", model="employment", kind="Data leakage")
+    assert not app.exception
+    (cells,) = [each["cells"] for each in tables(app)["Training rows among held-out rows"]["rows"]]
+    assert (cells["exact"]["t"], cells["near"]["t"], cells["same"]["t"]) == ("10.0 %", "2.0 %", "39 of 40")
+    said = words(app)
+    assert "features know significantly less of the label: told 60 % in place of 99 %" in said and "fitted on these rows" in said
+    assert known_label_rows(results)["name"].tolist() == ["told", "the model", "age"]
+    without = leakage_results(alone, None, {"told": (0.985, 0.96, 0.99, 500.0)}, [], "roc_auc")
+    assert later_words(without | {"rows": facts}) == "On 500 served rows, no significant loss of what is known of the label by told."
+    assert "cannot be compared" in model_note(without)
 
 
 @pytest.mark.parametrize(("role", "sets"), [("viewer", False), ("analyst", False), ("administrator", True)])

@@ -87,7 +87,7 @@ def worker() -> Iterator[Worker]:
 def known(store: Store, worker: Worker) -> dict[str, StoredAudit]:
     """One audit of each kind, as it was stored."""
     for kind in KINDS:
-        rows = None if kind == "fairness" else 150
+        rows = None if kind in ("fairness", "leakage") else 150
         run_audit(store, worker, AuditRequest("loan", "1", kind, rows=rows, in_sample=True, shadows=4), lambda *_: None)
     return {audit.kind: audit for audit in stored_audits(records_until(store, "audit"))}
 
@@ -156,6 +156,74 @@ def test_fairness_under_shift_counts_the_model_files_decisions(known: dict[str, 
     assert worst["divergence"] <= 0.1 + 1e-6 and audit.value == worst["gap"]["value"] and audit.results["criterion"] == "equalized_odds"
     assert audit.results["rows"] == {"reference": ROWS, "served": ROWS, "served_days": 28}
     assert set(audit.results["groups"]["sex"]) == {"F", "M"}
+
+
+def test_leakage_compares_features_with_the_model_and_served_rows_with_training_rows(known: dict[str, StoredAudit], store: Store) -> None:
+    audit = known["leakage"]
+    features = {each["name"]: each for each in audit.results["features"]}
+    assert list(features)[2] == "age" and audit.headline["feature"] == next(iter(features)) and audit.headline["at"] == "roc_auc"
+    assert features["age"]["low"] < 0 < features["debt"]["low"] and audit.results["knowing"] == []
+    model, version = store.catalog().model("loan"), store.catalog().model("loan").version("1")
+    assert version is not None
+    inside, outside = (read(store, model, version, 1000) for read in (audit_reference_rows, audit_served_rows))
+    ranks = pd.Series(inside.scores).rank().to_numpy()
+    positive = inside.labels == 1
+    auc = (ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2) / (positive.sum() * (~positive).sum())
+    assert audit.results["model"]["value"] == pytest.approx(2 * auc - 1, abs=1e-5), "by the logged scores of the same rows"
+    assert set(features["debt"]["served"]) == {"value", "low", "high", "n"} and features["debt"]["lost"]["low"] < 0
+    (overlap,) = audit.results["overlaps"]
+    twins = outside.inputs.merge(inside.inputs.drop_duplicates(), how="inner")
+    assert overlap["exact"]["value"] == pytest.approx(len(twins) / ROWS, abs=1e-6)
+    assert (overlap["of"], overlap["held"]["n"], overlap["training"]["n"]) == ("served", ROWS, ROWS)
+    (further,) = audit.further
+    assert (further.metric, further.value) == ("training_overlap", overlap["either"]["value"])
+
+
+def test_leakage_without_known_training_rows_says_so(store: Store, worker: Worker) -> None:
+    found = run_audit(store, worker, AuditRequest("loan", "1", "leakage", rows=100), lambda *_: None)["results"]
+    assert found["headline"]["value"] is None and "100 labelled rows were read; 200 are needed" in found["headline"]["why"]
+    assert found["overlaps"] == [] and "--in-sample" in found["further"]["training_overlap"]["why"]
+
+
+def test_training_rows_of_an_earlier_version_are_found_in_a_held_out_reference_and_an_interrupted_audit_goes_on(
+    store: Store, worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, first = store.catalog().model("loan"), store.catalog().model("loan").version("1")
+    assert first is not None
+    artifact = store.artifact(first)
+    inside, outside = (read(store, model, first, ROWS) for read in (audit_reference_rows, audit_served_rows))
+    tables = [each.inputs.assign(label=each.labels.astype(int), score=each.scores) for each in (inside, outside)]
+    leaked = pd.concat([tables[1].iloc[30:], tables[0].iloc[:24], tables[0].iloc[24:30].assign(age=tables[0]["age"].iloc[24:30] + 1e-6)])
+    for name, table, in_sample in (("trained", tables[0], True), ("held", leaked, False)):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        store.register(
+            RegistrationRequest(
+                model="loan", version=name, reference=tmp_path / f"{name}.csv", task="binary", label="label", score=("score",),
+                features=("age", "income", "debt"), artifact=artifact, in_sample=in_sample,
+            )
+        )  # fmt: skip
+    asked: list[str] = []
+    call = audits.AuditSteps.call
+
+    def counted(steps: audits.AuditSteps, job: str, frames: Any, **arguments: Any) -> Any:
+        asked.append(job.partition(":")[2])
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return call(steps, job, frames, **arguments)
+
+    monkeypatch.setattr(audits.AuditSteps, "call", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run_audit(store, worker, AuditRequest("loan", "held", "leakage"), lambda *_: None)
+    record = run_audit(store, worker, AuditRequest("loan", "held", "leakage"), lambda *_: None)
+    assert asked == ["label_known_alone", "label_known_by_model", "label_known_by_model", "training_rows_held_out"]
+    results = record["results"]
+    (overlap,) = results["overlaps"]
+    assert (overlap["of"], overlap["training"]["are"]) == ("reference", "rows of the reference of version trained")
+    by_chance = len(tables[1].iloc[30:][["age", "income", "debt"]].merge(inside.inputs.drop_duplicates(), how="inner"))
+    assert overlap["exact"]["value"] == pytest.approx((24 + by_chance) / ROWS, abs=1e-6)
+    assert 6 / ROWS <= overlap["near"]["value"] < 12 / ROWS and overlap["same_label"] >= 24
+    assert results["further"]["training_overlap"]["at"] == "reference" and results["rows"]["served"] == 0
+    assert audit_lines(record)[0].startswith("loan held, leakage: label leakage 0.")
 
 
 def test_membership_cannot_tell_without_known_training_rows(store: Store, worker: Worker) -> None:

@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.metrics.audit_model import AuditModel
+from observability.metrics.audit_model import KNOWS, AuditModel
 from observability.metrics.data_audit import (
     accuracy_without_suspects,
     conflicting_rows,
     exact_duplicates,
     group_counts,
+    held_out_counts,
     held_out_overlap,
+    near_copies,
     near_duplicates,
     outlying_rows,
     suspect_accuracy_words,
@@ -95,7 +97,41 @@ def test_the_model_finds_wrong_labels_and_a_feature_that_knows_the_label() -> No
     assert model.score(everything, answers) == pytest.approx(roc_auc_score(rows["y"] == "yes", answers[:, 1]))
     suspects = model.suspects(answers)
     assert suspects[wrong].mean() > 0.5 > 5 * suspects[np.setdiff1d(everything, wrong)].mean()
-    assert list(AuditModel(rows[["told", "c"]], rows["y"]).knowing_columns()) == ["told"]
+    alone = AuditModel(rows[["told", "c"]], rows["y"]).known_alone(["told", "c"])
+    assert [name for name, share in alone.items() if share.value >= KNOWS] == ["told"]
+
+
+def test_what_a_column_alone_knows_is_the_way_from_chance_to_perfection() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    rows = table(500)
+    data = AuditModel(rows[["a", "c"]], rows["y"])
+    answers = data.out_of_fold(np.array([0]))
+    found = data.known_alone(["a"])["a"]
+    assert found.value == pytest.approx(2 * roc_auc_score(rows["y"] == "yes", answers[:, 1]) - 1) and found.n == 500
+    assert 0.5 < found.low < found.value < found.high < 1
+    useless = data.known_alone(["c"])["c"]
+    assert useless.low < 0 < useless.high
+    several = AuditModel(rows[["a"]], pd.Series(np.digitize(rows["a"], [-0.5, 0.8])))
+    hits, most = (several.out_of_fold().argmax(1) == several.y).mean(), np.bincount(several.y).max() / 500
+    assert several.known_share(several.out_of_fold()).value == pytest.approx((hits - most) / (1 - most))
+    value = AuditModel(rows[["a"]], rows["a"] * 3)
+    errors, chance = np.abs(value.out_of_fold() - value.y), np.abs(value.y - np.median(value.y)).mean()
+    share = value.known_share(value.out_of_fold())
+    assert share.value == pytest.approx(1 - errors.mean() / chance) and share.low < share.value < share.high <= 1
+
+
+def test_near_copies_of_training_rows_are_counted_and_exact_ones_and_those_of_held_out_rows_are_not() -> None:
+    rows, fresh = table().drop(columns="y"), table(60, seed=1).drop(columns="y")
+    near, twin = rows.iloc[:12].copy(), fresh.iloc[:3].copy()
+    for copies in (near, twin):
+        copies[["a", "b", "c"]] += 1e-7
+    held = pd.concat([rows.iloc[20:25], near, fresh, twin, near.iloc[:2]], ignore_index=True)
+    found = near_copies(rows, held)
+    assert np.flatnonzero(found).tolist() == [*range(5, 17), 80, 81], "a row that is held out twice counts twice"
+    labels, held_labels = pd.Series(["yes"] * 600), pd.Series(["yes"] * 4 + ["no"] * 78)
+    counts = held_out_counts(pd.concat([rows, rows.iloc[:1]]), pd.concat([labels, labels.iloc[:1]]), held, held_labels)
+    assert counts == {"exact": 5, "near": 14, "either": 19, "same_label": 4, "repeated": 2, "training": 601, "held": 82}
 
 
 def test_the_effect_of_a_rule_is_measured_on_the_same_held_out_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,7 @@ END = START + timedelta(days=7)
 VERSION = Version("3", START, NAMES, {}, reference_rows=500, artifact="artifacts/1/3/lightgbm-0.txt")
 MODEL = Model(1, "loan", "binary", ("0", "1"), versions=(VERSION,))
 CONTEXT = Context(MODEL, VERSION, Window("loan", START, END, "3"), END, budget=0.014)
-HELD = {"robustness": 0.8, "membership": 0.02, "explanations": 0.9, "fairness": 0.05}
+HELD = {"robustness": 0.8, "membership": 0.02, "explanations": 0.9, "fairness": 0.05, "leakage": 0.3}
 Frames = Mapping[str, pd.DataFrame]
 
 
@@ -40,7 +41,11 @@ def audits(seed: int) -> tuple[Frames, Context]:
     rng, rows = np.random.default_rng(seed), []
     for kind in KINDS:
         head = {**interval_json(rate_interval(float(rng.binomial(400, HELD[kind])), 400)), "at": 0.1}
-        row = {"model": "loan", "version": "3", "at": START.replace(tzinfo=None), "audit": kind, "results": {"headline": head}}
+        results: dict[str, Any] = {"headline": head}
+        if kind == "leakage":
+            overlap = {**interval_json(rate_interval(float(rng.binomial(400, 0.02)), 400)), "at": "served"}
+            results |= {"further": {"training_overlap": overlap}, "overlaps": [{"held": {"are": "rows"}, "training": {"are": "others"}}]}
+        row = {"model": "loan", "version": "3", "at": START.replace(tzinfo=None), "audit": kind, "results": results}
         rows.append(row | {"expires": START.replace(tzinfo=None) + timedelta(days=90)})
     return {"audits": pd.DataFrame(rows)}, CONTEXT
 

@@ -45,13 +45,18 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         slices = [(each, next(adjusted)) for each in own]
         form = audit.form(name)
         if form is None:
-            because = f"Form `{name}` is in use, and the newest audit of {format_day(audit.at)} did not measure it; run the audit again."
+            because = f"Form `{name}` is in use, and the newest audit of {format_day(audit.at)} did not measure it; {again_words(audit)}."
             found.append(undecided_form(context, audit, name, FLIPS, 0, because))
         else:
             found += [flip_finding(context, audit, form, earlier_form(known, audit, name)), *slice_findings(context, audit, form, slices)]
             found += unstable_findings(context, audit, form)
         found += [*fallback_findings(context, audit, name), *age_findings(context, audit)]
     return found
+
+
+def again_words(audit: TradeOffAudit) -> str:
+    """How to repeat an audit: its hardware is elsewhere where its results were imported."""
+    return "measure it on that hardware and import the results" if audit.imported else "run the audit again"
 
 
 def served_form(audit: TradeOffAudit, chosen: Mapping[tuple[str, str], FormDecision]) -> str:
@@ -202,7 +207,7 @@ def age_findings(context: Context, audit: TradeOffAudit) -> Iterator[Finding]:
     blank = replace(undecided_form(context, audit, audit.in_use, AGE, len(audit.forms), ""), subject="precision audit")
     blank = replace(blank, value=days, low=days, high=days, limit=valid)
     if now >= audit.expires:
-        because = f"The precision audit of {format_day(audit.at)} expired on {format_day(audit.expires)}; run it again."
+        because = f"The precision audit of {format_day(audit.at)} expired on {format_day(audit.expires)}; {again_words(audit)}."
         yield replace(blank, severity="watch", because=because, likely_source="system")
         return
     yield replace(

@@ -1,16 +1,18 @@
 """Judge the newest audits of a version: against the owner's level, against the audit before, and by their age.
 
-Reads records of the kind `audit` (robustness, membership, explanations, fairness). An audit is about one version and its model file: a new
+Reads records of the kind `audit` (robustness, membership, explanations, fairness, leakage). An audit is about one version and its model file: a new
 version has none, nor has one whose file was replaced. Of an audit of kind `precision`, whose figures operations/trade_offs judges, that is
-told here.
+told here, and that a version was never audited.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from observability.core.analyzer import DAY, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, iso, needs_action
 from observability.core.formatting import format_day, join_words
+from observability.core.numerals import percent
 from observability.core.owner_level import beyond_level, level_name, level_words
 from observability.core.questions import Records
 from observability.detection.audit_history import (
@@ -24,6 +26,8 @@ from observability.detection.audit_history import (
     stored_audits,
     worse_than_before,
 )
+from observability.metrics.audit_model import KNOWS
+from observability.metrics.trade_offs import NETWORK_ROWS
 from observability.proofs.audits import AUDIT_PROOFS
 
 NAME = "trust/audits"
@@ -42,6 +46,7 @@ WORDS = {
     "membership": "Membership",
     "explanations": "Explanations",
     "fairness": "Fairness under shift",
+    "leakage": "Data leakage",
     "precision": "Forms",
 }
 NEVER_RUN = {
@@ -49,7 +54,12 @@ NEVER_RUN = {
     "membership": "exposure of training rows",
     "explanations": "stability of explanations",
     "fairness": "fairness under shift",
+    "leakage": "data leakage",
+    "precision": "decisions of other forms",
 }
+NEW_VERSION, NEW_IMPORT = "A new version needs its own.", "Measure the new version on that hardware and import the results."
+OF_ITS_OWN = ("lightgbm", "onnx")
+"""Kinds of model files that have further forms; of others a small network learns from the reference."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -81,9 +91,10 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             found.append(never_for_version(of_kind[-1], context))
     if forms and not any(is_of_version(audit, context) for audit in forms):
         found.append(never_for_version(forms[-1], context))
-    told_of = {audit.kind for audit in (*known, *others)}
-    grouped = any(column.sensitive for column in context.model.columns)
-    never = [words for kind, words in NEVER_RUN.items() if kind not in told_of and (kind != "fairness" or grouped)]
+    told_of = {audit.kind for audit in (*known, *others)} | {str(row["audit"]) for row in rows if row["audit"] == "precision"}
+    idle = {"fairness"} if not any(column.sensitive for column in context.model.columns) else set()
+    idle |= set() if has_other_forms(context) else {"precision"}
+    never = [words for kind, words in NEVER_RUN.items() if kind not in told_of | idle]
     if never and context.version.artifact:
         because = (
             f"Of version {context.version.name}, {join_words(never)} {'is' if len(never) == 1 else 'are'} not known: no audit has been run."
@@ -92,23 +103,33 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return found
 
 
+def has_other_forms(context: Context) -> bool:
+    """Return whether forms of the version's model file can be made: LightGBM and ONNX files have some, of others a network is trained."""
+    kind = (context.version.artifact or "").rpartition("/")[2].partition("-")[0]
+    return kind in OF_ITS_OWN or context.version.reference_rows >= NETWORK_ROWS
+
+
 def is_of_version(audit: StoredAudit, context: Context) -> bool:
     """Return whether an audit is of the version of a context, and of the model file that it has now."""
     return audit.version == context.version.name and audit.is_of_file(context.version.artifact)
 
 
 def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Context) -> list[Finding]:
-    """Return the finding about an audit's headline, and one where it has expired; the headline of an expired one only where it is bad."""
+    """Return the findings about an audit's figures, and one where it has expired; those of an expired one only where they are bad."""
     expired = now.expires is not None and now.expires <= context.now
-    value = audit_headline_finding(now, before, context)
+    earlier = {} if before is None else {audit.metric: audit for audit in (before, *before.further)}
+    values = [audit_headline_finding(audit, earlier.get(audit.metric), context) for audit in (now, *now.further)]
     if not expired:
-        return [value]
-    return [expired_finding(now, context), *([value] if needs_action(value.severity) else [])]
+        return values
+    return [expired_finding(now, context), *(value for value in values if needs_action(value.severity))]
 
 
 def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
-    """Return the finding about the value that stands for an audit: unknown where neither a level nor an earlier audit judges it."""
-    metric = HEADLINES[now.kind]
+    """Return the finding about the value that stands for an audit: unknown where neither a level nor an earlier audit judges it.
+
+    A feature that alone knows the label is a warning without either.
+    """
+    metric = str(now.metric)
     evidence = audit_evidence(now)
     if now.value is None:
         because = str(now.headline.get("why") or no_value_sentence(now))
@@ -123,10 +144,11 @@ def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context
     base = replace(base, value=now.value, low=now.low, high=now.high, rank=4.0 if worse else 3.0, evidence=evidence)
     level = context.model.settings.limits.get(level_name(base))
     severity = beyond_level(base, level) if level is not None else "unknown" if earlier is None else "ok"
-    severity = "watch" if worse and severity == "ok" else severity
+    knows = knows_the_label(now, level)
+    severity = "watch" if (worse and severity == "ok") or knows else severity
     return replace(
         base,
-        limit=level,
+        limit=KNOWS if knows else level,
         severity=severity,
         because=headline_sentence(now, earlier if worse or level is None else None, level, level_name(base)),
         against="level" if level is not None or earlier is None else "past",
@@ -159,7 +181,7 @@ def never_for_version(last: StoredAudit, context: Context) -> Finding:
     since: datetime = max(context.version.registered_at or last.at, last.at)
     because = (
         f"Version {context.version.name} has no {last.kind} audit: the newest is of version {last.version}, {format_day(last.at)}. "
-        "A new version needs its own."
+        f"{NEW_VERSION if not last.results.get('imported_from') else NEW_IMPORT}"
     )
     replaced = last.version == context.version.name
     if replaced:
@@ -180,20 +202,35 @@ def validity_finding(audit: StoredAudit, days: float, because: str, context: Con
 
 def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float | None, name: str) -> str:
     """Return the value of an audit in words, with the owner's level and the audit before; without either, the level to set (name)."""
-    said = f"{audit_value_words(now)}, on {now.rows:,} {ROWS[now.kind]}"
+    said = f"{audit_value_words(now)}, on {now.rows:,} {ROWS[str(now.metric)]}"
+    knows = knows_the_label(now, level)
+    if knows:
+        said += f"; from {percent(KNOWS)} on a feature knows the label, so it may not be known at prediction time"
     if level is not None:
-        said += f"; {level_words(HEADLINES[now.kind], level)}"
+        said += f"; {level_words(str(now.metric), level)}"
     if before is not None:
         other = "" if before.version == now.version else f" of version {before.version}"
         changed = "worse than" if worse_than_before(now, before) else "no significant change from"
         said += f"; {changed} {before.value:.3f} on {format_day(before.at)}{other}"
-    if level is None and before is None:
+    if level is None and before is None and not knows:
         said += f"; no level set: set `{name}`"
     why = now.headline.get("why")
     return f"{said}." + (f" {why}" if why else "")
 
 
-ROWS = {"robustness": "rows", "membership": "training records", "explanations": "explained rows", "fairness": "effective rows of a group"}
+def knows_the_label(audit: StoredAudit, level: float | None) -> bool:
+    """Return whether a feature alone knows the label, where the owner states no level."""
+    return level is None and audit.metric == HEADLINES["leakage"] and audit.value is not None and audit.value >= KNOWS
+
+
+ROWS = {
+    "robust_accuracy": "rows",
+    "membership_exposure": "training records",
+    "explanation_stability": "explained rows",
+    "shifted_fairness_gap": "effective rows of a group",
+    "label_leakage": "rows",
+    "training_overlap": "held-out rows",
+}
 
 
 def audit_value_words(audit: StoredAudit) -> str:
@@ -214,6 +251,19 @@ def audit_value_words(audit: StoredAudit) -> str:
         return (
             f"The attack finds {100 * value:.2f} % of training records at {100 * rate:g} % false positives "
             f"({100 * low:.2f} to {100 * high:.2f} %)"
+        )
+    if audit.metric == "training_overlap":
+        sides = audit.results["overlaps"][0]
+        return (
+            f"{percent(value)} of {sides['held']['are']} have the features of {sides['training']['are']}, exactly or nearly "
+            f"({percent(low)} to {percent(high)})"
+        )
+    if audit.kind == "leakage":
+        own = audit.results.get("model")
+        beside = f"; the model itself {percent(own['value'])}" if isinstance(own, Mapping) and own.get("value") is not None else ""
+        return (
+            f"{audit.headline.get('feature')} alone predicts the label {percent(value)} of the way from chance to perfection "
+            f"({percent(low)} to {percent(high)}){beside}"
         )
     if audit.kind == "fairness":
         worst = audit.results.get("worst")
@@ -239,6 +289,7 @@ ANALYZER = Analyzer(
     needs,
     analyze,
     exceptions=frozenset({1}),  # a version without a model file and without audits is not asked for one
-    limits={"robust_accuracy": None, "membership_exposure": None, "explanation_stability": None, "shifted_fairness_gap": None},
+    limits={"robust_accuracy": None, "membership_exposure": None, "explanation_stability": None, "shifted_fairness_gap": None}
+    | {"label_leakage": None, "training_overlap": None},
     proofs=AUDIT_PROOFS,
 )

@@ -1,4 +1,4 @@
-"""The figures of an audit and the cases behind it: what the page of audits shows of robustness, membership and explanations."""
+"""The figures of an audit and the cases behind it: what the page of audits shows of each kind."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,12 +8,15 @@ import streamlit as st
 
 from observability.analyzers.trust.audits import audit_value_words
 from observability.core import formatting
+from observability.core.finding import Finding
 from observability.core.numerals import format_figure, measured_value_text, percent
 from observability.dashboard import frame, links
 from observability.dashboard.charts import audits as charts_audits
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.trust import form_audits
+from observability.dashboard.trust.leakage_figures import leakage_details, leakage_figure
 from observability.dashboard.trust.shift_figures import shift_details, shift_figure
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph, unavailable_note
 from observability.detection.audit_groups import most_attacked_group
@@ -34,19 +37,26 @@ COST_HELP = "Sum of the changes, each in standard deviations of its feature; ano
 SHOWN = 8
 
 
-def audit_figure(here: ModelPage, audit: StoredAudit) -> None:
-    """The main figure of one audit."""
+def audit_figure(here: ModelPage, audit: StoredAudit, found: Sequence[Finding]) -> None:
+    """The main figure of one audit. found: findings about the forms of the model."""
+    if audit.kind == form_audits.KIND:
+        form_audits.form_audit_figure(here, audit, found)
+        return
     if audit.value is None:
         unavailable_note(audit.headline.get("why") or "This audit gave no value.")
         return
-    {"robustness": _budget, "membership": _roc, "explanations": _deletion, "fairness": shift_figure}[audit.kind](here, audit)
+    figures = {"robustness": _budget, "membership": _roc, "explanations": _deletion, "fairness": shift_figure, "leakage": leakage_figure}
+    figures[audit.kind](here, audit)
 
 
 def audit_details(here: ModelPage, audit: StoredAudit) -> None:
     """The other figures and the cases of one audit."""
     if audit.value is not None:
         kinds = {"robustness": _robustness, "membership": _membership, "explanations": _explanations, "fairness": shift_details}
-        kinds[audit.kind](here, audit)
+        if draw := kinds.get(audit.kind):
+            draw(here, audit)
+    if audit.kind == "leakage":
+        leakage_details(here, audit)
     if canaries := audit.results.get("canaries"):
         _canaries(canaries)
     elif audit.kind == "membership":

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from observability.analyzers.operations import trade_offs as judged_forms
 from observability.analyzers.trust.audits import WORDS, audit_value_words
 from observability.core import formatting
-from observability.core.finding import Finding
+from observability.core.finding import Finding, worst_first
 from observability.core.questions import Records
 from observability.core.settings import AUDITS as RUN_HERE
 from observability.core.time import naive_utc
@@ -23,10 +24,10 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.review import load_review
 from observability.dashboard.sample_figures import sample_records
 from observability.dashboard.table import Cell, column, draw_table, table_row
-from observability.dashboard.trust import audit_job
+from observability.dashboard.trust import audit_job, form_audits
 from observability.dashboard.trust.audit_figures import curve_points
 from observability.dashboard.widgets import NOT_SAVED, save_records, status_line, utc_midnight
-from observability.detection.audit_history import HEADLINES, KINDS, StoredAudit, audits_for_schedule
+from observability.detection.audit_history import StoredAudit, audits_for_schedule
 from observability.records.values import AFTER_LAST, FIRST
 
 HOW = """# a registered version with its model file; the result is kept with its interval and the date on which it expires
@@ -64,9 +65,10 @@ def _sample_figure(folder: Path) -> Any:
 
 
 def model_audits(model: str) -> list[StoredAudit]:
-    """Every audit of a model of the kinds that are run here, oldest first; those of forms have no metric."""
+    """Every audit of a model of the kinds that are run here, oldest first; those of forms have no metric, and measured one or more."""
     rows = load.ask_store(AUDITS, Window(model, FIRST, AFTER_LAST)).to_dict("records")
-    return [audit for audit in audits_for_schedule(rows) if audit.model == model]
+    known = [audit for audit in audits_for_schedule(rows) if audit.model == model]
+    return [audit for audit in known if audit.kind != form_audits.KIND or form_audits.compared_forms_of(audit).forms]
 
 
 def signed_subject(audit: StoredAudit) -> str:
@@ -75,13 +77,13 @@ def signed_subject(audit: StoredAudit) -> str:
 
 
 def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Sequence[Finding]) -> None:
-    """The newest audit of each kind and version with its state, result, dates and the risk owner who accepted it."""
+    """The newest audit of each kind and version, those of forms included, with its state, result, dates and the risk owner who accepted it."""
     newest = {(audit.version, audit.kind): audit for audit in audits}
     signed = {str(row["subject"]): row for row in load_review.risk_acceptances() if row["model"] == here.model.name}
     rows = []
     known = [version.name for version in here.model.versions]
     age = {name: place for place, name in enumerate(reversed(known))}
-    for audit in sorted(newest.values(), key=lambda audit: (age.get(audit.version, len(age)), KINDS.index(audit.kind))):
+    for audit in sorted(newest.values(), key=lambda audit: (age.get(audit.version, len(age)), RUN_HERE.index(audit.kind))):
         severity, word = _state(audit, found)
         row = signed.get(signed_subject(audit))
         accepted: Cell | None = None if row is None else {"t": str(row["author"]), "sub": _accepted_until(row, audit)}
@@ -109,11 +111,16 @@ def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit) -> str:
 
 def _state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | None]:
     """Severity and word of an audit: that of its findings; of earlier versions, whether it has expired."""
-    own = [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version]
-    if any(each.metric == "audit_days_left" for each in own):
+    if audit.kind == form_audits.KIND:
+        own = [each for each in found if (each.analyzer, each.version) == (judged_forms.NAME, audit.version)]
+        expired = any(each.metric == judged_forms.AGE and each.needs_action for each in own)
+    else:
+        own = [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version]
+        expired = any(each.metric == "audit_days_left" for each in own)
+    if expired:
         return "watch", "Expired"
     if own:
-        return own[0].shown_severity, None
+        return worst_first(own)[0].shown_severity, None
     return "unknown", "Other version"
 
 
@@ -125,6 +132,10 @@ def headline_words(audit: StoredAudit) -> str:
         return held if at is None else f"{held} at cost {at}"
     if audit.kind == "membership":
         return f"training rows found at {formatting.format_share(float(at or 0.01))} false positives"
+    if audit.kind == form_audits.KIND:
+        return form_audits.form_words(audit)
+    if audit.kind == "leakage":
+        return f"known of the label by {audit.headline.get('feature') or 'one feature'} alone"
     if audit.kind == "fairness":
         return f"largest gap between groups, shift of {at} nats" if at is not None else "largest gap between groups"
     return "rank correlation of attributions against other backgrounds"
@@ -132,6 +143,8 @@ def headline_words(audit: StoredAudit) -> str:
 
 def _value_cell(audit: StoredAudit) -> Cell:
     """The headline of an audit with its interval."""
+    if audit.kind == form_audits.KIND:
+        return form_audits.changed_decisions_cell(audit)
     if audit.value is None or audit.low is None or audit.high is None:
         return dict(UNKNOWN_CELL)
     if audit.kind == "explanations":
@@ -142,7 +155,7 @@ def _value_cell(audit: StoredAudit) -> Cell:
 def chosen_audit(audits: Sequence[StoredAudit], version: str | None) -> StoredAudit | None:
     """The newest audit of the chosen kind: of the version where it is stated, else of the newest that has one."""
     own = [audit for audit in audits if version in (None, audit.version)] or list(audits)
-    kinds = [kind for kind in KINDS if any(audit.kind == kind for audit in own)]
+    kinds = [kind for kind in RUN_HERE if any(audit.kind == kind for audit in own)]
     kind = st.segmented_control(
         "Kind of audit",
         kinds,
@@ -187,15 +200,23 @@ def start_button(here: ModelPage) -> None:
                 known,
                 key="audit-inside",
                 disabled=known,
-                help="Membership compares them with served rows.",
+                help="Membership and data leakage compare them with served rows.",
             )
             if kind == "precision":
-                st.caption("The model file with other threads and precisions on the same rows; the result is on the page Trade-offs.")
+                st.caption("The model file with other threads and precisions on the same rows; slices and budgets are on Trade-offs.")
             if st.button("Start", icon=":material/play_arrow:", key="audit-go"):
                 from observability.enrichment.audits import AuditRequest
 
                 audit_job.start_audit(load.store(), AuditRequest(here.model.name, str(version), str(kind), in_sample=inside))
                 st.rerun()
+
+
+def _accepted_figure(audit: StoredAudit) -> str:
+    """The figure that is accepted where no reason is given."""
+    if audit.kind != form_audits.KIND:
+        return f"{audit.metric} {audit.value}"
+    form = form_audits.used_form(audit)
+    return f"{judged_forms.FLIPS} {form.flip_rate.value if form and form.flip_rate else None}"
 
 
 def sign_off_form(audit: StoredAudit) -> None:
@@ -213,7 +234,7 @@ def sign_off_form(audit: StoredAudit) -> None:
         st.error(person_name.MISSING, icon=":material/person:")
         return
     record: dict[str, Any] = {"kind": "signature", "author": author, "model": audit.model, "subject": signed_subject(audit)}
-    record |= {"until": utc_midnight(until), "note": note or f"{HEADLINES[audit.kind]} {audit.value}"}
+    record |= {"until": utc_midnight(until), "note": note or _accepted_figure(audit)}
     if save_records([record], NOT_SAVED):
         st.session_state["audit-signed"] = turn + 1
         st.toast("Signed. It returns to the agenda before it expires.", icon=":material/draw:")

@@ -115,6 +115,16 @@ def test_an_expired_audit_is_a_warning() -> None:
     assert found.severity == "watch" and found.limit == 180 and found.value == 181 and "expired on 31 Aug 2026" in found.because
 
 
+def test_forms_that_were_measured_elsewhere_are_measured_there_again() -> None:
+    late, elsewhere = {"now": AT + timedelta(days=181)}, {"imported_from": "edge.json"}
+    row = audit_row([clean_form(RNG(1), "int8")], in_use="gone", **elsewhere)
+    found = by_metric(trade_off_findings([row], **late))
+    for each in (found["form_flip_rate"], found["audit_age_days"]):
+        assert each.because.endswith("; measure it on that hardware and import the results.") and "run" not in each.because
+    found = by_metric(trade_off_findings([audit_row([], in_use="gone")], **late))
+    assert found["audit_age_days"].because.endswith("; run the audit again.")
+
+
 def test_three_hundred_clean_audits_ask_for_nothing_critical() -> None:
     rng, raised = RNG(7), []
     for _ in range(300):

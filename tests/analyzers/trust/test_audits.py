@@ -174,6 +174,66 @@ def test_fairness_under_shift_is_held_against_the_level_the_last_audit_and_its_d
     assert "Version 2 has no fairness audit" in found.because
 
 
+def leaking(share: float, n: int = 400, days: float = 5, overlap: float | None = None, **given: Any) -> dict[str, Any]:
+    """An audit of leakage that measured what a feature alone knows, and a share of held-out rows among training rows."""
+    made = record("leakage", {**interval_json(rate_interval(share * n, n)), "feature": "told", "at": "roc_auc"}, days, **given)
+    made["results"]["model"] = {"value": 0.5}
+    if overlap is not None:
+        head = {**interval_json(rate_interval(overlap * n, n)), "metric": "training_overlap", "at": "served"}
+        made["results"] |= {"further": {"training_overlap": head}}
+        made["results"]["overlaps"] = [{"held": {"are": "labelled rows of production"}, "training": {"are": "rows of the reference"}}]
+    return made
+
+
+def test_leakage_is_held_against_both_levels_and_the_last_audit() -> None:
+    limits = {"trust/audits/label_leakage": 0.5, "trust/audits/training_overlap": 0.05}
+    found = judged(leaking(0.3, overlap=0.1), limits=limits)
+    assert [(each.metric, each.severity, each.limit) for each in found] == [
+        ("label_leakage", "ok", 0.5),
+        ("training_overlap", "act", 0.05),
+    ]
+    assert found[1].because.startswith(
+        "10 % of labelled rows of production have the features of rows of the reference, exactly or nearly (7"
+    )
+    (first, second) = judged(leaking(0.3, days=40, overlap=0.02), leaking(0.6, overlap=0.2))
+    assert (first.severity, first.news, second.severity, second.news) == ("watch", "worse", "watch", "worse")
+    assert first.because.startswith("told alone predicts the label 60 % of the way from chance to perfection (55")
+    assert "; the model itself 50 %" in first.because and second.evidence["baseline"] == pytest.approx(0.02)
+    (alone,) = judged(leaking(0.3, days=40, overlap=None), leaking(0.3))
+    assert alone.severity == "ok", "without known training rows there is no second figure"
+    expired = judged(leaking(0.3, days=100, overlap=0.2), limits=limits)
+    assert [(each.metric, each.severity) for each in expired] == [("audit_days_left", "watch"), ("training_overlap", "act")]
+
+
+def test_a_feature_that_knows_the_label_is_a_warning_without_a_level() -> None:
+    (found,) = judged(leaking(0.99))
+    assert (found.severity, found.limit) == ("watch", 0.98) and "it may not be known at prediction time" in found.because
+    (found,) = judged(leaking(0.99), limits={"trust/audits/label_leakage": 1.0})
+    assert (found.severity, found.limit) == ("ok", 1.0), "an owner may allow it"
+
+
+def test_forms_that_were_never_compared_are_named_where_some_can_be_made() -> None:
+    def missing(artifact: str | None, rows: int = 0, *records: dict[str, Any]) -> bool:
+        version = replace(VERSIONS[0], artifact=artifact, reference_rows=rows)
+        frame = pd.DataFrame(list(records), columns=["model", "version", "at", "audit", "results", "expires"])
+        found = analyze({"audits": frame}, replace(context(), version=version))
+        return any("decisions of other forms" in each.because for each in found)
+
+    assert (
+        missing("artifacts/7/1/lightgbm-aa.txt") and missing("artifacts/7/1/onnx-aa.onnx") and missing("artifacts/7/1/skops-aa.skops", 200)
+    )
+    assert not missing("artifacts/7/1/skops-aa.skops", 199), "a small network needs rows to learn from"
+    assert not missing(None, 500)
+    later = record("precision", {}, days=-3) | {"results": {"forms": [{"form": "as served"}]}}
+    assert not missing("artifacts/7/1/lightgbm-aa.txt", 0, later), "one that was run after the window is known as well"
+
+
+def test_forms_that_were_measured_elsewhere_are_to_be_measured_there_again() -> None:
+    forms = record("precision", {}, days=40) | {"results": {"forms": [{"form": "int8 on NPU"}], "imported_from": "edge.json"}}
+    (found,) = judged(forms, version="2")
+    assert found.because.endswith("Measure the new version on that hardware and import the results.")
+
+
 def test_planted_regressions_of_middle_strength_are_named() -> None:
     rng = np.random.default_rng(9)
     named = 0

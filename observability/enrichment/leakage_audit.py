@@ -1,0 +1,127 @@
+"""The parts of an audit of leakage: which rows are training rows and which are held out, and the results from what was counted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from observability.core.catalog import Model, Version
+from observability.detection.audit_history import FURTHER, HEADLINES
+from observability.enrichment.audit_curves import LEAST_ROWS, interval_json, judged_figure
+from observability.enrichment.audit_rows import AuditRows, audit_reference_rows, version_columns
+from observability.metrics.audit_model import KNOWS
+from observability.stats.difference_intervals import difference_interval
+from observability.stats.interval import ordered_interval, rate_interval
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
+
+TRAINING_ROWS = 50_000
+"""Training rows among which held-out ones are looked for."""
+(OVERLAP,) = FURTHER["leakage"]
+KNOWN_NOWHERE = (
+    "Cannot tell: no training rows are known. Register a version with --in-sample where its reference holds them, or run the audit so."
+)
+SHOWN = 40
+"""Features whose share is kept."""
+
+
+@dataclass(frozen=True)
+class OverlapSides:
+    """Training rows, and held-out rows that should not be among them: `reference` or `served`. *_are: what they are, in words."""
+
+    training: AuditRows
+    held: AuditRows
+    of: str
+    training_are: str
+    held_are: str
+
+
+def overlap_sides(store: "Store", model: Model, version: Version, rows: int, served: AuditRows, *, in_sample: bool) -> list[OverlapSides]:
+    """The rows that are compared, the held-out reference before served rows; empty where no training rows are known.
+
+    Training rows are the reference that holds them, else that of the version with the same features that was registered last with one.
+    rows: at most so many of them. in_sample: the version's own reference holds training rows.
+    """
+    own = audit_reference_rows(store, model, version, rows)
+    reference = f"rows of the reference of version {version.name}"
+    if in_sample:
+        sides = [OverlapSides(own, served, "served", reference, f"labelled rows of {served.environment}")]
+    else:
+        other = trained_version(model, version)
+        if other is None:
+            return []
+        training, words = audit_reference_rows(store, model, other, rows), f"rows of the reference of version {other.name}"
+        sides = [OverlapSides(training, own, "reference", words, reference)]
+        sides += [OverlapSides(training, served, "served", words, f"labelled rows of {served.environment}")]
+    return [side for side in sides if min(len(side.training), len(side.held)) >= LEAST_ROWS]
+
+
+def trained_version(model: Model, version: Version) -> Version | None:
+    """The other version with the same features that was registered last with training rows as reference; None without one."""
+    features = [column.name for column in version_columns(model, version)]
+    known = [
+        each
+        for each in model.versions
+        if each.name != version.name and each.in_sample and [column.name for column in version_columns(model, each)] == features
+    ]
+    return max(known, key=lambda each: str(each.registered_at), default=None)
+
+
+def overlap_shares(counts: Mapping[str, Any], of: str, training_are: str, held_are: str) -> dict[str, Any]:
+    """Shares of held-out rows that stand in the training rows, with intervals. counts: of `held_out_counts`; the rest as of OverlapSides."""
+    n = int(counts["held"])
+    found: dict[str, Any] = {name: interval_json(rate_interval(float(counts[name]), float(n))) for name in ("exact", "near", "either")}
+    found |= {"same_label": counts["same_label"], "among_training": interval_json(rate_interval(counts["repeated"], counts["training"]))}
+    return found | {
+        "of": of,
+        "training": {"n": int(counts["training"]), "are": training_are},
+        "held": {"n": n, "are": held_are},
+    }
+
+
+def leakage_results(
+    alone: Mapping[str, Sequence[float]],
+    own: Sequence[float] | None,
+    served: Mapping[str, Sequence[float]],
+    overlaps: Sequence[Mapping[str, Any]],
+    measure: str | None,
+) -> dict[str, Any]:
+    """The results of an audit of leakage but its headline.
+
+    alone: by feature how far it alone knows the label, as value, low, high and rows. own: the same of the model; None where it is not
+    known. served: the strongest features again, on served rows; `lost` is what they know less there. overlaps: of `overlap_shares`, the
+    one that is judged first. measure: the metric behind the shares.
+    """
+    features = []
+    for name in sorted(alone, key=lambda name: (-alone[name][0], name))[:SHOWN]:
+        features.append({"name": name, **interval_json(ordered_interval(*alone[name]))})
+        if name in served:
+            later = ordered_interval(*served[name])
+            features[-1] |= {
+                "served": interval_json(later),
+                "lost": interval_json(difference_interval(later, ordered_interval(*alone[name]))),
+            }
+    first = overlaps[0] if overlaps else None
+    overlap = judged_figure(OVERLAP, first["either"] if first else None, None if first else KNOWN_NOWHERE, **_sides_of(first))
+    summary = {"label_leakage": features[0]["value"] if features else None, OVERLAP: overlap["value"]}
+    return {
+        "features": features,
+        "measure": measure,
+        "model": None if own is None else interval_json(ordered_interval(*own)),
+        "knowing": [each["name"] for each in features if each["value"] >= KNOWS],
+        "overlaps": [dict(each) for each in overlaps],
+        "further": {OVERLAP: overlap},
+        "summary": {name: value for name, value in summary.items() if value is not None},
+    }
+
+
+def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]:
+    """The headline of an audit of leakage: the feature that alone knows most of the label. body: of `leakage_results`. why: without one."""
+    found = body["features"][0] if body["features"] else None
+    named = {"feature": found["name"], "at": body["measure"]} if found else {}
+    return judged_figure(HEADLINES["leakage"], found, None if found else f"Cannot tell: {why}.", **named)
+
+
+def _sides_of(overlap: Mapping[str, Any] | None) -> dict[str, str]:
+    """What is compared in an overlap, of which others are no repetition."""
+    return {} if overlap is None else {"at": overlap["of"]}
