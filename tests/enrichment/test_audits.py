@@ -162,7 +162,7 @@ def test_leakage_compares_features_with_the_model_and_served_rows_with_training_
     audit = known["leakage"]
     features = {each["name"]: each for each in audit.results["features"]}
     assert list(features)[2] == "age" and audit.headline["feature"] == next(iter(features)) and audit.headline["at"] == "roc_auc"
-    assert features["age"]["low"] < 0 < features["debt"]["low"] and audit.results["knowing"] == []
+    assert features["age"]["high"] < features["debt"]["low"] and audit.results["knowing"] == []
     model, version = store.catalog().model("loan"), store.catalog().model("loan").version("1")
     assert version is not None
     inside, outside = (read(store, model, version, 1000) for read in (audit_reference_rows, audit_served_rows))
