@@ -77,6 +77,8 @@ EMPLOYMENT = Spec(
         "trust/audits/membership_exposure": 0.03,
         "trust/audits/shifted_fairness_gap": 0.75,
         "trust/audits/explanation_stability": 0.8,
+        "trust/audits/label_leakage": 0.8,
+        "trust/audits/training_overlap": 0.5,
     },
 )  # fmt: skip
 

@@ -95,6 +95,8 @@ LATE = Spec(
         "trust/audits/membership_exposure": 0.03,
         "trust/audits/explanation_stability": 0.8,
         "trust/audits/shifted_fairness_gap": 0.6,
+        "trust/audits/label_leakage": 0.4,
+        "trust/audits/training_overlap": 0.02,
         "trust/live_guard/over_reliance": 0.8,
         "trust/live_guard/under_reliance": 0.15,
     },

@@ -57,6 +57,8 @@ SENTIMENT = Spec(
         "operations/cost/cost_per_error_avoided": 2.0,
         "trust/audits/robust_accuracy": 0.5,
         "trust/audits/explanation_stability": 0.8,
+        "trust/audits/label_leakage": 0.3,
+        "trust/audits/training_overlap": 0.02,
     },
 )
 

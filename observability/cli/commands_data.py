@@ -369,8 +369,8 @@ def audit_lines(data: AuditedData, rules: dict[str, Any], summary: dict[str, Any
         share = held["in_training"] / held["rows"]
         lines.append(
             f"  held-out rows with the features of a training row: {held['in_training']:,} of {held['rows']:,} ({percent(share)}, "
-            f"95 % interval {percent(held['low'])} to {percent(held['high'])}), {held['same_label']:,} with the same label; {held['near']:,} more are "
-            "nearly a training row"
+            f"95 % interval {percent(held['low'])} to {percent(held['high'])}), {held['same_label']:,} with the same label; "
+            f"{held['near']:,} more are nearly a training row"
         )
     if summary["no_model_because"]:
         lines.append(f"  No model was fitted: {summary['no_model_because']}.")

@@ -68,7 +68,7 @@ def trained_version(model: Model, version: Version) -> Version | None:
 
 
 def overlap_shares(counts: Mapping[str, Any], of: str, training_are: str, held_are: str) -> dict[str, Any]:
-    """Shares of held-out rows that stand in the training rows, with intervals. counts: of `held_out_counts`; the rest as of OverlapSides."""
+    """Shares of held-out rows that stand in the training rows, with intervals. counts: of `held_out_counts`; else as of OverlapSides."""
     n = int(counts["held"])
     found: dict[str, Any] = {name: interval_json(rate_interval(float(counts[name]), float(n))) for name in ("exact", "near", "either")}
     found |= {"same_label": counts["same_label"], "among_training": interval_json(rate_interval(counts["repeated"], counts["training"]))}

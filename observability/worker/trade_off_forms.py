@@ -90,7 +90,7 @@ def lightgbm_forms(path: Path, model: OpenModel, rows: Any, task: Task) -> Itera
 def onnx_forms(
     path: Path, encode: Callable[[Any], Any], rows: Any, task: Task, name: str, parent: str | None, providers: Sequence[str]
 ) -> Iterator[Form | MissingForm]:
-    """Yield an ONNX graph in fp32 with one and all threads, on other devices, in fp16, bf16 and int8, and with its smallest weights at zero.
+    """Yield an ONNX graph in fp32 with one and all threads, on other devices, in fp16, bf16 and int8, and with small weights at zero.
 
     name: of the fp32 form. encode: from encoded probes to the graph's inputs.
     """

@@ -143,7 +143,7 @@ def test_leakage_is_drawn_by_feature_beside_the_model_with_the_rows_found_again(
     app = opened("audits", model="employment", kind="Data leakage")
     assert not app.exception
     (cells,) = [each["cells"] for each in tables(app)["Training rows among held-out rows"]["rows"]]
-    assert (cells["exact"]["t"], cells["near"]["t"], cells["same"]["t"]) == ("10.0 %", "2.0 %", "39 of 40")
+    assert (cells["exact"]["t"], cells["near"]["t"], cells["same"]["t"]) == ("10 %", "2 %", "39 of 40")
     said = words(app)
     assert "features know significantly less of the label: told 60 % in place of 99 %" in said and "fitted on these rows" in said
     assert known_label_rows(results)["name"].tolist() == ["told", "the model", "age"]

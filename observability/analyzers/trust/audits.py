@@ -1,8 +1,8 @@
 """Judge the newest audits of a version: against the owner's level, against the audit before, and by their age.
 
-Reads records of the kind `audit` (robustness, membership, explanations, fairness, leakage). An audit is about one version and its model file: a new
-version has none, nor has one whose file was replaced. Of an audit of kind `precision`, whose figures operations/trade_offs judges, that is
-told here, and that a version was never audited.
+Reads records of the kind `audit` (robustness, membership, explanations, fairness, leakage). An audit is about one version and its model
+file: a new version has none, nor has one whose file was replaced. Of an audit of kind `precision`, whose figures
+operations/trade_offs judges, that is told here, and that none was ever run.
 """
 
 from collections.abc import Mapping

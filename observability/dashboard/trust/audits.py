@@ -77,7 +77,7 @@ def signed_subject(audit: StoredAudit) -> str:
 
 
 def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Sequence[Finding]) -> None:
-    """The newest audit of each kind and version, those of forms included, with its state, result, dates and the risk owner who accepted it."""
+    """The newest audit of each kind and version with its state, result, dates and the risk owner who accepted it."""
     newest = {(audit.version, audit.kind): audit for audit in audits}
     signed = {str(row["subject"]): row for row in load_review.risk_acceptances() if row["model"] == here.model.name}
     rows = []
