@@ -44,7 +44,8 @@ def audits(seed: int) -> tuple[Frames, Context]:
         results: dict[str, Any] = {"headline": head}
         if kind == "leakage":
             overlap = {**interval_json(rate_interval(float(rng.binomial(400, 0.02)), 400)), "at": "served"}
-            results |= {"further": {"training_overlap": overlap}, "overlaps": [{"held": {"are": "rows"}, "training": {"are": "others"}}]}
+            sides = {"held": {"are": "rows"}, "training": {"are": "others"}, "among_training": {"value": 0.0}}
+            results |= {"further": {"training_overlap": overlap}, "overlaps": [sides]}
         row = {"model": "loan", "version": "3", "at": START.replace(tzinfo=None), "audit": kind, "results": results}
         rows.append(row | {"expires": START.replace(tzinfo=None) + timedelta(days=90)})
     return {"audits": pd.DataFrame(rows)}, CONTEXT

@@ -203,6 +203,8 @@ def validity_finding(audit: StoredAudit, days: float, because: str, context: Con
 def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float | None, name: str) -> str:
     """Return the value of an audit in words, with the owner's level and the audit before; without either, the level to set (name)."""
     said = f"{audit_value_words(now)}, on {now.rows:,} {ROWS[str(now.metric)]}"
+    if now.metric == "training_overlap":
+        said += f"; {percent(now.results['overlaps'][0]['among_training']['value'])} of training rows equal another one"
     knows = knows_the_label(now, level)
     if knows:
         said += f"; from {percent(KNOWS)} on a feature knows the label, so it may not be known at prediction time"

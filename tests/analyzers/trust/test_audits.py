@@ -181,7 +181,8 @@ def leaking(share: float, n: int = 400, days: float = 5, overlap: float | None =
     if overlap is not None:
         head = {**interval_json(rate_interval(overlap * n, n)), "metric": "training_overlap", "at": "served"}
         made["results"] |= {"further": {"training_overlap": head}}
-        made["results"]["overlaps"] = [{"held": {"are": "labelled rows of production"}, "training": {"are": "rows of the reference"}}]
+        sides = {"held": {"are": "labelled rows of production"}, "training": {"are": "rows of the reference"}}
+        made["results"]["overlaps"] = [sides | {"among_training": {"value": 0.08}}]
     return made
 
 
@@ -195,6 +196,7 @@ def test_leakage_is_held_against_both_levels_and_the_last_audit() -> None:
     assert found[1].because.startswith(
         "10 % of labelled rows of production have the features of rows of the reference, exactly or nearly (7"
     )
+    assert ", on 400 held-out rows; 8 % of training rows equal another one; the owner's level is 5 %." in found[1].because
     (first, second) = judged(leaking(0.3, days=40, overlap=0.02), leaking(0.6, overlap=0.2))
     assert (first.severity, first.news, second.severity, second.news) == ("watch", "worse", "watch", "worse")
     assert first.because.startswith("told alone predicts the label 60 % of the way from chance to perfection (55")
