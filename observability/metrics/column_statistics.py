@@ -44,7 +44,7 @@ def column_statistics(values: "Series[Any]", limits: Range | None = None) -> dic
         return found
     found |= {"mean": _rounded(numbers.mean()), "min": _rounded(numbers.min()), "max": _rounded(numbers.max())}
     if numbers.size > 1:
-        found["std"] = _rounded(numbers.std(ddof=1))
+        found["std"] = _rounded(numbers.std(ddof=1)) if found["distinct"] > 1 else 0.0  # the mean of equal values is rounded
     found |= {"stuck_share": _rounded(stuck_share(numbers)), "saturated_share": _rounded(_saturated_share(numbers, limits))}
     if limits is not None:
         low, high = (default if end is None else end for end, default in zip(limits, (-np.inf, np.inf), strict=True))

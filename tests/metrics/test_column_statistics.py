@@ -19,6 +19,7 @@ def test_stuck_values_are_those_in_runs_of_five() -> None:
     assert stuck_share(np.array([1, 1, 1, 1, 2, 3, 3, 3, 3, 3.0])) == 0.5
     assert stuck_share(np.array([])) == 0.0
     assert column_statistics(pd.Series([7.0] * 9))["stuck_share"] == 1.0
+    assert column_statistics(pd.Series([34.8] * 96))["std"] == 0.0, "their mean is rounded, so numpy says 2e-14"
 
 
 def test_other_columns_have_shares_and_counts_only() -> None:
