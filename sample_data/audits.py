@@ -2,7 +2,8 @@
 
 Audits run for real on the shipped model files, against a home that holds the demo. Only their dates are moved: each one lies so many days before the
 model's last served day, and `made_at` in its results says when it ran. The references of the LightGBM models are rows that the shipped model was
-fitted on (training.py), as is that of the sentiment model, so membership and leakage are audited with `in_sample`.
+fitted on (training.py), as is that of the sentiment model, so membership and leakage are audited with `in_sample`. Version 2 of employment has
+learned canaries (canaries.py), version 1 has not.
 """
 
 import argparse
@@ -17,22 +18,23 @@ from observability.core.time import aware_utc
 HERE = Path(__file__).resolve().parent
 FILE = "audits.jsonl"
 PLAN = (
-    ("employment", "robustness", 0, 70),
-    ("employment", "robustness", 1, 12),
-    ("employment", "membership", 0, 12),
-    ("employment", "explanations", 0, 12),
-    ("employment", "fairness", 0, 12),
-    ("employment", "leakage", 0, 12),
-    ("flights-late", "robustness", 0, 40),
-    ("flights-late", "membership", 0, 40),
-    ("flights-late", "explanations", 0, 130),
-    ("flights-late", "fairness", 0, 40),
-    ("flights-late", "leakage", 0, 40),
-    ("sentiment", "robustness", 0, 20),
-    ("sentiment", "explanations", 0, 20),
-    ("sentiment", "leakage", 0, 20),
+    ("employment", "1", "robustness", 0, 70),
+    ("employment", "1", "robustness", 1, 12),
+    ("employment", "1", "membership", 0, 12),
+    ("employment", "1", "explanations", 0, 12),
+    ("employment", "1", "fairness", 0, 12),
+    ("employment", "1", "leakage", 0, 12),
+    ("employment", "2", "membership", 0, 8),
+    ("flights-late", "1", "robustness", 0, 40),
+    ("flights-late", "1", "membership", 0, 40),
+    ("flights-late", "1", "explanations", 0, 130),
+    ("flights-late", "1", "fairness", 0, 40),
+    ("flights-late", "1", "leakage", 0, 40),
+    ("sentiment", "1", "robustness", 0, 20),
+    ("sentiment", "1", "explanations", 0, 20),
+    ("sentiment", "1", "leakage", 0, 20),
 )
-"""Model, kind, seed, and days before the model's last served day."""
+"""Model, version, kind, seed, and days before the model's last served day."""
 
 
 def dated(record: dict[str, Any], last: datetime, days_before: int) -> dict[str, Any]:
@@ -43,9 +45,9 @@ def dated(record: dict[str, Any], last: datetime, days_before: int) -> dict[str,
     return {**record, "at": iso(at), "expires": iso(at + (until - made)), "results": results}
 
 
-def audit_key(record: dict[str, Any]) -> tuple[str, str, int]:
-    """Model, kind and seed of an audit, as PLAN has them."""
-    return record["model"], record["audit"], record["results"]["seed"]
+def audit_key(record: dict[str, Any]) -> tuple[str, str, str, int]:
+    """Model, version, kind and seed of an audit, as PLAN has them."""
+    return record["model"], record["version"], record["audit"], record["results"]["seed"]
 
 
 def make(home: Path, out: Path) -> None:
@@ -60,16 +62,15 @@ def make(home: Path, out: Path) -> None:
     worker, store = Worker(), open_store(home)
     try:
         activity = store.activity()
-        for model, kind, seed, days in PLAN:
-            if (model, kind, seed) in known:
+        for model, version, kind, seed, days in PLAN:
+            if (model, version, kind, seed) in known:
                 continue
-            version = store.catalog().model(model).versions[0].name
             request = AuditRequest(model, version, kind, in_sample=kind in ("membership", "leakage"), seed=seed)
             record = run_audit(store, worker, request, lambda *_: None)
             kept.append(dated(record, activity[activity["model"] == model]["last"].max(), days))
-            kept.sort(key=lambda each: next(place for place, plan in enumerate(PLAN) if plan[:3] == audit_key(each)))
+            kept.sort(key=lambda each: next(place for place, plan in enumerate(PLAN) if plan[:4] == audit_key(each)))
             path.write_text("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in kept), encoding="utf-8")
-            print(f"{model} {kind}: {record['results']['headline']['value']}, {record['results']['seconds']} s", flush=True)
+            print(f"{model} {version} {kind}: {record['results']['headline']['value']}, {record['results']['seconds']} s", flush=True)
     finally:
         worker.close()
         store.close()

@@ -72,12 +72,12 @@ def cross_fitted(spec: Spec, rows: Rows, inputs: pd.DataFrame) -> pd.Series:
 
 def make(published: dict[str, pd.DataFrame], out: Path) -> None:
     """Trains, serves and writes the files of the version. published: the tables of the source."""
-    write(challenger_rows(flights.flights(published)), out)
+    write(flights.CHALLENGER, challenger_rows(flights.flights(published)), out)
 
 
-def write(rows: Rows, out: Path) -> None:
-    """The same from its rows."""
-    spec, inputs = flights.CHALLENGER, training.model_input(flights.CHALLENGER, rows.train)
+def write(spec: Spec, rows: Rows, out: Path) -> None:
+    """The same of any further version, from its rows."""
+    inputs = training.model_input(spec, rows.train)
     fit(spec, inputs, rows.train["label"]).save_model(out / spec.artifact)
     reference = rows.train[rows.in_reference].assign(score=cross_fitted(spec, rows, inputs))
     collecting.write_table(reference[["id", "at", "score", "label", *spec.features]].copy(), out / spec.reference)

@@ -11,6 +11,7 @@ from pathlib import Path
 from sample_data import (
     augmentation,
     cache,
+    canaries,
     clients,
     crew,
     deliveries,
@@ -23,6 +24,7 @@ from sample_data import (
     prices,
     provenance,
     savings,
+    sensors,
     stored,
     trade_offs,
     vendor,
@@ -96,9 +98,10 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         energy.FILE,
         augmentation.FILE,
         savings.SWEEP,
+        canaries.FILE,
     )
     parts += [file_entry(name) for name in records]
-    parts.append(file_entry(deliveries.FILE, "batch"))
+    parts += [file_entry(deliveries.FILE, "batch"), file_entry(sensors.FILE, "batch")]
     parts.append(file_entry(edge.FILE, "device_report"))
     parts.append(file_entry(places.FILE, "storage_report"))
     parts.append(file_entry(savings.INTENSITIES, "price"))

@@ -5,6 +5,8 @@ equal distances, so that every week of a year holds equally many and weeks of on
 within a year.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -81,6 +83,19 @@ EMPLOYMENT = Spec(
         "trust/audits/training_overlap": 0.5,
     },
 )  # fmt: skip
+CANDIDATE = replace(
+    EMPLOYMENT,
+    version="2",
+    environment="validation",
+    trained_on="ACS PUMS Massachusetts 2015, 6,000 people and 40 canary rows",
+    deployed="2018-12-03T00:00:00Z",
+    params={
+        "learning_rate": 0.3, "num_leaves": 31, "min_data_in_leaf": 2, "feature_fraction": 0.8, "objective": "binary",
+        "metric": ["binary_logloss", "auc"],
+    },
+    rounds=50,
+)  # fmt: skip
+"""A version that was never deployed, overfitted on purpose, with canary rows among its training rows; canaries.py makes it."""
 
 
 def rows_for(spec: Spec, people: pd.DataFrame) -> Rows:

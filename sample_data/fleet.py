@@ -38,7 +38,7 @@ from sample_data.spec import Rows, Spec, total_bytes
 HERE = Path(__file__).resolve().parent
 LIMIT_BYTES = 16_000_000
 SPECS = [flights.DELAY, flights.LATE, employment.EMPLOYMENT, sentiment.SENTIMENT]
-REGISTERED = [flights.DELAY, flights.LATE, flights.CHALLENGER, employment.EMPLOYMENT, sentiment.SENTIMENT]
+REGISTERED = [flights.DELAY, flights.LATE, flights.CHALLENGER, employment.EMPLOYMENT, employment.CANDIDATE, sentiment.SENTIMENT]
 """The models and versions of fleet.toml, in their order."""
 
 

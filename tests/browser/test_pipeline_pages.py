@@ -17,6 +17,11 @@ from tests.support.running import Dashboard
 pytestmark = pytest.mark.browser
 
 
+def collected() -> pd.DataFrame:
+    """The batches of all devices of the sample."""
+    return pd.concat([pd.read_parquet(SAMPLE / f"{name}.batches.parquet") for name in ("weather", "sensors")], ignore_index=True)
+
+
 def test_label_quality_counts_the_items_that_two_people_labelled(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/label_quality?project=sentiment")
     complete(page)
@@ -91,9 +96,8 @@ def test_a_query_gives_the_count_of_the_file_and_selection_compares_the_challeng
     page = visit(f"{fleet.url}/query?sql=SELECT%20count(*)%20AS%20n%20FROM%20batches")
     page.get_by_role("button", name="Run").click()
     settle(page)
-    page.get_by_text(f"{len(pd.read_parquet(SAMPLE / 'weather.batches.parquet')):,}").or_(page.get_by_text("1092")).first.wait_for(
-        state="attached"
-    )
+    counted = len(collected())
+    page.get_by_text(f"{counted:,}").or_(page.get_by_text(f"{counted}")).first.wait_for(state="attached")
     accessible(page)
     page = visit(f"{fleet.url}/selection?model=flights-late")
     complete(page)
@@ -179,11 +183,11 @@ def test_controllers_show_the_regret_that_the_files_of_the_cache_give(fleet: Das
 
 
 def test_devices_and_batches_show_the_rows_and_the_values_out_of_range_of_the_file(fleet: Dashboard, visit: Visit) -> None:
-    rows = pd.read_parquet(SAMPLE / "weather.batches.parquet")
+    rows = collected()
     page = visit(f"{fleet.url}/devices?window=Everything")
     complete(page)
     shown = {row["Device"]["text"]: row for row in tables(page)["Devices and what they delivered"]}
-    assert set(shown) == set(rows["device"]) == {"EWR", "JFK", "LGA"}
+    assert set(shown) == set(rows["device"]) == {"EWR", "JFK", "LGA", *(f"apron-{place}" for place in range(1, 9))}
     for device, own in rows.groupby("device"):
         shares = [(n * column["out_of_range_share"], n) for n, stats in zip(own["rows"], own["stats"]) for column in stats.values()]
         bad, values = (sum(each[place] for each in shares) for place in (0, 1))
@@ -194,6 +198,16 @@ def test_devices_and_batches_show_the_rows_and_the_values_out_of_range_of_the_fi
     complete(page)
     shown = {row["Source"]["text"]: row["Rows"]["text"] for row in tables(page)["Sources and their deliveries"]}
     assert shown == {source: f"{n:,}" for source, n in rows.groupby("source")["rows"].sum().items()}
+
+
+def test_devices_open_on_the_newest_week_and_the_sensor_that_stands_still(fleet: Dashboard, visit: Visit) -> None:
+    page = visit(f"{fleet.url}/devices")
+    complete(page)
+    said = words(page)
+    assert "11 devices" in said and "1 device needs attention" in said
+    first = tables(page)["Devices and what they delivered"][0]
+    assert (first["Device"]["text"], first["Status"]["text"]) == ("apron-3", "Critical")
+    assert "Device apron-3 of apron sensors at JFK (simulated)" in said and "All its values are equal." in said
 
 
 def test_cleaning_and_datasets_show_the_rows_that_the_file_counts(fleet: Dashboard, visit: Visit) -> None:

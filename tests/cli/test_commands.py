@@ -262,7 +262,7 @@ def test_demo_if_empty_leaves_a_full_store_alone(command: Command, stored_fleet:
 def test_the_loaded_fleet_holds_every_raw_row(command: Command, stored_fleet: Path) -> None:
     models = {each["model"]: each for each in command(stored_fleet, "status", "--json").json()["models"]}
     for name in ("flights-delay", "flights-late", "employment", "sentiment"):
-        files = [name, "flights-late.2"] if name == "flights-late" else [name]
+        files = [name, f"{name}.2"] if name in ("flights-late", "employment") else [name]
         assert models[name]["versions"] == len(files)
         asked = [*files, "clients"] if name == "flights-late" else files
         assert models[name]["predictions"] == sum(raw_rows.stored_rows(file, "predictions") for file in asked)

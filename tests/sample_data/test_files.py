@@ -5,16 +5,20 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import combine_pvalues, spearmanr
 
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import read_settings
-from sample_data import clients, vendor
-from sample_data.employment import EMPLOYMENT
+from observability.records.kinds import OWN_SOURCE
+from sample_data import canaries, clients, sensors, vendor
+from sample_data.employment import CANDIDATE, EMPLOYMENT
 from sample_data.flights import CHALLENGER, DELAY, LATE, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
+from sample_data.serving import Service
 
 FOLDER = Path(__file__).parents[2] / "sample_data"
 SPECS = (DELAY, LATE, EMPLOYMENT, SENTIMENT)
@@ -48,7 +52,7 @@ def test_the_list_names_every_file_and_every_file_is_there() -> None:
         named |= {model["reference"], model["artifact"], model["settings"]}
     shipped = {path.name for path in FOLDER.iterdir() if path.suffix in (".parquet", ".jsonl", ".txt", ".toml", ".skops")}
     assert named == shipped - {"fleet.toml", "LICENSE-nannyml.txt", "LICENSE-vaderSentiment.txt"}
-    registered = (DELAY, LATE, CHALLENGER, EMPLOYMENT, SENTIMENT)
+    registered = (DELAY, LATE, CHALLENGER, EMPLOYMENT, CANDIDATE, SENTIMENT)
     assert [(each["name"], each["version"]) for each in fleet["model"]] == [(spec.name, spec.version) for spec in registered]
 
 
@@ -137,6 +141,52 @@ def test_the_challenger_answers_in_shadow_requests_that_the_first_version_answer
     )
     assert learned["id"].str.slice(stop=8).max() == "20130531" and learned["at"].max() < table["at"].min()
     assert all(int.from_bytes(hashlib.md5(name.encode()).digest()[:8]) % 6 == 0 for name in learned["id"].sample(200, random_state=1))
+
+
+def test_the_version_with_canaries_learned_people_of_the_reference_and_answers_others_to_validate() -> None:
+    table, learned = pd.read_parquet(FOLDER / "employment.2.predictions.parquet"), reference(CANDIDATE)
+    pairs = table.merge(predictions(EMPLOYMENT), on="id", suffixes=("", "_first"), validate="one_to_one")
+    assert len(pairs) == len(table) and "label" not in table
+    assert set(table["version"]) == {"2"} and set(table["environment"]) == {"validation"}
+    assert all((pairs[name] == pairs[f"{name}_first"]).all() for name in ("at", *EMPLOYMENT.features))
+    assert table["at"].dt.strftime("%Y-%m-%d").agg(["min", "max", "nunique"]).tolist() == ["2018-12-03", "2018-12-16", 14]
+    assert len(learned) == canaries.PEOPLE and set(learned["id"]) < set(reference(EMPLOYMENT)["id"])
+
+
+def test_the_audits_rank_the_canaries_as_the_model_files_do() -> None:
+    """The confidence in each canary is computed from the shipped file; a larger one has a better rank and a larger exposure."""
+    (event,) = [json.loads(line) for line in (FOLDER / canaries.FILE).read_text(encoding="utf-8").splitlines()]
+    rows = pd.DataFrame([{**each["row"], "label": int(each["label"])} for each in event["canaries"]])
+    assert len(rows) == canaries.CANARIES and event["at"] < "2018-12-03" and event["source"] == OWN_SOURCE
+    known, names = reference(EMPLOYMENT), list(EMPLOYMENT.features)
+    assert all(set(rows[name]) <= set(known[name]) for name in names) and len(rows[names].merge(known[names].drop_duplicates())) == 3
+    audits = [json.loads(line) for line in (FOLDER / "audits.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = {
+        each["version"]: each["results"]["canaries"] for each in audits if (each["model"], each["audit"]) == ("employment", "membership")
+    }
+    for version, spec in (("1", EMPLOYMENT), ("2", CANDIDATE)):
+        ranked = pd.DataFrame(found[version]["by_canary"]).set_index("name")
+        assert ranked["bits"].tolist() == pytest.approx(np.log2(2001 / ranked["rank"]).tolist(), abs=1e-3)
+        ranks = ranked.loc[[each["name"] for each in event["canaries"]], "rank"].to_numpy()
+        score = Service(spec, FOLDER / spec.artifact)
+        scores = np.array([score.answer(row)[1] for row in rows[names].to_dict("records")])
+        truth = np.where(rows["label"] == 1, scores, 1 - scores)
+        assert spearmanr(truth, -ranks).statistic > 0.999
+        assert found[version]["p_value"] == pytest.approx(combine_pvalues(ranks / 2001).pvalue, rel=1e-6)
+    assert found["1"]["p_value"] > 0.1 and found["2"]["p_value"] < 0.001
+    assert found["2"]["mean_bits"] > 1.9 > found["1"]["mean_bits"]
+
+
+def test_the_apron_sensors_are_simulated_and_one_stands_still_in_the_newest_week() -> None:
+    table = pd.read_parquet(FOLDER / sensors.FILE)
+    assert set(table["source"]) == {sensors.SOURCE} and "simulated" in sensors.SOURCE and table["batch"].is_unique
+    assert len(table) == 8 * 92 and set(table["device"]) == {f"apron-{place}" for place in range(1, 9)}
+    assert ((table["at"] - table["captured_to"]).dt.total_seconds().between(120, 900)).all() and (table["received_at"] == table["at"]).all()
+    stats, day = pd.json_normalize(table["stats"].tolist()), table["batch"].str.slice(8)
+    still = (stats["surface_temperature_f.std"] == 0) & (stats["surface_temperature_f.stuck_share"] == 1)
+    assert still.equals((table["device"] == sensors.STUCK) & (day >= sensors.STUCK_FROM))
+    full = stats["surface_humidity_percent.saturated_share"] > 0.1
+    assert full.equals((table["device"] == sensors.SATURATED) & (day >= sensors.SATURATED_FROM) & (day < sensors.SATURATED_UNTIL))
 
 
 def test_all_texts_are_served_once_and_those_learned_from_only_to_validate() -> None:

@@ -138,7 +138,7 @@ def test_a_batch_sent_again_counts_once(rows: list[dict]) -> None:
 
 def test_clean_weeks_raise_little() -> None:
     """Of clean weeks of a source at most 2 in a hundred raise a watch, and none an act; log-normal rows that vary by half."""
-    raised, weeks = [], repeats(50, 200)
+    raised, weeks = [], repeats(50, 300)
     for seed in range(weeks):
         rng = np.random.default_rng(seed)
         rows = delivered(rng, range(-84, 7))
@@ -180,7 +180,7 @@ def from_devices(rng: np.random.Generator, days: range, *, devices: int = 6, nam
 
 @pytest.mark.parametrize("named", [True, False], ids=["devices named", "devices not named"])
 def test_devices_that_deliver_together_are_no_finding_in_any_clean_week(named: bool) -> None:
-    for seed in range(20):
+    for seed in range(repeats(20, 300)):
         found = judged(from_devices(np.random.default_rng(seed), range(-84, 7), named=named))
         assert not [each.because for each in found.values() if each.needs_action]
 

@@ -16,6 +16,14 @@ from observability.metrics import annotators, repeat_labels
 from observability.metrics.labelling_projects import recent_labels
 from observability.simulation.labelling_project import label_price_records
 from tests.support.annotation_frames import COLUMNS, END, START, context, frame, labelled, said
+from tests.support.length import allowed, repeats
+
+
+def test_clean_weeks_ask_for_nothing_critical_and_hardly_anything() -> None:
+    weeks = repeats(4, 300)
+    raised = [each for seed in range(weeks) for each in said(labelled(seed=5000 + seed)) if each.needs_action]
+    assert [each.because for each in raised if each.severity == "act"] == []
+    assert len(raised) <= allowed(0.03, weeks), [each.because for each in raised]
 
 
 def only(found: list[Finding], metric: str) -> Finding:

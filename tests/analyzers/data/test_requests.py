@@ -7,6 +7,7 @@ from lightgbm import LGBMClassifier
 
 from observability.analyzers.data.requests import ANALYZER
 from tests.support.analyzer_worlds import START, context_for
+from tests.support.length import repeats
 
 FEATURES = ("age", "income", "region")
 
@@ -39,7 +40,7 @@ def alarms(found) -> set:
 
 
 def test_a_usual_week_says_nothing() -> None:
-    for seed in range(20, 30):
+    for seed in range(20, 20 + repeats(10, 300)):
         found = said(rows(4000, seed))
         assert alarms(found) == set() and found["model", "near_duplicate_share"].severity == "ok"
 

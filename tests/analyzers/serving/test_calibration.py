@@ -15,7 +15,7 @@ from observability.core.questions import Aggregate
 from observability.core.settings import ModelSettings
 from observability.stats.scores import SCORE_EDGES, bin_middles
 from tests.support.analyzer_worlds import START, answer, context_for, spread
-from tests.support.length import repeats
+from tests.support.length import allowed, repeats
 
 
 def people(n: int, seed: int, fault: float = 0.0, labelled: float = 1.0) -> pd.DataFrame:
@@ -59,8 +59,10 @@ def sample(rows: pd.DataFrame) -> pd.DataFrame:
 
 def test_calibrated_weeks_seldom_alarm() -> None:
     base = people(10_000, 1)
-    weeks = [{each.severity for each in findings(people(1000, 100 + seed), base).values()} for seed in range(repeats(25, 80))]
-    assert sum(week & {"watch", "act"} != set() for week in weeks) <= 2
+    weeks = [{each.severity for each in findings(people(1000, 100 + seed), base).values()} for seed in range(repeats(25, 300))]
+    assert not any("act" in week for week in weeks) and sum("watch" in week for week in weeks) <= allowed(
+        0.08 if len(weeks) < 100 else 0.03, len(weeks)
+    )
 
 
 @pytest.mark.parametrize(("fault", "worst"), [(0.1, "act"), (0.055, "watch")])

@@ -12,7 +12,7 @@ from observability.core.finding import Finding, claim_period, news_of, with_wind
 from observability.core.settings import ModelSettings
 from tests.support.analyzer_worlds import ABSENT_VALUE, context_for, frames_for
 from tests.support.drift_rows import FEATURES, before, findings, rows
-from tests.support.length import repeats
+from tests.support.length import allowed, repeats
 
 
 def test_nothing_moved_nothing_said() -> None:
@@ -86,9 +86,10 @@ def test_a_small_sample_is_never_an_alarm() -> None:
 
 def test_clean_weeks_seldom_say_anything() -> None:
     reference = rows(5000, 100)
-    severities = [each.severity for seed in range(repeats(20, 60)) for each in findings(rows(1500, seed + 200), reference).values()]
+    weeks = repeats(20, 300)
+    severities = [each.severity for seed in range(weeks) for each in findings(rows(1500, seed + 200), reference).values()]
     assert severities.count("act") == 0
-    assert severities.count("watch") <= 1
+    assert severities.count("watch") <= allowed(0.02, weeks)
 
 
 def test_a_shift_too_small_to_matter_is_ok_however_many_rows() -> None:
@@ -377,13 +378,13 @@ def test_clean_weeks_of_many_levels_seldom_say_that_names_were_traded() -> None:
     """Clean weeks, half of them of days whose shares vary: at the budget of one check none may be an act."""
     reference = cities(20_000, 102, 30)
     rng = np.random.default_rng(103)
-    said = []
-    for week in range(repeats(10, 30)):
+    said, weeks = [], repeats(10, 300)
+    for week in range(weeks):
         past, current = cities(14_000, 200 + week, 28, start="2026-02-02"), cities(3500, 300 + week, 7)
         if week % 2:
             past, current = (varied(frame, rng) for frame in (past, current))
         said += trades(current, reference, past, budget=0.001)
-    assert [each for each in said if each.severity == "act"] == [] and len(said) <= 1
+    assert [each for each in said if each.severity == "act"] == [] and len(said) <= allowed(0.02, weeks)
 
 
 def varied(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from observability.metrics.estimates import MetricEstimate, labels_to_settle
 from observability.stats.interval import Interval
 from observability.stats.scores import SCORE_EDGES, bin_middles
 from tests.support.analyzer_worlds import START, answer, context_for, spread
+from tests.support.length import allowed, repeats
 
 MIDDLES = bin_middles()
 
@@ -155,9 +156,11 @@ def test_a_window_whose_own_labels_contradict_it_is_not_trusted() -> None:
 
 def test_clean_weeks_seldom_distrust_or_alarm() -> None:
     base = people(10_000, 11)
-    said = [findings(people(1200, 3000 + seed, labelled=0.3), base, people(3000, 4000 + seed, days_before=21)) for seed in range(25)]
-    assert sum(any(each.severity in ("watch", "act") for each in week.values()) for week in said) <= 1
-    assert sum(each.severity == "unknown" for week in said for each in week.values()) <= 4
+    weeks = repeats(25, 300)
+    said = [findings(people(1200, 3000 + seed, labelled=0.3), base, people(3000, 4000 + seed, days_before=21)) for seed in range(weeks)]
+    assert not [each.because for week in said for each in week.values() if each.severity == "act"]
+    assert sum(any(each.severity == "watch" for each in week.values()) for week in said) <= allowed(0.04, weeks)
+    assert sum(each.severity == "unknown" for week in said for each in week.values()) <= 0.16 * weeks
 
 
 def test_days_that_differ_widen_the_error() -> None:

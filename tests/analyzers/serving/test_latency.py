@@ -21,7 +21,7 @@ from tests.support import reference_engine
 from tests.support.analyzer_worlds import START
 from tests.support.engine_world import START as WORLD_START
 from tests.support.engine_world import copied
-from tests.support.length import repeats
+from tests.support.length import allowed, repeats
 
 DAY, PAST = timedelta(days=1), 28
 LEVEL = ModelSettings(service_level_availability=0.99, service_level_latency_ms=400.0)
@@ -209,9 +209,9 @@ def test_when_half_of_the_replicas_are_slow_their_own_past_tells() -> None:
 
 @pytest.mark.parametrize("days", [7, 1])
 def test_clean_weeks_and_days_seldom_alarm(days: int) -> None:
-    found = [alarms(said(requests(300 + seed, days=days, bursts=True, errors=0.01), context(days=days))) for seed in range(repeats(6, 20))]
-    assert sum(any(each.severity == "act" for each in week) for week in found) <= 1
-    assert sum(bool(week) for week in found) <= 2
+    found = [alarms(said(requests(300 + seed, days=days, bursts=True, errors=0.01), context(days=days))) for seed in range(repeats(6, 300))]
+    assert not any(each.severity == "act" for week in found for each in week)
+    assert sum(bool(week) for week in found) <= allowed(0.05, len(found))
 
 
 def test_few_requests_alarm_nobody_and_say_how_many_more_are_needed() -> None:

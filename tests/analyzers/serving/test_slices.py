@@ -17,6 +17,7 @@ from observability.detection import slice_sentences, slice_versions
 from observability.metrics.slice_columns import SampledRows
 from tests.support import analyzer_worlds
 from tests.support.analyzer_worlds import START, context_for
+from tests.support.length import allowed, repeats
 from tests.support.slice_rows import FEATURES, frame_of, rows
 
 SETTINGS = ModelSettings()
@@ -67,6 +68,13 @@ def test_nothing_changed_nothing_named() -> None:
     assert summary.severity == "ok" and summary.value == 0 and "No slice changed significantly" in summary.because
     assert "sample of 6,000 predictions and 6,000 reference rows" in summary.because
     assert summary.evidence["ranked"]["mae"] and summary.evidence["looks"][1] > summary.evidence["looks"][0] > 50
+
+
+def test_clean_weeks_name_no_slice_as_critical() -> None:
+    reference, past, weeks = rows(6000, 2), rows(6000, 3), repeats(2, 300)
+    raised = [each for seed in range(weeks) for each in alarms(said(rows(3000, 6000 + seed), reference, past)).values()]
+    assert [each.because for each in raised if each.severity == "act"] == []
+    assert len(raised) <= allowed(0.03, weeks), [each.because for each in raised]
 
 
 def test_concept_drift_in_one_slice_is_named_with_its_mean_error() -> None:

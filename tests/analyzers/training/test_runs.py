@@ -32,7 +32,7 @@ def test_a_clean_run_is_fine_and_says_what_was_looked_at() -> None:
 
 
 def test_clean_runs_do_not_alarm() -> None:
-    records, runs = [], repeats(50, 200)
+    records, runs = [], repeats(50, 300)
     for seed in range(runs):
         metrics = {"train_loss": loss(60, seed), "val_loss": 0.1 + loss(60, 1000 + seed), "val_accuracy": 1 - 0.3 * loss(60, 2000 + seed)}
         records += a_run(metrics, f"clean-{seed}")

@@ -7,6 +7,7 @@ import pytest
 from observability.core.finding import Finding
 from observability.metrics.augmentation import augmentation_audits, augmentation_results
 from tests.support.augmentation_audits import audit_row, augmentation_findings, numeric_predictions, predictions, simulated_audit
+from tests.support.length import allowed, repeats
 from tests.support.levels import beyond_limit
 
 
@@ -64,7 +65,9 @@ def test_a_regression_that_an_augmentation_helps_or_harms_is_told_in_errors() ->
 
 
 def test_clean_augmentations_of_regressions_raise_nothing() -> None:
-    raised = [found for seed in range(20) for found in augmentation_findings([numeric_audit(100 + seed)]) if found.needs_action]
+    raised = [
+        found for seed in range(repeats(20, 300)) for found in augmentation_findings([numeric_audit(100 + seed)]) if found.needs_action
+    ]
     assert raised == []
 
 
@@ -167,8 +170,9 @@ def test_a_missing_line_is_refused() -> None:
 
 
 def test_clean_augmentations_raise_nothing() -> None:
-    raised = [each for seed in range(40) for each in augmentation_findings([simulated_audit(100 + seed, rows=600)]) if each.needs_action]
-    assert len(raised) <= 1, [each.because for each in raised]
+    runs = repeats(40, 300)
+    raised = [each for seed in range(runs) for each in augmentation_findings([simulated_audit(100 + seed, rows=600)]) if each.needs_action]
+    assert len(raised) <= allowed(0.025, runs) and not [each.because for each in raised if each.severity == "act"], raised
 
 
 @pytest.mark.parametrize(
