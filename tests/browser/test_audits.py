@@ -31,6 +31,12 @@ def test_audits_show_the_records_and_are_accepted(own: Dashboard, visit: Visit) 
     page.get_by_text("until 20").first.wait_for(state="attached")
     signed = {row["Audit"]["text"]: row for row in tables(page)["Audits of this model"]}
     assert "Ada" in signed["Robustness"]["Accepted by"]["text"]
+    page = visit(f"{own.url}/audits?model=employment&version=2&kind=Membership")
+    complete(page)
+    (ranked,) = [each["results"]["canaries"] for each in records if each["version"] == "2"]
+    assert f"Mean exposure {ranked['mean_bits']:.2f} bits, 1.44 expected without memorisation (p < 0.001)" in words(page)
+    shown = [(row["Canary"]["text"], row["Rank"]["text"]) for row in tables(page)["Canaries by exposure"]]
+    assert shown == [(each["name"], f"{each['rank']:,}") for each in ranked["by_canary"][: len(shown)]] and len(shown) == 8
 
 
 def test_the_live_guard_compares_requests_with_the_reference(fleet: Dashboard, visit: Visit) -> None:
