@@ -2,19 +2,21 @@
 
 Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); CodeCarbon's offline tracker, where it is
 installed (estimated); else the process's CPU time times an assumed power per busy core (assumed). Accelerators are read through NVML where
-its Python binding is installed (measured). Nothing is imported before a meter starts, and nothing raises into the caller.
+its Python binding is installed (measured). With the energy of each device its utilisation, memory and temperature are read, as far as they
+can be (device_gauges). Nothing is imported before a meter starts, and nothing raises into the caller.
 """
 
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from observability.client.device_gauges import HWMON, Gauges, accelerator_gauges, processor_gauges
 from observability.client.encode import describe_error
 from observability.client.log import Logger
 
@@ -62,7 +64,7 @@ class Rapl:
 
 
 class Nvml:
-    """Energy counters of NVIDIA accelerators. Raises without the binding, the driver or an accelerator."""
+    """Energy counters and gauges of NVIDIA accelerators. Raises without the binding, the driver or an accelerator."""
 
     def __init__(self) -> None:
         self.library: Any = import_module("pynvml")
@@ -77,6 +79,10 @@ class Nvml:
         now = [self.library.nvmlDeviceGetTotalEnergyConsumption(handle) for handle in self.handles]
         before, self.last = self.last, now
         return [EnergyReading(f"gpu{i}", (a - b) / 1e3, "measured") for i, (a, b) in enumerate(zip(now, before))]
+
+    def gauges(self) -> dict[str, Gauges]:
+        """Utilisation, memory and temperature of each accelerator."""
+        return {f"gpu{i}": accelerator_gauges(self.library, handle) for i, handle in enumerate(self.handles)}
 
 
 class CodeCarbon:
@@ -143,7 +149,8 @@ class PredictionEnergy:
 
 
 class PowerMeter:
-    """Writes a `resource` record for each device every `every` seconds, in its own thread, until it is stopped.
+    """Writes a `resource` record for each device every `every` seconds, in its own thread, until it is stopped: its energy and power, and
+    its utilisation, memory and temperature as far as they can be read.
 
     `with PowerMeter(log, model="loan") as meter:` around a service; `track_run(power=True)` starts one for a training run. share: "machine"
     counts all energy of the devices; "process" the part of this process by its share of the CPU time (RAPL's values then count as
@@ -159,6 +166,7 @@ class PowerMeter:
         share: Share = "machine",
         watts_per_core: float = WATTS_PER_CORE,
         powercap: Path = POWERCAP,
+        hwmon: Path = HWMON,
         codecarbon: bool = True,
         run: object = None,
         model: object = None,
@@ -168,7 +176,7 @@ class PowerMeter:
         self.log, self.every, self.share, self.watts_per_core = log, max(float(every), 0.1), share, float(watts_per_core)
         self.joules, self.dropped, self.last_error = 0.0, 0, None
         self._fields = {"run": run, "model": model, "version": version, "phase": phase}
-        self._powercap, self._codecarbon = powercap, codecarbon
+        self._powercap, self._hwmon, self._codecarbon = powercap, hwmon, codecarbon
         self._sources: set[str] = set()
         self._readers: list[Any] = []
         self._stop, self._lock, self._thread = threading.Event(), threading.Lock(), None
@@ -258,8 +266,8 @@ class PowerMeter:
         except Exception as error:
             self._failed(error)
 
-    def _taken(self) -> tuple[float, list[tuple[EnergyReading, float]]]:
-        """Seconds since the last reading, and each device's reading with the joules to write."""
+    def _taken(self) -> tuple[float, list[tuple[EnergyReading, float, Gauges]]]:
+        """Seconds since the last reading, and each device's reading with the joules to write and its gauges."""
         now, process, busy = time.monotonic(), time.process_time(), machine_busy_seconds()
         seconds, spent = now - self._at, process - self._process
         others = busy - self._busy if busy is not None and self._busy is not None else None
@@ -268,14 +276,18 @@ class PowerMeter:
         written = []
         for reader in self._readers:
             own = isinstance(reader, CpuTime) or (isinstance(reader, CodeCarbon) and self.share == "process")
+            if isinstance(reader, Nvml):
+                shown = reader.gauges()
+            else:
+                alone = own or self.share == "process"
+                shown = {"cpu": processor_gauges(spent if alone else others, seconds, process=alone, hwmon=self._hwmon)}
             for reading in reader.read():
                 of_process = reading.joules * (1.0 if own or reading.device.startswith("gpu") else part)
                 self._process_joules += of_process
                 kept = of_process if self.share == "process" or own else reading.joules
                 split = kept != reading.joules and reading.source == "measured"
-                written.append(
-                    (EnergyReading(self._named(reading.device, own), reading.joules, "estimated" if split else reading.source), kept)
-                )
+                told = EnergyReading(self._named(reading.device, own), reading.joules, "estimated" if split else reading.source)
+                written.append((told, kept, shown.get(reading.device, Gauges())))
         self._cpu_seconds += spent
         return seconds, written
 
@@ -283,14 +295,14 @@ class PowerMeter:
         """The device's name. A device of this process alone carries its id, so that two processes of a machine are two devices."""
         return f"{device} process {os.getpid()}" if (own or self.share == "process") and not device.startswith("gpu") else device
 
-    def _write(self, taken: tuple[float, list[tuple[EnergyReading, float]]]) -> None:
+    def _write(self, taken: tuple[float, list[tuple[EnergyReading, float, Gauges]]]) -> None:
         """Write the records of one reading."""
         seconds, drawn = taken
         if seconds <= 0:
             return
         import platform
 
-        for reading, joules in drawn:
+        for reading, joules, shown in drawn:
             fields: Mapping[str, object] = {
                 "device": reading.device,
                 "host": platform.node() or None,
@@ -298,6 +310,7 @@ class PowerMeter:
                 "energy_j": joules,
                 "seconds": seconds,
                 "source": reading.source,
+                **asdict(shown),
                 **self._fields,
             }
             self.joules += joules

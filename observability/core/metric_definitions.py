@@ -452,6 +452,14 @@ device_temperature | Device temperature | °C | low | Temperature that a tenth o
 device_power_drop | Power left | ratio | high | Power of a device in the last quarter of a run over that of the first half, at the same
   utilisation. | median / median | ours
 device_memory_share | Device memory in use | share | low | Largest memory in use of a device over its size. | max / size | ours
+device_utilisation_gap | Device used less | share | high | Utilisation of a device less that of its peers at the same times, or of its
+  earlier runs. | median difference | ours
+device_temperature_gap | Device hotter | °C | low | Temperature of a device less that of its peers at the same times, or of its earlier
+  runs. | median difference | ours
+device_memory_gap | Device memory above others | share | low | Memory in use of a device less that of its peers at the same times, or of its
+  earlier runs, over its size (over the usual use where the size is not stated). | median difference | ours
+device_power_gap | Device power below others | W | high | Power of a device less that of its peers at the same times, or of its earlier
+  runs, at the same utilisation. | median difference | ours
 run_alerts | Messages of a run | messages | low | What a training job said of itself (`run.alert`). | count | ours
 seed_noise | Seed noise | units of the metric | low | Standard deviation of a metric between runs that differ only in seed, fold or rows.
   | sd between runs | Bouthillier et al. 2021

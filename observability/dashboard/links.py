@@ -199,7 +199,7 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
     if page == "studies":
         return {"study": subject.removeprefix("study:")}
     if page in ("runs", "distributed") and subject.startswith("run:"):
-        return {"run": subject.removeprefix("run:").partition("/rank:")[0]}
+        return {"run": subject.removeprefix("run:").partition("/rank:")[0].partition("/device:")[0]}
     if page == "batches":
         return {"source": subject.removeprefix("source:")}
     if page == "edge_fleet":

@@ -12,8 +12,9 @@ import numpy as np
 from observability.core.finding import Severity
 from observability.core.settings import ModelSettings
 from observability.detection.change import stated_limits
+from observability.detection.device_figures import device_unit
 from observability.detection.run_claims import RunClaim
-from observability.metrics.energy import is_accelerator
+from observability.metrics.energy import is_accelerator, is_processor
 from observability.stats.interval import Moments, mean_interval
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ UTILISATION = 0.3
 """Mean share of an accelerator's time below which it is a warning (`operations/energy/utilisation`; 0 accepts any)."""
 TEMPERATURE_WATCH, TEMPERATURE_ACT = 83.0, 90.0
 """Degrees Celsius for a warning and for act (`operations/energy/temperature_c`): most accelerators slow down between the two."""
+PROCESSOR_ALLOWANCE_C = 10.0
+"""Degrees by which a processor may be hotter where the owner states no limit: most slow down at 95 to 105 °C."""
 HOT_SHARE = 0.95
 LEAST_READINGS = 20
 """Readings of a device without which neither is judged."""
@@ -34,8 +37,7 @@ def device_claims(readings: "DataFrame", settings: ModelSettings) -> Iterator[Ru
 
     readings: resource records of a window, with `utilisation` and `temperature_c`.
     """
-    pairs = zip(readings["device"], readings["host"], strict=True)
-    names = np.array([f"{device} on {host}" if isinstance(host, str) and host else str(device) for device, host in pairs], object)
+    names = np.array([device_unit(*pair) for pair in zip(readings["device"], readings["host"], strict=True)], object)
     for device in sorted(set(names)):
         part = readings[names == device]
         shares = finite_values(part, "utilisation")
@@ -72,7 +74,8 @@ def utilisation_claim(device: str, shares: "np.ndarray[tuple[int], np.dtype[np.f
 
 def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.float64]]", settings: ModelSettings) -> RunClaim:
     """Return the claim about the temperature that one reading in twenty of a device exceeds."""
-    n, (watch, act) = len(degrees), stated_limits(settings, f"{NAME}/temperature_c", TEMPERATURE_WATCH, TEMPERATURE_ACT)
+    more = PROCESSOR_ALLOWANCE_C if is_processor(device) else 0.0
+    n, (watch, act) = len(degrees), stated_limits(settings, f"{NAME}/temperature_c", TEMPERATURE_WATCH + more, TEMPERATURE_ACT + more)
     if n < LEAST_READINGS:
         return too_few_readings(device, "temperature_c", n)
     value = float(np.quantile(degrees, HOT_SHARE, method="inverted_cdf"))

@@ -72,6 +72,21 @@ def is_accelerator(device: object) -> bool:
     return str(device or "").lower().startswith(GPU_NAMES)
 
 
+def is_processor(device: object) -> bool:
+    """Whether a device's name is that of a processor or of the memory beside it, as `PowerMeter` names them.
+
+    Parameters
+    ----------
+    device : object
+        Name of the device.
+
+    Returns
+    -------
+    bool
+    """
+    return str(device or "").lower().startswith(("cpu", "memory"))
+
+
 def worst_source(sources: Sequence[Any]) -> Source:
     """Worst of some sources; a source that is not stated counts as measured, since it was logged.
 

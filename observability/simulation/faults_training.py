@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.errors import UsageError
+from observability.detection.device_figures import device_kind, with_units
+from observability.detection.device_past import LEAST_EARLIER
 from observability.detection.run_claims import LEAST_STEPS
 from observability.detection.run_devices import LEAST_READINGS
 from observability.detection.stragglers import COMMUNICATION, WAITING
@@ -32,7 +34,7 @@ BUSY = 0.5
 class RunFaultPlant:
     """Where and how strongly a fault is planted. amount: in the fault's own unit.
 
-    steps, readings: the run's records of steps and devices as the store gives them.
+    steps, readings: the run's records of steps and devices as the store gives them; readings also of earlier runs of its kind.
     """
 
     run: str
@@ -299,7 +301,7 @@ def slow_rank_communication(plant: RunFaultPlant) -> PlantedRun:
 def throttled_accelerator(plant: RunFaultPlant) -> PlantedRun:
     """A busy device draws less power from a step on, at the same utilisation."""
     readings, onset = plant.readings, plant.onset()
-    known = readings.dropna(subset=["device", "watts", "utilisation"])
+    known = readings[readings["run"] == plant.run].dropna(subset=["device", "watts", "utilisation"])
     devices = [
         (host, device)
         for (host, device), own in known.groupby([known["host"].fillna(""), "device"], sort=True)
@@ -310,12 +312,52 @@ def throttled_accelerator(plant: RunFaultPlant) -> PlantedRun:
         raise plant.unfit("no busy device", busy)
     host, device = devices[int(plant.rng.integers(len(devices)))]
     later = readings["at"] >= plant.steps.loc[plant.steps["step"] >= onset, "at"].min()
-    mine = later & (readings["device"] == device) & (readings["host"].fillna("") == host)
+    mine = later & (readings["device"] == device) & (readings["host"].fillna("") == host) & (readings["run"] == plant.run)
     watts = readings["watts"].astype(float)
     return replace(
         plant.planted(plant.steps, onset, detail=f"`{device}`"),
         readings=readings.assign(watts=watts.mask(mine, watts * (1 - plant.amount))),
     )
+
+
+def _moved_device(plant: RunFaultPlant, column: str, change: Callable[[Any], Any], *, peers: int = 0, earlier: int = 0) -> PlantedRun:
+    """The run in which a reading of one device changes from a step on. peers, earlier: devices of its kind, and earlier runs, it needs."""
+    readings, onset = with_units(plant.readings), plant.onset()
+    known = readings[readings[column].notna()]
+    counts = known.groupby(["run", "unit"]).size()
+    enough = [(str(run), str(unit)) for (run, unit), n in counts.items() if n >= 2 * LEAST_READINGS]
+    own = [unit for run, unit in enough if run == plant.run]
+    fit = [
+        unit
+        for unit in own
+        if sum(device_kind(each) == device_kind(unit) for each in own) > peers and sum(each == unit for _, each in enough) > earlier
+    ]
+    if not fit:
+        lacking = f"{peers} other devices" if peers else f"{earlier} earlier runs of its kind"
+        raise plant.unfit(f"no device with {lacking}", f"{2 * LEAST_READINGS} readings of `{column}` of a device and of {lacking}")
+    unit = fit[int(plant.rng.integers(len(fit)))]
+    later = readings["at"] >= plant.steps.loc[plant.steps["step"] >= onset, "at"].min()
+    mine = later & (readings["unit"] == unit) & (readings["run"] == plant.run)
+    moved = readings.assign(**{column: readings[column].where(~mine, change(readings[column]))}).drop(columns="unit")
+    device = unit.partition(" on ")[0]
+    return replace(
+        plant.planted(plant.steps, onset, f"run:{plant.run}/device:{unit}", f"`{device}`"), readings=moved.loc[plant.readings.index]
+    )
+
+
+def hot_among_peers(plant: RunFaultPlant) -> PlantedRun:
+    """One device becomes hotter than the others of its run."""
+    return _moved_device(plant, "temperature_c", lambda degrees: degrees + plant.amount, peers=2)
+
+
+def idle_among_peers(plant: RunFaultPlant) -> PlantedRun:
+    """One device is used less than the others of its run."""
+    return _moved_device(plant, "utilisation", lambda used: used * (1 - plant.amount), peers=2)
+
+
+def memory_beyond_past(plant: RunFaultPlant) -> PlantedRun:
+    """A device holds more memory than in earlier runs of its kind."""
+    return _moved_device(plant, "memory_gb", lambda used: used * (1 + plant.amount), earlier=LEAST_EARLIER)
 
 
 FAULTS: dict[str, RunFault] = {
@@ -337,5 +379,8 @@ FAULTS: dict[str, RunFault] = {
         RunFault("late_slow_rank", (1.4, 2.0, 4.0), "times", late_slow_rank),
         RunFault("slow_rank_communication", (1.6, 2.5, 5.0), "times", slow_rank_communication),
         RunFault("throttled_accelerator", (0.27, 0.4, 0.6), "share of its power", throttled_accelerator),
+        RunFault("hot_among_peers", (12.0, 18.0, 25.0), "°C", hot_among_peers),
+        RunFault("idle_among_peers", (0.25, 0.5, 0.8), "share of its use", idle_among_peers),
+        RunFault("memory_beyond_past", (0.25, 0.4, 0.8), "share of its use more", memory_beyond_past),
     )
 }

@@ -4,7 +4,7 @@ The fault begins at a step. The run is evaluated at ten steps from there to its 
 without the fault. The store is only read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,7 +16,10 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.errors import NotFoundError, UsageError
 from observability.core.finding import Finding, needs_action, worst_first
 from observability.core.questions import Records
+from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
+from observability.detection.device_figures import run_kind
+from observability.detection.device_past import MOST_EARLIER
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
 from observability.simulation.faults_training import RunFault, RunFaultPlant
@@ -43,13 +46,14 @@ def replay_on_run(
     if name is not None:
         if all(each.run.name != name for each in found):
             raise NotFoundError(f"there is no training run {name!r}", attempt="Leave --run out for the newest clean one")
-        return replay_training_fault(run_records(ask, name, now), name, fault, strength, seed)
+        return replay_training_fault(run_records(ask, name, now, earlier_alike(found, name)), name, fault, strength, seed)
     why: str | None = None
     for each in found:
         if each.run.ended is None or each.claims is None or any(needs_action(claim.severity) for claim in each.claims):
             continue
         try:
-            return replay_training_fault(run_records(ask, each.run.name, now), each.run.name, fault, strength, seed)
+            records = run_records(ask, each.run.name, now, earlier_alike(found, each.run.name))
+            return replay_training_fault(records, each.run.name, fault, strength, seed)
         except UsageError as error:
             why = why or str(error)
     raise UsageError(
@@ -60,12 +64,19 @@ def replay_on_run(
     )
 
 
-def run_records(ask: Ask, name: str, now: datetime) -> Frames:
-    """The records of one run, as the analyzer reads them."""
+def earlier_alike(found: Sequence[runs.RunVerdict], name: str) -> tuple[str, ...]:
+    """The newest earlier runs of the kind of a run, oldest first."""
+    run = next(each.run for each in found if each.run.name == name)
+    alike = [each.run for each in found if run_kind(run) is not None and run_kind(each.run) == run_kind(run) and each.run.first < run.first]
+    return tuple(each.name for each in sorted(alike, key=lambda each: (each.first, each.name))[-MOST_EARLIER:])
+
+
+def run_records(ask: Ask, name: str, now: datetime, earlier: Sequence[str] = ()) -> Frames:
+    """The records of one run, as the analyzer reads them. earlier: runs whose starts, ends and readings are read too."""
     window = Window("", EPOCH, now)
     wanted = {key: asked.aggregate for key, asked in runs.needs(Context(EVERY_MODEL, NO_VERSION, window, now)).items()}
-    only = (("run", name),)
-    return {key: ask(replace(each, only=only), window) for key, each in wanted.items() if isinstance(each, Records)}
+    only = {key: (name, *earlier) if key in ("runs", "resources") else name for key in wanted}
+    return {key: ask(replace(each, only=(("run", only[key]),)), window) for key, each in wanted.items() if isinstance(each, Records)}
 
 
 def replay_training_fault(frames: Frames, name: str, fault: RunFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
@@ -97,4 +108,4 @@ def _run_findings(frames: Frames, step: int, whole: bool) -> tuple[Finding, ...]
     if not whole:
         seen["steps"] = seen["steps"][seen["steps"]["step"] <= step]
     now = end.to_pydatetime().replace(tzinfo=EPOCH.tzinfo) + timedelta(seconds=1)
-    return tuple(worst_first(runs.analyze(seen, Context(EVERY_MODEL, NO_VERSION, Window("", EPOCH, now), now))))
+    return tuple(worst_first(runs.analyze(seen, Context(EVERY_MODEL, NO_VERSION, Window("", aware_utc(steps["at"].min()), now), now))))

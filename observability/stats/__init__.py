@@ -3,7 +3,7 @@
 Counts are arrays over the same bins, closed on the left. NaN or None means unknown, as each function states. Modules by topic:
 
 * Binning: edges, binning, binning_compiled, counting, counting_compiled, scores, quantile, column_quantiles.
-* Intervals and ratios: interval, difference_intervals, score_intervals, ratio, paired, strata, blocks (rows correlated over time).
+* Intervals and ratios: interval, difference_intervals, score_intervals, ratio, paired, strata; blocks and serial (correlated rows).
 * Classifiers: confusion, calibration, estimate (expected metrics without labels).
 * Change: change, distance, level_swap, domain (classifier two-sample test), decompose, rate_change, sequential, onset.
 * Variation between days and multiple tests: dispersion, multiple_testing, fleet_budget (false alarms of many models).

@@ -68,7 +68,7 @@ from tests.support.export_events import clean_exports, export, export_findings, 
 from tests.support.form_audits import audit_row as form_row
 from tests.support.form_audits import clean_form, form_audits, trade_off_findings
 from tests.support.run_frames import frame_of
-from tests.support.simulated_runs import STEPS, run_that_can_have, simulated_run_records
+from tests.support.simulated_runs import STEPS, accelerator_run_records, run_that_can_have, simulated_run_records
 from tests.support.simulated_studies import simulated_study
 from tests.support.simulation_key import LABEL_KEY, RUN_KEY
 from tests.support.storage_reports import PLACES, place_reports, storage_findings, storage_frame
@@ -88,8 +88,9 @@ class Family:
 
 
 def run_frames(run: str, seed: int) -> dict[str, pd.DataFrame]:
-    """The records of one clean run as the analyzer reads them."""
-    records = [each for each in simulated_run_records(seed) if each["run"] == run]
+    """The records of one clean run as the analyzer reads them, and of earlier runs of its kind."""
+    simulated = accelerator_run_records if run == "accelerators" else simulated_run_records
+    records = [each for each in simulated(seed) if each["run"].startswith(run)]
     return {name: frame_of(kind, [each for each in records if each["kind"] == kind]) for name, kind in KINDS}
 
 
@@ -110,8 +111,8 @@ def of(findings: Iterable[Finding]) -> list[str]:
 
 
 def clean_run(seed: int) -> list[str]:
-    """What a clean run raises, every other one of four processes."""
-    return of(training_replay._run_findings(run_frames(("curves", "ranks")[seed % 2], seed), STEPS, True))
+    """What a clean run raises: of one process, of four, on four accelerators."""
+    return of(training_replay._run_findings(run_frames(("curves", "ranks", "accelerators")[seed % 3], seed), STEPS, True))
 
 
 def audits(seed: int) -> list[Any]:

@@ -1,16 +1,20 @@
 """Energy is measured, its source is stated, and failures do not reach the caller."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import observability as obs
 from observability.client import power
+from observability.client.device_gauges import Gauges, processor_gauges
 from observability.client.power import PowerMeter, Rapl
 from observability.metrics import prices
+from observability.records.record import validate
 
 Records = Callable[[], list[dict]]
 
@@ -137,10 +141,23 @@ def test_nothing_is_raised_where_reading_fails(tmp_path: Path, nothing_else: Non
 
 
 class FakeNvml:
-    """Two accelerators whose counters go up by 5 J a look."""
+    """Two accelerators whose counters go up by 5 J a look; the second gives no temperature."""
+
+    NVML_TEMPERATURE_GPU = 0
 
     def __init__(self) -> None:
         self.millijoules = 0
+
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:
+        return SimpleNamespace(gpu=80 + handle, memory=30)
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
+        return SimpleNamespace(total=80 * 2**30, used=(10 + handle) * 2**30)
+
+    def nvmlDeviceGetTemperature(self, handle: int, sensor: int) -> int:
+        if handle:
+            raise RuntimeError("Not Supported")
+        return 71 + sensor
 
     def nvmlInit(self) -> None:
         pass
@@ -170,3 +187,35 @@ def test_accelerators_are_read_where_their_binding_is(tmp_path: Path, records: R
     found = {each["device"]: each for each in records()}
     assert {name for name in found if name.startswith("gpu")} == {"gpu0", "gpu1"}
     assert all(found[name]["energy_j"] == pytest.approx(10) and found[name]["source"] == "measured" for name in ("gpu0", "gpu1"))
+    assert [found[name]["utilisation"] for name in ("gpu0", "gpu1")] == [0.8, 0.81]
+    assert [found[name]["memory_gb"] for name in ("gpu0", "gpu1")] == [10, 11]
+    assert found["gpu0"]["temperature_c"] == 71 and "temperature_c" not in found["gpu1"], "what cannot be read is left out"
+    assert all(validate(each)["extra"] == {} for each in found.values()), "each field is one of the contract"
+
+
+def test_processors_give_use_memory_and_temperature_where_the_kernel_does(tmp_path: Path) -> None:
+    proc, hwmon = tmp_path / "proc", tmp_path / "hwmon"
+    (proc / "self").mkdir(parents=True)
+    (proc / "meminfo").write_text("MemTotal:       16777216 kB\nMemFree: 1 kB\nMemAvailable:    6291456 kB\n")
+    (proc / "self/status").write_text("Name:\tpython\nVmRSS:\t 2097152 kB\n")
+    for place, (name, degrees) in enumerate((("coretemp", (61000, 64500)), ("nvme", (90000,)))):
+        (hwmon / f"hwmon{place}").mkdir(parents=True)
+        (hwmon / f"hwmon{place}/name").write_text(f"{name}\n")
+        for sensor, value in enumerate(degrees, 1):
+            (hwmon / f"hwmon{place}/temp{sensor}_input").write_text(f"{value}\n")
+    cores = os.cpu_count() or 1
+    machine = processor_gauges(5.0 * cores, 10.0, process=False, proc=proc, hwmon=hwmon)
+    assert machine == Gauges(0.5, 10.0, 64.5)
+    own = processor_gauges(2.5, 10.0, process=True, proc=proc, hwmon=hwmon)
+    assert own.memory_gb == 2.0 and own.utilisation == pytest.approx(0.25 / len(os.sched_getaffinity(0)))
+    assert processor_gauges(None, 10.0, process=False, proc=tmp_path, hwmon=tmp_path) == Gauges()
+
+
+def test_a_meter_writes_what_the_processor_shows(tmp_path: Path, records: Records, nothing_else: None) -> None:
+    (tmp_path / "hwmon/hwmon0").mkdir(parents=True)
+    (tmp_path / "hwmon/hwmon0/name").write_text("k10temp\n")
+    (tmp_path / "hwmon/hwmon0/temp1_input").write_text("58125\n")
+    with obs.Logger(tmp_path) as log, PowerMeter(log, every=60, powercap=tmp_path, hwmon=tmp_path / "hwmon"):
+        busy(0.05)
+    (found,) = records()
+    assert found["temperature_c"] == 58.125 and 0 < found["utilisation"] <= 1 and found["memory_gb"] > 0.001

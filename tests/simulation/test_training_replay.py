@@ -16,7 +16,7 @@ from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
 from tests.support.length import every_second
-from tests.support.simulated_runs import STEPS, run_that_can_have, simulated_run_records
+from tests.support.simulated_runs import STEPS, accelerator_run_records, run_that_can_have, simulated_run_records
 from tests.support.simulation_key import RUN_KEY, right_of_run
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -27,7 +27,7 @@ NOW = START + timedelta(days=2)
 def store(tmp_path_factory: pytest.TempPathFactory):
     home: Path = tmp_path_factory.mktemp("lab-runs")
     path = home / "runs.jsonl"
-    path.write_text("\n".join(map(json.dumps, simulated_run_records())), encoding="utf-8")
+    path.write_text("\n".join(map(json.dumps, [*accelerator_run_records(), *simulated_run_records()])), encoding="utf-8")
     with open_store(home / "home", threads=2) as opened:
         assert opened.load_files([path], LoadDefaults()).rejected == 0
         yield opened
@@ -35,6 +35,11 @@ def store(tmp_path_factory: pytest.TempPathFactory):
 
 def ask(store: Database):
     return lambda question, window: store.ask(question, window)
+
+
+def records_of(store: Database, run: str):
+    """The records of a run, of the one on accelerators with those of its earlier runs."""
+    return run_records(ask(store), run, NOW, [f"accelerators-{place}" for place in range(6)] if run == "accelerators" else ())
 
 
 def test_the_key_has_each_fault() -> None:
@@ -45,7 +50,7 @@ def test_the_key_has_each_fault() -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Database, name: str) -> None:
     run = run_that_can_have(name)
-    frames = run_records(ask(store), run, NOW)
+    frames = records_of(store, run)
     before = [frames[kind].to_json(date_format="iso") for kind in ("steps", "resources")]
     told = replay_training_fault(frames, run, FAULTS[name], "middle", 2)
     assert len(told.looks) == LOOKS and told.looks[-1].at == STEPS
@@ -55,14 +60,14 @@ def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Databas
     assert told.first_named is not None and 0 <= told.first_named <= STEPS - told.onset
     assert not [each for look in told.looks for each in look.twin if each.severity in ("act", "watch")]
     assert [frames[kind].to_json(date_format="iso") for kind in ("steps", "resources")] == before
-    if "slow_rank" in name or name in ("bad_batch", "throttled_accelerator"):
+    if "slow_rank" in name or name.endswith(("_peers", "_past")) or name in ("bad_batch", "throttled_accelerator"):
         assert told.detail in told.looks[-1].alarms[0].because
 
 
 @pytest.mark.parametrize("name", every_second(FAULTS))
 def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> None:
     run = run_that_can_have(name)
-    frames = run_records(ask(store), run, NOW)
+    frames = records_of(store, run)
     whole = replay_training_fault(frames, run, FAULTS[name], "strong")
     for strength in STRENGTHS:
         amount, rng = FAULTS[name].amount(strength), np.random.default_rng(1)
@@ -82,6 +87,8 @@ def test_a_look_sees_only_what_had_been_logged(store: Database, name: str) -> No
 
 def test_the_newest_clean_run_that_can_have_it_is_taken(store: Database) -> None:
     assert replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW).name == "ranks"
+    found = replay_on_run(ask(store), FAULTS["memory_beyond_past"], "middle", NOW)
+    assert found.name == "accelerators" and found.first_named is not None, "earlier runs of its kind are read with it"
     with pytest.raises(NotFoundError, match="nowhere"):
         replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="nowhere")
     for fault, run, lack in (("slow_rank", "curves", "ranks"), ("throttled_accelerator", "ranks", "no busy device")):

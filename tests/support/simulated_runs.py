@@ -1,8 +1,10 @@
-"""Simulated clean training runs, as records: one of one process, one of four."""
+"""Simulated clean training runs, as records: one of one process, one of four, one on four accelerators with earlier runs of its kind."""
 
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+
+from tests.support.device_readings import correlated
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 STEPS = 200
@@ -11,7 +13,7 @@ CURVE = 0.3 + 2 * np.arange(1, STEPS + 1) ** -0.35
 
 def run_that_can_have(fault: str) -> str:
     """The simulated run that has what a fault needs."""
-    return "ranks" if "slow_rank" in fault else "curves"
+    return "accelerators" if fault.endswith(("_peers", "_past")) else "ranks" if "slow_rank" in fault else "curves"
 
 
 def simulated_run_records(seed: int = 5) -> list[dict]:
@@ -53,4 +55,31 @@ def simulated_run_records(seed: int = 5) -> list[dict]:
                 "at": (START + timedelta(hours=3)).isoformat(),
             }
         )
+    return found
+
+
+def accelerator_run_records(seed: int = 5, earlier: int = 6) -> list[dict]:
+    """A run `accelerators` on four devices, and earlier runs of its kind, of which only starts, ends and readings are known."""
+    found: list[dict] = []
+    for place in range(earlier + 1):
+        last = place == earlier
+        name, begun = "accelerators" if last else f"accelerators-{place}", START - timedelta(hours=4 * (earlier - place))
+        count = STEPS if last else 50
+        rng = np.random.default_rng([seed, place, 67])
+        common = {"kind": "run", "run": name, "model": "loan", "params": {"depth": 12}}
+        found.append(common | {"event": "start", "at": begun.isoformat()})
+        shared = correlated(rng, count, 0.95)
+        for device in range(4):
+            temperatures, memory = (correlated(rng, count) for _ in range(2))
+            warmer = rng.normal(0, 1.5)
+            for step in range(count):
+                read = {"watts": rng.normal(300, 15), "utilisation": rng.uniform(0.7, 1), "memory_gb": 60 + 0.5 * memory[step]}
+                read["temperature_c"] = 68 + warmer + 2 * shared[step] + temperatures[step]
+                at = (begun + timedelta(seconds=30 * step)).isoformat()
+                found.append({"kind": "resource", "run": name, "at": at, "device": f"gpu{device}", "host": "node-1", **read})
+        for step in range(STEPS if last else 0):
+            metrics = {"train_loss": CURVE[step] + rng.normal(0, 0.01)}
+            at = (begun + timedelta(seconds=30 * step)).isoformat()
+            found.append({"kind": "step", "run": name, "at": at, "step": step + 1, "metrics": metrics})
+        found.append(common | {"event": "end", "status": "finished", "at": (begun + timedelta(hours=3)).isoformat()})
     return found

@@ -133,6 +133,9 @@ RUN_KEY: dict[str, tuple[str, ...]] = {
     "late_slow_rank": ("straggler_score",),
     "slow_rank_communication": ("straggler_score",),
     "throttled_accelerator": ("device_power_drop",),
+    "hot_among_peers": ("device_temperature_gap",),
+    "idle_among_peers": ("device_utilisation_gap",),
+    "memory_beyond_past": ("device_memory_gap",),
 }
 """By fault of a training run, the metrics of training/runs that are right about it."""
 

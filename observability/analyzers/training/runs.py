@@ -3,9 +3,10 @@
 Runs with a record in the window are judged on all of their steps. Of a run with more than 12,500 records of steps, or more than its share
 of 50,000, evenly spread steps with all ranks are read and its last one. Findings: a non-finite value, a spike, divergence, a plateau,
 overfitting, gradients that vanish or explode, dead units, updates and learning rates out of proportion, a result that is too good too fast,
-what the job itself said, an idle, hot, throttled or full device, a rank slower than its peers, a run that failed or was lost; and for a
-study, how far chance alone moves its metric, and whether the search went wrong (`detection/study_checks.py`). Nothing is compared with a
-reference: each curve is compared with its own noise and progress, each rank with its peers.
+what the job itself said, an idle, hot, throttled or full device, a device that differs from its peers or from earlier runs of its kind, a
+rank slower than its peers, a run that failed or was lost; and for a study, how far chance alone moves its metric, and whether the search went
+wrong (`detection/study_checks.py`). Nothing is compared with a reference: each curve is compared with its own noise and progress, each rank
+with its peers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,9 @@ from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.detection.curve_checks import claims_of, of_search_trial
+from observability.detection.device_figures import RunReadings, readings_of_runs
+from observability.detection.device_past import claims_about_own_past
+from observability.detection.device_peers import claims_about_peers
 from observability.detection.run_claims import RunClaim
 from observability.detection.run_devices import claims_about_devices
 from observability.detection.run_state import claim_about_state
@@ -43,11 +47,11 @@ STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "phase_ms", "bat
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for starts and ends of all runs, their newest steps, what jobs said, and device readings of the window."""
+    """Ask for starts and ends of all runs, their newest steps, what jobs said, and the newest device readings."""
     return {
         "runs": Ask(Records("run", ever=True, rows=MOST_RUNS)),
         "steps": Ask(Records("step", STEP_COLUMNS, ever=True, rows=MOST_STEPS, spread=MOST_STEPS_A_RUN)),
-        "resources": Ask(Records("resource", RESOURCE_COLUMNS, rows=MOST_STEPS)),
+        "resources": Ask(Records("resource", RESOURCE_COLUMNS, ever=True, rows=MOST_STEPS)),
         "events": Ask(Records("event", ("run", "at", "text"), ever=True, rows=MOST_EVENTS)),
     }
 
@@ -63,7 +67,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     told = runs_from_records(runs[runs["run"].isin(looked_at)], steps[steps["run"].isin(looked_at)], resources, frames["events"])
     sizes = search_sizes(told)
     judged = [run for run in told if run.name in recent]
-    readings = readings_by_run(resources)
+    others = runs_from_records(runs[runs["run"].isin(set(resources["run"]) - looked_at)], steps.iloc[:0])
+    readings = readings_of_runs([*others, *told], resources)
     found = [
         run_finding(context, each, run)
         for run in judged
@@ -102,18 +107,13 @@ def everything(
     found = runs_from_records(frames["runs"], frames["steps"], resources, frames["events"])
     newest = sorted(found, key=lambda run: (run.last, run.name), reverse=True)
     sizes = search_sizes(found) if searches is None else searches
-    readings = readings_by_run(resources)
+    readings = readings_of_runs(found, resources, earlier=names is None)
     return tuple(
         RunVerdict(run, tuple(run_verdict(run, now, sizes.get(run.study or "", 0), readings.get(run.name))))
         if place < MOST_JUDGED
         else RunVerdict(run, None)
         for place, run in enumerate(newest)
     )
-
-
-def readings_by_run(resources: "DataFrame") -> dict[str, "DataFrame"]:
-    """Return the device readings of each run."""
-    return {str(name): rows for name, rows in resources.groupby("run")} if len(resources) else {}
 
 
 def search_sizes(runs: Sequence[TrainingRun]) -> dict[str, int]:
@@ -125,13 +125,13 @@ def search_sizes(runs: Sequence[TrainingRun]) -> dict[str, int]:
     return {study: sum(run.study == study for run in runs) for study, own in settings.items() if len(own) >= LEAST_TRIALS}
 
 
-def run_verdict(run: TrainingRun, now: datetime, trials: int = 0, readings: "DataFrame | None" = None) -> list[RunClaim]:
+def run_verdict(run: TrainingRun, now: datetime, trials: int = 0, readings: RunReadings | None = None) -> list[RunClaim]:
     """Return all claims about one run. trials: the runs of the search that it is part of, 0 of none; readings: of its devices."""
     state = claim_about_state(run, now)
     of_steps = [*claims_of(run), *claims_about_ranks(run)] if run.is_read else [claim_about_unread_steps(run)]
     found = [*([state] if state else []), *claims_of_alerts(run)]
     found += [replace(each, because=f"{each.because}{read_steps_note(run)}") for each in of_steps]
-    found += claims_about_devices(run, readings) if readings is not None else []
+    found += device_claims_of(run, readings) if readings is not None else []
     return [of_search_trial(each, trials) for each in found] if trials else found
 
 
@@ -139,6 +139,13 @@ def claim_about_unread_steps(run: TrainingRun) -> RunClaim:
     """Return the claim that a run is not judged on its steps, because too many of newer runs are."""
     because = f"The curves of run `{run.name}` were not judged: newer runs have too many steps to read those of all."
     return RunClaim("best_metric", run.steps, "unknown", because)
+
+
+def device_claims_of(run: TrainingRun, readings: RunReadings) -> list[RunClaim]:
+    """Return the claims about the devices of a run: against limits, their peers at the same time, and earlier runs of its kind."""
+    before = readings.earlier
+    found = [*claims_about_devices(run, readings.rows), *claims_about_peers(run, readings.rows, before[-1] if before else None)]
+    return found if before is None else [*found, *claims_about_own_past(run, readings.figures, before)]
 
 
 def read_steps_note(run: TrainingRun) -> str:

@@ -80,10 +80,20 @@ def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], 
 
 
 def refreshed_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """The same runs as the store has them now. everything: all runs, which tell the studies that are searches."""
+    """The same runs as the store has them now; what earlier runs say of their devices stays as it was.
+
+    everything: all runs, which tell the studies that are searches.
+    """
     searches = search_sizes([each.run for each in everything])
     now = {each.run.name: each for each in load.followed_training_runs(tuple(each.run.name for each in chosen), searches)}
-    return [now.get(each.run.name, each) for each in chosen]
+    return [_with_own_past(now.get(each.run.name, each), each) for each in chosen]
+
+
+def _with_own_past(now: RunVerdict, before: RunVerdict) -> RunVerdict:
+    """A run that was read alone, with the claims against its past of the time when all runs were read."""
+    if now is before or now.claims is None:
+        return now
+    return replace(now, claims=(*now.claims, *(each for each in before.claims or () if each.against == "past")))
 
 
 def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:

@@ -1,0 +1,65 @@
+"""Utilisation, memory and temperature of processors and accelerators, each as far as it can be read here.
+
+Of processors from what Linux gives (/proc, /sys/class/hwmon), of accelerators through NVML's Python binding. What cannot be read is None.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROC, HWMON = Path("/proc"), Path("/sys/class/hwmon")
+PROCESSOR_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+"""Names of hwmon devices that measure a processor."""
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Gauges:
+    """What a device shows at a reading. utilisation: share, 0 to 1, since the last reading; memory_gb: in use, in GiB."""
+
+    utilisation: float | None = None
+    memory_gb: float | None = None
+    temperature_c: float | None = None
+
+
+def accelerator_gauges(library: Any, handle: object) -> Gauges:
+    """Return the gauges of an accelerator. library: NVML's binding, initialised; handle: of the device."""
+    return Gauges(
+        _number(lambda: library.nvmlDeviceGetUtilizationRates(handle).gpu / 100),
+        _number(lambda: library.nvmlDeviceGetMemoryInfo(handle).used / GIB),
+        _number(lambda: library.nvmlDeviceGetTemperature(handle, library.NVML_TEMPERATURE_GPU)),
+    )
+
+
+def processor_gauges(busy: float | None, seconds: float, *, process: bool, proc: Path = PROC, hwmon: Path = HWMON) -> Gauges:
+    """Return the gauges of the processors of this machine, or of the part of it that this process uses.
+
+    busy: CPU seconds of the machine or of the process in the last `seconds`; None where they are not available.
+    """
+    cores = len(os.sched_getaffinity(0)) if process and hasattr(os, "sched_getaffinity") else os.cpu_count()
+    share = None if busy is None or not cores or seconds <= 0 else min(max(busy / (seconds * cores), 0.0), 1.0)
+    return Gauges(share, _number(lambda: _memory_in_use(proc, process=process)), _number(lambda: _processor_temperature(hwmon)))
+
+
+def _number(read: Callable[[], Any]) -> float | None:
+    """What a function reads; None where that fails."""
+    try:
+        return float(read())
+    except Exception:  # a binding raises errors of its own, and the kernel gives what it likes
+        return None
+
+
+def _memory_in_use(proc: Path, *, process: bool) -> float:
+    """GiB of memory in use by the machine (not available to new processes), or resident of this process."""
+    text = (proc / ("self/status" if process else "meminfo")).read_text(encoding="ascii", errors="replace")
+    kilobytes = {line.partition(":")[0]: line.split()[1] for line in text.splitlines() if line.endswith(" kB")}
+    used = int(kilobytes["VmRSS"]) if process else int(kilobytes["MemTotal"]) - int(kilobytes["MemAvailable"])
+    return used * 1024 / GIB
+
+
+def _processor_temperature(hwmon: Path) -> float:
+    """The highest temperature of a processor, °C."""
+    sensors = [path.parent for path in hwmon.glob("*/name") if path.read_text(encoding="ascii").strip() in PROCESSOR_SENSORS]
+    return max(int(path.read_text(encoding="ascii")) for sensor in sensors for path in sensor.glob("temp*_input")) / 1000

@@ -1,0 +1,184 @@
+"""What is compared of the devices of a training run: with each other (device_peers) and with their own past (device_past)."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from observability.core.finding import Against
+from observability.core.numerals import format_figure
+from observability.detection.run_claims import RunClaim
+from observability.detection.study_noise import setting
+from observability.metrics.energy import is_processor
+from observability.metrics.training_curves import TrainingRun
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LEAST_READINGS = 20
+SURE = 0.01
+"""Adjusted p-value up to which a difference is told. It is at most a warning: only a limit that a device exceeds is critical."""
+SAME_USE = 0.1
+"""Points of utilisation by which a device may be below others while its power is compared with theirs."""
+MOST_NAMED = 5
+SMALL_GB = 2.0
+"""Use of memory, in GB, below which a share of it is no matter."""
+
+
+@dataclass(frozen=True)
+class DeviceMetric:
+    """One reading that is compared. column: of resource records; metric: of its claims; worse: 1 where more is worse, -1 where less is.
+
+    quantile: of the readings of a run that stands for it; least: smallest difference that is told, in the unit of the claim (a share of the
+    memory where the column is in GB), or where relative is given, that share of the usual value if it is more. words: difference and usual
+    value in a sentence; step: what to look at.
+    """
+
+    column: str
+    metric: str
+    worse: int
+    quantile: float
+    least: float
+    words: str
+    unit: str
+    step: str
+    relative: float = 0.0
+
+    def scale(self, usual: float, size: float | None) -> float:
+        """What a difference in the column's unit is divided by: 1; of memory its size, else the usual use, at least SMALL_GB."""
+        if self.column != "memory_gb":
+            return 1.0
+        return size or max(usual, SMALL_GB)
+
+    def limit(self, usual: float) -> float:
+        """The smallest difference that is told, in the unit of the claim."""
+        return max(self.least, self.relative * usual)
+
+    def usual_words(self, value: float) -> str:
+        """A value of the column with its unit."""
+        return f"{100 * value:.0f} %" if self.column == "utilisation" else f"{format_figure(value, 3)} {self.unit}"
+
+    def gap_words(self, value: float) -> str:
+        """The size of a difference in the unit of the claim, without sign."""
+        size = abs(value)
+        if self.column == "utilisation":
+            return f"{100 * size:.0f} points"
+        return f"{100 * size:.0f} %" if self.column == "memory_gb" else f"{format_figure(size, 3)} {self.unit}"
+
+
+USED = DeviceMetric("utilisation", "device_utilisation_gap", -1, 0.5, 0.15, "is used {gap} less", "", "Look at what it waits for.")
+HOT = DeviceMetric("temperature_c", "device_temperature_gap", 1, 0.9, 10.0, "is {gap} hotter", "°C", "Look at its cooling.")
+FULL = DeviceMetric(
+    "memory_gb", "device_memory_gap", 1, 0.95, 0.15, "holds {gap} of {whole} more memory", "GB", "Look at what it keeps in memory."
+)
+POWER = DeviceMetric(
+    "watts", "device_power_gap", -1, 0.5, 10.0, "draws {gap} less at the same utilisation", "W",
+    "Look at its temperature and power limit.", relative=0.15,
+)  # fmt: skip
+DEVICE_METRICS = (USED, HOT, FULL, POWER)
+
+
+def device_unit(device: object, host: object) -> str:
+    """Return the name of a device with its host, as `gpu0 on node-1`; without the id of a process."""
+    name = re.sub(r" process \d+$", " process", str(device))
+    return f"{name} on {host}" if isinstance(host, str) and host else name
+
+
+def device_kind(unit: str) -> str:
+    """Return the kind of a device: its name without number and host, as `gpu` of `gpu0 on node-1`."""
+    return re.sub(r"[\s:._-]*\d+$", "", unit.partition(" on ")[0].lower())
+
+
+def memory_size(run: TrainingRun, unit: str) -> float | None:
+    """Return the memory of a device in GB: of an accelerator the `device_memory_gb` of the run's hardware; None where unknown."""
+    size = run.hardware.get("device_memory_gb")
+    return float(size) if isinstance(size, int | float) and size > 0 and not is_processor(unit) else None
+
+
+def compared_metrics(unit: str) -> tuple[DeviceMetric, ...]:
+    """Return what is compared of a device: of a processor not its utilisation, since an idle one costs little."""
+    return tuple(each for each in DEVICE_METRICS if each is not USED or not is_processor(unit))
+
+
+def with_units(readings: "DataFrame") -> "DataFrame":
+    """Return readings in order of time, with the name of each device and its host as `unit`."""
+    pairs = zip(readings["device"], readings["host"], strict=True)
+    held = readings.assign(
+        unit=[device_unit(*pair) for pair in pairs], **{each.column: readings[each.column].astype(float) for each in DEVICE_METRICS}
+    )
+    return held.sort_values("at", kind="stable")
+
+
+def run_kind(run: TrainingRun) -> tuple[str | None, str] | None:
+    """Return what runs of one kind share: the model and the parameters without random draws; None where neither is known."""
+    return (run.model, setting(run)) if run.model or run.params else None
+
+
+@dataclass(frozen=True)
+class RunReadings:
+    """The readings of the devices of a run. figures: of each device by unit (the quantile of each reading; NaN below LEAST_READINGS).
+
+    earlier: figures of earlier runs of its kind, oldest first; None where it has no kind or earlier runs were not read.
+    """
+
+    rows: "DataFrame"
+    figures: "DataFrame"
+    earlier: "tuple[DataFrame, ...] | None"
+
+
+def readings_of_runs(runs: Iterable[TrainingRun], resources: "DataFrame", *, earlier: bool = True) -> dict[str, RunReadings]:
+    """Return the readings of each run that has any. runs: also earlier ones; resources: resource records, each with its `run`.
+
+    earlier: whether the readings of earlier runs are among them.
+    """
+    if not len(resources):
+        return {}
+    rows = with_units(resources.assign(run=resources["run"].astype(str)))
+    figures = {str(name): own.droplevel("run") for name, own in device_figures(rows).groupby(level="run")}
+    kinds: dict[tuple[str | None, str], list[TrainingRun]] = {}
+    for run in sorted(runs, key=lambda each: (each.first, each.name)):
+        if run.name in figures and (kind := run_kind(run)) is not None:
+            kinds.setdefault(kind, []).append(run)
+    before = {own[place].name: tuple(figures[each.name] for each in own[:place]) for own in kinds.values() for place in range(len(own))}
+    return {
+        str(name): RunReadings(part, figures[str(name)], before.get(str(name)) if earlier else None)
+        for name, part in rows.groupby("run", sort=True)
+    }
+
+
+def device_figures(rows: "DataFrame") -> "DataFrame":
+    """Return one row a run and device: the figure of each reading. rows: with `run` and `unit`. The index is run and unit."""
+    import pandas as pd
+
+    groups = rows.groupby(["run", "unit"], sort=True)
+    figures = {each.column: groups[each.column].quantile(each.quantile) for each in DEVICE_METRICS}
+    counts = {each.column: groups[each.column].count() for each in DEVICE_METRICS}
+    return pd.DataFrame({name: values.where(counts[name] >= LEAST_READINGS) for name, values in figures.items()})
+
+
+def gap_claim(
+    run: TrainingRun,
+    unit: str,
+    each: DeviceMetric,
+    against: Against,
+    gap: tuple[float, float, float],
+    usual: float,
+    limit: float,
+    n: int,
+    compared: str,
+    evidence: dict[str, Any],
+) -> RunClaim:
+    """Return the warning about a device that differs. gap: value, low, high in the unit of the claim; compared: with what, in words."""
+    device, _, host = unit.partition(" on ")
+    whole = "the usual" if memory_size(run, unit) is None else "its memory"
+    words = each.words.format(gap=each.gap_words(gap[0]), whole=whole)
+    because = f"Device `{device}`{f' on host `{host}`' if host else ''} of run `{run.name}` {words} than {compared}. {each.step}"
+    return RunClaim(
+        each.metric, n, "watch", because, *gap, limit=each.worse * limit, against=against, onset=run.first, source="system", rank=6.0,
+        subject=f"run:{run.name}/device:{unit}", evidence={"device": device, "host": host or None, "usual": usual, **evidence},
+    )  # fmt: skip
+
+
+def most_telling(claims: Sequence[RunClaim]) -> list[RunClaim]:
+    """Return the claims with the largest difference beside their limit, at most MOST_NAMED."""
+    return sorted(claims, key=lambda each: -abs((each.value or 0.0) / float(each.limit or 1.0)))[:MOST_NAMED]

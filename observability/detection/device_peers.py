@@ -1,0 +1,225 @@
+"""Compare the devices of a training run with each other at the same time: one that is hotter, fuller, less used or slower than its peers.
+
+Readings of the same moments are compared, so that what moves all devices (a phase, the weather, the load) is no difference. The difference
+from the median of the others is tested with the correlation of readings in time (stats/serial.py), adjusted for all devices and readings
+of the run. It must also reach a minimum, and be larger than what the peers differ by among each other.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from observability.detection.batch_statistics import MANY_DEVICES
+from observability.detection.device_figures import (
+    DEVICE_METRICS,
+    LEAST_READINGS,
+    POWER,
+    SAME_USE,
+    SURE,
+    USED,
+    DeviceMetric,
+    compared_metrics,
+    device_kind,
+    gap_claim,
+    memory_size,
+    most_telling,
+)
+from observability.detection.run_claims import RunClaim
+from observability.metrics.training_curves import TrainingRun
+from observability.stats.arrays import Bools, Floats
+from observability.stats.blocks import BlockEstimate
+from observability.stats.column_quantiles import column_medians
+from observability.stats.dispersion import MAD_TO_SD
+from observability.stats.multiple_testing import benjamini_hochberg
+from observability.stats.serial import serial_median
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LATE_SHARE = 0.25
+"""Part of the common moments, the last ones, that is compared too: a device that changed late differs little in the median of all."""
+BEYOND_PEERS = 3.0
+"""Standard deviations between the peers that a difference must exceed, so that a row of devices from cool to warm has no outlier."""
+
+
+@dataclass(frozen=True)
+class PeerDifference:
+    """How a device differs from the median of its peers. gap: in the unit of the claim, of so many common moments.
+
+    usual: of the peers, in the column's unit; spread: standard deviation between them; limit: smallest difference that is told. since: the
+    first of the last moments, where only those are compared.
+    """
+
+    unit: str
+    reading: DeviceMetric
+    gap: BlockEstimate
+    usual: float
+    spread: float
+    limit: float
+    peers: int
+    since: datetime | None
+
+    @property
+    def p_value(self) -> float:
+        """Of no difference to the worse."""
+        worse = self.reading.worse
+        return self.gap.p_above(0.0) if worse > 0 else BlockEstimate(-self.gap.value, self.gap.error, self.gap.freedom, 0, 0).p_above(0.0)
+
+    @property
+    def relative(self) -> float:
+        """The difference to the worse beside what it must reach; told from 1 on."""
+        return self.reading.worse * self.gap.value / max(self.limit, BEYOND_PEERS * self.spread)
+
+
+def claims_about_peers(run: TrainingRun, rows: "DataFrame", earlier: "DataFrame | None" = None) -> list[RunClaim]:
+    """Return a claim for each device that differs from its peers, or one that none does; empty for a run of one device of each kind.
+
+    rows: readings of the run, with `unit`. earlier: figures of the run of its kind before it by unit, which tell whether it was so before.
+    """
+    kinds: dict[str, list[str]] = {}
+    for unit in rows["unit"].unique():
+        kinds.setdefault(device_kind(unit), []).append(unit)
+    several = [units for units in kinds.values() if len(units) > 1]
+    if not several:
+        return []
+    found = [each for units in several for each in peer_differences(run, rows[rows["unit"].isin(units)])]
+    if not found:
+        most = max(int(rows["unit"].value_counts()[unit]) for units in several for unit in units)
+        because = (
+            f"The devices of run `{run.name}` cannot be compared with each other yet: {most:,} readings of a device, about "
+            f"{max(2 * LEAST_READINGS - most, 1):,} more at the same times are needed."
+        )
+        return [RunClaim(DEVICE_METRICS[0].metric, most, "unknown", because, against="peers")]
+    adjusted = benjamini_hochberg([each.p_value for each in found], SURE)[0]
+    told: dict[tuple[str, str], PeerDifference] = {}
+    for each, p in zip(found, adjusted, strict=True):
+        if p <= SURE and each.relative >= 1:
+            told.setdefault((each.unit, each.reading.metric), each)
+    if not told:
+        return [alike(run, found)]
+    return most_telling([unlike(run, each, earlier) for each in told.values()])
+
+
+@dataclass(frozen=True)
+class CommonMoments:
+    """Readings of devices of one kind by moment. starts: of each moment, s since 1970; values: by column, moments × units, NaN for none."""
+
+    units: tuple[str, ...]
+    starts: Floats
+    values: Mapping[str, Floats]
+
+    def column(self, name: str, last: float = 1.0) -> tuple[Floats, float]:
+        """The readings of a column at moments at which two devices or more were read, and the start of the first of them.
+
+        last: part of these moments that is kept, the last ones; at least LEAST_READINGS.
+        """
+        places = np.flatnonzero(np.isfinite(self.values[name]).sum(1) > 1)
+        places = places[-max(int(last * len(places)), LEAST_READINGS) :]
+        return self.values[name][places], float(self.starts[places[0]]) if len(places) else 0.0
+
+
+def common_moments(rows: "DataFrame") -> CommonMoments:
+    """Return the readings of devices by moment, which is twice as long as the usual time between readings of the slowest device."""
+    units, code = np.unique(rows["unit"].to_numpy(str), return_inverse=True)
+    seconds = rows["at"].to_numpy("datetime64[us]").astype(np.int64) / 1e6
+    own = [seconds[code == place] for place in range(len(units))]
+    width = 2 * max(max((float(np.median(np.diff(each))) for each in own if len(each) > 1), default=0.0), 0.05)
+    starts, moment = np.unique(np.floor(seconds / width), return_inverse=True)
+    cell, shape = moment * len(units) + code, (len(starts), len(units))
+    values = {}
+    for each in DEVICE_METRICS:
+        read = rows[each.column].to_numpy(float)
+        known = np.isfinite(read)
+        count, total = (np.bincount(cell[known], weights, shape[0] * shape[1]) for weights in (None, read[known]))
+        with np.errstate(invalid="ignore"):
+            values[each.column] = (total / count).reshape(shape)
+    return CommonMoments(tuple(map(str, units)), starts * width, values)
+
+
+def peer_differences(run: TrainingRun, rows: "DataFrame") -> Iterator[PeerDifference]:
+    """Yield the differences of the devices of one kind, over all common moments and over the last ones, as far as they are enough."""
+    moments = common_moments(rows)
+    for each in compared_metrics(moments.units[0]):
+        for last in (1.0, LATE_SHARE):
+            values, start = moments.column(each.column, last)
+            if last == 1.0:
+                every = len(values)
+            elif len(values) == every:
+                continue
+            less_used = _less_used(moments, start) if each is POWER else np.zeros(len(moments.units), bool)
+            since = datetime.fromtimestamp(start, UTC) if last < 1 else None
+            yield from differences_between(run, each, moments.units, values, less_used, since)
+
+
+def _less_used(moments: CommonMoments, start: float) -> Bools:
+    """Devices that were used less than their peers from a time on, so that they draw less."""
+    use = column_medians(moments.values[USED.column][moments.starts >= start])
+    found = np.zeros(len(use), bool)
+    for place in np.flatnonzero(np.isfinite(use)):
+        others = np.delete(use, place)
+        found[place] = np.isfinite(others).any() and use[place] < np.nanmedian(others) - SAME_USE
+    return found
+
+
+def differences_between(
+    run: TrainingRun, each: DeviceMetric, units: Sequence[str], values: Floats, left_out: Bools, since: datetime | None
+) -> Iterator[PeerDifference]:
+    """Yield how each device differs from its peers at the same moments, as far as it has LEAST_READINGS of them.
+
+    values: moments × units. With MANY_DEVICES the peers' median is that of all, which one device does not move.
+    """
+    middles = column_medians(values) if len(values) else np.full(len(units), np.nan)
+    of_all = column_medians(values.T) if len(units) >= MANY_DEVICES else None
+    for place, unit in enumerate(units):
+        if left_out[place] or len(values) < LEAST_READINGS:
+            continue
+        others = column_medians(np.delete(values, place, axis=1).T) if of_all is None else of_all
+        known = np.isfinite(values[:, place]) & np.isfinite(others)
+        if known.sum() < LEAST_READINGS:
+            continue
+        usual = float(np.median(others[known]))
+        scale = each.scale(usual, memory_size(run, unit))
+        gap = serial_median((values[:, place] - others)[known] / scale)
+        if gap is None:
+            continue
+        apart = np.delete(middles, place)
+        apart = apart[np.isfinite(apart)]
+        spread = MAD_TO_SD * float(np.median(np.abs(apart - np.median(apart)))) / scale
+        yield PeerDifference(unit, each, gap, usual, spread, each.limit(usual), len(apart), since)
+
+
+def unlike(run: TrainingRun, found: PeerDifference, earlier: "DataFrame | None") -> RunClaim:
+    """Return the claim about a device that differs from its peers."""
+    each, interval = found.reading, found.gap.interval()
+    assert interval.value is not None and interval.low is not None and interval.high is not None
+    near, far = sorted((abs(interval.low), abs(interval.high)))
+    peers = "its one peer" if found.peers == 1 else f"the median of its {found.peers} peers"
+    times = f"the {'same' if found.since is None else 'last'} {found.gap.n:,} times"
+    compared = f"{peers} ({each.usual_words(found.usual)}) at {times} ({each.gap_words(near)} to {each.gap_words(far)})"
+    standing = False
+    if earlier is not None and found.unit in earlier.index:
+        of_kind = earlier.loc[[device_kind(str(unit)) == device_kind(found.unit) for unit in earlier.index], each.column]
+        usual = float(of_kind.drop(found.unit).median())
+        standing = bool(each.worse * (of_kind[found.unit] - usual) / each.scale(usual, memory_size(run, found.unit)) >= found.limit)
+    ends = (interval.value, interval.low, interval.high)
+    evidence = {"peers": found.peers, "standing": standing}
+    claim = gap_claim(run, found.unit, each, "peers", ends, found.usual, found.limit, found.gap.n, compared, evidence)
+    return claim if found.since is None else replace(claim, onset=found.since)
+
+
+def alike(run: TrainingRun, found: list[PeerDifference]) -> RunClaim:
+    """Return the claim that no device differs from its peers, with the largest difference."""
+    most = max(found, key=lambda each: each.relative)
+    interval, each = most.gap.interval(), most.reading
+    largest, devices = each.gap_words(max(each.worse * most.gap.value, 0.0)), len({one.unit for one in found})
+    because = (
+        f"No device of run `{run.name}` differs from its peers: {devices} devices were compared at the same times. "
+        f"The largest difference to the worse is {largest} at `{most.unit}` (limit {each.gap_words(most.limit)})."
+    )
+    return RunClaim(
+        each.metric, most.gap.n, "ok", because, interval.value, interval.low, interval.high, limit=each.worse * most.limit, against="peers",
+        evidence={"device": most.unit, "peers": most.peers},
+    )  # fmt: skip

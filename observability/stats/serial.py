@@ -1,0 +1,44 @@
+"""The median of values that follow each other in time and are correlated."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from observability.stats.blocks import LEAST_BLOCKS, BlockEstimate
+
+MOST_BLOCKS, LEAST_OF_A_BLOCK = 20, 4
+MOST_CORRELATION = 0.9
+"""Largest correlation of consecutive blocks that is corrected for; beyond it next to nothing is known."""
+
+
+def serial_median(values: ArrayLike) -> BlockEstimate | None:
+    """Return the median of a series, with a standard error from the medians of consecutive blocks.
+
+    Blocks hold the correlation of values that follow each other. What correlation is left between blocks, as of a slow drift, reduces their
+    effective number.
+
+    Parameters
+    ----------
+    values : ArrayLike
+        Values in order of time; those that are not finite are left out.
+
+    Returns
+    -------
+    BlockEstimate or None
+        None below LEAST_BLOCKS blocks of LEAST_OF_A_BLOCK values.
+
+    References
+    ----------
+    * Law and Kelton (2000), Simulation Modeling and Analysis, section 9.5 (batch means).
+    """
+    series = np.asarray(values, np.float64)
+    series = series[np.isfinite(series)]
+    count = min(series.size // LEAST_OF_A_BLOCK, MOST_BLOCKS)
+    if count < LEAST_BLOCKS:
+        return None
+    medians = np.array([np.median(part) for part in np.array_split(series, count)])
+    apart = medians - medians.mean()
+    squares = float(apart @ apart)
+    correlation = float(np.clip(apart[1:] @ apart[:-1] / squares + 1 / count, 0.0, MOST_CORRELATION)) if squares > 0 else 0.0
+    effective = max(count * (1 - correlation) / (1 + correlation), 2.0)
+    error = float(np.sqrt(squares / (count - 1) / effective))
+    return BlockEstimate(float(np.median(series)), error, effective - 1, series.size, count)
