@@ -86,6 +86,8 @@ batch_gap_hours | Time between batches | h | low | Hours from one batch of a sou
 batch_delay_hours | Batch delay | h | low | Hours from the end of a batch's capture period to its arrival. | at - captured_to | Google SRE
   workbook, data processing
 batch_rows | Batch rows | rows | | Rows that a source delivered in one batch. | count | contract section 1
+batch_delay_p95_hours | Batch delay, 95 % quantile | h | low | Hours from the end of capture to arrival that one in twenty batches of a
+  device exceed. | 95 % quantile | Google SRE
 batch_rejected_rate | Batch rejection rate | share | low | Share of a batch's rows that were rejected. | rejected rows / rows | contract
   section 1
 batch_mean | Mean of a column | as the column | | Mean of a column in one batch of a device, in the column's unit. | mean of values |
@@ -359,6 +361,9 @@ explanation_stability | Stability of explanations | -1 to 1 | high | Rank correl
 challenger_gain | Loss that a challenger avoids | share | low | Share of the loss of the version that serves (the owner's cost of errors,
   errors, absolute errors) that a version in shadow avoids on the same rows; negative where it adds to it. | 1 - loss of the challenger /
   loss of the champion | ours, from McNemar 1947 and the paired t interval
+challenger_slice_loss | Loss that a challenger adds in a slice | units of the metric | low | Mean loss (error rate, of a regression absolute
+  error) of a version in shadow less that of the version that serves, on the same rows of the slice in which it adds most.
+  | mean difference | ours, from McNemar 1947 and the paired t interval
 audit_days_left | Days until an audit expires | days | high | Days until the newest audit of a kind expires; negative afterwards, or since
   a version without an audit replaced the audited one. | expires - now | ours
 export_epsilon | Privacy loss of exports | ε | low | Privacy loss of all noised releases of a dataset to one recipient, at a stated

@@ -201,7 +201,7 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
     if page in ("runs", "distributed") and subject.startswith("run:"):
         return {"run": subject.removeprefix("run:").partition("/rank:")[0].partition("/device:")[0]}
     if page == "batches":
-        return {"source": subject.removeprefix("source:")}
+        return {"source": subject.removeprefix("source:").partition("/device:")[0]}
     if page == "edge_fleet":
         return {"by": str(finding.evidence["group"])} if finding.evidence.get("group") else {}
     if page == "storage":

@@ -21,11 +21,18 @@ FIGURES_OF_BATCHES = {
     "batch_rows": "rows",
     "batch_rejected_rate": "least(rejected_rows / rows, 1)",
     "batch_delay_hours": "date_diff('microsecond', captured_to, \"at\") / 3.6e9",
+    "batch_delay_p95_hours": "date_diff('microsecond', captured_to, \"at\") / 3.6e9",
 }
 
 
 def batch_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the most unusual figure of a source: of the batch that the finding names."""
+    """The SQL of the most unusual figure of a source: of the batch that the finding names; against peers the quantile over its batches."""
+    if finding.against == "peers":
+        own = [f"{name} = {text_literal(str(finding.evidence[name]))}" for name in ("source", "device")]
+        where, share = [*own, *window_conditions(finding), *known_record_conditions(context)], 0.95 if "_p95_" in finding.metric else 0.5
+        return (
+            f"SELECT quantile_cont({FIGURES_OF_BATCHES[finding.metric]}, {share}) AS {finding.metric} FROM batches\n{where_clause(where)}"
+        )
     batch, device = finding.evidence.get("batch"), finding.evidence.get("device")
     of_source = [f"source = {text_literal(finding.subject.removeprefix('source:'))}", *known_record_conditions(context)]
     of_source += [] if device is None else [f"device = {text_literal(device)}"]

@@ -13,7 +13,8 @@ import pytest
 from observability.monitoring import check
 from observability.store.engine import Store
 from observability.store.types.registration import RegistrationRequest
-from tests.support import live_world
+from tests.support import device_fleet, live_world
+from tests.support.device_fleet import device_batches
 from tests.support.new_store import new_store
 from tests.support.proving import coverage, differing, without_reason
 
@@ -137,6 +138,23 @@ def test_each_check_of_a_batch_is_proved_from_its_rows(tmp_path: Path) -> None:
             ("missing_key_rate", "night-12", None),
             ("batch_score_drift", "night-13", "vip=true"),
         }
+
+
+def test_devices_that_deliver_worse_than_others_are_proved_from_their_batches(tmp_path: Path) -> None:
+    rng, lines = np.random.default_rng(4), []
+    for each in device_batches(rng, fleet=7, before=10):
+        record = {"kind": "batch", "received_at": each["at"], **{name: value for name, value in each.items() if name != "stats"}}
+        record |= {"rejected_rows": each["rows"] // 3} if each["device"] == "d1" else {}
+        late = each["device"] == "d2" and each["at"].weekday() < 3
+        record |= {"captured_to": each["at"] - timedelta(hours=5)} if late else {}
+        lines.append({name: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for name, value in record.items()})
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.write_records(lines)
+        start, end = (moment.replace(tzinfo=UTC) for moment in (device_fleet.START, device_fleet.END))
+        found = check.check(store, model=None, start=start, end=end, now=end, only=("data/batches",)).findings
+        assert differing(store, found) == [] and without_reason(found) == []
+        proven = {(each.subject, each.metric) for each in found if each.proof and each.against == "peers"}
+        assert proven == {("source:greenhouse/device:d1", "batch_rejected_rate"), ("source:greenhouse/device:d2", "batch_delay_p95_hours")}
 
 
 def test_a_mean_that_moved_and_a_changed_correlation_are_proved_from_the_rows(tmp_path: Path) -> None:

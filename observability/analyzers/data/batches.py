@@ -1,7 +1,9 @@
 """Check the batches of each source: arrival gap, number of rows, rejection rate and delay after capture.
 
 Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before, those of a
-device with enough past with its own. An overdue batch is reported as an open gap. Batches name no model, so the findings have no model.
+device with enough past with its own. An overdue batch is reported as an open gap. Where a source has six devices, the rejection rate, rows
+and delay (median and 95 % quantile) of each are compared with those of the others too, so that a device that was always worse is named.
+Batches name no model, so the findings have no model.
 """
 
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
 from observability.detection import batch_history
 from observability.detection.batch_history import DELAY, GAP, LIMITS, REJECTED, ROWS, BatchComparison, BatchSource
+from observability.detection.batch_peers import DELAY_P95, FIGURES, PeerBatches, peer_batches
 from observability.detection.own_history import LEAST
 from observability.proofs.records import BATCH_PROOFS
 from observability.stats.multiple_testing import benjamini_hochberg
@@ -22,6 +25,8 @@ from observability.stats.multiple_testing import benjamini_hochberg
 NAME = "data/batches"
 PAST_DAYS = 84
 BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_to"))
+PEERS_BUDGET = 0.5
+"""Share of the budget of false discoveries that comparisons of devices with each other may spend beside it: they are few."""
 RANK = {GAP: 3.0, ROWS: 2.0, REJECTED: 1.5, DELAY: 1.0}
 
 
@@ -36,10 +41,75 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     looks = [look for source in sources for look in source.comparisons]
     adjusted = iter(benjamini_hochberg([each.p_value for each in looks], context.budget)[0].tolist())
     found: list[Finding] = []
+    told: set[tuple[str, str | None, str]] = set()
     for source in sources:
         judged = [(look, next(adjusted)) for look in source.comparisons]
         found += about_source(source, judged, context)
+        told |= {(source.name, look.device, look.metric) for look, p in judged if needs_action(look.severity(p, context.budget))}
+    return found + about_peers(list(peer_batches(frames["past batches"], frames["batches"])), told, context)
+
+
+def about_peers(compared: list[PeerBatches], told: set[tuple[str, str | None, str]], context: Context) -> list[Finding]:
+    """Return a finding for each device that is worse than the others of its source in a metric that its past does not tell.
+
+    told: (source, device, metric) of what differs from the past. The 95 % quantile of the delay is left out where the median is told.
+    """
+    found, told, budget = [], set(told), PEERS_BUDGET * context.budget
+    adjusted = benjamini_hochberg([each.p_value for each in compared], budget)[0].tolist()
+    for each, p in zip(compared, adjusted, strict=True):
+        severity = each.severity(p, budget)
+        if not needs_action(severity) or (each.source, each.device, FIGURES[each.metric][0]) in told:
+            continue
+        told.add((each.source, each.device, FIGURES[each.metric][0]))
+        found.append(peer_finding(each, p, severity, context))
     return found
+
+
+def peer_finding(found: PeerBatches, p: float, severity: Severity, context: Context) -> Finding:
+    """Return the finding about a device that is worse than the other devices of its source."""
+    factor, more = LIMITS[FIGURES[found.metric][0]][0]
+    subject = f"source:{found.source}/device:{found.device}"
+    unknown = context.undecided(NAME, subject, found.metric, len(found.batches), peer_sentence(found), against="peers")
+    return replace(
+        unknown,
+        model=None,
+        version=None,
+        value=found.value,
+        low=found.value,
+        high=found.value,
+        limit=factor * found.usual if found.metric == ROWS else max(factor * found.usual, found.usual + more),
+        severity=severity,
+        likely_source="system",
+        onset=max(aware_utc(found.at), context.window.start),
+        rank=RANK[FIGURES[found.metric][0]],
+        evidence={
+            "baseline": found.usual,
+            "baseline_n": found.peers,
+            "source": found.source,
+            "device": found.device,
+            "batch": None,
+            "p_adjusted": p,
+            "unusual": list(found.batches),
+            "standing": found.ongoing,
+            "onset_known": "vague",
+        },
+    )
+
+
+def peer_sentence(found: PeerBatches) -> str:
+    """Return the sentence about a device that is worse than the other devices of its source."""
+    who, over = f"Device `{found.device}` of source `{found.source}`", f"{batch_count(len(found.batches))} of this window"
+    value, usual = (value_in_words(FIGURES[found.metric][0], each) for each in (found.value, found.usual))
+    others = f"{found.peers} other devices"
+    said = {
+        REJECTED: f"{who} has {value} of its rows rejected (median of {over}); the median of {others} is {usual}.",
+        ROWS: f"{who} delivers {value} rows a batch (median of {over}); the median of {others} is {usual}.",
+        DELAY: f"Batches of device `{found.device}` of source `{found.source}` arrive {value} after capture (median of {over}); the median "
+        f"of {others} is {usual}.",
+        DELAY_P95: f"One in twenty batches of device `{found.device}` of source `{found.source}` arrives {value} or more after capture "
+        f"({over}); the median of {others} is {usual}.",
+    }[found.metric]
+    return said + (" Already so before this window." if found.ongoing else "")
 
 
 def about_source(source: BatchSource, judged: list[tuple[BatchComparison, float]], context: Context) -> Iterator[Finding]:

@@ -42,6 +42,7 @@ DRAWN = {
     "batch_rejected_rate": ("rejected rows, share", "share"),
     "batch_gap_hours": ("hours since the batch before", "hours"),
     "batch_delay_hours": ("delay after capture, hours", "hours"),
+    "batch_delay_p95_hours": ("delay after capture, hours", "hours"),
 }
 """Name and unit of what is drawn of a batch, by the metric of its finding."""
 BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_from", "captured_to"))
@@ -106,14 +107,19 @@ def batches_summary(rows: pd.DataFrame, found: Sequence[Finding], window: Window
     return f"**{formatting.plural(len(rows), 'batch', 'batches')}** of {sources}{dates_note(window)}; {needy}."
 
 
+def source_of_finding(finding: Finding) -> str:
+    """The source that a finding is about, or whose device it is about."""
+    return finding.subject.removeprefix("source:").partition("/device:")[0]
+
+
 def findings_about_source(found: Sequence[Finding], source: str) -> list[Finding]:
-    """Findings about one source, worst first."""
-    return [finding for finding in found if finding.subject == f"source:{source}"]
+    """Findings about one source and its devices, worst first."""
+    return [finding for finding in found if source_of_finding(finding) == source]
 
 
 def sources_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
     """A row for each source, most urgent first, with its most urgent finding."""
-    named = {*rows["source"], *(finding.subject.removeprefix("source:") for finding in found)}
+    named = {*rows["source"], *map(source_of_finding, found)}
     first = {source: first_finding(findings_about_source(found, source)) for source in named}
     lines = []
     for source in sorted(named, key=lambda source: (urgency(first[source]), source)):
@@ -135,11 +141,11 @@ def sources_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
 
 def chosen_source(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
     """The source in the address, else the most urgent one, else the one with most batches."""
-    names = sorted({*rows["source"], *(finding.subject.removeprefix("source:") for finding in found)})
+    names = sorted({*rows["source"], *map(source_of_finding, found)})
     missing = "The link names the source {}, which delivered nothing in these dates."
     chosen = choice_box.address_selectbox("source", "Source", names, placeholder=MOST_URGENT, width=420, missing=missing)
     bad = first_finding(finding for finding in found if finding.needs_action)
-    return chosen or (bad.subject.removeprefix("source:") if bad else rows["source"].mode().iloc[0] if len(rows) else None)
+    return chosen or (source_of_finding(bad) if bad else rows["source"].mode().iloc[0] if len(rows) else None)
 
 
 def batch_outcomes(window: Window, scope: Scope, names: Sequence[str]) -> dict[str, list[BatchOutcome]]:
@@ -192,7 +198,7 @@ def batch_values(rows: pd.DataFrame, metric: str) -> "pd.Series[float]":
         return rows["rejected_rows"].astype(float) / rows["rows"].astype(float)
     if metric == "batch_gap_hours":
         return rows["at"].diff().dt.total_seconds() / 3600
-    if metric == "batch_delay_hours":
+    if metric in ("batch_delay_hours", "batch_delay_p95_hours"):
         return (rows["at"] - pd.to_datetime(rows["captured_to"])).dt.total_seconds() / 3600
     return rows["rows"].astype(float)
 

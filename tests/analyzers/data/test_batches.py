@@ -3,43 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from observability.analyzers.data import batches
-from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
-from observability.core.window import Window
 from observability.detection.own_history import usual_values
+from tests.support.deliveries import END, START, delivered, delivery_frames
 from tests.support.length import allowed, repeats
-
-START = datetime(2026, 3, 2)
-END = START + timedelta(days=7)
-COLUMNS = ["batch", "at", "source", "rows", "device", "rejected_rows", "captured_to"]
-
-
-def delivered(rng: np.random.Generator, days: range, *, source: str = "clinic", skip: tuple[int, ...] = ()) -> list[dict]:
-    """A batch each morning, but on some weekdays: about 1,000 rows, one in a hundred rejected, an hour after capture."""
-    found = []
-    for day in days:
-        at = START + timedelta(days=day, hours=6, minutes=float(rng.uniform(0, 20)))
-        rows = int(1000 * np.exp(rng.normal(0, 0.05)))
-        body = {"batch": f"{source} {day}", "at": at, "source": source, "rows": rows, "rejected_rows": int(rng.binomial(rows, 0.01))}
-        if at.weekday() not in skip:
-            found.append(body | {"captured_to": at - timedelta(minutes=float(rng.uniform(50, 70)))})
-    return found
 
 
 def judged(rows: list[dict], *, now: datetime = END, budget: float = 0.0143) -> dict[str, Finding]:
     """Findings by metric, of one source."""
-    frame = pd.DataFrame(rows, columns=COLUMNS).astype(
-        {"at": "datetime64[us]", "captured_to": "datetime64[us]", "rows": "Int64", "rejected_rows": "Int64"}
-    )
-    frame[["source", "device"]] = frame[["source", "device"]].astype(object)
-    window = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
-    context = Context(EVERY_MODEL, NO_VERSION, window, now.replace(tzinfo=UTC), budget)
-    frames = {"batches": frame[frame["at"] >= START], "past batches": frame[frame["at"] < START]}
-    found = batches.analyze({name: each.reset_index(drop=True) for name, each in frames.items()}, context)
+    found = batches.analyze(*delivery_frames(rows, now, budget))
     assert len({each.metric for each in found}) == len(found)
     return {each.metric: each for each in found}
 

@@ -1,0 +1,114 @@
+"""Compare the deliveries of each device of a source with those of its other devices: rejected rows, rows, and delay after capture.
+
+The figure of a device over the batches of the window (the median; of the delay the 95 % quantile too) is compared with those of the other
+devices of the source, as column statistics are (device_kinds): on a variance-stabilized scale, by a robust spread between devices, with the
+usual variation of a device's batches. A difference must also reach the limits of batch_history. A device that was so before is no `act`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import stdtr
+
+from observability.core.finding import Severity
+from observability.detection.batch_history import (
+    DELAY,
+    LIMITS,
+    REJECTED,
+    ROWS,
+    Array,
+    batch_values,
+    delivered_batches,
+    from_scale,
+    on_scale,
+)
+from observability.detection.batch_statistics import LEAST_BATCHES, LEAST_DEVICES, NORMAL_REACH, with_marks
+from observability.detection.change import significant_severity
+from observability.detection.own_history import LEAST, LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, MOST_FREEDOM, OF_A_MEDIAN, HistoryComparison
+from observability.stats.column_quantiles import quantiles_of_others
+from observability.stats.dispersion import MAD_TO_SD
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+DELAY_P95 = "batch_delay_p95_hours"
+FIGURES: dict[str, tuple[str, float, float]] = {
+    REJECTED: (REJECTED, 0.5, OF_A_MEDIAN),
+    ROWS: (ROWS, 0.5, OF_A_MEDIAN),
+    DELAY: (DELAY, 0.5, OF_A_MEDIAN),
+    DELAY_P95: (DELAY, 0.95, 4.47),
+}
+"""Of each metric: the value of a batch, the quantile over a device's batches, and its variance relative to a mean's (normal values)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerBatches(HistoryComparison):
+    """One metric of one device over the window. at: its first batch; usual: the median of the other devices, so many.
+
+    ongoing: it was so in its own earlier batches.
+    """
+
+    source: str
+    device: str
+    batches: tuple[str, ...]
+    peers: int
+    ongoing: bool
+
+    def severity(self, p_adjusted: float, budget: float) -> Severity:
+        """Return the severity at a p-value that is adjusted for all comparisons; of what was so before at most `watch`."""
+        watch, act = (
+            self.value <= limit[0] * self.usual if self.metric == ROWS else self.exceeds(limit) for limit in LIMITS[FIGURES[self.metric][0]]
+        )
+        return significant_severity(watch, act and not self.ongoing, p_adjusted, budget)
+
+
+def peer_batches(past: "DataFrame", current: "DataFrame") -> Iterator[PeerBatches]:
+    """Yield the comparisons of the devices of each source with LEAST_DEVICES devices of LEAST_BATCHES batches in the window."""
+    marked = with_marks(past, current)
+    for source, part in marked[marked["device"].notna()].groupby("source", sort=True):
+        groups = {str(device): own.reset_index(drop=True) for device, own in part.groupby("device", sort=True) if own["new"].any()}
+        if len(groups) >= LEAST_DEVICES:
+            for metric in FIGURES:
+                yield from _compared_devices(str(source), metric, groups)
+
+
+def _compared_devices(source: str, metric: str, groups: "dict[str, DataFrame]") -> Iterator[PeerBatches]:
+    """Yield the comparison of each device of a source in one metric."""
+    value, quantile, of_quantile = FIGURES[metric]
+    least = LEAST_SPREAD_OF_SHARES if value == REJECTED else LEAST_SPREAD
+    held: dict[str, tuple[Array, Array, Array]] = {}
+    for device, own in groups.items():
+        batches = delivered_batches(own)
+        values = batch_values(value, batches)
+        known = np.isfinite(values)
+        if (known & batches.new).sum() >= LEAST_BATCHES:
+            held[device] = values, on_scale(value, values, batches.rows)[0], known
+    if len(held) < LEAST_DEVICES:
+        return
+    new = [groups[device]["new"].to_numpy(bool) & known for device, (_, _, known) in held.items()]
+    scaled = [each[1][mask] for each, mask in zip(held.values(), new, strict=True)]
+    middles = np.array([np.quantile(each, quantile) for each in scaled])
+    single = float(np.median([MAD_TO_SD * np.median(np.abs(each - np.median(each))) for each in scaled]))
+    others, (centre, low, high) = quantiles_of_others(middles[:, None], (1 / 2, 1 / 16, 15 / 16))
+    for place, (device, (values, every, known)) in enumerate(held.items()):
+        deviation = MAD_TO_SD * float(np.median(np.abs(np.delete(middles, place) - centre[place, 0])))
+        between = max(deviation, float(high[place, 0] - low[place, 0]) / (2 * NORMAL_REACH), least)
+        own, peers, mask = groups[device], int(others[place, 0]), new[place]
+        error = np.sqrt(between**2 * (1 + OF_A_MEDIAN / peers) + single**2 * of_quantile / len(scaled[place]))
+        t = float((middles[place] - centre[place, 0]) / error)
+        before = every[known & ~own["new"].to_numpy(bool)]
+        ongoing = len(before) >= LEAST and abs(float(np.quantile(before, quantile)) - middles[place]) <= abs(t) * error / 2
+        yield PeerBatches(
+            metric=metric,
+            at=own["at"][mask].iloc[0].to_pydatetime(),
+            value=float(np.quantile(values[mask], quantile)),
+            usual=from_scale(value, float(centre[place, 0]), own["rows"].to_numpy(float)),
+            p_value=float(stdtr(min(peers - 1, MOST_FREEDOM), t if metric == ROWS else -t)),
+            source=source,
+            device=device,
+            batches=tuple(map(str, own["batch"][mask])),
+            peers=peers,
+            ongoing=bool(ongoing),
+        )
