@@ -362,8 +362,8 @@ challenger_gain | Loss that a challenger avoids | share | low | Share of the los
   errors, absolute errors) that a version in shadow avoids on the same rows; negative where it adds to it. | 1 - loss of the challenger /
   loss of the champion | ours, from McNemar 1947 and the paired t interval
 challenger_slice_loss | Loss that a challenger adds in a slice | units of the metric | low | Mean loss (error rate, of a regression absolute
-  error) of a version in shadow less that of the version that serves, on the same rows of the slice in which it adds most.
-  | mean difference | ours, from McNemar 1947 and the paired t interval
+  error) of a version in shadow less that of the version that serves, on the same rows of the slice in which it surely adds most;
+  0 without one. | mean difference | ours, from McNemar 1947 and the paired t interval
 audit_days_left | Days until an audit expires | days | high | Days until the newest audit of a kind expires; negative afterwards, or since
   a version without an audit replaced the audited one. | expires - now | ours
 export_epsilon | Privacy loss of exports | ε | low | Privacy loss of all noised releases of a dataset to one recipient, at a stated

@@ -28,6 +28,19 @@ class ChallengerGain:
     p_value: float
 
 
+@dataclass(frozen=True)
+class ChallengerPairs:
+    """Labelled answers of a challenger (a) and of the champion (b) to the same requests, row by row, both with the champion's features.
+
+    label: class index, of a regression the number.
+    """
+
+    version: str
+    a: "DataFrame"
+    b: "DataFrame"
+    label: Floats
+
+
 def row_losses(model: Model, rows: "DataFrame") -> Floats:
     """Loss of each row: the owner's cost of its error, 1 for an error without costs, or the absolute error of a regression.
 
@@ -68,6 +81,38 @@ def loss_name(model: Model) -> str:
         return "absolute error"
     costs = model.settings.cost_false_positive, model.settings.cost_false_negative
     return "cost of errors" if model.task == "binary" and None not in costs else "errors"
+
+
+def challenger_pairs(model: Model, champion: "DataFrame", others: "DataFrame", serving: str) -> list[ChallengerPairs]:
+    """The requests that each version in shadow answered as well as the one that serves.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    champion : DataFrame
+        Rows of the version that serves: id, features and the columns of `row_losses`.
+    others : DataFrame
+        Rows of other versions without features, with `version`.
+    serving : str
+        The version that serves.
+
+    Returns
+    -------
+    list[ChallengerPairs]
+        In the order of versions; a pair is labelled and both answers count.
+    """
+    known = champion[np.isfinite(row_losses(model, champion))].drop_duplicates("id")
+    found = []
+    for version, rows in others.groupby("version", sort=True):
+        own = rows[np.isfinite(row_losses(model, rows))].drop_duplicates("id").set_index("id")
+        both = known[known["id"].isin(own.index)].sort_values("id").reset_index(drop=True)
+        if version == serving or both.empty:
+            continue
+        answers = own.loc[both["id"], ["decision", "score"]].reset_index(drop=True)
+        label = both["label_value" if model.task == "regression" else "label"].to_numpy(np.float64)
+        found.append(ChallengerPairs(str(version), both.assign(**{name: answers[name] for name in answers}), both, label))
+    return found
 
 
 def challenger_gains(model: Model, champion: "DataFrame", others: "DataFrame", serving: str) -> list[ChallengerGain]:

@@ -10,9 +10,9 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.weeks import Week
 from observability.core.window import Window
+from observability.detection.regressed_slices import regressed
 from observability.metrics.performance import HEADLINE
 from observability.review.paired_versions import predictions_by_version, version_with_most
-from observability.review.regressed_slices import regressed
 from observability.store.engine import Store
 
 Body = dict[str, Any]
@@ -57,7 +57,11 @@ def card(store: Store, model: Model, week: Week, new: str, then: str) -> Body:
         "differences": [difference_json(found) for found in differing[:SHOWN]],
         "sentence": done.sentence,
         "notes": list(done.notes),
-        "slices": regressed(model, paired_rows.matched_rows(store.ask, model, replace(b, version=new, environment="shadow"), b, *versions)),
+        "slices": regressed(
+            model,
+            paired_rows.matched_rows(store.ask, model, replace(b, version=new, environment="shadow"), b, *versions),
+            model.settings.slices,
+        ),
     }
 
 

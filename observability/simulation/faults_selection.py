@@ -1,4 +1,4 @@
-"""A fault of model selection: the version that serves is beaten by one in its shadow."""
+"""Faults of model selection: the version that serves is beaten by one in its shadow; one in shadow is worse in a slice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.core.catalog import Model
+from observability.core.errors import UsageError
+from observability.detection.regressed_slices import candidate_slices
 from observability.simulation.fault import NamedFault
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+LEAST_OF_ROWS, MOST_OF_ROWS = 0.08, 0.6
+"""Share of the rows of a slice that a fault is planted in."""
+
+
 @dataclass(frozen=True)
 class SelectionFaultPlant:
-    """Where and how strongly a fault is planted. rows: the answers of the challenger with decision, label, score and label_value."""
+    """Where and how strongly a fault is planted. rows: the answers of the challenger with decision, label, score, label_value, features."""
 
     model: Model
     rows: "DataFrame"
@@ -43,7 +49,29 @@ def beaten_champion(plant: SelectionFaultPlant) -> "DataFrame":
     return plant.rows.assign(decision=decision)
 
 
+def regressed_slice(plant: SelectionFaultPlant) -> "DataFrame":
+    """A version in shadow gives wrong answers to a share of the requests of one slice, and answers the others as before."""
+    rows, held = plant.rows, []
+    for name, _, inside in candidate_slices(plant.model, plant.rows):
+        if LEAST_OF_ROWS * len(rows) <= inside.sum() <= MOST_OF_ROWS * len(rows):
+            held.append((name, inside))
+    if not held:
+        wanted = f"a slice of {LEAST_OF_ROWS:.0%} to {MOST_OF_ROWS:.0%} of the rows"
+        raise UsageError("no slice to plant regressed_slice in", got=f"{len(rows):,} rows", expected=wanted)
+    _, inside = held[int(plant.rng.integers(len(held)))]
+    hit = inside & (plant.rng.random(len(rows)) < plant.amount)
+    if plant.model.task == "regression":
+        error = rows["score"] - rows["label_value"]
+        further = 3 * float(error.abs().mean()) * np.where(error < 0, -1, 1)
+        return rows.assign(score=np.where(hit, rows["score"] + further, rows["score"]))
+    wrong = (rows["label"] + 1) % max(len(plant.model.classes), 2)
+    return rows.assign(decision=np.where(hit, wrong, rows["decision"]))
+
+
 FAULTS: dict[str, SelectionFault] = {
     each.name: each
-    for each in (SelectionFault("beaten_champion", (0.08, 0.2, 0.4), "share of the loss", "challenger_gain", beaten_champion),)
+    for each in (
+        SelectionFault("beaten_champion", (0.08, 0.2, 0.4), "share of the loss", "challenger_gain", beaten_champion),
+        SelectionFault("regressed_slice", (0.08, 0.2, 0.5), "share of the slice", "challenger_slice_loss", regressed_slice),
+    )
 }

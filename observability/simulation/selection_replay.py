@@ -31,7 +31,8 @@ CHALLENGER, ROWS, SWAPPED = "challenger", 2500, 0.1
 def replay_on_selection(ask: Ask, model: Model, fault: SelectionFault, strength: Strength, now: datetime, seed: int = 0) -> RecordDetection:
     """Plant the fault beside the newest version of a model that served. Raises UsageError where it has too few labelled answers."""
     for version in reversed(model.versions):
-        rows = ask(Sample("outcomes", selection.COLUMNS, ROWS), Window(model.name, EPOCH, now, version.name))
+        columns = (*selection.COLUMNS, *(each.reference for each in model.features()))
+        rows = ask(Sample("outcomes", columns, ROWS), Window(model.name, EPOCH, now, version.name))
         if np.isfinite(row_losses(model, rows)).sum() >= selection.LEAST:
             return replay_selection_fault(model, version, rows, fault, strength, now, seed)
     raise UsageError(f"no version to plant {fault.name} beside", where=model.name, expected=f"{selection.LEAST} labelled answers")

@@ -10,7 +10,7 @@ from observability.compare.paired_rows import MatchedRows, paired_differences
 from observability.compare.selection import challenger_state, recommendation
 from observability.core.catalog import Column, Model
 from observability.core.window import EPOCH, Window
-from observability.review.regressed_slices import regressed
+from observability.detection.regressed_slices import regressed
 
 MODEL = Model(
     1, "loan", "binary", ("no", "yes"), (Column(1, "region", "f1", "category"), Column(2, "age", "f2", "number")),

@@ -18,8 +18,9 @@ from observability.dashboard import clicks, load
 from observability.dashboard.review import fairness_status as review_fair
 from observability.dashboard.review import label_budget, performance
 from observability.dashboard.review.review import ReviewPage
+from observability.detection import regressed_slices
 from observability.incidents.grouping import Incident
-from observability.review import fairness_status, incident_stakes, label_intake, ranked_inputs, regressed_slices, sentences, weekly_details
+from observability.review import fairness_status, incident_stakes, label_intake, ranked_inputs, sentences, weekly_details
 from tests.support.dashboard_pages import tables
 from tests.support.dashboard_world import END, START, World
 
@@ -200,7 +201,7 @@ def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: 
     assert made["looked_at"] == 7
     assert sentences.regressed_slice_sentences({"slices": made})[0].startswith("Worse where carrier = BB: mean absolute error")
     watched = replace(model, settings=replace(model.settings, slices=("carrier=BB",)))
-    assert regressed_slices.regressed(watched, MatchedRows(new, then, label, 0, (900, 900)))["rows"] == []
+    assert regressed_slices.regressed(watched, MatchedRows(new, then, label, 0, (900, 900)), watched.settings.slices)["rows"] == []
 
 
 def drawn_more_labels(room):

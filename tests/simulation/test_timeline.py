@@ -14,6 +14,7 @@ from observability.core.errors import NotFoundError, UsageError
 from observability.dashboard.lab import lab as lab_page
 from observability.dashboard.lab.job import LAB
 from observability.simulation.clean_log import CleanStream
+from observability.simulation.fault_families import FRAMES as OF_FRAMES
 from observability.simulation.fault_targets import TARGET_PARTS, fault_targets
 from observability.simulation.faults import FAULTS
 from observability.simulation.faults_augmentation import FAULTS as OF_AUGMENTATIONS
@@ -25,7 +26,6 @@ from observability.simulation.faults_edge import FAULTS as ON_EDGE
 from observability.simulation.faults_energy import FAULTS as OF_ENERGY
 from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
 from observability.simulation.faults_forms import FAULTS as OF_FORMS
-from observability.simulation.faults_frames import FAULTS as OF_FRAMES
 from observability.simulation.faults_labelling import FAULTS as OF_LABELLING
 from observability.simulation.faults_selection import FAULTS as OF_SELECTION
 from observability.simulation.faults_storage import FAULTS as OF_STORAGE

@@ -1,6 +1,7 @@
-"""Compare the version that serves with those that answer in its shadow: is a better one at hand?
+"""Compare the version that serves with those that answer in its shadow: is a better one at hand, and is it worse in a slice?
 
-Both answered the same requests, so their losses are compared row by row: the owner's costs of errors, errors, or absolute errors. The
+Both answered the same requests, so their losses are compared row by row: the owner's costs of errors, errors, or absolute errors. In each
+slice of the features errors (or absolute errors) are compared too, with a false discovery rate over all slices of a version. The
 page *Model selection* compares the two in everything else, and a person decides there.
 """
 
@@ -8,15 +9,18 @@ from dataclasses import replace
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
-from observability.core.formatting import format_share
+from observability.core.formatting import format_number, format_share
 from observability.core.questions import Sample
-from observability.metrics.challengers import ChallengerGain, challenger_gains, loss_name
+from observability.detection.regressed_slices import regressed
+from observability.metrics.challengers import ChallengerGain, ChallengerPairs, challenger_gains, challenger_pairs, loss_name
 
-NAME, METRIC = "training/selection", "challenger_gain"
+NAME, METRIC, SLICE_METRIC = "training/selection", "challenger_gain", "challenger_slice_loss"
 ROWS, LEAST = 20_000, 200
 """Rows of each version that are compared, and the fewest labelled pairs."""
 RELEVANT, SURE = 0.05, 0.01
 """Share of the champion's loss that is worth a decision where the owner states none; p-value from which it is no chance result."""
+SLICE_RELEVANT = 0.1
+"""Share of the champion's loss in a slice by which a challenger must be worse there, where the owner states none."""
 COLUMNS = ("id", "score", "decision", "label", "label_value")
 
 
@@ -26,7 +30,8 @@ def needs(context: Context) -> dict[str, Ask]:
     if context.window.slice or context.window.environment != "production" or not others:
         return {}
     shadow = Ask(Sample("outcomes", (*COLUMNS, "version"), ROWS), scope="model", environment="shadow")
-    return {"champion": Ask(Sample("outcomes", COLUMNS, ROWS)), "others": shadow}
+    features = tuple(each.reference for each in context.model.features())
+    return {"champion": Ask(Sample("outcomes", (*COLUMNS, *features), ROWS)), "others": shadow}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
@@ -37,7 +42,53 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if not gains:
         because = f"No other version answered in shadow, so version {context.version.name} is compared with none."
         return [context.undecided(NAME, "model", METRIC, 0, because, against="peers")]
-    return [gain_finding(gain, context) for gain in gains]
+    pairs = challenger_pairs(context.model, frames["champion"], frames["others"], context.version.name)
+    slices = [found for each in pairs if (found := slice_finding(each, context)) is not None]
+    return [*(gain_finding(gain, context) for gain in gains), *slices]
+
+
+def slice_finding(pairs: ChallengerPairs, context: Context) -> Finding | None:
+    """Return whether a challenger is worse in a slice, the slice with most further loss; None with fewer than LEAST pairs or no slice."""
+    model, n = context.model, len(pairs.label)
+    found = regressed(model, pairs) if n >= LEAST else {"looked_at": 0, "rows": []}
+    if not found["looked_at"]:
+        return None
+    worth = model.settings.limits.get(f"{NAME}/{SLICE_METRIC}", SLICE_RELEVANT)
+    worse = [row for row in found["rows"] if row["change"] >= worth * row["then"]]
+    who = f"Version {pairs.version} in shadow"
+    unit = "absolute error" if model.task == "regression" else "error rate"
+    told = format_number if model.task == "regression" else format_share
+    if not worse:
+        because = f"{who} has no higher {unit} than version {context.version.name} in any of {found['looked_at']:,} slices (relevant from "
+        because += f"{format_share(worth)} more on {n:,} requests that both answered)."
+        base = context.undecided(NAME, f"challenger={pairs.version}", SLICE_METRIC, n, because, against="peers")
+        return replace(base, severity="ok", value=0.0, low=0.0, high=0.0)
+    first = worse[0]
+    more = f" It is also worse in {len(worse) - 1} more." if len(worse) > 1 else ""
+    because = (
+        f"{who} is worse where {first['name']}: {unit} {told(first['new'])} where version {context.version.name} has "
+        f"{told(first['then'])}, {told(first['change'])} more ({told(first['low'])} to {told(first['high'])}) "
+        f"on {first['n']:,} requests that both answered; "
+        f"{found['looked_at']:,} slices were tested.{more}"
+    )
+    return replace(
+        context.undecided(NAME, f"challenger={pairs.version}", SLICE_METRIC, first["n"], because, against="peers"),
+        value=first["change"],
+        low=first["low"],
+        high=first["high"],
+        limit=worth * first["then"],
+        severity="watch",
+        slice=first["slice"],
+        likely_source="model",
+        rank=1.5,
+        evidence={
+            "challenger": pairs.version,
+            "slice_name": first["name"],
+            "p_adjusted": first["p_adjusted"],
+            "tested": found["looked_at"],
+            "slices": [row["name"] for row in worse],
+        },
+    )
 
 
 def gain_finding(found: ChallengerGain, context: Context) -> Finding:
@@ -90,6 +141,6 @@ ANALYZER = Analyzer(
     analyze,
     exceptions=frozenset({1}),  # a model with one version has nothing to compare
     labels=True,
-    limits={METRIC: RELEVANT},
-    proofs={METRIC: "it is a comparison of losses row by row, in a sample of the requests that both versions answered"},
+    limits={METRIC: RELEVANT, SLICE_METRIC: SLICE_RELEVANT},
+    proofs=dict.fromkeys((METRIC, SLICE_METRIC), "it is a comparison of losses row by row, in a sample of the requests that both answered"),
 )

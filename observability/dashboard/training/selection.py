@@ -21,9 +21,9 @@ from observability.dashboard.serving.compare_parts import percentile_note
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, save_records, status_line, utc_midnight
+from observability.detection.regressed_slices import regressed
 from observability.records.values import new_record_id
 from observability.review.change_log import DECISION
-from observability.review.regressed_slices import regressed
 from observability.review.sentences import regressed_slice_sentences
 
 SEVERITY = {"promote": "ok", "hold": "watch", "reject": "act"}
@@ -94,7 +94,7 @@ def selection_slices(challenger: Window, champion: Window) -> dict[str, Any]:
     model = load.catalog().model(challenger.model)
     versions = [[model.version(str(each.version)) or Version(str(each.version))] for each in (challenger, champion)]
     matched = paired_rows.matched_rows(load.store().ask, model, challenger, champion, *versions)
-    return regressed(model, matched) if len(matched.a) else {"loss": "wrong", "looked_at": 0, "rows": []}
+    return regressed(model, matched, model.settings.slices) if len(matched.a) else {"loss": "wrong", "looked_at": 0, "rows": []}
 
 
 def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:

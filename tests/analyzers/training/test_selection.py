@@ -13,7 +13,7 @@ from observability.compare.difference import with_verdicts
 from observability.compare.paired_rows import paired_differences
 from observability.compare.selection import recommendation
 from observability.core.analyzer import Context
-from observability.core.catalog import Model, Version
+from observability.core.catalog import Column, Model, Version
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
@@ -61,6 +61,32 @@ def test_named_in_nine_of_ten_at_middle_strength_and_hardly_ever_where_both_are_
     equal = [judged(answered(0.0, seed=seed))[0].severity for seed in range(300)]
     assert planted.count("watch") >= 45
     assert equal.count("act") == 0 and equal.count("watch") <= 6
+
+
+def in_regions(worse: float, seed: int = 3, rows: int = 3000) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Answers of two versions that err alike, but the challenger errs on a further share of the rows of the south."""
+    rng = np.random.default_rng([seed, 7])
+    champion, other = answered(0.0, rows, seed)
+    region = rng.choice(["north", "south", "east"], rows)
+    hit = (region == "south") & (rng.random(rows) < worse)
+    return champion.assign(**{"feature.region": region}), other.assign(decision=np.where(hit, 1 - other["label"], other["decision"]))
+
+
+def test_a_challenger_that_is_worse_in_one_slice_is_named_with_the_slice_and_its_interval() -> None:
+    regional = replace(MODEL, columns=(Column(1, "region", "f1", "category"),))
+    assert "feature.region" in needs(context(regional))["champion"].aggregate.columns
+    champion, other = in_regions(0.2)
+    found = judged((champion, other), regional)[1]
+    south = (champion["feature.region"] == "south").to_numpy()
+    rates = [float((frame["decision"] != frame["label"]).to_numpy()[south].mean()) for frame in (other, champion)]
+    assert found.value == pytest.approx(rates[0] - rates[1]) and found.low > 0 and found.n == south.sum()
+    assert (found.severity, found.subject, found.slice, found.against) == ("watch", "challenger=2", "region=south", "peers")
+    assert "worse where region = south" in found.because and "3 slices were tested" in found.because
+    named = [judged(in_regions(0.2, seed), regional)[1].slice for seed in range(10)]
+    equal = [judged(in_regions(0.0, seed), regional)[1].severity for seed in range(40)]
+    assert named.count("region=south") >= 9 and equal.count("watch") <= 2 and "act" not in equal
+    owners = replace(regional, settings=ModelSettings(limits={"training/selection/challenger_slice_loss": 2.0}))
+    assert judged((champion, other), owners)[1].severity == "ok", "the owner accepts more"
 
 
 def test_a_worse_challenger_raises_nothing_and_is_told() -> None:

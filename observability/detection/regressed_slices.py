@@ -1,17 +1,15 @@
 """Slices in which a new version is worse than the serving one, on rows that both scored.
 
 Each level of each feature (quartile bands for numbers) is a slice. Its mean loss is compared row by row (absolute error; for classifiers
-the rate of wrong decisions), with a false discovery rate of 5 % over all slices. Slices that the owner monitors are part of the
-comparison itself and are excluded here.
+the rate of wrong decisions), with a false discovery rate of 5 % over all slices. Slices that are compared elsewhere can be left out.
 """
 
 import itertools
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from observability.compare.paired_rows import MatchedRows
 from observability.core.catalog import Model
 from observability.core.window import Slice
 from observability.stats.arrays import Bools, Floats
@@ -27,18 +25,34 @@ LEAST_ROWS, MOST_LEVELS, MOST = 30, 20, 5
 """Minimum labelled pairs of a slice; most frequent levels of a feature that are tested; slices that are named, largest loss first."""
 
 
-def regressed(model: Model, matched: MatchedRows) -> Body:
+class PairedAnswers(Protocol):
+    """Answers of two versions to the same requests, row by row; label: class index, of a regression the number, NaN unknown."""
+
+    @property
+    def a(self) -> "DataFrame":
+        """Of the new version, with features, score and decision."""
+
+    @property
+    def b(self) -> "DataFrame":
+        """Of the serving version."""
+
+    @property
+    def label(self) -> Floats:
+        """The label of each pair."""
+
+
+def regressed(model: Model, matched: PairedAnswers, left_out: Collection[str] = ()) -> Body:
     """looked_at: number of slices tested; rows: slices in which the new version (side a) has a significantly larger loss, with both mean
-    losses and their difference.
+    losses and their difference. left_out: slices as in a link that are not tested.
     """
     new, then, label = matched.a, matched.b, matched.label
     known = ~np.isnan(label)
     if model.task != "regression":
         known &= (new["decision"].to_numpy() >= 0) & (then["decision"].to_numpy() >= 0)
-    watched, of = set(model.settings.slices), "absolute_error" if model.task == "regression" else "wrong"
+    of = "absolute_error" if model.task == "regression" else "wrong"
     found: list[tuple[str, str, int, PairedComparison]] = []
     for name, key, inside in candidate_slices(model, new[known]):
-        if key is None or key not in watched:
+        if key is None or key not in left_out:
             found.append(
                 (name, key or "", int(inside.sum()), mean_losses(model, new[known][inside], then[known][inside], label[known][inside]))
             )
