@@ -55,7 +55,7 @@ NEVER_RUN = {
     "explanations": "stability of explanations",
     "fairness": "fairness under shift",
     "leakage": "data leakage",
-    "precision": "decisions of other forms",
+    "precision": "agreement of its forms",
 }
 NEW_VERSION, NEW_IMPORT = "A new version needs its own.", "Measure the new version on that hardware and import the results."
 OF_ITS_OWN = ("lightgbm", "onnx")
@@ -91,13 +91,14 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             found.append(never_for_version(of_kind[-1], context))
     if forms and not any(is_of_version(audit, context) for audit in forms):
         found.append(never_for_version(forms[-1], context))
-    told_of = {audit.kind for audit in (*known, *others)} | {str(row["audit"]) for row in rows if row["audit"] == "precision"}
+    told_of = {audit.kind for audit in (*known, *others, *forms)}
     idle = {"fairness"} if not any(column.sensitive for column in context.model.columns) else set()
     idle |= set() if has_other_forms(context) else {"precision"}
     never = [words for kind, words in NEVER_RUN.items() if kind not in told_of | idle]
     if never and context.version.artifact:
         because = (
-            f"Of version {context.version.name}, {join_words(never)} {'is' if len(never) == 1 else 'are'} not known: no audit has been run."
+            f"Of version {context.version.name}, {join_words(never)} {'is' if len(never) == 1 else 'are'} not known: no audit had been run "
+            f"by {context.now:%Y-%m-%d}."
         )
         found.append(context.undecided(NAME, "model", METRIC, 0, because, against="level"))
     return found
