@@ -25,6 +25,7 @@ from observability.enrichment import audits
 from observability.enrichment.audit_rows import audit_reference_rows, audit_served_rows
 from observability.enrichment.audits import FOLDER, AuditRequest, run_audit
 from observability.enrichment.precision_audit import AuditOptions, precision_audit
+from observability.monitoring.check import check
 from observability.review.agenda_items import records_until
 from observability.review.fairness_status import newest_audits
 from observability.server.audit_schedule import AuditInterruptedError, run_due_audit, scheduled_audits, store_audits
@@ -33,6 +34,7 @@ from observability.store.types.loading import LoadDefaults
 from observability.store.types.registration import RegistrationRequest
 from observability.worker.process import Worker
 from tests.support.new_store import new_store
+from tests.support.proving import differing
 
 ROWS = 300
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -177,6 +179,14 @@ def test_leakage_compares_features_with_the_model_and_served_rows_with_training_
     assert (overlap["of"], overlap["held"]["n"], overlap["training"]["n"]) == ("served", ROWS, ROWS)
     (further,) = audit.further
     assert (further.metric, further.value) == ("training_overlap", overlap["either"]["value"])
+
+
+def test_each_figure_of_an_audit_is_proved_from_its_record(known: dict[str, StoredAudit], store: Store) -> None:
+    now = max(audit.at for audit in known.values()) + timedelta(hours=1)
+    asked: dict[str, Any] = {"model": "loan", "version": "1", "start": now - timedelta(days=1), "end": now, "now": now}
+    found = check(store, **asked, only=("trust/audits",)).findings
+    proven = {each.metric for each in found if each.proof}
+    assert proven >= {"label_leakage", "training_overlap", "robust_accuracy"} and differing(store, found) == []
 
 
 def test_leakage_without_known_training_rows_says_so(store: Store, worker: Worker) -> None:
