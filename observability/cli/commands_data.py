@@ -308,7 +308,8 @@ def leakage_record(
     from observability.enrichment.leakage_audit import leakage_headline, leakage_results
 
     assert data.model is not None
-    shares = {name: (*share.triple, share.n) for name, share in alone.items()}
+    parts = {name: (share.value, share.low, share.high, share.n) for name, share in alone.items()}
+    shares = {name: [part for part in own if part is not None] for name, own in parts.items() if None not in own}
     body = leakage_results(shares, None, {}, [overlap] if overlap else [], fitted.metric)
     facts = {"from": data.name, "n": len(fitted.y), "served": 0, "in_sample": False}
     results = {"headline": leakage_headline(body, fitted.obstacle), **body, "rows": facts}

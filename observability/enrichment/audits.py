@@ -540,7 +540,7 @@ def run_leakage(steps: AuditSteps) -> dict[str, Any]:
     real, served = (read(store, model, version, steps.most(POOL)) for read in (audit_reference_rows, audit_served_rows))
     rows = real if len(real) >= FEWEST else served
     sides = overlap_sides(store, model, version, steps.most(TRAINING_ROWS), served, in_sample=steps.request.in_sample or version.in_sample)
-    columns = list(rows.inputs)
+    columns = list(map(str, rows.inputs))
     chunks = [columns[start : start + FEATURES] for start in range(0, len(columns), FEATURES)] if len(rows) >= FEWEST else []
     again = rows is real and len(served) >= FEWEST
     steps.total = len(chunks) + bool(chunks) + again + len(sides)

@@ -147,8 +147,8 @@ class AuditModel:
             found, perfect = rate_interval(float((answers.argmax(1) == self.y).sum()), float(n)), 1.0
         else:
             scores, places = np.unique(answers[:, 1], return_inverse=True)
-            counts = [np.bincount(places[self.y == label], minlength=scores.size) for label in (1, 0)]
-            found, perfect = auc_interval(*counts), 1.0
+            positive, negative = (np.bincount(places[self.y == label], minlength=scores.size) for label in (1, 0))
+            found, perfect = auc_interval(positive, negative), 1.0
         ends = [float("nan") if end is None else (end - chance) / (perfect - chance) for end in (found.value, found.low, found.high)]
         return ordered_interval(ends[0], min(ends[1:]), max(ends[1:]), n)
 
