@@ -82,7 +82,7 @@ class ComparisonTable:
 class StatisticValues:
     """One statistic of the batches of a kind. names: under which each column has it. The arrays are batches × columns.
 
-    values: NaN where it is missing or of too few rows. scaled, noise: on a variance-stabilized scale, and the sampling variance there.
+    values: NaN where it is missing or of too few rows. scaled: on a variance-stabilized scale. n: rows with a value.
     floor: the smallest standard deviation between batches, devices × columns. rest: the difference from the other devices of the day.
     """
 
@@ -90,7 +90,7 @@ class StatisticValues:
     names: Sequence[str]
     values: Array
     scaled: Array
-    noise: Array
+    n: Array
     floor: Array
     rest: Array
 
@@ -132,7 +132,6 @@ class DeviceKind:
         owners = zip(batches["source"].map(str), batches["device"], strict=True)
         self.owners: dict[int, tuple[str, str | None]] = dict(zip(self.units.tolist(), owners, strict=True))
         self.logged = number_tables(stats, columns, BATCH_STATISTICS)
-        self.nulls = np.nan_to_num(self._values(NULLS)[0])
         self.std = self._values(STD)[0]
 
     def _values(self, metric: str) -> tuple[Array, list[str]]:
@@ -140,11 +139,15 @@ class DeviceKind:
 
         That is the first of its names that any batch has.
         """
-        values, names = np.full((len(self.stats), len(self.columns)), np.nan), [NAMES[metric][0]] * len(self.columns)
+        values: Array | None = None
+        names = [NAMES[metric][0]] * len(self.columns)
         for name in (each for each in reversed(NAMES[metric]) if each in self.logged):
             held = ~np.isnan(self.logged[name]).all(0)
-            values[:, held] = self.logged[name][:, held]
-            names = [name if own else earlier for own, earlier in zip(held.tolist(), names, strict=True)]
+            names = [name if has else earlier for has, earlier in zip(held.tolist(), names, strict=True)]
+            own = self.logged[name]
+            values = own if held.all() else np.where(held, own, np.nan if values is None else values)
+        if values is None:
+            values = np.full((len(self.stats), len(self.columns)), np.nan)
         return values, names
 
     def devices(self, judged: set[tuple[str, str | None]]) -> Iterator[JudgedDevice]:
@@ -155,13 +158,16 @@ class DeviceKind:
 
     def compared(self, metric: str) -> Iterator[ComparisonTable]:
         """Yield the comparisons of one statistic: with each device's own past, and of the devices with each other."""
+        if not any(name in self.logged for name in NAMES[metric]):
+            return
         values, names = self._values(metric)
-        with_value = self.rows * (1 - self.nulls) if metric in (MEAN, STD) else np.broadcast_to(self.rows, values.shape)
-        values = np.where((with_value >= LEAST_ROWS) & np.isfinite(values), values, np.nan)
+        n = self._rows_with_value if metric in (MEAN, STD) else self.rows
+        values = np.where((n >= LEAST_ROWS) & np.isfinite(values), values, np.nan)
         if not np.isfinite(values[self.new]).any():
             return
-        scaled, noise = self._on_scale(metric, values, with_value)
-        statistic = StatisticValues(metric, names, values, scaled, noise, self._floor(metric), scaled - self._of_peers(scaled))
+        scaled, peers = self._on_scale(metric, values), np.full(values.shape, np.nan)
+        self._add_medians_of_peers(scaled, peers)
+        statistic = StatisticValues(metric, names, values, scaled, n, self._floor(metric), np.subtract(scaled, peers, out=peers))
         told: dict[tuple[str, str | None], Array] = {}
         ordered = {unit: sorted_values(scaled[old]) for unit, old in self.earlier.items() if len(old)}
         if (past := self._with_past(statistic, ordered)) is not None:
@@ -171,15 +177,37 @@ class DeviceKind:
         if (peers := self._with_each_other(statistic, ordered, told)) is not None:
             yield peers
 
-    def _on_scale(self, metric: str, values: Array, n: Array) -> tuple[Array, Array]:
-        """Values on a variance-stabilized scale and their sampling variance."""
+    @cached_property
+    def _rows_with_value(self) -> Array:
+        """How many rows of each batch have a value in each column."""
+        nulls = np.nan_to_num(self._values(NULLS)[0])
+        np.subtract(1, nulls, out=nulls)
+        return np.multiply(nulls, self.rows, out=nulls)
+
+    def _on_scale(self, metric: str, values: Array) -> Array:
+        """Values on a variance-stabilized scale. In place where it can be: fresh memory of so many numbers costs more than they do."""
+        if metric == MEAN:
+            return values
+        if metric == STD:
+            usual, row, _ = self._usual_of_units
+            found = usual[row]
+            found *= ALMOST_CONSTANT
+            found += values
+            return np.log(found, out=found)
+        n = np.maximum(self.rows, 2.0)
+        found = np.clip(values, 0, 1)
+        found *= n
+        found += 3 / 8
+        found /= n + 3 / 4
+        with np.errstate(invalid="ignore"):
+            return np.arcsin(np.sqrt(found, out=found), out=found)
+
+    def _noise(self, metric: str, n: Array, std: Array) -> Array:
+        """The sampling variance of values on their scale. n: rows with a value, and std of the same batches."""
         n = np.maximum(n, 2.0)
         if metric == MEAN:
-            return values, np.nan_to_num(np.square(self.std) / n)
-        if metric == STD:
-            return np.log(values + ALMOST_CONSTANT * self._usual_std), 1 / (2 * (n - 1))
-        with np.errstate(invalid="ignore"):
-            return np.arcsin(np.sqrt((np.clip(values, 0, 1) * n + 3 / 8) / (n + 3 / 4))), 1 / (4 * n)
+            return np.asarray(np.nan_to_num(np.square(std) / n))
+        return np.asarray(1 / (2 * (n - 1)) if metric == STD else 1 / (4 * n))
 
     @cached_property
     def _usual_of_units(self) -> tuple[Array, Array, Array]:
@@ -187,29 +215,23 @@ class DeviceKind:
 
         With the row of each batch's device, and how many batches each device has.
         """
-        positive = np.where(self.std > 0, self.std, np.nan)
         units, row, count = np.unique(self.units, return_inverse=True, return_counts=True)
-        earlier = [positive[self.earlier.get(unit, self.units == unit)] for unit in units.tolist()]
-        usual = np.array([column_medians(own) if len(own) else np.full(positive.shape[1], np.nan) for own in earlier])
+        earlier = (self.std[self.earlier.get(unit, self.units == unit)] for unit in units.tolist())
+        usual = np.array(
+            [column_medians(np.where(own > 0, own, np.nan)) if len(own) else np.full(len(self.columns), np.nan) for own in earlier]
+        )
         if not np.isfinite(usual).all():
-            of_kind = column_medians(positive)
+            of_kind = column_medians(np.where(self.std > 0, self.std, np.nan))
             usual = np.where(np.isfinite(usual), usual, np.where(np.isfinite(of_kind), of_kind, 1.0))
         return usual, row, count
 
-    @cached_property
-    def _usual_std(self) -> Array:
-        """The usual standard deviation of each batch's device and column."""
-        usual, row, _ = self._usual_of_units
-        return np.asarray(usual[row])
-
-    def _of_peers(self, scaled: Array) -> Array:
-        """For each batch the median of the other devices of the kind on its day; NaN with fewer than two.
+    def _add_medians_of_peers(self, scaled: Array, found: Array) -> None:
+        """Put for each batch the median of the other devices of the kind on its day in place; nothing with fewer than two.
 
         With MANY_DEVICES or more it is the median of all, which one device does not move.
         """
-        found = np.full(scaled.shape, np.nan)
         if len(np.unique(self.units)) < 3:
-            return found
+            return
         for day in np.unique(self.days):
             own = np.flatnonzero(self.days == day)
             units = self.units[own]
@@ -222,7 +244,6 @@ class DeviceKind:
                 others = scaled[own[units != unit]]
                 middle = column_medians(others)
                 found[own[units == unit]] = np.where(np.isfinite(others).sum(0) >= 2, middle, np.nan)
-        return found
 
     def _with_past(self, statistic: StatisticValues, ordered: Mapping[int, SortedValues]) -> ComparisonTable | None:
         """The comparison of each column of each device with its own past; None where no device has one.
@@ -277,8 +298,9 @@ class DeviceKind:
         earlier: past batches with a value; new: its batches in the window; unusual: which of them are unusual, new × columns.
         """
         metric, upward, new, old = statistic.metric, statistic.metric not in LIMITS, self.current[unit], self.earlier[unit]
-        floor = statistic.floor[self._usual_of_units[1][new]]
-        noise, columns = statistic.noise[new], np.arange(len(self.columns))
+        usual_std, row, _ = self._usual_of_units
+        floor, columns = statistic.floor[row[new]], np.arange(len(self.columns))
+        noise = self._noise(metric, statistic.n[new], self.std[new])
         p, middle = unusual_p_values(statistic.scaled[new], past, noise, floor, upward=upward)
         rest = sorted_values(statistic.rest[old])
         relative, middle_rest = unusual_p_values(statistic.rest[new], rest, noise, floor, upward=upward)
@@ -294,7 +316,7 @@ class DeviceKind:
             "worst": worst,
             "value": value,
             "usual": usual,
-            "effect": _effect(metric, value, usual, self._usual_std[worst, columns]),
+            "effect": _effect(metric, value, usual, usual_std[row[worst], columns]),
             "tests": tests,
             "earlier": np.isfinite(statistic.values[old]).sum(0),
             "new": new,

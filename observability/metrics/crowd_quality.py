@@ -119,7 +119,8 @@ def _known_probabilities(items: tuple[str, ...], votes: Votes, known: Mapping[st
     usual = (np.bincount(votes.label, minlength=votes.classes) + 1) / (len(votes.label) + votes.classes)
     rows = np.tile(usual, (votes.items, 1))
     stated = [(place, own) for place, name in enumerate(items) if (own := known.get(name)) is not None and len(own) == given]
-    places, chances = np.array([place for place, _ in stated], np.int64), np.array([own for _, own in stated], float).reshape(-1, given)
+    places = np.array([place for place, _ in stated], np.int64)
+    chances = np.array([own for _, own in stated], float).reshape(len(stated), given)
     finite = np.isfinite(chances).all(axis=1)
     rows[places[finite]] = 0.0
     rows[places[finite], :given] = chances[finite]
