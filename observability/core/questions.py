@@ -115,9 +115,9 @@ class Records:
     the run's model, which any run or resource record of it may name. Records of the sample fleet belong to no other model.
     Labels (kind `label`, all revisions) need one model. only: (field, text) pairs that a record must have, as ("source", "human"), or
     (field, several texts) of which it must have one. spread: of steps, about so many rows of each run at most, at evenly spread steps with
-    all of their ranks and at the last one; `rows` is shared equally among the runs that have more (core/step_shares.py). The answer then has
-    a column `stride` (1: each step was read, 512: every 512th; 0: the run is too old for a share, of its first and newest record there are
-    run, `at` and step). numbers: of batches, `stats` holds no objects but `NamedNumbers` of these names, of those in
+    all of their ranks and at the last one; `rows` is shared equally among the runs that have more (core/step_shares.py). The answer has
+    a column `stride` (1: each step was read, 512: every 512th; 0: the run is too old for a share, of its first and newest record there
+    are run, `at` and step). numbers: of batches, `stats` holds no objects but `NamedNumbers` of these names, of those in
     `records.kinds.BATCH_STATISTICS`, which is much faster for many columns.
     """
 

@@ -423,7 +423,7 @@ def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] |
 
 
 def runs_read_alone(names: tuple[str, ...], searches: Mapping[str, int]) -> "tuple[RunVerdict, ...]":
-    """These runs, each on as many of its steps as can be read of them alone. searches: the number of runs of each study that is a search."""
+    """These runs, each on as many of its steps as can be read of them alone. searches: the runs of each study that is a search."""
     return _runs_read_alone(names, tuple(sorted(searches.items())), page_clock())
 
 

@@ -1,4 +1,4 @@
-"""Read the numbers of objects of objects, as the statistics of a batch by column, from the columns that keep them (`db/kept_numbers.py`)."""
+"""Read the numbers of objects of objects, as the statistics of a batch by column, where they are kept (`db/kept_numbers.py`)."""
 
 import json
 from collections.abc import Sequence
