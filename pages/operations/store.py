@@ -1,6 +1,6 @@
 """Store :material/database:
 Landed, waiting and rejected records, and sizes. Load waiting segments now, remove a model with all of its records, remove the sample
-fleet, or forget a subject. Whether model files run confined, and who allowed them to run where they cannot be.
+fleet, or forget a subject. What is new in this version. Whether model files run confined, and who allowed them to run where they cannot be.
 """
 
 import streamlit as st
@@ -40,6 +40,9 @@ store.rejected_lines_section(status)
 
 st.header("Model files", anchor=False)
 confinement_section()
+
+st.header("What is new", anchor=False)
+store.changelog_section()
 
 if sign_in.role_allows("remove"):
     st.header("Remove", anchor=False)

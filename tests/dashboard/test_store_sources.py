@@ -3,12 +3,23 @@
 import threading
 from datetime import UTC, datetime
 
+from observability.core.bundle import bundle_folder
+from observability.core.version import VERSION
+from observability.dashboard.operations import store
 from observability.lake.open_source import open_data_source
 from observability.server.lake_schedule import load_due_sources
 from observability.store.types.loading import LoadDefaults
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import World
 from tests.support.lake_server import parquet_bytes, predictions_table
+
+
+def test_the_page_lists_what_is_new_in_the_newest_versions(current: World) -> None:
+    text = "# Changelog\n\n## 0.2.0 (2026-02-01)\n\n* **b**\n* c\n\n## 0.1.0 (2026-01-01)\n\n* a\n"
+    assert store.changelog_versions(text) == [("0.2.0 (2026-02-01)", "* **b**\n* c"), ("0.1.0 (2026-01-01)", "* a")]
+    labels = [each.label for each in opened("store").expander]
+    newest = store.changelog_versions((bundle_folder() / "CHANGELOG.md").read_text(encoding="utf-8"))[0][0]
+    assert newest.startswith(VERSION) and labels.count(newest) == 1
 
 
 def test_the_page_lists_sources_with_rows_and_failures(current: World, tmp_path) -> None:

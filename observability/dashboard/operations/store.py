@@ -1,5 +1,6 @@
 """The store page: sizes, backlog, rejected lines, loading, removal of models, and forgetting of subjects."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -8,12 +9,15 @@ from typing import Any
 import streamlit as st
 
 from observability.core import formatting
+from observability.core.bundle import bundle_folder
 from observability.dashboard import frame, links, load, person_name
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, table_row
 from observability.dashboard.widgets import answer_or_error, csv_button, plain_paragraph, progress_bar
 from observability.store.types.erasing import forgotten_lines
 
+MOST_VERSIONS = 3
+"""Versions of the product whose changes the page lists."""
 MODEL_COLUMNS = (
     column("model", "Model", strong=True),
     column("task", "Task", phone=False),
@@ -244,3 +248,16 @@ def forget_form() -> None:
             box.update(label="Erased", state="complete")
             for line in forgotten_lines(body):
                 plain_paragraph(line)
+
+
+def changelog_section() -> None:
+    """The changes of the newest versions of the product, folded."""
+    for version, changes in changelog_versions((bundle_folder() / "CHANGELOG.md").read_text(encoding="utf-8"))[:MOST_VERSIONS]:
+        with st.expander(version):
+            st.markdown(changes.replace("$", "\\$"))
+
+
+def changelog_versions(text: str) -> list[tuple[str, str]]:
+    """Each version of a changelog, as it titles it, with its changes; newest first."""
+    parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+    return [(title.strip(), changes.strip()) for title, changes in zip(parts[1::2], parts[2::2], strict=True)]
