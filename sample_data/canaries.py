@@ -57,7 +57,7 @@ def candidate_rows(canaries: "CanaryRows", folder: Path) -> Rows:
     served = pd.read_parquet(folder / f"{EMPLOYMENT.stem}.predictions.parquet", columns=columns)
     start, end = (pd.Timestamp(day, tz="UTC") for day in VALIDATED)
     asked = served[(served["at"] >= start) & (served["at"] < end)]
-    unlabelled = asked.assign(label=np.nan, label_at=pd.NaT)  # a label counts for each prediction of its id
+    unlabelled = asked.assign(label=np.nan, label_at=pd.Series(pd.NaT, asked.index))  # a label counts for each prediction of its id
     return Rows(train, train["fold"] >= 0, unlabelled.reset_index(drop=True))
 
 

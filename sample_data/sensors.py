@@ -63,7 +63,7 @@ def batches(folder: Path) -> Iterator[dict[str, Any]]:
 
     rng = np.random.default_rng(SEED + 1)
     for name, table in readings(folder):
-        for day, rows in table.groupby(table.index.strftime("%Y-%m-%d")):
+        for day, rows in table.groupby(pd.DatetimeIndex(table.index).strftime("%Y-%m-%d")):
             start, end = rows.index[0].tz_convert("UTC"), rows.index[-1].tz_convert("UTC") + pd.Timedelta(minutes=15)
             at = end + pd.Timedelta(seconds=int(rng.integers(120, 900)))
             yield {
