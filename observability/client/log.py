@@ -344,7 +344,7 @@ class Logger:
     @_acknowledged
     def step(
         self, /, *, run: str, step: int, metrics: Fields, at: Moment | None = None, rank: int | None = None, host: str | None = None,
-        phase_ms: Fields | None = None, batch: str | None = None, **extra: object
+        device: str | None = None, phase_ms: Fields | None = None, batch: str | None = None, **extra: object
     ) -> bool:
         """Log the metrics of one step of a run; phase_ms: {compute, data, communication}."""
         return self._write("step", _given(locals()))

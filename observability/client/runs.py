@@ -22,6 +22,7 @@ def track_run(
     hardware: Fields | None = None,
     rank: int | None = None,
     *,
+    device: str | None = None,
     logger: Logger | None = None,
     power: bool = False,
     directions: Mapping[str, str] | None = None,
@@ -30,23 +31,35 @@ def track_run(
 
     Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id, a new one where none is
     given. `hardware` adds to what the standard library knows. Processes of one distributed run share `run` and give their `rank`: rank 0
-    writes start and end, another rank only its own failure. `logger`: an existing one, which is left open.
+    writes start and end, another rank only its own failure. `device`: what this process computes on, as "gpu0" or "cuda:1"; it is written
+    with each step beside the name of this machine. `logger`: an existing one, which is left open.
     `directions`: {metric: "low" or "high"}, whichever is better, where a metric's name does not tell.
     `power`: the machine's power is read in a thread and written as `resource` records of the run (observability.client.power).
     """
     fields = {"model": model, "version": version, "params": params, "dataset": dataset, "study": study, "seed": seed}
     fields |= {"directions": directions} if directions else {}
-    return TrackedRun(run or uuid.uuid4().hex, logger or Logger(home), logger is None, fields, hardware or {}, rank, power)
+    return TrackedRun(run or uuid.uuid4().hex, logger or Logger(home), logger is None, fields, hardware or {}, rank, power, device)
 
 
 class TrackedRun:
     """A run under recording. `run` is its id. No method raises."""
 
     def __init__(
-        self, run: str, log: Logger, owns_log: bool, fields: Fields, hardware: Fields, rank: int | None, power: bool = False
+        self,
+        run: str,
+        log: Logger,
+        owns_log: bool,
+        fields: Fields,
+        hardware: Fields,
+        rank: int | None,
+        power: bool = False,
+        device: str | None = None,
     ) -> None:
+        import platform
+
         self.run, self.log, self.rank = str(run), log, rank
         self._owns_log, self._fields, self._hardware = owns_log, fields, hardware
+        self._where = {"host": platform.node() or None, "device": device}
         self._final: dict[str, object] = {}
         self._meter: Any = None
         if power:
@@ -69,6 +82,7 @@ class TrackedRun:
         *,
         rank: int | None = None,
         host: str | None = None,
+        device: str | None = None,
         phase_ms: Mapping[str, Number] | None = None,
         at: Moment | None = None,
         batch: object = None,
@@ -76,11 +90,13 @@ class TrackedRun:
     ) -> bool:
         """Log the metrics of one step. True once it is written.
 
-        phase_ms: {compute, data, communication} in milliseconds. batch: the id of the batch of data that the step read.
+        phase_ms: {compute, data, communication} in milliseconds. batch: the id of the batch of data that the step read. host, device: this
+        machine and the run's `device` where they are not given.
         """
         rank = self.rank if rank is None else rank
         read = {} if batch is None else {"batch": str(batch)}
-        return self.log.record("step", run=self.run, step=step, metrics=metrics, rank=rank, host=host, phase_ms=phase_ms, at=at, **read)
+        where = {"host": host or self._where["host"], "device": device or self._where["device"]}
+        return self.log.record("step", run=self.run, step=step, metrics=metrics, rank=rank, phase_ms=phase_ms, at=at, **where, **read)
 
     def alert(self, text: str) -> bool:
         """Log a sentence about this run that a person should read; it becomes a finding. True once it is written."""

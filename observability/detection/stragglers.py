@@ -247,8 +247,10 @@ def one_host(run: TrainingRun, slow: list[str]) -> str | None:
 
 
 def placed_rank(run: TrainingRun, rank: str) -> str:
-    """Return the host of a rank in words; empty where all ranks of its run share a host."""
-    return f" on host `{run.hosts[rank]}`" if rank in run.hosts and len(set(run.hosts.values())) > 1 else ""
+    """Return the device and the host of a rank in words, as far as they are known."""
+    device = f" on device `{run.devices[rank]}`" if rank in run.devices else ""
+    host = f"{' of' if device else ' on'} host `{run.hosts[rank]}`" if rank in run.hosts else ""
+    return f"{device}{host}"
 
 
 def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None) -> RunClaim:
@@ -270,7 +272,11 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
         f"Rank {slow.rank} of run `{run.name}`{placed_rank(run, slow.rank)} {became}: {slow.time:.3g} ms a step where "
         f"{peers} takes {slow.usual:.3g} ms."
         f" At the median rank's speed {where} that were logged would have taken {100 * share:.0f} % less rank time ({duration(seconds)})."
-        + (f" All slow ranks of this run are on host `{shared}`: look at that machine first." if shared else phase_hint(slow.phase)),
+        + (
+            f" All slow ranks of this run are on host `{shared}`: look at that machine first."
+            if shared
+            else phase_hint(slow.phase, run.devices.get(slow.rank))
+        ),
         slow.score,
         slow.low,
         slow.high,
@@ -290,18 +296,23 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
             "communications": communications(times),
             "since_step": began,
             **({"host": run.hosts[slow.rank]} if slow.rank in run.hosts else {}),
+            **({"device": run.devices[slow.rank]} if slow.rank in run.devices else {}),
         },
     )
 
 
-def phase_hint(phase: str) -> str:
-    """Return where to look for the cause of slowness in a phase: storage, network or the device; empty for a phase of unknown kind."""
+def phase_hint(phase: str, device: str | None = None) -> str:
+    """Return where to look for the cause of slowness in a phase: storage, network or the device; empty for a phase of unknown kind.
+
+    device: of the rank, where it is known.
+    """
     name = phase.lower()
     if name in COMMUNICATION:
         return " Look at the network of this rank."
     if name in ("data", "data_loading", "dataloader", "input", "io"):
         return " Look at its storage and data loading."
-    return " Look at its device: throttling, or another job on it." if name in ("compute", "forward", "backward") else ""
+    what = f"`{device}`" if device else "its device"
+    return f" Look at {what}: throttling, or another job on it." if name in ("compute", "forward", "backward") else ""
 
 
 def arrives_last(run: TrainingRun, times: Ranks) -> RunClaim | None:

@@ -86,9 +86,9 @@ class TrainingRun:
     phases: one row a rank and step: rank, step, and the milliseconds of each phase; empty where none were logged. stride: every so manieth
     step was read, as of a long run, and `steps` is counted from their distances; 1: each; 0: none, since newer runs have too many, and
     `steps` is the number of its last one, counted from the first. step_times, step_numbers: of the records of steps that were read, in
-    order of time. hosts: of each rank that states it, the
-    machine that it last ran on. directions: the better direction of metrics, as declared. batches: the batch of data that a step read
-    (of several ranks all of them). alerts: what the job itself said, with its time.
+    order of time. hosts, devices: of each rank that states it, the machine and the device that it last ran on. directions: the better
+    direction of metrics, as declared. batches: the batch of data that a step read (of several ranks all of them). alerts: what the job
+    itself said, with its time.
     """
 
     name: str
@@ -112,6 +112,7 @@ class TrainingRun:
     step_numbers: Array = field(default_factory=lambda: np.empty(0, "int64"))
     stride: int = 1
     hosts: Mapping[str, str] = field(default_factory=dict)
+    devices: Mapping[str, str] = field(default_factory=dict)
     directions: Mapping[str, Better] = field(default_factory=dict)
     batches: Mapping[int, str] = field(default_factory=dict)
     alerts: tuple[tuple[datetime, str], ...] = ()
@@ -331,7 +332,8 @@ def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: "D
         step_times=times,
         step_numbers=numbers,
         stride=stride,
-        hosts=_rank_hosts(steps) if steps is not None else {},
+        hosts=_place_of_ranks(steps, "host") if steps is not None else {},
+        devices=_place_of_ranks(steps, "device") if steps is not None else {},
         directions=stated,
         batches=_step_batches(steps) if steps is not None else {},
     )
@@ -468,12 +470,12 @@ def _step_batches(steps: "DataFrame") -> dict[int, str]:
     return {step: ", ".join(batches) for step, batches in found.items()}
 
 
-def _rank_hosts(steps: "DataFrame") -> dict[str, str]:
-    """Machine of each rank, from its newest step."""
-    if "host" not in steps:
+def _place_of_ranks(steps: "DataFrame", column: str) -> dict[str, str]:
+    """Machine or device of each rank, from its newest step. column: host or device."""
+    if column not in steps:
         return {}
-    stated = steps[steps["rank"].notna() & steps["host"].notna()].sort_values(["step", "at", "host"])
-    return {str(rank): str(host) for rank, host in zip(stated["rank"], stated["host"], strict=True)}
+    stated = steps[steps["rank"].notna() & steps[column].notna()].sort_values(["step", "at", column])
+    return {str(rank): str(place) for rank, place in zip(stated["rank"], stated[column], strict=True)}
 
 
 def _phase_times(steps: "DataFrame") -> "DataFrame | None":

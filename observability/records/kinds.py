@@ -166,6 +166,7 @@ _ALL = (
         (
             _text("rank", "the process in a distributed run"),
             _text("host"),
+            _text("device", "the device that the process computes on"),
             RecordField("phase_ms", "object", "phase: milliseconds", members="number"),
             _text("batch", "the batch of data that was read in this step"),
         ),

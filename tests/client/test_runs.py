@@ -64,9 +64,11 @@ def test_an_exception_passes_unchanged(tmp_path: Path, records: Records, error: 
 
 
 def test_ranks_share_one_run(tmp_path: Path, records: Records) -> None:
-    with obs.track_run(home=tmp_path, run="r", rank=0) as first, obs.track_run(home=tmp_path, run="r", rank=5) as other:
+    with obs.track_run(home=tmp_path, run="r", rank=0, device="gpu0") as first, obs.track_run(home=tmp_path, run="r", rank=5) as other:
         first.step(1, loss=1)
-        other.step(1, loss=2)
+        other.step(1, loss=2, host="node-7", device="cuda:1")
+    places = {record["rank"]: (record["host"], record["device"]) for record in records() if record["kind"] == "step"}
+    assert places == {0: (platform.node(), "gpu0"), 5: ("node-7", "cuda:1")}, "the machine's name is filled in"
     found = sorted((record["kind"], record.get("event", ""), record.get("rank")) for record in records() if record.get("event") != "start")
     assert found == [("run", "end", 0), ("step", "", 0), ("step", "", 5)]
     with pytest.raises(ValueError), obs.track_run(home=tmp_path, run="q", rank=5):

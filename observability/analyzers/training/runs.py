@@ -43,7 +43,7 @@ MOST_JUDGED = 200
 MOST_STEPS_A_RUN = 12_500
 """Records of steps up to which each step of a run is read."""
 RESOURCE_COLUMNS = ("run", "at", "model", "device", "host", "watts", "utilisation", "temperature_c", "memory_gb")
-STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "phase_ms", "batch")
+STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "device", "phase_ms", "batch")
 
 
 def needs(context: Context) -> dict[str, Ask]:

@@ -177,7 +177,17 @@ def test_slow_ranks_on_one_machine_are_said_to_be(where: str, host: str | None) 
     assert {each.subject for each in found} == {"run:many/rank:0", "run:many/rank:2"}
     assert all(("look at that machine first" in each.because) == (host is not None) for each in found)
     (two,) = (each for each in found if each.subject.endswith("rank:2"))
-    assert two.evidence["host"] == f"node-{where[2]}" and (" on host `node-" in two.because) == (len(set(where)) > 1)
+    assert two.evidence["host"] == f"node-{where[2]}" and f" on host `node-{where[2]}`" in two.because and "device" not in two.evidence
+
+
+def test_a_straggler_is_named_with_its_device_and_host_where_they_are_known() -> None:
+    records, _ = distributed(2.0, "compute")
+    for each in records:
+        if each["kind"] == "step":
+            each |= {"host": "node-1", "device": f"gpu{each['rank']}"}
+    found = only(said(records), "straggler_score")
+    assert "Rank 2 of run `many` on device `gpu2` of host `node-1` is slower" in found.because and "Look at `gpu2`" in found.because
+    assert (found.evidence["device"], found.evidence["host"]) == ("gpu2", "node-1")
 
 
 def slowed_late(begins: int, slow: float = 2.0, n: int = 200, seed: int = 0) -> tuple[list[dict], np.ndarray]:
