@@ -13,7 +13,7 @@ from observability.dashboard import frame, links, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.data import lineage_view
 from observability.dashboard.overview import findings
-from observability.dashboard.training import runs, runs_curves, runs_devices, runs_energy
+from observability.dashboard.training import distributed, runs, runs_curves, runs_devices, runs_energy
 from observability.metrics.lineage import Thing
 
 frame.store_page_heading("runs")
@@ -53,6 +53,7 @@ with st.container(horizontal=True, gap="small", vertical_alignment="center"):
     if len(chosen.run.ranks) > 1:
         links.page_button("distributed", "Ranks of this run", {"run": chosen.run.name})
     lineage_view.lineage_button(Thing("run", (chosen.run.name,)), scope, key="to-lineage")
+distributed.one_process_efficiency(chosen.run)
 runs_devices.run_devices_section(chosen, costs)
 
 st.header("Parameters", anchor=False)

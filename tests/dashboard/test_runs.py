@@ -35,6 +35,7 @@ from tests.support.run_frames import said as analyzed
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = START + timedelta(hours=1)
+FLOPS = {"flops_per_step": 6e12, "bytes_per_step": 6e10, "peak_flops": 1e12, "peak_bytes_per_second": 1e10}
 Logged = list[dict]
 
 
@@ -45,7 +46,11 @@ def logged() -> Logged:
     records = a_run({"train_loss": spiked, "val_loss": loss(60) + 0.1}, "spiked", study="s", params={"rate": 0.1, "depth": 3})
     for i in (1, 2, 3):
         records += a_run(
-            {"train_loss": loss(60, i), "val_loss": loss(60, i) + 0.1}, f"plain-{i}", study="s", params={"rate": 0.1 * i, "depth": 3}
+            {"train_loss": loss(60, i), "val_loss": loss(60, i) + 0.1},
+            f"plain-{i}",
+            study="s",
+            params={"rate": 0.1 * i, "depth": 3},
+            hardware=FLOPS if i == 3 else {},
         )
     records += a_run({HOSTILE: loss(60), "loss": loss(60)}, HOSTILE, study=HOSTILE, params={HOSTILE: HOSTILE})
     going = a_run({"loss": loss(110)}, "going", ended=None)
@@ -102,6 +107,21 @@ def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Database) -
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in tables(ranks)["Efficiency of many"]["rows"]}
     assert "Needs flops_per_step and peak_flops" in figures["FLOPs utilisation (MFU)"]["how"]["t"]
     assert "Needs flops_per_step, bytes_per_step" in figures["Of the roofline"]["how"]["t"]
+
+
+def test_a_run_of_one_process_that_states_its_operations_shows_how_well_its_device_is_used(page: Database) -> None:
+    """A step takes 30 s: 6e12 / 30 = 2e11 operations a second of 1e12; 100 a byte is beyond the ridge, 1e12 / 1e10."""
+    shown = tables(opened("runs", run="plain-3"))["Efficiency of plain-3"]["rows"]
+    figures = {row["cells"]["name"]["t"]: row["cells"] for row in shown}
+    assert [figures[name]["value"]["t"] for name in ("Time per step", "FLOPs utilisation (MFU)", "Of the roofline")] == [
+        "30 s",
+        "20 %",
+        "20 %",
+    ]
+    assert (
+        "ranks" not in figures["FLOPs utilisation (MFU)"]["how"]["t"] and "compute is the limit" in figures["Of the roofline"]["how"]["t"]
+    )
+    assert "Efficiency of plain-2" not in tables(opened("runs", run="plain-2")), "it states no operations"
 
 
 def test_the_run_of_one_process_is_what_the_scaling_is_measured_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from observability.detection.run_efficiency import (
     roofline_words,
     scaling_points,
     seconds_per_step,
+    stated_number,
 )
 from observability.detection.stragglers import Ranks
 from observability.metrics.training_curves import TrainingRun
@@ -61,8 +62,7 @@ def efficiency_section(judged: RunVerdict, times: Ranks | None, everything: Sequ
         return
     st.header("Efficiency", anchor=False)
     use = energy_and_cost_of_runs([judged]).get(run.name)
-    share, productive, flops = times.lost_share, productive_share(times), model_flops_utilisation(run)
-    seconds = seconds_per_step(run)
+    share, productive = times.lost_share, productive_share(times)
     lost = float(times.lost_ms.sum()) / 1000 * run.stride
     unknown = formatting.DASH
     every = f", every {run.stride:,}th step read" if run.stride > 1 else ""
@@ -74,11 +74,7 @@ def efficiency_section(judged: RunVerdict, times: Ranks | None, everything: Sequ
             "value": unknown if productive is None else formatting.format_share(productive),
             "how": f"Time of {logged}: {spent}",
         },
-        {
-            "name": "Time per step",
-            "value": unknown if seconds is None else duration(seconds),
-            "how": "Wall time from the first to the last step",
-        },
+        step_time_row(run),
         {
             "name": "Lost to the slowest rank",
             "value": duration(lost),
@@ -96,25 +92,48 @@ def efficiency_section(judged: RunVerdict, times: Ranks | None, everything: Sequ
             if use is not None and use.wh is not None
             else "Needs readings of its devices",
         },
-        {
-            "name": "FLOPs utilisation (MFU)",
-            "value": unknown if flops is None else formatting.format_share(flops),
-            "how": "FLOPs per step ÷ (seconds per step × ranks × peak)"
-            if flops is not None
-            else "Needs flops_per_step and peak_flops among its parameters or hardware",
-        },
-        roofline_row(run),
+        *flops_rows(run),
     ]
     draw_table("efficiency", f"Efficiency of {run.name}", FIGURES, [table_row({**row}) for row in rows], compact=True)
     _scaling_table(judged, everything)
 
 
-def roofline_row(run: TrainingRun) -> dict[str, str]:
-    """The row about the position of a run under the roofline, or what would give it."""
-    found = roofline_position(run)
-    needs = "Needs flops_per_step, bytes_per_step, peak_flops and peak_bytes_per_second among its parameters or hardware"
-    value = formatting.DASH if found is None else formatting.format_share(found.share)
-    return {"name": "Of the roofline", "value": value, "how": needs if found is None else roofline_words(found)}
+def step_time_row(run: TrainingRun) -> dict[str, str]:
+    """The row about the wall time of a step."""
+    seconds = seconds_per_step(run)
+    value = formatting.DASH if seconds is None else duration(seconds)
+    return {"name": "Time per step", "value": value, "how": "Wall time from the first to the last step"}
+
+
+def flops_rows(run: TrainingRun) -> list[dict[str, str]]:
+    """The rows about model FLOPs utilisation and the position under the roofline, or what would give them."""
+    flops, found = model_flops_utilisation(run), roofline_position(run)
+    ranks = " × ranks" if len(run.ranks) > 1 else ""
+    return [
+        {
+            "name": "FLOPs utilisation (MFU)",
+            "value": formatting.DASH if flops is None else formatting.format_share(flops),
+            "how": f"FLOPs per step ÷ (seconds per step{ranks} × peak)"
+            if flops is not None
+            else "Needs flops_per_step and peak_flops among its parameters or hardware",
+        },
+        {
+            "name": "Of the roofline",
+            "value": formatting.DASH if found is None else formatting.format_share(found.share),
+            "how": roofline_words(found)
+            if found is not None
+            else "Needs flops_per_step, bytes_per_step, peak_flops and peak_bytes_per_second among its parameters or hardware",
+        },
+    ]
+
+
+def one_process_efficiency(run: TrainingRun) -> None:
+    """Time per step, FLOPs utilisation and roofline of a run of one process; nothing where it states no FLOPs or logged one step."""
+    if len(run.ranks) > 1 or stated_number(run, ("flops_per_step",)) is None or seconds_per_step(run) is None:
+        return
+    st.header("Efficiency", anchor=False)
+    rows = [table_row({**row}) for row in (step_time_row(run), *flops_rows(run))]
+    draw_table("efficiency", f"Efficiency of {run.name}", FIGURES, rows, compact=True)
 
 
 def _scaling_table(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
