@@ -79,9 +79,13 @@ DEVICE_METRICS = (USED, HOT, FULL, POWER)
 
 
 def device_unit(device: object, host: object) -> str:
-    """Return the name of a device with its host, as `gpu0 on node-1`; without the id of a process."""
-    name = re.sub(r" process \d+$", " process", str(device))
-    return f"{name} on {host}" if isinstance(host, str) and host else name
+    """Return the name of a device with its host, as `gpu0 on node-1`."""
+    return f"{device} on {host}" if isinstance(host, str) and host else str(device)
+
+
+def lasting_unit(unit: str) -> str:
+    """Return the name of a device without the id of a process, which each run has anew: `cpu process on a` of `cpu process 71 on a`."""
+    return re.sub(r" process \d+(?= on |$)", " process", unit)
 
 
 def device_kind(unit: str) -> str:
@@ -116,7 +120,7 @@ def run_kind(run: TrainingRun) -> tuple[str | None, str] | None:
 
 @dataclass(frozen=True)
 class RunReadings:
-    """The readings of the devices of a run. figures: of each device by unit (the quantile of each reading; NaN below LEAST_READINGS).
+    """The readings of the devices of a run. figures: of each device by lasting unit: a quantile of each reading, NaN below LEAST_READINGS.
 
     earlier: figures of earlier runs of its kind, oldest first; None where it has no kind or earlier runs were not read.
     """
@@ -147,10 +151,11 @@ def readings_of_runs(runs: Iterable[TrainingRun], resources: "DataFrame", *, ear
 
 
 def device_figures(rows: "DataFrame") -> "DataFrame":
-    """Return one row a run and device: the figure of each reading. rows: with `run` and `unit`. The index is run and unit."""
+    """Return one row a run and device: the figure of each reading. rows: with `run` and `unit`. The index is run and lasting unit."""
     import pandas as pd
 
-    groups = rows.groupby(["run", "unit"], sort=True)
+    names = {unit: lasting_unit(unit) for unit in rows["unit"].unique()}
+    groups = rows.assign(unit=rows["unit"].map(names)).groupby(["run", "unit"], sort=True)
     figures = {each.column: groups[each.column].quantile(each.quantile) for each in DEVICE_METRICS}
     counts = {each.column: groups[each.column].count() for each in DEVICE_METRICS}
     return pd.DataFrame({name: values.where(counts[name] >= LEAST_READINGS) for name, values in figures.items()})

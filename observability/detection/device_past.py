@@ -46,13 +46,14 @@ def claims_about_own_past(run: TrainingRun, now: "DataFrame", earlier: Sequence[
 
     found: list[tuple[float, float, RunClaim]] = []
     runs, every = len(earlier), pd.concat(earlier[-MOST_EARLIER:]) if earlier else now.iloc[:0]
-    for unit in now.index:
+    figures = {each.column: now[each.column].to_numpy(float) for each in DEVICE_METRICS}
+    for place, unit in enumerate(now.index):
         past = every[every.index == unit]
         for each in compared_metrics(str(unit)):
-            values, value = past[each.column].dropna().to_numpy(float), float(now.at[unit, each.column])
+            values, value = past[each.column].dropna().to_numpy(float), float(figures[each.column][place])
             if len(values) < LEAST_EARLIER or not np.isfinite(value):
                 continue
-            if each is POWER and now.at[unit, USED.column] < past[USED.column].median() - SAME_USE:
+            if each is POWER and figures[USED.column][place] < past[USED.column].median() - SAME_USE:
                 continue
             found.append(past_difference(run, str(unit), each, value, values))
     if not found:

@@ -24,6 +24,7 @@ from observability.detection.device_figures import (
     compared_metrics,
     device_kind,
     gap_claim,
+    lasting_unit,
     memory_size,
     most_telling,
 )
@@ -199,11 +200,11 @@ def unlike(run: TrainingRun, found: PeerDifference, earlier: "DataFrame | None")
     peers = "its one peer" if found.peers == 1 else f"the median of its {found.peers} peers"
     times = f"the {'same' if found.since is None else 'last'} {found.gap.n:,} times"
     compared = f"{peers} ({each.usual_words(found.usual)}) at {times} ({each.gap_words(near)} to {each.gap_words(far)})"
-    standing = False
-    if earlier is not None and found.unit in earlier.index:
-        of_kind = earlier.loc[[device_kind(str(unit)) == device_kind(found.unit) for unit in earlier.index], each.column]
-        usual = float(of_kind.drop(found.unit).median())
-        standing = bool(each.worse * (of_kind[found.unit] - usual) / each.scale(usual, memory_size(run, found.unit)) >= found.limit)
+    standing, unit = False, lasting_unit(found.unit)
+    if earlier is not None and unit in earlier.index:
+        of_kind = earlier.loc[[device_kind(str(other)) == device_kind(unit) for other in earlier.index], each.column]
+        usual = float(of_kind.drop(unit).median())
+        standing = bool(each.worse * (of_kind[unit] - usual) / each.scale(usual, memory_size(run, unit)) >= found.limit)
     ends = (interval.value, interval.low, interval.high)
     evidence = {"peers": found.peers, "standing": standing}
     claim = gap_claim(run, found.unit, each, "peers", ends, found.usual, found.limit, found.gap.n, compared, evidence)

@@ -12,7 +12,7 @@ import numpy as np
 from observability.core.finding import Severity
 from observability.core.settings import ModelSettings
 from observability.detection.change import stated_limits
-from observability.detection.device_figures import device_unit
+from observability.detection.device_figures import device_unit, lasting_unit
 from observability.detection.run_claims import RunClaim
 from observability.metrics.energy import is_accelerator, is_processor
 from observability.stats.interval import Moments, mean_interval
@@ -37,7 +37,7 @@ def device_claims(readings: "DataFrame", settings: ModelSettings) -> Iterator[Ru
 
     readings: resource records of a window, with `utilisation` and `temperature_c`.
     """
-    names = np.array([device_unit(*pair) for pair in zip(readings["device"], readings["host"], strict=True)], object)
+    names = np.array([lasting_unit(device_unit(*pair)) for pair in zip(readings["device"], readings["host"], strict=True)], object)
     for device in sorted(set(names)):
         part = readings[names == device]
         shares = finite_values(part, "utilisation")

@@ -111,7 +111,7 @@ def challenger_pairs(model: Model, champion: "DataFrame", others: "DataFrame", s
             continue
         answers = own.loc[both["id"], ["decision", "score"]].reset_index(drop=True)
         label = both["label_value" if model.task == "regression" else "label"].to_numpy(np.float64)
-        found.append(ChallengerPairs(str(version), both.assign(**{name: answers[name] for name in answers}), both, label))
+        found.append(ChallengerPairs(str(version), both.assign(decision=answers["decision"], score=answers["score"]), both, label))
     return found
 
 

@@ -15,60 +15,65 @@ from observability.core.time import naive_utc
 from observability.detection.batch_history import DELAY, GAP, REJECTED, ROWS
 from observability.detection.own_history import LEAST
 from observability.simulation.faults_frames import FrameFault, FramesPlant, PlantedFrames
+from observability.stats.arrays import Bools
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Index
+    from pandas import DataFrame
 
 BATCHES = "data/batches"
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One batch of the window that is changed. place: its row; later: the rows of the batches after it of the same series."""
+    """One batch of the window that is changed. batches: of the window; place: its row; later: of the batches after it in its series."""
 
+    batches: "DataFrame"
     source: str
-    name: str
     place: int
-    later: "Index"
+    later: tuple[int, ...]
+
+    @property
+    def here(self) -> Bools:
+        """Where it is."""
+        return np.arange(len(self.batches)) == self.place
 
 
-def _delivery(plant: FramesPlant, column: str, later: int = 1) -> Delivery:
+def _delivery(plant: FramesPlant, column: str, later: int = 0) -> Delivery:
     """A batch of the window with a value in a column, `later` or more batches of its series after it, and enough of them before."""
-    now, past = plant.frames["batches"], plant.frames["past batches"]
-    found = []
+    now, past = plant.frames["batches"].reset_index(drop=True), plant.frames["past batches"]
+    held, found = now[column].notna().to_numpy(bool), []
     for (source, device), own in now.groupby(["source", now["device"].fillna("")], sort=True):
         before = past[(past["source"] == source) & (past["device"].fillna("") == device)]
-        known = own.sort_values(["at", "batch"])
-        usable = known.iloc[: max(len(known) - later, 0)]
+        series = [int(place) for place in own.sort_values(["at", "batch"]).index.to_list()]
         if before[column].notna().sum() >= LEAST:
-            found += [(str(source), place, known.index) for place in usable.index[usable[column].notna()]]
+            usable = enumerate(series[: max(len(series) - later, 0)], 1)
+            found += [Delivery(now, str(source), place, tuple(series[order:])) for order, place in usable if held[place]]
     if not found:
         wanted = f"{later + 1} batches of a source or device with `{column}` in the window, and {LEAST} before it"
         raise UsageError("no batch to plant a fault in", got=f"{len(now):,} batches", expected=wanted)
-    source, place, series = found[int(plant.rng.integers(len(found)))]
-    return Delivery(source, str(now.at[place, "batch"]), place, series[series.get_loc(place) + 1 :])
+    return found[int(plant.rng.integers(len(found)))]
 
 
 def _planted(plant: FramesPlant, chosen: Delivery, batches: "DataFrame") -> PlantedFrames:
     """The frames with changed batches of the window."""
     faulty = {**plant.frames, "batches": batches.sort_values(["at", "batch"]).reset_index(drop=True)}
-    return PlantedFrames(faulty, plant.frames, plant.context, f"source:{chosen.source}", f"Batch {chosen.name} of source {chosen.source}.")
+    about = f"Batch {chosen.batches['batch'].iloc[chosen.place]} of source {chosen.source}."
+    return PlantedFrames(faulty, plant.frames, plant.context, f"source:{chosen.source}", about)
 
 
 def _changed(plant: FramesPlant, column: str, change: Callable[[float, float], float]) -> PlantedFrames:
-    """A number of one batch is changed: (its value, its rows) to the new value."""
-    chosen, now = _delivery(plant, column, later=0), plant.frames["batches"].copy()
-    value = change(float(now.at[chosen.place, column]), float(now.at[chosen.place, "rows"]))
-    now.loc[chosen.place, column] = round(min(value, float(now.at[chosen.place, "rows"])))
-    return _planted(plant, chosen, now)
+    """A number of one batch is changed: (its value, its rows) to the new value, at most its rows."""
+    chosen = _delivery(plant, column)
+    value, rows = (float(chosen.batches[name].to_numpy(float)[chosen.place]) for name in (column, "rows"))
+    changed = chosen.batches[column].mask(chosen.here, round(min(change(value, rows), rows)))
+    return _planted(plant, chosen, chosen.batches.assign(**{column: changed}))
 
 
 def late_delivery(plant: FramesPlant) -> PlantedFrames:
     """A batch arrives some hours later after its data were captured."""
-    chosen, now = _delivery(plant, "captured_to"), plant.frames["batches"].copy()
-    arrived = now.at[chosen.place, "at"] + timedelta(hours=plant.amount)
-    now.loc[chosen.place, "at"] = min(arrived, naive_utc(plant.context.window.end) - timedelta(seconds=1))
-    return _planted(plant, chosen, now)
+    chosen, end = _delivery(plant, "captured_to", 1), naive_utc(plant.context.window.end) - timedelta(seconds=1)
+    at, later = chosen.batches["at"], chosen.batches["at"] + timedelta(hours=plant.amount)
+    return _planted(plant, chosen, chosen.batches.assign(at=at.mask(chosen.here, later.mask(later > end, end))))
 
 
 def short_delivery(plant: FramesPlant) -> PlantedFrames:
@@ -84,8 +89,9 @@ def rejected_delivery(plant: FramesPlant) -> PlantedFrames:
 def missed_delivery(plant: FramesPlant) -> PlantedFrames:
     """Some batches in a row do not come."""
     count = int(plant.amount)
-    chosen, now = _delivery(plant, "at", later=count), plant.frames["batches"]
-    return _planted(plant, chosen, now.drop(index=np.array([chosen.place, *chosen.later[: count - 1]])))
+    chosen = _delivery(plant, "at", count)
+    gone = np.isin(np.arange(len(chosen.batches)), [chosen.place, *chosen.later[: count - 1]])
+    return _planted(plant, chosen, chosen.batches[~gone])
 
 
 FAULTS: dict[str, FrameFault] = {

@@ -325,7 +325,7 @@ def _moved_device(plant: RunFaultPlant, column: str, change: Callable[[Any], Any
     readings, onset = with_units(plant.readings), plant.onset()
     known = readings[readings[column].notna()]
     counts = known.groupby(["run", "unit"]).size()
-    enough = [(str(run), str(unit)) for (run, unit), n in counts.items() if n >= 2 * LEAST_READINGS]
+    enough = [(str(run), str(unit)) for run, unit in counts[counts >= 2 * LEAST_READINGS].index.to_list()]
     own = [unit for run, unit in enough if run == plant.run]
     fit = [
         unit

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from observability.core.finding import needs_action
-from observability.detection.device_figures import device_kind, device_unit, readings_of_runs
+from observability.detection.device_figures import device_kind, device_unit, lasting_unit, readings_of_runs
 from observability.detection.device_past import LEAST_EARLIER, claims_about_own_past
 from observability.detection.device_peers import claims_about_peers
 from observability.detection.run_claims import RunClaim
@@ -96,4 +96,5 @@ def test_runs_of_another_kind_and_devices_of_another_kind_are_not_compared() -> 
     assert [len(found[run.name].earlier or ()) for run in runs] == [0, 1, 0, 2, 3, 4, 5]
     assert readings_of_runs(runs, rows, earlier=False)["run-6"].earlier is None
     assert [device_kind(each) for each in ("gpu0 on a", "cuda:1", "cpu", "gpu12")] == ["gpu", "cuda", "cpu", "gpu"]
-    assert device_unit("cpu process 4711", "a") == "cpu process on a" and device_unit("gpu0", None) == "gpu0"
+    process = device_unit("cpu process 4711", "a")
+    assert (device_unit("gpu0", None), device_kind(process), lasting_unit(process)) == ("gpu0", "cpu process", "cpu process on a")

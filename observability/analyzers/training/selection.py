@@ -6,6 +6,7 @@ page *Model selection* compares the two in everything else, and a person decides
 """
 
 from dataclasses import replace
+from typing import Any
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
@@ -50,7 +51,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 def slice_finding(pairs: ChallengerPairs, context: Context) -> Finding | None:
     """Return whether a challenger is worse in a slice, the slice with most further loss; None with fewer than LEAST pairs or no slice."""
     model, n = context.model, len(pairs.label)
-    found = regressed(model, pairs) if n >= LEAST else {"looked_at": 0, "rows": []}
+    found: dict[str, Any] = regressed(model, pairs) if n >= LEAST else {"looked_at": 0, "rows": []}
     if not found["looked_at"]:
         return None
     worth = model.settings.limits.get(f"{NAME}/{SLICE_METRIC}", SLICE_RELEVANT)
