@@ -174,8 +174,8 @@ class DeviceKind:
             yield past
             with np.errstate(invalid="ignore"):
                 told = dict(zip(past.devices, (past.p_values <= SIGNIFICANT) & past.reaches(0), strict=True))
-        if (peers := self._with_each_other(statistic, ordered, told)) is not None:
-            yield peers
+        if (others := self._with_each_other(statistic, ordered, told)) is not None:
+            yield others
 
     @cached_property
     def _rows_with_value(self) -> Array:

@@ -64,7 +64,8 @@ def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
     newest = dict(zip(named["source"].tolist(), at, strict=True))  # in order of time, so that the last one stays
     every, rejected = named["rows"].to_numpy(float), named["rejected_rows"].astype("float64").fillna(0).to_numpy(float)
     lags = ((named["at"] - named["captured_to"]).dt.total_seconds() / 3600).to_numpy(float)
-    for (source, device), places in sorted(named.groupby(["source", "whose"]).indices.items()):
+    whose: list[tuple[tuple[str, str], Any]] = sorted(named.groupby(["source", "whose"]).indices.items())  # type: ignore[arg-type]
+    for (source, device), places in whose:
         rows, lag = every[places], lags[places]
         lag = lag[np.isfinite(lag)]
         median, late = np.quantile(lag, [0.5, 0.95]).tolist() if lag.size else (0.0, 0.0)

@@ -197,7 +197,7 @@ def label_price_finding(blank: Finding, annotated: "DataFrame", prices: "DataFra
     least, much = labelling_limits(context, PRICE, DEARER, MUCH_DEARER)
     severity: Severity = "act" if times >= much and paid else "watch" if times >= least else "ok"
     unit = f"{currency or ''}".strip()
-    if severity == "ok":
+    if severity == "ok" or since is None:
         because = f"Label price {now:g} {unit}; {before:g} at the start of the window (price records)."
     else:
         because = (

@@ -67,8 +67,8 @@ def quantiles_of_sorted(ordered: Floats, known: Integers, shares: Sequence[float
         return [np.full(ordered.shape[1:], np.nan) for _ in shares]
     if known.size and (n := int(known.flat[0])) and (known == n).all():  # the places are the same in all columns
         places = [share * (n - 1) for share in shares]
-        ends = [(ordered[int(place)], ordered[min(int(place) + 1, n - 1)], place - int(place)) for place in places]
-        return [low + (high - low) * part for low, high, part in ends]
+        between = [(ordered[int(place)], ordered[min(int(place) + 1, n - 1)], place - int(place)) for place in places]
+        return [low + (high - low) * part for low, high, part in between]
     last, found = np.maximum(known - 1, 0), []
     for share in shares:
         place = share * last
