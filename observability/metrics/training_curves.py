@@ -314,6 +314,7 @@ def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: "D
         order = np.argsort(times := steps["at"].to_numpy("datetime64[us]"), kind="stable")
         times, numbers = times[order], steps["step"].to_numpy("int64")[order]
     stride = int(steps["stride"].max()) if steps is not None and "stride" in steps else 1
+    steps = steps if stride else None
     seen = [*starts, *(at for at, _ in ends), *times[-1:], *([alive] if alive is not None else [])]
     return TrainingRun(
         name=name,
@@ -463,7 +464,10 @@ def _step_batches(steps: "DataFrame") -> dict[int, str]:
     """The batch of data of each step that names one; those of several ranks are joined."""
     if "batch" not in steps:
         return {}
-    named = steps[steps["batch"].notna()]
+    known = steps["batch"].notna().to_numpy()
+    if not known.any():
+        return {}
+    named = steps[known]
     found: dict[int, dict[str, None]] = defaultdict(dict)
     for step, batch in zip(named["step"], named["batch"], strict=True):
         found[int(step)][str(batch)] = None
@@ -474,7 +478,10 @@ def _place_of_ranks(steps: "DataFrame", column: str) -> dict[str, str]:
     """Machine or device of each rank, from its newest step. column: host or device."""
     if column not in steps:
         return {}
-    stated = steps[steps["rank"].notna() & steps[column].notna()].sort_values(["step", "at", column])
+    known = (steps["rank"].notna() & steps[column].notna()).to_numpy()
+    if not known.any():
+        return {}
+    stated = steps[known].sort_values(["step", "at", column])
     return {str(rank): str(place) for rank, place in zip(stated["rank"], stated[column], strict=True)}
 
 
