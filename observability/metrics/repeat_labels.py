@@ -11,7 +11,8 @@ from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
 from observability.core.formatting import format_day
 from observability.core.time import aware_utc, naive_utc
-from observability.metrics.labelling_projects import PAIR, PAST_DAYS, Array, labelling_limits, look_lengths, look_phrase, record_ages
+from observability.metrics.annotations import PAIR
+from observability.metrics.labelling_projects import PAST_DAYS, Array, labelling_limits, look_lengths, look_phrase, record_ages
 from observability.metrics.prices import PriceScope, price_start, prices_at
 from observability.stats.dispersion import estimate_day_variation
 from observability.stats.interval import rate_interval
@@ -200,7 +201,7 @@ def label_price_finding(blank: Finding, annotated: "DataFrame", prices: "DataFra
         because = f"Label price {now:g} {unit}; {before:g} at the start of the window (price records)."
     else:
         because = (
-            f"Label price rose to {now:g} {unit}{when}: {times:.2g} times the {before:g} before;"
+            f"Label price rose to {now:g} {unit}{'' if since is None else f' on {format_day(since)}'}: {times:.2g} times the {before:g} before;"
             f" {paid:,} labels of the window have that price (price records)."
         )
     return replace(
