@@ -201,7 +201,7 @@ def label_price_finding(blank: Finding, annotated: "DataFrame", prices: "DataFra
         because = f"Label price {now:g} {unit}; {before:g} at the start of the window (price records)."
     else:
         because = (
-            f"Label price rose to {now:g} {unit}{'' if since is None else f' on {format_day(since)}'}: {times:.2g} times the {before:g} before;"
+            f"Label price rose to {now:g} {unit}{when}: {times:.2g} times the {before:g} before;"
             f" {paid:,} labels of the window have that price (price records)."
         )
     return replace(
