@@ -72,7 +72,7 @@ def simulated_energy(seed: int) -> EnergyWorld:
         _table(pd, runs, RUN_COLUMNS, "at"),
         _table(pd, readings, reading_columns, "at"),
         _table(pd, listed, price_columns, "from"),
-        _table(pd, [], ("run", "at", "step"), "at"),
+        _table(pd, [], ("run", "at", "step", "stride"), "at"),
     )
     return EnergyWorld(*tables, newest=f"nightly-{NIGHTS - 1:02}")
 
