@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from sample_data import (
+    audited,
     augmentation,
     cache,
     canaries,
@@ -91,6 +92,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         prices.FILE,
         provenance.FILE,
         stored.FILE,
+        audited.FILE,
         "audits.jsonl",
         trade_offs.FILE,
         nightly.FILE,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from observability import Logger
 from sample_data import (
+    audited,
     cache,
     challenger,
     clients,
@@ -103,6 +104,7 @@ def make(
     say(f"{len(distributed.JOBS)} runs of several processes: trained")
     prices.make(out)
     stored.make([flights.LATE, employment.EMPLOYMENT], out)
+    audited.make([flights.LATE, employment.EMPLOYMENT], out)
     crew.make(out)
     vendor.make(out)
     cache.make(out)

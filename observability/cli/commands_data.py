@@ -2,7 +2,7 @@
 
 import argparse
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,7 @@ from observability.store.engine import Store
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-    from observability.metrics.audit_model import AuditModel
-    from observability.stats.interval import Interval
+    from observability.metrics.table_audit import LabelledRows, Masks
 
 REFERENCE_ROWS = 50_000
 """Rows of a registered reference that are audited, chosen by the hash of their id."""
@@ -116,100 +115,47 @@ def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = N
 
 
 @dataclass(frozen=True)
-class AuditedData:
-    """The rows of an audit.
-
-    model: model and version whose reference it is; decision: what that version decided, where it classifies. groups: its sensitive
-    attributes that are no features, by column reference.
-    """
+class DataToAudit:
+    """The rows of an audit. model: model and version whose reference it is, or that are trained on it."""
 
     name: str
-    features: "DataFrame"
-    label: "Series[Any]"
+    rows: "LabelledRows"
     size: int | None = None
     checksum: str | None = None
     model: tuple[str, str] | None = None
-    decision: "Series[Any] | None" = None
-    groups: "DataFrame | None" = None
 
 
 def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Audit a dataset: its rows, its labels and what each cleaning rule does to a model; keep the records."""
-    import numpy as np
-
-    from observability.metrics import data_audit
-    from observability.metrics.audit_model import KNOWS, AuditModel
+    from observability.detection.audited_data_claims import data_audit_lines
+    from observability.metrics.audited_data import AuditedData
+    from observability.metrics.table_audit import audit_rows
 
     say("reading the rows")
-    data = audited_data(store, args)
-    groups = list(args.group)
-    if missing := [name for name in groups if name not in data.features]:
-        raise UsageError("--group names a column that the data lack", got=", ".join(missing), expected=", ".join(map(str, data.features)))
-    say("comparing rows")
-    features, label = data.features, data.label
-    table = features.assign(**{"label ": label.astype(str)})
-    outliers, by_column = data_audit.outlying_rows(features)
-    rules = {
-        "exact duplicates": data_audit.exact_duplicates(table),
-        "conflicting labels": data_audit.conflicting_rows(features, label),
-        "near-duplicates": data_audit.near_duplicates(features),
-        "outliers": outliers,
-    }
-    model = AuditModel(features, label, args.seed)
-    effects: dict[str, Any] = {}
-    alone: dict[str, Interval] = {}
-    own: dict[str, Any] | None = None
-    if model.obstacle is None:
-        say("fitting a model for labels")
-        answers = model.out_of_fold()
-        suspects = np.zeros(len(features), bool)
-        suspects[model.places] = model.suspects(answers)
-        if model.task != "regression":
-            rules["suspect labels"] = suspects
-            if data.decision is not None and data.model is not None:
-                decision, labels = data.decision.iloc[model.places], label.iloc[model.places]
-                own = data_audit.accuracy_without_suspects(*data.model, decision, labels, suspects[model.places])
-        alone = model.known_alone(model.columns)
-        for place, (name, dropped) in enumerate(rules.items()):
-            say(f"fitting with and without {name} ({place + 1} of {len(rules)})")
-            effect = model.rule_effect(dropped[model.places])
-            kept = np.flatnonzero(~dropped[model.places])
-            without = model.score(kept, answers[kept]) if kept.size else float("nan")
-            effects[name] = {
-                "metric": effect.metric,
-                "before": effect.before,
-                "after": effect.after if np.isfinite(effect.after) else None,
-                "low": effect.low,
-                "high": effect.high,
-                "metric_of_kept_rows": without if np.isfinite(without) else None,
-                "seeds": [args.seed],
-            }
-    overlap = held_out_of(args, data)
+    data = data_to_audit(store, args)
+    groups, features = list(args.group), data.rows.features
+    if missing := [name for name in groups if name not in features]:
+        raise UsageError("--group names a column that the data lack", got=", ".join(missing), expected=", ".join(map(str, features)))
+    rows = replace(data.rows, held_out=held_out_rows(args, features))
+    summary, masks = audit_rows(rows, seed=args.seed, say=say)
+    summary |= {"model": list(data.model) if data.model else None} | ({"examples": []} if args.no_examples else {})
     say("")
     now = datetime.now(UTC)
     version = args.data_version or f"{now:%Y-%m-%dT%H:%M:%SZ}"
-    summary: dict[str, Any] = {
-        "rows": len(features),
-        "rules": {name: int(dropped.sum()) for name, dropped in rules.items()},
-        "outliers_by_column": by_column,
-        "features_that_know_the_label": {name: share.value for name, share in alone.items() if (share.value or 0.0) >= KNOWS},
-        "held_out": None if overlap is None else held_out_summary(overlap),
-        "effects": effects,
-        "model_without_suspects": own,
-        "no_model_because": model.obstacle,
-    }
-    records = audit_records(data, rules, effects, summary, groups, version, now)
-    if data.model:
-        record = leakage_record(store, data, alone, model, overlap, now)
-        records.append(record | {"results": {**record["results"], "data": summary}})
+    records = audit_records(data, masks, summary, groups, version, now)
+    records += [leakage_record(store, data, summary, args.held_out, now)] if data.model else []
     if not args.dry_run:
         store.write_records(records)
-    return json_or_lines({"summary": summary, "records": records}, audit_lines(data, rules, summary, not args.dry_run), args.json)
+    lines = [f"{data.name}: {len(features):,} rows, {features.shape[1]} features{' (not kept)' if args.dry_run else ''}."]
+    lines += data_audit_lines(AuditedData(data.name, version, now, len(features), data.model, summary))
+    return json_or_lines({"summary": summary, "records": records}, lines, args.json)
 
 
-def audited_data(store: Store, args: argparse.Namespace) -> AuditedData:
+def data_to_audit(store: Store, args: argparse.Namespace) -> DataToAudit:
     """The rows that the arguments name: files with --label, or the reference of --model and --version. Raises UsageError without either."""
     import pandas as pd
+
+    from observability.metrics.table_audit import LabelledRows
 
     if not args.files:
         if not args.model:
@@ -227,11 +173,9 @@ def audited_data(store: Store, args: argparse.Namespace) -> AuditedData:
             while block := file.read(1 << 20):
                 digest.update(block)
     size = sum(path.stat().st_size for path in paths)
-    features = table.drop(columns=[args.label, *left_out])
-    name = args.dataset or paths[0].name.partition(".")[0]
-    return AuditedData(
-        name, features, label, size, f"sha256:{digest.hexdigest()}", (args.model, args.version) if args.model and args.version else None
-    )
+    rows = LabelledRows(table.drop(columns=[args.label, *left_out]), label)
+    model = (args.model, args.version) if args.model and args.version else None
+    return DataToAudit(args.dataset or paths[0].name.partition(".")[0], rows, size, f"sha256:{digest.hexdigest()}", model)
 
 
 def labels_of(table: "DataFrame", label: str, left_out: list[str], where: str) -> "Series[Any]":
@@ -247,10 +191,11 @@ def labels_of(table: "DataFrame", label: str, left_out: list[str], where: str) -
     return column
 
 
-def registered_reference(store: Store, model: str, version: str | None) -> AuditedData:
-    """The reference of a model version. Raises UsageError where it has none."""
+def registered_reference(store: Store, model: str, version: str | None) -> DataToAudit:
+    """The reference of a model version, its labels and decisions by the names of the classes. Raises UsageError where it has none."""
     from observability.core.questions import Sample
     from observability.core.window import EPOCH, Window
+    from observability.metrics.table_audit import LabelledRows
 
     found = store.catalog().model(model)
     versions = [each for each in found.versions if each.reference_rows and version in (None, each.name)]
@@ -260,59 +205,45 @@ def registered_reference(store: Store, model: str, version: str | None) -> Audit
         )
     chosen = versions[-1]
     columns = {each.reference: each.name for each in found.features()}
-    others = [each.reference for each in found.columns if each.role == "group"]
-    decided = () if found.task == "regression" else ("decision",)
-    target = "label_value" if found.task == "regression" else "label"
-    frame = store.ask(
-        Sample("outcomes", (target, *decided, *columns, *others), REFERENCE_ROWS), Window(model, EPOCH, EPOCH, chosen.name).reference()
-    )
-    known = frame[target].notna() if target == "label_value" else frame[target].fillna(-1) >= 0
-    frame = frame[known].reset_index(drop=True)
-    name = f"{model} {chosen.name} reference"
+    classes = dict(enumerate(found.classes))
+    target, decided = ("label_value", ()) if found.task == "regression" else ("label", ("decision",))
+    asked = Sample("outcomes", ("id", target, *decided, *columns), REFERENCE_ROWS)
+    frame = store.ask(asked, Window(model, EPOCH, EPOCH, chosen.name).reference())
+    label = frame[target] if target == "label_value" else frame[target].map(classes)
+    known = label.notna()
+    frame, label = frame[known].reset_index(drop=True), label[known].reset_index(drop=True)
     features = frame[list(columns)].rename(columns=columns)
-    decision = frame["decision"] if decided else None
-    return AuditedData(name, features, frame[target], model=(model, chosen.name), decision=decision, groups=frame[others])
+    own = (model, chosen.name)
+    rows = LabelledRows(features, label, frame["id"], decided=(*own, frame["decision"].map(classes)) if decided else None)
+    return DataToAudit(f"{model} {chosen.name} reference", rows, model=own)
 
 
-def held_out_of(args: argparse.Namespace, data: AuditedData) -> dict[str, Any] | None:
-    """The overlap with the held-out file, of `overlap_shares`; None without one."""
-    from observability.enrichment.leakage_audit import overlap_shares
-    from observability.metrics.data_audit import held_out_counts
-
+def held_out_rows(args: argparse.Namespace, features: "DataFrame") -> "tuple[DataFrame, Series[Any]] | None":
+    """Features and label of the held-out file; None without one. Its label is the column --label, else `label`."""
     if not args.held_out:
         return None
-    table = read_table(Path(args.held_out), args.decimal)
-    if missing := [str(name) for name in (*data.features, args.label) if name not in table]:
-        raise UsageError("the held-out file lacks columns", where=Path(args.held_out).name, got=f"no {', '.join(missing)}")
-    counts = held_out_counts(data.features, data.label, table[list(data.features)], table[args.label])
-    return overlap_shares(counts, "file", f"rows of {data.name}", f"rows of {Path(args.held_out).name}")
+    label, table = args.label or "label", read_table(Path(args.held_out), args.decimal)
+    if missing := [str(name) for name in (*features, label) if name not in table]:
+        attempt = None if args.label or label not in missing else "Name the column of the held-out labels with --label"
+        raise UsageError("the held-out file lacks columns", where=Path(args.held_out).name, got=f"no {', '.join(missing)}", attempt=attempt)
+    return table[list(features)], table[label]
 
 
-def held_out_summary(overlap: dict[str, Any]) -> dict[str, Any]:
-    """An overlap as the summary of an audit has it. low, high: of the share of rows that are in the training rows exactly."""
-    rows, exact = overlap["held"]["n"], overlap["exact"]
-    return {
-        "rows": rows,
-        "in_training": round(exact["value"] * rows),
-        "near": round(overlap["near"]["value"] * rows),
-        "same_label": overlap["same_label"],
-        "low": exact["low"],
-        "high": exact["high"],
-    }
+def leakage_record(store: Store, data: DataToAudit, summary: dict[str, Any], held: str | None, now: datetime) -> dict[str, Any]:
+    """The audit of leakage of the version that the data belong to, from the figures of the audit of the data. held: the held-out file.
 
-
-def leakage_record(
-    store: Store, data: AuditedData, alone: "dict[str, Interval]", fitted: "AuditModel", overlap: dict[str, Any] | None, now: datetime
-) -> dict[str, Any]:
-    """The audit of leakage of the version that the data belong to. It expires as other audits of a registered model do."""
-    from observability.enrichment.leakage_audit import leakage_headline, leakage_results
+    It expires as other audits of a registered model do.
+    """
+    from observability.enrichment.leakage_audit import leakage_headline, leakage_results, overlap_shares
 
     assert data.model is not None
-    parts = {name: (share.value, share.low, share.high, share.n) for name, share in alone.items()}
-    shares = {name: [part for part in own if part is not None] for name, own in parts.items() if None not in own}
-    body = leakage_results(shares, None, {}, [overlap] if overlap else [], fitted.metric)
-    facts = {"from": data.name, "n": len(fitted.y), "served": 0, "in_sample": False}
-    results = {"headline": leakage_headline(body, fitted.obstacle), **body, "rows": facts}
+    n = summary.get("model_rows", 0)
+    alone = {name: (*share, n) for name, share in summary["columns_alone"].items() if None not in share}
+    counts, name = summary["held_out"], Path(held).name if held else ""
+    overlaps = [overlap_shares(counts, "file", f"rows of {data.name}", f"rows of {name}")] if counts else []
+    body = leakage_results(alone, None, {}, overlaps, summary.get("measure"))
+    facts = {"from": data.name, "n": n, "served": 0, "in_sample": False}
+    results = {"headline": leakage_headline(body, summary["no_model_because"]), **body, "rows": facts}
     record = {"kind": "audit", "model": data.model[0], "version": data.model[1], "at": now.isoformat(), "audit": "leakage"}
     known = {model.name: model for model in store.catalog().models}.get(data.model[0])
     expires = {} if known is None else {"expires": (now + timedelta(days=known.settings.audit_days)).isoformat()}
@@ -320,59 +251,22 @@ def leakage_record(
 
 
 def audit_records(
-    data: AuditedData,
-    rules: dict[str, Any],
-    effects: dict[str, Any],
-    summary: dict[str, Any],
-    groups: list[str],
-    version: str,
-    now: datetime,
+    data: DataToAudit, masks: "Masks", summary: dict[str, Any], groups: list[str], version: str, now: datetime
 ) -> list[dict[str, Any]]:
-    """The records of an audit of data: the dataset, and a cleaning run for each rule (`proposed`: no row was dropped)."""
+    """The records of an audit of data: the dataset with the audit, and a cleaning run for each rule (`proposed`: no row was dropped)."""
     from observability.metrics.column_statistics import table_statistics
     from observability.metrics.data_audit import group_counts
+    from observability.metrics.table_audit import SUSPECTS
 
-    at, rows = now.isoformat(), len(data.features)
-    dataset: dict[str, Any] = {"kind": "dataset", "dataset": data.name, "version": version, "at": at, "rows": rows}
-    dataset |= {"bytes": data.size, "checksum": data.checksum, "columns": table_statistics(data.features)}
+    at, features = now.isoformat(), data.rows.features
+    dataset: dict[str, Any] = {"kind": "dataset", "dataset": data.name, "version": version, "at": at, "rows": len(features)}
+    dataset |= {"bytes": data.size, "checksum": data.checksum, "columns": table_statistics(features), "data_audit": summary}
     records = [{name: value for name, value in dataset.items() if value is not None}]
-    for name, dropped in rules.items():
-        run: dict[str, Any] = {"kind": "cleaning", "rule": f"audit: {name}", "at": at, "rows_in": rows, "rows_changed": 0}
+    for name, dropped in masks.items():
+        run: dict[str, Any] = {"kind": "cleaning", "rule": f"audit: {name}", "at": at, "rows_in": len(features), "rows_changed": 0}
         run |= {"rows_dropped": int(dropped.sum()), "dataset": data.name, "version": version, "proposed": True}
-        run |= {"groups": group_counts(data.features, dropped, groups)} if groups else {}
-        own = summary["model_without_suspects"] if name == "suspect labels" else None
-        records.append(run | ({"effect": effects[name] | ({"own_model": own} if own else {})} if name in effects else {}))
+        run |= {"groups": group_counts(features, dropped, groups)} if groups else {}
+        own = summary["model_without_suspects"] if name == SUSPECTS else None
+        effect = summary["effects"].get(name)
+        records.append(run | ({"effect": effect | ({"own_model": own} if own else {})} if effect else {}))
     return records
-
-
-def audit_lines(data: AuditedData, rules: dict[str, Any], summary: dict[str, Any], kept: bool) -> list[str]:
-    """The summary of an audit as text."""
-    from observability.metrics.data_audit import suspect_accuracy_words
-
-    rows = len(data.features)
-    lines = [f"{data.name}: {rows:,} rows, {data.features.shape[1]} features{'' if kept else ' (not kept)'}."]
-    for name, dropped in rules.items():
-        line = f"  {name}: {int(dropped.sum()):,} rows ({percent(float(dropped.mean()))})"
-        if (effect := summary["effects"].get(name)) and effect["after"] is not None:
-            gap = effect["after"] - effect["before"]
-            line += f"; {effect['metric']} {format_figure(effect['before'])} with them, {format_figure(effect['after'])} without"
-            if effect["low"] is not None:
-                ends = f"{format_figure(effect['low'], 3, sign=True)} to {format_figure(effect['high'], 3, sign=True)}"
-                line += f" ({format_figure(gap, 3, sign=True)}, 95 % interval {ends})"
-        lines.append(line)
-    if own := summary["model_without_suspects"]:
-        lines.append(f"  {suspect_accuracy_words(own)}")
-    for name, share in summary["features_that_know_the_label"].items():
-        lines.append(
-            f"  {name} alone knows the label ({percent(share)} of the way from chance to perfection): was it known at prediction time?"
-        )
-    if held := summary["held_out"]:
-        share = held["in_training"] / held["rows"]
-        lines.append(
-            f"  held-out rows with the features of a training row: {held['in_training']:,} of {held['rows']:,} ({percent(share)}, "
-            f"95 % interval {percent(held['low'])} to {percent(held['high'])}), {held['same_label']:,} with the same label; "
-            f"{held['near']:,} more are nearly a training row"
-        )
-    if summary["no_model_because"]:
-        lines.append(f"  No model was fitted: {summary['no_model_because']}.")
-    return lines

@@ -236,7 +236,7 @@ def parser() -> Parser:
         metavar="FILE",
         help=".jsonl, .csv (both also as .gz) or .parquet; none: the reference of --model",
     )
-    audit.add_argument("--label", metavar="COLUMN", help="column with the label")
+    audit.add_argument("--label", metavar="COLUMN", help="column with the label; of --held-out too (default there: label)")
     audit.add_argument("--held-out", type=path, metavar="FILE", help="held-out rows with the same columns")
     audit.add_argument("--group", action="append", default=[], metavar="COLUMN", help="compare drop rates of its levels; repeatable")
     audit.add_argument("--exclude", metavar="a,b", help="columns that are no features, as ids")
@@ -246,6 +246,7 @@ def parser() -> Parser:
     audit.add_argument("--version", help="its version")
     audit.add_argument("--seed", type=int, default=0, help="seed of folds and models")
     audit.add_argument("--decimal", choices=(",", "."), help=decimal_help)
+    audit.add_argument("--no-examples", action="store_true", help="keep no example of a row in the records")
     audit.add_argument("--dry-run", action="store_true", help="print the audit without keeping its records")
 
     probe = add(

@@ -110,6 +110,16 @@ cleaning_change_rate | Cleaning change rate | share | low | Share of a cleaning 
   contract section 1
 cleaning_group_gap | Drop rate difference | share | low | Drop rate of a group minus that of the other groups together, for one cleaning
   rule. | dropped / in of the group - of the others | Newcombe 1998
+audited_overlap | Held-out rows in the training data | share | low | Share of the held-out rows of a dataset whose features are those of a
+  training row. | held-out rows with a training row's features / held-out rows | ours
+audited_leak | Label given by one column | share | low | How far a model of one column alone gets from chance (0) to perfection (1), of the
+  column that gets farthest; of two classes 2 AUC - 1. | (metric - chance) / (perfect - chance) | ours
+audited_conflicts | Conflicting labels | share | low | Share of the rows of a dataset that have the features of a row with another label. |
+  such rows / rows | ours
+audited_duplicates | Duplicate rows | share | low | Share of the rows of a dataset that equal an earlier row, label included. | such rows /
+  rows | ours
+audited_suspects | Suspect labels | share | low | Share of the rows whose label a model that was not fitted on them contradicts with
+  confidence. | suspect rows / rows | Northcutt et al. 2021
 form_flip_rate | Changed decisions of a form | share | low | Share of the same rows that a form of a model decides otherwise than the model
   as registered; of a regression, answers that differ by more than 5 % of their standard deviation. | changed / rows | Hooker et al. 2020
 form_slice_gap | Changed decisions in a slice | share | low | Share of decisions that a form changes in a slice minus that in the other

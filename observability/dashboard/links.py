@@ -219,7 +219,7 @@ def finding_parameters(finding: Finding, page: str) -> dict[str, str]:
     if page == "vendors" and subject.startswith("probes:"):
         return {"probes": f"{finding.model}/{subject.removeprefix('probes:')}"}
     if page == "cleaning":
-        return {"rule": subject}
+        return {"rule": subject} if "rule:" in subject else {"dataset": subject.removeprefix("dataset:")}
     if page == "labelling":
         project, _, person = subject.removeprefix("project:").partition("/annotator:")
         return {"project": project.partition("/guideline:")[0]} | ({"annotator": person} if person else {})

@@ -97,11 +97,11 @@ def stored_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
 
 
 def _audits_of(rows: Sequence[Mapping[Any, Any]], *, headline: bool, kinds: Sequence[str] = KINDS) -> list[StoredAudit]:
-    """Audits of some kinds, by default those that are judged, oldest first, with a headline or without."""
+    """Audits of some kinds, by default those that are judged, oldest first, with a headline or without; those of data are left out."""
     found = []
     for row in rows:
         results = row["results"] if isinstance(row["results"], Mapping) else {}
-        if row["audit"] in kinds and ("headline" in results) is headline:
+        if row["audit"] in kinds and ("headline" in results) is headline and "data" not in results:
             expires = row["expires"]
             until = None if expires is None or expires != expires else aware_utc(expires)
             found.append(StoredAudit(str(row["model"]), str(row["version"]), row["audit"], aware_utc(row["at"]), until, results))

@@ -8,7 +8,7 @@ from observability.core.catalog import Model, Version
 from observability.detection.audit_history import FURTHER, HEADLINES
 from observability.enrichment.audit_curves import LEAST_ROWS, interval_json, judged_figure
 from observability.enrichment.audit_rows import AuditRows, audit_reference_rows, version_columns
-from observability.metrics.audit_model import KNOWS
+from observability.metrics.audit_model import KNOWS, MOST_ALONE
 from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import ordered_interval, rate_interval
 
@@ -21,8 +21,6 @@ TRAINING_ROWS = 50_000
 KNOWN_NOWHERE = (
     "Cannot tell: no training rows are known. Register a version with --in-sample where its reference holds them, or run the audit so."
 )
-SHOWN = 40
-"""Features whose share is kept."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +66,14 @@ def trained_version(model: Model, version: Version) -> Version | None:
 
 
 def overlap_shares(counts: Mapping[str, Any], of: str, training_are: str, held_are: str) -> dict[str, Any]:
-    """Shares of held-out rows that stand in the training rows, with intervals. counts: of `held_out_counts`; else as of OverlapSides."""
-    n = int(counts["held"])
-    found: dict[str, Any] = {name: interval_json(rate_interval(float(counts[name]), float(n))) for name in ("exact", "near", "either")}
-    found |= {"same_label": counts["same_label"], "among_training": interval_json(rate_interval(counts["repeated"], counts["training"]))}
+    """Shares of held-out rows that stand in the training rows, with intervals. counts: as `HeldOutOverlap.record`; else as of OverlapSides."""
+    n, training, exact, near = (int(counts[name]) for name in ("rows", "training_rows", "in_training", "near"))
+    parts = {"exact": exact, "near": near, "either": exact + near}
+    found: dict[str, Any] = {name: interval_json(rate_interval(float(part), float(n))) for name, part in parts.items()}
+    found |= {"same_label": counts["same_label"], "among_training": interval_json(rate_interval(counts["training_repeated"], training))}
     return found | {
         "of": of,
-        "training": {"n": int(counts["training"]), "are": training_are},
+        "training": {"n": training, "are": training_are},
         "held": {"n": n, "are": held_are},
     }
 
@@ -93,7 +92,7 @@ def leakage_results(
     one that is judged first. measure: the metric behind the shares.
     """
     features = []
-    for name in sorted(alone, key=lambda name: (-alone[name][0], name))[:SHOWN]:
+    for name in sorted(alone, key=lambda name: (-alone[name][0], name))[:MOST_ALONE]:
         features.append({"name": name, **interval_json(ordered_interval(*alone[name]))})
         if name in served:
             later = ordered_interval(*served[name])

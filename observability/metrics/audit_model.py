@@ -32,6 +32,8 @@ MOST_LEVELS = 200
 """Levels of a category that the model keeps separate; the rarer ones are one."""
 KNOWS = 0.98
 """Share of the way from chance to perfection from which a feature alone knows the label."""
+MOST_ALONE = 40
+"""Columns of which a record keeps what each alone tells of the label."""
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -152,9 +154,11 @@ class AuditModel:
         ends = [float("nan") if end is None else (end - chance) / (perfect - chance) for end in (found.value, found.low, found.high)]
         return ordered_interval(ends[0], min(ends[1:]), max(ends[1:]), n)
 
-    def known_alone(self, columns: Sequence[str]) -> dict[str, Interval]:
-        """Return how far each of some columns alone knows the label out of fold, as `known_share` says it."""
-        return {name: self.known_share(self.out_of_fold(np.array([self.columns.index(name)]))) for name in columns}
+    def known_alone(self, columns: Sequence[str] | None = None) -> dict[str, Interval]:
+        """Return how far each of some columns (None: of all) alone knows the label out of fold, as `known_share` says it; the best first."""
+        places = [self.columns.index(name) for name in (self.columns if columns is None else columns)]
+        found = {self.columns[place]: self.known_share(self.out_of_fold(np.array([place]))) for place in places}
+        return dict(sorted(found.items(), key=lambda item: -(item[1].value or 0.0)))
 
     def _chance(self) -> float:
         if self.task == "binary":

@@ -1,17 +1,23 @@
 """Which rows of a dataset are duplicates, contradict each other, lie far out, or are known to the training data already?"""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from observability.core.numerals import percent
+from observability.records.values import canonical_text
 from observability.stats.interval import Interval, rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
+DUPLICATES, CONFLICTS, SUSPECTS = "exact duplicates", "conflicting labels", "suspect labels"
+NEAR_DUPLICATES, OUTLIERS, HELD_OUT = "near-duplicates", "outliers", "held-out overlap"
+CHECKS = (DUPLICATES, CONFLICTS, SUSPECTS, NEAR_DUPLICATES, OUTLIERS)
+"""The checks that find rows to drop, in the order in which they are shown."""
 FAR_OUT = 3.0
 """Interquartile ranges beyond the quartiles from which a number is an outlier (Tukey 1977)."""
 LEAST_VALUES = 20
@@ -20,31 +26,99 @@ NEAR = 0.02
 """Distance, as a share of the median distance to the nearest row, up to which two rows are near-duplicates."""
 MOST_SPREADS = 10.0
 """Interquartile ranges from the median beyond which numbers count as equally far."""
+NEAR_TEXT = 0.05
+"""Share of a text's characters in which near-duplicates may differ, in one stretch."""
+LEAST_TEXT = 15
+"""Mean length of a column, in characters, from which its values are texts and not categories."""
+GROWTH = 1.06
+"""Ratio of the lengths of beginnings and ends by which texts are brought together; more than 1 + NEAR_TEXT."""
+NEIGHBOURS = 8
+"""Texts after each, in their order, that it is compared with."""
 MOST_NEAR = 20_000
-"""Rows in which near-duplicates are looked for."""
+"""Rows in which near-duplicates are looked for, and training rows whose near copies are."""
 MOST_SAMPLED = 2_000
-"""Training rows whose distance to the nearest other one is measured."""
+"""Rows whose distance to the nearest other one is measured."""
 
 
 @dataclass(frozen=True)
 class HeldOutOverlap:
     """Rows of the held-out data whose features are in the training data as well.
 
-    share: of the held-out rows, with its 95 % interval. same_label: how many have the label of such a training row.
+    share: of the held-out rows, with its 95 % interval. same_label: how many have the label of such a training row. chance: share of the
+    pairs of equal rows that is expected by chance. pairs: place of each such row, and of one in the training data. near: further held-out
+    rows that nearly equal a training row. training: rows of the training data; repeated: those that equal another one.
     """
 
     rows: int
-    shared: int
     share: Interval
     same_label: int
+    chance: float
+    pairs: list[tuple[int, int]]
+    near: int
+    training: int
+    repeated: int
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The overlap as records hold it."""
+        found = {"rows": self.rows, "in_training": len(self.pairs), "same_label": self.same_label, "near": self.near}
+        ends = {"low": self.share.low, "high": self.share.high, "chance": self.chance}
+        return found | ends | {"training_rows": self.training, "training_repeated": self.repeated}
+
+
+def column_keys(table: "DataFrame") -> "np.ndarray[Any, np.dtype[np.uint64]]":
+    """Return a key of each value, rows × columns; equal values of a column share it. Numbers that are equal as numbers are equal."""
+    import pandas as pd
+
+    salts = np.random.default_rng(0).integers(0, 2**63, table.shape[1], np.uint64) * np.uint64(2) + np.uint64(1)
+    found = np.zeros(table.shape, np.uint64)
+    for place, name in enumerate(table):
+        column = table[name]
+        plain = column.astype(float) if pd.api.types.is_numeric_dtype(column.dtype) else column.astype(str).astype(object)
+        found[:, place] = pd.util.hash_array(plain.to_numpy()) * salts[place]
+    return found
 
 
 def row_keys(table: "DataFrame") -> "np.ndarray[Any, np.dtype[np.uint64]]":
-    """Return a key of each row that equal rows share; numbers that are equal as numbers are equal."""
-    import pandas as pd
+    """Return a key of each row that equal rows share."""
+    return np.asarray(column_keys(table).sum(1, dtype=np.uint64))
 
-    plain = table.apply(lambda column: column.astype(float) if pd.api.types.is_numeric_dtype(column.dtype) else column.astype(str))
-    return np.asarray(pd.util.hash_pandas_object(plain, index=False).to_numpy(), np.uint64)
+
+def chance_of_equal_rows(features: "DataFrame", others: "DataFrame | None" = None) -> float:
+    """Return the share of the pairs of equal rows that few values in a column bring about by chance, from 0 to 1.
+
+    others: rows that each row is paired with (the same columns); None pairs the rows of a table with each other. Where rows agree by
+    chance, others agree in all columns but one: p / (1 - p) times as many pairs are equal as differ in that column alone, where p is the
+    share of all pairs that agree in it. Copies of rows have no such companions. The largest of the estimates of the columns is taken.
+    """
+    keys, more = column_keys(features), None if others is None else column_keys(others)
+
+    def pairs(drop: int | None) -> float:
+        left, right = (None if part is None else part.sum(1, dtype=np.uint64) for part in (keys, more))
+        if drop is not None and left is not None:
+            left, right = left - keys[:, drop], None if right is None or more is None else right - more[:, drop]
+        return _equal_pairs(left, right)
+
+    every = len(features) * (len(features) - 1) / 2 if others is None else len(features) * len(others)
+    equal = pairs(None)
+    if not equal:
+        return 0.0
+    expected = 0.0
+    for place in range(keys.shape[1]):
+        agree = _equal_pairs(keys[:, place], None if more is None else more[:, place]) / every
+        if agree < 1:
+            expected = max(expected, (pairs(place) - equal) * agree / (1 - agree))
+    return min(expected / equal, 1.0)
+
+
+def _equal_pairs(keys: Any, others: Any = None) -> float:
+    """Return how many pairs of rows have equal keys: of a table, or of a row of one and one of another."""
+    values, counts = np.unique(keys, return_counts=True)
+    if others is None:
+        return float((counts * (counts - 1.0) / 2).sum())
+    also, more = np.unique(others, return_counts=True)
+    _, left, right = np.intersect1d(values, also, return_indices=True)
+    return float((counts[left] * more[right].astype(float)).sum())
 
 
 def exact_duplicates(table: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
@@ -59,73 +133,68 @@ def conflicting_rows(features: "DataFrame", label: "Series[Any]") -> "np.ndarray
     import pandas as pd
 
     keys = pd.Series(row_keys(features))
-    labels = label.reset_index(drop=True).astype(str)
+    labels = label_texts(label)
     return np.asarray((labels.groupby(keys).transform("nunique") > 1).to_numpy(), bool)
 
 
-def near_duplicates(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    """Return which rows nearly equal an earlier row, without equalling one, among the first MOST_NEAR.
-
-    Near: the categories and the missing values are equal, and the distance of the numbers, each in interquartile ranges from its median,
-    is at most NEAR times the median distance of a row to its nearest.
-    """
+def label_texts(label: "Series[Any]") -> "Series[Any]":
+    """Return the labels as texts, equal where they mean the same (`1`, `1.0`), None where missing; with a new index."""
     import pandas as pd
-    from scipy.spatial import KDTree
 
-    found = np.zeros(len(features), bool)
-    numeric = measured_columns(features)
+    def text(value: Any) -> str | None:
+        if value is None or value != value:
+            return None
+        return canonical_text(value) if isinstance(value, str | bool | int | float) else str(value)
+
+    return pd.Series([text(value) for value in label.astype(object).where(label.notna(), None)], dtype=object)
+
+
+def comparable_rows(table: "DataFrame", like: "DataFrame") -> "DataFrame":
+    """Return the columns of `like` from another table, as numbers where they are numbers there, else as texts where their type differs."""
+    import pandas as pd
+
+    found = {}
+    for name in like:
+        numeric = pd.api.types.is_numeric_dtype(like[name].dtype)
+        if numeric == pd.api.types.is_numeric_dtype(table[name].dtype):
+            found[name] = table[name]
+        else:
+            found[name] = pd.to_numeric(table[name], errors="coerce") if numeric else label_texts(table[name]).set_axis(table.index)
+    return pd.DataFrame(found, columns=list(like))
+
+
+def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int64]]":
+    """Return the earlier row that each row nearly equals without equalling it, -1 where there is none, among the first MOST_NEAR.
+
+    Near by numbers: all else and the missing values are equal, and the distance of the numbers, each in interquartile ranges from its
+    median, is at most NEAR times the median distance of a row (of MOST_SAMPLED) to its nearest. Near by a text: all else is equal, and the texts differ, case
+    and blanks aside, in one stretch of at most NEAR_TEXT of their characters, or in one character.
+    """
     first = np.flatnonzero(~exact_duplicates(features))[:MOST_NEAR]
-    if not numeric or len(first) < 2:
-        return found
-    part = features.iloc[first]
-    points, rest = _points_and_rest(part, part, numeric)
-    usual = float(np.median(KDTree(points).query(points, k=2)[0][:, 1]))
-    for places in pd.Series(np.arange(len(first))).groupby(rest).apply(np.asarray):
-        if len(places) < 2:
-            continue
-        pairs = KDTree(points[places]).query_pairs(NEAR * usual, output_type="ndarray")
-        if len(pairs):
-            found[first[places[np.unique(pairs.max(1))]]] = True
+    found, part = np.full(len(features), -1), features.iloc[first]
+    pairs = [*_near_by_numbers(part), *_near_by_texts(part)] if len(first) > 1 else []
+    for one, other in sorted(pairs, reverse=True):
+        found[first[other]] = first[one]
     return found
-
-
-def held_out_counts(features: "DataFrame", label: "Series[Any]", held: "DataFrame", held_label: "Series[Any]") -> dict[str, int]:
-    """Return how many held-out rows have the features of a training row: exact, near, and either of them.
-
-    Beside them `same_label` of the exact ones, `repeated` (training rows that equal another one), and the rows, `training` and `held`.
-    """
-    import pandas as pd
-
-    exact, near = held_out_overlap(features, label, held, held_label), int(near_copies(features, held).sum())
-    repeated = int(pd.Series(row_keys(features)).duplicated(keep=False).sum())
-    found = {"exact": exact.shared, "near": near, "either": exact.shared + near, "same_label": exact.same_label}
-    return found | {"repeated": repeated, "training": len(features), "held": len(held)}
 
 
 def near_copies(features: "DataFrame", held: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
     """Return which held-out rows nearly equal a row of the training data, without equalling one.
 
-    Near as in `near_duplicates`, among the first MOST_NEAR different training rows; the median distance is that of at most MOST_SAMPLED of
-    them to the nearest other one.
+    Near as in `near_duplicate_of`, by the distances among the training rows, of which MOST_NEAR different ones are looked at, by their hash.
     """
     import pandas as pd
-    from scipy.spatial import KDTree
 
-    both = pd.concat([features, held], ignore_index=True)
-    keys, numeric = row_keys(both), measured_columns(features)
-    training = np.flatnonzero(~exact_duplicates(both.iloc[: len(features)]))[:MOST_NEAR]
-    others = np.flatnonzero(~np.isin(keys, keys[: len(features)]))
-    found = np.zeros(len(both), bool)
-    if not numeric or len(training) < 2 or not len(others):
-        return found[len(features) :]
-    points, rest = _points_and_rest(both, both.iloc[training], numeric)
-    sampled = training[:: -(-len(training) // MOST_SAMPLED)]
-    usual = float(np.median(KDTree(points[training]).query(points[sampled], k=2)[0][:, 1]))
-    for key in np.unique(rest[others]):
-        known, asked = training[rest[training] == key], others[rest[others] == key]
-        if len(known):
-            found[asked] = KDTree(points[known]).query(points[asked], distance_upper_bound=NEAR * usual)[0] < np.inf
-    return found[len(features) :]
+    keys, own = row_keys(held), row_keys(features)
+    known, first = np.unique(own, return_index=True)
+    fresh = np.flatnonzero(~np.isin(keys, known) & ~pd.Series(keys).duplicated().to_numpy())
+    training, asked = features.iloc[np.sort(first[:MOST_NEAR])], held.iloc[fresh]
+    if not len(training) or not len(asked):
+        return np.zeros(len(held), bool)
+    both = pd.concat([training, asked], ignore_index=True)
+    pairs = [*_near_by_numbers(both, len(training)), *_near_by_texts(both, len(training))]
+    near = [other - len(training) for one, other in pairs if one < len(training) <= other]
+    return np.isin(keys, keys[fresh[near]])
 
 
 def measured_columns(features: "DataFrame") -> list[Any]:
@@ -135,24 +204,88 @@ def measured_columns(features: "DataFrame") -> list[Any]:
     return [name for name in features if pd.api.types.is_numeric_dtype(features[name].dtype) and features[name].nunique() >= LEAST_VALUES]
 
 
-def _points_and_rest(
-    table: "DataFrame", base: "DataFrame", numeric: list[Any]
-) -> "tuple[np.ndarray[Any, np.dtype[np.float64]], np.ndarray[Any, np.dtype[np.uint64]]]":
-    """The numbers of each row in interquartile ranges of the base from its median, and a key of all else: categories and missing values."""
-    import pandas as pd
+def _near_by_numbers(table: "DataFrame", training: int | None = None) -> Iterator[tuple[int, int]]:
+    """Yield the places of two rows whose numbers are near and that agree in all else, the earlier first.
 
+    training: so many rows at the beginning scale the numbers and are one side of each pair, the others are the other; None pairs all.
+    """
+    import pandas as pd
+    from scipy.spatial import KDTree
+
+    base = table.iloc[:training]
+    numeric = measured_columns(base)
+    if not numeric or len(base) < 2:
+        return
     numbers, known = table[numeric].astype(float), base[numeric].astype(float)
     low, middle, high = (known.quantile(share) for share in (0.25, 0.5, 0.75))
     spread = (high - low).where(high > low, known.std()).replace(0.0, 1.0)
     points = ((numbers - middle) / spread).clip(-MOST_SPREADS, MOST_SPREADS).fillna(0.0).to_numpy(float)
-    return points, row_keys(pd.concat([table.drop(columns=numeric), table[numeric].isna()], axis=1))
+    rest = row_keys(pd.concat([table.drop(columns=numeric), table[numeric].isna()], axis=1))
+    sampled = points[: len(base) : -(-len(base) // MOST_SAMPLED)]
+    reach = NEAR * float(np.median(KDTree(points[: len(base)]).query(sampled, k=2)[0][:, 1]))
+    for places in pd.Series(np.arange(len(table))).groupby(rest).apply(np.asarray):
+        own, others = places[places < len(base)], places[places >= len(base)]
+        if training is None:
+            found = KDTree(points[own]).query_pairs(reach, output_type="ndarray") if len(own) > 1 else ()
+            yield from ((min(own[one], own[other]), max(own[one], own[other])) for one, other in found)
+        elif len(own) and len(others):
+            near, place = KDTree(points[own]).query(points[others], distance_upper_bound=reach)
+            yield from zip(own[place[near < np.inf]], others[near < np.inf], strict=True)
 
 
-def outlying_rows(features: "DataFrame") -> tuple["np.ndarray[Any, np.dtype[np.bool_]]", dict[str, int]]:
-    """Return which rows hold a number more than FAR_OUT interquartile ranges beyond its quartiles, and how many by column."""
+def _near_by_texts(part: "DataFrame", training: int | None = None) -> Iterator[tuple[int, int]]:
+    """Yield the places of two rows that differ in one text only, and there in one short stretch, the earlier first.
+
+    Two such texts share their beginning or their end, of nearly half their length: only rows with one in common are compared, each with
+    its NEIGHBOURS in order of the text. training: as in `_near_by_numbers`.
+    """
+    for name in part:
+        if not _holds_texts(part[name]):
+            continue
+        texts = [" ".join(str(value).casefold().split()) for value in part[name]]
+        rest = row_keys(part.drop(columns=[name])).tolist() if part.shape[1] > 1 else [0] * len(part)
+        of: dict[tuple[Any, ...], list[int]] = {}
+        for place, text in enumerate(texts):
+            step = math.floor(math.log(max((1 - NEAR_TEXT) * (len(text) - 1) / 2, 1), GROWTH))
+            for size in {math.ceil(GROWTH**power) for power in (step - 1, step)}:
+                of.setdefault((rest[place], size, text[:size]), []).append(place)
+                of.setdefault((rest[place], -size, text[-size:]), []).append(place)
+        for places in of.values():
+            ordered = sorted(places, key=lambda place: texts[place])
+            for at, one in enumerate(ordered):
+                for other in ordered[at + 1 : at + 1 + NEIGHBOURS]:
+                    across = training is None or (one < training) != (other < training)
+                    if across and _differ_in_one_stretch(texts[one], texts[other]):
+                        yield min(one, other), max(one, other)
+
+
+def _holds_texts(column: "Series[Any]") -> bool:
+    """Whether a column holds texts, most of them different."""
     import pandas as pd
 
-    found, by_column = np.zeros(len(features), bool), {}
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return False
+    return bool(column.astype(str).str.len().mean() >= LEAST_TEXT and column.nunique() >= len(column) / 2)
+
+
+def _differ_in_one_stretch(one: str, other: str) -> bool:
+    """Whether two texts are equal but for one stretch of at most NEAR_TEXT of the longer one, or of one character."""
+    longest, shortest = max(len(one), len(other)), min(len(one), len(other))
+    same = _common_start(one, other)
+    same += min(_common_start(one[::-1], other[::-1]), shortest - same)
+    return longest - same <= max(NEAR_TEXT * longest, 1)
+
+
+def _common_start(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def outlying_values(features: "DataFrame") -> dict[str, "np.ndarray[Any, np.dtype[np.bool_]]"]:
+    """Return, by column with any, which rows hold a number more than FAR_OUT interquartile ranges beyond its quartiles."""
+    import pandas as pd
+
+    found = {}
     for name in features:
         values = features[name]
         if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype) or values.nunique() < LEAST_VALUES:
@@ -162,19 +295,27 @@ def outlying_rows(features: "DataFrame") -> tuple["np.ndarray[Any, np.dtype[np.b
         reach = FAR_OUT * (high - low)
         beyond = ((numbers < low - reach) | (numbers > high + reach)) & bool(reach > 0)
         if beyond.any():
-            by_column[str(name)] = int(beyond.sum())
-            found |= beyond
-    return found, by_column
+            found[str(name)] = beyond
+    return found
 
 
 def held_out_overlap(features: "DataFrame", label: "Series[Any]", held_features: "DataFrame", held_label: "Series[Any]") -> HeldOutOverlap:
     """Return the rows of the held-out data whose features are in the training data."""
-    known: dict[int, set[str]] = {}
-    for key, value in zip(row_keys(features).tolist(), label.astype(str), strict=True):
-        known.setdefault(key, set()).add(value)
-    keys = row_keys(held_features).tolist()
-    shared = [value in known[key] for key, value in zip(keys, held_label.astype(str), strict=True) if key in known]
-    return HeldOutOverlap(len(keys), len(shared), rate_interval(len(shared), len(keys)), sum(shared))
+    import pandas as pd
+
+    known: dict[int, dict[str | None, int]] = {}
+    for row, (key, value) in enumerate(zip(row_keys(features).tolist(), label_texts(label), strict=True)):
+        known.setdefault(key, {}).setdefault(value, row)
+    held = comparable_rows(held_features, features)
+    pairs = [
+        (row, known[key].get(value, next(iter(known[key].values()))), value in known[key])
+        for row, (key, value) in enumerate(zip(row_keys(held).tolist(), label_texts(held_label), strict=True))
+        if key in known
+    ]
+    places, same = [(row, twin) for row, twin, _ in pairs], sum(agrees for *_, agrees in pairs)
+    repeated = int(pd.Series(row_keys(features)).duplicated(keep=False).sum())
+    chance, near = chance_of_equal_rows(features, held), int(near_copies(features, held).sum())
+    return HeldOutOverlap(len(held), rate_interval(len(pairs), len(held)), same, chance, places, near, len(features), repeated)
 
 
 def accuracy_without_suspects(
@@ -182,10 +323,10 @@ def accuracy_without_suspects(
 ) -> dict[str, Any] | None:
     """Return the accuracy of a served version with and without the rows whose label is suspect, as a record holds it, with 95 % intervals.
 
-    decision, label: indices of classes, below 0 where unknown. Another model contradicts a suspect label, so the accuracy without them is
+    decision, label: names of classes, None where unknown. Another model contradicts a suspect label, so the accuracy without them is
     the largest that correct labels can show. None where no decision is known, or every label is suspect.
     """
-    known = (decision.fillna(-1) >= 0).to_numpy(bool)
+    known = decision.notna().to_numpy(bool)
     right, suspect = (decision == label).to_numpy(bool)[known], suspect[known]
     found: dict[str, Any] = {"model": model, "version": version, "metric": "accuracy", "suspects": int(suspect.sum())}
     for name, kept in (("all", right), ("without", right[~suspect])):

@@ -260,6 +260,26 @@ def contents_proof(finding: Finding, context: Context) -> str:
 SELECT max(contents) AS dataset_contents FROM versions"""
 
 
+def data_audit_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of a share that an audit of data found, from the record of its dataset."""
+    at = instant_from_text(finding.evidence.get("audited"), "audited")
+    if at is None:
+        return None
+    column = json_pointer_part(str(finding.evidence.get("column")))
+    shares = {
+        "audited_overlap": ("held_out/in_training", "held_out/rows"),
+        "audited_leak": (f"columns_alone/{column}/0", None),
+        "audited_conflicts": ("rules/conflicting labels", "rows"),
+        "audited_duplicates": ("rules/exact duplicates", "rows"),
+        "audited_suspects": ("rules/suspect labels", "model_rows"),
+    }[finding.metric]
+    numbers = [f"CAST(json_extract(extra, {text_literal(f'/data_audit/{path}')}) AS DOUBLE)" for path in shares if path]
+    named = {"dataset": str(finding.evidence["dataset"]), "version": str(finding.evidence["dataset_version"])}
+    audited = [*(f"{name} = {text_literal(value)}" for name, value in named.items()), f'"at" = {time_literal(at)}']
+    where = where_clause([*audited, *known_record_conditions(context)])
+    return f"SELECT DISTINCT {' / '.join(numbers)} AS {finding.metric} FROM datasets\n{where}"
+
+
 def alerts_proof(finding: Finding, context: Context) -> str:
     """The SQL of the number of messages of the job of a run."""
     run = finding.subject.removeprefix("run:")
@@ -294,6 +314,7 @@ CLEANING_PROOFS: Proofs = {
     "cleaning_drop_rate": cleaning_proof,
     "cleaning_change_rate": cleaning_proof,
     "cleaning_group_gap": group_gap_proof,
+    **dict.fromkeys(("audited_overlap", "audited_leak", "audited_conflicts", "audited_duplicates", "audited_suspects"), data_audit_proof),
 }
 
 

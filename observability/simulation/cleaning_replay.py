@@ -16,6 +16,7 @@ from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Slice, Window
 from observability.detection.cleaning_history import GROUP_ROWS, applied_runs
 from observability.detection.own_history import LEAST
+from observability.metrics.audited_data import DATA_AUDITS
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
 from observability.simulation.faults_cleaning import CleaningFault, CleaningFaultPlant
@@ -70,10 +71,13 @@ def _targets(runs: "DataFrame") -> "list[tuple[np.ndarray[tuple[int], np.dtype[n
 
 def _cleaning_findings(runs: "DataFrame", mask: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> tuple[Finding, ...]:
     """Findings about the last week of a rule."""
+    import pandas as pd
+
     own = runs[mask].reset_index(drop=True)
     end = aware_utc(own["at"].max().to_pydatetime()) + timedelta(seconds=1)
     start, begin = (np.datetime64(each.replace(tzinfo=None), "us") for each in (end - WEEK, end - timedelta(days=cleaning.PAST_DAYS + 7)))
     now, past = own[own["at"] >= start], own[(own["at"] < start) & (own["at"] >= begin)]
-    frames = {"cleanings": now.reset_index(drop=True), "past cleanings": past.reset_index(drop=True)}
+    audits = pd.DataFrame(columns=list(DATA_AUDITS.columns or ()))
+    frames = {"cleanings": now.reset_index(drop=True), "past cleanings": past.reset_index(drop=True), "audits": audits}
     context = Context(EVERY_MODEL, NO_VERSION, Window("", end - WEEK, end), end, BUDGET)
     return tuple(worst_first(cleaning.analyze(frames, context)))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from observability.metrics.audit_model import AuditModel
-from observability.metrics.data_audit import held_out_counts
+from observability.metrics.data_audit import held_out_overlap
 from observability.stats.arrays import Floats
 from observability.stats.interval import Interval
 from observability.worker.explain_job import score_table, task_from_arguments
@@ -53,15 +53,12 @@ def answers_by_class(scores: Floats, task: Task, data: AuditModel) -> Floats | N
 
 
 def training_rows_held_out(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """How many rows of the frame `held` have the features of a row of the frame `training`, as `held_out_counts` says it.
+    """How many rows of the frame `held` have the features of a row of the frame `training`, as `HeldOutOverlap.record` says it.
 
     arguments: labels, held_labels.
     """
-    training, held = frames["training"], frames["held"][list(frames["training"])]
-    both = pd.concat([training, held], ignore_index=True)
-    training, held = both.iloc[: len(training)], both.iloc[len(training) :].reset_index(drop=True)
     labels, held_labels = (pd.Series(arguments[name]) for name in ("labels", "held_labels"))
-    return Output(dict(held_out_counts(training, labels, held, held_labels)))
+    return Output(held_out_overlap(frames["training"], labels, frames["held"], held_labels).record)
 
 
 def _parts(found: Interval) -> list[float]:

@@ -1,19 +1,21 @@
 """`profile` and `audit-data` keep records that the store accepts, with figures counted by pandas."""
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from observability.cli.commands_data import capture_span, column_range
+from observability.analyzers.data.cleaning import CLEANINGS
+from observability.cli.commands_data import capture_span, column_range, held_out_rows
 from observability.cli.execute import execute
 from observability.core.errors import UsageError
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
-from observability.dashboard.data.audit_effects import AUDITED, audited_rules
 from observability.importers.source_records import zone_named
+from observability.metrics.audited_data import DATA_AUDITS, data_audits
 from observability.store.engine import Store
 from tests.support.new_store import new_store
 
@@ -68,17 +70,19 @@ def test_an_audit_keeps_a_dataset_and_a_cleaning_run_for_each_rule(tmp_path: Pat
     try:
         said = answer(store, "audit-data", tmp_path / "train.csv", *more)["summary"]
         (dataset,) = kept(store, "dataset").to_dict("records")
-        runs = kept(store, "cleaning", AUDITED.columns)
-        groups = kept(store, "cleaning")
+        runs = kept(store, "cleaning")
+        ((audit, before),) = data_audits(kept(store, "dataset", DATA_AUDITS.columns))
     finally:
         store.close()
     assert said["rules"]["exact duplicates"] == 30 == int(table.duplicated().sum()) and said["held_out"]["in_training"] == 20
     assert dataset["rows"] == 330 and dataset["dataset"] == "train"
     assert set(runs["rule"]) == {f"audit: {name}" for name in said["rules"]}
-    first = groups[groups["rule"] == "audit: exact duplicates"]["groups"].iloc[0]["region"]
+    first = runs[runs["rule"] == "audit: exact duplicates"]["groups"].iloc[0]["region"]
     assert sum(each["dropped"] for each in first.values()) == 30 and sum(each["in"] for each in first.values()) == 330
-    effects = audited_rules(runs, "train")
-    assert len(effects) == 5 and set(effects["effect"].iloc[0]) >= {"metric", "before", "after"}
+    assert before is None and audit.content == said and len(audit.rules) == 5
+    assert audit.rules[0].metric == "roc_auc" and audit.rules[0].found == 30 and 0.5 < audit.rules[0].before < 1
+    pair = {"check": "exact duplicates", "row": "row 301", "with": "row 1", "differs": {}}
+    assert pair in audit.examples and audit.held_out == said["held_out"]
 
 
 def test_the_audit_of_a_reference_gives_the_accuracy_of_its_version_without_suspect_labels(tmp_path: Path) -> None:
@@ -92,19 +96,36 @@ def test_the_audit_of_a_reference_gives_the_accuracy_of_its_version_without_susp
     with new_store(tmp_path / "home") as store:
         how = ("--task", "binary", "--reference", tmp_path / "reference.csv", "--label", "hot", "--score", "score", "--features", "t,h")
         execute(store, [*map(str, ("register", *about, *how))], lambda _: None)
-        said = answer(store, "audit-data", *about)["summary"]
-        runs = kept(store, "cleaning", AUDITED.columns)
+        table.iloc[:3].to_csv(tmp_path / "held.csv", index=False)
+        said = answer(store, "audit-data", *about, "--held-out", tmp_path / "held.csv", "--label", "hot", "--no-examples")["summary"]
+        runs = kept(store, "cleaning", CLEANINGS.columns)
         (audit,) = kept(store, "audit").to_dict("records")
+        alone = answer(store, "audit-data", *about, "--dry-run")["records"][-1]
+    assert (said["held_out"]["in_training"], said["held_out"]["same_label"], said["examples"]) == (3, 3, []), "labels by class name"
     results = audit["results"]
     assert (audit["audit"], results["headline"]["metric"], results["headline"]["feature"]) == ("leakage", "label_leakage", "t")
-    assert results["further"]["training_overlap"]["value"] is None and audit["expires"] - audit["at"] == pd.Timedelta(days=90)
-    assert said["features_that_know_the_label"] == {}, "a wrong label in twenty is more than a feature that knows it has"
+    assert [results["headline"][end] for end in ("value", "low", "high")] == pytest.approx(said["columns_alone"]["t"], abs=1e-6)
+    assert results["further"]["training_overlap"]["value"] == 1 and results["overlaps"][0]["held"]["are"] == "rows of held.csv"
+    assert audit["expires"] - audit["at"] == pd.Timedelta(days=90)
+    assert results["knowing"] == [], "a wrong label in twenty is more than a feature that knows it has"
+    assert (alone["audit"], alone["results"]["further"]["training_overlap"]["value"]) == ("leakage", None)
     own = said["model_without_suspects"]
     assert (own["all"]["rows"], own["all"]["value"]) == (260, 247 / 260)
     suspects = int(runs.loc[runs["rule"] == "audit: suspect labels", "rows_dropped"].iloc[0])
     assert 8 <= suspects == own["suspects"] == 260 - own["without"]["rows"] and own["without"]["value"] > own["all"]["value"]
     effect = runs.loc[runs["rule"] == "audit: suspect labels", "extra"].iloc[0]["effect"]
     assert effect["own_model"] == own
+
+
+def test_the_label_of_held_out_rows_is_named_label_where_no_option_names_it(tmp_path: Path) -> None:
+    table = pd.DataFrame({"t": [1.0, 2.0], "label": [0, 1], "hot": [0, 1]})
+    table.to_csv(tmp_path / "held.csv", index=False)
+    args = Namespace(held_out=tmp_path / "held.csv", label=None, decimal=None)
+    features, label = held_out_rows(args, table[["t"]])
+    assert list(features) == ["t"] and label.tolist() == [0, 1]
+    table[["t", "hot"]].to_csv(tmp_path / "held.csv", index=False)
+    with pytest.raises(UsageError, match=r"got no label\. Name the column of the held-out labels with --label"):
+        held_out_rows(args, table[["t"]])
 
 
 def test_wrong_use_is_said_in_one_sentence(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 
 def lines() -> list[dict]:
     """Three versions of one dataset, of which the third holds what the first did, and the second was logged twice with different contents; a run that names the
-    third and one that names the dataset alone; a rule.
+    third and one that names the dataset alone; a rule, and one that was only proposed.
     """
     at = [(END - timedelta(days=day)).isoformat() for day in range(10)]
     common = {"kind": "dataset", "dataset": "loans", "rows": 1000}
@@ -29,6 +29,10 @@ def lines() -> list[dict]:
         {
             "kind": "cleaning", "rule": "adults", "dataset": "loans", "version": "3", "at": at[3], "rows_in": 1250, "rows_changed": 5,
             "rows_dropped": 250,
+        },
+        {
+            "kind": "cleaning", "rule": "audit: outliers", "dataset": "loans", "version": "3", "at": at[3], "rows_in": 1000, "rows_changed": 0,
+            "rows_dropped": 9, "proposed": True,
         },
     ]  # fmt: skip
     return found

@@ -7,14 +7,14 @@ import pytest
 from observability.metrics.audit_model import KNOWS, AuditModel
 from observability.metrics.data_audit import (
     accuracy_without_suspects,
+    chance_of_equal_rows,
     conflicting_rows,
     exact_duplicates,
     group_counts,
-    held_out_counts,
     held_out_overlap,
     near_copies,
-    near_duplicates,
-    outlying_rows,
+    near_duplicate_of,
+    outlying_values,
     suspect_accuracy_words,
 )
 
@@ -42,27 +42,65 @@ def test_near_duplicates_are_found_and_exact_ones_and_other_categories_are_not()
     other = rows.iloc[20:25].copy()
     other[["a", "b", "c"]] += 1e-7
     other["region"] = np.where(other["region"] == "N", "S", "N")
-    found = near_duplicates(pd.concat([rows, near, other, rows.iloc[40:45]], ignore_index=True))
-    assert found[600:612].all() and found.sum() == 12
+    found = near_duplicate_of(pd.concat([rows, near, other, rows.iloc[40:45]], ignore_index=True))
+    assert found[600:612].tolist() == list(range(12)) and (found >= 0).sum() == 12
+
+
+def test_texts_that_differ_by_one_character_are_near_duplicates_without_a_number_column() -> None:
+    rng = np.random.default_rng(8)
+    words = ["".join(rng.choice([*"abcdefghij"], 6)) for _ in range(400)]
+    texts = [" ".join(rng.choice(words, 8)) for _ in range(150)]
+    changed = []
+    for place, text in enumerate(texts[:50]):
+        at = int(rng.integers(len(text)))
+        changed.append([text[:at] + "#" + text[at + 1 :], text[:at] + text[at + 1 :], text[:at] + "#" + text[at:]][place % 3])
+    rows = pd.DataFrame({"text": [*texts, *changed], "language": "en"})
+    found = near_duplicate_of(rows)
+    assert found[150:].tolist() == list(range(50)) and (found[:150] == -1).all()
+    rows.loc[150:, "language"] = "fr"
+    assert (near_duplicate_of(rows) == -1).all(), "another category is another row"
+    assert (
+        near_copies(rows[["text"]].iloc[:150], rows[["text"]].iloc[150:]).all() and not near_copies(rows.iloc[:150], rows.iloc[150:]).any()
+    )
 
 
 def test_outliers_are_beyond_three_interquartile_ranges() -> None:
     rows = table()
     rows.loc[3, "c"], rows.loc[4, "a"] = 99.0, -50.0
-    found, by_column = outlying_rows(rows)
-    assert np.flatnonzero(found).tolist() == [3, 4] and by_column == {"a": 1, "c": 1}
+    assert {name: np.flatnonzero(mask).tolist() for name, mask in outlying_values(rows).items()} == {"a": [4], "c": [3]}
 
 
 def test_the_overlap_of_held_out_rows_counts_equal_features() -> None:
     rows, fresh = table(), table(seed=1)
     held = pd.concat([rows.iloc[:7], rows.iloc[7:10].assign(y="other"), fresh.iloc[:30]], ignore_index=True)
     found = held_out_overlap(rows.drop(columns="y"), rows["y"], held.drop(columns="y"), held["y"])
-    assert (found.rows, found.shared, found.same_label) == (40, 10, 7) and found.share.value == 0.25
+    assert (found.rows, len(found.pairs), found.same_label) == (40, 10, 7) and found.share.value == 0.25
+    assert found.pairs == [(place, place) for place in range(10)] and found.chance < 0.01
     assert found.share.low == pytest.approx(0.1419, abs=2e-3) and found.share.high == pytest.approx(0.4019, abs=2e-3), "Wilson, by hand"
 
 
+def test_labels_and_columns_are_compared_by_what_they_mean() -> None:
+    rows = pd.DataFrame({"a": [1, 2, 3], "sex": ["1", "2", "1"], "flag": ["true", "false", "true"]})
+    held = pd.DataFrame({"flag": [True, False], "a": ["1", "2.0"], "sex": [1.0, 2.0], "further": [0, 0]})
+    found = held_out_overlap(rows, pd.Series([1.0, 0.0, 1.0]), held, pd.Series(["1", "1"]))
+    assert found.pairs == [(0, 0), (1, 1)] and found.same_label == 1
+
+
+def test_rows_that_agree_because_columns_hold_few_values_are_chance_and_copies_are_not() -> None:
+    rng = np.random.default_rng(3)
+    coarse = pd.DataFrame({name: rng.integers(0, 4, 800) for name in "abcde"})
+    assert exact_duplicates(coarse).mean() > 0.2 and chance_of_equal_rows(coarse) > 0.8
+    linked = coarse.assign(b=coarse["a"], c=coarse["a"] + coarse["d"])
+    assert chance_of_equal_rows(linked) > 0.8, "columns that follow each other"
+    fine = coarse.assign(x=rng.normal(size=800))
+    assert chance_of_equal_rows(fine) == 0.0, "no row equals another"
+    copied = pd.concat([fine, fine.iloc[:40]], ignore_index=True)
+    assert chance_of_equal_rows(copied) < 0.01
+    assert chance_of_equal_rows(coarse.iloc[:400], coarse.iloc[400:]) > 0.8 and chance_of_equal_rows(fine, fine.iloc[:9]) < 0.01
+
+
 def test_the_accuracy_without_suspect_labels_leaves_out_rows_without_a_decision() -> None:
-    decision, label = pd.Series([1, 1, 0, 0, 1, None, -1] * 20), pd.Series([1, 1, 0, 1, 0, 1, 1] * 20)
+    decision, label = pd.Series([*"11001", None, None] * 20), pd.Series([*"1101011"] * 20)
     suspect = np.tile([False, False, False, True, False, True, False], 20)
     found = accuracy_without_suspects("loan", "3", decision, label, suspect)
     assert (found["all"]["rows"], found["all"]["value"], found["suspects"]) == (100, 0.6, 20)
@@ -97,8 +135,8 @@ def test_the_model_finds_wrong_labels_and_a_feature_that_knows_the_label() -> No
     assert model.score(everything, answers) == pytest.approx(roc_auc_score(rows["y"] == "yes", answers[:, 1]))
     suspects = model.suspects(answers)
     assert suspects[wrong].mean() > 0.5 > 5 * suspects[np.setdiff1d(everything, wrong)].mean()
-    alone = AuditModel(rows[["told", "c"]], rows["y"]).known_alone(["told", "c"])
-    assert [name for name, share in alone.items() if share.value >= KNOWS] == ["told"]
+    alone = AuditModel(rows[["c", "told"]], rows["y"]).known_alone()
+    assert list(alone) == ["told", "c"] and alone["told"].value == 1 and alone["told"].low > 0.9 and alone["c"].value < 0.3 < KNOWS
 
 
 def test_what_a_column_alone_knows_is_the_way_from_chance_to_perfection() -> None:
@@ -130,8 +168,9 @@ def test_near_copies_of_training_rows_are_counted_and_exact_ones_and_those_of_he
     found = near_copies(rows, held)
     assert np.flatnonzero(found).tolist() == [*range(5, 17), 80, 81], "a row that is held out twice counts twice"
     labels, held_labels = pd.Series(["yes"] * 600), pd.Series(["yes"] * 4 + ["no"] * 78)
-    counts = held_out_counts(pd.concat([rows, rows.iloc[:1]]), pd.concat([labels, labels.iloc[:1]]), held, held_labels)
-    assert counts == {"exact": 5, "near": 14, "either": 19, "same_label": 4, "repeated": 2, "training": 601, "held": 82}
+    counts = held_out_overlap(pd.concat([rows, rows.iloc[:1]]), pd.concat([labels, labels.iloc[:1]]), held, held_labels).record
+    told = {"rows": 82, "in_training": 5, "near": 14, "same_label": 4, "training_rows": 601, "training_repeated": 2}
+    assert {name: counts[name] for name in told} == told
 
 
 def test_the_effect_of_a_rule_is_measured_on_the_same_held_out_rows(monkeypatch: pytest.MonkeyPatch) -> None:

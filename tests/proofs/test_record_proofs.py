@@ -191,3 +191,24 @@ def test_a_mean_that_moved_and_a_changed_correlation_are_proved_from_the_rows(tm
         proven = {each.metric: each for each in found if each.proof}
         assert proven["mean_shift"].subject == "x" and proven["mean_shift"].needs_action
         assert proven["rank_correlation"].evidence["features"] == ["y", "z"]
+
+
+def test_each_figure_of_an_audit_of_data_is_proved_from_its_record(tmp_path: Path) -> None:
+    rules = {"exact duplicates": 90, "conflicting labels": 40, "suspect labels": 30}
+    held = {"rows": 400, "in_training": 60, "same_label": 55, "low": 0.1, "high": 0.2, "chance": 0.0}
+    effect = {"suspect labels": {"metric": "roc_auc", "before": 0.8, "after": 0.83, "low": 0.01, "high": 0.05}}
+    audit = {"rows": 1000, "chance": 0.01, "rules": rules, "held_out": held, "effects": effect, "model_rows": 800}
+    audit |= {"columns_alone": {"age": [0.2, 0.1, 0.3], "out/come": [0.99, 0.985, 0.995]}}
+    line = {"kind": "dataset", "dataset": "people", "version": "3", "at": NIGHT.isoformat(), "rows": 1000, "data_audit": audit}
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.write_records([line])
+        end = NIGHT + timedelta(days=1)
+        found = check.check(store, start=end - timedelta(days=7), end=end, now=end, only=("data/cleaning",)).findings
+        assert differing(store, found) == [] and without_reason(found) == []
+    assert {(each.metric, each.severity, each.news) for each in found if each.proof} == {
+        ("audited_overlap", "act", "new"),
+        ("audited_leak", "act", "new"),
+        ("audited_conflicts", "watch", "new"),
+        ("audited_duplicates", "watch", "new"),
+        ("audited_suspects", "watch", "new"),
+    }

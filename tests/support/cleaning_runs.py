@@ -1,12 +1,15 @@
-"""Runs of a cleaning rule, clean, with counts of two groups."""
+"""Runs of a cleaning rule, clean, with counts of two groups; no audit of data."""
 
 from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 
+from observability.metrics.audited_data import DATA_AUDITS
+
 START = datetime(2026, 3, 2)
 COLUMNS = ["rule", "at", "rows_in", "rows_changed", "rows_dropped", "dataset", "groups"]
+NO_AUDITS = pd.DataFrame(columns=list(DATA_AUDITS.columns or ()))
 
 
 def cleaning_frame(seed: int, days: int = 63) -> pd.DataFrame:

@@ -63,5 +63,5 @@ def test_training_rows_are_found_among_held_out_ones_whatever_the_type_of_a_colu
     held = held.assign(count=held["count"].astype(float), empty=np.nan)[["count", "empty", "told", "b", "a"]]
     sides = {"training": training, "held": held}
     found = asked(training_rows_held_out, sides, path, labels=labels.tolist(), held_labels=[*labels[:15], *(1 - labels[15:30])])
-    assert (found["exact"], found["near"], found["either"], found["same_label"]) == (20, 10, 30, 15)
-    assert (found["training"], found["held"], found["repeated"]) == (ROWS, 30, 0)
+    assert (found["in_training"], found["near"], found["same_label"]) == (20, 10, 15)
+    assert (found["training_rows"], found["rows"], found["training_repeated"]) == (ROWS, 30, 0)

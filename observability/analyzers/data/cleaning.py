@@ -1,7 +1,8 @@
-"""Check the runs of each cleaning rule: the shares of rows dropped and changed, and the drop rates of groups.
+"""Check the runs of each cleaning rule, and the newest audit of each dataset.
 
 Reads records of kind `cleaning`. Each run of the window is compared with the same rule's runs of the year before. Groups are compared with
 each other within the window: a rule that drops more rows of one group than of the others changes the composition of the training data.
+Audits stand in records of kind `dataset` (`audit-data`); the newest one of a dataset counts whatever its age, against levels.
 """
 
 from collections.abc import Iterator
@@ -10,13 +11,14 @@ from dataclasses import replace
 import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
-from observability.core.finding import SEVERITIES, Finding, Severity, needs_action
+from observability.core.finding import SEVERITIES, Finding, Severity, iso, needs_action
 from observability.core.formatting import format_minute
 from observability.core.numerals import percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import Slice
 from observability.detection import cleaning_history
+from observability.detection.audited_data_claims import data_audit_claims
 from observability.detection.cleaning_history import (
     CHANGED,
     DROPPED,
@@ -27,6 +29,7 @@ from observability.detection.cleaning_history import (
     CleaningRule,
 )
 from observability.detection.own_history import LEAST
+from observability.metrics.audited_data import DATA_AUDITS, AuditedData, data_audits
 from observability.proofs.records import CLEANING_PROOFS
 from observability.stats.change import needed_n_for_proportion
 from observability.stats.interval import rate_interval
@@ -42,12 +45,12 @@ CLEANINGS = Records("cleaning", ("rule", "at", "rows_in", "rows_changed", "rows_
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for the runs of cleaning rules in the window and in the year before it."""
-    return {"cleanings": Ask(CLEANINGS), "past cleanings": Ask(CLEANINGS, span="past", days=PAST_DAYS)}
+    """Ask for the runs of cleaning rules in the window and in the year before it, and for every audit of data."""
+    return {"cleanings": Ask(CLEANINGS), "past cleanings": Ask(CLEANINGS, span="past", days=PAST_DAYS), "audits": Ask(DATA_AUDITS)}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return the findings of each rule: the shares dropped and changed, and the group of each column with the highest drop rate."""
+    """Return the findings of each rule (the shares dropped and changed, the group with the highest drop rate) and of each audit."""
     rules = list(cleaning_history.rules_of(*(cleaning_history.applied_runs(frames[name]) for name in ("past cleanings", "cleanings"))))
     p_values = [p for rule in rules for p in (*(each.p_value for each in rule.comparisons), *(each.p_value for each in rule.groups))]
     adjusted = iter(benjamini_hochberg(p_values, context.budget)[0].tolist())
@@ -56,6 +59,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         looks = [(each, next(adjusted)) for each in rule.comparisons]
         groups = [(each, next(adjusted)) for each in rule.groups]
         found += [*about_shares(rule, looks, context), *cleaned_group_findings(rule, groups, context)]
+    for audit, before in data_audits(frames["audits"]):
+        found += data_audit_findings(audit, before, context)
     return found
 
 
@@ -188,6 +193,26 @@ def missing_group_rows(group: CleanedGroup) -> str:
     return f"about {needed - group.rows:,.0f} more rows of it" if needed > group.rows else "more rows"
 
 
+def data_audit_findings(audit: AuditedData, before: AuditedData | None, context: Context) -> Iterator[Finding]:
+    """Yield the findings of an audit of data. They name the model that is trained on it, where the audit does."""
+    model, version = audit.model or (None, None)
+    if context.window.model and model not in (None, context.window.model):
+        return
+    evidence = {"dataset": audit.dataset, "dataset_version": audit.version, "audited": iso(audit.at), "onset_known": "dated"}
+    for claim in data_audit_claims(audit, before):
+        bad = needs_action(claim.severity)
+        blank = context.undecided(NAME, f"dataset:{audit.dataset}", claim.metric, round(claim.interval.n), claim.because, against="level")
+        blank = replace(blank, **claim.interval.fields, severity=claim.severity, limit=claim.limit, model=model, version=version)
+        yield replace(
+            blank,
+            onset=audit.at if bad else None,
+            likely_source="input" if bad else None,
+            news=claim.news,
+            rank=3.0,
+            evidence=evidence | {"standing": claim.news in ("ongoing", "worse")} | claim.evidence if bad else evidence | claim.evidence,
+        )
+
+
 def cleaning_rule_name(rule: CleaningRule) -> str:
     """Return the name of the rule with the dataset that it cleans."""
     return f"`{rule.name}`" + (f" on `{rule.dataset}`" if rule.dataset else "")
@@ -200,7 +225,7 @@ def run_count(n: int) -> str:
 
 ANALYZER = Analyzer(
     NAME,
-    "Do cleaning rules drop and change as much as before, and equally across groups?",
+    "Do cleaning rules drop and change as much as before, and equally across groups, and what did audits of data find?",
     needs,
     analyze,
     about="records",

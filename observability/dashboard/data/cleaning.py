@@ -1,4 +1,4 @@
-"""The cleaning page: rows that each rule dropped and changed, run by run, and the share of each group before and after."""
+"""The cleaning page, rules that ran: rows that each rule dropped and changed, run by run, and the share of each group before and after."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ from observability.dashboard.cells import (
 from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.data.records_summary import attention_count, dates_note
-from observability.dashboard.scope import Scope
+from observability.dashboard.scope import BIND, Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
 from observability.detection import cleaning_history
@@ -30,11 +30,14 @@ from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule, a
 from observability.stats.interval import rate_interval
 
 MOST = 20
+RUNS, AUDITS = "Rules that ran", "Audited datasets"
 METRICS = ("cleaning_drop_rate", "cleaning_change_rate", "cleaning_group_gap")
 HOW = """import observability as obs
 log = obs.Logger()
 log.cleaning(rule="age above 17", dataset="people", version="2026-03", rows_in=1000, rows_changed=0, rows_dropped=38,
-             groups={"sex": {"F": {"in": 480, "dropped": 21}, "M": {"in": 520, "dropped": 17}}})"""
+             groups={"sex": {"F": {"in": 480, "dropped": 21}, "M": {"in": 520, "dropped": 17}}})
+# or let an audit find duplicates, conflicting labels and leaks in a file:
+# python -m observability audit-data train.csv --label churned --held-out test.csv"""
 RULE_COLUMNS = columns_on_phone(
     "rule status dropped",
     column("rule", "Rule", strong=True),
@@ -61,9 +64,17 @@ GROUP_COLUMNS = columns_on_phone(
 )
 
 
+def chosen_view(runs: bool, audits: bool) -> str:
+    """What the page shows, RUNS or AUDITS: as chosen where there are both, at first the audits where the link names a dataset."""
+    if not (runs and audits):
+        return RUNS if runs else AUDITS
+    first = AUDITS if "dataset" in st.query_params else RUNS
+    return st.segmented_control("Show", (RUNS, AUDITS), default=first, required=True, key="show", bind=BIND)
+
+
 def no_cleaning_runs() -> None:
-    """The empty state: no cleaning in these dates, or none in the store and how to log one."""
-    step = "One record per run of a rule shows what it dropped, and from which groups."
+    """The empty state: no cleaning in these dates, or none in the store and how to log one, and how to audit a dataset."""
+    step = "One record per run of a rule shows what it dropped, and from which groups; an audit finds what to drop."
     empty_states.not_logged_state("cleaning", "cleanings", "No cleaning has been logged yet.", step, HOW)
 
 
@@ -80,6 +91,11 @@ def cleaning_summary(rows: pd.DataFrame, found: Sequence[Finding], window: Windo
     ran = f"**{formatting.plural(len(rows), 'run')}** of {formatting.plural(rows['subject'].nunique(), 'rule')}{dates_note(window)}"
     took = f"{int(rows['rows_dropped'].sum()):,} rows dropped, {int(rows['rows_changed'].sum()):,} changed"
     return f"{ran}: {took}; {attention_count(found, 'rule')}."
+
+
+def findings_about_rules(found: Sequence[Finding]) -> list[Finding]:
+    """Findings about rules that ran, without those about audits of datasets."""
+    return [finding for finding in found if "rule:" in finding.subject]
 
 
 def findings_about_rule(found: Sequence[Finding], subject: str) -> list[Finding]:

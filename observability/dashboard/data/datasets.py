@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from observability.analyzers.data.cleaning import CLEANINGS
 from observability.analyzers.data.datasets import Content, contents_of
 from observability.core import formatting
 from observability.core.numerals import short_checksum
@@ -18,6 +19,7 @@ from observability.dashboard.data import batches, lineage_view
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, plain_paragraph
+from observability.detection.cleaning_history import applied_runs
 from observability.metrics import cost
 from observability.metrics.lineage import Thing
 
@@ -226,8 +228,8 @@ def _version_sentences(made: DatasetVersion) -> Iterable[str]:
 def _version_rules_table(made: DatasetVersion, scope: Scope) -> None:
     """The cleaning rules that made one version; nothing where none was logged."""
     always = Window("", EPOCH, load.page_clock())
-    asked = Records("cleaning", ever=True, only=(("dataset", (made.name,)), ("version", (made.content.version,))))
-    ran = load.ask_store(asked, always)
+    asked = Records("cleaning", CLEANINGS.columns, ever=True, only=(("dataset", (made.name,)), ("version", (made.content.version,))))
+    ran = applied_runs(load.ask_store(asked, always))
     if ran.empty:
         return
     ran, lines = ran.assign(hits=ran["rows_dropped"] + ran["rows_changed"]).sort_values(["at", "hits"], ascending=[True, False]), []

@@ -237,10 +237,14 @@ def _current_label(key: int, until: bool) -> tuple[str, str]:
     )
 
 
+DATED = {"cleaning": "json_extract_string(extra, '$.proposed') IS DISTINCT FROM 'true'"}
+"""By kind: which of its records date a window. A rule that an audit proposed did not run."""
+
+
 def newest_record_time(
     store: "Database", kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None
 ) -> datetime | None:
-    """Event time of the newest record of some kinds before an instant, of one model ("" for all), or None."""
+    """Event time of the newest record of some kinds before an instant, of one model ("" for all), or None; proposed rules are left out."""
     found: list[datetime] = []
     scope = RecordScope(model, _is_sample(store, model))
     with snapshot(store) as cursor:
@@ -249,6 +253,7 @@ def newest_record_time(
                 found += _newest_of_environment(store, cursor, model, ENVIRONMENT_OF[kind], before, as_of)
                 continue
             where, values = _conditions(kind, scope, before, as_of, None)
+            where = f"{where} AND {DATED[kind]}" if kind in DATED else where
             ((last,),) = cursor.execute(
                 f"SELECT max({quoted_identifier(_time_field(kind))}) FROM {kind_tables()[kind]} WHERE {where}", values
             ).fetchall()

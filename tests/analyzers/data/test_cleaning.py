@@ -12,6 +12,7 @@ from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
 from observability.detection import cleaning_history
+from tests.support.cleaning_runs import NO_AUDITS
 from tests.support.length import allowed, repeats
 
 START = datetime(2026, 3, 2)
@@ -43,7 +44,7 @@ def judged(rows: list[dict], budget: float = 0.0143) -> dict[tuple[str, str], Fi
         frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
     window = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
     context = Context(EVERY_MODEL, NO_VERSION, window, window.end, budget)
-    frames = {"cleanings": frame[frame["at"] >= START], "past cleanings": frame[frame["at"] < START]}
+    frames = {"cleanings": frame[frame["at"] >= START], "past cleanings": frame[frame["at"] < START], "audits": NO_AUDITS}
     found = cleaning.analyze({name: each.reset_index(drop=True) for name, each in frames.items()}, context)
     assert len({each.id for each in found}) == len(found)
     return {(each.subject, each.slice or each.metric): each for each in found}

@@ -1,0 +1,121 @@
+"""The audits of data that `audit-data` keeps in dataset records: which rows each check found, and what dropping them does to a model."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from observability.core.questions import Records
+from observability.core.time import aware_utc
+from observability.metrics.data_audit import CHECKS, SUSPECTS
+from observability.stats.interval import Interval, rate_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+DATA_AUDITS = Records("dataset", ("dataset", "version", "at", "rows", "extra"), ever=True)
+
+
+@dataclass(frozen=True)
+class AuditedRule:
+    """The rows that a check found, and the metric of a model fitted on all rows (before) and without them (after).
+
+    share: of all rows (suspect labels: of the rows of the model), with its 95 % interval. low, high: 95 % interval of the difference.
+    kept: the metric of the model fitted on all rows, counted on the rows that the check leaves. metric: None where no model was fitted;
+    then the numbers are None too.
+    """
+
+    name: str
+    found: int
+    share: Interval
+    metric: str | None
+    before: float | None
+    after: float | None
+    low: float | None
+    high: float | None
+    kept: float | None
+
+
+@dataclass(frozen=True)
+class AuditedData:
+    """An audit of a version of a dataset, as a record holds it. model: name and version that are trained on it."""
+
+    dataset: str
+    version: str
+    at: datetime
+    rows: int
+    model: tuple[str, str] | None
+    content: Mapping[str, Any]
+
+    @property
+    def chance(self) -> float:
+        """The share of the pairs of equal rows that is expected by chance."""
+        return stored_number(self.content.get("chance")) or 0.0
+
+    @property
+    def rules(self) -> list[AuditedRule]:
+        """What each check found, in the order of CHECKS."""
+        counts, effects = _mapping(self.content.get("rules")), _mapping(self.content.get("effects"))
+        return [self._rule(name, int(counts[name]), _mapping(effects.get(name))) for name in CHECKS if name in counts]
+
+    def rule(self, name: str) -> AuditedRule | None:
+        """What one check found; None where it was not made."""
+        return next((each for each in self.rules if each.name == name), None)
+
+    def _rule(self, name: str, found: int, effect: Mapping[str, Any]) -> AuditedRule:
+        """One check."""
+        numbers = (stored_number(effect.get(part)) for part in ("before", "after", "low", "high", "metric_of_kept_rows"))
+        rows = int(stored_number(self.content.get("model_rows")) or 0) if name == SUSPECTS else self.rows
+        return AuditedRule(name, found, rate_interval(found, rows or self.rows), effect.get("metric"), *numbers)
+
+    @property
+    def held_out(self) -> Mapping[str, Any] | None:
+        """rows, in_training, same_label, low, high, chance of the held-out rows; None where none were given."""
+        return _mapping(self.content.get("held_out")) or None
+
+    @property
+    def columns_alone(self) -> dict[str, Interval]:
+        """How far each column alone gets from chance (0) to perfection (1), the best first."""
+        n = int(stored_number(self.content.get("model_rows")) or 0)
+        told = _mapping(self.content.get("columns_alone")).items()
+        found = (
+            (str(name), Interval(stored_number(value), stored_number(low), stored_number(high), n)) for name, (value, low, high) in told
+        )
+        return dict(sorted(found, key=lambda item: (-(item[1].value or 0.0), item[0])))
+
+    @property
+    def outliers_by_column(self) -> dict[str, int]:
+        """Outliers of each column with any, most first."""
+        counts = _mapping(self.content.get("outliers_by_column"))
+        return {str(name): int(count) for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))}
+
+    @property
+    def examples(self) -> Sequence[Mapping[str, Any]]:
+        """check, row, with, differs of some rows."""
+        return self.content.get("examples") or []
+
+
+def data_audits(frame: "DataFrame") -> Iterator[tuple[AuditedData, AuditedData | None]]:
+    """Yield the newest audit of each dataset, by name, with the one before it. frame: rows of DATA_AUDITS."""
+    of: dict[str, list[AuditedData]] = {}
+    for row in frame.to_dict("records"):
+        content = _mapping(_mapping(row["extra"]).get("data_audit"))
+        if not _mapping(content.get("rules")):
+            continue
+        model = content.get("model")
+        named = (str(model[0]), str(model[1])) if isinstance(model, list) and len(model) == 2 else None
+        found = AuditedData(str(row["dataset"]), str(row["version"]), aware_utc(row["at"]), int(row["rows"]), named, content)
+        of.setdefault(found.dataset, []).append(found)
+    for _, audits in sorted(of.items()):
+        ordered = sorted(audits, key=lambda audit: (audit.at, audit.version))
+        yield ordered[-1], ordered[-2] if len(ordered) > 1 else None
+
+
+def stored_number(value: Any) -> float | None:
+    """A number of a record; None for anything else."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    """An object of a record; empty for anything else."""
+    return value if isinstance(value, Mapping) else {}

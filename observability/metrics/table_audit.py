@@ -1,0 +1,167 @@
+"""Audit the rows of a dataset: what each check finds, and what dropping those rows does to the metric of a model."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.metrics import data_audit
+from observability.metrics.audit_model import MOST_ALONE, AuditModel
+from observability.metrics.data_audit import CONFLICTS, DUPLICATES, HELD_OUT, NEAR_DUPLICATES, OUTLIERS, SUSPECTS
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+Masks = dict[str, "np.ndarray[Any, np.dtype[np.bool_]]"]
+EXAMPLES = 3
+"""Examples of each check that a record keeps."""
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows to audit.
+
+    names: what each row is called in an example; None counts rows from 1. held_out: features and label of held-out rows. decided: model,
+    version and what it decided for each row (None where unknown).
+    """
+
+    features: "DataFrame"
+    label: "Series[Any]"
+    names: "Series[Any] | None" = None
+    held_out: "tuple[DataFrame, Series[Any]] | None" = None
+    decided: "tuple[str, str, Series[Any]] | None" = None
+
+    def name(self, place: int) -> str:
+        """What a row is called in an example."""
+        return f"row {place + 1:,}" if self.names is None else str(self.names.iloc[place])
+
+
+def audit_rows(
+    rows: LabelledRows, *, seed: int = 0, effects: bool = True, say: Callable[[str], None] = lambda _: None
+) -> tuple[dict[str, Any], Masks]:
+    """Return the audit of rows as a dataset record keeps it in `data_audit`, and which rows each check found.
+
+    effects: whether models are fitted with and without the rows of each check, which takes most of the time. say: takes what is done.
+    """
+    features, label = rows.features, rows.label
+    say("comparing rows")
+    table = features.assign(**{"label ": label.astype(str)})
+    near, far = data_audit.near_duplicate_of(features), data_audit.outlying_values(features)
+    masks: Masks = {
+        DUPLICATES: data_audit.exact_duplicates(table),
+        CONFLICTS: data_audit.conflicting_rows(features, label),
+        NEAR_DUPLICATES: near >= 0,
+        OUTLIERS: np.logical_or.reduce(list(far.values())) if far else np.zeros(len(features), bool),
+    }
+    held = None if rows.held_out is None else data_audit.held_out_overlap(features, label, *rows.held_out)
+    model = AuditModel(features, label, seed)
+    found: dict[str, Any] = {"rows": len(features), "seed": seed, "chance": data_audit.chance_of_equal_rows(features)}
+    alone, own, answers = {}, None, None
+    if model.obstacle is None:
+        say("fitting a model for labels")
+        answers, suspects = model.out_of_fold(), np.zeros(len(features), bool)
+        suspects[model.places] = model.suspects(answers)
+        if model.task != "regression":
+            masks[SUSPECTS] = suspects
+            own = _own_accuracy(rows, model, suspects)
+        alone = dict(list(model.known_alone().items())[:MOST_ALONE])
+        found |= {"model_rows": len(model.places), "measure": model.metric}
+    found |= {
+        "rules": {name: int(mask.sum()) for name, mask in masks.items()},
+        "near_duplicates_among": min(len(features), data_audit.MOST_NEAR),
+        "outliers_by_column": {name: int(mask.sum()) for name, mask in far.items()},
+        "columns_alone": {name: [share.value, share.low, share.high] for name, share in alone.items()},
+        "held_out": None if held is None else held.record,
+        "effects": {},
+        "model_without_suspects": own,
+        "no_model_because": model.obstacle,
+        "examples": list(_examples(rows, masks, near, far, held, model, answers)),
+    }
+    if effects and answers is not None:
+        for place, (name, mask) in enumerate(masks.items()):
+            say(f"fitting with and without {name} ({place + 1} of {len(masks)})")
+            found["effects"][name] = rule_effect_record(model, answers, mask[model.places], seed)
+    return found, masks
+
+
+def rule_effect_record(model: AuditModel, answers: Any, dropped: Any, seed: int) -> dict[str, Any]:
+    """Return what dropping rows does to the metric, as a record holds it. dropped: a mask of the model's rows."""
+    effect = model.rule_effect(dropped)
+    kept = np.flatnonzero(~dropped)
+    without = model.score(kept, answers[kept]) if kept.size else float("nan")
+    return {
+        "metric": effect.metric,
+        "before": effect.before,
+        "after": effect.after if np.isfinite(effect.after) else None,
+        "low": effect.low,
+        "high": effect.high,
+        "metric_of_kept_rows": without if np.isfinite(without) else None,
+        "seeds": [seed],
+    }
+
+
+def _own_accuracy(rows: LabelledRows, model: AuditModel, suspects: Any) -> dict[str, Any] | None:
+    """The accuracy of the served version with and without suspect labels; None where none is named."""
+    if rows.decided is None:
+        return None
+    name, version, decision = rows.decided
+    parts = (decision.iloc[model.places], rows.label.iloc[model.places], suspects[model.places])
+    return data_audit.accuracy_without_suspects(name, version, *parts)
+
+
+def _examples(
+    rows: LabelledRows, masks: Masks, near: Any, far: Mapping[str, Any], held: Any, model: AuditModel, answers: Any
+) -> Iterator[dict[str, Any]]:
+    """Yield up to EXAMPLES rows of each check: which row, which other it is compared with, and the values in which they differ."""
+    features, label = rows.features, rows.label
+    table = features.assign(label=label) if "label" not in features else features
+    first = _first_of(data_audit.row_keys(features.assign(**{"label ": label.astype(str)})))
+    for place in np.flatnonzero(masks[DUPLICATES])[:EXAMPLES]:
+        yield {"check": DUPLICATES, "row": rows.name(place), "with": rows.name(first[place]), "differs": {}}
+    keys, texts = data_audit.row_keys(features), data_audit.label_texts(label)
+    for place in np.flatnonzero(masks[CONFLICTS] & (_first_of(keys) < np.arange(len(keys))))[:EXAMPLES]:
+        others = np.flatnonzero(keys == keys[place]).tolist()
+        other = next(each for each in others if texts[each] != texts[place])
+        both = {"label": [texts[place], texts[other]]}
+        yield {"check": CONFLICTS, "row": rows.name(place), "with": rows.name(other), "differs": both}
+    for place in np.flatnonzero(masks[NEAR_DUPLICATES])[:EXAMPLES]:
+        yield {
+            "check": NEAR_DUPLICATES,
+            "row": rows.name(place),
+            "with": rows.name(near[place]),
+            "differs": _differences(table, place, near[place]),
+        }
+    for name, mask in sorted(far.items(), key=lambda item: -int(item[1].sum()))[:EXAMPLES]:
+        place = int(np.flatnonzero(mask)[0])
+        yield {"check": OUTLIERS, "row": rows.name(place), "with": None, "differs": {name: [_plain(features[name].iloc[place]), None]}}
+    if SUSPECTS in masks and answers is not None:
+        own = np.flatnonzero(masks[SUSPECTS][model.places])
+        for place in own[np.argsort(answers[own, model.y[own]], kind="stable")][:EXAMPLES]:
+            said, likely = model.classes[model.y[place]], model.classes[int(answers[place].argmax())]
+            yield {"check": SUSPECTS, "row": rows.name(int(model.places[place])), "with": None, "differs": {"label": [said, likely]}}
+    if held is not None and rows.held_out is not None:
+        held_texts = data_audit.label_texts(rows.held_out[1])
+        for place, twin in held.pairs[:EXAMPLES]:
+            differs = {} if held_texts[place] == texts[twin] else {"label": [held_texts[place], texts[twin]]}
+            yield {"check": HELD_OUT, "row": f"held-out row {place + 1:,}", "with": rows.name(twin), "differs": differs}
+
+
+def _first_of(keys: Any) -> Any:
+    """The place of the first row with the key of each."""
+    _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+    return first[place]
+
+
+def _differences(table: "DataFrame", place: int, other: int) -> dict[str, list[Any]]:
+    """The values of two rows in the columns in which they differ."""
+    pairs = ((str(name), _plain(table[name].iloc[place]), _plain(table[name].iloc[other])) for name in table)
+    return {name: [one, two] for name, one, two in pairs if one != two}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON holds it; None for a missing one."""
+    if value is None or value != value:
+        return None
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, str | int | float | bool) else str(value)

@@ -1,0 +1,93 @@
+"""Does the page Cleaning show what an audit of data found, where nothing else was logged?"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.dashboard import load
+from observability.dashboard.data.data_audit import effect_rows, found_rows
+from observability.metrics import audit_model
+from observability.metrics.audited_data import AuditedData, data_audits
+from observability.metrics.table_audit import LabelledRows, audit_rows
+from observability.store.db.database import Database
+from tests.dashboard.conftest import land
+from tests.support.dashboard_pages import opened, tables, unfolded_words, words
+
+END = datetime(2026, 3, 16, tzinfo=UTC)
+
+
+def people(rows: int = 240) -> pd.DataFrame:
+    """People with a label, twelve of whom stand twice, and twelve once more with the other label; an age that is far out."""
+    rng = np.random.default_rng(6)
+    table = pd.DataFrame({"income": rng.normal(size=rows), "age": rng.normal(40, 9, rows)})
+    table["late"] = np.where(table["income"] + rng.normal(0, 0.5, rows) > 0, "yes", "no")
+    table.loc[200, "age"] = 400.0
+    other = table.iloc[20:32].assign(late=lambda part: part["late"].map({"yes": "no", "no": "yes"}))
+    return pd.concat([table, table.iloc[:12], other], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def audit() -> AuditedData:
+    """The audit of the people against held-out rows, of which a quarter are known; its models have few trees."""
+    table = people()
+    held = pd.concat([table.iloc[:30], people(330).iloc[240:330]], ignore_index=True)
+    rows = LabelledRows(table[["income", "age"]], table["late"], held_out=(held[["income", "age"]], held["late"]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit_model, "TREES", 4)
+        content, _ = audit_rows(rows)
+    frame = pd.DataFrame({"dataset": ["people"], "version": ["2"], "at": [END - timedelta(days=1)], "rows": [len(table)]})
+    ((found, _),) = data_audits(frame.assign(extra=[{"data_audit": content}]))
+    return found
+
+
+@pytest.fixture
+def audited(audit: AuditedData, empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The store after `audit-data` alone: the dataset and its proposed rules."""
+    about = {"dataset": "people", "version": "2", "at": audit.at.isoformat()}
+    lines = [{"kind": "dataset", **about, "rows": audit.rows, "data_audit": dict(audit.content)}]
+    for rule in audit.rules:
+        run = {"kind": "cleaning", "rule": f"audit: {rule.name}", **about, "rows_in": audit.rows, "rows_changed": 0, "proposed": True}
+        lines.append(run | {"rows_dropped": rule.found})
+    land(empty, lines, tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    yield empty
+
+
+def test_an_audit_alone_fills_the_page(audit: AuditedData, audited: Database) -> None:
+    app = opened("cleaning")
+    said, shown = words(app).replace("`", ""), tables(app)
+    assert "**1 dataset** audited" in said and "1 dataset needs attention" in said and "No cleaning" not in said
+    assert "30 of 120 held-out rows (25 %; 18.1 % to 33.4 %) have the features of a training row, 30 with its label" in said
+    assert "24 of 264 rows (9.09 %" in said and "have the features of a row with another label" in said
+    rows = {row["cells"]["check"]["t"]: row["cells"] for row in shown["Checks of people"]["rows"]}
+    assert {name: cells["rows"]["t"] for name, cells in rows.items()} == {rule.name.capitalize(): f"{rule.found:,}" for rule in audit.rules}
+    assert rows["Exact duplicates"]["rows"]["t"] == "12" == str(int(people().duplicated().sum()))
+    assert rows["Conflicting labels"]["status"]["s"] == "watch" and rows["Outliers"]["before"]["t"] != "–"
+    examples = [{key: cell["t"] for key, cell in row["cells"].items()} for row in shown["Rows that checks found in people"]["rows"]]
+    assert {"check": "Exact duplicates", "row": "row 241", "with": "row 1", "what": "nothing"} in examples
+    assert {"check": "Outliers", "row": "row 201", "with": "–", "what": "age 400.0"} in examples
+    assert shown["Outliers of people by column"]["rows"][0]["cells"]["rows"]["t"] == "1"
+    assert unfolded_words(app) <= 250
+
+
+def test_the_pictures_hold_the_figures_of_the_audit(audit: AuditedData) -> None:
+    shares, effects = found_rows(audit), effect_rows(audit)
+    assert shares.iloc[0][["name", "value", "severity", "limit"]].tolist() == ["Held-out overlap", 0.25, "act", 0.05]
+    assert shares["value"].is_monotonic_decreasing and len(shares) == 6
+    of = audit.content["effects"]["conflicting labels"]
+    row = effects.set_index("name").loc["Conflicting labels"]
+    assert row["value"] == of["after"] - of["before"] and (row["low"], row["high"]) == (of["low"], of["high"])
+    assert "Near-duplicates" not in set(effects["name"]), "what drops no row has no effect"
+
+
+def test_a_link_of_a_finding_opens_the_audit_beside_rules_that_ran(audited: Database, tmp_path: Path) -> None:
+    """The rule ran long before the audit, which does not date the window of the rules."""
+    ran = {"kind": "cleaning", "rule": "adults", "at": (END - timedelta(days=90)).isoformat(), "rows_in": 100, "rows_changed": 0}
+    audited.write_records([ran | {"rows_dropped": 3}])
+    audited.load_landing()
+    assert "Cleaning rules and their effect" in tables(opened("cleaning"))
+    assert "Checks of people" in tables(opened("cleaning", dataset="people"))
