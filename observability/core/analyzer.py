@@ -52,7 +52,8 @@ class Context:
     window's end; None where both are one. budget:
     the false discovery rate of this run (stats/multiple_testing.py). counters: the loader's counts of this model and window, as
     `Engine.counters` describes them (store/engine.py); for an analyzer about records, `model_projects`: the labelling projects of
-    models, `budgets`, `models`: every model by name, and for trust/exports `canary_sightings`.
+    models, `budgets`, `models`: every model by name, for trust/exports `canary_sightings`, and where training runs are kept as they are
+    judged, `judged_runs`: the function that gives them.
     For an analyzer about records, `model` and `version` are EVERY_MODEL and NO_VERSION, and the window's model is "" or the requested one.
     """
 

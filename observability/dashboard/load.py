@@ -27,7 +27,7 @@ from observability.monitoring.short_claims import with_short_claim
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.analyzers.training.runs import RunVerdict
+    from observability.analyzers.training.runs import JudgedRuns, RunVerdict
     from observability.compare.comparison_types import WindowComparison
     from observability.core.analyzer import Analyzer
     from observability.store.types.asked_questions import AskedQuestions
@@ -318,7 +318,7 @@ def _record_findings(
     restricted = not sign_in.current_person().sees_all
     keep = None if restricted else keeper_of_records(owned_store(), displayed_state().models)
     dates: dict[str, Any] = {"start": start, "end": end, "days": days, "now": instant, "evaluated": reached(instant)}
-    found = check.record_findings(store().whole_groups(), model, only=(name,), **dates, beside=beside, keep=keep)
+    found = check.record_findings(store().whole_groups(), model, only=(name,), **dates, beside=beside, keep=keep, runs=_judged_runs)
     return list(store().shown_findings(found))
 
 
@@ -417,9 +417,10 @@ def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] |
 
     searches: the number of runs of each study that is a search.
     """
-    from observability.analyzers.training import runs
+    from observability.analyzers.training.runs import judged_runs
 
-    return _with_short_claims(runs.everything(store().ask, "", reached(page_clock()), names, searches))
+    instant = reached(page_clock())
+    return _with_short_claims(judged_runs(store().ask, "", instant, names, searches).verdicts(instant))
 
 
 def runs_read_alone(names: tuple[str, ...], searches: Mapping[str, int]) -> "tuple[RunVerdict, ...]":
@@ -430,17 +431,36 @@ def runs_read_alone(names: tuple[str, ...], searches: Mapping[str, int]) -> "tup
 @cached_by_state(4, computed=False)
 def _runs_read_alone(names: tuple[str, ...], searches: tuple[tuple[str, int], ...], instant: datetime) -> "tuple[RunVerdict, ...]":
     """See `runs_read_alone`."""
-    from observability.analyzers.training import runs
+    from observability.analyzers.training.runs import judged_runs
 
-    return _with_short_claims(runs.everything(store().ask, "", reached(instant), names, dict(searches)))
+    return _with_short_claims(judged_runs(store().ask, "", instant, names, dict(searches)).verdicts(reached(instant)))
 
 
 @cached_by_state(4, computed=False)
 def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, ...]":
-    """See `analyzed_training_runs`."""
-    from observability.analyzers.training import runs
+    """See `analyzed_training_runs`. They are those of the findings, read and judged once."""
+    from observability.analyzers.training.runs import ANALYZER
+    from observability.monitoring import check
 
-    return _with_short_claims(runs.everything(store().ask, model or "", reached(instant)))
+    window = check.record_check_window(store(), ANALYZER, model, None, None, None, instant)
+    return _with_short_claims(_judged_runs(window).verdicts(reached(instant)))
+
+
+def _judged_runs(window: Window) -> "JudgedRuns":
+    """All runs of a window's model by their records up to its end: those that are kept, for people who see every model."""
+    from observability.monitoring.kept_runs import keeper_of_runs
+
+    if sign_in.current_person().sees_all:
+        return keeper_of_runs(owned_store(), displayed_state().models)(window)
+    return _visible_judged_runs(window.model, window.end)
+
+
+@cached_by_state(4, computed=False)
+def _visible_judged_runs(model: str, end: datetime) -> "JudgedRuns":
+    """See `_judged_runs`; of the models that the person who is signed in may see."""
+    from observability.analyzers.training.runs import judged_runs
+
+    return judged_runs(store().ask, model, end)
 
 
 def _with_short_claims(verdicts: "Iterable[RunVerdict]") -> "tuple[RunVerdict, ...]":

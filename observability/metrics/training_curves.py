@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
+from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Array = np.ndarray[Any, np.dtype[Any]]
+StepColumns = dict[str, Array]
+"""Fields of the step records of one run, as arrays of equal length; those that no record has are absent."""
 Better = Literal["low", "high"]
 DataPart = Literal["train", "held out"]
 PREFIX = re.compile(r"(train|training|validation|valid|val|test|eval|dev)[_/.\- ](?=.)", re.IGNORECASE)
@@ -177,6 +181,7 @@ class TrainingRun:
         )
 
 
+@lru_cache(4096)
 def data_prefix(name: str) -> str:
     """Part of the data that a metric's name begins with, in lower case.
 
@@ -209,6 +214,7 @@ def data_part(name: str) -> DataPart:
     return "train" if data_prefix(name) in ("", "train", "training") else "held out"
 
 
+@lru_cache(4096)
 def base_metric(name: str) -> str:
     """Metric without the part of the data: `validation_loss` is `loss`.
 
@@ -224,6 +230,7 @@ def base_metric(name: str) -> str:
     return PREFIX.sub("", name, count=1).lower() if PREFIX.match(name) else name.lower()
 
 
+@lru_cache(4096)
 def better_direction(name: str) -> Better | None:
     """Better direction of a metric, from its name.
 
@@ -273,7 +280,7 @@ def runs_from_records(
     described: dict[str, list[dict[Any, Any]]] = defaultdict(list)
     for row in runs.to_dict("records"):
         described[str(row["run"])].append(row)
-    stepped = {str(name): rows for name, rows in steps.groupby("run")} if len(steps) else {}
+    stepped = _steps_by_run(steps) if len(steps) else {}
     read = resources is not None and len(resources) > 0
     alive: Any = resources.groupby("run")["at"].max() if resources is not None and read else {}
     models: Any = resources.groupby("run")["model"].first() if resources is not None and read and "model" in resources else {}
@@ -288,7 +295,27 @@ def runs_from_records(
     ]
 
 
-def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: "DataFrame | None", alive: Any, model: Any) -> TrainingRun:
+def _steps_by_run(steps: "DataFrame") -> dict[str, StepColumns]:
+    """The fields of the steps of each run, in the order of the records."""
+    numbers, names = steps["run"].factorize()
+    order = np.argsort(numbers, kind="stable")
+    bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1)).tolist()
+    columns = {name: values[order] for name, values in _step_columns(steps).items()}
+    return {str(name): {key: values[begin:end] for key, values in columns.items()} for name, (begin, end) in zip(names, pairwise(bounds))}
+
+
+def _step_columns(steps: "DataFrame") -> StepColumns:
+    """The fields of step records but their run. Objects that are missing are None."""
+    found = {"at": steps["at"].to_numpy("datetime64[us]"), "step": steps["step"].to_numpy("int64")}
+    if "stride" in steps:
+        found["stride"] = steps["stride"].to_numpy("int64")
+    for name in ("rank", "host", "device", "batch", "phase_ms", "metrics"):
+        if name in steps and (known := steps[name].notna()).any():
+            found[name] = steps[name].astype(object).where(known, None).to_numpy(object)
+    return found
+
+
+def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: StepColumns | None, alive: Any, model: Any) -> TrainingRun:
     """One run from its own records. alive: its newest reading. model: the model that its readings name."""
     described: dict[str, Any] = {"model": model} if isinstance(model, str) else {}
     starts: list[Any] = []
@@ -311,8 +338,8 @@ def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: "D
     stated = stated_directions(described.get("directions") or {})
     times, numbers = np.empty(0, "datetime64[us]"), np.empty(0, "int64")
     if steps is not None:
-        order = np.argsort(times := steps["at"].to_numpy("datetime64[us]"), kind="stable")
-        times, numbers = times[order], steps["step"].to_numpy("int64")[order]
+        order = np.argsort(steps["at"], kind="stable")
+        times, numbers = steps["at"][order], steps["step"][order]
     stride = int(steps["stride"].max()) if steps is not None and "stride" in steps else 1
     steps = steps if stride else None
     seen = [*starts, *(at for at, _ in ends), *times[-1:], *([alive] if alive is not None else [])]
@@ -327,8 +354,8 @@ def _training_run(name: str, records: Sequence[dict[Any, Any]] | None, steps: "D
         ended=_instant(max(at for at, _ in ends)) if over else None,
         last=max(_instant(each) for each in seen),
         steps=_step_count(numbers, stride) if len(numbers) else 0,
-        ranks=tuple(sorted({str(rank) for rank in steps["rank"] if rank is not None}, key=rank_order)) if steps is not None else (),
-        curves=metric_curves(steps, stated) if steps is not None else {},
+        ranks=tuple(sorted({str(rank) for rank in steps.get("rank", ()) if rank is not None}, key=rank_order)) if steps else (),
+        curves=_curves(steps, stated) if steps is not None else {},
         phases=_phase_times(steps) if steps is not None else None,
         step_times=times,
         step_numbers=numbers,
@@ -418,28 +445,32 @@ def metric_curves(steps: "DataFrame", declared: Mapping[str, Better] | None = No
     -------
     dict[str, MetricCurve]
     """
+    return _curves(_step_columns(steps), declared or {})
+
+
+def _curves(steps: StepColumns, stated: Mapping[str, Better]) -> dict[str, MetricCurve]:
+    """Curve of each metric of a run, by name. stated: better directions."""
     places: dict[str, list[int]] = defaultdict(list)
     values: dict[str, list[float]] = defaultdict(list)
-    for place, metrics in enumerate(steps["metrics"]):
+    for place, metrics in enumerate(steps.get("metrics", ())):
         for name, value in (metrics or {}).items():
-            number = record_number(value)
+            number = value if type(value) is float else record_number(value)
             if number is not None:
                 places[name].append(place)
                 values[name].append(number)
-    number_of, at = steps["step"].to_numpy("int64"), steps["at"].to_numpy("datetime64[us]")
-    ranks = np.unique(steps["rank"].fillna("").astype(str).to_numpy(str), return_inverse=True)[1]
-    stated = declared or {}
+    number_of, at, ranks = steps["step"], steps["at"], np.zeros(len(steps["step"]), int)
+    if "rank" in steps:
+        ranks = np.unique(["" if rank is None else str(rank) for rank in steps["rank"]], return_inverse=True)[1]
     return {
-        name: replace(
-            _metric_curve(name, number_of[own], ranks[own], at[own], np.array(values[name])),
-            declared=stated.get(name) or stated.get(base_metric(name)),
+        name: _metric_curve(
+            name, number_of[own], ranks[own], at[own], np.array(values[name]), stated.get(name) or stated.get(base_metric(name))
         )
         for name, own in sorted(places.items())
     }
 
 
-def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Array) -> MetricCurve:
-    """Last logged value of each rank and step, then the median over ranks."""
+def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Array, declared: Better | None) -> MetricCurve:
+    """Last logged value of each rank and step, then the median over ranks. declared: the better direction."""
     order = np.lexsort((values, at, ranks, steps))
     steps, ranks, at, values = steps[order], ranks[order], at[order], values[order]
     last = np.append((steps[1:] != steps[:-1]) | (ranks[1:] != ranks[:-1]), True)
@@ -447,7 +478,7 @@ def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Arra
     bad = np.unique(steps[~np.isfinite(values)])
     where, begin, counts = np.unique(steps, return_index=True, return_counts=True)
     if counts.max() == 1:
-        return MetricCurve(name, where, np.where(np.isfinite(values), values, np.nan), at, bad)
+        return MetricCurve(name, where, np.where(np.isfinite(values), values, np.nan), at, bad, declared)
     table = np.full((len(where), int(counts.max())), np.nan)
     table[np.repeat(np.arange(len(where)), counts), np.arange(len(steps)) - np.repeat(begin, counts)] = np.where(
         np.isfinite(values), values, np.nan
@@ -457,35 +488,28 @@ def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Arra
     row = np.arange(len(where))
     low, high = ordered_values[row, np.maximum(known - 1, 0) // 2], ordered_values[row, np.minimum(known // 2, table.shape[1] - 1)]
     middle = np.where(known > 0, (low + high) / 2, np.nan)
-    return MetricCurve(name, where, middle, np.maximum.reduceat(at, begin), bad)
+    return MetricCurve(name, where, middle, np.maximum.reduceat(at, begin), bad, declared)
 
 
-def _step_batches(steps: "DataFrame") -> dict[int, str]:
+def _step_batches(steps: StepColumns) -> dict[int, str]:
     """The batch of data of each step that names one; those of several ranks are joined."""
-    if "batch" not in steps:
-        return {}
-    known = steps["batch"].notna().to_numpy()
-    if not known.any():
-        return {}
-    named = steps[known]
     found: dict[int, dict[str, None]] = defaultdict(dict)
-    for step, batch in zip(named["step"], named["batch"], strict=True):
-        found[int(step)][str(batch)] = None
+    for step, batch in zip(steps["step"], steps.get("batch", ())):
+        if batch is not None:
+            found[int(step)][str(batch)] = None
     return {step: ", ".join(batches) for step, batches in found.items()}
 
 
-def _place_of_ranks(steps: "DataFrame", column: str) -> dict[str, str]:
+def _place_of_ranks(steps: StepColumns, column: str) -> dict[str, str]:
     """Machine or device of each rank, from its newest step. column: host or device."""
-    if column not in steps:
+    if "rank" not in steps or column not in steps:
         return {}
-    known = (steps["rank"].notna() & steps[column].notna()).to_numpy()
-    if not known.any():
-        return {}
-    stated = steps[known].sort_values(["step", "at", column])
-    return {str(rank): str(place) for rank, place in zip(stated["rank"], stated[column], strict=True)}
+    rows = zip(steps["step"].tolist(), steps["at"].tolist(), steps[column], steps["rank"])
+    stated = sorted((row for row in rows if row[2] is not None and row[3] is not None), key=lambda row: row[:3])
+    return {str(rank): str(place) for _, _, place, rank in stated}
 
 
-def _phase_times(steps: "DataFrame") -> "DataFrame | None":
+def _phase_times(steps: StepColumns) -> "DataFrame | None":
     """Columns rank, step and the milliseconds of each phase, one row a rank and step, as logged last; None without phases."""
     import pandas as pd
 
@@ -496,7 +520,7 @@ def _phase_times(steps: "DataFrame") -> "DataFrame | None":
             for name, value in spent.items()
             if (number := record_number(value)) is not None and math.isfinite(number) and number >= 0
         }
-        for rank, step, at, spent in zip(steps["rank"], steps["step"], steps["at"], steps["phase_ms"])
+        for rank, step, at, spent in zip(steps.get("rank", repeat(None)), steps["step"], steps["at"], steps.get("phase_ms", ()))
         if spent
     ]
     if not rows:

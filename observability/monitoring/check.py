@@ -31,6 +31,7 @@ from observability.stats.multiple_testing import fdr_per_look
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from observability.analyzers.training.runs import JudgedRuns
     from observability.store.engine import BoundQuestion, Engine
 
 LOG = logging.getLogger(__name__)
@@ -173,13 +174,15 @@ def record_findings(
     beside: Window | None = None,
     evaluated: datetime | None = None,
     keep: KeepFindings | None = None,
+    runs: Callable[[Window], "JudgedRuns"] | None = None,
 ) -> list[Finding]:
     """Findings of the analyzers of records (training runs, datasets, labelling projects): of one model, or of all and of none.
 
     Without start and end each analyzer gets the last `days`, ending now where the newest record of its kinds is younger than 30 days, else
     at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed in it
     too, because older ones say nothing about that model. evaluated: the instant as of which silence is judged, where that is before `now`.
-    keep: used for each analyzer whose window has ended by `now`.
+    keep: used for each analyzer whose window has ended by `now`. runs: gives all training runs of a window's model by their records up to
+    its end, where they are kept.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
@@ -197,6 +200,8 @@ def record_findings(
                 "budgets": model_budgets(engine.catalog()),
                 "models": {each.name: each for each in engine.catalog().models},
             }
+            if runs is not None and as_of is None:
+                counters["judged_runs"] = partial(runs, window)
             if analyzer.name == EXPORTS:
                 counters["canary_sightings"] = engine.canary_sightings(window).to_dict("records")
             context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), budget, counters)

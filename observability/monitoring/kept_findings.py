@@ -9,8 +9,7 @@ import hashlib
 import json
 import threading
 import weakref
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -22,6 +21,7 @@ from observability.core.catalog import COMPUTED, EXPORTED, NOTED, RECORDED, comp
 from observability.core.finding import KEPT_FILE, Finding
 from observability.core.window import Slice, Window
 from observability.monitoring.check import KeepFindings, Reads, reads_served_rows
+from observability.monitoring.kept_answers import KeptAnswers
 from observability.records.private_file import replace_private_file
 
 if TYPE_CHECKING:
@@ -46,54 +46,11 @@ class Asked:
     analyzer: str = ""
 
 
-class KeptFindings:
-    """Findings by question, each with the generation of its model. Safe under threads; the oldest are dropped.
-
-    most: how many questions are kept.
-    """
+class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
+    """Findings by question, each with the generation of its model, and from one run of the dashboard to the next."""
 
     def __init__(self) -> None:
-        self.most = MOST
-        self._kept: OrderedDict[Asked, tuple[int, tuple[Finding, ...]]] = OrderedDict()
-        self._lock = threading.Lock()
-        self._under_way: dict[Asked, threading.Lock] = {}
-
-    def find(self, asked: Asked, generation: int) -> tuple[Finding, ...] | None:
-        """The findings of that generation; None where they are not kept."""
-        with self._lock:
-            held = self._kept.get(asked)
-            if held is None or held[0] != generation:
-                return None
-            self._kept.move_to_end(asked)
-            return held[1]
-
-    def find_or_compute(self, asked: Asked, generation: int, compute: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
-        """The findings of that generation, computed where they are not kept. Whoever asks meanwhile waits for them."""
-        with self._lock:
-            own = self._under_way.setdefault(asked, threading.Lock())
-        try:
-            with own:
-                found = self.find(asked, generation)
-                if found is None:
-                    found = tuple(compute())
-                    self.keep(asked, generation, found)
-                return found
-        finally:
-            with self._lock:
-                self._under_way.pop(asked, None)
-
-    def keep(self, asked: Asked, generation: int, findings: tuple[Finding, ...]) -> None:
-        """Keep findings of a generation."""
-        with self._lock:
-            self._kept[asked] = generation, findings
-            self._kept.move_to_end(asked)
-            while len(self._kept) > self.most:
-                self._kept.popitem(last=False)
-
-    def clear(self) -> None:
-        """Forget all."""
-        with self._lock:
-            self._kept.clear()
+        super().__init__(MOST)
 
     def save(self, home: Path, generations: Mapping[str, int], state: Sequence[int] | None) -> None:
         """Write the findings of the present generations, newest first, beside the store whose file now is in this state."""
@@ -177,7 +134,7 @@ def keeper_of_records(store: "Store", generations: Mapping[str, int]) -> KeepFin
 
     def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
         asked = Asked(window, "records", window.end, analyzer.name)
-        return kept_findings_of(store).find_or_compute(asked, records_generation(generations, analyzer.name), compute)
+        return kept_findings_of(store).find_or_compute(asked, records_generation(generations, analyzer.name), lambda: tuple(compute()))
 
     return keep
 

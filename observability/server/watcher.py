@@ -37,6 +37,7 @@ from observability.monitoring.kept_findings import (
     keeper_of_records,
     kept_findings_of,
 )
+from observability.monitoring.kept_runs import keeper_of_runs
 from observability.review import freeze
 from observability.review.pre_read import queue_pre_read
 
@@ -142,8 +143,9 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     reports = dict(state.reports)
     state.models = {name: watched_model(report) for name, report in reports.items()}
     incidents = [incident for report in reports.values() for incident in report.incidents]
-    keep = keeper_of_records(store, dict(store.generations))
-    records = check.record_findings(store.whole_groups(), None, now=end_of_step(now), evaluated=now, keep=keep)
+    generations = dict(store.generations)
+    keep, runs = keeper_of_records(store, generations), keeper_of_runs(store, generations)
+    records = check.record_findings(store.whole_groups(), None, now=end_of_step(now), evaluated=now, keep=keep, runs=runs)
     other = [finding for finding in records if finding.model not in models]
     incidents += check.findings_with_incidents(store.catalog(), other)[1]
     incidents = [

@@ -30,7 +30,7 @@ def replay_on_study(
     ask: Ask, fault: StudyFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
     """Plant the fault in a study of a model, or of all. Raises UsageError where none can have it."""
-    return replay_study_fault([each.run for each in judged.everything(ask, model or "", now)], fault, strength, seed)
+    return replay_study_fault(judged.judged_runs(ask, model or "", now).runs, fault, strength, seed)
 
 
 def replay_study_fault(runs: Sequence[TrainingRun], fault: StudyFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:

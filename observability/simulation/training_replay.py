@@ -42,7 +42,7 @@ def replay_on_run(
     A clean run ended and has no finding that needs action. Raises NotFoundError where there is no run of that name, UsageError where none
     fits.
     """
-    found = runs.everything(ask, model or "", now)
+    found = runs.judged_runs(ask, model or "", now).verdicts(now)
     if name is not None:
         if all(each.run.name != name for each in found):
             raise NotFoundError(f"there is no training run {name!r}", attempt="Leave --run out for the newest clean one")

@@ -7,9 +7,10 @@ since a change that is small beside the progress does not matter however signifi
 
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage, signal, stats
+from scipy import ndimage, signal, special
 
 from observability.stats.arrays import Array
 from observability.stats.dispersion import MAD_TO_SD
@@ -161,6 +162,20 @@ def robust_sd(values: Array) -> float:
     return float(MAD_TO_SD * np.median(np.abs(values - np.median(values)))) if len(values) else float("nan")
 
 
+@lru_cache(256)
+def _parabola_fit(window: int) -> Array:
+    """The matrix that turns as many neighbouring values into those of the least-squares parabola through them."""
+    orthogonal, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, window), 3))
+    return orthogonal @ orthogonal.T
+
+
+def _local_parabolas(values: Array, window: int) -> Array:
+    """Each value of the least-squares parabola of the window around it; at both ends of that of the outermost window."""
+    fit, half = _parabola_fit(window), window // 2
+    middle = np.convolve(values, fit[half], "valid")
+    return np.concatenate([fit[:half] @ values[:window], middle, fit[half + 1 :] @ values[-window:]])
+
+
 def curve_noise(values: Array) -> CurveNoise:
     """Scatter of single values around the curve's own trend.
 
@@ -188,8 +203,8 @@ def curve_noise(values: Array) -> CurveNoise:
         return CurveNoise(float("nan"), 1.0)
     from_differences = robust_sd(np.diff(values, 2)) / np.sqrt(6.0)
     window = min(max(7, n // 3 | 1), 101) if n >= 12 else 5
-    residuals = values - signal.savgol_filter(values, window, 2)
-    weight = signal.savgol_coeffs(window, 2)[window // 2]
+    residuals = values - _local_parabolas(values, window)
+    weight = _parabola_fit(window)[window // 2, window // 2]
     sd = robust_sd(residuals) / np.sqrt(max(1.0 - weight, 0.05))
     kept = np.clip(residuals, -4 * sd, 4 * sd) if sd > 0 else residuals
     power = float(kept @ kept)
@@ -281,8 +296,8 @@ def cost_spikes(cost: Array) -> list[CurveSpike]:
     return found
 
 
-def _worsening(cost: Array, k: int) -> tuple[CurveChange, float]:
-    """Rise of the last k values above the best k neighbours, and its z.
+def _worsening(cost: Array, k: int) -> tuple[CurveChange, float, CurveNoise]:
+    """Rise of the last k values above the best k neighbours, its z, and the noise of single values.
 
     The interval is of a difference of two means with the curve's noise. The search for the best stretch is accounted for by the
     limit `_needed_z(n, k)`.
@@ -295,12 +310,12 @@ def _worsening(cost: Array, k: int) -> tuple[CurveChange, float]:
     brought = training_progress(cost)
     share = rise / brought if brought > 0 else (np.inf if rise > 0 else 0.0)
     z = rise / error if error > 0 else (np.inf if rise > 0 else 0.0)
-    return CurveChange(best + k // 2, rise, rise - 1.96 * error, rise + 1.96 * error, share), float(z)
+    return CurveChange(best + k // 2, rise, rise - 1.96 * error, rise + 1.96 * error, share), float(z), spread
 
 
 def _needed_z(n: int, k: int) -> float:
     """Standard score above which the last k of n values are significantly worse than the best k: Bonferroni over n / k windows."""
-    return float(stats.norm.isf(SURE / max(n / k, 1.0)))
+    return float(-special.ndtri(SURE / max(n / k, 1.0)))
 
 
 def divergence_at_end(cost: Array) -> CurveChange | None:
@@ -320,9 +335,8 @@ def divergence_at_end(cost: Array) -> CurveChange | None:
     if n < 20:
         return None
     k = max(5, n // 20)
-    rise, z = _worsening(cost, k)
-    spread = curve_noise(cost[n // 3 :] if n >= 30 else cost).sd
-    return rise if z > _needed_z(n, k) and rise.share >= DIVERGED_SHARE and rise.value > 5 * spread else None
+    rise, z, spread = _worsening(cost, k)
+    return rise if z > _needed_z(n, k) and rise.share >= DIVERGED_SHARE and rise.value > 5 * spread.sd else None
 
 
 def overfitting_width(n: int) -> int:
@@ -364,7 +378,7 @@ def overfitting_onset(steps: Array, cost: Array, training_steps: Array, training
     if n < 10:
         return None
     k = overfitting_width(n)
-    rise, z = _worsening(cost, k)
+    rise, z, _ = _worsening(cost, k)
     if z <= _needed_z(n, k) or rise.share < OVERFIT_SHARE:
         return None
     later = training_cost[training_steps >= steps[rise.at]]

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from observability import track_run
+from observability.analyzers.training.runs import JudgedRuns
 from observability.core import formatting
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import finding_details, needs_action
@@ -302,7 +303,7 @@ def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Database) 
 def test_a_run_is_judged_as_of_now_and_not_of_the_end_of_the_step(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[datetime] = []
     monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
-    monkeypatch.setattr("observability.analyzers.training.runs.everything", lambda ask, model, now: seen.append(now) or ())
+    monkeypatch.setattr(JudgedRuns, "verdicts", lambda _, now: seen.append(now) or ())
     assert load.analyzed_training_runs("nobody") == ()
     assert seen[0] <= datetime.now(UTC)
 

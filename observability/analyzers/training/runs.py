@@ -9,6 +9,7 @@ wrong (`detection/study_checks.py`). Nothing is compared with a reference: each 
 with its peers.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, needs_action
 from observability.core.questions import Records
-from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.detection.curve_checks import claims_of, of_search_trial
 from observability.detection.device_figures import RunReadings, readings_of_runs
@@ -46,8 +46,14 @@ RESOURCE_COLUMNS = ("run", "at", "model", "device", "host", "watts", "utilisatio
 STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "device", "phase_ms", "batch")
 
 
+JUDGED = "judged_runs"
+"""Of a context's counters the function that gives all runs as they are judged, where they are kept: then no frames are needed."""
+
+
 def needs(context: Context) -> dict[str, Ask]:
     """Ask for starts and ends of all runs, their newest steps, what jobs said, and the newest device readings."""
+    if JUDGED in context.counters:
+        return {}
     return {
         "runs": Ask(Records("run", ever=True, rows=MOST_RUNS)),
         "steps": Ask(Records("step", STEP_COLUMNS, ever=True, rows=MOST_STEPS, spread=MOST_STEPS_A_RUN)),
@@ -58,22 +64,12 @@ def needs(context: Context) -> dict[str, Ask]:
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return the findings of each run with a record in the window, and of each study with such a run."""
-    runs, steps = frames["runs"], frames["steps"]
-    resources = frames["resources"][frames["resources"]["run"].notna()]
-    start = naive_utc(context.window.start)
-    recent = {str(run) for each in (runs, steps, resources) for run in each.loc[each["at"] >= start, "run"]}
-    studies = set(runs.loc[runs["run"].isin(recent), "study"].dropna())
-    looked_at = recent | set(runs.loc[runs["study"].isin(studies), "run"])
-    told = runs_from_records(runs[runs["run"].isin(looked_at)], steps[steps["run"].isin(looked_at)], resources, frames["events"])
-    sizes = search_sizes(told)
-    judged = [run for run in told if run.name in recent]
-    others = runs_from_records(runs[runs["run"].isin(set(resources["run"]) - looked_at)], steps.iloc[:0])
-    readings = readings_of_runs([*others, *told], resources)
-    found = [
-        run_finding(context, each, run)
-        for run in judged
-        for each in run_verdict(run, context.now, sizes.get(run.study or "", 0), readings.get(run.name))
-    ]
+    judged = context.counters[JUDGED]() if JUDGED in context.counters else JudgedRuns(frames)
+    by_name = sorted(judged.runs, key=lambda run: run.name)
+    recent = [run for run in by_name if run.last >= context.window.start]
+    studies = {run.study for run in recent if run.study}
+    told = [run for run in by_name if run.last >= context.window.start or run.study in studies]
+    found = [run_finding(context, each, run) for run in recent for each in judged.claims(run, context.now)]
     return found + [run_finding(context, each, run) for each, run in (*claims_about_studies(told), *claims_about_searches(told))]
 
 
@@ -85,35 +81,56 @@ class RunVerdict:
     claims: tuple[RunClaim, ...] | None
 
 
-def everything(
+class JudgedRuns:
+    """All runs of the records, newest record first, each judged when its claims are first asked for. Threads share it.
+
+    frames: as `needs` asks for them. searches: the number of runs of each study that is a search, where the records do not tell. earlier:
+    whether the records are those of earlier runs as well.
+    """
+
+    def __init__(self, frames: Frames, searches: Mapping[str, int] | None = None, *, earlier: bool = True) -> None:
+        resources = frames["resources"][frames["resources"]["run"].notna()]
+        found = runs_from_records(frames["runs"], frames["steps"], resources, frames["events"])
+        self.runs = tuple(sorted(found, key=lambda run: (run.last, run.name), reverse=True))
+        self._searches = search_sizes(found) if searches is None else searches
+        self._readings = readings_of_runs(found, resources, earlier=earlier)
+        self._known: dict[str, list[RunClaim]] = {}
+        self._lock = threading.Lock()
+
+    def claims(self, run: TrainingRun, now: datetime) -> list[RunClaim]:
+        """Return all claims about one of the runs, silence as of `now`."""
+        with self._lock:
+            if run.name not in self._known:
+                trials = self._searches.get(run.study or "", 0)
+                self._known[run.name] = claims_about_run(run, trials, self._readings.get(run.name))
+        state = claim_about_state(run, now)
+        return [*([state] if state else []), *self._known[run.name]]
+
+    def verdicts(self, now: datetime) -> tuple[RunVerdict, ...]:
+        """Return every run, newest record first; the newest MOST_JUDGED with their claims."""
+        newest, others = self.runs[:MOST_JUDGED], self.runs[MOST_JUDGED:]
+        return (*(RunVerdict(run, tuple(self.claims(run, now))) for run in newest), *(RunVerdict(run, None) for run in others))
+
+
+def judged_runs(
     ask: Callable[[Records, Window], "DataFrame"],
     model: str,
-    now: datetime,
+    end: datetime,
     names: Sequence[str] | None = None,
     searches: Mapping[str, int] | None = None,
-) -> tuple[RunVerdict, ...]:
-    """Return every run of a model ("": of all models), newest record first; the newest 200 are judged.
+) -> JudgedRuns:
+    """Return every run of a model ("": of all models) by its records up to an instant.
 
     ask: answers a question. names: read no other runs than these; searches: the runs of each search, which these alone do not tell.
     """
     only = () if names is None else (("run", tuple(names)),)
-    context = Context(EVERY_MODEL, NO_VERSION, Window(model, EPOCH, now), now)
+    context = Context(EVERY_MODEL, NO_VERSION, Window(model, EPOCH, end), end)
     frames = {
         name: ask(replace(wanted.aggregate, only=only), context.window)
         for name, wanted in needs(context).items()
         if isinstance(wanted.aggregate, Records)
     }
-    resources = frames["resources"][frames["resources"]["run"].notna()]
-    found = runs_from_records(frames["runs"], frames["steps"], resources, frames["events"])
-    newest = sorted(found, key=lambda run: (run.last, run.name), reverse=True)
-    sizes = search_sizes(found) if searches is None else searches
-    readings = readings_of_runs(found, resources, earlier=names is None)
-    return tuple(
-        RunVerdict(run, tuple(run_verdict(run, now, sizes.get(run.study or "", 0), readings.get(run.name))))
-        if place < MOST_JUDGED
-        else RunVerdict(run, None)
-        for place, run in enumerate(newest)
-    )
+    return JudgedRuns(frames, searches, earlier=names is None)
 
 
 def search_sizes(runs: Sequence[TrainingRun]) -> dict[str, int]:
@@ -125,12 +142,12 @@ def search_sizes(runs: Sequence[TrainingRun]) -> dict[str, int]:
     return {study: sum(run.study == study for run in runs) for study, own in settings.items() if len(own) >= LEAST_TRIALS}
 
 
-def run_verdict(run: TrainingRun, now: datetime, trials: int = 0, readings: RunReadings | None = None) -> list[RunClaim]:
-    """Return all claims about one run. trials: the runs of the search that it is part of, 0 of none; readings: of its devices."""
-    state = claim_about_state(run, now)
+def claims_about_run(run: TrainingRun, trials: int = 0, readings: RunReadings | None = None) -> list[RunClaim]:
+    """Return all claims about one run but that about its state. trials: the runs of the search that it is part of, 0 of none; readings: of
+    its devices.
+    """
     of_steps = [*claims_of(run), *claims_about_ranks(run)] if run.is_read else [claim_about_unread_steps(run)]
-    found = [*([state] if state else []), *claims_of_alerts(run)]
-    found += [replace(each, because=f"{each.because}{read_steps_note(run)}") for each in of_steps]
+    found = [*claims_of_alerts(run), *(replace(each, because=f"{each.because}{read_steps_note(run)}") for each in of_steps)]
     found += device_claims_of(run, readings) if readings is not None else []
     return [of_search_trial(each, trials) for each in found] if trials else found
 

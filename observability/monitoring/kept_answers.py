@@ -1,0 +1,59 @@
+"""Answers that are kept until a later commit concerns them, and computed once however many ask at the same time."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+Answer = TypeVar("Answer")
+
+
+class KeptAnswers(Generic[Key, Answer]):
+    """Answers by question, each with the generation that it is of. Safe under threads; the oldest are dropped.
+
+    most: how many are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._kept: OrderedDict[Key, tuple[int, Answer]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._under_way: dict[Key, threading.Lock] = {}
+
+    def find(self, asked: Key, generation: int) -> Answer | None:
+        """The answer of that generation; None where it is not kept."""
+        with self._lock:
+            held = self._kept.get(asked)
+            if held is None or held[0] != generation:
+                return None
+            self._kept.move_to_end(asked)
+            return held[1]
+
+    def find_or_compute(self, asked: Key, generation: int, compute: Callable[[], Answer]) -> Answer:
+        """The answer of that generation, computed where it is not kept. Whoever asks meanwhile waits for it."""
+        with self._lock:
+            own = self._under_way.setdefault(asked, threading.Lock())
+        try:
+            with own:
+                found = self.find(asked, generation)
+                if found is None:
+                    found = compute()
+                    self.keep(asked, generation, found)
+                return found
+        finally:
+            with self._lock:
+                self._under_way.pop(asked, None)
+
+    def keep(self, asked: Key, generation: int, answer: Answer) -> None:
+        """Keep the answer of a generation."""
+        with self._lock:
+            self._kept[asked] = generation, answer
+            self._kept.move_to_end(asked)
+            while len(self._kept) > self.most:
+                self._kept.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._kept.clear()
