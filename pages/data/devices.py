@@ -8,10 +8,11 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load
-from observability.dashboard.data import batches, device_actions, devices
+from observability.dashboard.data import batches, device_actions, devices, lineage_view
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import finding_lines
+from observability.metrics.lineage import Thing
 
 scope = begin_records_page("devices")
 with frame.loading_skeleton(300):
@@ -38,5 +39,8 @@ if chosen is not None and len(own):
     outcomes = batches.batch_outcomes(window, scope, list(map(str, own["batch"])))
     source = str(own["source"].iloc[-1])
     batches.batches_table(own, said, outcomes, None, scope, source, window)
+    device = own["device"].iloc[-1]
+    thing = Thing("device", (source, device)) if isinstance(device, str) else Thing("source", (source,))
+    lineage_view.lineage_button(thing, scope, key="to-lineage")
 
 findings.findings_section("device-findings", "Findings about devices", found, scope)

@@ -9,10 +9,11 @@ import streamlit as st
 
 from observability.core.finding import needs_action
 from observability.dashboard import frame
-from observability.dashboard.data import annotator_actions, assignments, item_history, labelling, suggestions
+from observability.dashboard.data import annotator_actions, assignments, item_history, labelling, lineage_view, suggestions
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import finding_lines
+from observability.metrics.lineage import Thing
 
 scope = begin_records_page("labelling")
 with frame.loading_skeleton(300):
@@ -35,6 +36,7 @@ who = labelling.chosen_annotator(people)
 labelling.annotators_table(people, scope, name, who)
 if who:
     annotator_actions.annotator_action_form(name, who, said)
+lineage_view.lineage_button(Thing("annotator", (name, who)) if who else Thing("project", (name,)), scope, key="to-lineage")
 labelling.gold_accuracy_chart(people)
 labelling.accuracy_by_class(shown, who)
 labelling.accuracy_by_guideline(shown)

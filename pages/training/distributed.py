@@ -10,8 +10,10 @@ from observability.analyzers.training.runs import ANALYZER
 from observability.core import formatting
 from observability.dashboard import empty_states, frame, load
 from observability.dashboard import scope as scopes
+from observability.dashboard.data import lineage_view
 from observability.dashboard.training import distributed, runs, runs_ranks
 from observability.detection.stragglers import ranks_of
+from observability.metrics.lineage import Thing
 
 frame.store_page_heading("distributed")
 scope = scopes.scope_from_state(st.session_state)
@@ -33,3 +35,4 @@ times = ranks_of(chosen.run)
 distributed.efficiency_section(chosen, times, everything)
 if times is not None:
     runs_ranks.ranks_section(chosen, times)
+lineage_view.lineage_button(Thing("run", (chosen.run.name,)), scope, key="to-lineage")

@@ -42,6 +42,7 @@ def follow(run: RunVerdict) -> None:
     """The claims and the curves of the chosen run, read anew while it goes on."""
     now = runs.refreshed_runs([run], everything) if following else [run]
     runs.run_findings(now)
+    runs.spike_batch_links(now, scope)
     runs_curves.run_curves_section(now)
     runs.running_runs_note(now)
 

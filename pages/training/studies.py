@@ -8,7 +8,9 @@ import streamlit as st
 
 from observability.dashboard import empty_states, frame, load
 from observability.dashboard import scope as scopes
+from observability.dashboard.data import lineage_view
 from observability.dashboard.training import augmentation, studies
+from observability.metrics.lineage import Thing
 
 frame.store_page_heading("studies")
 scope = scopes.scope_from_state(st.session_state)
@@ -22,5 +24,6 @@ if not known and not audits:
 if known:
     chosen = studies.chosen_study(known)
     studies.study_sections(chosen, scope)
+    lineage_view.lineage_button(Thing("run", (chosen.best.run.name,)), scope, key="to-lineage", label="Lineage of the best run")
     studies.all_studies_table(known, scope)
 augmentation.augmentation_section(audits, scope)

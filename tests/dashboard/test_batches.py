@@ -83,6 +83,21 @@ def test_the_link_behind_a_batch_finds_its_predictions(delivered: Database) -> N
     assert "20 predictions" in words(opened("cases", **target)), "the page Cases lists them"
 
 
+def test_a_batch_that_several_models_read_has_a_link_to_the_predictions_of_each(delivered: Database, tmp_path: Path) -> None:
+    answered = {
+        "kind": "prediction",
+        "at": (END - timedelta(hours=16)).isoformat(),
+        "features": {"age": 3},
+        "score": 0.5,
+        "batch": f"b{DAYS - 1}",
+    }
+    land(delivered, [{**answered, "id": f"q{i}", "model": "churn", "version": "1"} for i in range(4)], tmp_path)
+    cell = tables(opened("batches"))["Batches of clinic, newest first"]["rows"][0]["cells"]["predictions"]
+    assert cell["t"] == "24" and "go" not in cell
+    told = {each["t"]: (each["go"]["page"], each["go"]["parameters"]["model"], each["go"]["parameters"]["slice"]) for each in cell["more"]}
+    assert told == {"churn: 4": ("cases", "churn", "batch=b59"), "loan: 20": ("cases", "loan", "batch=b59")}
+
+
 def test_a_rule_shows_what_it_took_and_of_whom(delivered: Database) -> None:
     app = opened("cleaning")
     runs = tables(app)["Runs of the rule, newest first"]["rows"]

@@ -82,10 +82,24 @@ def test_the_page_opens_on_a_version_and_other_pages_lead_to_it(logged: Database
         ("datasets", {"dataset": "people"}, "dataset:people/7"),
         ("batches", {"source": "ward", "window": "Everything"}, "source:ward"),
         ("runs", {"run": "of-seven"}, "run:of-seven"),
+        ("devices", {"window": "Everything"}, "device:ward/d7"),
+        ("labelling", {"project": "moods", "annotator": "ann"}, "annotator:moods/ann"),
     ):
         app = opened(page, **parameters)
         app.button(key="to-lineage").click().run()
         assert followed[-1]["page"] == "lineage" and followed[-1]["parameters"]["thing"] == thing
+
+
+def test_a_case_leads_to_its_batch_and_the_device_that_delivered_it(logged: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[dict] = []
+    monkeypatch.setattr(links, "follow_link", followed.append)
+    app = opened("case", id="p0", model="loan")
+    for place in range(2):
+        app.button(key=f"to-batch-{place}").click().run()
+    batch, device = ({key: each["parameters"].get(key) for key in ("source", "batch", "device")} for each in followed[-2:])
+    assert [each["page"] for each in followed[-2:]] == ["batches", "devices"]
+    assert batch == {"source": "ward", "batch": "monday", "device": None} and device["device"] == "source:ward/device:d7"
+    assert "to-batch-0" not in [each.key for each in opened("case", id="alone", model="loan").button]
 
 
 def test_nothing_linked_shows_the_lines_that_link(empty: Database) -> None:

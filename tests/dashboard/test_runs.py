@@ -17,7 +17,7 @@ from observability.core import formatting
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import finding_details, needs_action
 from observability.core.window import Window
-from observability.dashboard import load, theme
+from observability.dashboard import links, load, theme
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.scope import Scope
 from observability.dashboard.training import runs_curves, runs_energy, runs_ranks
@@ -45,6 +45,8 @@ def logged() -> Logged:
     spiked = loss(60)
     spiked[40:43] += 0.5
     records = a_run({"train_loss": spiked, "val_loss": loss(60) + 0.1}, "spiked", study="s", params={"rate": 0.1, "depth": 3})
+    records[41]["batch"] = "night"
+    records.append({"kind": "batch", "batch": "night", "source": "bay", "device": "cam", "at": START.isoformat(), "rows": 9})
     for i in (1, 2, 3):
         records += a_run(
             {"train_loss": loss(60, i), "val_loss": loss(60, i) + 0.1},
@@ -108,6 +110,20 @@ def test_without_a_choice_the_run_that_needs_a_person_is_shown(page: Database) -
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in tables(ranks)["Efficiency of many"]["rows"]}
     assert "Needs flops_per_step and peak_flops" in figures["FLOPs utilisation (MFU)"]["how"]["t"]
     assert "Needs flops_per_step, bytes_per_step" in figures["Of the roofline"]["how"]["t"]
+
+
+def test_the_batch_of_a_spike_and_the_lineage_of_runs_are_linked(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed: list[dict] = []
+    monkeypatch.setattr(links, "follow_link", followed.append)
+    app = opened("runs", run="spiked")
+    assert "It read the data batch `night`" in words(app)
+    for key in ("to-batch-0", "to-batch-1"):
+        app.button(key=key).click().run()
+    assert [(each["page"], each["parameters"].get("batch")) for each in followed] == [("batches", "night"), ("devices", None)]
+    assert "to-batch-0" not in [each.key for each in opened("runs", run="plain-1").button]
+    opened("distributed", run="many").button(key="to-lineage").click().run()
+    opened("studies", study="s").button(key="to-lineage").click().run()
+    assert [each["parameters"]["thing"].partition("-")[0] for each in followed[2:]] == ["run:many", "run:plain"]
 
 
 def test_a_run_of_one_process_that_states_its_operations_shows_how_well_its_device_is_used(page: Database) -> None:

@@ -217,7 +217,8 @@ function cell(content, go, strong, act, pick) {
   if (line.childNodes.length) box.append(line)
   if (content.sub || content.more) {
     const under = unbroken(html("div", "sub"), content.sub)
-    if (content.more) under.append(...(content.sub ? ["\n"] : []), anchor(content.more, go))
+    const more = [content.more ?? []].flat()
+    more.forEach((target, place) => under.append(...(content.sub || place ? ["\n"] : []), anchor(target, go)))
     box.append(under)
   }
   if (content.phone) box.append(html("div", "sub phone", content.phone))

@@ -20,6 +20,7 @@ from observability.dashboard import scope as scopes
 from observability.dashboard.case import load_case
 from observability.dashboard.case.load_case import OpenedCase
 from observability.dashboard.choice_box import link_warning
+from observability.dashboard.data.batches import batch_links
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button, plain_caption, unavailable_note
@@ -208,7 +209,7 @@ def case_header(here: CasePage) -> None:
 
 
 def case_details(here: CasePage) -> None:
-    """Every known fact, the record as logged, and links to the model, device and replica."""
+    """Every known fact, the record as logged, and links to the model, device, replica, batch and the device that collected it."""
     found = here.row
     pairs = _case_facts(here, here.part("happened"))
     st.markdown("  \n".join(f":gray[{formatting.escape_markdown(label)}] {said}" for label, said in pairs))
@@ -221,6 +222,8 @@ def case_details(here: CasePage) -> None:
                 link_button(
                     f"Other predictions of {name} {value}"[:80], links.link_cell("", "latency", scope), key=f"to-{name}", icon="router"
                 )
+        for place, target in enumerate(batch_links([str(named)], here.scope) if (named := found.stored.get("batch")) else ()):
+            link_button(target["t"][:80], target, key=f"to-batch-{place}", icon="inventory_2")
     st.code(
         formatting.escape_direction_marks(json.dumps(_json_value(found.record()), indent=1, ensure_ascii=False)),
         language=None,

@@ -15,7 +15,7 @@ from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.numerals import hours_in_words
 from observability.core.questions import Aggregate, By, Records
-from observability.core.window import Slice, Window
+from observability.core.window import EPOCH, Slice, Window
 from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, theme
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
@@ -46,6 +46,8 @@ DRAWN = {
 }
 """Name and unit of what is drawn of a batch, by the metric of its finding."""
 BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_from", "captured_to"))
+MOST_NAMED = 4
+"""Batch records of one name that are linked."""
 MOST_SEARCHED = 50
 """Newest batches of a source among which one with column statistics is looked for."""
 HOW = """import observability as obs
@@ -251,14 +253,36 @@ def _batch_cells(batch: dict[Any, Any], outcomes: Sequence[BatchOutcome], scope:
     if rejected is not None:
         cells |= {"kept": {"t": f"{rows - rejected:,}"}, "rejected": count_and_share_cell(rejected, rows)}
     if outcomes:
-        total, models = f"{sum(outcome.predictions for outcome in outcomes):,}", [outcome.model for outcome in outcomes]
-        own_scope = replace(scope.about(models[0]), slice=Slice((("batch", name),)))
-        cells["predictions"] = links.link_cell(total, "cases", own_scope, q=clicks.EVERY) if len(models) == 1 else {"t": total}
-        cells["predictions"]["sub"] = ", ".join(models) if len(models) > 1 else None
+        total = f"{sum(outcome.predictions for outcome in outcomes):,}"
+        if len(outcomes) == 1:
+            cells["predictions"] = _cases_link(total, outcomes[0].model, name, scope)
+        else:
+            each_model = [_cases_link(f"{outcome.model}: {outcome.predictions:,}", outcome.model, name, scope) for outcome in outcomes]
+            cells["predictions"] = {"t": total, "more": each_model}
         cells["failed"] = {"t": f"{sum(outcome.failed for outcome in outcomes):,}"}
         costs = [outcome.cost for outcome in outcomes if outcome.cost is not None]
         cells["cost"] = {"t": formatting.format_number(sum(costs) if costs else None)}
     return cells
+
+
+def _cases_link(text: str, model: str, batch: str, scope: Scope) -> Cell:
+    """The link to the predictions of a model that name a batch."""
+    return links.link_cell(text, "cases", replace(scope.about(model), slice=Slice((("batch", batch),))), q=clicks.EVERY)
+
+
+def batch_links(names: Sequence[str], scope: Scope) -> list[Cell]:
+    """The links to the batches of these names in all dates, each followed by that to its device; empty where no record has the name.
+
+    Sources may share the name of a batch: at most MOST_NAMED records are linked.
+    """
+    always = Window("", EPOCH, load.page_clock())
+    found = load.ask_store(Records("batch", ("batch", "source", "device"), ever=True, only=(("batch", tuple(names)),)), always)
+    around, targets = replace(scope, version=None, slice=None, start=None, end=None, span="all"), []
+    for batch, source, device in found.drop_duplicates().head(MOST_NAMED).itertuples(index=False):
+        targets.append(links.link_cell(f"Batch {batch} of {source}", "batches", around, source=source, batch=batch))
+        if isinstance(device, str):
+            targets.append(links.link_cell(f"Device {device} of {source}", "devices", around, device=f"source:{source}/device:{device}"))
+    return targets
 
 
 def _optional_count(value: Any) -> int | None:

@@ -63,9 +63,9 @@ def thing_link(thing: Thing, scope: Scope | None = None, text: str = "Lineage") 
     return links.link_cell(text, "lineage", replace(scope, version=None, slice=None) if scope else None, thing=thing.address)
 
 
-def lineage_button(thing: Thing, scope: Scope | None = None, *, key: str) -> None:
+def lineage_button(thing: Thing, scope: Scope | None = None, *, key: str, label: str = "Lineage") -> None:
     """A quiet button that leads to the lineage of a thing."""
-    link_button("Lineage", thing_link(thing, scope), key=key, icon="account_tree")
+    link_button(label, thing_link(thing, scope), key=key, icon="account_tree")
 
 
 @cached_by_state(2, computed=False)

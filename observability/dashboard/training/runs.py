@@ -17,10 +17,11 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import empty_states, links, load
 from observability.dashboard.cells import UNKNOWN_CELL
 from observability.dashboard.choice_box import address_writer, link_warning
+from observability.dashboard.data.batches import batch_links
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
-from observability.dashboard.widgets import claim_line, csv_button, plain_caption
+from observability.dashboard.widgets import claim_line, csv_button, link_button, plain_caption
 from observability.detection.run_claims import RunClaim, duration
 from observability.metrics import cost as money
 from observability.metrics import energy
@@ -304,6 +305,16 @@ def run_findings(chosen: Sequence[RunVerdict]) -> None:
             plain_caption(f"{judged.run.name} is not judged: too many newer runs. Choose its dates to judge it.")
         for each in sorted(judged.claims or (), key=lambda one: (SEVERITIES.index(one.severity), -one.rank)):
             run_claim_line(each)
+
+
+def spike_batch_links(chosen: Sequence[RunVerdict], scope: Scope) -> None:
+    """Links to the batches that claims about these runs name, and to their devices, where such batches are on record."""
+    named = {str(claim.evidence["batch"]) for judged in chosen for claim in judged.claims or () if claim.evidence.get("batch")}
+    if not named or not (targets := batch_links(sorted(named), scope)):
+        return
+    with st.container(horizontal=True, gap="small"):
+        for place, target in enumerate(targets):
+            link_button(target["t"][:80], target, key=f"to-batch-{place}", icon="inventory_2")
 
 
 def run_claim_line(claim: RunClaim) -> None:
