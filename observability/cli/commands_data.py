@@ -116,13 +116,16 @@ def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = N
 
 @dataclass(frozen=True)
 class DataToAudit:
-    """The rows of an audit. model: model and version whose reference it is, or that are trained on it."""
+    """The rows of an audit. model: model and version whose reference it is, or that are trained on it. groups: the sensitive attributes of
+    each row of a reference that are no features.
+    """
 
     name: str
     rows: "LabelledRows"
     size: int | None = None
     checksum: str | None = None
     model: tuple[str, str] | None = None
+    groups: "DataFrame | None" = None
 
 
 def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -205,9 +208,10 @@ def registered_reference(store: Store, model: str, version: str | None) -> DataT
         )
     chosen = versions[-1]
     columns = {each.reference: each.name for each in found.features()}
+    others = [each.reference for each in found.columns if each.role == "group"]
     classes = dict(enumerate(found.classes))
     target, decided = ("label_value", ()) if found.task == "regression" else ("label", ("decision",))
-    asked = Sample("outcomes", ("id", target, *decided, *columns), REFERENCE_ROWS)
+    asked = Sample("outcomes", ("id", target, *decided, *columns, *others), REFERENCE_ROWS)
     frame = store.ask(asked, Window(model, EPOCH, EPOCH, chosen.name).reference())
     label = frame[target] if target == "label_value" else frame[target].map(classes)
     known = label.notna()
@@ -215,7 +219,7 @@ def registered_reference(store: Store, model: str, version: str | None) -> DataT
     features = frame[list(columns)].rename(columns=columns)
     own = (model, chosen.name)
     rows = LabelledRows(features, label, frame["id"], decided=(*own, frame["decision"].map(classes)) if decided else None)
-    return DataToAudit(f"{model} {chosen.name} reference", rows, model=own)
+    return DataToAudit(f"{model} {chosen.name} reference", rows, model=own, groups=frame[others])
 
 
 def held_out_rows(args: argparse.Namespace, features: "DataFrame") -> "tuple[DataFrame, Series[Any]] | None":

@@ -108,7 +108,7 @@ def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
         if not args.model:
             raise UsageError("nothing is named to audit", expected="FILE…, or --model M for its reference")
         data = registered_reference(store, args.model, args.version)
-        return RowsToStore(args.dataset or data.name, data.features, {}, data.groups)
+        return RowsToStore(args.dataset or data.name, data.rows.features, {}, data.groups)
     paths = [Path(file) for file in args.files]
     table = pd.concat([read_table(path, args.decimal) for path in paths], ignore_index=True)
     return RowsToStore(args.dataset or paths[0].name.partition(".")[0], table, _files_source(paths))

@@ -189,11 +189,12 @@ def whole_days_window(model: Model, activity: "DataFrame", now: datetime) -> Win
     return replace(found, start=end - check.DEFAULT_DAYS * DAY, end=end)
 
 
-def _part_of_findings(store: "Store", window: Window, now: datetime, reads: "Reads") -> Sequence[Finding]:
+def _part_of_findings(store: "Store", window: Window, now: datetime, reads: "Reads") -> tuple[Finding, ...]:
     """Findings of a model by some analyzers (`check.analyzer_reads`), or those about its other records."""
     if reads == "records":
-        return check.record_findings(store, window.model, now=now, beside=window)
-    return check.check(store, model=window.model, start=window.start, end=window.end, now=now, with_records=False, reads=reads).findings
+        return tuple(check.record_findings(store, window.model, now=now, beside=window))
+    found = check.check(store, model=window.model, start=window.start, end=window.end, now=now, with_records=False, reads=reads)
+    return tuple(found.findings)
 
 
 def watched_model(report: "CheckReport") -> WatchedModel:
