@@ -66,7 +66,7 @@ def trained_version(model: Model, version: Version) -> Version | None:
 
 
 def overlap_shares(counts: Mapping[str, Any], of: str, training_are: str, held_are: str) -> dict[str, Any]:
-    """Shares of held-out rows that stand in the training rows, with intervals. counts: as `HeldOutOverlap.record`; else as of OverlapSides."""
+    """Shares of held-out rows that stand in the training rows, with intervals. counts: `HeldOutOverlap.record`; else as OverlapSides."""
     n, training, exact, near = (int(counts[name]) for name in ("rows", "training_rows", "in_training", "near"))
     parts = {"exact": exact, "near": near, "either": exact + near}
     found: dict[str, Any] = {name: interval_json(rate_interval(float(part), float(n))) for name, part in parts.items()}

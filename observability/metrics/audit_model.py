@@ -155,7 +155,7 @@ class AuditModel:
         return ordered_interval(ends[0], min(ends[1:]), max(ends[1:]), n)
 
     def known_alone(self, columns: Sequence[str] | None = None) -> dict[str, Interval]:
-        """Return how far each of some columns (None: of all) alone knows the label out of fold, as `known_share` says it; the best first."""
+        """Return how far each of some columns (None: all) alone knows the label out of fold, as `known_share` says it; the best first."""
         places = [self.columns.index(name) for name in (self.columns if columns is None else columns)]
         found = {self.columns[place]: self.known_share(self.out_of_fold(np.array([place]))) for place in places}
         return dict(sorted(found.items(), key=lambda item: -(item[1].value or 0.0)))

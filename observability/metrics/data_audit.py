@@ -167,8 +167,8 @@ def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int
     """Return the earlier row that each row nearly equals without equalling it, -1 where there is none, among the first MOST_NEAR.
 
     Near by numbers: all else and the missing values are equal, and the distance of the numbers, each in interquartile ranges from its
-    median, is at most NEAR times the median distance of a row (of MOST_SAMPLED) to its nearest. Near by a text: all else is equal, and the texts differ, case
-    and blanks aside, in one stretch of at most NEAR_TEXT of their characters, or in one character.
+    median, is at most NEAR times the median distance of a row (of MOST_SAMPLED) to its nearest. Near by a text: all else is equal, and the
+    texts differ, case and blanks aside, in one stretch of at most NEAR_TEXT of their characters, or in one character.
     """
     first = np.flatnonzero(~exact_duplicates(features))[:MOST_NEAR]
     found, part = np.full(len(features), -1), features.iloc[first]
@@ -181,7 +181,7 @@ def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int
 def near_copies(features: "DataFrame", held: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
     """Return which held-out rows nearly equal a row of the training data, without equalling one.
 
-    Near as in `near_duplicate_of`, by the distances among the training rows, of which MOST_NEAR different ones are looked at, by their hash.
+    Near as in `near_duplicate_of`, by the distances among the training rows. At most MOST_NEAR different ones are looked at, by their hash.
     """
     import pandas as pd
 
