@@ -18,11 +18,9 @@ from observability.simulation.fault_families import FRAMES as OF_FRAMES
 from observability.simulation.fault_targets import TARGET_PARTS, fault_targets
 from observability.simulation.faults import FAULTS
 from observability.simulation.faults_augmentation import FAULTS as OF_AUGMENTATIONS
-from observability.simulation.faults_calls import FAULTS as OF_CALLS
 from observability.simulation.faults_cleaning import FAULTS as OF_CLEANING
 from observability.simulation.faults_collection import FAULTS as OF_DEVICES
 from observability.simulation.faults_controllers import FAULTS as OF_CONTROLLERS
-from observability.simulation.faults_data_audit import FAULTS as OF_DATA_AUDITS
 from observability.simulation.faults_edge import FAULTS as ON_EDGE
 from observability.simulation.faults_energy import FAULTS as OF_ENERGY
 from observability.simulation.faults_exports import FAULTS as OF_EXPORTS
@@ -162,8 +160,6 @@ def test_the_command_lists_and_refuses(store: Database) -> None:
         *OF_CLEANING,
         *OF_SELECTION,
         *OF_FRAMES,
-        *OF_CALLS,
-        *OF_DATA_AUDITS,
     ]
     assert all(each["weak"] < each["middle"] < each["strong"] for each in body)
     assert execute.execute(store, ["lab", "--fault", "nul_surge"], lambda text: None).exit_code == 2
