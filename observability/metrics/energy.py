@@ -467,12 +467,11 @@ def training_run_energy(runs: "DataFrame", resources: "DataFrame", prices: "Data
     """
     import pandas as pd
 
-    readings = reading_energy(resources) if len(resources) else None
-    rows = []
-    for name, part in runs.sort_values(["run", "at", "event"]).groupby("run", sort=True):
-        starts, ends = part[part["event"] == "start"], part[part["event"] == "end"]
-        own = readings[readings["run"] == name] if readings is not None else None
-        rows.append(_run_facts(str(name), part, starts, ends, own, place))
+    readings = dict(iter(reading_energy(resources).groupby("run"))) if len(resources) else {}
+    records: dict[str, list[dict[Any, Any]]] = {}
+    for row in runs.sort_values(["run", "at", "event"])[["run", "at", "event", "version", "study", "hardware"]].to_dict("records"):
+        records.setdefault(row["run"], []).append(row)
+    rows = [_run_facts(name, own, readings.get(name), place) for name, own in records.items()]
     columns = ["run", "version", "study", "started", "ended", "seconds", "cores", "gpus", "joules", "source", "devices"]
     frame = pd.DataFrame(rows, columns=columns)
     frame = frame.astype(
@@ -521,19 +520,18 @@ def _intensity_of_runs(frame: "DataFrame", prices: "DataFrame", place: PriceScop
     return np.bincount(place_of, weight * of.intensity) / total, assumed
 
 
-def _run_facts(
-    name: str, part: "DataFrame", starts: "DataFrame", ends: "DataFrame", readings: "DataFrame | None", place: PriceScope
-) -> list[Any]:
-    """Facts of one run, in the order of the columns of `training_run_energy`."""
-    started = starts["at"].min() if len(starts) else None
-    ended = ends["at"].max() if len(ends) else None
+def _run_facts(name: str, records: Sequence[dict[Any, Any]], readings: "DataFrame | None", place: PriceScope) -> list[Any]:
+    """Facts of one run, in the order of the columns of `training_run_energy`. records: in the order of time."""
+    starts = [each for each in records if each["event"] == "start"]
+    started = starts[0]["at"] if starts else None
+    ended = next((each["at"] for each in reversed(records) if each["event"] == "end"), None)
     seconds = max((ended - started).total_seconds(), 0.0) if started is not None and ended is not None else np.nan
-    hardware: dict[str, Any] = next((entry for entry in starts["hardware"] if isinstance(entry, dict)), {})
+    hardware: dict[str, Any] = next((each["hardware"] for each in starts if isinstance(each["hardware"], dict)), {})
     cores = _first_positive(hardware, "cores_usable", "cores")
     devices = sorted({(host, device) for host, device in zip(readings["host"], readings["device"])}) if readings is not None else []
     gpus = _first_positive(hardware, "gpus", "gpu_count")
     gpus = float(sum(is_accelerator(device) for _, device in devices)) if np.isnan(gpus) else gpus
-    named = [next((each for each in part[column] if each is not None), None) for column in ("version", "study")]
+    named = [next((each[column] for each in records if each[column] is not None), None) for column in ("version", "study")]
     if readings is not None and readings["joules"].sum() > 0:
         joules, source = float(readings["joules"].sum()), worst_source(sorted(set(readings["source"])))
     else:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from observability import track_run
-from observability.analyzers.training.runs import JudgedRuns
+from observability.analyzers.training import runs
 from observability.core import formatting
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import finding_details, needs_action
@@ -86,6 +86,23 @@ def test_only_the_readings_of_the_listed_runs_are_read(page: Database, monkeypat
     assert of_runs and None not in of_runs
     assert [{"going", "plain-1"} <= set(names) for names in of_runs if not isinstance(names, str)] == [True], "once for all that are listed"
     assert [names for names in of_runs if isinstance(names, str)] == ["many"], "and of the run that is looked at, its devices"
+
+
+def test_the_page_and_the_findings_read_and_judge_each_run_once(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both did it for themselves. What is about the state of a run is as of the same moment in both."""
+    judged, asked = [], []
+    of_run, ask = runs.claims_about_run, page.ask
+    monkeypatch.setattr(load, "page_clock", lambda: NOW + timedelta(minutes=5))
+    monkeypatch.setattr(runs, "claims_about_run", lambda run, *rest: judged.append(run.name) or of_run(run, *rest))
+    monkeypatch.setattr(page, "ask", lambda question, window: asked.append(getattr(question, "kind", None)) or ask(question, window))
+    found = load.scope_record_findings(Scope(), runs.ANALYZER.name)
+    verdicts = load.analyzed_training_runs(None)
+    assert len(verdicts) == 7 and sorted(judged) == sorted(each.run.name for each in verdicts)
+    assert asked.count("step") == 1
+    told = {(each.subject, each.metric, each.value) for each in found}
+    assert {
+        (claim.subject or f"run:{each.run.name}", claim.metric, claim.value) for each in verdicts for claim in each.claims or ()
+    } <= told
 
 
 def test_the_table_says_how_each_run_ended_and_what_stands_out(page: Database) -> None:
@@ -319,7 +336,7 @@ def test_a_study_is_drawn_in_parallel_where_its_settings_differ(page: Database) 
 def test_a_run_is_judged_as_of_now_and_not_of_the_end_of_the_step(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[datetime] = []
     monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
-    monkeypatch.setattr(JudgedRuns, "verdicts", lambda _, now: seen.append(now) or ())
+    monkeypatch.setattr(runs.JudgedRuns, "verdicts", lambda _, now: seen.append(now) or ())
     assert load.analyzed_training_runs("nobody") == ()
     assert seen[0] <= datetime.now(UTC)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import signal
 
 from observability.stats import curve
 
@@ -31,6 +32,14 @@ def test_nothing_is_found_on_clean_curves(kind: str, n: int, sd: float) -> None:
         )
         alarms += curve.overfitting_onset(steps, held_out, steps, training) is not None
     assert alarms == 0
+
+
+@pytest.mark.parametrize(("n", "window"), [(7, 5), (12, 7), (83, 27), (250, 83), (400, 101)])
+def test_the_noise_of_a_curve_is_around_the_parabolas_of_savitzky_and_golay(n: int, window: int) -> None:
+    values = learning(n, 3, 0.02)
+    residuals = values - signal.savgol_filter(values, window, 2)
+    sd = curve.robust_sd(residuals) / np.sqrt(max(1 - signal.savgol_coeffs(window, 2)[window // 2], 0.05))
+    assert curve.curve_noise(values).sd == pytest.approx(max(sd, curve.robust_sd(np.diff(values, 2)) / np.sqrt(6)), rel=1e-9)
 
 
 def test_heavy_tails_seldom_make_a_spike() -> None:
