@@ -9,7 +9,7 @@ import hashlib
 import json
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -51,6 +51,10 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
 
     def __init__(self) -> None:
         super().__init__(MOST)
+
+    def find_or_compute(self, asked: Asked, generation: int, compute: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
+        """The findings of that generation, computed where they are not kept. Whoever asks meanwhile waits for them."""
+        return super().find_or_compute(asked, generation, lambda: tuple(compute()))
 
     def save(self, home: Path, generations: Mapping[str, int], state: Sequence[int] | None) -> None:
         """Write the findings of the present generations, newest first, beside the store whose file now is in this state."""
@@ -134,7 +138,7 @@ def keeper_of_records(store: "Store", generations: Mapping[str, int]) -> KeepFin
 
     def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
         asked = Asked(window, "records", window.end, analyzer.name)
-        return kept_findings_of(store).find_or_compute(asked, records_generation(generations, analyzer.name), lambda: tuple(compute()))
+        return kept_findings_of(store).find_or_compute(asked, records_generation(generations, analyzer.name), compute)
 
     return keep
 
