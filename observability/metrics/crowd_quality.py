@@ -15,7 +15,16 @@ import numpy as np
 from observability.metrics.annotations import places_in_order
 from observability.stats.agreement import cohen_kappa, fleiss_kappa_of_counts, krippendorff_alpha_of_counts
 from observability.stats.arrays import Bools, Floats, Integers
-from observability.stats.crowd_labels import CrowdQuality, DawidSkene, Votes, annotator_ranks, crowdlab, dawid_skene
+from observability.stats.crowd_labels import (
+    CrowdQuality,
+    DawidSkene,
+    Votes,
+    accuracy_intervals,
+    accuracy_ranks,
+    annotator_ranks,
+    crowdlab,
+    dawid_skene,
+)
 from observability.stats.interval import Interval, rate_interval
 
 if TYPE_CHECKING:
@@ -218,19 +227,23 @@ def class_agreement(crowd: Crowd) -> "DataFrame":
 
 
 def annotator_quality(crowd: Crowd) -> "DataFrame":
-    """A row for each annotator: annotator, labels, accuracy (Dawid and Skene), crowdlab (quality), rank, rank_low, rank_high (by CROWDLAB).
+    """A row for each annotator: annotator, labels, accuracy (Dawid and Skene), accuracy_low, accuracy_high, crowdlab (quality), rank, rank_low,
+    rank_high. Ranks are by CROWDLAB, without a model by accuracy.
 
-    Unknown values are NaN. The rank interval is a bootstrap over items; the scale of the quality is biased.
+    Unknown values are NaN. The rank interval of CROWDLAB is a bootstrap over items; the scale of its quality is biased.
     """
     import pandas as pd
 
     votes = crowd.votes
-    ranks = annotator_ranks(votes, crowd.ranked) if crowd.ranked is not None else np.full((votes.annotators, 3), np.nan)
+    ranks = annotator_ranks(votes, crowd.ranked) if crowd.ranked is not None else accuracy_ranks(votes, crowd.fitted)
+    ends = accuracy_intervals(votes, crowd.fitted)
     return pd.DataFrame(
         {
             "annotator": crowd.people,
             "labels": np.bincount(votes.annotator, minlength=votes.annotators),
             "accuracy": crowd.fitted.accuracy,
+            "accuracy_low": ends[:, 0],
+            "accuracy_high": ends[:, 1],
             "crowdlab": crowd.ranked.quality if crowd.ranked is not None else np.nan,
             "rank": ranks[:, 0],
             "rank_low": ranks[:, 1],

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from observability.stats.arrays import Array, Bools, Floats, Integers
+from observability.stats.interval import wilson_bounds
 
 MOST_STEPS, TOLERANCE = 50, 1e-5
 USUALLY_RIGHT = 0.7
@@ -284,10 +285,77 @@ def annotator_ranks(votes: Votes, found: CrowdQuality, seed: int = 0, confidence
         return result
     draws = np.random.default_rng(seed).multinomial(votes.items, np.full(votes.items, 1 / votes.items), size=DRAWS).astype(np.float64)
     values = np.vstack([found.quality, _quality(votes, found, several, draws)])[:, enough]
+    result[enough] = _rank_intervals(values, confidence)
+    return result
+
+
+def accuracy_ranks(votes: Votes, fitted: DawidSkene, seed: int = 0, confidence: float = 0.95) -> Array:
+    """Rank of each annotator by Dawid and Skene's accuracy (1 is best) with the range that the uncertainty of the accuracies leaves.
+
+    Accuracies are drawn from Beta distributions with the effective labels of `accuracy_intervals`. Rows: annotators; columns: rank, low,
+    high; NaN below FEWEST_ITEMS items of two labels or more.
+
+    Parameters
+    ----------
+    votes : Votes
+        Labels.
+    fitted : DawidSkene
+        `dawid_skene` of these labels.
+    seed : int
+        Of the draws.
+    confidence : float
+        Of the range.
+
+    Returns
+    -------
+    Array
+        Annotators × 3: rank, low, high.
+    """
+    enough = np.bincount(votes.annotator, (votes.by_item > 1)[votes.item], votes.annotators) >= FEWEST_ITEMS
+    result = np.full((votes.annotators, 3), np.nan)
+    if not enough.any():
+        return result
+    accuracy, n = fitted.accuracy[enough], accuracy_intervals(votes, fitted)[enough, 2]
+    draws = np.random.default_rng(seed).beta(accuracy * n + 0.5, (1 - accuracy) * n + 0.5, (DRAWS, len(n)))
+    result[enough] = _rank_intervals(np.vstack([accuracy, draws]), confidence)
+    return result
+
+
+def accuracy_intervals(votes: Votes, fitted: DawidSkene, confidence: float = 0.95) -> Floats:
+    """Interval of each annotator's accuracy by Dawid and Skene's model, and the labels of known class that tell as much (effective labels).
+
+    A label counts for a class as the square of the item's probability of it, so items of doubtful class tell less. The interval is Wilson's
+    at the effective labels. The uncertainty of the other annotators' confusions is left out.
+
+    Parameters
+    ----------
+    votes : Votes
+        Labels.
+    fitted : DawidSkene
+        `dawid_skene` of these labels.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    Floats
+        Annotators × 3: low, high, effective labels; NaN, NaN, 0 for an annotator without a label.
+    """
+    told = np.stack([np.bincount(votes.annotator, each[votes.item] ** 2, votes.annotators) for each in fitted.posterior.T], axis=1)
+    right = fitted.confusion.diagonal(axis1=1, axis2=2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = (fitted.prior**2 * right * (1 - right) / np.maximum(told, SMALLEST)).sum(axis=1)
+        accuracy = fitted.accuracy
+        n = np.minimum(np.nan_to_num(accuracy * (1 - accuracy) / variance, nan=np.inf), told.sum(axis=1))
+    low, high = wilson_bounds(accuracy, np.maximum(n, SMALLEST), confidence)
+    return np.column_stack([np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan), n])
+
+
+def _rank_intervals(values: Floats, confidence: float) -> Floats:
+    """Rank, low and high of each column: the rank of the first row, with the range of those of the other rows. The largest value is 1."""
     order = np.where(np.isfinite(values), -values, np.inf).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable") + 1
     low, high = np.quantile(order[1:], [(1 - confidence) / 2, (1 + confidence) / 2], axis=0, method="nearest")
-    result[enough] = np.column_stack([order[0], np.minimum(low, order[0]), np.maximum(high, order[0])])
-    return result
+    return np.column_stack([order[0], np.minimum(low, order[0]), np.maximum(high, order[0])]).astype(np.float64)
 
 
 def active_learning_scores(votes: Votes, found: CrowdQuality, unlabelled: Floats) -> tuple[Floats, Floats]:

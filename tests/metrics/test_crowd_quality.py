@@ -62,12 +62,15 @@ def by_hand(votes: dict[str, list[str]]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def test_the_weak_annotator_is_last_by_every_model_and_its_rank_interval_says_so(crowd) -> None:
+def test_the_weak_annotator_is_last_by_every_model_and_its_rank_interval_says_so(rows: pd.DataFrame, crowd) -> None:
     table = annotator_quality(crowd).set_index("annotator")
     assert table["accuracy"].idxmin() == table["crowdlab"].idxmin() == "ann-2"
     assert table.loc["ann-2", ["rank", "rank_low", "rank_high"]].tolist() == [6, 6, 6]
     others = table.drop(index="ann-2")
     assert (others["rank_low"] <= others["rank"]).all() and (others["rank"] <= others["rank_high"]).all()
+    assert (table["accuracy_low"] < table["accuracy"]).all() and (table["accuracy"] < table["accuracy_high"]).all()
+    without = annotator_quality(crowd_of(rows, NAMES)).set_index("annotator")
+    assert without["crowdlab"].isna().all() and without.loc["ann-2", ["rank", "rank_low", "rank_high"]].tolist() == [6, 6, 6]
     alone = annotator_quality(crowd_of(by_hand({"x": ["a", "b"], "y": ["a", "a"]})))
     assert alone["crowdlab"].isna().all() and alone["rank"].isna().all() and alone["accuracy"].notna().all()
 

@@ -8,6 +8,8 @@ from statsmodels.stats.inter_rater import aggregate_raters, cohens_kappa, fleiss
 from observability.stats.agreement import cohen_kappa, fleiss_kappa_of_counts
 from observability.stats.crowd_labels import (
     Votes,
+    accuracy_intervals,
+    accuracy_ranks,
     active_learning_scores,
     annotator_ranks,
     crowdlab,
@@ -90,6 +92,24 @@ def test_ranks_hold_the_true_order_and_few_items_give_none() -> None:
     assert (ranks[:, 1] <= ranks[:, 0]).all() and (ranks[:, 0] <= ranks[:, 2]).all() and ranks[1, 2] > ranks[1, 1]
     few, truth = crowd(2, 9)
     assert np.isnan(annotator_ranks(few, crowdlab(few, model_of(truth)))).all()
+
+
+def test_intervals_of_accuracies_hold_the_truth_and_ranks_follow_from_them() -> None:
+    true, held, wilson = np.array(SKILLS) + (1 - np.array(SKILLS)) / 3, [], []
+    for seed in range(60):
+        votes, _ = crowd(seed, 200)
+        low, high, n = accuracy_intervals(votes, dawid_skene(votes, 1.0)).T
+        held.append((low <= true) & (true <= high))
+        wilson.append(n / np.bincount(votes.annotator))
+    assert 0.88 <= np.mean(held) <= 0.99 and 0.5 < np.mean(wilson) < 1.0, (np.mean(held), np.mean(wilson))
+    votes, _ = crowd(11, 400, skills=(0.95, 0.9, 0.9, 0.88, 0.3))
+    ranks = accuracy_ranks(votes, dawid_skene(votes, 1.0))
+    assert ranks[4].tolist() == [5, 5, 5] and ranks[0, 1] == 1 and ranks[1, 2] > ranks[1, 1]
+    assert (ranks[:, 1] <= ranks[:, 0]).all() and (ranks[:, 0] <= ranks[:, 2]).all()
+    few = crowd(2, 9)[0]
+    assert np.isnan(accuracy_ranks(few, dawid_skene(few, 1.0))).all()
+    absent = Votes(votes.item, votes.annotator, votes.label, votes.items, votes.annotators + 1, 3)
+    assert np.isnan(accuracy_intervals(absent, dawid_skene(absent, 1.0))[5, :2]).all()
 
 
 def test_the_gain_of_another_label_is_bayes_rule_by_hand() -> None:

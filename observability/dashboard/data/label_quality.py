@@ -32,7 +32,7 @@ PEOPLE_COLUMNS = (
     column("labels", "Labels", align="right", phone=False),
     column("accuracy", "Accuracy", align="right", help="By Dawid and Skene's model of all labels; needs no known answers"),
     column("crowdlab", "CROWDLAB", align="right", help="Quality with the model's suggestions; its scale is biased, so compare ranks"),
-    column("rank", "Rank", align="right", help="By CROWDLAB, with the range of 95 % of 200 resamples of the items"),
+    column("rank", "Rank", align="right", help="By CROWDLAB, without suggestions by accuracy; below, the 95 % range"),
 )
 SUSPECT_COLUMNS = columns_on_phone(
     "item label likely quality",
@@ -179,7 +179,9 @@ def people_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
             table_row(
                 annotator=links.link_cell(each["annotator"], "label_quality", scope, project=project, annotator=each["annotator"]),
                 labels=f"{each['labels']:,}",
-                accuracy=share_cell(each["accuracy"]) if each["labels"] >= FEWEST_KNOWN else _needs_more(each["labels"]),
+                accuracy=share_cell(each["accuracy"], each["accuracy_low"], each["accuracy_high"])
+                if each["labels"] >= FEWEST_KNOWN
+                else _needs_more(each["labels"]),
                 crowdlab=share_cell(each["crowdlab"]),
                 rank=rank,
             )
