@@ -2,10 +2,12 @@
 
 Each level of each feature (quartile bands for numbers) is a slice. Its mean loss is compared row by row (absolute error; for classifiers
 the rate of wrong decisions), with a false discovery rate of 5 % over all slices. Slices that are compared elsewhere can be left out.
+Changed decisions are counted by slice as well, with labels or without.
 """
 
 import itertools
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from observability.core.catalog import Model
 from observability.core.window import Slice
 from observability.stats.arrays import Bools, Floats
+from observability.stats.interval import Interval, rate_interval
 from observability.stats.multiple_testing import benjamini_hochberg
 from observability.stats.paired import PairedComparison, paired_means, paired_rates
 
@@ -66,6 +69,46 @@ def regressed(model: Model, matched: PairedAnswers, left_out: Collection[str] = 
             row = {"name": name, "slice": key or None, "n": n, "new": losses.a, "then": losses.b, "p_adjusted": float(p_value)}
             rows.append(row | {"change": change.value, "low": change.low, "high": change.high})
     return {"loss": of, "looked_at": len(found), "rows": sorted(rows, key=lambda row: -float(row["change"]) * row["n"])[:MOST]}
+
+
+@dataclass(frozen=True)
+class SliceChurn:
+    """Changed decisions of one slice. name, slice: as `candidate_slices` gives them. flips: share of the decisions that change, with its
+    interval. elsewhere: that share of all other rows. more: significantly larger than elsewhere.
+    """
+
+    name: str
+    slice: str | None
+    flips: Interval
+    elsewhere: float
+    more: bool
+
+
+def churn_by_slice(model: Model, matched: PairedAnswers) -> list[SliceChurn]:
+    """The share of decisions that differ between the two versions in each slice, largest first; empty of a regression.
+
+    A slice with significantly more of them than all other rows is told by Fisher's exact test, one-sided, with a false discovery rate of
+    5 % over all slices.
+    """
+    from scipy.stats import hypergeom
+
+    if model.task == "regression":
+        return []
+    new, then = (side["decision"].to_numpy(np.int64) for side in (matched.a, matched.b))
+    decided = (new >= 0) & (then >= 0)
+    changed, total = (new != then)[decided], int(decided.sum())
+    parts = [
+        (name, key, int(inside.sum()), int(changed[inside].sum())) for name, key, inside in candidate_slices(model, matched.a[decided])
+    ]
+    if not parts:
+        return []
+    flips = int(changed.sum())
+    adjusted = benjamini_hochberg([float(hypergeom.sf(k - 1, total, flips, n)) for _, _, n, k in parts])[0]
+    found = [
+        SliceChurn(name, key, rate_interval(k, n), (flips - k) / (total - n), p_value <= FALSE_DISCOVERIES)
+        for (name, key, n, k), p_value in zip(parts, adjusted, strict=True)
+    ]
+    return sorted(found, key=lambda each: -float(each.flips.value or 0.0))
 
 
 def candidate_slices(model: Model, rows: "DataFrame") -> Iterator[tuple[str, str | None, Bools]]:

@@ -1,12 +1,14 @@
 """The page of model selection compares a version in shadow with the one that serves, names the region in which it is worse, and keeps the decision."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 from observability.dashboard import load
 from observability.dashboard.person_name import NAME_KEY
@@ -68,7 +70,7 @@ def test_a_regression_in_one_region_holds_the_challenger_and_the_decision_is_kep
     app = opened("selection", model="loan", **WINDOW)
     assert (app.selectbox(key="challenger-box").placeholder, app.selectbox(key="champion-box").placeholder) == ("2 in shadow", "1")
     text = words(app)
-    assert "Worse where region = south" in text and "region = north" not in text
+    assert "Worse where region = south" in text and "Worse where region = north" not in text
     criteria = {row["cells"]["name"]["t"]: row["cells"] for row in tables(app)["Criteria"]["rows"]}
     assert all(cells["state"]["phone"] == cells["words"]["t"] for cells in criteria.values()), "a phone says why below the state"
     assert criteria["Slices"]["state"]["t"] == "Worse" and "3,000 rows were answered by both, 3,000 with a label." in text
@@ -88,6 +90,25 @@ def test_a_regression_in_one_region_holds_the_challenger_and_the_decision_is_kep
     assert not [entry for entry in entries(page, START, datetime.now(UTC) + WEEK, model="loan") if entry.sort == "note"]
     (row,) = tables(app)["Earlier decisions"]["rows"]
     assert "worse in the south" in row["cells"]["reason"]["t"] and row["cells"]["now"]["t"] == "has not served"
+
+
+def test_changed_decisions_are_counted_by_slice_with_their_interval(page: Database) -> None:
+    rng = np.random.default_rng(5)
+    rows_of(rng)
+    rows = rows_of(rng)
+    changed = (rows["score1"] >= 0.5) != (rows["score2"] >= 0.5)
+    app = opened("selection", model="loan", **WINDOW)
+    shown = {row["cells"]["slice"]["t"]: row["cells"] for row in tables(app)["Changed decisions by slice, most first"]["rows"]}
+    assert next(iter(shown)) == "region = south" and [name for name, cells in shown.items() if cells["state"]["t"] == "More"] == [
+        "region = south"
+    ]
+    for region in ("south", "north", "east"):
+        own, cells = changed[rows["region"] == region], shown[f"region = {region}"]
+        low, high = 100 * np.array(proportion_confint(own.sum(), len(own), method="wilson"))
+        ends = [float(each) for each in re.findall(r"[\d.]+", cells["flips"]["sub"])]
+        assert cells["n"]["t"] == f"{len(own):,}" and float(cells["flips"]["t"].split()[0]) == pytest.approx(100 * own.mean(), abs=0.51)
+        assert ends == pytest.approx([low, high], abs=1.0)
+        assert float(cells["elsewhere"]["t"].split()[0]) == pytest.approx(100 * changed[rows["region"] != region].mean(), abs=0.51)
 
 
 def test_sides_can_be_exchanged_and_unknown_versions_are_said(page: Database) -> None:

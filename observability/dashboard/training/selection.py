@@ -1,9 +1,11 @@
 """Challenger against champion: which of the two, why, in which slices, and the decision with its follow-up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from observability.compare import paired_rows
@@ -13,15 +15,24 @@ from observability.core import formatting
 from observability.core.catalog import Version
 from observability.core.window import Environment, Window
 from observability.dashboard import links, load, person_name
+from observability.dashboard.cells import share_cell
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.frame import ModelPage, answer_or_stop
 from observability.dashboard.review.decisions import CHOICES
 from observability.dashboard.serving.compare import VersionChoices, version_choices
 from observability.dashboard.serving.compare_parts import percentile_note
 from observability.dashboard.state_cache import cached_by_state
-from observability.dashboard.table import column, columns_on_phone, draw_table, table_row
-from observability.dashboard.widgets import link_button, plain_caption, plain_paragraph, save_records, status_line, utc_midnight
-from observability.detection.regressed_slices import regressed
+from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
+from observability.dashboard.widgets import (
+    csv_of_table,
+    link_button,
+    plain_caption,
+    plain_paragraph,
+    save_records,
+    status_line,
+    utc_midnight,
+)
+from observability.detection.regressed_slices import SliceChurn, churn_by_slice, regressed
 from observability.records.values import new_record_id
 from observability.review.change_log import DECISION
 from observability.review.sentences import regressed_slice_sentences
@@ -34,6 +45,15 @@ CRITERIA = (
     column("state", "Challenger", width="8rem"),
     column("words", "Why", wide=True, phone=False),
 )
+CHURN = columns_on_phone(
+    "slice flips state",
+    column("slice", "Slice", strong=True),
+    *number_columns(n="Rows"),
+    column("flips", "Decisions that change", align="right"),
+    column("elsewhere", "Elsewhere", align="right", help="Share of the decisions of all other rows that change"),
+    column("state", "Than elsewhere", help="Fisher's exact test, one-sided, false discovery rate of 5 % over all slices"),
+)
+MOST_SLICES = 8
 DECISIONS = columns_on_phone(
     "at choice reason",
     column("at", "Decided (UTC)", width="8rem"),
@@ -90,11 +110,15 @@ def _most_predictions(here: ModelPage, known: VersionChoices, serving: list[str]
 
 @cached_by_state(8, copied=True, by_model=lambda challenger, champion: challenger.model)
 def selection_slices(challenger: Window, champion: Window) -> dict[str, Any]:
-    """The slices in which the challenger is worse on the rows that both answered; nothing tested where there are none."""
+    """The slices in which the challenger is worse on the rows that both answered, nothing tested where there are none; `churn`: of each
+    slice.
+    """
     model = load.catalog().model(challenger.model)
     versions = [[model.version(str(each.version)) or Version(str(each.version))] for each in (challenger, champion)]
     matched = paired_rows.matched_rows(load.store().ask, model, challenger, champion, *versions)
-    return regressed(model, matched, model.settings.slices) if len(matched.a) else {"loss": "wrong", "looked_at": 0, "rows": []}
+    if not len(matched.a):
+        return {"loss": "wrong", "looked_at": 0, "rows": [], "churn": []}
+    return {**regressed(model, matched, model.settings.slices), "churn": churn_by_slice(model, matched)}
 
 
 def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
@@ -119,6 +143,7 @@ def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
         draw_table("criteria", "Criteria", CRITERIA, rows, compact=True)
         percentile_note(found.of("latency"))
     churn_section(found)
+    churn_table(slices.get("churn", []))
     lines = regressed_slice_sentences({"slices": slices}) if slices else []
     if lines:
         st.header("Slices", anchor=False)
@@ -140,6 +165,31 @@ def churn_section(found: WindowComparison) -> None:
         said += f" {formatting.format_share(pairs.flips.value)} ({low} to {high}) of the decisions change."
     said += f" The challenger alone is right (or nearer) in {pairs.only_a:,}, the champion alone in {pairs.only_b:,}."
     plain_paragraph(said)
+
+
+def churn_table(churn: Sequence[SliceChurn]) -> None:
+    """The slices with most changed decisions, and all of them as CSV; nothing without slices."""
+    if not churn:
+        return
+    lines = [
+        table_row(
+            slice=each.name,
+            n=f"{each.flips.n:,.0f}",
+            flips=share_cell(each.flips.value, each.flips.low, each.flips.high),
+            elsewhere=formatting.format_share(each.elsewhere),
+            state="More" if each.more else formatting.DASH,
+        )
+        for each in churn[:MOST_SLICES]
+    ]
+    draw_table("churn", "Changed decisions by slice, most first", CHURN, lines, compact=True)
+    rows = pd.DataFrame(
+        [
+            {"slice": each.name, "flips": each.flips.value, "low": each.flips.low, "high": each.flips.high, "n": each.flips.n}
+            for each in churn
+        ]
+    )
+    rows = rows.assign(elsewhere=[each.elsewhere for each in churn], more=[each.more for each in churn])
+    csv_of_table("churn", rows, len(rows), MOST_SLICES, "most changed")
 
 
 def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) -> None:
