@@ -227,8 +227,8 @@ def class_agreement(crowd: Crowd) -> "DataFrame":
 
 
 def annotator_quality(crowd: Crowd) -> "DataFrame":
-    """A row for each annotator: annotator, labels, accuracy (Dawid and Skene), accuracy_low, accuracy_high, crowdlab (quality), rank, rank_low,
-    rank_high. Ranks are by CROWDLAB, without a model by accuracy.
+    """A row for each annotator: annotator, labels, accuracy (Dawid and Skene), accuracy_low, accuracy_high, crowdlab (quality), rank,
+    rank_low, rank_high. Ranks are by CROWDLAB, without a model by accuracy.
 
     Unknown values are NaN. The rank interval of CROWDLAB is a bootstrap over items; the scale of its quality is biased.
     """

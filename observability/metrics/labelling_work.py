@@ -341,12 +341,18 @@ def _errors_left(wrong: int, change: Array, later: Array, order: Array, grid: Fl
 
 @dataclass(frozen=True)
 class SkillReplay:
-    """Accuracy of the label of the annotator chosen by skill, of a random one, and the difference, on `n` later items."""
+    """Accuracy of the label of the annotator chosen by skill, of a random one, and the difference, on `n` later items.
+
+    balanced: accuracy where skill is chosen among those whom LOAD_STEP leaves. busiest: by policy ("skill", "balanced", "random"), items of
+    the annotator who gets most of them.
+    """
 
     skilled: float
     random: float
     difference: Interval
     n: int
+    balanced: float
+    busiest: Mapping[str, int]
 
 
 def replay_assignment(answers: "DataFrame", truth: Mapping[str, str], classes: Sequence[str], seed: int = 0) -> SkillReplay | None:
@@ -384,4 +390,29 @@ def replay_assignment(answers: "DataFrame", truth: Mapping[str, str], classes: S
     gap = (best - usual).to_numpy(float)
     draws = np.random.default_rng(seed).integers(0, len(gap), (1000, len(gap)))
     low, high = np.quantile(gap[draws].mean(axis=1), [0.025, 0.975])
-    return SkillReplay(float(best.mean()), float(usual.mean()), Interval(float(gap.mean()), float(low), float(high), len(gap)), len(gap))
+    balanced, busiest = _replay_load(later, seed)
+    found = Interval(float(gap.mean()), float(low), float(high), len(gap))
+    return SkillReplay(float(best.mean()), float(usual.mean()), found, len(gap), balanced, busiest)
+
+
+def _replay_load(later: "DataFrame", seed: int) -> tuple[float, dict[str, int]]:
+    """Accuracy of skill under the load rule, and items of the busiest annotator by policy, where each item goes to one of those who had it.
+
+    later: answers in order of time with `skill` and `right`. Work counts as open to the end, so the rule weighs most here.
+    """
+    rng, right, items = np.random.default_rng(seed), 0, 0
+    held: dict[str, dict[str, int]] = {"skill": {}, "balanced": {}, "random": {}}
+    for _, part in later.groupby("item", sort=False):
+        people = list(zip(part["annotator"].astype(str), part["skill"], part["right"], strict=True))
+        load = held["balanced"]
+        least = min(load.get(who, 0) for who, _, _ in people)
+        near = [each for each in people if load.get(each[0], 0) <= least + LOAD_STEP]
+        chosen = {
+            "skill": min(people, key=lambda each: (-each[1], each[0])),
+            "balanced": min(near, key=lambda each: (-each[1], load.get(each[0], 0), each[0])),
+            "random": people[rng.integers(len(people))],
+        }
+        for policy, (who, _, _) in chosen.items():
+            held[policy][who] = held[policy].get(who, 0) + 1
+        right, items = right + int(chosen["balanced"][2]), items + 1
+    return right / items, {policy: max(counts.values()) for policy, counts in held.items()}

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.inter_rater import cohens_kappa
 
+from observability.metrics import labelling_work
 from observability.metrics.crowd_quality import (
     agreement_over,
     annotator_confusion,
@@ -178,6 +179,12 @@ def test_giving_items_by_skill_is_replayed_on_later_items(rows: pd.DataFrame) ->
     truth = dict(zip(gold["item"], gold["gold"], strict=True))
     found = replay_assignment(rows, truth, NAMES)
     assert found.skilled > found.random and found.difference.low > 0 and found.n > 50
+    later = rows[rows["item"].isin(truth.keys())].groupby("item")["annotator"].nunique()
+    assert sum(found.busiest.values()) > 0 and found.busiest["balanced"] < found.busiest["skill"] < (later > 1).sum()
+    assert (
+        found.busiest["balanced"] <= found.n / 6 + 2 * LOAD_STEP
+        and min(found.skilled, found.random) - 0.1 < found.balanced <= found.skilled + 0.05
+    )
     lucky = 0
     for seed in range(8):
         equal = newest_answers(project(seed, items_a_day=12, spread=0.0))
@@ -186,6 +193,15 @@ def test_giving_items_by_skill_is_replayed_on_later_items(rows: pd.DataFrame) ->
         lucky += not other.difference.low <= 0 <= other.difference.high
     assert lucky <= 2
     assert replay_assignment(rows.head(50), truth, NAMES) is None
+
+
+def test_the_load_rule_is_replayed_item_by_item() -> None:
+    """Two people label 12 items, the first always right: by skill all go to the first, under the rule one is at most LOAD_STEP + 1 ahead."""
+    who = pd.DataFrame({"annotator": ["a", "b"], "skill": [0.9, 0.5], "right": [True, False]})
+    later = pd.concat([who.assign(item=f"i{place}") for place in range(12)], ignore_index=True)
+    accuracy, busiest = labelling_work._replay_load(later, 0)
+    assert busiest["skill"] == 12 and busiest["balanced"] == 9 and accuracy == pytest.approx(9 / 12)
+    assert 4 <= busiest["random"] < 12
 
 
 def test_the_first_of_six_hundred_people_is_computed_in_arrays() -> None:

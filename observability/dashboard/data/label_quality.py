@@ -20,7 +20,7 @@ from observability.dashboard.widgets import csv_button, csv_of_table, plain_capt
 from observability.metrics import crowd_quality, labelling_work
 from observability.metrics.annotations import FIELDS
 from observability.metrics.crowd_quality import Agreement, Crowd, LabellingCost
-from observability.metrics.labelling_work import FEWEST_KNOWN, NextLabels, PolicyReplay, SkillReplay
+from observability.metrics.labelling_work import FEWEST_KNOWN, LOAD_STEP, NextLabels, PolicyReplay, SkillReplay
 from observability.metrics.prices import PRICES
 from observability.stats.agreement import RELIABLE, TENTATIVE
 
@@ -291,4 +291,9 @@ def replay_section(shown: QualityOfLabels) -> None:
             f"Assignment by skill: the label of the most skilled annotator is right on {formatting.format_share(skill.skilled)} of "
             f"{skill.n:,} later items with a known answer, that of a random one on {formatting.format_share(skill.random)} "
             f"({low:+.1f} to {high:+.1f} points, 95 %): {sure}."
+        )
+        plain_paragraph(
+            f"With the load rule (at most {LOAD_STEP} open items above the minimum; none closed in the replay) the label is right on "
+            f"{formatting.format_share(skill.balanced)}. Items of the busiest annotator: {skill.busiest['balanced']:,} with the rule, "
+            f"{skill.busiest['skill']:,} by skill alone, {skill.busiest['random']:,} at random."
         )
