@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core.errors import ObservabilityError
-from observability.dashboard import links, load, menu
+from observability.dashboard import favourites, links, load, menu
 from observability.dashboard.case import find_case
 from observability.dashboard.frame import own_parameters
 from observability.dashboard.scope import SPANS, Scope, scope_from_state
@@ -34,6 +34,7 @@ def draw_palette(page: str, summary: str) -> None:
     if opened:
         items += [*feature_items(scope), *incident_items(scope)]
     data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope), "here": this_view(page, scope)}
+    data |= {"cookie": favourites.COOKIE, "favourites": favourites.changed_cookie()}
     answers = {"on_open_change": _mark_opened, "on_go_change": _follow, "on_find_change": _find}
     _component()(key="palette", data=data, width="content", **answers)
 
@@ -50,11 +51,10 @@ def palette_item(kind: str, text: str, cell: Item, hint: str = "") -> Item:
 
 
 def model_items(page: str, scope: Scope, recent: Sequence[str]) -> list[Item]:
-    """Every model, those viewed in this session first: this page for it where it is about one model, else its overview."""
-    names = load.offered_models(scope.model)
+    """Every model, favourites and those viewed in this session first: this page for it where it is about one model, else its overview."""
     target = page if links.is_model_page(page) else "model"
-    ordered = [*(name for name in recent if name in names), *(name for name in names if name not in recent)]
-    hints = dict.fromkeys(recent, "viewed recently")
+    ordered = favourites.favourites_first(load.offered_models(scope.model), list(recent))
+    hints = dict.fromkeys(recent, "viewed recently") | dict.fromkeys(favourites.favourite_models(), "★ favourite")
     return [palette_item("Models", name, links.link_cell("", target, scope.about(name)), hints.get(name, "")) for name in ordered]
 
 

@@ -18,7 +18,7 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.time import naive_utc
 from observability.core.window import Slice
-from observability.dashboard import links, load, palette
+from observability.dashboard import favourites, links, load, palette, slice_builder
 from observability.dashboard.instant_boxes import FIRST, LAST, instant_boxes
 from observability.dashboard.scope import (
     BIND,
@@ -55,12 +55,13 @@ def draw_scope_bar(page: str) -> None:
         hidden: dict[str, Any] = {"label_visibility": "collapsed", **changed}
         chosen = st.query_params.get("model") or state.get("model")
         offered = load.offered_models(chosen if chosen in models else None)
-        names = recent_models_first(offered, state.get("recent-models", []))
+        names = favourites.favourites_first(offered, state.get("recent-models", []))
         st.selectbox(
             "Model", names, None, placeholder="All models", key="model", args=("version", "environment", "slice"), width=170, **hidden
         )
         model = models.get(state.get("model") or "")
         if model:
+            favourites.draw_favourite_button(model.name)
             state["last-model"] = model.name
             state["recent-models"] = [model.name, *(name for name in state.get("recent-models", []) if name != model.name)]
             versions = [version.name for version in model.versions]
@@ -74,6 +75,7 @@ def draw_scope_bar(page: str) -> None:
         if model:
             options = {"accept_new_options": True, "placeholder": "All rows", "width": 140, **hidden}
             st.selectbox("Slice", slice_options(model), index=None, key="slice", **options)
+            slice_builder.draw_slice_builder(model)
         named = model.name if model else "All models"
         rows = scope_from_state(state).slice
         part = formatting.slice_in_words(str(rows)) if rows else None
@@ -92,11 +94,6 @@ def _environment_box(model: str, hidden: dict[str, Any]) -> None:
     others = [each for each in offered if each != "production"]
     if others:
         st.selectbox("Environment", others, None, placeholder="Production", key="environment", width=112, **hidden)
-
-
-def recent_models_first(models: list[str], recent: list[str]) -> list[str]:
-    """The models, those viewed in this session first, the latest of them at the top."""
-    return [*(name for name in recent if name in models), *(name for name in models if name not in recent)]
 
 
 def take_time_range(page: str) -> None:

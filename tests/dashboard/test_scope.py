@@ -272,7 +272,3 @@ def test_dates_that_no_box_can_hold_are_said_and_break_no_page(start: str, end: 
     app = opened("store", model="loan", **{"from": start, "to": end})
     assert app.title[0].value == "Store"
     assert app.button(key="earlier").disabled and not any(each.key == "zoom-out" for each in app.button)
-
-
-def test_models_viewed_in_this_session_are_offered_first() -> None:
-    assert scope_bar.recent_models_first(["a", "b", "c"], ["c", "gone", "b"]) == ["c", "b", "a"]

@@ -42,6 +42,12 @@ function pin(name, go) {
   localStorage.setItem(PINNED, JSON.stringify(go ? [...others, { name, go }] : others))
 }
 
+// Kept where the server reads it before the first page is drawn.
+function keep(cookie, values) {
+  const path = new URL("./", location.href).pathname
+  document.cookie = `${cookie}=${encodeURIComponent(JSON.stringify(values))}; path=${path}; max-age=${400 * 86400}; SameSite=Lax`
+}
+
 // How well a line fits the words that were typed: -1 where one of them is missing, else 0 (best) to 3.
 function fit(item, words) {
   const text = item.t.toLowerCase()
@@ -102,6 +108,7 @@ class Palette {
   take(data, send) {
     Object.assign(this, { data, send })
     if (data.full) this.more = data.items.filter((item) => item.kind === "Features" || item.kind === "Incidents")
+    if (data.favourites) keep(data.cookie, data.favourites)
     this.summary.textContent = data.summary
     this.summary.setAttribute("aria-label", `Scope: ${data.summary}`)
     this.showBar(false)

@@ -1,0 +1,58 @@
+"""The models that a person marked as favourites. They are kept in a cookie of the browser, so that the first page has them already.
+
+The server reads the cookie when a session begins; the script of the palette, which every page has, writes it after a change.
+"""
+
+import json
+from urllib.parse import unquote
+
+import streamlit as st
+
+COOKIE = "observability-favourite-models"
+MOST = 50
+"""Favourites that are kept: a browser keeps 4 kB of a cookie."""
+HELD, CHANGED = "favourite-models", "favourite-models-changed"
+
+
+def favourite_models() -> list[str]:
+    """The names of the favourites, the latest first."""
+    state = st.session_state
+    if HELD not in state:
+        state[HELD] = read_favourites(dict(st.context.cookies).get(COOKIE))
+    names: list[str] = state[HELD]
+    return names
+
+
+def read_favourites(cookie: str | None) -> list[str]:
+    """The names in a cookie; none where it cannot be read."""
+    try:
+        found = json.loads(unquote(cookie or "[]"))
+    except ValueError:
+        return []
+    return [name for name in found if isinstance(name, str)][:MOST] if isinstance(found, list) else []
+
+
+def changed_cookie() -> list[str] | None:
+    """The favourites to write to the cookie; None where this session changed none."""
+    return favourite_models() if st.session_state.get(CHANGED) else None
+
+
+def toggle_favourite(model: str) -> None:
+    """Make a model a favourite, or no longer one."""
+    held = favourite_models()
+    st.session_state[HELD] = [name for name in held if name != model] if model in held else [model, *held][:MOST]
+    st.session_state[CHANGED] = True
+
+
+def draw_favourite_button(model: str) -> None:
+    """Draw the star beside a model."""
+    held = model in favourite_models()
+    label = "Remove from favourites" if held else "Add to favourites"
+    with st.container(key=f"favourite-{'on' if held else 'off'}", width="content"):
+        st.button(label, icon=":material/star:", type="tertiary", key="favourite", help=label, on_click=toggle_favourite, args=(model,))
+
+
+def favourites_first(models: list[str], recent: list[str]) -> list[str]:
+    """The models: favourites first, then those viewed in this session, the latest of them at the top, then the others."""
+    first = dict.fromkeys([*favourite_models(), *recent])
+    return [*(name for name in first if name in models), *(name for name in models if name not in first)]

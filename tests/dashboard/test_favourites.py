@@ -1,0 +1,45 @@
+"""Favourite models stand first in the list of models, and are kept in a cookie of the browser."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+
+from observability.dashboard import favourites, palette
+from tests.support.dashboard_pages import WHOLE, opened
+from tests.support.dashboard_world import World
+
+
+@pytest.mark.parametrize(
+    ("cookie", "names"),
+    [
+        (None, []),
+        ("", []),
+        (quote(json.dumps(["loan", "prix d'été"])), ["loan", "prix d'été"]),
+        ('["loan", 3, null]', ["loan"]),
+        ('{"loan": 1}', []),
+        ("%5B%22loan", []),
+        (json.dumps([f"m{n}" for n in range(60)]), [f"m{n}" for n in range(favourites.MOST)]),
+    ],
+)
+def test_a_cookie_that_cannot_be_read_holds_no_favourites(cookie: str | None, names: list[str]) -> None:
+    assert favourites.read_favourites(cookie) == names
+
+
+def test_favourites_come_before_the_models_viewed_in_this_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(favourites.st, "session_state", {favourites.HELD: ["d", "gone"]})
+    assert favourites.favourites_first(["a", "b", "c", "d"], ["c", "gone", "b", "d"]) == ["d", "c", "b", "a"]
+
+
+def test_the_star_makes_a_model_a_favourite_and_the_browser_is_told_to_keep_it(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    app = opened("changes", model="price", **WHOLE)
+    assert drawn[-1]["favourites"] is None, "nothing changed, so that the cookie stays as it is"
+    app.button(key="favourite").click().run()
+    assert drawn[-1]["favourites"] == ["price"] and drawn[-1]["cookie"] == favourites.COOKIE
+    assert app.button(key="favourite").label == "Remove from favourites"
+    next(each for each in app.selectbox if each.label == "Model").select("loan").run()
+    assert next(each for each in app.selectbox if each.label == "Model").options[0] == "price", "before the one viewed last"
+    models = [(item["t"], item["hint"]) for item in drawn[-1]["items"] if item["kind"] == "Models"]
+    assert models[0] == ("price", "★ favourite") and app.button(key="favourite").label == "Add to favourites"
