@@ -222,8 +222,8 @@ was beyond it in the past weeks: another unit comes at once."""
 
 
 def leaves_range(finding: Finding) -> bool:
-    """Whether so many values of a column are beyond the reference's range, or unknown to it, that the limit of an act is passed, and nothing
-    says that they are in another unit or coding.
+    """Whether so many values of a column are beyond the reference's range, or unknown to it, that the limit of an act is passed, and
+    nothing says that they are in another unit or coding.
     """
     if (
         finding.metric not in ("out_of_range_rate", "unseen_rate")
