@@ -7,10 +7,11 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load
-from observability.dashboard.data import cleaning, cleaning_flow, data_audit
+from observability.dashboard.data import cleaning, cleaning_flow, data_audit, lineage_view
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
 from observability.dashboard.widgets import finding_lines
+from observability.metrics.lineage import Thing
 
 scope = begin_records_page("cleaning")
 with frame.loading_skeleton(300):
@@ -39,4 +40,5 @@ else:
         cleaning_flow.cleaning_flow_section(rows, str(chosen))
         cleaning.cleaning_runs_table(own)
         cleaning.cleaning_groups(own)
+        lineage_view.lineage_button(Thing("rule", (own["dataset"].iloc[-1] or "", own["rule"].iloc[-1])), scope, key="to-lineage")
     findings.findings_section("cleaning-findings", "Findings about cleaning", found, scope)

@@ -83,6 +83,7 @@ def test_the_page_opens_on_a_version_and_other_pages_lead_to_it(logged: Database
         ("batches", {"source": "ward", "window": "Everything"}, "source:ward"),
         ("runs", {"run": "of-seven"}, "run:of-seven"),
         ("devices", {"window": "Everything"}, "device:ward/d7"),
+        ("cleaning", {"window": "Everything"}, "rule:people/adults"),
         ("labelling", {"project": "moods", "annotator": "ann"}, "annotator:moods/ann"),
     ):
         app = opened(page, **parameters)

@@ -243,7 +243,9 @@ def test_records_that_came_between_an_old_backup_and_what_landing_keeps_are_told
     with open_store(tmp_path / "home"):
         pass
     (noted,) = repairs(tmp_path / "home")
-    assert re.match(r"Records that were loaded after \S+ \S+ UTC and before \S+ \S+ UTC, and registrations", noted["missing"]), noted
+    assert re.match(
+        r"Records that were loaded after \d+ \w+ \d+ \S+ UTC and before \d+ \w+ \d+ \S+ UTC, and registrations", noted["missing"]
+    ), noted
 
 
 def test_a_disk_without_room_for_the_backup_leaves_the_damaged_database_in_its_place(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ import pytest
 from observability.core.errors import StoreBrokenError, StoreBusyError
 from observability.records.kinds import KINDS
 from observability.store.db import catalog_store, database
+from observability.store.db.kept_numbers import kept_columns
 from observability.store.db.record_tables import kind_columns, kind_tables
 from observability.store.migrations import STEPS
 from observability.store.opener import open_store
@@ -39,7 +40,8 @@ def test_there_is_a_table_for_every_kind_of_record(store):
     assert kind_tables()["batch"] == "batches"
     for kind, table in kind_tables().items():
         found = store.cursor().execute(f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{table}'").fetchall()
-        assert {name for (name,) in found} == set(kind_columns(kind)) >= set(KINDS[kind].fields) - {"received_at"}
+        assert {name for (name,) in found} == {*kind_columns(kind), *kept_columns(kind)}
+        assert set(kind_columns(kind)) >= set(KINDS[kind].fields) - {"received_at"}
 
 
 def test_another_process_is_told_who_has_the_store(store):
