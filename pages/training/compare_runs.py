@@ -1,11 +1,12 @@
 """Compare runs :material/compare_arrows:
 Up to twenty training runs side by side: the curves of one metric, the best value of each run, the parameters that differ and those that all
-share, and the runs as lines over their parameters. Without a choice, the newest runs of the model or study with the newest record.
+share, and the runs as lines over their parameters. Active runs are followed within 3 seconds. Without a choice, the newest runs of the
+model or study with the newest record.
 """
 
 import streamlit as st
 
-from observability.analyzers.training.runs import ANALYZER
+from observability.analyzers.training.runs import ANALYZER, RunVerdict
 from observability.dashboard import frame, load
 from observability.dashboard import scope as scopes
 from observability.dashboard.training import compare_runs, runs, runs_curves
@@ -24,6 +25,13 @@ if len(chosen) < 2:
     st.caption("Choose two runs or more.")
     st.stop()
 chosen = runs.closely_read_runs(chosen, everything)
-runs_curves.run_curves_section(chosen)
-compare_runs.run_differences_section(chosen, runs.energy_and_cost_of_runs(chosen), scope)
-compare_runs.parallel_runs_section(chosen)
+
+
+def side_by_side(now: list[RunVerdict]) -> None:
+    """Curves, differences and parameters of the compared runs."""
+    runs_curves.run_curves_section(now)
+    compare_runs.run_differences_section(now, runs.energy_and_cost_of_runs(now), scope)
+    compare_runs.parallel_runs_section(now)
+
+
+runs.follow_runs(chosen, everything, side_by_side)

@@ -1,12 +1,12 @@
 """Distributed runs :material/lan:
 One training run of several processes: which rank holds up the others, in which phase (data, compute, communication), on which host, since
 when, and what the waiting costs. Communication is shown without the wait for the slowest rank, so that its victims are not taken for
-stragglers.
+stragglers. An active run is followed within 3 seconds.
 """
 
 import streamlit as st
 
-from observability.analyzers.training.runs import ANALYZER
+from observability.analyzers.training.runs import ANALYZER, RunVerdict
 from observability.core import formatting
 from observability.dashboard import empty_states, frame, load
 from observability.dashboard import scope as scopes
@@ -30,9 +30,17 @@ if chosen is None:
     st.stop()
 chosen = runs.closely_read_runs([chosen], distributed_runs)[0]
 st.header(formatting.escape_markdown(chosen.run.name), anchor=False)
-distributed.rank_findings(chosen)
-times = ranks_of(chosen.run)
-distributed.efficiency_section(chosen, times, everything)
-if times is not None:
-    runs_ranks.ranks_section(chosen, times)
+
+
+def claims_and_ranks(now: list[RunVerdict]) -> None:
+    """The claims, the efficiency and the ranks of the chosen run."""
+    (judged,) = now
+    times = ranks_of(judged.run)
+    distributed.rank_findings(judged)
+    distributed.efficiency_section(judged, times, everything)
+    if times is not None:
+        runs_ranks.ranks_section(judged, times)
+
+
+runs.follow_runs([chosen], everything, claims_and_ranks)
 lineage_view.lineage_button(Thing("run", (chosen.run.name,)), scope, key="to-lineage")

@@ -34,20 +34,16 @@ if chosen is None:
     st.stop()
 
 st.header(formatting.escape_markdown(chosen.run.name), anchor=False)
-following = runs.is_run_active(chosen)
 
 
-@st.fragment(run_every="1.5s" if following else None)
-def follow(run: RunVerdict) -> None:
-    """The claims and the curves of the chosen run, read anew while it goes on."""
-    now = runs.refreshed_runs([run], everything) if following else [run]
+def claims_and_curves(now: list[RunVerdict]) -> None:
+    """The claims and the curves of the chosen run."""
     runs.run_findings(now)
     runs.spike_batch_links(now, scope)
     runs_curves.run_curves_section(now)
-    runs.running_runs_note(now)
 
 
-follow(chosen)
+runs.follow_runs([chosen], everything, claims_and_curves)
 runs_energy.forecast_line(chosen, everything)
 runs.run_facts([chosen], costs)
 with st.container(horizontal=True, gap="small", vertical_alignment="center"):

@@ -252,6 +252,13 @@ def test_a_running_run_is_followed_and_a_finished_one_is_not(page: Database) -> 
     assert "Refreshes by itself" not in words(opened("runs", run="spiked"))
 
 
+def test_compared_runs_are_followed_by_reading_the_active_ones_alone(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, read = [], load.followed_training_runs
+    monkeypatch.setattr(load, "followed_training_runs", lambda names, searches: asked.append(names) or read(names, searches))
+    assert "going is active: 110 steps" in words(opened("compare_runs", run=["going", "plain-1"])) and asked == [("going",)]
+    assert "Refreshes by itself" not in words(opened("distributed", run="many")) and asked == [("going",)]
+
+
 def test_hostile_names_stay_text(page: Database) -> None:
     app = opened("runs", run=HOSTILE, metric=HOSTILE)
     shown = "\n".join(each.value for kind in ("header", "markdown", "caption", "warning") for each in getattr(app, kind))

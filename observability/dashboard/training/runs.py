@@ -1,6 +1,6 @@
 """The training page: the list of runs, the chosen ones, and their findings and facts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -107,6 +107,23 @@ def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerd
         return list(chosen)
     closer = {each.run.name: each for each in load.runs_read_alone(coarse, search_sizes([each.run for each in everything]))}
     return [closer.get(each.run.name, each) for each in chosen]
+
+
+def follow_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict], draw: Callable[[list[RunVerdict]], None]) -> None:
+    """Draw runs; while one of them is active, those that are get read and drawn anew within 3 seconds.
+
+    everything: all runs, which tell the studies that are searches.
+    """
+    active = [each for each in chosen if is_run_active(each)]
+
+    @st.fragment(run_every="1.5s" if active else None)
+    def follow() -> None:
+        fresh = {each.run.name: each for each in (refreshed_runs(active, everything) if active else ())}
+        now = [fresh.get(each.run.name, each) for each in chosen]
+        draw(now)
+        running_runs_note(now)
+
+    follow()
 
 
 def running_runs_note(chosen: Sequence[RunVerdict]) -> None:
