@@ -208,7 +208,7 @@ def test_training_rows_of_an_earlier_version_are_found_in_a_held_out_reference_a
         table.to_csv(tmp_path / f"{name}.csv", index=False)
         store.register(
             RegistrationRequest(
-                model="loan", version=name, reference=tmp_path / f"{name}.csv", task="binary", label="label", score=("score",),
+                model="lent", version=name, reference=tmp_path / f"{name}.csv", task="binary", label="label", score=("score",),
                 features=("age", "income", "debt"), artifact=artifact, in_sample=in_sample,
             )
         )  # fmt: skip
@@ -223,8 +223,8 @@ def test_training_rows_of_an_earlier_version_are_found_in_a_held_out_reference_a
 
     monkeypatch.setattr(audits.AuditSteps, "call", counted)
     with pytest.raises(KeyboardInterrupt):
-        run_audit(store, worker, AuditRequest("loan", "held", "leakage"), lambda *_: None)
-    record = run_audit(store, worker, AuditRequest("loan", "held", "leakage"), lambda *_: None)
+        run_audit(store, worker, AuditRequest("lent", "held", "leakage"), lambda *_: None)
+    record = run_audit(store, worker, AuditRequest("lent", "held", "leakage"), lambda *_: None)
     assert asked == ["label_known_alone", "label_known_by_model", "label_known_by_model", "training_rows_held_out"]
     results = record["results"]
     (overlap,) = results["overlaps"]
@@ -233,7 +233,7 @@ def test_training_rows_of_an_earlier_version_are_found_in_a_held_out_reference_a
     assert overlap["exact"]["value"] == pytest.approx((24 + by_chance) / ROWS, abs=1e-6)
     assert 6 / ROWS <= overlap["near"]["value"] < 12 / ROWS and overlap["same_label"] >= 24
     assert results["further"]["training_overlap"]["at"] == "reference" and results["rows"]["served"] == 0
-    assert audit_lines(record)[0].startswith("loan held, leakage: label leakage 0.")
+    assert audit_lines(record)[0].startswith("lent held, leakage: label leakage 0.")
 
 
 def test_membership_cannot_tell_without_known_training_rows(store: Store, worker: Worker) -> None:
