@@ -137,8 +137,6 @@ def exports_summary(page: ExportsPage) -> None:
         f"**{formatting.plural(len(page.recent), 'export')}** to {formatting.plural(len(recipients), 'recipient')}{dates_note(page.window)}"
     )
     said += f": {rows:,} rows." if rows else "."
-    if page.own:
-        said += f" {formatting.plural(len(page.own), 'file')} of this product."
     st.markdown(said)
 
 
@@ -314,7 +312,7 @@ def own_files_section(page: ExportsPage) -> None:
     """Draw the files that this product made and that left it."""
     if not page.own:
         return
-    st.header("Files of this product", anchor=False)
+    st.header(f"{formatting.plural(len(page.own), 'file')} of this product", anchor=False)
     newest = list(page.own)[::-1]
     rows = []
     for each in newest[:MOST_ROWS]:
