@@ -57,7 +57,7 @@ def draw_scope_bar(page: str) -> None:
         offered = load.offered_models(chosen if chosen in models else None)
         names = favourites.favourites_first(offered, state.get("recent-models", []))
         st.selectbox(
-            "Model", names, None, placeholder="All models", key="model", args=("version", "environment", "slice"), width=170, **hidden
+            "Model", names, None, placeholder="All models", key="model", args=("version", "environment", "slice"), width=146, **hidden
         )
         model = models.get(state.get("model") or "")
         if model:
@@ -73,7 +73,7 @@ def draw_scope_bar(page: str) -> None:
             _environment_box(model.name, hidden)
         span = _time_range(model)
         if model:
-            options = {"accept_new_options": True, "placeholder": "All rows", "width": 140, **hidden}
+            options = {"accept_new_options": True, "placeholder": "All rows", "width": 102, **hidden}
             st.selectbox("Slice", slice_options(model), index=None, key="slice", **options)
             slice_builder.draw_slice_builder(model)
         named = model.name if model else "All models"
@@ -93,7 +93,7 @@ def _environment_box(model: str, hidden: dict[str, Any]) -> None:
         st.session_state["environment"] = None
     others = [each for each in offered if each != "production"]
     if others:
-        st.selectbox("Environment", others, None, placeholder="Production", key="environment", width=112, **hidden)
+        st.selectbox("Environment", others, None, placeholder="Production", key="environment", width=108, **hidden)
 
 
 def take_time_range(page: str) -> None:
