@@ -132,7 +132,7 @@ def test_an_audit_of_forms_stands_among_the_others_with_its_table_and_the_way_to
 
 def test_leakage_is_drawn_by_feature_beside_the_model_with_the_rows_found_again(audited: Database, tmp_path: Path) -> None:
     alone = {"told": (0.99, 0.97, 0.995, 800.0), "age": (0.3, 0.2, 0.4, 800.0)}
-    counts = {"exact": 40, "near": 8, "either": 48, "same_label": 39, "repeated": 10, "training": 900, "held": 400}
+    counts = {"in_training": 40, "near": 8, "same_label": 39, "training_repeated": 10, "training_rows": 900, "rows": 400}
     overlap = overlap_shares(counts, "served", "rows of the reference of version 1", "labelled rows of production")
     body = leakage_results(alone, (0.8, 0.75, 0.85, 800.0), {"told": (0.6, 0.5, 0.7, 500.0)}, [overlap], "roc_auc")
     facts = {"from": "reference", "n": 800, "served": 500, "in_sample": True}
