@@ -1,6 +1,7 @@
 """The page of audits shows the figures of the records, and a risk owner accepts one."""
 
 import json
+import re
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_audits_show_the_records_and_are_accepted(own: Dashboard, visit: Visit) 
     page.get_by_label("Your name").last.press("Enter")
     settle(page)
     page.get_by_role("button", name="Sign").click()
-    page.get_by_text("until 20").first.wait_for(state="attached")
+    page.get_by_text(re.compile(r"until \d+ \w+ 20")).first.wait_for(state="attached")
     signed = {row["Audit"]["text"]: row for row in tables(page)["Audits of this model"]}
     assert "Ada" in signed["Robustness"]["Accepted by"]["text"]
     page = visit(f"{own.url}/audits?model=employment&version=2&kind=Membership")
