@@ -64,7 +64,8 @@ def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
     newest = dict(zip(named["source"].tolist(), at, strict=True))  # in order of time, so that the last one stays
     every, rejected = named["rows"].to_numpy(float), named["rejected_rows"].astype("float64").fillna(0).to_numpy(float)
     lags = ((named["at"] - named["captured_to"]).dt.total_seconds() / 3600).to_numpy(float)
-    whose: list[tuple[tuple[str, str], Any]] = sorted(named.groupby(["source", "whose"]).indices.items())  # type: ignore[arg-type]
+    places_of = named.groupby(["source", "whose"]).indices.items()
+    whose: list[tuple[tuple[str, str], Any]] = sorted(places_of)  # type: ignore[arg-type]  # pandas types a key of two labels as one label
     for (source, device), places in whose:
         rows, lag = every[places], lags[places]
         lag = lag[np.isfinite(lag)]
