@@ -57,8 +57,6 @@ COLUMNS = (
     ),
     column("cost", "Cost per 1,000", help="Cost and energy per thousand predictions", width="4.6rem", phone=False, short=True),
 )
-ERRORS_FROM = 0.0005
-"""From this share on, failed predictions are drawn by period."""
 MEASURED_ON = {
     "traffic": "quality",
     "latency": "latency",
