@@ -37,7 +37,7 @@ PERIODS: tuple[dict[str, object], ...] = (
     {"years": "2013", "since": date(2013, 1, 1), "ends": "flights-late.predictions.parquet", "weeks_ahead": 4},
     {"years": "2014", "since": date(2014, 4, 1), "ends": "sentiment.predictions.parquet", "weeks_ahead": 2},
     {"years": "2016–2018", "since": date(2015, 1, 1), "ends": "employment.predictions.parquet", "weeks_ahead": 4},
-    {"years": "2026", "since": date(2026, 1, 1), "ends": trade_offs.FILE, "weeks_ahead": 0},
+    {"years": "2026", "since": date(2026, 1, 1), "ends": energy.FILE, "weeks_ahead": 0},
     {"years": "2026", "since": date(2026, 1, 1), "ends": vendor.FILE, "weeks_ahead": 2, "only": [vendor.FILE]},
 )
 """How `demo --live` moves the sample to today: records since a day are moved together, so that those of one file end so many weeks after the
