@@ -26,7 +26,7 @@ from observability.core.finding import SEVERITIES, Finding
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Attributions, By, EstimatedErrors, Question, Records, Sample, record_kind
 from observability.core.window import EPOCH, HOUR, Window
-from observability.monitoring import check
+from observability.monitoring import analyzer_runs, check, check_windows
 from observability.records.kinds import KINDS, NOTES
 from observability.store.duck_store import DuckStore
 from observability.store.query import aggregates
@@ -79,7 +79,7 @@ class Case:
 
     def answer(self, wanted: Ask) -> pd.DataFrame:
         """The answer to one question."""
-        return self.store.ask(wanted.aggregate, check.question_window(wanted, self.context))
+        return self.store.ask(wanted.aggregate, check_windows.question_window(wanted, self.context))
 
     def within(self, start: datetime, end: datetime) -> "Case":
         """The same version in another window, judged at its end, with nothing counted about lines."""
@@ -211,7 +211,7 @@ def law_4(analyzer: Analyzer, case: Case) -> None:
     for name, wanted in analyzer.needs(case.context).items():
         parts[name] = frames[name]
         if wanted.span != "reference" and isinstance(wanted.aggregate, Aggregate):
-            window = check.question_window(wanted, case.context)
+            window = check_windows.question_window(wanted, case.context)
             step = DAY if wanted.span == "current" else 7 * DAY
             answers = [case.store.ask(wanted.aggregate, each) for each in pieces(window, step)]
             parts[name] = pd.concat([each for each in answers if len(each)] or answers[:1], ignore_index=True)
@@ -291,18 +291,18 @@ def law_8(analyzer: Analyzer, case: Case) -> None:
     """Every engine gives the same findings: DuckDB, and the plain walk over the rows."""
     other = {}
     for name, wanted in analyzer.needs(case.context).items():
-        other[name] = answer_from_rows(case.store, wanted.aggregate, check.question_window(wanted, case.context))
+        other[name] = answer_from_rows(case.store, wanted.aggregate, check_windows.question_window(wanted, case.context))
     assert_same(said(analyzer, other, case.context), said(analyzer, case.frames(analyzer), case.context))
 
 
 def law_9(analyzer: Analyzer, case: Case) -> None:
     """One broken column becomes an `unknown` finding that says so, and stops nothing else; so does an analyzer that fails."""
-    whole = check.run_and_recover(case.store, analyzer, case.context)
+    whole = analyzer_runs.run_and_recover(case.store, analyzer, case.context)
     asked = columns_of(analyzer, case.context)
     for reference in dict.fromkeys((*asked[:1], *asked[len(asked) // 2 :][:1], *asked[-1:])):
         own = reference.partition(".")[2] or reference
         with broken_column(reference):
-            left = check.run_and_recover(case.store, analyzer, case.context)
+            left = analyzer_runs.run_and_recover(case.store, analyzer, case.context)
         told = [each for each in left if each.metric == "judged" and each.severity == "unknown" and "smashed" in each.because]
         assert {own, "model"} & {each.subject for each in told}, reference
         named = {own, case.context.model.subject(reference)}
@@ -319,7 +319,7 @@ def law_9(analyzer: Analyzer, case: Case) -> None:
 def beside(case: Case, *analyzers: Analyzer) -> list[Finding]:
     """What `run` says with these analyzers and no other."""
     window = replace(case.context.window, version=case.context.version.name)
-    with mock.patch.object(check, "discover", lambda: analyzers), mock.patch.object(check.LOG, "exception"):
+    with mock.patch.object(check, "discover", lambda: analyzers), mock.patch.object(analyzer_runs.LOG, "exception"):
         if case.context.model is EVERY_MODEL:
             return check.record_findings(case.store, None, start=window.start, end=window.end, now=case.context.now)
         return check.model_findings(case.store, case.context.model, window, case.context.now)
@@ -357,7 +357,7 @@ def broken_column(reference: str) -> Iterator[None]:
     with (
         mock.patch.object(DuckStore, "ask", ask),
         mock.patch.object(aggregates, "aggregate_cells", cells),
-        mock.patch.object(check.LOG, "exception"),
+        mock.patch.object(analyzer_runs.LOG, "exception"),
     ):
         yield
 

@@ -18,7 +18,7 @@ from observability.core.window import Window
 from observability.monitoring.kept_findings import Asked, kept_findings_of, model_generation
 
 if TYPE_CHECKING:
-    from observability.monitoring.check import Reads
+    from observability.monitoring.analyzer_runs import Reads
     from observability.store.engine import Store
 
 KEEP = 600.0
@@ -88,7 +88,7 @@ def compute_sampled_findings(store: "Store", window: Window, now: datetime, key:
 
 
 def window_findings(store: "Store", window: Window, now: datetime, reads: "Reads") -> tuple[Finding, ...]:
-    """Findings of one model in a window by some analyzers (`check.analyzer_reads`), worst first."""
+    """Findings of one model in a window by some analyzers (`analyzer_runs.analyzer_reads`), worst first."""
     from observability.monitoring import check
 
     span = {name: getattr(window, name) for name in ("model", "version", "start", "end", "as_of", "slice", "environment")}

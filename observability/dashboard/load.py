@@ -21,7 +21,8 @@ from observability.dashboard import background_findings, sign_in
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
 from observability.dashboard.state_cache import cached_by_state, displayed_state, model_stamp, owned_store, store
 from observability.incidents.grouping import Incident
-from observability.monitoring.check import AcknowledgedClaims, CheckReport, records_window_end
+from observability.monitoring.check import AcknowledgedClaims, CheckReport
+from observability.monitoring.check_windows import records_window_end
 from observability.monitoring.short_claims import with_short_claim
 
 if TYPE_CHECKING:
@@ -91,14 +92,14 @@ def window(scope: Scope, model: str) -> Window:
     Raises NotFoundError for an unknown model, UsageError where it ends before it starts, ForbiddenError where the slice is of so few rows
     that the person's role does not show them.
     """
-    from observability.monitoring import check
+    from observability.monitoring import check_windows
 
     seen = stream_activity()
     known = catalog().model(model)
     same = scope.model == model
     environment = scope.environment if same and scope.environment else "production"
     dates: dict[str, Any] = {"start": scope.start, "end": scope.end, "as_of": None, "now": page_clock()}
-    found, _ = check.model_check_window(known, seen, **dates, environment=environment)
+    found, _ = check_windows.model_check_window(known, seen, **dates, environment=environment)
     if scope.span in DAYS:
         end = page_clock() if scope.span == "live" else midnight_after(found.end)
         end = hour_after(_last_hour(known, found)) if scope.span in HOURLY else end
@@ -136,10 +137,10 @@ def hour_after(instant: datetime) -> datetime:
 
 def _last_hour(model: Model, window: Window) -> datetime:
     """The end of a window of hours: its own, or the hour of the newest record where that is older than 30 days."""
-    from observability.monitoring import check
+    from observability.monitoring import check_windows
 
-    newest = check.newest_prediction(model, stream_activity(), window.environment)
-    if newest is None or page_clock() - newest < timedelta(days=check.LIVE_DAYS):
+    newest = check_windows.newest_prediction(model, stream_activity(), window.environment)
+    if newest is None or page_clock() - newest < timedelta(days=check_windows.LIVE_DAYS):
         return window.end
     return newest.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
@@ -154,9 +155,9 @@ def first_record(seen: "DataFrame", model: str, environment: Environment = "prod
 
 def newest_record(model: str, environment: Environment = "production") -> datetime | None:
     """Event time of a model's newest prediction in an environment; None where there is none."""
-    from observability.monitoring import check
+    from observability.monitoring import check_windows
 
-    return check.newest_prediction(catalog().model(model), stream_activity(), environment)
+    return check_windows.newest_prediction(catalog().model(model), stream_activity(), environment)
 
 
 def newest_live_record(scope: Scope) -> datetime | None:
@@ -188,13 +189,15 @@ def environments(model: str) -> list[Environment]:
 
 def moved_window_note(scope: Scope, model: str) -> str | None:
     """A sentence where the window was moved because the model's records are old; else None."""
-    from observability.monitoring import check
+    from observability.monitoring import check_windows
 
     if scope.span == "live":
         return None
 
     dates: dict[str, Any] = {"start": scope.start, "end": scope.end, "as_of": None, "now": page_clock()}
-    return check.model_check_window(catalog().model(model), stream_activity(), **dates, environment=scope.environment or "production")[1]
+    return check_windows.model_check_window(
+        catalog().model(model), stream_activity(), **dates, environment=scope.environment or "production"
+    )[1]
 
 
 def findings_in_window(window: Window, *, wait: bool = False) -> list[Finding]:
@@ -232,13 +235,13 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
 
     Raises NotFoundError where the person who is signed in may not see the model.
     """
-    from observability.monitoring import check
+    from observability.monitoring import analyzer_runs, check_windows
     from observability.monitoring.kept_findings import Asked, evaluated_hour, kept_findings_of
 
     instant, models = page_clock(), catalog()
-    at = evaluated_hour(check.evaluation_time(models.model(window.model), stream_activity(), window, reached(instant)), window)
+    at = evaluated_hour(check_windows.evaluation_time(models.model(window.model), stream_activity(), window, reached(instant)), window)
     kept, found = kept_findings_of(owned_store(), len(owned_store().catalog().models)), list[Finding]()
-    for reads in check.PARTS["counts"]:
+    for reads in analyzer_runs.PARTS["counts"]:
         compute = partial(background_findings.window_findings, owned_store(), window, reached(instant), reads)
         stamp = model_stamp(window.model, computed=reads == "computed")
         found += kept.find_or_compute(Asked(window, reads, at), stamp[1], compute)
@@ -262,9 +265,9 @@ def acknowledged_report(
     model: Model, report: CheckReport, acknowledged: AcknowledgedClaims
 ) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
     """Findings and incidents of a model's check without those about its other records; what a person has acted on is acknowledged."""
-    from observability.monitoring import check
+    from observability.monitoring import analyzer_runs, check
 
-    about_records = check.record_analyzers()
+    about_records = analyzer_runs.record_analyzers()
     own = frozenset(claim for claim in acknowledged if claim[0] == model.name)
     known = [finding for finding in report.findings if finding.analyzer not in about_records]
     findings = store().shown_findings(known)
@@ -297,13 +300,13 @@ def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -
     They are of the chosen dates, else of the last days with records. analyzers: only theirs, so that a page waits for no other. beside:
     records of no model are analyzed in the dates of the scope's model.
     """
-    from observability.monitoring import check
+    from observability.monitoring import analyzer_runs
 
     if scope.slice or scope.version or scope.environment:
         return []
     own = window(scope, scope.model) if beside and scope.model else None
     dates = (scope.start, scope.end, record_days(scope), page_clock(), own)
-    names = analyzers or sorted(check.record_analyzers())
+    names = analyzers or sorted(analyzer_runs.record_analyzers())
     return worst_first([each for name in names for each in _record_findings(name, scope.model, *dates)])
 
 
@@ -327,10 +330,10 @@ def window_of_records(scope: Scope, analyzer: "Analyzer", last: datetime | None 
 
     last: the newest record that the page is about, where that is not the analyzer's newest.
     """
-    from observability.monitoring import check
+    from observability.monitoring import check_windows
 
     end = records_window_end(last, page_clock()) if last is not None and scope.end is None else scope.end
-    found = check.record_check_window(store(), analyzer, scope.model, scope.start, end, None, page_clock(), record_days(scope))
+    found = check_windows.record_check_window(store(), analyzer, scope.model, scope.start, end, None, page_clock(), record_days(scope))
     if scope.span in DAYS:
         return replace(found, start=found.end - timedelta(days=DAYS[scope.span]))
     return replace(found, start=EPOCH) if scope.span == "all" else found
@@ -440,9 +443,9 @@ def _runs_read_alone(names: tuple[str, ...], searches: tuple[tuple[str, int], ..
 def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, ...]":
     """See `analyzed_training_runs`. They are those of the findings, read and judged once."""
     from observability.analyzers.training.runs import ANALYZER
-    from observability.monitoring import check
+    from observability.monitoring import check_windows
 
-    window = check.record_check_window(store(), ANALYZER, model, None, None, None, instant)
+    window = check_windows.record_check_window(store(), ANALYZER, model, None, None, None, instant)
     return _with_short_claims(_judged_runs(window).verdicts(reached(instant)))
 
 

@@ -22,7 +22,7 @@ from observability.core.catalog import Model, Version
 from observability.core.errors import ObservabilityError
 from observability.core.questions import Sample
 from observability.core.window import EPOCH, Window
-from observability.monitoring import check
+from observability.monitoring import check_windows
 from observability.stats.attribution import SCORE_TOLERANCE, TOLERANCE, additive_rows, apply_inverse_link, apply_link
 from observability.store.types.explanations import (
     ATTRIBUTION_SCHEMA,
@@ -189,7 +189,7 @@ def _explainable_rows(work: ExplanationWork, parts: Sequence[ExplanationPart]) -
 def _worst_error_ids(store: "Store", model: Model, version: Version) -> list[str]:
     """Ids of the ERROR_ROWS labelled predictions of the last week (as `check` takes it) with the largest errors."""
     metric = "absolute_error" if model.task == "regression" else "log_loss"
-    window, _ = check.model_check_window(model, store.activity(), start=None, end=None, as_of=None, now=datetime.now(UTC))
+    window, _ = check_windows.model_check_window(model, store.activity(), start=None, end=None, as_of=None, now=datetime.now(UTC))
     frame = store.rows(replace(window, version=version.name), ["id", metric], ERROR_ROWS, f"-{metric}")
     return list(frame.dropna()["id"])
 

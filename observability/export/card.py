@@ -11,7 +11,7 @@ from observability.core.questions import Records
 from observability.core.small_groups import is_body_about_few
 from observability.core.window import Window
 from observability.export.review import environment
-from observability.monitoring import check
+from observability.monitoring import check, check_windows
 from observability.records.values import AFTER_LAST, FIRST
 from observability.review import freeze, meeting
 from observability.review.action_items import CLOSED
@@ -28,7 +28,7 @@ def model_card_html(store: Store, name: str, now: datetime) -> str:
     """The card of a model as one HTML file. Raises NotFoundError for an unknown model."""
     model = store.catalog().model(name)
     review, part = last_review(store, name)
-    window, _ = check.model_check_window(model, store.activity(), start=None, end=None, as_of=None, now=now)
+    window, _ = check_windows.model_check_window(model, store.activity(), start=None, end=None, as_of=None, now=now)
     findings: Sequence[Body] = (
         part["findings"]
         if part

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from observability.core.catalog import COMPUTED, EXPORTED, NOTED, RECORDED, computed_values
 from observability.core.finding import KEPT_FILE, Finding
 from observability.core.window import Slice, Window
-from observability.monitoring.check import KeepFindings, Reads, reads_served_rows
+from observability.monitoring.analyzer_runs import Reads, reads_served_rows
+from observability.monitoring.check import KeepFindings
 from observability.monitoring.kept_answers import KeptAnswers
 from observability.records.private_file import replace_private_file
 

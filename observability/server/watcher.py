@@ -27,7 +27,7 @@ from observability.core.time import end_of_step, naive_utc
 from observability.core.weeks import Week
 from observability.core.window import EPOCH, Window
 from observability.export.png import daily_line_png
-from observability.monitoring import check
+from observability.monitoring import check, check_windows
 from observability.monitoring.fleet_alarms import fleet_alarms
 from observability.monitoring.kept_findings import (
     Asked,
@@ -44,7 +44,8 @@ from observability.review.pre_read import queue_pre_read
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from observability.monitoring.check import CheckReport, Reads
+    from observability.monitoring.analyzer_runs import Reads
+    from observability.monitoring.check import CheckReport
     from observability.store.engine import Store
 
 LOG = logging.getLogger(__name__)
@@ -172,7 +173,7 @@ def kept_report(store: "Store", kept: KeptFindings, name: str, now: datetime) ->
     model = store.catalog().model(name)
     activity = store.activity(model=name)
     window = whole_days_window(model, activity, now)
-    at = evaluated_hour(check.evaluation_time(model, activity, window, now), window)
+    at = evaluated_hour(check_windows.evaluation_time(model, activity, window, now), window)
     findings: list[Finding] = []
     for reads in PARTS:
         asked = Asked(window, reads, window.end if reads == "rows" else at)
@@ -184,13 +185,13 @@ def kept_report(store: "Store", kept: KeptFindings, name: str, now: datetime) ->
 
 def whole_days_window(model: Model, activity: "DataFrame", now: datetime) -> Window:
     """The last seven whole days of a model, that of its newest record or the present one included: they are answered from rollups alone."""
-    found, _ = check.model_check_window(model, activity, start=None, end=None, as_of=None, now=now)
+    found, _ = check_windows.model_check_window(model, activity, start=None, end=None, as_of=None, now=now)
     end = found.end + (EPOCH - found.end) % DAY
-    return replace(found, start=end - check.DEFAULT_DAYS * DAY, end=end)
+    return replace(found, start=end - check_windows.DEFAULT_DAYS * DAY, end=end)
 
 
 def _part_of_findings(store: "Store", window: Window, now: datetime, reads: "Reads") -> tuple[Finding, ...]:
-    """Findings of a model by some analyzers (`check.analyzer_reads`), or those about its other records."""
+    """Findings of a model by some analyzers (`analyzer_runs.analyzer_reads`), or those about its other records."""
     if reads == "records":
         return tuple(check.record_findings(store, window.model, now=now, beside=window))
     found = check.check(store, model=window.model, start=window.start, end=window.end, now=now, with_records=False, reads=reads)
@@ -208,8 +209,8 @@ def live(store: "Store", now: datetime) -> list[str]:
     activity = store.activity()
     names = []
     for model in store.catalog().models:
-        last = check.newest_prediction(model, activity)
-        if last is not None and now - last < timedelta(days=check.LIVE_DAYS):
+        last = check_windows.newest_prediction(model, activity)
+        if last is not None and now - last < timedelta(days=check_windows.LIVE_DAYS):
             names.append(model.name)
     return names
 

@@ -10,7 +10,8 @@ from observability.analyzers import discover
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Context
 from observability.core.errors import UsageError
 from observability.core.finding import Finding, worst_first
-from observability.monitoring.check import model_check_window, question_window, record_check_window, serving_versions
+from observability.monitoring.check import serving_versions
+from observability.monitoring.check_windows import model_check_window, question_window, record_check_window
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
 from observability.simulation.faults_frames import FrameFault, FramesPlant

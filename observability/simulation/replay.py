@@ -15,7 +15,7 @@ from observability.core.catalog import Catalog, Model
 from observability.core.finding import Finding, needs_action
 from observability.core.window import Window
 from observability.incidents.grouping import Incident
-from observability.monitoring import check
+from observability.monitoring import analyzer_runs, check
 from observability.simulation.clean_log import DAY, CleanStream
 from observability.simulation.coded_rows import CodedRows
 from observability.simulation.fault import STRENGTHS, FaultPlant, ServingFault, Strength
@@ -112,7 +112,7 @@ class ReplayLab:
         day = self.stream.past + number - 1
         return self.clean[day] if scenario.fault is None else _day_rows(self.model, scenario.planted(day, self.rows[day]))
 
-    def judge(self, scenario: FaultScenario, reads: check.Reads = "all", first: int = 1) -> Iterator[ReplayDay]:
+    def judge(self, scenario: FaultScenario, reads: analyzer_runs.Reads = "all", first: int = 1) -> Iterator[ReplayDay]:
         """Check day by day, from the first day with the fault, or from a later one. Days are planted one by one: before a day begins, none
         of its rows had arrived.
         """
@@ -152,8 +152,8 @@ def _replay_day(
     model: Model,
     stream: CleanStream,
     number: int,
-    reads: check.Reads = "all",
-    judge: check.RunAnalyzer = check.run_analyzer,
+    reads: analyzer_runs.Reads = "all",
+    judge: analyzer_runs.RunAnalyzer = analyzer_runs.run_analyzer,
 ) -> ReplayDay:
     """The check as of the end of a day."""
     end = stream.onset + number * DAY

@@ -27,7 +27,7 @@ from observability.analyzers import discover
 from observability.core.analyzer import Context
 from observability.core.questions import Aggregate
 from observability.core.window import Window
-from observability.monitoring import check
+from observability.monitoring import analyzer_runs, check
 from observability.store.db.catalog_store import find_model, set_sensitive
 from observability.store.opener import open_store
 from observability.store.query import aggregates
@@ -84,9 +84,9 @@ def measure(store, model):
     print(f"  one drift query from rollups: {unit * 1e3:.1f} ms")
     for analyzer in discover():
         if analyzer.about == "model":
-            reads = check.analyzer_reads(analyzer, context)
-            taken = median(lambda analyzer=analyzer: check.run_and_recover(store, analyzer, context))
-            said = f"{len(check.run_and_recover(store, analyzer, context))} findings"
+            reads = analyzer_runs.analyzer_reads(analyzer, context)
+            taken = median(lambda analyzer=analyzer: analyzer_runs.run_and_recover(store, analyzer, context))
+            said = f"{len(analyzer_runs.run_and_recover(store, analyzer, context))} findings"
             print(f"  {analyzer.name:<32} {taken * 1e3:9.1f} ms {taken / unit:7.2f} × the query   from {reads}, {said}")
     options = {"model": model.name, "start": WEEK.start, "end": WEEK.end, "now": END}
     counts = median(lambda: check.check(store, **options, reads="counts"))

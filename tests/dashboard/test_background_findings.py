@@ -16,8 +16,8 @@ from observability.core.questions import Sample
 from observability.core.window import Window
 from observability.dashboard import background_findings, load, sign_in, state_cache
 from observability.dashboard.scope import Scope
-from observability.monitoring import check
-from observability.monitoring.check import Reads
+from observability.monitoring import analyzer_runs, check
+from observability.monitoring.analyzer_runs import Reads
 from observability.monitoring.kept_findings import kept_findings_of
 from observability.server import process_lock, watcher
 from observability.server.access import Person
@@ -210,7 +210,7 @@ def about_records(empty: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         tmp_path,
     )
     names: list[str] = []
-    run = check.run_and_recover
+    run = analyzer_runs.run_and_recover
 
     def noted(engine: Store, analyzer: Analyzer, context: Context) -> list[Finding]:
         names.append(analyzer.name)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pandas as pd
 
 from observability.core.time import naive_utc
-from observability.monitoring.check import _with_event
+from observability.monitoring.finding_events import with_nearest_event
 from tests.support.fleet_incidents import DAY, START, drift_incident
 
 
@@ -14,7 +14,7 @@ def event_text(model: str, *rows: tuple[str | None, int, str]) -> str | None:
     finding = drift_incident(model, day=2).lead
     at = [naive_utc(START + 2 * DAY) - timedelta(hours=hours) for _, hours, _ in rows]
     marks = pd.DataFrame({"at": at, "model": [row[0] for row in rows], "what": "deploy", "text": [row[2] for row in rows]})
-    return (_with_event(finding, marks).event or {}).get("text")
+    return (with_nearest_event(finding, marks).event or {}).get("text")
 
 
 def test_an_event_of_another_model_is_not_the_event_of_a_finding() -> None:

@@ -17,7 +17,7 @@ from observability.analyzers import discover
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.questions import Aggregate
 from observability.core.window import Window
-from observability.monitoring import check
+from observability.monitoring import check, check_windows
 from observability.simulation.clean_log import CleanStream, SimulationBase
 from observability.simulation.log_from_store import simulation_base
 from observability.simulation.memory_engine import MemoryEngine
@@ -92,7 +92,7 @@ def contexts(world: World) -> Iterator[tuple[str, Context]]:
 def questions(world: World) -> list[BoundQuestion]:
     """Every question that any analyzer asks, each once."""
     asked = (
-        (wanted.aggregate, check.question_window(wanted, context))
+        (wanted.aggregate, check_windows.question_window(wanted, context))
         for about, context in contexts(world)
         for analyzer in discover()
         if analyzer.about == about

@@ -45,7 +45,7 @@ PEOPLE = {
 
 def page_label_completion(here: ModelPage) -> LabelCompletion:
     """Label counts of the days of the window and of the month before, and the usual shares."""
-    from observability.monitoring.check import question_window
+    from observability.monitoring.check_windows import question_window
 
     window = here.window
     version = here.model.version(window.version) if window.version else None

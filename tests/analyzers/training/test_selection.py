@@ -18,7 +18,7 @@ from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
 from observability.metrics.challengers import row_losses
-from observability.monitoring.check import question_window
+from observability.monitoring.check_windows import question_window
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 VERSIONS = (Version("1", NOW), Version("2", NOW))

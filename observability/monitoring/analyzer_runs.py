@@ -1,0 +1,147 @@
+"""How does one analyzer run: what does it read, and what becomes of its failures?"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+from observability.analyzers import discover
+from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Analyzer, Ask, Context
+from observability.core.errors import ObservabilityError
+from observability.core.finding import FAILED, Finding
+from observability.core.numerals import with_minus_signs
+from observability.core.questions import Aggregate, Attributions, EstimatedErrors, Question, Records, Sample, record_kind
+from observability.core.window import EPOCH, Window
+from observability.monitoring.check_windows import question_window
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.engine import Engine
+
+LOG = logging.getLogger(__name__)
+KnownAnswers = dict[tuple[Question, Window], tuple["DataFrame", list[tuple[str, Exception]]]]
+"""Answers by question and window, with the columns that failed."""
+RunAnalyzer = Callable[[Analyzer, Mapping[str, "DataFrame"], Context], list[Finding]]
+"""Runs an analyzer on its frames."""
+Reads = Literal["all", "counts", "aggregates", "computed", "rows", "records"]
+PARTS: dict[Reads, tuple[Reads, ...]] = {"all": ("aggregates", "computed", "rows"), "counts": ("aggregates", "computed")}
+"""Groups of analyzers by what they read; see `analyzer_reads`. "records": those about records of other kinds than predictions."""
+EXPORTS = "trust/exports"
+"""The analyzer that is given the predictions which hold a canary: the canaries are records, so no question can name them ahead. Exports of
+one model are judged by records of others and of none (levels and budgets of recipients, canaries), so all are read, whichever is asked for.
+"""
+
+
+def run_analyzer(analyzer: Analyzer, frames: Mapping[str, "DataFrame"], context: Context) -> list[Finding]:
+    """Findings of an analyzer about its frames."""
+    return analyzer.analyze(frames, context)
+
+
+def run_and_recover(
+    engine: "Engine", analyzer: Analyzer, context: Context, known: KnownAnswers | None = None, run: RunAnalyzer = run_analyzer
+) -> list[Finding]:
+    """Findings of one analyzer. A failure of one column or of the analyzer becomes an `unknown` finding and stops nothing else.
+
+    known: earlier answers; new ones are added to it.
+    """
+    broken: list[Finding] = []
+    try:
+        frames = {}
+        for name, wanted in analyzer.needs(context).items():
+            asked = wanted.aggregate, question_window(wanted, context)
+            frame, failed = (known or {}).get(asked) or _analyzer_frame(engine, wanted, context)
+            if known is not None:
+                known[asked] = frame, failed
+            frames[name] = frame
+            broken += [_failure_finding(analyzer, context, subject, error) for subject, error in failed]
+        found = [replace(each, because=with_minus_signs(each.because)) for each in run(analyzer, frames, context)]
+        return [_with_proof(each, analyzer, context) for each in found] + broken
+    except Exception as error:
+        LOG.exception("analyzer %s failed on %s", analyzer.name, context.model.name)
+        return [*broken, _failure_finding(analyzer, context, "model", error)]
+
+
+def _with_proof(finding: Finding, analyzer: Analyzer, context: Context) -> Finding:
+    """The finding with the SQL of its value. A failure to write it costs the SQL only."""
+    try:
+        return replace(finding, proof=analyzer.proof(finding, context))
+    except Exception:
+        LOG.exception("no proof of %s %s", finding.analyzer, finding.metric)
+        return finding
+
+
+def _analyzer_frame(engine: "Engine", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:
+    """The frame that an analyzer asked for, and the columns that failed. A failing column does not affect the others."""
+    window = question_window(wanted, context)
+    if not isinstance(wanted.aggregate, Aggregate):
+        return engine.ask(wanted.aggregate, window), []
+    try:
+        return engine.ask(wanted.aggregate, window), []
+    except Exception as error:
+        if isinstance(error, ObservabilityError) and error.exit_code == 3:
+            raise
+        parts, failed = [], []
+        for single in _single_columns(wanted.aggregate):
+            try:
+                parts.append(engine.ask(single, window))
+            except Exception as why:
+                failed.append(((single.histogram + single.sums)[0].partition(".")[2] or (single.histogram + single.sums)[0], why))
+        if not failed:
+            raise
+        import pandas as pd
+
+        return pd.concat(parts, ignore_index=True) if parts else _empty_aggregate(wanted.aggregate), failed
+
+
+def _empty_aggregate(aggregate: Aggregate) -> "DataFrame":
+    """The empty answer to an aggregate."""
+    import pandas as pd
+
+    figures = ("n", "w", "w2", *(("total", "squares", "low", "high") if aggregate.sums else ()))
+    kinds = {"period": "datetime64[us]", "bin": "int64", "n": "int64", "label": "int64", "decision": "int64", "score_bin": "int64"}
+    names = (*aggregate.key_names, *figures)
+    return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, "float64" if name in figures else "object")) for name in names})
+
+
+def _single_columns(aggregate: Aggregate) -> Iterator[Aggregate]:
+    """The same question for one column at a time."""
+    for reference in aggregate.histogram:
+        yield replace(aggregate, histogram=(reference,))
+    for reference in aggregate.sums:
+        yield replace(aggregate, sums=(reference,))
+
+
+def _failure_finding(analyzer: Analyzer, context: Context, subject: str, error: Exception) -> Finding:
+    """The `unknown` finding for a failure."""
+    because = f"{FAILED}: {type(error).__name__}: {error}"
+    return context.undecided(analyzer.name, subject, "judged", 0, because, against="level")
+
+
+def analyzer_reads(analyzer: Analyzer, context: Context) -> Reads:
+    """What an analyzer reads: "rows" where it asks for a sample of raw rows, "computed" where it asks for explanations or estimated
+    errors, which are computed in the background after the rows have arrived, else "aggregates".
+    """
+    try:
+        asked = [each.aggregate for each in analyzer.needs(context).values()]
+    except Exception:  # it fails again when it is run, and is reported there
+        return "aggregates"
+    if any(isinstance(question, Sample) for question in asked):
+        return "rows"
+    return "computed" if any(isinstance(question, Attributions | EstimatedErrors) for question in asked) else "aggregates"
+
+
+def record_analyzers() -> frozenset[str]:
+    """The names of the analyzers about training runs, datasets and labelling projects."""
+    return frozenset(analyzer.name for analyzer in discover() if analyzer.about == "records")
+
+
+@cache
+def reads_served_rows(name: str) -> bool:
+    """Whether an analyzer of records reads predictions or labels, or what is counted of them, beside records of other kinds."""
+    (analyzer,) = [each for each in discover() if each.name == name]
+    asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, Window("", EPOCH, EPOCH), EPOCH)).values()
+    records = [each.aggregate for each in asked if isinstance(each.aggregate, Records)]
+    served = any(record_kind(each.kind) in ("prediction", "label") for each in records)
+    return name == EXPORTS or served or len(records) < len(asked)

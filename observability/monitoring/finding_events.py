@@ -1,0 +1,49 @@
+"""Which event came before a finding, and since when does it hold?"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from observability.core.finding import Finding, iso, needs_action, news_of
+from observability.core.time import aware_utc, naive_utc
+from observability.monitoring.short_claims import with_short_claim
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+EVENT_DAYS, NOTE_DAYS = 14, 1
+"""An event is attached to a finding when it happened at most so many days before: a change (14), or a note (1)."""
+CHANGE_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
+"""Events that change what a model reads or does."""
+
+
+def dated_finding(finding: Finding) -> Finding:
+    """The finding with a short claim, with its news, and with an onset where its severity is act.
+
+    Without a dated onset, the window's start is taken and marked as vague.
+    """
+    finding = with_short_claim(replace(finding, news=news_of(finding)))
+    if finding.severity != "act" or finding.onset is not None:
+        return finding
+    return replace(finding, onset=finding.start, evidence=finding.evidence | {"onset_known": "vague"})
+
+
+def with_nearest_event(finding: Finding, marks: "DataFrame") -> Finding:
+    """The finding with the nearest event before its onset (before the window's end where the onset is unknown), of its model or of none.
+
+    A change counts for two weeks. A note, such as a public holiday, a complaint or an export, counts for one day, and only where there was
+    no change.
+    """
+    marks = marks[marks["model"].isna() | (marks["model"] == finding.model)]
+    if not needs_action(finding.severity) or marks.empty:
+        return finding
+    known = finding.onset if finding.evidence.get("onset_known") != "vague" else None
+    when = naive_utc(known or finding.end)
+    before = marks[(marks["at"] <= when) & (marks["at"] > when - timedelta(days=EVENT_DAYS))].sort_values("at")
+    changes = before[before["what"].isin(CHANGE_EVENTS)]
+    near = before[before["at"] > when - timedelta(days=NOTE_DAYS)] if changes.empty else changes
+    if near.empty:
+        return finding
+    row = near.iloc[-1].to_dict()
+    return replace(finding, event={"at": iso(aware_utc(row["at"].to_pydatetime())), "what": row["what"], "text": row["text"]})
