@@ -12,6 +12,7 @@ from sample_data import (
     audited,
     augmentation,
     cache,
+    calls,
     canaries,
     clients,
     crew,
@@ -36,6 +37,7 @@ HEAD = "# Written by sample_data/make.py.\n"
 PERIODS: tuple[dict[str, object], ...] = (
     {"years": "2013", "since": date(2013, 1, 1), "ends": "flights-late.predictions.parquet", "weeks_ahead": 4},
     {"years": "2014", "since": date(2014, 4, 1), "ends": "sentiment.predictions.parquet", "weeks_ahead": 2},
+    {"years": "2025", "since": date(2025, 1, 1), "ends": calls.CALLS, "weeks_ahead": 2, "only": [calls.CALLS, calls.FEEDBACK]},
     {"years": "2016–2018", "since": date(2015, 1, 1), "ends": "employment.predictions.parquet", "weeks_ahead": 4},
     {"years": "2026", "since": date(2026, 1, 1), "ends": energy.FILE, "weeks_ahead": 0},
     {"years": "2026", "since": date(2026, 1, 1), "ends": vendor.FILE, "weeks_ahead": 2, "only": [vendor.FILE]},
@@ -108,6 +110,8 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     parts.append(file_entry(places.FILE, "storage_report"))
     parts.append(file_entry(savings.INTENSITIES, "price"))
     parts.append(f'[[file]]\npath = "{vendor.FILE}"\nkind = "prediction"\nfeatures = {toml(list(vendor.FEATURES))}')
+    parts.append(f'[[file]]\npath = "{calls.CALLS}"\nkind = "prediction"\nfeatures = {toml(list(calls.FEATURES))}')
+    parts.append(file_entry(calls.FEEDBACK, "label"))
     parts.append(file_entry(clients.FILE, "prediction", flights.LATE))
     parts.append(f'[[file]]\npath = "{cache.DECISIONS}"\nkind = "prediction"\nfeatures = {toml(list(cache.FEATURES))}')
     parts.append(f'[[file]]\npath = "{cache.OUTCOMES}"\nkind = "label"\nmodel = "{cache.MODEL}"')

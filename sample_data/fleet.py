@@ -12,6 +12,7 @@ from observability import Logger
 from sample_data import (
     audited,
     cache,
+    calls,
     challenger,
     clients,
     collecting,
@@ -107,6 +108,7 @@ def make(
     audited.make([flights.LATE, employment.EMPLOYMENT], out)
     crew.make(out)
     vendor.make(out)
+    calls.make(out)
     cache.make(out)
     nightly.make(out)
     exports.make(out)

@@ -204,8 +204,8 @@ def _protobuf_value(value: Any) -> Any:
 def span_record(span: OtlpSpan) -> dict[str, Any] | None:
     """The prediction record of a span; None where it is no prediction. Raises SpanError where it is one and something is missing."""
     attributes = span.attributes
-    own = any(name.startswith(OWN) for name in attributes)
-    if not own and not _is_model_call(attributes):
+    call = _is_model_call(attributes)
+    if not call and not any(name.startswith(OWN) for name in attributes):
         return None
     if not span.trace or not span.id or span.start <= 0:
         raise SpanError("it has no trace id, span id or start time")
@@ -214,15 +214,15 @@ def span_record(span: OtlpSpan) -> dict[str, Any] | None:
         record["latency_ms"] = (span.end - span.start) / 1e6
     if _failed(span):
         record["status"] = "timeout" if "timeout" in str(attributes.get("error.type", "")).lower() else "error"
-    record |= _own_fields(attributes) if own else _model_call_fields(span)
+    record |= _own_fields(attributes, _model_call_fields(span) if call and f"{OWN}model" not in attributes else {"features": {}})
     if missing := [name for name in ("model", "version") if not record.get(name)]:
         raise SpanError(f"it has no attribute {OWN}{missing[0]}")
     return record | {"kind": "prediction"}
 
 
-def _own_fields(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that attributes `observability.*` give; those that records do not know are kept as their extra fields."""
-    fields: dict[str, Any] = {"features": {}}
+def _own_fields(attributes: Mapping[str, Any], of_call: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that attributes `observability.*` add to those of a call; those that records do not know are kept as their extra fields."""
+    fields = dict(of_call)
     for name, value in sorted(attributes.items()):
         if not name.startswith(OWN):
             continue

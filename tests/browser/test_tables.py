@@ -8,7 +8,6 @@ from tests.browser.pages import REFRESHES, complete, refresh, settle
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
-MODELS = ("employment", "flights-delay", "flights-late", "sentiment", "acme/sentiment-small", "route-cache")
 WORDS = """() => {
   const main = document.querySelector('[data-testid="stMain"]')
   const tables = [...main.querySelectorAll('*')].flatMap((each) => [...(each.shadowRoot?.querySelectorAll('#ledger') ?? [])])

@@ -406,10 +406,13 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
         assert case["prediction"]["id"] == rows["id"].iloc[0] and case["label"]["revisions"]
         assert command(own_fleet, *REGISTER, "--reference", files["reference"]).code == 0
         assert [each["model"] for each in running.status()["models"]] == [
+            "acme/chat-large",
+            "acme/chat-small",
             "acme/sentiment-small",
             "employment",
             "flights-delay",
             "flights-late",
+            "help-desk",
             "sentiment",
             "shop",
         ]
@@ -424,10 +427,13 @@ def test_commands_go_to_the_dashboard_that_runs(own_fleet: Path, tmp_path: Path,
         assert (done.code, f"process {running.pid}" in done.error) == (3, True)
     assert not (own_fleet / "owner.json").exists()
     assert [each["model"] for each in command(own_fleet, "status", "--json").json()["models"]] == [
+        "acme/chat-large",
+        "acme/chat-small",
         "acme/sentiment-small",
         "employment",
         "flights-delay",
         "flights-late",
+        "help-desk",
         "sentiment",
     ]
 

@@ -56,7 +56,10 @@ def test_july_of_flights_late_agrees_with_scikit_learn(command: Command, stored_
 def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, stored_fleet: Path) -> None:
     findings = command(stored_fleet, "check", "--json").json()
     assert {each["model"] for each in findings} == {
+        "acme/chat-large",
+        "acme/chat-small",
         "acme/sentiment-small",
+        "help-desk",
         "route-cache",
         "flights-delay",
         "flights-late",

@@ -34,10 +34,8 @@ WINDOWS: dict[str, dict[str, Any]] = {
 """The last is that of the model that serves elsewhere."""
 CHECKED = [name for name in WINDOWS if LONG or name in ("last week", "autumn 2026")]
 
-UNDECIDED = {"trust/explanations", "serving/call_drift"}
-"""The one reads attributions, which are computed in the background after the fleet is loaded; the other calls of language models, which the
-fleet has none of.
-"""
+UNDECIDED = {"trust/explanations"}
+"""It reads attributions, which are computed in the background after the fleet is loaded."""
 
 
 @dataclass

@@ -168,6 +168,16 @@ def test_a_call_of_a_language_model_is_a_prediction_of_the_model_that_was_asked(
     assert span_record(span({"http.request.method": "GET"})) is None
 
 
+def test_own_attributes_of_a_call_add_to_what_its_span_says():
+    more = {"observability.cost": 0.0021, "observability.refused": True, "observability.feature.topic": "refund"}
+    record = span_record(span({**GEN_AI, **more}))
+    assert (record["model"], record["version"], record["prediction"]) == ("gpt-4o", "gpt-4o-2024-08-06", "stop")
+    assert (record["cost"], record["refused"]) == (0.0021, True)
+    assert record["features"] == span_record(span(GEN_AI))["features"] | {"topic": "refund"}
+    other = span_record(span({**GEN_AI, **OWN}))
+    assert other == span_record(span(OWN)), "a span that names its own model is no call of the vendor's"
+
+
 def test_rejected_spans_are_a_partial_success_and_other_spans_are_passed_over(sink):
     request = export(
         OWN, {"http.route": "/"}, {"observability.model": "m"}, {**OWN, "observability.score": 7.5, "observability.status": "no"}

@@ -1,6 +1,8 @@
 """Calls of language models on the page of vendors: traffic by route, drift of what is asked and answered, and traces."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -23,7 +25,7 @@ from observability.dashboard.widgets import csv_of_table, cut_note, finding_line
 MOST_ROUTES, MOST_STEPS = 50, 200
 MOST_CALLS = 20_000
 """Calls of a model whose labels are looked for."""
-LABELS = Records("label", ("id",), ever=True, rows=10 * MOST_CALLS)
+LABELS = Records("label", ("id", "value"), ever=True, rows=10 * MOST_CALLS)
 TRAFFIC = columns_on_phone(
     "model route calls",
     column("model", "Model", strong=True),
@@ -31,7 +33,7 @@ TRAFFIC = columns_on_phone(
     *number_columns(calls="Calls"),
     column("errors", "Errors", align="right", help="Calls with a status other than ok"),
     *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost"),
-    column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them"),
+    column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them, and its most frequent value"),
 )
 DRIFT = columns_on_phone(
     "model column status",
@@ -56,7 +58,9 @@ def language_models(scope: Scope) -> list[Model]:
 
 
 def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
-    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, currency, labelled (share)."""
+    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, currency, labelled (share), feedback
+    (its most frequent value) with feedback_share, and simulated: whether all of them say that they are.
+    """
     names = [name for name in ("feature.operation", "feature.service") if model.column(name) is not None]
     keys = tuple(By(name) for name in names)
     tokens = [name for name in ("feature.input_tokens", "feature.output_tokens") if model.column(name) is not None]
@@ -64,11 +68,12 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     sums = load.ask_store(Aggregate("predictions", keys=keys, sums=("latency_ms", "cost", *tokens)), window)
     if counted.empty:
         return pd.DataFrame()
-    sampled = load.ask_store(Sample("predictions", ("id", *names), MOST_CALLS), window)
-    known = set(load.ask_store(LABELS, window)["id"])
+    sampled = load.ask_store(Sample("predictions", ("id", "extra", *names), MOST_CALLS), window)
+    given = load.ask_store(LABELS, window).drop_duplicates("id", keep="last").set_index("id")["value"]
+    sampled["feedback"] = sampled["id"].map(given)
+    sampled["stated"] = [json.loads(extra) if isinstance(extra, str) else {} for extra in sampled["extra"]]
     counted["route"], sums["route"], sampled["route"] = (_routes(rows, names) for rows in (counted, sums, sampled))
-    labelled = sampled["id"].isin(known).groupby(sampled["route"]).mean()
-    rows = []
+    by_route, rows = dict(list(sampled.groupby("route"))), []
     for route, own in counted.groupby("route", sort=True):
         of_route = sums[sums["route"] == route].set_index("measure")
 
@@ -88,11 +93,23 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
                 "tokens_in": figure("feature.input_tokens", "total"),
                 "tokens_out": figure("feature.output_tokens", "total"),
                 "cost": figure("cost", "total"),
-                "currency": cost_currency(model.name),
-                "labelled": float(labelled.get(route, float("nan"))),
+                **what_calls_state(by_route.get(route, sampled.head(0)), cost_currency(model.name)),
             }
         )
     return pd.DataFrame(rows)
+
+
+def what_calls_state(calls: pd.DataFrame, currency: str | None) -> dict[str, Any]:
+    """The currency of the costs of some calls, their feedback, and whether all are declared simulated. currency: where no call states one."""
+    currencies = {stated["currency"] for stated in calls["stated"] if isinstance(stated.get("currency"), str)}
+    shares = calls["feedback"].dropna().astype(str).value_counts(normalize=True)
+    return {
+        "currency": (currencies.pop() if len(currencies) == 1 else "several currencies") if currencies else currency,
+        "labelled": float(calls["feedback"].notna().mean()),
+        "feedback": shares.index[0] if len(shares) else None,
+        "feedback_share": float(shares.iloc[0]) if len(shares) else float("nan"),
+        "simulated": len(calls) > 0 and all(stated.get("source") == "simulated" for stated in calls["stated"]),
+    }
 
 
 def _routes(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
@@ -115,14 +132,17 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
         return
     st.header("Calls of language models", anchor=False)
     table = pd.concat(tables, ignore_index=True).sort_values("calls", ascending=False, ignore_index=True)
+    if table["simulated"].all():
+        st.markdown("These calls are simulated.")
     lines = []
     for row in table.head(MOST_ROUTES).to_dict("records"):
+        said = f"{row['feedback']} {percent(row['feedback_share'])}" if isinstance(row["feedback"], str) else None
         cells: dict[str, Cell] = {
             "model": links.link_cell(str(row["model"]), "latency", scope.about(str(row["model"]))),
             "route": {"t": str(row["route"])},
             "calls": {"t": f"{row['calls']:,}"},
             "errors": share_cell(row["errors"] / row["calls"]),
-            "labelled": dict(UNKNOWN_CELL) if pd.isna(row["labelled"]) else share_cell(row["labelled"]),
+            "labelled": share_cell(row["labelled"], under=said),
         }
         for name in ("latency", "tokens_in", "tokens_out", "cost"):
             cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
