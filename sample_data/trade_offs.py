@@ -30,7 +30,19 @@ def make(home: Path, out: Path) -> None:
     store.close()
     lines = []
     for model, days in PLAN:
-        command = [sys.executable, "-m", "observability", "trade-offs", model, "--version", "1", "--provider", "cuda", "--json", "--dry-run"]
+        command = [
+            sys.executable,
+            "-m",
+            "observability",
+            "trade-offs",
+            model,
+            "--version",
+            "1",
+            "--provider",
+            "cuda",
+            "--json",
+            "--dry-run",
+        ]
         environment = os.environ | {"OBSERVABILITY_HOME": str(home)}
         record = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
         lines.append(json.dumps(dated(record, activity[activity["model"] == model]["last"].max(), days), separators=(",", ":")))

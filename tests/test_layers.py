@@ -63,6 +63,7 @@ STORE_EXCEPTIONS = {
     "observability.cli.commands_data": ("observability.store.ingest.files",),  # reads a file that it does not load
     "observability.worker.requests": ("observability.store.registry.artifacts",),  # detects the kind of a model file
     "sample_data.audits": ("observability.store.opener",),  # opens a home that holds the demo
+    "sample_data.trade_offs": ("observability.store.opener",),  # the same
     "sample_data.canaries": ("observability.store.opener",),  # the same
 }
 """Modules above store/ that import more of it, and what."""
