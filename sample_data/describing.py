@@ -27,6 +27,7 @@ from sample_data import (
     provenance,
     savings,
     sensors,
+    signals,
     stored,
     trade_offs,
     vendor,
@@ -89,6 +90,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     records = (
         "training.jsonl",
         "distributed.jsonl",
+        signals.FILE,
         "study.jsonl",
         "events.jsonl",
         prices.FILE,

@@ -28,6 +28,7 @@ from sample_data import (
     provenance,
     sentiment,
     serving,
+    signals,
     sources,
     stored,
     texts,
@@ -103,6 +104,7 @@ def make(
     clients.make(out)
     distributed.make(out)
     say(f"{len(distributed.JOBS)} runs of several processes: trained")
+    signals.make(out)
     prices.make(out)
     stored.make([flights.LATE, employment.EMPLOYMENT], out)
     audited.make([flights.LATE, employment.EMPLOYMENT], out)
