@@ -29,7 +29,7 @@ WATCH_SHARE, ACT_SHARE = 0.02, 0.1
 """Cost of the straggler as a share of all ranks' step time, for `watch` and `act`."""
 COMMUNICATION = frozenset(("communication", "comm", "allreduce", "all_reduce", "sync"))
 WAITING = "sync"
-"""The phase of communication that holds the wait where a job logs several."""
+"""The phase that holds the wait where a job logs it apart from its communication."""
 MOST_RANKS_NAMED = 5
 LATE_SHARE = 0.25
 """Fraction of the last steps in the second test; at least LEAST_STEPS, which the third test takes where these are twice as many."""
@@ -121,7 +121,11 @@ def ranks_of(run: TrainingRun) -> Ranks | None:
 
 
 def ranks_from(frame: "DataFrame") -> Ranks | None:
-    """Return the times from a frame of rank, step and milliseconds by phase, each pair once; a missing phase took no time."""
+    """Return the times from a frame of rank, step and milliseconds by phase, each pair once; a missing phase took no time.
+
+    Where the wait is logged apart (WAITING beside another phase of communication), it is the wait for the rank that is last in all else,
+    communication included; else it is part of communication, and is the wait for the rank that is last in the other phases.
+    """
     names = [name for name in frame.columns if name not in ("rank", "step")]
     of_rank, labels = frame["rank"].factorize()
     known, of_step, logged = np.unique(frame["step"].to_numpy("int64"), return_inverse=True, return_counts=True)
@@ -135,15 +139,15 @@ def ranks_from(frame: "DataFrame") -> Ranks | None:
     tables = {name: np.zeros((len(ranks), len(steps))) for name in names}
     for name, table in tables.items():
         table[rows[kept], columns[of_step[kept]]] = np.nan_to_num(frame[name].to_numpy(float)[kept])
-    work = np.asarray(
-        sum([table for name, table in tables.items() if name.lower() not in COMMUNICATION], np.zeros((len(ranks), len(steps))))
-    )
+    communicating = [name for name in names if name.lower() in COMMUNICATION]
+    apart = [name for name in communicating if name.lower() == WAITING]
+    holding = apart if 0 < len(apart) < len(communicating) else communicating
+    work = np.asarray(sum([table for name, table in tables.items() if name not in holding], np.zeros((len(ranks), len(steps)))))
     gap = work.max(axis=0) - work
     wait = np.zeros_like(work)
-    for name in sorted(names, key=lambda name: name.lower() != WAITING):
-        if name.lower() in COMMUNICATION:
-            waited = np.minimum(tables[name], gap - wait)
-            tables[name], wait = tables[name] - waited, wait + waited
+    for name in holding:
+        waited = np.minimum(tables[name], gap - wait)
+        tables[name], wait = tables[name] - waited, wait + waited
     return Ranks(ranks, steps, tables, wait)
 
 

@@ -258,6 +258,24 @@ def test_a_straggler_in_communication_is_named() -> None:
     assert found.evidence["lost_share"] == pytest.approx(0.48, abs=0.02)
 
 
+def test_the_victims_of_a_slow_link_wait_where_the_wait_is_logged_apart() -> None:
+    """Rank 13 needs 52 ms to send where the others need 30, so that they wait 22 ms: a cost of 22 ms of all steps, which are 153 ms long."""
+    records = of_many_ranks({13: 52.0})
+    steps: dict[int, list[dict]] = {}
+    for each in records:
+        if each["kind"] == "step":
+            steps.setdefault(each["step"], []).append(each["phase_ms"])
+    for own in steps.values():
+        last = max(sum(phases.values()) for phases in own)
+        for phases in own:
+            phases["sync"] = last - sum(phases.values())
+    found = only(said(records), "straggler_score")
+    assert found.subject == "run:many/rank:13" and found.evidence["phase"] == "communication" and found.severity == "act"
+    assert found.evidence["lost_share"] == pytest.approx(22 / 153, abs=0.01) and found.evidence["time_ms"] == pytest.approx(52, abs=0.5)
+    times = ranks_from(gather_one(records).phases)
+    assert not times.phases["sync"].any() and np.median(times.wait[:13]) == pytest.approx(22, abs=1)
+
+
 def test_the_phase_in_which_a_rank_loses_most_is_named_where_communication_holds_no_wait() -> None:
     """The others' short communication is then taken for their wait, so that the slow rank's own seems long."""
     records, rng = of_many_ranks(dict.fromkeys(range(64), 3.5)), np.random.default_rng(8)
