@@ -28,6 +28,7 @@ from sample_data import (
     savings,
     sensors,
     signals,
+    simulated_runs,
     stored,
     trade_offs,
     vendor,
@@ -91,6 +92,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
         "training.jsonl",
         "distributed.jsonl",
         signals.FILE,
+        simulated_runs.RUNS,
         "study.jsonl",
         "events.jsonl",
         prices.FILE,
@@ -108,6 +110,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     )
     parts += [file_entry(name) for name in records]
     parts += [file_entry(deliveries.FILE, "batch"), file_entry(sensors.FILE, "batch")]
+    parts += [file_entry(simulated_runs.STEPS, "step"), file_entry(simulated_runs.READINGS, "resource")]
     parts.append(file_entry(edge.FILE, "device_report"))
     parts.append(file_entry(places.FILE, "storage_report"))
     parts.append(file_entry(savings.INTENSITIES, "price"))

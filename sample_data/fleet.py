@@ -29,6 +29,7 @@ from sample_data import (
     sentiment,
     serving,
     signals,
+    simulated_runs,
     sources,
     stored,
     texts,
@@ -105,6 +106,7 @@ def make(
     distributed.make(out)
     say(f"{len(distributed.JOBS)} runs of several processes: trained")
     signals.make(out)
+    simulated_runs.make(out)
     prices.make(out)
     stored.make([flights.LATE, employment.EMPLOYMENT], out)
     audited.make([flights.LATE, employment.EMPLOYMENT], out)
