@@ -2,7 +2,8 @@
 
 Six invented people. The texts, the model's answers and the raters' means and spreads are real: each simulated label is a rating drawn from a
 normal distribution with the mean and the spread that the real raters of that text have (and a little of the person's own), cut into the three
-classes as the labels are. So people agree as far as single raters really do. Nobody follows suggestions, tires or guesses.
+classes as the labels are. So people agree as far as single raters really do. From the morning of 22 May on they work by a second guideline, which
+shows examples: ratings then lie nearer to the raters' mean (CLOSER). Nobody follows suggestions, tires or guesses.
 `python sample_data/crew.py` writes both files again from the fleet's own.
 """
 
@@ -18,6 +19,8 @@ ANNOTATIONS, ASSIGNMENTS = "crew.annotations.parquet", "crew.assignments.parquet
 OWN_SPREAD = {"ann-1": 0.1, "ann-2": 0.3, "ann-3": 0.2, "ann-4": 0.5, "ann-5": 0.3, "ann-6": 0.8}
 """Standard deviation, in points of the scale, by which each person's rating differs beyond the real raters' spread."""
 CUT, CLASSES = 0.5, ("negative", "neutral", "positive")
+SECOND_FROM, CLOSER = pd.Timestamp("2014-05-21T09:00Z"), 0.7
+"""Texts that came after this moment are labelled by guideline v2; the spread of their ratings as a share of that before."""
 UNSURE, BEGIN_HOUR, PAUSE = 0.6, 9, 25.0
 """Probability of the likeliest class below which three people label a text (else two); hour (UTC) of a session; mean seconds between texts."""
 SHOWN, SECONDS, SPREAD = 0.65, 7.0, 0.45
@@ -35,10 +38,11 @@ def crew_records(texts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     for each in texts.sort_values("at").to_dict("records"):
         suggested = max(CLASSES, key=lambda name: each["score"][name])
         sure = float(each["score"][suggested])
-        audit = crc32(each["id"].encode()) % 4 == 0
+        audit, guideline = crc32(each["id"].encode()) % 4 == 0, "v2" if each["at"] > SECOND_FROM else "v1"
         reason = "drawn at random" if audit else f"the likeliest class has {100 * sure:.0f} %"
         for who in rng.choice(people, 3 if sure < UNSURE else 2, replace=False):
-            rating = rng.normal(each["rating_mean"], np.hypot(each["rating_spread"], OWN_SPREAD[str(who)]))
+            spread = np.hypot(each["rating_spread"], OWN_SPREAD[str(who)]) * (CLOSER if guideline == "v2" else 1.0)
+            rating = rng.normal(each["rating_mean"], spread)
             rows.append(
                 {
                     "item": each["id"], "annotator": str(who), "given": each["at"],
@@ -46,14 +50,14 @@ def crew_records(texts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "seconds": round(float(SECONDS * np.exp(rng.normal(0, SPREAD)) * (0.6 + len(each["text"]) / 150)), 1),
                     "gold": each["value"] if crc32(each["id"].encode()) % GOLD_EVERY == 1 else None,
                     "suggestion": suggested if rng.random() < SHOWN else None, "suggestion_confidence": round(sure, 4),
-                    "policy": "random" if audit else "uncertain first", "reason": reason, "score": round(sure, 4),
+                    "policy": "random" if audit else "uncertain first", "reason": reason, "score": round(sure, 4), "guideline": guideline,
                 }
             )  # fmt: skip
     table = with_sessions(pd.DataFrame(rows), rng, texts["at"].max())
     table["suggestion_confidence"] = table["suggestion_confidence"].where(table["suggestion"].notna())
     given = table[["item", "annotator", "given", "policy", "reason", "score"]].rename(columns={"given": "at"})
-    done = table[table["at"].notna()][["item", "annotator", "at", "label", "seconds", "gold", "suggestion", "suggestion_confidence"]]
-    done = done.assign(guideline="v1")
+    answer = ["label", "seconds", "gold", "suggestion", "suggestion_confidence", "guideline"]
+    done = table.loc[table["at"].notna(), ["item", "annotator", "at", *answer]]
     one, other = (
         part.assign(project=PROJECT, received_at=part["at"]).sort_values(["at", "annotator", "item"], ignore_index=True)
         for part in (done, given)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from sample_data.crew import ANNOTATIONS, ASSIGNMENTS, CLASSES, CUT, OWN_SPREAD, crew_records
+from sample_data.crew import ANNOTATIONS, ASSIGNMENTS, CLASSES, CLOSER, CUT, OWN_SPREAD, crew_records
 
 FOLDER = Path(__file__).parents[2] / "sample_data"
 
@@ -34,12 +34,21 @@ def test_both_files_are_made_again_from_the_fleets_own(texts: pd.DataFrame, labe
 def test_labels_differ_as_the_real_raters_do(texts: pd.DataFrame, labels: pd.DataFrame) -> None:
     """The share of labels that equal the raters' class is the probability that their normal distribution gives, within four standard errors."""
     rows = labels.merge(texts, left_on="item", right_on="id")
-    spread = np.hypot(rows["rating_spread"], rows["annotator"].map(OWN_SPREAD))
+    spread = np.hypot(rows["rating_spread"], rows["annotator"].map(OWN_SPREAD)) * np.where(rows["guideline"] == "v2", CLOSER, 1.0)
     above, below = norm.sf(CUT, rows["rating_mean"], spread), norm.cdf(-CUT, rows["rating_mean"], spread)
     chance = np.select([rows["value"] == "positive", rows["value"] == "negative"], [above, below], 1 - above - below)
     assert abs((rows["label"] == rows["value"]).mean() - chance.mean()) < 4 * np.sqrt((chance * (1 - chance)).sum()) / len(rows)
     known = rows[rows["gold"].notna()]
     assert (known["gold"] == known["value"]).all() and 0.09 < len(known) / len(rows) < 0.16
+
+
+def test_a_second_guideline_has_a_before_and_an_after(labels: pd.DataFrame) -> None:
+    """Under the second one people are right more often, as its closer ratings make them, and every label after its first morning is by it."""
+    second = labels["at"] >= pd.Timestamp("2014-05-22T09:00Z")
+    assert labels["guideline"].eq("v2").equals(second.rename("guideline")) and 0.3 < second.mean() < 0.5
+    known = labels[labels["gold"].notna()]
+    right = (known["label"] == known["gold"]).groupby(known["guideline"]).agg(["mean", "size"])
+    assert right.loc["v2", "mean"] - right.loc["v1", "mean"] > 2 * np.sqrt((0.25 / right["size"]).sum())
 
 
 def test_nobody_follows_and_each_label_was_assigned_before(texts: pd.DataFrame, labels: pd.DataFrame) -> None:
