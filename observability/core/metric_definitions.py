@@ -166,6 +166,8 @@ device_disagree_share | Devices that differ from the server | share | low | Shar
   otherwise than the server. | devices / devices with 50 compared answers | ours
 device_stale_share | Devices on an old version | share | low | Share of devices that serve a version which another replaced at least two
   weeks ago. | devices / devices | ours
+ring_crash_gap | More crashes on a new version | share | low | Share of a ring's devices that crashed on the new version, less that of
+  devices on earlier versions in the same days. | devices / devices - devices / devices | ours
 storage_days_left | Days until full | days | high | Days until a place has no room left at its growth. | room / mean daily growth, as a
   random walk with drift | ours; Newey and West 1987
 storage_growth | Growth of stored data | GB a day | low | Median growth of the stored bytes by day. | median of used - used before | ours

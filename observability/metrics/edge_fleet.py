@@ -20,6 +20,8 @@ REPORT_COLUMNS = (
     "compared", "agreed", "battery", "memory_peak_mb", "latency_p99_ms", "source",
 )  # fmt: skip
 REPORTS = Records("device_report", REPORT_COLUMNS)
+VERSIONS_EVER = Records("device_report", ("model", "version", "at"), ever=True, rows=1_000_000)
+"""Which versions were reported when, before the window as well."""
 LATE_HOURS = 24.0
 """Hours from an answer to its arrival beyond which a device counts as late."""
 DISAGREES = 0.02

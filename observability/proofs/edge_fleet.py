@@ -58,6 +58,20 @@ def stale_share_proof(finding: Finding, context: Context) -> str:
 SELECT count(*) FILTER (version IS NULL OR version NOT IN (SELECT version FROM fresh)) / count(*) AS device_stale_share FROM devices"""
 
 
+def ring_gap_proof(finding: Finding, context: Context) -> str:
+    """The SQL of the share of a ring's devices that crashed on a version, less that of devices on earlier ones in the same days."""
+    version, ring = (text_literal(str(finding.evidence[name])) for name in ("version", "ring"))
+    return f"""WITH reports AS (
+  SELECT device, version = {version} AS fresh, ring, crashes, "at" FROM device_reports
+  {where_clause([*_of_model(finding, context), f'"at" >= {time_literal(finding.start)}', "version IS NOT NULL"])}
+), devices AS (
+  SELECT device, fresh, sum(crashes) > 0 AS crashed FROM reports
+  WHERE CASE WHEN fresh THEN ring = {ring} ELSE "at" >= (SELECT min("at") FROM reports WHERE fresh AND ring = {ring}) END
+  GROUP BY device, fresh
+)
+SELECT avg(crashed::INTEGER) FILTER (fresh) - avg(crashed::INTEGER) FILTER (NOT fresh) AS ring_crash_gap FROM devices"""
+
+
 def _of_model(finding: Finding, context: Context) -> list[str]:
     """The conditions of the reports about the model of a finding, up to the end of its window."""
     return [f"model = {text_literal(finding.model or '')}", f'"at" < {time_literal(finding.end)}', *known_record_conditions(context)]
@@ -66,4 +80,5 @@ def _of_model(finding: Finding, context: Context) -> list[str]:
 EDGE_FLEET_PROOFS: Proofs = {
     **{measure.metric: device_share_proof for measure in MEASURES},
     "device_stale_share": stale_share_proof,
+    "ring_crash_gap": ring_gap_proof,
 }

@@ -13,10 +13,10 @@ from observability.core.finding import Finding, worst_first
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.metrics.edge_fleet import REPORTS
+from observability.metrics.edge_fleet import GROUPS, REPORTS
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
-from observability.simulation.faults_edge import EdgeFault, EdgeFaultPlant
+from observability.simulation.faults_edge import ROLLED_OUT, EdgeFault, EdgeFaultPlant
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,8 +35,9 @@ def replay_on_edge_fleet(
 
 
 def replay_edge_fault(reports: "DataFrame", fault: EdgeFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in one class of devices, or in all, and evaluate the week. Raises UsageError where none can have it."""
-    wanted = f"a class of {edge_fleet.LEAST_DEVICES} devices with reports in the last week and the four before it"
+    """Plant the fault in one class or ring of devices, or in all, and evaluate the week. Raises UsageError where none can have it."""
+    word = GROUPS[fault.group]
+    wanted = f"a {word} of {edge_fleet.LEAST_DEVICES} devices with reports in the last week and the four before it"
     if reports.empty:
         raise UsageError(f"no devices to plant {fault.name} on", got="no reports", expected=wanted)
     model = str(reports["model"].mode().iloc[0])
@@ -45,13 +46,13 @@ def replay_edge_fault(reports: "DataFrame", fault: EdgeFault, strength: Strength
     start = end - WEEK
     own = own[own["at"] >= start - timedelta(days=edge_fleet.PAST_DAYS)].reset_index(drop=True)
     late = own["at"] >= start
-    sizes = own[late].groupby("device_class")["device"].nunique()
+    sizes = own[late].groupby(fault.group)["device"].nunique()
     levels = sorted(sizes[sizes >= edge_fleet.LEAST_DEVICES].index)
     if not levels or late.all():
         raise UsageError(f"no devices to plant {fault.name} on", got=f"{len(own):,} reports of {model}", expected=wanted)
     rng = np.random.default_rng([seed, 31])
     level = str(levels[int(rng.integers(len(levels)))])
-    mask = late if fault.everywhere else late & (own["device_class"] == level)
+    mask = late if fault.everywhere else late & (own[fault.group] == level)
     planted = own.copy()
     planted.loc[mask] = fault.plant(EdgeFaultPlant(own[mask], fault.amount(strength), rng))
     if fault.everywhere:
@@ -59,7 +60,8 @@ def replay_edge_fault(reports: "DataFrame", fault: EdgeFault, strength: Strength
         planted = _with_earlier_version(planted, first)
     window = Window("", aware_utc(start.to_pydatetime()), aware_utc(end.to_pydatetime()))
     seen = [_fleet_findings(each, window) for each in (planted, own)]
-    target = "devices" if fault.everywhere else f"class={level}"
+    target = "devices" if fault.everywhere else f"{word}={level}"
+    target = f"version={ROLLED_OUT}/{target}" if fault.metric == edge_fleet.RING_GAP else target
     look = DetectionLook(1, 0, seen[0], seen[1])
     return RecordDetection(fault, strength, "fleet", model, "week", 1, target, fault.metric, 1, (look,), f"Devices that serve {model}.")
 
@@ -75,5 +77,5 @@ def _with_earlier_version(reports: "DataFrame", at: datetime) -> "DataFrame":
 def _fleet_findings(reports: "DataFrame", window: Window) -> tuple[Finding, ...]:
     """Findings about the devices in a window."""
     first = window.start.replace(tzinfo=None)
-    frames = {"reports": reports[reports["at"] >= first], "past reports": reports[reports["at"] < first]}
+    frames = {"reports": reports[reports["at"] >= first], "past reports": reports[reports["at"] < first], "versions": reports}
     return tuple(worst_first(edge_fleet.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, window.end, BUDGET))))

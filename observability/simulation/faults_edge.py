@@ -1,7 +1,7 @@
-"""Faults of devices that serve a model: late answers, crashes, lack of memory, other answers than the server's, an old version."""
+"""Faults of devices that serve a model: late answers, crashes, lack of memory, other answers than the server's, old and new versions."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SHARE = "share of the devices"
+ROLLED_OUT = "a later version"
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class EdgeFaultPlant:
 
 @dataclass(frozen=True)
 class EdgeFault(NamedFault):
-    """A fault of serving devices. everywhere: it concerns all devices, not one class."""
+    """A fault of serving devices. everywhere: it concerns all devices, not those of one level of `group`."""
 
     everywhere: bool = False
+    group: str = "device_class"
     section: str = "serving"
 
 
@@ -66,6 +68,11 @@ def stuck_roll_out(plant: EdgeFaultPlant) -> "DataFrame":
     return plant.with_affected(lambda rows: rows.assign(version="an earlier version"))
 
 
+def crashing_roll_out(plant: EdgeFaultPlant) -> "DataFrame":
+    """A new version reaches the devices of one ring, and crashes there."""
+    return crashing_devices(replace(plant, reports=plant.reports.assign(version=ROLLED_OUT)))
+
+
 FAULTS: dict[str, EdgeFault] = {
     each.name: each
     for each in (
@@ -74,5 +81,6 @@ FAULTS: dict[str, EdgeFault] = {
         EdgeFault("starved_devices", (0.15, 0.6, 0.95), SHARE, "device_memory_share", starved_devices),
         EdgeFault("differing_devices", (0.15, 0.6, 0.95), SHARE, "device_disagree_share", differing_devices),
         EdgeFault("stuck_roll_out", (0.12, 0.25, 0.6), SHARE, "device_stale_share", stuck_roll_out, everywhere=True),
+        EdgeFault("crashing_roll_out", (0.15, 0.4, 0.8), SHARE, "ring_crash_gap", crashing_roll_out, group="ring"),
     )
 }

@@ -101,7 +101,6 @@ def test_a_limit_that_an_analyzer_reads_is_declared():
         "data/datasets",
         "data/labelling",
         "data/storage",
-        "serving/edge_fleet",
         "serving/vendors",
         "serving/why_changed",
     }

@@ -9,7 +9,7 @@ import pytest
 
 from observability.dashboard import load
 from observability.dashboard.charts.edge_fleet import version_shares
-from observability.dashboard.serving.edge_fleet import ring_reason, ring_states
+from observability.detection.roll_out_rings import RingCriterion
 from observability.metrics.edge_fleet import devices_to_decide
 from observability.stats.difference_intervals import rate_difference_interval
 from observability.store.db.database import Database
@@ -40,23 +40,21 @@ def test_the_newest_version_is_the_one_that_began_last_though_the_week_begins_wi
 
 
 def test_a_ring_that_cannot_be_told_yet_says_how_many_more_devices_it_needs() -> None:
-    spans = pd.DataFrame({"version": ["2"] * 15 + ["1"] * 60, "ring": ["ring 0"] * 15 + ["ring 1"] * 60})
-    spans["crashed"] = [1.0] * 3 + [0.0] * 12 + [1.0] * 3 + [0.0] * 57
-    (row,) = ring_states(spans, "2")
+    def ring(new: tuple[int, int], old: tuple[int, int]) -> RingCriterion:
+        return RingCriterion("2", "ring 0", START, new, old, 0.05)
+
     more = devices_to_decide((3, 15), (3, 60), 0.05)
-    assert row["severity"] == "unknown" and more is not None and more > 0
-    assert ring_reason(row).endswith(f"At these rates it needs about {more:,} more devices.")
+    row = ring((3, 15), (3, 60))
+    assert row.severity == "unknown" and more is not None and more > 0
+    assert row.reason.endswith(f"At these rates it needs about {more:,} more devices.")
     times = (15 + more) / 15
     gap = rate_difference_interval(3 * times, 15 * times, 3, 60)
     before = rate_difference_interval(3 * (times - 1 / 15), 15 * (times - 1 / 15), 3, 60)
     assert gap.low is not None and before.low is not None and before.low <= 0.05 < gap.low
     assert devices_to_decide((0, 2000), (0, 2000), 0.05) == 0
     assert devices_to_decide((2, 20), (3, 60), 0.05) is None, "a difference at the criterion"
-    few = spans[spans["version"] == "2"].head(4)
-    (row,) = ring_states(pd.concat([few, spans[spans["version"] == "1"]]), "2")
-    assert ring_reason(row) == "4 devices; it needs about 6 more."
-    (row,) = ring_states(pd.concat([spans[spans["version"] == "2"], spans[spans["version"] == "1"].head(3)]), "2")
-    assert ring_reason(row) == "3 devices on earlier versions; it needs about 7 more."
+    assert ring((3, 4), (3, 60)).reason == "4 devices; it needs about 6 more."
+    assert ring((3, 15), (3, 3)).reason == "3 devices on earlier versions; it needs about 7 more."
 
 
 def test_a_version_keeps_its_colour_in_every_window() -> None:

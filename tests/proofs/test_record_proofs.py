@@ -13,7 +13,7 @@ import pytest
 from observability.monitoring import check
 from observability.store.engine import Store
 from observability.store.types.registration import RegistrationRequest
-from tests.support import device_fleet, live_world
+from tests.support import device_fleet, edge_reports, live_world
 from tests.support.device_fleet import device_batches
 from tests.support.new_store import new_store
 from tests.support.proving import coverage, differing, without_reason
@@ -155,6 +155,22 @@ def test_devices_that_deliver_worse_than_others_are_proved_from_their_batches(tm
         assert differing(store, found) == [] and without_reason(found) == []
         proven = {(each.subject, each.metric) for each in found if each.proof and each.against == "peers"}
         assert proven == {("source:greenhouse/device:d1", "batch_rejected_rate"), ("source:greenhouse/device:d2", "batch_delay_p95_hours")}
+
+
+def test_a_ring_that_should_stop_is_proved_from_its_reports(tmp_path: Path) -> None:
+    rows = edge_reports.rolled_out_reports(edge_reports.device_reports(np.random.default_rng(3), fleet=80, before=3), days=4, crashes=0.5)
+    rows[5]["crashes"] = None
+    lines = [
+        {"kind": "device_report", "received_at": each["synced_at"].replace(tzinfo=UTC)}
+        | {name: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value for name, value in each.items()}
+        for each in rows
+    ]
+    with closing(new_store(tmp_path / "home", threads=1)) as store:
+        store.write_records(lines)
+        start, end = (moment.replace(tzinfo=UTC) for moment in (edge_reports.START, edge_reports.END))
+        found = check.check(store, model=None, start=start, end=end, now=end, only=("serving/edge_fleet",)).findings
+        assert differing(store, found) == [] and without_reason(found) == []
+        assert [each.subject for each in found if each.proof and each.metric == "ring_crash_gap"] == ["version=7/ring=ring 2"]
 
 
 def test_a_mean_that_moved_and_a_changed_correlation_are_proved_from_the_rows(tmp_path: Path) -> None:

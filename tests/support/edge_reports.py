@@ -52,14 +52,27 @@ def device_reports(rng: np.random.Generator, *, fleet: int = 120, before: int = 
     return found
 
 
+def rolled_out_reports(rows: list[dict[str, Any]], *, days: int, crashes: float, ring: str = "ring 2") -> list[dict[str, Any]]:
+    """Version 7 reaches a ring so many days before the end of the week; a share of its devices crash every day."""
+    names = sorted({each["device"] for each in rows if each["ring"] == ring})
+    bad = set(names[: round(crashes * len(names))])
+    begins = START + timedelta(days=7 - days)
+    return [
+        each | {"version": "7", "crashes": int(each["device"] in bad)} if each["ring"] == ring and each["at"] >= begins else each
+        for each in rows
+    ]
+
+
 def report_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Reports as the store gives them."""
     return pd.DataFrame(rows, columns=list(REPORT_COLUMNS)).astype(dict.fromkeys(("at", "synced_at", "oldest_at"), "datetime64[us]"))
 
 
-def edge_findings(rows: list[dict[str, Any]], budget: float = 0.0143) -> list[Finding]:
+def edge_findings(rows: list[dict[str, Any]], budget: float = 0.0143, counters: dict[str, Any] | None = None) -> list[Finding]:
     """The findings about the devices in the week."""
     frame = report_frame(rows)
-    frames = {"reports": frame[frame["at"] >= START], "past reports": frame[frame["at"] < START]}
+    frames = {"reports": frame[frame["at"] >= START], "past reports": frame[frame["at"] < START], "versions": frame}
     end = END.replace(tzinfo=UTC)
-    return edge_fleet.analyze(frames, Context(EVERY_MODEL, NO_VERSION, Window("", START.replace(tzinfo=UTC), end), end, budget))
+    return edge_fleet.analyze(
+        frames, Context(EVERY_MODEL, NO_VERSION, Window("", START.replace(tzinfo=UTC), end), end, budget, counters or {})
+    )

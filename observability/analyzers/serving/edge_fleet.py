@@ -1,8 +1,8 @@
-"""Check the devices that serve a model: late answers, crashes, lack of memory, agreement with the server, and old versions.
+"""Check the devices that serve a model: late answers, crashes, lack of memory, agreement with the server, old versions and roll-outs.
 
 Reads records of kind `device_report`. A device counts once a week. The devices of the window are compared with the device-weeks of the four
 weeks before it; the devices of one version, firmware, class or ring with their own earlier weeks, and where they have none with the other
-devices of the window.
+devices of the window. Each ring of a roll-out is held against its stop criterion.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,11 +13,22 @@ from typing import TYPE_CHECKING
 from scipy.stats import hypergeom
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.catalog import Model
 from observability.core.finding import Against, Finding, Severity, needs_action
 from observability.core.formatting import format_day, plural
 from observability.core.numerals import percent
-from observability.core.time import naive_utc
-from observability.metrics.edge_fleet import GROUPS, MEASURES, REPORTS, DeviceMeasure, device_spans, first_seen, level_counts
+from observability.core.time import aware_utc, naive_utc
+from observability.detection.roll_out_rings import STOP_GAP, RingCriterion, crashes_since, newest_version, ring_criteria
+from observability.metrics.edge_fleet import (
+    GROUPS,
+    MEASURES,
+    REPORTS,
+    VERSIONS_EVER,
+    DeviceMeasure,
+    device_spans,
+    first_seen,
+    level_counts,
+)
 from observability.proofs.edge_fleet import EDGE_FLEET_PROOFS
 from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.interval import Interval, rate_interval
@@ -34,7 +45,8 @@ TIMES, POINTS, ACT_POINTS = 2.0, 0.03, 0.10
 """How many times as high as the baseline a share must be, and by how much; the difference whose lower bound makes it `act`."""
 PAST: Against = "past"
 PEERS: Against = "peers"
-STALE = "device_stale_share"
+LEVEL: Against = "level"
+STALE, RING_GAP = "device_stale_share", "ring_crash_gap"
 CONCENTRATED = 0.01
 """Chance of so many devices in a group from which a property is told of the group, and not of all devices."""
 STALE_LIMITS = (0.10, 0.25)
@@ -90,8 +102,8 @@ class FleetComparison:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for the reports of the window and of the four weeks before it."""
-    return {"reports": Ask(REPORTS), "past reports": Ask(REPORTS, span="past", days=PAST_DAYS)}
+    """Ask for the reports of the window and of the four weeks before it, and for every version that was ever reported."""
+    return {"reports": Ask(REPORTS), "past reports": Ask(REPORTS, span="past", days=PAST_DAYS), "versions": Ask(VERSIONS_EVER)}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
@@ -108,6 +120,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         for measure in MEASURES:
             found += measure_findings(context, model, measure, [pair for pair in looks if pair[0].measure is measure], spans[model])
         found += stale_findings(context, model, spans[model], seen)
+        parts = (past[past["model"] == model], reports[reports["model"] == model])
+        found += ring_findings(context, model, parts, first_seen([frames["versions"][frames["versions"]["model"] == model]]))
     return found
 
 
@@ -248,11 +262,70 @@ def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mappi
     )
 
 
+def stop_criterion(known: Mapping[str, Model], model: str) -> float:
+    """The share by which more devices of a ring may crash: the owner's, else the usual one. known: models by name."""
+    return known[model].settings.limits.get(f"{NAME}/{RING_GAP}", STOP_GAP) if model in known else STOP_GAP
+
+
+def ring_findings(context: Context, model: str, parts: "tuple[DataFrame, DataFrame]", seen: Mapping[str, datetime]) -> Iterator[Finding]:
+    """Yield the finding about each ring of the newest version: it should stop, may go on, or cannot be told; and of a ring that it left.
+
+    parts: the reports of the four weeks before the window, and of the window. seen: when each version was first reported.
+    """
+    past, now = parts
+    criterion = stop_criterion(context.counters.get("models") or {}, model)
+    week = past[past["at"] >= naive_utc(context.window.start) - timedelta(days=7)]
+    current, before = newest_version(now, seen), newest_version(week, seen)
+    stopped = {(each.version, each.ring) for each in ring_criteria(week, before, criterion) if each.severity == "act"} if before else set()
+    rings = ring_criteria(now, current, criterion) if current else []
+    for ring in rings:
+        yield ring_finding(context, model, ring, parts, (ring.version, ring.ring) in stopped)
+    for version, name in sorted(stopped - {(each.version, each.ring) for each in rings}):
+        left = int(now[now["ring"] == name]["device"].nunique())
+        because = f"Version `{version}` has left `{name}`, where it should have stopped: none of {plural(left, 'device')} reports it now."
+        blank = undecided_fleet(context, model, f"version={version}/ring={name}", RING_GAP, left, because, LEVEL)
+        yield replace(blank, news="recovered")
+
+
+def ring_finding(context: Context, model: str, ring: RingCriterion, parts: "tuple[DataFrame, DataFrame]", stopped: bool) -> Finding:
+    """Return the finding about one ring. stopped: whether it should have stopped in the week before already."""
+    subject, severity, gap = f"version={ring.version}/ring={ring.ring}", ring.severity, ring.difference
+    n = ring.new[1]
+    about = f"version `{ring.version}` in `{ring.ring}`"
+    if gap is None:
+        return undecided_fleet(context, model, subject, RING_GAP, n, f"Whether {about} may go on cannot be told: {ring.reason}", LEVEL)
+    onset = None
+    if severity == "act":
+        began = crashes_since(parts, ring)
+        onset = aware_utc(began)
+        since = f"since {format_day(began)}"
+        arrived = "" if began.date() == ring.since.date() else f"; the version is there since {format_day(ring.since)}"
+        because = f"Stop {about}: {ring.shares}, {since}{arrived}."
+    elif severity == "ok":
+        because = f"{about[0].upper()}{about[1:]} may go on: {ring.shares}."
+    else:
+        because = f"Whether {about} may go on cannot be told: {ring.shares}. {ring.reason}"
+    evidence = {"version": ring.version, "ring": ring.ring, "baseline": ring.old[0] / ring.old[1], "baseline_n": ring.old[1]}
+    dated = {"onset_known": "dated"} if onset else {}
+    return replace(
+        undecided_fleet(context, model, subject, RING_GAP, n, because, LEVEL),
+        **gap.fields,
+        limit=ring.criterion,
+        severity=severity,
+        onset=onset,
+        likely_source="model" if severity == "act" else None,
+        news=("ongoing" if stopped else "new") if severity == "act" else "recovered" if stopped and severity == "ok" else None,
+        rank=3.0 if severity == "act" else 0.0,
+        evidence=evidence | dated,
+    )
+
+
 ANALYZER = Analyzer(
     NAME,
     "Do the devices that serve a model send in time, run without crashes, and answer as the server does?",
     needs,
     analyze,
     about="records",
+    limits={RING_GAP: STOP_GAP},
     proofs=EDGE_FLEET_PROOFS,
 )

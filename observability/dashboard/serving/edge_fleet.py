@@ -1,7 +1,6 @@
 """The page of devices that serve a model: groups of them side by side, versions by day, late answers, and the rings of a roll-out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,19 +22,18 @@ from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import plain_paragraph
+from observability.detection.roll_out_rings import newest_version, ring_criteria
 from observability.metrics.edge_fleet import (
     GROUPS,
     LATE_HOURS,
     MEASURES,
     REPORTS,
+    VERSIONS_EVER,
     arrival_by_age,
-    devices_to_decide,
     first_seen,
-    level_counts,
     report_lag_hours,
     ring_order,
 )
-from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.interval import rate_interval
 
 HOW = """import observability as obs
@@ -63,9 +61,6 @@ RINGS = columns_on_phone(
     column("old", "Earlier versions", align="right", width="8rem", help="Devices on earlier versions, and the share of them that crashed"),
     column("said", "Why", wide=True),
 )
-STOP_POINTS = 0.05
-"""Points by which more devices of the new version may crash than of earlier ones."""
-LEAST_RING = 10
 
 
 def reports_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
@@ -132,7 +127,7 @@ def groups_table(spans: pd.DataFrame) -> None:
 
 def versions_seen(model: str, window: Window) -> dict[str, datetime]:
     """When each version of a model was first reported, before the window as well."""
-    rows = load.ask_store(replace(REPORTS, columns=("model", "version", "at"), ever=True, rows=1_000_000), window)
+    rows = load.ask_store(VERSIONS_EVER, window)
     return first_seen([rows[rows["model"] == model]])
 
 
@@ -182,58 +177,22 @@ def lag_chart(reports: pd.DataFrame) -> None:
     frame.chart_with_table(charts_edge_fleet.lag_lines(days, LATE_HOURS), days, key="edge-lag", alt=alt, metrics=("device_late_share",))
 
 
-def ring_states(spans: pd.DataFrame, newest: str) -> list[dict[str, Any]]:
-    """Of each ring with devices on the newest version: its counts, and whether the roll-out may go on there.
-
-    state: stop where the whole interval of the difference is above the criterion, go on where it is below, else unknown.
-    """
-    crashed, found = next(each for each in MEASURES if each.flag == "crashed"), []
-    old = level_counts(spans.assign(fresh=np.where(spans["version"] == newest, "new", "old")), crashed, "fresh").get("old", (0, 0))
-    for ring, part in spans[spans["version"] == newest].groupby("ring"):
-        known = part[crashed.flag].dropna()
-        hits, n = int(known.sum()), len(known)
-        row: dict[str, Any] = {"ring": str(ring), "new": (hits, n), "old": old, "severity": "unknown", "low": None, "high": None}
-        if n >= LEAST_RING and old[1] >= LEAST_RING:
-            gap = rate_difference_interval(hits, n, *old)
-            row |= {"low": gap.low, "high": gap.high}
-            row["severity"] = "act" if (gap.low or 0.0) > STOP_POINTS else "ok" if (gap.high or 0.0) < STOP_POINTS else "unknown"
-        found.append(row)
-    return sorted(found, key=lambda row: ring_order(row["ring"]))
-
-
-def ring_reason(row: Mapping[str, Any]) -> str:
-    """Why a ring stops or goes on; where that cannot be told, about how many more devices it needs. row: of `ring_states`."""
-    (hits, n), (old_hits, old_n) = row["new"], row["old"]
-    if old_n < LEAST_RING:
-        return f"{formatting.plural(old_n, 'device')} on earlier versions; it needs about {LEAST_RING - old_n} more."
-    if row["low"] is None:
-        return f"{formatting.plural(n, 'device')}; it needs about {LEAST_RING - n} more."
-    said = f"Difference {100 * row['low']:+.1f} to {100 * row['high']:+.1f} points.".replace("-", "−")
-    if row["severity"] != "unknown":
-        return said
-    more = devices_to_decide((hits, n), (old_hits, old_n), STOP_POINTS)
-    if more is None:
-        return f"{said} More devices in this ring alone would not decide it."
-    return f"{said} At these rates it needs about {more:,} more {'device' if more == 1 else 'devices'}."
-
-
-def ring_section(spans: pd.DataFrame, seen: Mapping[str, datetime]) -> None:
+def ring_section(reports: pd.DataFrame, model: str, seen: Mapping[str, datetime]) -> None:
     """Draw the rings of the newest version with their stop criterion, where devices of the window are on two versions.
 
     seen: when each version was first reported.
     """
-    versions = set(spans["version"].dropna().astype(str))
-    if len(versions) < 2 or spans["ring"].isna().all():
+    newest = newest_version(reports, seen)
+    if newest is None:
         return
-    newest = max(versions, key=lambda version: (seen[version], version))
+    criterion = judged.stop_criterion(load.catalog().by_name, model)
     st.header(f"Roll-out of version {formatting.escape_markdown(newest)}", anchor=False)
-    plain_paragraph(f"A ring stops where {100 * STOP_POINTS:g} points more of its devices crash than of the earlier versions' devices.")
+    plain_paragraph(f"A ring stops where {100 * criterion:g} points more of its devices crash than of the earlier versions' devices.")
     lines = []
-    for row in ring_states(spans, newest):
-        (hits, n), (old_hits, old_n) = row["new"], row["old"]
-        said = ring_reason(row)
-        word = {"act": "Stop", "ok": "Go on", "unknown": "Cannot tell yet"}[row["severity"]]
-        cells: dict[str, Cell] = {"ring": {"t": row["ring"]}, "state": severity_cell(row["severity"], word), "said": {"t": said}}
+    for ring in ring_criteria(reports, newest, criterion):
+        (hits, n), (old_hits, old_n) = ring.new, ring.old
+        word = {"act": "Stop", "ok": "Go on"}.get(ring.severity, "Cannot tell yet")
+        cells: dict[str, Cell] = {"ring": {"t": ring.ring}, "state": severity_cell(ring.severity, word), "said": {"t": ring.reason}}
         cells["new"] = {"t": f"{n:,}", "sub": f"{percent(hits / n, 2)} crashed" if n else None}
         cells["old"] = {"t": f"{old_n:,}", "sub": f"{percent(old_hits / old_n, 2)} crashed" if old_n else None}
         lines.append(table_row(cells))

@@ -5,10 +5,12 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from observability.core.catalog import Model
+from observability.core.settings import ModelSettings
 from observability.metrics.edge_fleet import arrival_by_age, device_spans
 from observability.simulation.edge_replay import replay_edge_fault
 from observability.simulation.faults_edge import FAULTS
-from tests.support.edge_reports import START, device_reports, edge_findings, report_frame
+from tests.support.edge_reports import START, device_reports, edge_findings, report_frame, rolled_out_reports
 from tests.support.length import repeats
 
 RNG = np.random.default_rng
@@ -102,3 +104,48 @@ def test_clean_weeks_ask_for_nothing_critical() -> None:
         rows = frame.assign(**{name: frame[name] + np.array(shift, "timedelta64[D]") for name in ("at", "synced_at", "oldest_at")})
         raised += [each for each in edge_findings(rows.to_dict("records")) if each.severity == "act"]
     assert raised == []
+
+
+def of_rings(rows: list[dict], **given) -> list:
+    return [each for each in edge_findings(rows, **given) if each.metric == "ring_crash_gap"]
+
+
+def test_a_ring_whose_devices_crash_more_should_stop_and_the_finding_says_since_when(clean) -> None:
+    rows = rolled_out_reports(clean, days=4, crashes=0.5)
+    (found,) = of_rings(rows)
+    new = {each["device"]: 0 for each in rows if each["version"] == "7"}
+    old = {each["device"]: 0 for each in rows if each["version"] == "2" and each["at"] >= START + timedelta(days=3, hours=20)}
+    for each in rows:
+        side = new if each["version"] == "7" else old if each["at"] >= START + timedelta(days=3, hours=20) else {}
+        if each["device"] in side:
+            side[each["device"]] |= each["crashes"]
+    by_hand = sum(new.values()) / len(new) - sum(old.values()) / len(old)
+    assert found.value == pytest.approx(by_hand) and found.n == len(new) and found.limit == 0.05
+    assert (found.severity, found.subject, found.against, found.news) == ("act", "version=7/ring=ring 2", "level", "new")
+    assert found.low > 0.05 and found.onset.date() == (START + timedelta(days=3)).date()
+    assert (
+        found.because.startswith("Stop version `7` in `ring 2`: 50 % of 22 devices crashed, against ")
+        and "since 5 Mar 2026" in found.because
+    )
+
+
+def test_the_owner_s_criterion_counts_and_a_clean_ring_may_go_on(clean) -> None:
+    rows = rolled_out_reports(clean, days=4, crashes=0.5)
+    model = Model(1, "cough", "binary", settings=ModelSettings(limits={"serving/edge_fleet/ring_crash_gap": 0.9}))
+    (found,) = of_rings(rows, counters={"models": {"cough": model}})
+    assert found.severity == "ok" and found.limit == 0.9
+    assert of_rings(clean) == [], "no roll-out"
+    large = device_reports(RNG(6), fleet=600, before=2)
+    (fine,) = of_rings(rolled_out_reports(large, days=4, crashes=0.0))
+    assert fine.severity == "ok" and fine.high < 0.05 and "may go on" in fine.because
+
+
+def test_a_ring_that_stopped_is_ongoing_then_recovered_or_left(clean) -> None:
+    bad = rolled_out_reports(clean, days=12, crashes=0.5)
+    assert [each.news for each in of_rings(bad)] == ["ongoing"]
+    (left,) = of_rings([each | ({"version": "2"} if each["at"] >= START else {}) for each in bad])
+    assert (left.severity, left.news, left.value) == ("unknown", "recovered", None)
+    assert left.because == "Version `7` has left `ring 2`, where it should have stopped: none of 22 devices reports it now."
+    large = rolled_out_reports(device_reports(RNG(6), fleet=600, before=14), days=12, crashes=0.5)
+    (mended,) = of_rings([each | ({"crashes": 0} if each["at"] >= START else {}) for each in large])
+    assert (mended.severity, mended.news) == ("ok", "recovered")
