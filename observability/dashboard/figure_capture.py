@@ -16,6 +16,9 @@ WITHOUT_PINS = ("dashboards", "case", "prediction_map", "gallery", "review")
 id of a prediction, and those of a review are of a frozen week.
 """
 
+WITHOUT_SHARING = ("case", "cases", "prediction_map", "query", "dashboards", "gallery")
+"""Pages that are not shared as views: their addresses may hold the id of a prediction, or a person's; a dashboard is shared by itself."""
+
 SIMULATED = ("lab", "gallery")
 """Pages without a figure of people."""
 

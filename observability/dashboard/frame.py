@@ -15,7 +15,7 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.metric_definitions import METRICS
 from observability.core.window import Environment, Window
-from observability.dashboard import empty_states, figure_capture, links, load, own_files, sign_in, theme
+from observability.dashboard import empty_states, figure_capture, links, load, own_files, sign_in, start_page, theme
 from observability.dashboard import scope as scopes
 from observability.dashboard.links import DEFAULT_PAGE
 from observability.dashboard.page_figures import FigurePlace, file_of_page
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 PIN_ASKED = "pin-asked"
 """The state that holds the figure that a person asked to pin (dashboard/boards/pinning.py)."""
+SHARE_ASKED = "share-asked"
+"""The state that holds the view that a person asked to share (dashboard/boards/shared_views.py)."""
 WHOLE_PAGE = "whole page"
 PAGE_BLOCK: ContextVar[Any] = ContextVar("skeleton of a page", default=None)
 """The block of `page_skeleton`, which gives way to a skeleton in the place of what is computed."""
@@ -67,6 +69,14 @@ class AskedPin:
     figure: str
     scope: Scope
     parameters: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class AskedShare:
+    """A view that a person asked to share. name: as typed; empty where none was."""
+
+    place: FigurePlace
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,6 +175,8 @@ def page_title(page: str, scope: Scope, window: Window | None, heading: str | No
             with st.popover("Copy link", type="tertiary", icon=":material/link:"):
                 st.caption("Opens this view with absolute times." if window else "Opens this view.")
                 st.code(address or links.absolute_address(page, scope, window, own_parameters()), language=None, wrap_lines=True)
+                if figure_capture.COLLECTOR.get() is None:
+                    view_buttons(page, scope)
     if window is None and (note := load.live_sample_note(scope.model)):  # of a model it stands beside its newest record
         st.caption(formatting.escape_markdown(note))
     if page != "health" or not load.catalog().models:
@@ -362,6 +374,25 @@ def ask_to_pin(figure: str) -> None:
     """Note that a person wants to pin a figure of the page; the shell then draws the dialog."""
     here = place_of_page()
     st.session_state[PIN_ASKED] = AskedPin(here.page, figure, here.scope, {name: list(values) for name, values in here.parameters})
+
+
+def view_buttons(page: str, scope: Scope) -> None:
+    """Draw the buttons that share the view of a page, and that let this browser open it first."""
+    with st.container(horizontal=True, gap="small"):
+        if page not in figure_capture.WITHOUT_SHARING:
+            st.button("Share this view", type="tertiary", icon=":material/share:", key="share-view", on_click=ask_to_share)
+        start_page.draw_start_button(view_target(page, scope))
+
+
+def ask_to_share(name: str = "") -> None:
+    """Note that a person wants to share the view that is shown; the shell then draws the dialog. name: what they typed."""
+    st.session_state[SHARE_ASKED] = AskedShare(place_of_page(), name)
+
+
+def view_target(page: str, scope: Scope) -> dict[str, Any]:
+    """The target of a link to the view that is shown, with the choices of its page."""
+    own = {key: values[0] for key, values in own_parameters().items()}
+    return {"page": page, "parameters": {**scope.parameters(), **own}}
 
 
 def place_of_page() -> FigurePlace:

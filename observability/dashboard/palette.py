@@ -1,7 +1,7 @@
 """The command palette (Ctrl or Command K): pages, models, features, incidents, time ranges, and cases by id.
 
 The button stands in the scope bar; the dialog is drawn in the browser (observability/dashboard/assets/palette.js). What costs little is
-sent with every page; features and incidents only once the palette was opened.
+sent with every page; features, incidents and shared views only once the palette was opened.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +13,10 @@ from typing import Any
 import streamlit as st
 
 from observability.core.errors import ObservabilityError
-from observability.dashboard import favourites, links, load, menu
+from observability.dashboard import favourites, links, load, menu, start_page
 from observability.dashboard.case import find_case
-from observability.dashboard.frame import own_parameters
+from observability.dashboard.figure_capture import WITHOUT_SHARING
+from observability.dashboard.frame import ask_to_share, view_target
 from observability.dashboard.scope import SPANS, Scope, scope_from_state
 
 ASSETS = Path(__file__).parent / "assets"
@@ -32,17 +33,27 @@ def draw_palette(page: str, summary: str) -> None:
     opened = bool(state.pop("palette-opened", False))
     items = [*model_items(page, scope, state.get("recent-models", [])), *page_items(scope), *time_range_items(page, scope)]
     if opened:
-        items += [*feature_items(scope), *incident_items(scope)]
-    data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope), "here": this_view(page, scope)}
-    data |= {"cookie": favourites.COOKIE, "favourites": favourites.changed_cookie()}
-    answers = {"on_open_change": _mark_opened, "on_go_change": _follow, "on_find_change": _find}
+        items += [*feature_items(scope), *incident_items(scope), *shared_view_items()]
+    data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope), "here": view_target(page, scope)}
+    data |= {"share": page not in WITHOUT_SHARING, "cookies": changed_cookies()}
+    answers = {"on_open_change": _mark_opened, "on_go_change": _follow, "on_find_change": _find, "on_share_change": _mark_share}
     _component()(key="palette", data=data, width="content", **answers)
+    if (name := state.pop("palette-share", None)) is not None:
+        ask_to_share(name)
+        st.rerun()
 
 
-def this_view(page: str, scope: Scope) -> Item:
-    """The target of a link to the view that is shown, with the choices of its page."""
-    own = {key: values[0] for key, values in own_parameters().items()}
-    return {"page": page, "parameters": {**scope.parameters(), **own}}
+def changed_cookies() -> dict[str, Any]:
+    """What this session changed of that which the browser keeps, by the name of the cookie."""
+    kept = {favourites.COOKIE: favourites.changed_cookie(), start_page.COOKIE: start_page.changed_start_page()}
+    return {name: value for name, value in kept.items() if value is not None}
+
+
+def shared_view_items() -> list[Item]:
+    """The views that people shared: each opens its page in its scope."""
+    from observability.dashboard.boards.shared_views import visible_views
+
+    return [palette_item("Shared views", view.name, view.link, view.author) for view in visible_views()]
 
 
 def palette_item(kind: str, text: str, cell: Item, hint: str = "") -> Item:
@@ -117,6 +128,11 @@ def _follow() -> None:
     """Follow the chosen line."""
     if target := st.session_state["palette"].go:
         links.follow_link(target)
+
+
+def _mark_share() -> None:
+    """The view is to be shared under the typed name: the next run of the fragment asks the shell for the dialog."""
+    st.session_state["palette-share"] = str(st.session_state["palette"].share or "")
 
 
 def _find() -> None:

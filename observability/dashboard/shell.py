@@ -10,8 +10,8 @@ import streamlit as st
 
 from observability.core import telemetry
 from observability.core.errors import ForbiddenError
-from observability.dashboard import empty_states, frame, links, live_range, menu, scope_bar, sign_in, tour
-from observability.dashboard.boards import board_view, pinning
+from observability.dashboard import empty_states, frame, links, live_range, menu, scope_bar, sign_in, start_page, tour
+from observability.dashboard.boards import board_view, pinning, shared_views
 from observability.dashboard.scope import scope_from_state
 
 ASSETS = Path(__file__).parent / "assets"
@@ -34,6 +34,7 @@ def main() -> None:
     corrected = scope_bar.corrected_address()
     if corrected:
         st.switch_page(page, query_params=corrected)
+    start_page.begin_at_start_page(page.url_path)
     links.forget_choices_on_back()
     board_view.begin_in_own_scope(page.url_path)
     scope_bar.take_time_range(page.url_path)
@@ -47,6 +48,7 @@ def main() -> None:
         menu.draw_tabs(page.url_path or links.DEFAULT_PAGE)
         live_range.draw_live_range(scope_from_state(st.session_state))
         pinning.asked_pin_dialog()
+        shared_views.asked_share_dialog()
         with telemetry.PAGE_SECONDS.timed():
             try:
                 page.run()

@@ -511,7 +511,7 @@ _ALL = (
     ),
     Kind(
         "dashboard",
-        "A dashboard that people put together; a later record of the same id adds to it",
+        "A dashboard that people put together, or a page shared as a view; a later record of the same id adds to it",
         (_text("dashboard", "the dashboard's own id"), AT, _text("author", "who wrote it")),
         (
             _text("name", "its title"),
@@ -520,6 +520,8 @@ _ALL = (
             _text("send", "when its summary is sent: absent, never", "never", "daily", *WEEKDAYS),
             _count("hour", "hour of the day at which it is sent, in the time zone of the alert settings"),
             _text("channel", "the channel that it is sent to"),
+            _text("page", "of a shared view: its page"),
+            _text("parameters", "of a shared view: the page's own parameters, as in an address"),
             _text("state", "absent, standing", "standing", "withdrawn"),
         ),
     ),

@@ -65,8 +65,8 @@ def test_the_scope_bar_stays_in_sight_and_each_choice_is_one_step(fleet: Dashboa
     assert heading(page) == "Data quality" and "Last 90 days" in time_range.inner_text()
 
 
-def test_the_palette_finds_features_pages_and_cases_by_keyboard(fleet: Dashboard, visit: Visit) -> None:
-    page = visit(f"{fleet.url}/latency?model=flights-late&window=28d", **LAPTOP)
+def test_the_palette_finds_features_pages_and_cases_by_keyboard(own: Dashboard, visit: Visit) -> None:
+    page = visit(f"{own.url}/latency?model=flights-late&window=28d", **LAPTOP)
     page.keyboard.press("Control+k")
     field = page.get_by_role("combobox", name="Search")
     field.fill("rain_3h")
@@ -83,6 +83,21 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(fleet: Dashboard
     page.keyboard.press("Control+k")
     field.fill("My rain")
     page.get_by_role("option", name="Pin this view as My rain").click()
+    page.keyboard.press("Control+k")
+    field.fill("Rain of all")
+    page.get_by_role("option", name="Share this view as Rain of all").click()
+    share = page.get_by_role("dialog", name="Share this view")
+    share.get_by_role("textbox", name="Your name").fill("Ann")
+    share.get_by_role("textbox", name="Your name").press("Enter")
+    share.get_by_role("button", name="Share", exact=True).and_(page.locator(":enabled")).click()
+    share.wait_for(state="hidden")
+    settle(page)
+    page.get_by_role("button", name="Copy link").click()
+    page.get_by_role("button", name="Open here first").click()
+    page.get_by_role("button", name="Open Home first").wait_for()
+    assert serious(page) == []
+    page.keyboard.press("Escape")
+    settle(page)
 
     page.keyboard.press("?")
     shortcuts = page.get_by_role("dialog", name="Keyboard shortcuts")
@@ -95,10 +110,15 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(fleet: Dashboard
     page.get_by_role("heading", name="Find a case").wait_for()
     settle(page)
     page.keyboard.press("Control+k")
+    page.get_by_role("option", name="Rain of allAnn").wait_for()
     page.get_by_role("option", name="My rain").click()
     page.get_by_role("heading", name="Input drift").wait_for()
     settle(page)
     assert parameters(page)["feature"] == "rain_3h_in" and parameters(page)["window"] == "Last 28 days"
+    page.goto(own.url)
+    page.get_by_role("heading", name="Input drift").wait_for()
+    settle(page)
+    assert parameters(page)["feature"] == "rain_3h_in", "the view that opens first"
 
     page.set_viewport_size({"width": 390, "height": 844})
     model = page.get_by_test_id("stMain").get_by_role("combobox", name="Model")

@@ -35,9 +35,9 @@ def test_the_star_makes_a_model_a_favourite_and_the_browser_is_told_to_keep_it(c
     drawn = []
     monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
     app = opened("changes", model="price", **WHOLE)
-    assert drawn[-1]["favourites"] is None, "nothing changed, so that the cookie stays as it is"
+    assert drawn[-1]["cookies"] == {}, "nothing changed, so that the cookie stays as it is"
     app.button(key="favourite").click().run()
-    assert drawn[-1]["favourites"] == ["price"] and drawn[-1]["cookie"] == favourites.COOKIE
+    assert drawn[-1]["cookies"] == {favourites.COOKIE: ["price"]}
     assert app.button(key="favourite").label == "Remove from favourites"
     next(each for each in app.selectbox if each.label == "Model").select("loan").run()
     assert next(each for each in app.selectbox if each.label == "Model").options[0] == "price", "before the one viewed last"

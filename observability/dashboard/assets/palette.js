@@ -1,7 +1,8 @@
 // The command palette: a button, and a dialog that lists pages, models and more as one types. Every text is set with textContent. On a phone the
 // button that says the scope opens the boxes of the scope bar.
 
-const KINDS = ["Pinned views", "Models", "Pages", "Features", "Incidents", "Time range"]
+const KINDS = ["Pinned views", "Shared views", "Models", "Pages", "Features", "Incidents", "Time range"]
+const LATER = ["Features", "Incidents", "Shared views"] // what the server sends once the palette was opened
 const SHOWN = 40
 const APPLE = /Mac|iP/.test(navigator.platform)
 
@@ -60,7 +61,7 @@ function fit(item, words) {
 
 function found(items, typed) {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean)
-  if (!words.length) return items.filter((item) => ["Pinned views", "Models", "Pages"].includes(item.kind)).slice(0, SHOWN)
+  if (!words.length) return items.filter((item) => KINDS.slice(0, 4).includes(item.kind)).slice(0, SHOWN)
   return items
     .map((item) => ({ ...item, fit: fit(item, words) }))
     .filter((item) => item.fit >= 0)
@@ -107,8 +108,8 @@ class Palette {
 
   take(data, send) {
     Object.assign(this, { data, send })
-    if (data.full) this.more = data.items.filter((item) => item.kind === "Features" || item.kind === "Incidents")
-    if (data.favourites) keep(data.cookie, data.favourites)
+    if (data.full) this.more = data.items.filter((item) => LATER.includes(item.kind))
+    for (const [cookie, values] of Object.entries(data.cookies)) keep(cookie, values)
     this.summary.textContent = data.summary
     this.summary.setAttribute("aria-label", `Scope: ${data.summary}`)
     this.showBar(false)
@@ -142,13 +143,16 @@ class Palette {
   list(keep) {
     const typed = this.input.value.trim()
     const views = pinned().map(({ name, go }) => ({ kind: "Pinned views", t: name, hint: "Delete unpins", go }))
-    const items = [...views, ...this.data.items.filter((item) => !(item.kind === "Features" || item.kind === "Incidents")), ...(this.more ?? [])]
+    const shared = (this.more ?? []).filter((item) => item.kind === "Shared views")
+    const others = (this.more ?? []).filter((item) => item.kind !== "Shared views")
+    const items = [...views, ...shared, ...this.data.items.filter((item) => !LATER.includes(item.kind)), ...others]
     const chosen = keep ? this.place : 0
     this.shown = found(items, typed)
     if (typed) this.shown.push({ kind: "Case", t: `Find the case ${typed}`, hint: "by id, subject or condition", find: typed })
     if (typed && !views.some((each) => each.t === typed)) {
       this.shown.push({ kind: "This view", t: `Pin this view as ${typed}`, hint: "in this browser", pin: typed })
     }
+    if (typed && this.data.share) this.shown.push({ kind: "This view", t: `Share this view as ${typed}`, hint: "with everybody", share: typed })
     let kind
     const rows = []
     this.shown.forEach((item, place) => {
@@ -207,6 +211,7 @@ class Palette {
     if (!item) return
     this.dialog.close()
     if (item.pin) pin(item.pin, this.data.here)
+    else if (item.share) this.send("share", item.share)
     else if (item.find) this.send("find", item.find)
     else this.send("go", item.go)
   }

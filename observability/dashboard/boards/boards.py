@@ -58,12 +58,12 @@ class Board:
 
 
 def read_boards(items: Sequence[DecisionItem]) -> list[Board]:
-    """The dashboards of the store's items, by name."""
+    """The dashboards of the store's items, by name; shared views are read by boards/shared_views.py."""
     pins: dict[str, list[Pin]] = {}
     for item in items:
         if item.kind == "pin":
             pins.setdefault(str(item.fields["dashboard"]), []).append(_pin(item))
-    boards = [_board(item, pins.get(item.id, [])) for item in items if item.kind == "dashboard"]
+    boards = [_board(item, pins.get(item.id, [])) for item in items if item.kind == "dashboard" and not item.fields.get("page")]
     return sorted(boards, key=lambda board: (board.name.casefold(), board.id))
 
 
@@ -98,15 +98,24 @@ def _pin(item: DecisionItem) -> Pin:
     fields = item.fields
     own = None
     if fields.get("page"):
-        parameters = parse_qs(str(fields.get("parameters") or ""))
-        own = FigurePlace(
-            str(fields["page"]), scope_of_text(fields.get("scope")), tuple((name, tuple(values)) for name, values in parameters.items())
-        )
+        own = place_of_fields(fields)
     title, text, figure = (str(fields.get(name) or "") for name in ("title", "text", "figure"))
     width = str(fields.get("width") or "full")
     return Pin(
         item.id, title, text, own, figure, str(fields.get("follows") or "none"), width, float(fields.get("place") or 0.0), item.last.author
     )
+
+
+def place_of_fields(fields: Mapping[str, Any]) -> FigurePlace:
+    """The page, scope and parameters that the fields of a record name."""
+    parameters = parse_qs(str(fields.get("parameters") or ""))
+    own = tuple((name, tuple(values)) for name, values in parameters.items())
+    return FigurePlace(str(fields["page"]), scope_of_text(fields.get("scope")), own)
+
+
+def fields_of_place(place: FigurePlace) -> dict[str, str]:
+    """The fields of a record that name a page, its scope and its parameters."""
+    return {"page": place.page, "scope": scope_text(place.scope), "parameters": urlencode(dict(place.parameters), doseq=True)}
 
 
 def scope_text(scope: Scope) -> str:
@@ -132,13 +141,7 @@ def pin_record(board: str, pin: str, author: str, **fields: object) -> dict[str,
 
 def figure_fields(place: FigurePlace, figure: str) -> dict[str, Any]:
     """The fields of a record that say which figure is pinned."""
-    return {
-        "page": place.page,
-        "figure": figure,
-        "model": place.scope.model,
-        "scope": scope_text(place.scope),
-        "parameters": urlencode(dict(place.parameters), doseq=True),
-    }
+    return {**fields_of_place(place), "figure": figure, "model": place.scope.model}
 
 
 def new_pin_record(board: Board | None, board_id: str, author: str, **fields: object) -> dict[str, Any]:

@@ -1,0 +1,73 @@
+"""The view that a browser opens first, in place of Home. It is kept in a cookie of the browser, as favourites are."""
+
+import json
+from typing import Any
+from urllib.parse import unquote
+
+import streamlit as st
+
+from observability.dashboard import links
+
+COOKIE = "observability-start-page"
+HELD, CHANGED, LOOKED = "start-page", "start-page-changed", "start-page-looked"
+LONGEST = 2_000
+"""Characters of a view that is kept: a browser keeps 4 kB of a cookie, in which a character may take three."""
+Target = dict[str, Any]
+
+
+def read_start_page(cookie: str | None) -> Target | None:
+    """The view in a cookie, as a target of `links.follow_link`; None where it names no page of this version."""
+    try:
+        found = json.loads(unquote(cookie or "null"))
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or found.get("page") not in links.page_files() or not isinstance(found.get("parameters"), dict):
+        return None
+    return {"page": found["page"], "parameters": {str(key): str(value) for key, value in found["parameters"].items()}}
+
+
+def start_page() -> Target | None:
+    """The view that this browser opens first; None for Home."""
+    state = st.session_state
+    if HELD not in state:
+        state[HELD] = read_start_page(dict(st.context.cookies).get(COOKIE))
+    held: Target | None = state[HELD]
+    return held
+
+
+def begin_at_start_page(page: str) -> None:
+    """Go to the view that opens first, where a visit begins at the bare address of the dashboard. page: the one that was asked for."""
+    state = st.session_state
+    if state.get(LOOKED):
+        return
+    state[LOOKED] = True
+    if not page and not st.query_params and (target := start_page()) is not None:
+        st.switch_page(str(links.page_files()[target["page"]]), query_params=target["parameters"])
+
+
+def set_start_page(target: Target | None) -> None:
+    """Let this browser open a view first; None for Home."""
+    st.session_state.update({HELD: target, CHANGED: True})
+
+
+def changed_start_page() -> Target | None:
+    """The view to write to the cookie, empty for Home; None where this session changed none."""
+    return (start_page() or {}) if st.session_state.get(CHANGED) else None
+
+
+def draw_start_button(here: Target) -> None:
+    """Draw the button that makes the view that is shown the first one, or Home again. here: its target."""
+    if len(json.dumps(here)) > LONGEST:
+        return
+    first = here == start_page()
+    label, target = ("Open Home first", None) if first else ("Open here first", here)
+    hint = "What this browser shows at the bare address of the dashboard"
+    st.button(
+        label,
+        type="tertiary",
+        icon=":material/home:" if first else ":material/first_page:",
+        key="start-page-button",
+        help=hint,
+        on_click=set_start_page,
+        args=(target,),
+    )
