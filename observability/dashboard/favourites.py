@@ -56,3 +56,13 @@ def favourites_first(models: list[str], recent: list[str]) -> list[str]:
     """The models: favourites first, then those viewed in this session, the latest of them at the top, then the others."""
     first = dict.fromkeys([*favourite_models(), *recent])
     return [*(name for name in first if name in models), *(name for name in models if name not in first)]
+
+
+def mark_favourites(offered: list[str]) -> None:
+    """Put a star before the names of favourites in the list of the model box, whose words must stay the names: its binding writes them into
+    the address. offered: what the box offers, in its order.
+    """
+    stars = [place for place, name in enumerate(offered) if name in favourite_models()]
+    marked = ", ".join(f'[role="listbox"][aria-label="Model"] [data-key="{place}"] > *::before' for place in stars)
+    if stars:
+        st.html(f'<style>{marked} {{ content: "★ "; color: #c77e00; }}</style>')

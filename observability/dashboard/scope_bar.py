@@ -56,6 +56,7 @@ def draw_scope_bar(page: str) -> None:
         chosen = st.query_params.get("model") or state.get("model")
         offered = load.offered_models(chosen if chosen in models else None)
         names = favourites.favourites_first(offered, state.get("recent-models", []))
+        favourites.mark_favourites(names)
         st.selectbox(
             "Model", names, None, placeholder="All models", key="model", args=("version", "environment", "slice"), width=146, **hidden
         )

@@ -9,14 +9,12 @@ from observability.core.finding import SEVERITIES, needs_action
 from observability.core.formatting import join_words, plural
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping_rules import NEAR
+from observability.incidents.incident_size import risen_share
 from observability.review.agenda import WEIGHT_OF_CHANGE, Item, incident_change
 
 Body = dict[str, Any]
 HIGHER_IS_WORSE = {"low": True, "high": False}
 """Whether a higher value is worse, by the better side of the metric."""
-RATES = frozenset(("null_rate", "nan_rate", "absent_rate", "wrong_type_rate", "unseen_rate", "out_of_range_rate"))
-RATES |= frozenset(("error_rate", "duplicate_rate", "rejected_rate", "default_score_rate"))
-"""Metrics that are shares of rows: their increase is the share of affected rows."""
 QUIET = frozenset(("input", "explanation"))
 """Stages without an effect on outcomes yet."""
 OF_REQUESTS = "trust/live_guard"
@@ -79,9 +77,7 @@ def touched(incident: Body, findings: Mapping[str, Body]) -> float:
 
 def rose(finding: Body) -> float:
     """Increase of a share of rows over its baseline; 1 for other metrics."""
-    if finding.get("metric") not in RATES or finding.get("value") is None:
-        return 1.0
-    return min(max(float(finding["value"]) - float(finding["evidence"].get("baseline") or 0.0), 0.0), 1.0)
+    return risen_share(finding.get("metric"), finding.get("value"), finding["evidence"])
 
 
 def exposure_weight(incident: Body, part: Body) -> float:

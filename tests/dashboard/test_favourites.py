@@ -43,3 +43,13 @@ def test_the_star_makes_a_model_a_favourite_and_the_browser_is_told_to_keep_it(c
     assert next(each for each in app.selectbox if each.label == "Model").options[0] == "price", "before the one viewed last"
     models = [(item["t"], item["hint"]) for item in drawn[-1]["items"] if item["kind"] == "Models"]
     assert models[0] == ("price", "★ favourite") and app.button(key="favourite").label == "Add to favourites"
+
+
+def test_favourites_are_marked_where_the_box_lists_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr(favourites.st, "html", written.append)
+    monkeypatch.setattr(favourites.st, "session_state", {favourites.HELD: ["d", "a"]})
+    favourites.mark_favourites(["a", "b", "d"])
+    favourites.mark_favourites(["b"])
+    (style,) = written
+    assert [f'data-key="{place}"' in style for place in range(3)] == [True, False, True] and "★" in style

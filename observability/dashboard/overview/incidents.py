@@ -17,6 +17,7 @@ from observability.dashboard.widgets import link_button
 from observability.incidents.action_counts import CountedIncident, incident_action_counts, merge_equal_incidents
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import onset_certainty
+from observability.incidents.incident_size import incident_size
 from observability.incidents.shared_faults import SharedFault
 
 STATUS, MODEL, SOURCE = (
@@ -29,6 +30,7 @@ INBOX = (
     STATUS,
     {**MODEL, "width": "7.5rem", "phone": False},
     column("what", "Incident", wide=True),
+    column("size", "Size", width="4.6rem", help="Affected rows, and their share of the rows of the finding", phone=False, short=True),
     column("since", "Since", phone=False),
     SOURCE,
     column("owner", "Owner", width="7rem", phone=False),
@@ -171,12 +173,28 @@ def inbox_row(
                 "k": str(incident.onset or ""),
                 "sub": formatting.NEWS_WORDS.get(incident.news or "") or None,
             },
+            "size": size_cell([incident]),
             "source": source_cell(incident),
             "owner": owner,
             "state": state,
             "act": {"act": incident.id, "t": "Act"},
         }
     )
+
+
+def size_cell(found: Sequence[Incident]) -> Cell:
+    """The rows that incidents affect, and their share where one finding says it; a dash where they are about no predictions."""
+    sizes = [size for incident in found if (size := incident_size(incident))]
+    if not sizes:
+        return {"t": formatting.DASH}
+    rows, share = sum(size.rows for size in sizes), sizes[0].share if len(sizes) == 1 else None
+    models = formatting.plural(len(sizes), "model")
+    return {
+        "t": formatting.compact_count(rows),
+        "k": rows,
+        "sub": formatting.format_share(share) if share is not None else None,
+        "title": f"{formatting.format_count(rows)} rows{f' of {models}' if len(sizes) > 1 else ''}",
+    }
 
 
 def counted_incident_row(counted: CountedIncident, scope: Scope, owner: str | None = None, state: str | None = None) -> dict[str, Any]:
@@ -194,7 +212,7 @@ def shared_fault_row(fault: SharedFault, scope: Scope, owner: str | None = None,
     worst = min((incident.shown_severity for incident in fault.incidents), key=SEVERITIES.index)
     title = f"{fault.sentence} A common cause is not tested. The worst: {cells['what']['title']}".replace("`", "")
     words = fault.sentence.split(" since ")[0]
-    cells["severity"] = severity_cell(worst)
+    cells["severity"], cells["size"] = severity_cell(worst), size_cell(fault.incidents)
     cells["model"] = {"t": models, "sub": formatting.join_words(fault.models, 3), "title": ", ".join(fault.models)}
     cells["what"] |= {"t": words, "title": title}
     return row

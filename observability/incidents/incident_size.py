@@ -1,0 +1,41 @@
+"""The size of an incident: the rows that it affects, from its leading finding alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from observability.incidents.grouping import Incident
+from observability.incidents.next_steps import is_about_predictions
+
+RATES = frozenset(("null_rate", "nan_rate", "absent_rate", "wrong_type_rate", "unseen_rate", "out_of_range_rate"))
+RATES |= frozenset(("error_rate", "duplicate_rate", "rejected_rate", "default_score_rate"))
+"""Metrics that are a share of rows: the rows beyond the baseline are affected."""
+
+
+@dataclass(frozen=True)
+class IncidentSize:
+    """Affected rows. share: of the rows that were looked at; None where the finding does not say of how many."""
+
+    rows: float
+    share: float | None
+
+
+def incident_size(incident: Incident) -> IncidentSize | None:
+    """The size of an incident about predictions; None of one about other records, or without rows."""
+    lead = incident.lead
+    if not is_about_predictions(incident) or not lead.n:
+        return None
+    if lead.slice:
+        share = lead.evidence.get("share")
+        return IncidentSize(float(lead.n), float(share) if isinstance(share, int | float) else None)
+    if "=" in lead.subject:
+        return IncidentSize(float(lead.n), None)
+    share = risen_share(lead.metric, lead.value, lead.evidence)
+    return IncidentSize(share * lead.n, share)
+
+
+def risen_share(metric: object, value: float | None, evidence: Mapping[str, Any]) -> float:
+    """Increase of a share of rows over its baseline; 1 for other metrics."""
+    if metric not in RATES or value is None:
+        return 1.0
+    return min(max(float(value) - float(evidence.get("baseline") or 0.0), 0.0), 1.0)

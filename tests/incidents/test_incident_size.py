@@ -1,0 +1,45 @@
+"""The size of an incident is counted by hand from what its leading finding says."""
+
+from dataclasses import replace
+
+import pytest
+
+from observability.core.finding import Finding
+from observability.dashboard.overview.incidents import size_cell
+from observability.incidents.grouping import Incident
+from observability.incidents.incident_size import IncidentSize, incident_size
+from tests.support.dashboard_world import END, START
+
+NULLS = Finding("data/quality", "late", "1", "rain", "null_rate", 0.144, 1_819, "act", "Nulls.", START, END, "reference", "share")
+
+
+def of(lead: Finding) -> Incident:
+    return Incident("i", "late", "input", lead, (), lead.severity, None, None, lead.because)
+
+
+@pytest.mark.parametrize(
+    ("changed", "size"),
+    [
+        ({}, IncidentSize(0.144 * 1_819, 0.144)),
+        ({"evidence": {"baseline": 0.044}}, IncidentSize(pytest.approx(0.1 * 1_819), pytest.approx(0.1))),
+        ({"evidence": {"baseline": 0.5}}, IncidentSize(0.0, 0.0)),
+        ({"metric": "psi", "value": 3.0}, IncidentSize(1_819.0, 1.0)),
+        ({"metric": "mae", "slice": "hour=6", "evidence": {"share": 0.25}}, IncidentSize(1_819.0, 0.25)),
+        ({"metric": "mae", "slice": "hour=6"}, IncidentSize(1_819.0, None)),
+        ({"metric": "selection_rate", "subject": "sex=F"}, IncidentSize(1_819.0, None)),
+        ({"subject": "run:r1"}, None),
+        ({"model": None}, None),
+        ({"n": 0}, None),
+    ],
+)
+def test_the_rows_of_an_incident(changed: dict, size: IncidentSize | None) -> None:
+    lead = replace(NULLS, **changed)
+    assert incident_size(replace(of(lead), model=lead.model)) == size
+
+
+def test_a_fault_of_several_models_has_the_rows_of_all() -> None:
+    one = size_cell([of(NULLS)])
+    assert (one["t"], one["sub"], one["title"]) == ("262", "14.4 %", "262 rows")
+    both = size_cell([of(NULLS), of(replace(NULLS, metric="psi", value=3.0))])
+    assert (both["t"], both["sub"], both["title"]) == ("2.1k", None, "2,081 rows of 2 models")
+    assert size_cell([of(replace(NULLS, subject="run:r1"))]) == {"t": "–"}
