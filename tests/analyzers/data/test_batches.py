@@ -78,6 +78,15 @@ def test_rejected_rows_and_slow_capture(rows: list[dict]) -> None:
     assert found["batch_delay_hours"].value == pytest.approx((rows[-2]["at"] - rows[-2]["captured_to"]).total_seconds() / 3600)
 
 
+def test_where_no_row_was_ever_rejected_the_usual_share_is_zero(rows: list[dict]) -> None:
+    """The share of 0 of 96 rows came back from its scale as 5.8e-19."""
+    for each in rows:
+        each["rows"], each["rejected_rows"] = 96, 0
+    rows[-1]["rejected_rows"] = 24
+    found = judged(rows)["batch_rejected_rate"]
+    assert found.severity == "act" and found.because.endswith("were rejected; usually 0 % are.")
+
+
 def test_a_weekend_without_deliveries_is_no_gap() -> None:
     rows = delivered(np.random.default_rng(6), range(-84, 7), skip=(5, 6))
     assert judged(rows)["batch_gap_hours"].severity == "ok"
