@@ -1,8 +1,9 @@
 """How do the batches of the apron sensors come about? `python sample_data/sensors.py`
 
 They are SIMULATED, and the name of their source says so: eight sensors on the apron of JFK over the last quarter of 2013. Day and season are those
-of the real weather there, what a sensor adds to it is drawn with one seed. Two faults are planted: the humidity of one sensor is saturated for a
-week, and from 27 December on the temperature of another one stands still. Statistics are the product's own, of the readings of a day.
+of the real weather there, what a sensor adds to it is drawn with one seed. Four faults are planted, each in one sensor: its humidity is saturated
+for a week, its humidity stands still for some hours of three days, a fifth of its rows are rejected for three days, and from 27 December on its
+temperature stands still. Statistics are the product's own, of the readings of a day.
 """
 
 import sys
@@ -20,6 +21,9 @@ SENSORS, READINGS = 8, 96
 FIRST, LAST = "2013-10-01", "2013-12-31"
 SATURATED, SATURATED_FROM, SATURATED_UNTIL = "apron-6", "2013-11-29", "2013-12-06"
 STUCK, STUCK_FROM = "apron-3", "2013-12-27"
+HELD, HELD_FROM, HELD_UNTIL, HELD_HOURS = "apron-2", "2013-12-10", "2013-12-13", (6, 14)
+REJECTED, REJECTED_FROM, REJECTED_UNTIL, REJECTED_SHARE, USUAL_SHARE = "apron-5", "2013-12-17", "2013-12-20", 0.2, 0.003
+"""The share of its rows that a receiver rejects: of this sensor in these days, and otherwise."""
 RANGES = {"surface_temperature_f": (-40.0, 180.0), "surface_humidity_percent": (0.0, 100.0)}
 
 
@@ -51,6 +55,9 @@ def readings(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
         humidity = real["humidity_percent"] + rng.normal(0, 2) - 2 * slow + rng.normal(0, 1.5, len(moments))
         if name == SATURATED:
             humidity = humidity + 46.0 * ((day >= SATURATED_FROM) & (day < SATURATED_UNTIL))
+        if name == HELD:
+            held = (day >= HELD_FROM) & (day < HELD_UNTIL) & (moments.hour >= HELD_HOURS[0]) & (moments.hour < HELD_HOURS[1])
+            humidity = humidity.mask(held).ffill()
         if name == STUCK:
             temperature = temperature.where(day < STUCK_FROM).ffill()
         table = pd.DataFrame({"surface_temperature_f": temperature.round(1), "surface_humidity_percent": humidity.clip(0, 100).round(1)})
@@ -61,17 +68,19 @@ def batches(folder: Path) -> Iterator[dict[str, Any]]:
     """A batch of each sensor and day, delivered some minutes after midnight."""
     from observability.metrics.column_statistics import table_statistics
 
-    rng = np.random.default_rng(SEED + 1)
+    rng, rejects = np.random.default_rng(SEED + 1), np.random.default_rng(SEED + 2)
     for name, table in readings(folder):
         for day, rows in table.groupby(pd.DatetimeIndex(table.index).strftime("%Y-%m-%d")):
             start, end = rows.index[0].tz_convert("UTC"), rows.index[-1].tz_convert("UTC") + pd.Timedelta(minutes=15)
             at = end + pd.Timedelta(seconds=int(rng.integers(120, 900)))
+            share = REJECTED_SHARE if name == REJECTED and REJECTED_FROM <= str(day) < REJECTED_UNTIL else USUAL_SHARE
             yield {
                 "batch": f"{name} {day}",
                 "at": at,
                 "source": SOURCE,
                 "device": name,
                 "rows": len(rows),
+                "rejected_rows": int(rejects.binomial(len(rows), share)),
                 "captured_from": start,
                 "captured_to": end,
                 "stats": table_statistics(rows, RANGES),

@@ -177,7 +177,7 @@ def test_the_audits_rank_the_canaries_as_the_model_files_do() -> None:
     assert found["2"]["mean_bits"] > 1.9 > found["1"]["mean_bits"]
 
 
-def test_the_apron_sensors_are_simulated_and_one_stands_still_in_the_newest_week() -> None:
+def test_the_apron_sensors_are_simulated_and_have_the_four_planted_faults() -> None:
     table = pd.read_parquet(FOLDER / sensors.FILE)
     assert set(table["source"]) == {sensors.SOURCE} and "simulated" in sensors.SOURCE and table["batch"].is_unique
     assert len(table) == 8 * 92 and set(table["device"]) == {f"apron-{place}" for place in range(1, 9)}
@@ -187,6 +187,11 @@ def test_the_apron_sensors_are_simulated_and_one_stands_still_in_the_newest_week
     assert still.equals((table["device"] == sensors.STUCK) & (day >= sensors.STUCK_FROM))
     full = stats["surface_humidity_percent.saturated_share"] > 0.1
     assert full.equals((table["device"] == sensors.SATURATED) & (day >= sensors.SATURATED_FROM) & (day < sensors.SATURATED_UNTIL))
+    held = (stats["surface_humidity_percent.stuck_share"] > 0.2) & ~full
+    assert held.equals((table["device"] == sensors.HELD) & (day >= sensors.HELD_FROM) & (day < sensors.HELD_UNTIL))
+    rejected = table["rejected_rows"] / table["rows"] > 0.1
+    assert rejected.equals((table["device"] == sensors.REJECTED) & (day >= sensors.REJECTED_FROM) & (day < sensors.REJECTED_UNTIL))
+    assert 0 < table.loc[~rejected, "rejected_rows"].mean() < 1
 
 
 def test_all_texts_are_served_once_and_those_learned_from_only_to_validate() -> None:
