@@ -23,6 +23,7 @@ WITHOUT_FAULT = {
     "training/studies": "no model's log holds audits of augmentations; their faults are planted on audits",
     "data/storage": "no model's log holds reports of places or audits of stored data; their faults are planted on those",
     "data/datasets": "no model's log holds versions of datasets; a second content is planted on those",
+    "serving/device_agreement": "no simulated log holds answers of devices; their faults are planted beside those of a server",
     "serving/call_drift": "no simulated log holds calls of a language model; faults of calls are planted on those",
     "serving/vendors": "no model's log holds answers to fixed questions; faults of vendors are planted on those",
     "serving/why_changed": "explains what serving/performance found",

@@ -164,6 +164,12 @@ device_memory_share | Devices out of memory | share | low | Share of devices who
   Android vitals
 device_disagree_share | Devices that differ from the server | share | low | Share of devices that answered more than 2 % of compared inputs
   otherwise than the server. | devices / devices with 50 compared answers | ours
+device_answer_disagreement | Answers unlike the server's | share | low | Share of a version's answers on devices that differ from
+  the server's under the same id; of a regression by more than a tenth of the server's standard deviation. | differing / compared | ours
+device_count_gap | Devices' own count | share | | Share of differing answers by the rows, less that which the devices
+  count themselves. | by rows - by devices | ours
+device_latency_ratio | Slower devices | ratio | low | Geometric mean over devices of their p99 latency over that of their own past, or of
+  the other devices. | exp(mean(ln(now / before))) | ours
 device_stale_share | Devices on an old version | share | low | Share of devices that serve a version which another replaced at least two
   weeks ago. | devices / devices | ours
 ring_crash_gap | More crashes on a new version | share | low | Share of a ring's devices that crashed on the new version, less that of

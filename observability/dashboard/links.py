@@ -35,7 +35,7 @@ OWN_KEYS = (
     *("device", "measure", "thing", "dashboard", "augmentation", "place", "color", "space"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
-SHOWN_BESIDE = {"serving/call_drift": "vendors"}
+SHOWN_BESIDE = {"serving/call_drift": "vendors", "serving/device_agreement": "edge_fleet"}
 """Analyzers that have no page of their own name, and the page that shows them beside those of another analyzer."""
 
 

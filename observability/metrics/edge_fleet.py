@@ -82,22 +82,23 @@ def device_spans(reports: "DataFrame") -> "DataFrame":
     -------
     DataFrame
         One row a model and device: `model`, `device`, the columns of GROUPS by its newest report, `lag` (the largest, hours), `answers`,
-        `battery` (the lowest), `memory` (the highest, MB), and the flags of MEASURES.
+        `battery` (the lowest), `memory` (the highest, MB), `latency` (median of the reported p99, ms), and the flags of MEASURES.
     """
     import pandas as pd
 
-    columns = ["model", "device", *GROUPS, "lag", "answers", "battery", "memory", *(each.flag for each in MEASURES)]
+    columns = ["model", "device", *GROUPS, "lag", "answers", "battery", "memory", "latency", *(each.flag for each in MEASURES)]
     if reports.empty:
         return pd.DataFrame(columns=columns)
     table = reports.sort_values("at", kind="stable")
     table = table.assign(lag=report_lag_hours(table))
-    numbers = ["answers", "crashes", "out_of_memory", "compared", "agreed", "battery", "memory_peak_mb"]
+    numbers = ["answers", "crashes", "out_of_memory", "compared", "agreed", "battery", "memory_peak_mb", "latency_p99_ms"]
     table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce").astype(float)
     grouped = table.groupby(["model", "device"], sort=True)
     found = grouped[list(GROUPS)].last()
     found["lag"] = grouped["lag"].max()
     found["answers"] = grouped["answers"].sum(min_count=1)
     found["battery"], found["memory"] = grouped["battery"].min(), grouped["memory_peak_mb"].max()
+    found["latency"] = grouped["latency_p99_ms"].median()
     sums = grouped[["crashes", "out_of_memory", "compared", "agreed"]].sum(min_count=1)
     found["late"] = known_flag(found["lag"] > LATE_HOURS, found["lag"])
     found["crashed"] = known_flag(sums["crashes"] > 0, sums["crashes"])

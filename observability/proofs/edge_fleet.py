@@ -58,6 +58,29 @@ def stale_share_proof(finding: Finding, context: Context) -> str:
 SELECT count(*) FILTER (version IS NULL OR version NOT IN (SELECT version FROM fresh)) / count(*) AS device_stale_share FROM devices"""
 
 
+def latency_ratio_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the mean ratio of the latency of devices to their own past, of one group where the finding is about one."""
+    if finding.against != "past":
+        return None
+    group, level = finding.evidence.get("group"), finding.evidence.get("level")
+    since = time_literal(finding.start - timedelta(days=PAST_DAYS))
+    column = f'arg_max({group}, "at")::VARCHAR' if group else "NULL"
+    part = f"WHERE part = {text_literal(str(level))}" if group else ""
+    value = "median(latency_p99_ms::DOUBLE)"
+    known = _of_model(finding, context)
+    return f"""WITH now AS (
+  SELECT device, {column} AS part, {value} AS latency FROM device_reports
+  {where_clause([*known, f'"at" >= {time_literal(finding.start)}'])}
+  GROUP BY device HAVING {value} > 0
+), past AS (
+  SELECT device, {value} AS latency FROM device_reports
+  {where_clause([*known, f'"at" >= {since}', f'"at" < {time_literal(finding.start)}'])}
+  GROUP BY device HAVING {value} > 0
+)
+SELECT exp(avg(ln(now.latency / past.latency))) AS device_latency_ratio FROM now JOIN past USING (device)
+{part}"""
+
+
 def ring_gap_proof(finding: Finding, context: Context) -> str:
     """The SQL of the share of a ring's devices that crashed on a version, less that of devices on earlier ones in the same days."""
     version, ring = (text_literal(str(finding.evidence[name])) for name in ("version", "ring"))
@@ -81,4 +104,6 @@ EDGE_FLEET_PROOFS: Proofs = {
     **{measure.metric: device_share_proof for measure in MEASURES},
     "device_stale_share": stale_share_proof,
     "ring_crash_gap": ring_gap_proof,
+    "device_latency_ratio": latency_ratio_proof,
+    "device_latency_ratio otherwise": "it compares devices without a past with the others",
 }

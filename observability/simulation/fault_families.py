@@ -11,6 +11,7 @@ from observability.simulation.faults_collection import FAULTS as COLLECTION
 from observability.simulation.faults_controllers import FAULTS as CONTROLLERS
 from observability.simulation.faults_data_audit import FAULTS as DATA_AUDITS
 from observability.simulation.faults_deliveries import FAULTS as DELIVERIES
+from observability.simulation.faults_device_answers import FAULTS as DEVICE_ANSWERS
 from observability.simulation.faults_edge import FAULTS as EDGE
 from observability.simulation.faults_energy import FAULTS as ENERGY
 from observability.simulation.faults_exports import FAULTS as EXPORTS
@@ -23,7 +24,7 @@ from observability.simulation.faults_studies import FAULTS as STUDIES
 from observability.simulation.faults_training import FAULTS as TRAINING
 from observability.simulation.faults_vendors import FAULTS as VENDORS
 
-FRAMES = {**OF_FRAMES, **OF_CALLS, **DELIVERIES, **DATA_AUDITS}
+FRAMES = {**OF_FRAMES, **OF_CALLS, **DELIVERIES, **DATA_AUDITS, **DEVICE_ANSWERS}
 """Faults that are planted on the frames of one analyzer (frame_replay.py)."""
 FAMILIES: tuple[Mapping[str, DescribedFault], ...] = (
     PREDICTIONS,

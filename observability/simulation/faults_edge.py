@@ -1,4 +1,4 @@
-"""Faults of devices that serve a model: late answers, crashes, lack of memory, other answers than the server's, old and new versions."""
+"""Faults of devices that serve a model: late answers, crashes, lack of memory, other answers than the server's, slowness, versions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ ROLLED_OUT = "a later version"
 
 @dataclass(frozen=True)
 class EdgeFaultPlant:
-    """Where and how strongly a fault is planted. reports: of the devices that it concerns, of one week; amount: share of these devices."""
+    """Where and how strongly a fault is planted. reports: of the devices that it concerns, of one week; amount: the fault's own figure."""
 
     reports: "DataFrame"
     amount: float
@@ -63,6 +63,11 @@ def differing_devices(plant: EdgeFaultPlant) -> "DataFrame":
     return plant.with_affected(lambda rows: rows.assign(agreed=(0.9 * rows["compared"]).round()))
 
 
+def slow_devices(plant: EdgeFaultPlant) -> "DataFrame":
+    """The p99 latency of the devices of one class rises."""
+    return plant.reports.assign(latency_p99_ms=plant.reports["latency_p99_ms"] * plant.amount)
+
+
 def stuck_roll_out(plant: EdgeFaultPlant) -> "DataFrame":
     """Devices still report a version that another one replaced."""
     return plant.with_affected(lambda rows: rows.assign(version="an earlier version"))
@@ -80,6 +85,7 @@ FAULTS: dict[str, EdgeFault] = {
         EdgeFault("crashing_devices", (0.15, 0.6, 0.95), SHARE, "device_crash_share", crashing_devices),
         EdgeFault("starved_devices", (0.15, 0.6, 0.95), SHARE, "device_memory_share", starved_devices),
         EdgeFault("differing_devices", (0.15, 0.6, 0.95), SHARE, "device_disagree_share", differing_devices),
+        EdgeFault("slow_devices", (1.1, 1.6, 3.0), "times as long", "device_latency_ratio", slow_devices),
         EdgeFault("stuck_roll_out", (0.12, 0.25, 0.6), SHARE, "device_stale_share", stuck_roll_out, everywhere=True),
         EdgeFault("crashing_roll_out", (0.15, 0.4, 0.8), SHARE, "ring_crash_gap", crashing_roll_out, group="ring"),
     )

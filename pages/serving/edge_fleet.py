@@ -5,10 +5,11 @@ the server, battery and memory, and whether the roll-out of a version may go on.
 
 import streamlit as st
 
+from observability.core.finding import worst_first
 from observability.dashboard import frame, load
 from observability.dashboard.data.records_summary import begin_records_page
 from observability.dashboard.overview import findings
-from observability.dashboard.serving import edge_fleet
+from observability.dashboard.serving import device_agreement, edge_fleet
 from observability.dashboard.widgets import finding_lines
 from observability.metrics.edge_fleet import device_spans
 
@@ -23,11 +24,15 @@ model = edge_fleet.one_model(reports, scope)
 reports = reports[reports["model"] == model]
 spans = device_spans(reports)
 found = edge_fleet.fleet_findings(everything, model)
+agreement = device_agreement.agreement_findings(scope, model)
 edge_fleet.fleet_summary(model, reports, spans, window)
-finding_lines(each for each in found if each.needs_action)
+finding_lines(each for each in [*found, *agreement] if each.needs_action)
 seen = edge_fleet.versions_seen(model, window)
 edge_fleet.version_chart(reports, seen)
 edge_fleet.groups_table(spans)
+device_agreement.agreement_section(agreement)
 edge_fleet.ring_section(reports, model, seen)
 edge_fleet.lag_chart(reports)
-findings.findings_section("edge-findings", "Findings about devices that serve models", found, scope, models=True)
+findings.findings_section(
+    "edge-findings", "Findings about devices that serve models", worst_first([*found, *agreement]), scope, models=True
+)

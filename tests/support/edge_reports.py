@@ -45,7 +45,7 @@ def device_reports(rng: np.random.Generator, *, fleet: int = 120, before: int = 
                     "agreed": compared - int(rng.binomial(compared, 0.004)),
                     "battery": float(rng.uniform(0.2, 1.0)),
                     "memory_peak_mb": float(rng.normal(180, 10)),
-                    "latency_p99_ms": 40.0,
+                    "latency_p99_ms": 40.0 + place % 7 + 3.0 * float(np.sin(7.0 * place + 3.0 * day)),
                     "source": "simulated",
                 }
             )

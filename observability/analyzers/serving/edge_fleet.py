@@ -1,4 +1,4 @@
-"""Check the devices that serve a model: late answers, crashes, lack of memory, agreement with the server, old versions and roll-outs.
+"""Check the devices that serve a model: late answers, crashes, lack of memory, agreement, latency, old versions and roll-outs.
 
 Reads records of kind `device_report`. A device counts once a week. The devices of the window are compared with the device-weeks of the four
 weeks before it; the devices of one version, firmware, class or ring with their own earlier weeks, and where they have none with the other
@@ -16,8 +16,10 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.catalog import Model
 from observability.core.finding import Against, Finding, Severity, needs_action
 from observability.core.formatting import format_day, plural
-from observability.core.numerals import percent
+from observability.core.numerals import format_figure, percent
 from observability.core.time import aware_utc, naive_utc
+from observability.detection.device_latency import ACT_TIMES, OWN, LatencyComparison, latency_comparisons
+from observability.detection.device_latency import TIMES as LATENCY_TIMES
 from observability.detection.roll_out_rings import STOP_GAP, RingCriterion, crashes_since, newest_version, ring_criteria
 from observability.metrics.edge_fleet import (
     GROUPS,
@@ -46,7 +48,7 @@ TIMES, POINTS, ACT_POINTS = 2.0, 0.03, 0.10
 PAST: Against = "past"
 PEERS: Against = "peers"
 LEVEL: Against = "level"
-STALE, RING_GAP = "device_stale_share", "ring_crash_gap"
+STALE, RING_GAP, LATENCY = "device_stale_share", "ring_crash_gap", "device_latency_ratio"
 CONCENTRATED = 0.01
 """Chance of so many devices in a group from which a property is told of the group, and not of all devices."""
 STALE_LIMITS = (0.10, 0.25)
@@ -120,6 +122,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         for measure in MEASURES:
             found += measure_findings(context, model, measure, [pair for pair in looks if pair[0].measure is measure], spans[model])
         found += stale_findings(context, model, spans[model], seen)
+        found += latency_findings(context, model, latency_comparisons(spans[model], device_spans(past[past["model"] == model])))
         parts = (past[past["model"] == model], reports[reports["model"] == model])
         found += ring_findings(context, model, parts, first_seen([frames["versions"][frames["versions"]["model"] == model]]))
     return found
@@ -224,6 +227,37 @@ def concentration_key(found: FleetComparison, hits: int, n: int) -> tuple[bool, 
     by_chance = float(hypergeom.sf(found.hits - 1, n, hits, found.n)) if rest else 1.0
     concentrated = rest > 0 and by_chance <= CONCENTRATED and found.rate >= TIMES * rest_hits / rest
     return not concentrated, by_chance if concentrated else float(bool(found.column)), f"{found.column}={found.level}"
+
+
+def latency_findings(context: Context, model: str, looks: list[LatencyComparison]) -> Iterator[Finding]:
+    """Yield the finding about the p99 latency of devices: of the group that differs most from the others, else of all devices."""
+    if not looks:
+        return
+    adjusted = benjamini_hochberg([each.p_value for each in looks], context.budget)[0].tolist()
+    judged = [(each, each.severity(p, context.budget)) for each, p in zip(looks, adjusted, strict=True)]
+    flagged = [pair for pair in judged if needs_action(pair[1])]
+    apart = [pair for pair in flagged if pair[0].column and pair[0].apart <= OWN]
+    chosen, severity = min(
+        apart or flagged or judged[:1], key=lambda pair: (pair[0].apart if apart else 0.0, pair[0].column, pair[0].level)
+    )
+    subject = f"{GROUPS[chosen.column]}={chosen.level}" if chosen.column else "devices"
+    who = f"{chosen.n:,} devices" + (f" of {GROUPS[chosen.column]} `{chosen.level}`" if chosen.column else "")
+    base = "in their own four weeks before" if chosen.against == "past" else f"of the {chosen.base_n:,} other devices"
+    times = format_figure(chosen.ratio.value or 0.0, 3)
+    because = (
+        f"The p99 latency of {who} is {times} times that {base}: median {format_figure(chosen.now, 3)} ms against "
+        f"{format_figure(chosen.base, 3)} ms."
+    )
+    if severity == "unknown":
+        because = f"{because.removesuffix('.')}; beyond {LATENCY_TIMES:g} times, but not significant."
+    yield replace(
+        undecided_fleet(context, model, subject, LATENCY, chosen.n, because, chosen.against),
+        **chosen.ratio.fields,
+        limit=ACT_TIMES if severity == "act" else LATENCY_TIMES,
+        severity=severity,
+        likely_source="system" if needs_action(severity) else None,
+        evidence={"baseline": chosen.base, "baseline_n": chosen.base_n, "group": chosen.column, "level": chosen.level},
+    )
 
 
 def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mapping[str, datetime]) -> Iterator[Finding]:

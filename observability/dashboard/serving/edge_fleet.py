@@ -49,6 +49,12 @@ COLUMNS = (
         column(each.flag, TITLES[each.flag], align="right", help=f"Devices that {each.words}", phone=each.flag in ("late", "crashed"))
         for each in MEASURES
     ),
+    column(
+        "latency",
+        "Latency p99",
+        align="right",
+        help="Median over devices of the p99 latency that they report; below it the 99th percentile over devices",
+    ),
     column("lag", "Lag p95", align="right", phone=False, help="95th percentile over devices of their longest lag"),
     column("battery", "Battery p5", align="right", phone=False, help="5th percentile over devices of their lowest charge"),
     column("memory", "Memory p95", align="right", phone=False, help="95th percentile over devices of their highest use"),
@@ -121,6 +127,10 @@ def groups_table(spans: pd.DataFrame) -> None:
             if len(values):
                 value = float(np.quantile(values, q))
                 cells[key] = {"t": percent(value, 2) if key == "battery" else f"{format_figure(value, 3)} {unit}"}
+        latency = part["latency"].astype(float).dropna()
+        if len(latency):
+            middle, high = (format_figure(float(np.quantile(latency, q)), 3) for q in (0.5, 0.99))
+            cells["latency"] = {"t": f"{middle} ms", "sub": f"p99 {high} ms"}
         lines.append(table_row(cells))
     draw_table("edge-groups", f"Devices by {GROUPS[by]}", filled_columns(COLUMNS, lines, ("group", "devices")), lines)
 

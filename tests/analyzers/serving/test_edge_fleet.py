@@ -24,7 +24,7 @@ def clean() -> list[dict]:
 def test_clean_devices_are_ok_and_no_report_gives_no_finding(clean) -> None:
     assert edge_findings([]) == []
     found = edge_findings(clean)
-    assert {each.severity for each in found} == {"ok"} and len(found) == 5
+    assert {each.severity for each in found} == {"ok"} and len(found) == 6
     assert {each.model for each in found} == {"cough"}
 
 
@@ -65,6 +65,31 @@ def test_a_version_is_stale_two_weeks_after_another_was_reported_and_not_before(
         found = {each.metric: each for each in edge_findings(upgraded)}["device_stale_share"]
         assert found.severity == severity, found.because
     assert found.value == 0 and "older than `2`" in found.because
+
+
+def test_slower_devices_are_named_by_their_group_against_their_own_past_or_the_others(clean) -> None:
+    def latency(rows: list[dict]):
+        (found,) = [each for each in edge_findings(rows) if each.metric == "device_latency_ratio"]
+        return found
+
+    slow = [
+        each | ({"latency_p99_ms": 1.7 * each["latency_p99_ms"]} if each["firmware"] == "5.2" and each["at"] >= START else {})
+        for each in clean
+    ]
+    found = latency(slow)
+    assert (found.subject, found.severity, found.against, found.n) == ("firmware=5.2", "act", "past", 45)
+    assert found.value == pytest.approx(1.7, rel=0.02) and found.low is not None and 1.5 < found.low < found.value
+    assert "1.7" in found.because and "45 devices of firmware `5.2`" in found.because
+    everywhere = latency([each | ({"latency_p99_ms": 1.4 * each["latency_p99_ms"]} if each["at"] >= START else {}) for each in clean])
+    assert (everywhere.subject, everywhere.severity) == ("devices", "watch")
+    new = [
+        each | {"device_class": "watch", "device": f"w{each['device']}", "latency_p99_ms": 90.0 + int(each["device"][1:]) % 5}
+        for each in clean
+    ]
+    new = [each for each in new if each["at"] >= START and each["device"] < "wd030"]
+    peers = latency([*clean, *new])
+    assert (peers.subject, peers.severity, peers.against) == ("class=watch", "act", "peers")
+    assert latency(clean).severity == "ok"
 
 
 def test_a_device_counts_once_and_what_is_unknown_is_no_zero() -> None:

@@ -1,0 +1,107 @@
+"""Compare the p99 latency of devices with their own past; of devices without one, with the others."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.stats import t as student
+from scipy.stats import ttest_ind
+
+from observability.core.finding import Against, Severity
+from observability.metrics.edge_fleet import GROUPS
+from observability.stats.arrays import Floats
+from observability.stats.interval import Interval, ordered_interval
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LEAST_DEVICES = 20
+"""Devices of each side below which nothing is compared."""
+TIMES, ACT_TIMES = 1.25, 1.5
+"""How many times as long it must take, and the lower bound from which it is `act`."""
+OWN = 0.01
+"""Chance of such a difference from the other devices from which a change is told of a group, and not of all devices."""
+
+
+@dataclass(frozen=True)
+class LatencyComparison:
+    """Latency of all devices, or of one group, over the baseline.
+
+    column, level: the group; empty of all devices. ratio: geometric mean over devices, with its interval. now, base: medians in ms.
+    apart: the p-value of no difference from the other devices; 1 of all devices.
+    """
+
+    column: str
+    level: str
+    ratio: Interval
+    n: int
+    base_n: int
+    now: float
+    base: float
+    against: Against
+    p_value: float
+    apart: float = 1.0
+
+    def severity(self, p_adjusted: float, budget: float) -> Severity:
+        """The severity at a p-value that is adjusted for all comparisons: unknown beyond the limit, but not significantly."""
+        if (self.ratio.value or 0.0) < TIMES:
+            return "ok"
+        if p_adjusted > budget:
+            return "unknown"
+        return "act" if (self.ratio.low or 0.0) > ACT_TIMES else "watch"
+
+
+def latency_comparisons(now: "DataFrame", before: "DataFrame") -> list[LatencyComparison]:
+    """Compare all devices of a model, and each group of them, of which there are enough.
+
+    now, before: `device_spans` of the window and of all weeks before it.
+    """
+    known = now[now["latency"].astype(float) > 0].set_index("device")
+    past = before[before["latency"].astype(float) > 0].set_index("device")["latency"].astype(float)
+    latency = known["latency"].astype(float)
+    logs = np.log(latency / past.reindex(latency.index))
+    found = [compared for compared in (_own_past("", "", logs, latency, past, None),) if compared is not None]
+    for column in GROUPS:
+        levels = sorted(known[column].dropna().unique(), key=str)
+        for level in levels if len(levels) > 1 else []:
+            inside = (known[column] == level).to_numpy()
+            compared = _own_past(column, str(level), logs[inside], latency[inside], past, logs[~inside].dropna().to_numpy())
+            compared = compared or _other_devices(column, str(level), latency[inside].to_numpy(), latency[~inside].to_numpy())
+            found += [compared] if compared is not None else []
+    return found
+
+
+def _own_past(column: str, level: str, logs: Any, latency: Any, past: Any, others: Floats | None) -> LatencyComparison | None:
+    """The comparison of devices with their own past; None where too few have one. others: log ratios of the other devices."""
+    own = logs.dropna()
+    if len(own) < LEAST_DEVICES:
+        return None
+    values = own.to_numpy(np.float64)
+    error = float(values.std(ddof=1) / np.sqrt(values.size))
+    p_value = float(student.sf(values.mean() / error, values.size - 1)) if error > 0 else float(values.mean() <= 0)
+    apart = 1.0
+    if others is not None and others.size > 1:
+        apart = float(ttest_ind(values, others, equal_var=False, alternative="greater").pvalue)
+    medians = float(latency[own.index].median()), float(past[own.index].median())
+    ratio = _log_interval(float(values.mean()), error, values.size - 1, values.size)
+    return LatencyComparison(column, level, ratio, values.size, values.size, *medians, "past", p_value, apart)
+
+
+def _other_devices(column: str, level: str, own: Floats, others: Floats) -> LatencyComparison | None:
+    """The comparison of devices without a past with the other devices; None where either are too few."""
+    if min(own.size, others.size) < LEAST_DEVICES:
+        return None
+    logs, rest = np.log(own.astype(np.float64)), np.log(others.astype(np.float64))
+    test = ttest_ind(logs, rest, equal_var=False, alternative="greater")
+    error = float(np.sqrt(logs.var(ddof=1) / logs.size + rest.var(ddof=1) / rest.size))
+    ratio = _log_interval(float(logs.mean() - rest.mean()), error, float(test.df), own.size)
+    p_value = float(test.pvalue)
+    return LatencyComparison(
+        column, level, ratio, own.size, others.size, float(np.median(own)), float(np.median(others)), "peers", p_value, p_value
+    )
+
+
+def _log_interval(mean: float, error: float, freedom: float, n: int) -> Interval:
+    """The exponential of a mean with its 95 % interval."""
+    half = float(student.ppf(0.975, freedom)) * error
+    return ordered_interval(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)), n)

@@ -1,0 +1,25 @@
+"""Share of a version's answers on devices that differ from the server's under the same id."""
+
+from observability.core.analyzer import Context
+from observability.core.finding import Finding
+from observability.metrics.device_agreement import TOLERANCE
+from observability.proofs.rows import known_predictions, number_literal, text_literal, time_literal
+
+
+def device_disagreement_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the share; None where a sample of the rows was compared."""
+    if not finding.evidence.get("whole"):
+        return None
+    regression = context.model.task == "regression"
+    answer = "score" if regression else "decision"
+    limit = f"abs(d.answer - s.answer) > {number_literal(TOLERANCE)} * stddev_pop(s.answer) OVER ()"
+    known = f"isfinite({answer})" if regression else f"{answer} IS NOT NULL"
+    return f"""WITH answers AS (
+  SELECT id, device, version, {answer} AS answer FROM {known_predictions(context)}
+  WHERE environment IN ('production', 'shadow') AND {known}
+    AND "at" >= {time_literal(finding.start)} AND "at" < {time_literal(finding.end)}
+), pairs AS (
+  SELECT d.version, {limit if regression else "d.answer <> s.answer"} AS differs
+  FROM answers d JOIN answers s ON d.id = s.id AND d.device IS NOT NULL AND s.device IS NULL
+)
+SELECT avg(differs::INTEGER) AS {finding.metric} FROM pairs WHERE version = {text_literal(str(finding.evidence["version"]))}"""
