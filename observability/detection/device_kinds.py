@@ -1,11 +1,12 @@
 """Judge the column statistics of batches (`stats`) of each device, against its own past and against the devices of its kind.
 
 Devices are of one kind where their batches hold the same columns. A statistic of a batch is unusual against the past where it is outside
-the device's earlier values and, with two or more devices of the kind that delivered on that day, the difference from their median is
-outside its earlier values as well: weather that changes at every station is no fault of one. Against the kind, the median over the
-window is compared with those of the other devices. Every statistic is compared on a variance-stabilized scale, and must also differ by a
-minimum amount (`batch_statistics.LIMITS`). Batches of few rows are not judged. Comparisons are kept as arrays, and one is made only where
-it is told: 100 devices of 200 columns have 120,000.
+the device's earlier values and, with two or more devices of the kind that delivered on that day, the difference from them is outside its
+earlier values as well: weather that changes at every station is no fault of one. A device that follows three or more others is judged by
+that difference alone, since a season hides a wrong reading among its earlier values. The difference is from the median of what the others
+differ from their own levels. Against the kind, the median over the window is compared with those of the other devices. Every statistic is
+compared on a variance-stabilized scale, and must also differ by a minimum amount (`batch_statistics.LIMITS`). Batches of few rows are not
+judged. Comparisons are kept as arrays, and one is made only where it is told: 100 devices of 200 columns have 120,000.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +51,9 @@ from observability.stats.column_quantiles import (
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+FOLLOWED, FOLLOWS = 3, 0.5
+"""Other devices of a day, and the part of its own spread that the difference from them has at most: from there a device follows them. Two
+others are too few: the fault of one moves their median by half of it."""
 SortedValues = tuple[Array, Array]
 """Values sorted by column (batches × columns), and how many each column has."""
 
@@ -83,7 +87,8 @@ class StatisticValues:
     """One statistic of the batches of a kind. names: under which each column has it. The arrays are batches × columns.
 
     values: NaN where it is missing or of too few rows. scaled: on a variance-stabilized scale. n: rows with a value.
-    floor: the smallest standard deviation between batches, devices × columns. rest: the difference from the other devices of the day.
+    floor: the smallest standard deviation between batches, devices × columns. rest: the value without what the other devices of the day
+    differ from their own levels.
     """
 
     metric: str
@@ -166,10 +171,11 @@ class DeviceKind:
         if not np.isfinite(values[self.new]).any():
             return
         scaled, peers = self._on_scale(metric, values), np.full(values.shape, np.nan)
-        self._add_medians_of_peers(scaled, peers)
+        ordered = {unit: sorted_values(scaled[old]) for unit, old in self.earlier.items() if len(old)}
+        if len(np.unique(self.units)) >= 3:
+            self._add_medians_of_peers(scaled - self._levels(scaled, ordered), peers)
         statistic = StatisticValues(metric, names, values, scaled, n, self._floor(metric), np.subtract(scaled, peers, out=peers))
         told: dict[tuple[str, str | None], Array] = {}
-        ordered = {unit: sorted_values(scaled[old]) for unit, old in self.earlier.items() if len(old)}
         if (past := self._with_past(statistic, ordered)) is not None:
             yield past
             with np.errstate(invalid="ignore"):
@@ -225,13 +231,29 @@ class DeviceKind:
             usual = np.where(np.isfinite(usual), usual, np.where(np.isfinite(of_kind), of_kind, 1.0))
         return usual, row, count
 
+    @cached_property
+    def _others(self) -> Array:
+        """How many other devices of the kind delivered on the day of each batch."""
+        days, row = np.unique(self.days, return_inverse=True)
+        seen = np.unique(np.column_stack([row, self.units]), axis=0)[:, 0]
+        return np.asarray(np.bincount(seen, minlength=len(days))[row] - 1)
+
+    def _levels(self, scaled: Array, ordered: Mapping[int, SortedValues]) -> Array:
+        """The median of the earlier values of each batch's device; NaN where it has none. ordered: earlier values by unit."""
+        units, row = np.unique(self.units, return_inverse=True)
+        found = np.full((len(units), len(self.columns)), np.nan)
+        for place, unit in enumerate(units.tolist()):
+            if unit in ordered:
+                found[place] = quantiles_of_sorted(*ordered[unit], (1 / 2,))[0]
+            elif unit not in self.current:
+                found[place] = column_medians(scaled[self.units == unit])
+        return np.asarray(found[row])
+
     def _add_medians_of_peers(self, scaled: Array, found: Array) -> None:
         """Put for each batch the median of the other devices of the kind on its day in place; nothing with fewer than two.
 
         With MANY_DEVICES or more it is the median of all, which one device does not move.
         """
-        if len(np.unique(self.units)) < 3:
-            return
         for day in np.unique(self.days):
             own = np.flatnonzero(self.days == day)
             units = self.units[own]
@@ -301,15 +323,15 @@ class DeviceKind:
         usual_std, row, _ = self._usual_of_units
         floor, columns = statistic.floor[row[new]], np.arange(len(self.columns))
         noise = self._noise(metric, statistic.n[new], self.std[new])
-        p, middle = unusual_p_values(statistic.scaled[new], past, noise, floor, upward=upward)
-        rest = sorted_values(statistic.rest[old])
-        relative, middle_rest = unusual_p_values(statistic.rest[new], rest, noise, floor, upward=upward)
-        p = np.where(np.isfinite(relative), np.maximum(p, relative), p)
+        (p, middle, spread), rest = unusual_p_values(statistic.scaled[new], past, noise, floor, upward=upward), statistic.rest
+        relative, middle_rest, spread_rest = unusual_p_values(rest[new], sorted_values(rest[old]), noise, floor, upward=upward)
+        follows = (self._others[new] >= FOLLOWED)[:, None] & (spread_rest <= FOLLOWS * spread)
+        p = np.where(np.isfinite(relative), np.where(follows, relative, np.maximum(p, relative)), p)
         tests, lowest = np.isfinite(p).sum(0), np.argmin(np.where(np.isfinite(p), p, np.inf), axis=0)
         worst = new[lowest]
         value, usual = statistic.values[worst, columns], middle if metric == MEAN else column_medians(statistic.values[old])
         if metric == MEAN:
-            shared = value - statistic.rest[worst, columns] + middle_rest
+            shared = value - rest[worst, columns] + middle_rest
             usual = np.where(np.isfinite(shared), shared, usual)
         return {
             "p": np.where(tests > 0, np.minimum(p[lowest, columns] * tests, 1.0), np.nan),
@@ -402,8 +424,8 @@ class DeviceKind:
         )
 
 
-def unusual_p_values(values: Array, past: SortedValues, noise: Array, floor: Array, *, upward: bool) -> tuple[Array, Array]:
-    """Return the p-value of each value given the past values of its column, and the median of those; NaN where too little is known.
+def unusual_p_values(values: Array, past: SortedValues, noise: Array, floor: Array, *, upward: bool) -> tuple[Array, Array, Array]:
+    """Return the p-value of each value given the past values of its column, and their median and spread; NaN where too little is known.
 
     values: new batches × columns; past: earlier batches × columns; noise: sampling variance of each value; floor: smallest standard
     deviation. The spread is the larger of the median absolute deviation and the range of the central seven eighths, each as a standard
@@ -412,7 +434,7 @@ def unusual_p_values(values: Array, past: SortedValues, noise: Array, floor: Arr
     """
     (ordered, known), (middle, spread) = past, _median_and_spread(past)
     if not known.size or known.max() < LEAST:
-        return np.full(values.shape, np.nan), middle
+        return np.full(values.shape, np.nan), middle, spread
     error = np.sqrt(np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
     t = (values - middle) / error
     freedom = np.broadcast_to(np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1), t.shape)
@@ -423,7 +445,7 @@ def unusual_p_values(values: Array, past: SortedValues, noise: Array, floor: Arr
         below = values < value_at(ordered, np.minimum(seen, len(ordered) - 1))
         p[below] = np.minimum(p[below], stdtr(freedom[below], t[below]))
         p = np.minimum(2 * p, 1.0)
-    return np.where((known >= LEAST) & np.isfinite(values), p, np.nan), middle
+    return np.where((known >= LEAST) & np.isfinite(values), p, np.nan), middle, spread
 
 
 def _median_and_spread(values: SortedValues) -> tuple[Array, Array]:

@@ -75,6 +75,28 @@ def test_weather_that_changes_at_every_device_is_no_fault() -> None:
     assert [name[1] for name in needing_action(device_findings(one))] == ["batch_mean"], "without a fleet it cannot be told from one"
 
 
+@pytest.mark.parametrize("level", [1.0, 15.0], ids=["alike", "each at its own level"])
+def test_a_season_hides_no_wrong_device_that_follows_three_others(level: float) -> None:
+    """Twelve degrees, three standard deviations of a batch, are within what the season moved all devices in two months."""
+    for seed in range(repeats(5, 40)):
+        batches = device_batches(RNG(seed), fleet=4, level=level)
+        for each in of_device(batches, "d1"):
+            each["stats"]["temperature"]["mean"] += 12
+        found = needing_action(device_findings(batches))
+        assert list(found) == [("source:greenhouse/device:d1", "batch_mean")], seed
+        (finding,) = found.values()
+        assert finding.evidence["proposal"] == "recalibrate" and finding.evidence["column"] == "temperature"
+
+
+def test_of_three_devices_no_right_one_is_named() -> None:
+    """The fault of one of two others moves their median by half of it: the difference alone would blame the third."""
+    for seed in range(5):
+        batches = device_batches(RNG(seed), fleet=3)
+        for each in of_device(batches, "d1"):
+            each["stats"]["temperature"]["mean"] += 12
+        assert needing_action(device_findings(batches)).keys() <= {("source:greenhouse/device:d1", "batch_mean")}
+
+
 def test_a_new_device_is_compared_with_the_others_of_its_kind() -> None:
     batches = device_batches(RNG(6), fleet=9)
     young = [each for each in batches if each["device"] != "d8" or each["at"] >= START]
