@@ -256,7 +256,7 @@ def overfitted(run: TrainingRun) -> RunClaim | None:
 def flattened(run: TrainingRun) -> RunClaim | None:
     """Return the claim about plateaus of held-out metrics (else training metrics).
 
-    It is `watch` where all are flat, else `ok`, without a limit.
+    It is `watch` where none of the others improves since the last of them is flat, else `ok`, without a limit.
     """
     judged = long_enough(run, "held out") or long_enough(run, "train")
     flat = [(change, each) for each in judged if (change := curves.plateau_start(each.cost)) is not None]
@@ -264,13 +264,18 @@ def flattened(run: TrainingRun) -> RunClaim | None:
         return None
     change, of = max(flat, key=lambda each: (each[0].at, each[1].name))
     since, last = int(of.steps[change.at]), int(of.steps[-1])
-    still = sorted({each.name for each in judged} - {each.name for _, each in flat})
+    flat_names = {each.name for _, each in flat}
+    others = [each for each in judged if each.name not in flat_names]
+    still = sorted(each.name for each in others if curves.may_improve_since(each.cost, int(np.searchsorted(each.steps, since))))
+    unsure = sorted({each.name for each in others}.difference(still))
     share = (len(of.values) - 1 - change.at) / len(of.values)
     seconds = (of.when(-1) - of.when(change.at)).total_seconds()
     because = (
         f"Of run `{run.name}`, `{of.name}` has not improved since step {since:,} of {last:,} by more than noise and"
         f" {100 * curves.PLATEAU_TOLERANCE:.0f} % of the improvement before"
     )
+    if unsure and not still:
+        because += f" ({run_name(unsure)}: no improvement beyond noise)"
     if still:
         because += f"; {run_name(still)} still did, so training on was not necessarily wasted."
     elif run.ended is None:

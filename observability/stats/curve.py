@@ -434,19 +434,43 @@ def plateau_start(cost: Array) -> CurveChange | None:
     * Schuirmann (1987), A comparison of the two one-sided tests procedure and the power approach.
     """
     n = len(cost)
+    if (averaged := _plateau_blocks(cost)) is None:
+        return None
+    blocks, block, brought, spread = averaged
+    for begin in np.unique(np.linspace(len(blocks) // 10, int(len(blocks) * (1 - PLATEAU_SHARE)), 24).astype(int)):
+        found = linear_improvement(blocks[begin:], spread)
+        allowed = PLATEAU_TOLERANCE * brought
+        if found.low <= 0 and found.high <= allowed and not _fell(blocks[begin:], spread, allowed):
+            return CurveChange(n % block + int(begin) * block, found.value, found.low, found.high, found.value / brought)
+    return None
+
+
+def may_improve_since(cost: Array, begin: int) -> bool:
+    """Return whether a curve surely improved from a place to its end, or is one that `plateau_start` does not judge.
+
+    It improved where the 95 % interval of the line excludes no improvement, or three neighbours lie below the first three by more than
+    noise and 2 % of the progress. A curve that is not flat for lack of power is not said to improve.
+    """
+    if (averaged := _plateau_blocks(cost)) is None:
+        return True
+    blocks, block, brought, spread = averaged
+    rest = blocks[min(max(begin - len(cost) % block, 0) // block, len(blocks) - PLATEAU_LEVEL) :]
+    return linear_improvement(rest, spread).low > 0 or _fell(rest, spread, PLATEAU_TOLERANCE * brought)
+
+
+def _plateau_blocks(cost: Array) -> tuple[Array, int, float, CurveNoise] | None:
+    """Means of stretches of a curve, their length, its progress and their noise; None where it is too short or scatters too much."""
+    n = len(cost)
     if n < 20:
         return None
     block = max(n // PLATEAU_BLOCKS, 1)
     blocks = cost[n % block :].reshape(-1, block).mean(axis=1)
     brought = training_progress(blocks)
     spread = curve_noise(blocks[len(blocks) // 3 :])
-    if brought <= 0 or spread.sd > PLATEAU_NOISE * brought:
-        return None
-    for begin in np.unique(np.linspace(len(blocks) // 10, int(len(blocks) * (1 - PLATEAU_SHARE)), 24).astype(int)):
-        found = linear_improvement(blocks[begin:], spread)
-        level = _moving_means(blocks[begin:], PLATEAU_LEVEL)
-        allowed = PLATEAU_TOLERANCE * brought
-        fell = level[0] - level.min() > allowed + 2 * np.sqrt(2.0) * spread.of_mean(PLATEAU_LEVEL)
-        if found.low <= 0 and found.high <= allowed and not fell:
-            return CurveChange(n % block + int(begin) * block, found.value, found.low, found.high, found.value / brought)
-    return None
+    return None if brought <= 0 or spread.sd > PLATEAU_NOISE * brought else (blocks, block, brought, spread)
+
+
+def _fell(blocks: Array, spread: CurveNoise, allowed: float) -> bool:
+    """Whether three neighbours lie below the first three by more than noise and what is allowed."""
+    level = _moving_means(blocks, PLATEAU_LEVEL)
+    return bool(level[0] - level.min() > allowed + 2 * np.sqrt(2.0) * spread.of_mean(PLATEAU_LEVEL))
