@@ -38,6 +38,7 @@ PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "step": ("runs", {}, "marked_loss"),
     "resource": ("runs", {}, "777 Wh"),
     "assignment": ("labels", {"model": "loan"}, "of assignments"),
+    "item": ("annotate", {"project": "leaflets"}, "leaflet-of-march"),
     "skip": ("annotate", {"project": "loan", "model": "loan"}, "reason-to-skip"),
     "batch": ("batches", {}, "batch-of-march"),
     "expected_batch": ("batch_gate", {"model": "loan"}, "night-of-march"),
@@ -113,6 +114,14 @@ def lines() -> list[dict]:
         },
         {"kind": "assignment", "project": "loan", "item": "case-9", "annotator": "ann", "at": at},
         {"kind": "skip", "project": "loan", "item": "case-9", "annotator": "bob", "at": at, "reason": "reason-to-skip"},
+        {
+            "kind": "item",
+            "project": "leaflets",
+            "item": "leaflet-of-march",
+            "at": at,
+            "content": {"text": "a text to label"},
+            "classes": ["kept", "thrown"],
+        },
         {"kind": "run", "run": "run-of-march", "at": at, "event": "start", "model": "loan"},
         {"kind": "run", "run": "run-of-march", "at": noon, "event": "end", "status": "finished"},
         *(

@@ -182,6 +182,21 @@ def parser() -> Parser:
     imported.add_argument("--settings", type=path, metavar="FILE.toml", help="as of register")
     imported.add_argument("--in-sample", action="store_true", help="the reference includes training rows")
 
+    items = add(
+        "items",
+        "Land items to be labelled on the page Annotate, without any model; or write the settled labels of a project to a file.",
+        "items tweets.csv --project moods --id tweet --classes negative,neutral,positive",
+    )
+    items.add_argument("file", nargs="?", type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet; an item a row")
+    items.add_argument("--project", required=True, help="the labelling project")
+    items.add_argument("--id", metavar="COLUMN", help="column that names the item; default: a name made of its content")
+    items.add_argument("--columns", metavar="a,b", help="columns that annotators see: texts, paths of images, values; default: all others")
+    items.add_argument("--classes", metavar="a,b", help="the labels that an item may get; default: those of the project's model")
+    items.add_argument("--guideline", metavar="V", help="version of the guideline")
+    items.add_argument("--decimal", choices=(",", "."), help=decimal_help)
+    items.add_argument("--dry-run", action="store_true", help="say what would be landed without keeping it")
+    items.add_argument("--out", type=path, metavar="FILE", help="write the settled labels to this .csv, .jsonl or .parquet file instead")
+
     profile = add(
         "profile",
         "Make the batch record of a file, with the statistics of its columns, and keep it.",

@@ -287,6 +287,14 @@ class Logger:
         return self._write("assignment", _given(locals()))
 
     @_acknowledged
+    def item(
+        self, /, *, project: str, item: str, content: Mapping[str, object], at: Moment | None = None, classes: Sequence[str] | None = None,
+        guideline: str | None = None, **extra: object
+    ) -> bool:
+        """Log an item of a labelling project: its text, image or table row, without any prediction."""
+        return self._write("item", _given(locals()))
+
+    @_acknowledged
     def skip(self, /, *, project: str, item: str, annotator: str, reason: str, at: Moment | None = None, **extra: object) -> bool:
         """Log that an annotator passes over an item of a labelling project without a label."""
         return self._write("skip", _given(locals()))

@@ -5,10 +5,11 @@ count only labels that were given since. Nobody sees the labels of others.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -19,7 +20,7 @@ from observability.core.time import naive_utc
 from observability.investigation.relabel_queue import Wanted
 from observability.investigation.sampled_rows import class_probabilities
 from observability.metrics.crowd_quality import Crowd, crowd_of, newest_answers, settled_items, suggested_probabilities
-from observability.metrics.labelling_work import QueueItem, annotator_skill, label_work_queue
+from observability.metrics.labelling_work import ACTIVELAB, COVERAGE, QueueItem, annotator_skill, label_work_queue
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -35,6 +36,19 @@ SKIP_REASONS = (
     "Should not be labelled",
 )
 ANNOTATION_FIELDS = ("item", "annotator", "at", "label", "gold", "suggestion", "suggestion_confidence", "guideline")
+
+
+MOST_FRESH = 2_000
+"""Landed items without a label in the queue; the others follow as these are labelled."""
+
+
+@dataclass(frozen=True)
+class LandedItems:
+    """Items of a project that were landed without a prediction. classes, guideline: as the newest of them states."""
+
+    items: Sequence[str] = ()
+    classes: tuple[str, ...] = ()
+    guideline: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,7 @@ class LabellingBoard:
 
     probabilities: of items, by the model. requests: open requests by item. gold: known answers by item. guideline: the newest in use.
     given: open assignments (annotator, item, reason, score, policy), oldest first. taken: pairs that were labelled or skipped.
+    further: landed items without a label that are not in the queue yet.
     """
 
     project: str
@@ -70,6 +85,7 @@ class LabellingBoard:
     guideline: str | None
     given: tuple[tuple[str, str, str | None, float | None, str | None], ...]
     taken: frozenset[tuple[str, str]]
+    further: int = 0
 
     @cached_property
     def queue(self) -> list[QueueItem]:
@@ -101,7 +117,8 @@ def labelling_board(
     skipped: "DataFrame",
     sample: "DataFrame | None",
     requests: Iterable[Wanted],
-    policy: str,
+    policy: str | None,
+    landed: LandedItems = LandedItems(),
 ) -> LabellingBoard:
     """The state of a project from its records.
 
@@ -117,12 +134,14 @@ def labelling_board(
         Predictions that may be labelled: `id` and the columns of `class_probabilities`.
     requests : Iterable[Wanted]
         Open requests to relabel.
-    policy : str
-        How the queue is ordered (metrics/labelling_work.py).
+    policy : str | None
+        How the queue is ordered (metrics/labelling_work.py). None: by ActiveLab where probabilities are known, else by coverage.
+    landed : LandedItems
+        Items that were landed without a prediction.
     """
     answers = newest_answers(annotated)
     own = model.classes if model is not None else ()
-    classes = tuple(dict.fromkeys((*own, *sorted(answers["label"].unique()))))
+    classes = tuple(dict.fromkeys((*own, *landed.classes, *sorted(answers["label"].unique()))))
     known: dict[str, tuple[float, ...]] = {}
     if own and sample is not None and len(sample):
         chances = class_probabilities(sample, model) if model is not None else np.empty((0, 0))
@@ -134,7 +153,9 @@ def labelling_board(
     done = {*_pairs(answers), *_pairs(skipped)}
     again = answers[answers["item"].isin(list(wanted))]
     done -= {pair for pair, at in zip(_pairs(again), again["at"], strict=True) if at < naive_utc(wanted[pair[0]].since)}
-    unlabelled = known | {str(item): known.get(str(item), ()) for item in assigned["item"].astype(str)}
+    fresh, further = _fresh_items(landed.items, set(answers["item"].astype(str)) | known.keys())
+    unlabelled = known | dict.fromkeys(fresh, ())
+    unlabelled |= {str(item): known.get(str(item), ()) for item in assigned["item"].astype(str)}
     unlabelled |= {item: known.get(item, ()) for item in skipped["item"].astype(str)}
     gold = annotated[annotated["gold"].notna()][["item", "gold"]].drop_duplicates("item", keep="last")
     guidelines = annotated[annotated["guideline"].notna()].sort_values("at", kind="stable")["guideline"]
@@ -145,14 +166,23 @@ def labelling_board(
         classes,
         answers,
         crowd,
-        policy,
+        policy or (ACTIVELAB if known or suggested else COVERAGE),
         unlabelled,
         wanted,
         {str(item): str(answer) for item, answer in zip(gold["item"].tolist(), gold["gold"].tolist(), strict=True)},
-        str(guidelines.iloc[-1]) if len(guidelines) else None,
+        str(guidelines.iloc[-1]) if len(guidelines) else landed.guideline,
         given,
         frozenset(done),
+        further,
     )
+
+
+def _fresh_items(items: Iterable[str], seen: Collection[str]) -> tuple[list[str], int]:
+    """Landed items that nobody has labelled, at most MOST_FRESH drawn by their names, and how many more there are."""
+    fresh = [item for item in dict.fromkeys(items) if item not in seen]
+    if len(fresh) <= MOST_FRESH:
+        return fresh, 0
+    return nsmallest(MOST_FRESH, fresh, key=lambda item: crc32(item.encode("utf-8", "surrogatepass"))), len(fresh) - MOST_FRESH
 
 
 def _pairs(frame: "DataFrame") -> Iterable[tuple[str, str]]:

@@ -60,11 +60,7 @@ class LoggedImage:
 
 def logged_texts(row: Row) -> tuple[LoggedText, ...]:
     """The texts of a prediction: fields of their own first, then features that are no level of the reference."""
-    own = [
-        LoggedText(name, value, False)
-        for name, value in _own_fields(row)
-        if not image_kind(value) and value.strip() and (name.lower() in TEXT_NAMES or len(value.split()) >= FEWEST_WORDS)
-    ]
+    own = texts_of_fields(dict(_own_fields(row)))
     features = [
         LoggedText(name, value, True)
         for name, value in row.features.items()
@@ -78,9 +74,22 @@ def logged_texts(row: Row) -> tuple[LoggedText, ...]:
 
 def logged_images(row: Row) -> tuple[LoggedImage, ...]:
     """The references to images of a prediction, at most four."""
-    texts = [*_own_fields(row), *((name, value) for name, value in row.features.items() if isinstance(value, str))]
-    found = [LoggedImage(name, value, kind) for name, value in texts if (kind := image_kind(value)) is not None]
-    return tuple(found[:MOST_IMAGES])
+    own, features = images_of_fields(dict(_own_fields(row))), images_of_fields(row.features)
+    return (*own, *features)[:MOST_IMAGES]
+
+
+def texts_of_fields(fields: Mapping[str, Any]) -> tuple[LoggedText, ...]:
+    """The texts among fields that belong to no model, as those of an item to be labelled."""
+    texts = [(name, value) for name, value in fields.items() if isinstance(value, str) and value.strip() and not image_kind(value)]
+    return tuple(
+        LoggedText(name, value, False) for name, value in texts if name.lower() in TEXT_NAMES or len(value.split()) >= FEWEST_WORDS
+    )
+
+
+def images_of_fields(fields: Mapping[str, Any]) -> tuple[LoggedImage, ...]:
+    """The references to images among fields, at most four."""
+    texts = [(name, value, image_kind(value)) for name, value in fields.items() if isinstance(value, str)]
+    return tuple([LoggedImage(name, value, kind) for name, value, kind in texts if kind is not None][:MOST_IMAGES])
 
 
 def _own_fields(row: Row) -> Iterator[tuple[str, str]]:
@@ -161,6 +170,11 @@ def _image_problem(content: bytes) -> str:
     except Exception:  # the decoders raise errors of many kinds for damaged files
         return "The image is damaged and cannot be drawn."
     return ""
+
+
+def is_shown_file(image: LoggedImage, folders: Sequence[Path]) -> bool:
+    """Whether a reference is to a file inside of `folders`."""
+    return _inside(image.source, folders) is not None
 
 
 def _inside(name: str, folders: Sequence[Path]) -> Path | None:

@@ -19,8 +19,11 @@ from observability.stats.interval import Interval
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-ACTIVELAB, MARGIN, RANDOM = "ActiveLab", "margin", "random"
-POLICIES = (ACTIVELAB, MARGIN, RANDOM)
+ACTIVELAB, MARGIN, RANDOM, COVERAGE = "ActiveLab", "margin", "random", "coverage"
+POLICIES = (ACTIVELAB, MARGIN, RANDOM, COVERAGE)
+"""COVERAGE: items with the fewest labels first, drawn at random among equals."""
+CHANCE_WORDS = {RANDOM: "drawn at random", COVERAGE: "items with the fewest labels come first"}
+"""The reason that policies without probabilities give."""
 LOAD_STEP = 5
 """Open items by which one annotator may be ahead of the least loaded before the next item goes to somebody else."""
 FEWEST_KNOWN = 20
@@ -82,13 +85,14 @@ def label_work_queue(
     chances = np.array([_chances(unlabelled[item], len(classes)) for item in open_items], float).reshape(-1, max(len(classes), 1))
     labelled, new = _queue_scores(crowd, chances, policy)
     for item, own, score in zip(open_items, chances, new, strict=True):
-        rest.append(QueueItem(item, float(score), _reason(own, 0, False), False, tuple(own.tolist()), 0))
+        known = own if len(unlabelled[item]) == len(classes) else own[:0]
+        rest.append(QueueItem(item, float(score), _reason(known, 0, False, policy), False, tuple(own.tolist()), 0))
     if crowd is not None:
         counts, settled = crowd.votes.counts, crowd.settled
         for place in np.flatnonzero(~settled):
             if crowd.items[place] not in asked:
                 own, n = crowd.posterior[place], int(counts[place].sum())
-                reason = _reason(own, n, bool((counts[place] > 0).sum() > 1))
+                reason = _reason(own, n, bool((counts[place] > 0).sum() > 1), policy)
                 rest.append(QueueItem(crowd.items[place], float(labelled[place]), reason, False, tuple(own.tolist()), n))
     return [*found, *sorted(rest, key=lambda each: (each.score, each.item))]
 
@@ -104,6 +108,10 @@ def _queue_scores(crowd: Crowd | None, chances: Floats, policy: str) -> tuple[Fl
     if policy == RANDOM:
         rng = np.random.default_rng(0)
         return rng.random(votes.items if votes else 0), rng.random(len(chances))
+    if policy == COVERAGE:
+        rng = np.random.default_rng(0)
+        given = votes.by_item if votes else np.zeros(0)
+        return given + rng.random(len(given)), rng.random(len(chances))
     if policy == ACTIVELAB and crowd is not None and crowd.ranked is not None:
         return active_learning_scores(crowd.votes, crowd.ranked, chances)
     held = crowd.posterior if crowd is not None else np.empty((0, 2))
@@ -118,9 +126,11 @@ def _margins(chances: Floats) -> Floats:
     return np.asarray(ordered[:, -1] - ordered[:, -2], np.float64)
 
 
-def _reason(chances: Array, labels: int, differ: bool) -> str:
+def _reason(chances: Array, labels: int, differ: bool, policy: str) -> str:
     """Why an item waits, without naming a class: its reader may still be asked for a label that does not depend on others."""
     given = "No label yet" if not labels else "Labels differ" if differ else "1 label" if labels == 1 else f"{labels} equal labels"
+    if policy in CHANCE_WORDS:
+        return f"{given}; {CHANCE_WORDS[policy]}."
     return f"{given}; most likely class {percent(float(np.max(chances)))}." if len(chances) else f"{given}."
 
 

@@ -16,8 +16,10 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 KEPT_IN_EXTRA = ("item", "synced_at", "baseline")
 """Fields of a prediction that stand in `extra`, as they were sent: the fixed question of a probe, when a device that stores and forwards
 sent the record, what the old rule would have answered. The view `predictions` has a column for each."""
-NOTES = ("verdict", "action", "what_if", "saved_case", "review", "agenda", "signature", "dashboard", "pin", "alert", "message")
-"""Kinds that no analyzer reads: what people write down, and what became of alerts. They leave every finding as it was."""
+NOTES = ("verdict", "action", "what_if", "saved_case", "review", "agenda", "signature", "dashboard", "pin", "alert", "message", "item")
+"""Kinds that no analyzer reads: what people write down, what became of alerts, and what waits for a label. They leave every finding as it
+was.
+"""
 BATCH_STATISTICS = (
     "mean",
     "std",
@@ -276,6 +278,12 @@ _ALL = (
         "An item is given to an annotator",
         (_text("project"), _text("item"), _text("annotator"), AT),
         (_text("reason"), _number("score"), _text("policy")),
+    ),
+    Kind(
+        "item",
+        "An item of a labelling project, which needs no prediction; a later record of the same item replaces its content",
+        (_text("project"), _text("item"), AT, RecordField("content", "object", "name: number, string, boolean or null")),
+        (RecordField("classes", "list", "the labels that it may get"), _text("guideline", "version of the guideline")),
     ),
     Kind(
         "skip",

@@ -149,6 +149,7 @@ COMMANDS: dict[str, Action] = {
     "settings": "settings",
     "apply": "settings",
     "load": "load",
+    "items": "load",
     "profile": "load",
     "probe": "settings",
     "gate": "write",

@@ -28,7 +28,7 @@ from observability.store.rollup.rollup import rebuild_days
 
 FOLLOWED = {"verdict": "verdict", "action": "action", "what_if": "what_if", "saved_case": "saved_case"}
 """Kinds about one prediction whose later records name only their own id, and the field of that id."""
-LABELLING = ("annotation", "assignment", "skip")
+LABELLING = ("annotation", "assignment", "skip", "item")
 """Kinds about an item of a project, which is a prediction where the project belongs to a model."""
 KEPT_TABLES = ("rejected", "manifest", "migrations", "hashing", "streams", "columns", "rollups", "arrivals")
 KEPT_COLUMNS = {("models", "name"), ("versions", "version"), ("edges", "version"), ("edges", "reference"), ("reviews", "review")}

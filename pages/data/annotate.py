@@ -27,6 +27,7 @@ def newest_board() -> annotate.LabellingBoard:
 
 board = frame.answer_or_stop(newest_board)
 annotate.board_summary(board)
+annotate.settled_labels_file(board)
 annotate.annotation_desk(board, scope, newest_board)
 annotate.queue_table(board, scope)
 annotate.assignment_form(board)

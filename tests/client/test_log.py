@@ -30,6 +30,7 @@ KINDS = {
     "cleaning": {"rule": "no age", "rows_in": 9, "rows_changed": 0, "rows_dropped": 2, "groups": {"sex": {"F": {"in": 4, "dropped": 2}}}},
     "assignment": {"project": "p", "item": "i", "annotator": "a", "reason": "uncertain"},
     "expected_batch": {"batch": "b", "model": "m", "rows": 3, "keys": ["a", "b", "c"]},
+    "item": {"project": "p", "item": "i", "content": {"text": "a cat"}, "classes": ["cat", "dog"]},
     "skip": {"project": "p", "item": "i", "annotator": "a", "reason": "no class fits"},
     "device_report": {"device": "d1", "model": "m", "version": "1", "answers": 60, "crashes": 0, "battery": 0.8},
     "storage_report": {"place": "lake", "used_bytes": 5, "capacity_bytes": 9, "keep_days": 30.5, "source": "measured"},

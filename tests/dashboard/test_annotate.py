@@ -1,5 +1,6 @@
 """The page Annotate: a person labels with the buttons, two who agree settle, cases come first, and nobody sees another's label."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,10 +10,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from observability.cli.execute import execute
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard import load
 from observability.dashboard.data import annotate
+from observability.investigation import labelling_board
+from observability.investigation.project_items import project_settled_labels
 from observability.server import process_lock
 from observability.store.db.database import Database
 from observability.store.types.registration import RegistrationRequest
@@ -153,3 +157,75 @@ def test_an_answer_draws_the_page_once_and_counts_what_others_answered_meanwhile
     owned.write_records([{"kind": "annotation", "project": "moods", "item": "m7", "annotator": "Kim", "at": now, "label": "good"}])
     press(app, "annotate-class-1")
     assert drawn == ["moods"] and "settled as good" in words(app)
+
+
+@pytest.fixture
+def landed(owned: Database, tmp_path: Path) -> Database:
+    """Texts with a table row and an image, landed by the command, of a project that no model belongs to."""
+    rows = [{"id": f"t{i}", "text": f"a letter with the number {i}", "photo": "face.png", "pages": 10 + i} for i in range(6)]
+    (tmp_path / "letters.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    argv = ["items", str(tmp_path / "letters.jsonl"), "--project", "letters", "--id", "id", "--classes", "keep,drop", "--guideline", "v7"]
+    outcome = execute(owned, argv, lambda _: None)
+    assert outcome.exit_code == 0 and "6 new items" in outcome.out, outcome.error
+    return owned
+
+
+def letters(name: str, **parameters: str):
+    app = opened("annotate", project="letters", **parameters)
+    (box,) = [each for each in app.text_input if each.key == "annotate-person-box"]
+    box.set_value(name).run()
+    return app
+
+
+def test_a_text_that_no_model_saw_is_labelled_twice_blind_and_settles(landed: Database) -> None:
+    app = letters("Kim")
+    page = words(app)
+    assert "**6 items** wait; 0 items settled." in page and "No label yet; items with the fewest labels come first." in page
+    queue = [each["cells"]["item"]["t"] for each in tables(app)["Items that wait for a label"]["rows"]]
+    assert sorted(queue) == [f"t{i}" for i in range(6)] and queue != sorted(queue), "items are drawn, not taken in the order of names"
+    first = queue[0]
+    assert f"a letter with the number {first[1:]}" in page and len(app.get("image")) == 1
+    assert [each["cells"]["name"]["t"] for each in tables(app)["Inputs of the item"]["rows"]] == ["pages"]
+    assert [each.value for each in app.text_input if each.key == "annotate-guideline"] == ["v7"]
+    press(app, "annotate-class-0")
+    assert f"{first}: keep" in words(app) and f"number {first[1:]}" not in words(app)
+    (answer,) = stored(landed, "annotation")
+    assert (answer["project"], answer["item"], answer["label"], answer["guideline"]) == ("letters", first, "keep", "v7")
+    other = letters("Lee", item=first)
+    assert "Kim" not in words(other) and "Labels differ" not in words(other), "nobody sees the label of the other"
+    press(other, "annotate-class-0")
+    assert f"{first}: keep; settled as keep" in words(other) and "**5 items** wait; 1 item settled." in words(other)
+    assert not stored(landed, "label", "moods")
+
+
+def test_the_settled_labels_of_landed_items_are_a_file(landed: Database) -> None:
+    base = {"kind": "annotation", "project": "letters", "at": END}
+    votes = [("t0", "Kim", "keep"), ("t0", "Lee", "keep"), ("t1", "Kim", "keep"), ("t1", "Lee", "drop")]
+    landed.write_records([base | {"item": item, "annotator": who, "label": label} for item, who, label in votes])
+    app = letters("Max")
+    assert "**5 items** wait; 1 item settled." in words(app) and "Labels differ" in words(app)
+    assert any("Settled labels (CSV)" in str(each.proto) for each in app.get("download_button"))
+    table = project_settled_labels(landed, "letters")
+    assert table.to_dict("records") == [
+        {"item": "t0", "label": "keep", "labels": 2, "agree": 2, "text": "a letter with the number 0", "photo": "face.png", "pages": 10}
+    ]
+
+
+def test_a_project_without_a_model_shows_its_agreement_on_labelling(landed: Database) -> None:
+    base = {"kind": "annotation", "project": "letters", "at": END}
+    votes = [(f"t{i}", who, "keep" if i % 2 or (who == "Max" and i == 0) else "drop") for i in range(6) for who in ("Kim", "Lee", "Max")]
+    landed.write_records([base | {"item": item, "annotator": who, "label": label} for item, who, label in votes])
+    page = words(opened("labelling", project="letters"))
+    # 18 labels, 10 of them keep: 2 of the 6 pairs of t0 agree, so that 4 / 2 of 18 differ, where chance has 2 · 10 · 8 / 17
+    assert f"alpha {1 - 2 / (160 / 17):.3f}"[:10] in page and "on 6 items with two labels or more" in page
+
+
+def test_a_long_queue_shows_its_first_items_and_counts_all(owned: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labelling_board, "MOST_FRESH", 5)
+    base = {"kind": "item", "project": "many", "at": END, "classes": ["a", "b"]}
+    owned.write_records([base | {"item": f"i{i}", "content": {"text": f"the text number {i}"}} for i in range(40)])
+    app = opened("annotate", project="many", item="i7")
+    assert "**40 items** wait" in words(app) and len(tables(app)["Items that wait for a label"]["rows"]) == 5
+    (box,) = [each for each in app.text_input if each.key == "annotate-person-box"]
+    box.set_value("Kim").run()
+    assert "the text number 7" in words(app), "an item that is not in the queue yet is opened by its id"

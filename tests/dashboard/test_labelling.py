@@ -1,7 +1,9 @@
 """The page Labelling and the case: do their tables, sentences and files hold what a count of the records by hand says?"""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pandas as pd
@@ -95,6 +97,21 @@ def inside(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["at"] >= START]
 
 
+def krippendorff_by_pairs(rows: pd.DataFrame) -> float:
+    """Alpha from every pair of labels of an item, as Krippendorff (2011) writes it down."""
+    pairs: Counter[tuple[str, str]] = Counter()
+    for _, labels in rows.groupby("item")["label"]:
+        for one, other in permutations(labels, 2):
+            pairs[one, other] += 1 / (len(labels) - 1)
+    totals = Counter[str]()
+    for (one, _), n in pairs.items():
+        totals[one] += n
+    n = sum(totals.values())
+    observed = sum(count for (one, other), count in pairs.items() if one != other)
+    expected = sum(totals[one] * totals[other] for one in totals for other in totals if one != other) / (n - 1)
+    return 1 - observed / expected
+
+
 def test_each_person_stands_with_figures_of_a_count_by_hand_and_who_is_below_comes_first(owned: Database, rows: pd.DataFrame) -> None:
     app = opened("labelling", project="moods", **DATES)
     (first, *others) = tables(app)["Annotators"]["rows"]
@@ -116,6 +133,8 @@ def test_each_person_stands_with_figures_of_a_count_by_hand_and_who_is_below_com
     assert cells["given"] == {"t": f"{len(mine):,}", "sub": formatting.format_share(len(mine) / given)}
     assert {each["cells"]["status"]["s"] for each in others} <= {"ok", "unknown"} and len(others) == 6
     page = words(app)
+    alpha = krippendorff_by_pairs(inside(rows))
+    assert f"Krippendorff's alpha {formatting.format_value(alpha, '')} (" in page, "a project without a model has its agreement"
     assert f"**{len(inside(rows)):,} labels** by 6 annotators in moods" in page and "Annotator ann-2 of moods is right on" in page
     assert cells["annotator"]["go"]["parameters"]["annotator"] == "ann-2"
 

@@ -25,6 +25,7 @@ OTHERS = {
     "cleaning": {"rule": "r", "at": AT, "rows_in": 10, "rows_changed": 1, "rows_dropped": 2},
     "assignment": {"project": "p", "item": "i", "annotator": "a", "at": AT},
     "expected_batch": {"batch": "b", "at": AT, "model": "m"},
+    "item": {"project": "p", "item": "i", "at": AT, "content": {"text": "a cat", "age": 3}, "classes": ["cat", "dog"]},
     "skip": {"project": "p", "item": "i", "annotator": "a", "at": AT, "reason": "no class fits"},
     "device_report": {"device": "d1", "at": AT, "model": "m", "version": "1"},
     "storage_report": {"place": "lake", "at": AT, "used_bytes": 5},

@@ -1,6 +1,6 @@
 """The page on which a person labels items of a project, one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,21 +18,22 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import column, draw_table, number_columns, table_row
 from observability.dashboard.widgets import NOT_SAVED, csv_button, plain_caption, plain_paragraph, save_records
-from observability.investigation import labelling_board, logged_content
+from observability.investigation import labelling_board, logged_content, project_items
 from observability.investigation.find_prediction import of_model
 from observability.investigation.label_types import class_words
-from observability.investigation.labelling_board import ANNOTATION_FIELDS, SKIP_REASONS, LabellingBoard, LabellingTask
+from observability.investigation.labelling_board import ANNOTATION_FIELDS, SKIP_REASONS, LabellingBoard, LabellingTask, LandedItems
 from observability.investigation.logged_prediction import Row
 from observability.investigation.sampled_rows import probability_columns
 from observability.metrics.assignments import ASSIGNMENT_FIELDS
 from observability.metrics.crowd_quality import SETTLING_RULE
-from observability.metrics.labelling_work import ACTIVELAB, LOAD_STEP, POLICIES, appoint_annotators
+from observability.metrics.labelling_work import LOAD_STEP, POLICIES, appoint_annotators
 
 MOST_RECORDS, MOST_ITEMS, MOST_SHOWN, MOST_CHARACTERS, MOST_INPUTS = 250_000, 2_000, 20, 5_000, 60
 POLICY_WORDS = {
     "ActiveLab": "Most to learn (ActiveLab)",
     "margin": "Closest between two classes (margin)",
     "random": "Random",
+    "coverage": "Fewest labels first",
 }
 QUEUE_COLUMNS = (
     column("item", "Item", strong=True),
@@ -53,7 +54,7 @@ def project_models() -> dict[str, Model | None]:
     """Labelling projects with their models: those of records, those that settings name, and that of each classifier that names none."""
     always = Window("", EPOCH, load.page_clock())
     found: dict[str, Model | None] = {}
-    for kind in ("annotation", "assignment"):
+    for kind in ("annotation", "assignment", "item"):
         rows = load.ask_store(Records(kind, ("project",), ever=True, rows=MOST_RECORDS), always)
         found |= dict.fromkeys(sorted(map(str, rows["project"].unique())))
     for model in load.catalog().models:
@@ -72,7 +73,7 @@ def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, a
         st.stop()
     if not models:
         empty_states.stop_with_empty_state(
-            "There is nothing to label yet.", "Register a classifier, or log records of kind annotation.", "add_model"
+            "There is nothing to label yet.", "Land items with the command items, or register a classifier.", "add_model"
         )
     names = sorted(models)
     missing = "The link names the project {}, which has no records and no model."
@@ -85,21 +86,18 @@ def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, a
     return choice_box.address_selectbox("project", "Project", names, placeholder=first, missing=missing, width=420) or first
 
 
-def policy_box() -> str:
-    """The order of the queue."""
+def policy_box() -> str | None:
+    """The order of the queue; None: as fits what is known of the project."""
     missing = "The link names the order {}, which is none of them."
     words = POLICY_WORDS.__getitem__
-    return (
-        choice_box.address_selectbox(
-            "order", "Order of the queue", POLICIES, words=words, placeholder=words(ACTIVELAB), missing=missing, width=320
-        )
-        or ACTIVELAB
+    return choice_box.address_selectbox(
+        "order", "Order of the queue", POLICIES, words=words, placeholder="Automatic", missing=missing, width=320
     )
 
 
 @cached_by_state(4)
-def board_of(project: str, model_name: str | None, window: Window | None, policy: str) -> LabellingBoard:
-    """The state of a project; its items are a sample of the window's predictions, and what was annotated or assigned ever."""
+def board_of(project: str, model_name: str | None, window: Window | None, policy: str | None) -> LabellingBoard:
+    """The state of a project; its items are a sample of the window's predictions, and what was landed, annotated or assigned ever."""
     model = load.catalog().model(model_name) if model_name else None
     always, only = Window("", EPOCH, load.page_clock()), (("project", project),)
 
@@ -121,15 +119,26 @@ def board_of(project: str, model_name: str | None, window: Window | None, policy
         sample,
         requests,
         policy,
+        _landed_items(project, records),
     )
+
+
+def _landed_items(project: str, records: Callable[[str, tuple[str, ...]], pd.DataFrame]) -> LandedItems:
+    """The items of a project that were landed without a prediction, with the classes that they may get."""
+    items = records("item", ("item",))["item"]
+    if items.empty:
+        return LandedItems()
+    stated = project_items.stated_project(load.store(), project)
+    return LandedItems(items.astype(str).tolist(), tuple(stated.classes or ()), stated.guideline)
 
 
 def board_summary(board: LabellingBoard) -> None:
     """How much waits, how much is settled, and the rule."""
     settled = int(board.crowd.settled.sum()) if board.crowd else 0
-    asked = f", {formatting.plural(len(board.requests), 'request')} of cases first" if board.requests else ""
+    asked, waiting = f", {formatting.plural(len(board.requests), 'request')} of cases first" if board.requests else "", len(board.queue)
+    waiting += board.further
     st.markdown(
-        f"**{formatting.plural(len(board.queue), 'item')}** {'waits' if len(board.queue) == 1 else 'wait'}{asked}; "
+        f"**{formatting.plural(waiting, 'item')}** {'waits' if waiting == 1 else 'wait'}{asked}; "
         f"{formatting.plural(settled, 'item')} settled.",
         help=_settling_words(board),
     )
@@ -137,18 +146,16 @@ def board_summary(board: LabellingBoard) -> None:
 
 def _settling_words(board: LabellingBoard) -> str:
     """When an item is settled, and what follows."""
-    target = (
-        "its label is written as the label of the prediction"
-        if board.model
-        else "no model is named by this project, so no label of a prediction follows"
-    )
+    target = "its label is written as the label of the prediction" if board.model else "it is in the file of settled labels"
     return f"An item is {SETTLING_RULE}; then {target}. Nobody sees the labels of others before their own."
 
 
 def annotation_desk(board: LabellingBoard, scope: Scope, newest: Callable[[], LabellingBoard]) -> None:
     """The item that the person should label, and the buttons to answer. newest: gives the board at the time of an answer."""
     if len(board.classes) < 2:
-        empty_states.empty_state("The classes of this project are not known.", "A model's classes or two logged labels name them.")
+        empty_states.empty_state(
+            "The classes of this project are not known.", "Name them: observability items FILE --project P --classes a,b."
+        )
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         who = person_name.person_name_box("annotate-person")
@@ -166,11 +173,12 @@ def annotation_desk(board: LabellingBoard, scope: Scope, newest: Callable[[], La
         return
     began = _begun(board.project, task.item, who)
     row = of_model(load.store(), board.model, task.item, None) if board.model is not None else None
+    landed = None if row is not None else landed_content(board.project, task.item)
     suggestion = None
     if helped and labelling_board.shows_suggestion(task.item, task.asked):
         suggestion = labelling_board.suggestion_of(board, task.item)
     with st.container(border=True, key="annotate-card"):
-        _item_card(task, row, board, suggestion, scope)
+        _item_card(task, row, landed, board, suggestion)
         _answer_buttons(board, task, who, began, suggestion, guideline, row, newest)
     _session_note(board, who)
 
@@ -181,6 +189,7 @@ def _task(board: LabellingBoard, who: str) -> LabellingTask | None:
     if not named:
         return labelling_board.next_task(board, who)
     known = named in board.waiting or named in board.probabilities or (board.crowd is not None and named in board.crowd.place)
+    known = known or landed_content(board.project, named) is not None
     if known or (board.model is not None and of_model(load.store(), board.model, named, None) is not None):
         urgent = board.waiting.get(named)
         why = urgent.reason if urgent else "It was opened by its id."
@@ -200,15 +209,32 @@ def _begun(project: str, item: str, who: str) -> datetime:
     return at
 
 
-def _item_card(task: LabellingTask, row: Row | None, board: LabellingBoard, suggestion: tuple[str, float] | None, scope: Scope) -> None:
+def landed_content(project: str, item: str) -> Mapping[str, Any] | None:
+    """The content of an item that was landed without a prediction; None where there is none."""
+    found = project_items.stored_items(load.store(), project, item).get(item)
+    return found.content if found else None
+
+
+def _item_card(
+    task: LabellingTask,
+    row: Row | None,
+    landed: Mapping[str, Any] | None,
+    board: LabellingBoard,
+    suggestion: tuple[str, float] | None,
+) -> None:
     """What the item is, why it is asked, and the suggestion."""
     plain_caption(f"{task.item} · {task.why_item} · Why you: {task.why_person}")
-    if row is None:
+    if row is not None:
+        texts, images = logged_content.logged_texts(row), logged_content.logged_images(row)
+        _item_content(texts, images, row.features)
+    elif landed is not None:
+        texts, images = logged_content.texts_of_fields(landed), logged_content.images_of_fields(landed)
+        shown = {text.name for text in texts} | {image.name for image in images}
+        _item_content(texts, images, {name: value for name, value in landed.items() if name not in shown})
+    else:
         st.info(
             "The content of this item is not in the store: no prediction has its id. Label it where you see it.", icon=":material/info:"
         )
-    else:
-        _item_content(row)
     if suggestion is not None:
         words = class_words(board.model, suggestion[0]) if board.model else suggestion[0]
         st.markdown(
@@ -216,9 +242,10 @@ def _item_card(task: LabellingTask, row: Row | None, board: LabellingBoard, sugg
         )
 
 
-def _item_content(row: Row) -> None:
-    """The texts, images and inputs of a prediction, without score and label."""
-    texts, images = logged_content.logged_texts(row), logged_content.logged_images(row)
+def _item_content(
+    texts: Sequence[logged_content.LoggedText], images: Sequence[logged_content.LoggedImage], values: Mapping[str, Any]
+) -> None:
+    """The texts, images and values of a prediction or a landed item, without score and label."""
     for text in texts:
         shown = formatting.escape_direction_marks(text.text[:MOST_CHARACTERS])
         st.container(border=False, key=f"annotate-text-{text.name}").markdown(f"#### {formatting.escape_markdown(shown)}")
@@ -231,9 +258,11 @@ def _item_content(row: Row) -> None:
             st.image(content, caption=formatting.escape_markdown(image.name), width=480)
         else:
             plain_caption(f"Image in {image.name}: {reason}")
-    lines = [table_row(name=name, value=input_value_words(value)) for name, value in list(row.features.items())[:MOST_INPUTS]]
+    lines = [table_row(name=name, value=input_value_words(value)) for name, value in list(values.items())[:MOST_INPUTS]]
+    if not lines:
+        return
     if texts or images:
-        with st.expander(formatting.plural(len(row.features), "input"), icon=":material/table_rows:"):
+        with st.expander(formatting.plural(len(values), "input"), icon=":material/table_rows:"):
             draw_table("annotate-inputs", "Inputs of the item", INPUT_COLUMNS, lines, compact=True)
     else:
         draw_table("annotate-inputs", "Inputs of the item", INPUT_COLUMNS, lines, compact=True)
@@ -255,8 +284,10 @@ def _answer_buttons(
     """
 
     def answer(label: str) -> None:
+        held = newest()
+        settled = labelling_board.settled_label(held, task.item, who, label)
         records = labelling_board.answer_records(
-            newest(),
+            held,
             task,
             who,
             label,
@@ -266,10 +297,10 @@ def _answer_buttons(
             guideline=guideline,
             labels_model=row is not None,
         )
-        _save_answer(records, task, label)
+        _save_answer(records, task, label, settled[0] if settled else None)
 
     def skip(reason: str) -> None:
-        _save_answer(labelling_board.skip_records(newest(), task, who, reason, began=began, at=datetime.now(UTC)), task, None)
+        _save_answer(labelling_board.skip_records(newest(), task, who, reason, began=began, at=datetime.now(UTC)), task, None, None)
 
     with st.container(horizontal=True, key="annotate-classes"):
         for place, name in enumerate(board.classes):
@@ -283,12 +314,11 @@ def _answer_buttons(
             st.error("Choose a reason to skip, or type one.", icon=":material/error:")
 
 
-def _save_answer(records: Sequence[dict[str, Any]], task: LabellingTask, label: str | None) -> None:
+def _save_answer(records: Sequence[dict[str, Any]], task: LabellingTask, label: str | None, settled: str | None) -> None:
     """Write the records, and let the page that follows show the next item."""
     if not save_records(records, NOT_SAVED):
         return
-    settled = next((record for record in records if record["kind"] == "label"), None)
-    st.session_state["annotate-last"] = (task.item, label, settled["value"] if settled else None)
+    st.session_state["annotate-last"] = (task.item, label, settled)
     st.session_state.pop("annotate-began", None)
     st.query_params.pop("item", None)
 
@@ -331,6 +361,14 @@ def queue_table(board: LabellingBoard, scope: Scope) -> None:
         "queue",
         lambda: pd.DataFrame([[q.item, q.reason, q.labels, q.score] for q in board.queue], columns=["item", "reason", "labels", "score"]),
     )
+
+
+def settled_labels_file(board: LabellingBoard) -> None:
+    """The settled labels with the content of their items, as a file; nothing where none is settled."""
+    if board.crowd is None or not board.crowd.settled.any():
+        return
+    store, project = load.store(), board.project
+    csv_button("settled", lambda: project_items.project_settled_labels(store, project), label="Settled labels (CSV)", has_groups=False)
 
 
 def assignment_form(board: LabellingBoard) -> None:

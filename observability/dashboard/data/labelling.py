@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -25,7 +27,9 @@ from observability.dashboard.table import Cell, column, columns_on_phone, draw_t
 from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
 from observability.metrics import annotators, assignments, gold_accuracy, labelling_speed, suggestions
 from observability.metrics.annotations import LEAST, PAST_DAYS, first_answers
-from observability.metrics.labelling_projects import recent_labels
+from observability.metrics.labelling_projects import ProjectLabels, recent_labels
+from observability.stats.agreement import krippendorff_alpha_of_counts
+from observability.stats.interval import Interval
 
 MOST_RECORDS, FEW_LABELS = 250_000, 30
 ASSIGNED = Records("assignment", assignments.ASSIGNMENT_FIELDS)
@@ -80,6 +84,16 @@ class ShownProject:
     past: pd.DataFrame
     labels: pd.DataFrame
     assigned: pd.DataFrame
+
+    @cached_property
+    def newest(self) -> ProjectLabels:
+        """The newest label of each annotator for each item in the window."""
+        return recent_labels(self.labels, naive_utc(self.window.end), self.window.days)
+
+    @cached_property
+    def agreement(self) -> Interval:
+        """Krippendorff's alpha of the newest labels; n is the number of items with two labels or more."""
+        return krippendorff_alpha_of_counts(self.newest.counts(np.ones(len(self.newest.item), bool)))
 
 
 def no_annotations() -> None:
@@ -180,7 +194,16 @@ def labelling_summary(shown: ShownProject, found: Sequence[Finding]) -> str:
     where = f"{formatting.escape_markdown(shown.name)}{dates_note(shown.window, ' in ')}"
     known = f"{formatting.plural(gold, 'gold answer')}" if gold else "no gold answers"
     attention = formatting.plural(needy, "finding needs attention", "findings need attention")
-    return f"**{formatting.plural(len(shown.now), 'label')}** by {annotators_} in {where}; {known}; {attention}."
+    labels = formatting.plural(len(shown.now), "label")
+    return f"**{labels}** by {annotators_} in {where}; {agreement_words(shown.agreement)}; {known}; {attention}."
+
+
+def agreement_words(alpha: Interval) -> str:
+    """The agreement of a project's annotators as a part of a sentence."""
+    if alpha.value is None:
+        return "agreement unknown (no item has two labels, or all are equal)"
+    of = formatting.plural(int(alpha.n), "item with two labels or more", "items with two labels or more")
+    return f"Krippendorff's alpha {formatting.value_with_interval(*alpha.triple)} on {of}"
 
 
 def missing_fields_note(shown: ShownProject) -> None:
@@ -238,9 +261,8 @@ def _false_discovery_budget() -> float:
 
 def _agreement_rows(shown: ShownProject) -> list[list[Any]]:
     """Agreement of each annotator with the others, as data/labels counts it."""
-    end, days = naive_utc(shown.window.end), shown.window.days
-    seen = annotators.agreement_comparisons(recent_labels(shown.labels, end, days), days)
-    return annotators.annotator_agreement_rows(seen, days)
+    days = shown.window.days
+    return annotators.annotator_agreement_rows(annotators.agreement_comparisons(shown.newest, days), days)
 
 
 def annotators_table(rows: pd.DataFrame, scope: Scope, project: str, chosen: str | None) -> None:
