@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from observability.cli.outcome import Outcome, Say, json_or_lines
+from observability.core.catalog import Model
 from observability.core.errors import UsageError
 from observability.core.numerals import format_figure, percent
 from observability.importers.source_records import zone_named
@@ -141,12 +142,14 @@ def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         raise UsageError("--group names a column that the data lack", got=", ".join(missing), expected=", ".join(map(str, features)))
     rows = replace(data.rows, held_out=held_out_rows(args, features))
     summary, masks = audit_rows(rows, seed=args.seed, say=say)
+    known = {model.name: model for model in store.catalog().models}.get(data.model[0]) if data.model else None
     summary |= {"model": list(data.model) if data.model else None} | ({"examples": []} if args.no_examples else {})
+    summary |= {"leakage_audit": False} if data.model and known is None else {}
     say("")
     now = datetime.now(UTC)
     version = args.data_version or f"{now:%Y-%m-%dT%H:%M:%SZ}"
     records = audit_records(data, masks, summary, groups, version, now)
-    records += [leakage_record(store, data, summary, args.held_out, now)] if data.model else []
+    records += [leakage_record(known, data, summary, args.held_out, now)] if known is not None else []
     if not args.dry_run:
         store.write_records(records)
     lines = [f"{data.name}: {len(features):,} rows, {features.shape[1]} features{' (not kept)' if args.dry_run else ''}."]
@@ -233,7 +236,7 @@ def held_out_rows(args: argparse.Namespace, features: "DataFrame") -> "tuple[Dat
     return table[list(features)], table[label]
 
 
-def leakage_record(store: Store, data: DataToAudit, summary: dict[str, Any], held: str | None, now: datetime) -> dict[str, Any]:
+def leakage_record(model: Model, data: DataToAudit, summary: dict[str, Any], held: str | None, now: datetime) -> dict[str, Any]:
     """The audit of leakage of the version that the data belong to, from the figures of the audit of the data. held: the held-out file.
 
     It expires as other audits of a registered model do.
@@ -249,9 +252,7 @@ def leakage_record(store: Store, data: DataToAudit, summary: dict[str, Any], hel
     facts = {"from": data.name, "n": n, "served": 0, "in_sample": False}
     results = {"headline": leakage_headline(body, summary["no_model_because"]), **body, "rows": facts}
     record = {"kind": "audit", "model": data.model[0], "version": data.model[1], "at": now.isoformat(), "audit": "leakage"}
-    known = {model.name: model for model in store.catalog().models}.get(data.model[0])
-    expires = {} if known is None else {"expires": (now + timedelta(days=known.settings.audit_days)).isoformat()}
-    return record | {"results": results} | expires
+    return record | {"results": results, "expires": (now + timedelta(days=model.settings.audit_days)).isoformat()}
 
 
 def audit_records(

@@ -130,7 +130,9 @@ def _overlap_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
 
 
 def _leak_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
-    """That a column alone gives the label, of the column that tells most of it."""
+    """That a column alone gives the label, of the column that tells most of it; of a model's data its audit of leakage says that."""
+    if audit.leakage_of is not None:
+        return
     for name, share in list(audit.columns_alone.items())[:1]:
         severity, limit = share_severity(LEAK, share)
         ends = f"{percent(share.low or 0.0)} to {percent(share.high or 0.0)}"
@@ -184,6 +186,8 @@ def data_audit_lines(audit: AuditedData) -> list[str]:
     lines += [f"{rule.name}: {rows_words(rule.found, rule.share)}; {rule_effect_words(rule)}." for rule in unjudged]
     effects = [rule for rule in audit.rules if rule.name in (CONFLICTS, DUPLICATES) and rule.found and rule.metric]
     lines += [f"{rule.name}: {rule_effect_words(rule)}." for rule in effects]
+    if audit.leakage_of is not None:
+        lines.append(f"What each column alone tells of the label is in the audit of leakage of {' '.join(audit.leakage_of)}.")
     return [f"  {line}" for line in (*lines, *audit_notes(audit))]
 
 

@@ -84,6 +84,13 @@ class AuditedData:
         return dict(sorted(found, key=lambda item: (-(item[1].value or 0.0), item[0])))
 
     @property
+    def leakage_of(self) -> tuple[str, str] | None:
+        """The model version whose audit of leakage judges what each column alone tells of the label; None where this audit judges it:
+        of data without a model, or with one that is not registered.
+        """
+        return self.model if self.content.get("leakage_audit", True) else None
+
+    @property
     def outliers_by_column(self) -> dict[str, int]:
         """Outliers of each column with any, most first."""
         counts = _mapping(self.content.get("outliers_by_column"))

@@ -109,6 +109,7 @@ def test_the_audit_of_a_reference_gives_the_accuracy_of_its_version_without_susp
     assert audit["expires"] - audit["at"] == pd.Timedelta(days=90)
     assert results["knowing"] == [], "a wrong label in twenty is more than a feature that knows it has"
     assert (alone["audit"], alone["results"]["further"]["training_overlap"]["value"]) == ("leakage", None)
+    assert "leakage_audit" not in said, "the audit of leakage of the registered model judges its columns"
     own = said["model_without_suspects"]
     assert (own["all"]["rows"], own["all"]["value"]) == (260, 247 / 260)
     suspects = int(runs.loc[runs["rule"] == "audit: suspect labels", "rows_dropped"].iloc[0])

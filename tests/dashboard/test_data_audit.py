@@ -10,6 +10,7 @@ import pytest
 
 from observability.dashboard import load
 from observability.dashboard.data.data_audit import effect_rows, found_rows
+from observability.dashboard.scope import Scope
 from observability.metrics import audit_model
 from observability.metrics.audited_data import AuditedData, data_audits
 from observability.metrics.table_audit import LabelledRows, audit_rows
@@ -91,3 +92,16 @@ def test_a_link_of_a_finding_opens_the_audit_beside_rules_that_ran(audited: Data
     audited.load_landing()
     assert "Cleaning rules and their effect" in tables(opened("cleaning"))
     assert "Checks of people" in tables(opened("cleaning", dataset="people"))
+
+
+def test_what_columns_of_a_models_data_tell_of_the_label_is_a_link(
+    audit: AuditedData, empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = {**audit.content, "model": ["loan", "2"]}
+    line = {"kind": "dataset", "dataset": "people", "version": "2", "at": audit.at.isoformat(), "rows": audit.rows, "data_audit": content}
+    empty.write_records([line])
+    monkeypatch.setattr(load, "page_clock", lambda: END)
+    app = opened("cleaning")
+    assert "](./audits?model=loan&version=2&kind=leakage)" in words(app)
+    assert "What each column alone tells of the label" not in [each.label for each in app.expander]
+    assert "audited_leak" not in {finding.metric for finding in load.scope_record_findings(Scope(), "data/cleaning")}

@@ -1,5 +1,6 @@
 """Are the shares of an audit of data held against their limits by their intervals, and against the audit before?"""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,3 +84,13 @@ def test_the_command_prints_the_claims() -> None:
     lines = data_audit_lines(audit(columns_alone=alone, near_duplicates_among=800, no_model_because="too few rows"))
     assert any(line.startswith("  Critical: code of people alone gives the label, 99.5 % of the way") for line in lines)
     assert "  Near-duplicates were looked for among 800 of 1,000 rows." in lines and lines[-1] == "  No model was fitted: too few rows."
+
+
+def test_what_a_column_tells_of_the_label_of_a_models_data_is_judged_once() -> None:
+    """Its audit of leakage says it; of a model that is not registered nothing else does."""
+    alone = {"columns_alone": {"outcome": [0.99, 0.985, 0.995]}}
+    known = replace(audit(**alone), model=("loan", "2"))
+    assert LEAK not in claims(known) and claims(audit(**alone))[LEAK].severity == "act"
+    assert "leakage of loan 2." in data_audit_lines(known)[-1] and "outcome" not in " ".join(data_audit_lines(known))
+    unknown = replace(audit(**alone, leakage_audit=False), model=("loan", "2"))
+    assert claims(unknown)[LEAK].severity == "act"

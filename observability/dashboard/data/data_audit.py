@@ -91,7 +91,7 @@ def data_audit_section(audit: AuditedData, before: AuditedData | None, found: Se
     for note in audit_notes(audit):
         plain_caption(note)
     _effects(audit)
-    _columns_alone(audit)
+    _columns_alone(audit, scope)
     _further_tables(audit, rows)
 
 
@@ -150,8 +150,14 @@ def _effects(audit: AuditedData) -> None:
     plain_caption(alt)
 
 
-def _columns_alone(audit: AuditedData) -> None:
-    """How far each column alone gets with the label."""
+def _columns_alone(audit: AuditedData, scope: Scope) -> None:
+    """How far each column alone gets with the label; of a model's data a link to the audit that judges it."""
+    if audit.leakage_of is not None:
+        name, version = audit.leakage_of
+        link = links.page_address("audits", scope.about(name), version=version, kind="leakage")
+        words = formatting.escape_markdown(f"{name} {version}")
+        st.caption(f"What each column alone tells of the label is judged by the [audit of leakage of {words}]({link}).")
+        return
     alone = audit.columns_alone
     if not alone:
         return
