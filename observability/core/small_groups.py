@@ -63,6 +63,8 @@ def finding_without_few(finding: Finding) -> Finding:
         evidence = without_few_groups(finding.evidence)
         if "by_day" in evidence and _is_about_a_group(finding.subject, finding.slice):
             evidence["by_day"] = [day for day in evidence["by_day"] if not _is_few(day[-1])]
+        if "pair_by_day" in evidence:
+            evidence["pair_by_day"] = [day for day in evidence["pair_by_day"] if not _is_few(day[-1])]
         return finding if evidence == finding.evidence else replace(finding, evidence=evidence)
     return replace(
         finding,

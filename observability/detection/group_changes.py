@@ -22,6 +22,7 @@ from observability.detection.onset import OnsetEstimate
 from observability.detection.windows import Floats, last_day_masks
 from observability.metrics.groups import MISSING, Attribute, GroupMetrics, GroupTotals, groups_with_enough_rows
 from observability.stats.group import GapChanges, gap_changes, shares_of_others
+from observability.stats.interval import normal_quantile
 
 WATCH, ACT = 0.05, 0.07
 """The smallest growth of a group's distance from the others that matters, in points of a rate. A TPR gap of 0.10 is to be found."""
@@ -253,6 +254,17 @@ def group_by_day(side: ComparedGroups, found: GapChange) -> list[list[Any]]:
     """Return [day, value, low, high, n] of one group."""
     of = side.days.course(found.metric, found.place)
     values = zip(side.days.days.astype("datetime64[D]").astype(str).tolist(), of.value, of.low, of.high, of.n, strict=True)
+    return [[day, *(known_value(each) for each in known), round(float(n))] for day, *known, n in values]
+
+
+def pair_by_day(pair: GroupContrast) -> list[list[Any]]:
+    """Return [day, difference of two groups, its 95 % interval from rows, rows of both] of each day of the window; None where one of the
+    groups is too small.
+    """
+    now = ~pair.past
+    reach = normal_quantile(0.95) * np.sqrt(pair.variances[now])
+    days = pair.days[now].astype("datetime64[D]").astype(str).tolist()
+    values = zip(days, pair.values[now], pair.values[now] - reach, pair.values[now] + reach, pair.rows[now], strict=True)
     return [[day, *(known_value(each) for each in known), round(float(n))] for day, *known, n in values]
 
 

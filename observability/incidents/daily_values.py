@@ -9,7 +9,7 @@ from observability.core.finding import Finding
 
 DayValue = tuple[str, float | None, float | None, float | None]
 """Day, value, and its interval, None where unknown."""
-WIDTHS = {"serving/drift": 3, "data/quality": 3, "trust/fairness": 5, "serving/performance": 6}
+WIDTHS = {"serving/drift": 3, "data/quality": 3, "trust/fairness": 5, "serving/latency": 5, "serving/performance": 6}
 """Analyzers whose `by_day` holds a day, the metric's value, and 1 (n), 3 (interval, n) or 4 (interval, labelled, served) more numbers.
 The days of the others hold rows and amounts, which are not the metric.
 """
@@ -70,6 +70,17 @@ def daily_line(
     return DailyLine(words, label, tuple(points), level, unit == "share", line)
 
 
+def pair_values(evidence: Mapping[str, Any]) -> list[DayValue]:
+    """The difference between the two groups that differ most surely, by day; empty where it is not known."""
+    return [(str(row[0]), row[1], row[2], row[3]) for row in evidence.get("pair_by_day") or []]
+
+
+def cost_values(evidence: Mapping[str, Any]) -> list[DayValue]:
+    """The cost per thousand predictions by day or hour; None where nothing was served."""
+    rows = [row for row in evidence.get("by_day") or [] if len(row) == 3]
+    return [(str(at), 1000 * amount / served if served else None, None, None) for at, served, amount in rows]
+
+
 Band = tuple[float, float, str]
 """The ends of a comparison band, and whose it is in words."""
 
@@ -80,6 +91,8 @@ def comparison_band(analyzer: str, evidence: Mapping[str, Any]) -> Band | None:
     if ends[0] is not None and ends[1] is not None:
         return float(ends[0]), float(ends[1]), "95 % interval of the baseline"
     reach = evidence.get("varies_up_to")
+    if analyzer == "operations/cost" and reach and evidence.get("baseline"):
+        return float(evidence["baseline"]) / float(reach), float(evidence["baseline"]) * float(reach), "range of its own past"
     if analyzer not in ("data/quality", "serving/drift") or not reach:
         return None
     least = min(float(evidence.get("past") or 0.0), float(evidence.get("baseline") or 0.0)) if analyzer == "data/quality" else 0.0

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,6 +143,8 @@ class RequestCounts:
         return missing_requests(self, metric) == 0
 
 
+DAYS_KEPT = 40
+"""Days of a percentile that a finding keeps."""
 FIGURES = ("rows", "failed", "bins", "counted", "measured")
 """Fields of `RequestCounts` by period."""
 
@@ -210,6 +212,31 @@ def requests_by_day(requests: RequestCounts) -> RequestCounts:
         return requests
     days, first = np.unique(requests.periods // DAY, return_index=True)
     return RequestCounts(days * DAY, *(np.add.reduceat(getattr(requests, name), first, axis=0) for name in FIGURES))
+
+
+def quantile_by_day(requests: RequestCounts, metric: str) -> list[list[Any]]:
+    """[day, value, low, high, n] of a percentile of latency, a row for each day with latencies.
+
+    Parameters
+    ----------
+    requests : RequestCounts
+        Requests by period.
+    metric : str
+        One of QUANTILES.
+
+    Returns
+    -------
+    list of list
+        The last DAYS_KEPT days. The interval is None on a day with too few responses for it.
+    """
+    days = requests_by_day(requests)
+    rows: list[list[Any]] = []
+    for place in np.flatnonzero(days.measured > 0)[-DAYS_KEPT:]:
+        one = days.at(np.arange(days.periods.size) == place)
+        found, day = one.quantile(QUANTILES[metric]), np.datetime64(int(days.periods[place]), "h").astype("datetime64[D]")
+        ends = (found.low, found.high) if one.enough(metric) else (None, None)
+        rows.append([str(day), found.value, *ends, one.timed])
+    return rows
 
 
 def merged_requests(several: Iterable[RequestCounts]) -> RequestCounts:

@@ -34,6 +34,7 @@ def totals(frame: pd.DataFrame) -> dict[str, int]:
     return frame.groupby("group.sex")["n"].sum().to_dict()
 
 
+AT = datetime(2026, 3, 3, tzinfo=UTC)
 LARGE = {(0, 0): 60, (0, 1): 40, (1, 1): 90, (1, 0): 10}
 
 
@@ -148,3 +149,11 @@ def test_evidence_loses_the_entries_of_small_groups_and_the_next_smallest() -> N
     days = replace(FINDING, n=50, evidence={"by_day": [["2026-03-02", 0.5, 4], ["2026-03-03", 0.5, 46]]})
     assert finding_without_few(days).evidence == {"by_day": [["2026-03-03", 0.5, 46]]}
     assert without_few({"share": 0.2, "rows": [1, 2, 3]}) == {"share": 0.2, "rows": [1, 2, 3]}
+
+
+def test_a_day_of_a_pair_of_groups_with_few_rows_is_left_out() -> None:
+    found = Finding(
+        "trust/fairness", "m", "1", "sex", "equal_opportunity_difference", 0.2, 900, "ok", "Words.", AT, AT, "level",
+        evidence={"pair_by_day": [["2026-03-01", 0.2, 0.1, 0.3, 40], ["2026-03-02", 0.9, 0.1, 1.7, 4]]},
+    )  # fmt: skip
+    assert finding_without_few(found).evidence["pair_by_day"] == [["2026-03-01", 0.2, 0.1, 0.3, 40]]

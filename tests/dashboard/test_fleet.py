@@ -152,3 +152,49 @@ def test_each_incident_is_told_once_on_the_first_page(current: World) -> None:
     rows = [fleet.fleet_table_row(status, Scope(span="all")) for status in statuses]
     worst = {status.worst.sentence.replace("`", "") for status in statuses if status.worst}
     assert worst and not any(row["note"] and row["note"]["t"].replace("`", "") in worst for row in rows)
+
+
+def known(analyzer: str, metric: str, subject: str = "model", **fields: Any) -> Finding:
+    base = of_one("loan", "Words.").lead
+    return replace(base, **{"analyzer": analyzer, "metric": metric, "subject": subject, "severity": "ok", "value": 1.0, **fields})
+
+
+def test_small_multiples_draw_the_days_of_their_findings_with_a_band(current: World) -> None:
+    days = ["2026-03-14", "2026-03-15"]
+    latency = known(
+        "serving/latency", "latency_p99", unit="ms",
+        evidence={"by_day": [[days[0], 4.0, None, None, 9], [days[1], 6.0, None, None, 9]], "baseline_low": 3.0, "baseline_high": 5.0},
+    )  # fmt: skip
+    cost = known(
+        "operations/cost", "cost_per_thousand", unit="money",
+        evidence={"by_day": [[days[0], 500.0, 0.1], [days[1], 250.0, 0.1]], "baseline": 0.3, "varies_up_to": 1.5},
+    )  # fmt: skip
+    pair = [[days[0], 0.2, 0.1, 0.3, 40], [days[1], None, None, None, 3], ["2026-03-16", 0.4, 0.2, 0.6, 44]]
+    gap = known(
+        "trust/fairness", "equal_opportunity_difference", "sex", unit="share",
+        evidence={"pair_by_day": pair, "surest": ["true_positive_rate", "F", "M"]},
+    )  # fmt: skip
+    nulls = [
+        known("data/quality", "null_rate", name, evidence={"by_day": [[days[0], share, 9], [days[1], 0.0, 9]]})
+        for name, share in (("a", 0.1), ("b", 0.3))
+    ]
+    status = replace(
+        fleet.load_model_status(Scope(), load.catalog().model("loan")), findings=(latency, cost, gap, *nulls),
+        before=(replace(latency, value=0.5), replace(cost, value=2.0), replace(gap, value=0.9)),
+    )  # fmt: skip
+    cells = fleet.fleet_table_row(status, Scope())["cells"]
+    drawn = {name: cells[name]["spark"] for name in ("latency", "cost", "fairness", "quality")}
+    assert {name: (each["y"], each["low"], each["high"]) for name, each in drawn.items()} == {
+        "latency": ([4.0, 6.0], [3.0, 3.0], [5.0, 5.0]),
+        "cost": ([0.2, 0.4], [0.2, 0.2], [0.45, 0.45]),
+        "fairness": ([0.2, None, 0.4], [0.1, None, 0.2], [0.3, None, 0.6]),
+        "quality": ([0.2, 0.0], None, None),
+    }
+    assert drawn["fairness"]["label"] == "True positive rate of M − F by day; band: 95 % interval"
+    assert "range of its own past" in drawn["cost"]["label"]
+    assert [cells[name]["sub"] for name in ("latency", "cost", "fairness")] == ["+100 %", "−50 %", "+10.0 points"]
+    problem = known(
+        "data/quality", "null_rate", "c", severity="act", evidence={"by_day": [[days[0], 0.0, 9], [days[1], 0.8, 9]], "varies_up_to": 0.01}
+    )
+    cell = fleet.with_quality_days(fleet.quality_cell([problem, *nulls]), [problem, *nulls])
+    assert (cell["spark"]["y"], cell["spark"]["high"]) == ([0.0, 0.8], [0.01, 0.01]) and " of c by day" in cell["spark"]["label"]

@@ -58,6 +58,7 @@ from observability.metrics.traffic import (
     epoch_hour,
     merged_requests,
     missing_requests,
+    quantile_by_day,
     request_counts,
     requests_by_day,
     requests_by_level,
@@ -192,7 +193,8 @@ def about_version(now: RequestCounts, past: PastRequests, statuses: dict[str, in
             )
             continue
         said = because_latency(metric, value, n, side, past.model) if timed else because_errors(value, statuses, n, side, past.model)
-        base = replace(base, evidence={"by_status": statuses} if not timed else {})
+        days = {"by_day": quantile_by_day(now, metric)} if metric == "latency_p99" else {}
+        base = replace(base, evidence=days if timed else {"by_status": statuses})
         if side is None and stated is None:
             yield ServiceClaim(replace(base, because=f"{said}; no comparison yet: it needs {too_little(past)}."), None)
             continue

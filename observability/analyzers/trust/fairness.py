@@ -36,6 +36,7 @@ from observability.detection.group_changes import (
     gap_changes_of,
     group_by_day,
     known_value,
+    pair_by_day,
     strongest,
     watched_rates,
 )
@@ -253,6 +254,7 @@ def fairness_evidence(now: GroupMetrics, before: GroupMetrics | None, judged: Le
         "ratio_low": judged.ratio.low,
         "ratio_high": judged.ratio.high,
         "null_95": judged.spread.null_95,
+        "pair_by_day": pair_by_day(judged.by_day) if judged.by_day is not None else [],
         "surest": [judged.surest, now.names[judged.sure_low], now.names[judged.sure_high]],
         "p_value": judged.chance,
         "p_growth": judged.growth,

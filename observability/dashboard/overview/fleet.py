@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from observability.analyzers.operations.cost import money
@@ -15,6 +16,7 @@ from observability.dashboard.cells import severity_cell
 from observability.dashboard.overview import incidents
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, sparkline, table_row
+from observability.incidents.daily_values import Band, DayValue, comparison_band, cost_values, daily_values, pair_values
 from observability.incidents.grouping import Incident
 from observability.incidents.model_state import drift_counts, is_verdict, not_judged_reason, verdict_severity
 from observability.metrics.measured_windows import MATURE
@@ -33,8 +35,22 @@ COLUMNS = (
         width="6.6rem",
         phone=False,
     ),
-    column("latency", "Latency", help="p99 latency; change against the previous period", width="5rem", phone=False, short=True),
-    column("quality", "Input quality", help="Nulls, unseen values, ranges, volume, freshness", width="6.4rem", phone=False, short=True),
+    column(
+        "latency",
+        "Latency",
+        help="p99 latency by day with its usual range; change against the previous period",
+        width="5.4rem",
+        phone=False,
+        short=True,
+    ),
+    column(
+        "quality",
+        "Input quality",
+        help="Nulls, unseen values, ranges, volume, freshness; the worst column by day with its usual range, else the mean share of nulls",
+        width="6.4rem",
+        phone=False,
+        short=True,
+    ),
     column(
         "drift",
         "Input drift",
@@ -43,20 +59,36 @@ COLUMNS = (
         short=True,
         phone=False,
     ),
-    column("outputs", "Output drift", help="PSI of the scores against the reference, by day", width="6rem", phone=False, short=True),
+    column(
+        "outputs",
+        "Output drift",
+        help="PSI of the scores against the reference, by day with its usual range",
+        width="6rem",
+        phone=False,
+        short=True,
+    ),
     column(
         "outcome", "Outcome", help="The main metric on the labels so far, else estimated; change against the previous period", width="9rem"
     ),
     column(
         "fairness",
         "Fairness",
-        help="Differences between groups, and their changes since the reference",
+        help="Differences between groups, and their changes since the reference; the difference of the pair that differs most surely, by day with its interval",
         width="5.6rem",
         phone=False,
         short=True,
     ),
-    column("cost", "Cost per 1,000", help="Cost and energy per thousand predictions", width="4.6rem", phone=False, short=True),
+    column(
+        "cost",
+        "Cost per 1,000",
+        help="Cost per thousand predictions by day with its usual range; change against the previous period",
+        width="5.2rem",
+        phone=False,
+        short=True,
+    ),
 )
+SMALL = 76
+"""Pixels of a sparkline in a narrow column."""
 MEASURED_ON = {
     "traffic": "quality",
     "latency": "latency",
@@ -174,16 +206,16 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
         note = links.link_cell(f"See {page.capitalize()}.", page, about)
     elif status.severity == "unknown" and (why := not_judged_reason(status.findings)):
         note = {"s": "unknown", "t": why.replace("`", "")}
-    fairness = status.of("trust/fairness")
+    fairness, quality = status.of("trust/fairness"), status.of("data/quality")
     outcome, change = outcome_cell(status)
     measured = {
         "traffic": _traffic_cell(status),
         "latency": latency_cell(status),
-        "quality": quality_cell(status.of("data/quality")),
+        "quality": with_quality_days(quality_cell(quality), quality),
         "drift": inputs_drift_cell(status),
         "outputs": outputs_cell(status),
         "outcome": {**outcome, "more": links.link_cell(short_change(change), "compare", about)} if change else outcome,
-        "fairness": worst_finding_cell(fairness, "unchanged") if fairness else NO_GROUPS,
+        "fairness": fairness_cell(status, fairness) if fairness else NO_GROUPS,
         "cost": cost_cell(status),
     }
     if note and not status.predictions:  # which says once what each of them would say
@@ -307,10 +339,61 @@ def outputs_cell(status: ModelStatus) -> Cell:
     if found is None or found.value is None:
         return {"t": formatting.DASH, "title": _plain_claim(found) or "The scores have no reference."}
     cell: Cell = {"s": found.shown_severity, "t": formatting.format_number(found.value, 2), "title": _plain_claim(found)}
-    days = time_series.drift_by_day_frame([found])
-    if len(days) > 1:
-        cell["spark"] = sparkline(days["value"].tolist(), "PSI of the scores by day", zero=True, width=96)
-    return cell
+    return {**cell, **days_of_finding(found, "PSI of the scores by day", zero=True)}
+
+
+def days_of_finding(finding: Finding, label: str, *, zero: bool = False) -> Cell:
+    """The sparkline of a finding's metric by day, with its usual range; empty where fewer than two days are known."""
+    return small_multiple(
+        daily_values(finding.analyzer, finding.evidence), label, comparison_band(finding.analyzer, finding.evidence), zero=zero
+    )
+
+
+def small_multiple(days: Sequence[DayValue], label: str, band: Band | None = None, *, zero: bool = False) -> Cell:
+    """A sparkline of values by day as a part of a cell, with a band: the same for all days, else the interval of each day."""
+    if sum(value is not None for _, value, _, _ in days) < 2:
+        return {}
+    low = [low for _, _, low, _ in days] if band is None else [band[0]] * len(days)
+    high = [high for _, _, _, high in days] if band is None else [band[1]] * len(days)
+    label = f"{label}; band: {band[2] if band else '95 % interval'}"
+    return {"spark": sparkline([value for _, value, _, _ in days], label, low=low, high=high, zero=zero, width=SMALL)}
+
+
+def fairness_cell(status: ModelStatus, found: Sequence[Finding]) -> Cell:
+    """The worst finding about groups in a word, with the difference of the pair that differs most surely by day, and its change."""
+    cell = worst_finding_cell(found, "unchanged")
+    known = [finding for finding in found if finding.value is not None and pair_values(finding.evidence)]
+    if not known:
+        return cell
+    first = known[0]
+    metric, low, high = first.evidence["surest"]
+    change = change_of_finding(status, first)
+    words = f"{formatting.metric_title(metric)} of {high} − {low} by day"
+    return {
+        **cell,
+        **small_multiple(pair_values(first.evidence), words),
+        "sub": change and short_change(change),
+        "title": f"{cell.get('title') or ''}{in_previous_period(change)}",
+    }
+
+
+def with_quality_days(cell: Cell, found: Sequence[Finding]) -> Cell:
+    """The cell of data quality with a sparkline: the worst column by day where there is a problem, else the mean share of nulls."""
+    worst = next((finding for finding in found if finding.needs_action and daily_values(finding.analyzer, finding.evidence)), None)
+    if worst is not None:
+        label = f"{formatting.metric_title(worst.metric)} of {worst.subject} by day"
+        return {**cell, **days_of_finding(worst, label, zero=True)}
+    nulls = [
+        daily_values(finding.analyzer, finding.evidence) for finding in found if finding.metric == "null_rate" and finding.slice is None
+    ]
+    shares: dict[str, list[float]] = {}
+    for day, value, _, _ in (row for days in nulls for row in days):
+        if value is not None:
+            shares.setdefault(day, []).append(value)
+    if len(shares) < 2:
+        return cell
+    means = [fmean(shares[day]) for day in sorted(shares)]
+    return {**cell, "spark": sparkline(means, "Mean share of nulls by day", zero=True, width=SMALL)}
 
 
 def failed_share(status: ModelStatus) -> str:
@@ -337,6 +420,7 @@ def latency_cell(status: ModelStatus) -> Cell:
     claim = f"{_plain_claim(p99)}{in_previous_period(change)}" if p99 else None
     cell: Cell = {"t": f"{formatting.format_number(p99.value)} ms" if p99 else formatting.DASH, "title": claim}
     cell |= {"k": p99.value if p99 else None, "sub": change and short_change(change)}
+    cell |= days_of_finding(p99, "p99 latency by day", zero=True) if p99 else {}
     return {**cell, **_problem_cell(problems, "sub")} if problems else cell
 
 
@@ -372,7 +456,11 @@ def cost_cell(status: ModelStatus) -> Cell:
     if cost is None:
         return {**cell, "t": formatting.format_value(first.value, first.unit)}
     amount = money((cost.value or 0.0) * times, str(cost.evidence.get("currency") or ""))
-    return {**cell, "t": amount, "k": cost.value, "sub": unit}
+    change = change_of_finding(status, cost)
+    words = "\n".join(filter(None, (unit, change and short_change(change))))
+    title = f"{cell['title']}{in_previous_period(change)}"
+    days = small_multiple(cost_values(cost.evidence), "Cost per thousand by day", comparison_band(cost.analyzer, cost.evidence), zero=True)
+    return {**cell, **days, "t": amount, "k": cost.value, "sub": words or None, "title": title}
 
 
 def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:

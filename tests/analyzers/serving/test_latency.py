@@ -110,6 +110,12 @@ def test_rates_and_percentiles_are_those_of_the_raw_rows() -> None:
         assert each.value == pytest.approx(np.percentile(answered, q, method="inverted_cdf"), rel=0.0201)
         assert each.low <= np.percentile(answered, q) * 1.02 and each.high >= np.percentile(answered, q) * 0.98
         assert each.severity == "ok" and each.n == len(answered) and each.unit == "ms"
+    days = window.loc[answered.index].groupby(np.floor(window["day"]))["latency_ms"]
+    drawn = found["model", "latency_p99", "past"].evidence["by_day"]
+    assert [row[0] for row in drawn] == [str((START + DAY * place).date()) for place in range(7)]
+    assert [row[4] for row in drawn] == days.size().tolist()
+    assert [row[1] for row in drawn] == pytest.approx([np.percentile(each, 99, method="inverted_cdf") for _, each in days], rel=0.0201)
+    assert {row[2] for row in drawn} == {None}, "about 430 answers a day: too few for an interval of p99"
 
 
 def test_weighted_requests_count_as_many() -> None:
