@@ -15,6 +15,10 @@ from observability.stats.curve import downsampled_indices
 MOST_POINTS = 1500
 """Points of one line; of more, the lowest and highest of each stretch are drawn, so that spikes stay visible."""
 MOST_STEPS, MOST_RANKS = 240, 64
+ALL_ROWS, LABEL_HEIGHT = 560.0, 14
+"""Pixels that the rows of all ranks take, where they may be so low, and that a label of a row needs."""
+REACHES = (0.5, 1.0, 2.0, 3.0)
+"""Doublings at which the colours of the map of ranks may end."""
 MOST_LEVEL_NAMES = 4
 """Axes of parallel coordinates whose names fit side by side on a phone; the names of more axes are tilted."""
 LONGEST_RANK = 22
@@ -90,6 +94,18 @@ def step_stride(steps: int) -> int:
     return max(-(-steps // MOST_STEPS), 1)
 
 
+def rank_row_height(ranks: int, most: float, least: float) -> tuple[float, int]:
+    """The height of a rank's row, so that many ranks fit on a screen, and which of them have a label: each, every second …"""
+    height = min(most, max(least, ALL_ROWS / max(ranks, 1)))
+    return height, -(-LABEL_HEIGHT // int(height))
+
+
+def rank_colour_reach(ratio: Any) -> float:
+    """The doublings at which the colours end: the least of REACHES that holds all but one cell in 200, so that small differences are seen."""
+    found = float(np.quantile(np.abs(np.log2(np.maximum(ratio, 1e-6))), 0.995))
+    return next((reach for reach in REACHES if found <= reach), max(REACHES))
+
+
 def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | None = None, what: str = "own work") -> go.Figure:
     """Rank × step: a rank's own time over the step's median. A click gives `customdata[0]`, the step.
 
@@ -99,9 +115,11 @@ def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chos
     ratio = own / np.maximum(np.median(own, axis=0), 1e-9)
     figure = go.Figure()
     places, rows, label = list(range(len(steps))), list(range(len(ranks))), theme.inert_label(what, 24)
-    ticks = {"tickvals": [-3, -2, -1, 0, 1, 2, 3], "ticktext": ["⅛", "¼", "½", "1", "2", "4", "8 ×"]}
+    reach = rank_colour_reach(ratio)
+    ticks = {"tickvals": [reach * part / 3 for part in range(-3, 4)]}
+    ticks["ticktext"] = ["⅛", "¼", "½", "1", "2", "4", "8 ×"] if reach == 3 else [f"{2**each:.2g}" for each in ticks["tickvals"]]
     style = {"colorscale": theme.DIVERGING, "colorbar": theme.colorbar("own time ÷ median") | ticks, "hoverinfo": "skip"}
-    figure.add_heatmap(x=places, y=rows, z=np.log2(np.maximum(ratio, 1e-6)), zmin=-3, zmax=3, **style)
+    figure.add_heatmap(x=places, y=rows, z=np.log2(np.maximum(ratio, 1e-6)), zmin=-reach, zmax=reach, **style)
     texts = [
         [
             int(step),
@@ -111,12 +129,14 @@ def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chos
         for j, step in enumerate(steps)
     ]
     x, y = np.tile(places, len(rows)), np.repeat(rows, len(places))
-    layout.add_click_squares(figure, x, y, texts, size=12, hover="%{customdata[1]}")
-    theme.themed(figure, height=max(170, 26 * len(ranks) + 80), x="step")
+    height, labelled = rank_row_height(len(ranks), 26, 9)
+    layout.add_click_squares(figure, x, y, texts, size=min(12, int(height)), hover="%{customdata[1]}")
+    theme.themed(figure, height=max(170, height * len(ranks) + 80), x="step")
     shown, ends = list(range(0, len(steps), max(len(steps) // 8, 1))), [-0.5, len(steps) - 0.5]
     figure.update_xaxes(tickmode="array", tickvals=shown, ticktext=[f"{int(steps[place]):,}" for place in shown], range=ends)
     layout.set_row_ticks(figure, [f"rank {label}" for label in theme.inert_labels(ranks, LONGEST_RANK)])
-    figure.update_yaxes(range=[len(ranks) - 0.5, -0.5])
+    named = figure.layout.yaxis
+    figure.update_yaxes(range=[len(ranks) - 0.5, -0.5], tickvals=named.tickvals[::labelled], ticktext=named.ticktext[::labelled])
     if chosen is not None and chosen in list(steps):
         figure.add_vline(x=list(steps).index(chosen), line={"color": theme.STRONG, "width": 1.5})
     return figure
@@ -140,6 +160,7 @@ def phase_bars(frame: pd.DataFrame) -> go.Figure:
         ranks, label = [f"rank {rank}" for rank in theme.inert_labels(list(rows["rank"]), LONGEST_RANK)], theme.inert_label(name)
         style: dict[str, Any] = {"orientation": "h", "name": label, "marker_color": theme.QUIET if name == "waiting" else colour}
         figure.add_bar(x=rows["ms"], y=ranks, hovertemplate=f"{label}: %{{x:.3g}} ms<extra>%{{y}}</extra>", **style)
-    axis: dict[str, Any] = {"autorange": "reversed", "showgrid": False, "type": "category"}
-    theme.themed(figure, height=max(170, 30 * frame["rank"].nunique() + 90), x="ms a step", legend=True, **axis)
+    height, labelled = rank_row_height(frame["rank"].nunique(), 30, 12)
+    axis: dict[str, Any] = {"autorange": "reversed", "showgrid": False, "type": "category", "tick0": 0, "dtick": labelled}
+    theme.themed(figure, height=max(170, height * frame["rank"].nunique() + 90), x="ms a step", legend=True, **axis)
     return layout.value_axis(figure.update_layout(barmode="stack"))
