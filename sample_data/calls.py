@@ -1,9 +1,10 @@
 """Seven weeks of calls of two language models that do not exist, with feedback and a change of version. `python sample_data/calls.py`
 
-Everything is SIMULATED, and each record says so (`source`, of feedback `annotator`). An online shop asks `acme/chat-large` at its help desk, and `acme/chat-small`
-for summaries and for short replies. Each call is a span of OpenTelemetry, which the product's own door (server/otlp_traces.py) turns into a
-record. One help-desk request in eight keeps its whole trace: retrieve, rerank, generate, for some a tool and a second answer. From CHANGED_FROM
-on a new version of `acme/chat-small` answers: its summaries are about twice as long, and about one in three refuses.
+Everything is SIMULATED, and each record says so (`source`, of feedback `annotator`). An online shop asks `acme/chat-large` at its help
+desk, and `acme/chat-small` for summaries and for short replies. Each call is a span of OpenTelemetry, which the product's own door
+(server/otlp_traces.py) turns into a record. One help-desk request in eight keeps its whole trace: retrieve, rerank, generate, for some a
+tool and a second answer. From CHANGED_FROM on a new version of `acme/chat-small` answers: its summaries are about twice
+as long, and about one in three refuses.
 """
 
 import json
@@ -65,7 +66,7 @@ WHEN = ("yesterday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Sa
 
 @dataclass(frozen=True)
 class Route:
-    """A use of a model. a_day: calls of a usual day. asked, answered: median tokens of a question and an answer, and ms: of a call and a token."""
+    """A use of a model. a_day: calls of a usual day. asked, answered: median tokens. ms: milliseconds of a call and of a token."""
 
     service: str
     model: str

@@ -221,7 +221,7 @@ def span_record(span: OtlpSpan) -> dict[str, Any] | None:
 
 
 def _own_fields(attributes: Mapping[str, Any], of_call: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that attributes `observability.*` add to those of a call; those that records do not know are kept as their extra fields."""
+    """The fields that attributes `observability.*` add to those of a call; unknown ones are kept as extra fields of the record."""
     fields = dict(of_call)
     for name, value in sorted(attributes.items()):
         if not name.startswith(OWN):

@@ -5,7 +5,19 @@ have the evidence. Only the opened section is computed. Its address never change
 
 import streamlit as st
 
-from observability.dashboard.case import beside, case, conclude, explanation, export, inputs, load_case, logged_input, saved_cases, sections
+from observability.dashboard.case import (
+    beside,
+    case,
+    conclude,
+    explanation,
+    export,
+    inputs,
+    load_case,
+    logged_input,
+    saved_cases,
+    sections,
+    trace_steps,
+)
 from observability.dashboard.data import lineage_view
 from observability.metrics.lineage import Thing
 
@@ -30,6 +42,7 @@ text = st.empty()
 wanting = logged_input.effects_pending(here)
 with text.container():
     content(ask=False)
+case.draw_guarded("trace", lambda: trace_steps.trace_of_case(here))
 left, right = st.columns([3, 2], gap="large")
 at_once = explanation.is_explanation_known(here)
 if at_once:

@@ -1,15 +1,19 @@
 """The pages of vendors and of the batch gate show what their analyzers say, and keep a person's decisions."""
 
 import json
+import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from observability.analyzers.serving import vendors
 from observability.analyzers.serving.batch_gate import NAME
+from observability.cli.demo_fleet import defaults_of
+from observability.core.bundle import bundle_folder
 from observability.core.finding import Finding
 from observability.core.numerals import format_figure
 from observability.core.questions import Records
@@ -25,6 +29,7 @@ from observability.detection.batch_gate import DRIFT
 from observability.detection.probe_rounds import probe_rounds
 from observability.probing.answer_vectors import packed_vector
 from observability.store.db.database import Database
+from sample_data import calls
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.vendor_nights import START, VendorNights
@@ -102,8 +107,9 @@ def call(step: int, model: str, operation: str, minutes: float, **fields: object
 def test_calls_of_language_models_are_counted_by_route_and_a_trace_is_its_steps(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = [call(1, "gpt", "chat", 0), call(2, "gpt", "chat", 1, status="timeout"), call(3, "embed", "embeddings", 2)]
-    label = {"kind": "label", "id": lines[0]["id"], "model": "gpt", "at": lines[0]["at"], "value": "stop", "source": "human"}
+    stated = {"source": "simulated", "currency": "EUR"}
+    lines = [call(1, "gpt", "chat", 0), call(2, "gpt", "chat", 1, status="timeout", **stated), call(3, "embed", "embeddings", 2)]
+    label = {"kind": "label", "id": lines[0]["id"], "model": "gpt", "at": lines[0]["at"], "value": "helpful", "source": "human"}
     land(empty, [*lines, label], tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(hours=1)).replace(tzinfo=UTC))
     app = opened("vendors", trace=TRACE)
@@ -119,7 +125,66 @@ def test_calls_of_language_models_are_counted_by_route_and_a_trace_is_its_steps(
     assert [(step["step"]["go"]["page"], step["step"]["go"]["parameters"]["id"]) for step in steps] == [
         ("case", each["id"]) for each in lines
     ]
+    assert [step["step"]["t"] for step in steps] == ["chat", "chat", "embeddings"]
+    assert [(step["begins"]["t"], step["outcome"]["t"]) for step in steps] == [("0", "stop"), ("60,000", "stop"), ("120,000", "stop")]
     assert (chat["labelled"]["t"], embeddings["labelled"]["t"]) == ("50 %", "0 %")
+    assert (chat["labelled"]["sub"], chat["cost"]["sub"], embeddings["cost"]["sub"]) == ("helpful 100 %", "EUR", "no currency stated")
+    assert "3 calls of 2 models" in words(app) and "These calls are simulated." not in words(app), "one of three says so"
+    ((trace,),) = [[row["cells"] for row in tables(app)["Traces of several steps"]["rows"]]]
+    assert (trace["trace"]["go"]["parameters"]["trace"], trace["steps"]["t"], trace["failed"]["t"]) == (TRACE, "3", "1")
+    assert trace["took"]["t"] == "120,600", "from the start of the first step to the end of the last"
+
+
+def test_a_case_that_is_a_step_shows_the_others_of_its_trace_and_a_request_by_itself_none(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = f"{'0' * 32}-{'1' * 16}"
+    lines = [call(1, "gpt", "chat", 0), call(2, "tools", "execute_tool", 1, status="error"), call(3, "gpt", "chat", 2, id=alone)]
+    land(empty, [line | {"source": "simulated"} for line in lines], tmp_path)
+    monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(hours=1)).replace(tzinfo=UTC))
+    app = opened("case", id=str(lines[1]["id"]), model="tools")
+    assert not app.exception and "Step 2 of 2 of its trace" in words(app)
+    rows = tables(app)["Steps of the trace"]["rows"]
+    assert [(row["cells"]["step"]["t"], row["selected"]) for row in rows] == [("chat", False), ("execute_tool", True)]
+    assert rows[0]["cells"]["step"]["go"]["parameters"]["model"] == "gpt"
+    assert "Steps of the trace" not in tables(opened("case", id=alone, model="gpt"))
+    assert "These calls are simulated." in words(opened("vendors"))
+
+
+def test_the_calls_of_the_sample_are_shown_as_their_file_counts_them(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another road: the last seven days of the file, counted by pandas; the trace that failed; and the two columns that moved."""
+    folder = bundle_folder() / "sample_data"
+    files = [
+        each for each in tomllib.loads((folder / "fleet.toml").read_text(encoding="utf-8"))["file"] if each["path"].startswith("calls.")
+    ]
+    for entry in files:
+        assert empty.load_files([folder / entry["path"]], defaults_of(entry)).rejected == 0
+    monkeypatch.setattr(load, "page_clock", lambda: datetime(2026, 11, 28, tzinfo=UTC))
+    app = opened("vendors")
+    assert not app.exception and "These calls are simulated." in words(app)
+    week = pd.read_parquet(folder / calls.CALLS)
+    week = week[week["at"] >= "2025-11-20"]
+    said = week.merge(pd.read_parquet(folder / calls.FEEDBACK)[["id", "value"]], on="id", how="left")
+    shown = {row["cells"]["route"]["t"]: row["cells"] for row in tables(app)["Calls of language models by model and route"]["rows"]}
+    assert set(shown) == {f"chat · {service}" for service in (calls.HELP, calls.SUMMARIES, calls.REPLIES)}
+    for service, own in said[said["model"] != calls.STEPS].groupby("service"):
+        cells, rated = shown[f"chat · {service}"], own["value"].dropna()
+        assert cells["calls"]["t"] == str(len(own)) and cells["cost"] == {"t": f"{own['cost'].sum():.4g}", "sub": "USD"}
+        assert float(cells["errors"]["t"].removesuffix(" %")) == pytest.approx(100 * own["status"].notna().mean(), abs=0.05)
+        assert float(cells["tokens_out"]["t"].replace(",", "")) == own["output_tokens"].sum()
+        assert float(cells["latency"]["t"].replace(",", "")) == pytest.approx(own["latency_ms"].mean(), rel=1e-3)
+        assert float(cells["labelled"]["t"].removesuffix(" %")) == pytest.approx(100 * len(rated) / len(own), abs=0.05)
+        assert cells["labelled"]["sub"].startswith("helpful ") and (rated == "helpful").mean() > 0.5
+    traces = week.assign(trace=week["id"].str.slice(stop=32), failed=week["status"].notna()).groupby("trace")
+    several = traces.agg(steps=("id", "size"), failed=("failed", "sum")).query("steps > 1")
+    first = tables(app)["Traces of several steps"]["rows"][0]["cells"]
+    assert first["failed"]["t"] == "1" and first["trace"]["go"]["parameters"]["trace"] in set(several.index[several["failed"] == 1])
+    assert f"5 of {len(several)} traces" in words(app)
+    moved = [row["cells"] for row in tables(app)["Inputs and outputs against the four weeks before"]["rows"]]
+    assert {(row["model"]["t"], row["column"]["t"], row["since"]["t"]) for row in moved} == {
+        (calls.SMALL, "output_tokens", "6 Nov 2025"),
+        (calls.SMALL, "refused", "6 Nov 2025"),
+    }
 
 
 def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +197,8 @@ def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, 
     land(empty, lines, tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(days=35)).replace(tzinfo=UTC))
     app = opened("vendors")
-    (first, *others) = [row["cells"] for row in tables(app)["Inputs and outputs against the four weeks before"]["rows"]]
+    (first,) = [row["cells"] for row in tables(app)["Inputs and outputs against the four weeks before"]["rows"]]
+    others = [row["cells"] for row in tables(app)["Inputs and outputs that are as in the four weeks before"]["rows"]]
     assert (first["column"], first["status"]["t"], first["since"]["t"]) == ({"t": "input_tokens", "sub": "mean"}, "Critical", "2 Feb 2026")
     assert {row["status"]["t"] for row in others} == {"OK"} and "share of chat" in {row["column"]["sub"] for row in others}
     (found,) = [each for each in model_calls.call_drift_findings(Scope()) if each.needs_action]
@@ -142,7 +208,7 @@ def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, 
     )
     (row,) = tables(app)["Findings about calls"]["rows"]
     assert (
-        row["cells"]["because"]["t"].startswith("`input_tokens` moved since 2026-02-02")
+        row["cells"]["because"]["t"].startswith("`input_tokens` moved since 2 Feb 2026")
         and row["cells"]["because"]["go"]["page"] == "vendors"
     )
     assert "probes" not in row["cells"]["because"]["go"]["parameters"]

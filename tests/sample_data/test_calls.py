@@ -1,4 +1,4 @@
-"""The simulated calls of language models: are they spans of the product's own door, declared simulated, with the one change that the README names?"""
+"""The simulated calls of language models: do they pass the product's own door, declared simulated, with the one change of the README?"""
 
 from pathlib import Path
 

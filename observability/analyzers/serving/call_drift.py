@@ -10,6 +10,7 @@ from dataclasses import replace
 from observability.core.analyzer import OTHERS, Analyzer, Ask, Context, Frames
 from observability.core.catalog import Model
 from observability.core.finding import Finding, Severity, needs_action
+from observability.core.formatting import format_day
 from observability.core.questions import Sample
 from observability.detection.call_drift import MOVED, CallDrift, call_drifts, compared_calls
 from observability.detection.change import ChangeVerdict, judge_change, stated_limits
@@ -95,7 +96,7 @@ def drift_sentence(verdict: ChangeVerdict[CallDrift], severity: Severity) -> str
     if severity == "ok":
         recovered = f"; it was {drift.last_week:.2g} in the week before" if verdict.news == "recovered" else ""
         return f"`{drift.column}` is as in the weeks before: {value} (warning from {verdict.limit:.2g}) over {calls}{recovered}."
-    since = f" since {drift.since.at:%Y-%m-%d}" if drift.since.known == "dated" else ""
+    since = f" since {format_day(drift.since.at)}" if drift.since.known == "dated" else ""
     return f"`{drift.column}` moved{since}: {drift.words}; {value} (limit {verdict.limit:.2g}, {usual}) over {calls}."
 
 

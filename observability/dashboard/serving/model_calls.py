@@ -10,19 +10,20 @@ import streamlit as st
 from observability.analyzers.serving.call_drift import NAME, is_language_model
 from observability.core import formatting
 from observability.core.catalog import Model
-from observability.core.errors import NotFoundError
 from observability.core.finding import Finding, worst_first
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Aggregate, By, Records, Sample
 from observability.core.window import Window
 from observability.dashboard import links, load
+from observability.dashboard.case import trace_steps
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell, share_cell
+from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving.vendors import NO_CURRENCY, cost_currency
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
 
-MOST_ROUTES, MOST_STEPS = 50, 200
+MOST_ROUTES = 50
 MOST_CALLS = 20_000
 """Calls of a model whose labels are looked for."""
 LABELS = Records("label", ("id", "value"), ever=True, rows=10 * MOST_CALLS)
@@ -42,13 +43,6 @@ DRIFT = columns_on_phone(
     column("status", "Status", help="Beyond its limit, chance, and three times what any of the weeks before moved against the others"),
     *number_columns(psi="PSI", usual="Usual", before="Before", now="Now"),
     column("since", "Since"),
-)
-STEPS = (
-    column("at", "Time (UTC)"),
-    column("step", "Step", strong=True),
-    column("model", "Model"),
-    column("status", "Status"),
-    *number_columns(latency="ms"),
 )
 
 
@@ -100,7 +94,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
 
 
 def what_calls_state(calls: pd.DataFrame, currency: str | None) -> dict[str, Any]:
-    """The currency of the costs of some calls, their feedback, and whether all are declared simulated. currency: where no call states one."""
+    """The currency of the costs of some calls, their feedback, and whether all are simulated. currency: where no call states one."""
     currencies = {stated["currency"] for stated in calls["stated"] if isinstance(stated.get("currency"), str)}
     shares = calls["feedback"].dropna().astype(str).value_counts(normalize=True)
     return {
@@ -126,14 +120,17 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
     """Draw the traffic of language models by model and route, their drift and a trace; nothing where no calls are logged. found: about
     their drift.
     """
-    tables = [traffic_of_model(model, load.window(scope, model.name)) for model in language_models(scope)]
-    tables = [table for table in tables if len(table)]
+    windows = [load.window(scope, model.name) for model in language_models(scope)]
+    tables = {window: traffic_of_model(load.catalog().model(window.model), window) for window in windows}
+    tables = {window: table for window, table in tables.items() if len(table)}
     if not tables:
         return
     st.header("Calls of language models", anchor=False)
-    table = pd.concat(tables, ignore_index=True).sort_values("calls", ascending=False, ignore_index=True)
-    if table["simulated"].all():
-        st.markdown("These calls are simulated.")
+    table = pd.concat(tables.values(), ignore_index=True).sort_values("calls", ascending=False, ignore_index=True)
+    dates = Window("", min(window.start for window in tables), max(window.end for window in tables))
+    simulated = " These calls are simulated." if table["simulated"].all() else ""
+    number = formatting.plural(int(table["calls"].sum()), "call")
+    st.markdown(f"{number} of {formatting.plural(len(tables), 'model')}{dates_note(dates)}.{simulated}")
     lines = []
     for row in table.head(MOST_ROUTES).to_dict("records"):
         said = f"{row['feedback']} {percent(row['feedback_share'])}" if isinstance(row["feedback"], str) else None
@@ -150,7 +147,6 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
             cells["cost"]["sub"] = row["currency"] or NO_CURRENCY
         lines.append(table_row(cells))
     draw_table("language-model-calls", "Calls of language models by model and route", TRAFFIC, lines)
-    cut_note(len(table), MOST_ROUTES, "routes, most calls first")
     csv_of_table("language-model-calls", table, len(table), MOST_ROUTES, "largest")
     drift_section(found)
     trace_section(scope)
@@ -169,8 +165,21 @@ def drift_section(found: Sequence[Finding]) -> None:
     st.header("Drift of inputs and outputs", anchor=False)
     finding_lines(finding for finding in found if finding.value is None)
     measured = [finding for finding in found if finding.value is not None]
+    usual = [finding for finding in measured if finding.severity == "ok"]
+    moved = [finding for finding in measured if finding.severity != "ok"]
+    if moved:
+        drift_table("call-drift", "Inputs and outputs against the four weeks before", moved)
+    if usual:
+        with st.expander(
+            formatting.plural(len(usual), "column is", "columns are") + " as in the weeks before", icon=":material/unfold_more:"
+        ):
+            drift_table("usual-calls", "Inputs and outputs that are as in the four weeks before", usual)
+
+
+def drift_table(key: str, caption: str, found: Sequence[Finding]) -> None:
+    """Draw a row for each finding about a column of calls."""
     lines = []
-    for finding in measured[:MOST_ROUTES]:
+    for finding in found[:MOST_ROUTES]:
         known, numbers = finding.evidence, [finding.evidence["before"], finding.evidence["now"]]
         before, now = (percent(each) if known["level"] else format_figure(each, 3) for each in numbers)
         cells: dict[str, Cell] = {
@@ -186,32 +195,22 @@ def drift_section(found: Sequence[Finding]) -> None:
             else dict(UNKNOWN_CELL),
         }
         lines.append(table_row(cells))
-    if lines:
-        draw_table("call-drift", "Inputs and outputs against the four weeks before", DRIFT, lines)
-        cut_note(len(measured), MOST_ROUTES, "columns, worst first")
+    draw_table(key, caption, DRIFT, lines)
+    cut_note(len(found), MOST_ROUTES, "{0} of {1} columns, those that moved most first.")
 
 
 def trace_section(scope: Scope) -> None:
-    """Draw the steps of a trace, each with a link to its case."""
+    """Draw traces of several steps, and the steps of the one in the address, each with a link to its case."""
+    windows = {model.name: load.window(scope, model.name) for model in trace_steps.tracing_models()}
+    found = trace_steps.traces_of_several_steps(windows, language_models(scope))
+    st.header("Traces", anchor=False)
+    if len(found):
+        trace_steps.draw_traces(found, scope)
     trace = st.text_input("Trace", key="trace", bind="query-params", placeholder="Trace id, for its steps", max_chars=200).strip()
     if not trace:
         return
-    try:
-        rows = load.store().rows_by_id_prefix(trace, MOST_STEPS)
-    except NotFoundError:
-        rows = pd.DataFrame()
-    if rows.empty:
+    steps = trace_steps.steps_of_trace(trace)
+    if steps.empty:
         st.markdown("No prediction has an id that begins with this trace.")
-        return
-    lines = []
-    for row in rows.sort_values("at").to_dict("records"):
-        target = links.link_cell(str(row["id"]), "case", scope.about(str(row["model"])), id=str(row["id"]))
-        cells = {
-            "at": {"t": formatting.format_minute(row["at"])},
-            "step": target,
-            "model": {"t": str(row["model"])},
-            "status": {"t": str(row["status"])},
-            "latency": {"t": format_figure(float(row["latency_ms"]))} if pd.notna(row["latency_ms"]) else dict(UNKNOWN_CELL),
-        }
-        lines.append(table_row(cells))
-    draw_table("trace-steps", "Steps of the trace", STEPS, lines)
+    else:
+        trace_steps.draw_trace_steps(steps, scope)

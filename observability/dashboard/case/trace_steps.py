@@ -1,0 +1,146 @@
+"""The steps of a trace: predictions whose ids are those of spans (TRACE-SPAN), of every model, in the order in which they began."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+import pandas as pd
+
+from observability.core import formatting
+from observability.core.catalog import Model
+from observability.core.errors import NotFoundError
+from observability.core.numerals import format_figure
+from observability.core.questions import Sample
+from observability.core.time import aware_utc
+from observability.core.window import Window
+from observability.dashboard import links, load
+from observability.dashboard.case.case import CasePage
+from observability.dashboard.cells import UNKNOWN_CELL
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
+from observability.dashboard.widgets import cut_note, plain_paragraph
+
+MOST_STEPS, MOST_TRACES = 200, 5
+MOST_CALLS = 20_000
+"""Calls of a model among which traces are looked for."""
+SPAN_ID = re.compile(r"([0-9a-f]{32})-[0-9a-f]{16}")
+"""The id of a prediction that came as a span (server/otlp_traces.py)."""
+OPERATION, SERVICE = "feature.operation", "feature.service"
+STEPS = columns_on_phone(
+    "step status latency",
+    column("step", "Step", strong=True, help="The operation of the span, else its id"),
+    column("model", "Model"),
+    column("outcome", "Answer", help="The logged prediction: of a call of a language model, why it finished"),
+    column("status", "Status"),
+    *number_columns(begins="Begins at ms", latency="ms"),
+)
+TRACES = columns_on_phone(
+    "trace steps took",
+    column("trace", "Trace", strong=True),
+    column("at", "Began (UTC)", short=True),
+    column("models", "Models"),
+    *number_columns(steps="Steps", failed="Failed", took="ms"),
+)
+
+
+def trace_of(prediction: str) -> str | None:
+    """The trace id in the id of a prediction; None where it is no span's."""
+    found = SPAN_ID.fullmatch(prediction)
+    return found[1] if found else None
+
+
+def steps_of_trace(trace: str) -> pd.DataFrame:
+    """The steps in order, of all models: model, id, at, version, environment, status, latency_ms, operation and prediction (None where
+    it is not known).
+    """
+    try:
+        rows = load.store().rows_by_id_prefix(trace, MOST_STEPS)
+    except NotFoundError:
+        return pd.DataFrame()
+    if rows.empty:
+        return rows
+    begin, end = (aware_utc(each) for each in (rows["at"].min(), rows["at"].max()))
+    known = load.catalog().by_name
+    parts = []
+    for name in rows["model"].unique():
+        window = Window(name, begin, end + timedelta(milliseconds=1))
+        columns = ("id", "prediction", *((OPERATION,) if known[name].column(OPERATION) is not None else ()))
+        parts.append(load.ask_store(Sample("predictions", columns, MOST_CALLS), window).rename(columns={OPERATION: "operation"}))
+    stated = pd.concat(parts, ignore_index=True).reindex(columns=["id", "prediction", "operation"]).drop_duplicates("id")
+    return rows.merge(stated, on="id", how="left").sort_values(["at", "id"], ignore_index=True)
+
+
+def draw_trace_steps(steps: pd.DataFrame, scope: Scope, chosen: str | None = None) -> None:
+    """Draw the steps as a table, each with a link to its case. chosen: the id of the one that the page is about."""
+    lines = []
+    for row in steps.to_dict("records"):
+        name = row["operation"] if isinstance(row["operation"], str) else str(row["id"])
+        cells: dict[str, Cell] = {
+            "step": links.case_link(name, str(row["id"]), str(row["model"]), scope),
+            "model": {"t": str(row["model"]), "sub": str(row["version"])},
+            "outcome": dict(UNKNOWN_CELL) if pd.isna(row["prediction"]) else {"t": formatting.truncate(str(row["prediction"]))},
+            "status": {"t": str(row["status"])},
+            "begins": {"t": format_figure((row["at"] - steps["at"].min()) / timedelta(milliseconds=1))},
+            "latency": {"t": format_figure(float(row["latency_ms"]))} if pd.notna(row["latency_ms"]) else dict(UNKNOWN_CELL),
+        }
+        lines.append(table_row(cells, selected=row["id"] == chosen))
+    draw_table("trace-steps", "Steps of the trace", STEPS, lines)
+
+
+def trace_of_case(here: CasePage) -> None:
+    """Draw the trace of a case: its steps, with the one that the page is about; nothing for a prediction that is a request by itself."""
+    trace = trace_of(here.row.id)
+    steps = steps_of_trace(trace) if trace else pd.DataFrame()
+    if len(steps) < 2:
+        return
+    place = int((steps["id"] == here.row.id).to_numpy().argmax())
+    plain_paragraph(f"Step {place + 1} of {len(steps)} of its trace:")
+    draw_trace_steps(steps, here.scope, here.row.id)
+
+
+def traces_of_several_steps(windows: Mapping[str, Window], asked: Iterable[Model]) -> pd.DataFrame:
+    """The traces of two steps or more, one of a model of `asked`: trace, at, took (ms), steps, failed, models; those with failed steps
+    first, then the slowest.
+
+    windows: of each model whose spans may be steps, its dates.
+    """
+    columns = ("id", "at", "status", "latency_ms")
+    parts = [load.ask_store(Sample("predictions", columns, MOST_CALLS), window).assign(model=name) for name, window in windows.items()]
+    spans = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "model"])
+    spans["trace"] = [trace_of(name) for name in spans["id"]]
+    spans["end"] = spans["at"] + pd.to_timedelta(spans["latency_ms"].fillna(0), unit="ms")
+    spans["failed"] = spans["status"] != "ok"
+    named = {model.name for model in asked}
+    own = spans[spans["trace"].isin(spans.loc[spans["model"].isin(named), "trace"].dropna())]
+    found = own.groupby("trace").agg(
+        at=("at", "min"),
+        end=("end", "max"),
+        steps=("id", "size"),
+        failed=("failed", "sum"),
+        models=("model", lambda each: sorted(set(each))),
+    )
+    found["took"] = (found["end"] - found["at"]).dt.total_seconds() * 1000
+    found = found[found["steps"] > 1].reset_index()
+    return found.sort_values(["failed", "took", "trace"], ascending=[False, False, True], ignore_index=True)
+
+
+def tracing_models() -> list[Model]:
+    """The models whose records name the operation or the service of a span."""
+    return [model for model in load.catalog().models if model.column(OPERATION) is not None or model.column(SERVICE) is not None]
+
+
+def draw_traces(found: pd.DataFrame, scope: Scope) -> None:
+    """Draw the first traces as a table; a click on one shows its steps."""
+    lines = []
+    for row in found.head(MOST_TRACES).to_dict("records"):
+        cells: dict[str, Cell] = {
+            "trace": links.link_cell(f"{row['trace'][:12]}…", "vendors", scope, trace=row["trace"]),
+            "at": {"t": formatting.format_minute(row["at"])},
+            "models": {"t": ", ".join(row["models"])},
+            "steps": {"t": f"{row['steps']:,}"},
+            "failed": {"t": f"{row['failed']:,}"},
+            "took": {"t": format_figure(float(row["took"]))},
+        }
+        lines.append(table_row(cells))
+    draw_table("traces", "Traces of several steps", TRACES, lines)
+    cut_note(len(found), MOST_TRACES, "{0} of {1} traces: those with failed steps, then the slowest.")
