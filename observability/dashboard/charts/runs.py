@@ -15,10 +15,10 @@ from observability.stats.curve import downsampled_indices
 MOST_POINTS = 1500
 """Points of one line; of more, the lowest and highest of each stretch are drawn, so that spikes stay visible."""
 MOST_STEPS, MOST_RANKS = 240, 64
-ALL_ROWS, LABEL_HEIGHT = 560.0, 14
+ALL_ROWS, LABEL_HEIGHT = 560, 14
 """Pixels that the rows of all ranks take, where they may be so low, and that a label of a row needs."""
 REACHES = (0.5, 1.0, 2.0, 3.0)
-"""Doublings at which the colours of the map of ranks may end."""
+"""Doublings at which the colors of the map of ranks may end."""
 MOST_LEVEL_NAMES = 4
 """Axes of parallel coordinates whose names fit side by side on a phone; the names of more axes are tilted."""
 LONGEST_RANK = 22
@@ -94,14 +94,14 @@ def step_stride(steps: int) -> int:
     return max(-(-steps // MOST_STEPS), 1)
 
 
-def rank_row_height(ranks: int, most: float, least: float) -> tuple[float, int]:
+def rank_row_height(ranks: int, most: int, least: int) -> tuple[int, int]:
     """The height of a rank's row, so that many ranks fit on a screen, and which of them have a label: each, every second …"""
-    height = min(most, max(least, ALL_ROWS / max(ranks, 1)))
-    return height, -(-LABEL_HEIGHT // int(height))
+    height = min(most, max(least, ALL_ROWS // max(ranks, 1)))
+    return height, -(-LABEL_HEIGHT // height)
 
 
-def rank_colour_reach(ratio: Any) -> float:
-    """The doublings at which the colours end: the least of REACHES that holds all but one cell in 200, so that small differences are seen."""
+def rank_color_reach(ratio: Any) -> float:
+    """The doublings at which the colors end: the least of REACHES that holds all but one cell in 200."""
     found = float(np.quantile(np.abs(np.log2(np.maximum(ratio, 1e-6))), 0.995))
     return next((reach for reach in REACHES if found <= reach), max(REACHES))
 
@@ -115,9 +115,10 @@ def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chos
     ratio = own / np.maximum(np.median(own, axis=0), 1e-9)
     figure = go.Figure()
     places, rows, label = list(range(len(steps))), list(range(len(ranks))), theme.inert_label(what, 24)
-    reach = rank_colour_reach(ratio)
-    ticks = {"tickvals": [reach * part / 3 for part in range(-3, 4)]}
-    ticks["ticktext"] = ["⅛", "¼", "½", "1", "2", "4", "8 ×"] if reach == 3 else [f"{2**each:.2g}" for each in ticks["tickvals"]]
+    reach = rank_color_reach(ratio)
+    ends = [reach * part / 3 for part in range(-3, 4)]
+    named = ["⅛", "¼", "½", "1", "2", "4", "8 ×"] if reach == max(REACHES) else [f"{2**each:.2g}" for each in ends]
+    ticks: dict[str, Any] = {"tickvals": ends, "ticktext": named}
     style = {"colorscale": theme.DIVERGING, "colorbar": theme.colorbar("own time ÷ median") | ticks, "hoverinfo": "skip"}
     figure.add_heatmap(x=places, y=rows, z=np.log2(np.maximum(ratio, 1e-6)), zmin=-reach, zmax=reach, **style)
     texts = [
@@ -130,13 +131,13 @@ def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chos
     ]
     x, y = np.tile(places, len(rows)), np.repeat(rows, len(places))
     height, labelled = rank_row_height(len(ranks), 26, 9)
-    layout.add_click_squares(figure, x, y, texts, size=min(12, int(height)), hover="%{customdata[1]}")
+    layout.add_click_squares(figure, x, y, texts, size=min(12, height), hover="%{customdata[1]}")
     theme.themed(figure, height=max(170, height * len(ranks) + 80), x="step")
     shown, ends = list(range(0, len(steps), max(len(steps) // 8, 1))), [-0.5, len(steps) - 0.5]
     figure.update_xaxes(tickmode="array", tickvals=shown, ticktext=[f"{int(steps[place]):,}" for place in shown], range=ends)
     layout.set_row_ticks(figure, [f"rank {label}" for label in theme.inert_labels(ranks, LONGEST_RANK)])
-    named = figure.layout.yaxis
-    figure.update_yaxes(range=[len(ranks) - 0.5, -0.5], tickvals=named.tickvals[::labelled], ticktext=named.ticktext[::labelled])
+    axis = figure.layout.yaxis
+    figure.update_yaxes(range=[len(ranks) - 0.5, -0.5], tickvals=axis.tickvals[::labelled], ticktext=axis.ticktext[::labelled])
     if chosen is not None and chosen in list(steps):
         figure.add_vline(x=list(steps).index(chosen), line={"color": theme.STRONG, "width": 1.5})
     return figure
