@@ -46,7 +46,9 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
 
     say("reading the rows")
     if media := media_to_store(args):
-        name, rows, columns = media.name, len(media.paths), dict[str, Any]()
+        if args.before:
+            raise UsageError("--before is for tables", got="pictures or sound")
+        name, rows, columns, changes = media.name, len(media.paths), dict[str, Any](), dict[str, Any]()
         source: Mapping[str, Any] = _files_source(media.paths)
         storage = audit_media(media, args, say)
     else:
@@ -54,6 +56,7 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
             raise UsageError("--least-psnr and --least-ssim are for pictures and sound", got="a table")
         stored = _rows(store, args)
         name, rows, columns, source = stored.name, len(stored.frame), table_statistics(stored.frame), stored.source
+        changes = _changes(args, stored)
         storage = _table_audit(store, args, stored, say)
     forms = storage["forms"]
     if args.in_use not in (None, EXACT, *forms):
@@ -62,11 +65,25 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
     storage |= {"in_use": args.in_use} if args.in_use else {}
     version = args.data_version or f"{now:%Y-%m-%dT%H:%M:%SZ}"
     record: dict[str, Any] = {"kind": "dataset", "dataset": name, "version": version, "at": now.isoformat(), "rows": rows}
-    record |= {"columns": columns, **source, "storage": storage}
+    record |= {"columns": columns, **source, **changes, "storage": storage}
     if not args.dry_run:
         store.write_records([record])
     say("")
     return json_or_lines(record, _storage_lines(record, not args.dry_run), args.json)
+
+
+def _changes(args: argparse.Namespace, stored: RowsToStore) -> dict[str, Any]:
+    """Rows added, changed and deleted since the version before, and that version, as fields of a dataset; empty where none is named."""
+    from observability.metrics.dataset_changes import row_changes
+
+    if not args.before:
+        if args.before_version or args.key:
+            raise UsageError("--before-version and --key are of the version before", expected="--before FILE")
+        return {}
+    found = row_changes(read_table(Path(args.before), args.decimal), stored.frame, args.key or "id")
+    parents = {"parents": [f"{stored.name}@{args.before_version}"]} if args.before_version else {}
+    counts = {"added": found.added, "changed": found.changed, "deleted": found.deleted}
+    return counts | parents | ({"changed_columns": found.columns} if found.columns else {})
 
 
 def _table_audit(store: Store, args: argparse.Namespace, stored: RowsToStore, say: Say) -> dict[str, Any]:
@@ -210,6 +227,12 @@ def _storage_lines(record: dict[str, Any], kept: bool) -> list[str]:
     media = storage.get("media")
     held = media["kind"] if media else f"{record['rows']:,} rows, {len(record['columns'])} columns"
     lines = [f"{record['dataset']}: {held}{'' if kept else ' (not kept)'}."]
+    if "added" in record:
+        columns = ", ".join(f"{name} in {rows:,}" for name, rows in record.get("changed_columns", {}).items())
+        since = (
+            f"{record['added']:,} added, {record['changed']:,} changed{f' ({columns})' if columns else ''}, {record['deleted']:,} deleted"
+        )
+        lines.append(f"  since the version before: {since}")
     for codec, cost in storage["codecs"].items():
         times = f", encode {cost['encode']:.2f}×, decode {cost['decode']:.2f}×" if "encode" in cost else ""
         lines.append(f"  {codec}: {formatting.format_bytes(cost['bytes'])}{times}")

@@ -315,6 +315,11 @@ def parser() -> Parser:
     stored.add_argument("--personal", metavar="a,b", help="columns that name a person")
     stored.add_argument("--sensitive", metavar="a,b", help="sensitive columns")
     stored.add_argument("--quasi", metavar="a,b", help="columns that together single out a person")
+    stored.add_argument(
+        "--before", type=path, metavar="FILE", help="the rows of the version before: those added, changed and deleted are kept"
+    )
+    stored.add_argument("--before-version", metavar="V", help="its version, which the new one is made from")
+    stored.add_argument("--key", metavar="COLUMN", help="column that identifies a row in both versions; default: id")
     stored.add_argument("--in-use", metavar="FORM", help="the form that the data are stored in, as float16; default: exact")
     stored.add_argument("--decimal", choices=(",", "."), help=decimal_help)
     stored.add_argument("--dry-run", action="store_true", help="print the audit without keeping its record")

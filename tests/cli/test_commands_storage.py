@@ -66,6 +66,24 @@ def test_an_audit_of_a_file_is_kept_with_its_data_set(store: Store, people: Path
     assert "(not kept)" in text and f"k = {sizes.min()} by age, zip" in text
 
 
+def test_rows_added_changed_and_deleted_since_the_version_before_are_kept(store: Store, tmp_path: Path) -> None:
+    before = pd.DataFrame({"person": ["a", "b", "c", "d"], "age": [31, 40, 55, None], "zip": ["A", "B", "C", "C"]})
+    after = pd.DataFrame({"person": ["d", "b", "a", "e", "f"], "age": [None, 41, 31, 20, 21], "zip": ["C", "B", "A", "A", "B"]})
+    paths = [tmp_path / "people-1.csv", tmp_path / "people-2.csv"]
+    for rows, path in zip((before, after), paths, strict=True):
+        rows.to_csv(path, index=False)
+    about = ("--dataset", "people", "--data-version", "2", "--before", paths[0], "--before-version", "1", "--key", "person")
+    said = answer(store, "audit-storage", paths[1], *about)
+    assert (said["added"], said["changed"], said["deleted"], said["rows"]) == (2, 1, 1, 5), "e and f are new, b is a year older, c is gone"
+    assert said["changed_columns"] == {"age": 1} and said["parents"] == ["people@1"]
+    store.load_landing()
+    asked = Records("dataset", ("added", "changed", "deleted", "parents"), ever=True)
+    (row,) = store.ask(asked, Window("", EPOCH, EPOCH.replace(year=9999))).to_dict("records")
+    assert row == {"added": 2, "changed": 1, "deleted": 1, "parents": ["people@1"]}
+    text = execute(store, ["audit-storage", str(paths[1]), *map(str, about), "--dry-run"], lambda _: None).out
+    assert "since the version before: 2 added, 1 changed (age in 1), 1 deleted" in text
+
+
 def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, tmp_path: Path) -> None:
     """Another road: lightgbm itself reads the file and scores the rows in this process."""
     reference = pd.read_parquet(SAMPLE / "flights-late.reference.parquet").head(1500)
@@ -105,6 +123,9 @@ def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, 
         (("audit-storage", "FILE", "--in-use", "float8"), "the data have no such form"),
         (("audit-storage", "FILE", "--quasi", "shoe"), "--quasi names a column that the data lack"),
         (("audit-storage", "FILE", "--model", "none"), "none"),
+        (("audit-storage", "FILE", "--before", "FILE"), "the version before lacks the key"),
+        (("audit-storage", "FILE", "--before", "FILE", "--key", "age"), "the key does not identify a row of the version before (in age)"),
+        (("audit-storage", "FILE", "--key", "age"), "--before-version and --key are of the version before"),
     ],
 )
 def test_wrong_use_is_one_sentence(store: Store, people: Path, argv: tuple[str, ...], said: str) -> None:

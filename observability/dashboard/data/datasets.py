@@ -160,13 +160,22 @@ def _version_cells(made: DatasetVersion, scope: Scope) -> dict[str, Cell]:
         "version": links.link_cell(made.content.version, "datasets", scope, dataset=made.name, version_of_data=made.content.version),
         "at": {"t": formatting.format_minute(said["at"])},
         "rows": {"t": f"{int(said['rows']):,}"},
-        "changes": {"t": ", ".join(changes) or dash},
+        "changes": {"t": ", ".join(changes) or dash, "sub": _changed_columns_words(said)},
         "columns": {"t": f"{len(said['columns']):,}" if said["columns"] else dash},
         "bytes": {"t": formatting.format_bytes(int(size)) if size == size and size is not None else dash},
         "parents": {"t": ", ".join(map(str, said["parents"])) if said["parents"] else dash},
         "content": _content_cell(made),
         "used": {"t": f"{len(made.runs):,}" if made.runs else dash},
     }
+
+
+def _changed_columns_words(row: dict[Any, Any]) -> str | None:
+    """`changed in age, sex`, the columns that differ in most rows first; None where they were not logged."""
+    logged = (row.get("extra") or {}).get("changed_columns")
+    if not isinstance(logged, dict) or not logged:
+        return None
+    names = sorted(logged, key=lambda name: (-logged[name], name))
+    return f"changed in {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _content_cell(made: DatasetVersion) -> Cell:
