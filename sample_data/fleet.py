@@ -26,6 +26,7 @@ from sample_data import (
     nightly,
     prices,
     provenance,
+    revised,
     sentiment,
     serving,
     signals,
@@ -42,7 +43,14 @@ from sample_data.spec import Rows, Spec, total_bytes
 HERE = Path(__file__).resolve().parent
 LIMIT_BYTES = 16_000_000
 SPECS = [flights.DELAY, flights.LATE, employment.EMPLOYMENT, sentiment.SENTIMENT]
-REGISTERED = [flights.DELAY, flights.LATE, flights.CHALLENGER, employment.EMPLOYMENT, employment.CANDIDATE, sentiment.SENTIMENT]
+REGISTERED = [
+    flights.DELAY,
+    flights.LATE,
+    flights.CHALLENGER,
+    employment.EMPLOYMENT,
+    employment.CANDIDATE,
+    sentiment.SENTIMENT,
+]
 """The models and versions of fleet.toml, in their order."""
 
 
@@ -109,6 +117,7 @@ def make(
     simulated_runs.make(out)
     prices.make(out)
     stored.make([flights.LATE, employment.EMPLOYMENT], out)
+    revised.make(out)
     audited.make([flights.LATE, employment.EMPLOYMENT], out)
     crew.make(out)
     vendor.make(out)

@@ -14,7 +14,7 @@ from scipy.stats import combine_pvalues, spearmanr
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import read_settings
 from observability.records.kinds import OWN_SOURCE
-from sample_data import canaries, clients, sensors, vendor
+from sample_data import canaries, clients, revised, sensors, vendor
 from sample_data.employment import CANDIDATE, EMPLOYMENT
 from sample_data.flights import CHALLENGER, DELAY, LATE, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
@@ -347,6 +347,19 @@ def test_training_rows_are_those_that_the_runs_name() -> None:
     for each in data_records("dataset"):
         assert len(each["checksum"]) == len("sha256:") + 64
     assert {each["version"] for each in made} == {"1"}
+
+
+def test_the_second_version_of_the_labelled_rows_differs_by_what_its_record_counts() -> None:
+    """Another road: ids and values of the shipped references, compared by pandas' merge."""
+    first, second = [json.loads(line) for line in (FOLDER / revised.FILE).read_text(encoding="utf-8").splitlines()]
+    old, later = reference(LATE), reference(CHALLENGER)
+    new = later[later["at"] >= pd.Timestamp("2013-04-01T03:00Z")]
+    bare = old[list(WEATHER.values())].isna().all(axis=1)
+    assert (first["rows"], second["rows"]) == (len(old), len(old) - bare.sum() + len(new))
+    assert second["added"] == (~new["id"].isin(old["id"])).sum() and second["deleted"] == bare.sum() > 0
+    calm = (old["wind_speed_mph"] == 0) & old["wind_direction_degrees"].notna()
+    assert second["changed"] == calm.sum() > 500 and second["changed_columns"] == {"wind_direction_degrees": calm.sum()}
+    assert second["parents"][0] == f"{revised.DATASET}@1" and "added" not in first
 
 
 def test_every_origin_that_a_data_set_names_is_logged() -> None:
