@@ -19,7 +19,7 @@ from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Slice, Window
 from observability.enrichment.encoded_answers import EncodedSet, ask_and_encode
 from observability.monitoring import check
-from observability.probing.ask import normal_answer
+from observability.probing.ask import answer_number, normal_answer
 from observability.probing.probe_file import ProbeSet, read_probe_set
 from observability.server import probe_schedule
 from observability.store.engine import Store
@@ -89,6 +89,14 @@ def _answers_by_item(rows: "DataFrame", name: str) -> Iterable[tuple[str, str]]:
             yield str(extra["item"]), answer
 
 
+def answers_differ(before: str, record: dict[str, Any]) -> bool:
+    """Whether an answer differs from the one before: numbers by more than the set's tolerance, others as texts."""
+    pair = answer_number(before), answer_number(record["prediction"])
+    if record["answers"] == "number" and pair[0] is not None and pair[1] is not None:
+        return abs(pair[0] - pair[1]) > record.get("tolerance", 0.0)
+    return normal_answer(before) != normal_answer(record["prediction"])
+
+
 def round_body(probe: ProbeSet, found: EncodedSet, before: dict[str, str]) -> dict[str, Any]:
     """What a round gave, as JSON."""
     answered = [record for record in found.asked.records if record["status"] == "ok"]
@@ -96,7 +104,7 @@ def round_body(probe: ProbeSet, found: EncodedSet, before: dict[str, str]) -> di
     changed = [
         {"item": record["item"], "before": before[record["item"]], "after": record["prediction"]}
         for record in compared
-        if normal_answer(before[record["item"]]) != normal_answer(record["prediction"])
+        if answers_differ(before[record["item"]], record)
     ]
     times = [record["latency_ms"] for record in answered]
     costs = [record["cost"] for record in answered if "cost" in record]

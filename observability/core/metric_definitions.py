@@ -174,6 +174,8 @@ device_stale_share | Devices on an old version | share | low | Share of devices 
   weeks ago. | devices / devices | ours
 ring_crash_gap | More crashes on a new version | share | low | Share of a ring's devices that crashed on the new version, less that of
   devices on earlier versions in the same days. | devices / devices - devices / devices | ours
+answer_shift | Shift of numbers | units of the answer | | Mean difference of the numbers that a vendor's model answers to fixed questions
+  from the typical ones of the baseline. | mean(answer - typical) | ours
 storage_days_left | Days until full | days | high | Days until a place has no room left at its growth. | room / mean daily growth, as a
   random walk with drift | ours; Newey and West 1987
 storage_growth | Growth of stored data | GB a day | low | Median growth of the stored bytes by day. | median of used - used before | ours

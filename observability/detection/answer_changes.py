@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from observability.detection.probe_rounds import ProbeRounds
 from observability.stats.arrays import Bools, Floats, Integers
+from observability.stats.dispersion import MAD_TO_SD
 from observability.stats.rate_change import count_dispersion, higher_rate_test
 
 BASELINE, LEAST = 28, 5
@@ -25,6 +27,8 @@ CHANGED = 0.01
 """P-value of rounds that belong to one change, going back from its newest round."""
 ALIKE = 0.5
 """Free text differs where it is less than this part as similar to the typical answer as usual answers are."""
+SPREADS, EQUAL = 4.0, 1e-9
+"""Numbers differ where they are more than so many of their own standard deviations apart; relative difference that counts as none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,7 @@ class AnswerChanges:
     baseline: its rounds. differs: rounds × items, whether the answer differs from the typical one of the baseline. typical: by
     item, the round of the baseline that gave the typical answer, -1 without one. against_baseline, against_last: counts.
     similarity: of free text, rounds × items, to the typical answer; encoder: by which it was measured, None for hashed n-grams.
+    gaps: of numbers, rounds × items, the answer less the typical one; tolerances: by item, beyond which a number differs.
     """
 
     baseline: tuple[int, ...]
@@ -78,6 +83,8 @@ class AnswerChanges:
     against_last: RoundCounts
     similarity: Floats | None = None
     encoder: str | None = None
+    gaps: Floats | None = None
+    tolerances: Floats | None = None
 
 
 def usable_rounds(rounds: ProbeRounds, last: int, accepted: datetime | None = None) -> list[int]:
@@ -98,7 +105,11 @@ def answer_changes(rounds: ProbeRounds, last: int, accepted: datetime | None = N
     usable = usable_rounds(rounds, last, accepted)
     if len(usable) < LEAST:
         return None
-    compare = _TextComparison(rounds, last) if rounds.free_text else _ClassComparison(rounds)
+    compare: _Comparison = _ClassComparison(rounds)
+    if rounds.free_text:
+        compare = _TextComparison(rounds, last)
+    elif rounds.values is not None:
+        compare = _NumberComparison(rounds.values, rounds.tolerance)
     baseline = usable[:LEAST]
     counts = [_counted(compare.against([other for other in baseline if other != place])[place]) for place in baseline]
     rates = [_all_counted(values) for values in (rounds.refused, rounds.ill_formed, rounds.failed_share)]
@@ -122,6 +133,8 @@ def answer_changes(rounds: ProbeRounds, last: int, accepted: datetime | None = N
         RoundCounts(*of_steps, of_steps[0][steps], of_steps[1][steps]),
         compare.similarity(baseline),
         rounds.encoders[last] if rounds.free_text else None,
+        compare.gaps(baseline) if isinstance(compare, _NumberComparison) else None,
+        compare.tolerances(baseline) if isinstance(compare, _NumberComparison) else None,
     )
 
 
@@ -145,6 +158,99 @@ def _all_counted(values: Floats) -> tuple[Integers, Integers]:
 def _p_value(hits: int, n: int, usual_hits: Integers, usual_n: Integers) -> float:
     """P-value of as many hits of n, from usual counts."""
     return higher_rate_test(int(hits), int(n), int(usual_hits.sum()), int(usual_n.sum()), count_dispersion([(usual_hits, usual_n)]))
+
+
+class _Comparison(Protocol):
+    """How the answers of a set are compared."""
+
+    def typical(self, baseline: Sequence[int]) -> Integers:
+        """By item, the round of the baseline with the typical answer; -1 without one."""
+        ...
+
+    def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
+        """Of each round (or of one): 1 where its answer differs from the typical one, 0 where not, NaN without either."""
+        ...
+
+    def steps(self) -> Floats:
+        """Of each round: 1 where its answer differs from that of the round before, 0 where not, NaN without either."""
+        ...
+
+    def similarity(self, baseline: Sequence[int]) -> Floats | None:
+        """Similarity of every answer to the typical one; None where it is not measured."""
+        ...
+
+
+class _NumberComparison:
+    """Numbers differ where they are further apart than a stated tolerance, else than SPREADS of their standard deviations in the baseline.
+
+    The typical answer is the lower median. An item that hardly varies has the relative spread of the median item, so that few rounds do not
+    make a tolerance of 0; a set whose answers repeat exactly has none.
+    """
+
+    def __init__(self, values: Floats, tolerance: float | None) -> None:
+        self._values, self._stated = values, tolerance
+
+    def typical(self, baseline: Sequence[int]) -> Integers:
+        """By item, the first round of the baseline with the lower median; -1 without one."""
+        places = np.asarray(baseline)
+        known = self._values[places]
+        order = np.argsort(known, axis=0, kind="stable")
+        n = np.isfinite(known).sum(axis=0)
+        middle = order[np.maximum(n - 1, 0) // 2, np.arange(known.shape[1])]
+        return np.where(n > 0, places[middle], -1)
+
+    def gaps(self, baseline: Sequence[int]) -> Floats:
+        """The answers less the typical ones, rounds × items."""
+        typical = self.typical(baseline)
+        usual = np.where(typical >= 0, self._values[typical, np.arange(typical.size)], np.nan)
+        return self._values - usual
+
+    def tolerances(self, baseline: Sequence[int]) -> Floats:
+        """By item, the difference beyond which an answer is another one."""
+        typical = self.typical(baseline)
+        usual = np.abs(np.where(typical >= 0, self._values[typical, np.arange(typical.size)], np.nan))
+        if self._stated is not None:
+            return self._stated + EQUAL * usual
+        return SPREADS * _own_spreads(self._values[np.asarray(baseline)], usual) + EQUAL * usual
+
+    def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
+        """Of each round (or of one): 1 where its answer differs, 0 where not, NaN without either."""
+        gaps = self.gaps(baseline)
+        own = gaps if place is None else gaps[place : place + 1]
+        return np.where(np.isfinite(own), (np.abs(own) > self.tolerances(baseline)).astype(float), np.nan)
+
+    def steps(self) -> Floats:
+        """Of each round: 1 where its answer is further from that of the round before than the tolerance, else than usual steps are."""
+        steps = np.vstack([np.full_like(self._values[:1], np.nan), np.diff(self._values, axis=0)])
+        usual = np.abs(_middles(self._values))
+        limit = self._stated if self._stated is not None else SPREADS * _robust_steps(steps, usual)
+        return np.where(np.isfinite(steps), (np.abs(steps) > limit + EQUAL * usual).astype(float), np.nan)
+
+    def similarity(self, baseline: Sequence[int]) -> None:
+        """Numbers have none."""
+
+
+def _middles(values: Floats) -> Floats:
+    """Median of each column; NaN without a value."""
+    return np.array([np.median(known) if (known := line[np.isfinite(line)]).size else np.nan for line in values.T])
+
+
+def _own_spreads(values: Floats, usual: Floats) -> Floats:
+    """Standard deviation of each column, at least the median relative one of all columns; 0 where there is none."""
+    own = np.array([known.std(ddof=1) if (known := line[np.isfinite(line)]).size > 1 else 0.0 for line in values.T])
+    return _at_least_relative(own, usual)
+
+
+def _robust_steps(steps: Floats, usual: Floats) -> Floats:
+    """Robust standard deviation of the steps of each column, at least the median relative one of all columns."""
+    return _at_least_relative(MAD_TO_SD * np.nan_to_num(_middles(np.abs(steps))), usual)
+
+
+def _at_least_relative(own: Floats, usual: Floats) -> Floats:
+    """Spreads, each at least the median of all spreads over their usual values, times its own usual value."""
+    known = usual > 0
+    share = float(np.median(own[known] / usual[known])) if known.any() else 0.0
+    return np.maximum(own, share * np.nan_to_num(usual))
 
 
 class _ClassComparison:

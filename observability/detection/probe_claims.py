@@ -8,7 +8,7 @@ import numpy as np
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity, Source, iso, needs_action
 from observability.core.formatting import format_day
-from observability.core.numerals import percent
+from observability.core.numerals import format_figure, percent
 from observability.core.time import aware_utc
 from observability.detection.answer_changes import LEAST, AnswerChanges, RoundCounts
 from observability.detection.probe_rounds import ProbeRounds
@@ -27,13 +27,26 @@ CHANGED, FLIPS, SIMILAR, FORM, REFUSED, FAILED, RIGHT = (
     "probe_accuracy",
 )
 LATENCY, TOKENS, COST, RUBRIC, VERSIONS = "probe_latency", "probe_tokens", "probe_month_cost", "rubric_score", "declared_versions"
+SHIFT = "answer_shift"
 LEAST_ACT, LEAST_WATCH = (0.08, 5), (0.03, 3)
 """Share of questions above the usual one, and number of answers, from which a rate is `act` and `watch`."""
 SURER = 5.0
 """The p-value of `act` is so many times smaller than that of `watch`, which is the budget of false discoveries."""
 NOUNS = {FORM: "are not in the requested format", REFUSED: "are refusals", FAILED: "got no answer"}
 SOURCES: dict[str, Source] = {FAILED: "system", LATENCY: "system", TOKENS: "model"}
-RANKS = {CHANGED: 6.0, RIGHT: 5.5, FLIPS: 5.0, SIMILAR: 4.8, REFUSED: 4.6, FORM: 4.4, FAILED: 4.2, RUBRIC: 4.0, TOKENS: 2.0, LATENCY: 1.8}
+RANKS = {
+    CHANGED: 6.0,
+    RIGHT: 5.5,
+    SHIFT: 5.2,
+    FLIPS: 5.0,
+    SIMILAR: 4.8,
+    REFUSED: 4.6,
+    FORM: 4.4,
+    FAILED: 4.2,
+    RUBRIC: 4.0,
+    TOKENS: 2.0,
+    LATENCY: 1.8,
+}
 
 
 def undecided_set(context: Context, rounds: ProbeRounds, metric: str, n: int, because: str) -> Finding:
@@ -67,8 +80,9 @@ class JudgedSet:
 
     @property
     def compared_by(self) -> dict[str, Any]:
-        """Evidence of how answers were compared: whether they are free text, and then by which encoder, None for hashed n-grams."""
-        return {"free_text": self.rounds.free_text, **({"encoder": self.changes.encoder} if self.rounds.free_text else {})}
+        """Evidence of how answers were compared: as free text, then by which encoder (None: hashed n-grams), or as numbers."""
+        numbers = {"numbers": True, "tolerance": self.rounds.tolerance} if self.rounds.values is not None else {}
+        return {"free_text": self.rounds.free_text, **({"encoder": self.changes.encoder} if self.rounds.free_text else {}), **numbers}
 
     def dated(self, first: int, severity: Severity) -> dict[str, Any]:
         """Onset and news of a change that began with a round."""
@@ -99,11 +113,13 @@ def changed_answers(judged: JudgedSet) -> Finding:
     severity = severity_of_rate(hits, n, usual, p, judged.context.budget)
     first = counts.onset(last, judged.changes.baseline) if needs_action(severity) else last
     usually = usual_words(usual, n)
-    verb = "differs" if hits == 1 else "differ"
-    because = f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline; usually {usually}."
+    verb, beyond = "differs" if hits == 1 else "differ", tolerance_words(rounds)
+    because = f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline{beyond}; usually {usually}."
     if needs_action(severity):
         when = "in the newest round" if first == last else f"since {format_day(rounds.times[first])}"
-        because = f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline {when}; usually {usually}."
+        because = (
+            f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline{beyond} {when}; usually {usually}."
+        )
         because += f" {version_words(rounds, first)}"
     fields = judged.dated(first, severity) if needs_action(severity) else recovered(judged, counts)
     return judged.finding(
@@ -126,6 +142,13 @@ def changed_answers(judged: JudgedSet) -> Finding:
         **rate_interval(hits, n).fields,
         **fields,
     )
+
+
+def tolerance_words(rounds: ProbeRounds) -> str:
+    """By how much a number differs, to stand behind `differ from the baseline`; nothing for other answers."""
+    if rounds.values is None:
+        return ""
+    return f" by more than {format_figure(rounds.tolerance)}" if rounds.tolerance is not None else " by more than their usual spread"
 
 
 def recovered(judged: JudgedSet, counts: RoundCounts) -> dict[str, Any]:
@@ -207,7 +230,7 @@ def right_answers(judged: JudgedSet) -> tuple[tuple[Floats, Floats], float] | No
     before = np.where(typical >= 0, rounds.right[typical, np.arange(typical.size)], np.nan)
     now = rounds.right[judged.last]
     both = np.isfinite(before) & np.isfinite(now)
-    if both.sum() < LEAST or judged.rounds.free_text:
+    if both.sum() < LEAST or judged.rounds.free_text or judged.rounds.values is not None:
         return None
     pair = (now[both], before[both])
     return pair, paired_rates(pair[0] > 0, pair[1] > 0).p_value

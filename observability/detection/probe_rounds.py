@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.probing.answer_vectors import EMBEDDING, ENCODER, unpacked_vector
-from observability.probing.ask import normal_answer
+from observability.probing.ask import answer_number, normal_answer
 from observability.stats.arrays import Bools, Floats, Integers
 from observability.stats.text_similarity import text_similarities, unrelated_cosine
 
@@ -35,6 +35,7 @@ class ProbeRounds:
     versions: the declared version of most answers of each round, None without one. free_text: compared by similarity. currency: of the
     costs, where the records state one and the same. source: how the answers came about, as `simulated`, where all records state the same.
     encoders: the encoder of the answers of each round, None without one. vectors: of the answers by it, of length 1, None without one.
+    values: of a set whose answers are numbers, the numbers, NaN without one; else None. tolerance: as the newest answers that state one do.
     """
 
     model: str
@@ -59,6 +60,8 @@ class ProbeRounds:
     source: str | None = None
     encoders: tuple[str | None, ...] = ()
     vectors: Any = None
+    values: Floats | None = None
+    tolerance: float | None = None
 
     @property
     def answered(self) -> Bools:
@@ -137,6 +140,7 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
     versions: list[dict[str, int]] = [{} for _ in places]
     stated: set[Any] = set()
     currencies: set[Any] = set()
+    tolerance: float | None = None
     for row in rows:
         at, extra = (places[row["round"]], columns[row["item"]]), row["extra"]
         asked[at] = True
@@ -149,6 +153,7 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
             vectors[at], made_by[at] = vector, encoder
             encoders[at[0]][encoder] = encoders[at[0]].get(encoder, 0) + 1
         stated.add(extra.get("answers"))
+        tolerance = kept if np.isfinite(kept := _number(extra.get("tolerance"))) else tolerance
         versions[at[0]][row["version"]] = versions[at[0]].get(row["version"], 0) + 1
         numbers["latency"][at], numbers["cost"][at] = row["latency_ms"], row["cost"]
         if row["cost"] is not None and not np.isnan(row["cost"]):
@@ -166,7 +171,14 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
             rubric.setdefault(str(score), np.full(shape, np.nan))[at] = _number(value)
     known = [text for text in texts.ravel() if text is not None]
     lengths = [len(text) for text in known]
-    free_text = "text" in stated if stated - {None} else bool(lengths) and float(np.median(lengths)) > CLASSES_SHORTER
+    values = _answer_numbers(texts) if "number" in stated else None
+    free_text = (
+        False
+        if values is not None
+        else "text" in stated
+        if stated - {None}
+        else bool(lengths) and float(np.median(lengths)) > CLASSES_SHORTER
+    )
     levels = {text: place for place, text in enumerate(sorted({normal_answer(text) for text in known}))}
     codes = np.array([[-1 if text is None else levels[normal_answer(text)] for text in line] for line in texts], np.int64).reshape(shape)
     of_rounds = tuple(_most_frequent(each) for each in encoders)
@@ -187,8 +199,17 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
         source=_only_text({row["extra"].get("source") for row in rows}),
         encoders=of_rounds,
         vectors=vectors,
+        values=values,
+        tolerance=tolerance,
         **numbers,
     )
+
+
+def _answer_numbers(texts: Any) -> Floats | None:
+    """The numbers that answers are, NaN for others; None where fewer than half of them are numbers."""
+    parsed = [[None if text is None else answer_number(text) for text in line] for line in texts]
+    found = np.array([[np.nan if value is None else value for value in line] for line in parsed], np.float64).reshape(texts.shape)
+    return found if 2 * np.isfinite(found).sum() >= sum(text is not None for text in texts.ravel()) else None
 
 
 def _most_frequent(counts: Mapping[str, int]) -> str | None:

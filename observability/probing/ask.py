@@ -32,8 +32,16 @@ def normal_answer(text: str) -> str:
     return " ".join(text.split()).lstrip("\"'`*").rstrip("\"'`*.!").casefold()
 
 
+def answer_number(text: str) -> float | None:
+    """The number that an answer is; None where it is none."""
+    value = float(text) if re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", text) else float("nan")
+    return value if abs(value) < float("inf") else None
+
+
 def is_well_formed(probe: ProbeSet, answer: str) -> bool | None:
     """Whether an answer has the form that the set asks for; None where it asks for none."""
+    if probe.numbers:
+        return answer_number(answer) is not None
     if probe.answers:
         return normal_answer(answer) in {normal_answer(each) for each in probe.answers}
     return re.fullmatch(probe.pattern, answer.strip(), re.DOTALL) is not None if probe.pattern else None
@@ -74,7 +82,8 @@ def probe_record(probe: ProbeSet, item: ProbeItem, answer: ProbeAnswer, at: date
         "cost": (cost := money(probe, tokens, values.get("cost"))),
         "currency": None if cost is None else probe.currency,
         "expected": item.expected,
-        "answers": "class" if probe.answers or probe.pattern else "text",
+        "answers": "class" if probe.answers or probe.pattern else "number" if probe.numbers or answer.is_number else "text",
+        "tolerance": probe.tolerance,
         "error": answer.error,
         "tries": answer.tries if answer.tries > 1 else None,
     }

@@ -33,7 +33,7 @@ class ProbeAnswer:
     """What came back for one question.
 
     status: as of a prediction. latency_ms: of the last try. error: why there is no answer. values: what the pointers gave beside
-    the answer.
+    the answer. is_number: the response holds a number there, not a text.
     """
 
     status: str
@@ -42,6 +42,7 @@ class ProbeAnswer:
     error: str | None = None
     values: Mapping[str, Any] | None = None
     tries: int = 1
+    is_number: bool = False
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -160,7 +161,8 @@ def read_answer(probe: ProbeSet, body: bytes, latency_ms: float, token: str, tri
     text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, sort_keys=True)
     others = {name: pointed(parsed, pointer) for name, pointer in probe.read.items() if name != "answer"}
     values = {name: without_token(value, token) if isinstance(value, str) else value for name, value in others.items() if value is not None}
-    return ProbeAnswer("ok", latency_ms, without_token(text, token)[:MOST_ANSWER], None, values, tries)
+    is_number = isinstance(answer, int | float) and not isinstance(answer, bool)
+    return ProbeAnswer("ok", latency_ms, without_token(text, token)[:MOST_ANSWER], None, values, tries, is_number)
 
 
 def without_token(text: str, token: str) -> str:

@@ -24,6 +24,7 @@ NUMBERS = {
     "input_price": (0.0, 0.0, 1e6),
     "output_price": (0.0, 0.0, 1e6),
     "request_price": (0.0, 0.0, 1e6),
+    "tolerance": (0.0, 0.0, 1e12),
 }
 """Settings that are numbers: default, smallest, largest. Prices are of 1,000 tokens and of one request."""
 TEXTS = ("model", "version", "url", "method", "token", "pattern", "proxy", "set", "currency", "encoder")
@@ -47,7 +48,8 @@ class ProbeSet:
 
     token: name of the environment variable that holds the token; its value is never stored. body: JSON with `{question}` in its texts; None
     for a request without one. read: JSON pointers (RFC 6901) by what they give. answers: the classes that an answer may be; pattern: the
-    regular expression of a well-formed answer. refusals: beginnings of answers that refuse, in lower case. currency: of the prices and of
+    regular expression of a well-formed answer. numbers: answers are numbers, which differ where they are more than `tolerance` apart (None:
+    more than their own spread in the baseline). refusals: beginnings of answers that refuse, in lower case. currency: of the prices and of
     the cost that the vendor states. encoder: absolute path of the sentence encoder of free-text answers (sentence_encoder.py).
     """
 
@@ -64,6 +66,8 @@ class ProbeSet:
     body: Any = None
     answers: tuple[str, ...] = ()
     pattern: str | None = None
+    numbers: bool = False
+    tolerance: float | None = None
     refusals: tuple[str, ...] = DEFAULT_REFUSALS
     timeout_s: float = 30.0
     retries: float = 2.0
@@ -104,7 +108,7 @@ def parse_probe_set(body: Mapping[str, Any], where: str) -> ProbeSet:
     stated = body.get("probe")
     if not isinstance(stated, dict):
         raise UsageError("the table [probe] is missing", where=where, expected="[probe] with model and url")
-    known = {*TEXTS, *NUMBERS, *TABLES, "answers", "refusals"}
+    known = {*TEXTS, *NUMBERS, *TABLES, "answers", "refusals", "numbers"}
     if unknown := sorted(set(stated) - known):
         raise UsageError("unknown key", where=f"{where}, [probe]", got=", ".join(unknown), expected=", ".join(sorted(known)))
     texts = {name: _text(stated[name], f"probe.{name}", where) for name in TEXTS if name in stated}
@@ -130,6 +134,13 @@ def parse_probe_set(body: Mapping[str, Any], where: str) -> ProbeSet:
     for name in ("answers", "refusals"):
         if name in stated:
             values[name] = tuple(text.strip().lower() if name == "refusals" else text for text in _texts(stated[name], name, where))
+    if not isinstance(stated.get("numbers", False), bool):
+        raise UsageError("probe.numbers is true or false", where=where, got=repr(stated["numbers"]))
+    values["numbers"] = stated.get("numbers", "tolerance" in stated)
+    if values["numbers"] and (stated.get("answers") or stated.get("pattern")):
+        raise UsageError("answers are numbers or classes", where=where, expected="probe.numbers or tolerance without answers and pattern")
+    if "tolerance" in stated and not values["numbers"]:
+        raise UsageError("probe.tolerance is of numbers", where=where, expected="numbers = true, or no tolerance")
     if values["method"] not in ("GET", "POST", "PUT"):
         raise UsageError("unknown method", where=where, got=values["method"], expected="GET, POST or PUT")
     if QUESTION not in f"{values['url']} {values['body']!r}":

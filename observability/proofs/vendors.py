@@ -12,10 +12,11 @@ from observability.core.finding import Finding
 from observability.core.time import instant_from_text
 from observability.core.view_names import quoted_identifier as quoted
 from observability.core.view_names import view_columns, view_name
-from observability.proofs.rows import json_pointer_part, text_literal, time_literal, where_clause
+from observability.detection.answer_changes import EQUAL, SPREADS
+from observability.proofs.rows import json_pointer_part, number_literal, text_literal, time_literal, where_clause
 
 TOKENS = "feature.output_tokens"
-FREE_TEXT = "answers of free text are compared by similarity, which SQL does not measure"
+FREE_TEXT = "answers of free text are compared by similarity, and steps of numbers by their robust spread, which SQL does not measure"
 
 
 def round_rate_proof(finding: Finding, context: Context) -> str | None:
@@ -48,12 +49,23 @@ def round_level_proof(finding: Finding, context: Context) -> str | None:
 
 def changed_answers_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the share of answers of the newest round that differ from the typical ones of the baseline; None of free text."""
+    if finding.evidence.get("numbers"):
+        start = _typical_number_sql(finding, context)
+        rate = "count(*) FILTER (abs(newest.number - typical.number) > tolerance) / count(*)"
+        return start and f"{start}\nSELECT {rate} AS {finding.metric} FROM newest JOIN typical USING (item) WHERE newest.number IS NOT NULL"
     start = _typical_sql(finding, context)
     return (
         start
         and f"""{start}
 SELECT count(*) FILTER (newest.said <> typical.said) / count(*) AS {finding.metric} FROM newest JOIN typical USING (item) WHERE answered"""
     )
+
+
+def shift_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the mean difference of the newest round's numbers from the typical ones of the baseline."""
+    start = _typical_number_sql(finding, context)
+    figure = f"SELECT avg(newest.number - typical.number) AS {finding.metric} FROM newest JOIN typical USING (item)"
+    return start and f"{start}\n{figure}\nWHERE newest.number IS NOT NULL"
 
 
 def right_answers_proof(finding: Finding, context: Context) -> str | None:
@@ -69,7 +81,7 @@ WHERE answered AND newest.expected IS NOT NULL AND typical.expected IS NOT NULL"
 
 def flips_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the share of answers of the newest round that differ from the round before; None of free text."""
-    start = None if finding.evidence.get("free_text") else _answers_sql(finding, context)
+    start = None if finding.evidence.get("free_text") or finding.evidence.get("numbers") else _answers_sql(finding, context)
     return (
         start
         and f"""{start}, before AS (
@@ -123,6 +135,7 @@ def _answers_sql(finding: Finding, context: Context) -> str | None:
   SELECT *, extra->>'item' AS item, coalesce(nullif(extra->>'round', ''), strftime("at", '%Y-%m-%d')) AS round,
     status = 'ok' AND prediction IS NOT NULL AS answered,
     {_normal_sql("prediction")} AS said, {_normal_sql(_typed_sql("expected", "VARCHAR"))} AS expected,
+    CASE WHEN answered THEN TRY_CAST(trim(prediction) AS DOUBLE) END AS number,
     CAST({_typed_sql("refused", "BOOLEAN")} AS BOOLEAN) AS refused,
     CAST({_typed_sql("well_formed", "BOOLEAN")} AS BOOLEAN) AS well_formed
   FROM {view_name(model, "predictions")}
@@ -150,6 +163,23 @@ def _typical_sql(finding: Finding, context: Context) -> str | None:
 )"""
 
 
+def _typical_number_sql(finding: Finding, context: Context) -> str | None:
+    """The start of a query with the typical number of the baseline for each question, the lower median, and its tolerance."""
+    start, rounds = _answers_sql(finding, context), finding.evidence.get("baseline_times")
+    if start is None or not rounds:
+        return None
+    instants = ", ".join(time_literal(at) for each in rounds if (at := instant_from_text(each, "baseline_times")) is not None)
+    stated = finding.evidence.get("tolerance")
+    share = "(SELECT coalesce(median(spread / abs(number)) FILTER (number <> 0), 0) FROM usual)"
+    own = f"{number_literal(SPREADS)} * greatest(spread, {share} * abs(number))" if stated is None else number_literal(stated)
+    return f"""{start}, usual AS (
+  SELECT item, list_sort(list(number))[(count(*) + 1) // 2] AS number, coalesce(stddev_samp(number), 0) AS spread
+  FROM asked JOIN rounds USING (round) WHERE number IS NOT NULL AND began IN ({instants}) GROUP BY item
+), typical AS (
+  SELECT item, number, {own} + {number_literal(EQUAL)} * abs(number) AS tolerance FROM usual
+)"""
+
+
 def _typed_sql(name: str, kind: str) -> str:
     """A field of `extra` as text; null where it is of another type."""
     return f"CASE json_type(extra->'{name}') WHEN '{kind}' THEN extra->>'{name}' END"
@@ -169,6 +199,7 @@ VENDOR_PROOFS: Proofs = {
     "answer_flip_rate": flips_proof,
     f"answer_flip_rate{OTHERWISE}": FREE_TEXT,
     "answer_similarity": FREE_TEXT,
+    "answer_shift": shift_proof,
     "probe_accuracy": right_answers_proof,
     "declared_versions": versions_proof,
     "probe_month_cost": "it adds a forecast of the remaining days",

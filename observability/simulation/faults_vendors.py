@@ -1,10 +1,11 @@
 """Faults of a model that serves elsewhere: answers that change without a word, refusals, broken forms, failures, slow and long answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.probing.ask import answer_number
 from observability.simulation.fault import NamedFault
 
 if TYPE_CHECKING:
@@ -13,12 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VendorFaultPlant:
-    """rows: the answers of one round; others: by item, an answer of another item; items: those that the fault falls on, in order."""
+    """rows: the answers of the last rounds; others: by item, an answer of another item; items: those that the fault falls on, in order;
+    spreads: of numbers, their standard deviation by item.
+    """
 
     rows: "DataFrame"
     others: dict[str, str]
     items: tuple[str, ...]
     amount: float
+    spreads: dict[str, float] = field(default_factory=dict)
 
     @property
     def hit(self) -> list[bool]:
@@ -65,6 +69,15 @@ def vendor_fails(plant: VendorFaultPlant) -> "DataFrame":
     return plant.rows.assign(status=np.where(plant.hit, "error", plant.rows["status"]).astype(object))
 
 
+def vendor_numbers_shift(plant: VendorFaultPlant) -> "DataFrame":
+    """All numbers that a vendor's model answers move by a multiple of their spread."""
+    moved = [
+        f"{value + plant.amount * plant.spreads.get(extra['item'], 0.0)!r}" if (value := answer_number(str(answer))) is not None else answer
+        for answer, extra, _ in _triples(plant)
+    ]
+    return plant.rows.assign(prediction=moved)
+
+
 def vendor_slows_down(plant: VendorFaultPlant) -> "DataFrame":
     """A vendor's answers take some times as long."""
     return plant.rows.assign(latency_ms=plant.rows["latency_ms"] * plant.amount)
@@ -77,6 +90,7 @@ FAULTS: dict[str, VendorFault] = {
         VendorFault("vendor_refuses", (0.1, 0.2, 0.5), "share of questions", "refusal_rate", vendor_refuses),
         VendorFault("vendor_breaks_form", (0.1, 0.2, 0.5), "share of questions", "format_failure_rate", vendor_breaks_form),
         VendorFault("vendor_fails", (0.1, 0.2, 0.4), "share of questions", "probe_failure_rate", vendor_fails),
+        VendorFault("vendor_numbers_shift", (0.5, 2.0, 8.0), "of their spreads", "answer_shift", vendor_numbers_shift),
         VendorFault("vendor_slows_down", (1.5, 3.0, 10.0), "times as long", "probe_latency", vendor_slows_down),
     )
 }

@@ -18,6 +18,7 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.detection.answer_changes import LEAST
+from observability.detection.probe_claims import SHIFT
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
@@ -45,9 +46,10 @@ def replay_vendor_fault(answers: "DataFrame", fault: VendorFault, strength: Stre
 
     A set whose answers changed already says nothing about the fault; its rounds from there on are left out.
     """
-    sets = [each for each in probe_rounds(answers) if len(each.times) >= LEAST + ROUNDS + 1]
+    numbers = fault.metric == SHIFT
+    sets = [each for each in probe_rounds(answers) if len(each.times) >= LEAST + ROUNDS + 1 and (each.values is not None or not numbers)]
     if not sets:
-        wanted = f"a set of fixed questions that was asked {LEAST + ROUNDS + 1} times"
+        wanted = f"a set of fixed questions {'with numbers as answers ' if numbers else ''}that was asked {LEAST + ROUNDS + 1} times"
         raise UsageError(f"no vendor to plant {fault.name} on", got=f"{len(answers):,} answers", expected=wanted)
     rounds = sets[int(np.random.default_rng([seed, 29]).integers(len(sets)))]
     clean = _before_any_change(answers, rounds)
@@ -87,11 +89,18 @@ def _planted(clean: "DataFrame", rounds: ProbeRounds, fault: VendorFault, amount
     texts = dict(zip(rounds.items, rounds.texts[-ROUNDS - 1], strict=True))
     others = {item: _other_answer(item, texts) for item in rounds.items}
     late = clean["at"] >= rounds.times[-ROUNDS]
-    faulty = fault.plant(VendorFaultPlant(clean[late], others, items, amount))
+    faulty = fault.plant(VendorFaultPlant(clean[late], others, items, amount, _spreads(rounds)))
     planted = clean.copy()
     for name in ("prediction", "status", "latency_ms", "extra"):
         planted[name] = planted[name].where(~late, faulty[name].reindex(planted.index))
     return planted
+
+
+def _spreads(rounds: ProbeRounds) -> dict[str, float]:
+    """The standard deviation of the numbers of each item before the fault; nothing of other answers."""
+    if rounds.values is None:
+        return {}
+    return {item: float(np.nanstd(line[:-ROUNDS])) for item, line in zip(rounds.items, rounds.values.T, strict=True)}
 
 
 def _other_answer(item: str, texts: dict[str, str | None]) -> str:

@@ -24,6 +24,7 @@ COLUMNS = ("id", "at", "model", "version", "status", "prediction", "latency_ms",
 @dataclass(frozen=True)
 class VendorNights:
     """noise: share of answers that differ from the usual one by chance. changed: number of answers that are others since night `from_night`.
+    numbers: prices instead of classes, with that relative noise, and since that night that many times as high.
     own: extra fields and fields of records since that night, by name; text: free text instead of classes.
     """
 
@@ -36,6 +37,9 @@ class VendorNights:
     seed: int = 0
     text: bool = False
     cost: float = 0.001
+    numbers: float | None = None
+    times: float = 1.0
+    tolerance: float | None = None
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(self) -> pd.DataFrame:
@@ -45,6 +49,7 @@ class VendorNights:
         texts = [rng.permutation(WORDS)[:12].tolist() for _ in range(self.items)]
         others = [rng.permutation(OTHER)[:12].tolist() for _ in range(self.items)]
         lines = []
+        prices = np.linspace(5.0, 400.0, self.items)
         for night in range(self.nights):
             at, after = START + timedelta(days=night), night >= self.from_night
             slow = float(np.exp(rng.normal(0, 0.05)))
@@ -56,8 +61,14 @@ class VendorNights:
                     words = list(others[item] if changed else texts[item])
                     words[int(rng.integers(len(words)))] = "indeed"
                     answer = " ".join(words)
+                if self.numbers is not None:
+                    high = self.times if after and (changed or not self.changed) else 1.0
+                    answer = f"{prices[item] * high * (1 + self.numbers * float(rng.normal())):.6g}"
                 extra = {"item": f"q{item:03}", "set": "tickets", "refused": False, "well_formed": True}
                 extra |= {"answers": "text"} if self.text else {"answers": "class", "expected": CLASSES[usual[item]]}
+                if self.numbers is not None:
+                    extra = {"item": f"q{item:03}", "set": "tickets", "answers": "number", "well_formed": True}
+                    extra |= {"tolerance": self.tolerance} if self.tolerance is not None else {}
                 row = {
                     "id": f"{night}-{item}", "at": at + timedelta(seconds=item), "model": self.model, "version": "2026-01", "status": "ok", "prediction": answer,
                     "latency_ms": float(400 * slow * rng.lognormal(0, 0.3)), "cost": self.cost,

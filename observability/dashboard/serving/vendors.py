@@ -22,7 +22,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import NOT_SAVED, csv_button, cut_note, plain_caption, save_records
 from observability.detection import probe_claims
-from observability.detection.answer_changes import AnswerChanges, answer_changes
+from observability.detection.answer_changes import SPREADS, AnswerChanges, answer_changes
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
 
 MOST_CHANGED = 50
@@ -44,6 +44,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     probe_claims.REFUSED: ("refusals", "share"),
     probe_claims.FAILED: ("questions without an answer", "share"),
     probe_claims.RIGHT: ("correct answers", "share"),
+    probe_claims.SHIFT: ("mean difference from the baseline", "number"),
     probe_claims.SIMILAR: ("similarity to the baseline", "share"),
     probe_claims.LATENCY: ("median latency (ms)", "number"),
     probe_claims.TOKENS: ("output tokens per answer", "number"),
@@ -204,6 +205,8 @@ def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str
         return [float(counts.hits[place] / counts.n[place]) if counts.n[place] else None for place in places]
     if metric == probe_claims.SIMILAR:
         return [None if changes is None or changes.similarity is None else _mean(changes.similarity[place]) for place in places]
+    if metric == probe_claims.SHIFT:
+        return [None if changes is None or changes.gaps is None else _mean(changes.gaps[place]) for place in places]
     if metric == probe_claims.RUBRIC:
         score = shown_score(rounds, finding)
         return [None if score is None else _mean(rounds.rubric[score][place]) for place in places]
@@ -276,7 +279,10 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
 
 
 def similarity_caption(rounds: ProbeRounds) -> None:
-    """Say how the free text of a set is compared, and which rounds cannot be; nothing for classes."""
+    """Say how free text or numbers of a set are compared, and which rounds cannot be; nothing for classes."""
+    if rounds.values is not None:
+        apart = format_figure(rounds.tolerance) if rounds.tolerance is not None else f"{SPREADS:g} times their spread in the baseline"
+        plain_caption(f"Answers are numbers: they differ where they are more than {apart} apart.")
     if not rounds.free_text:
         return
     encoder, others = rounds.encoders[-1], int((~rounds.comparable(len(rounds.times) - 1)).sum())

@@ -1,0 +1,89 @@
+"""Have the numbers that a vendor's model answers moved together? Paired differences from the typical answers of the baseline."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from observability.core.finding import Finding, Severity
+from observability.core.formatting import format_day
+from observability.core.numerals import format_figure
+from observability.detection.answer_changes import LEAST
+from observability.detection.probe_claims import SHIFT, SURER, JudgedSet, tolerance_words, version_words
+from observability.stats.arrays import Floats
+from observability.stats.interval import Interval, ordered_interval
+
+TOLERATED = (0.25, 0.5)
+"""Parts of the mean tolerance from which a shift of all answers is `watch` and `act`: a mean varies less than an answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class NumberShift:
+    """The mean difference of the newest round, with the interval of its pairs.
+
+    p_value: of a mean as far from those of the baseline's rounds. means: of each round. tolerance: the mean of all questions.
+    """
+
+    value: Interval
+    p_value: float
+    means: Floats
+    tolerance: float
+
+    def part(self, place: int) -> float:
+        """The shift of a round as part of the mean tolerance; infinite where numbers repeat exactly and it moved at all."""
+        size = abs(float(self.means[place]))
+        return size / self.tolerance if self.tolerance > 0 else float("inf") if size > 0 else 0.0
+
+
+def number_shift(judged: JudgedSet) -> NumberShift | None:
+    """The shift of the newest round; None where answers are no numbers, or too few."""
+    gaps, tolerances = judged.changes.gaps, judged.changes.tolerances
+    if gaps is None or tolerances is None:
+        return None
+    own = gaps[judged.last][np.isfinite(gaps[judged.last])]
+    means = np.array([line[known].mean() if (known := np.isfinite(line)).any() else np.nan for line in gaps])
+    past = means[list(judged.changes.baseline)]
+    past = past[np.isfinite(past)]
+    if own.size < LEAST or past.size < LEAST:
+        return None
+    half = float(student.ppf(0.975, own.size - 1) * own.std(ddof=1) / np.sqrt(own.size))
+    mean, error = float(own.mean()), float(past.std(ddof=1) * np.sqrt(1 + 1 / past.size))
+    away = mean - float(past.mean())
+    p_value = float(2 * student.sf(abs(away) / error, past.size - 1)) if error > 0 else float(away == 0)
+    tolerance = float(np.nanmean(tolerances))
+    return NumberShift(ordered_interval(mean, mean - half, mean + half, own.size), p_value, means, tolerance)
+
+
+def shift_finding(judged: JudgedSet, shift: NumberShift, p: float) -> Finding:
+    """The finding about the mean difference of the numbers from the baseline. p: adjusted."""
+    rounds, budget, part = judged.rounds, judged.context.budget, shift.part(judged.last)
+    severity: Severity = (
+        "act" if p <= budget / SURER and part >= TOLERATED[1] else "watch" if p <= budget and part >= TOLERATED[0] else "ok"
+    )
+    first = judged.last
+    while severity != "ok" and first > 0 and first - 1 not in judged.changes.baseline and shift.part(first - 1) >= TOLERATED[0]:
+        first -= 1
+    interval = shift.value
+    ends = f"{format_figure(interval.low or 0.0, 3)} to {format_figure(interval.high or 0.0, 3)}"
+    size = f"{format_figure(interval.value or 0.0, 3)} ({ends})"
+    said = f"Answers of `{rounds.model}` to set `{rounds.name}` are on average {size} from the baseline"
+    since = f" since {format_day(rounds.times[first])}" if first < judged.last else " in the newest round"
+    because = f"{said}{since}. {version_words(rounds, first)}" if severity != "ok" else f"{said}."
+    limit = TOLERATED[severity == "act"] * shift.tolerance
+    return judged.finding(
+        SHIFT,
+        int(interval.n),
+        because,
+        severity=severity,
+        limit=(-limit, limit),
+        evidence={
+            "set": rounds.name,
+            "baseline": 0.0,
+            "p_adjusted": p,
+            "beyond": tolerance_words(rounds).strip(),
+            **judged.answers_of_baseline,
+            **({"onset_known": "dated"} if severity != "ok" else {}),
+        },
+        **interval.fields,
+        **judged.dated(first, severity),
+    )
