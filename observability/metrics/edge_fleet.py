@@ -167,6 +167,37 @@ def arrival_by_age(reports: "DataFrame", hours: tuple[float, ...] = (1, 6, 24, 7
     return {hour: float(weight[known & (lag <= hour)].sum() / weight[known].sum()) for hour in hours}
 
 
+def restated_days(reports: "DataFrame") -> "DataFrame":
+    """Return the days whose figures reports changed that arrived after LATE_HOURS from the end of the day.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        Device reports of one model.
+
+    Returns
+    -------
+    DataFrame
+        One row a day with late reports, the newest first: `day`, `late` (reports), `answers_before` and `answers`, `devices_before` and
+        `devices`, `crashed_before` and `crashed` (devices that crashed on that day), each as it was then and is now.
+    """
+    import pandas as pd
+
+    columns = ["day", "late", *(f"{name}{when}" for name in ("answers", "devices", "crashed") for when in ("_before", ""))]
+    known = reports[reports["synced_at"].notna()]
+    day = pd.to_datetime(known["at"]).dt.floor("D")
+    table = known.assign(day=day, late=pd.to_datetime(known["synced_at"]) > day + pd.Timedelta(hours=24 + LATE_HOURS))
+    found = []
+    for at, own in table[table["day"].isin(table.loc[table["late"], "day"])].groupby("day"):
+        row: dict[str, Any] = {"day": at, "late": int(own["late"].sum())}
+        for when, part in (("_before", own[~own["late"]]), ("", own)):
+            row[f"answers{when}"] = float(part["answers"].astype(float).sum())
+            row[f"devices{when}"] = int(part["device"].nunique())
+            row[f"crashed{when}"] = int(part.loc[part["crashes"].astype(float) > 0, "device"].nunique())
+        found.append(row)
+    return pd.DataFrame(found[::-1], columns=columns)
+
+
 def ring_order(name: str) -> tuple[int, str]:
     """Return a key that sorts rings by the number in their name, then by name.
 

@@ -33,6 +33,7 @@ edge_fleet.groups_table(spans)
 device_agreement.agreement_section(agreement)
 edge_fleet.ring_section(reports, model, seen)
 edge_fleet.lag_chart(reports)
+edge_fleet.restated_table(reports)
 findings.findings_section(
     "edge-findings", "Findings about devices that serve models", worst_first([*found, *agreement]), scope, models=True
 )

@@ -21,7 +21,7 @@ from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
-from observability.dashboard.widgets import plain_paragraph
+from observability.dashboard.widgets import cut_note, plain_paragraph
 from observability.detection.roll_out_rings import newest_version, ring_criteria
 from observability.metrics.edge_fleet import (
     GROUPS,
@@ -32,6 +32,7 @@ from observability.metrics.edge_fleet import (
     arrival_by_age,
     first_seen,
     report_lag_hours,
+    restated_days,
     ring_order,
 )
 from observability.stats.interval import rate_interval
@@ -58,6 +59,14 @@ COLUMNS = (
     column("lag", "Lag p95", align="right", phone=False, help="95th percentile over devices of their longest lag"),
     column("battery", "Battery p5", align="right", phone=False, help="5th percentile over devices of their lowest charge"),
     column("memory", "Memory p95", align="right", phone=False, help="95th percentile over devices of their highest use"),
+)
+MOST_RESTATED = 7
+RESTATED = (
+    column("day", "Changed day", strong=True, help=f"Days with reports that arrived more than {LATE_HOURS:g} h after their end"),
+    column("late", "Late reports", align="right"),
+    column("answers", "Answers", align="right", help="Before the late reports, and now"),
+    column("devices", "Devices", align="right", phone=False),
+    column("crashed", "Crashed devices", align="right", help="Share of the day's devices, before the late reports and now"),
 )
 RINGS = columns_on_phone(
     "ring state new",
@@ -182,9 +191,28 @@ def lag_chart(reports: pd.DataFrame) -> None:
         f"{percent(share, 2)} after {hours_in_words(hour)}" for hour, share in arrival_by_age(reports).items() if hour in (6, 24, 72)
     ]
     if arrived:
-        plain_paragraph(f"Answers that had arrived: {formatting.join_words(arrived)}. Later arrivals change the charts of the last days.")
+        plain_paragraph(f"Answers that had arrived: {formatting.join_words(arrived)}.")
     alt = f"The 95th percentile of the lag is between {days['p95'].min():.3g} and {days['p95'].max():.3g} hours."
     frame.chart_with_table(charts_edge_fleet.lag_lines(days, LATE_HOURS), days, key="edge-lag", alt=alt, metrics=("device_late_share",))
+
+
+def restated_table(reports: pd.DataFrame) -> None:
+    """Draw the newest days whose figures late reports changed, before and after; nothing where none came late."""
+    days = restated_days(reports)
+    if days.empty:
+        return
+    lines = []
+    for row in days.head(MOST_RESTATED).to_dict("records"):
+        shares = [row[f"crashed{when}"] / row[f"devices{when}"] if row[f"devices{when}"] else None for when in ("_before", "")]
+        words = [formatting.DASH if share is None else percent(share, 2) for share in shares]
+        more = row["answers"] - row["answers_before"]
+        cells: dict[str, Cell] = {"day": {"t": formatting.format_day(row["day"])}, "late": {"t": f"{row['late']:,}"}}
+        cells["answers"] = {"t": f"{row['answers_before']:,.0f} → {row['answers']:,.0f}", "sub": f"{more:+,.0f}"}
+        cells["devices"] = {"t": f"{row['devices_before']:,} → {row['devices']:,}"}
+        cells["crashed"] = {"t": words[0] if words[0] == words[1] else f"{words[0]} → {words[1]}"}
+        lines.append(table_row(cells))
+    draw_table("edge-restated", "Days that late reports changed", RESTATED, lines)
+    cut_note(len(days), MOST_RESTATED, "days")
 
 
 def ring_section(reports: pd.DataFrame, model: str, seen: Mapping[str, datetime]) -> None:

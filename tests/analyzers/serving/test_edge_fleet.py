@@ -7,7 +7,7 @@ import pytest
 
 from observability.core.catalog import Model
 from observability.core.settings import ModelSettings
-from observability.metrics.edge_fleet import arrival_by_age, device_spans
+from observability.metrics.edge_fleet import arrival_by_age, device_spans, restated_days
 from observability.simulation.edge_replay import replay_edge_fault
 from observability.simulation.faults_edge import FAULTS
 from tests.support.edge_reports import START, device_reports, edge_findings, report_frame, rolled_out_reports
@@ -105,6 +105,21 @@ def test_late_answers_are_weighed_by_their_number() -> None:
     for each, answers, hours in zip(rows, (90, 10), (0.5, 50), strict=True):
         each |= {"answers": answers, "oldest_at": each["at"], "synced_at": each["at"] + timedelta(hours=hours)}
     assert arrival_by_age(report_frame(rows)) == {1: 0.9, 6: 0.9, 24: 0.9, 72: 1.0, 168: 1.0}
+
+
+def test_days_that_late_reports_changed_are_told_with_both_figures() -> None:
+    rows = [each for each in device_reports(RNG(7), fleet=12, before=0) if each["synced_at"] - each["at"] < timedelta(hours=20)]
+    for each in rows:
+        each |= {"answers": 10, "crashes": 0}
+    late = [each for each in rows if each["at"].day == 4 and each["device"] in ("d001", "d002", "d003")]
+    for each in late:
+        each |= {"synced_at": START + timedelta(days=4, hours=1), "answers": 25, "crashes": 1}
+    (row,) = restated_days(report_frame(rows)).to_dict("records")
+    n = sum(each["at"].day == 4 for each in rows)
+    assert (row["day"], row["late"]) == (START + timedelta(days=2), len(late)) and len(late) >= 2
+    assert (row["answers_before"], row["answers"]) == (10.0 * (n - len(late)), 10.0 * (n - len(late)) + 25 * len(late))
+    assert (row["crashed_before"], row["crashed"], row["devices"]) == (0, len(late), n)
+    assert restated_days(report_frame([each for each in rows if each not in late])).empty
 
 
 @pytest.mark.parametrize("name", list(FAULTS))
