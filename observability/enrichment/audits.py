@@ -379,7 +379,8 @@ def _attacked_members(steps: AuditSteps, inside: AuditRows) -> dict[str, Any]:
     table = pd.concat([inside.inputs, outside.inputs], ignore_index=True)
     labels, members = np.concatenate([inside.labels, outside.labels]), np.repeat([True, False], [len(inside), len(outside)])
     ids = (*inside.ids, *outside.ids)
-    shadows = steps.request.shadows if artifact_kind(steps.artifact) == "lightgbm" else 0
+    why = steps.call("audit_membership_job:shadow_hindrance", {}).values["why"] if steps.request.shadows else "none were asked for"
+    shadows = 0 if why else steps.request.shadows
     steps.total += 2 + shadows
     given = {"labels": labels.tolist()}
 
@@ -398,7 +399,7 @@ def _attacked_members(steps: AuditSteps, inside: AuditRows) -> dict[str, Any]:
         )
     )
     statistic, attack = own, "loss threshold"
-    note: str | None = "No shadow models: only LightGBM files hold their training parameters."
+    note: str | None = f"No shadow models: {why}."
     if shadows:
         statistic, attack, note = _calibrated(steps, table, given, own, shadows), f"LiRA, {shadows} shadow models", None
     groups = {name: np.concatenate([inside.groups[name], outside.groups[name]]) for name in inside.groups}

@@ -1,6 +1,7 @@
 """Jobs of a membership audit: how sure a model is of the truth of each record, the same of shadow models, and what needs no model."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from observability.core.errors import UsageError
-from observability.stats.arrays import Floats, Integers
+from observability.stats.arrays import Bools, Floats, Integers
 from observability.worker.explain_job import score_table, task_from_arguments
 from observability.worker.job import Output, Report
 from observability.worker.matrix_scorer import MatrixScorer
 from observability.worker.model import OpenModel, Task
 from observability.worker.model_files import open_model
 from observability.worker.model_lightgbm import lightgbm_categories, text_around_trees
+from observability.worker.shadow_models import ShadowModel, fitted_shadow, why_no_shadow
 
 SMALLEST = 1e-7
 """Probabilities are kept at least so far from 0 and 1."""
@@ -56,33 +58,42 @@ def confidences(task: Task, scores: Floats, labels: Floats) -> Floats:
 
 
 def shadow_confidences(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """A LightGBM model with the parameters of the model file, fitted on a random half of the frame `rows`, and its confidences.
+    """A model with the parameters of the model file, fitted on a random half of the frame `rows`, and its confidences (shadow_models.py).
 
     An odd seed takes the other half of the even one before it, so that an even number of shadow models has every record on both sides.
 
     arguments: as of `truth_confidences`, and seed. The frame `found`: `confidence` and `inside` (1 where the row was fitted on). Raises
-    UsageError where the file is no LightGBM text, or does not hold its parameters.
+    UsageError where the file does not say how it was trained.
     """
-    import lightgbm
-
     task, rows, labels = task_from_arguments(arguments), frames["rows"], np.asarray(arguments["labels"], np.float64)
-    if arguments["kind"] != "lightgbm":
-        raise UsageError("shadow models need the parameters of a LightGBM model", where="artifact", got=f"a file of {arguments['kind']}")
-    model = open_model("lightgbm", files["model"], rows, task)
-    booster = lightgbm.Booster(model_file=str(files["model"]))
-    parameters = learning_parameters(files["model"])
-    matrix = np.asarray(model.encode(rows[list(model.columns)]), np.float64)
     pair, other_half = divmod(int(arguments["seed"]), 2)
     inside = (np.random.default_rng(pair).permutation(len(rows)) < len(rows) // 2) ^ bool(other_half)
+    report(0.1, f"fitting a shadow model on {int(inside.sum()):,} records")
+    fit = lightgbm_shadow if arguments["kind"] == "lightgbm" else partial(fitted_shadow, arguments["kind"])
+    shadow = fit(files["model"], rows, task, labels, inside, int(arguments["seed"]) + 1)
+    found = {"confidence": confidences(task, shadow.scores, labels), "inside": inside.astype(np.float64)}
+    return Output({"parameters": dict(shadow.parameters), "rounds": shadow.rounds}, {"found": pd.DataFrame(found)})
+
+
+def shadow_hindrance(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
+    """Why no shadow model of the file can be fitted, as `why`; None where one can. arguments: kind."""
+    return Output({"why": why_no_shadow(arguments["kind"], files["model"])})
+
+
+def lightgbm_shadow(path: Path, rows: pd.DataFrame, task: Task, labels: Floats, inside: Bools, seed: int) -> ShadowModel:
+    """A booster with the parameters of a LightGBM text file, fitted on the rows `inside`. Raises UsageError where it holds none."""
+    import lightgbm
+
+    model = open_model("lightgbm", path, rows, task)
+    booster = lightgbm.Booster(model_file=str(path))
+    parameters = learning_parameters(path)
+    matrix = np.asarray(model.encode(rows[list(model.columns)]), np.float64)
     rounds = booster.num_trees() // booster.num_model_per_iteration()
-    given = {**parameters, "verbosity": -1, "seed": int(arguments["seed"]) + 1, "num_threads": 1}
-    categories = _categorical_places(files["model"], booster)
+    given = {**parameters, "verbosity": -1, "seed": seed, "num_threads": 1}
+    categories = _categorical_places(path, booster)
     data = lightgbm.Dataset(matrix[inside], labels[inside], categorical_feature=categories, free_raw_data=False)
-    report(0.1, f"fitting a shadow model of {rounds} trees on {int(inside.sum()):,} records")
     shadow = lightgbm.train(given, data, num_boost_round=rounds)
-    scores = np.asarray(shadow.predict(matrix), np.float64)
-    found = {"confidence": confidences(task, scores, labels), "inside": inside.astype(np.float64)}
-    return Output({"parameters": parameters, "rounds": rounds}, {"found": pd.DataFrame(found)})
+    return ShadowModel(np.asarray(shadow.predict(matrix), np.float64), parameters, rounds)
 
 
 def learning_parameters(path: Path) -> dict[str, Any]:

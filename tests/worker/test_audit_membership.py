@@ -11,12 +11,25 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr
+import skops.io
+from scipy.stats import norm, spearmanr
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from observability.core.errors import UsageError
 from observability.stats.exposure import attack_curve, likelihood_ratios, true_positives_at
-from observability.worker.audit_membership_job import learning_parameters, membership_without_model, shadow_confidences, truth_confidences
+from observability.worker.audit_membership_job import (
+    learning_parameters,
+    membership_without_model,
+    shadow_confidences,
+    shadow_hindrance,
+    truth_confidences,
+)
 
 ROWS = 500
 LOOSE = {"num_leaves": 63, "min_data_in_leaf": 1, "learning_rate": 0.3, "min_data_in_bin": 1}
@@ -83,6 +96,67 @@ def test_shadow_models_take_the_parameters_of_the_file_and_half_of_the_records(r
         learning_parameters(short)
     with pytest.raises(UsageError, match="shadow models need"):
         shadow_confidences({"rows": records[0]}, arguments(records, seed=3) | {"kind": "onnx"}, {"model": path}, quiet)
+
+
+def sklearn_file(records: Any, path: Path, loose: bool) -> Path:
+    rows, label, members = records
+    forest = RandomForestClassifier(60, max_depth=None if loose else 2, min_samples_leaf=1 if loose else 60, random_state=0)
+    model = make_pipeline(StandardScaler(), forest) if loose else forest
+    skops.io.dump(model.fit(rows[members == 1], np.array(["no", "yes"])[label[members == 1].astype(int)]), path)
+    return path
+
+
+def xgboost_file(records: Any, path: Path, loose: bool) -> Path:
+    xgboost = pytest.importorskip("xgboost")
+    rows, label, members = records
+    strict = {"eta": 0.05, "max_depth": 2, "min_child_weight": 60, "lambda": 200.0}
+    params = {"eta": 0.3, "max_depth": 8, "min_child_weight": 0, "lambda": 0.0} if loose else strict
+    data = xgboost.DMatrix(rows[members == 1], label[members == 1])
+    booster = xgboost.train({**params, "objective": "binary:logistic", "nthread": 1}, data, 40)
+    booster.set_attr(**{name: str(value) for name, value in params.items()})
+    booster.save_model(path)
+    return path
+
+
+@pytest.mark.parametrize(("kind", "made", "ending"), [("skops", sklearn_file, "skops"), ("xgboost", xgboost_file, "json")])
+def test_shadow_models_of_other_libraries_tell_an_overfitted_model_from_a_regularised_one(
+    records: Any, tmp_path: Path, kind: str, made: Any, ending: str
+) -> None:
+    """The figures agree with those of scikit-learn, and with the likelihood ratio of two normal distributions written out by hand."""
+    members, found = records[2] == 1, {}
+    own_arguments = {"kind": kind, "classes": ["no", "yes"] if kind == "skops" else ["0", "1"]}
+    for loose in (True, False):
+        files, frames = {"model": made(records, tmp_path / f"{loose}.{ending}", loose)}, {"rows": records[0]}
+        own = truth_confidences(frames, arguments(records) | own_arguments, files, quiet).frames["found"]["confidence"].to_numpy()
+        every = [
+            shadow_confidences(frames, arguments(records, seed=seed) | own_arguments, files, quiet).frames["found"] for seed in range(6)
+        ]
+        confidence, inside = (np.array([each[name] for each in every]) for name in ("confidence", "inside"))
+        assert (inside.sum(axis=0) == 3).all(), "every record is on both sides"
+        ratio = likelihood_ratios(own, np.where(inside == 1, confidence, np.nan), np.where(inside == 1, np.nan, confidence))
+        curve = attack_curve(ratio[members], ratio[~members])
+        assert curve.auc.value == pytest.approx(roc_auc_score(members, ratio), abs=1e-12)
+        found[loose] = curve.auc
+        sides = [np.where(inside == side, confidence, np.nan) for side in (1, 0)]
+        spread = [np.sqrt(np.nanmean((side - np.nanmean(side, axis=0)) ** 2) * 1.5) for side in sides]
+        by_hand = norm.logpdf(own, np.nanmean(sides[0], axis=0), spread[0]) - norm.logpdf(own, np.nanmean(sides[1], axis=0), spread[1])
+        assert spearmanr(by_hand, ratio).statistic > 0.9
+        assert shadow_hindrance({}, own_arguments, files, quiet).values == {"why": None}
+    assert found[True].low > found[False].high and found[True].value > 0.8 and found[False].value < 0.65, found
+
+
+def test_a_file_that_does_not_say_how_it_was_trained_has_no_shadow_models(records: Any, tmp_path: Path) -> None:
+    xgboost = pytest.importorskip("xgboost")
+    plain = tmp_path / "plain.json"
+    xgboost.train({"max_depth": 2}, xgboost.DMatrix(records[0], records[1]), 2).save_model(plain)
+    why = shadow_hindrance({}, {"kind": "xgboost"}, {"model": plain}, quiet).values["why"]
+    assert why == "the model file does not hold its training parameters"
+    frozen = tmp_path / "frozen.skops"
+    skops.io.dump(
+        CalibratedClassifierCV(FrozenEstimator(LogisticRegression().fit(records[0], records[1]))).fit(records[0], records[1]), frozen
+    )
+    assert "stays fitted in every copy (FrozenEstimator)" in shadow_hindrance({}, {"kind": "skops"}, {"model": frozen}, quiet).values["why"]
+    assert shadow_hindrance({}, {"kind": "onnx"}, {"model": plain}, quiet).values["why"] == "a file of onnx does not say how it was trained"
 
 
 def test_records_that_differ_are_told_apart_without_the_model(records: Any, tmp_path: Path) -> None:
