@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from observability.cli import main
 from tests.support.built_once import SHARED
 from tests.support.commanding import Command, Done
 from tests.support.length import LONG
+from tests.support.named_share import RECORDED, NamedShare, surely_below
 from tests.support.sample_home import copied, lent
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
@@ -112,6 +113,32 @@ def wait_for_a_page_once() -> None:
         poll(runner, timeout)
 
     local_script_runner.require_widgets_deltas = wait
+
+
+@pytest.fixture
+def named_share(record_property: Callable[[str, object], None]) -> NamedShare:
+    """Notes the share of a planted fault that was named, and fails where it is surely below the goal."""
+
+    def note(fault: str, named: int, planted: int) -> None:
+        record_property(RECORDED, f"{fault:28} {named:3d} of {planted:3d}  {named / planted:4.0%}")
+        assert not surely_below(named, planted), f"{fault}: named {named} of {planted}"
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List the shares of named faults at the end of a long run."""
+    told = [
+        value
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, value in getattr(report, "user_properties", ())
+        if name == RECORDED
+    ]
+    if LONG and told:
+        terminalreporter.section("named of planted, at middle strength")
+        for line in sorted(map(str, told)):
+            terminalreporter.line(line)
 
 
 @pytest.fixture

@@ -44,8 +44,13 @@ def replay_on_device(
     return replay_device_fault(batches.reset_index(drop=True), fault, strength, seed)
 
 
-def replay_device_fault(batches: "DataFrame", fault: DeviceFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in the batches of one device and evaluate it. Raises UsageError where none has what the fault needs."""
+def replay_device_fault(
+    batches: "DataFrame", fault: DeviceFault, strength: Strength = "middle", seed: int = 0, *, looks: int | None = None
+) -> RecordDetection:
+    """Plant the fault in the batches of one device and evaluate it. Raises UsageError where none has what the fault needs.
+
+    looks: how many of the last evaluations are made, None for all.
+    """
     targets = list(_targets(batches, fault))
     if not targets:
         wanted = f"a device with {LEAST} batches before its last week and one in it, of {LEAST_ROWS} rows or more"
@@ -62,14 +67,15 @@ def replay_device_fault(batches: "DataFrame", fault: DeviceFault, strength: Stre
     faulty = fault.plant(plant)
     planted = batches.astype({"stats": object}).copy()
     planted.loc[late, ["stats", "captured_to"]] = faulty[["stats", "captured_to"]]
-    begin, looks = aware_utc(start.to_pydatetime()), []
-    for place, at in enumerate(batches.loc[late, "at"].sort_values().dt.to_pydatetime()):
+    begin, found = aware_utc(start.to_pydatetime()), []
+    times = list(enumerate(batches.loc[late, "at"].sort_values().dt.to_pydatetime()))
+    for place, at in times[-(looks or len(times)) :]:
         seen = [_findings(each[whole & (each["at"] <= at)], begin, aware_utc(at)) for each in (planted, batches)]
-        looks.append(DetectionLook(place + 1, place, seen[0], seen[1]))
+        found.append(DetectionLook(place + 1, place, seen[0], seen[1]))
     target = device_subject(source, device)
     about = f"Batches of source {source}."
     return RecordDetection(
-        fault, strength, "source", source, "arrival", len(looks), target, column if fault.needs else "", 1, tuple(looks), about
+        fault, strength, "source", source, "arrival", len(times), target, column if fault.needs else "", 1, tuple(found), about
     )
 
 

@@ -70,13 +70,16 @@ def _class_shares(store: "Store", model: Model, window: Window) -> dict[str, flo
 
 
 def replay_labelling_fault(
-    project: LabellingRecords, model: Model, fault: LabelFault, strength: Strength = "middle", seed: int = 0
+    project: LabellingRecords, model: Model, fault: LabelFault, strength: Strength = "middle", seed: int = 0, *, looks: int = DAYS
 ) -> RecordDetection:
-    """Plant the fault in the records and evaluate it day by day. Raises UsageError where the records lack what the fault needs."""
+    """Plant the fault in the records and evaluate it day by day. Raises UsageError where the records lack what the fault needs.
+
+    looks: how many of the last days are evaluated.
+    """
     onset = project.end - timedelta(days=DAYS)
     planted = fault.plant(LabelFaultPlant(project, onset, fault.amount(strength), np.random.default_rng([seed, 23])))
     found = []
-    for day in range(1, DAYS + 1):
+    for day in range(DAYS - looks + 1, DAYS + 1):
         end = onset + timedelta(days=day)
         found.append(DetectionLook(day, day, labelling_findings(planted.project, model, end), labelling_findings(project, model, end)))
     name = ", ".join(model.settings.projects or (model.name,))

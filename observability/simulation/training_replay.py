@@ -79,8 +79,13 @@ def run_records(ask: Ask, name: str, now: datetime, earlier: Sequence[str] = ())
     return {key: ask(replace(each, only=(("run", only[key]),)), window) for key, each in wanted.items() if isinstance(each, Records)}
 
 
-def replay_training_fault(frames: Frames, name: str, fault: RunFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in the records of a run and evaluate it. Raises UsageError where the run lacks what the fault needs."""
+def replay_training_fault(
+    frames: Frames, name: str, fault: RunFault, strength: Strength = "middle", seed: int = 0, *, looks: int = LOOKS
+) -> RecordDetection:
+    """Plant the fault in the records of a run and evaluate it. Raises UsageError where the run lacks what the fault needs.
+
+    looks: how many of the last evaluations are made.
+    """
     steps = frames["steps"]
     count = int(steps["step"].nunique())
     if count < MINIMUM_STEPS:
@@ -91,8 +96,8 @@ def replay_training_fault(frames: Frames, name: str, fault: RunFault, strength: 
     chosen = later[np.unique(np.linspace(0, len(later) - 1, LOOKS + 1).astype(int)[1:])]
     faulty = frames | {"steps": planted.steps} | ({} if planted.readings is None else {"resources": planted.readings})
     found = []
-    for place, step in enumerate(chosen):
-        last = place == len(chosen) - 1
+    for step in chosen[-looks:]:
+        last = step == chosen[-1]
         with_it = _run_findings(faulty, int(step), last)
         found.append(DetectionLook(int(step), int(step) - planted.onset, with_it, _run_findings(frames, int(step), last)))
     return RecordDetection(

@@ -62,20 +62,18 @@ from observability.simulation.detection_result import RecordDetection
 from tests.support.augmentation_audits import audit_row, augmentation_findings, simulated_audit
 from tests.support.cleaning_runs import cleaning_frame
 from tests.support.controller_decisions import controller_decisions, controller_findings
-from tests.support.device_fleet import COLUMNS, device_batches, device_findings
+from tests.support.device_fleet import device_batches, device_findings, stored_batches
 from tests.support.edge_reports import device_reports, edge_findings, report_frame
 from tests.support.export_events import clean_exports, export, export_findings, export_frame, noised, stated_levels
 from tests.support.form_audits import audit_row as form_row
 from tests.support.form_audits import clean_form, form_audits, trade_off_findings
-from tests.support.run_frames import frame_of
-from tests.support.simulated_runs import STEPS, accelerator_run_records, run_that_can_have, simulated_run_records
+from tests.support.simulated_runs import STEPS, run_that_can_have, simulated_run_frames
 from tests.support.simulated_studies import simulated_study
 from tests.support.simulation_key import LABEL_KEY, RUN_KEY
 from tests.support.storage_reports import PLACES, place_reports, storage_findings, storage_frame
 from tests.support.vendor_nights import VendorNights, morning_findings
 
 END, LOAN, SHARES = datetime(2026, 5, 1), Model(1, "loan", "binary", ("no", "yes")), {"no": 0.7, "yes": 0.3}
-KINDS = (("runs", "run"), ("steps", "step"), ("resources", "resource"), ("events", "event"))
 
 
 @dataclass(frozen=True)
@@ -87,17 +85,9 @@ class Family:
     clean: Callable[[int], Iterable[str]] | None
 
 
-def run_frames(run: str, seed: int) -> dict[str, pd.DataFrame]:
-    """The records of one clean run as the analyzer reads them, and of earlier runs of its kind."""
-    simulated = accelerator_run_records if run == "accelerators" else simulated_run_records
-    records = [each for each in simulated(seed) if each["run"].startswith(run)]
-    return {name: frame_of(kind, [each for each in records if each["kind"] == kind]) for name, kind in KINDS}
-
-
 def device_frame(seed: int) -> pd.DataFrame:
     """Batches of a clean fleet as the store gives them."""
-    rows = pd.DataFrame(device_batches(np.random.default_rng(seed), fleet=4, before=40), columns=COLUMNS)
-    return rows.astype({"at": "datetime64[us]", "captured_to": "datetime64[us]", "rows": "Int64", "rejected_rows": "Int64"})
+    return stored_batches(device_batches(np.random.default_rng(seed), fleet=4, before=40))
 
 
 def label_project(seed: int) -> labelling_project.LabellingRecords:
@@ -112,7 +102,7 @@ def of(findings: Iterable[Finding]) -> list[str]:
 
 def clean_run(seed: int) -> list[str]:
     """What a clean run raises: of one process, of four, on four accelerators."""
-    return of(training_replay._run_findings(run_frames(("curves", "ranks", "accelerators")[seed % 3], seed), STEPS, True))
+    return of(training_replay._run_findings(simulated_run_frames(("curves", "ranks", "accelerators")[seed % 3], seed), STEPS, True))
 
 
 def audits(seed: int) -> list[Any]:
@@ -130,7 +120,7 @@ FAMILIES = {
     "training": Family(
         faults_training.FAULTS,
         lambda fault, strength, seed: training_replay.replay_training_fault(
-            run_frames(run_that_can_have(fault.name), seed), run_that_can_have(fault.name), fault, strength, seed
+            simulated_run_frames(run_that_can_have(fault.name), seed), run_that_can_have(fault.name), fault, strength, seed
         ),
         clean_run,
     ),

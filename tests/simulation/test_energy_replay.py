@@ -6,6 +6,9 @@ import pytest
 from observability.simulation.energy_replay import replay_energy_fault, training_energy_findings
 from observability.simulation.energy_world import simulated_energy
 from observability.simulation.faults_energy import FAULTS
+from tests.support.length import repeats
+
+MONTHS = repeats(10, 300)
 
 
 @pytest.mark.parametrize("name", list(FAULTS))
@@ -16,9 +19,9 @@ def test_a_middle_fault_is_the_first_alarm_about_its_target(name: str) -> None:
         assert (first.subject, first.metric) == (found.target, FAULTS[name].metric)
 
 
-def test_clean_months_raise_nothing() -> None:
-    raised = [each for seed in range(10) for each in training_energy_findings(simulated_energy(1000 + seed)) if each.needs_action]
-    assert raised == []
+def test_clean_months_raise_nothing_critical_and_next_to_nothing_else() -> None:
+    raised = [each for seed in range(MONTHS) for each in training_energy_findings(simulated_energy(1000 + seed)) if each.needs_action]
+    assert [each.because for each in raised if each.severity == "act"] == [] and len(raised) <= 0.03 * MONTHS, len(raised)
 
 
 def test_weak_middle_and_strong_amounts_rise() -> None:

@@ -11,16 +11,18 @@ from observability.cli import execute
 from observability.core.catalog import Model
 from observability.simulation.fault import STRENGTHS
 from observability.simulation.faults_labelling import FAULTS, LabelFaultPlant
-from observability.simulation.labelling_project import simulated_labelling_records
+from observability.simulation.labelling_project import LabellingRecords, simulated_labelling_records
 from observability.simulation.labelling_replay import DAYS, labelling_findings, labelling_records, replay_labelling_fault
 from observability.store.types.loading import LoadDefaults
-from tests.support.length import LONG, repeats
+from tests.support.length import repeats
+from tests.support.named_share import NamedShare
 from tests.support.new_store import new_store
 from tests.support.simulation_key import LABEL_KEY, right_of_labelling
 
 END = datetime(2026, 5, 1)
 LOAN = Model(1, "loan", "binary", ("no", "yes"))
 SHARES = {"no": 0.7, "yes": 0.3}
+DRAWS = repeats(2, 20)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,8 @@ def test_the_key_has_each_fault() -> None:
     assert all(sorted(each.amounts) == list(each.amounts) and each.description.endswith(".") for each in FAULTS.values())
 
 
-@pytest.mark.parametrize("name", FAULTS if LONG else list(FAULTS)[::3])
+@pytest.mark.long
+@pytest.mark.parametrize("name", FAULTS)
 def test_the_middle_strength_is_named_and_the_same_days_without_it_are_silent(project, name: str) -> None:
     before = project.annotated.copy(deep=True), project.assigned.copy(deep=True), project.prices.copy(deep=True)
     told = replay_labelling_fault(project, LOAN, FAULTS[name], "middle", 2)
@@ -43,6 +46,20 @@ def test_the_middle_strength_is_named_and_the_same_days_without_it_are_silent(pr
     assert not [each.because for look in told.looks for each in look.twin if each.severity in ("act", "watch")]
     assert all(one.equals(other) for one, other in zip(before, (project.annotated, project.assigned, project.prices), strict=True))
     assert told.to_json()["basis"] == "simulated" and told.sentence.startswith("First detected")
+
+
+@pytest.fixture(scope="module")
+def projects() -> list[LabellingRecords]:
+    return [simulated_labelling_records("loan", SHARES, 60, seed, END) for seed in range(10, 10 + DRAWS)]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_middle_fault_is_named_in_nine_of_ten_projects_after_a_week(projects, named_share: NamedShare, name: str) -> None:
+    named = 0
+    for seed, clean in enumerate(projects):
+        told = replay_labelling_fault(clean, LOAN, FAULTS[name], "middle", seed, looks=1)
+        named += any(map(right_of_labelling(name, told.target).holds, told.looks[-1].alarms[:3]))
+    named_share(name, named, DRAWS)
 
 
 @pytest.mark.parametrize("name", FAULTS)

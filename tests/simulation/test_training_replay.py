@@ -1,10 +1,13 @@
 """Is each fault of a training run named at middle strength, on clean runs with a known answer, and is a clean run silent?"""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from observability.cli import execute
@@ -15,12 +18,14 @@ from observability.simulation.training_replay import LOOKS, replay_on_run, repla
 from observability.store.db.database import Database
 from observability.store.opener import open_store
 from observability.store.types.loading import LoadDefaults
-from tests.support.length import every_second
-from tests.support.simulated_runs import STEPS, accelerator_run_records, run_that_can_have, simulated_run_records
+from tests.support.length import every_second, repeats
+from tests.support.named_share import NamedShare
+from tests.support.simulated_runs import STEPS, accelerator_run_records, run_that_can_have, simulated_run_frames, simulated_run_records
 from tests.support.simulation_key import RUN_KEY, right_of_run
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 NOW = START + timedelta(days=2)
+DRAWS = repeats(2, 40)
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +67,20 @@ def test_the_middle_strength_is_named_and_the_clean_run_is_silent(store: Databas
     assert [frames[kind].to_json(date_format="iso") for kind in ("steps", "resources")] == before
     if "slow_rank" in name or name.endswith(("_peers", "_past")) or name in ("bad_batch", "throttled_accelerator"):
         assert told.detail in told.looks[-1].alarms[0].because
+
+
+@pytest.fixture(scope="module")
+def clean_runs() -> Callable[[str, int], dict[str, pd.DataFrame]]:
+    return cache(simulated_run_frames)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_middle_fault_is_named_in_nine_of_ten_runs_at_their_end(clean_runs: Callable, named_share: NamedShare, name: str) -> None:
+    run, named = run_that_can_have(name), 0
+    for seed in range(10, 10 + DRAWS):
+        told = replay_training_fault(clean_runs(run, seed), run, FAULTS[name], "middle", seed, looks=1)
+        named += any(map(right_of_run(name, told.target).holds, told.looks[-1].alarms[:3]))
+    named_share(name, named, DRAWS)
 
 
 @pytest.mark.parametrize("name", every_second(FAULTS))

@@ -50,11 +50,15 @@ def of_device(batches: list[dict[str, Any]], device: str, since: int = 0) -> lis
     return [each for each in batches if each["device"] == device and each["at"] >= START + timedelta(days=since)]
 
 
+def stored_batches(batches: list[dict[str, Any]]) -> pd.DataFrame:
+    """The batches as the store gives them."""
+    rows = pd.DataFrame(batches, columns=COLUMNS)
+    return rows.astype({"at": "datetime64[us]", "captured_to": "datetime64[us]", "rows": "Int64", "rejected_rows": "Int64"})
+
+
 def device_findings(batches: list[dict[str, Any]], budget: float = 0.0143) -> list[Finding]:
     """The findings about the devices in the week."""
-    frame = pd.DataFrame(batches, columns=COLUMNS).astype(
-        {"at": "datetime64[us]", "captured_to": "datetime64[us]", "rows": "Int64", "rejected_rows": "Int64"}
-    )
+    frame = stored_batches(batches)
     frame[["source", "device"]] = frame[["source", "device"]].astype(object)
     context = Context(
         EVERY_MODEL, NO_VERSION, Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC)), END.replace(tzinfo=UTC), budget

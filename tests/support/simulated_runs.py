@@ -3,11 +3,15 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 
 from tests.support.device_readings import correlated
+from tests.support.run_frames import frame_of
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 STEPS = 200
+KINDS = (("runs", "run"), ("steps", "step"), ("resources", "resource"), ("events", "event"))
+"""The records that training/runs reads, and the kind of each."""
 CURVE = 0.3 + 2 * np.arange(1, STEPS + 1) ** -0.35
 
 
@@ -83,3 +87,10 @@ def accelerator_run_records(seed: int = 5, earlier: int = 6) -> list[dict]:
             found.append({"kind": "step", "run": name, "at": at, "step": step + 1, "metrics": metrics})
         found.append(common | {"event": "end", "status": "finished", "at": (begun + timedelta(hours=3)).isoformat()})
     return found
+
+
+def simulated_run_frames(run: str, seed: int) -> dict[str, pd.DataFrame]:
+    """The records of one clean run as the analyzer reads them, and of earlier runs of its kind."""
+    simulated = accelerator_run_records if run == "accelerators" else simulated_run_records
+    records = [each for each in simulated(seed) if each["run"].startswith(run)]
+    return {name: frame_of(kind, [each for each in records if each["kind"] == kind]) for name, kind in KINDS}

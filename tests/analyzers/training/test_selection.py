@@ -19,9 +19,11 @@ from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
 from observability.metrics.challengers import row_losses
 from observability.monitoring.check_windows import question_window
+from tests.support.length import allowed, repeats
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 VERSIONS = (Version("1", NOW), Version("2", NOW))
+DRAWS, EQUAL, REGIONAL = repeats(20, 50), repeats(60, 300), repeats(20, 300)
 MODEL = Model(1, "loan", "binary", ("no", "yes"), versions=VERSIONS)
 
 
@@ -57,10 +59,10 @@ def test_a_better_challenger_is_named_with_the_share_of_errors_that_it_avoids() 
 
 
 def test_named_in_nine_of_ten_at_middle_strength_and_hardly_ever_where_both_are_equal() -> None:
-    planted = [judged(answered(0.2, seed=seed))[0].severity for seed in range(50)]
-    equal = [judged(answered(0.0, seed=seed))[0].severity for seed in range(300)]
-    assert planted.count("watch") >= 45
-    assert equal.count("act") == 0 and equal.count("watch") <= 6
+    planted = [judged(answered(0.2, seed=seed))[0].severity for seed in range(DRAWS)]
+    equal = [judged(answered(0.0, seed=seed))[0].severity for seed in range(EQUAL)]
+    assert planted.count("watch") >= 0.9 * DRAWS
+    assert equal.count("act") == 0 and equal.count("watch") <= allowed(0.02, EQUAL)
 
 
 def in_regions(worse: float, seed: int = 3, rows: int = 3000) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -83,10 +85,15 @@ def test_a_challenger_that_is_worse_in_one_slice_is_named_with_the_slice_and_its
     assert (found.severity, found.subject, found.slice, found.against) == ("watch", "challenger=2", "region=south", "peers")
     assert "worse where region = south" in found.because and "3 slices were tested" in found.because
     named = [judged(in_regions(0.2, seed), regional)[1].slice for seed in range(10)]
-    equal = [judged(in_regions(0.0, seed), regional)[1].severity for seed in range(40)]
-    assert named.count("region=south") >= 9 and equal.count("watch") <= 2 and "act" not in equal
+    assert named.count("region=south") >= 9
     owners = replace(regional, settings=ModelSettings(limits={"training/selection/challenger_slice_loss": 2.0}))
     assert judged((champion, other), owners)[1].severity == "ok", "the owner accepts more"
+
+
+def test_equal_challengers_are_worse_in_next_to_no_region() -> None:
+    regional = replace(MODEL, columns=(Column(1, "region", "f1", "category"),))
+    equal = [judged(in_regions(0.0, seed), regional)[1].severity for seed in range(REGIONAL)]
+    assert "act" not in equal and equal.count("watch") <= allowed(0.03, REGIONAL), equal.count("watch")
 
 
 def test_a_worse_challenger_raises_nothing_and_is_told() -> None:

@@ -1,0 +1,18 @@
+"""The share of planted faults that was named: a test fails where it is surely below the goal, and a long run lists every share."""
+
+from collections.abc import Callable
+
+NamedShare = Callable[[str, int, int], None]
+"""Given the name of a fault, how often it was named and how often it was planted."""
+GOAL = 0.9
+"""Share of the faults of middle strength that are to be named."""
+SURE = 0.05
+RECORDED = "share named"
+"""The property of a test under which the share is reported."""
+
+
+def surely_below(named: int, planted: int, goal: float = GOAL) -> bool:
+    """Whether at most so few would be named in fewer than one of twenty tests, if the share were the goal (binomial, one-sided)."""
+    from scipy.stats import binom
+
+    return bool(binom.cdf(named, planted, goal) < SURE)
