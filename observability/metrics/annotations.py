@@ -13,9 +13,10 @@ import numpy as np
 from scipy.stats import binom, hypergeom
 
 from observability.core.finding import Severity
+from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, rate_intervals
 from observability.stats.multiple_testing import ACT_SHARE
-from observability.stats.strata import cluster_row_squares, clustered_rate_interval
+from observability.stats.strata import cluster_row_squares_of_sums, clustered_rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
@@ -313,16 +314,32 @@ def annotator_shares(rows: "DataFrame", what: str) -> list[AnnotatorShare]:
     who = rows["annotator"].astype(str).factorize(sort=True)[0]
     values, counts = rows[what].to_numpy(float), hits_by_annotator(rows, what)
     hits, counted = np.bincount(item, values, len(items)), np.bincount(item, minlength=len(items)).astype(float)
-    places = np.split(np.argsort(who, kind="stable"), np.cumsum(np.bincount(who, minlength=len(counts)))[:-1]) if counts else []
-    squares = []
-    for mine in places:
-        rest, rest_rows = hits.copy(), counted.copy()
-        rest[item[mine]] -= values[mine]
-        rest_rows[item[mine]] -= 1
-        squares.append(cluster_row_squares(rest, rest_rows))
+    squares = _squares_without(who, values, hits[item], counted[item], hits, counted, len(counts))
     own, rows_of, other, rows_of_others = np.array(list(counts.values()), float).reshape(-1, 4).T
     intervals = zip(rate_intervals(own, rows_of), rate_intervals(other, rows_of_others, squares), strict=True)
     return [AnnotatorShare(name, *counts[name], here, there) for name, (here, there) in zip(counts, intervals, strict=True)]
+
+
+def _squares_without(who: Array, values: Array, item_hits: Array, item_rows: Array, hits: Array, counted: Array, people: int) -> Floats:
+    """`cluster_row_squares` of the rows of all others, for each person, clustered by item: only on a person's own items do the sums change.
+
+    item_hits, item_rows: of the item of each row. hits, counted: of each item.
+    """
+    rest, rest_rows = item_hits - values, item_rows - 1
+
+    def others(all_items: float, change: Array) -> Array:
+        return np.asarray(all_items + np.bincount(who, change, people), np.float64)
+
+    return cluster_row_squares_of_sums(
+        others(float(hits.sum()), -values),
+        others(float(counted.sum()), np.full(len(who), -1.0)),
+        others(float(len(counted)), -(rest_rows == 0).astype(float)),
+        (
+            others(float(hits @ hits), rest**2 - item_hits**2),
+            others(float(hits @ counted), rest * rest_rows - item_hits * item_rows),
+            others(float(counted @ counted), rest_rows**2 - item_rows**2),
+        ),
+    )
 
 
 def compare_with_others(

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import hypergeom
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
+from observability.metrics.annotations import lower_share_p_values
 from observability.metrics.labelling_projects import PAST_DAYS, Array, ProjectLabels, labelling_limits, look_lengths, look_phrase
 from observability.stats.interval import rate_interval
 
@@ -127,7 +127,7 @@ def agreement_comparisons(labels: ProjectLabels, days: float) -> list[AgreementC
     most = np.argsort(-np.bincount(labels.annotator, minlength=len(labels.annotators)), kind="stable")[:MOST_ANNOTATORS]
     past = _dated_labels(labels, labels.dated >= days)
     looks = {length: _dated_labels(labels, labels.dated < length) for length in look_lengths(days)}
-    found = []
+    found: list[tuple[int, float, int, int, int, int, float | None]] = []
     for who in most.tolist():
         before: float | None = None
         own = np.flatnonzero(labels.annotator == who)
@@ -137,9 +137,12 @@ def agreement_comparisons(labels: ProjectLabels, days: float) -> list[AgreementC
         for length, look in looks.items():
             agrees, n, peers_agree, peers = look.of_annotator(own)
             if min(n, peers) >= LEAST_ITEMS:
-                p = float(hypergeom.cdf(agrees, n + peers, agrees + peers_agree, n))
-                found.append(AgreementComparison(labels.annotators[who], length, agrees, n, peers_agree, peers, p, before))
-    return found
+                found.append((who, length, agrees, n, peers_agree, peers, before))
+    counts = np.array([each[2:6] for each in found], np.int64).reshape(-1, 4).T
+    return [
+        AgreementComparison(labels.annotators[who], length, agrees, n, peers_agree, peers, p, before)
+        for (who, length, agrees, n, peers_agree, peers, before), p in zip(found, lower_share_p_values(*counts).tolist(), strict=True)
+    ]
 
 
 def annotator_findings(

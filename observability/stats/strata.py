@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from observability.stats.arrays import Floats
+from observability.stats.arrays import Array, Floats
 from observability.stats.interval import CONFIDENCE, Interval, normal_quantile, ordered_interval, rate_interval
 
 
@@ -54,6 +54,30 @@ def cluster_row_squares(hits: ArrayLike, rows: ArrayLike) -> float:
         return n * n / groups
     between = float(((held - share * all_rows) ** 2).sum()) * groups / (groups - 1)
     return n * max(between / (n * share * (1 - share)), 1.0)
+
+
+def cluster_row_squares_of_sums(hits: Array, rows: Array, groups: Array, squares: tuple[Array, Array, Array]) -> Floats:
+    """`cluster_row_squares` of many sets of groups, from their sums.
+
+    Parameters
+    ----------
+    hits, rows, groups : Array
+        Hits, rows and groups with rows of each set.
+    squares : tuple[Array, Array, Array]
+        Of each set the sums over its groups of hits², of hits times rows, and of rows².
+
+    Returns
+    -------
+    Floats
+        One value for each set.
+    """
+    of_hits, of_both, of_rows = squares
+    share = np.divide(hits, rows, out=np.zeros(len(rows)), where=rows > 0)
+    known = (share > 0) & (share < 1) & (groups > 1)
+    held = np.where(known, share, 0.5)
+    between = (of_hits - 2 * held * of_both + held**2 * of_rows) * groups / np.maximum(groups - 1, 1)
+    wide = rows * np.maximum(between / np.maximum(rows * held * (1 - held), 1e-300), 1.0)
+    return np.asarray(np.where(known, wide, rows**2 / np.maximum(groups, 1)), np.float64)
 
 
 def clustered_rate_interval(hits: ArrayLike, rows: ArrayLike, confidence: float = 0.95) -> Interval:

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.metrics.annotations import FIELDS, PAIR, first_answers, texts_or_none
+from observability.metrics.annotations import FIELDS, PAIR, annotator_shares, first_answers, texts_or_none
 from observability.metrics.crowd_quality import newest_answers
+from observability.stats.strata import clustered_rate_interval
+from tests.support.labelling_world import project
 
 TEXTS = ("label", "gold", "suggestion", "guideline")
 
@@ -38,3 +40,15 @@ def test_values_that_are_equal_may_differ_as_texts() -> None:
     values = pd.Series([1, 1.0, True, "a", None, float("nan")], dtype=object)
     assert texts_or_none(values).tolist() == ["1", "1.0", "True", "a", None, None]
     assert texts_or_none(pd.Series(["b", None, "a", "b"], dtype=object)).tolist() == ["b", None, "a", "b"]
+
+
+def test_the_others_of_each_person_are_counted_without_their_own_rows() -> None:
+    answers = first_answers(project(5, days=6))
+    gold = answers[answers["known"]]
+    found = {person.name: person for person in annotator_shares(gold, "right")}
+    assert len(found) == 6
+    for name, person in found.items():
+        others = gold[gold["annotator"] != name].groupby("item")["right"]
+        expected = clustered_rate_interval(others.sum(), others.count())
+        assert (person.rest, person.others) == (others.sum().sum(), others.count().sum())
+        assert person.effective.triple == pytest.approx(expected.triple, rel=1e-9) and person.effective.n == pytest.approx(expected.n)

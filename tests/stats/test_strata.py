@@ -7,7 +7,13 @@ from statsmodels.genmod.generalized_estimating_equations import GEE
 from statsmodels.stats.contingency_tables import StratifiedTable
 
 from observability.stats.interval import rate_interval
-from observability.stats.strata import cluster_row_squares, clustered_rate_interval, gini, stratified_difference
+from observability.stats.strata import (
+    cluster_row_squares,
+    cluster_row_squares_of_sums,
+    clustered_rate_interval,
+    gini,
+    stratified_difference,
+)
 
 
 def counts(seed: int, groups: int = 40) -> tuple[np.ndarray, ...]:
@@ -81,3 +87,22 @@ def test_how_unevenly_is_half_the_mean_difference_over_the_mean() -> None:
     held = np.array([3.0, 1.0, 7.0, 9.0, 2.0])
     assert gini(held) == pytest.approx(np.abs(held[:, None] - held).mean() / (2 * held.mean()))
     assert gini([4, 4, 4]) == 0 and np.isnan(gini([])) and gini([0, 0, 0, 8]) == pytest.approx(0.75)
+
+
+def test_the_squares_of_sums_are_those_of_the_groups() -> None:
+    rng = np.random.default_rng(8)
+    sets = [
+        (rng.binomial(rows, share), rows)
+        for share in (0.0, 0.03, 0.5, 1.0)
+        for groups in (0, 1, 2, 40)
+        for rows in [rng.integers(1, 5, groups)]
+    ]
+    sums = [
+        np.array([function(hits.astype(float), rows.astype(float)) for hits, rows in sets])
+        for function in (
+            lambda hits, _: hits.sum(), lambda _, rows: rows.sum(), lambda _, rows: len(rows),
+            lambda hits, _: hits @ hits, lambda hits, rows: hits @ rows, lambda _, rows: rows @ rows,
+        )
+    ]  # fmt: skip
+    found = cluster_row_squares_of_sums(*sums[:3], tuple(sums[3:]))
+    assert found == pytest.approx([cluster_row_squares(*each) for each in sets], rel=1e-9)

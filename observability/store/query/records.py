@@ -104,8 +104,31 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
 
 
 def _newest_records(cursor: Cursor, query: str, values: dict[str, Any]) -> "DataFrame":
-    """The rows of a query that has the newest first, with the oldest first: the database sorts once."""
-    return cursor.execute(query, values).df().iloc[::-1].reset_index(drop=True)
+    """The rows of a query that has the newest first, with the oldest first: the database sorts once.
+
+    Texts stay the objects that the database gives: a frame of its own would make each of them an Arrow text first.
+    """
+    import pandas as pd
+
+    columns = {name: _plain_array(column)[::-1] for name, column in cursor.execute(query, values).fetchnumpy().items()}
+    return pd.DataFrame({name: pd.Series(column, dtype=column.dtype) for name, column in columns.items()})
+
+
+def _plain_array(column: Any) -> Any:
+    """A column without its mask: objects are None and numbers NaN where it was set."""
+    import numpy as np
+
+    missing = np.ma.getmaskarray(column) if np.ma.isMaskedArray(column) else None
+    values = np.ma.getdata(column)
+    if values.dtype == object or (missing is not None and missing.any() and values.dtype.kind == "b"):
+        values = values.astype(object)
+        if missing is not None:
+            values[missing] = None
+        return values
+    if missing is None or not missing.any():
+        return values
+    empty = np.datetime64("NaT", "us") if values.dtype.kind == "M" else np.nan
+    return np.where(missing, empty, values if values.dtype.kind in "Mf" else values.astype(np.float64))
 
 
 def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, values: dict[str, Any]) -> "DataFrame":
