@@ -48,8 +48,10 @@ LOOK_EVERY = 10.0
 WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.href).href}</script>'
 """Tells Streamlit's front end where its server is; without it, two requests of every deep link fail."""
 ASSETS = Path(__file__).parent / "assets"
-HISTORY, STYLE = ASSETS / "history.js", ASSETS / "page.css"
-"""Keeps the browser's history to one entry an action, and must run before Streamlit's front end; rules for Streamlit's own elements."""
+HISTORY, FIGURES, STYLE = ASSETS / "history.js", ASSETS / "figures.js", ASSETS / "page.css"
+"""Keeps the browser's history to one entry an action, and must run before Streamlit's front end; the crosshair and the SVG files of charts;
+rules for Streamlit's own elements.
+"""
 
 
 def server_port() -> int:
@@ -160,8 +162,9 @@ def documents() -> list[BaseRoute]:
 def streamlit_document() -> str:
     """Streamlit's document with our scripts before its own, and our style."""
     text = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
-    history, style = (path.read_text(encoding="utf-8") for path in (HISTORY, STYLE))
-    return text.replace("<head>", f"<head>\n    {WHERE}\n    <script>{history}</script>\n    <style>{style}</style>", 1)
+    history, figures, style = (path.read_text(encoding="utf-8") for path in (HISTORY, FIGURES, STYLE))
+    scripts = f"<script>{history}</script>\n    <script>{figures}</script>"
+    return text.replace("<head>", f"<head>\n    {WHERE}\n    {scripts}\n    <style>{style}</style>", 1)
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import quote, urlencode
 
 import streamlit as st
 
@@ -33,6 +34,8 @@ PIN_ASKED = "pin-asked"
 """The state that holds the figure that a person asked to pin (dashboard/boards/pinning.py)."""
 SHARE_ASKED = "share-asked"
 """The state that holds the view that a person asked to share (dashboard/boards/shared_views.py)."""
+ONLY = "only"
+"""The parameter of an address that opens one figure of a page alone (dashboard/single_figure.py)."""
 WHOLE_PAGE = "whole page"
 PAGE_BLOCK: ContextVar[Any] = ContextVar("skeleton of a page", default=None)
 """The block of `page_skeleton`, which gives way to a skeleton in the place of what is computed."""
@@ -331,8 +334,10 @@ def chart_with_table(
     on_select: Callable[[], None] | None = None,
     columns: dict[str, Any] | None = None,
     beside: Callable[[], None] | None = None,
+    alone: bool = False,
 ) -> None:
-    """Draw a chart with its table, its CSV (exactly what is drawn) and help about its metrics. beside: draws a further button.
+    """Draw a chart with its table, its CSV (exactly what is drawn), its SVG, the link to it alone, and help about its metrics. beside:
+    draws a further button. alone: the figure stands alone already.
 
     alt: the takeaway in one plain sentence. on_select: called after a click on a mark, which is in `st.session_state[key]`; its `hint`
     (dashboard/clicks.py) is shown beside the chart. Where it names periods, Box Select along the chart chooses dates; where it takes areas,
@@ -361,13 +366,17 @@ def chart_with_table(
                 height = min(36 * len(twin) + 38, 420)
                 st.dataframe(twin, hide_index=True, alt=f"Table: {alt}", width=620, height=height, column_config=titles)
             download_button(f"{key}.csv", lambda: inert_csv(twin), "CSV", key=f"{key}-csv", has_groups=True)
-            if (st.session_state.get("shown") or DEFAULT_PAGE) not in figure_capture.WITHOUT_PINS:
+            st.link_button("SVG", f"#svg-{quote(drawn)}", type="tertiary", icon=":material/download:", key=f"{key}-svg")
+            if not alone and (st.session_state.get("shown") or DEFAULT_PAGE) not in figure_capture.WITHOUT_PINS:
+                hint = "Opens this figure alone; its address can be shared or embedded"
+                alone_at = figure_address(place_of_page(), key)
+                st.link_button("Alone", alone_at, type="tertiary", icon=":material/open_in_new:", key=f"{key}-alone", help=hint)
                 st.button("Pin", type="tertiary", icon=":material/keep:", key=f"{key}-pin", on_click=ask_to_pin, args=(key,))
             if beside:
                 beside()
-            if hint := getattr(on_select, "hint", None):
+            if words := getattr(on_select, "hint", None):
                 with st.container(key=f"{key}-hint", width="content"):
-                    st.markdown(":gray[:material/ads_click: :small[Click a mark]]", width="content", help=hint)
+                    st.markdown(":gray[:material/ads_click: :small[Click a mark]]", width="content", help=words)
 
 
 def ask_to_pin(figure: str) -> None:
@@ -393,6 +402,12 @@ def view_target(page: str, scope: Scope) -> dict[str, Any]:
     """The target of a link to the view that is shown, with the choices of its page."""
     own = {key: values[0] for key, values in own_parameters().items()}
     return {"page": page, "parameters": {**scope.parameters(), **own}}
+
+
+def figure_address(place: FigurePlace, key: str) -> str:
+    """The relative address that opens one figure of a page alone."""
+    path = "./" if place.page == DEFAULT_PAGE else f"./{place.page}"
+    return f"{path}?{place.query}&{urlencode({ONLY: key})}"
 
 
 def place_of_page() -> FigurePlace:

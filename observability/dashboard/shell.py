@@ -10,7 +10,7 @@ import streamlit as st
 
 from observability.core import telemetry
 from observability.core.errors import ForbiddenError
-from observability.dashboard import empty_states, frame, links, live_range, menu, scope_bar, sign_in, start_page, tour
+from observability.dashboard import empty_states, frame, links, live_range, menu, scope_bar, sign_in, single_figure, start_page, tour
 from observability.dashboard.boards import board_view, pinning, shared_views
 from observability.dashboard.scope import scope_from_state
 
@@ -29,11 +29,13 @@ def pages() -> list[Any]:
 def main() -> None:
     """Draw scope bar and menu, and run the requested page."""
     st.set_page_config(page_icon=str(ASSETS / "icon.png"), layout="wide", initial_sidebar_state="auto")
-    st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.png"), size="large")
     page = st.navigation(pages(), position="hidden")
     corrected = scope_bar.corrected_address()
     if corrected:
         st.switch_page(page, query_params=corrected)
+    if single_figure.draw_single_figure(page.url_path or links.DEFAULT_PAGE):
+        return
+    st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.png"), size="large")
     start_page.begin_at_start_page(page.url_path)
     links.forget_choices_on_back()
     board_view.begin_in_own_scope(page.url_path)

@@ -158,6 +158,17 @@ def test_charts_are_drawn_without_styling_the_page_anew_and_follow_a_change_of_t
         "plotly measures each text: a rule of ours that reaches far is then applied to all of the page"
     )
     complete(page)
+    box = page.locator(".js-plotly-plot").first.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 400, box["y"] + 120)
+    page.mouse.move(box["x"] + 420, box["y"] + 120)
+    page.wait_for_function("document.querySelectorAll('.crosshair').length > 1")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="SVG").first.click()
+    drawn = saved.value.path().read_text(encoding="utf-8")
+    assert saved.value.suggested_filename == "requests.svg" and drawn.startswith("<svg") and drawn.count("<path") > 7
+    page.mouse.move(2, 2)
+    page.wait_for_function("!document.querySelector('.crosshair')")
     first = "rgb(0, 114, 178)"  # the first slot of the light theme, which the dark one does not have
     drawn = "[...document.querySelectorAll('.stPlotlyChart path')].map((path) => `${path.style.stroke} ${path.style.fill}`).join()"
     for scheme in ("dark", "light", "dark"):

@@ -73,7 +73,7 @@ COLUMNS = (
     column(
         "fairness",
         "Fairness",
-        help="Differences between groups, and their changes since the reference; the difference of the pair that differs most surely, by day with its interval",
+        help="Differences between groups; by day, that of the pair that differs most surely, with its interval",
         width="5.6rem",
         phone=False,
         short=True,

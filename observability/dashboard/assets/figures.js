@@ -1,0 +1,73 @@
+// Charts of a page: one crosshair for all of its time axes, and each chart as an SVG file.
+(() => {
+  const TIME = "date"
+  const charts = () => [...document.querySelectorAll(".js-plotly-plot")].filter((chart) => chart._fullLayout?.xaxis?.type === TIME && chart.offsetParent)
+
+  // A line at one time over a chart; none where the time lies outside its axis.
+  function mark(chart, at) {
+    const axis = chart._fullLayout.xaxis
+    const left = at === undefined ? NaN : axis.d2p(at)
+    let line = chart.querySelector(":scope > .crosshair")
+    if (!(left >= 0 && left <= axis._length)) return line?.remove()
+    if (!line) {
+      line = document.createElement("div")
+      line.className = "crosshair"
+      chart.append(line)
+    }
+    const area = chart._fullLayout._size
+    Object.assign(line.style, { left: `${axis._offset + left}px`, top: `${area.t}px`, height: `${area.h}px` })
+  }
+
+  let asked = false
+  let marked = false
+  addEventListener("pointermove", (event) => {
+    const chart = event.target instanceof Element && event.pointerType !== "touch" ? event.target.closest(".js-plotly-plot") : null
+    const axis = chart?._fullLayout?.xaxis
+    if (asked || (!marked && axis?.type !== TIME)) return
+    asked = true
+    requestAnimationFrame(() => {
+      asked = false
+      const place = axis?.type === TIME ? event.clientX - chart.getBoundingClientRect().left - axis._offset : NaN
+      const at = place >= 0 && place <= axis._length ? axis.p2d(place) : undefined
+      marked = at !== undefined
+      for (const each of charts()) mark(each, at)
+    })
+  }, { passive: true })
+
+  // The layers of a chart as one picture, in the colours that it has; what WebGL draws is a picture in it.
+  function picture(chart) {
+    const { width, height } = chart._fullLayout
+    const name = "http://www.w3.org/2000/svg"
+    const whole = document.createElementNS(name, "svg")
+    for (const [key, value] of Object.entries({ xmlns: name, width, height, viewBox: `0 0 ${width} ${height}` })) whole.setAttribute(key, value)
+    const ground = document.createElementNS(name, "rect")
+    const app = document.querySelector('[data-testid="stApp"]')
+    for (const [key, value] of Object.entries({ width: "100%", height: "100%", fill: app ? getComputedStyle(app).backgroundColor : "none" })) ground.setAttribute(key, value)
+    whole.append(ground)
+    for (const layer of chart.querySelectorAll(".gl-container canvas, .main-svg")) {
+      if (layer instanceof HTMLCanvasElement) {
+        const image = document.createElementNS(name, "image")
+        for (const [key, value] of Object.entries({ width, height, href: layer.toDataURL() })) image.setAttribute(key, value)
+        whole.append(image)
+      } else if (layer.getAttribute("width") > 0) {
+        whole.append(...[...layer.cloneNode(true).childNodes])
+      }
+    }
+    return new XMLSerializer().serializeToString(whole)
+  }
+
+  // The link under a chart names it: #svg-KEY.
+  addEventListener("click", (event) => {
+    const link = event.target instanceof Element ? event.target.closest('a[href*="#svg-"]') : null
+    if (!link) return
+    event.preventDefault()
+    const key = decodeURIComponent(link.hash.slice("#svg-".length))
+    const chart = document.querySelector(`.st-key-${CSS.escape(key)} .js-plotly-plot`)
+    if (!chart?._fullLayout) return
+    const file = document.createElement("a")
+    file.href = URL.createObjectURL(new Blob([picture(chart)], { type: "image/svg+xml" }))
+    file.download = `${key}.svg`
+    file.click()
+    setTimeout(() => URL.revokeObjectURL(file.href), 10_000)
+  }, { capture: true })
+})()
