@@ -52,7 +52,8 @@ def audit_key(record: dict[str, Any]) -> tuple[str, str, str, int]:
 
 def make(home: Path, out: Path) -> None:
     """Run the audits that the file lacks, in the order of PLAN, and write the file after each."""
-    from observability.enrichment.audits import AuditRequest, run_audit
+    from observability.enrichment.audit_steps import AuditRequest
+    from observability.enrichment.audits import run_audit
     from observability.store.opener import open_store
     from observability.worker.process import Worker
 

@@ -35,7 +35,7 @@ VALIDATED = ("2018-12-03", "2018-12-17")
 def drawn(store: "Store") -> "tuple[CanaryRows, dict[str, Any]]":
     """The canaries, and the event that notes them."""
     from observability.enrichment.audit_rows import audit_reference_rows
-    from observability.enrichment.audits import POOL
+    from observability.enrichment.audit_steps import POOL
     from observability.enrichment.canary_rows import canary_records, drawn_canary_rows
     from observability.metrics.own_exports import own_export
 

@@ -220,7 +220,7 @@ def _drawn_canaries(store: Store, args: argparse.Namespace) -> Outcome:
     """Write canary rows of a model to a file, to be planted in training data, and keep them as an own export."""
     from observability.cli.commands_audit import newest_registered_version
     from observability.enrichment.audit_rows import audit_reference_rows
-    from observability.enrichment.audits import POOL
+    from observability.enrichment.audit_steps import POOL
     from observability.enrichment.canary_rows import MOST_CANARIES, canary_records, drawn_canary_rows
     from observability.metrics.own_exports import own_export
 

@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Model, Version
 from observability.detection.audit_history import FURTHER, HEADLINES
 from observability.enrichment.audit_curves import LEAST_ROWS, interval_json, judged_figure
-from observability.enrichment.audit_rows import AuditRows, audit_reference_rows, version_columns
+from observability.enrichment.audit_rows import AuditRows, audit_reference_rows, audit_served_rows, version_columns
+from observability.enrichment.audit_steps import AGAIN, FEATURES, POOL, TRAINING_ROWS, AuditSteps
 from observability.metrics.audit_model import KNOWS, MOST_ALONE
+from observability.metrics.audit_model import LEAST_ROWS as FEWEST
 from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import ordered_interval, rate_interval
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
 
-TRAINING_ROWS = 50_000
-"""Training rows among which held-out ones are looked for."""
 (OVERLAP,) = FURTHER["leakage"]
 KNOWN_NOWHERE = (
     "Cannot tell: no training rows are known. Register a version with --in-sample where its reference holds them, or run the audit so."
@@ -124,3 +125,45 @@ def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]
 def _sides_of(overlap: Mapping[str, Any] | None) -> dict[str, str]:
     """What is compared in an overlap, of which others are no repetition."""
     return {} if overlap is None else {"at": overlap["of"]}
+
+
+def run_leakage(steps: AuditSteps) -> dict[str, Any]:
+    """The results of an audit of leakage: how far features alone know the label, and held-out rows that stand in the training rows."""
+    store, model, version = steps.store, steps.model, steps.version
+    real, served = (read(store, model, version, steps.most(POOL)) for read in (audit_reference_rows, audit_served_rows))
+    rows = real if len(real) >= FEWEST else served
+    sides = overlap_sides(store, model, version, steps.most(TRAINING_ROWS), served, in_sample=steps.request.in_sample or version.in_sample)
+    columns = list(map(str, rows.inputs))
+    chunks = [columns[start : start + FEATURES] for start in range(0, len(columns), FEATURES)] if len(rows) >= FEWEST else []
+    again = rows is real and len(served) >= FEWEST
+    steps.total = len(chunks) + bool(chunks) + again + len(sides)
+
+    def known(job: str, asked: AuditRows, words: str, **more: Any) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            given = {"labels": asked.labels.tolist(), **more}
+            return dict(steps.call(f"audit_leakage_job:{job}", {"rows": asked.inputs}, **given).values)
+
+        found: dict[str, Any] = steps.step(f"{job} {asked.environment} {more.get('columns')}", words, ask)
+        return found
+
+    def overlap(side: OverlapSides) -> dict[str, Any]:
+        frames = {"training": side.training.inputs, "held": side.held.inputs}
+        given = {"labels": side.training.labels.tolist(), "held_labels": side.held.labels.tolist()}
+        return dict(steps.call("audit_leakage_job:training_rows_held_out", frames, **given).values)
+
+    parts = [known("label_known_alone", rows, f"what {', '.join(each)} alone know of the label", columns=each) for each in chunks]
+    alone = {name: share for part in parts for name, share in part.get("shares", {}).items()}
+    strongest = sorted(alone, key=lambda name: (-alone[name][0], name))[:AGAIN]
+    own = known("label_known_by_model", rows, f"asking the model about {len(rows):,} rows") if alone else {}
+    late = known("label_known_alone", served, "asking again on served rows", columns=strongest) if again and alone else {}
+    overlaps = []
+    for side in sides:
+        words = f"looking for training rows among {side.held_are}"
+        counts = steps.step(f"overlap {side.of}", words, partial(overlap, side))
+        overlaps.append(overlap_shares(counts, side.of, side.training_are, side.held_are))
+    why = next((part["why"] for part in parts if "why" in part), None)
+    why = why if chunks else f"{len(rows):,} labelled rows were read; {FEWEST} are needed"
+    body = leakage_results(alone, own.get("share"), late.get("shares", {}), overlaps, parts[0].get("measure") if parts else None)
+    inside = rows is real and bool(steps.request.in_sample or version.in_sample)
+    facts = {"from": rows.environment, "n": len(rows), "served": len(served) if again else 0, "in_sample": inside}
+    return {"headline": leakage_headline(body, why), **body, "rows": facts}

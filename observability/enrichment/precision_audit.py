@@ -11,6 +11,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,10 @@ import numpy as np
 from observability.client.power import Rapl
 from observability.core.catalog import Column, Model, Version
 from observability.core.errors import UsageError
+from observability.core.finding import iso
 from observability.core.questions import Sample
 from observability.core.window import EPOCH, Window
+from observability.enrichment.audit_steps import AuditSteps, Progress
 from observability.metrics.prices import PRICES, PriceScope, prices_at
 from observability.metrics.trade_offs import PRECISION_AUDITS, SERVED_FORM, compared_forms, form_results, trade_off_audits
 from observability.worker.limits import WorkerError
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
     from observability.worker.process import Worker
 
-Progress = Callable[[float, str], None]
 PROBES, REFERENCE_ROWS, LEAST_ROWS = 4_000, 8_000, 100
 SECONDS = 500.0
 VALID_DAYS = 180
@@ -358,3 +360,23 @@ def mlperf_forms(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         elif "/s" in units or "per second" in units:
             form["ms_per_thousand"] = 1e6 / float(result)
     return list(forms.values())
+
+
+def run_precision(steps: AuditSteps) -> dict[str, Any]:
+    """The results of an audit of forms, as the command `trade-offs` gives them. One step a form, and one of the network's forms."""
+    until = datetime.fromisoformat(steps.step("until", "sampling rows", lambda: iso(datetime.now(UTC))))
+    in_use = stated_form_in_use(steps.store, steps.model.name, steps.version.name, until)
+    options = AuditOptions(probes=steps.most(PROBES), seed=steps.request.seed, in_use=in_use)
+    question = form_question(steps.store, steps.model, steps.version, options, until)
+
+    def answer(place: int) -> dict[str, Any]:
+        steps.total = steps.done + 2  # how many forms a model has is known once they are built
+
+        def note(_share: float, text: str) -> None:
+            steps.progress(steps.done / steps.total, text)
+
+        make = partial(answered_forms, steps.worker, question, note, place)
+        part: dict[str, Any] = steps.step(f"{question.digest} {place}", f"running form {place + 1}", make)
+        return part
+
+    return compared_results(steps.store, question, all_parts(answer))

@@ -202,7 +202,8 @@ def _due(audits: Sequence[ScheduledAudit], outcomes: Mapping[str, Mapping[str, A
 
 def run_in_worker(store: "Store", model: str, version: str, kind: str, progress: Callable[[float, str], None]) -> None:
     """Run an audit in a confined worker of its own."""
-    from observability.enrichment.audits import AuditRequest, run_audit
+    from observability.enrichment.audit_steps import AuditRequest
+    from observability.enrichment.audits import run_audit
     from observability.worker.process import Worker
 
     known = store.catalog().model(model).version(version)

@@ -24,7 +24,7 @@ from observability.dashboard.trust.live_guard import block_list, far_sender_word
 from observability.dashboard.trust.shift_figures import shift_gap_rows
 from observability.detection.live_guard import GuardedRequests
 from observability.enrichment.audit_curves import generalisation_gap
-from observability.enrichment.audits import headline
+from observability.enrichment.audit_steps import headline
 from observability.enrichment.canary_rows import canary_results
 from observability.enrichment.leakage_audit import leakage_headline, leakage_results, overlap_shares
 from observability.server import process_lock

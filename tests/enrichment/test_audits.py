@@ -21,9 +21,11 @@ from observability.cli.commands_audit import audit_lines
 from observability.cli.execute import execute
 from observability.core.errors import UsageError
 from observability.detection.audit_history import KINDS, StoredAudit, stored_audits
-from observability.enrichment import audits
+from observability.enrichment import precision_audit as audit_of_forms
+from observability.enrichment import robustness_audit
 from observability.enrichment.audit_rows import audit_reference_rows, audit_served_rows
-from observability.enrichment.audits import FOLDER, AuditRequest, run_audit
+from observability.enrichment.audit_steps import FOLDER, AuditRequest, AuditSteps
+from observability.enrichment.audits import run_audit
 from observability.enrichment.precision_audit import AuditOptions, precision_audit
 from observability.monitoring.check import check
 from observability.review.agenda_items import records_until
@@ -213,15 +215,15 @@ def test_training_rows_of_an_earlier_version_are_found_in_a_held_out_reference_a
             )
         )  # fmt: skip
     asked: list[str] = []
-    call = audits.AuditSteps.call
+    call = AuditSteps.call
 
-    def counted(steps: audits.AuditSteps, job: str, frames: Any, **arguments: Any) -> Any:
+    def counted(steps: AuditSteps, job: str, frames: Any, **arguments: Any) -> Any:
         asked.append(job.partition(":")[2])
         if len(asked) == 2:
             raise KeyboardInterrupt
         return call(steps, job, frames, **arguments)
 
-    monkeypatch.setattr(audits.AuditSteps, "call", counted)
+    monkeypatch.setattr(AuditSteps, "call", counted)
     with pytest.raises(KeyboardInterrupt):
         run_audit(store, worker, AuditRequest("lent", "held", "leakage"), lambda *_: None)
     record = run_audit(store, worker, AuditRequest("lent", "held", "leakage"), lambda *_: None)
@@ -243,17 +245,17 @@ def test_membership_cannot_tell_without_known_training_rows(store: Store, worker
 
 def test_an_interrupted_audit_goes_on_where_it_stopped(store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     request = AuditRequest("loan", "1", "robustness", rows=60, seed=5)
-    monkeypatch.setattr(audits, "CHUNK", 30)
+    monkeypatch.setattr(robustness_audit, "CHUNK", 30)
     asked: list[str] = []
-    call = audits.AuditSteps.call
+    call = AuditSteps.call
 
-    def counted(steps: audits.AuditSteps, job: str, frames: Any, **arguments: Any) -> Any:
+    def counted(steps: AuditSteps, job: str, frames: Any, **arguments: Any) -> Any:
         asked.append(job)
         if len(asked) == 2:
             raise KeyboardInterrupt
         return call(steps, job, frames, **arguments)
 
-    monkeypatch.setattr(audits.AuditSteps, "call", counted)
+    monkeypatch.setattr(AuditSteps, "call", counted)
     with pytest.raises(KeyboardInterrupt):
         run_audit(store, worker, request, lambda *_: None)
     assert len(list((store.home / FOLDER).glob("*.json"))) == 1
@@ -269,13 +271,15 @@ def test_forms_are_audited_when_due_one_a_step_as_the_command_compares_them(
     for name in ("onnx", "onnxruntime"):
         pytest.importorskip(name)
     options = partial(AuditOptions, seconds=0.01)
-    monkeypatch.setattr(audits, "AuditOptions", options)
+    monkeypatch.setattr(audit_of_forms, "AuditOptions", options)
     settings = store.catalog().model("loan").settings
     store.update_settings("loan", replace(settings, audit_schedule={"precision": "new version"}))
     asked: list[int] = []
-    answered, stored = audits.answered_forms, list[dict[str, Any]]()
+    answered, stored = audit_of_forms.answered_forms, list[dict[str, Any]]()
 
-    def counted(worker: Any, question: Any, progress: Any, place: int) -> dict[str, Any]:
+    def counted(worker: Any, question: Any, progress: Any, place: int | None = None) -> dict[str, Any]:
+        if place is None:  # the command asks for all forms at once
+            return answered(worker, question, progress)
         asked.append(place)
         if len(asked) == 3:
             raise AuditInterruptedError
@@ -287,7 +291,7 @@ def test_forms_are_audited_when_due_one_a_step_as_the_command_compares_them(
     def look() -> str | None:
         return run_due_audit(store, datetime.now(UTC), threading.Event(), run, lambda _: True)
 
-    monkeypatch.setattr(audits, "answered_forms", counted)
+    monkeypatch.setattr(audit_of_forms, "answered_forms", counted)
     assert [look(), look(), look()] == ["interrupted", "done", None]
     assert asked == [0, 1, 2, *range(2, asked[-1] + 1)], "what was measured is not measured again"
     (record,), model = stored, store.catalog().model("loan")

@@ -19,7 +19,7 @@ from observability.core.catalog import Catalog, Model, Version
 from observability.core.errors import UsageError
 from observability.core.settings import ModelSettings, checked_setting
 from observability.detection.audit_history import StoredAudit
-from observability.enrichment.audits import AuditSteps
+from observability.enrichment.audit_steps import AuditSteps
 from observability.server import audit_schedule
 from observability.server.audit_schedule import (
     AFTER_FAILURE,

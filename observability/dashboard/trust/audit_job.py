@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from observability.dashboard.background_job import JobSlot, Note
 
 if TYPE_CHECKING:
-    from observability.enrichment.audits import AuditRequest
+    from observability.enrichment.audit_steps import AuditRequest
     from observability.store.engine import Store
 
 AUDIT = JobSlot("audit", cancelled="Cancelled. Finished steps are kept: the next start goes on from there.", failed="The audit failed")

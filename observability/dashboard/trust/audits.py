@@ -205,7 +205,7 @@ def start_button(here: ModelPage) -> None:
             if kind == "precision":
                 st.caption("The model file with other threads and precisions on the same rows; slices and budgets are on Trade-offs.")
             if st.button("Start", icon=":material/play_arrow:", key="audit-go"):
-                from observability.enrichment.audits import AuditRequest
+                from observability.enrichment.audit_steps import AuditRequest
 
                 audit_job.start_audit(load.store(), AuditRequest(here.model.name, str(version), str(kind), in_sample=inside))
                 st.rerun()

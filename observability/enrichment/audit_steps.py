@@ -1,0 +1,152 @@
+"""What is audited, and the steps of an audit: bounded calls of the confined worker, kept so that an interrupted audit goes on.
+
+What a step gave is kept in a file of the home until the record is written.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from observability.core.catalog import Model, Version
+from observability.core.errors import UsageError
+from observability.detection.audit_history import HEADLINES
+from observability.enrichment import audit_curves as curves
+from observability.enrichment.audit_rows import AuditRows, audit_reference_rows, audit_served_rows
+from observability.worker.requests import LIBRARIES, artifact_kind
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from observability.store.engine import Store
+    from observability.worker.process import JobAnswer, Worker
+
+Progress = Callable[[float, str], None]
+FOLDER = "audits"
+FORM = 2
+"""Version of the steps: what an older form kept is not used."""
+ATTACKED, DISTURBED, REAL, TEXTS = 240, 2000, 1000, 200
+"""Rows that are attacked, rows with noise and absent features, real rows of the search, and texts that are changed."""
+CHUNK = 60
+"""Attacked rows of one step."""
+POOL, LEAST_POOL, SHADOWS = 3000, 100, 16
+"""Records on each side of a membership audit, the fewest, and shadow models."""
+WEIGHED, SERVED_DAYS = 8000, 28
+"""Rows of the reference that are reweighted, as many served ones, and the newest days that these are of."""
+EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS = 30, 5, 20, 2000
+FEATURES, AGAIN = 8, 3
+"""Features of one step of a leakage audit, and the strongest ones that are asked again on served rows."""
+NOISE = (0.1, 0.25, 0.5, 1.0)
+TRAINING_ROWS = 50_000
+"""Training rows among which held-out ones are looked for."""
+STEP_SECONDS = 240.0
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """What is audited. rows: at most so many of each sample (None: the usual numbers). in_sample: the reference holds training rows
+    although it was not registered so. shadows: shadow models, an even number.
+    """
+
+    model: str
+    version: str
+    kind: str
+    rows: int | None = None
+    in_sample: bool = False
+    shadows: int = SHADOWS
+    seed: int = 0
+
+
+@dataclass
+class AuditSteps:
+    """The steps of one audit with what is known from an earlier, interrupted run. total: steps in all, as far as they are known."""
+
+    store: "Store"
+    worker: "Worker"
+    request: AuditRequest
+    model: Model
+    version: Version
+    artifact: Path
+    progress: Progress
+    total: int = 1
+    done: int = 0
+    known: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def path(self) -> Path:
+        """The file that keeps what the steps gave."""
+        sizes = [ATTACKED, DISTURBED, REAL, TEXTS, CHUNK, POOL, EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS, WEIGHED, *NOISE]
+        sizes += [FEATURES, AGAIN, TRAINING_ROWS]
+        about = [FORM, sizes, asdict(self.request), self.version.artifact, str(self.version.registered_at), asdict(self.model.settings)]
+        name = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:24]
+        return self.store.home / FOLDER / f"{name}.json"
+
+    def resume(self) -> None:
+        """Read what an interrupted run kept."""
+        try:
+            self.known = dict(json.loads(self.path.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            self.known = {}
+
+    def step(self, name: str, words: str, make: Callable[[], Any]) -> Any:
+        """What a step gave, from the file or by running it."""
+        self.progress(min(self.done / self.total, 1.0), words)
+        if name not in self.known:
+            self.known[name] = make()
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            draft = self.path.with_suffix(".partial")
+            draft.write_text(json.dumps(self.known), encoding="utf-8")
+            draft.replace(self.path)
+        self.done += 1
+        return self.known[name]
+
+    def call(self, job: str, frames: "Mapping[str, DataFrame]", **arguments: Any) -> "JobAnswer":
+        """A call of the worker about the model file. Its progress counts within the current step."""
+        kind = artifact_kind(self.artifact)
+        shared = {"kind": kind, "task": self.model.task or "regression", "classes": list(self.model.classes), "seed": self.request.seed}
+
+        def note(share: float, text: str) -> None:
+            self.progress(min((self.done + min(max(share, 0.0), 1.0)) / self.total, 1.0), text)
+
+        return self.worker.call(
+            f"observability.worker.{job}",
+            frames,
+            {**shared, "threshold": self.model.settings.threshold, "tolerance": 0.0, **arguments},
+            files={"model": self.artifact},
+            imports=LIBRARIES[kind],
+            seconds=STEP_SECONDS,
+            progress=note,
+        )
+
+    def most(self, usual: int) -> int:
+        """The rows of a sample."""
+        return usual if self.request.rows is None else min(self.request.rows, usual)
+
+
+def headline(kind: str, found: Mapping[str, Any] | None, why: str | None = None, **more: Any) -> dict[str, Any]:
+    """The headline of an audit. found: value, low, high, n; why: the reason where there is none."""
+    return curves.judged_figure(HEADLINES[kind], found, why, **more)
+
+
+def audited_rows(steps: AuditSteps, rows: int) -> AuditRows:
+    """Labelled rows that the version served; of the reference where it served none. Raises UsageError where there are too few."""
+    found = audit_served_rows(steps.store, steps.model, steps.version, rows)
+    if len(found) < curves.LEAST_ROWS:
+        found = audit_reference_rows(steps.store, steps.model, steps.version, rows)
+    if len(found) < curves.LEAST_ROWS:
+        raise UsageError(
+            "too few rows with a label",
+            got=len(found),
+            expected=f"at least {curves.LEAST_ROWS}",
+            attempt="Register a reference, or log labels",
+        )
+    return found
+
+
+def first_audit_rows(rows: AuditRows, number: int) -> AuditRows:
+    """The first rows of a sample."""
+    groups = {name: values[:number] for name, values in rows.groups.items()}
+    inputs = rows.inputs.head(number)
+    return AuditRows(rows.model, rows.ids[:number], inputs, rows.labels[:number], rows.scores[:number], groups, rows.environment)
