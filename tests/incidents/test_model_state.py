@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from observability.core.catalog import Model
+from observability.core.catalog import Catalog, Column, Model
 from observability.core.finding import Finding
 from observability.core.window import Window
 from observability.dashboard import load
@@ -106,6 +106,25 @@ def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_firs
     assert status.severity == "act" and [each.model for each in status.incidents] == ["acme"]
     assert [each.model for each in others] == [None]
     assert fleet.fleet_table_row(status, Scope())["cells"]["status"]["t"] == "Critical"
+
+
+def test_calls_of_language_models_and_steps_of_their_traces_say_that_they_stand_on_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their rows asked for a reference, which a language model has none of."""
+    operation, tokens = Column(1, "operation", "f1", "category"), Column(2, "input_tokens", "f2", "number")
+    chat, tools, loan = Model(1, "chat", columns=(operation, tokens)), Model(2, "tools", columns=(operation,)), Model(3, "loan")
+    known = Catalog((chat, tools, loan))
+    monkeypatch.setattr(load, "catalog", lambda: known)
+    served = pd.DataFrame({"n": [10.0], "errors": [0.0]})
+    shown = {
+        model.name: fleet.page_of_what_is_not_judged(ModelStatus(model, WINDOW, tuple(NO_REFERENCE), served, pd.DataFrame(), ()))
+        for model in (chat, tools, loan, replace(chat, task="binary"))
+    }
+    assert shown == {"chat": None, "tools": "vendors", "loan": None}, "a registered model is judged, which is the last of its name here"
+    of_chat = ModelStatus(chat, WINDOW, tuple(NO_REFERENCE), served, pd.DataFrame(), ())
+    assert fleet.page_of_what_is_not_judged(of_chat) == "vendors"
+    known = Catalog((tools, loan))
+    of_tools = ModelStatus(tools, WINDOW, tuple(NO_REFERENCE), served, pd.DataFrame(), ())
+    assert fleet.page_of_what_is_not_judged(of_tools) is None, "without a language model the page shows no traces"
 
 
 def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:

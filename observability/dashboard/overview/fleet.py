@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from observability.analyzers.operations.cost import money
+from observability.analyzers.serving.call_drift import is_language_model
 from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.finding import SEVERITIES, Finding, Severity, with_window_value
@@ -199,10 +200,10 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
     """
     about = scope.about(status.model.name)
     note: Cell | None = None
+    page = page_of_what_is_not_judged(status)
     if status.pending:
         note = {"s": "unknown", "t": "Not checked yet: models are checked in turn."}
-    elif status.elsewhere and not status.predictions:
-        page = ELSEWHERE[status.elsewhere[0].analyzer]
+    elif page:
         note = links.link_cell(f"See {page.capitalize()}.", page, about)
     elif status.severity == "unknown" and (why := not_judged_reason(status.findings)):
         note = {"s": "unknown", "t": why.replace("`", "")}
@@ -218,7 +219,7 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
         "fairness": fairness_cell(status, fairness) if fairness else NO_GROUPS,
         "cost": cost_cell(status),
     }
-    if note and not status.predictions:  # which says once what each of them would say
+    if page or (note and not status.predictions):  # which says once what each of them would say
         measured |= {
             key: {"t": formatting.DASH, "title": cell.get("title")} for key, cell in measured.items() if cell.get("s") == "unknown"
         }
@@ -230,6 +231,14 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
         },
         note,
     )
+
+
+def page_of_what_is_not_judged(status: ModelStatus) -> str | None:
+    """The page of a model that has no reference by its nature: of its decisions or answers to probes, or of its calls; None of others."""
+    if status.elsewhere and not status.predictions:
+        return ELSEWHERE[status.elsewhere[0].analyzer]
+    spans = status.model.task is None and status.model.column("feature.operation") is not None
+    return "vendors" if spans and any(map(is_language_model, load.catalog().models)) else None
 
 
 def status_cell(severity: Severity, found: Sequence[Incident], shared: frozenset[str] = frozenset()) -> Cell:
