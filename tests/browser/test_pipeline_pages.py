@@ -135,6 +135,10 @@ def test_storage_shows_the_flips_and_the_groups_that_the_audit_counted(fleet: Da
     shown = {row["Form"]["text"]: row for row in tables(page)["Size and cost of each form"]}
     said = late["storage"]["forms"]["3 digits"]["model"]
     assert f"{said['flips']} of {said['rows']:,}" in shown["3 digits, zstd"]["Decisions that flip"]["text"]
+    shares = {row["Place"]["text"]: row["Used"]["text"] for row in tables(page)["Places that store data, worst first"]}
+    reports = pd.read_parquet(SAMPLE / "places.reports.parquet").sort_values("at").groupby("place").tail(3).groupby("place")
+    used = reports["used_bytes"].median() / reports["capacity_bytes"].last()
+    assert {place: float(share.partition(" ")[0]) for place, share in shares.items()} == pytest.approx((100 * used).to_dict(), abs=0.06)
     accessible(page)
     page = visit(f"{fleet.url}/storage?dataset={people['dataset'].replace(' ', '%20')}")
     complete(page)

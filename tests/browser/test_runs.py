@@ -3,6 +3,7 @@
 import json
 from io import StringIO
 from pathlib import Path
+from statistics import median
 
 import pandas as pd
 import pytest
@@ -22,6 +23,18 @@ def logged() -> dict[int, float]:
     """step: value of the metric, from the file itself."""
     records = [json.loads(line) for line in (SAMPLE / "training.jsonl").read_text(encoding="utf-8").splitlines()]
     return {each["step"]: each["metrics"][METRIC] for each in records if each["kind"] == "step" and each["run"] == RUN}
+
+
+def data_medians(run: str) -> dict[int, float]:
+    """The median milliseconds of the data phase of each rank, over the steps that all ranks logged, from the file itself."""
+    logged_steps: dict[int, dict[int, float]] = {}
+    for line in (SAMPLE / "distributed.jsonl").read_text(encoding="utf-8").splitlines():
+        each = json.loads(line)
+        if each["kind"] == "step" and each["run"] == run:
+            logged_steps.setdefault(each["rank"], {})[each["step"]] = each["phase_ms"]["data"]
+    common = set.intersection(*(set(own) for own in logged_steps.values()))
+    assert len(common) == 60
+    return {rank: median(own[step] for step in common) for rank, own in logged_steps.items()}
 
 
 def test_the_best_value_and_its_step_are_those_of_the_file(fleet: Dashboard, visit: Visit) -> None:
@@ -51,7 +64,8 @@ def test_a_run_in_the_table_opens_and_the_slowed_process_is_named(fleet: Dashboa
     settle(page)
     assert page.get_by_text("Phases, median over steps").count() == 1
     phases = pd.read_csv(StringIO(download(page, "phases-csv")))
-    assert phases[phases["phase"] == "data"].set_index("rank")["ms"].idxmax() == 2
+    of_rank = phases[phases["phase"] == "data"].set_index("rank")["ms"]
+    assert of_rank.idxmax() == 2 and of_rank.to_dict() == pytest.approx(data_medians("flights-late-mlp-4-processes"))
 
 
 def test_a_click_on_the_map_shows_the_phases_of_that_step(fleet: Dashboard, visit: Visit) -> None:
