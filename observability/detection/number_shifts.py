@@ -65,8 +65,11 @@ def shift_finding(judged: JudgedSet, shift: NumberShift, p: float) -> Finding:
         first -= 1
     interval = shift.value
     ends = f"{format_figure(interval.low or 0.0, 3)} to {format_figure(interval.high or 0.0, 3)}"
-    size = f"{format_figure(interval.value or 0.0, 3)} ({ends})"
-    said = f"Answers of `{rounds.model}` to set `{rounds.name}` are on average {size} from the baseline"
+    side = "above" if (interval.value or 0.0) >= 0 else "below"
+    said = (
+        f"Answers of `{rounds.model}` to set `{rounds.name}` are on average {format_figure(abs(interval.value or 0.0), 3)} {side} the "
+        f"baseline ({ends})"
+    )
     since = f" since {format_day(rounds.times[first])}" if first < judged.last else " in the newest round"
     because = f"{said}{since}. {version_words(rounds, first)}" if severity != "ok" else f"{said}."
     limit = TOLERATED[severity == "act"] * shift.tolerance

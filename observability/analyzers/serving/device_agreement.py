@@ -111,10 +111,10 @@ def count_finding(share: DisagreementShare, counted: DisagreementShare | None, c
     if counted is None:
         return
     rows, own = percent(share.value.value or 0.0), percent(counted.value.value or 0.0)
-    said = f"Devices of version `{share.version}` count {own} of {counted.n:,} answers as unlike the server's; the rows under the same id"
+    said = f"Devices of version `{share.version}` count {own} of {counted.n:,} answers as unlike the server's"
     n = min(share.n, counted.n)
     if n < LEAST:
-        because = f"{said} are too few to compare: it needs about {LEAST - n} more."
+        because = f"{said}, which {share.n:,} rows under the same id cannot confirm: it needs about {LEAST - n} more."
         yield undecided_version(context, share.version, GAP, n, because, "peers")
         return
     gap = difference_interval(share.value, counted.value)
@@ -123,7 +123,7 @@ def count_finding(share: DisagreementShare, counted: DisagreementShare | None, c
     severity: Severity = "watch" if apart and abs(value) >= COUNTED_WRONG else "ok" if abs(value) < COUNTED_WRONG else "unknown"
     agrees = {"watch": "The count is wrong", "ok": "The two agree", "unknown": "The difference is not significant"}[severity]
     yield replace(
-        undecided_version(context, share.version, GAP, n, f"{said} show {rows} of {share.n:,}. {agrees}.", "peers"),
+        undecided_version(context, share.version, GAP, n, f"{said}, the rows under the same id {rows} of {share.n:,}. {agrees}.", "peers"),
         **gap.fields,
         limit=COUNTED_WRONG,
         severity=severity,

@@ -63,7 +63,7 @@ COLUMNS = (
 MOST_RESTATED = 7
 RESTATED = (
     column("day", "Changed day", strong=True, help=f"Days with reports that arrived more than {LATE_HOURS:g} h after their end"),
-    column("late", "Late reports", align="right"),
+    column("late", "Late reports", align="right", phone=False),
     column("answers", "Answers", align="right", help="Before the late reports, and now"),
     column("devices", "Devices", align="right", phone=False),
     column("crashed", "Crashed devices", align="right", help="Share of the day's devices, before the late reports and now"),
@@ -212,7 +212,7 @@ def restated_table(reports: pd.DataFrame) -> None:
         cells["crashed"] = {"t": words[0] if words[0] == words[1] else f"{words[0]} → {words[1]}"}
         lines.append(table_row(cells))
     draw_table("edge-restated", "Days that late reports changed", RESTATED, lines)
-    cut_note(len(days), MOST_RESTATED, "days")
+    cut_note(len(days), MOST_RESTATED, "The newest {0} of {1} changed days.")
 
 
 def ring_section(reports: pd.DataFrame, model: str, seen: Mapping[str, datetime]) -> None:
