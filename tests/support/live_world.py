@@ -181,17 +181,18 @@ def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
 
 
 def in_shadow(found: list[dict]) -> list[dict]:
-    """Answers of the second version to requests of the last week that the first one served: it knows that the outcome turned."""
+    """Answers of the second version, on devices, to requests of the last week that the first one served: it knows that the outcome turned."""
     asked = [each for each in found if each["kind"] == "prediction" and each["version"] == "1" and each["at"] >= stamp(START)]
     return [
         {
             **{name: each[name] for name in ("kind", "id", "at", "model", "received_at")},
             "version": "2",
             "environment": "shadow",
+            "device": f"d{place % 5}",
             "features": {"age": 40.0, "region": "north", "tenure": 5},
             "score": round(1 - each["score"], 4),
         }
-        for each in asked
+        for place, each in enumerate(asked)
     ]
 
 
