@@ -15,6 +15,7 @@ from observability.importers.source_records import zone_named
 from observability.store.engine import Store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pandas import DataFrame, Series
 
     from observability.metrics.table_audit import LabelledRows, Masks
@@ -62,13 +63,18 @@ def run_profile(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 def read_table(path: Path, decimal: str | None = None) -> "DataFrame":
     """The rows of a .csv, .jsonl (both also as .gz) or .parquet file. Raises UsageError if it has none or cannot be read."""
+    frame: DataFrame = read_typed_table(path, decimal)[0].to_pandas()
+    return frame
+
+
+def read_typed_table(path: Path, decimal: str | None = None) -> "tuple[pa.Table, list[str]]":
+    """The typed rows of a file as of `read_table`, and warnings about rows that were left out."""
     from observability.store.ingest.files import open_importer
 
-    table, _ = open_importer(path, decimal).table()
+    table, warnings = open_importer(path, decimal).table()
     if not table.num_rows:
         raise UsageError("the file holds no rows", where=path.name)
-    frame: DataFrame = table.to_pandas()
-    return frame
+    return table, warnings
 
 
 def column_range(text: str) -> tuple[str, tuple[float | None, float | None]]:

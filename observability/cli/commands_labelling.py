@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from observability.cli.commands_data import read_typed_table
 from observability.cli.outcome import Outcome, Say, json_or_lines, write_output
 from observability.core.errors import UsageError
 from observability.core.formatting import plural
@@ -33,13 +34,10 @@ def _land_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Land the rows that are new or changed, and tell which rows are no items."""
     from observability.investigation.project_items import project_classes, stored_items
     from observability.metrics.labelling_items import items_of_rows
-    from observability.store.ingest.files import open_importer
 
     say("reading the file")
     path = Path(args.file)
-    table, warnings = open_importer(path, args.decimal).table()
-    if not table.num_rows:
-        raise UsageError("the file holds no rows", where=path.name)
+    table, warnings = read_typed_table(path, args.decimal)
     columns = chosen_columns(table.column_names, args.id, args.columns, path.name)
     classes = stated_classes(args.classes)
     found = items_of_rows(table.to_pylist(), args.id, columns)
