@@ -425,6 +425,7 @@ power_cap_saving | Energy avoidable by a power cap | share | low | Share of the 
   for at most 5 % more time; 0 where later runs use it. | 1 - E(cap) / E(highest cap) | ours, from You et al. 2023 (Zeus)
 utilisation | Utilisation | share | high | Mean share of an accelerator's time in which it was used. | mean of readings | ours
 temperature_c | Temperature | °C | low | Temperature of a device that one reading in twenty exceeds. | 95 % quantile of readings | ours
+memory_gb | Memory in use | GB | low | Memory of a device that one reading in twenty exceeds. | 95 % quantile of readings | ours
 cost_per_thousand | Cost per 1,000 predictions | money | low | Cost of serving 1,000 predictions. | 1000 C / N | ours
 cost_per_correct_decision | Cost per correct decision | money | low | Cost per correct decision, including training and labelling in the
   window. | C / (N accuracy) | ours

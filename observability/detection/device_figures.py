@@ -1,8 +1,9 @@
-"""What is compared of the devices of a training run: with each other (device_peers) and with their own past (device_past)."""
+"""What is compared of the devices of a training run or of a service: with each other (device_peers), with their own past (device_past)."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from observability.core.finding import Against
@@ -66,6 +67,27 @@ class DeviceMetric:
         return f"{100 * size:.0f} %" if self.column == "memory_gb" else f"{format_figure(size, 3)} {self.unit}"
 
 
+@dataclass(frozen=True)
+class DeviceUse:
+    """What devices are compared in: a training run, or the serving of a model in a window. words: it in a sentence, as "run `a`".
+
+    subject: before the name of a device in the subject of a claim. earlier: one of those before it, kind: what these have in common, after
+    its plural. since: from when it is, for the onset.
+    """
+
+    words: str
+    subject: str
+    since: datetime
+    hardware: Mapping[str, Any]
+    earlier: str = "earlier run"
+    kind: str = " of its kind"
+
+
+def use_of_run(run: TrainingRun) -> DeviceUse:
+    """Return a training run as what its devices are compared in."""
+    return DeviceUse(f"run `{run.name}`", f"run:{run.name}/device:", run.first, run.hardware)
+
+
 USED = DeviceMetric("utilisation", "device_utilisation_gap", -1, 0.5, 0.15, "is used {gap} less", "", "Look at what it waits for.")
 HOT = DeviceMetric("temperature_c", "device_temperature_gap", 1, 0.9, 10.0, "is {gap} hotter", "°C", "Look at its cooling.")
 FULL = DeviceMetric(
@@ -93,9 +115,9 @@ def device_kind(unit: str) -> str:
     return re.sub(r"[\s:._-]*\d+$", "", unit.partition(" on ")[0].lower())
 
 
-def memory_size(run: TrainingRun, unit: str) -> float | None:
-    """Return the memory of a device in GB: of an accelerator the `device_memory_gb` of the run's hardware; None where unknown."""
-    size = run.hardware.get("device_memory_gb")
+def memory_size(use: DeviceUse, unit: str) -> float | None:
+    """Return the memory of a device in GB: of an accelerator the `device_memory_gb` of the hardware; None where unknown."""
+    size = use.hardware.get("device_memory_gb")
     return float(size) if isinstance(size, int | float) and size > 0 and not is_processor(unit) else None
 
 
@@ -162,7 +184,7 @@ def device_figures(rows: "DataFrame") -> "DataFrame":
 
 
 def gap_claim(
-    run: TrainingRun,
+    use: DeviceUse,
     unit: str,
     each: DeviceMetric,
     against: Against,
@@ -175,12 +197,12 @@ def gap_claim(
 ) -> RunClaim:
     """Return the warning about a device that differs. gap: value, low, high in the unit of the claim; compared: with what, in words."""
     device, _, host = unit.partition(" on ")
-    whole = "the usual" if memory_size(run, unit) is None else "its memory"
+    whole = "the usual" if memory_size(use, unit) is None else "its memory"
     words = each.words.format(gap=each.gap_words(gap[0]), whole=whole)
-    because = f"Device `{device}`{f' on host `{host}`' if host else ''} of run `{run.name}` {words} than {compared}. {each.step}"
+    because = f"Device `{device}`{f' on host `{host}`' if host else ''} of {use.words} {words} than {compared}. {each.step}"
     return RunClaim(
-        each.metric, n, "watch", because, *gap, limit=each.worse * limit, against=against, onset=run.first, source="system", rank=6.0,
-        subject=f"run:{run.name}/device:{unit}", evidence={"device": device, "host": host or None, "usual": usual, **evidence},
+        each.metric, n, "watch", because, *gap, limit=each.worse * limit, against=against, onset=use.since, source="system", rank=6.0,
+        subject=f"{use.subject}{unit}", evidence={"device": device, "host": host or None, "usual": usual, **evidence},
     )  # fmt: skip
 
 

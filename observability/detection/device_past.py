@@ -18,6 +18,7 @@ from observability.detection.device_figures import (
     SURE,
     USED,
     DeviceMetric,
+    DeviceUse,
     compared_metrics,
     gap_claim,
     memory_size,
@@ -25,7 +26,6 @@ from observability.detection.device_figures import (
 )
 from observability.detection.own_history import MOST_FREEDOM, OF_A_MEDIAN
 from observability.detection.run_claims import RunClaim, counted_things
-from observability.metrics.training_curves import TrainingRun
 from observability.stats.dispersion import MAD_TO_SD
 from observability.stats.multiple_testing import benjamini_hochberg
 
@@ -37,7 +37,7 @@ LEAST_SPREAD = 1 / 5
 """Smallest standard deviation between runs, as a share of the smallest difference that is told."""
 
 
-def claims_about_own_past(run: TrainingRun, now: "DataFrame", earlier: Sequence["DataFrame"]) -> list[RunClaim]:
+def claims_about_own_past(use: DeviceUse, now: "DataFrame", earlier: Sequence["DataFrame"]) -> list[RunClaim]:
     """Return a claim for each device that differs from its earlier runs, one that none does, or one that says how many more are needed.
 
     now: figures of the run by unit; earlier: those of each earlier run of its kind, oldest first.
@@ -55,49 +55,49 @@ def claims_about_own_past(run: TrainingRun, now: "DataFrame", earlier: Sequence[
                 continue
             if each is POWER and figures[USED.column][place] < past[USED.column].median() - SAME_USE:
                 continue
-            found.append(past_difference(run, str(unit), each, value, values))
+            found.append(past_difference(use, str(unit), each, value, values))
     if not found:
         if not np.isfinite(now.to_numpy(float)).any():
             return []
         more = max(LEAST_EARLIER - runs, 1)
         because = (
-            f"The devices of run `{run.name}` cannot be compared with their own past yet: {counted_things(runs, 'earlier run')} of its "
-            f"kind {'has' if runs == 1 else 'have'} enough readings, about {more} more {'is' if more == 1 else 'are'} needed."
+            f"The devices of {use.words} cannot be compared with their own past yet: {counted_things(runs, use.earlier)}{use.kind} "
+            f"{'has' if runs == 1 else 'have'} enough readings, about {more} more {'is' if more == 1 else 'are'} needed."
         )
         return [RunClaim(DEVICE_METRICS[0].metric, runs, "unknown", because, against="past")]
     adjusted = benjamini_hochberg([p for p, _, _ in found], SURE)[0]
     told = [claim for (_, relative, claim), p in zip(found, adjusted, strict=True) if p <= SURE and relative >= 1]
-    return most_telling(told) if told else [as_before(run, found)]
+    return most_telling(told) if told else [as_before(use, found)]
 
 
 def past_difference(
-    run: TrainingRun, unit: str, each: DeviceMetric, value: float, values: "np.ndarray[tuple[int], np.dtype[np.float64]]"
+    use: DeviceUse, unit: str, each: DeviceMetric, value: float, values: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 ) -> tuple[float, float, RunClaim]:
     """Return the p-value, the difference beside its limit, and the claim that a device differs from its earlier runs.
 
     values: of the earlier runs, oldest first.
     """
     usual, n = float(np.median(values)), len(values)
-    scale, limit, freedom = each.scale(usual, memory_size(run, unit)), each.limit(usual), min(n - 1, MOST_FREEDOM)
+    scale, limit, freedom = each.scale(usual, memory_size(use, unit)), each.limit(usual), min(n - 1, MOST_FREEDOM)
     gaps = each.worse * (values - usual) / scale
     spread = max(MAD_TO_SD * float(np.median(np.abs(gaps))), float(np.quantile(gaps, 0.85) / 1.0364), LEAST_SPREAD * limit)
     error, gap = spread * float(np.sqrt(1 + OF_A_MEDIAN / n)), each.worse * (value - usual) / scale
     half = float(stdtrit(freedom, 0.975)) * error
     low, high = sorted(each.worse * end for end in (gap - half, gap + half))
-    compared = f"in {n} earlier runs of its kind ({each.usual_words(usual)}; they differ by up to {each.gap_words(half)})"
+    compared = f"in {n} {use.earlier}s{use.kind} ({each.usual_words(usual)}; they differ by up to {each.gap_words(half)})"
     claim = gap_claim(
-        run, unit, each, "past", (each.worse * gap, low, high), usual, limit, n, compared, {"standing": bool(gaps[-1] >= limit)}
+        use, unit, each, "past", (each.worse * gap, low, high), usual, limit, n, compared, {"standing": bool(gaps[-1] >= limit)}
     )
     return float(stdtr(freedom, -gap / error)), gap / limit, claim
 
 
-def as_before(run: TrainingRun, found: list[tuple[float, float, RunClaim]]) -> RunClaim:
+def as_before(use: DeviceUse, found: list[tuple[float, float, RunClaim]]) -> RunClaim:
     """Return the claim that no device differs from its earlier runs, with the largest difference."""
     most = max(found, key=lambda each: each[1])[2]
     each = next(one for one in DEVICE_METRICS if one.metric == most.metric)
     largest, limit = each.gap_words(max(each.worse * (most.value or 0.0), 0.0)), each.gap_words(float(most.limit or 0.0))
     because = (
-        f"The devices of run `{run.name}` are as in {most.n} earlier runs of its kind. The largest difference to the worse is "
+        f"The devices of {use.words} are as in {most.n} {use.earlier}s{use.kind}. The largest difference to the worse is "
         f"{largest} at `{most.evidence['device']}` (limit {limit})."
     )
     return RunClaim(

@@ -21,6 +21,7 @@ from observability.detection.device_figures import (
     SURE,
     USED,
     DeviceMetric,
+    DeviceUse,
     compared_metrics,
     device_kind,
     gap_claim,
@@ -29,7 +30,6 @@ from observability.detection.device_figures import (
     most_telling,
 )
 from observability.detection.run_claims import RunClaim
-from observability.metrics.training_curves import TrainingRun
 from observability.stats.arrays import Bools, Floats
 from observability.stats.blocks import BlockEstimate
 from observability.stats.column_quantiles import column_medians
@@ -75,7 +75,7 @@ class PeerDifference:
         return self.reading.worse * self.gap.value / max(self.limit, BEYOND_PEERS * self.spread)
 
 
-def claims_about_peers(run: TrainingRun, rows: "DataFrame", earlier: "DataFrame | None" = None) -> list[RunClaim]:
+def claims_about_peers(use: DeviceUse, rows: "DataFrame", earlier: "DataFrame | None" = None) -> list[RunClaim]:
     """Return a claim for each device that differs from its peers, or one that none does; empty for a run of one device of each kind.
 
     rows: readings of the run, with `unit`. earlier: figures of the run of its kind before it by unit, which tell whether it was so before.
@@ -86,11 +86,11 @@ def claims_about_peers(run: TrainingRun, rows: "DataFrame", earlier: "DataFrame 
     several = [units for units in kinds.values() if len(units) > 1]
     if not several:
         return []
-    found = [each for units in several for each in peer_differences(run, rows[rows["unit"].isin(units)])]
+    found = [each for units in several for each in peer_differences(use, rows[rows["unit"].isin(units)])]
     if not found:
         most = max(int(rows["unit"].value_counts()[unit]) for units in several for unit in units)
         because = (
-            f"The devices of run `{run.name}` cannot be compared with each other yet: {most:,} readings of a device, about "
+            f"The devices of {use.words} cannot be compared with each other yet: {most:,} readings of a device, about "
             f"{max(2 * LEAST_READINGS - most, 1):,} more at the same times are needed."
         )
         return [RunClaim(DEVICE_METRICS[0].metric, most, "unknown", because, against="peers")]
@@ -100,8 +100,8 @@ def claims_about_peers(run: TrainingRun, rows: "DataFrame", earlier: "DataFrame 
         if p <= SURE and each.relative >= 1:
             told.setdefault((each.unit, each.reading.metric), each)
     if not told:
-        return [alike(run, found)]
-    return most_telling([unlike(run, each, earlier) for each in told.values()])
+        return [alike(use, found)]
+    return most_telling([unlike(use, each, earlier) for each in told.values()])
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def common_moments(rows: "DataFrame") -> CommonMoments:
     return CommonMoments(tuple(map(str, units)), starts * width, values)
 
 
-def peer_differences(run: TrainingRun, rows: "DataFrame") -> Iterator[PeerDifference]:
+def peer_differences(use: DeviceUse, rows: "DataFrame") -> Iterator[PeerDifference]:
     """Yield the differences of the devices of one kind, over all common moments and over the last ones, as far as they are enough."""
     moments = common_moments(rows)
     for each in compared_metrics(moments.units[0]):
@@ -152,7 +152,7 @@ def peer_differences(run: TrainingRun, rows: "DataFrame") -> Iterator[PeerDiffer
                 continue
             less_used = _less_used(moments, start) if each is POWER else np.zeros(len(moments.units), bool)
             since = datetime.fromtimestamp(start, UTC) if last < 1 else None
-            yield from differences_between(run, each, moments.units, values, less_used, since)
+            yield from differences_between(use, each, moments.units, values, less_used, since)
 
 
 def _less_used(moments: CommonMoments, start: float) -> Bools:
@@ -166,7 +166,7 @@ def _less_used(moments: CommonMoments, start: float) -> Bools:
 
 
 def differences_between(
-    run: TrainingRun, each: DeviceMetric, units: Sequence[str], values: Floats, left_out: Bools, since: datetime | None
+    use: DeviceUse, each: DeviceMetric, units: Sequence[str], values: Floats, left_out: Bools, since: datetime | None
 ) -> Iterator[PeerDifference]:
     """Yield how each device differs from its peers at the same moments, as far as it has LEAST_READINGS of them.
 
@@ -182,7 +182,7 @@ def differences_between(
         if known.sum() < LEAST_READINGS:
             continue
         usual = float(np.median(others[known]))
-        scale = each.scale(usual, memory_size(run, unit))
+        scale = each.scale(usual, memory_size(use, unit))
         gap = serial_median((values[:, place] - others)[known] / scale)
         if gap is None:
             continue
@@ -192,7 +192,7 @@ def differences_between(
         yield PeerDifference(unit, each, gap, usual, spread, each.limit(usual), len(apart), since)
 
 
-def unlike(run: TrainingRun, found: PeerDifference, earlier: "DataFrame | None") -> RunClaim:
+def unlike(use: DeviceUse, found: PeerDifference, earlier: "DataFrame | None") -> RunClaim:
     """Return the claim about a device that differs from its peers."""
     each, interval = found.reading, found.gap.interval()
     assert interval.value is not None and interval.low is not None and interval.high is not None
@@ -204,20 +204,20 @@ def unlike(run: TrainingRun, found: PeerDifference, earlier: "DataFrame | None")
     if earlier is not None and unit in earlier.index:
         of_kind = earlier.loc[[device_kind(str(other)) == device_kind(unit) for other in earlier.index], each.column]
         usual = float(of_kind.drop(unit).median())
-        standing = bool(each.worse * (of_kind[unit] - usual) / each.scale(usual, memory_size(run, unit)) >= found.limit)
+        standing = bool(each.worse * (of_kind[unit] - usual) / each.scale(usual, memory_size(use, unit)) >= found.limit)
     ends = (interval.value, interval.low, interval.high)
     evidence = {"peers": found.peers, "standing": standing}
-    claim = gap_claim(run, found.unit, each, "peers", ends, found.usual, found.limit, found.gap.n, compared, evidence)
+    claim = gap_claim(use, found.unit, each, "peers", ends, found.usual, found.limit, found.gap.n, compared, evidence)
     return claim if found.since is None else replace(claim, onset=found.since)
 
 
-def alike(run: TrainingRun, found: list[PeerDifference]) -> RunClaim:
+def alike(use: DeviceUse, found: list[PeerDifference]) -> RunClaim:
     """Return the claim that no device differs from its peers, with the largest difference."""
     most = max(found, key=lambda each: each.relative)
     interval, each = most.gap.interval(), most.reading
     largest, devices = each.gap_words(max(each.worse * most.gap.value, 0.0)), len({one.unit for one in found})
     because = (
-        f"No device of run `{run.name}` differs from its peers: {devices} devices were compared at the same times. "
+        f"No device of {use.words} differs from its peers: {devices} devices were compared at the same times. "
         f"The largest difference to the worse is {largest} at `{most.unit}` (limit {each.gap_words(most.limit)})."
     )
     return RunClaim(

@@ -35,7 +35,7 @@ LEAST_READINGS = 20
 def device_claims(readings: "DataFrame", settings: ModelSettings) -> Iterator[RunClaim]:
     """Yield a claim about the utilisation of each accelerator, and about the temperature of each device, as far as they were read.
 
-    readings: resource records of a window, with `utilisation` and `temperature_c`.
+    readings: resource records of a window, with `utilisation`, `temperature_c` and `memory_gb`. Memory is judged where the owner states a limit.
     """
     names = np.array([lasting_unit(device_unit(*pair)) for pair in zip(readings["device"], readings["host"], strict=True)], object)
     for device in sorted(set(names)):
@@ -46,6 +46,9 @@ def device_claims(readings: "DataFrame", settings: ModelSettings) -> Iterator[Ru
         degrees = finite_values(part, "temperature_c")
         if len(degrees):
             yield temperature_claim(str(device), degrees, settings)
+        held, limit = finite_values(part, "memory_gb"), settings.limits.get(f"{NAME}/memory_gb")
+        if len(held) and limit is not None:
+            yield memory_claim(str(device), held, limit)
 
 
 def finite_values(readings: "DataFrame", column: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
@@ -86,8 +89,20 @@ def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.
     return RunClaim("temperature_c", n, severity, because, value, value, float(degrees[-1]), level, subject=f"device={device}")
 
 
+def memory_claim(device: str, held: "np.ndarray[tuple[int], np.dtype[np.float64]]", limit: float) -> RunClaim:
+    """Return the claim about the memory that one reading in twenty of a device exceeds, against the limit that the owner states."""
+    n = len(held)
+    if n < LEAST_READINGS:
+        return too_few_readings(device, "memory_gb", n)
+    value = float(np.quantile(held, HOT_SHARE, method="inverted_cdf"))
+    severity: Severity = "act" if value >= limit else "ok"
+    because = f"`{device}` held {value:.3g} GB or more in one of twenty readings ({n:,} readings, at most {held[-1]:.3g} GB), "
+    because += f"{'beyond' if severity == 'act' else 'below'} the limit of {limit:.3g} GB."
+    return RunClaim("memory_gb", n, severity, because, value, value, float(held[-1]), limit, subject=f"device={device}")
+
+
 def too_few_readings(device: str, metric: str, n: int) -> RunClaim:
     """Return the claim that a device cannot be judged yet."""
-    what = "utilisation" if metric == "utilisation" else "temperature"
+    what = {"utilisation": "utilisation", "temperature_c": "temperature", "memory_gb": "memory"}[metric]
     because = f"The {what} of `{device}` cannot be judged on {n:,} readings: about {LEAST_READINGS - n:,} more are needed."
     return RunClaim(metric, n, "unknown", because, subject=f"device={device}")

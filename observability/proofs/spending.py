@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from observability.core.analyzer import OTHERWISE, Context, Proofs
+from observability.core.analyzer import OTHERS, OTHERWISE, Context, Proofs
 from observability.core.finding import Finding, needs_action
 from observability.core.view_names import view_name
 from observability.proofs.prices import building_factor_sql, carbon_factor_sql, price_sql
@@ -133,7 +133,7 @@ def _drawn_hours(finding: Finding, context: Context) -> str:
 
 
 def device_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the mean utilisation of a device, or of the temperature that one reading in twenty exceeds."""
+    """The SQL of the mean utilisation of a device, or of the temperature or memory that one reading in twenty exceeds."""
     conditions = [
         *model_record_conditions(context),
         f"device || coalesce(' on ' || nullif(host, ''), '') = {text_literal(finding.subject.removeprefix('device='))}",
@@ -141,7 +141,7 @@ def device_proof(finding: Finding, context: Context) -> str:
         f'"at" < {time_literal(finding.end)}',
         f"isfinite({finding.metric})",
     ]
-    figure = "avg(utilisation)" if finding.metric == "utilisation" else f"quantile_disc(temperature_c, {number_literal(HOT_SHARE)})"
+    figure = "avg(utilisation)" if finding.metric == "utilisation" else f"quantile_disc({finding.metric}, {number_literal(HOT_SHARE)})"
     newest = f'SELECT {finding.metric} FROM resources\n  WHERE {" AND ".join(conditions)}\n  ORDER BY "at" DESC LIMIT {finding.n}'
     return f"SELECT {figure} AS {finding.metric} FROM (\n  {newest}\n)"
 
@@ -207,4 +207,6 @@ ENERGY_PROOFS: Proofs = {
     "run_energy_forecast": "it is a forecast from the energy so far and from earlier runs",
     "utilisation": device_proof,
     "temperature_c": device_proof,
+    "memory_gb": device_proof,
+    OTHERS: "it is a median of differences from other devices at the same times, or from earlier windows",
 }

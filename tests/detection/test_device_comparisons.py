@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from observability.core.finding import needs_action
-from observability.detection.device_figures import device_kind, device_unit, lasting_unit, readings_of_runs
+from observability.detection.device_figures import device_kind, device_unit, lasting_unit, readings_of_runs, use_of_run
 from observability.detection.device_past import LEAST_EARLIER, claims_about_own_past
 from observability.detection.device_peers import claims_about_peers
 from observability.detection.run_claims import RunClaim
@@ -23,7 +23,7 @@ MOVED = {
 def of_peers(seed: int, **options: float) -> list[RunClaim]:
     rows = device_rows("one", seed, **options)
     run = plain_run("one", device_memory_gb=80)
-    return claims_about_peers(run, readings_of_runs([run], rows)["one"].rows)
+    return claims_about_peers(use_of_run(run), readings_of_runs([run], rows)["one"].rows)
 
 
 def of_past(seed: int, earlier: int = 8, *, before: dict[str, float] | None = None, **moved: float) -> list[RunClaim]:
@@ -38,7 +38,7 @@ def of_past(seed: int, earlier: int = 8, *, before: dict[str, float] | None = No
     ]  # fmt: skip
     found = readings_of_runs(runs, pd.concat(rows, ignore_index=True))[runs[-1].name]
     assert found.earlier is not None and len(found.earlier) == earlier
-    return claims_about_own_past(runs[-1], found.figures, found.earlier)
+    return claims_about_own_past(use_of_run(runs[-1]), found.figures, found.earlier)
 
 
 @pytest.mark.parametrize("metric", MOVED)
@@ -75,7 +75,7 @@ def test_devices_in_a_row_from_cool_to_warm_have_no_outlier() -> None:
     place = rows["device"].str.removeprefix("gpu").astype(int)
     rows["temperature_c"] += 6.0 * place
     run = plain_run("one")
-    assert not any(needs_action(each.severity) for each in claims_about_peers(run, readings_of_runs([run], rows)["one"].rows))
+    assert not any(needs_action(each.severity) for each in claims_about_peers(use_of_run(run), readings_of_runs([run], rows)["one"].rows))
 
 
 def test_what_was_so_before_is_no_news_and_too_little_says_how_much_more() -> None:

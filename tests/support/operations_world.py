@@ -32,8 +32,8 @@ def records(columns: tuple[str, ...], rows: list[dict], times: tuple[str, ...], 
 def resources(*rows: dict) -> pd.DataFrame:
     """Readings; `at` in seconds after START."""
     timed = [{**row, "at": START + pd.Timedelta(seconds=row["at"])} for row in rows]
-    columns = (*RESOURCE_COLUMNS, "temperature_c")
-    return records(columns, timed, ("at",), ("watts", "utilisation", "energy_j", "seconds", "temperature_c"))
+    columns = (*RESOURCE_COLUMNS, "temperature_c", "memory_gb")
+    return records(columns, timed, ("at",), ("watts", "utilisation", "energy_j", "seconds", "temperature_c", "memory_gb"))
 
 
 def runs(*rows: dict) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from observability.detection.running_energy import (
     settings_of_runs,
     started_at,
 )
+from observability.detection.serving_devices import serving_device_claims
 from observability.detection.study_noise import setting_text
 from observability.detection.training_savings import SAVING_LIMITS, power_cap_claim, start_hour_claim
 from observability.metrics.energy import (
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 
 NAME = "operations/energy"
 PAST_DAYS = 28
-READINGS = Records("resource", (*RESOURCE_COLUMNS, "temperature_c"), ever=True)
+READINGS = Records("resource", (*RESOURCE_COLUMNS, "temperature_c", "memory_gb"), ever=True)
 """Readings of devices, those of earlier runs included."""
 STEPS = Records("step", ("run", "at", "step"), ever=True, rows=50_000, spread=12_500)
 """Steps of runs, evenly spread ones of a long run."""
@@ -382,16 +383,18 @@ def settings_without_cap(runs: "DataFrame") -> dict[str, str]:
 
 
 def of_devices(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding about the utilisation of each accelerator and about the temperature of each device with readings in the window."""
+    """Return findings about the devices with readings in the window: against limits, their peers at the same time, and their own past."""
     readings = frames["readings"]
     start = naive_utc(context.window.start)
-    claims = device_claims(readings[readings["at"] >= start], context.model.settings)
+    claims = [*device_claims(readings[readings["at"] >= start], context.model.settings), *serving_device_claims(readings, context.window)]
     return [claimed_finding(context, replace(claim, rank=6.0 if claim.severity == "act" else 2.0), "measured") for claim in claims]
 
 
 def claimed_finding(context: Context, claim: RunClaim, basis: Basis) -> Finding:
     """Return a claim about devices or runs as a finding of the whole model."""
-    blank = context.undecided(NAME, claim.subject or "device", claim.metric, claim.n, claim.because, against="level", whole_model=True)
+    blank = context.undecided(
+        NAME, claim.subject or "device", claim.metric, claim.n, claim.because, against=claim.against, whole_model=True
+    )
     acts = needs_action(claim.severity)
     return replace(
         blank,
@@ -403,6 +406,7 @@ def claimed_finding(context: Context, claim: RunClaim, basis: Basis) -> Finding:
         basis=basis,
         likely_source="system" if acts else None,
         rank=claim.rank if acts else 0.0,
+        onset=claim.onset if acts else None,
         evidence=dict(claim.evidence),
     )
 
@@ -417,6 +421,13 @@ ANALYZER = Analyzer(
     "How much energy does the model draw for a thousand predictions, and what is emitted for it?",
     needs,
     analyze,
-    limits={"idle_share": None, "run_energy": ACT, "utilisation": UTILISATION, "temperature_c": TEMPERATURE_ACT, **SAVING_LIMITS},
+    limits={
+        "idle_share": None,
+        "run_energy": ACT,
+        "utilisation": UTILISATION,
+        "temperature_c": TEMPERATURE_ACT,
+        "memory_gb": None,
+        **SAVING_LIMITS,
+    },
     proofs=ENERGY_PROOFS,
 )

@@ -20,7 +20,7 @@ from observability.core.finding import Finding, needs_action
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.detection.curve_checks import claims_of, of_search_trial
-from observability.detection.device_figures import RunReadings, readings_of_runs
+from observability.detection.device_figures import RunReadings, readings_of_runs, use_of_run
 from observability.detection.device_past import claims_about_own_past
 from observability.detection.device_peers import claims_about_peers
 from observability.detection.run_claims import RunClaim
@@ -160,9 +160,9 @@ def claim_about_unread_steps(run: TrainingRun) -> RunClaim:
 
 def device_claims_of(run: TrainingRun, readings: RunReadings) -> list[RunClaim]:
     """Return the claims about the devices of a run: against limits, their peers at the same time, and earlier runs of its kind."""
-    before = readings.earlier
-    found = [*claims_about_devices(run, readings.rows), *claims_about_peers(run, readings.rows, before[-1] if before else None)]
-    return found if before is None else [*found, *claims_about_own_past(run, readings.figures, before)]
+    before, use = readings.earlier, use_of_run(run)
+    found = [*claims_about_devices(run, readings.rows), *claims_about_peers(use, readings.rows, before[-1] if before else None)]
+    return found if before is None else [*found, *claims_about_own_past(use, readings.figures, before)]
 
 
 def read_steps_note(run: TrainingRun) -> str:

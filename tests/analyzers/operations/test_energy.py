@@ -12,6 +12,7 @@ from observability.core.analyzer import Context
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice
 from tests.support.analyzer_worlds import START, context_for
+from tests.support.device_readings import device_rows
 from tests.support.length import allowed, repeats
 from tests.support.operations_world import prices, resources, run_steps, runs, served, use
 
@@ -383,3 +384,24 @@ def test_a_sweep_of_a_power_cap_names_the_knee_until_it_is_used(repeats: int, la
     if severity == "watch":
         assert found.value == pytest.approx(1 - 290 * 615 / (380 * 600), abs=0.01) and "a cap of 300 W takes" in found.because
         assert found.basis == "measured" and found.evidence["next"] == "Cap training at 300 W."
+
+
+def test_memory_is_judged_where_the_owner_states_a_limit() -> None:
+    assert ("device=gpu0", "memory_gb") not in device_finding("memory_gb", [70.0] * 60)
+    limit = {"limits": {"operations/energy/memory_gb": 64.0}}
+    full = device_finding("memory_gb", [70.0] * 60, **limit)["device=gpu0", "memory_gb"]
+    assert (full.severity, full.value, full.limit, full.unit) == ("act", 70.0, 64.0, "GB") and "beyond the limit of 64 GB" in full.because
+    assert device_finding("memory_gb", [40.0] * 60, **limit)["device=gpu0", "memory_gb"].severity == "ok"
+    assert "about 15 more" in device_finding("memory_gb", [70.0] * 5, **limit)["device=gpu0", "memory_gb"].because
+
+
+def test_a_device_that_serves_hotter_than_its_peers_is_told_and_readings_of_runs_are_not_compared() -> None:
+    rows = device_rows("serving", 3, temperature_c=16.0)
+    seconds = (rows["at"] - rows["at"].min()).dt.total_seconds()
+    plain = rows.drop(columns=["run", "model"]).assign(at=seconds + 60).to_dict("records")
+    found = findings(week(36.0, 10), None, readings=resources(*plain))
+    hot = found["device=gpu0 on node-1", "device_temperature_gap"]
+    assert (hot.severity, hot.against, hot.likely_source, hot.basis) == ("watch", "peers", "system", "measured")
+    assert "Device `gpu0` on host `node-1` of the service of `loan`" in hot.because and "hotter" in hot.because
+    of_run = findings(week(36.0, 10), None, readings=resources(*({**row, "run": "one"} for row in plain)))
+    assert not any(metric.endswith("_gap") for _, metric in of_run)
