@@ -9,7 +9,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard import frame, load, open_tasks
-from observability.dashboard.overview import fleet, fleet_events, fleet_view, large_fleet
+from observability.dashboard.overview import fleet, fleet_events, fleet_view, large_fleet, timeline
 from observability.dashboard.review import action_items
 from observability.dashboard.table import draw_table
 from observability.incidents.action_counts import counted_incidents, shared_incident_ids, total_action_counts
@@ -57,6 +57,11 @@ def overview() -> None:
     listed[:] = found
     if open_tasks.ASKED in st.session_state and st.session_state.get("health-drawn"):
         st.rerun()  # the dialog belongs to the page, so that a refresh of this part does not close it
+    st.header("Changes", anchor=False)
+    if marked := timeline.timeline_rows(shown, scope):
+        draw_table("timeline", "Changes by model, on the line of its window", timeline.COLUMNS, marked, compact=True)
+    else:
+        st.caption("No deploy, registration or new incident in these windows.")
     events = fleet_events.event_rows(shown)
     if events:
         with st.expander(f"{formatting.plural(len(events), 'event')} in these windows", icon=":material/event:"):

@@ -1,0 +1,93 @@
+"""What changed, as marks on a line for each model: deploys and other events, registrations, and the beginning of incidents.
+
+A line is the window of its model and nothing else: the windows of models may lie years apart, so each has its own dates.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from observability.core import formatting
+from observability.core.time import aware_utc
+from observability.dashboard import links
+from observability.dashboard.overview import incidents
+from observability.dashboard.overview.fleet import ModelStatus
+from observability.dashboard.scope import Scope
+from observability.dashboard.table import column, table_row
+
+COLUMNS = (
+    column("model", "Model", width="10.5rem", strong=True),
+    column("marks", "Window", wide=True),
+    column("counts", "Changes", width="15rem", phone=False),
+)
+SHAPES = {"deploy": "triangle", "registered": "square", "incident": "circle"}
+"""The shape of a mark by what it stands for; other events are diamonds."""
+MOST_ROWS = 12
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One change. what: deploy, another event's sort, registered, or incident. state: the severity of an incident."""
+
+    at: datetime
+    what: str
+    words: str
+    state: str | None = None
+
+
+def marks_of_model(status: ModelStatus) -> list[Mark]:
+    """The changes of a model in its window, oldest first."""
+    return sorted(_marks(status), key=lambda mark: mark.at)
+
+
+def _marks(status: ModelStatus) -> Iterator[Mark]:
+    start, end = status.window.start, status.window.end
+    for at, what, words in zip(status.events["at"], status.events["what"], status.events["text"]):
+        yield Mark(aware_utc(at.to_pydatetime()), str(what), str(words))
+    for version in status.model.versions:
+        if version.registered_at is not None and start <= version.registered_at < end:
+            yield Mark(version.registered_at, "registered", f"version {version.name} registered")
+    for incident in status.incidents:
+        if incident.onset is not None and start <= incident.onset < end:
+            yield Mark(incident.onset, "incident", incidents.incident_headline(incident).replace("`", ""), incident.shown_severity)
+
+
+def timeline_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[str, Any]]:
+    """A row for each model with changes in its window, most changes first."""
+    found = sorted(((status, marks_of_model(status)) for status in statuses), key=lambda each: -len(each[1]))
+    return [timeline_row(status, marks, scope) for status, marks in found if marks][:MOST_ROWS]
+
+
+def timeline_row(status: ModelStatus, marks: Sequence[Mark], scope: Scope) -> dict[str, Any]:
+    """The line of a model with its marks; their words are tooltips, and the label of the picture for screen readers."""
+    window = status.window
+    length = (window.end - window.start).total_seconds()
+    drawn = [
+        {
+            "x": round((mark.at - window.start).total_seconds() / length, 4),
+            "shape": SHAPES.get(mark.what, "diamond"),
+            "s": mark.state,
+            "t": f"{formatting.format_minute(mark.at)} UTC: {formatting.truncate(mark.words)}",
+        }
+        for mark in marks
+    ]
+    counts: dict[str, int] = {}
+    for mark in marks:
+        counts[mark.what] = counts.get(mark.what, 0) + 1
+    name = status.model.name
+    return table_row(
+        model=links.link_cell(name, "changes", scope.about(name)),
+        marks={
+            "marks": {"of": drawn, "label": "; ".join(str(mark["t"]) for mark in drawn)},
+            "sub": formatting.format_span(window.start, window.end),
+        },
+        counts=", ".join(count_words(what, n) for what, n in counts.items()),
+    )
+
+
+def count_words(what: str, n: int) -> str:
+    """So many changes of a sort in words: 2 deploys, 1 version registered."""
+    if what == "registered":
+        return f"{formatting.plural(n, 'version')} registered"
+    return formatting.plural(n, {"data": "data change", "export": "export"}.get(what, what))

@@ -1,0 +1,45 @@
+"""What changed in the window of each model, as marks at their place in the window."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pandas as pd
+
+from observability.core.time import naive_utc
+from observability.dashboard import load
+from observability.dashboard.overview import fleet, timeline
+from observability.dashboard.scope import Scope
+from tests.dashboard.test_fleet import of_one
+from tests.support.dashboard_pages import opened, tables, words
+from tests.support.dashboard_world import World
+
+
+def test_marks_stand_at_their_share_of_the_window_and_what_lies_outside_is_left_out(current: World) -> None:
+    status = fleet.load_model_status(Scope(), load.catalog().model("loan"))
+    window, week = status.window, timedelta(days=7)
+    assert window.end - window.start == week
+    deploy = pd.DataFrame(
+        {"at": [pd.Timestamp(naive_utc(window.start + week / 2))], "what": ["deploy"], "text": ["Version 2 <b>goes</b> live"]}
+    )
+    inside, outside = (replace(of_one("loan", "`wind` is null."), onset=window.start + week * share) for share in (0.25, -0.1))
+    versions = (
+        replace(status.model.versions[0], registered_at=window.start),
+        replace(status.model.versions[0], name="9", registered_at=window.end),
+    )
+    status = replace(status, events=deploy, incidents=(inside, outside), model=replace(status.model, versions=versions))
+    (row,) = timeline.timeline_rows([status], Scope())
+    marks = row["cells"]["marks"]["marks"]
+    assert [(mark["x"], mark["shape"], mark["s"]) for mark in marks["of"]] == [
+        (0.0, "square", None), (0.25, "circle", "watch"), (0.5, "triangle", None)
+    ]  # fmt: skip
+    assert marks["label"].count(" UTC: ") == 3 and "wind is null" in marks["label"]
+    assert row["cells"]["counts"]["t"] == "1 version registered, 1 incident, 1 deploy"
+    assert row["cells"]["model"]["go"]["page"] == "changes"
+
+
+def test_a_model_without_changes_has_no_line_and_windows_without_any_say_so(current: World) -> None:
+    status = fleet.load_model_status(Scope(), load.catalog().model("loan"))
+    quiet = replace(status, events=status.events.head(0), incidents=(), model=replace(status.model, versions=()))
+    assert timeline.timeline_rows([quiet], Scope()) == []
+    home = opened("health", window="Last hour")
+    assert ("No deploy, registration" in words(home)) == ("Changes by model, on the line of its window" not in tables(home))
