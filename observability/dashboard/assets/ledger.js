@@ -78,13 +78,13 @@ function source(name) {
 // Marks on a line: what stands for a change has a shape, an incident the colour of its state too; its words are its tooltip.
 const MARKS = {
   circle: (x) => `M${x - 4} 10a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z`,
-  triangle: (x) => `M${x - 5} 5h10l-5 9z`,
+  triangle: (x) => `M${x - 5} 0h10l-5 9z`, // above the line, so that an incident of the same time covers none
   square: (x) => `M${x - 4} 6h8v8h-8z`,
   diamond: (x) => `M${x} 5l5 5l-5 5l-5 -5z`,
 }
 
 function timeline(data) {
-  const picture = svg("svg", { viewBox: "0 0 400 20", class: "timeline", role: "img", "aria-label": data.label })
+  const picture = svg("svg", { viewBox: "0 0 400 20", preserveAspectRatio: "xMinYMid", class: "timeline", role: "img", "aria-label": data.label })
   picture.append(svg("path", { d: "M0 10H400", class: "axis" }))
   for (const each of data.of) {
     const mark = svg("path", { d: (MARKS[each.shape] ?? MARKS.diamond)(6 + each.x * 388), class: `mark ${each.s ?? ""}` })
