@@ -130,11 +130,12 @@ class Spans:
         stated: dict[str, Any] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": route.model}
         stated |= {"gen_ai.usage.input_tokens": asked, "observability.feature.topic": topic, "observability.text": text}
         stated["gen_ai.response.model"] = (NEW if new else OLD) if route.model == SMALL else LARGE_VERSION
+        stated |= {"observability.currency": "USD", "observability.cost": 0.0}  # a call that failed is not billed
         if not failed:
             price = [each / 1e6 for each in PRICES[route.model]]
             stated |= {"gen_ai.usage.output_tokens": answered, "gen_ai.response.finish_reasons": [finish]}
-            stated |= {"observability.refused": bool(refuses), "observability.currency": "USD"}
-            stated["observability.cost"] = round(asked * price[0] + answered * price[1], 7)
+            cost = round(asked * price[0] + answered * price[1], 7)
+            stated |= {"observability.refused": bool(refuses), "observability.cost": cost}
         name = self.add(route.service, trace, at, ms, stated, failed)
         end = at + timedelta(milliseconds=ms + 2)
         if not failed and finish == "stop" and rng.random() < RATED[route.service]:
