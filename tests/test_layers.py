@@ -61,7 +61,6 @@ STORE_EXCEPTIONS = {
     "observability.worker.query_job": ("observability.store.views.exported_query",),  # runs a query in the confined process
     "observability.server.collector": ("observability.store.ingest.parse",),  # validates records without a store
     "observability.cli.commands_data": ("observability.store.ingest.files",),  # reads a file that it does not load
-    "observability.cli.commands_labelling": ("observability.store.ingest.files",),  # the same
     "observability.worker.requests": ("observability.store.registry.artifacts",),  # detects the kind of a model file
     "sample_data.audits": ("observability.store.opener",),  # opens a home that holds the demo
     "sample_data.trade_offs": ("observability.store.opener",),  # the same

@@ -80,7 +80,10 @@ def _land_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def chosen_columns(names: Sequence[str], name: str | None, wanted: str | None, where: str) -> list[str]:
-    """The columns of the content: those that are wanted, else all but the one that names the item. Raises UsageError where one is missing."""
+    """The columns of the content: those that are wanted, else all but the one that names the item.
+
+    Raises UsageError where one is missing.
+    """
     columns = [part.strip() for part in (wanted or "").split(",") if part.strip()] or [each for each in names if each != name]
     if missing := [each for each in (*columns, *([name] if name else [])) if each not in names]:
         raise UsageError("a named column is not in the file", where=where, got=", ".join(missing), expected=", ".join(names))

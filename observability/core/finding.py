@@ -19,7 +19,7 @@ SEVERITIES: tuple[Severity, ...] = ("act", "watch", "unknown", "ok")
 KEPT_FILE = "findings.json"
 """The file of a home that holds findings from one run of the dashboard to the next (monitoring/kept_findings.py)."""
 AUDIT_STEPS = "audits/" + "?" * 24 + ".*"
-"""The files of a home in which an audit that was interrupted keeps what its steps gave, texts of predictions too (enrichment/audit_steps.py)."""
+"""The files of a home in which an interrupted audit keeps what its steps gave, texts of predictions too (enrichment/audit_steps.py)."""
 DETAILS = "details"
 """The evidence that holds further sentences about a claim, which pages show on demand."""
 STATE_OF: dict[Severity, State] = {"act": "critical", "watch": "warning", "unknown": "unknown", "ok": "ok"}

@@ -35,7 +35,8 @@ LEAST_READINGS = 20
 def device_claims(readings: "DataFrame", settings: ModelSettings) -> Iterator[RunClaim]:
     """Yield a claim about the utilisation of each accelerator, and about the temperature of each device, as far as they were read.
 
-    readings: resource records of a window, with `utilisation`, `temperature_c` and `memory_gb`. Memory is judged where the owner states a limit.
+    readings: resource records of a window, with `utilisation`, `temperature_c` and `memory_gb`. Memory is judged where the owner states a
+    limit.
     """
     names = np.array([lasting_unit(device_unit(*pair)) for pair in zip(readings["device"], readings["host"], strict=True)], object)
     for device in sorted(set(names)):

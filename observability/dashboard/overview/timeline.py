@@ -27,7 +27,7 @@ MOST_ROWS = 12
 
 
 @dataclass(frozen=True)
-class Mark:
+class TimelineMark:
     """One change. what: deploy, another event's sort, registered, or incident. state: the severity of an incident."""
 
     at: datetime
@@ -36,21 +36,21 @@ class Mark:
     state: str | None = None
 
 
-def marks_of_model(status: ModelStatus) -> list[Mark]:
+def marks_of_model(status: ModelStatus) -> list[TimelineMark]:
     """The changes of a model in its window, oldest first."""
     return sorted(_marks(status), key=lambda mark: mark.at)
 
 
-def _marks(status: ModelStatus) -> Iterator[Mark]:
+def _marks(status: ModelStatus) -> Iterator[TimelineMark]:
     start, end = status.window.start, status.window.end
     for at, what, words in zip(status.events["at"], status.events["what"], status.events["text"]):
-        yield Mark(aware_utc(at.to_pydatetime()), str(what), str(words))
+        yield TimelineMark(aware_utc(at.to_pydatetime()), str(what), str(words))
     for version in status.model.versions:
         if version.registered_at is not None and start <= version.registered_at < end:
-            yield Mark(version.registered_at, "registered", f"version {version.name} registered")
+            yield TimelineMark(version.registered_at, "registered", f"version {version.name} registered")
     for incident in status.incidents:
         if incident.onset is not None and start <= incident.onset < end:
-            yield Mark(incident.onset, "incident", incidents.incident_headline(incident).replace("`", ""), incident.shown_severity)
+            yield TimelineMark(incident.onset, "incident", incidents.incident_headline(incident).replace("`", ""), incident.shown_severity)
 
 
 def timeline_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ def timeline_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[st
     return [timeline_row(status, marks, scope) for status, marks in found if marks][:MOST_ROWS]
 
 
-def timeline_row(status: ModelStatus, marks: Sequence[Mark], scope: Scope) -> dict[str, Any]:
+def timeline_row(status: ModelStatus, marks: Sequence[TimelineMark], scope: Scope) -> dict[str, Any]:
     """The line of a model with its marks; their words are tooltips, and the label of the picture for screen readers."""
     window = status.window
     length = (window.end - window.start).total_seconds()
