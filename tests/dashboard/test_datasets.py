@@ -18,12 +18,14 @@ def lines() -> list[dict]:
     third and one that names the dataset alone; a rule, and one that was only proposed.
     """
     at = [(END - timedelta(days=day)).isoformat() for day in range(10)]
+    columns = {"age": {"null_share": 0.125, "distinct": 866}, "sex": {}}
     common = {"kind": "dataset", "dataset": "loans", "rows": 1000}
     found = [
         common | {"version": "1", "at": at[9], "checksum": "sha256:1111111111111111", "bytes": 2_000_000},
         common | {"version": "2", "at": at[6], "checksum": "sha256:2222222222222222", "added": 40, "parents": ["loans@1"]},
-        common | {"version": "2", "at": at[5], "checksum": "sha256:3333333333333333", "added": 41, "parents": ["loans@1"]},
-        common | {"version": "3", "at": at[3], "checksum": "sha256:1111111111111111", "columns": {"age": {"null_share": 0.125}, "sex": {}}},
+        common | {"version": "2", "at": at[5], "checksum": "sha256:3333333333333333", "added": 41, "parents": ["loans@1"]}
+        | {"changed_columns": {"age": 7, "sex": 9}},
+        common | {"version": "3", "at": at[3], "checksum": "sha256:1111111111111111", "columns": columns},
         {"kind": "run", "run": "of-three", "event": "start", "at": at[2], "dataset": "loans@3", "model": "loan"},
         {"kind": "run", "run": "of-any", "event": "start", "at": at[2], "dataset": "loans", "model": "loan"},
         {
@@ -52,6 +54,7 @@ def test_each_version_says_what_it_holds_and_which_holds_the_same(logged: Databa
     assert [each["version"]["t"] for each in (three, two, one)] == ["3", "2", "1"]
     assert three["content"]["sub"] == "same content as version 1" and one["content"]["sub"] == "same content as version 3"
     assert two["content"]["s"] == "act" and two["content"]["t"] == "sha256:22222222… then sha256:33333333…"
+    assert two["changes"]["sub"] == "changed in sex, age" and not three["changes"].get("sub")
     assert two["changes"]["t"] == "41 added" and two["parents"]["t"] == "loans@1" and one["bytes"]["t"] == "2.0 MB"
     assert (three["used"]["t"], two["used"]["t"]) == ("2", "1")
     assert "1 version was logged with different contents" in words(app)
@@ -64,6 +67,8 @@ def test_a_version_shows_its_columns_its_rules_and_its_runs(logged: Database) ->
     assert (rule["cells"]["dropped"]["t"], rule["cells"]["dropped"]["sub"]) == ("250", "20 %")
     assert rule["cells"]["rule"]["go"]["parameters"]["rule"] == "dataset:loans/rule:adults"
     assert "of-three" in words(app) and "of-any" in words(app) and "12.5 %" in words(app)
+    shown = [cell.get("t") for each in tables(app).values() for row in each["rows"] for cell in row["cells"].values()]
+    assert "866" in shown and "866.0" not in shown
     assert "of-three" not in words(opened("datasets", dataset="loans", version_of_data="2"))
 
 

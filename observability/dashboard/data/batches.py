@@ -338,8 +338,10 @@ def column_statistics_table(key: str, caption: str, stats: Mapping[str, Mapping[
 
 
 def _statistic_cell(value: Any, name: str) -> Cell:
-    """A statistic of a column as logged; a share or rate as a percentage."""
+    """A statistic of a column as logged; a share or rate as a percentage, a whole number without decimals."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return {"t": formatting.DASH if value is None else formatting.truncate(str(value), 40)}
+    if isinstance(value, int):
+        return {"t": f"{value:,}"}
     is_share = name.endswith(("share", "rate")) and 0 <= value <= 1
     return {"t": formatting.format_share(float(value)) if is_share else formatting.format_number(float(value), 4)}

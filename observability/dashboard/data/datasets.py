@@ -24,6 +24,9 @@ from observability.metrics import cost
 from observability.metrics.lineage import Thing
 
 MOST = 200
+COLUMNS_OF_RECORDS = (
+    "dataset", "version", "at", "rows", "added", "changed", "deleted", "bytes", "columns", "parents", "checksum", "extra",
+)  # fmt: skip
 HOW = """import observability as obs
 log = obs.Logger()
 log.dataset(dataset="people", version="2026-03", rows=962, parents=["people@2026-02"], checksum="sha256:9f86d081…",
@@ -78,7 +81,7 @@ class DatasetVersion:
 def dataset_versions() -> list[DatasetVersion]:
     """Every version ever logged, the newest of each dataset last."""
     always = Window("", EPOCH, load.page_clock())
-    rows = load.ask_store(Records("dataset", ever=True), always)
+    rows = load.ask_store(Records("dataset", COLUMNS_OF_RECORDS, ever=True), always)
     if rows.empty:
         return []
     runs = load.ask_store(Records("run", ("run", "dataset"), ever=True), always).dropna(subset=["dataset"]).drop_duplicates()
