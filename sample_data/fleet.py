@@ -26,6 +26,7 @@ from sample_data import (
     nightly,
     prices,
     provenance,
+    pruned,
     revised,
     sentiment,
     serving,
@@ -46,6 +47,7 @@ SPECS = [flights.DELAY, flights.LATE, employment.EMPLOYMENT, sentiment.SENTIMENT
 REGISTERED = [
     flights.DELAY,
     flights.LATE,
+    flights.PRUNED,
     flights.CHALLENGER,
     employment.EMPLOYMENT,
     employment.CANDIDATE,
@@ -106,7 +108,8 @@ def make(
         say(f"{spec.name}: served {len(rows.serve):,} rows")
     make_sentiment(tweets, home, out, say)
     challenger.make(published, out)
-    say(f"{flights.CHALLENGER.stem}: trained and served in shadow")
+    pruned.make(published, out)
+    say(f"{flights.CHALLENGER.stem} and {flights.PRUNED.stem}: served in shadow")
     with Logger(home) as log:
         log_events(SPECS, log)
     collecting.collect(home, SPECS, out)

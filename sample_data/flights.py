@@ -109,6 +109,8 @@ CHALLENGER = replace(
     deployed="2013-06-17T00:00:00-04:00",
 )
 """The same model trained anew on two months more; challenger.py makes it."""
+PRUNED = replace(LATE, version="1-pruned", environment="shadow", rounds=round(0.25 * LATE.rounds), deployed="2013-12-18T00:00:00-05:00")
+"""The first quarter of the trees of version 1; pruned.py makes it."""
 
 
 def flights(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import json
 import tomllib
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from observability.core.settings import read_settings
 from observability.records.kinds import OWN_SOURCE
 from sample_data import canaries, clients, revised, sensors, vendor
 from sample_data.employment import CANDIDATE, EMPLOYMENT
-from sample_data.flights import CHALLENGER, DELAY, LATE, WEATHER
+from sample_data.flights import CHALLENGER, DELAY, LATE, PRUNED, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
 from sample_data.serving import Service
 
@@ -52,7 +53,7 @@ def test_the_list_names_every_file_and_every_file_is_there() -> None:
         named |= {model["reference"], model["artifact"], model["settings"]}
     shipped = {path.name for path in FOLDER.iterdir() if path.suffix in (".parquet", ".jsonl", ".txt", ".toml", ".skops")}
     assert named == shipped - {"fleet.toml", "LICENSE-nannyml.txt", "LICENSE-vaderSentiment.txt"}
-    registered = (DELAY, LATE, CHALLENGER, EMPLOYMENT, CANDIDATE, SENTIMENT)
+    registered = (DELAY, LATE, PRUNED, CHALLENGER, EMPLOYMENT, CANDIDATE, SENTIMENT)
     assert [(each["name"], each["version"]) for each in fleet["model"]] == [(spec.name, spec.version) for spec in registered]
 
 
@@ -141,6 +142,26 @@ def test_the_challenger_answers_in_shadow_requests_that_the_first_version_answer
     )
     assert learned["id"].str.slice(stop=8).max() == "20130531" and learned["at"].max() < table["at"].min()
     assert all(int.from_bytes(hashlib.md5(name.encode()).digest()[:8]) % 6 == 0 for name in learned["id"].sample(200, random_state=1))
+
+
+def test_the_pruned_twin_answers_in_shadow_every_request_of_the_last_two_weeks_with_a_quarter_of_the_trees() -> None:
+    table, asked = pd.read_parquet(FOLDER / f"{PRUNED.stem}.predictions.parquet"), predictions(LATE)
+    assert set(table["version"]) == {"1-pruned"} and set(table["environment"]) == {"shadow"}
+    assert set(table["id"]) == set(asked.loc[asked["id"].str.slice(stop=8) >= "20131218", "id"])
+    pairs = table.merge(asked, on="id", suffixes=("", "_first"), validate="one_to_one")
+    for name in ("at", "batch", *LATE.features):
+        assert pairs[name].equals(pairs[f"{name}_first"].rename(name)), name
+    whole, pruned = (lightgbm.Booster(model_file=str(FOLDER / spec.artifact)) for spec in (LATE, PRUNED))
+    assert (whole.num_trees(), pruned.num_trees()) == (150, 38)
+    assert 0.01 < ((pairs["score"] >= 0.35) != (pairs["score_first"] >= 0.35)).mean() < 0.3
+    learned, first = reference(PRUNED), reference(LATE)
+    assert (
+        set(learned["id"]) < set(first["id"])
+        and (learned["score"] != first.set_index("id").loc[learned["id"], "score"].to_numpy()).mean() > 0.9
+    )
+    assert (
+        sum((FOLDER / name).stat().st_size for name in (PRUNED.artifact, PRUNED.reference, f"{PRUNED.stem}.predictions.parquet")) < 240_000
+    )
 
 
 def test_the_version_with_canaries_learned_people_of_the_reference_and_answers_others_to_validate() -> None:

@@ -11,7 +11,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, roc_a
 
 from observability.store.registry.artifacts import detect_artifact_kind
 from sample_data.employment import EMPLOYMENT
-from sample_data.flights import CHALLENGER, DELAY, LATE
+from sample_data.flights import CHALLENGER, DELAY, LATE, PRUNED
 from sample_data.sentiment import CLASSES, SENTIMENT, features_of
 
 FOLDER = Path(__file__).parents[2] / "sample_data"
@@ -71,7 +71,7 @@ def test_flights_that_are_late_are_told_from_others_in_every_month() -> None:
     assert min(roc_auc_score(each["label"], each["score"]) for _, each in rows.groupby(month)) > 0.62
 
 
-@pytest.mark.parametrize("spec", [DELAY, LATE, CHALLENGER, EMPLOYMENT], ids=lambda spec: spec.stem)
+@pytest.mark.parametrize("spec", [DELAY, LATE, PRUNED, CHALLENGER, EMPLOYMENT], ids=lambda spec: spec.stem)
 def test_the_shipped_model_gives_the_logged_scores(spec) -> None:
     booster = lightgbm.Booster(model_file=str(FOLDER / spec.artifact))
     rows = pd.read_parquet(FOLDER / f"{spec.stem}.predictions.parquet").sample(200, random_state=3)
