@@ -137,6 +137,7 @@ ANALYZER = Analyzer(
     "Do devices answer as the server does on the requests that both answered?",
     needs,
     analyze,
+    exceptions=frozenset({1}),  # a model whose requests no device and server both answered has nothing to be told about it
     limits={SHARE: ACT},
     proofs={
         SHARE: device_disagreement_proof,
