@@ -74,7 +74,7 @@ class RingCriterion:
         return f"{new}, against {percent(old_hits / old_n) if old_n else 'none'} of {old_n:,} on earlier versions in the same days"
 
 
-def newest_version(reports: "DataFrame", seen: Mapping[str, datetime]) -> str | None:
+def rolled_out_version(reports: "DataFrame", seen: Mapping[str, datetime]) -> str | None:
     """The version among reports of one model that was first reported last; None where they name fewer than two, or no ring.
 
     seen: when each version was first reported.

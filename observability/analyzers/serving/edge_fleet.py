@@ -20,7 +20,7 @@ from observability.core.numerals import format_figure, percent
 from observability.core.time import aware_utc, naive_utc
 from observability.detection.device_latency import ACT_TIMES, OWN, LatencyComparison, latency_comparisons
 from observability.detection.device_latency import TIMES as LATENCY_TIMES
-from observability.detection.roll_out_rings import STOP_GAP, RingCriterion, crashes_since, newest_version, ring_criteria
+from observability.detection.roll_out_rings import STOP_GAP, RingCriterion, crashes_since, ring_criteria, rolled_out_version
 from observability.metrics.edge_fleet import (
     GROUPS,
     MEASURES,
@@ -309,7 +309,7 @@ def ring_findings(context: Context, model: str, parts: "tuple[DataFrame, DataFra
     past, now = parts
     criterion = stop_criterion(context.counters.get("models") or {}, model)
     week = past[past["at"] >= naive_utc(context.window.start) - timedelta(days=7)]
-    current, before = newest_version(now, seen), newest_version(week, seen)
+    current, before = rolled_out_version(now, seen), rolled_out_version(week, seen)
     stopped = {(each.version, each.ring) for each in ring_criteria(week, before, criterion) if each.severity == "act"} if before else set()
     rings = ring_criteria(now, current, criterion) if current else []
     for ring in rings:

@@ -31,7 +31,7 @@ def agreement_findings(scope: Scope, model: str) -> list[Finding]:
     return worst_first([each for each in found if each.analyzer == NAME])
 
 
-def agreement_section(found: Sequence[Finding]) -> None:
+def server_agreement_section(found: Sequence[Finding]) -> None:
     """Draw a row for each version on devices: what the rows say, and what the devices count; nothing without findings."""
     shares = {str(each.subject.partition("=")[2]): each for each in found if each.metric == SHARE}
     counts = {str(each.subject.partition("=")[2]): each for each in found if each.metric == GAP}

@@ -22,7 +22,7 @@ from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import cut_note, plain_paragraph
-from observability.detection.roll_out_rings import newest_version, ring_criteria
+from observability.detection.roll_out_rings import ring_criteria, rolled_out_version
 from observability.metrics.edge_fleet import (
     GROUPS,
     LATE_HOURS,
@@ -220,7 +220,7 @@ def ring_section(reports: pd.DataFrame, model: str, seen: Mapping[str, datetime]
 
     seen: when each version was first reported.
     """
-    newest = newest_version(reports, seen)
+    newest = rolled_out_version(reports, seen)
     if newest is None:
         return
     criterion = judged.stop_criterion(load.catalog().by_name, model)
