@@ -24,7 +24,7 @@ from observability.dashboard.scope import KEYS, SPANS, TIME_KEYS, Scope, parse_i
 
 PAGES = bundle_folder() / "pages"
 DEFAULT_PAGE = "health"
-BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order")
+BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order", "trace")
 OWN_KEYS = (
     *BOUND_KEYS,
     *("analyzer", "subject", "metric", "finding", "attribute", "crossed", "b_from", "b_to", "b_version"),
@@ -32,7 +32,7 @@ OWN_KEYS = (
     *("item", "words", "incident", "fault", "strength", "days", "rows", "delay", "seed"),
     *("what_if", "source", "batch", "rule", "dataset", "version_of_data", "project", "annotator", "confidence", "section", "beside"),
     *("column", "group", "sql"),
-    *("device", "measure", "thing", "dashboard", "augmentation", "place", "color", "space"),
+    *("device", "measure", "thing", "dashboard", "augmentation", "place", "color", "space", "probes"),
 )
 """Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 SHOWN_BESIDE = {"serving/call_drift": "vendors", "serving/device_agreement": "edge_fleet"}

@@ -19,7 +19,7 @@ from observability.core.numerals import format_figure
 from observability.core.questions import Records
 from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
-from observability.dashboard import load
+from observability.dashboard import links, load
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving import model_calls
 from observability.dashboard.serving.batch_gate import batch_words
@@ -132,6 +132,7 @@ def test_calls_of_language_models_are_counted_by_route_and_a_trace_is_its_steps(
     assert "3 calls of 2 models" in words(app) and "These calls are simulated." not in words(app), "one of three says so"
     ((trace,),) = [[row["cells"] for row in tables(app)["Traces of several steps"]["rows"]]]
     assert (trace["trace"]["go"]["parameters"]["trace"], trace["steps"]["t"], trace["failed"]["t"]) == (TRACE, "3", "1")
+    assert "trace" in links.BOUND_KEYS and "probes" in links.OWN_KEYS, "else a click on a link to a trace or a set changes nothing"
     assert trace["took"]["t"] == "120,600", "from the start of the first step to the end of the last"
 
 
