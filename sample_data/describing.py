@@ -33,6 +33,7 @@ from sample_data import (
     stored,
     trade_offs,
     vendor,
+    vendor_scores,
 )
 from sample_data.spec import Spec
 
@@ -43,7 +44,7 @@ PERIODS: tuple[dict[str, object], ...] = (
     {"years": "2025", "since": date(2025, 1, 1), "ends": calls.CALLS, "weeks_ahead": 2, "only": [calls.CALLS, calls.FEEDBACK]},
     {"years": "2016–2018", "since": date(2015, 1, 1), "ends": "employment.predictions.parquet", "weeks_ahead": 4},
     {"years": "2026", "since": date(2026, 1, 1), "ends": energy.FILE, "weeks_ahead": 0},
-    {"years": "2026", "since": date(2026, 1, 1), "ends": vendor.FILE, "weeks_ahead": 2, "only": [vendor.FILE]},
+    {"years": "2026", "since": date(2026, 1, 1), "ends": vendor.FILE, "weeks_ahead": 2, "only": [vendor.FILE, vendor_scores.FILE]},
 )
 """How `demo --live` moves the sample to today: records since a day are moved together, so that those of one file end so many weeks after the
 start. Of the short ones half is over at the start, and training runs are all in the past. Prices keep their dates."""
@@ -116,7 +117,8 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     parts.append(file_entry(edge.FILE, "device_report"))
     parts.append(file_entry(places.FILE, "storage_report"))
     parts.append(file_entry(savings.INTENSITIES, "price"))
-    parts.append(f'[[file]]\npath = "{vendor.FILE}"\nkind = "prediction"\nfeatures = {toml(list(vendor.FEATURES))}')
+    for name in (vendor.FILE, vendor_scores.FILE):
+        parts.append(f'[[file]]\npath = "{name}"\nkind = "prediction"\nfeatures = {toml(list(vendor.FEATURES))}')
     parts.append(f'[[file]]\npath = "{calls.CALLS}"\nkind = "prediction"\nfeatures = {toml(list(calls.FEATURES))}')
     parts.append(file_entry(calls.FEEDBACK, "label"))
     parts.append(file_entry(clients.FILE, "prediction", flights.LATE))

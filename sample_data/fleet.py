@@ -37,6 +37,7 @@ from sample_data import (
     texts,
     training,
     vendor,
+    vendor_scores,
 )
 from sample_data.events import log_events
 from sample_data.spec import Rows, Spec, total_bytes
@@ -124,6 +125,7 @@ def make(
     audited.make([flights.LATE, employment.EMPLOYMENT], out)
     crew.make(out)
     vendor.make(out)
+    vendor_scores.make(out)
     calls.make(out)
     cache.make(out)
     nightly.make(out)

@@ -1,0 +1,57 @@
+"""The sample's vendor moves its scores on the planted night, by what the file holds, and no night before it asks for a person."""
+
+from datetime import UTC, date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from observability.analyzers.serving import vendors
+from observability.core.analyzer import Context
+from observability.core.bundle import bundle_folder
+from observability.core.finding import Finding
+from observability.core.window import Window
+from observability.detection.probe_claims import SHIFT
+from sample_data import vendor, vendor_scores
+from tests.support.vendor_nights import BUDGET, COLUMNS, EVERY_MODEL, NO_VERSION, no_events
+
+FOLDER = bundle_folder() / "sample_data"
+
+
+@pytest.fixture(scope="module")
+def scores() -> pd.DataFrame:
+    return pd.read_parquet(FOLDER / vendor_scores.FILE)
+
+
+def findings_of_night(scores: pd.DataFrame, night: int) -> dict[str, Finding]:
+    fields = ["item", "set", "round", "answers", "refused", "well_formed", "source"]
+    rows = scores.assign(
+        at=scores["at"].dt.tz_localize(None).astype("datetime64[us]"),
+        features=scores[list(vendor.FEATURES)].to_dict("records"),
+        extra=scores[fields].to_dict("records"),
+    )[list(COLUMNS)]
+    end = (vendor.FIRST + timedelta(days=night, hours=6)).astimezone(UTC)
+    context = Context(EVERY_MODEL, NO_VERSION, Window("", end - timedelta(days=7), end), end, BUDGET, {"budgets": {}})
+    frames = {"answers": rows[rows["at"] < end.replace(tzinfo=None)], "events": no_events()}
+    return {each.metric: each for each in vendors.analyze(frames, context)}
+
+
+def test_the_shift_of_the_newest_night_is_that_of_the_file_and_dated_to_the_planted_night(scores: pd.DataFrame) -> None:
+    table = scores.assign(number=scores["prediction"].astype(float)).pivot(index="round", columns="item", values="number")
+    typical = table.iloc[:28].apply(lambda answers: np.sort(answers)[(len(answers) - 1) // 2])
+    shift = findings_of_night(scores, vendor_scores.NIGHTS - 1)[SHIFT]
+    assert shift.value == pytest.approx((table.iloc[-1] - typical).mean(), rel=1e-9)
+    assert shift.value == pytest.approx(vendor_scores.SHIFT, abs=0.005) and shift.low < vendor_scores.SHIFT < shift.high
+    assert shift.severity == "watch" and shift.onset is not None and shift.onset.date() == date(2026, 11, 19)
+
+
+@pytest.mark.parametrize("night", range(6, vendor_scores.SHIFTED_FROM, 5))
+def test_no_night_before_the_shift_needs_action(scores: pd.DataFrame, night: int) -> None:
+    assert [each.because for each in findings_of_night(scores, night).values() if each.needs_action] == []
+
+
+def test_every_score_is_declared_simulated_asks_a_text_of_the_other_set_and_the_file_is_small(scores: pd.DataFrame) -> None:
+    texts = pd.read_parquet(FOLDER / vendor.FILE)
+    assert set(scores["source"]) == {"simulated"} and set(scores["model"]) == {vendor.MODEL} and set(scores["answers"]) == {"number"}
+    assert set(scores["question"]) == set(texts["question"]) and not set(scores["id"]) & set(texts["id"])
+    assert len(scores) == vendor_scores.NIGHTS * vendor.ITEMS and (FOLDER / vendor_scores.FILE).stat().st_size < 80_000
