@@ -21,6 +21,7 @@ from observability.dashboard import background_findings, sign_in
 from observability.dashboard.scope import DAYS, HOURLY, SERVED, Scope
 from observability.dashboard.state_cache import cached_by_state, displayed_state, model_stamp, owned_store, store
 from observability.incidents.grouping import Incident
+from observability.incidents.labelling_causes import causes_first
 from observability.monitoring.check import AcknowledgedClaims, CheckReport
 from observability.monitoring.check_windows import records_window_end
 from observability.monitoring.short_claims import with_short_claim
@@ -295,7 +296,7 @@ def incidents_of_findings(findings: Sequence[Finding], models: Sequence[Model]) 
 
 
 def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -> list[Finding]:
-    """Findings about training runs, datasets and other records of the scope's model, or of all, worst first.
+    """Findings about training runs, datasets and other records of the scope's model, or of all, worst first, causes before effects.
 
     They are of the chosen dates, else of the last days with records. analyzers: only theirs, so that a page waits for no other. beside:
     records of no model are analyzed in the dates of the scope's model.
@@ -307,7 +308,7 @@ def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -
     own = window(scope, scope.model) if beside and scope.model else None
     dates = (scope.start, scope.end, record_days(scope), page_clock(), own)
     names = analyzers or sorted(analyzer_runs.record_analyzers())
-    return worst_first([each for name in names for each in _record_findings(name, scope.model, *dates)])
+    return causes_first(worst_first([each for name in names for each in _record_findings(name, scope.model, *dates)]))
 
 
 @cached_by_state(512, copied=True, computed=False)

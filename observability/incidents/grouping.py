@@ -51,6 +51,7 @@ from observability.incidents.grouping_rules import (
     specific_subject,
     touched_importance,
 )
+from observability.incidents.labelling_causes import behind_their_causes, causes_first, suspected_cause
 from observability.incidents.standing_drift import FaultGroup, details_of_what_stands, drift_without_date, with_first_days, with_standing
 
 Importance = Mapping[str, float]
@@ -120,7 +121,7 @@ def group_findings(
                 marked[id(finding)] = replace(finding, incident=incident.id, likely_source=incident.source)
             lead, *collateral = (marked[id(finding)] for finding in incident.findings)
             incidents.append(replace(incident, lead=lead, collateral=tuple(collateral)))
-    ordered = tuple(sorted(incidents, key=incident_order))
+    ordered = incidents_by_cause(sorted(incidents, key=incident_order))
     return findings_by_incident([marked.get(id(finding), finding) for finding in findings], ordered), ordered
 
 
@@ -133,8 +134,19 @@ def findings_by_incident(findings: Sequence[Finding], incidents: Sequence[Incide
         own.setdefault(finding.incident, []).append(finding)
     found = []
     for incident in incidents:
-        found += sorted(own.pop(incident.id, []), key=lambda finding: finding.id != incident.lead.id)
+        found += causes_first(sorted(own.pop(incident.id, []), key=lambda finding: finding.id != incident.lead.id))
     return found + worst_first([finding for left in own.values() for finding in left])
+
+
+def incidents_by_cause(incidents: Sequence[Incident]) -> tuple[Incident, ...]:
+    """The incidents in their order; one whose lead follows a finding of another, of a project and of its model, stands behind that one."""
+    everything = [finding for incident in incidents for finding in incident.findings]
+    causes = []
+    for incident in incidents:
+        cause = suspected_cause(incident.lead, everything)
+        home = next((each for each in incidents if cause is not None and any(finding is cause for finding in each.findings)), None)
+        causes.append(None if home is None or home is incident or home.standing else home)
+    return tuple(behind_their_causes(incidents, causes))
 
 
 def incident_order(incident: Incident) -> tuple[bool, int, int, bool, int, float, str]:
@@ -334,9 +346,10 @@ def incident_source(fault: FaultGroup, lead: Finding) -> Source:
 def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
     """The finding that locates the fault best.
 
-    Among the worst findings: one with a place where all places have a part in common, broken values before shifted ones, the feature with
-    the largest effect. Where scores or outcomes of the whole shifted and only one group changed, the finding about that group leads. Where
-    the change of a feature is concentrated in one slice, the finding about that slice leads.
+    Of labelling, the finding that the worst one says it follows. Else among the worst findings: one with a place where all places have a
+    part in common, broken values before shifted ones, the feature with the largest effect. Where scores or outcomes of the whole shifted
+    and only one group changed, the finding about that group leads. Where the change of a feature is concentrated in one slice, the finding
+    about that slice leads.
     """
     of_groups = [finding for finding in fault.others if is_isolated_group(finding)]
     if (
@@ -358,6 +371,8 @@ def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
         return severity, kind, -effect, not located, finding.id
 
     first = min(fault.root, key=key)
+    if (cause := suspected_cause(first, fault.root)) is not None:
+        return cause
     if first.metric == "level_trade":
         return first
     slices = [

@@ -19,6 +19,7 @@ from observability.core.finding import Finding, worst_first
 from observability.core.questions import Aggregate, By, Records
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import EPOCH, Window
+from observability.incidents.labelling_causes import causes_first
 from observability.metrics.prices import PRICES
 from observability.monitoring.check import RUNS_A_WEEK, WEEKLY_FALSE_DISCOVERIES
 from observability.simulation.detection_result import DetectionLook, RecordDetection
@@ -89,16 +90,15 @@ def replay_labelling_fault(
 
 
 def labelling_findings(project: LabellingRecords, model: Model, end: datetime) -> tuple[Finding, ...]:
-    """Findings at the end of a day about the week before it, with only the records up to it (naive UTC)."""
+    """Findings at the end of a day about the week before it, with only the records up to it (naive UTC), a cause before what follows it."""
     until = aware_utc(end)
     questions = max(sum(each.about == "model" for each in discover()), 1)
     window = Window(model.name, until - timedelta(days=WINDOW_DAYS), until)
     own = Context(model, NO_VERSION, window, until, fdr_per_look(WEEKLY_FALSE_DISCOVERIES, RUNS_A_WEEK, 1, questions))
     known = {"model_projects": frozenset(model.settings.projects or (model.name,))}
     of_all = Context(EVERY_MODEL, NO_VERSION, replace(window, model=""), until, WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK, known)
-    return tuple(
-        worst_first([*_analyzer_findings(project, labels.ANALYZER, own), *_analyzer_findings(project, labelling.ANALYZER, of_all)])
-    )
+    found = [*_analyzer_findings(project, labels.ANALYZER, own), *_analyzer_findings(project, labelling.ANALYZER, of_all)]
+    return tuple(causes_first(worst_first(found)))
 
 
 def _analyzer_findings(project: LabellingRecords, analyzer: Analyzer, context: Context) -> list[Finding]:

@@ -54,12 +54,25 @@ def projects() -> list[LabellingRecords]:
 
 
 @pytest.mark.parametrize("name", every_second(FAULTS))
-def test_a_middle_fault_is_named_in_nine_of_ten_projects_after_a_week(projects, named_share: NamedShare, name: str) -> None:
+def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_projects_after_a_week(projects, named_share: NamedShare, name: str) -> None:
     named = 0
     for seed, clean in enumerate(projects):
         told = replay_labelling_fault(clean, LOAN, FAULTS[name], "middle", seed, looks=1)
-        named += any(map(right_of_labelling(name, told.target).holds, told.looks[-1].alarms))
+        named += any(map(right_of_labelling(name, told.target).holds, told.looks[-1].alarms[:3]))
     named_share(name, named, DRAWS)
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "cause"), [("guidelines_changed", 2, "label_agreement"), ("tired_annotators", 6, "fatigue_slope")]
+)
+def test_what_a_new_rule_or_fatigue_explains_stands_behind_it(name: str, seed: int, cause: str) -> None:
+    """In these draws two critical gold findings and wrong suggestions stood before the cause. Severities stay as they are."""
+    clean = simulated_labelling_records("loan", SHARES, 60, seed + 10, END)
+    alarms = replay_labelling_fault(clean, LOAN, FAULTS[name], "middle", seed, looks=1).looks[-1].alarms
+    behind = [each.evidence.get("follows", {}).get("metric") == cause for each in alarms]
+    assert alarms[0].metric == cause and behind[1:] == sorted(behind[1:], reverse=True)
+    assert {"gold_accuracy", "wrong_suggestions_taken"} <= {each.metric for each in alarms if each.evidence.get("follows")}
+    assert [each.severity for each in alarms if each.metric in ("gold_accuracy", "wrong_suggestions_taken")].count("act") >= 2
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -16,7 +16,7 @@ from observability.core.finding import Finding, Severity
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.core.time import naive_utc
-from observability.detection import annotator_agreement
+from observability.detection import annotator_agreement, labelling_falls
 from observability.metrics import annotators, gold_accuracy, labelling_speed, suggestions
 from observability.metrics.annotations import (
     ACT,
@@ -122,14 +122,14 @@ def projects_of(past: "DataFrame", now: "DataFrame", context: Context) -> Iterat
 def project_findings(
     project: Project, looks: list[tuple[LabellingComparison, float]], tired_p: float, context: Context
 ) -> Iterator[Finding]:
-    """Yield the findings about one project, for the fields that it logs."""
-    yield from about_gold(project, looks, context)
-    yield from about_suggestions(project, looks, context)
+    """Yield the findings about one project, for the fields that it logs, those that follow another with what says so."""
+    found = [*about_gold(project, looks, context), *about_suggestions(project, looks, context)]
     timed = project.now["seconds"].to_numpy(float)
     if np.isfinite(timed).any():
-        yield about_time(project, context)
+        found.append(about_time(project, context))
     if project.tired is not None:
-        yield about_sessions(project, project.tired, tired_p, context)
+        found.append(about_sessions(project, project.tired, tired_p, context))
+    yield from labelling_falls.explained_findings(found, project.name, project.now, project.past, context.window.start)
 
 
 def about_agreement(project: Project, agreement: ProjectAgreement, adjusted: Iterator[float], context: Context) -> Iterator[Finding]:

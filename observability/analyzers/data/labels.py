@@ -71,8 +71,12 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     adjusted, act = benjamini_hochberg([p for several in p_values for p in several], context.budget)[0], context.budget * ACT_SHARE
     parts = [each.tolist() for each in np.split(adjusted, np.cumsum([len(each) for each in p_values])[:-1])]
     inside = int((annotated["at"] >= naive_utc(context.window.start)).sum())
+    agreement = annotator_agreement.about_agreement(
+        undecided_labels(context, annotator_agreement.METRIC), labels, agreements, parts[0], context
+    )
+    of_projects = {"projects": list(context.model.settings.projects or (context.model.name,))}
     found = [
-        annotator_agreement.about_agreement(undecided_labels(context, annotator_agreement.METRIC), labels, agreements, parts[0], context),
+        replace(agreement, evidence=agreement.evidence | of_projects),
         *annotators.annotator_findings(
             replace(undecided_labels(context, annotators.METRIC), against="peers"), labels, people, parts[1], act, context
         ),

@@ -1,0 +1,202 @@
+"""Tell what explains a fall of gold accuracy or a rise of accepted wrong suggestions: fatigue, a guideline, or a new rule of some people.
+
+Each explanation gives the share of the change, between the weeks before and the window, that lies in the answers concerned: those given
+late in sessions, those under the newest guideline, or one kind of wrong answer that several people began to give. What it does not reach
+stays unexplained (docs/decisions/0150).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from observability.core.finding import Finding
+from observability.core.formatting import format_day, join_words
+from observability.core.numerals import percent
+from observability.detection.annotator_agreement import METRIC as AGREEMENT
+from observability.detection.onset import estimate_onset
+from observability.metrics import suggestions
+from observability.metrics.annotations import LEAST, lower_share_p_value
+from observability.metrics.gold_accuracy import METRIC as GOLD
+from observability.metrics.labelling_speed import SLOPE, labelling_sessions
+from observability.stats.arrays import Array
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+EXPLAINS = 0.5
+"""Smallest share of a change that its suspected cause explains."""
+ONE_KIND = 2 / 3
+"""Smallest share of the additional errors of a new rule that are of one kind; random errors go both ways."""
+SURE = 0.001
+"""p-value of one person's kind of error against the person's own past: there are as many tests as people times kinds."""
+
+
+@dataclass(frozen=True)
+class NewRule:
+    """Several people began to give one wrong answer in place of another. since: the first day; None where the days do not tell."""
+
+    gold: str
+    label: str
+    people: tuple[str, ...]
+    since: datetime | None
+
+    def given(self, rows: "DataFrame") -> Array:
+        """A mask of the answers given by that rule."""
+        return (rows["gold"] == self.gold).to_numpy() & (rows["label"] == self.label).to_numpy() & self.of_people(rows)
+
+    def of_people(self, rows: "DataFrame") -> Array:
+        """A mask of the answers of these people."""
+        return rows["annotator"].astype(str).isin(self.people).to_numpy()
+
+
+def new_rule(now: "DataFrame", past: "DataFrame", start: datetime) -> NewRule | None:
+    """The kind of wrong answer to gold items that two or more people began to give in the window, while their other errors did not rise.
+
+    now, past: first answers of the window, and of the weeks before. start: of the window.
+    """
+    gold, before = now[now["known"]], past[past["known"]]
+    people = sorted(set(gold["annotator"].astype(str)) & set(before["annotator"].astype(str)))
+    wrong = gold[~gold["right"]]
+    found = []
+    for truth, said in sorted(set(zip(wrong["gold"], wrong["label"], strict=True))):
+        named = tuple(who for who in people if _began(gold, before, who, truth, said))
+        rule = NewRule(truth, said, named, None)
+        if len(named) > 1 and _is_one_kind(rule, gold, before):
+            found.append((int(rule.given(gold).sum()), rule))
+    if not found:
+        return None
+    rule = max(found, key=lambda each: each[0])[1]
+    return NewRule(rule.gold, rule.label, rule.people, _first_day(rule, gold, before, start))
+
+
+def _began(gold: "DataFrame", before: "DataFrame", who: str, truth: str, said: str) -> bool:
+    """Whether a person gives this wrong answer surely more often than before."""
+    mine, then = (rows.loc[(rows["annotator"].astype(str) == who) & (rows["gold"] == truth), "label"] == said for rows in (gold, before))
+    if len(mine) < LEAST / 2 or len(then) < LEAST:
+        return False
+    return lower_share_p_value(float(then.sum()), len(then), float(mine.sum()), len(mine)) <= SURE
+
+
+def _is_one_kind(rule: NewRule, gold: "DataFrame", before: "DataFrame") -> bool:
+    """Whether most of the additional errors of its people are of that kind, where each gold class counts as often as another."""
+    rose = {}
+    mine, then = (rows[rule.of_people(rows)] for rows in (gold, before))
+    classes = sorted(set(mine["gold"]) & set(then["gold"]))
+    for truth, said in product(classes, sorted(set(mine["label"]))):
+        if truth != said:
+            here, there = (rows.loc[rows["gold"] == truth, "label"] == said for rows in (mine, then))
+            rose[truth, said] = max(float(here.mean() - there.mean()), 0.0)
+    return rose.get((rule.gold, rule.label), 0.0) >= ONE_KIND * sum(rose.values())
+
+
+def _first_day(rule: NewRule, gold: "DataFrame", before: "DataFrame", start: datetime) -> datetime | None:
+    """The day from which the rule is followed, by its daily share among the answers of its people; None where no day is certain."""
+    import pandas as pd
+
+    both = pd.concat([before, gold], ignore_index=True)
+    both = both[rule.of_people(both) & (both["gold"] == rule.gold).to_numpy()]
+    daily = pd.Series(rule.given(both), index=both.index).groupby(both["at"].dt.floor("D")).agg(["sum", "count"])
+    hits, n = daily["sum"].to_numpy(float), daily["count"].to_numpy(float)
+    smooth = (hits + 0.5) / (n + 1)
+    onset = estimate_onset(daily.index.to_numpy(), hits / n, np.sqrt(smooth * (1 - smooth) / n), start=start, worse=1)
+    return None if onset.known != "dated" else onset.at
+
+
+def share_of_rule(rule: NewRule, bad: str, now: "DataFrame", past: "DataFrame") -> float:
+    """Share of the additional bad answers that are given by the rule. bad: a boolean column."""
+    there, here = (float((rows[bad].to_numpy(bool) & rule.given(rows)).mean()) for rows in (past, now))
+    return _part(here - there, float(now[bad].mean() - past[bad].mean()))
+
+
+def share_late_in_sessions(bad: str, chosen: str, now: "DataFrame", past: "DataFrame") -> float:
+    """Share of the additional bad answers that the hours since a session's beginning account for, by a line through each side's answers.
+
+    The rest is the difference at the beginning of sessions, when nobody is tired. chosen: a boolean column of the answers that count.
+    """
+    begins, means = [], []
+    for rows in (past, now):
+        counted = labelling_sessions(rows)
+        counted = counted[counted[chosen]]
+        hours, values = counted["hours"].to_numpy(float), counted[bad].to_numpy(float)
+        spread = float(((hours - hours.mean()) ** 2).sum())
+        slope = float(((hours - hours.mean()) * values).sum()) / spread if spread > 0 else 0.0
+        means.append(float(values.mean()))
+        begins.append(means[-1] - slope * float(hours.mean()))
+    return _part((means[1] - means[0]) - (begins[1] - begins[0]), means[1] - means[0])
+
+
+def share_under_guideline(newest: str, bad: str, now: "DataFrame", past: "DataFrame") -> float:
+    """Share of the additional bad answers that the newest guideline accounts for: its answers against those under others before."""
+    others = past.loc[past["guideline"] != newest, bad]
+    if others.empty:
+        return 0.0
+    usual, parts = float(others.mean()), []
+    for rows in (past, now):
+        under = (rows["guideline"] == newest).to_numpy()
+        parts.append(float((under * (rows[bad].to_numpy(float) - usual)).mean()))
+    return _part(parts[1] - parts[0], float(now[bad].mean() - past[bad].mean()))
+
+
+def _part(explained: float, change: float) -> float:
+    """A part of a rise, 0 to 1; 0 where nothing rose."""
+    return min(max(explained / change, 0.0), 1.0) if change > 0 else 0.0
+
+
+def share_of_own_gap(rule: NewRule, who: str, now: "DataFrame") -> float:
+    """Share of a person's additional wrong answers, against people outside the rule, that are given by it."""
+    if who not in rule.people:
+        return 0.0
+    mine, others = now[(now["annotator"].astype(str) == who).to_numpy()], now[~rule.of_people(now)]
+    if others.empty:
+        return 0.0
+    here, there = (float(((rows["gold"] == rule.gold) & (rows["label"] == rule.label)).mean()) for rows in (mine, others))
+    return _part(here - there, float(others["right"].mean() - mine["right"].mean()))
+
+
+def explained_findings(found: Sequence[Finding], project: str, now: "DataFrame", past: "DataFrame", start: datetime) -> Iterator[Finding]:
+    """The findings about a project; those about gold answers and accepted wrong suggestions with what explains most of the change."""
+    explained = [each for each in found if each.needs_action and each.metric in (GOLD, suggestions.TAKEN)]
+    rule = new_rule(now, past, start) if explained else None
+    for finding in found:
+        reasons = _explanations(finding, found, project, rule, now, past) if finding in explained else []
+        share, follows, because = max(reasons, key=lambda each: each[0], default=(0.0, {}, ""))
+        if share < EXPLAINS:
+            yield finding
+            continue
+        told = f"{finding.because} {because} ({percent(share, 2)} of the {'gap' if finding.against == 'peers' else 'change'})."
+        yield replace(finding, because=told, evidence=finding.evidence | {"follows": follows | {"share": share}})
+
+
+def _explanations(
+    finding: Finding, found: Sequence[Finding], project: str, rule: NewRule | None, now: "DataFrame", past: "DataFrame"
+) -> list[tuple[float, dict[str, Any], str]]:
+    """The share of a change that each explanation accounts for, what is followed, and the sentence."""
+    whole, who = f"project:{project}", finding.subject.partition("/annotator:")[2]
+    chosen, bad = ("known", "failed") if finding.metric == GOLD else ("wrong", "taken")
+    sides = [rows.assign(failed=~rows["right"]) for rows in (now, past)]
+    here, there = (rows[rows[chosen]] for rows in sides)
+    reasons: list[tuple[float, dict[str, Any], str]] = []
+    if here.empty or there.empty:
+        return []
+    if rule is not None and (who or finding.subject == whole):
+        share = share_of_rule(rule, bad, here, there) if not who else share_of_own_gap(rule, who, here) if finding.metric == GOLD else 0.0
+        since = rule.since.isoformat() if rule.since else None
+        follows = {"metric": AGREEMENT, "project": project, "since": since, "people": list(rule.people), "answers": [rule.gold, rule.label]}
+        day = f" since {format_day(rule.since)}" if rule.since else ""
+        told = f"Consistent with a new rule{day}: {join_words(list(rule.people), 3)} answer `{rule.label}` for `{rule.gold}`"
+        reasons.append((share, follows, told))
+    for cause in found:
+        if finding.subject != whole or not cause.needs_action:
+            continue
+        follows = {"metric": cause.metric, "subject": cause.subject}
+        newest = cause.subject.partition("/guideline:")[2]
+        if cause.metric == SLOPE:
+            share = share_late_in_sessions(bad, chosen, *sides)
+            reasons.append((share, follows, "Consistent with fatigue: it grows with the hours into a session"))
+        elif newest:
+            reasons.append((share_under_guideline(newest, bad, here, there), follows, f"Consistent with guideline {newest}"))
+    return reasons

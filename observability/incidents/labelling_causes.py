@@ -1,0 +1,53 @@
+"""Orders findings about labelling: the suspected cause first, then the findings that say they follow it.
+
+A finding of data/labelling states in `follows` what its answers are consistent with: a metric, the project, and the first day where it is
+known. The cause is a finding that needs action itself. Nothing is dropped, and no severity changes.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from observability.core.finding import Finding
+from observability.incidents.grouping_rules import NEAR, TRAVELS, onset_certainty
+
+T = TypeVar("T")
+
+
+def suspected_cause(finding: Finding, findings: Sequence[Finding]) -> Finding | None:
+    """The finding among these that a finding about labelling follows; None where it follows none."""
+    follows = finding.evidence.get("follows")
+    if not finding.needs_action or not follows:
+        return None
+    return next((each for each in findings if each is not finding and each.needs_action and _is_cause(each, follows)), None)
+
+
+def _is_cause(cause: Finding, follows: dict[str, object]) -> bool:
+    """Whether a finding is about what another follows, of the same project, and began no later."""
+    if cause.metric != follows["metric"]:
+        return False
+    if cause.metric != "label_agreement":
+        return cause.subject == follows["subject"]
+    project = follows["project"]
+    if cause.subject != f"project:{project}" and project not in cause.evidence.get("projects", ()):
+        return False
+    if cause.onset is None or onset_certainty(cause) != "dated" or follows["since"] is None:
+        return False
+    return -NEAR <= datetime.fromisoformat(str(follows["since"])) - cause.onset <= TRAVELS
+
+
+def causes_first(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings in their order, but a cause stands before the first of its consequences, and these follow it at once."""
+    return behind_their_causes(findings, [suspected_cause(finding, findings) for finding in findings])
+
+
+def behind_their_causes(things: Sequence[T], causes: Sequence[T | None]) -> list[T]:
+    """The things in their order, each cause before the first of its consequences and followed by all of them. causes: of each, or None."""
+    found: list[T] = []
+    placed: set[int] = set()
+    for thing, cause in zip(things, causes, strict=True):
+        first = thing if cause is None else cause
+        together = [first, *(each for each, own in zip(things, causes, strict=True) if own is first)]
+        found += [each for each in together if id(each) not in placed]
+        placed |= {id(each) for each in together}
+    return found
