@@ -1,4 +1,8 @@
-"""Answers of devices and of the server to the same requests: predictions under one id, one with a `device` and one without."""
+"""Answers of devices and of the server to the same requests: predictions under one id, one with a `device` and one without.
+
+The server's answer is that in production. Where production has none, it is that of the version in shadow, if only one answered there:
+of several, a challenger cannot be told from the server.
+"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,7 +44,7 @@ def answer_pairs(model: Model, rows: "DataFrame") -> "DataFrame":
     model : Model
         Its task says how answers are compared.
     rows : DataFrame
-        Predictions: id, at, device (None of the server), version, score, decision.
+        Predictions: environment, id, at, device (None of the server), version, score, decision.
 
     Returns
     -------
@@ -51,7 +55,9 @@ def answer_pairs(model: Model, rows: "DataFrame") -> "DataFrame":
     known = rows[np.isfinite(rows[value].to_numpy(np.float64)) & ((value == "score") | (rows[value] >= 0))]
     of_device = known["device"].notna()
     own = known.loc[of_device, ["id", "at", "device", "version", value]]
-    server = known.loc[~of_device, ["id", value]]
+    others = known.loc[~of_device, ["id", "environment", value]]
+    first = others[others["environment"] == others.groupby("id")["environment"].transform("min")]  # production, else shadow
+    server = first.loc[~first["id"].duplicated(keep=False), ["id", value]]
     both = own.merge(server, on="id", suffixes=("", "_server"))
     gap = np.abs(both[value].to_numpy(np.float64) - both[f"{value}_server"].to_numpy(np.float64))
     limit = TOLERANCE * float(both[f"{value}_server"].std(ddof=0)) if value == "score" and len(both) else 0.0

@@ -15,11 +15,15 @@ def device_disagreement_proof(finding: Finding, context: Context) -> str | None:
     limit = f"abs(d.answer - s.answer) > {number_literal(TOLERANCE)} * stddev_pop(s.answer) OVER ()"
     known = f"isfinite({answer})" if regression else f"{answer} IS NOT NULL"
     return f"""WITH answers AS (
-  SELECT id, device, version, {answer} AS answer FROM {known_predictions(context)}
+  SELECT id, environment, device, version, {answer} AS answer FROM {known_predictions(context)}
   WHERE environment IN ('production', 'shadow') AND {known}
     AND "at" >= {time_literal(finding.start)} AND "at" < {time_literal(finding.end)}
+), servers AS (
+  SELECT id, any_value(answer) AS answer
+  FROM (SELECT id, answer, rank() OVER (PARTITION BY id ORDER BY environment) AS place FROM answers WHERE device IS NULL)
+  WHERE place = 1 GROUP BY id HAVING count(*) = 1
 ), pairs AS (
   SELECT d.version, {limit if regression else "d.answer <> s.answer"} AS differs
-  FROM answers d JOIN answers s ON d.id = s.id AND d.device IS NOT NULL AND s.device IS NULL
+  FROM answers d JOIN servers s ON d.id = s.id WHERE d.device IS NOT NULL
 )
 SELECT avg(differs::INTEGER) AS {finding.metric} FROM pairs WHERE version = {text_literal(str(finding.evidence["version"]))}"""

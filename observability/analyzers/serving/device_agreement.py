@@ -1,8 +1,7 @@
 """Compare the answers of devices with the server's on the requests that both answered, and with what the devices count themselves.
 
-A device's prediction has `device`; the server's has none and the same id, in another version or environment (production and shadow are
-looked at). Each version on devices is held against the owner's level. Where devices report `compared` and `agreed`, their count is held
-against the rows.
+A device's prediction has `device`; the server's has none and the same id, in production or else in shadow. Each version on devices is
+held against the owner's level. Where devices report `compared` and `agreed`, their count is held against the rows.
 """
 
 from collections.abc import Iterator
@@ -59,7 +58,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 def device_pairs(frames: Frames, context: Context) -> "DataFrame":
     """The answers of devices beside the server's; empty without both."""
-    parts = [frames[name] for name in ("answers", "shadow") if name in frames and not frames[name].empty]
+    environments = {"answers": "production", "shadow": "shadow"}
+    parts = [frames[name].assign(environment=of) for name, of in environments.items() if name in frames and not frames[name].empty]
     of_devices = any(part["device"].notna().any() for part in parts)
     if context.model.task is None or not of_devices:
         return pd.DataFrame(columns=["id", "at", "device", "version", "differs"])

@@ -100,8 +100,22 @@ def test_a_regression_agrees_within_a_tenth_of_the_server_s_spread() -> None:
     spread = float(server["score"].std(ddof=0))
     moved = np.where(np.arange(1000) % 10 == 0, 0.11 * spread, 0.09 * spread)
     own = server.assign(device="d1", version="2 int8", score=server["score"] + moved)
-    pairs = answer_pairs(Model(1, "eta", "regression"), pd.concat([server, own], ignore_index=True))
+    rows = pd.concat([server.assign(environment="production"), own.assign(environment="shadow")], ignore_index=True)
+    pairs = answer_pairs(Model(1, "eta", "regression"), rows)
     assert len(pairs) == 1000 and pairs["differs"].mean() == pytest.approx(0.1)
+
+
+def test_a_challenger_in_shadow_is_not_the_server() -> None:
+    """The answer in production counts; without one, that of the only version in shadow; of several in shadow none is the server's."""
+    given = frames(0.2)
+    others = given["answers"].assign(version="3", decision=1 - given["answers"]["decision"])
+    alone = by_metric(given)[SHARE]
+    beside = by_metric(given | {"shadow": pd.concat([given["shadow"], others], ignore_index=True)})[SHARE]
+    assert (beside.value, beside.n) == (alone.value, alone.n)
+    none = given["answers"].head(0)
+    shadowed = by_metric(given | {"answers": none, "shadow": pd.concat([given["shadow"], given["answers"]], ignore_index=True)})[SHARE]
+    assert (shadowed.value, shadowed.n) == (alone.value, alone.n)
+    assert not by_metric(given | {"answers": none, "shadow": pd.concat([given["shadow"], given["answers"], others], ignore_index=True)})
 
 
 def test_the_interval_covers_where_devices_differ_from_each_other() -> None:
@@ -146,8 +160,8 @@ def test_the_share_is_proved_from_the_rows_in_a_store(task: str, tmp_path: Path)
     reference.write_text(
         "x,score,label\n" + "\n".join(f"{s:.3f},{s:.3f},{label(s)}" for s in np.linspace(0.01, 0.99, 200)), encoding="utf-8"
     )
-    lines = []
-    for environment, part in (("production", given["answers"]), ("shadow", given["shadow"])):
+    lines, challenger = [], given["answers"].assign(version="3")
+    for environment, part in (("production", given["answers"]), ("shadow", pd.concat([given["shadow"], challenger], ignore_index=True))):
         for place, row in enumerate(part.to_dict("records")):
             score = row["score"] if environment == "production" else (1 - row["score"] if place % 9 == 0 else row["score"])
             body = {"kind": "prediction", "id": row["id"], "model": "cough", "version": row["version"], "environment": environment}
