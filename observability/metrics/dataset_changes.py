@@ -27,8 +27,10 @@ def row_changes(before: "DataFrame", after: "DataFrame", key: str) -> RowChanges
 
     Parameters
     ----------
-    before, after : DataFrame
-        Rows of the earlier and of the later version, in any order.
+    before : DataFrame
+        Rows of the earlier version, in any order.
+    after : DataFrame
+        Rows of the later version, in any order.
     key : str
         Column that identifies a row in both.
 

@@ -77,7 +77,7 @@ def touched(incident: Body, findings: Mapping[str, Body]) -> float:
 
 def rose(finding: Body) -> float:
     """Increase of a share of rows over its baseline; 1 for other metrics."""
-    return risen_share(finding.get("metric"), finding.get("value"), finding["evidence"])
+    return risen_share(finding.get("metric"), finding.get("value"), finding.get("evidence", {}))
 
 
 def exposure_weight(incident: Body, part: Body) -> float:

@@ -67,7 +67,10 @@ def simulated_energy(seed: int) -> EnergyWorld:
         for at, value in zip(hours, np.maximum(grams, 20.0), strict=True)
     ]
     price_columns = ("from", "resource", "amount", "currency", "model", "device", "region", "carbon_g_per_kwh", "pue", "embodied_g")
-    reading_columns = ("at", "device", "watts", "utilisation", "run", "version", "host", "energy_j", "seconds", "source", "temperature_c")
+    reading_columns = (
+        *("at", "device", "watts", "utilisation", "run", "version", "host", "energy_j", "seconds", "source"),
+        *("temperature_c", "memory_gb"),
+    )
     tables = (
         _table(pd, runs, RUN_COLUMNS, "at"),
         _table(pd, readings, reading_columns, "at"),
@@ -77,7 +80,7 @@ def simulated_energy(seed: int) -> EnergyWorld:
     return EnergyWorld(*tables, newest=f"nightly-{NIGHTS - 1:02}")
 
 
-NUMBERS = {"watts", "utilisation", "energy_j", "seconds", "temperature_c", "amount", "carbon_g_per_kwh", "pue", "embodied_g"}
+NUMBERS = {"watts", "utilisation", "energy_j", "seconds", "temperature_c", "memory_gb", "amount", "carbon_g_per_kwh", "pue", "embodied_g"}
 
 
 def _table(pandas: Any, rows: list[dict[str, Any]], columns: tuple[str, ...], time: str) -> "DataFrame":

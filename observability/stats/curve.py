@@ -450,6 +450,18 @@ def may_improve_since(cost: Array, begin: int) -> bool:
 
     It improved where the 95 % interval of the line excludes no improvement, or three neighbours lie below the first three by more than
     noise and 2 % of the progress. A curve that is not flat for lack of power is not said to improve.
+
+    Parameters
+    ----------
+    cost : Array
+        The curve, better where lower.
+    begin : int
+        Place from which it is looked at.
+
+    Returns
+    -------
+    bool
+        True as well where the curve is too short or scatters too much to be judged.
     """
     if (averaged := _plateau_blocks(cost)) is None:
         return True

@@ -61,8 +61,12 @@ def cluster_row_squares_of_sums(hits: Array, rows: Array, groups: Array, squares
 
     Parameters
     ----------
-    hits, rows, groups : Array
-        Hits, rows and groups with rows of each set.
+    hits : Array
+        Hits of each set.
+    rows : Array
+        Rows of each set.
+    groups : Array
+        Groups with rows of each set.
     squares : tuple[Array, Array, Array]
         Of each set the sums over its groups of hits², of hits times rows, and of rows².
 

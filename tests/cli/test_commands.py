@@ -263,6 +263,7 @@ def test_the_loaded_fleet_holds_every_raw_row(command: Command, stored_fleet: Pa
     models = {each["model"]: each for each in command(stored_fleet, "status", "--json").json()["models"]}
     for name in ("flights-delay", "flights-late", "employment", "sentiment"):
         files = [name, f"{name}.2"] if name in ("flights-late", "employment") else [name]
+        files += [f"{name}.1-pruned"] if name == "flights-late" else []
         assert models[name]["versions"] == len(files)
         asked = [*files, "clients"] if name == "flights-late" else files
         assert models[name]["predictions"] == sum(raw_rows.stored_rows(file, "predictions") for file in asked)

@@ -256,7 +256,7 @@ def latency_findings(context: Context, model: str, looks: list[LatencyComparison
         limit=ACT_TIMES if severity == "act" else LATENCY_TIMES,
         severity=severity,
         likely_source="system" if needs_action(severity) else None,
-        evidence={"baseline": chosen.base, "baseline_n": chosen.base_n, "group": chosen.column, "level": chosen.level},
+        evidence={"baseline": 1.0, "baseline_ms": chosen.base, "baseline_n": chosen.base_n, "group": chosen.column, "level": chosen.level},
     )
 
 
