@@ -48,7 +48,11 @@ def overview() -> None:
         page, matching = large_fleet.listed_page(statuses, chosen)
         large_fleet.filter_boxes(statuses, chosen, matching)
         shown = [large_fleet.with_traffic(scope, status) for status in page]
-    rows = fleet_view.grouped_fleet_rows(shown, scope, view.group, shared_incident_ids(counted))
+    logs = [status for status in shown if fleet.is_call_log(status)] if view.group is None and not large_fleet.is_large(statuses) else []
+    aside = {status.model.name for status in logs} if len(logs) > 1 else set()
+    named = [status for status in shown if status.model.name not in aside]
+    rows = fleet_view.grouped_fleet_rows(named, scope, view.group, shared_incident_ids(counted))
+    rows += [fleet.call_logs_row(logs, scope)] if aside else []
     rows += [fleet.records_row(others)] if others and view.group is None else []
     draw_table("fleet", "Models, most severe first", view.shown_columns(), rows, sort=True)
     st.header("Incidents", anchor=False)

@@ -46,9 +46,13 @@ def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard
     of: dict[str, dict[str, pd.Timestamp]] = {}
     cores: dict[str, int] = {}
     read: Counter[str] = Counter()
+    until: dict[str, pd.Timestamp] = {}  # a reading that overlaps the one before counts for the rest of its time
     for each in lines:
         if each["kind"] == "resource":
-            read[each["run"]] += each["energy_j"]
+            at = pd.Timestamp(each["at"])
+            fresh = (at - until.get(each["run"], pd.Timestamp.min.tz_localize("UTC"))).total_seconds()
+            read[each["run"]] += each["energy_j"] * min(fresh / each["seconds"], 1.0)
+            until[each["run"]] = at
         if each["kind"] == "run" and each["run"].startswith(f"{LATE}-"):
             of.setdefault(each["run"], {})[each["event"]] = pd.Timestamp(each["at"])
             used = each.get("hardware", {})

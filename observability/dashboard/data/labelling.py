@@ -345,7 +345,7 @@ def accuracy_by_guideline(shown: ShownProject) -> None:
     rows = gold_accuracy.gold_accuracy_by_guideline(pd.concat([shown.past, shown.now], ignore_index=True))
     if len(rows) < 2:
         return
-    st.header("Accuracy by guideline", anchor=False)
+    shares = ", ".join(f"{each['guideline']} {formatting.format_share(each['value'])}" for each in rows.to_dict("records"))
     lines = [
         table_row(
             guideline=str(each["guideline"]),
@@ -356,9 +356,10 @@ def accuracy_by_guideline(shown: ShownProject) -> None:
         )
         for each in rows.to_dict("records")
     ]
-    draw_table("guidelines", "Accuracy on gold items by guideline", GUIDELINE_COLUMNS, lines, compact=True)
-    csv_button("guidelines", rows, has_groups=False)
-    st.caption(f"First answers of this window and of the {PAST_DAYS // 7} weeks before it.")
+    with st.expander(f"Accuracy by guideline: {formatting.escape_markdown(formatting.truncate(shares))}", icon=":material/rule:"):
+        draw_table("guidelines", "Accuracy on gold items by guideline", GUIDELINE_COLUMNS, lines, compact=True)
+        csv_button("guidelines", rows, has_groups=False)
+        st.caption(f"First answers of this window and of the {PAST_DAYS // 7} weeks before it.")
 
 
 def fatigue_section(shown: ShownProject, found: Sequence[Finding]) -> None:

@@ -271,6 +271,19 @@ def records_row(others: Sequence[Incident]) -> dict[str, Any]:
     )
 
 
+def is_call_log(status: ModelStatus) -> bool:
+    """Whether a model is calls of a language model or steps of their traces, without anything critical: one row counts all of these."""
+    return status.severity != "act" and bool(status.predictions) and page_of_what_is_not_judged(status) == "vendors"
+
+
+def call_logs_row(logs: Sequence[ModelStatus], scope: Scope) -> dict[str, Any]:
+    """The row of all call logs: how many there are, which leads to their page, and the worst status."""
+    found = [incident for status in logs for incident in status.incidents]
+    name = links.link_cell(formatting.plural(len(logs), "call log"), "vendors", scope)
+    worst: Severity = min((status.severity for status in logs), key=SEVERITIES.index)
+    return table_row(model={**name, "title": ", ".join(status.model.name for status in logs)}, status=status_cell(worst, found))
+
+
 def _model_facts(status: ModelStatus, scope: Scope) -> Cell:
     """The last day of a relative window that does not end now; task, version where there are several, and dates as the tooltip."""
     served = sorted({finding.version for finding in status.findings if finding.version})
