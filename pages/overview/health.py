@@ -32,27 +32,26 @@ def overview() -> None:
     pending = sum(status.pending for status in statuses)
     unknown = sum(status.severity == "unknown" for status in statuses) - pending
     shared = f"Counted once: {counts.shared} of several models." if counts.shared else ""
+    drawn = view.group is None and not large_fleet.is_large(statuses)
+    logs = [status for status in statuses if drawn and fleet.is_call_log(status)]
     with st.container(horizontal=True, vertical_alignment="center"):
         checked = f"{len(statuses) - pending:,} checked: " if pending else ""
         st.markdown(
-            f"**{formatting.plural(len(statuses), 'model')}**{fleet.controllers_note()}, {checked}{counts.words}"
+            f"**{formatting.plural(len(statuses), 'model')}**{fleet.call_logs_note(logs)}{fleet.controllers_note()}, {checked}{counts.words}"
             f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}. "
             f":gray[:small[{datetime.now(UTC):%H:%M} UTC]]",
             help=f"Changes are against the previous period. {shared}",
         )
         frame.sampling_notice([status.window for status in statuses])
         fleet_view.fleet_view_popover(view)
-    shown = statuses
+    aside = {status.model.name for status in logs}
+    shown = [status for status in statuses if status.model.name not in aside]
     if large_fleet.is_large(statuses):
         chosen = large_fleet.fleet_filter_of(st.query_params.to_dict())
         page, matching = large_fleet.listed_page(statuses, chosen)
         large_fleet.filter_boxes(statuses, chosen, matching)
         shown = [large_fleet.with_traffic(scope, status) for status in page]
-    logs = [status for status in shown if fleet.is_call_log(status)] if view.group is None and not large_fleet.is_large(statuses) else []
-    aside = {status.model.name for status in logs} if len(logs) > 1 else set()
-    named = [status for status in shown if status.model.name not in aside]
-    rows = fleet_view.grouped_fleet_rows(named, scope, view.group, shared_incident_ids(counted))
-    rows += [fleet.call_logs_row(logs, scope)] if aside else []
+    rows = fleet_view.grouped_fleet_rows(shown, scope, view.group, shared_incident_ids(counted))
     rows += [fleet.records_row(others)] if others and view.group is None else []
     draw_table("fleet", "Models, most severe first", view.shown_columns(), rows, sort=True)
     st.header("Incidents", anchor=False)

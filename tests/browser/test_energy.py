@@ -50,7 +50,7 @@ def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard
     for each in lines:
         if each["kind"] == "resource":
             at = pd.Timestamp(each["at"])
-            fresh = (at - until.get(each["run"], pd.Timestamp.min.tz_localize("UTC"))).total_seconds()
+            fresh = (at - until.get(each["run"], pd.Timestamp(0, tz="UTC"))).total_seconds()
             read[each["run"]] += each["energy_j"] * min(fresh / each["seconds"], 1.0)
             until[each["run"]] = at
         if each["kind"] == "run" and each["run"].startswith(f"{LATE}-"):

@@ -272,16 +272,13 @@ def records_row(others: Sequence[Incident]) -> dict[str, Any]:
 
 
 def is_call_log(status: ModelStatus) -> bool:
-    """Whether a model is calls of a language model or steps of their traces, without anything critical: one row counts all of these."""
+    """Whether a model is calls of a language model or steps of their traces, without anything critical: it has no row."""
     return status.severity != "act" and bool(status.predictions) and page_of_what_is_not_judged(status) == "vendors"
 
 
-def call_logs_row(logs: Sequence[ModelStatus], scope: Scope) -> dict[str, Any]:
-    """The row of all call logs: how many there are, which leads to their page, and the worst status."""
-    found = [incident for status in logs for incident in status.incidents]
-    name = links.link_cell(formatting.plural(len(logs), "call log"), "vendors", scope)
-    worst: Severity = min((status.severity for status in logs), key=SEVERITIES.index)
-    return table_row(model={**name, "title": ", ".join(status.model.name for status in logs)}, status=status_cell(worst, found))
+def call_logs_note(logs: Sequence[ModelStatus]) -> str:
+    """Words after the number of models: how many have no row because they are call logs."""
+    return f" ({len(logs)} are call logs, see Vendors)" if logs else ""
 
 
 def _model_facts(status: ModelStatus, scope: Scope) -> Cell:
