@@ -37,7 +37,8 @@ def overview() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         checked = f"{len(statuses) - pending:,} checked: " if pending else ""
         st.markdown(
-            f"**{formatting.plural(len(statuses), 'model')}**{fleet.call_logs_note(logs)}{fleet.controllers_note()}, {checked}{counts.words}"
+            f"**{formatting.plural(len(statuses), 'model')}**{fleet.call_logs_note(logs)}{fleet.controllers_note()}, "
+            f"{checked}{counts.words}"
             f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}. "
             f":gray[:small[{datetime.now(UTC):%H:%M} UTC]]",
             help=f"Changes are against the previous period. {shared}",
