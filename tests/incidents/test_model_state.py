@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from observability.core.catalog import Catalog, Column, Model
-from observability.core.finding import Finding
+from observability.core.finding import Finding, Severity
 from observability.core.window import Window
 from observability.dashboard import load
 from observability.dashboard.overview import fleet
@@ -125,6 +125,22 @@ def test_calls_of_language_models_and_steps_of_their_traces_say_that_they_stand_
     known = Catalog((tools, loan))
     of_tools = ModelStatus(tools, WINDOW, tuple(NO_REFERENCE), served, pd.DataFrame(), ())
     assert fleet.page_of_what_is_not_judged(of_tools) is None, "without a language model the page shows no traces"
+
+
+def test_call_logs_have_no_row_until_something_is_critical_and_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = Model(1, "chat", columns=(Column(1, "operation", "f1", "category"), Column(2, "input_tokens", "f2", "number")))
+    monkeypatch.setattr(load, "catalog", lambda: Catalog((chat,)))
+    monkeypatch.setattr(load, "acknowledged_claims", frozenset)
+
+    def of_chat(*severities: Severity) -> ModelStatus:
+        moved = [replace(finding("serving/call_drift", "psi", each, subject=f"column:{each}"), model="chat") for each in severities]
+        served = pd.DataFrame({"n": [10.0], "errors": [0.0]})
+        return ModelStatus(chat, WINDOW, tuple(moved), served, pd.DataFrame(), (), incidents=load.incidents_of_findings(moved, [chat]))
+
+    assert fleet.is_call_log(of_chat("ok")) and fleet.is_call_log(of_chat("watch")) and not fleet.is_call_log(of_chat("act"))
+    assert not fleet.is_call_log(replace(of_chat("watch"), model=replace(chat, task="binary")))
+    assert fleet.call_logs_note([]) == ""
+    assert fleet.call_logs_note([of_chat("watch"), of_chat("ok")]) == " (2 call logs with 1 warning, see Vendors)"
 
 
 def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -277,8 +277,12 @@ def is_call_log(status: ModelStatus) -> bool:
 
 
 def call_logs_note(logs: Sequence[ModelStatus]) -> str:
-    """Words after the number of models: how many have no row because they are call logs."""
-    return f" ({len(logs)} are call logs, see Vendors)" if logs else ""
+    """Words after the number of models: how many have no row because they are call logs, with what was found in them."""
+    if not logs:
+        return ""
+    found = [incident for status in logs for incident in status.incidents]
+    counts = f" with {incidents.incident_action_counts(found).words}" if found else ""
+    return f" ({formatting.plural(len(logs), 'call log')}{counts}, see Vendors)"
 
 
 def _model_facts(status: ModelStatus, scope: Scope) -> Cell:
