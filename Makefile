@@ -16,6 +16,9 @@ COMPILED = PYTHONWARNINGS=ignore $(BIN)/python -m compileall -qq -j 0 -x '/tests
 export PYTHONDONTWRITEBYTECODE :=
 BYTECODE = $(BIN)/python -m compileall -q -j 2 app.py observability pages
 
+# Stores of the tests lie in memory where 10 GB of it are free for files: each commit is brought to the disk otherwise, thousands of times.
+SCRATCH := $(shell free=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1); test "$${free:-0}" -gt 10000000 && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
+
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
 BROWSER_WORKERS ?= 2
 # A busy machine may delay a browser beyond any patience: a browser test that fails runs once more, and says so.
@@ -35,11 +38,11 @@ live: $(BIN)/.installed  ## as run, with the times of the sample moved to today:
 	@$(BIN)/python -m observability serve --port $(PORT)
 
 test: lint  ## environment, lint, types, tests, browser tests, the wheel in clean environments
-	@export SAMPLE_HOMES="$$(mktemp -d)" && trap 'rm -rf "$$SAMPLE_HOMES"' EXIT \
+	@export TMPDIR="$$(mktemp -d -p "$(SCRATCH)")" && export SAMPLE_HOMES="$$TMPDIR" && trap 'rm -rf "$$TMPDIR"' EXIT \
 		&& $(MAKE) --no-print-directory -j2 types unit && $(MAKE) --no-print-directory -j2 wheel-check browser
 
 tests: $(BIN)/.installed-tests chromium  # the sample fleet is loaded once for both
-	@export SAMPLE_HOMES="$$(mktemp -d)" && trap 'rm -rf "$$SAMPLE_HOMES"' EXIT && $(UNIT) && $(BROWSER)
+	@export TMPDIR="$$(mktemp -d -p "$(SCRATCH)")" && export SAMPLE_HOMES="$$TMPDIR" && trap 'rm -rf "$$TMPDIR"' EXIT && $(UNIT) && $(BROWSER)
 
 test-long: $(BIN)/.installed-tests chromium wheel  ## the tests of chance with all their repetitions, and those that only a release needs
 	LONG_TESTS=1 $(UNIT) --hypothesis-profile=default && LONG_TESTS=1 $(BROWSER)
@@ -59,7 +62,7 @@ endif
 	@ls dist/*.whl
 
 wheel-check: wheel $(BIN)/.installed-tests chromium
-	$(BIN)/python tests/packaging/wheel_check.py dist/*.whl $(WHEEL_PYTHONS)
+	env -u TMPDIR $(BIN)/python tests/packaging/wheel_check.py dist/*.whl $(WHEEL_PYTHONS)  # two environments of 2 GB: on the disk
 
 lint: $(BIN)/.installed-tests
 	$(BIN)/ruff check .

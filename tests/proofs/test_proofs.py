@@ -57,13 +57,11 @@ def test_every_proof_of_the_sample_fleet_gives_the_finding_s_value(fleet: Store,
 
 
 def in_turn(found: Iterable[Finding]) -> list[Finding]:
-    """Those with a proof; in a short run the first and the last of each metric of an analyzer and model: each way to prove runs, and more than
-    once where it can.
-    """
+    """Those with a proof; in a short run the first and the last of each metric of an analyzer: each way to prove runs, and twice where it can."""
     proven = [finding for finding in found if finding.proof]
     if LONG:
         return proven
-    ends = {(at, each.analyzer, each.metric, each.model): each for at, found in ((0, proven[::-1]), (1, proven)) for each in found}
+    ends = {(at, each.analyzer, each.metric): each for at, found in ((0, proven[::-1]), (1, proven)) for each in found}
     return list({each.id: each for each in ends.values()}.values())
 
 
