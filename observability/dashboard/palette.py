@@ -35,7 +35,7 @@ def draw_palette(page: str, summary: str) -> None:
     if opened:
         items += [*feature_items(scope), *incident_items(scope), *shared_view_items()]
     data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope), "here": view_target(page, scope)}
-    data |= {"share": page not in WITHOUT_SHARING, "cookies": changed_cookies()}
+    data |= {"share": page not in WITHOUT_SHARING, "cookies": changed_cookies(), "opened": state.get("palette-opening")}
     answers = {"on_open_change": _mark_opened, "on_go_change": _follow, "on_find_change": _find, "on_share_change": _mark_share}
     _component()(key="palette", data=data, width="content", **answers)
     if (name := state.pop("palette-share", None)) is not None:
@@ -120,8 +120,8 @@ def page_shortcuts(scope: Scope) -> list[Item]:
 
 
 def _mark_opened() -> None:
-    """The palette was opened: the next run of its fragment sends everything."""
-    st.session_state["palette-opened"] = True
+    """The palette was opened: the next run of its fragment sends everything, and all that follow the number of the opening."""
+    st.session_state.update({"palette-opened": True, "palette-opening": st.session_state["palette"].open})
 
 
 def _follow() -> None:

@@ -108,12 +108,23 @@ class Palette {
 
   take(data, send) {
     Object.assign(this, { data, send })
-    if (data.full) this.more = data.items.filter((item) => LATER.includes(item.kind))
+    if (data.full) {
+      this.more = data.items.filter((item) => LATER.includes(item.kind))
+      this.answered = data.opened
+    }
     for (const [cookie, values] of Object.entries(data.cookies)) keep(cookie, values)
     this.summary.textContent = data.summary
     this.summary.setAttribute("aria-label", `Scope: ${data.summary}`)
     this.showBar(false)
-    if (this.dialog.open) this.list(true)
+    if (!this.dialog.open) return
+    this.list(true)
+    if (this.answered !== this.asked && data.opened === this.asked) this.ask() // another run of the page took the answer's place
+  }
+
+  // Each opening has its own number: equal data would not be given to this script again.
+  ask() {
+    this.asked = Math.max(Date.now(), (this.asked ?? 0) + 1)
+    this.send("open", this.asked)
   }
 
   bar() {
@@ -133,11 +144,10 @@ class Palette {
     if (this.dialog.open) return
     this.help.close()
     this.input.value = ""
-    this.more = undefined
     this.list()
     this.dialog.showModal()
     this.input.focus()
-    this.send("open", true)
+    this.ask()
   }
 
   list(keep) {
@@ -266,9 +276,10 @@ export default function (component) {
   if (!root) return
   if (!root.palette) {
     root.palette = new Palette(root)
-    root.keys = (event) => root.palette.pressed(event)
+    // It ends with its root. What this function returned would also be called late, for data that newer data have replaced already: the keys
+    // would then be dead.
+    const keys = (event) => (root.isConnected ? root.palette.pressed(event) : document.removeEventListener("keydown", keys, { capture: true }))
+    document.addEventListener("keydown", keys, { capture: true })
   }
-  document.addEventListener("keydown", root.keys, { capture: true })
   root.palette.take(data, setTriggerValue)
-  return () => document.removeEventListener("keydown", root.keys, { capture: true })
 }

@@ -1,0 +1,65 @@
+"""The script of the palette, without a dashboard: what Streamlit calls late, and answers that are lost."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from observability.dashboard import palette
+
+pytestmark = pytest.mark.browser
+SCRIPT = (palette.ASSETS / "palette.js").read_text(encoding="utf-8")
+SET_UP = """async (script) => {
+  document.body.innerHTML = '<div id="palette"></div>'
+  const address = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }))
+  const draw = (await import(address)).default
+  window.sent = []
+  const parts = { items: [], summary: 'All models', shortcuts: [], here: {}, share: true, cookies: {}, full: false, opened: null }
+  window.draw = (data) => draw({
+    data: { ...parts, ...data }, parentElement: document.body, setTriggerValue: (...trigger) => window.sent.push(trigger),
+  })
+}"""
+VIEW = {"kind": "Shared views", "t": "Rain of all", "hint": "Ann", "go": {"page": "drift", "parameters": {}}}
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """A page that holds nothing but the palette."""
+    page = chromium.contexts[0].new_page()
+    page.bring_to_front()
+    page.evaluate(SET_UP, SCRIPT)
+    yield page
+    page.close()
+
+
+def openings(page: Page) -> list[Any]:
+    """The numbers of the openings that were sent."""
+    return [value for name, value in page.evaluate("sent") if name == "open"]
+
+
+def test_keys_stay_alive_where_data_are_replaced_before_they_were_drawn(page: Page) -> None:
+    # Streamlit 1.67 draws both and calls what the first call returned, if anything, after the second.
+    page.evaluate("() => { const first = draw({}); draw({}); first?.() }")
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog", name="Search").wait_for(timeout=2_000)
+    page.keyboard.press("Escape")
+    page.evaluate("document.getElementById('palette').remove()")
+    page.keyboard.press("Control+k")
+    assert len(openings(page)) == 1, "a palette that is gone hears no keys"
+
+
+def test_a_lost_answer_is_asked_for_again_and_each_opening_has_its_own_number(page: Page) -> None:
+    page.evaluate("draw({})")
+    page.keyboard.press("Control+k")
+    (first,) = openings(page)
+    page.evaluate("(opened) => draw({ opened })", first)
+    again = openings(page)[-1]
+    assert len(openings(page)) == 2 and again > first
+    page.evaluate("([opened, item]) => draw({ opened, full: true, items: [item] })", [again, VIEW])
+    page.get_by_role("option", name="Rain of all").wait_for(timeout=2_000)
+    page.evaluate("(opened) => draw({ opened })", again)
+    assert len(openings(page)) == 2 and page.get_by_role("option", name="Rain of all").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    assert len(openings(page)) == 3 and openings(page)[-1] > again
