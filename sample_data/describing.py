@@ -5,6 +5,7 @@ command registers the models and loads the files. So the product names no model 
 """
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sample_data import (
     clients,
     crew,
     deliveries,
+    device_answers,
     edge,
     energy,
     exports,
@@ -115,6 +117,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     parts += [file_entry(deliveries.FILE, "batch"), file_entry(sensors.FILE, "batch")]
     parts += [file_entry(simulated_runs.STEPS, "step"), file_entry(simulated_runs.READINGS, "resource")]
     parts.append(file_entry(edge.FILE, "device_report"))
+    parts.append(file_entry(device_answers.FILE, "prediction", replace(flights.LATE, version=edge.NEW)))
     parts.append(file_entry(places.FILE, "storage_report"))
     parts.append(file_entry(savings.INTENSITIES, "price"))
     for name in (vendor.FILE, vendor_scores.FILE):

@@ -1,4 +1,4 @@
-"""How do the reports of devices come about? `python sample_data/edge.py`
+"""How do the reports of devices come about? `device_answers.py` counts the rows of ring 0 and writes them.
 
 They are SIMULATED, and each says so (`source`): 90 devices in three classes that serve flights-late over five weeks of December 2013. Version `1 int8`
 reaches ring after ring in the last twelve days. Two things go wrong in the last week: devices of firmware 5.3 crash more often, and tablets send
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-HERE = Path(__file__).resolve().parent
 FILE = "edge.reports.parquet"
 MODEL, OLD, NEW, SEED = "flights-late", "1", "1 int8", 21
 DEVICES, DAYS = 90, 35
@@ -64,14 +63,15 @@ def simulated_reports() -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: row["at"])
 
 
-def main() -> None:
-    """Write the file."""
+def simulated_table() -> pd.DataFrame:
+    """The reports as a table, with times in milliseconds."""
     table = pd.DataFrame(simulated_reports())
     table["received_at"] = table["synced_at"]
     times = ["at", "synced_at", "oldest_at", "received_at"]
     table[times] = table[times].astype("datetime64[ms, UTC]")
-    table.to_parquet(HERE / FILE, index=False, compression="zstd")
+    return table
 
 
-if __name__ == "__main__":
-    main()
+def write(reports: pd.DataFrame, out: Path) -> None:
+    """Write the file."""
+    reports.to_parquet(out / FILE, index=False, compression="zstd")

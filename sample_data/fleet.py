@@ -19,6 +19,7 @@ from sample_data import (
     crew,
     deliveries,
     describing,
+    device_answers,
     distributed,
     employment,
     exports,
@@ -115,6 +116,7 @@ def make(
         log_events(SPECS, log)
     collecting.collect(home, SPECS, out)
     clients.make(out)
+    device_answers.make(out)
     distributed.make(out)
     say(f"{len(distributed.JOBS)} runs of several processes: trained")
     signals.make(out)

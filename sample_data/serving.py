@@ -28,10 +28,11 @@ WARM_UP = 200
 class Service:
     """A model behind a call: features in, score out."""
 
-    def __init__(self, spec: Spec, artifact: Path) -> None:
+    def __init__(self, spec: Spec, artifact: Path, booster: lightgbm.Booster | None = None) -> None:
         self.spec = spec
-        self.booster = lightgbm.Booster(model_file=str(artifact))
-        levels = self.booster.pandas_categorical or []
+        shipped = lightgbm.Booster(model_file=str(artifact))
+        self.booster = booster or shipped
+        levels = shipped.pandas_categorical or []
         self.codes = [
             {level: float(code) for code, level in enumerate(levels[spec.categories.index(name)])} if name in spec.categories else None
             for name in spec.features

@@ -34,9 +34,8 @@ WINDOWS: dict[str, dict[str, Any]] = {
 """The last is that of the model that serves elsewhere."""
 CHECKED = [name for name in WINDOWS if LONG or name in ("last week", "autumn 2026")]
 
-UNDECIDED = {"trust/explanations", "serving/device_agreement"}
-"""The first reads attributions, which are computed in the background after the fleet is loaded; no device of the fleet answers requests of the
-server."""
+UNDECIDED = {"trust/explanations"}
+"""It reads attributions, which are computed in the background after the fleet is loaded."""
 
 
 @dataclass
