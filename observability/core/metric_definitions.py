@@ -290,6 +290,8 @@ probe_failure_rate | Failed probes | share | low | Share of fixed questions that
   RED method (Wilkie 2018)
 probe_accuracy | Accuracy on probes | share | high | Share of fixed questions with a known answer that are answered right. | right /
   known | ours
+probe_error | Error on probes | units of the answer | low | Mean distance of the numbers that a vendor's model answers to fixed
+  questions from the right numbers. | mean(abs(answer - right number)) | ours
 probe_latency | Latency of probes | ms | low | Median latency of the answers of a round. | 50 % quantile | ours
 probe_tokens | Tokens of an answer | tokens | | Mean number of output tokens of the answers of a round. | mean | ours
 probe_month_cost | Monthly cost of probes | money | low | Expected cost of the calendar month's probes: cost so far and a forecast of the

@@ -27,7 +27,7 @@ CHANGED, FLIPS, SIMILAR, FORM, REFUSED, FAILED, RIGHT = (
     "probe_accuracy",
 )
 LATENCY, TOKENS, COST, RUBRIC, VERSIONS = "probe_latency", "probe_tokens", "probe_month_cost", "rubric_score", "declared_versions"
-SHIFT = "answer_shift"
+SHIFT, ERROR = "answer_shift", "probe_error"
 LEAST_ACT, LEAST_WATCH = (0.08, 5), (0.03, 3)
 """Share of questions above the usual one, and number of answers, from which a rate is `act` and `watch`."""
 SURER = 5.0
@@ -37,6 +37,7 @@ SOURCES: dict[str, Source] = {FAILED: "system", LATENCY: "system", TOKENS: "mode
 RANKS = {
     CHANGED: 6.0,
     RIGHT: 5.5,
+    ERROR: 5.4,
     SHIFT: 5.2,
     FLIPS: 5.0,
     SIMILAR: 4.8,

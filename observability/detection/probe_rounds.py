@@ -35,7 +35,8 @@ class ProbeRounds:
     versions: the declared version of most answers of each round, None without one. free_text: compared by similarity. currency: of the
     costs, where the records state one and the same. source: how the answers came about, as `simulated`, where all records state the same.
     encoders: the encoder of the answers of each round, None without one. vectors: of the answers by it, of length 1, None without one.
-    values: of a set whose answers are numbers, the numbers, NaN without one; else None. tolerance: as the newest answers that state one do.
+    values: of a set whose answers are numbers, the numbers, NaN without one; else None. expected: the numbers that are right, likewise.
+    tolerance: as the newest answers that state one do.
     """
 
     model: str
@@ -61,6 +62,7 @@ class ProbeRounds:
     encoders: tuple[str | None, ...] = ()
     vectors: Any = None
     values: Floats | None = None
+    expected: Floats | None = None
     tolerance: float | None = None
 
     @property
@@ -133,7 +135,7 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
     columns = {item: place for place, item in enumerate(items)}
     shape = (len(places), len(items))
     numbers = {key: np.full(shape, np.nan) for key in ("refused", "ill_formed", "right", "latency", "cost", *TOKENS)}
-    texts, vectors, made_by, asked = *(np.full(shape, None, object) for _ in range(3)), np.zeros(shape, bool)
+    texts, vectors, made_by, known_answers, asked = *(np.full(shape, None, object) for _ in range(4)), np.zeros(shape, bool)
     encoders: list[dict[str, int]] = [{} for _ in places]
     sizes: dict[str, int] = {}
     rubric: dict[str, Floats] = {}
@@ -162,6 +164,7 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
         well = _share(extra.get("well_formed"))
         numbers["ill_formed"][at] = 1 - well
         if isinstance(extra.get("expected"), str):
+            known_answers[at] = extra["expected"]
             numbers["right"][at] = normal_answer(extra["expected"]) == normal_answer(row["prediction"])
         features: dict[str, Any] = row["features"] if isinstance(row["features"], dict) else {}
         for key in TOKENS:
@@ -200,6 +203,7 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
         encoders=of_rounds,
         vectors=vectors,
         values=values,
+        expected=None if values is None else _parsed_numbers(known_answers),
         tolerance=tolerance,
         **numbers,
     )
@@ -207,9 +211,14 @@ def _rounds_of(model: str, name: str, rows: list[dict[str, Any]]) -> ProbeRounds
 
 def _answer_numbers(texts: Any) -> Floats | None:
     """The numbers that answers are, NaN for others; None where fewer than half of them are numbers."""
-    parsed = [[None if text is None else answer_number(text) for text in line] for line in texts]
-    found = np.array([[np.nan if value is None else value for value in line] for line in parsed], np.float64).reshape(texts.shape)
+    found = _parsed_numbers(texts)
     return found if 2 * np.isfinite(found).sum() >= sum(text is not None for text in texts.ravel()) else None
+
+
+def _parsed_numbers(texts: Any) -> Floats:
+    """The numbers that texts are, NaN for others."""
+    parsed = [[None if text is None else answer_number(text) for text in line] for line in texts]
+    return np.array([[np.nan if value is None else value for value in line] for line in parsed], np.float64).reshape(texts.shape)
 
 
 def _most_frequent(counts: Mapping[str, int]) -> str | None:

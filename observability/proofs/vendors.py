@@ -68,6 +68,13 @@ def shift_proof(finding: Finding, context: Context) -> str | None:
     return start and f"{start}\n{figure}\nWHERE newest.number IS NOT NULL"
 
 
+def number_error_proof(finding: Finding, context: Context) -> str | None:
+    """The SQL of the mean distance of the newest round's numbers from the right ones, on questions answered by a number in the baseline."""
+    start, right = _typical_number_sql(finding, context), "TRY_CAST(newest.expected AS DOUBLE)"
+    figure = f"SELECT avg(abs(newest.number - {right})) AS {finding.metric} FROM newest JOIN typical USING (item)"
+    return start and f"{start}\n{figure}\nWHERE newest.number IS NOT NULL AND {right} IS NOT NULL"
+
+
 def right_answers_proof(finding: Finding, context: Context) -> str | None:
     """The SQL of the share of right answers of the newest round, to questions whose typical answer of the baseline is marked as well."""
     start = _typical_sql(finding, context)
@@ -201,6 +208,7 @@ VENDOR_PROOFS: Proofs = {
     "answer_similarity": FREE_TEXT,
     "answer_shift": shift_proof,
     "probe_accuracy": right_answers_proof,
+    "probe_error": number_error_proof,
     "declared_versions": versions_proof,
     "probe_month_cost": "it adds a forecast of the remaining days",
 }

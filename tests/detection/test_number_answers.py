@@ -11,7 +11,7 @@ from scipy import stats
 from observability.core.errors import UsageError
 from observability.core.finding import Finding
 from observability.detection.answer_changes import EQUAL, SPREADS, answer_changes
-from observability.detection.probe_claims import CHANGED, FLIPS, RIGHT, SHIFT
+from observability.detection.probe_claims import CHANGED, ERROR, FLIPS, RIGHT, SHIFT
 from observability.detection.probe_rounds import probe_rounds
 from observability.monitoring import check
 from observability.probing.ask import answer_number, ask_set
@@ -73,10 +73,37 @@ def test_a_shift_of_all_within_each_tolerance_is_named_with_the_interval_of_its_
     assert (shift.value, shift.low, shift.high) == pytest.approx((changes.gaps[13].mean(), low, high))
 
 
+def test_errors_against_the_right_numbers_are_judged_beside_the_baseline_and_the_last_round() -> None:
+    nights = VendorNights(14, numbers=0.01, from_night=13, times=1.03, right=True)
+    quiet, worse = judged(nights, 12)[ERROR], judged(nights, 13)[ERROR]
+    assert quiet.severity == "ok" and quiet.low < quiet.value < quiet.high
+    assert (worse.severity, worse.news, worse.n) == ("act", "new", 60) and RIGHT not in judged(nights, 13)
+    answers = nights.rows().assign(error=lambda own: abs(own["prediction"].astype(float) - [float(f["expected"]) for f in own["extra"]]))
+    table = answers.assign(night=answers["at"].dt.day).pivot(index="night", columns="id", values="error")
+    errors = np.array([line[np.isfinite(line)] for line in table.to_numpy()])
+    (rounds,) = probe_rounds(nights.rows())
+    changes = answer_changes(rounds, 13)
+    assert changes is not None
+    usual = errors[list(changes.baseline)].mean(axis=0)
+    assert (worse.value, worse.evidence["baseline"]) == pytest.approx((errors[13].mean(), usual.mean()))
+    for name, others in (("difference", usual), ("since_last", errors[12])):
+        found = stats.ttest_rel(errors[13], others)
+        assert worse.evidence[name] == pytest.approx([(errors[13] - others).mean(), *found.confidence_interval(0.95)]), name
+    assert "from the right numbers in the newest round" in worse.because and worse.onset.date() == (START + timedelta(days=13)).date()
+    assert judged(VendorNights(14, numbers=0.01, right=False), 13).keys() == judged(nights, 13).keys() - {ERROR}
+
+
+def test_numbers_that_come_nearer_to_the_right_ones_are_no_worse() -> None:
+    rows = VendorNights(14, numbers=0.01, from_night=12, times=1.03).rows()
+    rows["extra"] = [{**extra, "expected": f"{np.linspace(5.0, 400.0, 60)[int(extra['item'][1:])] * 1.03:.6g}"} for extra in rows["extra"]]
+    found = {each.metric: each for each in morning_findings(rows, 13)}
+    assert found[SHIFT].severity == "act" and found[ERROR].severity == "ok" and found[ERROR].evidence["difference"][2] < 0
+
+
 def test_quiet_nights_of_prices_are_quiet() -> None:
     raised = []
     for seed in range(repeats(2, 10)):
-        rows = VendorNights(37, numbers=0.02, seed=seed).rows()
+        rows = VendorNights(37, numbers=0.02, seed=seed, right=True).rows()
         raised += [each for night in range(7, 37) for each in morning_findings(rows, night) if each.needs_action]
     assert len(raised) <= allowed(repeats(2, 10) * 30, 0.01), [each.because for each in raised]
 
@@ -116,7 +143,7 @@ def test_numbers_are_read_from_the_response_and_texts_stay_texts() -> None:
 
 @pytest.mark.parametrize("tolerance", [None, 20.0])
 def test_figures_of_numbers_are_proved_from_the_rows(tolerance: float | None, tmp_path: Path) -> None:
-    rows = VendorNights(9, items=24, numbers=0.01, changed=18, from_night=8, times=1.4, tolerance=tolerance).rows()
+    rows = VendorNights(9, items=24, numbers=0.01, changed=18, from_night=8, times=1.4, tolerance=tolerance, right=True).rows()
     lines = []
     for row in rows.to_dict("records"):
         at = row["at"].tz_localize(UTC).to_pydatetime()
@@ -129,5 +156,5 @@ def test_figures_of_numbers_are_proved_from_the_rows(tolerance: float | None, tm
         end = (START + timedelta(days=9)).replace(tzinfo=UTC)
         found = check.check(store, start=end - timedelta(days=7), end=end, now=end, only=("serving/vendors",)).findings
         assert differing(store, found) == [] and without_reason(found) == []
-        assert {each.metric for each in found if each.proof} >= {CHANGED, SHIFT}
+        assert {each.metric for each in found if each.proof} >= {CHANGED, ERROR, SHIFT}
         assert next(each for each in found if each.metric == CHANGED).severity == "act"

@@ -25,6 +25,7 @@ COLUMNS = ("id", "at", "model", "version", "status", "prediction", "latency_ms",
 class VendorNights:
     """noise: share of answers that differ from the usual one by chance. changed: number of answers that are others since night `from_night`.
     numbers: prices instead of classes, with that relative noise, and since that night that many times as high.
+    right: of numbers, whether each has its price as the right one.
     own: extra fields and fields of records since that night, by name; text: free text instead of classes.
     """
 
@@ -40,6 +41,7 @@ class VendorNights:
     numbers: float | None = None
     times: float = 1.0
     tolerance: float | None = None
+    right: bool = False
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def rows(self) -> pd.DataFrame:
@@ -69,6 +71,7 @@ class VendorNights:
                 if self.numbers is not None:
                     extra = {"item": f"q{item:03}", "set": "tickets", "answers": "number", "well_formed": True}
                     extra |= {"tolerance": self.tolerance} if self.tolerance is not None else {}
+                    extra |= {"expected": f"{prices[item]:.6g}"} if self.right else {}
                 row = {
                     "id": f"{night}-{item}", "at": at + timedelta(seconds=item), "model": self.model, "version": "2026-01", "status": "ok", "prediction": answer,
                     "latency_ms": float(400 * slow * rng.lognormal(0, 0.3)), "cost": self.cost,

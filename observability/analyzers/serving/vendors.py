@@ -17,6 +17,7 @@ from observability.core.formatting import format_day, plural
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
 from observability.detection.answer_changes import LEAST, answer_changes, rate_changes
+from observability.detection.number_errors import error_finding, number_error
 from observability.detection.number_shifts import number_shift, shift_finding
 from observability.detection.probe_claims import (
     CHANGED,
@@ -128,17 +129,18 @@ def about_set(judged: JudgedSet) -> Iterator[Finding]:
     counted = {metric: counts for metric, counts in counted.items() if counts.n[judged.last] and counts.total}
     levels = {metric: history for metric, history in level_histories(judged).items() if np.isfinite(history.newest)}
     p_values = [*(counts.p_value(judged.last) for counts in counted.values()), *(each.p_value for each in levels.values())]
-    right = right_answers(judged)
+    right, error, shift = right_answers(judged), number_error(judged), number_shift(judged)
     p_values += [right[1]] if right else []
-    shift = number_shift(judged)
-    p_values += [shift.p_value] if shift else []
+    p_values += [each.p_value for each in (error, shift) if each]
     adjusted = benjamini_hochberg(p_values, judged.context.budget)[0].tolist() if p_values else []
     for (metric, counts), p in zip(counted.items(), adjusted, strict=False):
         yield rate_finding(judged, metric, counts, p)
     for (metric, history), p in zip(levels.items(), adjusted[len(counted) :], strict=False):
         yield level_finding(judged, metric, history, p)
     if right:
-        yield right_finding(judged, right[0], adjusted[-1 - bool(shift)])
+        yield right_finding(judged, right[0], adjusted[-1 - bool(error) - bool(shift)])
+    if error:
+        yield error_finding(judged, error, adjusted[-1 - bool(shift)])
     if shift:
         yield shift_finding(judged, shift, adjusted[-1])
 

@@ -44,6 +44,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     probe_claims.REFUSED: ("refusals", "share"),
     probe_claims.FAILED: ("questions without an answer", "share"),
     probe_claims.RIGHT: ("correct answers", "share"),
+    probe_claims.ERROR: ("mean error against the right numbers", "number"),
     probe_claims.SHIFT: ("mean difference from the baseline", "number"),
     probe_claims.SIMILAR: ("similarity to the baseline", "share"),
     probe_claims.LATENCY: ("median latency (ms)", "number"),
@@ -207,6 +208,11 @@ def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str
         return [None if changes is None or changes.similarity is None else _mean(changes.similarity[place]) for place in places]
     if metric == probe_claims.SHIFT:
         return [None if changes is None or changes.gaps is None else _mean(changes.gaps[place]) for place in places]
+    if metric == probe_claims.ERROR:
+        if rounds.values is None or rounds.expected is None:
+            return [None for _ in places]
+        errors = np.abs(rounds.values - rounds.expected)
+        return [_mean(errors[place]) for place in places]
     if metric == probe_claims.RUBRIC:
         score = shown_score(rounds, finding)
         return [None if score is None else _mean(rounds.rubric[score][place]) for place in places]

@@ -1,0 +1,103 @@
+"""Are the numbers that a vendor's model answers further from the right ones than they were? Mean absolute errors, paired by question."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from observability.core.finding import Finding, Severity
+from observability.core.numerals import format_figure
+from observability.detection.answer_changes import LEAST
+from observability.detection.number_shifts import TOLERATED
+from observability.detection.probe_claims import ERROR, SURER, JudgedSet
+from observability.stats.arrays import Floats
+from observability.stats.interval import Interval, ordered_interval
+
+
+@dataclass(frozen=True, eq=False)
+class NumberError:
+    """The mean absolute error of the newest round on `n` questions, and how much larger it is than in the baseline and in the round before.
+
+    Each has a 95 % interval over the questions; the differences are paired by question. before: of the baseline. since_last: None where the
+    round before has too few of the questions. p_value: of a mean error as far from those of the baseline's rounds. tolerance: the mean of
+    the questions.
+    """
+
+    value: Interval
+    before: float
+    growth: Interval
+    since_last: Interval | None
+    p_value: float
+    tolerance: float
+
+    @property
+    def part(self) -> float:
+        """The growth since the baseline as part of the tolerance; infinite where numbers repeat exactly and errors grew at all."""
+        more = self.growth.value or 0.0
+        return max(more, 0.0) / self.tolerance if self.tolerance > 0 else float("inf") if more > 0 else 0.0
+
+
+def number_error(judged: JudgedSet) -> NumberError | None:
+    """The error of the newest round; None where answers are no numbers, or too few have a known right one."""
+    rounds, tolerances = judged.rounds, judged.changes.tolerances
+    if rounds.values is None or rounds.expected is None or tolerances is None:
+        return None
+    errors = np.abs(rounds.values - rounds.expected)
+    past = errors[list(judged.changes.baseline)]
+    asked = np.isfinite(errors[judged.last]) & np.isfinite(past).any(axis=0)
+    if asked.sum() < LEAST:
+        return None
+    own, past = errors[judged.last, asked], past[:, asked]
+    usual = np.nanmean(past, axis=0)
+    gaps = past - usual
+    nights = np.array([line[known].mean() for line in gaps if (known := np.isfinite(line)).any()])
+    more, error = float((own - usual).mean()), float(nights.std(ddof=1) * np.sqrt(1 + 1 / nights.size)) if nights.size > 1 else 0.0
+    p_value = float(2 * student.sf(abs(more) / error, nights.size - 1)) if error > 0 else float(more == 0)
+    last = own - errors[judged.last - 1, asked] if judged.last else own[:0]
+    return NumberError(
+        _mean_interval(own),
+        float(usual.mean()),
+        _mean_interval(own - usual),
+        _mean_interval(last[np.isfinite(last)]) if np.isfinite(last).sum() >= LEAST else None,
+        p_value,
+        float(tolerances[asked].mean()),
+    )
+
+
+def _mean_interval(values: Floats) -> Interval:
+    """The mean of values with its 95 % interval by Student's t."""
+    half = float(student.ppf(0.975, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
+    return ordered_interval(mean := float(values.mean()), mean - half, mean + half, values.size)
+
+
+def error_finding(judged: JudgedSet, error: NumberError, p: float) -> Finding:
+    """The finding about the error, with the paired differences in its evidence. p: adjusted."""
+    budget, part = judged.context.budget, error.part
+    sure = p <= budget
+    severity: Severity = "ok" if part < TOLERATED[0] else "unknown" if not sure else "watch"
+    if severity == "watch" and part >= TOLERATED[1] and p <= budget / SURER:
+        severity = "act"
+    value, more = error.value.value or 0.0, error.growth.value or 0.0
+    because = (
+        f"Answers to set `{judged.rounds.name}` are on average {format_figure(value, 3)} from the right numbers in the newest round, "
+        f"{format_figure(error.before, 3)} in the baseline ({int(error.value.n):,} questions)."
+    )
+    if severity == "unknown":
+        because += f" The growth of {format_figure(more, 3)} is not significant: more questions or rounds are needed."
+    return judged.finding(
+        ERROR,
+        int(error.value.n),
+        because,
+        severity=severity,
+        limit=error.before + TOLERATED[severity == "act"] * error.tolerance,
+        evidence={
+            "set": judged.rounds.name,
+            "baseline": error.before,
+            "difference": list(error.growth.triple),
+            "since_last": None if error.since_last is None else list(error.since_last.triple),
+            "p_adjusted": p,
+            **judged.answers_of_baseline,
+        },
+        **error.value.fields,
+        **judged.dated(judged.last, severity),
+    )
