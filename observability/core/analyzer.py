@@ -53,7 +53,7 @@ class Context:
     the false discovery rate of this run (stats/multiple_testing.py). counters: the loader's counts of this model and window, as
     `Engine.counters` describes them (store/engine.py); for an analyzer about records, `model_projects`: the labelling projects of
     models, `budgets`, `models`: every model by name, for trust/exports `canary_sightings`, and where training runs are kept as they are
-    judged, `judged_runs`: the function that gives them.
+    judged, `judged_runs`, and where labels of annotators are kept by project, `labelled_window`: the functions that give them.
     For an analyzer about records, `model` and `version` are EVERY_MODEL and NO_VERSION, and the window's model is "" or the requested one.
     """
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from observability.analyzers.training.runs import JudgedRuns, RunVerdict
     from observability.compare.comparison_types import WindowComparison
     from observability.core.analyzer import Analyzer
+    from observability.metrics.labelled_window import LabelledWindow
     from observability.store.types.asked_questions import AskedQuestions
     from observability.store.types.explanations import ExplanationState
     from observability.worker.limited_query import LimitedAnswer
@@ -316,13 +317,16 @@ def _record_findings(
     name: str, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
 ) -> list[Finding]:
     """See `scope_record_findings`; of one analyzer. They are kept, with those of the watcher, for all people who see every model."""
+    from observability.analyzers.training.runs import JUDGED
+    from observability.metrics.labelled_window import LABELLED
     from observability.monitoring import check
     from observability.monitoring.kept_findings import keeper_of_records
 
     restricted = not sign_in.current_person().sees_all
     keep = None if restricted else keeper_of_records(owned_store(), displayed_state().models)
     dates: dict[str, Any] = {"start": start, "end": end, "days": days, "now": instant, "evaluated": reached(instant)}
-    found = check.record_findings(store().whole_groups(), model, only=(name,), **dates, beside=beside, keep=keep, runs=_judged_runs)
+    shared = {JUDGED: _judged_runs, LABELLED: labels_of_window}
+    found = check.record_findings(store().whole_groups(), model, only=(name,), **dates, beside=beside, keep=keep, shared=shared)
     return list(store().shown_findings(found))
 
 
@@ -465,6 +469,23 @@ def _visible_judged_runs(model: str, end: datetime) -> "JudgedRuns":
     from observability.analyzers.training.runs import judged_runs
 
     return judged_runs(store().ask, model, end)
+
+
+def labels_of_window(window: Window) -> "LabelledWindow":
+    """Labels of a window and of the four weeks before it by project, read-only: those that are kept, for people who see every model."""
+    from observability.monitoring.kept_labels import keeper_of_labels
+
+    if sign_in.current_person().sees_all:
+        return keeper_of_labels(owned_store(), displayed_state().models)(window)
+    return _visible_labels_of_window(window)
+
+
+@cached_by_state(2, computed=False)
+def _visible_labels_of_window(window: Window) -> "LabelledWindow":
+    """See `labels_of_window`; of the models that the person who is signed in may see."""
+    from observability.analyzers.data.labelling import read_labelled_window
+
+    return read_labelled_window(store().ask, window)
 
 
 def _with_short_claims(verdicts: "Iterable[RunVerdict]") -> "tuple[RunVerdict, ...]":

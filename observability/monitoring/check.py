@@ -4,7 +4,7 @@ A check chooses the windows, asks an engine for the frames that each analyzer ne
 is known here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,6 @@ from observability.monitoring.late_labels import labelled_window, with_analyzed_
 from observability.stats.multiple_testing import fdr_per_look
 
 if TYPE_CHECKING:
-    from observability.analyzers.training.runs import JudgedRuns
     from observability.store.engine import BoundQuestion, Engine
 
 AcknowledgedClaims = frozenset[tuple[str | None, str]]
@@ -163,15 +162,15 @@ def record_findings(
     beside: Window | None = None,
     evaluated: datetime | None = None,
     keep: KeepFindings | None = None,
-    runs: Callable[[Window], "JudgedRuns"] | None = None,
+    shared: Mapping[str, Callable[[Window], Any]] | None = None,
 ) -> list[Finding]:
     """Findings of the analyzers of records (training runs, datasets, labelling projects): of one model, or of all and of none.
 
     Without start and end each analyzer gets the last `days`, ending now where the newest record of its kinds is younger than 30 days, else
     at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed in it
     too, because older ones say nothing about that model. evaluated: the instant as of which silence is judged, where that is before `now`.
-    keep: used for each analyzer whose window has ended by `now`. runs: gives all training runs of a window's model by their records up to
-    its end, where they are kept.
+    keep: used for each analyzer whose window has ended by `now`. shared: by the name of a counter, a function of a window that gives what
+    is kept for analyzers and pages alike: training runs as they are judged, labels by project.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
@@ -189,8 +188,8 @@ def record_findings(
                 "budgets": model_budgets(engine.catalog()),
                 "models": {each.name: each for each in engine.catalog().models},
             }
-            if runs is not None and as_of is None:
-                counters["judged_runs"] = partial(runs, window)
+            if shared is not None and as_of is None:
+                counters |= {name: partial(read, window) for name, read in shared.items()}
             if analyzer.name == EXPORTS:
                 counters["canary_sightings"] = engine.canary_sightings(window).to_dict("records")
             context = Context(EVERY_MODEL, NO_VERSION, window, min(latest, window.end), budget, counters)

@@ -20,6 +20,7 @@ from observability.alerts.alert_decisions import DASHBOARD, decide_alerts, share
 from observability.alerts.delivery import Notify, deliver_messages
 from observability.alerts.trackers import queue_issues
 from observability.analyzers import discover
+from observability.analyzers.training.runs import JUDGED
 from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding
@@ -27,6 +28,7 @@ from observability.core.time import end_of_step, naive_utc
 from observability.core.weeks import Week
 from observability.core.window import EPOCH, Window
 from observability.export.png import daily_line_png
+from observability.metrics.labelled_window import LABELLED
 from observability.monitoring import check, check_windows
 from observability.monitoring.fleet_alarms import fleet_alarms
 from observability.monitoring.kept_findings import (
@@ -37,6 +39,7 @@ from observability.monitoring.kept_findings import (
     keeper_of_records,
     kept_findings_of,
 )
+from observability.monitoring.kept_labels import keeper_of_labels
 from observability.monitoring.kept_runs import keeper_of_runs
 from observability.review import freeze
 from observability.review.pre_read import queue_pre_read
@@ -145,8 +148,9 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     state.models = {name: watched_model(report) for name, report in reports.items()}
     incidents = [incident for report in reports.values() for incident in report.incidents]
     generations = dict(store.generations)
-    keep, runs = keeper_of_records(store, generations), keeper_of_runs(store, generations)
-    records = check.record_findings(store.whole_groups(), None, now=end_of_step(now), evaluated=now, keep=keep, runs=runs)
+    keep = keeper_of_records(store, generations)
+    shared = {JUDGED: keeper_of_runs(store, generations), LABELLED: keeper_of_labels(store, generations)}
+    records = check.record_findings(store.whole_groups(), None, now=end_of_step(now), evaluated=now, keep=keep, shared=shared)
     other = [finding for finding in records if finding.model not in models]
     incidents += check.findings_with_incidents(store.catalog(), other)[1]
     incidents = [

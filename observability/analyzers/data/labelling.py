@@ -5,7 +5,7 @@ a field that a project never logs there is no finding. Agreement is that of the 
 of models are analyzed by data/labels). Projects name no model, so the findings have no model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from observability.core.finding import Finding, Severity
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.core.time import naive_utc
+from observability.core.window import EPOCH, Window
 from observability.detection import annotator_agreement, labelling_falls
 from observability.metrics import annotators, gold_accuracy, labelling_speed, suggestions
 from observability.metrics.annotations import (
@@ -26,9 +27,9 @@ from observability.metrics.annotations import (
     PAST_DAYS,
     WATCH,
     LabellingComparison,
-    first_answers,
     item_clustered_rate,
 )
+from observability.metrics.labelled_window import LABELLED, LabelledWindow, labelled_window
 from observability.metrics.labelling_projects import ProjectLabels, recent_labels
 from observability.proofs.labelling import LABELLING_PROOFS
 from observability.stats.interval import Interval
@@ -74,13 +75,19 @@ class Project:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for the labels of the window and of the four weeks before it."""
+    """Ask for the labels of the window and of the four weeks before it, where they are not kept."""
+    if LABELLED in context.counters:
+        return {}
     return {"annotated": Ask(ANNOTATED), "past annotated": Ask(ANNOTATED, span="past", days=PAST_DAYS)}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return the findings about gold items, suggestions, time and sessions of each project, ordered by name."""
-    projects = list(projects_of(frames["past annotated"], frames["annotated"], context))
+    if LABELLED in context.counters:
+        labelled = context.counters[LABELLED]()
+    else:
+        labelled = labelled_window(frames["past annotated"], frames["annotated"], context.window.start)
+    projects = list(projects_of(labelled, context))
     p_values = [look.p_value for each in projects for look in each.looks] + [each.tired.p_value for each in projects if each.tired]
     p_values += [p for each in projects if each.agreement for p in each.agreement.p_values]
     adjusted = iter(benjamini_hochberg(p_values, context.budget)[0].tolist())
@@ -93,16 +100,17 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return found + [finding for each in projects if each.agreement for finding in about_agreement(each, each.agreement, adjusted, context)]
 
 
-def projects_of(past: "DataFrame", now: "DataFrame", context: Context) -> Iterator[Project]:
-    """Return every project with labels in the window."""
-    import pandas as pd
+def read_labelled_window(ask: Callable[[Records, Window], "DataFrame"], window: Window) -> LabelledWindow:
+    """Return the labels of a window and of the four weeks before it. ask: answers a question about records."""
+    now = ask(ANNOTATED, window)
+    past = ask(ANNOTATED, window.past(PAST_DAYS)) if window.start > EPOCH else now.iloc[:0]
+    return labelled_window(past, now, window.start)
 
-    both = pd.concat([each for each in (past, now) if len(each)] or [now], ignore_index=True)
-    start = naive_utc(context.window.start)
-    for name, part in both.groupby("project", sort=True):
-        answers = first_answers(part)
-        inside = (answers["at"] >= start).to_numpy()
-        here, before = answers[inside], answers[~inside]
+
+def projects_of(labelled: LabelledWindow, context: Context) -> Iterator[Project]:
+    """Return every project with labels in the window."""
+    for name, project in labelled.projects.items():
+        here, before = project.now, project.past
         if here.empty:
             continue
         subject = f"project:{name}"
@@ -113,10 +121,10 @@ def projects_of(past: "DataFrame", now: "DataFrame", context: Context) -> Iterat
         ]
         agreement = None
         if name not in context.counters.get("model_projects", ()):
-            labels = recent_labels(part, naive_utc(context.window.end), context.window.days + PAST_DAYS)
+            labels = recent_labels(project.labels, naive_utc(context.window.end), context.window.days + PAST_DAYS)
             changes = annotator_agreement.agreement_changes(labels, context)
             agreement = ProjectAgreement(labels, changes, annotators.agreement_comparisons(labels, context.window.days))
-        yield Project(str(name), here, before, tuple(looks), blind, labelling_speed.fatigue_slope(answers), agreement)
+        yield Project(name, here, before, tuple(looks), blind, labelling_speed.fatigue_slope(project.answers), agreement)
 
 
 def project_findings(

@@ -26,7 +26,7 @@ from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
 from observability.metrics import annotators, assignments, gold_accuracy, labelling_speed, suggestions
-from observability.metrics.annotations import LEAST, PAST_DAYS, first_answers
+from observability.metrics.annotations import LEAST, PAST_DAYS
 from observability.metrics.labelling_projects import ProjectLabels, recent_labels
 from observability.stats.agreement import krippendorff_alpha_of_counts
 from observability.stats.interval import Interval
@@ -106,7 +106,13 @@ def labelled_projects(scope: Scope) -> pd.Series:
     """The number of labels and assignments of each project, most first: of the chosen dates, else of all dates."""
     dates = scope.start is not None or scope.end is not None
     window = load.window_of_records(scope, judged.ANALYZER) if dates else Window(scope.model or "", EPOCH, load.page_clock())
-    rows = [load.ask_store(Records(kind, ("project",), ever=not dates, rows=MOST_RECORDS), window) for kind in ("annotation", "assignment")]
+    return _project_sizes(window, not dates)
+
+
+@cached_by_state(4, copied=True, computed=False)
+def _project_sizes(window: Window, ever: bool) -> pd.Series:
+    """The number of labels and assignments of each project, most first. ever: of all dates up to the window's end."""
+    rows = [load.read_records(Records(kind, ("project",), ever=ever, rows=MOST_RECORDS), window) for kind in ("annotation", "assignment")]
     return pd.concat([each["project"].astype(str) for each in rows]).value_counts()
 
 
@@ -116,13 +122,6 @@ def project_window(scope: Scope, project: str) -> Window:
     newest = [load.ask_store(Records(kind, ("at",), ever=True, rows=1, only=only), always)["at"] for kind in ("annotation", "assignment")]
     last = pd.concat([each for each in newest if len(each)] or newest[:1]).max()
     return load.window_of_records(scope, judged.ANALYZER, None if pd.isna(last) else last.to_pydatetime().replace(tzinfo=UTC))
-
-
-def annotations_in_window(window: Window) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Labels of the dates and of the four weeks before, and assignments of the dates."""
-    now = load.read_records(judged.ANNOTATED, window)
-    past = load.read_records(judged.ANNOTATED, window.past(PAST_DAYS)) if window.start > EPOCH else now.iloc[:0]
-    return now, past, load.ask_store(ASSIGNED, window)
 
 
 def findings_in_dates(scope: Scope, window: Window) -> list[Finding]:
@@ -169,12 +168,8 @@ def chosen_annotator(rows: pd.DataFrame) -> str | None:
 @cached_by_state(4)
 def project_labels(name: str, window: Window) -> ShownProject:
     """One project, with the first answer of each annotator to each item. Read-only: sessions share it."""
-    now, past, assigned = annotations_in_window(window)
-    parts = [each[each["project"] == name] for each in (past, now)]
-    labels = pd.concat([each for each in parts if len(each)] or parts[:1], ignore_index=True)
-    answers = first_answers(labels)
-    inside = (answers["at"] >= naive_utc(window.start)).to_numpy()
-    return ShownProject(name, window, answers[inside], answers[~inside], labels, assigned[assigned["project"] == name])
+    labelled, assigned = load.labels_of_window(window).project(name), load.ask_store(ASSIGNED, window)
+    return ShownProject(name, window, labelled.now, labelled.past, labelled.labels, assigned[assigned["project"] == name])
 
 
 def _finding_project(finding: Finding) -> str:

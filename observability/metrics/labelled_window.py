@@ -1,0 +1,73 @@
+"""Labels of a window and of the four weeks before it, by project: read once for findings and for the page."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from observability.core.time import naive_utc
+from observability.metrics.annotations import first_answers
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+LABELLED = "labelled_window"
+"""The counter of an analyzer's context that holds a function which gives a LabelledWindow, where it is kept."""
+
+
+@dataclass(frozen=True)
+class LabelledProject:
+    """All labels of one project, oldest first, of the window that begins at `start` and of the four weeks before it. Read-only."""
+
+    labels: "DataFrame"
+    start: datetime
+
+    @cached_property
+    def answers(self) -> "DataFrame":
+        """The first answer of each annotator to each item."""
+        return first_answers(self.labels)
+
+    @cached_property
+    def now(self) -> "DataFrame":
+        """First answers in the window."""
+        return self.answers[(self.answers["at"] >= naive_utc(self.start)).to_numpy()]
+
+    @cached_property
+    def past(self) -> "DataFrame":
+        """First answers before the window."""
+        return self.answers[(self.answers["at"] < naive_utc(self.start)).to_numpy()]
+
+
+@dataclass(frozen=True)
+class LabelledWindow:
+    """The projects with labels, by name in order of names."""
+
+    projects: dict[str, LabelledProject]
+    nothing: LabelledProject
+
+    def project(self, name: str) -> LabelledProject:
+        """One project, without labels where it has none."""
+        return self.projects.get(name, self.nothing)
+
+
+def labelled_window(past: "DataFrame", now: "DataFrame", start: datetime) -> LabelledWindow:
+    """The labels of two frames of records of kind `annotation` by project.
+
+    Parameters
+    ----------
+    past : DataFrame
+        Labels of the four weeks before the window.
+    now : DataFrame
+        Labels of the window.
+    start : datetime
+        Start of the window.
+
+    Returns
+    -------
+    LabelledWindow
+    """
+    import pandas as pd
+
+    both = pd.concat([each for each in (past, now) if len(each)] or [now], ignore_index=True)
+    projects = {str(name): LabelledProject(part, start) for name, part in both.groupby("project", sort=True)}
+    return LabelledWindow(projects, LabelledProject(both.iloc[:0], start))
