@@ -20,6 +20,7 @@ from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
@@ -45,6 +46,7 @@ SHELL = Path(__file__).parent / "shell.py"
 """The script that each browser session runs. It stands apart from `pages/`, so that a first deep link opens the right page."""
 LOOK_EVERY = 10.0
 """Seconds between two looks at whether the findings of the first page are those of the present state."""
+SELF = "'self'"
 WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.href).href}</script>'
 """Tells Streamlit's front end where its server is; without it, two requests of every deep link fail."""
 ASSETS = Path(__file__).parent / "assets"
@@ -71,12 +73,26 @@ class Headers:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("Content-Security-Policy", content_policy())
+                headers.setdefault("Content-Security-Policy", content_policy(frame_origins(scope)))
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "same-origin"
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+
+
+def frame_origins(scope: Scope) -> tuple[str, ...]:
+    """The web sites of `frame_origins` in access.toml, where a request asks for a figure alone; none for every other page, or settings that
+    cannot be read.
+    """
+    from observability.dashboard.links import ONLY
+
+    if ONLY not in parse_qs(scope["query_string"].decode("latin-1")):
+        return ()
+    try:
+        return read_access_settings(process_lock.home_folder()).frame_origins
+    except ObservabilityError:
+        return ()
 
 
 async def readiness(_request: Request) -> Response:
@@ -168,8 +184,9 @@ def streamlit_document() -> str:
 
 
 @cache
-def content_policy() -> str:
-    """The content security policy of every page; Streamlit sets none. Inline scripts are those of the document, by their hashes.
+def content_policy(framed_by: tuple[str, ...] = ()) -> str:
+    """The content security policy of every page; Streamlit sets none. Inline scripts are those of the document, by their hashes. framed_by:
+    other sites that may show it in a frame.
 
     Parallel coordinates are drawn with WebGL, for which plotly compiles functions: without `unsafe-eval` it says that there is no WebGL.
     """
@@ -179,7 +196,7 @@ def content_policy() -> str:
         f"default-src 'self'; script-src 'self' 'unsafe-eval' blob: {hashes}; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; object-src 'none'; "
         "base-uri 'self'; form-action 'self'; "
-        "frame-ancestors 'self'"
+        f"frame-ancestors {' '.join((SELF, *framed_by))}"
     )
 
 

@@ -34,8 +34,6 @@ PIN_ASKED = "pin-asked"
 """The state that holds the figure that a person asked to pin (dashboard/boards/pinning.py)."""
 SHARE_ASKED = "share-asked"
 """The state that holds the view that a person asked to share (dashboard/boards/shared_views.py)."""
-ONLY = "only"
-"""The parameter of an address that opens one figure of a page alone (dashboard/single_figure.py)."""
 WHOLE_PAGE = "whole page"
 PAGE_BLOCK: ContextVar[Any] = ContextVar("skeleton of a page", default=None)
 """The block of `page_skeleton`, which gives way to a skeleton in the place of what is computed."""
@@ -407,7 +405,7 @@ def view_target(page: str, scope: Scope) -> dict[str, Any]:
 def figure_address(place: FigurePlace, key: str) -> str:
     """The relative address that opens one figure of a page alone."""
     path = "./" if place.page == DEFAULT_PAGE else f"./{place.page}"
-    return f"{path}?{place.query}&{urlencode({ONLY: key})}"
+    return f"{path}?{place.query}&{urlencode({links.ONLY: key})}"
 
 
 def place_of_page() -> FigurePlace:

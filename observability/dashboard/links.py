@@ -24,6 +24,8 @@ from observability.dashboard.scope import KEYS, SPANS, TIME_KEYS, Scope, parse_i
 
 PAGES = bundle_folder() / "pages"
 DEFAULT_PAGE = "health"
+ONLY = "only"
+"""The parameter of an address that opens one figure of a page alone (dashboard/single_figure.py)."""
 BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order", "trace")
 OWN_KEYS = (
     *BOUND_KEYS,

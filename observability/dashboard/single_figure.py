@@ -20,13 +20,13 @@ def asked_place(page: str) -> FigurePlace:
     address = st.query_params
     times = {key: parse_instant(address[key]) if key in address else None for key in ("from", "to")}
     scope = scope_from_state({**{key: address.get(key) for key in KEYS}, **times})
-    own = tuple((key, tuple(address.get_all(key))) for key in address if key not in (*KEYS, frame.ONLY))
+    own = tuple((key, tuple(address.get_all(key))) for key in address if key not in (*KEYS, links.ONLY))
     return FigurePlace(page, scope, own)
 
 
 def draw_single_figure(page: str) -> bool:
     """Draw the figure that the address asks for alone, and return whether it asks for one."""
-    key = st.query_params.get(frame.ONLY)
+    key = st.query_params.get(links.ONLY)
     if not key:
         return False
     place = asked_place(page)

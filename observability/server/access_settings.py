@@ -26,7 +26,15 @@ SECRET_VARIABLE = "OBSERVABILITY_OIDC_SECRET"  # noqa: S105 - the name of a vari
 NO_ROLE = "none"
 """In lists of roles: no access to this model."""
 TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "": {"url": (str, list), "logger_origins": (str, list), "session_hours": (int, float), "oidc": dict, "roles": dict, "models": dict},
+    "": {
+        "url": (str, list),
+        "logger_origins": (str, list),
+        "frame_origins": (str, list),
+        "session_hours": (int, float),
+        "oidc": dict,
+        "roles": dict,
+        "models": dict,
+    },
     "oidc": dict.fromkeys(("server_metadata_url", "client_id", "client_secret", "groups_claim", "name_claim", "scope", "prompt"), str),
     "roles": {"default": str, "people": dict, "groups": dict},
 }
@@ -61,7 +69,7 @@ class OidcSettings:
 class AccessSettings:
     """All settings. urls: further addresses of the dashboard, the first is the public one. models: role lists of single models.
 
-    logger_origins: web sites whose pages may send records with a token.
+    logger_origins: web sites whose pages may send records with a token. frame_origins: those whose pages may show a figure alone in a frame.
     """
 
     method: Method = "none"
@@ -71,6 +79,7 @@ class AccessSettings:
     roles: RoleLists = field(default_factory=RoleLists)
     models: Mapping[str, RoleLists] = field(default_factory=dict)
     logger_origins: tuple[str, ...] = ()
+    frame_origins: tuple[str, ...] = ()
 
     @property
     def secure(self) -> bool:
@@ -127,6 +136,7 @@ def _parsed(home: Path, *, has_accounts: bool) -> AccessSettings:
     _check_table("", body)
     urls = _address_list(body.get("url"), FILE) + _address_list(os.environ.get(URL_VARIABLE), URL_VARIABLE)
     logger_origins = _address_list(body.get("logger_origins"), f"{FILE}, logger_origins")
+    frame_origins = _address_list(body.get("frame_origins"), f"{FILE}, frame_origins")
     hours = body.get("session_hours", 12.0)
     if not 0 < hours <= 24 * 30:
         raise UsageError("session_hours is out of range", where=FILE, got=hours, expected="more than 0, at most 720")
@@ -136,7 +146,8 @@ def _parsed(home: Path, *, has_accounts: bool) -> AccessSettings:
     models = body.get("models", {})
     lists = {name: _role_lists(f"models.{name}", table) for name, table in models.items()}
     method: Method = "oidc" if oidc else "accounts" if has_accounts else "none"
-    return AccessSettings(method, urls, float(hours), oidc, _role_lists("roles", body.get("roles", {})), lists, logger_origins)
+    roles = _role_lists("roles", body.get("roles", {}))
+    return AccessSettings(method, urls, float(hours), oidc, roles, lists, logger_origins, frame_origins)
 
 
 def _toml_body(path: Path) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from observability.core.errors import UsageError
 from observability.dashboard import application
 from observability.server import accounts, audit_log, sign_in
 from observability.server.access import ACTING
-from observability.server.access_settings import AccessSettings, OidcSettings, RoleLists
+from observability.server.access_settings import AccessSettings, OidcSettings, RoleLists, read_access_settings
 from tests.support.asgi import HOST, ORIGIN, Reply, http, websocket
 
 PASSWORDS = {"ada": "correct horse battery", "ann": "staple pencil orbit", "vic": "window garden copper"}
@@ -314,3 +315,17 @@ def test_on_a_schedule_roles_by_group_and_by_default_count_for_nothing() -> None
 @pytest.mark.parametrize("claims", [{}, {"email": ""}, {"email": 7}, {"email": "ann@x.org", "email_verified": False}])
 def test_claims_that_name_nobody_for_sure_are_nobody(claims: dict[str, Any]) -> None:
     assert sign_in.oidc_person(AccessSettings("oidc", ("https://o",), 12, OIDC, LISTS), claims) is None
+
+
+def test_a_site_that_is_named_may_frame_a_figure_alone_and_no_other_page(home: Path) -> None:
+    def ancestors(address: str) -> str:
+        policy = http(site(), "GET", address).header("content-security-policy") or ""
+        return next(rule for rule in policy.split("; ") if rule.startswith("frame-ancestors"))
+
+    assert ancestors("/readyz?only=drift") == "frame-ancestors 'self'", "off where no site is named"
+    (home / "access.toml").write_text('frame_origins = ["https://wiki.example.com"]\n', encoding="utf-8")
+    assert ancestors("/readyz?model=loan&only=drift") == "frame-ancestors 'self' https://wiki.example.com"
+    assert ancestors("/readyz") == ancestors("/readyz?model=only") == "frame-ancestors 'self'"
+    (home / "access.toml").write_text('frame_origins = ["*"]\n', encoding="utf-8")
+    with pytest.raises(UsageError, match="frame_origins"):
+        read_access_settings(home)
