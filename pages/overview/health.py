@@ -31,17 +31,17 @@ def overview() -> None:
     counts = total_action_counts(counted)
     pending = sum(status.pending for status in statuses)
     unknown = sum(status.severity == "unknown" for status in statuses) - pending
-    shared = f"Counted once: {counts.shared} of several models." if counts.shared else ""
+    shared = f" Counted once: {counts.shared} of several models." if counts.shared else ""
     drawn = view.group is None and not large_fleet.is_large(statuses)
     logs = [status for status in statuses if drawn and fleet.is_call_log(status)]
+    elsewhere = " Call logs are on the page Vendors." if logs else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         checked = f"{len(statuses) - pending:,} checked: " if pending else ""
         st.markdown(
             f"**{formatting.plural(len(statuses), 'model')}**{fleet.call_logs_note(logs)}{fleet.controllers_note()}, "
             f"{checked}{counts.words}"
-            f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}. "
-            f":gray[:small[{datetime.now(UTC):%H:%M} UTC]]",
-            help=f"Changes are against the previous period. {shared}",
+            f"{f'; {unknown} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}.",
+            help=f"Read at {datetime.now(UTC):%H:%M} UTC. Changes are against the previous period.{elsewhere}{shared}",
         )
         frame.sampling_notice([status.window for status in statuses])
         fleet_view.fleet_view_popover(view)

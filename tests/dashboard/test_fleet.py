@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from observability.core import formatting
-from observability.core.finding import Finding
+from observability.core.finding import Finding, Severity
 from observability.dashboard import background_findings, load
 from observability.dashboard.overview import fleet, incidents
 from observability.dashboard.scope import Scope
@@ -67,9 +67,27 @@ def test_the_total_counts_an_equal_incident_of_two_models_once() -> None:
     assert counts.total_words == "2 warnings (1 shared, counted once)"
     shared = shared_incident_ids(counted_incidents(both))
     assert fleet.status_cell("watch", both[:1], shared) == {
-        "s": "watch", "t": "Warning", "sub": "1 warning", "title": "1 shared with other models"
+        "s": "watch", "t": "1 warning", "sub": None, "title": "1 shared with other models"
     }  # fmt: skip
     assert fleet.status_cell("watch", both)["title"] is None
+
+
+@pytest.mark.parametrize(
+    ("severity", "counts", "said"),
+    [
+        ("act", "2 critical\n1 warning", ("2 critical", "1 warning")),
+        ("watch", "1 warning", ("1 warning", None)),
+        ("watch", "1 acknowledged\n2 warnings", ("Warning", "1 acknowledged\n2 warnings")),
+        ("ok", None, ("OK", None)),
+        ("unknown", None, ("Unknown", None)),
+    ],
+)
+def test_a_status_is_said_once_with_its_number(
+    severity: Severity, counts: str | None, said: tuple[str, str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet.incidents, "incident_counts", lambda _found: counts)
+    cell = fleet.status_cell(severity, [])
+    assert (cell["t"], cell["sub"]) == said and cell["s"] == severity
 
 
 def test_an_incident_that_one_of_two_models_has_not_acknowledged_counts_as_critical() -> None:
@@ -119,6 +137,7 @@ def test_a_model_that_was_never_registered_is_unknown_with_the_reason(current: W
 def test_the_change_against_the_previous_period_is_in_the_unit_of_the_value() -> None:
     told = [fleet.change_words(260.0, 290.0), fleet.change_words(0.745, 0.713, "share"), fleet.change_words(5.0, 5.0)]
     assert told == ["−10 % from 290", "+3.2 points from 71.3 %", "±0 % from 5.00"]
+    assert [fleet.visible_change(each) for each in (*told, None)] == ["−10 %", "+3.2 points", None, None], "no change is no news"
     assert [fleet.change_words(value, before) for value, before in ((None, 1.0), (1.0, None), (1.0, 0.0))] == [None] * 3
 
 

@@ -105,7 +105,7 @@ def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_firs
     (status,), others = fleet.with_records([silent("acme")], [changed, replace(changed, model=None, subject="probes:other")])
     assert status.severity == "act" and [each.model for each in status.incidents] == ["acme"]
     assert [each.model for each in others] == [None]
-    assert fleet.fleet_table_row(status, Scope())["cells"]["status"]["t"] == "Critical"
+    assert fleet.fleet_table_row(status, Scope())["cells"]["status"]["t"] == "1 critical"
 
 
 def test_calls_of_language_models_and_steps_of_their_traces_say_that_they_stand_on_vendors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_call_logs_have_no_row_until_something_is_critical_and_are_counted(monke
     assert fleet.is_call_log(of_chat("ok")) and fleet.is_call_log(of_chat("watch")) and not fleet.is_call_log(of_chat("act"))
     assert not fleet.is_call_log(replace(of_chat("watch"), model=replace(chat, task="binary")))
     assert fleet.call_logs_note([]) == ""
-    assert fleet.call_logs_note([of_chat("watch"), of_chat("ok")]) == " (2 call logs with 1 warning, see Vendors)"
+    assert fleet.call_logs_note([of_chat("watch"), of_chat("ok")]) == " (2 call logs with 1 warning)"
 
 
 def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -242,13 +242,17 @@ def page_of_what_is_not_judged(status: ModelStatus) -> str | None:
 
 
 def status_cell(severity: Severity, found: Sequence[Incident], shared: frozenset[str] = frozenset()) -> Cell:
-    """A severity over the number of incidents; the tooltip says how many are shared.
+    """The number of incidents of a severity over that of milder ones, the severity's word alone where none is of it; the tooltip says how
+    many are shared.
 
     shared: the ids of incidents that are counted once with those of other models.
     """
     both = sum(incident.id in shared for incident in found)
     title = f"{both} shared with other models" if both else None
-    return {**severity_cell(severity), "sub": incidents.incident_counts(found), "title": title}
+    first, *others = (incidents.incident_counts(found) or "").split("\n")
+    if formatting.STATUS_WORDS[severity].lower() not in first:
+        first, others = "", [first, *others]
+    return {**severity_cell(severity, first or None), "sub": "\n".join(filter(None, others)) or None, "title": title}
 
 
 def _linked_cell(cell: Cell, page: str, about: Scope) -> Cell:
@@ -282,7 +286,7 @@ def call_logs_note(logs: Sequence[ModelStatus]) -> str:
         return ""
     found = [incident for status in logs for incident in status.incidents]
     counts = f" with {incidents.incident_action_counts(found).words}" if found else ""
-    return f" ({formatting.plural(len(logs), 'call log')}{counts}, see Vendors)"
+    return f" ({formatting.plural(len(logs), 'call log')}{counts})"
 
 
 def _model_facts(status: ModelStatus, scope: Scope) -> Cell:
@@ -307,8 +311,7 @@ def _traffic_cell(status: ModelStatus) -> Cell:
     return {
         "t": formatting.compact_count(total / days),
         "k": total / days,
-        "sub": "\n".join(filter(None, (change and short_change(change), failed_share(status) if status.traffic["errors"].sum() else None)))
-        or None,
+        "sub": "\n".join(filter(None, (visible_change(change), failed_share(status) if status.traffic["errors"].sum() else None))) or None,
         "title": f"{total:,.0f} predictions in {span}{in_previous_period(change)}",
         "spark": sparkline(status.traffic["n"].tolist(), f"Predictions over time, {total:,.0f} in total", bars=True, width=96),
     }
@@ -328,6 +331,11 @@ def change_words(value: float | None, before: float | None, unit: str = "") -> s
 def short_change(change: str) -> str:
     """A change without the value of the previous period, which the tooltip has."""
     return change.split(" from ", maxsplit=1)[0]
+
+
+def visible_change(change: str | None) -> str | None:
+    """A change without the value of the previous period; None where it is unknown or rounds to zero, which the line of the days shows."""
+    return short_change(change) if change and not change.startswith("±") else None
 
 
 def in_previous_period(change: str | None) -> str:
@@ -395,7 +403,7 @@ def fairness_cell(status: ModelStatus, found: Sequence[Finding]) -> Cell:
     return {
         **cell,
         **small_multiple(pair_values(first.evidence), words),
-        "sub": change and short_change(change),
+        "sub": visible_change(change),
         "title": f"{cell.get('title') or ''}{in_previous_period(change)}",
     }
 
@@ -442,7 +450,7 @@ def latency_cell(status: ModelStatus) -> Cell:
     change = change_of_finding(status, p99)
     claim = f"{_plain_claim(p99)}{in_previous_period(change)}" if p99 else None
     cell: Cell = {"t": f"{formatting.format_number(p99.value)} ms" if p99 else formatting.DASH, "title": claim}
-    cell |= {"k": p99.value if p99 else None, "sub": change and short_change(change)}
+    cell |= {"k": p99.value if p99 else None, "sub": visible_change(change)}
     cell |= days_of_finding(p99, "p99 latency by day", zero=True) if p99 else {}
     return {**cell, **_problem_cell(problems, "sub")} if problems else cell
 
@@ -480,7 +488,7 @@ def cost_cell(status: ModelStatus) -> Cell:
         return {**cell, "t": formatting.format_value(first.value, first.unit)}
     amount = money((cost.value or 0.0) * times, str(cost.evidence.get("currency") or ""))
     change = change_of_finding(status, cost)
-    words = "\n".join(filter(None, (unit, change and short_change(change))))
+    words = "\n".join(filter(None, (unit, visible_change(change))))
     title = f"{cell['title']}{in_previous_period(change)}"
     days = small_multiple(cost_values(cost.evidence), "Cost per thousand by day", comparison_band(cost.analyzer, cost.evidence), zero=True)
     return {**cell, **days, "t": amount, "k": cost.value, "sub": words or None, "title": title}
