@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from observability.core.analyzer import Context
-from observability.core.finding import Finding, Severity
+from observability.core.finding import Finding, Severity, needs_action
+from observability.core.time import naive_utc
 from observability.stats.distinct import DistinctCount, rarefaction
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ SKEW_WATCH, SKEW_ACT, OUTLYING = 300.0, 1800.0, 6.0
 """Clock skew in seconds for `watch` and `act` (five minutes join wrong features, half an hour the wrong hour), and the minimum multiple
 of the usual spread of the devices' delays."""
 FEWEST_DEVICES = 4
+RECENT_DAYS = 3
+"""Newest days that are judged by themselves too: in a week, a clock that has been wrong for three days is right most of the time."""
 MIXED_HOURS = 1.0
 """Interquartile range in hours of the event times of one device that arrive in one hour, above which that hour is the time of a load or of
 a transfer, which says nothing about clocks."""
@@ -38,9 +42,20 @@ def device_claims(rows: "DataFrame", past: "DataFrame", features: Sequence[str],
 
 
 def clocks(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context: Context) -> list[Finding]:
+    """Return findings about devices whose clock was wrong in the window, or in its newest days."""
+    found = clocks_of_days(rows, past, devices, context)
+    if context.window.days <= RECENT_DAYS:
+        return found
+    newest = rows[rows["at"] >= naive_utc(context.window.end) - timedelta(days=RECENT_DAYS)]
+    named = {each.subject for each in found}
+    of_newest = clocks_of_days(newest, past, devices, context, f" of the last {RECENT_DAYS} days")
+    return [*found, *(each for each in of_newest if needs_action(each.severity) and each.subject not in named)]
+
+
+def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context: Context, when: str = "") -> list[Finding]:
     """Return findings about devices whose clock differs from those of the others, and from its own in the past month if that is known.
 
-    One finding of severity `unknown` where arrival times say nothing about clocks.
+    One finding of severity `unknown` where arrival times say nothing about clocks. when: which days the rows are of, where not all.
     """
     if len(devices) < FEWEST_DEVICES:
         return []
@@ -59,6 +74,9 @@ def clocks(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context
         error = 1.2533 * 1.4826 * float(np.median(np.abs(mine - np.median(mine)))) / np.sqrt(mine.size)
         if abs(off) < SKEW_WATCH or abs(off) < OUTLYING * max(spread, error):
             continue
+        nearest = float(np.quantile(mine, 0.25 if off > 0 else 0.75)) - usual
+        if when and np.sign(off) * nearest < SKEW_WATCH:
+            continue  # a wrong clock moves all records of a device; where a part of them waits, few hours begin with one that did not
         own = before.get(name)
         if own and own.delays.size >= LEAST and first[name] > -SKEW_WATCH and abs(first[name] - own.first) < SKEW_WATCH:
             continue  # it always arrived so much later than others: that is how it delivers
@@ -68,7 +86,7 @@ def clocks(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context
             f"The clock of device `{name}` seems {length(abs(off))} {side}: its first records arrive {length(abs(first[name]))} "
             f"{'after' if first[name] >= 0 else 'before'} "
             f"the time they carry, those of the other {len(others)} devices {length(abs(usual))} "
-            f"{'after' if usual >= 0 else 'before'}; {mine.size:,} rows of the sample."
+            f"{'after' if usual >= 0 else 'before'}; {mine.size:,} rows of the sample{when}."
         )
         base = context.undecided(NAME, f"device={name}", "clock_skew", int(mine.size), because, against="peers")
         found.append(

@@ -112,6 +112,15 @@ def test_a_clock_that_is_off_is_named_with_its_device_and_side() -> None:
     assert claim.severity == "act" and claim.value == pytest.approx(-7200, abs=10) and "2 hours ahead" in claim.because
 
 
+def test_a_clock_that_went_wrong_in_the_last_days_is_named_before_the_wrong_days_are_most_of_the_window() -> None:
+    current = rows(4000, 6)
+    late = current["at"] >= current["at"].max() - pd.Timedelta(days=2.5)
+    current.loc[(current["device"] == "d3") & late, "at"] += pd.Timedelta(hours=2)
+    claim = said(current)["device=d3", "clock_skew"]
+    assert claim.severity == "act" and "rows of the sample of the last 3 days" in claim.because
+    assert alarms(said(rows(4000, 6))) == set()
+
+
 @pytest.mark.parametrize("loads", ["at once", "every night"])
 def test_clocks_are_unknown_where_the_arrival_is_that_of_a_load(loads: str) -> None:
     current = rows(4000, 6)
