@@ -52,6 +52,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         common["features"] = {"region": each["region"], "age": each["age"]}
         records.append({**common, "version": "1", "score": each["score1"], "label": each["label"]})
         records.append({**common, "version": "2", "score": each["score2"], "environment": "shadow"})
+        if i % 40 == 0:  # a device answers too, with a form that is not registered
+            records.append({**common, "version": "2 int8", "score": each["score2"], "environment": "shadow", "device": "d1"})
     log = folder / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
     assert store.load_files([log], LoadDefaults()).rejected == 0

@@ -76,7 +76,8 @@ class SelectionSides:
 def selection_boxes(here: ModelPage) -> SelectionSides | None:
     """The boxes for challenger and champion, and their windows; None where the model has one version only.
 
-    The default challenger is the newest version in shadow, else the version with fewest predictions; the champion is the one that serves.
+    The default challenger is the newest registered version in shadow, else the newest in shadow (what devices answer is not registered),
+    else the version with fewest predictions; the champion is the one that serves.
     """
     known = version_choices(here.model.name)
     offered = {words: stream for words, stream in known.offered.items() if stream[0] is not None and stream[1] != "reference"}
@@ -85,7 +86,9 @@ def selection_boxes(here: ModelPage) -> SelectionSides | None:
         return None
     champion_first = _most_predictions(here, known, serving)
     others = [words for words in offered if words != champion_first]
-    challenger_first = next((words for words in reversed(others) if offered[words][1] == "shadow"), others[-1])
+    shadowing = [words for words in others if offered[words][1] == "shadow"]
+    registered = {each.name for each in here.model.versions if each.registered}
+    challenger_first = next((words for words in reversed(shadowing) if offered[words][0] in registered), [*others, *shadowing][-1])
     missing = "The link names {} as a version, which this model does not have."
     with st.container(horizontal=True, gap="small"):
         names = list(offered)
