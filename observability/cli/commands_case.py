@@ -54,6 +54,8 @@ def case_lines(found: "Case") -> Iterator[str]:
 
     row = found.row
     yield f"{row.model.name} {row.version.name}, prediction {row.id}, {iso(row.at)} ({row.environment})"
+    if row.lake_note:
+        yield row.lake_note
     if found.also_in:
         yield f"Other models have this id too: {', '.join(found.also_in)}. Choose one with --model."
     if row.other_answers:

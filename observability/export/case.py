@@ -249,6 +249,7 @@ def logged_facts(case: Case, masked: Collection[str]) -> list[tuple[str, str]]:
         ("Model", row.model.name),
         ("Version", row.version.name),
         ("Time (UTC)", formatting.format_minute(row.at)),
+        ("Read", row.lake_note or None),
         ("Environment", row.environment),
         ("Same id also answered by", ", ".join(other.words for other in row.other_answers) or None),
         ("Score", score_digits(row) if row.score is not None else None),

@@ -27,10 +27,11 @@ def opened(
     models = [catalog.model(model)] if model else list(catalog.models)
     with store.snapshot():
         found: list[Row] = []
-        for candidate in models:
-            row = of_model(store, candidate, prediction_id, as_of, version, environment)
-            if row is not None:
-                found.append(row)
+        for removed in (False, True):  # the store first: an id that it lacks is looked up in the lake of each model
+            for candidate in [] if found else models:
+                row = of_model(store, candidate, prediction_id, as_of, version, environment, removed=removed)
+                if row is not None:
+                    found.append(row)
     if not found:
         own = "".join([f"version {version} of " if version else "", f"{environment} of " if environment else ""])
         where = (
@@ -52,14 +53,16 @@ def of_model(
     as_of: datetime | None,
     version: str | None = None,
     environment: str | None = None,
+    *,
+    removed: bool = True,
 ) -> Row | None:
-    """The prediction in one model; None where it does not exist (yet)."""
+    """The prediction in one model; None where it does not exist (yet). removed: look also at days that retention removed."""
     try:
-        stored = store.row(model.name, prediction_id, version, environment)
+        stored = store.row(model.name, prediction_id, version, environment, removed=removed)
     except NotFoundError:
         return None
     row = row_from(stored, model, as_of)
     if as_of is None or row.arrived <= as_of.astimezone(UTC) or row.environment == "reference":
         return row
     earlier = [other for other in row.other_answers if version in (None, other.version) and environment in (None, other.environment)]
-    return of_model(store, model, prediction_id, as_of, earlier[0].version, earlier[0].environment) if earlier else None
+    return of_model(store, model, prediction_id, as_of, earlier[0].version, earlier[0].environment, removed=removed) if earlier else None

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from observability.core.catalog import Model, Version
+from observability.core.formatting import format_day
 from observability.core.time import aware_utc, naive_utc
 from observability.investigation.label_types import Label, Revision
 from observability.records.kinds import KEPT_IN_EXTRA
@@ -136,6 +137,14 @@ class Row:
         if self.model.task != "regression" or self.score is None or self.label_number is None:
             return None
         return self.score - self.label_number
+
+    @property
+    def lake_note(self) -> str:
+        """Where the row came from, as a sentence; empty where the store keeps it."""
+        day, since = self.stored.get("from_lake"), self.model.rows_from
+        return (
+            "" if day is None or since is None else f"From the lake, day {format_day(day)}; the store keeps rows since {format_day(since)}."
+        )
 
     @property
     def wrong(self) -> bool | None:

@@ -123,7 +123,8 @@ def check(
         windows[each.name] = window
         notes += [note] if note else []
         if each.rows_from is not None and window.start < each.rows_from:
-            notes.append(f"Rows of {each.name} before {format_day(each.rows_from)} are not kept: what needs single rows begins there.")
+            told = "come from the lake" if engine.lake_holds(each.name) else "are not kept: what needs single rows begins there"
+            notes.append(f"Rows of {each.name} before {format_day(each.rows_from)} {told}.")
         until = min(filter(None, (now, window.as_of, window.end)))
         findings += model_findings(engine, each, window, evaluation_time(each, activity, window, now), only, reads, until=until)
     if with_records and slice is None and version is None:

@@ -50,6 +50,7 @@ METHODS: dict[str, StoreMethod] = {
     "activity": StoreMethod("read", "model", "column"),
     "newest_record": StoreMethod("read", "model"),
     "row": StoreMethod("read", "model"),
+    "lake_holds": StoreMethod("read", "model"),
     "rows": StoreMethod("read", "window"),
     "search": StoreMethod("read", "window"),
     "rows_by_id_prefix": StoreMethod("read", answers="column"),

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
     from observability.core.catalog import Model, Version
     from observability.core.settings import DatedSettings, ModelSettings
+    from observability.store.db.results import Cursor
+    from observability.store.lake.removed_rows import RemovedRows
     from observability.store.types.loading import CheckedLines, LoadDefaults, LoadReport, NewModelLimit
     from observability.store.types.query_answer import ExportedQuery, QueryAnswer
     from observability.store.types.registration import ReferenceScorer, Registration, RegistrationRequest
@@ -51,6 +53,21 @@ if TYPE_CHECKING:
 
 class DuckStore(Database, Store):
     """The one open DuckDB database of a home folder as a `Store`."""
+
+    @cached_property
+    def _lake(self) -> "RemovedRows":
+        """The rows that retention removed, in the lake of the home."""
+        from observability.store.lake.removed_rows import RemovedRows
+
+        return RemovedRows(self)
+
+    def removed_rows(self, model: "Model") -> "Cursor | None":
+        """A cursor whose tables of a model hold the rows that retention removed; None where no lake has them."""
+        return None if model.rows_from is None else self._lake.cursor(model)
+
+    def lake_holds(self, model: str) -> bool:
+        """Whether a lake answers about the rows of a model that retention removed."""
+        return self.removed_rows(self.catalog().model(model)) is not None
 
     def snapshot(self) -> AbstractContextManager[object]:
         """Within the context, all answers in this thread come from one consistent state."""
@@ -124,9 +141,11 @@ class DuckStore(Database, Store):
         id: str,  # noqa: A002 - the record's own word
         version: str | None = None,
         environment: str | None = None,
+        *,
+        removed: bool = True,
     ) -> dict[str, Any]:
         """Everything that is stored about one prediction."""
-        return listing.prediction_record(self, model, id, version, environment)
+        return listing.prediction_record(self, model, id, version, environment, removed=removed)
 
     def rows(self, window: Window, columns: Sequence[str], limit: int = 100, order: str = "-at", *, outcomes: bool = True) -> "DataFrame":
         """At most `limit` raw rows of a window."""

@@ -83,6 +83,11 @@ class Engine(Protocol):
         """Raise ForbiddenError where the window's slice is of so few rows that the person may not see its figures."""
         del window
 
+    def lake_holds(self, model: str) -> bool:
+        """Whether a lake answers questions about the rows of a model that retention removed."""
+        del model
+        return False
+
     def counters(self, model: str, window: Window) -> dict[str, Any]:
         """What the loader counted about a model in a window. Of the lines that services sent: `lines`, `stored`, `duplicates`, `rejected`,
         `duplicate_hours` and `rejected_hours` (hours with such lines), and `rules` {rule that rejected lines broke: lines}; also
@@ -161,9 +166,13 @@ class Store(Engine, Protocol):
         id: str,  # noqa: A002 - the record's own word
         version: str | None = None,
         environment: str | None = None,
+        *,
+        removed: bool = True,
     ) -> dict[str, Any]:
         """Everything that is stored about one prediction, with every revision of its label: of several with the id the one in production,
         else the newest, of those that version and environment select; `other_answers` lists the rest. Raises NotFoundError.
+
+        removed: look also at days that retention removed, where the home has a lake; one from there has its day under `from_lake`.
         """
         ...
 

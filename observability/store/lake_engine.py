@@ -43,7 +43,10 @@ class LakeEngine(EngineBesideStore):
             manifest = read_manifest(self.place)
             state = manifest.number, self.store.generation
             if self._state is None or self._state[0] != state:
-                self._state = state, LakeTables(cast("Database", self.store), self.place, manifest, self._threads, self._memory_limit)
+                tables = LakeTables(cast("Database", self.store), self.place, manifest, self._threads, self._memory_limit)
+                for model in tables.models:
+                    tables.show(model)
+                self._state = state, tables
             return self._state[1]
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from observability.core.errors import NotFoundError, StoreBrokenError, UsageError
 from observability.core.questions import Records, Sample
+from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.lake.file_place import FolderPlace
 from observability.store.db.schema import model_table
@@ -20,6 +21,7 @@ from observability.store.lake_engine import LakeEngine
 from observability.store.query import listing
 from observability.store.query.aggregates import answer_aggregate
 from observability.store.retention import apply_retention
+from observability.store.types.search_terms import SearchTerm
 from tests.store.conftest import land
 from tests.support import reference_engine
 from tests.support.engine_world import DAYS, HOSTILE, START, copied
@@ -164,6 +166,82 @@ def test_days_that_the_store_removed_stay_in_the_lake_with_their_labels(tmp_path
         export.export_lake(store, str(lake))
         for table, rows in wanted.items():
             pd.testing.assert_frame_equal(in_lake(lake, table, "loan"), rows)
+
+
+@pytest.fixture(scope="module")
+def aged(tmp_path_factory):
+    """A store before retention and after it, with a lake that has the removed rows."""
+    folder = tmp_path_factory.mktemp("aged")
+    with copied(folder / "before") as before, copied(folder / "home") as after:
+        (after.home / "keeping.toml").write_text(f'[retention]\nrows = 3\n[lake_export]\nfolder = "{folder / "lake"}"\n')
+        assert after.nightly(START + 6 * DAY)["failures"] == []
+        for model in ("loan", "eta", "kind"):
+            assert len(stored(after, "predictions", model)) < len(stored(before, "predictions", model))
+        yield before, after, folder / "lake"
+
+
+@pytest.mark.parametrize(("model", "seed"), [("loan", 2), ("eta", 4), ("kind", 5)])
+def test_questions_about_rows_that_retention_removed_have_the_answers_of_before(aged, model, seed):
+    before, after, _ = aged
+    filled, chosen = 0, windows(model, random.Random(seed))
+    for aggregate, window in zip(itertools.islice(shapes(model), seed % 3, None, 3), chosen):
+        try:
+            wanted = before.ask(aggregate, window)
+        except (NotFoundError, UsageError) as error:
+            with pytest.raises(type(error)):
+                after.ask(aggregate, window)
+            continue
+        got = after.ask(aggregate, window)
+        assert_same(got, wanted, about=(aggregate, window))
+        filled += len(got) > 0
+    assert filled >= 3
+    for sample_of, sample in SAMPLES:
+        window = Window(model, START, START + DAYS * DAY)
+        if sample_of == model:
+            pd.testing.assert_frame_equal(after.ask(sample, window), before.ask(sample, window))
+
+
+@pytest.mark.parametrize("order", ["-at", "score", "-score", "id", "-subject", "correct"])
+def test_lists_of_rows_are_joined_from_the_store_and_the_lake(aged, order):
+    before, after, _ = aged
+    window = Window("loan", START, START + DAYS * DAY)
+    for limit in (7, 10_000):
+        wanted = before.rows(window, ("id", "at", "score", "label", "feature.income"), limit, order)
+        pd.testing.assert_frame_equal(after.rows(window, ("id", "at", "score", "label", "feature.income"), limit, order), wanted)
+    term = [SearchTerm("score", ">", "0.4")]
+    pd.testing.assert_frame_equal(after.search(window, term, 50, "-at"), before.search(window, term, 50, "-at"))
+
+
+def test_a_prediction_that_retention_removed_is_found_in_the_lake_which_is_named(aged):
+    before, after, _ = aged
+    removed = 0
+    for model in ("loan", "eta", "kind"):
+        since = naive_utc(after.catalog().model(model).rows_from)
+        for id_ in stored(before, "predictions", model)["id"].drop_duplicates()[::40]:
+            wanted, got = before.row(model, id_), after.row(model, id_)
+            day = got.pop("from_lake", None)
+            assert json.dumps(got, default=str) == json.dumps(wanted, default=str)
+            assert (day is not None) == (wanted["environment"] != "reference" and wanted["at"] < since)
+            if day is not None:
+                removed += 1
+                assert day == wanted["at"].date()
+                with pytest.raises(NotFoundError):
+                    after.row(model, id_, removed=False)
+    assert removed > 5
+
+
+def test_a_lake_that_is_gone_leaves_the_rows_that_the_store_keeps(aged, tmp_path):
+    _, after, lake = aged
+    window = Window("loan", START, START + DAYS * DAY)
+    assert after.lake_holds("loan")
+    whole = after.rows(window, ("id",), 10_000)
+    lake.rename(tmp_path / "gone")
+    try:
+        assert not after.lake_holds("loan") and not lake.exists(), "a folder that is not mounted is not made"
+        assert 0 < len(after.rows(window, ("id",), 10_000)) < len(whole)
+    finally:
+        (tmp_path / "gone").rename(lake)
+    assert len(after.rows(window, ("id",), 10_000)) == len(whole)
 
 
 @pytest.mark.parametrize(("model", "seed"), [("loan", 1), ("eta", 3), ("kind", 6)])

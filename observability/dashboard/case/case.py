@@ -206,6 +206,8 @@ def case_header(here: CasePage) -> None:
                 link_button(f"Open {other.words}", target, key=here.key(f"other-{other.selector}"))
     own = [found.id[:80] + ("…" if len(found.id) > 80 else ""), f"{formatting.format_minute(found.at)} UTC"]
     plain_caption(" · ".join([*own, f"{found.model.name[:60]} @ {found.version.name[:30]}"]))
+    if found.lake_note:
+        plain_caption(found.lake_note)
 
 
 def case_details(here: CasePage) -> None:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Self
 
 import duckdb
 
-from observability.core.catalog import Catalog
+from observability.core.catalog import Catalog, Model
 from observability.core.errors import StoreBrokenError, StoreBusyError, StoreDamagedError
 from observability.core.finding import AUDIT_STEPS, KEPT_FILE
 from observability.core.settings import ModelSettings
@@ -132,6 +132,11 @@ class Database:
                 cursor = self._fresh()
             own.add(cursor)
             return cursor
+
+    def removed_rows(self, model: Model) -> Cursor | None:
+        """A cursor whose tables of a model hold the rows that retention removed; None where no lake has them."""
+        del model
+        return None
 
     def catalog(self) -> Catalog:
         """Every model, version, column and edge in the store. The same object until the next commit."""

@@ -1,18 +1,19 @@
 """The tables of the models of a lake as a database in memory: views of its Parquet files, for the queries that the store uses."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import duckdb
 
 from observability.core.catalog import Catalog, Model
 from observability.core.errors import UsageError
+from observability.core.time import naive_utc
 from observability.lake.file_place import FilePlace
 from observability.store.db.database import Database
 from observability.store.db.expressions import sql_literal
 from observability.store.db.results import Cursor
 from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TABLES, PREDICTION_COLUMNS, create_table_sql, model_table
-from observability.store.lake.manifest import LakeFile, LakeManifest, LakeTable
+from observability.store.lake.manifest import REFERENCE, TABLES, LakeFile, LakeManifest, LakeTable
 
 
 class LakeTables:
@@ -38,12 +39,8 @@ class LakeTables:
         self._catalog = store.catalog()
         self._connection.execute("CREATE TABLE streams (key INTEGER, stream SMALLINT, version VARCHAR, environment VARCHAR)")
         self._connection.execute("CREATE TABLE rollups (key INTEGER, merged_rows BIGINT, compacted_before INTEGER)")
-        with store.cursor() as cursor:
-            streams = cursor.execute("SELECT key, stream, version, environment FROM streams").fetchall()
-        if streams:
-            self._connection.executemany("INSERT INTO streams VALUES (?, ?, ?, ?)", streams)
-        for model in self.models:
-            self._create_views(model)
+        self._shown: dict[int, object] = {}
+        """What the views of a model show, by its key."""
 
     @property
     def models(self) -> list[Model]:
@@ -68,14 +65,39 @@ class LakeTables:
         """Close the database in memory."""
         self._connection.close()
 
-    def _create_views(self, model: Model) -> None:
+    def show(self, model: Model, predictions: Sequence[LakeFile] | None = None) -> None:
+        """Make the tables of a model; a second call changes nothing until its columns or files do. predictions: files, None for all."""
+        files = {table: self.manifest.of_model(model.name, table) for table in TABLES}
+        files["predictions"] = files["predictions"] if predictions is None else list(predictions)
+        state = model.columns, tuple(files["predictions"])
+        if self._shown.get(model.key) == state:
+            return
+        with self.store.cursor() as cursor:
+            streams = cursor.execute("SELECT key, stream, version, environment FROM streams WHERE key = ?", [model.key]).fetchall()
+        self._connection.execute("DELETE FROM streams WHERE key = ?", [model.key])
+        if streams:
+            self._connection.executemany("INSERT INTO streams VALUES (?, ?, ?, ?)", streams)
         for table, columns in MODEL_TABLES.items():
             name = model_table(table, model.key)
-            if table not in ("predictions", "labels"):
+            if table in TABLES:
+                self._connection.execute(f"CREATE OR REPLACE VIEW {name} AS {self.rows_sql(model, table, files[table])}")
+            else:
+                self._connection.execute(f"DROP TABLE IF EXISTS {name}")
                 self._connection.execute(create_table_sql(name, columns))
-                continue
-            rows = self.rows_sql(model, cast("LakeTable", table), self.manifest.of_model(model.name, cast("LakeTable", table)))
-            self._connection.execute(f"CREATE VIEW {name} AS {rows}")
+        self._shown[model.key] = state
+
+    def show_removed(self, model: Model) -> bool:
+        """Make the tables of a model with its rows from before `Model.rows_from`; whether there are any."""
+        assert model.rows_from is not None
+        first = naive_utc(model.rows_from).date().isoformat()
+        older = [file for file in self.manifest.of_model(model.name, "predictions") if file.day != REFERENCE and file.day < first]
+        if older:
+            self.show(model, older)
+        return bool(older)
+
+    def removed_rows(self, model: Model) -> None:
+        """None: these tables are the rows that the lake has."""
+        del model
 
     def rows_sql(self, model: Model, table: LakeTable, files: Sequence[LakeFile]) -> str:
         """The rows of some files as a query, with the columns and types of the store's table and a `rowid`."""

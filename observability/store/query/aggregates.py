@@ -21,7 +21,7 @@ from observability.store.query.answer import Part as Answered
 from observability.store.query.from_rollup import RollupRange, RollupSlices
 from observability.store.query.plan import RollupPlace, arrival_limit, level_key, rollup_place, split_window
 from observability.store.query.references import FieldExpression, find_field
-from observability.store.query.source import WindowRows, hour_number, snapshot, snapshot_streams, snapshot_value, window_rows
+from observability.store.query.source import WindowRows, hour_number, rows_by_place, snapshot, snapshot_streams, snapshot_value, window_rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -75,7 +75,7 @@ def aggregate_cells(store: "Database", aggregate: Aggregate, window: Window, *, 
     model = store.catalog().model(window.model)
     with snapshot(store) as cursor:
         question = _bound_aggregate(store, cursor, model, aggregate, window)
-        parts = list(_answer_parts(cursor, question, source)) if question.rows.streams else []
+        parts = list(_answer_parts(store, cursor, question, source)) if question.rows.streams else []
         return assemble_answer(aggregate, parts, {number: version.name for number, version in question.rows.streams.items()})
 
 
@@ -131,7 +131,7 @@ def _rollup_slices(
     return RollupSlices(tuple(numbers), reference) if numbers else None
 
 
-def _answer_parts(cursor: Cursor, question: BoundAggregate, source: Source) -> Iterator["Answered | DataFrame"]:
+def _answer_parts(store: "Database", cursor: Cursor, question: BoundAggregate, source: Source) -> Iterator["Answered | DataFrame"]:
     """The parts of the answer. Items in the same rollup table with the same grain are read together."""
     groups: dict[tuple[str, int] | None, list[tuple[int, RollupPlace | None]]] = {}
     for place, item in enumerate(question.items):
@@ -149,7 +149,8 @@ def _answer_parts(cursor: Cursor, question: BoundAggregate, source: Source) -> I
             raise UsageError("the rollups do not hold the whole answer", got=got, attempt="Ask with source auto")
         for span in cut:
             rows = question.rows if span is None else question.rows.within(*span)
-            yield from parts_from_raw_rows(cursor, question, rows, [place for place, _ in items])
+            for there, some in rows_by_place(store, cursor, rows):
+                yield from parts_from_raw_rows(there, question, some, [place for place, _ in items])
 
 
 def _rollup_place(question: BoundAggregate, item: str | None) -> RollupPlace | None:

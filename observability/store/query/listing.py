@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -28,6 +28,7 @@ from observability.store.query.source import (
     WindowRows,
     counted_by_model,
     from_clause,
+    rows_by_place,
     snapshot,
     snapshot_streams,
     window_rows,
@@ -55,24 +56,55 @@ def answer_sample(store: "Database", sample: Sample, window: Window) -> "DataFra
     fields = column_fields(model, sample.columns, outcomes=sample.table == "outcomes")
     with snapshot(store) as cursor:
         found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
-        return fetch_rows(cursor, found, fields, _smallest_hashes(cursor, found, int(sample.rows)), SAMPLE_ORDER)
+        wanted, places = int(sample.rows), rows_by_place(store, cursor, found)
+        if len(places) == 1:
+            ((there, rows),) = places
+            return fetch_rows(there, rows, fields, _smallest_hashes(there, rows, wanted), SAMPLE_ORDER)
+        ranked = [_smallest_hashes(there, rows, wanted, ranks=True) for there, rows in places]
+        return _joined_rows(places, fields, ranked, SAMPLE_ORDER, wanted)
 
 
-def _smallest_hashes(cursor: Cursor, found: WindowRows, wanted: int) -> list[int]:
-    """Row numbers of the rows with the smallest hashes of the id.
+def _joined_rows(
+    places: Sequence[tuple[Cursor, WindowRows]],
+    fields: Sequence[FieldExpression],
+    ranked: Sequence[list[Any]],
+    ordering: str,
+    wanted: int,
+    extra: Sequence[FieldExpression] = (),
+    order: Callable[[list[Any]], list[Any]] = sorted,
+) -> "DataFrame":
+    """The first rows of several places together. ranked: what each place's first rows are ordered by, in order, each ended by its row
+    number. order: puts the ranks of all places in order.
+    """
+    import pandas as pd
+
+    first = order([(*rank[:-1], place, number) for place, ranks in enumerate(ranked) for number, rank in enumerate(ranks)])[:wanted]
+    kept = [sum(rank[-2] == place for rank in first) for place in range(len(places))]
+    frames = [
+        fetch_rows(there, rows, fields, [rank[-1] for rank in ranks[:count]], ordering, extra)
+        for (there, rows), ranks, count in zip(places, ranked, kept, strict=True)
+    ]
+    starts = np.cumsum([0, *kept])
+    whole = pd.concat([frame for frame in frames if len(frame)] or frames[:1], ignore_index=True)
+    return whole.iloc[[starts[rank[-2]] + rank[-1] for rank in first]].reset_index(drop=True)
+
+
+def _smallest_hashes(cursor: Cursor, found: WindowRows, wanted: int, *, ranks: bool = False) -> list[Any]:
+    """Row numbers of the rows with the smallest hashes of the id; ranks: as tuples of the values of SAMPLE_ORDER and the number.
 
     Hashes are uniform, so rows below a certain hash almost surely suffice; only these are sorted.
     """
     table = model_table("predictions", found.model.key)
     ((held,),) = cursor.execute(f"SELECT count(*) FROM {table} WHERE {found.where}", found.values).fetchall()
+    picked = f"{SAMPLE_ORDER if ranks else 0}, rowid"
     share = (wanted + SURELY * math.sqrt(wanted)) / max(held, 1)
     for below in (f" AND sample_hash < {int(share * 2**64)}", "") if share < 1 else ("",):
         chosen = cursor.execute(
-            f"SELECT rowid FROM {table} p WHERE {found.where}{below} ORDER BY {SAMPLE_ORDER} LIMIT {wanted}", found.values
+            f"SELECT {picked} FROM {table} p WHERE {found.where}{below} ORDER BY {SAMPLE_ORDER} LIMIT {wanted}", found.values
         ).fetchall()
         if len(chosen) == min(wanted, held):
             break
-    return [number for (number,) in chosen]
+    return chosen if ranks else [number for _, number in chosen]
 
 
 def list_rows(
@@ -87,12 +119,11 @@ def list_rows(
     by = column_fields(model, [order.removeprefix("-")], outcomes=outcomes)[0]
     with snapshot(store) as cursor:
         found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
-        return first_rows(cursor, found, fields, by, limit, descending=order.startswith("-"))
+        return first_rows(rows_by_place(store, cursor, found), fields, by, limit, descending=order.startswith("-"))
 
 
 def first_rows(
-    cursor: Cursor,
-    found: WindowRows,
+    places: Sequence[tuple[Cursor, WindowRows]],
     fields: Sequence[FieldExpression],
     by: FieldExpression,
     limit: int,
@@ -101,14 +132,33 @@ def first_rows(
     where: Sequence[str] = (),
     values: Mapping[str, object] | None = None,
 ) -> "DataFrame":
-    """The first `limit` rows that meet the conditions, sorted by a field. where: conditions over `p` and `l`; values: their parameters."""
+    """The first `limit` rows that meet the conditions, sorted by a field. places: where rows stand (`rows_by_place`).
+
+    where: conditions over `p` and `l`; values: their parameters.
+    """
     ordering = f"{by.sql} {'DESC' if descending else 'ASC'} NULLS LAST, p.id, p.stream"
     labelled = by.labelled or any("l." in condition for condition in where)
-    clause, source, parameters = from_clause(cursor, found, [by.sql, *where], labelled)
-    source = source.replace("(SELECT *", "(SELECT rowid AS place, *", 1)
-    statement = f"{clause} SELECT p.place {source} WHERE {' AND '.join(where) or 'true'} ORDER BY {ordering} LIMIT {int(limit)}"
-    places = cursor.execute(statement, used_parameters(statement, {**parameters, **(values or {})})).fetchall()
-    return fetch_rows(cursor, found, fields, [number for (number,) in places], ordering, extra=(by,))
+    ranked: list[list[Any]] = []
+    for cursor, rows in places:
+        clause, source, parameters = from_clause(cursor, rows, [by.sql, *where], labelled)
+        source = source.replace("(SELECT *", "(SELECT rowid AS place, *", 1)
+        chosen = f"{by.sql}, p.id, p.stream, p.place {source} WHERE {' AND '.join(where) or 'true'} ORDER BY {ordering} LIMIT {int(limit)}"
+        statement = f"{clause} SELECT {chosen}"
+        ranked.append(cursor.execute(statement, used_parameters(statement, {**parameters, **(values or {})})).fetchall())
+    if len(places) == 1:
+        ((cursor, rows),) = places
+        return fetch_rows(cursor, rows, fields, [rank[-1] for rank in ranked[0]], ordering, extra=(by,))
+    return _joined_rows(places, fields, ranked, ordering, limit, (by,), partial(_in_order_of_value, descending=descending))
+
+
+def _in_order_of_value(ranks: list[Any], *, descending: bool) -> list[Any]:
+    """Tuples of a value, an id, a stream and a place in the order of the values, as SQL orders them: missing ones last, NaN above every
+    number, ties by id and stream.
+    """
+    tied = sorted(ranks, key=lambda rank: rank[1:3])
+    held = [rank for rank in tied if rank[0] is not None]
+    held.sort(key=lambda rank: (True, 0.0) if rank[0] != rank[0] else (False, rank[0]), reverse=descending)
+    return held + [rank for rank in tied if rank[0] is None]
 
 
 def column_fields(model: Model, columns: Sequence[str], *, outcomes: bool) -> list[FieldExpression]:
@@ -171,10 +221,12 @@ def prediction_record(
     environment: str | None = None,
     *,
     sources: tuple[str, str] | None = None,
+    removed: bool = False,
 ) -> dict[str, Any]:
     """Everything that is stored about one prediction.
 
-    sources: queries of the predictions and of the labels to look in, in place of the model's tables.
+    sources: queries of the predictions and of the labels to look in, in place of the model's tables. removed: look also at days that
+    retention removed, where a lake has them; a prediction from there has `from_lake`, its day.
 
     Its fields, `version`, `environment`, `features` and `groups` by name, and `labels`: every revision in order of arrival, the current one
     (greatest at, arrived, value) with `current` true. Times are naive UTC. Where several versions or environments answered under the id,
@@ -187,6 +239,8 @@ def prediction_record(
     with snapshot(store) as cursor:
         names = [f'"{name}"' for name in PREDICTION_COLUMNS] + [column.column for column in known.columns]
         held = rows_of_id(cursor, table, names, id) if sources is None else _rows_of_id_in(cursor, sources[0], names, id)
+        lake = store.removed_rows(known) if removed else None
+        held += [] if lake is None else _rows_of_id_in(lake, f"FROM {table}", names, id)
         if not held:
             advice = "Check the id; rejected predictions are on the store's page"
             raise NotFoundError(f"prediction {id!r} is not in {model}", attempt=advice)
@@ -202,6 +256,8 @@ def prediction_record(
         fields = ["at", "arrived", "value", "number", "source", "annotator", "guideline", "extra"]
         own = [f'"{name}"' for name in fields]
         revisions = rows_of_id(cursor, labels, own, id) if sources is None else _rows_of_id_in(cursor, sources[1], own, id)
+        older = [] if lake is None else _rows_of_id_in(lake, f"FROM {labels}", own, id)
+        revisions += [revision for revision in older if revision not in revisions]
     found = [dict(zip(fields, revision, strict=True)) for revision in revisions]
     found.sort(key=lambda label: (label["arrived"], label["at"], label["value"]))
     others = [_answer_of(of_stream[other["stream"]], other) for other in answers if other is not values]
@@ -213,6 +269,8 @@ def prediction_record(
         for name, value in values.items()
         if name in PREDICTION_COLUMNS and name != "stream" and not name.endswith("_hash")
     }
+    if known.rows_from is not None and environment != "reference" and values["at"] < naive_utc(known.rows_from):
+        record["from_lake"] = values["at"].date()
     for name in ("absent", "wrong"):
         record[name] = [by_id[number] for number in values[name] or () if number in by_id]
     return record | {

@@ -19,7 +19,7 @@ from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.schema import model_table
 from observability.store.query.listing import column_fields, first_rows
 from observability.store.query.references import LABEL_FIELDS, FieldExpression, known_field
-from observability.store.query.source import Parameters, snapshot, window_rows
+from observability.store.query.source import Parameters, rows_by_place, snapshot, window_rows
 from observability.store.types.search_terms import SEARCH_NAMES, SearchTerm
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def search_predictions(
         names += [ranked] if (ranked := order.removeprefix("-")) in LABEL_FIELDS else []
         *fields, by = column_fields(model, [*dict.fromkeys(names), ranked], outcomes=True)
         descending = order.startswith("-")
-        frame = first_rows(cursor, found, fields, by, limit, descending=descending, where=where, values=parameters)
+        places = rows_by_place(store, cursor, found)
+        frame = first_rows(places, fields, by, limit, descending=descending, where=where, values=parameters)
     return frame.assign(model=model.name)
 
 

@@ -244,6 +244,19 @@ def _current_labels(cursor: Cursor, rows: WindowRows, held: int | None = None) -
         current_labels AS (SELECT *, {label_code_sql(rows.model)} AS code FROM chosen)"""
 
 
+def rows_by_place(store: Database, cursor: Cursor, rows: WindowRows) -> list[tuple[Cursor, WindowRows]]:
+    """The rows as parts that each stand in one database: those of days that retention removed, where a lake has them, and the others.
+
+    cursor: of the store.
+    """
+    since = rows.model.rows_from
+    if since is None or rows.span is None or rows.span[0] >= since or (lake := store.removed_rows(rows.model)) is None:
+        return [(cursor, rows)]
+    start, end = rows.span
+    older = (lake, rows.within(start, min(end, since)))
+    return [older] if end <= since else [older, (cursor, rows.within(since, end))]
+
+
 def hour_number(instant: datetime) -> int:
     """Whole hours since 1970. Raises UsageError for any other instant."""
     if (instant - EPOCH) % HOUR:
