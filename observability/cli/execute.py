@@ -2,6 +2,8 @@
 
 import argparse
 import os
+from collections.abc import Callable
+from importlib import import_module
 
 from observability.cli.outcome import Outcome, Say, missing_package, refused_by_disk
 from observability.cli.parser import parser
@@ -11,30 +13,37 @@ from observability.server.access import ACTIONS, COMMAND_LINE, COMMANDS, Action,
 from observability.server.guarded_store import guarded_store
 from observability.store.engine import Store
 
+MODULES = {
+    "case": "commands_case.run_case",
+    "relabel": "commands_case.run_relabel",
+    "token": "commands_case.run_token",
+    "load": "commands_load.run_load",
+    "sql": "commands_sql.run_sql",
+    "import": "commands_import.run_import",
+    "items": "commands_labelling.run_items",
+    "profile": "commands_data.run_profile",
+    "audit-data": "commands_data.run_audit_data",
+    "audit": "commands_audit.run_model_audit",
+    "probe": "commands_serving.run_probe",
+    "gate": "commands_serving.run_gate",
+    "audit-storage": "commands_storage.run_audit_storage",
+    "report-storage": "commands_places.run_report_storage",
+    "croissant": "commands_storage.run_croissant",
+    "lineage": "commands_storage.run_lineage",
+    "audit-augmentation": "commands_augmentation.run_audit_augmentation",
+    "export-lake": "commands_storage.run_export_lake",
+    "trade-offs": "commands_trade_offs.run_trade_offs",
+    "exports": "commands_exports.run_exports",
+    "energy": "commands_energy.run_energy",
+}
+"""The module of this package and the function of each command that `commands.COMMANDS` lacks."""
+
 
 def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LINE) -> Outcome:
     """Run a command against an open store as a person may. Every failure becomes an outcome.
 
     Whoever can read the home runs commands as an administrator: they could read and change its files without the dashboard.
     """
-    from observability.cli import (
-        commands,
-        commands_audit,
-        commands_augmentation,
-        commands_case,
-        commands_data,
-        commands_energy,
-        commands_exports,
-        commands_import,
-        commands_labelling,
-        commands_load,
-        commands_places,
-        commands_serving,
-        commands_sql,
-        commands_storage,
-        commands_trade_offs,
-    )
-
     try:
         args = parser().parse_args(argv)
         action = command_action(args)
@@ -49,30 +58,7 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
                 model=model,
                 prediction=args.id if args.command == "case" else None,
             )
-        run = {
-            **commands.COMMANDS,
-            "case": commands_case.run_case,
-            "relabel": commands_case.run_relabel,
-            "token": commands_case.run_token,
-            "load": commands_load.run_load,
-            "sql": commands_sql.run_sql,
-            "import": commands_import.run_import,
-            "items": commands_labelling.run_items,
-            "profile": commands_data.run_profile,
-            "audit-data": commands_data.run_audit_data,
-            "audit": commands_audit.run_model_audit,
-            "probe": commands_serving.run_probe,
-            "gate": commands_serving.run_gate,
-            "audit-storage": commands_storage.run_audit_storage,
-            "report-storage": commands_places.run_report_storage,
-            "croissant": commands_storage.run_croissant,
-            "lineage": commands_storage.run_lineage,
-            "audit-augmentation": commands_augmentation.run_audit_augmentation,
-            "export-lake": commands_storage.run_export_lake,
-            "trade-offs": commands_trade_offs.run_trade_offs,
-            "exports": commands_exports.run_exports,
-            "energy": commands_energy.run_energy,
-        }.get(args.command)
+        run = command_function(args.command)
         if run is None:
             raise UsageError(f"the command {args.command} does not run inside the dashboard")
         return run(store if person is COMMAND_LINE else guarded_store(store, person), args, say)
@@ -88,6 +74,17 @@ def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LI
         if os.environ.get("OBSERVABILITY_DEBUG"):
             raise
         return Outcome(3, error=f"Unexpected {type(error).__name__}: {error}. Run it again with OBSERVABILITY_DEBUG=1 for the traceback.")
+
+
+def command_function(name: str) -> Callable[[Store, argparse.Namespace, Say], Outcome] | None:
+    """The function that runs a command; None where it does not run against an open store. Only its own module is imported."""
+    if name in MODULES:
+        module, function = MODULES[name].split(".")
+        found: Callable[[Store, argparse.Namespace, Say], Outcome] = getattr(import_module(f"observability.cli.{module}"), function)
+        return found
+    from observability.cli import commands
+
+    return commands.COMMANDS.get(name)
 
 
 def command_action(args: argparse.Namespace) -> Action:

@@ -35,9 +35,9 @@ def with_nearest_event(finding: Finding, marks: "DataFrame") -> Finding:
     A change counts for two weeks. A note, such as a public holiday, a complaint or an export, counts for one day, and only where there was
     no change.
     """
-    marks = marks[marks["model"].isna() | (marks["model"] == finding.model)]
     if not needs_action(finding.severity) or marks.empty:
         return finding
+    marks = marks[marks["model"].isna() | (marks["model"] == finding.model)]
     known = finding.onset if finding.evidence.get("onset_known") != "vague" else None
     when = naive_utc(known or finding.end)
     before = marks[(marks["at"] <= when) & (marks["at"] > when - timedelta(days=EVENT_DAYS))].sort_values("at")
