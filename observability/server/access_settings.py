@@ -69,7 +69,7 @@ class OidcSettings:
 class AccessSettings:
     """All settings. urls: further addresses of the dashboard, the first is the public one. models: role lists of single models.
 
-    logger_origins: web sites whose pages may send records with a token. frame_origins: those whose pages may show a figure alone in a frame.
+    logger_origins: sites whose pages may send records with a token. frame_origins: sites whose pages may show a figure alone in a frame.
     """
 
     method: Method = "none"

@@ -57,7 +57,7 @@ def test_every_proof_of_the_sample_fleet_gives_the_finding_s_value(fleet: Store,
 
 
 def in_turn(found: Iterable[Finding]) -> list[Finding]:
-    """Those with a proof; in a short run the first and the last of each metric of an analyzer: each way to prove runs, and twice where it can."""
+    """Those with a proof; in a short run the first and the last of each metric of an analyzer, so that each way to prove runs."""
     proven = [finding for finding in found if finding.proof]
     if LONG:
         return proven
