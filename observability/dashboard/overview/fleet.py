@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     column("model", "Model", width="10.5rem", strong=True),
-    column("status", "Status", help="Open incidents", width="5.2rem"),
+    column("status", "Status", help="Open incidents", width="5.8rem"),
     column(
         "traffic",
         "Traffic a day",
         help="Predictions per day; change against the previous period; the share that failed",
-        width="6.6rem",
+        width="6.2rem",
         phone=False,
     ),
     column(
