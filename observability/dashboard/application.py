@@ -153,11 +153,13 @@ async def command_output_lines(argv: list[str]) -> AsyncIterator[str]:
 
 
 def redirects() -> list[BaseRoute]:
-    """Redirects from /section/page to /page with its query for every page, and from the default page's name to /."""
-    from observability.dashboard.links import DEFAULT_PAGE, page_files
+    """Redirects from /section/page to /page with its query for every page, and from the default page's name to Home."""
+    from observability.dashboard.links import DEFAULT_PAGE, page_address, page_files
 
     async def redirect(request: Request) -> Response:
         name = request.url.path.strip("/").split("/")[-1]
+        if name == DEFAULT_PAGE and not request.url.query:
+            return RedirectResponse(page_address(name).removeprefix("."), status_code=307)
         target = "/" if name == DEFAULT_PAGE else f"/{name}"
         return RedirectResponse(target + (f"?{request.url.query}" if request.url.query else ""), status_code=307)
 

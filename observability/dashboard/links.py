@@ -24,6 +24,8 @@ from observability.dashboard.scope import KEYS, SPANS, TIME_KEYS, Scope, parse_i
 
 PAGES = bundle_folder() / "pages"
 DEFAULT_PAGE = "health"
+HOME = "home"
+"""The parameter of an address that asks for Home, where the bare address may open another view (dashboard/start_page.py)."""
 ONLY = "only"
 """The parameter of an address that opens one figure of a page alone (dashboard/single_figure.py)."""
 BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order", "trace")
@@ -75,7 +77,9 @@ def assumed_model_note(page: str, model: str) -> str | None:
 def page_address(page: str, scope: Scope | None = None, **own: str | None) -> str:
     """The relative address of a page with its scope, as `./drift?model=loan&feature=age`."""
     parameters = {**(scope.parameters() if scope else {}), **{key: value for key, value in own.items() if value}}
-    path = "./" if page == DEFAULT_PAGE else f"./{page}"
+    path = f"./{page}"
+    if page == DEFAULT_PAGE:
+        path, parameters = "./", parameters or {HOME: "1"}
     return path + (f"?{urlencode(parameters, quote_via=quote)}" if parameters else "")
 
 

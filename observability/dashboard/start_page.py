@@ -36,12 +36,16 @@ def start_page() -> Target | None:
 
 
 def begin_at_start_page(page: str) -> None:
-    """Go to the view that opens first, where a visit begins at the bare address of the dashboard. page: the one that was asked for."""
+    """Go to the view that opens first, where a visit begins at the bare address of the dashboard. page: the one that was asked for.
+
+    An address that asks for Home is Home's; the address bar then shows the bare one.
+    """
     state = st.session_state
+    asked = st.query_params.pop(links.HOME, None) is not None
     if state.get(LOOKED):
         return
     state[LOOKED] = True
-    if not page and not st.query_params and (target := start_page()) is not None:
+    if not (page or asked or st.query_params) and (target := start_page()) is not None:
         st.switch_page(str(links.page_files()[target["page"]]), query_params=target["parameters"])
 
 

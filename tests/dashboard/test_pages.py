@@ -133,7 +133,7 @@ def test_codes_dates_and_offsets_in_a_link_are_understood(current: World) -> Non
 def test_the_health_page_names_the_one_in_trouble_first(current: World) -> None:
     app = opened("health", window="Everything")
     fleet = tables(app)["Models, most severe first"]["rows"]
-    assert fleet[0]["cells"]["model"]["t"] == "price" and fleet[0]["cells"]["status"]["t"] == "Critical"
+    assert fleet[0]["cells"]["model"]["t"] == "price" and fleet[0]["cells"]["status"]["t"] == "1 critical"
     labelled = current.price[current.price["labelled"]]
     assert fleet[0]["cells"]["outcome"]["t"] == formatting.format_number(mean_absolute_error(labelled["label"], labelled["score"]))
     share = formatting.format_share(current.price["labelled"].mean())
@@ -296,7 +296,12 @@ def test_a_copied_link_names_everything_and_opens_the_same_view(page: str, param
 
 @pytest.mark.parametrize(
     ("asked", "leads_to"),
-    [("/health?model=a", "/?model=a"), ("/overview/health", "/"), ("/serving/drift?model=b", "/drift?model=b")],
+    [
+        ("/health?model=a", "/?model=a"),
+        ("/overview/health", "/?home=1"),
+        ("/health", "/?home=1"),
+        ("/serving/drift?model=b", "/drift?model=b"),
+    ],
 )
 def test_a_page_is_found_by_its_section_and_the_first_one_by_its_name(asked: str, leads_to: str) -> None:
     path, _, query = asked.partition("?")

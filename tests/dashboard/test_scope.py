@@ -123,7 +123,7 @@ def test_the_dates_in_the_readers_time_zone(zone: str | None, said: str | None) 
 
 
 def test_addresses_are_relative_and_encoded() -> None:
-    assert links.page_address("health") == "./"
+    assert links.page_address("health") == "./?home=1"
     assert links.page_address("drift", Scope("a b&c"), feature="<x>") == "./drift?model=a%20b%26c&feature=%3Cx%3E"
 
 

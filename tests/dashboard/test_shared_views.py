@@ -2,12 +2,12 @@
 
 import json
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
 from observability.core.errors import ForbiddenError
-from observability.dashboard import palette, start_page
+from observability.dashboard import links, palette, start_page
 from observability.dashboard.boards import shared_views
 from observability.dashboard.boards.boards import board_record, read_boards
 from observability.dashboard.boards.shared_views import SharedView, read_shared_views
@@ -101,8 +101,12 @@ def test_the_chosen_view_opens_first_at_the_bare_address_only(current: World, mo
 
     opened_first: list[tuple[str, dict]] = []
     monkeypatch.setattr(start_page.st, "switch_page", lambda path, query_params: opened_first.append((Path(path).stem, query_params)))
-    for page, query, looked in (("", {}, False), ("", {}, True), ("", {"window": "Live"}, False), ("drift", {}, False)):
+    home = dict(parse_qsl(urlsplit(links.page_address("health")).query))
+    for page, query, looked in (
+        ("", {}, False), ("", {}, True), ("", {"window": "Live"}, False), ("drift", {}, False), ("", home, False),
+    ):  # fmt: skip
         monkeypatch.setattr(start_page.st, "session_state", {start_page.HELD: target, start_page.LOOKED: looked})
         monkeypatch.setattr(start_page.st, "query_params", query)
         start_page.begin_at_start_page(page)
     assert opened_first == [("quality", target["parameters"])]
+    assert home == {}, "the address bar shows the bare address of Home"
