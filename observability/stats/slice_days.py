@@ -98,7 +98,8 @@ def slice_design(
 def _variance_factors(grid: SliceGrid, by_day: Sequence[SliceMoments], whole: SliceMoments) -> Floats:
     """Factor of one target for each slice: that of its column.
 
-    On days on which the rest has no row (slices of weekdays), a slice is compared with all days of the rest.
+    On days on which the rest has no row (slices of weekdays), a slice is compared with all days of the rest. Rows vary as in the whole
+    window, or as on the day where that is more: a value that went missing in one group since the middle of the week varies from then on.
     """
     if len(by_day) < 2:
         return np.ones(len(grid.of))
@@ -108,7 +109,8 @@ def _variance_factors(grid: SliceGrid, by_day: Sequence[SliceMoments], whole: Sl
     beside = rest_n >= FEW
     usual = (whole.total[-1] - whole.total[:-1]) / np.maximum(whole.n[-1] - whole.n[:-1], 1)
     excess = inside / np.maximum(inside_n, 1) - np.where(beside, rest / np.maximum(rest_n, 1), usual[:, None])
-    spread = whole.variance[:-1, None] / np.maximum(inside_n, 1) + np.where(beside, whole.variance[-1] / np.maximum(rest_n, 1), 0.0)
+    rows = np.maximum(whole.variance[:, None], np.array([part.variance for part in by_day]).T)
+    spread = rows[:-1] / np.maximum(inside_n, 1) + np.where(beside, rows[-1] / np.maximum(rest_n, 1), 0.0)
     jumps = _squared_jumps(excess, spread, inside_n >= np.maximum(FEW, PART * inside_n.max(axis=1, keepdims=True)))
     overall = trimmed_jump_ratio(jumps)
     found = [trimmed_jump_ratio(jumps[grid.owner == owner], overall) for owner in range(len(grid.cuts))]

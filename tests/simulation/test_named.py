@@ -25,7 +25,9 @@ BY_ROWS = (
     "unit_change_in_slice", "null_surge_in_group", "correlation_broken", "coarse_device", "clock_skew", "query_burst", "concept_drift_in_slice",
     "model_extraction", "boundary_search", "strange_requests", "prompt_texts",
 )  # fmt: skip
-"""Faults that only analyzers of raw rows name, in ten times the time. Of these only the share of `query_burst` is asserted."""
+"""Faults that only analyzers of raw rows name, in ten times the time."""
+WITH_PLACE = ("null_surge_in_group", "clock_skew", "coarse_device")
+"""Those of them that are asserted in every run: the finding names the group or the device."""
 DRAWS = 20
 LabOf = Callable[[int], ReplayLab]
 
@@ -66,6 +68,26 @@ def test_a_fault_of_middle_strength_is_named_first_of_three(name: str, lab: Repl
         if each.severity == "act" and each.evidence.get("onset_known") == "dated" and each.onset < lab.stream.onset - MONTH
     ]
     assert not early, [each.because for each in early]
+
+
+@pytest.mark.parametrize("name", WITH_PLACE)
+def test_a_fault_that_only_rows_show_is_named_with_its_place(name: str, lab: ReplayLab, scene: FaultTargets) -> None:
+    scenario = FaultScenario(lab.stream, scene, FAULTS[name])
+    assert right(scenario).place is not None
+    (day,) = lab.judge(scenario, "all", first=DAY)
+    assert judged(day, right(scenario)) != "missed", [each.lead.because for each in day.incidents]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [name for name in BY_ROWS if name not in RELIABLE])
+def test_a_middle_fault_that_only_rows_show_is_named_in_nine_of_ten_labs(name: str, labs: LabOf, named_share: NamedShare) -> None:
+    """By any finding: in one incident with the drift that the fault makes, the drift may stand first."""
+    named = 0
+    for seed in range(DRAWS):
+        scenario = FaultScenario(labs(seed).stream, fault_targets(labs(seed).stream.base, seed), FAULTS[name])
+        (day,) = labs(seed).judge(scenario, "all", first=DAY)
+        named += judged(day, right(scenario)) != "missed"
+    named_share(name, named, DRAWS)
 
 
 @pytest.mark.long
