@@ -1,13 +1,13 @@
 """Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the four weeks before.
 
-A column moved where its PSI is large, beyond chance, and three times that of any earlier week against the others. Weeks that the same
-change reached already are no part of the baseline. Numbers are compared in deciles of the earlier calls, categories by their frequent
+A column moved where its PSI is large, beyond chance, and four times that of any earlier week against the others; of a number, that of
+any number's earlier weeks. Weeks that the same change reached already are no part of the baseline. Numbers are compared in deciles of the earlier calls, categories by their frequent
 levels, free texts by their length. Columns of answers are those of calls that got one.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +31,9 @@ LEAST_WEEKS, SURE_WEEKS = 2, 3
 """Earlier weeks of MINIMUM_ROWS calls that a comparison needs, and that a critical one needs."""
 MOVED: Limits = (0.2, 0.4)
 """PSI from which a column is watch and act: as of a share that rises from 20 to 40 %, and to 50 %."""
-BEYOND: Limits = (3.0, 8.0)
-"""How many times the PSI of the most unusual earlier week that is at least: four weeks say little about how weeks vary."""
+BEYOND, NUMBERS_BEYOND = (4.0, 8.0), (4.0, 12.0)
+"""How many times the PSI of the most unusual earlier week that is at least, of a category and of a number: four weeks say little about how
+weeks vary. So the numbers of a model's calls share that week: by chance one of them was calm four times."""
 ALIKE = 1.5
 """A change that is so many times as large as in the week before is worse."""
 MOST_BINS, MOST_LEVELS, RARE = 10, 20, 0.01
@@ -57,7 +58,7 @@ class CallDrift(WindowChange):
     """The drift of one column. effect: its PSI, in nats; varies: the PSI of the most unusual earlier week against the others.
 
     before, now: the mean of a number, else the share of `level`, the one that adds most to the PSI. counts: by bin, of the baseline and of
-    the window. last_week: the PSI of the newest earlier week against the baseline. since: when it moved, as far as its days tell.
+    the window. number: it is compared in deciles; weeks: those of the baseline. last_week: the PSI of the newest earlier week against the baseline. since: when it moved, as far as its days tell.
     """
 
     column: str
@@ -65,6 +66,8 @@ class CallDrift(WindowChange):
     now: float
     level: str | None
     counts: tuple[Integers, Integers]
+    number: bool
+    weeks: int
     last_week: float
     since: OnsetEstimate
 
@@ -182,11 +185,21 @@ def call_drifts(calls: ComparedCalls, features: Sequence[str], window: Window, s
         return []
     now, before = (call_columns(each, features) for each in (calls.now, calls.before))
     found = [_column_drift(name, now[name], values, window, stated) for name, values in before.items()]
-    return sorted((each for each in found if each is not None), key=lambda each: (-each.effect, each.column))
+    known = [each for each in found if each is not None]
+    of_numbers = max((each.varies for each in known if each.number), default=0.0)
+    limited = [replace(each, limits=_limits_of(each, of_numbers if each.number else each.varies, stated)) for each in known]
+    return sorted(limited, key=lambda each: (-each.effect, each.column))
+
+
+def _limits_of(drift: CallDrift, varies: float, stated: Limits) -> Limits:
+    """The PSI from which a column is watch and act. varies: that of the most unusual earlier week."""
+    beyond = NUMBERS_BEYOND if drift.number else BEYOND
+    watch, act = at_least(stated, beyond[0] * varies, beyond[1] * varies)
+    return watch, act if drift.weeks >= SURE_WEEKS else np.inf
 
 
 def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Window, stated: Limits) -> CallDrift | None:
-    """The drift of one column; None where a side or all but one of the weeks do not hold it."""
+    """The drift of one column, with the stated limits; None where a side or all but one of the weeks do not hold it."""
     weeks, week = np.unique(before["week"], return_inverse=True)
     if len(weeks) < LEAST_WEEKS or now.empty or not (now["value"].notna().any() or before["value"].notna().any()):
         return None
@@ -199,7 +212,6 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
     total = base.sum(axis=0)
     p, q = (np.maximum(each / each.sum(), SMALLEST) for each in (total, current))
     effect, varies = psi(total, current), float(psi_by_row(total - base, base).max())
-    watch, act = at_least(stated, BEYOND[0] * varies, BEYOND[1] * varies)
     most = int(((q - p) * np.log(q / p)).argmax())
     level = column.levels[most] or None
     if level is None:
@@ -213,13 +225,15 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
         whole=True,
         effect=effect,
         p_value=psi_p_value(effect, float(total.sum()), float(current.sum()), occupied_bins(total, current)),
-        limits=(watch, act if len(base) >= SURE_WEEKS else np.inf),
+        limits=stated,
         varies=varies,
         column=column.name,
         before=figures[0],
         now=figures[1],
         level=level,
         counts=(total, current),
+        number=column.number,
+        weeks=len(base),
         last_week=psi(total if out else total - counts[0], counts[0]),
         since=_onset(days, likelier, window),
     )
@@ -261,6 +275,11 @@ class _CodedColumn:
     levels: tuple[str, ...]
     numbers_now: Floats = field(default_factory=lambda: np.empty(0))
     numbers_before: Floats = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def number(self) -> bool:
+        """Whether it is a number, or the length of a text."""
+        return self.numbers_before.size > 0
 
 
 def _coded_column(name: str, now: "Series", before: "Series") -> _CodedColumn:

@@ -6,7 +6,7 @@ from observability.core.errors import UsageError
 from observability.core.finding import needs_action
 from observability.simulation.faults_calls import FAULTS
 from observability.simulation.frame_replay import replay_frame_fault
-from tests.support.length import repeats
+from tests.support.length import allowed, repeats
 from tests.support.model_calls import drift_findings, frames_of
 
 RUNS, CLEAN = repeats(3, 50), repeats(12, 300)
@@ -21,12 +21,19 @@ def test_a_middle_fault_is_named_in_nine_of_ten(name: str) -> None:
     assert named >= 0.9 * RUNS, named
 
 
-@pytest.mark.parametrize(("a_day", "variation"), [(100, 0.1), (25, 0.0), (300, 0.1)])
+@pytest.mark.parametrize(("a_day", "variation"), [(100, 0.1), (25, 0.0), (300, 0.1), (100, 0.15), (100, 0.2)])
 def test_weeks_without_a_fault_ask_for_nothing(a_day: int, variation: float) -> None:
-    """Weeks that vary by chance alone, and by a tenth more than that; many calls and few."""
-    found = [each for seed in range(1000, 1000 + CLEAN) for each in drift_findings(frames_of(seed, a_day, variation)[0]).values()]
-    assert [each.because for each in found if each.severity == "act"] == []
-    assert sum(needs_action(each.severity) for each in found) <= 0.03 * CLEAN
+    """Weeks that vary by chance alone, and by a tenth to a fifth more than that; many calls and few."""
+    weeks = [list(drift_findings(frames_of(seed, a_day, variation)[0]).values()) for seed in range(1000, 1000 + CLEAN)]
+    assert [each.because for found in weeks for each in found if each.severity == "act"] == []
+    assert sum(any(needs_action(each.severity) for each in found) for found in weeks) <= allowed(0.03, CLEAN)
+
+
+def test_a_number_whose_weeks_were_calm_by_chance_is_judged_by_those_of_the_other_number() -> None:
+    """Two draws of weeks that vary by a fifth: four weeks of the questions' length are alike, and the fifth was critical."""
+    for seed in (1249, 1327):
+        found = drift_findings(frames_of(seed, 100, 0.2)[0])
+        assert [each.because for each in found.values() if each.needs_action] == []
 
 
 def test_what_a_fault_needs_and_is_not_there_is_said() -> None:

@@ -2,7 +2,7 @@
 
 Such a model has no reference: serving/drift cannot judge it. All of its versions are judged together, on a sample of the calls. A column
 has one finding; the false discovery rate is controlled over all of them. A change is critical only where it is eight times as large as
-that of the most unusual of three earlier weeks or more.
+that of the most unusual of three earlier weeks or more, of a number twelve times.
 """
 
 from dataclasses import replace

@@ -42,9 +42,9 @@ def test_only_language_models_without_a_reference_are_asked_for_their_calls() ->
 
 
 def test_longer_questions_are_named_with_their_size_and_since_when(frames: Frames) -> None:
-    found = drift_findings(changed(frames, since=3, input_tokens=lambda own: 4 * own))["input_tokens"]
+    found = drift_findings(changed(frames, since=1, input_tokens=lambda own: 4 * own))["input_tokens"]
     assert (found.severity, found.news, found.likely_source, found.version, found.against) == ("act", "new", "input", None, "past")
-    assert found.onset == START + timedelta(days=3) and f"since {format_day(found.onset)}" in found.because
+    assert found.onset == START + timedelta(days=1) and f"since {format_day(found.onset)}" in found.because
     assert found.low < found.value < found.high and found.evidence["now"] > 2 * found.evidence["before"]
     assert "mean " in found.because and f"{found.n:,} calls" in found.because
 
