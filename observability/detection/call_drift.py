@@ -1,8 +1,8 @@
 """Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the four weeks before.
 
 A column moved where its PSI is large, beyond chance, and four times that of any earlier week against the others; of a number, that of
-any number's earlier weeks. Weeks that the same change reached already are no part of the baseline. Numbers are compared in deciles of the earlier calls, categories by their frequent
-levels, free texts by their length. Columns of answers are those of calls that got one.
+any number's earlier weeks. Weeks that the same change reached already are no part of the baseline. Numbers are compared in deciles of
+the earlier calls, categories by their frequent levels, free texts by their length. Columns of answers are those of calls that got one.
 """
 
 import json
@@ -58,7 +58,8 @@ class CallDrift(WindowChange):
     """The drift of one column. effect: its PSI, in nats; varies: the PSI of the most unusual earlier week against the others.
 
     before, now: the mean of a number, else the share of `level`, the one that adds most to the PSI. counts: by bin, of the baseline and of
-    the window. number: it is compared in deciles; weeks: those of the baseline. last_week: the PSI of the newest earlier week against the baseline. since: when it moved, as far as its days tell.
+    the window. number: it is compared in deciles; weeks: those of the baseline. last_week: the PSI of the newest earlier week against the
+    baseline. since: when it moved, as far as its days tell.
     """
 
     column: str
