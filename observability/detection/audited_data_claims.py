@@ -114,19 +114,27 @@ def _level_tail(severity: Severity, limit: float, chance: float) -> str:
 
 
 def _overlap_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
-    """That held-out rows are known to the training data, where held-out rows were given."""
+    """That held-out rows are known to the training data, where these were given; of a model's data its audit of leakage says that."""
+    if audit.leakage_of is not None or not (said := _overlap_words(audit)):
+        return
+    held = audit.held_out or {}
+    share, chance = rate_interval(int(held["in_training"]), int(held["rows"])), float(held.get("chance") or 0.0)
+    severity, limit = share_severity(OVERLAP, share, chance)
+    ends = ": a metric on them flatters the model" if needs_action(severity) else ""
+    because = f"`{audit.dataset}`: {said}{_level_tail(severity, limit, chance)}{ends}."
+    yield DataAuditClaim(OVERLAP, share, severity, limit, because)
+
+
+def _overlap_words(audit: AuditedData) -> str:
+    """How many held-out rows equal a training row; empty where no held-out rows were given."""
     held = audit.held_out
     if held is None or not held.get("rows"):
-        return
-    shared, rows, chance = int(held["in_training"]), int(held["rows"]), float(held.get("chance") or 0.0)
-    share = rate_interval(shared, rows)
-    severity, limit = share_severity(OVERLAP, share, chance)
-    said = rows_words(shared, share).replace(" rows", " held-out rows", 1)
+        return ""
+    shared, rows = int(held["in_training"]), int(held["rows"])
+    said = rows_words(shared, rate_interval(shared, rows)).replace(" rows", " held-out rows", 1)
     same = f", {int(held['same_label']):,} with its label" if shared else ""
     same += f", {int(held['near']):,} more nearly" if held.get("near") else ""
-    ends = ": a metric on them flatters the model" if needs_action(severity) else ""
-    because = f"`{audit.dataset}`: {said} have the features of a training row{same}{_level_tail(severity, limit, chance)}{ends}."
-    yield DataAuditClaim(OVERLAP, share, severity, limit, because)
+    return f"{said} have the features of a training row{same}"
 
 
 def _leak_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
@@ -187,6 +195,7 @@ def data_audit_lines(audit: AuditedData) -> list[str]:
     effects = [rule for rule in audit.rules if rule.name in (CONFLICTS, DUPLICATES) and rule.found and rule.metric]
     lines += [f"{rule.name}: {rule_effect_words(rule)}." for rule in effects]
     if audit.leakage_of is not None:
+        lines += [f"{said[0].upper()}{said[1:]}."] if (said := _overlap_words(audit)) else []
         lines.append(f"What each column alone tells of the label is in the audit of leakage of {' '.join(audit.leakage_of)}.")
     return [f"  {line}" for line in (*lines, *audit_notes(audit))]
 

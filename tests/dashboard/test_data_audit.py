@@ -97,11 +97,15 @@ def test_a_link_of_a_finding_opens_the_audit_beside_rules_that_ran(audited: Data
 def test_what_columns_of_a_models_data_tell_of_the_label_is_a_link(
     audit: AuditedData, empty: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = {**audit.content, "model": ["loan", "2"]}
+    held = {"rows": 400, "in_training": 60, "same_label": 50, "chance": 0.0}
+    content = {**audit.content, "model": ["loan", "2"], "held_out": held}
     line = {"kind": "dataset", "dataset": "people", "version": "2", "at": audit.at.isoformat(), "rows": audit.rows, "data_audit": content}
     empty.write_records([line])
     monkeypatch.setattr(load, "page_clock", lambda: END)
     app = opened("cleaning")
     assert "](./audits?model=loan&version=2&kind=leakage)" in words(app)
     assert "What each column alone tells of the label" not in [each.label for each in app.expander]
-    assert "audited_leak" not in {finding.metric for finding in load.scope_record_findings(Scope(), "data/cleaning")}
+    assert "which held-out rows are training rows, is judged by the [audit of leakage" in words(app)
+    assert {"audited_leak", "audited_overlap"}.isdisjoint(
+        {finding.metric for finding in load.scope_record_findings(Scope(), "data/cleaning")}
+    )

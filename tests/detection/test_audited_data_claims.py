@@ -94,3 +94,13 @@ def test_what_a_column_tells_of_the_label_of_a_models_data_is_judged_once() -> N
     assert "leakage of loan 2." in data_audit_lines(known)[-1] and "outcome" not in " ".join(data_audit_lines(known))
     unknown = replace(audit(**alone, leakage_audit=False), model=("loan", "2"))
     assert claims(unknown)[LEAK].severity == "act"
+
+
+def test_held_out_rows_among_the_training_rows_of_a_model_are_judged_once() -> None:
+    """Its audit of leakage holds the same counts; the command prints them."""
+    held = {"held_out": {"rows": 400, "in_training": 60, "same_label": 50, "chance": 0.0}}
+    known = replace(audit(**held), model=("loan", "2"))
+    assert OVERLAP not in claims(known) and claims(audit(**held))[OVERLAP].severity == "act"
+    told = "  60 of 400 held-out rows (15 %; 11.8 % to 18.8 %) have the features of a training row, 50 with its label."
+    assert told in data_audit_lines(known)
+    assert claims(replace(audit(**held, leakage_audit=False), model=("loan", "2")))[OVERLAP].severity == "act"

@@ -156,7 +156,8 @@ def _columns_alone(audit: AuditedData, scope: Scope) -> None:
         name, version = audit.leakage_of
         link = links.page_address("audits", scope.about(name), version=version, kind="leakage")
         words = formatting.escape_markdown(f"{name} {version}")
-        st.caption(f"What each column alone tells of the label is judged by the [audit of leakage of {words}]({link}).")
+        overlap = ", and which held-out rows are training rows," if audit.held_out else ""
+        st.caption(f"What each column alone tells of the label{overlap} is judged by the [audit of leakage of {words}]({link}).")
         return
     alone = audit.columns_alone
     if not alone:
