@@ -9,7 +9,7 @@ compared on a variance-stabilized scale, and must also differ by a minimum amoun
 judged. Comparisons are kept as arrays, and one is made only where it is told: 100 devices of 200 columns have 120,000.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -109,16 +109,25 @@ def statistic_comparisons(batches: "DataFrame") -> tuple[list[ComparisonTable], 
     devices: list[JudgedDevice] = []
     stats = [each if isinstance(each, NamedNumbers) else named_numbers(each, BATCH_STATISTICS) for each in batches["stats"]]
     units = batches["unit"].to_numpy(int)
-    columns_of: dict[int, frozenset[str]] = {}
-    for unit, names in {(unit, each.names) for unit, each in zip(units.tolist(), stats, strict=True)}:
-        columns_of[unit] = columns_of.get(unit, frozenset()).union(names)
-    for columns in sorted({each for each in columns_of.values() if each}, key=sorted):
-        own = np.isin(units, [unit for unit, held in columns_of.items() if held == columns])
+    for columns, of_kind in sorted(units_of_kinds(units.tolist(), stats).items(), key=lambda kind: sorted(kind[0])):
+        own = np.isin(units, of_kind)
         kind = DeviceKind(batches[own].reset_index(drop=True), [stats[place] for place in np.flatnonzero(own)], sorted(columns))
         tables = [table for metric in NAMES for table in kind.compared(metric)]
         found += tables
         devices += kind.devices({table.devices[row] for table in tables for row in np.flatnonzero(np.isfinite(table.p_values).any(1))})
     return found, devices
+
+
+def units_of_kinds(units: Sequence[Hashable], stats: Sequence[NamedNumbers]) -> dict[frozenset[str], list[Hashable]]:
+    """Return the devices of each kind, by the columns that their batches hold. units: the device of each batch; stats: its statistics."""
+    columns_of: dict[Hashable, frozenset[str]] = {}
+    for unit, names in {(unit, each.names) for unit, each in zip(units, stats, strict=True)}:
+        columns_of[unit] = columns_of.get(unit, frozenset()).union(names)
+    found: dict[frozenset[str], list[Hashable]] = {}
+    for unit, columns in columns_of.items():
+        if columns:
+            found.setdefault(columns, []).append(unit)
+    return found
 
 
 class DeviceKind:

@@ -88,3 +88,11 @@ def test_the_worst_column_of_a_measure_is_named() -> None:
     assert "Worst of all: column ph of device d" in devices.largest_value_words(worst, "missing values", "41 %")
     assert devices.largest_value_words(worst, "missing values", "41 %").endswith("on 4 Mar 2026, missing values 41 %.")
     assert "column" not in devices.largest_value_words(pd.Series({**worst, "column": None}), "rejected rows", "3 %")
+
+
+def test_what_three_devices_of_a_kind_cannot_tell_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(devices, "plain_caption", said.append)
+    for fleet in (3, 4):
+        devices.few_peers_note(as_read(device_batches(np.random.default_rng(1), fleet=fleet, before=5)))
+    assert said == ["3 devices have fewer than 3 others of a kind: a change of season can hide a wrong mean there."]

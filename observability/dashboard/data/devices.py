@@ -33,6 +33,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, plain_caption
 from observability.detection.batch_statistics import ALMOST_CONSTANT, NAMES, NULLS, OUTSIDE, SATURATED, STUCK, device_subject
+from observability.detection.device_kinds import FOLLOWED, units_of_kinds
 from observability.detection.own_history import LEAST_SPREAD
 from observability.metrics.collection import (
     Concentration,
@@ -100,6 +101,15 @@ def with_subjects(rows: pd.DataFrame) -> pd.DataFrame:
     """Batches with the `subject` of their device."""
     devices = rows["device"].astype(object).where(rows["device"].notna(), None)
     return rows.assign(device=devices, subject=[device_subject(str(s), d) for s, d in zip(rows["source"], devices, strict=True)])
+
+
+def few_peers_note(rows: pd.DataFrame) -> None:
+    """What cannot be told of devices with fewer than three others of their kind in these dates; nothing where all have more."""
+    kinds = units_of_kinds(rows["subject"].tolist(), rows["stats"].tolist())
+    few = sum(len(each) for each in kinds.values() if len(each) <= FOLLOWED)
+    if few:
+        which = formatting.plural(few, "device has", "devices have")
+        plain_caption(f"{which} fewer than {FOLLOWED} others of a kind: a change of season can hide a wrong mean there.")
 
 
 def devices_summary(rows: pd.DataFrame, found: Sequence[Finding], window: Window) -> str:
