@@ -81,17 +81,27 @@ def test_a_click_on_the_map_shows_the_phases_of_that_step(fleet: Dashboard, visi
 
 def test_a_run_that_goes_on_is_followed_until_it_ends(own: Dashboard, visit: Visit) -> None:
     before = own.status()
-    with track_run(run="going", home=str(own.home), params={"rate": 0.1}) as run:
-        for step in range(1, 26):
-            run.step(step, train_loss=1 / step)
+
+    def log_steps(first: int, last: int) -> None:
+        for step in range(first, last + 1):
+            for rank in range(2):
+                run.step(step, rank=rank, phase_ms={"compute": 40, "data": 5}, train_loss=1 / step)
         run.log.flush()
+
+    with track_run(run="beside", home=str(own.home), params={"rate": 0.2}) as beside:
+        beside.step(1, train_loss=1.0)
+    with track_run(run="going", home=str(own.home), params={"rate": 0.1}) as run:
+        log_steps(1, 25)
         own.wait_until_loaded(before)
         page = visit(f"{own.url}/runs?run=going")
         said(page, "going is active: 25 steps")
-        for step in range(26, 41):
-            run.step(step, train_loss=1 / step)
-        run.log.flush()
+        log_steps(26, 40)
         said(page, "going is active: 40 steps")
+        for logged_before, address in ((40, "distributed?run=going"), (55, "compare_runs?run=going&run=beside")):
+            page.goto(f"{own.url}/{address}")  # a page that is drawn anew every 1.5 s need not come to rest on a busy machine
+            said(page, f"going is active: {logged_before} steps")
+            log_steps(logged_before + 1, logged_before + 15)
+            said(page, f"going is active: {logged_before + 15} steps")
     page.wait_for_function("() => !document.body.innerText.includes('is active')")
 
 
