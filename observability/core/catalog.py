@@ -186,7 +186,12 @@ class Model:
 
     def column(self, reference: str) -> Column | None:
         """The column behind `feature.NAME` or `group.NAME`, None where there is none."""
-        return next((column for column in self.columns if column.reference == reference), None)
+        return self._by_reference.get(reference)
+
+    @cached_property
+    def _by_reference(self) -> Mapping[str, Column]:
+        """Every column by its reference: of thousands, each is asked for many times in a check."""
+        return {column.reference: column for column in reversed(self.columns)}
 
     def features(self) -> tuple[Column, ...]:
         """Columns that are features."""

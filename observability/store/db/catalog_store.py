@@ -18,7 +18,7 @@ from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
 from observability.core.view_names import distinct_names
 from observability.store.db.results import Cursor, single_row
-from observability.store.db.schema import COLUMN_TYPES, LATENCY, create_model_tables, model_table
+from observability.store.db.schema import COLUMN_TYPES, LATENCY, create_model_tables, create_table_sql, model_table
 from observability.store.db.shared_tables import (
     create_shared_views,
     give_own_tables,
@@ -203,9 +203,12 @@ def save_version(writer: Cursor, key: int, version: Version) -> None:
 def save_edges(writer: Cursor, key: int, version: str, edges: Mapping[str, Edges]) -> None:
     """Replace all edges of a version. edges: by column reference."""
     writer.execute("DELETE FROM edges WHERE key = ? AND version = ?", [key, version])
-    rows = [[key, version, reference, json.dumps(asdict(own))] for reference, own in sorted(edges.items())]
-    if rows:
-        writer.executemany("INSERT INTO edges VALUES (?, ?, ?, ?)", rows)
+    held = sorted(edges.items())
+    if held:  # one statement: DuckDB plans each row of `executemany` anew
+        references, bodies = [reference for reference, _ in held], [json.dumps(asdict(own)) for _, own in held]
+        writer.execute(
+            "INSERT INTO edges SELECT ?, ?, unnest(?::VARCHAR[]), unnest(?::VARCHAR[])::JSON", [key, version, references, bodies]
+        )
 
 
 def add_columns(writer: Cursor, key: int, wanted: Iterable[tuple[str, str, Kind]], sensitive: Iterable[str] = ()) -> dict[str, Column]:
@@ -217,29 +220,43 @@ def add_columns(writer: Cursor, key: int, wanted: Iterable[tuple[str, str, Kind]
     rows = writer.execute('SELECT id, name, "column", kind, role, sensitive FROM columns WHERE key = ? ORDER BY id', [key]).fetchall()
     known = {column.reference: column for column in (Column(*row) for row in rows)}
     shared = shares_tables(writer, key)
-    requested, added = [], []
+    requested, added, protected = [], list[Column](), set(sensitive)
+    last = max((column.id for column in known.values()), default=0)
     for role, name, kind in wanted:
         reference = f"{role}.{name}"
         requested.append(reference)
         if reference in known:
             continue
-        number = max((column.id for column in known.values()), default=0) + 1
-        column = Column(number, name, f"f{number}", kind, "group" if role == "group" else "feature", reference in set(sensitive))
-        writer.execute(
-            "INSERT INTO columns VALUES (?, ?, ?, ?, ?, ?, ?)", [key, number, name, column.column, kind, column.role, column.sensitive]
-        )
-        if not shared:
-            writer.execute(f"ALTER TABLE {model_table('predictions', key)} ADD COLUMN {column.column} {COLUMN_TYPES[kind]}")
+        number = last + len(added) + 1
+        column = Column(number, name, f"f{number}", kind, "group" if role == "group" else "feature", reference in protected)
         known[reference] = column
-        added.append(number)
-    if added and shared:
-        refresh_predictions_view(writer, key)
+        added.append(column)
     if added:
-        missing = f"""SELECT stream, period, 0, unnest({added}), {NULL}, 0, {UNKNOWN}, 0, arrived, n, w, w2 FROM (
+        facts = [[getattr(column, field) for column in added] for field in ("id", "name", "column", "kind", "role", "sensitive")]
+        types = ("INTEGER", "VARCHAR", "VARCHAR", "VARCHAR", "VARCHAR", "BOOLEAN")
+        picked = ", ".join(f"unnest(?::{type_name}[])" for type_name in types)
+        writer.execute(f"INSERT INTO columns SELECT ?, {picked}", [key, *facts])
+        if shared:
+            refresh_predictions_view(writer, key)
+        else:
+            _widen_table(writer, model_table("predictions", key), {column.column: COLUMN_TYPES[column.kind] for column in added})
+        missing = f"""SELECT stream, period, 0, unnest({[column.id for column in added]}), {NULL}, 0, {UNKNOWN}, 0, arrived, n, w, w2 FROM (
             SELECT stream, (floor(period / 24) * 24)::INTEGER AS period, arrived, sum(n)::BIGINT AS n, sum(w) AS w, sum(w2) AS w2
             FROM {model_table("counts", key)} WHERE measure = {LATENCY} AND slice = 0 GROUP BY ALL)"""
         writer.execute(insert_sql("counts", key, missing, shared=shared))
     return {reference: known[reference] for reference in requested}
+
+
+def _widen_table(writer: Cursor, table: str, columns: Mapping[str, str]) -> None:
+    """Add columns to a table. One without rows is made anew: each added column costs as much as the table has columns."""
+    ((held,),) = writer.execute(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT 1)").fetchall()
+    if held or len(columns) == 1:
+        for name, type_name in columns.items():
+            writer.execute(f"ALTER TABLE {table} ADD COLUMN {name} {type_name}")
+        return
+    before = {name: type_name for name, type_name, *_ in writer.execute(f"DESCRIBE {table}").fetchall()}
+    writer.execute(f"DROP TABLE {table}")
+    writer.execute(create_table_sql(table, {**before, **columns}))
 
 
 def set_sensitive(writer: Cursor, key: int, references: Iterable[str]) -> None:

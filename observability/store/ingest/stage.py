@@ -62,7 +62,7 @@ def staged_predictions(
         for name, kind in stored_columns(model).items()
     )
     rows = ", ".join(f"({number}, {sql_literal(version)}, {sql_literal(environment)})" for number, version, environment in streams)
-    writer.register(INCOMING, _with_columns(table, [*stored_columns(model), "received_at", "environment"]))
+    writer.register(INCOMING, with_null_columns(table, [*stored_columns(model), "received_at", "environment"]))
     staged = arrow_result(
         writer,
         f"""SELECT i.line, {picked} FROM {INCOMING} i JOIN (VALUES {rows}) s(stream, version, environment)
@@ -78,7 +78,7 @@ def stage_labels(writer: Cursor, table: pa.Table, now: datetime, own_id: str = "
     picked = ", ".join(
         f"({values.get(name, quoted_identifier(name))})::{kind} AS {quoted_identifier(name)}" for name, kind in LABEL_COLUMNS.items()
     )
-    writer.register(INCOMING, _with_columns(table, [*LABEL_COLUMNS, "received_at"]))
+    writer.register(INCOMING, with_null_columns(table, [*LABEL_COLUMNS, "received_at"]))
     staged = arrow_result(writer, f"SELECT line, inline, {picked} FROM {INCOMING}")
     writer.unregister(INCOMING)
     return staged
@@ -172,12 +172,15 @@ def _distinct(table: pa.Table, *names: str) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: [str(row[name]) for name in names])
 
 
-def _with_columns(table: pa.Table, names: Iterable[str]) -> pa.Table:
+def with_null_columns(table: pa.Table, names: Iterable[str]) -> pa.Table:
     """The table with a column of nulls for each missing name."""
-    for name in names:
-        if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(table.num_rows))
-    return table
+    held = table.column_names
+    known = set(held)
+    missing = [name for name in dict.fromkeys(names) if name not in known]
+    if not missing:
+        return table
+    whole = pa.Table.from_arrays([*table.columns, *[pa.nulls(table.num_rows)] * len(missing)], names=[*held, *missing])
+    return whole.replace_schema_metadata(table.schema.metadata)
 
 
 def _is_empty(table: pa.Table, name: str) -> bool:

@@ -1,0 +1,87 @@
+"""A model of many columns is registered, loaded and asked with work that grows with the columns, not with their square."""
+
+import pytest
+
+from observability.core.catalog import Edges, Version
+from observability.store.db.catalog_store import add_columns, add_model, read_catalog, save_edges, save_version
+from observability.store.db.schema import COLUMN_TYPES
+from observability.store.ingest.stage import with_null_columns
+from tests.support.new_store import new_store
+
+KINDS = ("number", "category", "boolean")
+
+
+class CountingCursor:
+    """A cursor that counts its statements."""
+
+    def __init__(self, cursor):
+        self.cursor, self.statements = cursor, 0
+
+    def execute(self, *given):
+        self.statements += 1
+        return self.cursor.execute(*given)
+
+    def executemany(self, statement, rows):
+        self.statements += len(rows)
+        return self.cursor.executemany(statement, rows)
+
+
+def wanted(columns):
+    return [("group" if place % 10 == 9 else "feature", f"name {place}", KINDS[place % 3]) for place in range(columns)]
+
+
+@pytest.mark.parametrize("held", [0, 3])
+def test_columns_that_come_together_stand_as_those_that_come_one_by_one(tmp_path, held):
+    with new_store(tmp_path / "home") as store:
+        found = []
+        with store.write() as writer:
+            for name, together in (("one by one", False), ("together", True)):
+                key = add_model(writer, name)
+                add_columns(writer, key, wanted(2), ["feature.name 1"])
+                if held:
+                    writer.execute(f"INSERT INTO predictions_{key} (id, id_hash, f1) SELECT 'a', 1, 2.5 FROM range({held})")
+                parts = [wanted(30)] if together else [[each] for each in wanted(30)]
+                given = [add_columns(writer, key, part, ["feature.name 1", "group.name 9"]) for part in parts]
+                table = writer.execute(f"DESCRIBE predictions_{key}").fetchall()
+                rows = writer.execute(f"SELECT f1, f30 FROM predictions_{key}").fetchall()
+                found.append(({name: column for part in given for name, column in part.items()}, table, rows))
+        assert found[0] == found[1]
+        columns, table, rows = found[1]
+        assert [column.column for column in columns.values()] == [f"f{number}" for number in range(1, 31)]
+        assert columns["group.name 9"].sensitive and not columns["feature.name 2"].sensitive
+        assert dict(row[:2] for row in table)["f3"] == COLUMN_TYPES["boolean"] and rows == [(2.5, None)] * held
+        assert store.catalog().model("together").columns == tuple(columns.values())
+
+
+def test_statements_do_not_grow_with_the_columns(tmp_path):
+    counts = []
+    with new_store(tmp_path / "home") as store, store.write() as writer:
+        for columns in (20, 200):
+            key, counting = add_model(writer, f"of {columns}"), CountingCursor(writer)
+            add_columns(counting, key, wanted(columns))
+            edges = {f"feature.name {place}": Edges(edges=(0.0, float(place)), levels=("a", 'b"')) for place in range(columns)}
+            save_edges(counting, key, "1", edges)
+            counts.append(counting.statements)
+            stored = writer.execute("SELECT count(*), count(DISTINCT reference) FROM edges WHERE key = ?", [key]).fetchall()
+            assert stored == [(columns, columns)]
+    assert counts[0] == counts[1] < 20
+
+
+def test_edges_that_are_saved_are_those_that_are_read(tmp_path):
+    with new_store(tmp_path / "home") as store:
+        with store.write() as writer:
+            key = add_model(writer, "loan")
+            edges = {"feature.a": Edges(levels=("it's", 'say "b"', "null")), "feature.b": Edges(edges=(-1.5, 1e300))}
+            save_version(writer, key, Version("1", edges=edges))
+            save_version(writer, key, Version("1", edges=edges))
+            version = read_catalog(writer).model("loan").version("1")
+        assert dict(version.edges) == edges
+
+
+def test_missing_columns_are_added_once_and_in_order():
+    import pyarrow as pa
+
+    table = pa.table({"a": [1, 2], "b": ["x", "y"]}).replace_schema_metadata({"kept": "yes"})
+    whole = with_null_columns(table, ["b", "c", "d", "c"])
+    assert whole.column_names == ["a", "b", "c", "d"] and whole["d"].null_count == 2 and whole.schema.metadata == {b"kept": b"yes"}
+    assert with_null_columns(table, ["a"]) is table
