@@ -37,6 +37,7 @@ COMMITS = {
     "0.21.0": "98b31e45",
     "0.22.0": "ab9c9f01",
     "0.23.0": "465407c9",
+    "0.24.0": "9e16525a",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
