@@ -110,7 +110,8 @@ def statistic_comparisons(batches: "DataFrame") -> tuple[list[ComparisonTable], 
     stats = [each if isinstance(each, NamedNumbers) else named_numbers(each, BATCH_STATISTICS) for each in batches["stats"]]
     units = batches["unit"].to_numpy(int)
     for columns, of_kind in sorted(units_of_kinds(units.tolist(), stats).items(), key=lambda kind: sorted(kind[0])):
-        own = np.isin(units, of_kind)
+        of_this = set(of_kind)
+        own = np.array([unit in of_this for unit in units.tolist()])
         kind = DeviceKind(batches[own].reset_index(drop=True), [stats[place] for place in np.flatnonzero(own)], sorted(columns))
         tables = [table for metric in NAMES for table in kind.compared(metric)]
         found += tables
