@@ -1,7 +1,7 @@
 """The command palette (Ctrl or Command K): pages, models, features, incidents, time ranges, and cases by id.
 
 The button stands in the scope bar; the dialog is drawn in the browser (observability/dashboard/assets/palette.js). What costs little is
-sent with every page; features, incidents and shared views only once the palette was opened.
+sent with every page; features and incidents only once the palette was opened, since incidents may take seconds to find.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,9 +31,14 @@ def draw_palette(page: str, summary: str) -> None:
     state = st.session_state
     scope = scope_from_state(state)
     opened = bool(state.pop("palette-opened", False))
-    items = [*model_items(page, scope, state.get("recent-models", [])), *page_items(scope), *time_range_items(page, scope)]
+    items = [
+        *shared_view_items(),
+        *model_items(page, scope, state.get("recent-models", [])),
+        *page_items(scope),
+        *time_range_items(page, scope),
+    ]
     if opened:
-        items += [*feature_items(scope), *incident_items(scope), *shared_view_items()]
+        items += [*feature_items(scope), *incident_items(scope)]
     data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope), "here": view_target(page, scope)}
     data |= {"share": page not in WITHOUT_SHARING, "cookies": changed_cookies(), "opened": state.get("palette-opening")}
     answers = {"on_open_change": _mark_opened, "on_go_change": _follow, "on_find_change": _find, "on_share_change": _mark_share}
@@ -50,10 +55,14 @@ def changed_cookies() -> dict[str, Any]:
 
 
 def shared_view_items() -> list[Item]:
-    """The views that people shared: each opens its page in its scope."""
+    """The views that people shared: each opens its page in its scope; none where they cannot be read."""
     from observability.dashboard.boards.shared_views import visible_views
 
-    return [palette_item("Shared views", view.name, view.link, view.author) for view in visible_views()]
+    try:
+        views = visible_views()
+    except ObservabilityError:
+        return []
+    return [palette_item("Shared views", view.name, view.link, view.author) for view in views]
 
 
 def palette_item(kind: str, text: str, cell: Item, hint: str = "") -> Item:

@@ -20,7 +20,7 @@ SET_UP = """async (script) => {
     data: { ...parts, ...data }, parentElement: document.body, setTriggerValue: (...trigger) => window.sent.push(trigger),
   })
 }"""
-VIEW = {"kind": "Shared views", "t": "Rain of all", "hint": "Ann", "go": {"page": "drift", "parameters": {}}}
+VIEW = {"kind": "Incidents", "t": "Rain of all", "hint": "Ann", "go": {"page": "drift", "parameters": {}}}
 
 
 @pytest.fixture
@@ -56,10 +56,11 @@ def test_a_lost_answer_is_asked_for_again_and_each_opening_has_its_own_number(pa
     page.evaluate("(opened) => draw({ opened })", first)
     again = openings(page)[-1]
     assert len(openings(page)) == 2 and again > first
+    page.keyboard.type("Rain")
     page.evaluate("([opened, item]) => draw({ opened, full: true, items: [item] })", [again, VIEW])
-    page.get_by_role("option", name="Rain of all").wait_for(timeout=2_000)
+    page.get_by_role("option", name="Rain of allAnn").wait_for(timeout=2_000)
     page.evaluate("(opened) => draw({ opened })", again)
-    assert len(openings(page)) == 2 and page.get_by_role("option", name="Rain of all").is_visible()
+    assert len(openings(page)) == 2 and page.get_by_role("option", name="Rain of allAnn").is_visible()
     page.keyboard.press("Escape")
     page.keyboard.press("Control+k")
     assert len(openings(page)) == 3 and openings(page)[-1] > again

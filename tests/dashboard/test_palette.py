@@ -48,3 +48,12 @@ def test_time_ranges_keep_the_page_and_the_model(current: World) -> None:
     ranges = {item["t"]: item["go"] for item in palette.time_range_items("drift", WEEKS)}
     assert ranges["Last 7 days"] == {"page": "drift", "parameters": {"model": "loan"}}
     assert ranges["Last 24 hours"] == {"page": "drift", "parameters": {"model": "loan", "window": "Last 24 hours"}}
+
+
+def test_shared_views_do_not_wait_for_incidents(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They came with the incidents alone, after the palette was opened: on a busy machine after minutes."""
+    drawn = []
+    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    monkeypatch.setattr(palette, "shared_view_items", lambda: [{"kind": "Shared views", "t": "Age", "hint": "", "go": {}}])
+    opened("drift", model="loan", window="28d")
+    assert [item["t"] for item in drawn[0]["items"] if item["kind"] == "Shared views"] == ["Age"] and not drawn[0]["full"]

@@ -2,7 +2,7 @@
 // button that says the scope opens the boxes of the scope bar.
 
 const KINDS = ["Pinned views", "Shared views", "Models", "Pages", "Features", "Incidents", "Time range"]
-const LATER = ["Features", "Incidents", "Shared views"] // what the server sends once the palette was opened
+const LATER = ["Features", "Incidents"] // what the server sends once the palette was opened
 const SHOWN = 40
 const APPLE = /Mac|iP/.test(navigator.platform)
 
@@ -153,9 +153,7 @@ class Palette {
   list(keep) {
     const typed = this.input.value.trim()
     const views = pinned().map(({ name, go }) => ({ kind: "Pinned views", t: name, hint: "Delete unpins", go }))
-    const shared = (this.more ?? []).filter((item) => item.kind === "Shared views")
-    const others = (this.more ?? []).filter((item) => item.kind !== "Shared views")
-    const items = [...views, ...shared, ...this.data.items.filter((item) => !LATER.includes(item.kind)), ...others]
+    const items = [...views, ...this.data.items.filter((item) => !LATER.includes(item.kind)), ...(this.more ?? [])]
     const chosen = keep ? this.place : 0
     this.shown = found(items, typed)
     if (typed) this.shown.push({ kind: "Case", t: `Find the case ${typed}`, hint: "by id, subject or condition", find: typed })
