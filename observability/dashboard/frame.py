@@ -308,7 +308,7 @@ def _refresh_when_sampled(windows: Sequence[Window]) -> None:
     if not any(load.findings_pending(window) for window in windows):
         st.rerun()
     with st.container(key="still-looking"):
-        st.caption(":material/hourglass_top: Row samples are still being analyzed.")
+        st.caption(":material/hourglass_top: Row samples pending.")
 
 
 def metric_help(*metrics: str) -> None:

@@ -30,10 +30,12 @@ def overview() -> None:
     counted = counted_incidents(found)
     counts = total_action_counts(counted)
     pending = sum(status.pending for status in statuses)
-    unknown = sum(status.severity == "unknown" for status in statuses) - pending
     shared = f" Counted once: {counts.shared} of several models." if counts.shared else ""
     drawn = view.group is None and not large_fleet.is_large(statuses)
     logs = [status for status in statuses if drawn and fleet.is_call_log(status)]
+    aside = {status.model.name for status in logs}
+    judged = [status for status in statuses if not status.pending and status.model.name not in aside]
+    unknown = sum(status.severity == "unknown" for status in judged)
     elsewhere = " Call logs are on the page Vendors." if logs else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         checked = f"{len(statuses) - pending:,} checked: " if pending else ""
@@ -45,7 +47,6 @@ def overview() -> None:
         )
         frame.sampling_notice([status.window for status in statuses])
         fleet_view.fleet_view_popover(view)
-    aside = {status.model.name for status in logs}
     shown = [status for status in statuses if status.model.name not in aside]
     if large_fleet.is_large(statuses):
         chosen = large_fleet.fleet_filter_of(st.query_params.to_dict())

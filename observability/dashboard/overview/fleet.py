@@ -69,7 +69,10 @@ COLUMNS = (
         short=True,
     ),
     column(
-        "outcome", "Outcome", help="The main metric on the labels so far, else estimated; change against the previous period", width="9rem"
+        "outcome",
+        "Outcome",
+        help="The main metric on the labels so far, else marked as estimated; change against the previous period",
+        width="9rem",
     ),
     column(
         "fairness",
@@ -540,7 +543,7 @@ def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
     change = change_of_finding(status, found)
     cell: Cell = {
         "t": formatting.format_value(whole.value, whole.unit, unit),
-        "mark": found.basis,
+        "mark": found.basis if found.basis != "measured" else None,
         "sub": f"{title}{labelled if missing else ''}",
         "title": f"{_plain_claim(found)} n = {whole.n:,}{labelled}{in_previous_period(change)}",
     }
