@@ -46,6 +46,8 @@ SURE = 0.999
 TAIL_TIMES = 1.25
 BIAS_LIMITS, COVERAGE_GAPS, FEEDBACK_LIMITS = (0.10, 0.25), (0.05, 0.10), (0.05, 0.10)
 """Limits of `watch` and of `act`: relative bias; coverage below what is stated; separation of an input."""
+UNSURE = "; not significant: more decisions are needed"
+"""Ends the sentence about a value that is beyond its limit by chance perhaps."""
 GUARD_TIMES, GUARD_POINTS = 2.0, 0.02
 """How many times as high as before the guardrail's share must be, and by how much."""
 LATELY, SILENT = 20, 100
@@ -225,12 +227,13 @@ def bias_finding(found: ControllerDecisions, blank: Any) -> Finding:
     severity = severity_beyond(mirrored, *BIAS_LIMITS)
     ends, word = estimate.interval(), "worse" if estimate.value > 0 else "better"
     span = f"{percent(ends.low or 0.0)} to {percent(ends.high or 0.0)}, {estimate.n:,} decisions"
-    because = f"Outcomes are {percent(abs(estimate.value))} {word} than predicted on average ({span})."
+    unsure = severity == "ok" and mirrored.value > BIAS_LIMITS[0]
+    because = f"Outcomes are {percent(abs(estimate.value))} {word} than predicted on average ({span})" + UNSURE * unsure + "."
     limit = BIAS_LIMITS[severity == "act"]
     return replace(
         blank(BIAS, estimate.n, because, "level"),
         **ends.fields,
-        severity=severity,
+        severity="unknown" if unsure else severity,
         limit=(-limit, limit),
         likely_source=None if severity == "ok" else "model",
     )
@@ -245,11 +248,16 @@ def coverage_findings(found: ControllerDecisions, blank: Any) -> Iterator[Findin
     short = replace(share, value=stated - share.value)
     severity = severity_beyond(short, *COVERAGE_GAPS)
     hits = round(share.value * share.n)
-    because = f"{percent(share.value)} of {share.n:,} outcomes are inside the predicted interval; it states {percent(stated)}."
+    unsure = severity == "ok" and short.value > COVERAGE_GAPS[0]
+    because = (
+        f"{percent(share.value)} of {share.n:,} outcomes are inside the predicted interval; it states {percent(stated)}"
+        + UNSURE * unsure
+        + "."
+    )
     yield replace(
         blank(COVERAGE, share.n, because, "level"),
         **widened(share, hits).fields,
-        severity=severity,
+        severity="unknown" if unsure else severity,
         limit=stated - COVERAGE_GAPS[severity == "act"],
         likely_source=None if severity == "ok" else "model",
         evidence={"stated": stated},

@@ -12,6 +12,7 @@ from observability.simulation.controller_replay import replay_controller_fault
 from observability.simulation.faults_controllers import FAULTS
 from tests.support.controller_decisions import END, START, WINDOW, controller_decisions, controller_findings
 from tests.support.length import allowed, repeats
+from tests.support.levels import beyond_limit
 
 RNG = np.random.default_rng
 ALL = {
@@ -155,6 +156,15 @@ def test_a_middle_fault_is_named_in_nine_of_ten_weeks(name: str) -> None:
         metrics = {each.metric for look in found.looks for each in look.alarms if each.subject == found.target}
         named += FAULTS[name].metric in metrics
     assert named >= runs - allowed(0.1, runs)
+
+
+def test_nothing_is_ok_beyond_its_limit_where_decisions_are_few() -> None:
+    seen = set()
+    for seed in range(40):
+        found = controller_findings(controller_decisions(RNG(seed), an_hour=1).iloc[: 60 + 4 * seed])
+        assert [each.because for each in found if each.severity == "ok" and beyond_limit(each)] == [], seed
+        seen |= {each.metric for each in found if each.severity == "unknown" and beyond_limit(each)}
+    assert {"controller_bias", "controller_coverage"} & seen, "few decisions vary beyond a limit, and it says that more are needed"
 
 
 def test_clean_weeks_ask_for_nothing() -> None:
