@@ -82,8 +82,8 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str, urgen
     named = {finding.slice for finding in urgent if finding.metric == metric}
     drawn = rows.assign(sure=(rows["p_adjusted"] <= SIGNIFICANT) | rows["slice"].isin(named))
     before, now = (formatting.format_value(first[side], unit, here.model.settings.unit) for side in ("before", "value"))
-    significant = f"{int(drawn['sure'].sum())} of {len(rows)} changes shown are significant"
-    words = f"Largest change: {first['name']}, {title[:1].lower()}{title[1:]} {before} → {now}. {significant}."
+    significant = f"{int(drawn['sure'].sum())} of {len(rows)} significant"
+    words = f"{first['name']}, {title[:1].lower()}{title[1:]} {before} → {now}. {significant}."
     plain_paragraph(words)
     figure = charts_slices.slice_dots(drawn, name=title, unit=unit, of_label=here.model.settings.unit)
     on_dot = clicks.cases_on_click("changed", lambda point: cases_of_slice_dot(here, point, rows, metric))
