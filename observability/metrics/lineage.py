@@ -334,11 +334,13 @@ def _event_links(rows: Sequence[Mapping[Any, Any]]) -> Iterator[LineageLink]:
 def _project_links(
     rows: Sequence[Mapping[Any, Any]], projects: Mapping[str, Sequence[str]], versions: Sequence[tuple[str, str]]
 ) -> Iterator[LineageLink]:
-    """Annotators of each project, and the versions whose predictions it labels."""
-    for project, annotator in dict.fromkeys((str(row["project"]), str(row["annotator"])) for row in rows):
+    """Annotators of each project, and the versions it labels for: by the settings, else by the model's name."""
+    logged = dict.fromkeys((str(row["project"]), str(row["annotator"])) for row in rows)
+    for project, annotator in logged:
         yield LineageLink(Thing("annotator", (project, annotator)), Thing("project", (project,)), "labels in")
+    named = {project for project, _ in logged}
     for model, version in versions:
-        for project in projects.get(model, ()):
+        for project in projects.get(model) or named & {model}:
             yield LineageLink(Thing("version", (model, version)), Thing("project", (project,)), "has its predictions labelled in")
 
 

@@ -94,6 +94,15 @@ def test_every_link_is_one_that_a_record_names(whole: Lineage) -> None:
     }
 
 
+def test_a_project_with_the_name_of_a_model_labels_its_predictions_where_the_settings_name_none() -> None:
+    named = frames() | {"annotation": pd.DataFrame([{"project": "loan", "annotator": "ann"}])}
+    relations = {
+        each.product.address for each in lineage_of_records(named, {}, [("loan", "3")]).links if each.relation.startswith("has its")
+    }
+    assert relations == {"project:loan"}
+    assert not any(each.relation.startswith("has its") for each in lineage_of_records(frames(), {}, [("loan", "3")]).links)
+
+
 def test_a_prediction_leads_up_to_device_annotators_and_rules_and_not_to_siblings(whole: Lineage) -> None:
     view = lineage_around(whole, Thing("prediction", ("loan", "p1")))
     reached = {step.thing.address: -step.distance for step in view.upstream}

@@ -21,7 +21,7 @@ FRAMES = {"cleanings": cleaning_frame(0).iloc[:0], "past cleanings": cleaning_fr
 
 
 @pytest.mark.parametrize("name", list(FAULTS))
-def test_a_middle_fault_is_the_first_alarm(name: str) -> None:
+def test_a_middle_fault_is_among_the_first_three(name: str) -> None:
     fault, named = FAULTS[name], 0
     for seed in range(RUNS):
         found = replay_frame_fault(FRAMES, CONTEXT, fault, seed=seed)
