@@ -1,4 +1,6 @@
-"""Every page works with a screen reader, in the dark theme and on a phone, without errors or outside requests.
+"""Every page: axe in the light theme, contrast in the dark one (of some pages; a long run: of all), and the width and height of a phone.
+
+Axe runs on a phone for the pages with wide tables only; docs/accessibility.md names both lists.
 
 The fixture `visit` fails a test for an error on the console, an answer of 400 or more, or a request to another machine.
 """
@@ -9,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from observability.dashboard.links import DEFAULT_PAGE, page_files
-from tests.browser.accessibility import accessible, serious
+from tests.browser.accessibility import IN_DARK, TABLES, accessible, serious
 from tests.browser.conftest import Visit
 from tests.browser.heights import PHONE
 from tests.support.running import Dashboard
@@ -63,6 +65,12 @@ def test_every_page_is_looked_at() -> None:
     for name, file in ELSEWHERE.items():
         text = (Path(__file__).parent / file).read_text(encoding="utf-8")
         assert "accessible(" in text and (f"/{name}" in text or name == DEFAULT_PAGE), name
+
+
+def test_the_documentation_names_the_pages_that_are_measured_in_part() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "accessibility.md").read_text(encoding="utf-8")
+    for names in (IN_DARK, TABLES):
+        assert f"{', '.join(names[:-1])} and {names[-1]}" in text
 
 
 @pytest.mark.parametrize("name", VIEWS)
