@@ -40,7 +40,7 @@ def draw_palette(page: str, summary: str) -> None:
     if opened:
         items += [*feature_items(scope), *incident_items(scope)]
     data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope), "here": view_target(page, scope)}
-    data |= {"share": page not in WITHOUT_SHARING, "cookies": changed_cookies(), "opened": state.get("palette-opening")}
+    data |= {"keys": key_rows(), "share": page not in WITHOUT_SHARING, "cookies": changed_cookies(), "opened": state.get("palette-opening")}
     answers = {"on_open_change": _mark_opened, "on_go_change": _follow, "on_find_change": _find, "on_share_change": _mark_share}
     _component()(key="palette", data=data, width="content", **answers)
     if (name := state.pop("palette-share", None)) is not None:
@@ -126,6 +126,17 @@ def page_shortcuts(scope: Scope) -> list[Item]:
     keys = {"h": "Home", "m": "Models", "i": "Investigate", "r": "Review", "a": "Alerts and rules"}
     rows = {row["t"]: row for row in menu.menu_rows(scope)}
     return [{"key": key, "t": label, "go": rows[label]["go"]} for key, label in keys.items()]
+
+
+def key_rows() -> list[Item]:
+    """The keys of lists, of a review and of labelling, and what they do; those of incidents and of the agenda are read from their lists."""
+    from observability.dashboard.overview import incident_actions
+    from observability.dashboard.review import agenda
+
+    rows = {"j k": "Next and previous row of a list", "Enter": "Open the row", "x": "Select the incident"}
+    rows |= {key: f"{incident_actions.ACTIONS[does]} the incident" for key, does in incident_actions.KEYS.items()}
+    rows |= {" ".join(agenda.KEYS): f"Item of the agenda: {', '.join(agenda.KEYS.values())}", "← →": "Previous and next step of a review"}
+    return [{"key": key, "t": words} for key, words in (rows | {"1 … 9": "Label of the item", "0": "Skip the item"}).items()]
 
 
 def _mark_opened() -> None:

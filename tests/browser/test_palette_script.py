@@ -7,6 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from observability.dashboard import palette
+from observability.dashboard.overview import incident_actions
+from observability.dashboard.review import agenda
 
 pytestmark = pytest.mark.browser
 SCRIPT = (palette.ASSETS / "palette.js").read_text(encoding="utf-8")
@@ -15,7 +17,7 @@ SET_UP = """async (script) => {
   const address = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }))
   const draw = (await import(address)).default
   window.sent = []
-  const parts = { items: [], summary: 'All models', shortcuts: [], here: {}, share: true, cookies: {}, full: false, opened: null }
+  const parts = { items: [], summary: 'All models', shortcuts: [], keys: [], here: {}, share: true, cookies: {}, full: false, opened: null }
   window.draw = (data) => draw({
     data: { ...parts, ...data }, parentElement: document.body, setTriggerValue: (...trigger) => window.sent.push(trigger),
   })
@@ -64,3 +66,14 @@ def test_a_lost_answer_is_asked_for_again_and_each_opening_has_its_own_number(pa
     page.keyboard.press("Escape")
     page.keyboard.press("Control+k")
     assert len(openings(page)) == 3 and openings(page)[-1] > again
+
+
+def test_the_list_of_shortcuts_names_the_keys_of_lists_and_pages(page: Page) -> None:
+    page.evaluate("(keys) => draw({ keys, shortcuts: [{ key: 'h', t: 'Home', go: {} }] })", palette.key_rows())
+    page.keyboard.press("?")
+    listed = page.get_by_role("dialog", name="Keyboard shortcuts")
+    rows = dict(zip(listed.locator("dt").all_inner_texts(), listed.locator("dd").all_inner_texts(), strict=True))
+    assert rows["j k"] == "Next and previous row of a list" and {"Enter", "x", "a", "e", "s", "a w c", "← →", "g h", "?"} <= {*rows}
+    assert rows["s"] == "Snooze the incident" and rows["a w c"].endswith("act, watch, accept")
+    assert {*incident_actions.KEYS} <= {*rows} and " ".join(agenda.KEYS) in rows, "as the lists take them"
+    assert listed.locator("dl").evaluate("list => list.tabIndex") == 0, "a low screen scrolls it by keyboard"

@@ -227,7 +227,9 @@ class Palette {
   shortcuts() {
     const rows = [[APPLE ? "⌘ K" : "Ctrl K", "Search"], ["?", "This list"], ["Esc", "Close"]]
     rows.push(...this.data.shortcuts.map((each) => [`g ${each.key}`, each.t]))
+    rows.push(...this.data.keys.map((each) => [each.key, each.t]))
     const list = html("dl")
+    list.tabIndex = 0 // on a low screen it scrolls
     for (const [key, words] of rows) {
       const name = html("dt")
       name.append(html("kbd", "", key))
