@@ -1,4 +1,4 @@
-"""The command palette (Ctrl or Command K): pages, models, features, incidents, time ranges, and cases by id.
+"""The command palette (Ctrl or Command K): pages, models, features, incidents, actions, time ranges, and cases by id.
 
 The button stands in the scope bar; the dialog is drawn in the browser (observability/dashboard/assets/palette.js). What costs little is
 sent with every page; features and incidents only once the palette was opened, since incidents may take seconds to find.
@@ -22,6 +22,8 @@ from observability.dashboard.scope import SPANS, Scope, scope_from_state
 ASSETS = Path(__file__).parent / "assets"
 MOST = 2_000
 """Features and incidents that are offered; a model may have ten thousand columns."""
+MOST_ACTIONS = 200
+"""Actions that are offered, open ones first: they are sent with every page."""
 Item = dict[str, Any]
 
 
@@ -35,6 +37,7 @@ def draw_palette(page: str, summary: str) -> None:
         *shared_view_items(),
         *model_items(page, scope, state.get("recent-models", [])),
         *page_items(scope),
+        *action_items(),
         *time_range_items(page, scope),
     ]
     if opened:
@@ -119,6 +122,24 @@ def incident_items(scope: Scope) -> list[Item]:
         return []
     cells = [(incident, incidents.inbox_row(incident, [incident.model or ""], scope)["cells"]["what"]) for incident in found]
     return [palette_item("Incidents", cell["t"].replace("`", ""), cell, incident.model or "") for incident, cell in cells]
+
+
+def action_items() -> list[Item]:
+    """The actions that people agreed, open ones first: each opens its review, its incident or the list; none where they cannot be read.
+
+    They are stored entries: no finding is computed for them.
+    """
+    from observability.dashboard.review import action_items as listed
+    from observability.dashboard.review import load_review
+
+    try:
+        actions = load_review.all_actions()[:MOST_ACTIONS]
+    except ObservabilityError:
+        return []
+    hints = [" · ".join(filter(None, (action["model"], action["owner"], action["stage"]))) for action in actions]
+    cells = [listed.action_link(action, linked=True) for action in actions]
+    to_list = links.link_cell("", "actions")
+    return [palette_item("Actions", cell["t"], cell if "go" in cell else to_list, hint) for cell, hint in zip(cells, hints, strict=True)]
 
 
 def page_shortcuts(scope: Scope) -> list[Item]:

@@ -4,6 +4,7 @@ import pytest
 
 from observability.core.errors import UsageError
 from observability.dashboard import links, palette
+from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from tests.support.dashboard_pages import opened
 from tests.support.dashboard_world import END, START, World
@@ -57,3 +58,39 @@ def test_shared_views_do_not_wait_for_incidents(current: World, monkeypatch: pyt
     monkeypatch.setattr(palette, "shared_view_items", lambda: [{"kind": "Shared views", "t": "Age", "hint": "", "go": {}}])
     opened("drift", model="loan", window="28d")
     assert [item["t"] for item in drawn[0]["items"] if item["kind"] == "Shared views"] == ["Age"] and not drawn[0]["full"]
+
+
+def test_actions_lead_where_the_list_of_actions_leads_and_compute_no_finding(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    action = {"kind": "action", "at": END, "author": "ann", "text": "Retrain", "model": "loan"}
+    targets = {"p1": {"review": "2026-W09"}, "p2": {"incident": "abc", "owner": "Bo"}, "p3": {}}
+    current.store.write_records([{**action, **target, "action": name, "text": f"Retrain {name}"} for name, target in targets.items()])
+
+    def fails(*_given: object) -> None:
+        raise AssertionError("findings were computed")
+
+    for name in ("scope_report", "findings_and_incidents"):
+        monkeypatch.setattr(palette.load, name, fails)
+    found = {item["t"]: item for item in palette.action_items() if item["t"].startswith("Retrain p")}
+    assert {text: item["go"]["page"] for text, item in found.items()} == {
+        "Retrain p1": "review", "Retrain p2": "incident", "Retrain p3": "actions",
+    }  # fmt: skip
+    assert found["Retrain p1"]["go"]["parameters"] == {"review": "2026-W09", "step": "promises"}
+    assert found["Retrain p2"]["go"]["parameters"]["id"] == "abc" and found["Retrain p2"]["hint"].startswith("loan · Bo · ")
+    assert {item["kind"] for item in found.values()} == {"Actions"}
+
+    monkeypatch.setattr(palette, "MOST_ACTIONS", 1)
+    assert len(palette.action_items()) == 1
+
+
+def test_actions_are_sent_with_the_page_and_none_where_they_cannot_be_read(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    current.store.write_records([{"kind": "action", "at": END, "author": "ann", "text": "Ask the vendor", "action": "p4"}])
+    opened("drift", model="loan", window="28d")
+    assert "Ask the vendor" in [item["t"] for item in drawn[0]["items"] if item["kind"] == "Actions"]
+
+    def fails() -> None:
+        raise UsageError("busy")
+
+    monkeypatch.setattr(load_review, "all_actions", fails)
+    assert palette.action_items() == []

@@ -1,7 +1,7 @@
 // The command palette: a button, and a dialog that lists pages, models and more as one types. Every text is set with textContent. On a phone the
 // button that says the scope opens the boxes of the scope bar.
 
-const KINDS = ["Pinned views", "Shared views", "Models", "Pages", "Features", "Incidents", "Time range"]
+const KINDS = ["Pinned views", "Shared views", "Models", "Pages", "Features", "Incidents", "Actions", "Time range"]
 const LATER = ["Features", "Incidents"] // what the server sends once the palette was opened
 const SHOWN = 40
 const APPLE = /Mac|iP/.test(navigator.platform)
@@ -81,12 +81,12 @@ class Palette {
     this.opener = button("opener", "", () => this.show())
     this.opener.append(icon("search"), html("span", "label", "Search"), html("kbd", "", APPLE ? "⌘ K" : "Ctrl K"))
     this.opener.setAttribute("aria-keyshortcuts", "Control+K Meta+K")
-    this.opener.setAttribute("aria-label", "Search pages, models, features, incidents and cases")
+    this.opener.setAttribute("aria-label", "Search pages, models, features, incidents, actions and cases")
     this.dialog = html("dialog")
     this.dialog.setAttribute("aria-label", "Search")
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close())
     this.input = html("input")
-    Object.assign(this.input, { type: "text", placeholder: "Page, model, feature, incident, or the id of a case", autocomplete: "off", spellcheck: false })
+    Object.assign(this.input, { type: "text", placeholder: "Page, model, feature, incident, action, or the id of a case", autocomplete: "off", spellcheck: false })
     for (const [name, value] of Object.entries({
       role: "combobox", "aria-label": "Search", "aria-expanded": "true", "aria-controls": "lines", "aria-autocomplete": "list",
     })) this.input.setAttribute(name, value)

@@ -73,7 +73,7 @@ def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], *, 
     for action in actions:
         agreed = f"agreed in {action['review']}" if action["review"] else None
         cells: dict[str, Cell] = {
-            "what": {**_action_link(action, sort), "sub": " · ".join(filter(None, (action["model"], agreed, action["reason"]))) or None},
+            "what": {**action_link(action, sort), "sub": " · ".join(filter(None, (action["model"], agreed, action["reason"]))) or None},
             "who": {"t": action["owner"] or "unassigned"},
             "due": _due_cell(action),
             "stage": stage_cell(action),
@@ -98,7 +98,7 @@ def issue_cell(action: dict[str, Any]) -> Cell:
     return {"t": action["issue"] or formatting.DASH, **({"href": address} if address.startswith(("https://", "http://")) else {})}
 
 
-def _action_link(action: dict[str, Any], linked: bool) -> Cell:
+def action_link(action: dict[str, Any], linked: bool) -> Cell:
     """The text of an action; linked: to the review in which it was agreed, else to its incident, where it has one."""
     if linked and action["review"]:
         return links.link_cell(action["text"], "review", None, review=action["review"], step="promises")
