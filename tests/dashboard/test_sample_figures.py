@@ -1,11 +1,14 @@
 """Empty pages say how to log, and show the page's own figure of the sample as an example."""
 
+import json
 from types import ModuleType
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from observability.core.bundle import bundle_folder
-from observability.dashboard.data import storage_view
+from observability.dashboard.data import batches, devices, storage_view
 from observability.dashboard.operations import controllers, trade_offs
 from observability.dashboard.sample_figures import CAPTION
 from observability.dashboard.serving import batch_gate, edge_fleet, vendors
@@ -16,7 +19,7 @@ from tests.support.dashboard_pages import opened, words
 
 @pytest.mark.parametrize(
     "page",
-    [audits, batch_gate, controllers, edge_fleet, exports, storage_view, trade_offs, vendors],
+    [audits, batch_gate, batches, controllers, devices, edge_fleet, exports, storage_view, trade_offs, vendors],
     ids=lambda page: page.__name__.split(".")[-1],
 )
 def test_an_example_is_drawn_from_the_sample(page: ModuleType) -> None:
@@ -24,7 +27,18 @@ def test_an_example_is_drawn_from_the_sample(page: ModuleType) -> None:
     assert sum(len(trace.y) for trace in figure.data if trace.y is not None) > 3
 
 
-@pytest.mark.parametrize("page", ["controllers", "edge_fleet", "exports", "storage", "trade_offs", "vendors"])
+@pytest.mark.parametrize("page", ["batches", "controllers", "devices", "edge_fleet", "exports", "storage", "trade_offs", "vendors"])
 def test_an_empty_page_says_how_to_log_and_that_its_figure_is_the_samples(empty: Database, page: str) -> None:
     app = opened(page)
     assert app.code and CAPTION in words(app)
+
+
+def test_the_example_of_devices_shows_the_share_that_the_sample_holds() -> None:
+    """Counted from the file, without the page's code."""
+    rows = pd.read_parquet(bundle_folder() / "sample_data" / "sensors.batches.parquet")
+    rows = rows[rows["at"] >= rows["at"].max() - pd.Timedelta(days=28)]
+    stats = [pd.DataFrame(json.loads(each) if isinstance(each, str) else each) for each in rows["stats"]]
+    worst = max(float(each.loc["null_share"].astype(float).max()) for each in stats)
+    heat = devices._sample_figure(bundle_folder() / "sample_data").data[0]
+    assert np.nanmax(np.array(heat.z, float)) == pytest.approx(worst) and worst > 0
+    assert len(heat.y) == rows["device"].nunique()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from observability.core.finding import Finding
 from observability.core.numerals import hours_in_words
 from observability.core.questions import Aggregate, By, Records
 from observability.core.window import EPOCH, Slice, Window
-from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, theme
+from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, sample_figures, theme
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -93,7 +94,15 @@ class BatchOutcome:
 def no_batches() -> None:
     """The empty state: no batch in these dates, or none in the store and how to log one."""
     step = "One record per delivery shows late, missing and short ones."
-    empty_states.not_logged_state("batch", "batches", "No batch has been logged yet.", step, HOW)
+    empty_states.not_logged_state("batch", "batches", "No batch has been logged yet.", step, HOW, ("Rows of each batch", _sample_figure))
+
+
+def _sample_figure(folder: Path) -> Any:
+    """The rows of the newest batches of one source of the sample."""
+    rows = pd.read_parquet(folder / "weather.batches.parquet", columns=["source", "at", "rows"])
+    drawn = rows[rows["source"] == rows["source"].min()].sort_values("at").tail(60).rename(columns={"rows": "value"})
+    drawn = drawn.assign(at=sample_figures.naive_times(drawn["at"]), severity="ok", words="")
+    return charts_records.record_marks(drawn, name=DRAWN["batch_rows"][0], usual=float(drawn["value"].median()))
 
 
 def batches_in_scope(scope: Scope, numbers: tuple[str, ...] = ()) -> tuple[pd.DataFrame, Window]:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,10 @@ from observability.analyzers.data import batches as judged_batches
 from observability.analyzers.data import devices as judged
 from observability.core import formatting
 from observability.core.finding import Finding
-from observability.core.named_numbers import stacked_numbers
+from observability.core.named_numbers import named_numbers, stacked_numbers
 from observability.core.numerals import hours_in_words, percent
 from observability.core.window import Window
-from observability.dashboard import choice_box, empty_states, frame, links, theme
+from observability.dashboard import choice_box, empty_states, frame, links, sample_figures, theme
 from observability.dashboard.cells import (
     UNKNOWN_CELL,
     attention_note,
@@ -88,7 +89,20 @@ BAD = {"out-of-range values": OUTSIDE, "stuck values": STUCK, "saturated values"
 def no_devices() -> None:
     """The empty state: no batch in these dates, or none in the store and how to log one."""
     step = "One record per delivery, with column statistics, shows devices that fail."
-    empty_states.not_logged_state("batch", "batches", "No batch has been logged yet.", step, HOW)
+    empty_states.not_logged_state(
+        "batch", "batches", "No batch has been logged yet.", step, HOW, ("Missing values by device and day", _sample_figure)
+    )
+
+
+def _sample_figure(folder: Path) -> Any:
+    """The missing values of the sample's devices, by day, of the newest month."""
+    rows = pd.read_parquet(folder / "sensors.batches.parquet", columns=["source", "device", "at", "rows", "stats"])
+    rows = rows.assign(at=sample_figures.naive_times(rows["at"]))
+    rows = with_subjects(rows[rows["at"] >= rows["at"].max() - pd.Timedelta(days=28)])
+    days = device_days(rows.assign(stats=[named_numbers(each, BATCH_STATISTICS) for each in rows["stats"]]), NULLS)
+    labelled = days.assign(label=[device_name(each) for each in days["subject"]])
+    name, unit = MEASURES[NULLS]
+    return charts_collection.device_day_heatmap(labelled, name=name, unit=unit, selected=None)
 
 
 def devices_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
