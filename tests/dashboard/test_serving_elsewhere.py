@@ -26,6 +26,7 @@ from observability.dashboard.serving.batch_gate import batch_words
 from observability.dashboard.serving.vendors import MEASURES, round_values
 from observability.detection import probe_claims
 from observability.detection.batch_gate import DRIFT
+from observability.detection.call_drift import BEYOND, NUMBERS_BEYOND
 from observability.detection.probe_rounds import probe_rounds
 from observability.probing.answer_vectors import packed_vector
 from observability.store.db.database import Database
@@ -186,6 +187,11 @@ def test_the_calls_of_the_sample_are_shown_as_their_file_counts_them(empty: Data
         (calls.SMALL, "output_tokens", "6 Nov 2025"),
         (calls.SMALL, "refused", "6 Nov 2025"),
     }
+
+
+def test_the_status_of_a_column_of_calls_says_the_factor_that_is_used() -> None:
+    (status,) = [each for each in model_calls.DRIFT if each["key"] == "status"]
+    assert all(f" {factors[0]:g} times" in status["help"] for factors in (BEYOND, NUMBERS_BEYOND))
 
 
 def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

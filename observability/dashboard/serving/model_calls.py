@@ -22,6 +22,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.serving.vendors import NO_CURRENCY, cost_currency
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
+from observability.detection.call_drift import BEYOND
 
 MOST_ROUTES = 50
 MOST_CALLS = 20_000
@@ -40,7 +41,7 @@ DRIFT = columns_on_phone(
     "model column status",
     column("model", "Model", strong=True),
     column("column", "Column", help="A number is compared by its deciles, a free text by its length, and a category by its levels"),
-    column("status", "Status", help="Beyond its limit, chance, and three times what any of the weeks before moved against the others"),
+    column("status", "Status", help=f"Beyond its limit, chance, and {BEYOND[0]:g} times the PSI of the most unusual earlier week"),
     *number_columns(psi="PSI", usual="Usual", before="Before", now="Now"),
     column("since", "Since"),
 )
