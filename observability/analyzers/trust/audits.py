@@ -92,8 +92,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if forms and not any(is_of_version(audit, context) for audit in forms):
         found.append(never_for_version(forms[-1], context))
     told_of = {audit.kind for audit in (*known, *others, *forms)}
-    idle = {"fairness"} if not any(column.sensitive for column in context.model.columns) else set()
-    idle |= set() if has_other_forms(context) else {"precision"}
+    groups = context.model.task == "binary" and any(column.sensitive for column in context.model.columns)
+    idle = (set() if groups else {"fairness"}) | (set() if has_other_forms(context) else {"precision"})
     never = [words for kind, words in NEVER_RUN.items() if kind not in told_of | idle]
     if never and context.version.artifact:
         because = (

@@ -10,7 +10,7 @@ import pytest
 
 from observability.analyzers.trust.audits import ANALYZER, analyze, needs
 from observability.core.analyzer import Context
-from observability.core.catalog import Model, Version
+from observability.core.catalog import Column, Model, Task, Version
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
@@ -134,6 +134,14 @@ def test_what_is_not_known_is_said_once_and_only_where_an_audit_can_run() -> Non
     (found,) = judged(record("membership", {"value": None, "low": None, "high": None, "n": 0, "why": "Cannot tell: no training rows."}))
     assert found.severity == "unknown" and found.because.startswith("Cannot tell")
     assert needs(context(slice_=Slice((("sex", "F"),)))) == {} and ANALYZER.limits["robust_accuracy"] is None
+
+
+@pytest.mark.parametrize(("task", "known"), [("binary", True), ("regression", False), ("multiclass", False)])
+def test_fairness_under_shift_is_missed_only_where_it_can_be_audited(task: Task, known: bool) -> None:
+    own = context()
+    sensitive = replace(own, model=replace(own.model, task=task, columns=(Column(1, "sex", "f1", "category", sensitive=True),)))
+    (found,) = analyze({"audits": pd.DataFrame(columns=["audit"])}, sensitive)
+    assert ("fairness under shift" in found.because) == known and "robustness" in found.because
 
 
 def test_three_hundred_repeated_audits_raise_no_act_and_few_warnings() -> None:
