@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import lightgbm
@@ -15,7 +17,7 @@ from scipy.stats import combine_pvalues, spearmanr
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import read_settings
 from observability.records.kinds import OWN_SOURCE
-from sample_data import canaries, clients, revised, sensors, vendor
+from sample_data import audits, canaries, clients, revised, sensors, vendor
 from sample_data.employment import CANDIDATE, EMPLOYMENT
 from sample_data.flights import CHALLENGER, DELAY, LATE, PRUNED, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
@@ -415,3 +417,23 @@ def test_cleanings_of_served_flights_are_what_their_files_lack() -> None:
             assert sum(one["in"] for one in levels.values()) == each["rows_in"]
             assert sum(one["dropped"] for one in levels.values()) == each["rows_dropped"]
     assert all(each["received_at"] == each["at"] for each in data_records("cleaning"))
+
+
+def test_the_readme_states_the_records_of_each_file() -> None:
+    stated: dict[str, int] = {}
+    for name, number in re.findall(r"`([a-z_]+\.jsonl)`, (\d+)\b", (FOLDER / "README.md").read_text(encoding="utf-8")):
+        stated[name] = stated.get(name, 0) + int(number)  # datasets and cleanings of data.jsonl are stated apart
+    held = {name: len((FOLDER / name).read_text(encoding="utf-8").splitlines()) for name in stated}
+    assert stated == held and {"audits.jsonl", "data_audits.jsonl", "data.jsonl"} <= set(stated)
+
+
+def test_the_audits_that_the_document_lists_are_those_of_the_sample() -> None:
+    text = (FOLDER.parent / "docs" / "audits.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| ([a-z-]+) (\d)[^|]*\| ([a-z, ()]+) \|$", text, re.MULTILINE)
+    stated = {
+        (model, version, kind): 1 + ("(twice)" in each)
+        for model, version, kinds in listed
+        for each in kinds.split(", ")
+        for kind in each.split()[:1]
+    }
+    assert stated == Counter((model, version, kind) for model, version, kind, *_ in audits.PLAN)
