@@ -202,7 +202,7 @@ def _answers_of_form(store: Store, args: argparse.Namespace, stored: RowsToStore
     after = form.frame.iloc[places].reset_index(drop=True).astype(dict.fromkeys(form.errors, float))
     scores = [predict_scores(warm_worker(), path, rows, task=model.task or "", classes=model.classes) for rows in (before, after)]
     parts = before if stored.groups is None else before.join(stored.groups.iloc[places].reset_index(drop=True))
-    change = prediction_change(scores[0], scores[1], model.task or "", model.settings.threshold, probe_levels(parts, model))
+    change = prediction_change(scores[0], scores[1], model.task or "", model.settings.threshold, probe_levels(parts, model, version))
     rate = change.flip_rate
     return {
         "name": model.name,

@@ -16,7 +16,7 @@ from observability.stats.arrays import Array, Floats
 from observability.worker.features import canonical_scalar
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame, Series
 
     from observability.store.engine import Store
 
@@ -94,16 +94,15 @@ def _labelled(store: "Store", model: Model, version: Version, window: Window, ro
     frame = frame[np.asarray(known, np.bool_)].reset_index(drop=True)
     labels = frame["label_value" if model.task == "regression" else "label"].to_numpy(np.float64)
     inputs = frame[[c.reference for c in columns]].set_axis([c.name for c in columns], axis=1)
-    groups = {column.name: _levels(column, version, frame) for column in sensitive}
+    groups = {column.name: column_levels(column, version, frame[column.reference]) for column in sensitive}
     for slice_ in sliced:
         groups[str(slice_)] = _in_slice(model, slice_, frame)
     scores = frame["score"].to_numpy(np.float64)
     return AuditRows(model, tuple(map(str, frame["id"])), inputs, labels, scores, groups, window.environment)
 
 
-def _levels(column: Column, version: Version, frame: "DataFrame") -> Array:
+def column_levels(column: Column, version: Version, values: "Series[Any]") -> Array:
     """The level of each row, of numbers the band by the version's edges; None where it is missing."""
-    values = frame[column.reference]
     edges = version.edges.get(f"band.{column.name}")
     if column.kind == "number":
         if edges is None or not edges.edges:

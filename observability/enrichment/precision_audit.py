@@ -23,6 +23,7 @@ from observability.core.errors import UsageError
 from observability.core.finding import iso
 from observability.core.questions import Sample
 from observability.core.window import EPOCH, Window
+from observability.enrichment.audit_rows import column_levels
 from observability.enrichment.audit_steps import AuditSteps, Progress
 from observability.metrics.prices import PRICES, PriceScope, prices_at
 from observability.metrics.trade_offs import PRECISION_AUDITS, SERVED_FORM, compared_forms, form_results, trade_off_audits
@@ -208,7 +209,9 @@ def compared_results(store: "Store", question: FormQuestion, parts: Sequence[Map
     counted = all(part["joules"] is not None for part in parts)
     joules = {name: value for part in parts for name, value in (part["joules"] or {}).items()} if counted else {}
     try:
-        forms = compared_forms(measured, scores, str(model.task), model.settings.threshold, probe_levels(question.probes, model))
+        forms = compared_forms(
+            measured, scores, str(model.task), model.settings.threshold, probe_levels(question.probes, model, question.version)
+        )
     except (KeyError, ValueError, TypeError) as error:
         raise _unreadable(error) from error
     now = datetime.now(UTC)
@@ -268,13 +271,14 @@ def network_rows(store: "Store", model: Model, version: Version) -> "DataFrame":
     return frame.rename(columns=_plain_names(columns))
 
 
-def probe_levels(probes: "DataFrame", model: Model) -> dict[str, list[str]]:
-    """The level of each probe in each category and sensitive attribute."""
-    chosen = [column for column in model.columns if column.kind != "number"]
-    names = {column.name: _plain_names([column])[column.reference] for column in chosen}
+def probe_levels(probes: "DataFrame", model: Model, version: Version) -> dict[str, list[str]]:
+    """The level of each probe in each category and sensitive attribute; of a sensitive number its band, where the version has bands."""
+    bands = {column.name for column in model.columns if (edges := version.edges.get(f"band.{column.name}")) and edges.edges}
+    chosen = [column for column in model.columns if column.kind != "number" or (column.sensitive and column.name in bands)]
+    places = {column: _plain_names([column])[column.reference] for column in chosen}
     return {
-        name: ["null" if value is None or value != value else str(value) for value in probes[place]]
-        for name, place in names.items()
+        column.name: ["null" if level is None else str(level) for level in column_levels(column, version, probes[place])]
+        for column, place in places.items()
         if place in probes
     }
 

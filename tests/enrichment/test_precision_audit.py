@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from observability.core.catalog import Column, Edges, Model, Version
 from observability.core.errors import UsageError
 from observability.core.settings import ModelSettings
 from observability.enrichment import precision_audit
@@ -87,3 +88,32 @@ def test_a_file_without_forms_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UsageError, match=r"bad\.json"):
         precision_audit.imported_audit(path, "loan", "3", 30)
+
+
+def test_probes_are_cut_by_categories_and_by_the_bands_of_sensitive_numbers() -> None:
+    columns = (
+        Column(1, "job", "f1", "category"),
+        Column(2, "age", "f2", "number", sensitive=True),
+        Column(3, "income", "f3", "number"),
+        Column(4, "years", "g4", "number", role="group", sensitive=True),
+        Column(5, "sex", "g5", "category", role="group", sensitive=True),
+    )
+    model = Model(1, "loan", "binary", ("0", "1"), columns=columns)
+    probes = pd.DataFrame(
+        {
+            "job": ["cook", None, "clerk"],
+            "age": [24.9, 25.0, float("nan")],
+            "income": [1.0, 2.0, 3.0],
+            "group.years": [3.0, 1.0, 2.0],
+            "group.sex": ["F", "M", None],
+        }
+    )
+    plain = {"job": ["cook", "null", "clerk"], "sex": ["F", "M", "null"]}
+    assert precision_audit.probe_levels(probes, model, Version("1")) == plain
+    cut = Version(
+        "2", edges={"band.age": Edges(edges=(25.0, 40.0)), "band.years": Edges(edges=(2.0,)), "feature.income": Edges(edges=(2.0,))}
+    )
+    assert precision_audit.probe_levels(probes, model, cut) == plain | {
+        "age": ["below 25", "25 to below 40", "null"],
+        "years": ["2 and above", "below 2", "2 and above"],
+    }
