@@ -34,6 +34,8 @@ from observability.worker.audit_membership_job import (
 ROWS = 500
 LOOSE = {"num_leaves": 63, "min_data_in_leaf": 1, "learning_rate": 0.3, "min_data_in_bin": 1}
 STRICT = {"num_leaves": 4, "min_data_in_leaf": 60, "learning_rate": 0.05, "lambda_l2": 200.0}
+OF_SACRO = [(LOOSE, 0.955), (STRICT, 0.517)]
+"""Parameters of the attacked model, and the AUC of SACRO-ML 2.0 (LiRA, one spread of all confidences) with the same 16 shadow models."""
 
 
 def quiet(_share: float, _text: str) -> None:
@@ -80,6 +82,14 @@ def test_an_overfitted_model_is_more_exposed_than_a_regularised_one(records: Any
     assert loose[0].low > strict[0].high and loose[0].value > 0.95 and strict[0].value < 0.65
     assert loose[1].low > strict[1].high
     assert loose[2] > strict[2]
+
+
+@pytest.mark.parametrize(("params", "theirs"), OF_SACRO, ids=["overfitted", "regularised"])
+def test_the_attack_finds_as_much_as_sacro_as_it_was_computed_once(
+    records: Any, tmp_path: Path, params: dict[str, Any], theirs: float
+) -> None:
+    _, ours = attacked(records, fitted(records, tmp_path / "model.txt", params), shadows=16)
+    assert roc_auc_score(records[2], ours) == pytest.approx(theirs, abs=0.01)
 
 
 def test_shadow_models_take_the_parameters_of_the_file_and_half_of_the_records(records: Any, tmp_path: Path) -> None:
