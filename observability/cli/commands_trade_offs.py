@@ -91,9 +91,9 @@ def form_figures(form: FormResult, currency: str, basis: tuple[float, str]) -> s
         parts.append(f"max |Δ| {format_figure(form.max_delta, 3)}")
     if form.unstable:
         parts.append(f"{form.unstable:,} decided differently between passes")
-    if form.latency_p50_ms is not None and form.latency_p99_ms is not None:
-        parts.append(f"{format_figure(form.latency_p50_ms, 3)} ms p50, {format_figure(form.latency_p99_ms, 3)} ms p99")
-    elif form.ms_per_thousand is not None:
+    latencies = {"p50": form.latency_p50_ms, "p90": form.latency_p90_ms, "p99": form.latency_p99_ms}
+    parts += [f"{format_figure(value, 3)} ms {name}" for name, value in latencies.items() if value is not None]
+    if form.ms_per_thousand is not None and form.latency_p50_ms is None:
         parts.append(f"{format_figure(form.ms_per_thousand, 3)} ms per thousand")
     if form.energy_j is not None:
         parts.append(f"{format_figure(form.energy_j, 3)} J per thousand ({form.energy_source or 'source not stated'})")

@@ -67,6 +67,7 @@ class FormResult:
     max_delta: float | None = None
     p99_delta: float | None = None
     latency_p50_ms: float | None = None
+    latency_p90_ms: float | None = None
     latency_p99_ms: float | None = None
     ms_per_thousand: float | None = None
     cpu_seconds_per_thousand: float | None = None
@@ -292,6 +293,7 @@ NUMBERS = (
     "max_delta",
     "p99_delta",
     "latency_p50_ms",
+    "latency_p90_ms",
     "latency_p99_ms",
     "ms_per_thousand",
     "cpu_seconds_per_thousand",

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from observability.cli.commands_trade_offs import form_figures
 from observability.core.catalog import Column, Edges, Model, Version
 from observability.core.errors import UsageError
 from observability.core.settings import ModelSettings
@@ -61,13 +62,15 @@ def test_published_results_of_mlperf_are_read_by_platform_and_scenario(tmp_path:
     rows = [
         about | {"Scenario": "Offline", "Result": 2000.0, "Result_Units": "Samples/s"},
         about | {"Scenario": "MultiStream", "Result": 1.5, "Result_Units": "Latency (ms)"},
+        about | {"Scenario": "SingleStream", "Result": 0.75, "Result_Units": "Latency (ms)"},
         about | {"Scenario": "Offline", "Result": "n/a", "Result_Units": "Samples/s"},
     ]
     path = tmp_path / "summary_results.json"
     path.write_text(json.dumps(rows))
     (form,) = form_results(precision_audit.imported_audit(path, "loan", "3", 30)["results"]["forms"])
     assert (form.name, form.precision, form.hardware) == ("Board X, TensorRT 10", "int8", "NPU")
-    assert (form.ms_per_thousand, form.latency_p99_ms) == (500.0, 1.5)
+    assert (form.ms_per_thousand, form.latency_p90_ms, form.latency_p99_ms) == (500.0, 0.75, 1.5)
+    assert form_figures(form, "EUR", (1.0, "thousand")) == "0.75 ms p90, 1.5 ms p99, 500 ms per thousand"
 
 
 @pytest.mark.parametrize("missing", [[], [{"form": "network fp32", "why": "onnx is not installed"}]])

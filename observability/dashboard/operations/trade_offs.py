@@ -41,7 +41,7 @@ python -m observability trade-offs loan
 
 # results that were measured on other hardware
 python -m observability trade-offs loan --import results.json"""
-FIGURES = {"largest": "Max |Δ|", "high": "p99 |Δ|", "p99": "p99 ms", "energy": "Energy / 1,000", "size": "Size"}
+FIGURES = {"largest": "Max |Δ|", "high": "p99 |Δ|", "p90": "p90 ms", "p99": "p99 ms", "energy": "Energy / 1,000", "size": "Size"}
 COLUMNS = (
     column("form", "Form", strong=True),
     column("state", "State", width="8rem"),
@@ -221,6 +221,7 @@ def forms_table(choice: Choice, used: str) -> None:
             "largest": form.max_delta,
             "high": form.p99_delta,
             "p50": form.latency_p50_ms,
+            "p90": form.latency_p90_ms,
             "p99": form.latency_p99_ms,
             "energy": form.energy_j,
             "size": AXES["size"].value(form),
