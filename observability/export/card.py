@@ -20,8 +20,11 @@ from observability.store.engine import Store
 
 Body = dict[str, Any]
 MEASURED = ("serving/performance", "serving/calibration", "serving/latency")
-ANALYSED = ("trust/fairness", "serving/slices", "trust/explanations", "trust/audits")
+FORMS = "operations/trade_offs"
+ANALYSED = ("trust/fairness", "serving/slices", "trust/explanations", "trust/audits", FORMS)
 MOST = 12
+MOST_OF_KIND = 6
+"""Analyses of one analyzer on a card, the worst: many groups leave the places of audits free."""
 
 
 def model_card_html(store: Store, name: str, now: datetime) -> str:
@@ -34,6 +37,7 @@ def model_card_html(store: Store, name: str, now: datetime) -> str:
         if part
         else [finding.to_json() for finding in check.check(store, model=name, now=now, with_records=False).findings]
     )
+    findings = [*findings, *findings_about_forms(store, name, review, now)]
     findings = [finding for finding in findings if not is_body_about_few(finding)]
     measured = [finding for finding in findings if finding["value"] is not None]
     template = environment().get_template("card.html")
@@ -49,7 +53,7 @@ def model_card_html(store: Store, name: str, now: datetime) -> str:
         metrics=[finding for finding in measured if finding["analyzer"] in MEASURED and finding["subject"] == "model"],
         target=target,
         runs=list(trained(store, model)),
-        analyses=[finding for finding in measured if finding["analyzer"] in ANALYSED][:MOST],
+        analyses=list(analyses(measured)),
         signatures=list(latest_signatures(store, name)),
         decisions=(made := standing_decisions(store, name)),
         actions=[action for action in meeting.all_actions(store, now.date()) if action["model"] == name and action["state"] not in CLOSED],
@@ -67,6 +71,22 @@ def last_review(store: Store, name: str) -> tuple[Body | None, Body | None]:
         if part is not None:
             return body, part
     return None, None
+
+
+def findings_about_forms(store: Store, name: str, review: Body | None, now: datetime) -> list[Body]:
+    """The findings about a model's forms: those that the review kept, which are not OK; without a review, those of now."""
+    if review is not None:
+        return [finding for finding in review.get("records", ()) if (finding["analyzer"], finding["model"]) == (FORMS, name)]
+    return [finding.to_json() for finding in check.record_findings(store, name, now=now, only=(FORMS,))]
+
+
+def analyses(measured: Iterable[Body]) -> Iterable[Body]:
+    """The findings about groups, slices, explanations, audits and forms in their order, at most so many of each analyzer."""
+    left = dict.fromkeys(ANALYSED, MOST_OF_KIND)
+    for finding in measured:
+        if left.get(finding["analyzer"], 0) > 0:
+            left[finding["analyzer"]] -= 1
+            yield finding
 
 
 def standing_decisions(store: Store, name: str) -> list[Body]:

@@ -25,21 +25,32 @@ def test_the_card_before_and_after_a_review(store):
     headline = {"metric": "robust_accuracy", "value": 0.7, "low": 0.64, "high": 0.75, "n": 240, "at": 0.25}
     audit = {"kind": "audit", "model": "eta", "audit": "robustness", "results": {"headline": headline}}
     audit |= {"at": WEEKS[0].start, "received_at": WEEKS[0].start, "expires": NOW + timedelta(days=30)}
-    store.write_records([audit | {"version": version.name} for version in store.catalog().model("eta").versions])
+    forms = [{"form": "as served", "probes": 2000, "flips": 0}, {"form": "int8", "probes": 2000, "flips": 200}]
+    of_forms = audit | {"audit": "precision", "results": {"in_use": "int8", "forms": forms}}
+    versions = [version.name for version in store.catalog().model("eta").versions]
+    store.write_records([each | {"version": name} for name in versions for each in (audit, of_forms)])
+    changed = "Form <code>int8</code> changes 10 % of decisions"
     early = export_card.model_card_html(store, "eta", NOW)
-    assert "Not reviewed yet" in early and "70.0 % of rows keep a correct prediction" in early
+    assert "Not reviewed yet" in early and "70.0 % of rows keep a correct prediction" in early and changed in early
     assert "600 held-out rows" in early
     body = freeze.freeze(store, WEEKS[2], author="ann", now=NOW)
     store.write_records(
         [{"kind": "signature", "author": "<i>ann</i>", "model": "eta", "subject": "bias", "until": NOW, "at": NOW, "note": "known"}]
     )
     late = export_card.model_card_html(store, "eta", NOW)
-    assert f"As reviewed in week {WEEKS[2]}" in late and "70.0 % of rows keep a correct prediction" in late
+    assert f"As reviewed in week {WEEKS[2]}" in late and "70.0 % of rows keep a correct prediction" in late and changed in late
     mae = body["models"][0]["strip"]["performance"]
     assert f"{mae['value']:.2f}" in late
     assert "&lt;i&gt;ann&lt;/i&gt; accepts bias until" in late
     assert "<script" not in late
     assert invalid(early) == invalid(late) == []
+
+
+def test_many_groups_leave_the_audits_and_forms_on_the_card():
+    groups = [{"analyzer": "trust/fairness", "subject": f"job={place}"} for place in range(40)]
+    others = [{"analyzer": name, "subject": "x"} for name in ("serving/performance", "trust/audits", "operations/trade_offs")]
+    shown = list(export_card.analyses([*groups, *others]))
+    assert shown == [*groups[: export_card.MOST_OF_KIND], *others[1:]]
 
 
 def test_a_card_says_nothing_of_a_small_group(store, monkeypatch):
