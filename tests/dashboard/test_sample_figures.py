@@ -38,7 +38,7 @@ def test_the_example_of_devices_shows_the_share_that_the_sample_holds() -> None:
     rows = pd.read_parquet(bundle_folder() / "sample_data" / "sensors.batches.parquet")
     rows = rows[rows["at"] >= rows["at"].max() - pd.Timedelta(days=28)]
     stats = [pd.DataFrame(json.loads(each) if isinstance(each, str) else each) for each in rows["stats"]]
-    worst = max(float(each.loc["null_share"].astype(float).max()) for each in stats)
+    worst = max(each.loc["null_share"].to_numpy(float).max() for each in stats)
     heat = devices._sample_figure(bundle_folder() / "sample_data").data[0]
     assert np.nanmax(np.array(heat.z, float)) == pytest.approx(worst) and worst > 0
     assert len(heat.y) == rows["device"].nunique()

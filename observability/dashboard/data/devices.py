@@ -99,7 +99,8 @@ def _sample_figure(folder: Path) -> Any:
     rows = pd.read_parquet(folder / "sensors.batches.parquet", columns=["source", "device", "at", "rows", "stats"])
     rows = rows.assign(at=sample_figures.naive_times(rows["at"]))
     rows = with_subjects(rows[rows["at"] >= rows["at"].max() - pd.Timedelta(days=28)])
-    days = device_days(rows.assign(stats=[named_numbers(each, BATCH_STATISTICS) for each in rows["stats"]]), NULLS)
+    stats = pd.Series([named_numbers(each, BATCH_STATISTICS) for each in rows["stats"]], index=rows.index, dtype=object)
+    days = device_days(rows.assign(stats=stats), NULLS)
     labelled = days.assign(label=[device_name(each) for each in days["subject"]])
     name, unit = MEASURES[NULLS]
     return charts_collection.device_day_heatmap(labelled, name=name, unit=unit, selected=None)
