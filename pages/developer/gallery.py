@@ -1,6 +1,6 @@
 """Gallery :material/palette:
 One kind of figure in every state that pages can draw it in, with made-up values: empty, one point, small samples, huge and negative values,
-missing values, long names. For developers: the page is there where `OBSERVABILITY_DEVELOPER=1` is set.
+missing values, long names, many columns. For developers: the page is there where `OBSERVABILITY_DEVELOPER=1` is set.
 """
 
 import streamlit as st

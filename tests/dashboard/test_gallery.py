@@ -1,21 +1,66 @@
 """Every figure, in every state, is drawn in the theme's colours, with readable labels, and holds the values that it was given."""
 
+import importlib
+import pkgutil
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
-from observability.dashboard import links, theme
-from observability.dashboard.charts import gallery
+from observability.dashboard import charts, links, theme
+from observability.dashboard.charts import drift, gallery
 from observability.dashboard.charts.gallery import GalleryFigure
+from observability.store.db.database import Database
+from tests.house_report import ROOT
+from tests.support.dashboard_pages import opened
 
-DRAWN = [(name, state) for name in gallery.FIGURES for state in gallery.STATES if (name, state) not in gallery.WITHOUT]
+DRAWN = [(name, state) for name in gallery.FIGURES for state in gallery.figure_states(name)]
 SLOTS = {
     *(theme.PRIMARY, theme.ACT, theme.OK, theme.WATCH, theme.PURPLE, theme.SKY, theme.NEUTRAL, theme.QUIET, theme.SURFACE, theme.STRONG),
     *(colour for scale in (theme.SEQUENTIAL, theme.DIVERGING) for _, colour in scale),
 }
+NOT_IN_GALLERY = (
+    (
+        "parts of other figures: axes, rows and marks, or the form of a distribution that the page chooses by its kind",
+        ("layout.row_chart", "layout.value_axis", "time.add_event_marks", "overlay.distribution_overlay", "overlay.overlay_histogram"),
+    ),
+    (
+        "one page each, and a test that calls the figure",
+        (
+            *("calibration.ece_null_strip", "calibration.ece_trend", "calibration.regression_calibration_lines"),
+            *("calibration.reliability_diagram", "case.ice_curve", "collection.cleaning_flow", "compare.distance_bars"),
+            *("compare.forest_plot", "controllers.outcome_calibration", "controllers.quantile_lines", "controllers.regret_line"),
+            *("controllers.steering_bars", "domain.domain_auc_scale", "domain.permutation_importance_bars", "edge_fleet.version_shares"),
+            *("energy.batch_energy_lines", "energy.cost_forecast_fan", "energy.cost_stack", "energy.run_energy_bars"),
+            *("estimates.estimate_error_dots", "estimates.estimated_metric_lines", "explanations.attribution_beeswarm"),
+            *("explanations.dependence_plot", "explanations.importance_bars", "explanations.importance_over_time"),
+            *("fairness.selection_ratio_dots", "incident.incident_line", "labels.annotator_dots", "labels.label_arrival_curve"),
+            *("labels.label_maturity_bars", "latency.latency_percentile_lines", "latency.requests_by_status_bars"),
+            *("lineage.lineage_tree", "outcomes.confusion_heatmap", "records.record_marks", "runs.parallel_coordinates"),
+            *("runs.phase_bars", "runs.rank_step_heatmap", "runs.training_curve_lines", "studies.best_against_budget"),
+            *("suggestions.accuracy_coverage_curve", "trade_offs.form_scatter"),
+        ),
+    ),
+    (
+        "one page each, drawn there only: no test calls the figure",
+        (
+            *("audits.attack_roc", "audits.audited_group_dots", "audits.budget_curves", "audits.deletion_curves"),
+            *("audits.distance_shares", "augmentation.affinity_scatter", "augmentation.slice_change_dots"),
+            *("case.attribution_waterfall", "case.error_rate_trend", "collection.device_day_heatmap", "crowd.agreement_by_week"),
+            *("crowd.confusion_squares", "crowd.replay_curves", "data_audits.audited_share_bars", "data_audits.rule_effect_dots"),
+            *("domain.correlation_change_dots", "edge_fleet.lag_lines", "energy_savings.power_cap_curve"),
+            *("energy_savings.results_against_carbon_marks", "energy_savings.start_hour_bars", "exports.budget_steps"),
+            *("lab.fault_timeline", "outcomes.error_histogram", "runs.straggler_ratio_line", "storage.storage_forms_chart"),
+            *("storage.used_by_day", "studies.importance_bars", "suggestions.anchoring_dots", "suggestions.session_accuracy_dots"),
+            *("trade_offs.form_slice_dots",),
+        ),
+    ),
+)
+"""Figures that the gallery does not draw, by the reason."""
 LONGEST = 45
 """Characters of a label beside an axis."""
 
@@ -34,6 +79,46 @@ def drawn(request: pytest.FixtureRequest, figures: dict[tuple[str, str], Gallery
 
 def test_every_figure_is_looked_at(figures: dict[tuple[str, str], GalleryFigure]) -> None:
     assert list(figures) == DRAWN
+
+
+def test_each_function_that_returns_a_figure_is_in_the_gallery_or_named_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    every: set[str] = set()
+    drawn: set[str] = set()
+    for part in pkgutil.iter_modules(charts.__path__):
+        module = importlib.import_module(f"{charts.__name__}.{part.name}")
+        own = [(name, found) for name, found in vars(module).items() if getattr(found, "__module__", None) == module.__name__]
+        for name, function in own:
+            if name.startswith("_") or getattr(function, "__annotations__", {}).get("return") is not go.Figure:
+                continue
+            every.add(f"{part.name}.{name}")
+            monkeypatch.setattr(module, name, recorded(function, f"{part.name}.{name}", drawn))
+    for draw in gallery.FIGURES.values():
+        draw("usual")
+    missing = [name for _, names in NOT_IN_GALLERY for name in names]
+    parts = set(NOT_IN_GALLERY[0][1])
+    assert sorted(missing) == sorted(every - drawn | parts), "put a new kind into gallery.FIGURES, or name it here with the reason"
+    listed = re.findall(r"\| `(\w+\.\w+)` \|", (ROOT / "docs" / "charts.md").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(drawn - parts), "docs/charts.md lists what the gallery draws"
+
+
+def recorded(function: Callable[..., go.Figure], name: str, calls: set[str]) -> Callable[..., go.Figure]:
+    """A function that notes its name when it is called."""
+
+    def called(*given: Any, **options: Any) -> go.Figure:
+        calls.add(name)
+        return function(*given, **options)
+
+    return called
+
+
+def test_of_many_columns_a_bounded_number_is_drawn(figures: dict[tuple[str, str], GalleryFigure]) -> None:
+    given = len(gallery.state_names(gallery.MANY))
+    bars = figures["Ranked drift", gallery.MANY].figure
+    assert given > 10 * drift.MOST_CELLS and len(bars.data[0].y) == len(bars.layout.yaxis.ticktext) == drift.MOST_BARS
+    heat = figures["Column by day", gallery.MANY].figure
+    assert len(heat.data[0].z) == len(heat.layout.yaxis.ticktext) == drift.MOST_CELLS
+    assert len(heat.data[1].x) == drift.MOST_CELLS, "one square for each cell with a value"
+    assert bars.data[0].x.max() == gallery.state_values(gallery.MANY).max(), "the largest are drawn"
 
 
 def labels(drawn: GalleryFigure) -> list[str]:
@@ -58,7 +143,7 @@ def test_a_figure_uses_the_colours_of_the_theme_only(drawn: GalleryFigure) -> No
 
 @pytest.mark.parametrize("drawn", DRAWN, ids=", ".join, indirect=True)
 def test_labels_are_short_and_hold_no_missing_value(drawn: GalleryFigure) -> None:
-    assert 100 <= drawn.figure.layout.height <= 700
+    assert 100 <= drawn.figure.layout.height <= (1_100 if drawn.state == gallery.MANY else 700)
     found = labels(drawn)
     assert not [text for text in found if re.search(r"\b(nan|None|inf|NaT)\b", text)]
     assert max((len(text) for text in found if "<br>" not in text), default=0) <= LONGEST
@@ -110,3 +195,19 @@ def test_the_gallery_is_there_for_developers_only(monkeypatch: pytest.MonkeyPatc
     assert "gallery" not in read()
     monkeypatch.setenv("OBSERVABILITY_DEVELOPER", "1")
     assert "gallery" in read()
+
+
+def test_the_gallery_page_draws_every_state_of_the_chosen_figure(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OBSERVABILITY_DEVELOPER", "1")
+    links.page_files.cache_clear()
+    try:
+        app = opened("gallery")
+        box = app.selectbox(key="gallery-figure")
+        assert list(box.options) == list(gallery.FIGURES)
+        app = box.set_value("Ranked drift").run()
+        shown = [each.value for each in app.subheader]
+        wanted = [state.capitalize() for state in gallery.figure_states("Ranked drift")]
+        assert not app.exception and sorted(shown) == sorted(wanted), "in two columns"
+        assert len(app.get("plotly_chart")) == len(shown)
+    finally:
+        links.page_files.cache_clear()

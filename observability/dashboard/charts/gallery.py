@@ -1,4 +1,5 @@
-"""Every kind of figure in the states that pages can draw it in: empty, one point, small samples, huge and negative values, long names.
+"""Every kind of figure in the states that pages can draw it in: empty, one point, small samples, huge and negative values, long
+names; those with a row for each column also with a thousand columns.
 
 The page Gallery (developer mode) shows them; tests read them as objects. The values are made up and say nothing about any model.
 """
@@ -17,7 +18,9 @@ from observability.dashboard.charts import drift, energy, fairness, overlay, pre
 STATES = ("usual", "empty", "one point", "small samples", "huge", "negative", "missing values", "long names")
 LONG = "a_feature_whose_name_somebody_made_out_of_every_table_that_it_was_joined_from"
 START = pd.Timestamp("2026-03-02")
-COUNTS = {"empty": 0, "one point": 1}
+MANY = "many columns"
+"""The state of the figures of columns (OF_COLUMNS) in which they are given more rows than they draw."""
+COUNTS = {"empty": 0, "one point": 1, MANY: 1_000}
 """Rows of a state; the others have six."""
 
 
@@ -32,7 +35,7 @@ class GalleryFigure:
 
 def state_values(state: str) -> np.ndarray:
     """Values for the rows of a state."""
-    values = np.array([0.62, 0.55, 0.71, 0.48, 0.66, 0.59])[: COUNTS.get(state, 6)]
+    values = np.resize([0.62, 0.55, 0.71, 0.48, 0.66, 0.59], COUNTS.get(state, 6))
     if state == "huge":
         values = values * np.array([1e12, 1e3, 1.0, 1e9, 1e6, 1e11])
     if state == "negative":
@@ -44,8 +47,7 @@ def state_values(state: str) -> np.ndarray:
 
 def state_names(state: str) -> list[str]:
     """Names for the rows of a state."""
-    names = [f"{LONG}_{place}" if state == "long names" else f"column {place}" for place in range(6)]
-    return names[: COUNTS.get(state, 6)]
+    return [f"{LONG}_{place}" if state == "long names" else f"column {place}" for place in range(COUNTS.get(state, 6))]
 
 
 def state_frame(state: str, **columns: object) -> pd.DataFrame:
@@ -88,6 +90,8 @@ def _drift(state: str) -> go.Figure:
 
 def _heatmap(state: str) -> go.Figure:
     frame = state_frame(state).rename(columns={"name": "subject", "period": "day"})
+    if state == MANY:  # the days go on for years else
+        frame["day"] = [START + pd.Timedelta(days=place % 7) for place in range(len(frame))]
     return drift.column_day_heatmap(frame, value="PSI", unit="", top=1.0)
 
 
@@ -166,10 +170,17 @@ FIGURES: dict[str, Callable[[str], go.Figure]] = {
 
 WITHOUT = (("Waterfall", "long names"),)
 """States that do not occur: the parts of a waterfall have fixed names."""
+OF_COLUMNS = ("Ranked drift", "Column by day")
+"""Figures with a row for each column of a model, of which there may be thousands."""
+
+
+def figure_states(name: str) -> list[str]:
+    """The states in which a figure is drawn."""
+    return [state for state in (*STATES, *([MANY] if name in OF_COLUMNS else [])) if (name, state) not in WITHOUT]
 
 
 def gallery_figures() -> Iterator[GalleryFigure]:
     """Every figure in every state."""
     for name, draw in FIGURES.items():
-        for state in (state for state in STATES if (name, state) not in WITHOUT):
+        for state in figure_states(name):
             yield GalleryFigure(name, state, draw(state))
