@@ -9,6 +9,7 @@ from observability.cli import main
 from observability.review import freeze
 from observability.server import process_lock
 from tests.browser.conftest import Visit
+from tests.house_report import ROOT
 from tests.support import review_world, tasks
 from tests.support.review_world import BROKEN, WEEKS
 from tests.support.running import Dashboard, dashboard
@@ -51,6 +52,11 @@ def test_tasks_of_each_role_are_done_within_their_budget(fleet: Dashboard, visit
         task.steps(player, facts)
         clicks, words = budgets[task.number]
         assert player.effort.clicks <= clicks and player.effort.words <= words, (task, player.effort)
+
+
+def test_the_page_says_which_tasks_every_run_plays() -> None:
+    played = f"{', '.join(map(str, READ[:-1]))} and {READ[-1]} by clicks and words, 12 by its clicks"
+    assert played in (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
 
 
 def test_an_item_of_the_agenda_is_decided_by_keys(meeting: Dashboard, visit: Visit) -> None:
