@@ -266,7 +266,7 @@ def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: Wor
         pressed.click().run()
         assert not app.exception
 
-    press("Watch")
+    press("Start")
     assert mine.store.catalog().model("loan").settings.slices == (str(part),)
     assert "Watched" in words(app) and "Open its results" in {each.label for each in app.button}
     report = check.check(mine.store, model="loan", start=END - timedelta(days=7), end=END)
@@ -279,7 +279,7 @@ def test_a_slice_is_watched_by_settings_reported_and_watched_no_longer(mine: Wor
     assert action.fields["do"] == "monitor_slice" and action.state == "done"
     press("Stop")
     assert mine.store.catalog().model("loan").settings.slices == ()
-    assert mine.store.actions("loan", name)[0].state == "cancelled" and "Watch" in {each.label for each in app.button}
+    assert mine.store.actions("loan", name)[0].state == "cancelled" and "Start" in {each.label for each in app.button}
     told = mine.store.events("loan", END, END + timedelta(days=3650))["text"].tolist()
     ends = ("is monitored from now on.", "is no longer monitored.")
     assert len(told) == 2 and all(each.startswith("Ada: ") and each.endswith(end) for each, end in zip(told, ends, strict=True))

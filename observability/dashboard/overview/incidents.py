@@ -177,7 +177,7 @@ def inbox_row(
             "source": source_cell(incident),
             "owner": owner,
             "state": state,
-            "act": {"act": incident.id, "t": "Act"},
+            "act": {"act": incident.id, "t": "Act on this incident"},
         }
     )
 
