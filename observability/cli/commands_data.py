@@ -134,6 +134,16 @@ class DataToAudit:
     model: tuple[str, str] | None = None
     groups: "DataFrame | None" = None
 
+    def grouped(self, names: list[str]) -> "DataFrame":
+        """The named columns of each row: features, else sensitive attributes. Raises UsageError where the data have no such column."""
+        table = self.rows.features
+        if self.groups is not None:
+            others = self.groups.rename(columns=lambda reference: reference.removeprefix("group."))
+            table = table.assign(**{name: others[name].to_numpy() for name in others if name not in table})
+        if missing := [name for name in names if name not in table]:
+            raise UsageError("--group names a column that the data lack", got=", ".join(missing), expected=", ".join(map(str, table)))
+        return table[names]
+
 
 def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     """Audit a dataset: its rows, its labels and what each cleaning rule does to a model; keep the records."""
@@ -143,9 +153,7 @@ def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
     say("reading the rows")
     data = data_to_audit(store, args)
-    groups, features = list(args.group), data.rows.features
-    if missing := [name for name in groups if name not in features]:
-        raise UsageError("--group names a column that the data lack", got=", ".join(missing), expected=", ".join(map(str, features)))
+    groups, features = data.grouped(list(args.group)), data.rows.features
     rows = replace(data.rows, held_out=held_out_rows(args, features))
     summary, masks = audit_rows(rows, seed=args.seed, say=say)
     known = {model.name: model for model in store.catalog().models}.get(data.model[0]) if data.model else None
@@ -262,9 +270,12 @@ def leakage_record(model: Model, data: DataToAudit, summary: dict[str, Any], hel
 
 
 def audit_records(
-    data: DataToAudit, masks: "Masks", summary: dict[str, Any], groups: list[str], version: str, now: datetime
+    data: DataToAudit, masks: "Masks", summary: dict[str, Any], groups: "DataFrame", version: str, now: datetime
 ) -> list[dict[str, Any]]:
-    """The records of an audit of data: the dataset with the audit, and a cleaning run for each rule (`proposed`: no row was dropped)."""
+    """The records of an audit of data: the dataset with the audit, and a cleaning run for each rule (`proposed`: no row was dropped).
+
+    groups: the columns whose levels are counted in each run.
+    """
     from observability.metrics.column_statistics import table_statistics
     from observability.metrics.data_audit import group_counts
     from observability.metrics.table_audit import SUSPECTS
@@ -276,7 +287,7 @@ def audit_records(
     for name, dropped in masks.items():
         run: dict[str, Any] = {"kind": "cleaning", "rule": f"audit: {name}", "at": at, "rows_in": len(features), "rows_changed": 0}
         run |= {"rows_dropped": int(dropped.sum()), "dataset": data.name, "version": version, "proposed": True}
-        run |= {"groups": group_counts(features, dropped, groups)} if groups else {}
+        run |= {"groups": group_counts(groups, dropped, list(groups))} if len(groups.columns) else {}
         own = summary["model_without_suspects"] if name == SUSPECTS else None
         effect = summary["effects"].get(name)
         records.append(run | ({"effect": effect | ({"own_model": own} if own else {})} if effect else {}))

@@ -120,10 +120,19 @@ class CleaningRule:
 
 def applied_runs(frame: "DataFrame") -> "DataFrame":
     """The runs that dropped or changed rows: without those of an audit, which only proposes (`proposed` among the further fields)."""
+    return frame[~_proposed(frame)]
+
+
+def proposed_runs(frame: "DataFrame") -> "DataFrame":
+    """The runs of an audit, which only proposes."""
+    return frame[_proposed(frame)]
+
+
+def _proposed(frame: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    """Which runs only propose; none where the frame has no further fields."""
     if "extra" not in frame.columns:
-        return frame
-    applied = [not (isinstance(extra, Mapping) and extra.get("proposed") is True) for extra in frame["extra"]]
-    return frame[np.array(applied, dtype=bool)]
+        return np.zeros(len(frame), dtype=bool)
+    return np.array([isinstance(extra, Mapping) and extra.get("proposed") is True for extra in frame["extra"]], dtype=bool)
 
 
 def rules_of(past: "DataFrame", current: "DataFrame") -> Iterator[CleaningRule]:

@@ -118,6 +118,22 @@ def test_the_audit_of_a_reference_gives_the_accuracy_of_its_version_without_susp
     assert effect["own_model"] == own
 
 
+def test_rows_of_a_reference_are_counted_by_a_group_that_is_no_feature(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    table = pd.DataFrame({"t": rng.normal(20, 3, 60).round(3), "sex": ["F", "M", "M"] * 20, "hot": [0, 1] * 30})
+    table = pd.concat([table, table.iloc[:9]], ignore_index=True).assign(score=0.5)
+    table.assign(id=[f"r{place}" for place in range(69)]).to_csv(tmp_path / "reference.csv", index=False)
+    about = ("--model", "heat", "--version", "1")
+    with new_store(tmp_path / "home") as store:
+        how = ("--task", "binary", "--reference", tmp_path / "reference.csv", "--label", "hot", "--score", "score", "--features", "t")
+        made = execute(store, [*map(str, ("register", *about, *how, "--sensitive", "sex"))], lambda _: None)
+        assert made.exit_code == 0, made.error
+        runs = {run["rule"]: run for run in answer(store, "audit-data", *about, "--group", "sex", "--dry-run")["records"] if "rule" in run}
+        refused = execute(store, [*map(str, ("audit-data", *about, "--group", "shoe", "--dry-run"))], lambda _: None)
+    assert runs["audit: exact duplicates"]["groups"] == {"sex": {"F": {"in": 23, "dropped": 3}, "M": {"in": 46, "dropped": 6}}}
+    assert "--group names a column that the data lack" in str(refused.error) and "expected t, sex" in str(refused.error)
+
+
 def test_the_label_of_held_out_rows_is_named_label_where_no_option_names_it(tmp_path: Path) -> None:
     table = pd.DataFrame({"t": [1.0, 2.0], "label": [0, 1], "hot": [0, 1]})
     table.to_csv(tmp_path / "held.csv", index=False)

@@ -75,6 +75,34 @@ def test_an_audit_alone_fills_the_page(audit: AuditedData, audited: Database) ->
     assert unfolded_words(app) <= 250
 
 
+def test_rows_of_each_check_by_group_are_those_of_the_newest_proposed_rule(audited: Database) -> None:
+    """Of 264 rows 24 have a conflicting label: 18 of 66 in the north. The interval is Wilson's, written out."""
+    about = {
+        "kind": "cleaning",
+        "rule": "audit: conflicting labels",
+        "dataset": "people",
+        "version": "2",
+        "rows_in": 264,
+        "rows_changed": 0,
+    }
+    counts = {"north": {"in": 66, "dropped": 18}, "south": {"in": 198, "dropped": 6}}
+    run = about | {"at": (END - timedelta(hours=9)).isoformat(), "rows_dropped": 24, "groups": {"region": counts}}
+    older = {"at": (END - timedelta(days=3)).isoformat(), "groups": {"region": {"north": {"in": 66, "dropped": 60}}}, "proposed": True}
+    removed = {"at": (END - timedelta(hours=1)).isoformat(), "groups": {"region": {"north": {"in": 66, "dropped": 50}}}}
+    audited.write_records([run | {"proposed": True}, run | older, run | removed, run | {"version": "1", "proposed": True}])
+    audited.load_landing()
+    shown = [row["cells"] for row in tables(opened("cleaning", dataset="people"))["Rows of each check by group"]["rows"]]
+    assert [tuple(cells[key]["t"] for key in ("check", "group", "found", "rows")) for cells in shown] == [
+        ("Conflicting labels", "region = north", "18", "66"),
+        ("Conflicting labels", "region = south", "6", "198"),
+    ]
+    z, n, p = 1.959964, 66, 18 / 66
+    centre, half = (p + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    share = shown[0]["share"]
+    assert (round(centre - half, 3), round(centre + half, 3)) == (0.18, 0.39)
+    assert (share["t"], share["sub"]) == ("27.3 %", "18 % to 39 %")
+
+
 def test_the_pictures_hold_the_figures_of_the_audit(audit: AuditedData) -> None:
     shares, effects = found_rows(audit), effect_rows(audit)
     assert shares.iloc[0][["name", "value", "severity", "limit"]].tolist() == ["Held-out overlap", 0.25, "act", 0.05]

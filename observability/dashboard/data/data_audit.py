@@ -13,6 +13,7 @@ from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, frame, links, load
 from observability.dashboard.cells import UNKNOWN_CELL, count_and_share_cell, severity_cell
 from observability.dashboard.charts import data_audits as charts_data_audits
+from observability.dashboard.data.audited_groups import audited_group_table
 from observability.dashboard.data.records_summary import attention_count
 from observability.dashboard.overview import findings
 from observability.dashboard.scope import Scope
@@ -176,11 +177,12 @@ def _columns_alone(audit: AuditedData, scope: Scope) -> None:
 
 
 def _further_tables(audit: AuditedData, found: pd.DataFrame) -> None:
-    """Every figure of each check, some rows of it, and outliers by column, folded."""
+    """Every figure of each check, its rows by group, some rows of it, and outliers by column, folded."""
     status = dict(zip(found["name"], found["severity"], strict=True))
     with st.expander("Every check in figures", icon=":material/table_rows:"):
         lines = [table_row(_check_cells(audit, place, status)) for place in range(len(audit.rules))]
         draw_table("audit-checks", f"Checks of {audit.dataset}", CHECKS, lines, compact=True)
+    audited_group_table(audit)
     if audit.examples:
         with st.expander(formatting.plural(len(audit.examples), "example"), icon=":material/search:"):
             draw_table("audit-examples", f"Rows that checks found in {audit.dataset}", EXAMPLE_COLUMNS, _example_lines(audit), compact=True)

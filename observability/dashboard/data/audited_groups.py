@@ -1,0 +1,59 @@
+"""The rows of each check of an audit of data by group, from the counts that `audit-data --group` keeps with its proposed rules."""
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from observability.analyzers.data.cleaning import CLEANINGS
+from observability.core import formatting
+from observability.core.window import EPOCH, Window
+from observability.dashboard import load
+from observability.dashboard.cells import share_cell
+from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
+from observability.dashboard.widgets import csv_of_table
+from observability.detection.cleaning_history import counts_of, proposed_runs
+from observability.metrics.audited_data import AuditedData
+from observability.stats.interval import rate_interval
+
+MOST = 60
+COLUMNS = columns_on_phone(
+    "check group share",
+    column("check", "Check", strong=True),
+    column("group", "Group"),
+    column("share", "Share found", align="right", help="Of the group's own rows, with its 95 % interval"),
+    *number_columns(found="Rows found", rows="Rows"),
+)
+
+
+def audited_group_table(audit: AuditedData) -> None:
+    """Draw the share of each group's rows that each check found, folded; nothing where no group was counted."""
+    asked = replace(CLEANINGS, ever=True, only=(("dataset", audit.dataset), ("version", audit.version)))
+    rows = audited_group_rows(audit, load.ask_store(asked, Window("", EPOCH, load.page_clock())))
+    if rows.empty:
+        return
+    lines = []
+    for row in rows.head(MOST).to_dict("records"):
+        share = share_cell(row["value"], row["low"], row["high"])
+        counts = {"found": {"t": f"{row['found']:,}"}, "rows": {"t": f"{row['n']:,}"}}
+        lines.append(table_row({"check": {"t": row["check"]}, "group": {"t": row["group"]}, "share": share, **counts}))
+    with st.expander(f"Rows of each check by {formatting.plural(rows['group'].nunique(), 'group')}", icon=":material/groups:"):
+        draw_table("audit-groups", "Rows of each check by group", COLUMNS, lines, compact=True)
+        csv_of_table("audit-groups", rows, len(rows), MOST, "first")
+
+
+def audited_group_rows(audit: AuditedData, cleanings: pd.DataFrame) -> pd.DataFrame:
+    """Check, group, value, low, high (the share of the group's rows that the check found), found, n; by check, the largest share first.
+
+    cleanings: runs of the dataset and version of the audit, oldest first. The newest proposed run of each check is read.
+    """
+    proposed = proposed_runs(cleanings)
+    newest = dict(zip(proposed["rule"], proposed["groups"], strict=True))
+    lines = []
+    for rule in audit.rules:
+        found = []
+        for name, levels in counts_of([newest.get(f"audit: {rule.name}")]).items():
+            for level, (n, dropped) in levels.items():
+                found.append([rule.name.capitalize(), f"{name} = {level}", *rate_interval(dropped, n).triple, int(dropped), int(n)])
+        lines += sorted(found, key=lambda line: (-(line[2] or 0.0), line[1]))
+    return pd.DataFrame(lines, columns=["check", "group", "value", "low", "high", "found", "n"])
