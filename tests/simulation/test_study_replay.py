@@ -8,6 +8,7 @@ from observability.metrics.training_curves import TrainingRun
 from observability.simulation.faults_studies import FAULTS
 from observability.simulation.study_replay import replay_study_fault
 from tests.support.length import repeats
+from tests.support.named_share import NamedShare
 from tests.support.simulated_studies import simulated_study
 
 RUNS = repeats(10, 60)
@@ -19,7 +20,9 @@ def searches() -> list[list[TrainingRun]]:
 
 
 @pytest.mark.parametrize("name", list(FAULTS))
-def test_a_middle_fault_is_named_in_nine_of_ten_searches(name: str, searches: list[list[TrainingRun]]) -> None:
+def test_a_middle_fault_is_among_the_first_three_in_nine_of_ten_searches(
+    name: str, searches: list[list[TrainingRun]], named_share: NamedShare
+) -> None:
     fault, named, planted = FAULTS[name], 0, 0
     for seed, runs in enumerate(searches):
         try:
@@ -27,8 +30,9 @@ def test_a_middle_fault_is_named_in_nine_of_ten_searches(name: str, searches: li
         except UsageError:
             continue
         planted += 1
-        named += any((each.subject, each.metric) == (found.target, fault.metric) for look in found.looks for each in look.alarms)
-    assert planted >= 0.7 * RUNS and named >= 0.9 * planted
+        named += any((each.subject, each.metric) == (found.target, fault.metric) for look in found.looks for each in look.alarms[:3])
+    assert planted >= 0.7 * RUNS, planted
+    named_share(name, named, planted)
 
 
 def test_amounts_rise_and_without_a_study_nothing_can_be_planted() -> None:
