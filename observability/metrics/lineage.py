@@ -345,11 +345,13 @@ def _project_links(
 
 
 def _step_links(rows: Sequence[Mapping[Any, Any]], batches: Sequence[Mapping[Any, Any]]) -> Iterator[LineageLink]:
-    """Batches that a step of a run read, where a batch of this name was logged."""
-    sources = {str(row["batch"]): str(row["source"]) for row in batches}
+    """Batches that a step of a run read, where one source alone has a batch of this name."""
+    named: dict[str, set[str]] = defaultdict(set)
+    for row in batches:
+        named[str(row["batch"])].add(str(row["source"]))
     for run, batch in dict.fromkeys((str(row["run"]), _text(row.get("batch"))) for row in rows):
-        if batch in sources:
-            yield LineageLink(Thing("batch", (sources[batch], batch)), Thing("run", (run,)), "was read by")
+        if batch is not None and len(sources := named.get(batch, ())) == 1:
+            yield LineageLink(Thing("batch", (*sources, batch)), Thing("run", (run,)), "was read by")
 
 
 def with_predictions(lineage: Lineage, counts: Iterable[tuple[Thing, str, int]]) -> Lineage:
@@ -388,7 +390,7 @@ def with_prediction(lineage: Lineage, model: str, name: str, version: str, batch
     version : str
         Version that answered.
     batch : str or None
-        The batch that it names; one that was not logged is not linked.
+        The batch that it names; it is linked where one source alone has a batch of this name, else the fact says how many have.
 
     Returns
     -------
@@ -397,8 +399,10 @@ def with_prediction(lineage: Lineage, model: str, name: str, version: str, batch
     prediction = Thing("prediction", (model, name))
     links = [LineageLink(Thing("version", (model, version)), prediction, "answered")]
     holders = [thing for thing in lineage.facts if batch is not None and thing.kind == "batch" and thing.names[1] == batch]
-    links += [LineageLink(holder, prediction, "was used by") for holder in holders]
-    return Lineage((*lineage.links, *links), {**lineage.facts, prediction: ""})
+    if len(holders) == 1:
+        links.append(LineageLink(holders[0], prediction, "was used by"))
+    fact = f"{len(holders)} sources have a batch of this name" if len(holders) > 1 else ""
+    return Lineage((*lineage.links, *links), {**lineage.facts, prediction: fact})
 
 
 def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 6) -> LineageView:

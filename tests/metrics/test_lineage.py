@@ -168,3 +168,15 @@ def test_a_text_that_names_nothing_is_none(text: str | None) -> None:
 def test_no_records_are_no_links() -> None:
     empty = lineage_of_records({})
     assert empty.links == () and lineage_around(empty, RUN).drawn == 1
+
+
+def test_a_batch_name_that_two_sources_have_is_linked_to_neither() -> None:
+    batches = pd.DataFrame([{"batch": "monday", "source": source, "device": None, "rows": 5} for source in ("clinic", "lab")])
+    steps = pd.DataFrame([{"run": "r", "batch": "monday"}])
+    one, both = (lineage_of_records({"step": steps, "batch": part}) for part in (batches.iloc[:1], batches))
+    run, prediction = Thing("run", ("r",)), Thing("prediction", ("loan", "p"))
+    assert [link.origin for link in one.origins[run]] == [Thing("batch", ("clinic", "monday"))] and run not in both.origins
+    known, unsure = (with_prediction(each, "loan", "p", "3", "monday") for each in (one, both))
+    assert {link.origin.kind for link in known.origins[prediction]} == {"version", "batch"} and known.facts[prediction] == ""
+    assert {link.origin.kind for link in unsure.origins[prediction]} == {"version"}
+    assert unsure.facts[prediction] == "2 sources have a batch of this name"
