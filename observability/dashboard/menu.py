@@ -63,7 +63,7 @@ ENTRIES = (
         folders=("serving", "trust"),
     ),
     MenuEntry("Investigate", "manage_search", {"Find a case": ("cases",), "Map": ("prediction_map",), "Case": ("case",)}, about_model=True),
-    MenuEntry("Review", "groups", {"Weekly review": ("review",), "Actions": ("actions",)}),
+    MenuEntry("Review", "groups", {"Weekly review": ("review",), "Actions": ("actions",), "Programme": ("programme",)}),
     MenuEntry(
         "Data",
         "dataset",

@@ -40,6 +40,7 @@ VIEWS = {
     "alerts": "/alerts",
     "incident": "/incident?model=flights-late&id=97971f2bf2656738",
     "actions": "/actions",
+    "programme": "/programme",
     "rules": "/rules?model=flights-delay",
     "access": "/access",
     "add_model": "/add_model",

@@ -232,7 +232,7 @@ def changed(changing: Dashboard, left_open: Page, served: Rows, expected: Figure
 TOGETHER = dict.fromkeys(("actions", "alerts", "changes", "incident", "lab", "labelling", "rules"), "test_desk.py")
 TOGETHER |= dict.fromkeys(("cases", "requests", "slices", "why_changed"), "../support/review_world.py")
 TOGETHER |= dict.fromkeys(("batches", "cleaning", "datasets", "devices"), "test_pipeline_pages.py")
-TOGETHER |= dict.fromkeys(("batch_gate", "vendors", "exports"), "test_accessible.py")
+TOGETHER |= dict.fromkeys(("batch_gate", "vendors", "exports", "programme"), "test_accessible.py")
 TOGETHER |= dict.fromkeys(
     ("annotate", "compare_runs", "label_quality", "lineage", "personal_data", "query", "selection", "storage"), "test_pipeline_pages.py"
 )

@@ -111,7 +111,7 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(own: Dashboard, 
     page.get_by_role("heading", name="Find a case").wait_for()
     settle(page)
     page.keyboard.press("Control+k")
-    page.get_by_role("option", name="Rain of allAnn").wait_for()
+    page.get_by_role("option", name="Rain of all Ann", exact=True).wait_for()
     page.get_by_role("option", name="My rain").click()
     page.get_by_role("heading", name="Input drift").wait_for()
     settle(page)

@@ -12,7 +12,7 @@ from observability.core.weeks import Week
 from observability.dashboard import load, sign_in
 from observability.dashboard.state_cache import cached_by_state
 from observability.export import review as export_review
-from observability.review import freeze, meeting
+from observability.review import freeze, meeting, programme
 from observability.review.agenda_items import records_until, standing_signatures
 from observability.review.case_verdicts import Concluded, week_verdicts
 from observability.review.change_log import Entry, entries
@@ -140,3 +140,19 @@ def _all_actions_on(day: date) -> list[Body]:
 def actions_by_id() -> dict[str, DecisionItem]:
     """Every action item in its current state, by its id."""
     return {action.id: action for action in load.store().actions()}
+
+
+def programme_values(model: str | None) -> list[programme.MonthValue]:
+    """How the review programme goes by month, of one model or of all; due dates as of the page's clock."""
+    return _programme_on(load.page_clock().date(), model)
+
+
+@cached_by_state(4, copied=True, computed=False)
+def _programme_on(day: date, model: str | None) -> list[programme.MonthValue]:
+    store = load.store()
+    actions = [action for action in store.actions() if model in (None, action.fields.get("model"))]
+    every = alert_log.alert_records(store)
+    own = {record["incident"] for record in every if record["says"] == "opened" and model in (None, record["model"])}
+    records = [record for record in every if record["incident"] in own]
+    onsets = programme.frozen_onsets(store, records[0]["at"]) if records else {}
+    return programme.programme_by_month(actions, records, onsets, day)

@@ -1,0 +1,72 @@
+"""The part of the page Programme: its months as one frame, which the chart, the table and the CSV show."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from observability.core.time import naive_utc
+from observability.dashboard import frame
+from observability.dashboard.charts.programme import programme_panels
+from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.review.programme import LEAST, MEASURES, SHARES, MonthValue
+
+FEW = 10
+"""Items below which a value is drawn hollow."""
+MOST_MONTHS = 24
+PROGRAMME_COLUMNS = (
+    column("month", "Month", strong=True, short=True),
+    column(
+        "kept", "Actions done when due", help="Done by the first due date, of those that were due in the month; cancelled ones are left out"
+    ),
+    column("useful", "Alerts useful", help="Useful ones of the rated, among the alerts resolved in the month"),
+    column(
+        "detect", "To detect", phone=False, help="From onset to alert: alerts with a dated onset, of those opened whose incident is frozen"
+    ),
+    column("acknowledge", "To acknowledge", phone=False, help="Median; alerts acknowledged, of those opened in the month"),
+    column("resolve", "To resolve", help="Median; alerts resolved, of those opened in the month. Open ones would make it longer"),
+)
+
+
+def programme_frame(values: Sequence[MonthValue]) -> pd.DataFrame:
+    """The values as a frame: measure, month, value, unit (share, h), n, words, left."""
+    rows = [
+        {
+            "measure": found.measure,
+            "month": naive_utc(found.month),
+            "value": found.value,
+            "unit": "share" if found.measure in SHARES else "h",
+            "n": found.n,
+            "words": found.words,
+            "left": found.left,
+        }
+        for found in values
+    ]
+    return pd.DataFrame(rows).astype({"value": float})
+
+
+def programme_section(values: Sequence[MonthValue]) -> None:
+    """Draw the months as small panels, and as a table with the same numbers. values: not empty."""
+    months = sorted({found.month for found in values})[-MOST_MONTHS:]
+    shown = [found for found in values if found.month in months]
+    rows = programme_frame(shown)
+    figure = programme_panels(rows, MEASURES, few=FEW)
+    frame.chart_with_table(figure, rows, key="programme", alt=latest_month_sentence(shown))
+    draw_table("programme-months", "Months, newest first", PROGRAMME_COLUMNS, month_rows(shown), compact=True)
+
+
+def month_rows(values: Sequence[MonthValue]) -> list[dict[str, object]]:
+    """A row for each month, newest first, with what the chart shows."""
+    cells: dict[str, dict[str, Cell | str | None]] = {}
+    for found in reversed(values):
+        own = cells.setdefault(f"{found.month:%b %Y}", {"month": f"{found.month:%b %Y}"})
+        own[found.measure] = {"t": found.words, "sub": found.left or None}
+    return [table_row(own) for own in cells.values()]
+
+
+def latest_month_sentence(values: Sequence[MonthValue]) -> str:
+    """What the newest month with a value says; that none has one yet where it is so."""
+    months = [found.month for found in values if found.value is not None]
+    if not months:
+        return f"No month has {LEAST} values of a measure yet."
+    said = [f"{MEASURES[found.measure]}: {found.words}" for found in values if found.month == months[-1] and found.value is not None]
+    return f"{months[-1]:%b %Y}. {'; '.join(said)}."
