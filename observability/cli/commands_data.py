@@ -139,7 +139,7 @@ class DataToAudit:
         table = self.rows.features
         if self.groups is not None:
             others = self.groups.rename(columns=lambda reference: reference.removeprefix("group."))
-            table = table.assign(**{name: others[name].to_numpy() for name in others if name not in table})
+            table = table.assign(**{str(name): others[name].to_numpy() for name in others if name not in table})
         if missing := [name for name in names if name not in table]:
             raise UsageError("--group names a column that the data lack", got=", ".join(missing), expected=", ".join(map(str, table)))
         return table[names]
@@ -287,7 +287,7 @@ def audit_records(
     for name, dropped in masks.items():
         run: dict[str, Any] = {"kind": "cleaning", "rule": f"audit: {name}", "at": at, "rows_in": len(features), "rows_changed": 0}
         run |= {"rows_dropped": int(dropped.sum()), "dataset": data.name, "version": version, "proposed": True}
-        run |= {"groups": group_counts(groups, dropped, list(groups))} if len(groups.columns) else {}
+        run |= {"groups": group_counts(groups, dropped, groups.columns.tolist())} if len(groups.columns) else {}
         own = summary["model_without_suspects"] if name == SUSPECTS else None
         effect = summary["effects"].get(name)
         records.append(run | ({"effect": effect | ({"own_model": own} if own else {})} if effect else {}))

@@ -1,6 +1,7 @@
 """The rows of each check of an audit of data by group, from the counts that `audit-data --group` keeps with its proposed rules."""
 
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -51,7 +52,7 @@ def audited_group_rows(audit: AuditedData, cleanings: pd.DataFrame) -> pd.DataFr
     newest = dict(zip(proposed["rule"], proposed["groups"], strict=True))
     lines = []
     for rule in audit.rules:
-        found = []
+        found: list[list[Any]] = []
         for name, levels in counts_of([newest.get(f"audit: {rule.name}")]).items():
             for level, (n, dropped) in levels.items():
                 found.append([rule.name.capitalize(), f"{name} = {level}", *rate_interval(dropped, n).triple, int(dropped), int(n)])
