@@ -16,7 +16,10 @@ MOST_MONTHS = 24
 PROGRAMME_COLUMNS = (
     column("month", "Month", strong=True, short=True),
     column(
-        "kept", "Actions done when due", help="Done by the first due date, of those that were due in the month; cancelled ones are left out"
+        "kept",
+        "Actions in time",
+        short=True,
+        help="Done by the first due date, of those that were due in the month; cancelled ones are left out",
     ),
     column("useful", "Alerts useful", help="Useful ones of the rated, among the alerts resolved in the month"),
     column(
