@@ -1,8 +1,15 @@
 """Whether a search should go on is said in plain words."""
 
+import numpy as np
+import pytest
+
+from observability.dashboard.scope import Scope
+from observability.dashboard.training import studies
+from observability.dashboard.training.runs import RunUse
 from observability.dashboard.training.studies import further_words, gain_in_words
-from observability.detection.study_results import FurtherTrials
+from observability.detection.study_results import FurtherTrials, results_of_studies
 from observability.stats.interval import Interval
+from tests.support.simulated_studies import simulated_study
 
 
 def test_what_more_trials_bring_and_take_is_one_sentence_with_equal_decimals() -> None:
@@ -13,3 +20,18 @@ def test_what_more_trials_bring_and_take_is_one_sentence_with_equal_decimals() -
     )
     assert gain_in_words(Interval(0.0004104, -0.0007434, 0.001564, 25)) == "0.0004 (−0.0007 to 0.0016)"
     assert gain_in_words(Interval(12.0, -30.0, 54.0, 5)) == "12 (−30 to 54)" and gain_in_words(Interval(0.0, 0.0, 0.0, 5)) == "0 (0 to 0)"
+
+
+def test_studies_side_by_side_have_energy_and_cost_only_where_they_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    (study,) = results_of_studies(simulated_study(np.random.default_rng(3), trials=20))
+    names, drawn = [each.run.name for each in study.trials], []
+    monkeypatch.setattr(studies, "draw_table", lambda *told, **_: drawn.append(told[2:]))
+    for use in (RunUse(wh=2.0, source="measured", amount=0.5, currency="EUR"), RunUse()):
+        monkeypatch.setattr(studies, "energy_and_cost_of_runs", lambda _, use=use: dict.fromkeys(names, use))
+        studies.all_studies_table([study], Scope())
+    (known, (row,)), (unknown, _) = drawn
+    assert [each["key"] for each in known][-2:] == ["energy", "cost"] and [each["key"] for each in unknown][-1] == "time"
+    assert row["cells"]["energy"]["t"] == f"{2 * len(names):.1f} Wh" and row["cells"]["cost"]["t"].split() == [
+        f"{len(names) / 2:.1f}",
+        "EUR",
+    ]

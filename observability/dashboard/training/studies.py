@@ -12,7 +12,7 @@ from observability.core import formatting
 from observability.core.finding import SEVERITIES, needs_action
 from observability.core.numerals import MINUS, with_si_prefix
 from observability.dashboard import frame, links
-from observability.dashboard.cells import severity_cell
+from observability.dashboard.cells import filled_columns, severity_cell
 from observability.dashboard.charts import studies as charts_studies
 from observability.dashboard.charts.runs import parallel_coordinates
 from observability.dashboard.choice_box import address_selectbox
@@ -59,7 +59,10 @@ STUDIES = columns_on_phone(
     column("gain", "Gain", align="right", help="Over the repeated setting, else over the first trial"),
     column("pruned", "Pruned", align="right"),
     column("time", "Time", align="right"),
+    column("energy", "Energy", align="right", help="Of all runs of the study"),
+    column("cost", "Cost", align="right", help="Of all runs of the study"),
 )
+STUDIES_ALWAYS = ("study", "trials", "settings", "best", "gain", "pruned", "time")
 IMPORTANT = 0.05
 BEST = 5
 """Settings in the table of the best."""
@@ -191,13 +194,19 @@ def further_words(found: FurtherTrials, metric: str) -> str:
     )
 
 
-def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str, Any]]:
-    """Pruning, energy and cost of the search, and of a point gained."""
-    saved, gained = pruning_savings(study), study_gain(study)
+def search_use(study: StudyResults, uses: dict[str, RunUse]) -> tuple[float | None, float | None, str]:
+    """Energy in Wh and cost of all runs of a search, and its currency; None where it is unknown of a run or the currencies differ."""
     wh = energy_of_runs(study, {name: use.wh for name, use in uses.items()})
     amounts = [use.amount for use in uses.values()]
     currencies = {use.currency for use in uses.values()}
     money = sum(each for each in amounts if each is not None) if amounts and None not in amounts and len(currencies) == 1 else None
+    return wh, money, str(next(iter(currencies))) if money is not None else ""
+
+
+def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str, Any]]:
+    """Pruning, energy and cost of the search, and of a point gained."""
+    saved, gained = pruning_savings(study), study_gain(study)
+    wh, money, currency = search_use(study, uses)
     sources = {use.source for use in uses.values() if use.source}
     basis = "measured" if sources == {"measured"} else "assumed" if "assumed" in sources else "estimated"
     rows: list[dict[str, Any]] = []
@@ -238,12 +247,8 @@ def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str
     rows.append(
         {
             "name": "Cost per 1 % improvement",
-            "value": formatting.DASH
-            if money is None or a_percent is None
-            else f"{formatting.format_number(money / a_percent)} {next(iter(currencies))}",
-            "how": f"Cost of all runs: {formatting.format_number(money)} {next(iter(currencies))}"
-            if money is not None
-            else "Needs price records",
+            "value": formatting.DASH if money is None or a_percent is None else f"{formatting.format_number(money / a_percent)} {currency}",
+            "how": f"Cost of all runs: {formatting.format_number(money)} {currency}" if money is not None else "Needs price records",
         }
     )
     return rows
@@ -298,6 +303,7 @@ def all_studies_table(known: Sequence[StudyResults], scope: Scope) -> None:
     rows = []
     for study in known:
         gained = study_gain(study)
+        wh, money, currency = search_use(study, energy_and_cost_of_runs([RunVerdict(each.run, ()) for each in study.trials]))
         rows.append(
             table_row(
                 study=links.link_cell(study.name, "studies", scope, study=study.name),
@@ -307,7 +313,9 @@ def all_studies_table(known: Sequence[StudyResults], scope: Scope) -> None:
                 gain=None if gained is None else run_figure(gained[0]),
                 pruned=f"{sum(each.run.pruned for each in study.trials)}",
                 time=duration(sum(each.run.seconds for each in study.trials)),
+                energy=None if wh is None else with_si_prefix(wh, "Wh"),
+                cost=None if money is None else f"{formatting.format_number(money)} {currency}",
             )
         )
     with st.expander(f"All {len(known)} studies" if len(known) > 1 else "All studies", icon=":material/list:"):
-        draw_table("studies", "Studies", STUDIES, rows, compact=True)
+        draw_table("studies", "Studies", filled_columns(STUDIES, rows, STUDIES_ALWAYS), rows, compact=True)
