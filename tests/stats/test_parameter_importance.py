@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from observability.stats.parameter_importance import (
@@ -39,7 +39,11 @@ def search() -> tuple[dict[str, tuple[np.ndarray, int, bool]], np.ndarray]:
 def importances_of_optuna(quantile: float) -> dict[str, float]:
     """What Optuna itself says of the same trials."""
     values, cost = drawn()
-    space = {"x": FloatDistribution(-3, 5), "y": FloatDistribution(1e-4, 1, log=True), "z": FloatDistribution(0, 1)}
+    space: dict[str, BaseDistribution] = {
+        "x": FloatDistribution(-3, 5),
+        "y": FloatDistribution(1e-4, 1, log=True),
+        "z": FloatDistribution(0, 1),
+    }
     space["c"] = CategoricalDistribution((0, 1, 2))
     study = optuna.create_study()
     for place, value in enumerate(cost):

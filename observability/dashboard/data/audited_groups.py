@@ -1,7 +1,6 @@
 """The rows of each check of an audit of data by group, from the counts that `audit-data --group` keeps with its proposed rules."""
 
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -52,9 +51,11 @@ def audited_group_rows(audit: AuditedData, cleanings: pd.DataFrame) -> pd.DataFr
     newest = dict(zip(proposed["rule"], proposed["groups"], strict=True))
     lines = []
     for rule in audit.rules:
-        found: list[list[Any]] = []
+        found: list[tuple[float, list[object]]] = []
         for name, levels in counts_of([newest.get(f"audit: {rule.name}")]).items():
             for level, (n, dropped) in levels.items():
-                found.append([rule.name.capitalize(), f"{name} = {level}", *rate_interval(dropped, n).triple, int(dropped), int(n)])
-        lines += sorted(found, key=lambda line: (-(line[2] or 0.0), line[1]))
+                share = rate_interval(dropped, n)
+                line: list[object] = [rule.name.capitalize(), f"{name} = {level}", *share.triple, int(dropped), int(n)]
+                found.append((-(share.value or 0.0), line))
+        lines += [line for _, line in sorted(found, key=lambda each: (each[0], str(each[1][1])))]
     return pd.DataFrame(lines, columns=["check", "group", "value", "low", "high", "found", "n"])
