@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from observability.dashboard import charts, links, theme
+from observability.dashboard import charts, links, menu, theme
 from observability.dashboard.charts import drift, gallery
 from observability.dashboard.charts.gallery import GalleryFigure
 from observability.store.db.database import Database
@@ -205,7 +205,7 @@ def test_the_gallery_is_there_for_developers_only(monkeypatch: pytest.MonkeyPatc
 
 def test_the_gallery_page_draws_every_state_of_the_chosen_figure(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OBSERVABILITY_DEVELOPER", "1")
-    links.page_files.cache_clear()
+    forget_pages()
     try:
         app = opened("gallery")
         box = app.selectbox(key="gallery-figure")
@@ -216,4 +216,10 @@ def test_the_gallery_page_draws_every_state_of_the_chosen_figure(empty: Database
         assert not app.exception and sorted(shown) == sorted(wanted), "in two columns"
         assert len(app.get("plotly_chart")) == len(shown)
     finally:
-        links.page_files.cache_clear()
+        forget_pages()
+
+
+def forget_pages() -> None:
+    """Let pages be looked for again, as in a new process: those for developers depend on the environment."""
+    links.page_files.cache_clear()
+    menu.entry_tabs.cache_clear()

@@ -37,7 +37,7 @@ def test_home_a_models_page_and_findings_count_the_same_incidents(current: World
     shown = tables(opened("model", model="price", window="Everything"))["Incidents of price, new first"]["rows"]
     assert any("Run slow stands still" in each["cells"]["what"]["t"].replace("`", "") for each in shown)
     critical = sum(each["cells"]["severity"]["t"] == STATUS_WORDS["act"] for each in shown)
-    assert f"{critical} critical" in row["status"]["sub"]
+    assert row["status"]["t"] == f"{critical} critical"
     leads = tables(opened("findings", model="price", window="Everything", severity=STATUS_WORDS["act"]))["Findings, new first"]["rows"]
     assert len(leads) == critical, words(opened("findings", model="price", window="Everything"))
 
@@ -48,11 +48,13 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
     monkeypatch.setattr(load, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan"), feed])
     home = opened("health", window="Everything")
     rows = [row["cells"] for row in tables(home)["Models, most severe first"]["rows"]]
-    assert (rows[-1]["model"]["t"], rows[-1]["status"]["sub"]) == ("Pipeline", "1 critical")
+    assert (rows[-1]["model"]["t"], rows[-1]["status"]["t"]) == ("Pipeline", "1 critical")
     (told,) = (each for each in home.markdown if each.value.startswith("**"))
     line, counts = told.value, Counter[str]()
     for row in rows:
-        for number, word in re.findall(r"(\d+) (critical|warning|shared)", f"{row['status']['sub']} {row['status'].get('title')}"):
+        for number, word in re.findall(
+            r"(\d+) (critical|warning|shared)", f"{row['status']['t']} {row['status']['sub']} {row['status'].get('title')}"
+        ):
             counts[word] += int(number)
     total = dict.fromkeys(("critical", "warning"), 0) | {word: int(n) for n, word in re.findall(r"(\d+) (critical|warning)", line)}
     (once,) = re.findall(r"Counted once: (\d+) of several models", told.proto.help)
