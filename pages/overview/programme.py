@@ -8,8 +8,6 @@ import streamlit as st
 
 from observability.dashboard import empty_states, frame, scope
 from observability.dashboard.review import load_review, programme
-from observability.dashboard.widgets import plain_caption
-from observability.review.programme import LEAST
 
 about = scope.scope_from_state(st.session_state)
 found = load_review.programme_values(about.model)
@@ -18,5 +16,4 @@ if not found:
     empty_states.stop_with_empty_state(
         "No month to show yet.", "Agree an action with a due date in a review, or wait for the first alert.", "review", "Open the review"
     )
-plain_caption(f"Hollow: fewer than {programme.FEW} items. Fewer than {LEAST}: counts only, no value.")
 programme.programme_section(found)

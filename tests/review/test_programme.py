@@ -192,6 +192,14 @@ def test_the_page_shows_what_the_records_say(store: Database) -> None:
     assert load_review.programme_values("eta") and not load_review.programme_values("another")
 
 
+def test_months_without_a_value_are_a_table_alone(store: Database) -> None:
+    store.write_records([{"kind": "action", "author": "ann", "text": "Do it", "model": "eta", "action": "x", "at": on(1), "due": on(10)}])
+    app = opened("programme")
+    assert "No month has 3 values of a measure yet." in words(app) and not app.get("plotly_chart")
+    (row,) = tables(app)["Months, newest first"]["rows"]
+    assert row["cells"]["kept"]["t"] == "0 of 1"
+
+
 def test_a_store_with_predictions_only_says_the_next_step(store: Database, tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl"
     path.write_text(json.dumps(prediction(id="a1", model="loan", at=on(1).isoformat())) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from observability.core.time import naive_utc
 from observability.dashboard import frame
 from observability.dashboard.charts.programme import programme_panels
 from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.widgets import plain_caption
 from observability.review.programme import LEAST, MEASURES, SHARES, MonthValue
 
 FEW = 10
@@ -48,12 +49,15 @@ def programme_frame(values: Sequence[MonthValue]) -> pd.DataFrame:
 
 
 def programme_section(values: Sequence[MonthValue]) -> None:
-    """Draw the months as small panels, and as a table with the same numbers. values: not empty."""
+    """Draw the months as small panels where one has a value, and as a table with the same numbers. values: not empty."""
     months = sorted({found.month for found in values})[-MOST_MONTHS:]
     shown = [found for found in values if found.month in months]
     rows = programme_frame(shown)
-    figure = programme_panels(rows, MEASURES, few=FEW)
-    frame.chart_with_table(figure, rows, key="programme", alt=latest_month_sentence(shown))
+    if rows["value"].notna().any():
+        plain_caption(f"Hollow: fewer than {FEW} items. Fewer than {LEAST}: counts only, no value.")
+        frame.chart_with_table(programme_panels(rows, MEASURES, few=FEW), rows, key="programme", alt=latest_month_sentence(shown))
+    else:
+        plain_caption(latest_month_sentence(shown))
     draw_table("programme-months", "Months, newest first", PROGRAMME_COLUMNS, month_rows(shown), compact=True)
 
 
