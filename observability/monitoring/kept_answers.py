@@ -1,12 +1,17 @@
 """Answers that are kept until a later commit concerns them, and computed once however many ask at the same time."""
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from observability.store.engine import Store
 
 Key = TypeVar("Key")
 Answer = TypeVar("Answer")
+Keeper = TypeVar("Keeper")
 
 
 class KeptAnswers(Generic[Key, Answer]):
@@ -57,3 +62,22 @@ class KeptAnswers(Generic[Key, Answer]):
         """Forget all."""
         with self._lock:
             self._kept.clear()
+
+
+class OfEachStore(Generic[Keeper]):
+    """One keeper for each store, made when it is first asked for and gone with its store. Safe under threads.
+
+    make: makes a keeper.
+    """
+
+    def __init__(self, make: Callable[[], Keeper]) -> None:
+        self._make = make
+        self._made: weakref.WeakKeyDictionary[Store, Keeper] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def of(self, store: "Store") -> Keeper:
+        """The keeper of a store."""
+        with self._lock:
+            if store not in self._made:
+                self._made[store] = self._make()
+            return self._made[store]

@@ -7,8 +7,6 @@ store, with the size and time of the store's file and a digest of the program. A
 
 import hashlib
 import json
-import threading
-import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -22,7 +20,7 @@ from observability.core.finding import KEPT_FILE, Finding
 from observability.core.window import Slice, Window
 from observability.monitoring.analyzer_runs import Reads, reads_served_rows
 from observability.monitoring.check import KeepFindings
-from observability.monitoring.kept_answers import KeptAnswers
+from observability.monitoring.kept_answers import KeptAnswers, OfEachStore
 from observability.records.private_file import replace_private_file
 
 if TYPE_CHECKING:
@@ -90,14 +88,12 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         return len(held)
 
 
-_of_stores: "weakref.WeakKeyDictionary[Store, KeptFindings]" = weakref.WeakKeyDictionary()
-_mutex = threading.Lock()
+_kept = OfEachStore(KeptFindings)
 
 
 def kept_findings_of(store: "Store", models: int = 0) -> KeptFindings:
     """The findings of a store that this process keeps, for pages and for the watcher. models: of the fleet, all of which have room."""
-    with _mutex:
-        kept = _of_stores.setdefault(store, KeptFindings())
+    kept = _kept.of(store)
     kept.most = max(kept.most, models * QUESTIONS_A_MODEL)
     return kept
 
