@@ -1,7 +1,8 @@
 """Forty nights of the same invented vendor, asked for a score: answers that are numbers. `python sample_data/vendor_scores.py`
 
 The questions are those of vendor.py. The score is the probability of `positive` less that of `negative` by the fleet's own sentiment model, with a little noise
-each night. From night 33 on all scores are a little higher; the declared version stays. All but the texts is simulated, and each record says so.
+each night. From night 33 on all scores are a little higher; the declared version stays. The known answer of a text is what people said of it: the mean
+of their ratings from -4 to 4, divided by 4. All but the texts and these ratings is simulated, and each record says so.
 """
 
 import sys
@@ -19,6 +20,8 @@ from sample_data import vendor
 
 SET, FILE = "sixty scores", "vendor.scores.parquet"
 NIGHTS, NOISE, SHIFT, SHIFTED_FROM = vendor.NIGHTS, 0.01, 0.015, 32
+MOST_RATED = 4
+"""The largest rating of a text; the smallest is its negative."""
 
 
 def balance(folder: Path, items: pd.Series) -> "pd.Series[float]":
@@ -26,6 +29,12 @@ def balance(folder: Path, items: pd.Series) -> "pd.Series[float]":
     served = pd.read_parquet(folder / "sentiment.predictions.parquet", columns=["id", "environment", "score"])
     score = served[served["environment"] == "production"].set_index("id")["score"].loc[items]
     return score.map(lambda by_class: by_class["positive"] - by_class["negative"])
+
+
+def rated(folder: Path, items: pd.Series) -> list[str]:
+    """The mean rating of each text by the people who rated it, from -1 to 1."""
+    labels = pd.read_parquet(folder / "sentiment.labels.parquet", columns=["id", "rating_mean"]).set_index("id")["rating_mean"]
+    return [f"{mean / MOST_RATED:.3f}" for mean in labels.loc[items]]
 
 
 def score_nights(folder: Path) -> list[dict[str, Any]]:
@@ -47,7 +56,10 @@ def score_nights(folder: Path) -> list[dict[str, Any]]:
                 "request_price": 0.0001,
                 "currency": "USD",
             },
-            "item": [{"item": row.item, "question": row.text} for row in asked.itertuples()],
+            "item": [
+                {"item": row.item, "question": row.text, "expected": known}
+                for row, known in zip(asked.itertuples(), rated(folder, asked["item"]), strict=True)
+            ],
         },
         "scores.toml",
     )

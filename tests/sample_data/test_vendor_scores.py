@@ -11,7 +11,7 @@ from observability.core.analyzer import Context
 from observability.core.bundle import bundle_folder
 from observability.core.finding import Finding
 from observability.core.window import Window
-from observability.detection.probe_claims import SHIFT
+from observability.detection.probe_claims import ERROR, SHIFT
 from sample_data import vendor, vendor_scores
 from tests.support.vendor_nights import BUDGET, COLUMNS, EVERY_MODEL, NO_VERSION, no_events
 
@@ -24,7 +24,7 @@ def scores() -> pd.DataFrame:
 
 
 def findings_of_night(scores: pd.DataFrame, night: int) -> dict[str, Finding]:
-    fields = ["item", "set", "round", "answers", "refused", "well_formed", "source"]
+    fields = ["item", "set", "round", "answers", "expected", "refused", "well_formed", "source"]
     rows = scores.assign(
         at=scores["at"].dt.tz_localize(None).astype("datetime64[us]"),
         features=scores[list(vendor.FEATURES)].to_dict("records"),
@@ -43,6 +43,16 @@ def test_the_shift_of_the_newest_night_is_that_of_the_file_and_dated_to_the_plan
     assert shift.value == pytest.approx((table.iloc[-1] - typical).mean(), rel=1e-9)
     assert shift.value == pytest.approx(vendor_scores.SHIFT, abs=0.005) and shift.low < vendor_scores.SHIFT < shift.high
     assert shift.severity == "watch" and shift.onset is not None and shift.onset.date() == date(2026, 11, 19)
+
+
+def test_the_error_is_the_mean_distance_from_what_people_said_of_the_texts(scores: pd.DataFrame) -> None:
+    labels = pd.read_parquet(FOLDER / "sentiment.labels.parquet", columns=["id", "rating_mean"]).set_index("id")["rating_mean"]
+    newest = scores[scores["round"] == scores["round"].max()].set_index("item")
+    known, answered = newest["expected"].astype(float), newest["prediction"].astype(float)
+    assert (known - labels.loc[known.index] / 4).abs().max() <= 0.0005 + 1e-9 and known.abs().max() <= 1
+    error = findings_of_night(scores, vendor_scores.NIGHTS - 1)[ERROR]
+    assert error.value == pytest.approx((answered - known).abs().mean(), rel=1e-9) and error.n == vendor.ITEMS
+    assert error.severity == "ok" and error.low < error.value < error.high
 
 
 @pytest.mark.parametrize("night", range(6, vendor_scores.SHIFTED_FROM, 5))
