@@ -49,6 +49,22 @@ def test_what_was_typed_is_answered(typed: str, parameters: dict[str, str], said
     assert said in words(opened("cases", q=typed, **WHOLE, **parameters))
 
 
+def test_without_a_model_each_queue_shows_the_first_cases_of_every_model(current: World) -> None:
+    app = opened("cases", **WHOLE)
+    raw = current.price.assign(id=[f"p{i}" for i in range(len(current.price))])
+    labelled = raw[raw["labelled"]]
+    worst = labelled.assign(error=(labelled["score"] - labelled["label"]).abs()).nlargest(3, "error")["id"].tolist()
+    cells = [each["cells"] for each in tables(app)["Largest loss, the first of each model"]["rows"]]
+    assert [each["case"]["t"] for each in cells if each["model"]["t"] == "price"] == worst
+    assert len([each for each in cells if each["model"]["t"] == "loan"]) == 3
+    opens = next(each["model"]["go"] for each in cells if each["model"]["t"] == "price")
+    assert opens["page"] == "cases" and opens["parameters"]["model"] == "price" and opens["parameters"]["inbox"] == "Largest loss"
+    app = opened("cases", inbox="Least certain", **WHOLE)
+    assert {each["cells"]["model"]["t"] for each in tables(app)["Least certain, the first of each model"]["rows"]} == {"loan"}
+    assert "price: a regression has no confidence" in words(app)
+    assert "of all models to relabel" in words(opened("cases", inbox="Relabel queue", **WHOLE))
+
+
 def test_what_is_typed_into_the_palette_leads_to_the_case_or_to_what_is_found(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     went: list[dict] = []
     state = {"model": "price", "slice": "carrier=AA", "window": "Everything"}

@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 
 from observability.core import formatting
+from observability.core.catalog import Model
 from observability.core.finding import Finding, Severity
+from observability.core.window import Window
 from observability.dashboard import background_findings, load
 from observability.dashboard.overview import fleet, incidents
+from observability.dashboard.overview.large_fleet import NO_EVENTS, NO_ROWS
 from observability.dashboard.scope import Scope
 from observability.incidents.action_counts import counted_incidents, incident_action_counts, merge_equal_incidents, shared_incident_ids
 from observability.incidents.grouping import Incident, group_findings
 from observability.monitoring import check
 from observability.store.query import aggregates
-from tests.support.dashboard_world import END, World
+from tests.support.dashboard_world import END, START, World
 
 
 @pytest.mark.parametrize("ago", [timedelta(0), timedelta(hours=9, minutes=25)])
@@ -217,3 +220,12 @@ def test_small_multiples_draw_the_days_of_their_findings_with_a_band(current: Wo
     )
     cell = fleet.with_quality_days(fleet.quality_cell([problem, *nulls]), [problem, *nulls])
     assert (cell["spark"]["y"], cell["spark"]["high"]) == ([0.0, 0.8], [0.01, 0.01]) and " of c by day" in cell["spark"]["label"]
+
+
+def test_among_equal_severities_the_model_with_most_incidents_is_first() -> None:
+    def status(name: str, *severities: Severity) -> fleet.ModelStatus:
+        formed = tuple(replace(of_one(name, "`wind` is null."), severity=each) for each in severities)
+        return fleet.ModelStatus(Model(1, name, "binary"), Window(name, START, END), (), NO_ROWS, NO_EVENTS, (), formed)
+
+    told = [status("a", "act"), status("b", "act", "watch"), status("c", "act", "act"), status("d", "watch", "watch", "watch")]
+    assert [each.model.name for each in fleet.worst_model_first(told)] == ["c", "b", "a", "d"]

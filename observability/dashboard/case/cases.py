@@ -25,6 +25,8 @@ from observability.store.types.search_terms import SEARCH_NAMES, is_search_filte
 
 MOST_CASES = 100
 """Most rows of a result."""
+MOST_MODELS, FIRST_CASES = 12, 3
+"""Most models whose queues are shown together, and cases of each."""
 LARGEST = {"regression": "-absolute_error", "binary": "-log_loss", "multiclass": "-log_loss"}
 QUEUES = {
     "largest_loss": "Largest loss",
@@ -81,18 +83,45 @@ def _model_buttons(scope: Scope, key: str, **own: str) -> None:
 
 
 def case_queue(scope: Scope) -> None:
-    """The cases of one queue."""
+    """The cases of one queue: of the chosen model, or the first of each."""
     st.header("Queues", anchor=False)
-    if scope.model is None:
-        st.markdown("Queues need a model. Which one?")
-        _model_buttons(scope, "inbox-of")
-        return
     chosen = st.pills("Queue", list(QUEUES.values()), key="inbox", bind=BIND, default=QUEUES["largest_loss"], required=True)
     name = next((code for code, title in QUEUES.items() if title == chosen), "largest_loss")
-    model = load.catalog().model(scope.model)
     if name == "relabel":
         _relabel_queue(scope, scope.model)
-        return
+    elif scope.model is None:
+        _queues_of_models(scope, name)
+    else:
+        _queue_of_model(scope, name, load.catalog().model(scope.model))
+
+
+def _queues_of_models(scope: Scope, name: str) -> None:
+    """The first cases of a queue in each model: ranks of two models cannot be compared. A model's name opens its whole queue."""
+    models = load.catalog().fleet
+    rows, without = list[dict[str, Any]](), list[str]()
+    for model in models[:MOST_MODELS]:
+        try:
+            found = load_case.queue_cases(name, load.window(scope, model.name)).frame.head(FIRST_CASES)
+        except ObservabilityError as error:
+            without.append(f"{model.name}: {error.what}")
+            continue
+        if found.empty:
+            without.append(f"{model.name}: none")
+        own = links.link_cell(model.name, "cases", scope.about(model.name), inbox=QUEUES[name])
+        rows += [_queue_row(model, case, scope) | {"model": own} for case in found.to_dict("records")]
+    if rows:
+        st.markdown(f"The first {FIRST_CASES} cases of each model. Its name opens the whole queue.")
+        shown = [COLUMNS[0], column("model", "Model", width="9rem"), *COLUMNS[1:4], column("because", "Reason", wide=True)]
+        draw_table("inbox-table", f"{QUEUES[name]}, the first of each model", shown, [table_row(row) for row in rows], compact=True)
+    else:
+        empty_states.empty_state("This queue is empty for every model.", "Choose a longer time range, or another queue.")
+    if without:
+        plain_caption(f"Not listed. {formatting.with_full_stop('; '.join(without))}")
+    cut_note(len(models), MOST_MODELS, "The first {0} of {1} models; choose a model above to see its queue.")
+
+
+def _queue_of_model(scope: Scope, name: str, model: Model) -> None:
+    """All cases of one queue of a model, with what can be done to them together."""
     try:
         found = load_case.queue_cases(name, load.window(scope, model.name))
     except ObservabilityError as error:
@@ -103,16 +132,7 @@ def case_queue(scope: Scope) -> None:
         empty_states.empty_state("This queue is empty.", "Choose a longer time range, or another queue.")
         return
     label = [column("truth", "Label", width="7rem")] if model.classes else []
-    rows = [
-        table_row(
-            case=links.case_link(case["id"], case["id"], model.name, scope),
-            at=formatting.format_minute(case["at"]),
-            said=_predicted_words(model, case["decision"], case["score"]),
-            truth=class_words(model, model.classes[case["label"]]) if 0 <= case["label"] < len(model.classes) else None,
-            because=case["because"],
-        )
-        for case in found.frame.to_dict("records")
-    ]
+    rows = [table_row(_queue_row(model, case, scope)) for case in found.frame.to_dict("records")]
     draw_table("inbox-table", found.title, [*COLUMNS[:3], *label, column("because", "Reason", wide=True)], rows, compact=True)
     with st.container(horizontal=True, gap="small"):
         csv_button(name, found.frame, key="inbox-csv", has_groups=False)
@@ -120,19 +140,31 @@ def case_queue(scope: Scope) -> None:
         bulk_save_form(model, found.frame["id"].tolist(), f"inbox-{name}")
 
 
-def _relabel_queue(scope: Scope, model: str) -> None:
-    """Predictions to relabel, and the worksheet for annotators."""
+def _queue_row(model: Model, case: dict[Any, Any], scope: Scope) -> dict[str, Cell]:
+    """The cells of a case in a queue."""
+    label = class_words(model, model.classes[case["label"]]) if 0 <= case["label"] < len(model.classes) else None
+    return {
+        "case": links.case_link(case["id"], case["id"], model.name, scope),
+        "at": {"t": formatting.format_minute(case["at"])},
+        "said": {"t": _predicted_words(model, case["decision"], case["score"])},
+        "truth": {"t": label},
+        "because": {"t": case["because"]},
+    }
+
+
+def _relabel_queue(scope: Scope, model: str | None) -> None:
+    """Predictions to relabel, of one model or of all, and the worksheet for annotators of one."""
     held = load_case.relabel_requests(model)
     waiting = [request for request in held if request.state == "open"]
     closed = f"{len(held) - len(waiting):,} done or cancelled"
-    words = f"{formatting.plural(len(waiting), 'prediction')} of {model} to relabel, of any date; {closed}."
+    words = f"{formatting.plural(len(waiting), 'prediction')} of {model or 'all models'} to relabel, of any date; {closed}."
     plain_paragraph(words)
     if not held:
         empty_states.empty_state("Nothing to relabel.", "Send a case here from its section Label.")
         return
     rows = [
         table_row(
-            case=links.case_link(request.prediction, request.prediction, model, scope),
+            case=links.case_link(request.prediction, request.prediction, request.model, scope) | ({} if model else {"sub": request.model}),
             state={"s": STATES[request.state], "t": request.state.capitalize()},
             since={"t": formatting.format_minute(request.since), "sub": request.author[:60]},
             labels={"t": f"{request.labels} of {PEOPLE}", "sub": formatting.format_minute(request.newest) if request.newest else None},
@@ -142,7 +174,7 @@ def _relabel_queue(scope: Scope, model: str) -> None:
     ]
     draw_table("relabel", "Relabel queue, open requests first", RELABEL_COLUMNS, rows, compact=True)
     cut_note(len(held), MOST_CASES, "The first {0} of {1}; `python -m observability relabel --all` lists all.")
-    if not waiting:
+    if not waiting or model is None:
         return
     projects = load.catalog().model(model).settings.projects or (model,)
     target = links.link_cell("", "annotate", scope, project=projects[0])

@@ -172,8 +172,13 @@ def controllers_note() -> str:
 
 
 def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
-    """Models by severity, then by name."""
-    return sorted(statuses, key=lambda status: (SEVERITIES.index(status.severity), status.model.name))
+    """Models by severity, then by the number of incidents of each severity, most first, then by name."""
+
+    def order(status: ModelStatus) -> tuple[int, list[int], str]:
+        shown = [incident.shown_severity for incident in status.incidents]
+        return SEVERITIES.index(status.severity), [-shown.count(name) for name in SEVERITIES], status.model.name
+
+    return sorted(statuses, key=order)
 
 
 def with_records(statuses: Sequence[ModelStatus], found: Sequence[Finding]) -> tuple[list[ModelStatus], tuple[Incident, ...]]:
