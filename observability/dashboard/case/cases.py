@@ -97,16 +97,16 @@ def case_queue(scope: Scope) -> None:
 
 def _queues_of_models(scope: Scope, name: str) -> None:
     """The first cases of a queue in each model: ranks of two models cannot be compared. A model's name opens its whole queue."""
-    models = load.catalog().fleet
+    models = [model for model in load.catalog().fleet if model.task]  # of others nothing says what is wrong
     rows, without = list[dict[str, Any]](), list[str]()
     for model in models[:MOST_MODELS]:
         try:
             found = load_case.queue_cases(name, load.window(scope, model.name)).frame.head(FIRST_CASES)
         except ObservabilityError as error:
-            without.append(f"{model.name}: {error.what}")
+            without.append(f"{model.name} ({error.what})")
             continue
         if found.empty:
-            without.append(f"{model.name}: none")
+            without.append(f"{model.name} (none)")
         own = links.link_cell(model.name, "cases", scope.about(model.name), inbox=QUEUES[name])
         rows += [_queue_row(model, case, scope) | {"model": own} for case in found.to_dict("records")]
     if rows:
@@ -116,7 +116,7 @@ def _queues_of_models(scope: Scope, name: str) -> None:
     else:
         empty_states.empty_state("This queue is empty for every model.", "Choose a longer time range, or another queue.")
     if without:
-        plain_caption(f"Not listed. {formatting.with_full_stop('; '.join(without))}")
+        plain_caption(f"Not listed: {formatting.join_words(without)}.")
     cut_note(len(models), MOST_MODELS, "The first {0} of {1} models; choose a model above to see its queue.")
 
 
@@ -147,7 +147,7 @@ def _queue_row(model: Model, case: dict[Any, Any], scope: Scope) -> dict[str, Ce
         "case": links.case_link(case["id"], case["id"], model.name, scope),
         "at": {"t": formatting.format_minute(case["at"])},
         "said": {"t": _predicted_words(model, case["decision"], case["score"])},
-        "truth": {"t": label},
+        "truth": {"t": label or formatting.DASH},
         "because": {"t": case["because"]},
     }
 
