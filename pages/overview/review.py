@@ -11,7 +11,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.dashboard import frame, person_name
 from observability.dashboard.review import agenda, decisions, review, shared_meeting, steps
-from observability.review import meeting, sentences
+from observability.review import sentences
 from observability.review.snapshot import FORMAT
 
 frame.begin_fleet_page("review")
@@ -19,23 +19,27 @@ room = review.open_review()
 week = formatting.escape_markdown(review.week_words(review.Week.parse(room.body["week"])))
 frozen = formatting.escape_markdown(formatting.format_minute(datetime.fromisoformat(room.body["frozen_at"])))
 settings = sentences.settings_of_when(room.body)
-st.markdown(f"**Week {week}** ({room.body['zone']}), frozen {frozen} UTC with the records that had arrived by the week's end. {settings}")
+made = f"a draft of {frozen} UTC, not stored," if room.is_draft else f"frozen {frozen} UTC"
+st.markdown(f"**Week {week}** ({room.body['zone']}), {made} with the records that had arrived by the week's end. {settings}")
 if erased := sentences.erased_when(room.body):
     st.caption(erased)
 if room.body["format"] < FORMAT:
     st.caption("Frozen by an earlier version of the product; some parts were not stored.")
 review.step_navigation(room)
 st.header(review.STEP_TITLES[room.step], anchor=False)
-if room.step in review.STEPS_WITH_FORMS:
+if room.step in review.STEPS_WITH_FORMS and not room.is_draft:
     room = replace(room, author=person_name.person_name_box())
     part = shared_meeting.part_in_address(room)
     shared_meeting.shared_part(room, "meeting", lambda now: shared_meeting.meeting_line(now, part))
-    if meeting.closed_by(room.said):
+    if not room.is_open:
         room = replace(room, author=room.author if room.step == "promises" else None)
 if room.step == "agenda":
     agenda.agenda_step(room)
-    steps.restated_since(room)
-    review.review_downloads(room)
+    if not room.is_draft:
+        steps.restated_since(room)
+        review.review_downloads(room)
+elif room.step == "decide" and room.is_draft:
+    st.caption(room.read_only_words)
 elif room.step == "decide":
     decisions.decisions_step(room)
 else:

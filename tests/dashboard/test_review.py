@@ -12,7 +12,7 @@ from observability.core.finding import iso
 from observability.core.formatting import format_day
 from observability.core.weeks import Week
 from observability.dashboard import load
-from observability.dashboard.review.review import STEP_NAMES, newest_week_with_data, week_of_dates, weeks_to_freeze
+from observability.dashboard.review.review import STEP_NAMES, week_of_dates, weeks_to_freeze
 from observability.dashboard.scope import Scope
 from observability.export import review as export_review
 from observability.review import freeze
@@ -349,12 +349,6 @@ def test_the_weeks_to_freeze_are_the_complete_ones_with_predictions() -> None:
     ]
     seen = pd.DataFrame([{"environment": name, "first": pd.Timestamp(first), "last": pd.Timestamp(last)} for name, first, last in streams])
     assert [str(week) for week in weeks_to_freeze(seen, Week.parse("2019-W02"))] == ["2013-W27", "2019-W01", "2019-W02"]
-
-
-@pytest.mark.parametrize(("newest", "offered"), [("2018-12-31T20:00", "2018-W52"), ("2019-01-03T11:00", "2018-W52"), ("2019-01-03T13:00", "2019-W01"), ("2019-01-06T23:00", "2019-W01")])  # fmt: skip
-def test_the_week_that_is_offered_is_one_that_the_records_fill(newest: str, offered: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "stream_activity", lambda: pd.DataFrame({"environment": ["production", "reference"], "last": pd.to_datetime([newest, "2020-01-01T00:00"])}))  # fmt: skip
-    assert str(newest_week_with_data()) == offered
 
 
 def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_makes_no_second_action(store: Database) -> None:

@@ -51,7 +51,7 @@ def agenda_step(room: ReviewPage) -> None:
     )
     if chosen in known:
         _edit_agenda_item(room, known[chosen])
-    if not meeting.closed_by(room.said):
+    if room.is_open:
         _add_item_form(room)
 
 
@@ -64,12 +64,12 @@ def _agenda_tables(room: ReviewPage) -> None:
         st.caption(FIRST_WEEK)
     if agenda.items:
         rows = [_agenda_row(room, item, place) for place, item in enumerate(agenda.items, 1)]
-        if meeting.closed_by(room.said):  # nothing to decide, so no button and no key
-            draw_table("agenda", "Agenda", COLUMNS[:-1], rows, large=True)
-        else:
+        if room.is_open:
             draw_table(
                 "agenda", "Agenda", COLUMNS, rows, large=True, on_act=lambda found, does: _begin_outcome(room, found[0], does), keys=KEYS
             )
+        else:  # nothing to decide, so no button and no key
+            draw_table("agenda", "Agenda", COLUMNS[:-1], rows, large=True)
     elif unknown := sum(part["severity"] == "unknown" for part in room.body["models"]):
         words = f"nothing needs attention this week, but {formatting.plural(unknown, 'model')} could not be judged"
         st.markdown(f"{formatting.status_label('unknown')}: {words}.")

@@ -1,9 +1,9 @@
-"""The frozen week of a review: choice, freezing, steps, downloads and forms.
+"""The week of a review: choice, draft, freezing, steps, downloads and forms.
 
-Figures are read from the frozen week; nothing is computed anew.
+Figures are read from the frozen week, or from its draft; nothing is computed anew.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.dashboard import empty_states, frame, load, person_name
 from observability.dashboard.choice_box import address_selectbox
-from observability.dashboard.review import load_review
+from observability.dashboard.review import draft, load_review
 from observability.dashboard.scope import Scope, scope_from_state
 from observability.dashboard.widgets import answer_or_error, progress_bar
 from observability.export import review as export_review
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 HALF_A_WEEK = timedelta(days=3.5)
+DRAFT_HELP = "What the review would show if the week were frozen now. Nothing is stored."
 STEP_TITLES = {
     "agenda": "Agenda",
     "promises": "Action items",
@@ -52,12 +53,15 @@ STEPS_WITH_FORMS = ("agenda", "promises", "incidents", "fairness", "decide")
 
 @dataclass(frozen=True)
 class ReviewPage:
-    """A frozen week as participants see it. said: notes and outcomes, oldest first; author: the name of this participant."""
+    """A week as participants see it. said: notes and outcomes, oldest first; author: the name of this participant; is_draft: whether the
+    week is not frozen, so that nothing can be written.
+    """
 
     body: Body
     step: str
     said: tuple[dict[str, Any], ...]
     author: str | None
+    is_draft: bool = False
 
     @property
     def review(self) -> str:
@@ -75,8 +79,15 @@ class ReviewPage:
         return freeze.outcomes(self.said)
 
     @property
+    def is_open(self) -> bool:
+        """Whether outcomes and notes can be written: the week is frozen and the meeting is not closed."""
+        return not self.is_draft and not meeting.closed_by(self.said)
+
+    @property
     def read_only_words(self) -> str:
         """Why nothing can be written here without an author."""
+        if self.is_draft:
+            return "This is a draft: freeze the week to decide and to write."
         return "The meeting is closed." if meeting.closed_by(self.said) else person_name.MISSING
 
     def model(self, name: str | None) -> Body | None:
@@ -90,26 +101,44 @@ class ReviewPage:
 
 
 def open_review() -> ReviewPage:
-    """The week in the address, or the choice of one; stops where none is frozen."""
-    frozen = load_review.frozen_reviews()
+    """The week in the address, frozen or as a draft, or the choice of one; stops where there is neither."""
+    frozen, drafts = load_review.frozen_reviews(), draft.drafted_weeks()
     names = [each.review for each in frozen]
+    offered = [*names, *(week for week in drafts if week not in names)]
     if "week" in st.query_params:  # spelled as the command's --week
         st.query_params["review"] = _week_name(st.query_params.pop("week"))
-    if names and "review" not in st.query_params:
-        st.query_params["review"] = names[0]
+    if offered and "review" not in st.query_params:
+        st.query_params["review"] = offered[0]
     if not names:
         _first_freeze()
+    draft.draft_progress()
+    if not offered:
         st.stop()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        words, missing = (lambda name: week_words(Week.parse(name))), "The link names the week {}, which is not frozen here."
-        chosen = address_selectbox("review", "Week", names, words=words, placeholder="Choose a week", width=320, missing=missing)
-        with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
-            _freeze_form(frozen)
-    body = load_review.frozen_review(chosen) if chosen else None
+    chosen = _chosen_week(frozen, offered)
+    body = load_review.frozen_review(chosen) if chosen in names else draft.draft_of_week(chosen or "")
     if body is None:
         empty_states.stop_with_empty_state("No week is chosen.", "Choose one above.")
-    step = st.query_params.get("step", "")
-    return ReviewPage(body, step if step in STEP_NAMES else STEP_NAMES[0], tuple(load_review.review_notes(str(chosen))), None)
+    step, said = st.query_params.get("step", ""), load_review.review_notes(str(chosen))
+    return ReviewPage(body, step if step in STEP_NAMES else STEP_NAMES[0], tuple(said), None, chosen not in names)
+
+
+def _chosen_week(frozen: list[FrozenWeek], offered: list[str]) -> str | None:
+    """The choice among the weeks that are frozen or drafted, beside the form that freezes another."""
+    known = {each.review for each in frozen}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = address_selectbox(
+            "review",
+            "Week" if known else "Draft",
+            offered,
+            words=lambda name: f"{week_words(Week.parse(name))}{'' if name in known else ' (draft)'}",
+            placeholder="Choose a week",
+            width=320,
+            missing="The link names the week {}, which is not frozen here.",
+        )
+        if known:
+            with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
+                _freeze_form(frozen)
+    return chosen
 
 
 def _week_name(week: str) -> str:
@@ -132,7 +161,7 @@ def _requested_week(frozen: set[str]) -> Week | None:
 def _first_freeze() -> None:
     """What a review is, and the form that freezes the first week."""
     with st.container(border=True):
-        st.markdown("**No week is frozen yet.** Freezing a week ranks what changed into an agenda of at most seven items.")
+        st.markdown("**No week is frozen yet.** A review ranks what changed in a week into an agenda of at most seven items.")
         _freeze_form([])
 
 
@@ -140,10 +169,10 @@ def _freeze_form(frozen: list[FrozenWeek]) -> None:
     """The form that freezes a week, by default that of the chosen dates, else the last complete one."""
     last = Week.before_now(datetime.now(UTC))
     known = {each.review for each in frozen}
-    newest = newest_week_with_data()
-    weeks = weeks_to_freeze(load.stream_activity(), last)
+    activity = load.stream_activity()
+    weeks = weeks_to_freeze(activity, last)
     chosen = week_of_dates(scope_from_state(st.session_state), weeks)
-    offered = _requested_week(known) or chosen or (last if newest is None or newest >= last else newest)
+    offered = _requested_week(known) or chosen or usual_week(activity, [model.name for model in load.catalog().fleet if model.task], last)
     st.markdown("Figures of a frozen week never change. Later labels are shown separately, as *restated since*.")
     weeks += [] if offered in weeks else [offered]
     week = st.selectbox(
@@ -158,8 +187,13 @@ def _freeze_form(frozen: list[FrozenWeek]) -> None:
     author = person_name.person_name_box("freeze")
     if str(week) in known:
         st.caption(f"{week} is frozen already.")
-    if st.button("Freeze", icon=":material/ac_unit:", disabled=author is None, key="freeze-now") and author:
-        _freeze_with_progress(week, author)
+    with st.container(horizontal=True, gap="small"):
+        if draft.may_draft() and st.button("Draft", icon=":material/preview:", key="draft-now", help=DRAFT_HELP):
+            st.query_params["review"] = str(week)
+            draft.start_draft(week, datetime.now(UTC))
+            st.rerun()
+        if st.button("Freeze", icon=":material/ac_unit:", disabled=author is None, key="freeze-now") and author:
+            _freeze_with_progress(week, author)
 
 
 def weeks_to_freeze(seen: "DataFrame", last: Week) -> list[Week]:
@@ -182,11 +216,22 @@ def week_of_dates(scope: Scope, weeks: Sequence[Week]) -> Week | None:
     return week if week in weeks else None
 
 
-def newest_week_with_data() -> Week | None:
-    """The newest week of which records of some model cover the first half, so that it is not nearly empty."""
-    seen = load.stream_activity()
+def usual_week(seen: "DataFrame", registered: Collection[str], last: Week) -> Week:
+    """The week to review where none is named: the last complete one while some model is live, else the newest of those in which most
+    registered models were in production. A week counts where a model has records of its first half.
+
+    seen: the activity of the streams. registered: names of models. last: the last complete week.
+    """
+    covered: dict[Week, set[str]] = {}
     rows = seen[seen["environment"] == "production"]
-    return None if rows.empty else Week.before_now(aware_utc(rows["last"].max().to_pydatetime()) + HALF_A_WEEK)
+    for model, first, newest in zip(rows["model"], rows["first"], rows["last"]):
+        week, end = Week.of(aware_utc(first.to_pydatetime())), Week.before_now(aware_utc(newest.to_pydatetime()) + HALF_A_WEEK)
+        while week <= end:
+            covered.setdefault(week, set()).add(model)
+            week = week.back(-1)
+    if not covered or max(covered) >= last:
+        return last
+    return max(covered, key=lambda week: (len(covered[week].intersection(registered)), week))
 
 
 def _freeze_with_progress(week: Week, author: str) -> None:

@@ -1,0 +1,57 @@
+"""The draft of a week that is not frozen: what its review would show if it were frozen now. Computed once for everybody, never stored.
+
+A week is judged as of its end, so a draft changes only with settings and with what people decided before.
+"""
+
+from datetime import datetime
+
+from observability.core.weeks import Week
+from observability.dashboard import load, sign_in
+from observability.dashboard.background_job import JobSlot, Note, draw_job
+from observability.review import freeze
+from observability.review.snapshot import Body, week_snapshot
+from observability.server.access import may_do_everywhere
+
+DRAFTS = JobSlot("draft", cancelled="Cancelled. No draft was made.", failed="The draft failed", kept=4)
+Drafted = tuple[str, int, str]
+"""The home, how often its store was rewritten, and the week: a draft from before something was removed is not shown after it."""
+
+
+def may_draft() -> bool:
+    """Whether the person may see drafts, which tell of every model and of groups of any size."""
+    person = sign_in.current_person()
+    return person.sees_all and may_do_everywhere(person, "reveal")
+
+
+def draft_of_week(week: str) -> Body | None:
+    """The draft of a week; None where there is none, or where the person may not see it. Read-only: sessions share it."""
+    found: Body | None = DRAFTS.result(_drafted(week)) if may_draft() else None
+    return found
+
+
+def drafted_weeks() -> list[str]:
+    """The weeks of which there is a draft, newest first."""
+    known = [each[2] for each in list(DRAFTS.results) if isinstance(each, tuple) and each[:2] == _drafted("")[:2]]
+    return sorted(known, reverse=True) if may_draft() else []
+
+
+def start_draft(week: Week, now: datetime) -> bool:
+    """Compute the draft of a week in the background; False where another one is being computed."""
+    store = load.store().whole_groups()
+
+    def computed(note: Note) -> Body:
+        earlier = freeze.earlier_weeks(store, week, now)
+        return week_snapshot(store, week, frozen_at=now, earlier=earlier, progress=note)
+
+    return DRAFTS.start(_drafted(str(week)), f"Draft of {week}", computed)
+
+
+def draft_progress() -> None:
+    """Draw the progress of the draft that is being computed, or why the last one failed."""
+    draw_job(DRAFTS, "draft")
+
+
+def _drafted(week: str) -> Drafted:
+    """The key of a draft of this store."""
+    store = load.owned_store()
+    return str(store.home), store.rewrites, week
