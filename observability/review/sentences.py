@@ -88,11 +88,11 @@ def erased_when(body: Body) -> str:
     return f"Erased on request on {days}: mentions of a subject and of its predictions. Figures are as they were frozen." if days else ""
 
 
-def settings_of_when(body: Body) -> str:
-    """The time as of which settings and limits were used in a week; the fleet step has it for each model."""
+def settings_of_when(body: Body, made: str = "the freezing") -> str:
+    """The time as of which settings and limits were used in a week; the fleet step has it for each model. made: what computed the week."""
     known = [part.get("settings_known") for part in body["models"]]
     if None in known or not any(known):
-        return "Settings and limits as of the freezing." if known else ""
+        return f"Settings and limits as of {made}." if known else ""
     return f"Settings and limits as of the week's end{'' if all(known) else ', where recorded'}."
 
 

@@ -18,7 +18,7 @@ frame.begin_fleet_page("review")
 room = review.open_review()
 week = formatting.escape_markdown(review.week_words(review.Week.parse(room.body["week"])))
 frozen = formatting.escape_markdown(formatting.format_minute(datetime.fromisoformat(room.body["frozen_at"])))
-settings = sentences.settings_of_when(room.body)
+settings = sentences.settings_of_when(room.body, "the draft" if room.is_draft else "the freezing")
 made = f"a draft of {frozen} UTC, not stored," if room.is_draft else f"frozen {frozen} UTC"
 st.markdown(f"**Week {week}** ({room.body['zone']}), {made} with the records that had arrived by the week's end. {settings}")
 if erased := sentences.erased_when(room.body):

@@ -109,10 +109,9 @@ def open_review() -> ReviewPage:
         st.query_params["review"] = _week_name(st.query_params.pop("week"))
     if offered and "review" not in st.query_params:
         st.query_params["review"] = offered[0]
-    if not names:
-        _first_freeze()
-    draft.draft_progress()
     if not offered:
+        _first_freeze()
+        draft.draft_progress()
         st.stop()
     chosen = _chosen_week(frozen, offered)
     body = load_review.frozen_review(chosen) if chosen in names else draft.draft_of_week(chosen or "")
@@ -128,16 +127,16 @@ def _chosen_week(frozen: list[FrozenWeek], offered: list[str]) -> str | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = address_selectbox(
             "review",
-            "Week" if known else "Draft",
+            "Week",
             offered,
             words=lambda name: f"{week_words(Week.parse(name))}{'' if name in known else ' (draft)'}",
             placeholder="Choose a week",
             width=320,
             missing="The link names the week {}, which is not frozen here.",
         )
-        if known:
-            with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
-                _freeze_form(frozen)
+        with st.popover("Freeze a week", icon=":material/ac_unit:", width="content"):
+            _freeze_form(frozen)
+    draft.draft_progress()
     return chosen
 
 
@@ -175,25 +174,26 @@ def _freeze_form(frozen: list[FrozenWeek]) -> None:
     offered = _requested_week(known) or chosen or usual_week(activity, [model.name for model in load.catalog().fleet if model.task], last)
     st.markdown("Figures of a frozen week never change. Later labels are shown separately, as *restated since*.")
     weeks += [] if offered in weeks else [offered]
-    week = st.selectbox(
-        "Week",
-        sorted(weeks, reverse=True),
-        sorted(weeks, reverse=True).index(offered),
-        lambda week: f"{week_words(week)}{' (frozen)' if str(week) in known else ''}",
-        key=f"freeze-week-{offered}",
-        help="Complete weeks with predictions, Monday to Sunday in UTC, newest first. Type to search.",
-        width=320,
-    )
-    author = person_name.person_name_box("freeze")
-    if str(week) in known:
-        st.caption(f"{week} is frozen already.")
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        week = st.selectbox(
+            "Week",
+            sorted(weeks, reverse=True),
+            sorted(weeks, reverse=True).index(offered),
+            lambda week: f"{week_words(week)}{' (frozen)' if str(week) in known else ''}",
+            key=f"freeze-week-{offered}",
+            help="Complete weeks with predictions, Monday to Sunday in UTC, newest first. Type to search.",
+            width=320,
+        )
+        author = person_name.person_name_box("freeze")
         if draft.may_draft() and st.button("Draft", icon=":material/preview:", key="draft-now", help=DRAFT_HELP):
             st.query_params["review"] = str(week)
             draft.start_draft(week, datetime.now(UTC))
             st.rerun()
-        if st.button("Freeze", icon=":material/ac_unit:", disabled=author is None, key="freeze-now") and author:
-            _freeze_with_progress(week, author)
+        freezes = st.button("Freeze", icon=":material/ac_unit:", disabled=author is None, key="freeze-now")
+    if str(week) in known:
+        st.caption(f"{week} is frozen already.")
+    if freezes and author:
+        _freeze_with_progress(week, author)
 
 
 def weeks_to_freeze(seen: "DataFrame", last: Week) -> list[Week]:
