@@ -20,7 +20,9 @@ scope = frame.begin_fleet_page(
 with frame.loading_skeleton(240):
     report = frame.answer_or_stop(lambda: load.scope_report(scope))
 everything = report.findings
-opened = incidents.incident_selectbox(report.incidents)
+of_incident, of_finding = st.columns(2, vertical_alignment="bottom")
+with of_incident:
+    opened = incidents.incident_selectbox(report.incidents)
 
 
 def filter_box(name: str, missing: str) -> str | None:
@@ -52,7 +54,8 @@ if opened:
     incidents.incident_card(opened, scope)
     lead = opened.lead.id
     shown.sort(key=lambda finding: finding.id != lead)
-chosen = findings.finding_selectbox(shown)
+with of_finding:
+    chosen = findings.finding_selectbox(shown)
 if chosen:
     findings.finding_card(chosen, scope)
 folds = not (opened or analyzer or subject)
