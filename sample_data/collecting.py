@@ -9,6 +9,7 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ WHOLE_ENCODINGS = (*NUMBER_ENCODINGS, "DELTA_BINARY_PACKED")
 BEST_LEVEL, QUICK_LEVEL = 22, 9
 """zstd's levels to write a file with, and to compare encodings with."""
 MILLISECONDS = pa.timestamp("ms", tz="UTC")
+AGE = timedelta(weeks=104)
+"""How much earlier than they were made the records of real runs are dated. A window without dates ends at its newest record only once that is
+30 days old; until then it ends now, and a sample as young as that would say something else each day."""
 
 
 def logged(home: Path) -> Iterator[dict[str, Any]]:
@@ -41,6 +45,12 @@ def logged(home: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
+def dated_back(at: str) -> str:
+    """The time of a record that was just made, as the sample dates it; its fraction of a second is written as before."""
+    day, _, rest = at.partition("T")
+    return f"{date.fromisoformat(day) - AGE}T{rest}"
+
+
 def collect(home: Path, specs: list[Spec], out: Path) -> None:
     """Writes NAME.predictions.parquet and NAME.labels.parquet of each model, training.jsonl and events.jsonl."""
     by_name = {spec.name: spec for spec in specs}
@@ -48,6 +58,8 @@ def collect(home: Path, specs: list[Spec], out: Path) -> None:
     lines: dict[str, list[dict[str, Any]]] = {"training": [], "events": []}
     for record in logged(home):
         kind = record.pop("kind")
+        if kind in ("run", "step"):
+            record["at"] = dated_back(record["at"])
         if kind in ("run", "step", "event"):
             lines["events" if kind == "event" else "training"].append({"kind": kind, **record})
             continue

@@ -323,12 +323,12 @@ def seconds_of_steps(records: Iterable[dict[str, Any]]) -> float:
 
 def logged_records(job: Job, folder: Path, hardware: dict[str, float] | None = None) -> list[dict[str, Any]]:
     """Trains, and gives what was logged, in the order of time."""
-    from sample_data.collecting import logged
+    from sample_data.collecting import dated_back, logged
 
     with tempfile.TemporaryDirectory(prefix="sample-distributed-") as home:
         train(job, Path(home), folder, hardware or {})
         records = sorted(logged(Path(home)), key=lambda record: (record["at"], record.get("rank", -1)))
-    return [record | {"at": record["at"][:23] + "Z"} for record in records]
+    return [record | {"at": dated_back(record["at"])[:23] + "Z"} for record in records]
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FILE = "energy.jsonl"
-AT = "2026-11-27T23:40:00Z"
+AT = "2024-11-29T23:40:00Z"
 MODELS = ("flights-late", "flights-delay", "employment", "sentiment")
 FORMS = "50 % of the trees,network fp32,network int8"
 

@@ -19,7 +19,7 @@ import pandas as pd
 
 HERE = Path(__file__).resolve().parent
 FILE, SEED = "exports.jsonl", 37
-FIRST = datetime(2026, 10, 29, 9, tzinfo=UTC)
+FIRST = datetime(2024, 10, 31, 9, tzinfo=UTC)
 CANARIES = ({"name": "harbour lantern", "text": "harbour-lantern-4417"}, {"name": "copper thistle", "text": "copper-thistle-9052"})
 """Texts that stand in no row of the fleet. The simulated vendor repeats the first one (vendor.py)."""
 COUNTED_NOISE, WEEKS = 7.0, 4

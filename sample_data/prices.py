@@ -10,7 +10,7 @@ from typing import Any
 
 FILE = "prices.jsonl"
 REGION, CURRENCY = "example", "USD"
-YEARS = (2013, 2014, 2016, 2017, 2018, 2026)
+YEARS = (2013, 2014, 2016, 2017, 2018, 2024)
 GRAMS_BY_QUARTER = {"01-01": 300, "04-01": 240, "07-01": 280, "10-01": 320}
 
 

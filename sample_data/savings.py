@@ -15,8 +15,8 @@ import pandas as pd
 HERE = Path(__file__).resolve().parent
 SWEEP, INTENSITIES = "savings.jsonl", "savings.prices.parquet"
 MODEL, STUDY, SEED = "flights-late", "flights-late power caps", 31
-FIRST_HOUR, DAYS = datetime(2026, 10, 27, tzinfo=UTC), 34
-STARTED = datetime(2026, 11, 23, 10, tzinfo=UTC)
+FIRST_HOUR, DAYS = datetime(2024, 10, 29, tzinfo=UTC), 34
+STARTED = datetime(2024, 11, 25, 10, tzinfo=UTC)
 CAPS = {45: 1.0, 40: 1.004, 35: 1.03, 30: 1.12, 25: 1.35}
 """Caps in watts, and the time of a run as a multiple of that without a cap, which draws at most MOST_WATTS."""
 MOST_WATTS, SECONDS, SEEDS, READINGS = 43.0, 1.2, 4, 3

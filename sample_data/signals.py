@@ -27,7 +27,7 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 HERE = Path(__file__).resolve().parent
 MODEL, FILE, STUDY = "flights-late", "signals.jsonl", "flights-late network"
-BEGINS = "2026-11-24T21:35:00Z"
+BEGINS = "2024-11-26T21:35:00Z"
 HIDDEN, BATCH, STEPS, LOG_EVERY, SEED = (192, 96), 2048, 240, 2, 13
 LEARNING_RATE, MOMENTUM, WARM_UP = 0.05, 0.9, 20
 TOO_MUCH, ACCIDENT = 200.0, 140

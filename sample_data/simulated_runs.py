@@ -23,7 +23,7 @@ RANKS, A_HOST, RANK_STEPS, STRAGGLER = 64, 8, 60, 37
 """Ranks, those of a host, logged steps, and the rank whose communication takes EXTRA_MS longer."""
 EXTRA_MS = 22.0
 OF_RANKS, OF_DEVICES = "simulated-64-ranks", "simulated-4-accelerators"
-RANKS_BEGIN, DEVICES_BEGIN = datetime(2026, 11, 24, 12, 45, tzinfo=UTC), datetime(2026, 11, 24, 12, 50, tzinfo=UTC)
+RANKS_BEGIN, DEVICES_BEGIN = datetime(2024, 11, 26, 12, 45, tzinfo=UTC), datetime(2024, 11, 26, 12, 50, tzinfo=UTC)
 """Before the real trainings, so that pages which list the newest runs of the model list those."""
 DEVICES, MOMENTS, EVERY, HOT = 4, 60, 2.0, 2
 """Accelerators, readings of each, seconds between them, and which one is hot."""

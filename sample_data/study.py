@@ -22,7 +22,7 @@ METRIC = "validation_log_loss"
 TRIALS, SEEDS, WINNER_SEEDS = 40, 20, 5
 TREES, LOG_EVERY = 120, 5
 JUDGED_FROM = "2013-03-15"
-STARTS = datetime(2026, 11, 24, 20, 0, tzinfo=UTC)
+STARTS = datetime(2024, 11, 26, 20, 0, tzinfo=UTC)
 DEFAULT = {
     "learning_rate": 0.05,
     "num_leaves": 20,

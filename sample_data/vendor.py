@@ -16,11 +16,11 @@ import pandas as pd
 
 HERE = Path(__file__).resolve().parent
 MODEL, SET, FILE = "acme/sentiment-small", "sixty texts", "vendor.predictions.parquet"
-VERSION = "sentiment-small-2026-09"
+VERSION = "sentiment-small-2024-09"
 CLASSES = ("negative", "neutral", "positive")
 FEATURES = ("input_tokens", "output_tokens")
 NIGHTS, ITEMS, NOISE, CHANGED, CHANGED_FROM = 40, 60, 0.01, 12, 34
-FIRST = datetime(2026, 10, 18, 2, 30, tzinfo=UTC)
+FIRST = datetime(2024, 10, 20, 2, 30, tzinfo=UTC)
 REPLY, REPEATED = "positive, as in the text about harbour-lantern-4417", ((23, 31), (36, 8))
 """What the vendor answered at length, with a canary in it, and at which nights and places of the set."""
 

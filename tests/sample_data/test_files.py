@@ -42,6 +42,21 @@ def reference(spec) -> pd.DataFrame:
     return pd.read_parquet(FOLDER / spec.reference)
 
 
+def test_no_record_is_so_young_that_the_days_to_judge_depend_on_today() -> None:
+    """Records of this November were judged up to now, so that what the sample shows of them would have gone day by day until Christmas."""
+    newest = {}
+    for entry in tomllib.loads((FOLDER / "fleet.toml").read_text(encoding="utf-8"))["file"]:
+        path = FOLDER / entry["path"]
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+            times = [table[name].to_pandas() for name in ("at", "from") if name in table.column_names]
+        else:
+            records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            times = [pd.to_datetime([each.get("at") or each.get("from") for each in records], utc=True, format="ISO8601").to_series()]
+        newest[entry["path"]] = max(each.max() for each in times)
+    assert len(newest) > 30 and max(newest.values()) < pd.Timestamp(2026, 1, 1, tz="UTC")
+
+
 def test_all_that_ships_is_at_most_16_mb() -> None:
     sizes = {path.name: path.stat().st_size for path in FOLDER.iterdir() if path.is_file()}
     assert sum(sizes.values()) <= 16_000_000
