@@ -38,6 +38,7 @@ COMMITS = {
     "0.22.0": "ab9c9f01",
     "0.23.0": "465407c9",
     "0.24.0": "9e16525a",
+    "0.25.0": "431ec5e9",
 }
 """The last commit whose own version says so."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
