@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 from datetime import timedelta
+from functools import partial
 
 import duckdb
 import pandas as pd
@@ -168,6 +169,22 @@ def test_days_that_the_store_removed_stay_in_the_lake_with_their_labels(tmp_path
             pd.testing.assert_frame_equal(in_lake(lake, table, "loan"), rows)
 
 
+def same_answers(asked, reference, model, seed, every):
+    """Compare the answers, or the refusals, to every so many shapes of question; gives how many were not empty."""
+    filled = 0
+    for aggregate, window in zip(itertools.islice(shapes(model), seed % every, None, every), windows(model, random.Random(seed))):
+        try:
+            wanted = reference(aggregate, window)
+        except (NotFoundError, UsageError) as error:
+            with pytest.raises(type(error)):
+                asked(aggregate, window)
+            continue
+        got = asked(aggregate, window)
+        assert_same(got, wanted, about=(aggregate, window))
+        filled += len(got) > 0
+    return filled
+
+
 @pytest.fixture(scope="module")
 def aged(tmp_path_factory):
     """A store before retention and after it, with a lake that has the removed rows."""
@@ -183,18 +200,7 @@ def aged(tmp_path_factory):
 @pytest.mark.parametrize(("model", "seed"), [("loan", 2), ("eta", 4), ("kind", 5)])
 def test_questions_about_rows_that_retention_removed_have_the_answers_of_before(aged, model, seed):
     before, after, _ = aged
-    filled, chosen = 0, windows(model, random.Random(seed))
-    for aggregate, window in zip(itertools.islice(shapes(model), seed % 3, None, 3), chosen):
-        try:
-            wanted = before.ask(aggregate, window)
-        except (NotFoundError, UsageError) as error:
-            with pytest.raises(type(error)):
-                after.ask(aggregate, window)
-            continue
-        got = after.ask(aggregate, window)
-        assert_same(got, wanted, about=(aggregate, window))
-        filled += len(got) > 0
-    assert filled >= 3
+    assert same_answers(after.ask, before.ask, model, seed, every=3) >= 3
     for sample_of, sample in SAMPLES:
         window = Window(model, START, START + DAYS * DAY)
         if sample_of == model:
@@ -247,19 +253,7 @@ def test_a_lake_that_is_gone_leaves_the_rows_that_the_store_keeps(aged, tmp_path
 @pytest.mark.parametrize(("model", "seed"), [("loan", 1), ("eta", 3), ("kind", 6)])
 def test_every_shape_of_question_has_the_answer_of_the_reference_engine_from_the_files(world, model, seed):
     store, engine, _ = world
-    filled = 0
-    chosen = windows(model, random.Random(seed))
-    for aggregate, window in zip(itertools.islice(shapes(model), seed % 2, None, 2), chosen):
-        try:
-            wanted = reference_engine.ask(store, aggregate, window)
-        except (NotFoundError, UsageError) as error:
-            with pytest.raises(type(error)):
-                engine.ask(aggregate, window)
-            continue
-        got = engine.ask(aggregate, window)
-        assert_same(got, wanted, about=(aggregate, window))
-        filled += len(got) > 0
-    assert filled >= 5
+    assert same_answers(engine.ask, partial(reference_engine.ask, store), model, seed, every=2) >= 5
 
 
 @pytest.mark.parametrize(("model", "sample"), SAMPLES)
