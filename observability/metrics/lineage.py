@@ -354,24 +354,27 @@ def _step_links(rows: Sequence[Mapping[Any, Any]], batches: Sequence[Mapping[Any
             yield LineageLink(Thing("batch", (*sources, batch)), Thing("run", (run,)), "was read by")
 
 
-def with_predictions(lineage: Lineage, counts: Iterable[tuple[Thing, str, int]]) -> Lineage:
-    """Add how many predictions name each batch, or were answered by each version.
+def with_predictions(lineage: Lineage, counts: Iterable[tuple[Thing, str, int, int]]) -> Lineage:
+    """Add how many predictions came from each batch, or were answered by each version.
 
     Parameters
     ----------
     lineage : Lineage
         The links so far.
-    counts : iterable of (Thing, str, int)
-        The batch, device or version, the model of the predictions, and their number.
+    counts : iterable of (Thing, str, int, int)
+        The batch, device or version, the model of the predictions, their number, and how many more name a batch whose name batches of other
+        sources have too, so that they may have come from those.
 
     Returns
     -------
     Lineage
     """
     links, facts = list(lineage.links), dict(lineage.facts)
-    for origin, model, n in counts:
+    for origin, model, n, shared in counts:
         group = Thing("predictions", (model, origin.address))
         facts[group] = f"{n:,} {'prediction' if n == 1 else 'predictions'}"
+        if shared:
+            facts[group] += f"; {shared:,} more {'names' if shared == 1 else 'name'} a batch that another source has too"
         links.append(LineageLink(origin, group, "answered" if origin.kind == "version" else "was used by"))
     return Lineage(tuple(links), facts)
 

@@ -71,6 +71,15 @@ def test_a_device_leads_to_the_predictions_from_its_batches(logged: Database) ->
     assert {"batch monday", "source ward", "dataset people, version 7", "model version loan 3"} <= set(found)
 
 
+def test_predictions_that_name_a_batch_of_two_sources_are_counted_apart(logged: Database, tmp_path: Path) -> None:
+    batch, *_, alone = lines()[:5]
+    land(logged, [{**batch, "source": "lab", "device": "d8"}, {**batch, "batch": "tuesday"}, {**alone, "id": "later", "batch": "tuesday"}], tmp_path)  # fmt: skip
+    unclear = "3 more name a batch that another source has too"
+    assert drawn(thing="device:ward/d7")["predictions loan"]["facts"]["t"] == f"1 prediction; {unclear}"
+    assert drawn(thing="batch:lab/monday")["predictions loan"]["facts"]["t"] == f"0 predictions; {unclear}"
+    assert drawn(thing="batch:ward/tuesday")["predictions loan"]["facts"]["t"] == "1 prediction"
+
+
 def test_the_page_opens_on_a_version_and_other_pages_lead_to_it(logged: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     followed: list[dict] = []
     monkeypatch.setattr(links, "follow_link", followed.append)

@@ -65,7 +65,7 @@ def frames(batches: int = 2) -> dict[str, pd.DataFrame]:
 @pytest.fixture
 def whole() -> Lineage:
     found = with_prediction(lineage_of_records(frames(), {"loan": ("moods",)}, [("loan", "3")]), "loan", "p1", "3", "b0000")
-    return with_predictions(found, [(SERVED, "loan", 41)])
+    return with_predictions(found, [(SERVED, "loan", 41, 0)])
 
 
 def test_every_link_is_one_that_a_record_names(whole: Lineage) -> None:

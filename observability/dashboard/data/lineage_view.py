@@ -80,7 +80,7 @@ def all_links() -> Lineage:
     live = served[served["environment"] == "production"]
     counts = zip(live["model"], live["version"], live["rows"], strict=True)
     return with_predictions(
-        found, [(Thing("version", (str(model), str(version))), str(model), int(n)) for model, version, n in counts if n]
+        found, [(Thing("version", (str(model), str(version))), str(model), int(n), 0) for model, version, n in counts if n]
     )
 
 
@@ -104,18 +104,23 @@ def links_around(centre: Thing) -> Lineage:
     return found
 
 
-def _predictions_of_batches(centre: Thing, found: Lineage) -> list[tuple[Thing, str, int]]:
-    """How many predictions of each model name the batch, or the batches of the device or source."""
+def _predictions_of_batches(centre: Thing, found: Lineage) -> list[tuple[Thing, str, int, int]]:
+    """How many predictions of each model name the batch, or the batches of the device or source, and how many name one whose name a batch
+    of another source has too: a prediction does not say from which source its batch is.
+    """
     own = {centre} if centre.kind == "batch" else {link.product for link in found.products.get(centre, ()) if link.product.kind == "batch"}
     if centre.kind == "source":
         devices = [link.origin for link in found.origins.get(centre, ())]
         own |= {link.product for device in devices for link in found.products.get(device, ()) if link.product.kind == "batch"}
+    sources = {thing.names[0] for thing in own}
     names = {thing.names[1] for thing in own}
+    shared = names & {thing.names[1] for thing in found.facts if thing.kind == "batch" and thing.names[0] not in sources}
     counts = []
     for model in load.catalog().models if names else ():
         answer = load.ask_store(Aggregate("predictions", keys=(By("batch"),)), Window(model.name, EPOCH, load.page_clock()))
-        if n := int(answer.loc[answer["batch"].isin(names), "n"].sum()):
-            counts.append((centre, model.name, n))
+        sure, several = (int(answer.loc[answer["batch"].isin(each), "n"].sum()) for each in (names - shared, shared))
+        if sure or several:
+            counts.append((centre, model.name, sure, several))
     return counts
 
 
