@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -264,6 +265,8 @@ def compare_slice(store: Any, kind: str) -> int:
 
 def open_page(page: str, home: Path, watched: bool, lines: bool) -> None:
     """Open a page in this process, cold and warm, or for the first time after a round of the watcher, and print the seconds; lines: and its words."""
+    from streamlit.components.v2 import manifest_scanner
+
     from observability import dashboard
     from observability.alerts.config import AlertConfig
     from observability.analyzers import discover
@@ -271,6 +274,7 @@ def open_page(page: str, home: Path, watched: bool, lines: bool) -> None:
     from observability.server import process_lock, watcher
     from tests.support.dashboard_pages import opened, words
 
+    manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)  # a server does it once, at its start
     discover()
     for module in pkgutil.walk_packages(dashboard.__path__, f"{dashboard.__name__}."):
         importlib.import_module(module.name)
