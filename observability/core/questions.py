@@ -118,7 +118,8 @@ class Records:
     all of their ranks and at the last one; `rows` is shared equally among the runs that have more (core/step_shares.py). The answer has
     a column `stride` (1: each step was read, 512: every 512th; 0: the run is too old for a share, of its first and newest record there
     are run, `at` and step). numbers: of batches, `stats` holds no objects but `NamedNumbers` of these names, of those in
-    `records.kinds.BATCH_STATISTICS`, which is much faster for many columns.
+    `records.kinds.BATCH_STATISTICS`, which is much faster for many columns. counted: no records, but how many (`n`) have each combination
+    of the columns, in the order of these; `rows` does not bound them.
     """
 
     kind: str
@@ -128,6 +129,7 @@ class Records:
     only: tuple[tuple[str, str | tuple[str, ...]], ...] = ()
     spread: int = 0
     numbers: tuple[str, ...] = ()
+    counted: bool = False
 
 
 @dataclass(frozen=True)

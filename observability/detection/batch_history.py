@@ -172,7 +172,7 @@ def batch_comparisons(metric: str, own: DeliveredBatches, now: datetime, device:
             metric=metric,
             batch=str(own.names[place]) if place < len(own.names) else None,
             device=device,
-            at=datetime(1970, 1, 1) + timedelta(microseconds=round(float(at[place]) * 1e6)) if place < len(own.names) else now,
+            at=time_of_seconds(float(at[place])) if place < len(own.names) else now,
             value=float(values[place]),
             usual=from_scale(metric, float(found.middle[i]), rows[old]),
             p_value=batch_p_value(metric, found, i, few),
@@ -232,6 +232,11 @@ def seconds(times: Any) -> Array:
     """Return seconds since 1970 of naive UTC times, NaN where there is none."""
     whole = times.astype("datetime64[us]").to_numpy()
     return np.where(np.isnat(whole), np.nan, whole.astype(np.int64) / 1e6)
+
+
+def time_of_seconds(moment: float) -> datetime:
+    """Return the naive UTC time of seconds since 1970."""
+    return datetime(1970, 1, 1) + timedelta(microseconds=round(moment * 1e6))
 
 
 def instant(moment: datetime) -> float:

@@ -19,15 +19,17 @@ from observability.detection.batch_history import (
     REJECTED,
     ROWS,
     Array,
+    DeliveredBatches,
     batch_values,
     delivered_batches,
     from_scale,
     on_scale,
+    time_of_seconds,
 )
 from observability.detection.batch_statistics import LEAST_BATCHES, LEAST_DEVICES, NORMAL_REACH, with_marks
 from observability.detection.change import significant_severity
 from observability.detection.own_history import LEAST, LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, MOST_FREEDOM, OF_A_MEDIAN, HistoryComparison
-from observability.stats.column_quantiles import quantiles_of_others
+from observability.stats.column_quantiles import column_medians, quantiles_of_others
 from observability.stats.dispersion import MAD_TO_SD
 
 if TYPE_CHECKING:
@@ -68,47 +70,52 @@ def peer_batches(past: "DataFrame", current: "DataFrame") -> Iterator[PeerBatche
     """Yield the comparisons of the devices of each source with LEAST_DEVICES devices of LEAST_BATCHES batches in the window."""
     marked = with_marks(past, current)
     for source, part in marked[marked["device"].notna()].groupby("source", sort=True):
-        groups = {str(device): own.reset_index(drop=True) for device, own in part.groupby("device", sort=True) if own["new"].any()}
+        every, (codes, names) = delivered_batches(part), part["device"].astype(str).factorize(sort=True)
+        own = {str(name): every.select(np.flatnonzero(codes == code)) for code, name in enumerate(names)}
+        groups = {device: batches for device, batches in own.items() if batches.new.any()}
         if len(groups) >= LEAST_DEVICES:
             for metric in FIGURES:
                 yield from _compared_devices(str(source), metric, groups)
 
 
-def _compared_devices(source: str, metric: str, groups: "dict[str, DataFrame]") -> Iterator[PeerBatches]:
+def _compared_devices(source: str, metric: str, groups: dict[str, DeliveredBatches]) -> Iterator[PeerBatches]:
     """Yield the comparison of each device of a source in one metric."""
     value, quantile, of_quantile = FIGURES[metric]
     least = LEAST_SPREAD_OF_SHARES if value == REJECTED else LEAST_SPREAD
     held: dict[str, tuple[Array, Array, Array]] = {}
-    for device, own in groups.items():
-        batches = delivered_batches(own)
+    for device, batches in groups.items():
         values = batch_values(value, batches)
         known = np.isfinite(values)
         if (known & batches.new).sum() >= LEAST_BATCHES:
             held[device] = values, on_scale(value, values, batches.rows)[0], known
     if len(held) < LEAST_DEVICES:
         return
-    new = [groups[device]["new"].to_numpy(bool) & known for device, (_, _, known) in held.items()]
+    new = [groups[device].new & known for device, (_, _, known) in held.items()]
     scaled = [each[1][mask] for each, mask in zip(held.values(), new, strict=True)]
     middles = np.array([np.quantile(each, quantile) for each in scaled])
     single = float(np.median([MAD_TO_SD * np.median(np.abs(each - np.median(each))) for each in scaled]))
     others, (centre, low, high) = quantiles_of_others(middles[:, None], (1 / 2, 1 / 16, 15 / 16))
+    away = np.abs(middles[:, None] - centre[:, 0])  # of each other device, by column, from the median of a device's peers
+    np.fill_diagonal(away, np.nan)
+    between = np.maximum(np.maximum(MAD_TO_SD * column_medians(away), (high - low)[:, 0] / (2 * NORMAL_REACH)), least)
+    counts = np.array([len(each) for each in scaled])
+    error = np.sqrt(between**2 * (1 + OF_A_MEDIAN / others[:, 0]) + single**2 * of_quantile / counts)
+    t = (middles - centre[:, 0]) / error
+    p_values = stdtr(np.minimum(others[:, 0] - 1, MOST_FREEDOM), t if metric == ROWS else -t)
     for place, (device, (values, every, known)) in enumerate(held.items()):
-        deviation = MAD_TO_SD * float(np.median(np.abs(np.delete(middles, place) - centre[place, 0])))
-        between = max(deviation, float(high[place, 0] - low[place, 0]) / (2 * NORMAL_REACH), least)
-        own, peers, mask = groups[device], int(others[place, 0]), new[place]
-        error = np.sqrt(between**2 * (1 + OF_A_MEDIAN / peers) + single**2 * of_quantile / len(scaled[place]))
-        t = float((middles[place] - centre[place, 0]) / error)
-        before = every[known & ~own["new"].to_numpy(bool)]
-        ongoing = len(before) >= LEAST and abs(float(np.quantile(before, quantile)) - middles[place]) <= abs(t) * error / 2
+        own, mask = groups[device], new[place]
+        before = every[known & ~own.new]
+        reach = abs(float(t[place])) * float(error[place]) / 2
+        ongoing = len(before) >= LEAST and abs(float(np.quantile(before, quantile)) - middles[place]) <= reach
         yield PeerBatches(
             metric=metric,
-            at=own["at"][mask].iloc[0].to_pydatetime(),
+            at=time_of_seconds(float(own.at[mask][0])),
             value=float(np.quantile(values[mask], quantile)),
-            usual=from_scale(value, float(centre[place, 0]), own["rows"].to_numpy(float)),
-            p_value=float(stdtr(min(peers - 1, MOST_FREEDOM), t if metric == ROWS else -t)),
+            usual=from_scale(value, float(centre[place, 0]), own.rows),
+            p_value=float(p_values[place]),
             source=source,
             device=device,
-            batches=tuple(map(str, own["batch"][mask])),
-            peers=peers,
+            batches=tuple(map(str, own.names[mask])),
+            peers=int(others[place, 0]),
             ongoing=bool(ongoing),
         )

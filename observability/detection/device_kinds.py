@@ -183,7 +183,8 @@ class DeviceKind:
         scaled, peers = self._on_scale(metric, values), np.full(values.shape, np.nan)
         ordered = {unit: sorted_values(scaled[old]) for unit, old in self.earlier.items() if len(old)}
         if len(np.unique(self.units)) >= 3:
-            self._add_medians_of_peers(scaled - self._levels(scaled, ordered), peers)
+            above = self._levels(scaled, ordered)
+            self._add_medians_of_peers(np.subtract(scaled, above, out=above), peers)
         statistic = StatisticValues(metric, names, values, scaled, n, self._floor(metric), np.subtract(scaled, peers, out=peers))
         told: dict[tuple[str, str | None], Array] = {}
         if (past := self._with_past(statistic, ordered)) is not None:

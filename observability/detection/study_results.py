@@ -300,8 +300,8 @@ def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> Furt
 
 def _last_gain(cost: Array, more: int) -> float:
     """How much lower the expected best of all trials is than that of all but `more`."""
-    expected = expected_best(cost)
-    return float(expected[-1 - more] - expected[-1])
+    ordered = np.sort(cost)
+    return expected_best(ordered, len(ordered) - more) - float(ordered[0])
 
 
 def study_gain(study: StudyResults) -> tuple[float, str] | None:

@@ -37,4 +37,5 @@ def empty_records(question: Records) -> "DataFrame":
     fields = {name: each.type for name, each in KINDS[record_kind(question.kind)].fields.items() if name != "received_at"}
     fields |= {"extra": "object"} if "extra" in (question.columns or ()) else {}
     found = pd.DataFrame({name: pd.Series(dtype=TYPES.get(fields[name], "object")) for name in question.columns or fields})
+    found = found.assign(n=pd.Series(dtype="int64")) if question.counted else found
     return found.assign(stride=pd.Series(dtype="int64")) if question.spread else found

@@ -296,6 +296,8 @@ class MemoryEngine(Engine):
         if question.spread:
             frame = _spread_steps(frame[keep], question.rows, question.spread)
             return frame[[*names, "stride"]].reset_index(drop=True)
+        if question.counted:
+            return frame.loc[keep, names].groupby(names, dropna=False).size().rename("n").reset_index()
         return frame.loc[keep, names].tail(question.rows).reset_index(drop=True)
 
     def _own_records(self, kind: str, frame: "DataFrame", window: Window) -> Any:

@@ -159,7 +159,17 @@ def robust_sd(values: Array) -> float:
     float
         NaN of no values.
     """
-    return float(MAD_TO_SD * np.median(np.abs(values - np.median(values)))) if len(values) else float("nan")
+    return float(MAD_TO_SD * _median(np.abs(values - _median(values)))) if len(values) else float("nan")
+
+
+def _median(values: Array) -> float:
+    """The median of at least one value, NaN where any is, as `np.median` gives it without its overhead, which short curves feel."""
+    n = len(values)
+    middle, last = n // 2, n - 1
+    parted = np.partition(values, (middle, last) if n % 2 else (middle - 1, middle, last))
+    if parted[last] != parted[last]:
+        return float("nan")
+    return float(parted[middle]) if n % 2 else float(parted[middle - 1] + parted[middle]) / 2
 
 
 @lru_cache(256)

@@ -1,6 +1,6 @@
 """Importance of the parameters of a search: how differently the best trials lie in a parameter than all trials do (PED-ANOVA)."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -170,30 +170,37 @@ def importance_p_value(
     return float((1 + sum(each >= seen for each in found)) / (draws + 1))
 
 
-def expected_best(cost: Sequence[float] | Array) -> Array:
-    """Expected lowest value of k trials, for each k from 1 to n: the mean over all subsets of k of the n trials.
+def expected_best(ordered: Array, k: int) -> float:
+    """Expected lowest value of k trials: the mean over all subsets of k of the n trials. It is descending and convex in k.
+
+    So the next trials bring no more than the last as many did.
 
     Parameters
     ----------
-    cost : Sequence[float] | Array
-        Value of each trial; lower is better.
+    ordered : Array
+        Value of each trial, ascending; lower is better.
+    k : int
+        Size of the subsets, from 1 to n.
 
     Returns
     -------
-    Array
-        n values, descending and convex, so that the next trials bring no more than the last as many did.
+    float
 
     References
     ----------
     * Dodge et al. (2019), Show Your Work: Improved Reporting of Experimental Results (there with replacement).
     """
-    ordered = np.sort(np.asarray(cost, dtype=float))
-    n = len(ordered)
+    weights = _lowest_weights(len(ordered), k)
+    return float(weights @ ordered[: len(weights)])
+
+
+@lru_cache(64)
+def _lowest_weights(n: int, k: int) -> Array:
+    """Share of the subsets of k of n ordered values of which each of the first n - k + 1 is the lowest. Read-only."""
     log_factorial = special.gammaln(np.arange(n + 1) + 1.0)
-    found = np.empty(n)
-    for k in range(1, n + 1):
-        rest = np.arange(n - 1, k - 2, -1)  # of the n - 1 - i larger values, k - 1 complete the subset of which i is the lowest
-        log_ways = log_factorial[rest] - log_factorial[k - 1] - log_factorial[rest - k + 1]
-        log_all = log_factorial[n] - log_factorial[k] - log_factorial[n - k]
-        found[k - 1] = float(np.exp(log_ways - log_all) @ ordered[: n - k + 1])
-    return found
+    rest = np.arange(n - 1, k - 2, -1)  # of the n - 1 - i larger values, k - 1 complete the subset of which i is the lowest
+    log_ways = log_factorial[rest] - log_factorial[k - 1] - log_factorial[rest - k + 1]
+    log_all = log_factorial[n] - log_factorial[k] - log_factorial[n - k]
+    found = np.exp(log_ways - log_all)
+    found.flags.writeable = False
+    return np.asarray(found)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -73,6 +74,17 @@ def test_there_is_something_to_find(store: Database) -> None:
     assert len(records.answer_records(store, Records("step"), replace(WEEK, model="other"))) == 0
     losses = records.answer_records(store, Records("step", ("run", "metrics")), WEEK)["metrics"].map(lambda each: each["train_loss"])
     assert losses.isna().sum() == 20 and losses.max() < 1
+
+
+def test_combinations_are_counted(store: Database) -> None:
+    for window in (WEEK, replace(WEEK, model="live"), replace(WEEK, as_of=live_world.AS_OF)):
+        every = records.answer_records(store, Records("step", ("run", "rank")), window)
+        found = records.answer_records(store, Records("step", ("run", "rank"), rows=2, counted=True), window)
+        assert found["n"].sum() == len(every) > 100 and not found.duplicated(["run", "rank"]).any()
+        by_hand = Counter(zip(every["run"], every["rank"].fillna("none"), strict=True))
+        assert dict(zip(zip(found["run"], found["rank"].fillna("none"), strict=True), found["n"], strict=True)) == by_hand
+        assert found["run"].is_monotonic_increasing
+    assert records.answer_records(store, Records("item", ("project",), counted=True), WEEK).columns.tolist() == ["project", "n"]
 
 
 def test_at_most_so_many_and_the_newest(store: Database) -> None:

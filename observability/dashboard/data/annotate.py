@@ -55,8 +55,7 @@ def project_models() -> dict[str, Model | None]:
     always = Window("", EPOCH, load.page_clock())
     found: dict[str, Model | None] = {}
     for kind in ("annotation", "assignment", "item"):
-        rows = load.ask_store(Records(kind, ("project",), ever=True, rows=MOST_RECORDS), always)
-        found |= dict.fromkeys(sorted(map(str, rows["project"].unique())))
+        found |= dict.fromkeys(map(str, load.ask_store(Records(kind, ("project",), ever=True, counted=True), always)["project"]))
     for model in load.catalog().models:
         if model.classes:
             found |= dict.fromkeys(model.settings.projects or (model.name,), model)
@@ -79,8 +78,8 @@ def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, a
     missing = "The link names the project {}, which has no records and no model."
     labelled = names
     if annotated:
-        rows = load.ask_store(Records("annotation", ("project",), ever=True, rows=MOST_RECORDS), Window("", EPOCH, load.page_clock()))
-        labelled = sorted(map(str, rows["project"].unique())) or names
+        counts = load.ask_store(Records("annotation", ("project",), ever=True, counted=True), Window("", EPOCH, load.page_clock()))
+        labelled = list(map(str, counts["project"])) or names
     own = next((name for name in names if (model := models[name]) is not None and model.name == scope.model), None)
     first = own or next((name for name in labelled if models.get(name) is not None), labelled[0])
     return choice_box.address_selectbox("project", "Project", names, placeholder=first, missing=missing, width=420) or first

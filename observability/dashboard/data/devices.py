@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -305,13 +306,16 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str |
 
     A click chooses a device.
     """
-    days = {metric: device_days(rows, metric) for metric in MEASURES}
-    offered = [metric for metric, table in days.items() if len(table)]
+    days = cache(lambda metric: device_days(rows, metric))
+    offered = [metric for metric in MEASURES if np.isfinite(_column_values(rows, metric)[1]).any()]
     bad = first_finding(finding for finding in found if finding.needs_action and finding.metric in offered)
     st.header("Devices by day", anchor=False)
-    default = bad.metric if bad else next((metric for metric in offered if days[metric]["value"].max() > 0), offered[0])
+    default = bad.metric if bad else next((metric for metric in offered if days(metric)["value"].max() > 0), offered[0])
     metric = choice_box.measure_selectbox(MEASURES, offered, default, "no batch of these dates has")
-    table, (name, unit) = days[metric], MEASURES[metric]
+    table, (name, unit) = days(metric), MEASURES[metric]
+    if table.empty:
+        plain_caption(f"{name.capitalize()} has no usual value on any device: it is 0 in most batches.")
+        return
     order = {subject: place for place, subject in enumerate(_by_urgency(rows, found))}
     table = table.assign(place=table["subject"].map(order)).sort_values(["place", "day"], ignore_index=True).drop(columns="place")
     if table["subject"].nunique() > MOST_DRAWN:

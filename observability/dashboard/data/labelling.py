@@ -112,8 +112,9 @@ def labelled_projects(scope: Scope) -> pd.Series:
 @cached_by_state(4, copied=True, computed=False)
 def _project_sizes(window: Window, ever: bool) -> pd.Series:
     """The number of labels and assignments of each project, most first. ever: of all dates up to the window's end."""
-    rows = [load.read_records(Records(kind, ("project",), ever=ever, rows=MOST_RECORDS), window) for kind in ("annotation", "assignment")]
-    return pd.concat([each["project"].astype(str) for each in rows]).value_counts()
+    counts = [load.read_records(Records(kind, ("project",), ever=ever, counted=True), window) for kind in ("annotation", "assignment")]
+    both = pd.concat(counts).astype({"project": str})
+    return both.groupby("project")["n"].sum().sort_values(ascending=False, kind="stable")
 
 
 def project_window(scope: Scope, project: str) -> Window:

@@ -90,8 +90,11 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     if records.spread:
         nothing["stride"] = pd.Series(dtype="int64")
     asked = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {at} DESC, {ties} DESC LIMIT {int(records.rows)}"
+    if records.counted:
+        nothing["n"] = pd.Series(dtype="int64")
+        asked = f"SELECT {columns}, count(*) AS n FROM {table} WHERE {where} GROUP BY ALL ORDER BY ALL DESC"
     with snapshot(store) as cursor:
-        if records.kind != "label" and records.kind not in _stored_kinds(store, cursor):
+        if records.kind != "label" and not _has_records(store, cursor, records.kind):
             return nothing
         frame = _spread_steps(cursor, records, where, columns, values) if records.spread else _newest_records(cursor, asked, values)
         if opened:
@@ -100,6 +103,8 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     if frame.empty:
         return nothing
     found = pd.DataFrame({name: _typed(frame[name], fields[name]) for name in names})
+    if records.counted:
+        return found.assign(n=frame["n"].astype("int64"))
     return found.assign(stride=frame["stride"].astype("int64")) if records.spread else found
 
 
@@ -172,10 +177,10 @@ def _spread_steps(cursor: Cursor, records: Records, where: str, columns: str, va
     return pd.concat([unread, frame.astype({"stride": "int64"})]).sort_values("at", kind="stable", ignore_index=True)
 
 
-def _stored_kinds(store: "Database", cursor: Cursor) -> frozenset[str]:
-    """The kinds that have any record, read once per snapshot. Most stores have few of them."""
-    asked = " UNION ALL ".join(f"(SELECT '{kind}' FROM {table} LIMIT 1)" for kind, table in kind_tables().items())
-    return snapshot_value(store, "kinds there", lambda: frozenset(kind for (kind,) in cursor.execute(asked).fetchall()))
+def _has_records(store: "Database", cursor: Cursor, kind: str) -> bool:
+    """Whether a kind has any record, read once per snapshot. Most stores have few kinds."""
+    asked = f"SELECT 1 FROM {kind_tables()[kind]} LIMIT 1"
+    return snapshot_value(store, ("has records", kind), lambda: bool(cursor.execute(asked).fetchall()))
 
 
 def _source_table(store: "Database", kind: str, model: str, values: dict[str, Any]) -> tuple[str, str]:
