@@ -52,6 +52,15 @@ class ExpectedBatch:
     due: datetime | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class EarlierScores:
+    """The finite scores of the batches before: the number of the batch of each, and by slice which of them belong to it."""
+
+    scores: "np.ndarray[Any, np.dtype[np.float64]]"
+    batches: "np.ndarray[Any, np.dtype[np.intp]]"
+    parts: Mapping[str, "np.ndarray[Any, np.dtype[np.bool_]]"]
+
+
 @dataclass(frozen=True)
 class GateCheck:
     """One check of a batch. limit: the value above which its level begins; n: rows or keys behind the value; slice: `a=x`, or None for
@@ -85,12 +94,21 @@ def gate_checks(
     complete = _completeness(expected, rows, n, now, holds)
     found = [*complete, *_lateness(expected, rows, now, holds, whole=not any(each.value for each in complete))]
     if len(rows):
+        held = earlier_scores(earlier, slices)
         found += [
             _duplicates(expected, rows, n, holds),
-            *_default_scores(expected, rows, earlier, holds),
-            *_drift(expected, rows, earlier, holds, slices),
+            *_default_scores(expected, rows, held, holds),
+            *_drift(expected, rows, held, holds, slices),
         ]
     return found
+
+
+def earlier_scores(earlier: "DataFrame", slices: Sequence[str]) -> EarlierScores:
+    """The finite scores of earlier batches; their rows are read once, however many slices are compared."""
+    scores = earlier["score"].to_numpy(float)
+    finite = np.isfinite(scores)
+    numbers, _ = earlier["batch"].factorize()
+    return EarlierScores(scores[finite], numbers[finite], {part: earlier[part].to_numpy(bool)[finite] for part in slices})
 
 
 def level_of(metric: str, value: float, holds: Mapping[str, float]) -> tuple[Severity, float]:
@@ -161,15 +179,16 @@ def _duplicates(expected: ExpectedBatch, rows: "DataFrame", n: int, holds: Mappi
     return GateCheck(DUPLICATES, share, len(rows), level, limit, sentence)
 
 
-def _scores(rows: "DataFrame") -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """The finite scores."""
+def _scores(rows: "DataFrame", part: str | None = None) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """The finite scores, of a slice or of all."""
     values = rows["score"].to_numpy(float)
+    values = values if part is None else values[rows[part].to_numpy(bool)]
     return values[np.isfinite(values)]
 
 
-def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: "DataFrame", holds: Mapping[str, float]) -> list[GateCheck]:
+def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float]) -> list[GateCheck]:
     """The share of the most frequent score, against the share that the same score had before."""
-    scores, before = _scores(rows), _scores(earlier)
+    scores, before = _scores(rows), earlier.scores
     if scores.size < LEAST_ROWS or before.size < LEAST_ROWS:
         return []
     values, counts = np.unique(scores, return_counts=True)
@@ -187,13 +206,11 @@ def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: "DataFr
     return [GateCheck(DEFAULTS, share, scores.size, level, min(common + limit, 1.0), sentence, usual=usual)]
 
 
-def _common_repeats(earlier: "DataFrame") -> float:
+def _common_repeats(earlier: EarlierScores) -> float:
     """The share that the most frequent score of an earlier batch reaches in one of ten of them; 0 where none has enough rows."""
-    held = earlier[np.isfinite(earlier["score"].to_numpy(float))]
-    code, _ = held["batch"].factorize()
-    sizes = np.bincount(code)
-    ordered = np.lexsort((held["score"], code))
-    codes, scores = code[ordered], held["score"].to_numpy(float)[ordered]
+    sizes = np.bincount(earlier.batches)
+    ordered = np.lexsort((earlier.scores, earlier.batches))
+    codes, scores = earlier.batches[ordered], earlier.scores[ordered]
     begins = np.flatnonzero(np.append(True, (np.diff(codes) != 0) | (np.diff(scores) != 0))[: len(codes)])
     repeats = np.zeros(len(sizes))
     np.maximum.at(repeats, codes[begins], np.diff(np.append(begins, len(codes))))
@@ -202,7 +219,7 @@ def _common_repeats(earlier: "DataFrame") -> float:
 
 
 def _drift(
-    expected: ExpectedBatch, rows: "DataFrame", earlier: "DataFrame", holds: Mapping[str, float], slices: Sequence[str]
+    expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float], slices: Sequence[str]
 ) -> list[GateCheck]:
     """Population stability index of the scores against the earlier batches, of all rows and of the slice that moved most."""
     found = [check for part in (None, *slices) if (check := _slice_drift(expected, rows, earlier, holds, part)) is not None]
@@ -212,19 +229,19 @@ def _drift(
 
 
 def _slice_drift(
-    expected: ExpectedBatch, rows: "DataFrame", earlier: "DataFrame", holds: Mapping[str, float], part: str | None
+    expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float], part: str | None
 ) -> GateCheck | None:
     """The drift of one slice; None where it has too few rows or earlier batches."""
-    now = _scores(rows if part is None else rows[rows[part]])
-    held = earlier if part is None else earlier[earlier[part]]
-    held = held[np.isfinite(held["score"].to_numpy(float))]
-    code, _ = held["batch"].factorize()
+    now = _scores(rows, part)
+    pooled, code = earlier.scores, earlier.batches
+    if part is not None:
+        pooled, code = pooled[earlier.parts[part]], code[earlier.parts[part]]
     sizes = np.bincount(code)
     before = int((sizes >= LEAST_ROWS).sum())
     if now.size < LEAST_ROWS or before < LEAST_BATCHES:
         return None
     enough = sizes[code] >= LEAST_ROWS
-    pooled, code = held["score"].to_numpy(float)[enough], code[enough]
+    pooled, code = pooled[enough], code[enough]
     edges = np.unique(np.quantile(pooled, np.linspace(0, 1, MOST_BINS + 1)[1:-1]))
     bins = len(edges) + 1
     counts = np.bincount(code * bins + _bins(pooled, edges), minlength=len(sizes) * bins).reshape(-1, bins)[sizes >= LEAST_ROWS]

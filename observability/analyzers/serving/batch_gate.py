@@ -102,6 +102,9 @@ def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[Expect
     everything["began"] = everything.groupby("batch")["at"].transform("min")
     everything = everything.sort_values("began", kind="stable", ignore_index=True)
     began, places = everything["began"].to_numpy(), everything.groupby("batch").indices
+    everything["batch"] = everything["batch"].astype(
+        "category"
+    )  # each batch is compared with a month of rows: their names are numbered once
     moments: dict[str, datetime] = {str(batch): everything["began"].iloc[at[0]].to_pydatetime() for batch, at in places.items()}
     for batch, at in zip(frames["expected"]["batch"], frames["expected"]["at"], strict=True):
         moments.setdefault(batch, at.to_pydatetime())
