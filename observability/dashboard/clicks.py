@@ -49,7 +49,7 @@ class ChartPeriod:
 class ClickTarget:
     """A callback for clicks on the chart `key`: go to the predictions that `of` gives for the first clicked mark.
 
-    periods: of a chart over time, the start of the period of each mark; Box Select along it then chooses dates (dashboard/drag.py).
+    periods: of a chart over time, the start of the period of each mark; Box Select along it then chooses dates (dashboard/box_select.py).
     """
 
     key: str
@@ -76,6 +76,27 @@ class ClickTarget:
             if found := self.of(point):
                 links.follow_link(links.link_cell("", "cases", found.scope, q=found.q, order=found.order)["go"])
                 return
+
+
+@dataclass(frozen=True)
+class DateSelection:
+    """A callback for Box Select along the chart `key`, whose marks lead nowhere: it chooses dates. periods: the start of the period of each
+    mark.
+    """
+
+    key: str
+    periods: "pd.Series[Any]"
+    hint: str = "Box-select dates"
+
+    @property
+    def drawn(self) -> str:
+        """The key under which the chart is drawn now."""
+        return box_select.drawn_key(self.key)
+
+    def __call__(self) -> None:
+        """Called by Streamlit after the drag, and after a click, which chooses nothing."""
+        if dates := box_select.dragged_dates(chart_selection(self.drawn), self.periods):
+            box_select.choose_dragged_dates(self.key, dates)
 
 
 @dataclass(frozen=True)

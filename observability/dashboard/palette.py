@@ -1,4 +1,4 @@
-"""The command palette (Ctrl or Command K): pages, models, features, incidents, actions, time ranges, and cases by id.
+"""The command palette (Ctrl or Command K): recent views, pages, models, features, incidents, actions, time ranges, and cases by id.
 
 The button stands in the scope bar; the dialog is drawn in the browser (observability/dashboard/assets/palette.js). What costs little is
 sent with every page; features and incidents only once the palette was opened, since incidents may take seconds to find.
@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from observability.core.errors import ObservabilityError
-from observability.dashboard import favourites, links, load, menu, start_page
+from observability.dashboard import favourites, links, load, menu, recent_views, start_page
 from observability.dashboard.case import find_case
 from observability.dashboard.figure_capture import WITHOUT_SHARING
 from observability.dashboard.frame import ask_to_share, view_target
@@ -33,7 +33,10 @@ def draw_palette(page: str, summary: str) -> None:
     state = st.session_state
     scope = scope_from_state(state)
     opened = bool(state.pop("palette-opened", False))
+    here = view_target(page, scope)
+    recent_views.note_view(here)
     items = [
+        *recent_view_items(recent_views.recent_views()[1:]),
         *shared_view_items(),
         *model_items(page, scope, state.get("recent-models", [])),
         *page_items(scope),
@@ -42,7 +45,7 @@ def draw_palette(page: str, summary: str) -> None:
     ]
     if opened:
         items += [*feature_items(scope), *incident_items(scope)]
-    data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope), "here": view_target(page, scope)}
+    data = {"items": items, "full": opened, "summary": summary, "shortcuts": page_shortcuts(scope), "here": here}
     data |= {"keys": key_rows(), "share": page not in WITHOUT_SHARING, "cookies": changed_cookies(), "opened": state.get("palette-opening")}
     answers = {"on_open_change": _mark_opened, "on_go_change": _follow, "on_find_change": _find, "on_share_change": _mark_share}
     _component()(key="palette", data=data, width="content", **answers)
@@ -71,6 +74,18 @@ def shared_view_items() -> list[Item]:
 def palette_item(kind: str, text: str, cell: Item, hint: str = "") -> Item:
     """One line of the palette. cell: the link that it follows; hint: what stands beside the text."""
     return {"kind": kind, "t": text, "hint": hint, "go": cell["go"]}
+
+
+def recent_view_items(views: Sequence[dict[str, Any]]) -> list[Item]:
+    """Views of this session as they were left: the page, and beside it what it is about."""
+    files = links.page_files()
+    known = [view for view in views if view["page"] in files]
+    abouts = [[str(view["parameters"].get(key) or "") for key in recent_views.TOLD_APART] for view in known]
+    hints = [" · ".join(filter(None, about)) for about in abouts]
+    return [
+        palette_item("Recent", links.page_description(files[view["page"]])[0], {"go": view}, hint)
+        for view, hint in zip(known, hints, strict=True)
+    ]
 
 
 def model_items(page: str, scope: Scope, recent: Sequence[str]) -> list[Item]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from observability.dashboard import box_select
+from observability.dashboard import box_select, clicks
 
 DAYS = pd.Series(pd.date_range("2026-03-01", periods=10))
 
@@ -36,3 +36,15 @@ def test_a_drag_over_no_mark_and_a_click_choose_nothing():
 def test_one_mark_is_one_day():
     found = box_select.dragged_dates(box("2026-02-28", "2026-03-02 12:00"), DAYS[:1])
     assert found == (datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(("ends", "chosen"), [(("2026-03-02 20:11", "2026-03-05"), [("2026-03-03", "2026-03-06")]), (None, [])])
+def test_a_chart_whose_marks_lead_nowhere_takes_a_drag_and_no_click(monkeypatch, ends, chosen):
+    state = {"lag": {"selection": box(*ends) if ends else {"points": [{"x": "2026-03-02"}]}}}
+    monkeypatch.setattr(clicks.st, "session_state", state)
+    monkeypatch.setattr(box_select.st, "session_state", state)
+    dates = []
+    monkeypatch.setattr(box_select, "set_dates", lambda start, end: dates.append((f"{start:%Y-%m-%d}", f"{end:%Y-%m-%d}")))
+    selection = clicks.DateSelection("lag", DAYS)
+    selection()
+    assert dates == chosen and selection.drawn == ("lag-drag-1" if ends else "lag")

@@ -3,7 +3,7 @@
 import pytest
 
 from observability.core.errors import UsageError
-from observability.dashboard import links, palette
+from observability.dashboard import links, palette, recent_views
 from observability.dashboard.review import load_review
 from observability.dashboard.scope import Scope
 from tests.support.dashboard_pages import opened
@@ -94,3 +94,27 @@ def test_actions_are_sent_with_the_page_and_none_where_they_cannot_be_read(curre
 
     monkeypatch.setattr(load_review, "all_actions", fails)
     assert palette.action_items() == []
+
+
+def test_views_of_the_session_come_first_each_place_once_and_without_the_one_that_is_shown(
+    current: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[dict] = []
+    monkeypatch.setattr(palette, "_component", lambda: lambda **given: drawn.append(given["data"]))
+    app = opened("drift", model="loan", window="28d")
+    assert not any(item["kind"] == "Recent" for item in drawn[-1]["items"])
+    (here,) = app.session_state[recent_views.HELD]
+    others = [("performance", {"model": "loan"}), ("drift", {"model": "price"}), ("case", {"model": "loan", "id": "p7"}), ("gone", {})]
+    app.session_state[recent_views.HELD] = [{"page": page, "parameters": own} for page, own in others] + [here]
+    app.run()
+    recent = [item for item in drawn[-1]["items"] if item["kind"] == "Recent"]
+    assert [(item["t"], item["hint"]) for item in recent] == [("Performance", "loan"), ("Input drift", "price"), ("Case", "loan · p7")]
+    assert drawn[-1]["items"][0] is recent[0] and recent[2]["go"]["parameters"] == {"model": "loan", "id": "p7"}
+    assert recent_views.place_of_view(app.session_state[recent_views.HELD][0]) == recent_views.place_of_view(here)
+
+
+def test_a_view_takes_the_place_of_the_earlier_one_of_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent_views.st, "session_state", {})
+    for number in range(20):
+        recent_views.note_view({"page": "drift", "parameters": {"model": f"m{number % 12}", "feature": str(number)}})
+    assert [view["parameters"]["feature"] for view in recent_views.recent_views()] == [str(number) for number in range(19, 10, -1)]

@@ -1,7 +1,7 @@
 // The command palette: a button, and a dialog that lists pages, models and more as one types. Every text is set with textContent. On a phone the
 // button that says the scope opens the boxes of the scope bar.
 
-const KINDS = ["Pinned views", "Shared views", "Models", "Pages", "Features", "Incidents", "Actions", "Time range"]
+const KINDS = ["Recent", "Pinned views", "Shared views", "Models", "Pages", "Features", "Incidents", "Actions", "Time range"]
 const LATER = ["Features", "Incidents"] // what the server sends once the palette was opened
 const SHOWN = 40
 const APPLE = /Mac|iP/.test(navigator.platform)
@@ -61,7 +61,7 @@ function fit(item, words) {
 
 function found(items, typed) {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean)
-  if (!words.length) return items.filter((item) => KINDS.slice(0, 4).includes(item.kind)).slice(0, SHOWN)
+  if (!words.length) return items.filter((item) => KINDS.slice(0, 5).includes(item.kind)).slice(0, SHOWN)
   return items
     .map((item) => ({ ...item, fit: fit(item, words) }))
     .filter((item) => item.fit >= 0)
@@ -153,7 +153,9 @@ class Palette {
   list(keep) {
     const typed = this.input.value.trim()
     const views = pinned().map(({ name, go }) => ({ kind: "Pinned views", t: name, hint: "Delete unpins", go }))
-    const items = [...views, ...this.data.items.filter((item) => !LATER.includes(item.kind)), ...(this.more ?? [])]
+    const now = this.data.items.filter((item) => !LATER.includes(item.kind))
+    const recent = now.filter((item) => item.kind === "Recent")
+    const items = [...recent, ...views, ...now.filter((item) => item.kind !== "Recent"), ...(this.more ?? [])]
     const chosen = keep ? this.place : 0
     this.shown = found(items, typed)
     if (typed) this.shown.push({ kind: "Case", t: `Find the case ${typed}`, hint: "by id, subject or condition", find: typed })

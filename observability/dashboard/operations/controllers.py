@@ -16,7 +16,7 @@ from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import empty_states, frame, links, load, sample_figures
+from observability.dashboard import clicks, empty_states, frame, links, load, sample_figures
 from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_columns, first_finding, severity_cell, share_cell, urgency
 from observability.dashboard.charts import controllers as charts_controllers
 from observability.dashboard.choice_box import address_selectbox
@@ -154,7 +154,9 @@ def regret_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
         return
     last = days.iloc[-1]
     alt = f"On the last day decisions cost {percent(last['value'])} more than the heuristic's (below 0 is less)."
-    frame.chart_with_table(charts_controllers.regret_line(days), days, key="controller-regret", alt=alt, metrics=(judged.REGRET,))
+    on_drag = clicks.DateSelection("controller-regret", days["day"])
+    figure = charts_controllers.regret_line(days)
+    frame.chart_with_table(figure, days, key="controller-regret", alt=alt, metrics=(judged.REGRET,), on_select=on_drag)
 
 
 def versus_table(found: ControllerDecisions) -> None:

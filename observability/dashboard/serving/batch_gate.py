@@ -15,7 +15,7 @@ from observability.core.finding import Finding, needs_action
 from observability.core.numerals import format_figure, percent
 from observability.core.questions import Aggregate, Bucket, By
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, sample_figures, theme
+from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, person_name, sample_figures, theme
 from observability.dashboard.cells import UNKNOWN_CELL, severity_cell
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -177,7 +177,8 @@ def _rows_chart(table: pd.DataFrame, words: dict[str, tuple[str, str]]) -> None:
     figure = charts_records.record_marks(drawn, name="Rows", usual=float(drawn["value"].median()))
     columns: dict[str, Any] = {"at": None, "first": "Day", "batch": "Batch", "value": "Rows", "severity": None, "words": None}
     alt = f"Rows by batch: {drawn['value'].min():,.0f} to {drawn['value'].max():,.0f}."
-    frame.chart_with_table(figure, drawn, key="batch-gate-rows", alt=alt, metrics=(judged.MISSING,), columns=columns)
+    on_drag = clicks.DateSelection("batch-gate-rows", drawn["first"])
+    frame.chart_with_table(figure, drawn, key="batch-gate-rows", alt=alt, metrics=(judged.MISSING,), columns=columns, on_select=on_drag)
 
 
 def decision_form(model: str, batch: str, own: Mapping[str, Any] | None) -> None:

@@ -14,7 +14,7 @@ from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.window import Window
-from observability.dashboard import empty_states, frame, load, sample_figures
+from observability.dashboard import clicks, empty_states, frame, load, sample_figures
 from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, severity_cell, share_cell
 from observability.dashboard.charts import edge_fleet as charts_edge_fleet
 from observability.dashboard.choice_box import address_selectbox
@@ -177,7 +177,8 @@ def version_chart(reports: pd.DataFrame, seen: Mapping[str, datetime]) -> None:
     last = shown[shown["day"] == shown["day"].max()].sort_values("share").iloc[-1]
     alt = f"On the last day {formatting.format_share(last['share'])} of devices reported version {last['version']}."
     st.header("Versions by day", anchor=False)
-    frame.chart_with_table(charts_edge_fleet.version_shares(shown, versions), shown, key="edge-versions", alt=alt, metrics=(judged.STALE,))
+    figure, on_drag = charts_edge_fleet.version_shares(shown, versions), clicks.DateSelection("edge-versions", shown["day"])
+    frame.chart_with_table(figure, shown, key="edge-versions", alt=alt, metrics=(judged.STALE,), on_select=on_drag)
 
 
 def lag_chart(reports: pd.DataFrame) -> None:
@@ -193,7 +194,8 @@ def lag_chart(reports: pd.DataFrame) -> None:
     if arrived:
         plain_paragraph(f"Answers that had arrived: {formatting.join_words(arrived)}.")
     alt = f"The 95th percentile of the lag is between {days['p95'].min():.3g} and {days['p95'].max():.3g} hours."
-    frame.chart_with_table(charts_edge_fleet.lag_lines(days, LATE_HOURS), days, key="edge-lag", alt=alt, metrics=("device_late_share",))
+    figure, on_drag = charts_edge_fleet.lag_lines(days, LATE_HOURS), clicks.DateSelection("edge-lag", days["day"])
+    frame.chart_with_table(figure, days, key="edge-lag", alt=alt, metrics=("device_late_share",), on_select=on_drag)
 
 
 def restated_table(reports: pd.DataFrame) -> None:

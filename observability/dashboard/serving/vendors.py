@@ -15,7 +15,7 @@ from observability.core.numerals import format_figure
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.dashboard import choice_box, empty_states, frame, links, load, person_name, sample_figures, theme
+from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, person_name, sample_figures, theme
 from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_columns, first_finding, severity_cell, share_cell, urgency
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.scope import Scope
@@ -281,7 +281,8 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
         "severity": None,
         "words": None,
     }
-    frame.chart_with_table(figure, table, key="vendor-rounds", alt=alt, metrics=(metric,), columns=columns)
+    on_drag = clicks.DateSelection("vendor-rounds", table["at"])
+    frame.chart_with_table(figure, table, key="vendor-rounds", alt=alt, metrics=(metric,), columns=columns, on_select=on_drag)
 
 
 def similarity_caption(rounds: ProbeRounds) -> None:

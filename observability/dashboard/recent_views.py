@@ -1,0 +1,29 @@
+"""The pages that a person viewed in this session, each in its scope, the latest first."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+HELD = "recent-views"
+MOST = 8
+"""Views that are remembered: what a person goes back to."""
+TOLD_APART = ("model", "id", "run", "study", "dashboard", "project", "dataset", "incident", "review")
+"""Parameters that make two views of one page two places; with any other the later view takes the place of the earlier."""
+
+
+def note_view(view: dict[str, Any]) -> None:
+    """Remember a view, a target of `links.follow_link`, before those viewed earlier."""
+    others = [other for other in recent_views() if place_of_view(other) != place_of_view(view)]
+    st.session_state[HELD] = [view, *others][: MOST + 1]
+
+
+def recent_views() -> list[dict[str, Any]]:
+    """The views as targets of links, the latest first; the first is that which is shown."""
+    views: list[dict[str, Any]] = st.session_state.get(HELD, [])
+    return views
+
+
+def place_of_view(view: Mapping[str, Any]) -> tuple[str, ...]:
+    """What tells a view from another: its page, and which thing it is about."""
+    return (str(view["page"]), *(str(view["parameters"].get(key) or "") for key in TOLD_APART))
