@@ -54,11 +54,20 @@ class ExpectedBatch:
 
 @dataclass(frozen=True, eq=False)
 class EarlierScores:
-    """The finite scores of the batches before: the number of the batch of each, and by slice which of them belong to it."""
+    """The finite scores of batches: the number of the batch of each, by slice which of them belong to it, and how many scores stand before
+    each row.
+    """
 
     scores: "np.ndarray[Any, np.dtype[np.float64]]"
     batches: "np.ndarray[Any, np.dtype[np.intp]]"
     parts: Mapping[str, "np.ndarray[Any, np.dtype[np.bool_]]"]
+    places: "np.ndarray[Any, np.dtype[np.intp]]"
+
+    def between(self, first: int, end: int) -> "EarlierScores":
+        """Those of the rows from `first` up to before `end`, without a copy."""
+        start, stop = int(self.places[first]), int(self.places[end])
+        parts = {part: belongs[start:stop] for part, belongs in self.parts.items()}
+        return EarlierScores(self.scores[start:stop], self.batches[start:stop], parts, self.places[first : end + 1] - start)
 
 
 @dataclass(frozen=True)
@@ -81,34 +90,34 @@ def gate_checks(
     expected: ExpectedBatch,
     rows: "DataFrame",
     n: int,
-    earlier: "DataFrame",
+    earlier: EarlierScores,
     now: datetime,
     holds: Mapping[str, float],
     slices: Sequence[str] = (),
 ) -> list[GateCheck]:
     """The checks that can be made of a batch.
 
-    rows: key (text), arrived, score, and a Boolean column for each of `slices`; of the batch, or a sample of its n rows. earlier:
-    the same with `batch`, of the batches before. now: naive UTC. holds: owner's limits from which a batch is held, by metric.
+    rows: key (text), arrived, score, and a Boolean column for each of `slices`; of the batch, or a sample of its n rows. earlier: of
+    the batches before. now: naive UTC. holds: owner's limits from which a batch is held, by metric.
     """
     complete = _completeness(expected, rows, n, now, holds)
     found = [*complete, *_lateness(expected, rows, now, holds, whole=not any(each.value for each in complete))]
     if len(rows):
-        held = earlier_scores(earlier, slices)
         found += [
             _duplicates(expected, rows, n, holds),
-            *_default_scores(expected, rows, held, holds),
-            *_drift(expected, rows, held, holds, slices),
+            *_default_scores(expected, rows, earlier, holds),
+            *_drift(expected, rows, earlier, holds, slices),
         ]
     return found
 
 
-def earlier_scores(earlier: "DataFrame", slices: Sequence[str]) -> EarlierScores:
-    """The finite scores of earlier batches; their rows are read once, however many slices are compared."""
-    scores = earlier["score"].to_numpy(float)
+def scores_of_batches(rows: "DataFrame", slices: Sequence[str] = ()) -> EarlierScores:
+    """The finite scores of batches, by row: `batch`, `score`, and a Boolean column for each of `slices`."""
+    scores = rows["score"].to_numpy(float)
     finite = np.isfinite(scores)
-    numbers, _ = earlier["batch"].factorize()
-    return EarlierScores(scores[finite], numbers[finite], {part: earlier[part].to_numpy(bool)[finite] for part in slices})
+    numbers, _ = rows["batch"].factorize()
+    places = np.append(0, np.cumsum(finite))
+    return EarlierScores(scores[finite], numbers[finite], {part: rows[part].to_numpy(bool)[finite] for part in slices}, places)
 
 
 def level_of(metric: str, value: float, holds: Mapping[str, float]) -> tuple[Severity, float]:

@@ -15,7 +15,18 @@ from observability.core.formatting import format_day
 from observability.core.questions import Aggregate, By, Records, Sample
 from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Slice, Window
-from observability.detection.batch_gate import DEFAULTS, DRIFT, DUPLICATES, LATE, LIMITS, MISSING, ExpectedBatch, GateCheck, gate_checks
+from observability.detection.batch_gate import (
+    DEFAULTS,
+    DRIFT,
+    DUPLICATES,
+    LATE,
+    LIMITS,
+    MISSING,
+    ExpectedBatch,
+    GateCheck,
+    gate_checks,
+    scores_of_batches,
+)
 from observability.proofs.batch_gate import BATCH_GATE_PROOFS, PAST_DAYS, PAST_ROWS, ROWS
 
 if TYPE_CHECKING:
@@ -102,15 +113,13 @@ def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[Expect
     everything["began"] = everything.groupby("batch")["at"].transform("min")
     everything = everything.sort_values("began", kind="stable", ignore_index=True)
     began, places = everything["began"].to_numpy(), everything.groupby("batch").indices
-    everything["batch"] = everything["batch"].astype(
-        "category"
-    )  # each batch is compared with a month of rows: their names are numbered once
     moments: dict[str, datetime] = {str(batch): everything["began"].iloc[at[0]].to_pydatetime() for batch, at in places.items()}
     for batch, at in zip(frames["expected"]["batch"], frames["expected"]["at"], strict=True):
         moments.setdefault(batch, at.to_pydatetime())
     decided = decisions_by_batch(frames["decisions"], context.model.name)
     holds = {name.removeprefix(f"{NAME}/"): limit for name, limit in settings.limits.items() if name.startswith(f"{NAME}/")}
     slices = [text for parts in slice_columns(context).values() for text, _ in parts]
+    scores = scores_of_batches(everything, slices)
     shown = {*rows["batch"], *frames["expected"]["batch"], *(name for name in expected if name in begun)}
     for batch in sorted(shown, key=lambda name: (moments[name], name)):
         wanted = with_settings(expected.get(batch, ExpectedBatch(batch)), moments[batch], settings)
@@ -118,7 +127,7 @@ def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[Expect
             continue
         own = everything.iloc[places.get(batch, [])]
         first, end = np.searchsorted(began, np.array([moments[batch] - timedelta(days=PAST_DAYS), moments[batch]], began.dtype))
-        earlier = everything.iloc[first:end]
+        earlier = scores.between(int(first), int(end))
         n = counts.get(batch, 0) + begun.get(batch, 0)
         yield wanted, gate_checks(wanted, own, n, earlier, naive_utc(context.until or context.now), holds, slices), decided.get(batch)
 

@@ -14,7 +14,17 @@ import pytest
 from observability.analyzers.serving import batch_gate
 from observability.cli.execute import execute
 from observability.core.window import Window
-from observability.detection.batch_gate import DEFAULTS, DRIFT, DUPLICATES, LATE, MISSING, ExpectedBatch, GateCheck, gate_checks
+from observability.detection.batch_gate import (
+    DEFAULTS,
+    DRIFT,
+    DUPLICATES,
+    LATE,
+    MISSING,
+    ExpectedBatch,
+    GateCheck,
+    gate_checks,
+    scores_of_batches,
+)
 from observability.monitoring import check
 from observability.store.engine import Store
 from observability.store.types.loading import LoadDefaults
@@ -42,7 +52,8 @@ EARLIER = pd.concat([batch(seed, f"b{seed}", at=DAY - timedelta(days=seed)) for 
 def checked(rows: pd.DataFrame, expected: ExpectedBatch | None = None, **holds: float) -> dict[tuple[str, str | None], GateCheck]:
     """The checks of a batch by metric and slice."""
     wanted = expected or ExpectedBatch("now", keys=KEYS, due=DAY + timedelta(hours=3))
-    return {(each.metric, each.slice): each for each in gate_checks(wanted, rows, len(rows), EARLIER, NOW, holds, ["region=N"])}
+    earlier = scores_of_batches(EARLIER, ["region=N"])
+    return {(each.metric, each.slice): each for each in gate_checks(wanted, rows, len(rows), earlier, NOW, holds, ["region=N"])}
 
 
 def levels(found: dict[tuple[str, str | None], GateCheck]) -> dict[str, str]:
@@ -65,6 +76,17 @@ def test_of_clean_batches_at_most_three_in_a_hundred_ask_for_a_look() -> None:
     assert sum(bool(levels(checked(batch(seed)))) for seed in range(100, 100 + runs)) <= 0.03 * runs
 
 
+def test_scores_between_rows_are_those_of_the_rows_alone() -> None:
+    rows = EARLIER.assign(score=EARLIER["score"].where(EARLIER.index % 7 != 3))
+    found, alone = (
+        scores_of_batches(rows, ["region=N"]).between(800, 2000).between(400, 1200),
+        scores_of_batches(rows[1200:2000], ["region=N"]),
+    )
+    assert found.scores.tolist() == alone.scores.tolist() and len(found.scores) < 800
+    assert found.parts["region=N"].tolist() == alone.parts["region=N"].tolist() and found.places.tolist() == alone.places.tolist()
+    assert (found.batches - found.batches[0]).tolist() == alone.batches.tolist()
+
+
 def test_a_few_equal_scores_are_no_default() -> None:
     """Three of 105 flights alike were "2.9 % have the score −7.94; 0.0 % had it in earlier batches", a warning on each second day."""
     few = batch(50)
@@ -74,7 +96,7 @@ def test_a_few_equal_scores_are_no_default() -> None:
     assert levels(checked(few.iloc[:110], ExpectedBatch("now"))) == {}, "4 of 110 rows are 3.6 %, and few"
     ties = EARLIER.assign(score=EARLIER["score"].where(EARLIER.groupby("batch").cumcount() >= 16, EARLIER.groupby("batch").ngroup() / 10))
     few.loc[:12, "score"] = 0.55
-    found = gate_checks(ExpectedBatch("now"), few, len(few), ties, NOW, {}, [])
+    found = gate_checks(ExpectedBatch("now"), few, len(few), scores_of_batches(ties), NOW, {}, [])
     assert [each.level for each in found if each.metric == DEFAULTS] == ["ok"], "each earlier batch has 16 equal rows, of another score"
 
 
