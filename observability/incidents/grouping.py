@@ -15,6 +15,7 @@ from typing import Any
 from observability.core.finding import SEVERITIES, STATE_OF, Finding, News, Severity, Source, State, worst_first
 from observability.core.formatting import join_words
 from observability.core.metric_definitions import METRICS
+from observability.incidents.finding_groups import FindingsBySubject, OnsetGroup, without_findings
 from observability.incidents.grouping_rules import (
     BOUND,
     CAUSES,
@@ -23,13 +24,10 @@ from observability.incidents.grouping_rules import (
     STAGES,
     TOUCHED,
     Stage,
-    are_one_fall,
     are_one_fall_of_days,
     began_together,
     can_cause,
     claimed_place,
-    continues_drift,
-    continues_fall,
     explained_share,
     follows_in_time,
     follows_level_swap,
@@ -39,7 +37,6 @@ from observability.incidents.grouping_rules import (
     is_standing,
     is_undated_drift,
     is_worse_severity,
-    may_share_fault,
     onset_certainty,
     pipeline_stage,
     relative_loss,
@@ -52,7 +49,15 @@ from observability.incidents.grouping_rules import (
     touched_importance,
 )
 from observability.incidents.labelling_causes import behind_their_causes, causes_first, suspected_cause
-from observability.incidents.standing_drift import FaultGroup, details_of_what_stands, drift_without_date, with_first_days, with_standing
+from observability.incidents.standing_drift import (
+    FaultGroup,
+    continuing_drift,
+    continuing_fall,
+    details_of_what_stands,
+    drift_without_date,
+    with_first_days,
+    with_standing,
+)
 
 Importance = Mapping[str, float]
 """Importance of each feature of a model, adding up to 1; empty where unknown."""
@@ -178,16 +183,19 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
     """
     everything = worst_first([finding for finding in findings if finding.needs_action])
     standing = [finding for finding in everything if is_standing(finding)]
-    standing += [finding for finding in everything if not is_standing(finding) and any(is_part_of(finding, old) for old in standing)]
-    alarming = [finding for finding in everything if finding not in standing]
-    late = details_of_what_stands(alarming, [finding for finding in standing if is_undated_drift(finding)], "input", continues_drift)
-    late += details_of_what_stands(alarming, standing, "outcome", continues_fall)
+    about = FindingsBySubject(standing)
+    standing += [
+        finding for finding in everything if not is_standing(finding) and any(is_part_of(finding, old) for old in about.of_subject(finding))
+    ]
+    alarming = without_findings(everything, standing)
+    late = details_of_what_stands(alarming, [finding for finding in standing if is_undated_drift(finding)], "input", continuing_drift)
+    late += details_of_what_stands(alarming, standing, "outcome", continuing_fall)
     standing += late
-    alarming = [finding for finding in alarming if finding not in late]
+    alarming = without_findings(alarming, late)
     found: list[FaultGroup] = []
     if not any(is_undated_drift(finding) for finding in standing) and (drift := drift_without_date(alarming)):
         found.append(FaultGroup("input", drift, drift=True))
-        alarming = [finding for finding in alarming if finding not in drift]
+        alarming = without_findings(alarming, drift)
     for at in STAGES:
         for group in group_by_onset([finding for finding in alarming if pipeline_stage(finding) == at]):
             home = upstream_fault(group, at, found, findings, importance) or fault_of_one_fall(group, found)
@@ -211,37 +219,29 @@ def group_by_onset(findings: Sequence[Finding]) -> list[list[Finding]]:
     the analysed days join dated ones of the same subject, else form one group; they never connect two dates. Findings without a date join
     the worst group that fits.
     """
-    found: list[list[Finding]] = []
+    found: list[OnsetGroup] = []
     for how in ("dated", "open", "vague"):
         for finding in findings:
             if onset_certainty(finding) != how:
                 continue
             group = matching_group(finding, found)
             if group is None:
-                found.append([finding])
+                found.append(OnsetGroup(finding))
             else:
-                group.append(finding)
-    return [worst_first(group) for group in groups_worst_first(found)]
+                group.add(finding)
+    return [group.findings for group in sorted(found, key=lambda group: group.order)]
 
 
-def matching_group(finding: Finding, found: Sequence[list[Finding]]) -> list[Finding] | None:
+def matching_group(finding: Finding, found: Sequence[OnsetGroup]) -> OnsetGroup | None:
     """The group of a finding: the one with its subject, of the same fall, with its onset, or, without a date of its own, the worst that
     fits.
     """
-    ranked = groups_worst_first(found)
-    named = next((group for group in ranked if any(same_subject(finding, member) for member in group)), None)
-    fallen = next((group for group in ranked if any(are_one_fall(finding, member) for member in group)), None)
-    timed = next((group for group in ranked if began_together(finding, group[0])), None)
-    fits = next(
-        (group for group in ranked if onset_certainty(finding) == "vague" and all(may_share_fault(finding, member) for member in group)),
-        None,
-    )
+    ranked = sorted(found, key=lambda group: group.order)
+    named = next((group for group in ranked if group.has_subject(finding)), None)
+    fallen = next((group for group in ranked if group.has_fall(finding)), None)
+    timed = next((group for group in ranked if began_together(finding, group.members[0])), None)
+    fits = next((group for group in ranked if onset_certainty(finding) == "vague" and group.may_hold(finding)), None)
     return named or fallen or timed or fits
-
-
-def groups_worst_first(found: Sequence[list[Finding]]) -> list[list[Finding]]:
-    """Groups sorted by their worst finding."""
-    return sorted(found, key=lambda group: min((SEVERITIES.index(finding.severity), -finding.rank, finding.id) for finding in group))
 
 
 def upstream_fault(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from observability.core.finding import SEVERITIES, Finding, worst_first
 from observability.core.metric_definitions import METRICS
+from observability.incidents.finding_groups import FindingsBySubject, without_findings
 from observability.incidents.grouping_rules import (
     FALLS,
     STAGES,
@@ -16,6 +17,7 @@ from observability.incidents.grouping_rules import (
     Stage,
     claimed_place,
     continues_drift,
+    continues_fall,
     is_joint_drift,
     is_standing,
     is_undated_drift,
@@ -30,6 +32,8 @@ from observability.incidents.grouping_rules import (
 HARM: tuple[Stage, ...] = ("outcome", "fairness", "label", "service")
 """Stages whose findings make a move of the inputs more than a move of the inputs, metrics beside the primary one excepted."""
 
+Continuing = Callable[[Sequence[Finding], Sequence[Finding]], tuple[list[Finding], list[Finding]]]
+"""Of some findings those that go on with others, which stand, and of these those that do so with one about their subject."""
 MUCH_FARTHER = 10.0
 """How many times as far from the reference as what stands a column must move to be an incident of its own."""
 
@@ -57,31 +61,52 @@ class FaultGroup:
         """The worst severity of its findings."""
         return min((finding.severity for finding in self.members), key=SEVERITIES.index)
 
+    @property
+    def worst_roots(self) -> list[Finding]:
+        """Those of its sources that are as severe as its worst finding."""
+        worst = self.severity
+        return [root for root in self.root if root.severity == worst]
 
-def details_of_what_stands(
-    alarming: Sequence[Finding], standing: Sequence[Finding], at: Stage, continues: Callable[[Finding, Finding], bool]
-) -> list[Finding]:
+
+def details_of_what_stands(alarming: Sequence[Finding], standing: Sequence[Finding], at: Stage, continuing: Continuing) -> list[Finding]:
     """The findings that go on with one that stands. One of that stage that changed on a date, does not go on with any, and is as severe is
     a fault of its own, and those that are about no column that stands may come from it.
     """
-    going_on = [finding for finding in alarming if any(continues(finding, old) for old in standing)]
+    going_on, of_subject = continuing(alarming, standing)
     dated = [finding for finding in alarming if pipeline_stage(finding) == at and onset_certainty(finding) == "dated"]
-    faults = [finding for finding in dated if finding not in going_on]
+    faults = {finding.severity for finding in without_findings(dated, going_on)}
+    own = {id(finding) for finding in of_subject}
     return [
-        finding
-        for finding in going_on
-        if any(same_subject(finding, old) and continues(finding, old) for old in standing)
-        or all(is_worse_severity(finding.severity, fault.severity) for fault in faults)
+        finding for finding in going_on if id(finding) in own or all(is_worse_severity(finding.severity, severity) for severity in faults)
     ]
+
+
+def continuing_drift(alarming: Sequence[Finding], standing: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """The findings that go on with a drift that stands (`continues_drift`), and those of them that do so with one about their subject."""
+    if not standing:
+        return [], []
+    about = FindingsBySubject(standing)
+    own = [finding for finding in alarming if any(continues_drift(finding, old) for old in about.of_subject(finding))]
+    known = {id(finding) for finding in own}
+    return [finding for finding in alarming if id(finding) in known or is_joint_drift(finding) or is_undated_drift(finding)], own
+
+
+def continuing_fall(alarming: Sequence[Finding], standing: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """The findings that go on with a fall that stands (`continues_fall`), and those of them that do so with one about their subject."""
+    falls, old_falls = ([finding for finding in side if pipeline_stage(finding) == "outcome"] for side in (alarming, standing))
+    going_on = [finding for finding in falls if any(continues_fall(finding, old) for old in old_falls)]
+    own = [finding for finding in going_on if any(same_subject(finding, old) and continues_fall(finding, old) for old in old_falls)]
+    return going_on, own
 
 
 def drift_without_date(alarming: Sequence[Finding]) -> list[Finding]:
     """The findings about inputs that are one drift without a date; empty where another change of the inputs is as severe."""
     inputs = [finding for finding in alarming if pipeline_stage(finding) == "input"]
     undated = [finding for finding in inputs if is_undated_drift(finding)]
-    drift = [finding for finding in inputs if any(continues_drift(finding, old) for old in undated)]
-    others = [finding for finding in inputs if finding not in drift]
-    return worst_first(drift) if all(any(is_worse_severity(one.severity, other.severity) for one in drift) for other in others) else []
+    drift, _ = continuing_drift(inputs, undated)
+    worst = min((finding.severity for finding in drift), key=SEVERITIES.index, default=None)
+    others = {finding.severity for finding in without_findings(inputs, drift)}
+    return worst_first(drift) if all(worst is not None and is_worse_severity(worst, severity) for severity in others) else []
 
 
 def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
@@ -91,11 +116,12 @@ def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
     if not standing:
         return []
     old = [finding for finding in standing if is_standing(finding)]
-    worse = all(is_worse_severity(worst_first(list(standing))[0].severity, finding.severity) for finding in old)
+    worst = worst_first(list(standing))[0].severity
+    worse = all(is_worse_severity(worst, finding.severity) for finding in old)
     sources = [finding for finding in standing if pipeline_stage(finding) in STANDING_STAGES] if worse else old
     first = min((pipeline_stage(finding) for finding in sources), key=STANDING_STAGES.index)
     root = [finding for finding in sources if pipeline_stage(finding) == first]
-    others = [finding for finding in standing if not any(finding is source for source in root)]
+    others = without_findings(standing, root)
     return [FaultGroup(first, root, others, standing=True, drift=True)]
 
 
@@ -151,7 +177,7 @@ def dated_part(fault: FaultGroup) -> FaultGroup:
 
 def began_with_serving(fault: FaultGroup) -> bool:
     """Whether the sources of a fault of the model's first days have no date among them."""
-    worst = [root for root in fault.root if root.severity == fault.severity]
+    worst = fault.worst_roots
     return fault.stage in STANDING_STAGES and bool(worst) and all(onset_certainty(root) != "dated" for root in worst)
 
 
@@ -175,26 +201,27 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
     if not any(is_joint_drift(finding) or finding.metric == "psi" for finding in standing):
         return False
     severity = worst_first(list(standing))[0].severity
-    worst = [root for root in fault.root if root.severity == fault.severity]
+    worst = fault.worst_roots
     if is_worse_severity(fault.severity, severity) or not worst:
         return False
     if fault.stage == "outcome":
         return all(map(is_undated_slice, worst))
-    return fault.stage in ("input", "slice", "score") and all(is_move(root, standing) for root in worst)
+    farthest = max((finding.value or 0.0 for finding in standing if finding.metric == "psi"), default=0.0)
+    about = FindingsBySubject(standing)
+    return fault.stage in ("input", "slice", "score") and all(is_move(root, farthest, about) for root in worst)
 
 
-def is_move(root: Finding, standing: Sequence[Finding]) -> bool:
+def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool:
     """Whether a finding about a column is a move of its distribution like those that stand: not values that are broken or in another unit,
-    and not much farther from the reference.
+    and not much farther from the reference. farthest: the largest PSI of what stands.
     """
     if is_joint_drift(root) or is_undated_drift(root):
         return True
     if pipeline_stage(root) == "slice":
-        return is_undated_slice(root) and any(same_subject(root, finding) for finding in standing)
+        return is_undated_slice(root) and bool(standing.of_subject(root))
     leaves = leaves_range(root)
     if root.evidence.get("factor") is not None or not (leaves or root.metric == "psi"):
         return False
-    farthest = max((finding.value or 0.0 for finding in standing if finding.metric == "psi"), default=0.0)
     return leaves or not farthest or (root.value or 0.0) <= MUCH_FARTHER * farthest
 
 
@@ -204,7 +231,8 @@ def harmed(fault: FaultGroup) -> bool:
     How right all answers are is decided by the primary metric: others that fall beside it are its details. A metric without a better side
     (bias) is no harm.
     """
-    harm = [finding for finding in fault.others if pipeline_stage(finding) in HARM and finding.severity == fault.severity]
+    worst = fault.severity
+    harm = [finding for finding in fault.others if pipeline_stage(finding) in HARM and finding.severity == worst]
     return any(
         METRICS[finding.metric].better is not None
         and (finding.evidence.get("primary") or finding.analyzer not in FALLS or claimed_place(finding))
