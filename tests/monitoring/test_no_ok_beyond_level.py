@@ -14,6 +14,8 @@ from observability.analyzers import discover
 from observability.core.finding import SEVERITIES, Finding, needs_action
 from observability.core.window import Slice, Window
 from observability.dashboard.overview.fleet import ModelStatus
+from observability.enrichment.enrich import enrich_models
+from observability.enrichment.explanations import explain_rows
 from observability.incidents.action_counts import action_counts
 from observability.monitoring import check
 from observability.server import process_lock
@@ -34,8 +36,8 @@ WINDOWS: dict[str, dict[str, Any]] = {
 """The last is that of the model that serves elsewhere."""
 CHECKED = [name for name in WINDOWS if LONG or name in ("last week", "autumn 2024")]
 
-UNDECIDED = {"trust/explanations"}
-"""It reads attributions, which are computed in the background after the fleet is loaded."""
+EXPLAINED = "sentiment"
+"""The model whose attributions are computed here, as the dashboard does it when it is idle: the quickest of the fleet."""
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Checked:
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checked]:
     """The fleet, open in this process."""
     with lent(tmp_path_factory, "opened") as home, process_lock.opened_store(home) as store:
+        done = enrich_models(store, EXPLAINED, jobs=(explain_rows,))
+        assert done.rows.keys() == {EXPLAINED} and not done.failures
         yield Checked(store)
 
 
@@ -104,7 +108,7 @@ def test_the_fleet_has_something_new_and_something_worse_that_stands(checked: Ch
 def test_every_analyzer_comes_to_a_verdict_about_the_fleet(checked: Checked) -> None:
     """What no window of the fleet lets an analyzer decide is no evidence that its findings are right: that would pass unseen."""
     decided = {each.analyzer for name in CHECKED for each in checked.report(name).findings if each.severity != "unknown"}
-    assert {each.name for each in discover()} - decided == UNDECIDED
+    assert {each.name for each in discover()} <= decided
 
 
 def finding(metric: str, value: float | None, limit: float | tuple[float, float] | None, **evidence: float) -> Finding:
