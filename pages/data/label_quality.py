@@ -13,6 +13,7 @@ from observability.dashboard.data.records_summary import begin_records_page
 scope = begin_records_page("label_quality")
 with frame.loading_skeleton(300):
     models = frame.answer_or_stop(annotate.project_models)
+annotate.require_labelling_projects(models)
 project = annotate.chosen_labelling_project(models, scope, annotated=True)
 model = models[project]
 window = labelling.project_window(scope, project)

@@ -42,3 +42,11 @@ def test_the_example_of_devices_shows_the_share_that_the_sample_holds() -> None:
     heat = devices._sample_figure(bundle_folder() / "sample_data").data[0]
     assert np.nanmax(np.array(heat.z, float)) == pytest.approx(worst) and worst > 0
     assert len(heat.y) == rows["device"].nunique()
+
+
+@pytest.mark.parametrize("page", ["annotate", "label_quality"])
+def test_a_page_of_labels_says_without_a_project_how_to_begin_one(empty: Database, page: str) -> None:
+    """The lines logged a prediction, and stood on Annotate beside the empty box, in the row of the boxes of a project."""
+    app = opened(page)
+    code = app.code[-1].value  # the first is the link to the page
+    assert "items tweets.csv --project moods" in code and "log.prediction" not in code and "There is nothing to label yet." in words(app)

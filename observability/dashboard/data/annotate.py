@@ -47,6 +47,13 @@ SKIP_COLUMNS = (
     column("at", "When (UTC)", short=True),
 )
 INPUT_COLUMNS = (column("name", "Input", strong=True), column("value", "Value"))
+HOW = """# items of a new project, from the rows of a file
+python -m observability items tweets.csv --project moods --id tweet --columns text --classes negative,neutral,positive
+# or labels that were given elsewhere
+import observability as obs
+log = obs.Logger()
+log.annotation(project="moods", item="t17", annotator="ann-3", label="neutral")"""
+"""Lines that begin a project."""
 SKIPPED = ("item", "annotator", "at", "reason")
 
 
@@ -62,18 +69,20 @@ def project_models() -> dict[str, Model | None]:
     return found
 
 
+def require_labelling_projects(models: dict[str, Model | None]) -> None:
+    """Stop the page where there is no project, with how to begin one."""
+    if not models:
+        empty_states.how_to_log_state(
+            "There is nothing to label yet.", "Each row of a file becomes an item; a classifier brings its own.", HOW
+        )
+        st.stop()
+
+
 def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, annotated: bool = False) -> str:
-    """The project in the address, else that of the scope's model, else the first with a model; stops where there is none.
+    """The project in the address, else that of the scope's model, else the first with a model.
 
     annotated: prefer a project with labels.
     """
-    if not models and not load.catalog().models:
-        empty_states.no_models_state()
-        st.stop()
-    if not models:
-        empty_states.stop_with_empty_state(
-            "There is nothing to label yet.", "Land items with the command items, or register a classifier.", "add_model"
-        )
     names = sorted(models)
     missing = "The link names the project {}, which has no records and no model."
     labelled = names
