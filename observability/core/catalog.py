@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
+from observability.core.distinct_names import distinct_names
 from observability.core.errors import NotFoundError
 from observability.core.settings import ModelSettings
 
@@ -192,6 +193,18 @@ class Model:
     def _by_reference(self) -> Mapping[str, Column]:
         """Every column by its reference: of thousands, each is asked for many times in a check."""
         return {column.reference: column for column in reversed(self.columns)}
+
+    @cached_property
+    def view_columns(self) -> Mapping[str, str]:
+        """The column of the view `predictions` for each feature, group and class, by column reference, without quotes.
+
+        `feature.NAME` and `group.NAME` are their own names; the probability of class k (`score.K`) is `probability.CLASS`.
+        """
+        own = [(column.id, column.reference) for column in self.columns]
+        classes = self.classes if self.task == "multiclass" else ()
+        own += [(index, f"probability.{name}") for index, name in enumerate(classes)]
+        references = [column.reference for column in self.columns] + [f"score.{index}" for index in range(len(classes))]
+        return dict(zip(references, distinct_names(own), strict=True))
 
     def features(self) -> tuple[Column, ...]:
         """Columns that are features."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from observability.detection.windows import reference_days
 from observability.metrics.column_counts import ColumnCounts, ColumnShare, DailyShares
-from observability.stats.change import two_proportion_test
+from observability.stats.change import proportion_score
 from observability.stats.dispersion import (
     LEAST_DAYS,
     PRIOR_EFFECT,
@@ -20,6 +20,7 @@ from observability.stats.dispersion import (
     estimate_day_variation,
     mean_variance_ratio,
 )
+from observability.stats.interval import two_sided_p_value
 
 KEPT = 0.95
 """Share of past days that are used, those nearest to the median: of four weeks all but one."""
@@ -52,12 +53,14 @@ class RateVariation:
     def p_value(self, now: ColumnShare, now_days: float, before: ColumnShare, before_days: float) -> float:
         """Return the two-sided p-value of a difference, given rows and days; 1 where a side has no rows."""
         wide = [side.squares * self.design(side, days) for side, days in ((now, now_days), (before, before_days))]
-        test = two_proportion_test(now.hits, now.total, before.hits, before.total, *wide)
-        if test.z is None or test.p_value is None or self.known is None:
-            return 1.0 if test.p_value is None else test.p_value
+        score = proportion_score(now.hits, now.total, before.hits, before.total, *wide)
+        if score is None:
+            return 1.0
+        if self.known is None:
+            return float(two_sided_p_value(score))
         from scipy.special import stdtr
 
-        return float(2 * stdtr(self.known.freedom, -abs(test.z)))
+        return float(2 * stdtr(self.known.freedom, -abs(score)))
 
     def up_to(self, now: ColumnShare, now_days: float, past: ColumnShare, past_days: float) -> float:
         """Return the 99.9 % upper limit of the rate of such a window, from the past."""

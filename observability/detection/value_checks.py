@@ -136,7 +136,8 @@ def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, befor
     standing = past is not None and by_size(growth, at) != "ok" and as_usual
     level = level_variation(past_days.then(each_day), now, before) if column.baseline == "reference" else own
     tests = (level,) if standing else (level, own)
-    p_value = rate_p_value(column, metric, tests)
+    test = rate_test(column, metric, each_day)
+    p_value = test.largest_p_value(tests)
     severity = by_size(growth, at)
     when = None if severity == "ok" or standing else value_onset(past_days, each_day, before, context)
     finding = replace(
@@ -169,48 +170,69 @@ def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, befor
         },
     )
     limits = value_edge(before, at[0]), value_edge(before, at[1])
-    missing = "" if severity == "ok" else missing_days(column, metric, tests, context.budget)
+    missing = "" if severity == "ok" else missing_days(column, test, tests, context.budget)
     return QualityClaim(finding, p_value, limits, missing)
 
 
-def missing_days(column: CheckedColumn, metric: str, tests: Sequence[RateVariation], budget: float) -> str:
+@dataclass(frozen=True)
+class RateTest:
+    """The test of one rate's growth, given that rows of one day, and values that a day's rows share, are not independent.
+
+    A value that all rows of a day share is one observation: an unseen category or a value out of range then counts its days. So does a
+    fault of whole days that the reference had too, where no past tells how days vary.
+
+    days: of the window. baseline_days: those of a baseline of own days, None for a reference. shared: rows of a usual day, where a day's
+    rows share their value. wholes: whether the baseline had the fault, and each day of the window is hit nearly wholly or hardly at all.
+    """
+
+    now: ColumnShare
+    before: ColumnShare
+    days: int
+    baseline_days: int | None
+    shared: float | None
+    wholes: bool
+
+    def p_value(self, by_days: RateVariation, times: int = 1) -> float:
+        """Return the p-value with one estimate of how days vary. times: of a window so many times as long."""
+        now, days = self.now, self.days * times
+        if times > 1:
+            now = ColumnShare(now.hits * times, now.total * times, now.squares * times, now.rows * times)
+        if self.shared is not None:
+            return whole_day_p_value(now, self.before, self.shared)
+        if by_days.known is None and self.wholes:
+            return whole_day_p_value(now, self.before, now.n / days)
+        span = by_days.reference_days(self.before) if self.baseline_days is None else float(self.baseline_days)
+        return by_days.p_value(now, days, self.before, span)
+
+    def largest_p_value(self, tests: Sequence[RateVariation], times: int = 1) -> float:
+        """Return the largest p-value over several estimates of how days vary. times: of a window so many times as long."""
+        return max(self.p_value(by_days, times) for by_days in tests)
+
+
+def rate_test(column: CheckedColumn, metric: str, each_day: DailyShares) -> RateTest:
+    """Return the test of one rate of a column. each_day: the rate on each day of the window."""
+    now, before = column.rates[metric]
+    past_values = column.past.values if column.past else None
+    valued = metric in ("unseen_rate", "out_of_range_rate")
+    return RateTest(
+        now,
+        before,
+        days_of(column.now),
+        days_of(column.before) if column.baseline == "past" else None,
+        rows_a_day_if_shared(column.now.values, past_values, each_day) if valued else None,
+        before.value > NEVER and hit_as_wholes(each_day),
+    )
+
+
+def missing_days(column: CheckedColumn, test: RateTest, tests: Sequence[RateVariation], budget: float) -> str:
     """Return the sentence that says how many more such days would show that a rate is beyond its limit."""
-    days = days_of(column.now)
-    enough = next((times for times in TIMES if rate_p_value(column, metric, tests, times) <= budget * SURER), None)
+    enough = next((times for times in TIMES if test.largest_p_value(tests, times) <= budget * SURER), None)
     needs = (
-        f"about {rounded_count(days * (enough - 1), 'more day')}"
+        f"about {rounded_count(test.days * (enough - 1), 'more day')}"
         if enough
         else f"{'a reference' if column.baseline == 'reference' else 'a past'} of more days"
     )
     return f"That may be chance, given how days differ: it cannot be told yet and needs {needs}."
-
-
-def rate_p_value(column: CheckedColumn, metric: str, tests: Sequence[RateVariation], times: int = 1) -> float:
-    """Return the largest p-value of a rate's growth over several estimates of how days vary. times: of a window so many times as long."""
-    return max(p_value_of_days(column, metric, by_days, times) for by_days in tests)
-
-
-def p_value_of_days(column: CheckedColumn, metric: str, by_days: RateVariation, times: int) -> float:
-    """Return the p-value of a rate's growth, given that rows of one day, and values that a day's rows share, are not independent.
-
-    A value that all rows of a day share is one observation: an unseen category or a value out of range then counts its days. So does a
-    fault of whole days that the reference had too, where no past tells how days vary.
-    """
-    now, before = column.rates[metric]
-    now, days = ColumnShare(now.hits * times, now.total * times, now.squares * times, now.rows * times), days_of(column.now) * times
-    each_day = column.now.shares(metric, column.edges)
-    if metric in ("unseen_rate", "out_of_range_rate"):
-        shared = rows_a_day_if_shared(column.now.values, column.past.values if column.past else None, each_day)
-        if shared is not None:
-            return whole_day_p_value(now, before, shared)
-    if by_days.known is None and before.value > NEVER and hit_as_wholes(each_day):
-        return whole_day_p_value(now, before, now.n / days)
-    return by_days.p_value(now, days, before, span(column, before, by_days))
-
-
-def span(column: CheckedColumn, before: ColumnShare, by_days: RateVariation) -> float:
-    """Return the number of days that the baseline spans."""
-    return float(days_of(column.before)) if column.baseline == "past" else by_days.reference_days(before)
 
 
 def usual(column: CheckedColumn, metric: str) -> ColumnShare | None:

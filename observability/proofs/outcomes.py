@@ -4,7 +4,7 @@ import sys
 
 from observability.core.analyzer import OTHERS, Context, Proofs
 from observability.core.finding import Finding
-from observability.core.view_names import view_columns, view_name
+from observability.core.view_names import view_name
 from observability.proofs.rows import (
     ProvenRows,
     class_literals,
@@ -94,7 +94,7 @@ SELECT avg(coalesce({value[metric]}, 0)) AS {metric} FROM classes"""
 def _probability_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
     """Log loss or Brier score."""
     model = context.model
-    names = view_columns(model)
+    names = model.view_columns
     if model.task == "binary" and len(model.classes) == 2:
         positive = class_literals(model)[1]
         own = f"CASE WHEN label = {positive} THEN score ELSE 1 - score END"

@@ -9,7 +9,7 @@ from observability.core.analyzer import Context
 from observability.core.catalog import Model, band_limits
 from observability.core.finding import Finding
 from observability.core.time import naive_utc
-from observability.core.view_names import quoted_identifier, view_columns, view_name
+from observability.core.view_names import quoted_identifier, view_name
 from observability.core.window import EPOCH, Slice
 
 DAY = timedelta(days=1)
@@ -47,7 +47,7 @@ def time_literal(instant: datetime) -> str:
 
 def column_in_view(model: Model, reference: str) -> str:
     """The column of the view of predictions behind a column reference, as SQL writes it."""
-    return quoted_identifier(view_columns(model).get(reference, reference))
+    return quoted_identifier(model.view_columns.get(reference, reference))
 
 
 def proven_rows(

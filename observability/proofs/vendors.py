@@ -11,7 +11,7 @@ from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
 from observability.core.view_names import quoted_identifier as quoted
-from observability.core.view_names import view_columns, view_name
+from observability.core.view_names import view_name
 from observability.detection.answer_changes import EQUAL, SPREADS
 from observability.proofs.rows import json_pointer_part, number_literal, text_literal, time_literal, where_clause
 
@@ -36,7 +36,7 @@ def round_level_proof(finding: Finding, context: Context) -> str | None:
     if start is None or model is None:
         return None
     if finding.metric == "probe_tokens":
-        names = view_columns(model)
+        names = model.view_columns
         figure = f"avg({quoted(names[TOKENS])})" if TOKENS in names else None
     elif finding.metric == "rubric_score":
         name = finding.evidence.get("score")

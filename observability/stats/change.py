@@ -1,5 +1,6 @@
 """Tests of a count against its history and of two proportions, runs of equal values, and sample sizes for tests."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -154,13 +155,41 @@ def two_proportion_test(
     ProportionTest
     """
     difference = rate_difference_interval(successes_a, n_a, successes_b, n_b, n_squares_a, n_squares_b, confidence)
+    z = proportion_score(successes_a, n_a, successes_b, n_b, n_squares_a, n_squares_b)
+    return ProportionTest(z, None if z is None else float(two_sided_p_value(z)), difference)
+
+
+def proportion_score(
+    successes_a: float, n_a: float, successes_b: float, n_b: float, n_squares_a: float | None = None, n_squares_b: float | None = None
+) -> float | None:
+    """Score z of the pooled test of two proportions; None where a side has no rows.
+
+    Parameters
+    ----------
+    successes_a : float
+        Successes of side a (Σw).
+    n_a : float
+        Rows of side a (Σw).
+    successes_b : float
+        Successes of side b.
+    n_b : float
+        Rows of side b.
+    n_squares_a : float | None
+        Σw² of side a; None where it is unweighted.
+    n_squares_b : float | None
+        Σw² of side b; None where it is unweighted.
+
+    Returns
+    -------
+    float | None
+    """
     rows_a, rows_b = effective_n(n_a, n_squares_a), effective_n(n_b, n_squares_b)
-    if difference.value is None or rows_a <= 0 or rows_b <= 0:
-        return ProportionTest(None, None, difference)
-    pooled = (successes_a / n_a * rows_a + successes_b / n_b * rows_b) / (rows_a + rows_b)
-    error = np.sqrt(max(pooled * (1 - pooled), 0.0) * (1 / rows_a + 1 / rows_b))
-    z = difference.value / error if error > 0 else 0.0
-    return ProportionTest(float(z), float(two_sided_p_value(z)), difference)
+    if not (n_a > 0 and n_b > 0 and rows_a > 0 and rows_b > 0):
+        return None
+    rate_a, rate_b = successes_a / n_a, successes_b / n_b
+    pooled = (rate_a * rows_a + rate_b * rows_b) / (rows_a + rows_b)
+    error = math.sqrt(max(pooled * (1 - pooled), 0.0) * (1 / rows_a + 1 / rows_b))
+    return float((rate_a - rate_b) / error) if error > 0 else 0.0
 
 
 def runs_of_equal_values(values: Sequence[Any] | np.ndarray) -> list[ValueRun]:

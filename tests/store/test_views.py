@@ -8,9 +8,10 @@ import duckdb
 import pytest
 
 from observability.core.catalog import Model
+from observability.core.distinct_names import distinct_names
 from observability.core.errors import NotFoundError, UsageError
 from observability.core.questions import Aggregate, By
-from observability.core.view_names import distinct_names, quoted_identifier, view_columns, view_name
+from observability.core.view_names import quoted_identifier, view_name
 from observability.core.window import Window
 from observability.investigation.case import case
 from observability.store.db.catalog_store import add_model
@@ -93,7 +94,7 @@ def test_every_view_of_every_model_can_be_read(world: DuckStore) -> None:
             assert list(answer.columns[: len(fixed)]) == fixed
             assert all((f"MODEL.{view}", name) in listed for name in fixed)
         own = world.query_views(f"SELECT * FROM {view_name(model, 'predictions')}").columns
-        assert set(view_columns(model).values()) <= set(own)
+        assert set(model.view_columns.values()) <= set(own)
     for view in (*STORE_VIEWS, *kind_tables().values(), "view_columns"):
         assert world.query_views(f"SELECT * FROM {view}").columns
 
@@ -106,7 +107,7 @@ def test_bins_of_raw_rows_by_the_view_of_edges_are_those_of_the_counts(world: Du
     expected = {
         (row.version, row.bin): row.n for row in kept.itertuples() if row.bin >= 0 and (row.version in registered or reference == "score")
     }
-    value = quoted_identifier(view_columns(model).get(reference, reference))
+    value = quoted_identifier(model.view_columns.get(reference, reference))
     inside = "value = e.level" if "city" in reference else "NOT isnan(value) AND value >= e.low AND (value < e.high OR isinf(e.high))"
     found = rows_of(
         world,

@@ -1,11 +1,19 @@
-"""A model of many columns is registered, loaded and asked with work that grows with the columns, not with their square."""
+"""A model of many columns is registered, loaded and checked with work that grows with the columns, not with their square."""
 
+import sys
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from observability.core.catalog import Edges, Version
+from observability.monitoring.check import check
 from observability.store.db.catalog_store import add_columns, add_model, read_catalog, save_edges, save_version
 from observability.store.db.schema import COLUMN_TYPES
 from observability.store.ingest.stage import with_null_columns
+from observability.store.types.loading import LoadDefaults
+from observability.store.types.registration import RegistrationRequest
 from tests.support.new_store import new_store
 
 KINDS = ("number", "category", "boolean")
@@ -85,3 +93,55 @@ def test_missing_columns_are_added_once_and_in_order():
     whole = with_null_columns(table, ["b", "c", "d", "c"])
     assert whole.column_names == ["a", "b", "c", "d"] and whole["d"].null_count == 2 and whole.schema.metadata == {b"kept": b"yes"}
     assert with_null_columns(table, ["a"]) is table
+
+
+ROWS, END = 400, datetime(2026, 3, 15, tzinfo=UTC)
+
+
+def checked_model(store, folder, columns):
+    """A registered model with alike columns, half of them numbers that moved and half categories, and predictions of 14 days."""
+    rng = np.random.default_rng(3)
+    number, level, score = rng.normal(size=ROWS), rng.integers(0, 30, ROWS), rng.random(ROWS)
+    late = np.arange(ROWS) >= ROWS / 2
+    for name, moved in (("reference", 0), ("served", late)):
+        rows = {f"number {place}": number + 2 * moved for place in range(columns // 2)}
+        rows |= {f"category {place}": (level + 20 * moved).astype(str) for place in range(columns // 2)}
+        rows |= {"score": score, "label": (rng.random(ROWS) < score).astype(int), "id": [f"p{place}" for place in range(ROWS)]}
+        rows["at"] = [END - timedelta(days=14) * (1 - place / ROWS) for place in range(ROWS)]
+        pd.DataFrame(rows).to_parquet(folder / f"{name}.parquet")
+    features, model = tuple(rows)[: columns // 2 * 2], f"of {columns}"
+    store.register(
+        RegistrationRequest(model, "1", folder / "reference.parquet", task="binary", label="label", score=("score",), features=features)
+    )
+    store.load_files([folder / "served.parquet"], LoadDefaults("prediction", model, "1", features))
+    return model
+
+
+def work_of_a_check(store, model):
+    """Calls of a check of what counts answer, and its findings."""
+    asked = {"model": model, "start": END - timedelta(days=7), "end": END, "now": END, "with_records": False, "reads": "counts"}
+    calls = 0
+
+    def note(_frame, event, _given):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        found = check(store, **asked).findings
+    finally:
+        sys.setprofile(None)
+    return calls, found
+
+
+def test_the_work_of_a_check_grows_no_faster_than_the_columns(tmp_path):
+    with new_store(tmp_path / "home") as store:
+        widths = (10, 20, 60)
+        models = [checked_model(store, tmp_path, columns) for columns in widths]
+        work_of_a_check(store, models[0])  # the first of a process imports and compiles
+        work = [work_of_a_check(store, model) for model in models]
+    calls, findings = zip(*work, strict=True)
+    few, many = (calls[1] - calls[0]) / 10, (calls[2] - calls[1]) / 40
+    assert many < 1.05 * few, f"{few:.0f} calls a column between 10 and 20 columns, {many:.0f} between 20 and 60"
+    moved = [sum(each.analyzer == "serving/drift" and each.needs_action for each in of) for of in findings]
+    assert [count >= columns / 2 for count, columns in zip(moved, widths)] == [True] * 3

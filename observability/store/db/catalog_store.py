@@ -13,10 +13,10 @@ from operator import itemgetter
 from typing import Any
 
 from observability.core.catalog import Catalog, Column, Edges, Kind, Model, Task, Version, natural_order
+from observability.core.distinct_names import distinct_names
 from observability.core.questions import NULL, UNKNOWN
 from observability.core.settings import ModelSettings
 from observability.core.time import aware_utc, naive_utc
-from observability.core.view_names import distinct_names
 from observability.store.db.results import Cursor, single_row
 from observability.store.db.schema import COLUMN_TYPES, LATENCY, create_model_tables, create_table_sql, model_table
 from observability.store.db.shared_tables import (

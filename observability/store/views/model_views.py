@@ -8,7 +8,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from observability.core.catalog import Model
-from observability.core.view_names import quoted_identifier, view_columns
+from observability.core.view_names import quoted_identifier
 from observability.store.db.expressions import EPOCH, label_code_sql, probability_list_sql, sql_literal
 from observability.store.db.schema import (
     DAY_OUTCOMES,
@@ -159,7 +159,7 @@ AS_OF = "predictions_as_of"
 
 def masked_view_columns(model: Model) -> frozenset[str]:
     """The columns of a model's views that hold masked values: subject, sensitive columns, groups, and other fields of a record."""
-    names = view_columns(model)
+    names = model.view_columns
     own = {names[column.reference] for column in model.columns if column.sensitive or column.role == "group"}
     return frozenset({*MASKED_FIELDS, *own})
 
@@ -181,7 +181,7 @@ def model_view_sql(model: Model, view: str, left_out: Container[str] = ()) -> st
 def predictions_sql(model: Model, until: str | None = None, *, left_out: Container[str] = ()) -> str:
     """The SELECT statement of the predictions. until: SQL of the instant by which a record must have arrived. left_out: columns."""
     labels, streams = STORE + model_table("labels", model.key), f"{STORE}streams"
-    names = view_columns(model)
+    names = model.view_columns
     own = [ViewColumn(names[column.reference], f"p.{column.column}", "") for column in model.columns]
     probabilities = [ViewColumn(name, "", "") for reference, name in names.items() if reference.startswith("score.")]
     if probabilities:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from observability.core.catalog import Model
+from observability.core.distinct_names import distinct_names
 from observability.core.errors import ForbiddenError, NotFoundError, StoreBrokenError, UsageError
-from observability.core.view_names import distinct_names, quoted_identifier, view_name
+from observability.core.view_names import quoted_identifier, view_name
 from observability.store.db.record_tables import kind_tables
 from observability.store.db.results import Cursor
 from observability.store.types.query_answer import QueryAnswer

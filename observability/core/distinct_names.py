@@ -1,0 +1,16 @@
+"""Names that SQL tells apart."""
+
+from collections.abc import Iterable
+
+
+def distinct_names(names: Iterable[tuple[int, str]]) -> list[str]:
+    """Names that differ without regard to case. names: each with its number, which follows a name that another has already."""
+    taken: set[str] = set()
+    found = []
+    for number, name in names:
+        own = name if name.casefold() not in taken else f"{name} ({number})"
+        while own.casefold() in taken:
+            own += "'"
+        taken.add(own.casefold())
+        found.append(own)
+    return found
