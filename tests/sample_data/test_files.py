@@ -452,3 +452,12 @@ def test_the_audits_that_the_document_lists_are_those_of_the_sample() -> None:
         for kind in each.split()[:1]
     }
     assert stated == Counter((model, version, kind) for model, version, kind, *_ in audits.PLAN)
+
+
+def test_the_forms_of_employment_are_compared_by_age_band_of_all_rows() -> None:
+    lines = (FOLDER / "trade_offs.jsonl").read_text(encoding="utf-8").splitlines()
+    (results,) = [audit["results"] for audit in map(json.loads, lines) if audit["model"] == "employment"]
+    for form in results["forms"]:
+        bands = [each for each in form["slices"] if each["column"] == "AGEP"]
+        assert len(bands) == 5 and all(each["n"] >= 700 for each in bands)
+        assert (sum(each["n"] for each in bands), sum(each["flips"] for each in bands)) == (form["probes"], form["flips"])
