@@ -1,7 +1,7 @@
-"""Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the four weeks before.
+"""Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the eight weeks before.
 
-A column moved where its PSI is large, beyond chance, and four times that of any earlier week against the others; of a number, that of
-any number's earlier weeks. Weeks that the same change reached already are no part of the baseline. Numbers are compared in deciles of
+A column moved where its PSI is large, beyond chance, and some times that of any earlier week against the others; of a number, that of
+any number's earlier weeks. The newest two weeks are no part of the baseline where the same change reached them already. Numbers are compared in deciles of
 the earlier calls, categories by their frequent levels, free texts by their length. Columns of answers are those of calls that got one.
 """
 
@@ -31,9 +31,15 @@ LEAST_WEEKS, SURE_WEEKS = 2, 3
 """Earlier weeks of MINIMUM_ROWS calls that a comparison needs, and that a critical one needs."""
 MOVED: Limits = (0.2, 0.4)
 """PSI from which a column is watch and act: as of a share that rises from 20 to 40 %, and to 50 %."""
+PAST_DAYS = 8 * WEEK
+"""Days before the window that it is compared with: of eight weeks the most unusual one says how much weeks vary, of four often too little."""
 BEYOND, NUMBERS_BEYOND = (4.0, 8.0), (4.0, 12.0)
-"""How many times the PSI of the most unusual earlier week that is at least, of a category and of a number: four weeks say little about how
-weeks vary. So the numbers of a model's calls share that week: by chance one of them was calm four times."""
+"""How many times the PSI of the most unusual earlier week that is at least, of a category and of a number, after few weeks. The numbers of a
+model's calls share that week: by chance one of them was calm all the time."""
+MANY_WEEKS, AFTER_MANY = 6, 0.8
+"""From so many weeks of baseline on the factors are this part of BEYOND: the most unusual of more weeks is a larger one."""
+MOST_LEFT_OUT = 2
+"""Newest earlier weeks that are no part of the baseline at most, where a change reached them: what lasts longer is usual by then."""
 ALIKE = 1.5
 """A change that is so many times as large as in the week before is worse."""
 MOST_BINS, MOST_LEVELS, RARE = 10, 20, 0.01
@@ -168,7 +174,7 @@ def compared_calls(now: "DataFrame", past: "DataFrame", window: Window) -> Compa
         missing = f"{plural(len(now), 'call')} in this window; that needs about {MINIMUM_ROWS - len(now):,} more"
     elif len(kept) < LEAST_WEEKS:
         needs = plural(LEAST_WEEKS - len(kept), "more such week")
-        missing = f"{MINIMUM_ROWS} calls or more were made in {len(kept)} of the four weeks before; that needs about {needs}"
+        missing = f"{MINIMUM_ROWS} calls or more were made in {len(kept)} of the eight weeks before; that needs about {needs}"
     return ComparedCalls(now.assign(week=0), past.assign(week=week)[np.isin(week, kept)], missing)
 
 
@@ -192,9 +198,16 @@ def call_drifts(calls: ComparedCalls, features: Sequence[str], window: Window, s
     return sorted(limited, key=lambda each: (-each.effect, each.column))
 
 
+def factors_beyond(weeks: int, number: bool) -> Limits:
+    """How many times the PSI of the most unusual of so many earlier weeks a column moves to be watch and act."""
+    watch, act = NUMBERS_BEYOND if number else BEYOND
+    part = AFTER_MANY if weeks >= MANY_WEEKS else 1.0
+    return part * watch, part * act
+
+
 def _limits_of(drift: CallDrift, varies: float, stated: Limits) -> Limits:
     """The PSI from which a column is watch and act. varies: that of the most unusual earlier week."""
-    beyond = NUMBERS_BEYOND if drift.number else BEYOND
+    beyond = factors_beyond(drift.weeks, drift.number)
     watch, act = at_least(stated, beyond[0] * varies, beyond[1] * varies)
     return watch, act if drift.weeks >= SURE_WEEKS else np.inf
 
@@ -208,7 +221,7 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
     bins = 1 + max(int(each.max()) for each in (column.now, column.before))
     counts = np.bincount(week * bins + column.before, minlength=len(weeks) * bins).reshape(len(weeks), bins)
     current = np.bincount(column.now, minlength=bins)
-    out = changed_weeks(counts, current, stated)
+    out = changed_weeks(counts, current, stated, column.number)
     base = counts[out:]
     total = base.sum(axis=0)
     p, q = (np.maximum(each / each.sum(), SMALLEST) for each in (total, current))
@@ -240,17 +253,18 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
     )
 
 
-def changed_weeks(counts: Integers, current: Integers, stated: Limits) -> int:
-    """How many of the newest earlier weeks are no part of the baseline, which keeps the two oldest at least.
+def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: bool) -> int:
+    """How many of the newest earlier weeks are no part of the baseline, which keeps the two oldest at least; never more than two.
 
-    They are critical against the older ones, and either the window is like them, so that the change lasts, or it is like the older weeks
-    again. counts: weeks × bins, the newest first; current: those of the window.
+    They are critical by the stated limit against the older ones and vary more than those do, and either the window is like them, so that
+    the change lasts, or it is like the older weeks again. counts: weeks × bins, the newest first; current: those of the window.
     """
-    for out in range(len(counts) - LEAST_WEEKS, 0, -1):
+    for out in range(min(len(counts) - LEAST_WEEKS, MOST_LEFT_OUT), 0, -1):
         newer, older = counts[:out], counts[out:]
         rest = older.sum(axis=0)
         chance = max(psi_null_quantile(float(rest.sum()), float(week.sum()), occupied_bins(rest, week), CLEAN) for week in newer)
-        limit, distance = max(stated[1], chance, BEYOND[0] * float(psi_by_row(rest - older, older).max())), psi(rest, current)
+        usual = factors_beyond(len(older), number)[0] * float(psi_by_row(rest - older, older).max())
+        limit, distance = max(stated[1], chance, usual), psi(rest, current)
         back, lasts = distance < stated[0], psi(newer.sum(axis=0), current) < distance / 2
         if (back or lasts) and min(psi(rest, week) for week in newer) >= limit:
             return out

@@ -26,7 +26,7 @@ from observability.dashboard.serving.batch_gate import batch_words
 from observability.dashboard.serving.vendors import MEASURES, round_values
 from observability.detection import probe_claims
 from observability.detection.batch_gate import DRIFT
-from observability.detection.call_drift import BEYOND, NUMBERS_BEYOND
+from observability.detection.call_drift import LEAST_WEEKS, MANY_WEEKS, factors_beyond
 from observability.detection.probe_rounds import probe_rounds
 from observability.probing.answer_vectors import packed_vector
 from observability.store.db.database import Database
@@ -182,7 +182,7 @@ def test_the_calls_of_the_sample_are_shown_as_their_file_counts_them(empty: Data
     first = tables(app)["Traces of several steps"]["rows"][0]["cells"]
     assert first["failed"]["t"] == "1" and first["trace"]["go"]["parameters"]["trace"] in set(several.index[several["failed"] == 1])
     assert f"5 of {len(several)} traces" in words(app)
-    moved = [row["cells"] for row in tables(app)["Inputs and outputs against the four weeks before"]["rows"]]
+    moved = [row["cells"] for row in tables(app)["Inputs and outputs against the eight weeks before"]["rows"]]
     assert {(row["model"]["t"], row["column"]["t"], row["since"]["t"]) for row in moved} == {
         (calls.SMALL, "output_tokens", "6 Nov 2025"),
         (calls.SMALL, "refused", "6 Nov 2025"),
@@ -191,7 +191,8 @@ def test_the_calls_of_the_sample_are_shown_as_their_file_counts_them(empty: Data
 
 def test_the_status_of_a_column_of_calls_says_the_factor_that_is_used() -> None:
     (status,) = [each for each in model_calls.DRIFT if each["key"] == "status"]
-    assert all(f" {factors[0]:g} times" in status["help"] for factors in (BEYOND, NUMBERS_BEYOND))
+    for weeks, number in ((LEAST_WEEKS, False), (LEAST_WEEKS, True), (MANY_WEEKS, False), (MANY_WEEKS, True)):
+        assert f"{factors_beyond(weeks, number)[0]:g} times" in status["help"]
 
 
 def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,8 +205,8 @@ def test_longer_prompts_are_said_to_have_moved(empty: Database, tmp_path: Path, 
     land(empty, lines, tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(days=35)).replace(tzinfo=UTC))
     app = opened("vendors")
-    (first,) = [row["cells"] for row in tables(app)["Inputs and outputs against the four weeks before"]["rows"]]
-    others = [row["cells"] for row in tables(app)["Inputs and outputs that are as in the four weeks before"]["rows"]]
+    (first,) = [row["cells"] for row in tables(app)["Inputs and outputs against the eight weeks before"]["rows"]]
+    others = [row["cells"] for row in tables(app)["Inputs and outputs that are as in the eight weeks before"]["rows"]]
     assert (first["column"], first["status"]["t"], first["since"]["t"]) == ({"t": "input_tokens", "sub": "mean"}, "Critical", "2 Feb 2026")
     assert {row["status"]["t"] for row in others} == {"OK"} and "share of chat" in {row["column"]["sub"] for row in others}
     (found,) = [each for each in model_calls.call_drift_findings(Scope()) if each.needs_action]

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from observability.core.window import Window
-from observability.detection.call_drift import MOVED, CallDrift, call_drifts, changed_weeks, compared_calls
+from observability.detection import call_drift
+from observability.detection.call_drift import MOVED, CallDrift, call_drifts, changed_weeks, compared_calls, factors_beyond
 from observability.stats.distance import psi
 from tests.support.model_calls import CONTEXT, FEATURES, START, calls
 
@@ -33,7 +34,7 @@ def test_the_psi_is_that_of_the_counts_by_hand_against_the_pooled_weeks(sides: t
     counted = [[int((side["feature.operation"] == name).sum()) for name in ("chat", "embeddings")] for side in (past, now)]
     assert found.effect == pytest.approx(psi(*counted)) and found.level == "embeddings"
     assert (found.before, found.now) == pytest.approx([each[1] / sum(each) for each in counted])
-    weeks = [past[(START.replace(tzinfo=None) - past["at"]) // timedelta(days=7) == week] for week in range(4)]
+    weeks = [past[(START.replace(tzinfo=None) - past["at"]) // timedelta(days=7) == week] for week in range(8)]
     by_week = [[int((week["feature.operation"] == name).sum()) for name in ("chat", "embeddings")] for week in weeks]
     against = [psi(np.array(counted[0]) - np.array(own), own) for own in by_week]
     assert found.varies == pytest.approx(max(against)) and found.last_week == pytest.approx(against[0])
@@ -74,12 +75,39 @@ def test_a_day_is_compared_with_the_same_hours_of_the_earlier_weeks(sides: tuple
 
 def test_weeks_that_the_same_change_reached_are_no_part_of_the_baseline() -> None:
     usual, moved, other = np.array([[690, 310], [710, 290], [700, 300]]), np.array([[300, 700]]), np.array([[950, 50]])
-    assert changed_weeks(np.vstack([moved, usual]), moved[0], LIMITS) == 1, "the change lasts"
-    assert changed_weeks(np.vstack([moved, moved, usual]), moved[0], LIMITS) == 2
-    assert changed_weeks(np.vstack([moved, usual]), usual[0], LIMITS) == 1, "it is over"
-    assert changed_weeks(np.vstack([moved, usual]), other[0], LIMITS) == 0, "weeks vary, and the window is like none of them"
-    assert changed_weeks(np.vstack([usual, moved]), usual[0], LIMITS) == changed_weeks(np.vstack([moved, usual[:1]]), moved[0], LIMITS) == 0
-    assert changed_weeks(np.vstack([moved, usual]) // 100, moved[0], LIMITS) == 0, "few calls prove nothing"
+    assert changed_weeks(np.vstack([moved, usual]), moved[0], LIMITS, False) == 1, "the change lasts"
+    assert changed_weeks(np.vstack([moved, moved, usual]), moved[0], LIMITS, False) == 2
+    assert changed_weeks(np.vstack([moved, usual]), usual[0], LIMITS, False) == 1, "it is over"
+    assert changed_weeks(np.vstack([moved, usual]), other[0], LIMITS, False) == 0, "weeks vary, and the window is like none of them"
+    assert (
+        changed_weeks(np.vstack([usual, moved]), usual[0], LIMITS, False)
+        == changed_weeks(np.vstack([moved, usual[:1]]), moved[0], LIMITS, False)
+        == 0
+    )
+    assert changed_weeks(np.vstack([moved, usual]) // 100, moved[0], LIMITS, False) == 0, "few calls prove nothing"
+
+
+def test_no_more_than_the_newest_two_weeks_are_left_out() -> None:
+    usual, moved = np.array([[690, 310], [710, 290], [700, 300], [705, 295], [695, 305]]), np.array([[300, 700]])
+    assert [changed_weeks(np.vstack([moved] * weeks + [usual]), moved[0], LIMITS, False) for weeks in (1, 2, 3)] == [1, 2, 0]
+
+
+def test_a_column_is_held_against_the_factors_of_its_kind_and_of_its_weeks(
+    sides: tuple[pd.DataFrame, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [factors_beyond(weeks, number) for weeks in (5, 6) for number in (False, True)] == [
+        (4, 8),
+        (4, 12),
+        (3.2, 6.4),
+        pytest.approx((3.2, 9.6)),
+    ]
+    usual, moved = np.array([[690, 310], [710, 290], [700, 300]]), np.array([[300, 700]])
+    limits = {each.column: (each.number, each.varies, each.limits[0]) for each in drifts(*sides).values()}
+    monkeypatch.setattr(call_drift, "NUMBERS_BEYOND", (10_000.0, 20_000.0))
+    of_kinds = [changed_weeks(np.vstack([moved, usual]), moved[0], LIMITS, number) for number in (False, True)]
+    assert of_kinds == [1, 0], "a week that is usual for a number is part of the baseline of a number alone"
+    after = {each.column: each.limits[0] for each in drifts(*sides).values()}
+    assert {name for name, limit in after.items() if limit != limits[name][2]} == {name for name, (number, *_) in limits.items() if number}
 
 
 def test_too_few_calls_or_weeks_say_what_is_needed(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
@@ -88,7 +116,7 @@ def test_too_few_calls_or_weeks_say_what_is_needed(sides: tuple[pd.DataFrame, pd
     newest = past[past["at"] >= START.replace(tzinfo=None) - timedelta(days=7)]
     assert (
         compared_calls(now, newest, WINDOW).missing
-        == "100 calls or more were made in 1 of the four weeks before; that needs about 1 more such week"
+        == "100 calls or more were made in 1 of the eight weeks before; that needs about 1 more such week"
     )
     assert drifts(now, newest) == drifts(now.iloc[:0], past.iloc[:0]) == {}
     of_two = drifts(now, past[past["at"] >= START.replace(tzinfo=None) - timedelta(days=14)])

@@ -31,7 +31,7 @@ CONTEXT = Context(MODEL, MODEL.versions[0], Window("chat", START, END), END, bud
 
 
 def calls(
-    rng: np.random.Generator, weeks: int = 4, a_day: int = 100, *, first_week: int | None = None, variation: float = 0.1
+    rng: np.random.Generator, weeks: int = 8, a_day: int = 100, *, first_week: int | None = None, variation: float = 0.1
 ) -> pd.DataFrame:
     """Calls of so many weeks, which end where the window begins, or begin with `first_week` weeks after that.
 
@@ -71,10 +71,10 @@ def shares(usual: tuple[float, ...], moved: np.ndarray) -> np.ndarray:
     return found / found.sum()
 
 
-def frames_of(seed: int, a_day: int = 100, variation: float = 0.1) -> tuple[dict[str, pd.DataFrame], Context]:
-    """A window and the four weeks before, without a change."""
+def frames_of(seed: int, a_day: int = 100, variation: float = 0.1, weeks: int = 8) -> tuple[dict[str, pd.DataFrame], Context]:
+    """A window and so many weeks before, without a change."""
     rng = np.random.default_rng(seed)
-    past = calls(rng, a_day=a_day, variation=variation)
+    past = calls(rng, weeks, a_day, variation=variation)
     return {"past": past, "current": calls(rng, 1, a_day, first_week=0, variation=variation)}, CONTEXT
 
 

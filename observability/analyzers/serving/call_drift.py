@@ -1,8 +1,8 @@
-"""Find what the logged calls of a language model ask and answer otherwise than in the four weeks before.
+"""Find what the logged calls of a language model ask and answer otherwise than in the eight weeks before.
 
 Such a model has no reference: serving/drift cannot judge it. All of its versions are judged together, on a sample of the calls. A column
-has one finding; the false discovery rate is controlled over all of them. A change is critical only where it is eight times as large as
-that of the most unusual of three earlier weeks or more, of a number twelve times.
+has one finding; the false discovery rate is controlled over all of them. A change is critical only where it is many times as large as
+that of the most unusual of three earlier weeks or more (`factors_beyond`).
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ from observability.core.catalog import Model
 from observability.core.finding import Finding, Severity, needs_action
 from observability.core.formatting import format_day
 from observability.core.questions import Sample
-from observability.detection.call_drift import MOVED, CallDrift, call_drifts, compared_calls
+from observability.detection.call_drift import MOVED, PAST_DAYS, CallDrift, call_drifts, compared_calls
 from observability.detection.change import ChangeVerdict, judge_change, stated_limits
 from observability.stats.multiple_testing import benjamini_hochberg
 
@@ -28,11 +28,11 @@ def is_language_model(model: Model) -> bool:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for a sample of the calls of the window and of the four weeks before; nothing for another model, or one with a reference."""
+    """Ask for a sample of the calls of the window and of the eight weeks before; nothing for another model, or one with a reference."""
     if not is_language_model(context.model) or any(version.reference_rows for version in context.model.versions):
         return {}
     calls = Sample("predictions", (*FIELDS, *(each.reference for each in context.model.features())), MOST_CALLS)
-    return {"current": Ask(calls, scope="model"), "past": Ask(calls, span="past", scope="model")}
+    return {"current": Ask(calls, scope="model"), "past": Ask(calls, span="past", days=PAST_DAYS, scope="model")}
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:

@@ -22,7 +22,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.serving.vendors import NO_CURRENCY, cost_currency
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
-from observability.detection.call_drift import BEYOND
+from observability.detection.call_drift import BEYOND, MANY_WEEKS, factors_beyond
 
 MOST_ROUTES = 50
 MOST_CALLS = 20_000
@@ -37,11 +37,15 @@ TRAFFIC = columns_on_phone(
     *number_columns(latency="Mean ms", tokens_in="Tokens in", tokens_out="Tokens out", cost="Cost"),
     column("labelled", "Feedback", align="right", help="Share of calls with a label, of up to 20,000 of them, and its most frequent value"),
 )
+STATUS_HELP = (
+    f"Beyond its limit, chance, and {BEYOND[0]:g} times the PSI of the most unusual earlier week "
+    f"({factors_beyond(MANY_WEEKS, False)[0]:g} times from {MANY_WEEKS} weeks on)"
+)
 DRIFT = columns_on_phone(
     "model column status",
     column("model", "Model", strong=True),
     column("column", "Column", help="A number is compared by its deciles, a free text by its length, and a category by its levels"),
-    column("status", "Status", help=f"Beyond its limit, chance, and {BEYOND[0]:g} times the PSI of the most unusual earlier week"),
+    column("status", "Status", help=STATUS_HELP),
     *number_columns(psi="PSI", usual="Usual", before="Before", now="Now"),
     column("since", "Since"),
 )
@@ -160,7 +164,7 @@ def call_drift_findings(scope: Scope) -> list[Finding]:
 
 
 def drift_section(found: Sequence[Finding]) -> None:
-    """Draw what the calls of language models ask and answer otherwise than in the four weeks before; nothing without findings."""
+    """Draw what the calls of language models ask and answer otherwise than in the eight weeks before; nothing without findings."""
     if not found:
         return
     st.header("Drift of inputs and outputs", anchor=False)
@@ -169,12 +173,12 @@ def drift_section(found: Sequence[Finding]) -> None:
     usual = [finding for finding in measured if finding.severity == "ok"]
     moved = [finding for finding in measured if finding.severity != "ok"]
     if moved:
-        drift_table("call-drift", "Inputs and outputs against the four weeks before", moved)
+        drift_table("call-drift", "Inputs and outputs against the eight weeks before", moved)
     if usual:
         with st.expander(
             formatting.plural(len(usual), "column is", "columns are") + " as in the weeks before", icon=":material/unfold_more:"
         ):
-            drift_table("usual-calls", "Inputs and outputs that are as in the four weeks before", usual)
+            drift_table("usual-calls", "Inputs and outputs that are as in the eight weeks before", usual)
 
 
 def drift_table(key: str, caption: str, found: Sequence[Finding]) -> None:

@@ -66,7 +66,7 @@ def test_what_was_so_in_the_week_before_is_ongoing_and_what_went_back_recovers(f
     before = changed(frames, since=-7, input_tokens=lambda own: 6 * own)
     found = drift_findings(before)["input_tokens"]
     assert (found.severity, found.news, found.onset) == ("act", "ongoing", START - timedelta(days=7))
-    assert found.evidence["now"] == pytest.approx(6 * found.evidence["before"], rel=0.1), "weeks that it reached are not what was before"
+    assert found.evidence["now"] == pytest.approx(6 * found.evidence["before"], rel=0.25), "weeks that it reached are not what was before"
     back = drift_findings({**before, "current": frames["current"]})["input_tokens"]
     assert (back.severity, back.news) == ("ok", "recovered") and "in the week before" in back.because
     assert drift_findings(changed(frames, since=-21, input_tokens=lambda own: 6 * own))["input_tokens"].severity == "ok", "usual by now"
