@@ -1,8 +1,8 @@
 """How long do pages of the pipeline take to open over many records? All records are simulated.
 
-    python tests/benchmarks/bench_size.py [--parts labelling,batches,ranks,runs] [--scale 1.0] [--folder DIR] [--lines]
+    python tests/benchmarks/bench_size.py [--parts labelling,items,batches,ranks,runs] [--scale 1.0] [--folder DIR] [--lines]
 
-labelling: 600 people and 200,000 annotations. batches: 12,000 batches of 100 devices with 200 columns. ranks: a job of 64 ranks and 100,000 steps.
+labelling: 600 people and 200,000 annotations. items: 20,000 landed items. batches: 12,000 batches of 100 devices with 200 columns. ranks: a job of 64 ranks and 100,000 steps.
 runs: 1,000 runs of 10,000 steps. `--scale` multiplies annotations, days of batches, and steps of ranks or runs. Each part has a home of its own. The database
 computes its rows, so that millions of JSON lines need not be parsed; SLICE of them go through the loader as lines into another store and must give equal rows.
 With `--lines` the steps of the job of 64 ranks are loaded as JSON lines instead, beside as many lines of predictions with 25 features, and the figures of the
@@ -113,8 +113,24 @@ def run_rows(scale: float) -> dict[str, str]:
     }
 
 
+def item_rows(scale: float) -> dict[str, str]:
+    """20,000 landed items of a project without a model, of which two people have labelled one in five."""
+    items = round(20_000 * scale)
+    return {
+        "item": f"""SELECT 'letters' AS project, 'i' || item AS item, {END} - to_hours((24 * (1 + item % 50))::BIGINT) AS "at", 'v1' AS guideline,
+            '["negative","neutral","positive"]' AS classes, '{{"pages":' || hash(item, 'pages') % 30 || ',"text":"' || string_agg(
+            'word' || hash(item, turn) % 2000, ' ' ORDER BY turn) || '"}}' AS content
+            FROM (SELECT range AS item FROM range({items})), (SELECT range AS turn FROM range(25)) GROUP BY item""",
+        "annotation": f"""SELECT 'letters' AS project, 'i' || 5 * item AS item, 'a' || turn AS annotator,
+            {END} - to_hours((24 * (1 + item % 20))::BIGINT) AS "at",
+            mood(CASE WHEN uniform(item, turn, 'right') < 0.85 THEN hash(item, 'truth') % 3 ELSE hash(item, turn, 'said') % 3 END) AS label
+            FROM (SELECT range AS item FROM range({items // 5})), (SELECT range AS turn FROM range(2))""",
+    }
+
+
 PARTS: dict[str, tuple[Callable[[float], dict[str, str]], tuple[str, ...]]] = {
     "labelling": (annotation_rows, ("labelling", "label_quality", "annotate")),
+    "items": (item_rows, ("annotate", "label_quality")),
     "batches": (batch_rows, ("devices", "batches")),
     "ranks": (rank_rows, ("distributed", "runs")),
     "runs": (run_rows, ("runs", "compare_runs", "studies")),

@@ -229,3 +229,18 @@ def test_a_long_queue_shows_its_first_items_and_counts_all(owned: Database, monk
     (box,) = [each for each in app.text_input if each.key == "annotate-person-box"]
     box.set_value("Kim").run()
     assert "the text number 7" in words(app), "an item that is not in the queue yet is opened by its id"
+
+
+def test_a_landed_item_has_neighbours_by_its_own_content(owned: Database, tmp_path: Path) -> None:
+    rows = [{"id": f"t{i}", "text": f"the {'parcel' if i % 2 else 'invoice'} came {i} days late", "pages": i} for i in range(40)]
+    (tmp_path / "letters.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert execute(owned, ["items", str(tmp_path / "letters.jsonl"), "--project", "letters", "--id", "id", "--classes", "keep,drop"], print).exit_code == 0  # fmt: skip
+    votes = [(f"t{i}", who, "keep" if i % 2 else "drop") for i in range(40) for who in ("Kim", "Lee")]
+    owned.write_records([{"kind": "annotation", "project": "letters", "at": END, "item": i, "annotator": who, "label": label} for i, who, label in votes])  # fmt: skip
+    app = opened("label_quality", project="letters", item="t7")
+    lines = [each["cells"] for each in tables(app)["t7 and the items that are most like it"]["rows"]]
+    assert [each["item"]["t"] for each in lines[:3]] == ["t7", "t5", "t9"] and len(lines) == 6
+    labels = [each["label"]["t"] for each in lines]
+    assert labels == ["keep" if int(each["item"]["t"][1:]) % 2 else "drop" for each in lines]
+    assert f"t7 is labelled keep; so are {labels[1:].count('keep')} of its 5 nearest labelled items." in words(app)
+    assert "text: the parcel came 7 days late; pages: 7" in lines[0]["content"]["t"]

@@ -1,6 +1,8 @@
 """The page of label quality: agreement, annotators by several models, consensus, cost, suspect labels, and replayed policies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +19,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, csv_of_table, plain_caption, plain_paragraph
+from observability.investigation import item_neighbours, logged_content, project_items
 from observability.metrics import crowd_quality, labelling_work
 from observability.metrics.annotations import FIELDS
 from observability.metrics.crowd_quality import Agreement, Crowd, LabellingCost
@@ -24,7 +27,7 @@ from observability.metrics.labelling_work import FEWEST_KNOWN, LOAD_STEP, NextLa
 from observability.metrics.prices import PRICES
 from observability.stats.agreement import RELIABLE, TENTATIVE
 
-MOST_RECORDS, MOST_SHOWN = 250_000, 20
+MOST_RECORDS, MOST_SHOWN, MOST_CHARACTERS = 250_000, 20, 160
 FEWEST_ITEMS = 30
 """Items that two annotators labelled, from which annotators and consensus are modelled."""
 PEOPLE_COLUMNS = (
@@ -43,6 +46,12 @@ SUSPECT_COLUMNS = columns_on_phone(
     *number_columns(labels="Labels"),
     column("case", "Neighbours"),
     column("again", "Label it"),
+)
+NEIGHBOUR_COLUMNS = (
+    column("item", "Item", strong=True),
+    column("label", "Label"),
+    column("similarity", "Similarity", align="right", help="Mean over fields: words of texts, distance of numbers, equal levels (Gower)"),
+    column("content", "Content", wide=True),
 )
 FACTS = (column("what", "Figure", strong=True), *number_columns(figure="Value"), column("of", "Of", phone=False))
 
@@ -245,9 +254,11 @@ def suspects_section(shown: QualityOfLabels, scope: Scope, project: str, model: 
         f"{formatting.plural(len(rows), 'label')} in use, of {shown.crowd.votes.items:,} items, "
         f"{'is' if len(rows) == 1 else 'are'} less likely than another, given the labels of annotators. The least likely come first."
     )
-    lines = []
+    lines, contents = [], landed_contents(project)
     for each in rows.head(MOST_SHOWN).to_dict("records"):
         case = links.case_link("Neighbours", each["item"], model.name, scope, section="label") if model else None
+        if each["item"] in contents:
+            case = links.link_cell("Neighbours", "label_quality", scope, project=project, item=each["item"])
         lines.append(
             table_row(
                 item=each["item"],
@@ -264,6 +275,55 @@ def suspects_section(shown: QualityOfLabels, scope: Scope, project: str, model: 
         )
     draw_table("suspects", "Suspect labels, the least likely first", SUSPECT_COLUMNS, lines, compact=True)
     csv_of_table("suspects", rows, len(rows), MOST_SHOWN, "least likely")
+
+
+@cached_by_state(2, computed=False)
+def landed_contents(project: str) -> dict[str, Mapping[str, Any]]:
+    """The content of each item of a project that was landed without a prediction. Read-only."""
+    return {name: each.content for name, each in project_items.stored_items(load.store(), project).items()}
+
+
+def neighbours_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
+    """The landed items that are most like one of them, with their labels; nothing for a project without landed items."""
+    contents = landed_contents(project)
+    if not contents:
+        return
+    st.header("Neighbours of an item", anchor=False)
+    suspects = [name for name in shown.suspects["item"] if name in contents]
+    names = [*suspects, *(name for name in shown.crowd.items if name in contents and name not in set(suspects))]
+    missing = "The link names the item {}, which has no label in these dates or was not landed."
+    placeholder = "The most suspect item" if suspects else "The first item"
+    item = choice_box.address_selectbox("item", "Item", names, placeholder=placeholder, missing=missing, width=420) or next(
+        iter(names), None
+    )
+    if item is None:
+        plain_paragraph("No landed item has a label in these dates.")
+        return
+    labels = crowd_quality.consensus_labels(shown.crowd).set_index("item")["consensus"]
+    found = item_neighbours.nearest_items(contents, item)
+    if not found:
+        plain_paragraph(f"No other item has content in common with {item}.")
+        return
+    same = sum(labels.get(each.item) == labels[item] for each in found)
+    known = sum(each.item in labels.index for each in found)
+    plain_paragraph(f"{item} is labelled {labels[item]}; so are {same} of its {formatting.plural(known, 'nearest labelled item')}.")
+    lines = [
+        table_row(
+            item=links.link_cell(name, "label_quality", scope, project=project, item=name),
+            label=str(labels.get(name, "not labelled")),
+            similarity=formatting.format_share(similarity),
+            content=item_excerpt(contents[name]),
+        )
+        for name, similarity in [(item, 1.0), *((each.item, each.similarity) for each in found)]
+    ]
+    draw_table("neighbours", f"{item} and the items that are most like it", NEIGHBOUR_COLUMNS, lines, compact=True)
+
+
+def item_excerpt(content: Mapping[str, Any]) -> str:
+    """The beginning of the fields of an item in one line, texts first."""
+    texts = {each.name for each in logged_content.texts_of_fields(content)}
+    parts = [f"{name}: {content[name]}" for name in sorted(content, key=lambda name: name not in texts) if content[name] is not None]
+    return formatting.escape_direction_marks(formatting.truncate("; ".join(parts), MOST_CHARACTERS))
 
 
 def replay_section(shown: QualityOfLabels) -> None:
