@@ -145,7 +145,7 @@ def _time_range(model: Model | None) -> str:
     why = "The dates end before they start." if turned else "The models end on different days: choose a model, or dates."
     for key, label, icon, moved in (
         ("earlier", "Earlier: one window back", "arrow_back", dates and shifted_dates(dates, -1)),
-        ("later", "Later: one window on", "arrow_forward", dates and shifted_dates(dates, 1)),
+        ("later", "Later: one window forward", "arrow_forward", dates and shifted_dates(dates, 1)),
     ):
         ahead = moved is not None and key == "later" and moved[0] >= load.page_clock()
         hint = why if not dates else "This window ends now." if ahead else label
@@ -202,8 +202,8 @@ def choose_preset(span: Span) -> None:
 
 
 def change_date(key: str, start: datetime | None, end: datetime | None, length: timedelta | None, chosen: datetime | None) -> None:
-    """One of the two dates was changed in its boxes; the other stays. Where both were empty, or the window would become longer than twice
-    the relative one that was chosen before, it follows from that one's length: the first date does not ask for all days between.
+    """Set the date that was changed in its boxes; the other stays. Where both were empty, or the window would become more than twice as
+    long as the relative one chosen before, the other date is set so that the window has that length.
     """
     start, end = (chosen, end) if key == "from" else (start, chosen)
     if chosen and length and (start is None or end is None or end - start > 2 * length):
@@ -225,7 +225,7 @@ def comparison_links(scope: Scope, model: str, dates: Dates) -> None:
             own = {"b_from": address_time(earlier[0]), "b_to": address_time(earlier[1])}
             link_button(label, links.link_cell("", "compare", scope, **own), key=f"compare-{key}", icon="compare_arrows")
         else:
-            st.caption(f"{label}: no records of then.")
+            st.caption(f"{label}: no records from that time.")
 
 
 def assume_model(page: str, models: list[str]) -> None:
@@ -244,7 +244,7 @@ def assume_model(page: str, models: list[str]) -> None:
 
 
 def _models_of_page(page: str, models: list[str]) -> list[str]:
-    """Those of some models that a page has something to show of, or all where it has of none."""
+    """The models about which a page has something to show; all where there is none."""
     if page != "batch_gate":
         return models
     return [each.name for each in load.catalog().models if each.name in models and each.settings.batch_key] or models

@@ -22,11 +22,11 @@ from observability.stats.rate_change import count_dispersion, higher_rate_test
 BASELINE, LEAST = 28, 5
 """Largest and smallest number of rounds of a baseline."""
 LEFT_OUT = 0.001
-"""P-value from which a round is no part of a baseline."""
+"""A round with a p-value of at most this is no part of a baseline."""
 CHANGED = 0.01
-"""P-value of rounds that belong to one change, going back from its newest round."""
+"""Going back from the newest round of a change, earlier rounds with a p-value of at most this belong to it."""
 ALIKE = 0.5
-"""Free text differs where it is less than this part as similar to the typical answer as usual answers are."""
+"""A free text differs where its similarity to the typical answer is below this fraction of the usual similarity."""
 SPREADS, EQUAL = 4.0, 1e-9
 """Numbers differ where they are more than so many of their own standard deviations apart; relative difference that counts as none."""
 
@@ -168,11 +168,11 @@ class _Comparison(Protocol):
         ...
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """Of each round (or of one): 1 where its answer differs from the typical one, 0 where not, NaN without either."""
+        """Of each round (or of one): 1 where its answer differs from the typical one, 0 where not, NaN where one of the two is missing."""
         ...
 
     def steps(self) -> Floats:
-        """Of each round: 1 where its answer differs from that of the round before, 0 where not, NaN without either."""
+        """Of each round: 1 where its answer differs from that of the round before, 0 where not, NaN where one of the two is missing."""
         ...
 
     def similarity(self, baseline: Sequence[int]) -> Floats | None:
@@ -214,7 +214,7 @@ class _NumberComparison:
         return SPREADS * _own_spreads(self._values[np.asarray(baseline)], usual) + EQUAL * usual
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """Of each round (or of one): 1 where its answer differs, 0 where not, NaN without either."""
+        """Of each round (or of one): 1 where its answer differs, 0 where not, NaN where one of the two is missing."""
         gaps = self.gaps(baseline)
         own = gaps if place is None else gaps[place : place + 1]
         return np.where(np.isfinite(own), (np.abs(own) > self.tolerances(baseline)).astype(float), np.nan)
@@ -269,13 +269,13 @@ class _ClassComparison:
         return np.where(votes.max(axis=0) > 0, places[best], -1)
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """Of each round (or of one): 1 where its answer differs from the typical one, 0 where not, NaN without either."""
+        """Of each round (or of one): 1 where its answer differs from the typical one, 0 where not, NaN where one of the two is missing."""
         typical = self.typical(baseline)
         usual = np.where(typical >= 0, self._codes[typical, np.arange(typical.size)], -1)
         return self._unequal(usual[None, :], self._codes if place is None else self._codes[place : place + 1])
 
     def steps(self) -> Floats:
-        """Of each round: 1 where its answer differs from that of the round before, 0 where not, NaN without either."""
+        """Of each round: 1 where its answer differs from that of the round before, 0 where not, NaN where one of the two is missing."""
         before = np.concatenate([np.full_like(self._codes[:1], -1), self._codes[:-1]])
         return self._unequal(before, self._codes)
 
@@ -308,7 +308,7 @@ class _TextComparison:
         return found
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """Of each round (or of one): 1 where its answer differs, 0 where not, NaN without either."""
+        """Of each round (or of one): 1 where its answer differs, 0 where not, NaN where one of the two is missing."""
         similar, typical = self.similarity(baseline), self.typical(baseline)
         others = np.array([[similar[row, item] if row != best else np.nan for row in baseline] for item, best in enumerate(typical)])
         usual = np.array([np.median(known) if (known := line[np.isfinite(line)]).size else 1.0 for line in others])

@@ -1,8 +1,9 @@
 """Drift of the logged calls of a language model without a reference: what is asked and what is answered, against the eight weeks before.
 
 A column moved where its PSI is large, beyond chance, and some times that of any earlier week against the others; of a number, that of
-any number's earlier weeks. The newest two weeks are no part of the baseline where the same change reached them already. Numbers are compared in deciles of
-the earlier calls, categories by their frequent levels, free texts by their length. Columns of answers are those of calls that got one.
+any number's earlier weeks. The newest two weeks are no part of the baseline where the same change reached them already. Numbers are
+compared in deciles of the earlier calls, categories by their frequent levels, free texts by their length. Columns of answers are those of
+calls that got one.
 """
 
 import json
@@ -32,10 +33,10 @@ LEAST_WEEKS, SURE_WEEKS = 2, 3
 MOVED: Limits = (0.2, 0.4)
 """PSI from which a column is watch and act: as of a share that rises from 20 to 40 %, and to 50 %."""
 PAST_DAYS = 8 * WEEK
-"""Days before the window that it is compared with: of eight weeks the most unusual one says how much weeks vary, of four often too little."""
+"""Days before the window that it is compared with: the most unusual of eight weeks says how much weeks vary, of four often too little."""
 BEYOND, NUMBERS_BEYOND = (4.0, 8.0), (4.0, 12.0)
-"""How many times the PSI of the most unusual earlier week that is at least, of a category and of a number, after few weeks. The numbers of a
-model's calls share that week: by chance one of them was calm all the time."""
+"""How many times the PSI of the most unusual earlier week that is at least, of a category and of a number, after few weeks. The numbers of
+a model's calls share that week: by chance one of them was calm all the time."""
 MANY_WEEKS, AFTER_MANY = 6, 0.8
 """From so many weeks of baseline on the factors are this part of BEYOND: the most unusual of more weeks is a larger one."""
 MOST_LEFT_OUT = 2

@@ -23,7 +23,7 @@ WATCH, ACT = (1.5, 0.02), (2.0, 0.05)
 LESS = 0.5
 """Fraction of the usual share below which, with a fall of two points, a rule is reported as no longer effective."""
 STANDS_OUT = 0.05
-"""Probability of a run as unusual as a rule's most unusual one in the window, below which it stands out of the rule's past."""
+"""The most unusual run of a window stands out of the rule's past where a run as unusual has at most this probability."""
 GROUP = 0.05
 """Excess drop rate of a group over the others that is reported."""
 GROUP_ROWS = 30
@@ -49,7 +49,7 @@ class CleaningComparison(HistoryComparison):
         """Return the severity at a p-value that is adjusted for all comparisons.
 
         Watch too where that p-value is not significant but the run stands out of its own past. Unknown where the share is beyond its limit
-        and beyond how runs vary, and neither holds.
+        and beyond how runs vary, but the p-value is not significant and the run does not stand out.
         """
         if not self.known:
             return "unknown"
@@ -72,7 +72,7 @@ class CleaningComparison(HistoryComparison):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The shares from which a run is less and more than before. There is no share below 0 that is less."""
+        """The shares from which a run is less and more than before. A lower one below 0 is never passed."""
         return min(LESS * self.usual, self.usual - WATCH[1]), max(WATCH[0] * self.usual, self.usual + WATCH[1])
 
     @property

@@ -78,7 +78,7 @@ CRITERIA = {
         ),
     )
 }
-"""Criteria that an owner may choose for a binary model (settings.fairness_criterion). 0.1 is the common limit (terms.md)."""
+"""Criteria that an owner may choose for a binary model (settings.fairness_criterion). 0.1 is the common limit."""
 EQUAL_ACCURACY = Criterion(
     "equal_accuracy", "Equal accuracy", "group_accuracy_difference", ("accuracy",), asks="equal accuracy across groups"
 )
@@ -177,7 +177,7 @@ def criterion_of(model: Model, groups: GroupMetrics) -> Criterion | None:
 
 
 def declared_metric(model: Model) -> str:
-    """Return the metric of the model's criterion, of groups that no prediction shows."""
+    """Return the metric of the model's criterion, named where no prediction has a group."""
     if model.task != "binary":
         return (EQUAL_ERROR if model.task == "regression" else EQUAL_ACCURACY).metric
     chosen = model.settings.fairness_criterion

@@ -196,7 +196,7 @@ def _explanations(
         newest = cause.subject.partition("/guideline:")[2]
         if cause.metric == SLOPE:
             share = share_late_in_sessions(bad, chosen, *sides)
-            reasons.append((share, follows, "Consistent with fatigue: it grows with the hours into a session"))
+            reasons.append((share, follows, "Consistent with fatigue: wrong answers grow with the hours into a session"))
         elif newest:
             reasons.append((share_under_guideline(newest, bad, here, there), follows, f"Consistent with guideline {newest}"))
     return reasons

@@ -37,7 +37,7 @@ from observability.stats.interval import rate_interval
 
 WATCH, ACT = 0.02, 0.05
 """Growth of a rate for `watch` (2 points, where imputation begins to affect a model's errors) and `act` (5 points, the change that
-matters by terms.md). `limits` of the settings override the limit for `act`."""
+matters). `limits` of the settings override the limit for `act`."""
 WATCH_RANGE = 0.01
 """Growth of the rate outside the reference's range for `watch`: such values lie where the model has seen none, so that one in a hundred
 matters. At one in two hundred the natural tails of the sample's columns pass."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 MINIMUM_OF_CLASS = 30
-"""Positives for a true positive rate, negatives for a false positive rate, rows of anything (terms.md)."""
+"""Positives for a true positive rate, negatives for a false positive rate, rows of anything."""
 MINIMUM_WIDTH = 0.1
 """Half the widest 95 % interval with which another rate is evaluated; of a mean relative to the mean of all."""
 MOST_CLASSES = 20

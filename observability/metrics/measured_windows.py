@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MATURE = 0.8
-"""Below this share of the usual labels, a loss may be an effect of labels that are still to come (terms.md: shown below 80 % as shaded)."""
+"""Below this share of the usual labels, a loss may be an effect of labels that are still to come; charts shade it."""
 WEEK = 7
 PAST_DAYS = 56
 BASELINE_DAYS = 28

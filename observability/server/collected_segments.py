@@ -1,7 +1,7 @@
 """Bring the segments of collectors into landing, each once.
 
 A segment is copied to landing under its own name, loaded with the rows and its name in one transaction (the manifest), and only then moved
-to `taken/`. Killed at any moment, the next round finds it where it is: a name that the manifest holds is never loaded again.
+to `taken/`. Whenever the process is killed, the next round finds it where it is: a name that the manifest holds is never loaded again.
 """
 
 import logging
@@ -52,7 +52,7 @@ class SegmentIntake:
         self.purged_at = 0.0
 
     def round(self) -> int:
-        """Leave the configuration where it changed, bring what is new, and move away what the store has: the number of segments that wait.
+        """Publish the configuration if it changed, bring what is new, and move away what the store has: the number of segments that wait.
 
         Raises ObservabilityError where the place, the disk or the store cannot be used.
         """
@@ -137,7 +137,7 @@ def run_segment_intake(store: "Store", state: CollectedState, stopping: threadin
             state.failure, failures = f"{error.name} is not installed", failures + 1
         except (ObservabilityError, OSError) as error:
             state.failure, failures = str(error), failures + 1
-            LOG.warning("the segments of collectors are not brought: %s", error)
+            LOG.warning("segments of collectors could not be fetched: %s", error)
         except Exception as error:
             state.failure, failures = f"{type(error).__name__}: {error}", failures + 1
-            LOG.exception("the segments of collectors are not brought")
+            LOG.exception("segments of collectors could not be fetched")

@@ -1,4 +1,6 @@
-"""Which path needs what: one table of every route of the dashboard's process. What is missing in it needs a sign-in."""
+"""Which path needs what: one table of every route of the dashboard's process. A GET or HEAD that no other rule is about needs the action
+`read`; any other request that no rule is about is refused.
+"""
 
 import re
 from dataclasses import dataclass

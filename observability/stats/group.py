@@ -170,8 +170,8 @@ def rate_spread(
     draws : int
         Draws of the null distribution.
     least : float
-        Difference from which a pair is preferred as the most significant one; the null is that of all pairs, so this is only
-        cautious.
+        Pairs that differ by at least this are preferred as the most significant one; the null covers all pairs, so the test is
+        conservative.
 
     Returns
     -------
@@ -194,8 +194,8 @@ def max_rate_spread(
     draws : int
         Draws of the null distribution.
     least : float
-        Difference from which a pair is preferred as the most significant one; the null is that of all pairs, so this is only
-        cautious.
+        Pairs that differ by at least this are preferred as the most significant one; the null covers all pairs, so the test is
+        conservative.
 
     Returns
     -------
@@ -248,8 +248,8 @@ def mean_spread(means: ArrayLike, errors: ArrayLike, n: ArrayLike, draws: int = 
     draws : int
         Draws of the null distribution.
     least : float
-        Difference from which a pair is preferred as the most significant one; the null is that of all pairs, so this is only
-        cautious.
+        Pairs that differ by at least this are preferred as the most significant one; the null covers all pairs, so the test is
+        conservative.
 
     Returns
     -------
@@ -343,7 +343,7 @@ def _largest_z_of_all_pairs(drawn: Floats, errors: Floats) -> Floats:
 
 
 def _null_95(null: Floats) -> float:
-    """95 % quantile of the null: a draw of it, so that a p-value above 0.05 and a figure at most this are equivalent."""
+    """95 % quantile of the null, taken as one of its draws, so that p > 0.05 exactly where the value does not exceed it."""
     return float(np.quantile(null, 0.95, method="higher"))
 
 
@@ -407,7 +407,7 @@ def _normal_draws(draws: int, groups: int) -> Floats:
 
 
 def _permutation_p_value(reach: float, null: Floats, tail: float) -> float:
-    """Share of the null's draws at or above a value, itself counted as one (Davison and Hinkley 1997).
+    """Share of the null's draws at or above a value, which counts as one draw (Davison and Hinkley 1997).
 
     Beyond every draw, `tail` is taken where it is smaller: the pair's own p-value times the number of pairs (Bonferroni).
     """

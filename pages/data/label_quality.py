@@ -1,7 +1,7 @@
 """Label quality :material/fact_check:
 Agreement of the annotators of a project (Krippendorff's alpha, Fleiss' and Cohen's kappas), each annotator's accuracy by Dawid and Skene
-and rank by CROWDLAB, confusions, what labels and corrections cost, suspect labels with their neighbours, and what the order of the queue
-and assignment by skill would have brought against random. No model is needed; with suggestions more is known.
+and rank by CROWDLAB, confusions, what labels and corrections cost, suspect labels with their neighbours, and how much better
+than random the order of the queue and assignment by skill would have been. No model is needed; logged suggestions add more figures.
 """
 
 import streamlit as st

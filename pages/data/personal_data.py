@@ -1,6 +1,6 @@
 """Personal data :material/shield_person:
 E-mail addresses, phone, card and account numbers, and national identifiers in the texts that predictions carry, by column, counted in a
-bounded sample, with the rule by which they were found. Forms and check digits decide; names and addresses of homes are not searched.
+bounded sample, with the rule by which they were found. Format and check digits decide; names and home addresses are not searched.
 No text is shown.
 """
 

@@ -1,8 +1,8 @@
 """Storage :material/hard_drive:
-How data are stored: places with their room, retention, failures and backups; freshness of each dataset, its size by codec and column,
-what less exact numbers do to a model's answers and lossy forms to pictures and sound, whether the form in use keeps a model's decisions,
-the form that people chose, and rows that identify people; and what the columns of a model take in the database, which of them were read,
-and the slowest questions. The command `audit-storage` measures a file, pictures, sound or a model's reference.
+Places that store data: room, retention, failures and backups. Datasets: freshness, and size by codec and column; what less exact numbers
+do to a model's answers, and lossy forms to pictures and sound; whether the form in use keeps a model's decisions, the form that people
+chose, and rows that identify people. Columns of a model: their size in the database, which of them were read, and the slowest questions.
+The command `audit-storage` measures a file, pictures, sound or a model's reference.
 """
 
 import streamlit as st

@@ -12,7 +12,7 @@ from observability.dashboard.widgets import link_button
 
 frame.store_page_heading("add_model")
 if not sign_in.role_allows("register"):
-    st.info("Your role does not allow to add models. Ask an administrator.", icon=":material/lock:")
+    st.info("Your role does not allow you to add models. Ask an administrator.", icon=":material/lock:")
     st.stop()
 
 st.header("1. Reference file", anchor=False)

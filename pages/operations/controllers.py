@@ -1,6 +1,7 @@
 """Controllers :material/settings_input_component:
-Models that steer a system, as a cache, an index or a scheduler: what their decisions cost against the old rule, on average and in the tail,
-whether outcomes come as predicted, whether decisions change their own inputs, how often a guardrail steps in, and the kill switch.
+Models that steer a system, such as a cache, an index or a scheduler: what their decisions cost against the old rule, on average and in
+the tail, whether outcomes come as predicted, whether decisions change their own inputs, how often a guardrail steps in, and the kill
+switch.
 """
 
 import streamlit as st

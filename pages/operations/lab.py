@@ -1,7 +1,7 @@
 """Scenario lab :material/science:
 Plant a known fault in a copy of this model's log, of one of its training runs, or of its labelling records, and see when it is detected,
 day by day or step by step. Days are drawn from the model's past or reference; each is judged as of its end, with only what had arrived by
-then. The same days also run without the fault; findings of both runs are not attributed to the fault. Your store is only read;
+then. The same days also run without the fault; a finding that both runs have is not attributed to the fault. Your store is only read;
 every figure is simulated.
 """
 

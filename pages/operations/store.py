@@ -1,6 +1,7 @@
 """Store :material/database:
 Landed, waiting and rejected records, and sizes. Load waiting segments now, remove a model with all of its records, remove the sample
-fleet, or forget a subject. What is new in this version. Whether model files run confined, and who allowed them to run where they cannot be.
+fleet, or forget a subject. What is new in this version. Whether model files run confined, and who allowed them to run where
+that is not possible.
 """
 
 import streamlit as st

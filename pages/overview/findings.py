@@ -1,8 +1,8 @@
 """Findings :material/checklist:
-All findings of the window: of the chosen model, or of all. What is new is before what stands, the worst first. Findings of one fault are
-one incident: its lead, the finding nearest to the source, is listed, and related findings are folded until the incident is opened or a
-filter is set. Filter by severity, analyzer and subject; choose a finding for its evidence. Filters are in the address; downloads contain
-the listed findings, folded or not.
+All findings of the window: of the chosen model, or of all. New findings come before ongoing ones, the worst first. Findings of one fault
+are one incident: its lead, the finding nearest to the source, is listed, and related findings are folded until the incident is opened or
+a filter is set. Filter by severity, analyzer and subject; choose a finding for its evidence. Filters are in the address; downloads
+contain the listed findings, folded or not.
 """
 
 import streamlit as st

@@ -1,6 +1,6 @@
 """Map :material/scatter_plot:
 Which predictions are alike, and where do errors gather? Each point is a prediction, placed by its inputs. Select points with the lasso:
-their error rate stands against that of the others, with the conditions that describe them best, which can become the slice of every page.
+their error rate is compared with that of the others, and the conditions that describe them best can become the slice of every page.
 """
 
 from observability.dashboard import frame

@@ -1,6 +1,6 @@
 """Vendors :material/cloud_queue:
 Models that serve elsewhere, asked the same questions again and again. Answers of the newest round are compared with a baseline and with the
-round before, so that a change that the vendor does not announce is seen. Below them, the calls of language models that tracing logs.
+round before, so that a change that the vendor does not announce is seen. Below them, the calls of language models that tracing has logged.
 """
 
 import streamlit as st

@@ -1,8 +1,8 @@
 """Training runs :material/model_training:
 Every run with a record in the window: state, best metric, energy, cost and findings: spikes, values that are not finite, divergence,
-plateaus, overfitting, gradients, dead units, learning rate, stragglers. Choose one for its curves, as logged, faded, and smoothed. An
-active run is followed within 3 seconds; one that was killed is marked lost, and its steps stay. Window and model are chosen in the scope
-bar; a link to a run always opens it.
+plateaus, overfitting, gradients, dead units, learning rate, stragglers. Choose one for its curves: the logged values faded, the smoothed
+curve over them. An active run is followed within 3 seconds; one that was killed is marked lost, and its steps stay. Window and model are
+chosen in the scope bar; a link to a run always opens it.
 """
 
 import streamlit as st

@@ -1,6 +1,7 @@
 """Live guard :material/shield:
 Requests of the window, on a bounded sample: how far they are from the reference, against the reference's own distances; subjects whose
-requests cover the input space, are unfamiliar, search the decision boundary with near-identical requests, or hold odd texts; and whether
+requests cover the input space, are far from the reference, search the decision boundary with near-identical requests, or hold unusual
+texts; and whether
 people follow the model when it is right.
 """
 

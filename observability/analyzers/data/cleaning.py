@@ -98,11 +98,11 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
     if not look.known:
         more = max(LEAST - rule.earlier, 1)
         because = (
-            f"Rule {cleaning_rule_name(rule)} {verb} {said}; it cannot be compared yet with "
-            f"{run_count(rule.earlier)} before this window, it needs about {more} more."
+            f"Rule {cleaning_rule_name(rule)} {verb} {said}; it cannot be compared yet: it has "
+            f"{run_count(rule.earlier)} before this window and needs about {more} more."
         )
         if rule.runs > LEAST:
-            because += f" Of its {run_count(rule.runs)} in this window the later ones can be judged in a shorter window."
+            because += f" Choose a shorter window to judge the later of its {run_count(rule.runs)}."
         return replace(found, because=because)
     less = look.value < look.usual
     found = replace(
@@ -135,8 +135,8 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
         onset=onset,
         rank=2.0 if metric == DROPPED else 1.0,
         evidence=found.evidence | {"onset_known": "dated", "unusual": [f"{each:%Y-%m-%dT%H:%M:%S.%f}" for each in unusual]},
-        because=f"Rule {cleaning_rule_name(rule)} {verb} {more_or_less} than before: {said_then}; {usual}"
-        f"{f', {more_or_less} than in any of them' if beyond_all else ''}.",
+        because=f"Rule {cleaning_rule_name(rule)} {verb} {more_or_less} than before: {said_then}"
+        f"{f', {more_or_less} than in any earlier run' if beyond_all else ''}; {usual}.",
     )
 
 

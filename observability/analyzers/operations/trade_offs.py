@@ -141,7 +141,7 @@ def flip_finding(
 
 
 def slice_findings(context: Context, audit: TradeOffAudit, form: FormResult, slices: list[tuple[SliceExcess, float]]) -> Iterator[Finding]:
-    """Yield the finding about the slice in which the form in use changes most decisions, where it is more than elsewhere."""
+    """Yield the finding about the worst slice: whether the form in use changes more decisions there than elsewhere."""
     worst = worst_slice(slices, context.budget)
     if worst is None:
         return

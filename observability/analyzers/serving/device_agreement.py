@@ -45,7 +45,9 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return two findings about each version on devices whose requests the server answered too; none without such requests."""
+    """Return a finding about each version on devices whose requests the server answered too, and one more where its devices count
+    disagreements themselves; none without such requests.
+    """
     pairs = device_pairs(frames, context)
     counted = {each.version: each for each in counted_disagreement(frames["counts"])} if len(pairs) else {}
     whole = "answers" in frames and max(len(frames["answers"]), len(frames["shadow"])) < ROWS
@@ -81,7 +83,7 @@ def share_finding(share: DisagreementShare, context: Context, whole: bool) -> Fi
         f"({percent(value)})"
     )
     if share.n < LEAST:
-        more = f"it needs about {LEAST - share.n} more answers under the id of one of the server's"
+        more = f"it needs about {LEAST - share.n} more answers with the id of a server's answer"
         return undecided_version(context, version, SHARE, share.n, f"{said}; {more}.")
     severity: Severity = "act" if low > act else "watch" if low > watch else "ok" if value <= watch else "unknown"
     dated: dict[str, object] = {}
@@ -111,10 +113,10 @@ def count_finding(share: DisagreementShare, counted: DisagreementShare | None, c
     if counted is None:
         return
     rows, own = percent(share.value.value or 0.0), percent(counted.value.value or 0.0)
-    said = f"Devices of version `{share.version}` count {own} of {counted.n:,} answers as unlike the server's"
+    said = f"Devices of version `{share.version}` count {own} of {counted.n:,} answers as different from the server's"
     n = min(share.n, counted.n)
     if n < LEAST:
-        because = f"{said}, which {share.n:,} rows under the same id cannot confirm: it needs about {LEAST - n} more."
+        because = f"{said}, which {share.n:,} rows with the same id cannot confirm: it needs about {LEAST - n} more."
         yield undecided_version(context, share.version, GAP, n, because, "peers")
         return
     gap = difference_interval(share.value, counted.value)
@@ -123,7 +125,9 @@ def count_finding(share: DisagreementShare, counted: DisagreementShare | None, c
     severity: Severity = "watch" if apart and abs(value) >= COUNTED_WRONG else "ok" if abs(value) < COUNTED_WRONG else "unknown"
     agrees = {"watch": "The count is wrong", "ok": "The two agree", "unknown": "The difference is not significant"}[severity]
     yield replace(
-        undecided_version(context, share.version, GAP, n, f"{said}, the rows under the same id {rows} of {share.n:,}. {agrees}.", "peers"),
+        undecided_version(
+            context, share.version, GAP, n, f"{said}; the rows with the same id show {rows} of {share.n:,}. {agrees}.", "peers"
+        ),
         **gap.fields,
         limit=COUNTED_WRONG,
         severity=severity,

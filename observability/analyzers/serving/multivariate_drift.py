@@ -362,7 +362,7 @@ def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
         names = joined_words([f"`{name}`" for name in judged.calendar])
         return (
             f"Only inputs with one value a day separate window and reference: AUC {judged.calendar_auc:.2f} with {names}, {found.auc:.2f} "
-            f"without. A few days cannot be compared with the reference by them."
+            f"without. A few days are too few to compare such inputs with the reference."
         )
     if finding.severity == "ok" and not judged.beyond_chance and found.auc > found.null_95:
         chance = f"adjusted p {judged.adjusted:.2g}"
@@ -387,11 +387,11 @@ def domain_details(judged: DomainVerdict) -> list[str]:
     rows = f"{found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{without_calendar(judged)}"
     details = [f"Sampling noise reaches AUC {found.null_95:.2f} over {rows}."]
     if judged.adds:
-        details.append(f"Pairs of inputs show more than single ones (AUC {found.additive_auc:.2f}){paired(judged)}.")
+        details.append(f"Pairs of inputs show more than single inputs (alone: AUC {found.additive_auc:.2f}){paired(judged)}.")
     elif judged.moved:
-        details.append(f"Inputs that drifted alone show it as well: {joined_words([f'`{name}`' for name in judged.moved])}.")
+        details.append(f"These inputs also drifted on their own: {joined_words([f'`{name}`' for name in judged.moved])}.")
     if days is not None:
-        details.append(f"AUC {days.auc:.2f} against the past four weeks, {days.null_mean:.2f} among their days.")
+        details.append(f"AUC {days.auc:.2f} against the past four weeks; {days.null_mean:.2f} between days of those weeks.")
     if judged.record:
         details.append(f"{judged.record.in_words[:1].upper()}{judged.record.in_words[1:]}.")
     return details

@@ -78,8 +78,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         return [undecided_attribution(context, 0, missing(context, now), against)]
     checks = [*adding_up(context, now), *same_model(context, now)]
     if now.n < MINIMUM_ROWS:
-        more = f"needs about {MINIMUM_ROWS - now.n:,} more explained predictions"
-        sentence = f"The main drivers of the scores are not known yet: {more}, {now.n:,} of {now.served:,} can be used{coverage(now)}."
+        more = f"about {MINIMUM_ROWS - now.n:,} more explained predictions are needed"
+        sentence = f"The main drivers of the scores are not known yet: {more}; {now.n:,} of {now.served:,} can be used{coverage(now)}."
         return [undecided_attribution(context, now.n, sentence, against), *checks]
     before = None if other is None else explained_sample(other, frames.get("past_days") if against == "past" else None, names, now.link)
     if before is None or before.n < MINIMUM_ROWS:

@@ -40,15 +40,15 @@ def domain_auc_section(finding: Finding) -> None:
     half = 1.96 * evidence["null_sd"]
     band = {"null_low": evidence["null_mean"] - half, "null_high": evidence["null_mean"] + half}
     auc, null = formatting.value_with_interval(finding.value, finding.low, finding.high), formatting.format_number(evidence["null_95"])
-    words = f"AUC {auc}; 95 % point of the null {null}."
+    words = f"AUC {auc}; 95 % quantile of the null distribution {null}."
     plain_caption(words)
     figure = charts_domain.domain_auc_scale(rows, **band, limits=evidence["limits"])
     frame.chart_with_table(figure, rows.assign(**band), key="together", alt=words, metrics=(METRIC,))
 
 
 def permutation_importance_section(here: ModelPage, finding: Finding) -> None:
-    """Draw the inputs that separate window and reference, and the most informative pair; nothing where the AUC is within the null
-    distribution.
+    """Draw the inputs that separate window and reference, and the most informative pair; where the AUC is within the null distribution, a
+    sentence that none stands out.
     """
     if finding.value is None or finding.value <= finding.evidence["null_95"]:
         st.markdown("The AUC is within sampling noise, so no input stands out.")
@@ -78,7 +78,7 @@ def correlation_section(finding: Finding) -> None:
     reference, now = (formatting.format_number(first[side]) for side in ("reference", "value"))
     words = f"{first['pair']}: rank correlation {reference} in the reference, {now} now."
     excluded = ", ".join(finding.evidence["left_out"])
-    names = f"Excluded: {excluded} (shared by the rows of a day, or too few rows), and inputs with drift of their own. " if excluded else ""
+    names = f"Excluded: {excluded} (one value a day, or too few rows), and inputs that drifted on their own. " if excluded else ""
     about = f"{names}{finding.evidence['looked_at']} pairs tested, sampled by hash; the table has the days of each."
     st.caption(formatting.escape_markdown(words), help=formatting.escape_markdown(about))
     frame.chart_with_table(charts_domain.correlation_change_dots(rows), rows, key="pairs", alt=words, metrics=(PAIRS,))

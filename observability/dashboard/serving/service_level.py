@@ -60,10 +60,10 @@ def service_level_section(here: ModelPage, found: Sequence[Finding]) -> None:
             csv_button("service-level", lambda: findings.findings_frame([*budgets, *rates.values()]))
         st.caption(
             "Requests are counted by hour, so the last hour replaces the usual short windows of 5 and 30 minutes. "
-            "An alert needs 100 requests and 5 failed ones."
+            "An alert needs 100 requests, 5 of which failed or, for latency, were too slow."
         )
     else:
-        st.markdown(f"{formatting.escape_markdown(here.model.name)} has no service level; it is compared with its own four weeks before.")
+        st.markdown(f"{formatting.escape_markdown(here.model.name)} has no service level; it is compared with its own previous four weeks.")
     service_level_form(here, settings)
 
 

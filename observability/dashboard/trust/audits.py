@@ -65,7 +65,7 @@ def _sample_figure(folder: Path) -> Any:
 
 
 def model_audits(model: str) -> list[StoredAudit]:
-    """Every audit of a model of the kinds that are run here, oldest first; those of forms have no metric, and measured one or more."""
+    """Every audit of a model of the kinds that are run here, oldest first; of forms only those that compared at least one."""
     rows = load.ask_store(AUDITS, Window(model, FIRST, AFTER_LAST)).to_dict("records")
     known = [audit for audit in audits_for_schedule(rows) if audit.model == model]
     return [audit for audit in known if audit.kind != form_audits.KIND or form_audits.compared_forms_of(audit).forms]

@@ -4,7 +4,7 @@ Each column is an expression with its meaning beside it; docs/views.md lists the
 models have different features, and because a query then reads the tables of its own model only (docs/decisions/0043-views-and-proofs.md).
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from observability.core.catalog import Model
@@ -218,7 +218,7 @@ def _class_name(model: Model, code: str) -> str:
     return f"([{', '.join(map(sql_literal, model.classes))}])[{code} + 1]"
 
 
-def _column_names(model: Model, names: dict[str, str], ids: str) -> str:
+def _column_names(model: Model, names: Mapping[str, str], ids: str) -> str:
     """A list of column numbers as a list of column names; empty where there are none."""
     if not model.columns:
         return "[]::VARCHAR[]"

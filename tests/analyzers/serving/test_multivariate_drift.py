@@ -111,7 +111,7 @@ def test_a_broken_correlation_is_an_alarm_though_no_single_feature_moved() -> No
     assert (
         "`income` and `age`" in said.because
         and "rank correlation of `age` and `income`" in details
-        and "Pairs of inputs show more than single ones" in details
+        and "Pairs of inputs show more than single inputs" in details
     )
     assert said.evidence["pair"]["features"] == ["age", "income"]
     assert said.evidence["pair"]["correlation_reference"] == pytest.approx(0.79, abs=0.05)
@@ -123,7 +123,7 @@ def test_the_state_follows_the_level_where_one_feature_explains_it() -> None:
     assert findings(current, reference)["age"].severity == "act"
     said = together(current, reference)
     assert said.severity == "act" and said.state == "critical" and said.value > 0.65
-    assert "Inputs that drifted alone show it as well: `age`." in said.evidence["details"] and "mostly `age`" in said.because
+    assert "These inputs also drifted on their own: `age`." in said.evidence["details"] and "mostly `age`" in said.because
 
 
 def test_beside_a_feature_that_moved_a_broken_correlation_is_named() -> None:

@@ -76,7 +76,7 @@ def test_a_small_sample_is_no_alarm(rng: np.random.Generator) -> None:
     distance = said(small, big)["model", "attribution_distance"]
     assert distance.severity == "unknown" and "yet: that needs" in distance.because
     few = said(attributions(rng, 40), attributions(rng, 1000))["model", "attribution_distance"]
-    assert few.severity == "unknown" and few.value is None and "needs about 60 more explained predictions" in few.because
+    assert few.severity == "unknown" and few.value is None and "about 60 more explained predictions are needed" in few.because
 
 
 def test_days_stand_for_the_predictions_that_they_had(rng: np.random.Generator) -> None:
