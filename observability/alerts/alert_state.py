@@ -137,7 +137,7 @@ def is_worse(one: str, other: str) -> bool:
 
 @dataclass(frozen=True)
 class AlertPrecision:
-    """Precision of alerts: the share rated useful with its 95 % interval (None below `ENOUGH` ratings); counts useful, judged (rated), all."""
+    """Precision of alerts: the share rated useful with its 95 % interval (None below `ENOUGH` ratings); counts useful, judged, all."""
 
     share: Interval | None
     useful: int
