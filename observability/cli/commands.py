@@ -246,7 +246,9 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     counted = counted_incidents(report.incidents)
     lines = [*windows, *report.notes, *map(counted_incident_line, counted)]
     listed = [finding for finding in report.findings if args.all or finding.severity == "unknown"]
-    lines += [f"{severity_column(finding.severity)} {finding.model or ''} {finding.analyzer}: {finding.because}" for finding in listed]
+    lines += [
+        f"{severity_column(finding.shown_severity)} {finding.model or ''} {finding.analyzer}: {finding.because}" for finding in listed
+    ]
     if report.findings:
         lines.append(f"Incidents: {total_action_counts(counted).total_words}.")
     ok = sum(finding.severity == "ok" for finding in report.findings)
@@ -279,7 +281,7 @@ def counted_incident_line(counted: CountedIncident) -> str:
 def shared_fault_line(fault: SharedFault) -> str:
     """A fault that models share as one line for a terminal, with its models and the worst of its incidents."""
     worst = f"The worst, of {fault.lead.model}: {formatting.with_full_stop(fault.lead.sentence)}"
-    return f"{severity_column(fault.severity)} {formatting.join_words(fault.models)}: {fault.sentence} {worst}"
+    return f"{severity_column(fault.lead.shown_severity)} {formatting.join_words(fault.models)}: {fault.sentence} {worst}"
 
 
 def incident_line(incident: Incident, models: Sequence[str]) -> str:
@@ -291,7 +293,7 @@ def incident_line(incident: Incident, models: Sequence[str]) -> str:
     event = f", after {incident.event['what']} at {incident.event['at']} ({incident.event['text']})" if incident.event else ""
     related = f" {formatting.plural(len(incident.collateral), 'related finding')}." if incident.collateral else ""
     claim, names = formatting.with_full_stop(incident.sentence), formatting.join_words(models) if incident.model else ""
-    return f"{severity_column(incident.severity)} {names} {claim} Suspected source: {incident.source}{onset}{event}.{related}"
+    return f"{severity_column(incident.shown_severity)} {names} {claim} Suspected source: {incident.source}{onset}{event}.{related}"
 
 
 def run_status(store: Store, args: argparse.Namespace, say: Say) -> Outcome:

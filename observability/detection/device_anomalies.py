@@ -26,7 +26,7 @@ FEWEST_DEVICES = 4
 RECENT_DAYS = 3
 """Newest days that are judged by themselves too: in a week, a clock that has been wrong for three days is right most of the time."""
 MIXED_HOURS = 1.0
-"""Interquartile range in hours of the event times of one device that arrive in one hour, above which that hour is the time of a load or of
+"""Interquartile range in hours of the event times, of one device or of all, that arrive in one hour, above which that hour is the time of a load or of
 a transfer, which says nothing about clocks."""
 COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
 """Distinct values relative to as many rows of other devices; z from which it is significant; minimum distinct values of a feature."""
@@ -118,8 +118,8 @@ class DeviceDelays:
 def delays_by_device(rows: "DataFrame") -> dict[str, DeviceDelays]:
     """Return the delays of each device, without hours of arrival that mix event times.
 
-    What is loaded without `received_at` arrives at the time of its load: where one device's records of many hours arrive in one hour, that
-    is the time of a load or of a transfer.
+    What is loaded without `received_at` arrives at the time of its load: where records of many hours arrive in one hour, of one device or
+    of all together, that is the time of a load or of a transfer.
     """
     import pandas as pd
 
@@ -129,9 +129,13 @@ def delays_by_device(rows: "DataFrame") -> dict[str, DeviceDelays]:
     delay = (named["arrived"] - named["at"]).dt.total_seconds()
     times = pd.DataFrame({"device": named["device"], "hour": named["arrived"].dt.floor("h"), "delay": delay})
     times["at"] = (named["at"] - named["at"].min()).dt.total_seconds()
-    quartiles = times.groupby(["device", "hour"])["at"].quantile(np.array([0.25, 0.75])).unstack()
-    mixed = (quartiles[0.75] - quartiles[0.25] > MIXED_HOURS * 3600).rename("mixed").reset_index()
-    kept = times.merge(mixed, on=["device", "hour"]).query("not mixed")
+    kept = times
+    for together in (["device", "hour"], ["hour"]):
+        if kept.empty:
+            return {}
+        quartiles = kept.groupby(together)["at"].quantile(np.array([0.25, 0.75])).unstack()
+        one_time = (quartiles[0.75] - quartiles[0.25] <= MIXED_HOURS * 3600).rename("one_time").reset_index()
+        kept = kept.merge(one_time, on=together).query("one_time").drop(columns="one_time")
     first = kept.groupby(["device", "hour"])["delay"].min().groupby("device").median()
     return {str(name): DeviceDelays(own.to_numpy(float), float(first[name])) for name, own in kept.groupby("device")["delay"]}
 

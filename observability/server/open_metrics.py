@@ -131,7 +131,12 @@ def _models(owner: process_lock.Owner, status: Mapping[str, Any]) -> list[str]:
     at = None if watching is None or watching.checked_at is None else watching.checked_at.timestamp()
     return [
         *_metric("watcher_last_check_timestamp_seconds", "gauge", "Last check of all live models.", [({}, at)]),
-        *_metric("model_open_incidents", "gauge", "Incidents at the last check, of live models.", incidents),
+        *_metric(
+            "model_open_incidents",
+            "gauge",
+            "Incidents at the last check, of each live model; one that was acknowledged is a watch.",
+            incidents,
+        ),
         *_metric("model_label_maturity_ratio", "gauge", "Share of predictions with a label, at the last check of a live model.", maturity),
         *_metric("model_last_prediction_age_seconds", "gauge", "Time since the newest prediction.", ages),
     ]

@@ -47,6 +47,7 @@ from observability.review.pre_read import queue_pre_read
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from observability.core.catalog import Catalog
     from observability.monitoring.analyzer_runs import Reads
     from observability.monitoring.check import CheckReport
     from observability.store.engine import Store
@@ -145,7 +146,8 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
     for name in models:
         state.reports[name] = kept_report(store, kept, name, now)
     reports = dict(state.reports)
-    state.models = {name: watched_model(report) for name, report in reports.items()}
+    acknowledged = alert_log.acknowledged_claims(store, now)
+    state.models = {name: watched_model(store.catalog(), report, acknowledged) for name, report in reports.items()}
     incidents = [incident for report in reports.values() for incident in report.incidents]
     generations = dict(store.generations)
     keep = keeper_of_records(store, generations)
@@ -202,10 +204,11 @@ def _part_of_findings(store: "Store", window: Window, now: datetime, reads: "Rea
     return tuple(found.findings)
 
 
-def watched_model(report: "CheckReport") -> WatchedModel:
-    """What a check of one model says of it."""
+def watched_model(catalog: "Catalog", report: "CheckReport", acknowledged: "check.AcknowledgedClaims") -> WatchedModel:
+    """What a check of one model says of it. acknowledged: claims that a person has acted on, which ask for nothing more."""
     shares = [finding.value for finding in report.findings if finding.metric == "label_maturity" and finding.slice is None]
-    return WatchedModel(Counter(incident.severity for incident in report.incidents), next(iter(shares), None))
+    open_ones = check.findings_with_incidents(catalog, list(report.findings), acknowledged)[1] if acknowledged else report.incidents
+    return WatchedModel(Counter(incident.severity for incident in open_ones), next(iter(shares), None))
 
 
 def live(store: "Store", now: datetime) -> list[str]:

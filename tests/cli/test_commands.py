@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,9 @@ import pytest
 from observability.cli import command_host, commands, main
 from observability.cli.execute import execute
 from observability.cli.outcome import Outcome, missing_package
+from observability.core.finding import Finding, acknowledged_finding
 from observability.core.metric_definitions import METRICS
+from observability.incidents.grouping import group_findings
 from observability.server import process_lock
 from tests.support import outside_project, raw_rows
 from tests.support.commanding import Command, Done, by_metric, contents, one_sentence, spawn
@@ -541,3 +544,11 @@ def test_a_load_that_stored_nothing_ends_with_1_unless_that_is_allowed(command: 
     assert command(home, "load", lines, "--allow-rejected").code == 0
     lines.write_text('{"kind": "event", "at": "2026-11-01T00:00:00Z", "what": "note", "text": "x"}\n')
     assert [command(home, "load", lines).code for _ in range(2)] == [0, 0], "what is stored already is no failure"
+
+
+def test_an_acknowledged_incident_is_printed_as_critical() -> None:
+    """It read "Warning" above a total of "1 acknowledged"."""
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    found = Finding("data/quality", "loan", "1", "wind", "null_rate", 0.85, 90, "act", "Null.", start, start, "reference")
+    (incident,) = group_findings([acknowledged_finding(found)], {})[1]
+    assert incident.severity == "watch" and commands.incident_line(incident, ("loan",)).startswith("Critical ")

@@ -42,6 +42,7 @@ def test_from_the_fault_to_its_end(store):
     look(BROKEN.end + timedelta(minutes=10))
     assert len(sent) == first
     assert not freeze.is_frozen(store, str(BROKEN))
+    critical = state.models["eta"].incidents["act"]
     now = BROKEN.end + timedelta(minutes=12)
     store.write_records([{"kind": "alert", "incident": opened[0].incident, "at": now, "author": "ann", "says": "acknowledged"}])
     window = {"model": "eta", "start": BROKEN.start, "end": BROKEN.end, "now": now, "with_records": False}
@@ -49,6 +50,8 @@ def test_from_the_fault_to_its_end(store):
     known = check.check(store, **window, acknowledged=alert_log.acknowledged_claims(store, now)).findings
     mine = [each for each in known if each.claim in asked and each.acknowledged]
     assert mine and {(each.severity, each.state) for each in mine} == {("watch", "critical")}
+    look(BROKEN.end + timedelta(minutes=25))
+    assert state.models["eta"].incidents["act"] == critical - 1, "as Home counts it"
     look(BROKEN.end + MORNING)
     assert freeze.is_frozen(store, str(BROKEN))
     assert freeze.frozen_weeks(store)[0].author == watcher.DASHBOARD

@@ -132,6 +132,16 @@ def test_clocks_are_unknown_where_the_arrival_is_that_of_a_load(loads: str) -> N
     assert found["model", "clock_skew"].severity == "unknown" and "log `received_at`" in found["model", "clock_skew"].because
 
 
+def test_clocks_are_unknown_where_devices_report_at_other_hours_and_are_loaded_together() -> None:
+    """Each device reports for half an hour a day, and the day is loaded at night: the last of the day seemed hours ahead."""
+    current = rows(4000, 6)
+    burst = pd.to_timedelta(2.5 * current["device"].str[1:].astype(int) + 2, unit="h")
+    current["at"] = current["at"].dt.floor("D") + burst + (current["at"] - current["at"].dt.floor("D")) / 48
+    current["arrived"] = current["at"].dt.ceil("D") + pd.Timedelta(hours=1)
+    found = said(current, rows(4000, 2).iloc[:0])
+    assert alarms(found) == set() and found["model", "clock_skew"].severity == "unknown"
+
+
 def test_a_device_that_always_delivers_late_has_no_wrong_clock() -> None:
     current, past = rows(4000, 6), rows(4000, 2)
     for frame in (current, past):
