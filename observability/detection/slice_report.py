@@ -112,7 +112,8 @@ def slice_search_summary(
 ) -> Finding:
     """Return the finding about the search: tests, significant slices and the weakest ones, with the rankings that the page draws.
 
-    It is OK where no slice changed; slices that did are judged by findings of their own, so their number is not.
+    It is OK where no slice changed and each that is surely worse than elsewhere has a baseline. Slices that changed are judged by findings
+    of their own, so their number is not.
     """
     singles, pairs = (sum(each.result.looks[place] for each in held) for place in (0, 1))
     sample = words.sampled(len(now), len(before), held[0].against)
@@ -120,14 +121,16 @@ def slice_search_summary(
     if not singles:
         return replace(base, because=f"No slice has {LEAST_ROWS} rows on both sides, in {sample}: a longer window has more.")
     count = len({(each.subject, each.slice) for each in named if needs_action(each.severity)})
-    weakest = words.weak_slices_sentence(beyond_the_limit(held[0], weaker, context), weaker.spec, held[0].against, len(before))
-    said = words.searched(count, singles, pairs, sample, weakest)
+    beyond = beyond_the_limit(held[0], weaker, context)
+    new = [each for each in beyond if each.before is None]
+    weakest = words.weak_slices_sentence(beyond, weaker.spec, held[0].against, len(before))
+    said = words.searched(count, singles, pairs, sample, weakest, words.no_baseline_sentence(new, held[0].against))
     return replace(
         base,
         value=float(count),
         low=float(count),
         high=float(count),
-        severity="unknown" if count else "ok",
+        severity="unknown" if count or new else "ok",
         because=said,
         evidence={
             "ranked": ranked_slices(held),

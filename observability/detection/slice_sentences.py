@@ -120,11 +120,11 @@ def sampled(now: int, before: int, against: Against) -> str:
     return f"a sample of {now:,} predictions and {before:,} {other}"
 
 
-def searched(count: int, singles: int, pairs: int, sample: str, weakest: str) -> str:
-    """Return the result of the search, with the sentence about the weakest slices."""
+def searched(count: int, singles: int, pairs: int, sample: str, *weakest: str) -> str:
+    """Return the result of the search, with the sentences about the weakest slices; empty ones are left out."""
     said = "No slice changed significantly" if not count else f"{count} slice{'' if count == 1 else 's'} changed significantly"
     judged = "" if not count else " It has its own finding." if count == 1 else " Each has its own finding."
-    return f"{said}: {singles:,} slices and {pairs:,} pairs tested, on {sample}.{judged}{weakest and ' '}{weakest}"
+    return " ".join([f"{said}: {singles:,} slices and {pairs:,} pairs tested, on {sample}.{judged}", *filter(None, weakest)])
 
 
 def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, against: Against, rows_before: int) -> str:
@@ -139,6 +139,19 @@ def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, 
     then = "" if first.before is None else f" ({slice_figure(first.before.mean, spec)} {baseline_words(against, rows_before)})"
     more = f" {len(weak) - 1} more {'is' if len(weak) == 2 else 'are'} worse than elsewhere by the limit or more." if len(weak) > 1 else ""
     return f"Weakest slice: where {conditions(first.conditions)}, {slice_name(spec)} {now}{then}, {rest} elsewhere.{more}"
+
+
+def no_baseline_sentence(new: Sequence[ChangedSlice], against: Against) -> str:
+    """Return that slices beyond the level of the other rows have no baseline, so that nobody can tell whether they became so; an empty text
+    where all have one.
+    """
+    if not new:
+        return ""
+    named, had = conditions(new[0].conditions), HAD.get(against, "before")
+    if len(new) == 1:
+        return f"Where {named}, errors are surely worse than elsewhere, with too few rows {had}: whether they became so cannot be told."
+    many = f"{len(new)} slices, {named} first,"
+    return f"{many} are surely worse than elsewhere, with too few rows {had}: whether they became so cannot be told."
 
 
 def slice_stands(because: str) -> str:

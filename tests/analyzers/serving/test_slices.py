@@ -254,6 +254,24 @@ def test_a_slice_that_is_surely_worse_than_elsewhere_is_stated_changed_or_not() 
     assert "Weakest" not in said(*clean())["model", "slices_named", None].because
 
 
+def test_a_slice_that_is_surely_worse_than_elsewhere_without_a_baseline_is_no_ok() -> None:
+    current, reference, past = clean()
+    island = np.random.default_rng(4).random(len(current)) < 0.15
+    current["region"] = current["region"].astype(object).where(~island, "island")
+    assert said(current, reference, past)["model", "slices_named", None].severity == "ok", "a new level that is as good as the others"
+    current.loc[island, "label"] += 60
+    found = said(current, reference, past)
+    summary = found["model", "slices_named", None]
+    assert alarms(found) == {} and summary.severity == "unknown" and summary.value == 0
+    assert summary.because.endswith(
+        "Where `region` is `island`, errors are surely worse than elsewhere, with too few rows in the reference: "
+        "whether they became so cannot be told."
+    )
+    current.loc[island, "plan"] = "holiday"
+    two = said(current, reference, past)["model", "slices_named", None]
+    assert two.severity == "unknown" and "2 slices, `plan` is `holiday` first, are surely worse than elsewhere" in two.because
+
+
 def test_a_slice_that_became_worse_is_a_warning_though_seasons_move_all_slices_apart() -> None:
     """Every level of `region` and `plan` has another error than in the reference, so that the search is sure of none."""
     current, reference, past = clean()
