@@ -32,7 +32,15 @@ from observability.metrics.reliability import (
 )
 from observability.metrics.settled_labels import labelled_days
 from observability.proofs.outcomes import CALIBRATION_PROOFS
-from observability.stats.calibration import Reliability, brier_decomposition, calibration_change_p_value
+from observability.stats.calibration import (
+    BROWNIAN_95,
+    CalibrationError,
+    Reliability,
+    brier_decomposition,
+    brownian_range_p_value,
+    calibration_change_p_value,
+)
+from observability.stats.difference_intervals import decreasing_root
 from observability.stats.dispersion import LEAST_DAYS, consecutive_day_variation
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 from observability.stats.scores import SCORE_EDGES, SCORE_MIDDLES
@@ -222,7 +230,7 @@ def ecce_finding(
     error, varies = now.ecce, of_days.reach
     limit, act = at_least((WATCH, ACT), varies, of_days.sure_reach)
     severity = significant_severity(error.excess >= limit, error.excess >= act, adjusted, context.budget, CRITICAL_SHARE)
-    beyond = needs_action(severity)
+    beyond, unsure = needs_action(severity), severity == "ok" and error.excess >= limit
     stood = before is not None and before.judged.ecce.excess >= WATCH and before.judged.ecce.p_value <= context.budget
     late = young and beyond
     where = (
@@ -237,6 +245,9 @@ def ecce_finding(
             f"No score range deviates significantly: largest cumulative deviation {points(error.value)} of all labelled "
             f"predictions {chance}"
         )
+    if unsure:
+        more = labels_to_tell(error, context.budget * error.p_value / adjusted)
+        said += f"; more than the limit of {points(error.null_mean + limit)}, but may be chance: it needs about {more:,} more labels"
     if beyond and stood and before is not None:
         said += f"; so in {before.word} too"
     elif adjusted <= context.budget and error.excess < limit:
@@ -248,7 +259,7 @@ def ecce_finding(
         low=error.low,
         high=error.high,
         limit=error.null_mean + (act if severity == "act" else limit),
-        severity="unknown" if late else severity,
+        severity="unknown" if late or unsure else severity,
         because=f"{said}{too_early(mature) if late else ''}.",
         rank=8.0,
         evidence={
@@ -265,6 +276,12 @@ def ecce_finding(
             "label_maturity": mature,
         },
     )
+
+
+def labels_to_tell(error: CalibrationError, p_value: float) -> int:
+    """Return how many more labels make an ECCE of this size significant at a p-value."""
+    needed = decreasing_root(brownian_range_p_value, p_value, 0.5, 10.0) / BROWNIAN_95 * error.null_95
+    return max(int(np.ceil(error.n * ((needed / error.value) ** 2 - 1))), 1)
 
 
 def daily_error(past: DailyScoredRows, by_day: DailyScoredRows, now: CalibrationErrors, before: Baseline | None) -> DifferenceError:

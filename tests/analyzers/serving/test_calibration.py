@@ -13,9 +13,11 @@ from observability.core.analyzer import Context
 from observability.core.finding import Finding, news_of
 from observability.core.questions import Aggregate
 from observability.core.settings import ModelSettings
+from observability.stats.calibration import brownian_range_p_value
 from observability.stats.scores import SCORE_EDGES, bin_middles
 from tests.support.analyzer_worlds import START, answer, context_for, spread
 from tests.support.length import allowed, repeats
+from tests.support.levels import beyond_limit
 
 
 def people(n: int, seed: int, fault: float = 0.0, labelled: float = 1.0) -> pd.DataFrame:
@@ -100,6 +102,33 @@ def test_what_is_not_significant_says_its_adjusted_p_and_the_limit() -> None:
     adjusted = stats.false_discovery_control(p)[1]
     assert f"(p = {p[1]:.2g}; adjusted p = {adjusted:.2g}, significant up to {0.1 / 7:.2g})" in found["ecce"].because, found["ecce"].because
     assert found["ecce"].because.startswith("No score range deviates significantly") and adjusted > 0.1 / 7
+
+
+def test_nothing_is_ok_beyond_its_limit_where_labels_are_few() -> None:
+    base, unsure = people(10_000, 1), []
+    for seed in range(20):
+        found = findings(people(300, 700 + seed), base)
+        assert [each.because for each in found.values() if each.severity == "ok" and beyond_limit(each)] == [], seed
+        unsure += [found["ecce"]] if found["ecce"].severity == "unknown" else []
+    assert 2 <= len(unsure) <= 10 and all(beyond_limit(each) for each in unsure)
+    for each in unsure:
+        assert "more than the limit of" in each.because and "may be chance: it needs about" in each.because
+
+
+def test_so_many_more_labels_as_it_says_make_the_same_error_significant() -> None:
+    rows, base = people(200, 712, 0.05), people(10_000, 1)
+    found = findings(rows, base)["ecce"]
+    more = int(found.because.split("it needs about ")[1].split(" more")[0].replace(",", ""))
+    assert found.severity == "unknown" and 100 < more < 200
+    few, many = (error_p_value(found, n) / found.evidence["p_value"] for n in (200, 200 + more))
+    assert few == pytest.approx(1) and many * found.evidence["p_adjusted"] == pytest.approx(0.1 / 7, rel=0.05)
+    assert findings(pd.concat([rows, rows]), base)["ecce"].severity in ("watch", "act")
+
+
+def error_p_value(found: Finding, n: float) -> float:
+    """The p-value of an ECCE of n labels: of the range of a Brownian motion, whose mean is 2 * sqrt(2 / pi)."""
+    scale = found.evidence["null_mean"] / (2 * np.sqrt(2 / np.pi)) * np.sqrt(found.n / n)
+    return brownian_range_p_value(found.value / scale)
 
 
 def test_what_stood_in_the_reference_is_as_bad_and_no_news() -> None:
