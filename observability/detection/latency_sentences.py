@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from observability.core.formatting import plural
-from observability.detection.latency_changes import ServiceChange
+from observability.detection.latency_changes import ODDS_WATCH, ServiceChange
 from observability.metrics.traffic import QUANTILES
 from observability.stats.interval import Interval
 from observability.stats.quantile import RELATIVE_ERROR
@@ -54,6 +54,14 @@ def because_latency(metric: str, value: Interval, n: int, side: ServiceChange | 
 def small_increase_sentence(side: ServiceChange, least_ms: float) -> str:
     """Return that a rise is too small to matter, in milliseconds."""
     return f"The rise of {ms(side.grown)} is below the {ms(least_ms)} that matter."
+
+
+def not_significant_sentence(side: ServiceChange, limit: float) -> str:
+    """Return that a value is beyond its limit, and why it is not known whether that is more than chance."""
+    beyond = f"That is beyond the limit of {service_value(side.metric, limit)}, but"
+    if side.metric in QUANTILES and side.odds < ODDS_WATCH:
+        return f"{beyond} few requests are slower than usual ones: it cannot be told yet, a longer window can."
+    return f"{beyond} not significant and may be chance: a longer window can tell."
 
 
 def held(side: ServiceChange | None, model: bool) -> str:

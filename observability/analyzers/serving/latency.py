@@ -23,6 +23,7 @@ from observability.detection.latency_changes import (
     MINIMUM_DAYS,
     NAME,
     ODDS_ACT,
+    ODDS_WATCH,
     PAST_DAYS,
     PastRequests,
     ReplicaFleet,
@@ -43,6 +44,7 @@ from observability.detection.latency_sentences import (
     because_latency,
     because_rate,
     because_replica,
+    not_significant_sentence,
     predictions,
     service_level_sentence,
     small_increase_sentence,
@@ -329,8 +331,10 @@ def service_finding(claim: ServiceClaim, adjusted: float, context: Context) -> F
         "p_adjusted": adjusted,
         **({"least_increase_ms": least} if change.metric in QUANTILES else {}),
     }
-    limit = service_limit(change, act if severity == "act" else watch, least)
+    limit = service_limit(change, act if severity == "act" else watch, least, severity == "act")
     found = replace(base, severity=severity, limit=limit, evidence=evidence)
+    if severity == "ok" and limit is not None and (change.now.value or 0.0) >= limit:
+        return replace(found, severity="unknown", because=f"{base.because} {not_significant_sentence(change, limit)}")
     if severity == "ok" and matters(change, watch) and not matters(change, watch, least_ms=least):
         found = replace(found, because=f"{base.because} {small_increase_sentence(change, least)}")
     if severity == "ok":
@@ -343,12 +347,14 @@ def service_finding(claim: ServiceClaim, adjusted: float, context: Context) -> F
 RATIO_OF_RANK = 1.5
 
 
-def service_limit(change: ServiceChange, allowed: float, least_ms: float) -> float | None:
-    """Return the value from which the change would be reported."""
-    before = change.before.value
+def service_limit(change: ServiceChange, allowed: float, least_ms: float, act: bool) -> float | None:
+    """Return the value from which the change would be reported. Of an error rate the odds grow as well."""
+    before, times = change.before.value, ODDS_ACT if act else ODDS_WATCH
     if before is None:
         return None
-    return max(before * allowed * (1 - 2 * RELATIVE_ERROR), before + least_ms) if change.metric in QUANTILES else before + allowed
+    if change.metric in QUANTILES:
+        return max(before * allowed * (1 - 2 * RELATIVE_ERROR), before + least_ms)
+    return max(before + allowed, times * before / (1 + (times - 1) * before))
 
 
 def against_level(now: RequestCounts, frames: Frames, context: Context) -> list[Finding]:

@@ -22,6 +22,7 @@ from tests.support.analyzer_worlds import START
 from tests.support.engine_world import START as WORLD_START
 from tests.support.engine_world import copied
 from tests.support.length import allowed, repeats
+from tests.support.levels import beyond_limit
 
 DAY, PAST = timedelta(days=1), 28
 LEVEL = ModelSettings(service_level_availability=0.99, service_level_latency_ms=400.0)
@@ -218,6 +219,23 @@ def test_clean_weeks_and_days_seldom_alarm(days: int) -> None:
     found = [alarms(said(requests(300 + seed, days=days, bursts=True, errors=0.01), context(days=days))) for seed in range(repeats(6, 300))]
     assert not any(each.severity == "act" for week in found for each in week)
     assert sum(bool(week) for week in found) <= allowed(0.05, len(found))
+
+
+def test_nothing_is_ok_beyond_its_limit_where_days_differ() -> None:
+    unsure = []
+    for seed in range(12):
+        found = said(requests(700 + seed, an_hour=6, days=1, bursts=True, errors=0.02), context(days=1))
+        assert [each.because for each in found if each.severity == "ok" and beyond_limit(each)] == [], seed
+        unsure += [each for each in found if each.severity == "unknown" and beyond_limit(each)]
+    assert {each.metric for each in unsure} >= {"error_rate"}
+    assert all("beyond the limit of" in each.because and "longer window can" in each.because for each in unsure)
+
+
+def test_the_limit_of_a_high_error_rate_is_half_as_high_odds() -> None:
+    high = ModelSettings(limits={"serving/latency/error_rate_level": 1.0})
+    found = by_claim(said(requests(13, errors=0.3), context(high)))["model", "error_rate", "past"]
+    usual = found.evidence["baseline"]
+    assert found.severity == "ok" and found.limit / (1 - found.limit) == pytest.approx(1.5 * usual / (1 - usual))
 
 
 def test_few_requests_alarm_nobody_and_say_how_many_more_are_needed() -> None:
