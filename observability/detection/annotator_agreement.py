@@ -90,18 +90,18 @@ def about_agreement(
     now = krippendorff_alpha_of_counts(counts[labels.dated < context.window.days])
     if now.value is None or now.low is None or now.high is None or now.n < LEAST_ITEMS or not changes:
         return replace(blank, n=int(now.n), because=agreement_unknown(now, labels, context))
-    worst = min((judge_change(change, p, context.budget) for change, p in zip(changes, adjusted, strict=True)), key=lambda each: each.order)
+    verdicts = [judge_change(change, p, context.budget) for change, p in zip(changes, adjusted, strict=True)]
+    worst = min(verdicts, key=lambda each: each.order)
     severity, change, weeks = worst.severity, worst.change, PAST_DAYS // 7
     found = change.alpha
     low, high = float(found.low if found.low is not None else now.low), float(found.high if found.high is not None else now.high)
-    allowed = labelling_limits(context, METRIC, WATCH, ACT)[severity == "act"]
     base = replace(
         blank,
         value=found.value,
         low=low,
         high=high,
         n=int(found.n),
-        limit=change.before - allowed,
+        limit=change.before - worst.limit,
         evidence={
             "baseline": change.before,
             "items_before": change.items_before,
@@ -123,9 +123,10 @@ def about_agreement(
             f" {look_phrase(change.days, context.window.days)}, {change.before:.2f} on {change.items_before:,} before "
             f"(range by chance {change.varies:.2f}).",
         )
-    whole = next((each.varies for each in changes if each.whole), change.varies)
-    evidence = base.evidence | {"look_days": context.window.days, "varies": whole}
-    level = replace(base, value=now.value, low=now.low, high=now.high, n=int(now.n), evidence=evidence)
+    whole = next((each for each in verdicts if each.change.whole), worst)
+    limit = change.before - whole.limit
+    evidence = base.evidence | {"look_days": context.window.days, "varies": whole.change.varies, "p_adjusted": whole.p_adjusted}
+    level = replace(base, value=now.value, low=now.low, high=now.high, n=int(now.n), limit=limit, evidence=evidence)
     if now.high < TENTATIVE:
         return replace(
             level,
@@ -140,6 +141,14 @@ def about_agreement(
         )
     if max(now.value - now.low, now.high - now.value) > SEEN:
         return replace(level, severity="unknown", because=agreement_unknown(now, labels, context))
+    if now.value <= limit:
+        return replace(
+            level,
+            severity="unknown",
+            because=f"Whether annotators agree less than in the {weeks} weeks before cannot be told yet: Krippendorff's alpha "
+            f"{now.value:.3f} on {now.n:,} items, {change.before:.3f} before. That is below the limit of {limit:.3f}, but not significant "
+            "and may be chance: it needs more items that two annotators label.",
+        )
     enough = "reliable" if now.low >= RELIABLE else f"reliable from {RELIABLE:g}, tentatively from {TENTATIVE:g}"
     return replace(
         level,

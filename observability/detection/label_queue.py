@@ -151,6 +151,7 @@ def about_queue(blank: Finding, work: Assignments, each: Queue, severity: Severi
         len(each.ages),
         "The label queue" if each.annotator is None else f"The label queue of annotator {each.annotator}",
     )
+    limit = max(TIMES[0] * each.usual, each.usual + labelling_limits(context, METRIC, WATCH, ACT)[0])
     found = replace(
         blank,
         value=each.age,
@@ -158,12 +159,20 @@ def about_queue(blank: Finding, work: Assignments, each: Queue, severity: Severi
         high=each.age + each.reach,
         n=n,
         severity=severity,
-        limit=max(TIMES[0] * each.usual, each.usual + labelling_limits(context, METRIC, WATCH, ACT)[0]),
+        limit=limit,
         subject=blank.subject if each.annotator is None else f"annotator={each.annotator}",
         because=f"{whose} is as old as usual: {n:,} labels, mean age {each.age:.1f} days, {each.usual:.1f} at the end of the "
         f"{each.days} days before.",
         evidence={"baseline": each.usual, "p_adjusted": p, "oldest_days": float(each.ages.max()) if n else 0.0},
     )
+    if severity == "ok" and each.age >= limit:
+        return replace(
+            found,
+            severity="unknown",
+            because=f"Whether {whose[0].lower()}{whose[1:]} is older than usual cannot be told yet: {n:,} labels wait, {each.age:.2f} days "
+            f"on average and {each.usual:.2f} at the end of the {each.days} days before. That is beyond the limit of {limit:.2f} days, but "
+            "not significant and may be chance: it needs more labels that wait, or more days.",
+        )
     if severity == "ok":
         return found
     when = queue_onset(work, each, context)

@@ -17,6 +17,7 @@ from observability.metrics.labelling_projects import recent_labels
 from observability.simulation.labelling_project import label_price_records
 from tests.support.annotation_frames import COLUMNS, END, START, context, frame, labelled, said
 from tests.support.length import allowed, repeats
+from tests.support.levels import beyond_limit
 
 
 def test_clean_weeks_ask_for_nothing_critical_and_hardly_anything() -> None:
@@ -66,6 +67,16 @@ def test_the_value_is_of_the_days_in_the_sentence_also_where_a_shorter_look_deci
     found = annotator_agreement.about_agreement(blank, labels, shorter, [1.0] * len(shorter), asked)
     assert shorter and found.severity == ("ok" if wrong == 0.1 else "watch")
     assert f"alpha {found.value:.2f} on {found.n:,} items" in found.because and found.evidence["look_days"] == 7
+
+
+def test_agreement_is_not_ok_beyond_the_limit_that_judged_it() -> None:
+    unsure = []
+    for seed in range(30):
+        found = only(said(labelled(wrong=0.1, late=0.2, a_day=8, seed=seed)), "label_agreement")
+        assert not (found.severity == "ok" and beyond_limit(found)), found.because
+        assert found.needs_action or found.limit <= found.evidence["baseline"] - max(found.evidence["varies"], 0.05) + 1e-9
+        unsure += [found] if found.severity == "unknown" else []
+    assert unsure and all(beyond_limit(each) and "That is below the limit of" in each.because for each in unsure)
 
 
 def test_who_answers_at_random_is_named_and_the_test_is_fishers_on_a_count_by_hand() -> None:
@@ -124,6 +135,19 @@ def test_a_slow_annotators_queue_is_named_with_an_age_by_hand() -> None:
     short = given[given["at"] >= END - timedelta(days=10)]
     young = only(said(done, short), "queue_days")
     assert young.severity == "unknown" and "more days of assignments" in young.because
+
+
+def test_a_queue_is_not_ok_beyond_its_limit_where_few_labels_wait() -> None:
+    done, given = waiting(12.0, 12.0)
+    unsure = []
+    for seed in range(20):
+        rows = given.sample(frac=0.03, random_state=seed)
+        kept = done[done["item"].isin(rows["item"])]
+        late = rows["item"][rows["at"] >= END - timedelta(days=2)]
+        found = only(said(kept[~kept["item"].isin(late)], rows), "queue_days")
+        assert not (found.severity == "ok" and beyond_limit(found)), found.because
+        unsure += [found] if found.severity == "unknown" else []
+    assert unsure and all(beyond_limit(each) and "That is beyond the limit of" in each.because for each in unsure)
 
 
 def test_what_was_labelled_again_later_waits_no_longer_and_what_is_given_again_waits_anew() -> None:
