@@ -153,19 +153,26 @@ def about_statistic(source: str, judged: Sequence[JudgedComparisons], context: C
     most = min(usual, key=JudgedComparisons.most_unusual)
     worst, p = most.at(most.most_unusual()[1])
     columns = {each.table.columns[place] for each in usual for place in np.flatnonzero(np.isfinite(each.adjusted)).tolist()}
-    because = (
-        f"The {NOUNS[worst.metric]} of {count_of(len(columns), 'column')} is within its usual range at "
-        f"{count_of(len(subjects) - len(bad), 'device')} of source `{source}`; "
-        f"the most unusual is {value_words(worst.metric, worst.value)} in `{worst.column}`"
-        f"{of_device(worst.device)}, usually {value_words(worst.metric, worst.usual)}."
+    limit, beyond = _limit(worst), worst.exceeds(0)
+    where = f"{count_of(len(columns), 'column')} at {count_of(len(subjects) - len(bad), 'device')} of source `{source}`"
+    noun = NOUNS[worst.metric]
+    most_unusual = (
+        f"{value_words(worst.metric, worst.value)} in `{worst.column}`{of_device(worst.device)}, "
+        f"usually {value_words(worst.metric, worst.usual)}"
     )
-    beyond = worst.exceeds(0)
-    because += " Batches differ that much by chance." if beyond else ""
+    because = (
+        f"Whether the {noun} of {where} is usual cannot be told yet: the most unusual is {most_unusual}. That is beyond the limit of "
+        f"{value_words(worst.metric, limit)}, but not significant and may be chance: it needs more batches."
+        if beyond
+        else f"The {noun} of {where} is within its usual range; the most unusual is {most_unusual}."
+    )
     base = undecided_device(context, f"source:{source}", worst.metric, sum(each.compared for each in usual), because)
     names = list(dict.fromkeys(each.table.devices[each.row][1] for each in usual))
-    limit = None if beyond else _limit(worst)
     yield replace(
-        _with_value(base, worst.value, limit), severity="ok", evidence=_evidence(worst, p) | {"devices": names}, against=worst.against
+        _with_value(base, worst.value, limit),
+        severity="unknown" if beyond else "ok",
+        evidence=_evidence(worst, p) | {"devices": names},
+        against=worst.against,
     )
 
 
@@ -207,7 +214,7 @@ def _with_value(finding: Finding, value: float, limit: float | None) -> Finding:
 def _limit(found: StatisticComparison) -> float:
     """The value from which it is `watch`, on the side of the value."""
     if found.metric == STD:
-        limit = found.usual * LIMITS[STD][0] if found.value > found.usual else found.usual / LIMITS[STD][0]
+        limit = found.value / found.effect * LIMITS[STD][0] if found.value > found.usual else found.usual / LIMITS[STD][0]
     elif found.metric == MEAN:
         unit = abs(found.value - found.usual) / found.effect if found.effect not in (0.0, float("inf")) else 0.0
         limit = found.usual + (LIMITS[MEAN][0] * unit if found.value >= found.usual else -LIMITS[MEAN][0] * unit)

@@ -9,6 +9,7 @@ import pytest
 from observability.core.finding import Finding
 from tests.support.device_fleet import START, device_batches, device_findings, of_device
 from tests.support.length import repeats
+from tests.support.levels import beyond_limit
 
 RNG = np.random.default_rng
 
@@ -141,6 +142,23 @@ def test_a_rarely_constant_column_is_no_stuck_sensor() -> None:
 def test_a_clean_week_of_a_fleet_is_silent() -> None:
     raised = [each.severity for seed in range(repeats(4, 300)) for each in device_findings(device_batches(RNG(seed))) if each.needs_action]
     assert raised == []
+
+
+@pytest.mark.parametrize("rows", [500, 60])
+def test_nothing_is_ok_beyond_its_limit_where_batches_differ(rows: int) -> None:
+    found = [each for seed in range(4) for each in device_findings(device_batches(RNG(seed), rows=rows))]
+    assert all(each.limit is not None for each in found) and not any(each.severity == "ok" and beyond_limit(each) for each in found)
+    unsure = [each for each in found if each.severity == "unknown"]
+    assert unsure and all(beyond_limit(each) and "That is beyond the limit of" in each.because for each in unsure)
+    assert any("is within its usual range" in each.because for each in found if each.severity == "ok")
+
+
+def test_a_spread_where_there_was_none_is_held_against_the_limit_that_it_states() -> None:
+    batches = device_batches(RNG(8), fleet=1)
+    for place, each in enumerate(batches):
+        each["stats"] = {"rain": {"mean": 0.0, "std": 2.0 if place % 5 == 0 else 0.0, "null_share": 0.0}}
+    (found,) = [each for each in device_findings(batches) if each.metric == "batch_std"]
+    assert found.evidence["baseline"] == 0 and found.limit > 0 and not (found.severity == "ok" and beyond_limit(found))
 
 
 def test_batches_without_statistics_have_no_finding_about_them() -> None:
