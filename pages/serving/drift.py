@@ -1,6 +1,6 @@
 """Input drift :material/ssid_chart:
-Have the inputs or the scores drifted from the reference, which most, and on which days? Ranked by distance (times importance, where that is
-known); click a bar or a cell, or choose a feature, to see reference and current on top of each other.
+Have the inputs or the scores drifted from the reference, which most, and on which days? Ordered by severity, then by distance; click a
+bar or a cell, or choose a feature, to see reference and current on top of each other.
 """
 
 import streamlit as st
@@ -13,7 +13,7 @@ from observability.dashboard.widgets import finding_lines, plain_caption, plain_
 
 here = frame.begin_model_page("drift")
 found = findings.analyzer_findings(here, "serving/drift")
-columns = [finding for finding in found if finding.metric == "psi" and finding.value is not None]
+columns = drift.most_drifted_first([finding for finding in found if finding.metric == "psi" and finding.value is not None])
 besides = [finding for finding in found if finding.metric in ("level_trade", "mean_shift")]
 if not columns:
     finding_lines(found)
@@ -24,8 +24,7 @@ plain_paragraph(summary)
 finding_lines(besides)
 chosen = drift.chosen_drift_finding(columns)
 bars = drift.drift_ranking_frame(columns, here.model.settings)
-ordered = "Ordered by drift × importance (a heuristic). " if here.model.settings.importance else ""
-st.header("Drift by column", anchor=False, help=ordered + drift.drift_bars_note(bars))
+st.header("Drift by column", anchor=False, help=drift.drift_bars_note(bars))
 figure = charts_drift.drift_bars(bars, selected=chosen.subject)
 on_bar = choice_box.select_column_on_click("ranking")
 frame.chart_with_table(figure, bars, key="ranking", alt=summary, metrics=("psi",), on_select=on_bar)

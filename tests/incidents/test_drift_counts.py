@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from observability.core.catalog import Model
 from observability.core.finding import Finding
+from observability.core.settings import ModelSettings
 from observability.dashboard.overview.fleet import drift_cell
-from observability.dashboard.serving.drift import chosen_drift_finding, drift_summary
+from observability.dashboard.serving.drift import chosen_drift_finding, drift_ranking_frame, drift_summary
 from observability.incidents.model_state import drift_counts
 from observability.review.fleet_strip import strip
 
@@ -47,7 +48,19 @@ def test_a_column_with_two_findings_counts_once() -> None:
 
 def test_the_column_that_is_shown_is_the_one_that_the_summary_names() -> None:
     """The page showed a column that cannot be judged below a line that named another."""
-    ahead, second = replace(EARLY[1], rank=9.0), replace(AGE, subject="rent", rank=AGE.rank + 1)
+    ahead, second = replace(EARLY[1], rank=9.0), replace(AGE, subject="rent", value=2.4)
     columns = [AGE, second, ahead, *FINE]
     assert drift_summary(columns).endswith("rent most.") and chosen_drift_finding(columns) == second
     assert chosen_drift_finding([ahead, *FINE]) == ahead
+
+
+def test_the_column_that_drifted_most_is_that_of_the_largest_psi_however_little_it_matters() -> None:
+    """A rank is PSI times importance: 1.9 of a column of weight 0.01 stood behind 0.3 of one of weight 0.9."""
+    slight = replace(AGE, subject="zip", value=0.3, rank=3.0)
+    days = [{"days": each, "value": value, "low": None, "high": None} for each, value in ((1, 5.0), (7, 0.4))]
+    lately = replace(AGE, subject="rent", value=5.0, evidence={"look_days": 1, "windows": days})
+    warned = replace(AGE, subject="wage", value=2.5, severity="watch", rank=9.0)
+    columns = [*FINE, warned, slight, lately, AGE]
+    assert drift_summary(columns).endswith("age most.") and chosen_drift_finding(columns) == AGE
+    bars = drift_ranking_frame(columns, ModelSettings(importance={"zip": 0.9, "age": 0.01}))
+    assert list(bars["subject"]) == ["age", "rent", "zip", "wage", "size", "score"]

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import Finding, claim_period, with_window_value
+from observability.core.finding import SEVERITIES, Finding, claim_period, with_window_value
 from observability.core.settings import ModelSettings
 from observability.dashboard import choice_box, clicks, distributions, frame
 from observability.dashboard.charts.drift import MOST_BARS, bar_cap
@@ -24,7 +24,7 @@ BEYOND = 0.05
 
 def drift_summary(found: Sequence[Finding]) -> str:
     """How many columns drifted, how many cannot be judged, and which drifted most, in one sentence."""
-    drifted = [finding.subject for finding in by_rank(found) if finding.needs_action and finding.metric == "psi"]
+    drifted = [finding.subject for finding in most_drifted_first(found) if finding.needs_action and finding.metric == "psi"]
     levels = [finding.subject for finding in found if finding.metric == "level_trade" and finding.subject not in drifted]
     parts = [drift_counts(found).words()]
     if drifted:
@@ -37,14 +37,14 @@ def drift_summary(found: Sequence[Finding]) -> str:
 
 
 def drift_ranking_frame(columns: Sequence[Finding], settings: ModelSettings) -> pd.DataFrame:
-    """The rows of the bars in the order of the findings' ranks.
+    """The rows of the bars in the order of `most_drifted_first`.
 
     subject, value, low, high, limit, whose it is, severity as shown, n of the whole window; where only the last days drifted so far, their
     name (`worst_look`) and value.
     """
     names = ["subject", "value", "low", "high", "limit", "n"]
     rows = []
-    for finding in by_rank(columns):
+    for finding in most_drifted_first(columns):
         whole, days = with_window_value(finding), claim_period(finding)
         own = [limit_source(whole.limit, settings), whole.shown_severity, days, finding.value if days else None]
         rows.append([*(getattr(whole, name) for name in names), *own])
@@ -63,7 +63,7 @@ def limit_source(limit: float | tuple[float, float] | None, settings: ModelSetti
 
 def drift_bars_note(bars: pd.DataFrame) -> str:
     """What the marks of the bars mean, as far as they occur."""
-    parts = ["Bars: whole window, in the colour of the finding's state."]
+    parts = ["Bars: whole window, by severity and PSI, in the colour of the finding's state."]
     if (bars["severity"] == "unknown").any():
         parts.append("Grey: cannot be judged.")
     if bars["value_there"].notna().any():
@@ -75,21 +75,24 @@ def drift_bars_note(bars: pd.DataFrame) -> str:
     return " ".join(parts)
 
 
-def by_rank(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings by rank, the highest first."""
-    return sorted(findings, key=lambda finding: -finding.rank)
+def most_drifted_first(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings by their severity as shown, the worst first, then by their value over the whole window, the largest first.
+
+    Their rank counts how important a column is too: it orders incidents, and says nothing of how far a column drifted.
+    """
+    return sorted(findings, key=lambda finding: (SEVERITIES.index(finding.shown_severity), -(with_window_value(finding).value or 0.0)))
 
 
 def chosen_drift_finding(columns: Sequence[Finding]) -> Finding:
-    """The column of the address, else the one that drifted most, as the summary names it; where none drifted, the first by rank."""
-    ranked = by_rank(columns)
-    drifted = next((finding for finding in ranked if finding.needs_action), ranked[0])
+    """The column of the address, else the one that drifted most, as the summary names it; where none drifted, the first in their order."""
+    ordered = most_drifted_first(columns)
+    drifted = next((finding for finding in ordered if finding.needs_action), ordered[0])
     return choice_box.item_in_address(columns, "analyzed") or drifted
 
 
 def drift_column_box(columns: Sequence[Finding]) -> None:
     """Draw the box to choose a column, bound to the address; clicks on the charts write to it."""
-    names = [finding.subject for finding in by_rank(columns)]
+    names = [finding.subject for finding in most_drifted_first(columns)]
     st.header("Reference and current", anchor=False)
     st.selectbox("Column", names, index=None, placeholder="The one that drifted most", key="feature", bind=BIND, width=320)
 
