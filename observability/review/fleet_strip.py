@@ -97,10 +97,13 @@ def finding_interval(finding: Finding) -> Interval:
 
 
 def needs_action_cell(findings: Sequence[Finding]) -> Cell:
-    """Number of findings of one analyzer that need action, of how many, and the worst one's sentence."""
+    """Number of findings of one analyzer that need action, of how many, and the worst one's sentence; where none does, that of the first
+    OK one, whose word the cell shows.
+    """
     if not findings:
         return {"bad": 0, "of": 0, "severity": "unknown", "because": None}
-    worst = worst_first(list(findings))[0]
+    ordered = worst_first(list(findings))
     bad = sum(needs_action(finding.severity) for finding in findings)
-    calm = "ok" if any(finding.severity == "ok" for finding in findings) else "unknown"
-    return {"bad": bad, "of": len(findings), "severity": worst.severity if bad else calm, "because": worst.because}
+    calm = next((finding for finding in ordered if finding.severity == "ok"), ordered[0])
+    shown = ordered[0] if bad else calm
+    return {"bad": bad, "of": len(findings), "severity": shown.severity, "because": shown.because}

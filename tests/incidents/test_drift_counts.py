@@ -64,3 +64,18 @@ def test_the_column_that_drifted_most_is_that_of_the_largest_psi_however_little_
     assert drift_summary(columns).endswith("age most.") and chosen_drift_finding(columns) == AGE
     bars = drift_ranking_frame(columns, ModelSettings(importance={"zip": 0.9, "age": 0.01}))
     assert list(bars["subject"]) == ["age", "rent", "zip", "wage", "size", "score"]
+
+
+def test_an_ok_cell_of_the_weekly_fleet_says_why_it_is_ok() -> None:
+    """`unchanged` stood over `Beyond its limit, cannot tell yet.`"""
+    gap = replace(AGE, analyzer="trust/fairness", subject="sex", metric="demographic_parity_difference")
+    fine = replace(gap, severity="ok", because="The groups are alike.", value=0.01)
+    young = replace(gap, severity="unknown", because="Beyond its limit, cannot tell yet.", subject="race", rank=9.0)
+
+    def cell(*findings: Finding) -> tuple[int, str, str]:
+        found = strip(Model(1, "loan", "binary"), findings, [])["fairness"]
+        return found["bad"], found["severity"], found["because"]
+
+    assert cell(young, fine) == (0, "ok", "The groups are alike.")
+    assert cell(young) == (0, "unknown", "Beyond its limit, cannot tell yet.")
+    assert cell(young, fine, gap) == (1, "act", "It drifted.")
