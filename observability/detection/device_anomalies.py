@@ -26,8 +26,8 @@ FEWEST_DEVICES = 4
 RECENT_DAYS = 3
 """Newest days that are judged by themselves too: in a week, a clock that has been wrong for three days is right most of the time."""
 MIXED_HOURS = 1.0
-"""Interquartile range in hours of the event times, of one device or of all, that arrive in one hour, above which that hour is the time of a load or of
-a transfer, which says nothing about clocks."""
+"""Interquartile range in hours of the event times, of one device or of all, that arrive in one hour, above which that hour is the time of
+a load or of a transfer, which says nothing about clocks."""
 COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
 """Distinct values relative to as many rows of other devices; z from which it is significant; minimum distinct values of a feature."""
 
