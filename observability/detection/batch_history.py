@@ -43,6 +43,8 @@ LIMITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 number. One missing batch makes a gap of about twice the usual."""
 MANY = 1.5
 """Multiple of the usual rows that is `watch`, as of a batch that was delivered twice."""
+ROUNDING = 1e-9
+"""Part of its ends by which a range is wider, so that a value which earlier batches had exactly is within it."""
 TOGETHER = 0.1
 """Share of the usual time between deliveries up to which a batch belongs to the delivery of the batch before it."""
 
@@ -50,26 +52,54 @@ TOGETHER = 0.1
 @dataclass(frozen=True, kw_only=True)
 class BatchComparison(HistoryComparison):
     """One metric of one batch. batch: its name, None for the overdue one. device: whose past it is compared with; None for that of the
-    whole source. few: it has fewer rows than usual.
+    whole source. few: it has fewer rows than usual. varies: range of the value of such a batch, given how the earlier ones differ.
     """
 
     batch: str | None
     device: str | None = None
     few: bool = False
     rows: int = 0
+    varies: tuple[float, float] = (float("inf"), float("-inf"))
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
-        """Return the severity at a p-value that is adjusted for all comparisons."""
+        """Return the severity at a p-value that is adjusted for all comparisons.
+
+        Unknown where the value is beyond its limit and beyond how batches vary, but the p-value is not significant.
+        """
         if not self.known:
             return "unknown"
-        if self.metric == ROWS and not self.few:
-            return significant_severity(self.value >= MANY * self.usual, False, p_adjusted, budget)
-        watch, act = (self.beyond(limit) for limit in LIMITS[self.metric])
-        return significant_severity(watch, act, p_adjusted, budget)
+        severity = significant_severity(self.beyond(self.watch), self.act, p_adjusted, budget)
+        return "unknown" if severity == "ok" and self.beyond(self.limit("ok")) else severity
 
-    def beyond(self, limit: tuple[float, float]) -> bool:
-        """Return whether the value is at least as far from the usual as a limit."""
-        return self.value <= limit[0] * self.usual if self.metric == ROWS else self.exceeds(limit)
+    def beyond(self, limit: float) -> bool:
+        """Return whether the value is at least as far from the usual as a limit, on its side."""
+        return self.value <= limit if self.low else self.value >= limit
+
+    @property
+    def low(self) -> bool:
+        """Whether it is its low side that matters: of a batch with fewer rows than usual."""
+        return self.metric == ROWS and self.few
+
+    @property
+    def watch(self) -> float:
+        """The value from which it is `watch`, on the side of the value."""
+        if self.metric == ROWS:
+            return self.usual * (LIMITS[ROWS][0][0] if self.few else MANY)
+        times, more = LIMITS[self.metric][0]
+        return max(times * self.usual, self.usual + more)
+
+    @property
+    def act(self) -> bool:
+        """Whether the value reaches the limit for `act`, which more rows than usual have none of."""
+        if self.metric == ROWS:
+            return self.few and self.value <= LIMITS[ROWS][1][0] * self.usual
+        return self.exceeds(LIMITS[self.metric][1])
+
+    def limit(self, severity: Severity) -> float:
+        """Return the limit on the side of the value: how far such batches vary where that is more and not passed significantly."""
+        if severity in ("watch", "act"):
+            return self.watch
+        return min(self.watch, self.varies[0]) if self.low else max(self.watch, self.varies[1])
 
 
 @dataclass(frozen=True)
@@ -178,6 +208,10 @@ def batch_comparisons(metric: str, own: DeliveredBatches, now: datetime, device:
             p_value=batch_p_value(metric, found, i, few),
             few=few,
             rows=int(rows[place]),
+            varies=(
+                from_scale(metric, float(found.lowest[i]), rows[place : place + 1]) * (1 - ROUNDING),
+                from_scale(metric, float(found.highest[i]), rows[place : place + 1]) * (1 + ROUNDING),
+            ),
         )
 
 
@@ -222,10 +256,10 @@ def on_scale(metric: str, values: Array, rows: Array) -> tuple[Array, Array]:
 
 
 def from_scale(metric: str, middle: float, rows: Array) -> float:
-    """Return a median in the metric's unit. rows: numbers of rows of the batches behind it."""
+    """Return a median, or an end of a range, in the metric's unit. rows: numbers of rows of the batches behind it."""
     if metric != REJECTED:
         return max(float(np.exp(middle)) - FLOOR[metric], 0.0)
-    return share_from_arcsine(middle, rows)
+    return share_from_arcsine(min(max(middle, 0.0), np.pi / 2), rows)
 
 
 def seconds(times: Any) -> Array:

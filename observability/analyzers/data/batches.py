@@ -157,20 +157,13 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
         places = [place for place, (each, _) in enumerate(own) if (each.device is None) == (look.device is None)]
         own, severities = [own[place] for place in places], [severities[place] for place in places]
     unusual = [each for (each, _), said in zip(own, severities, strict=True) if needs_action(said)]
-    limit = (
-        look.usual * LIMITS[look.metric][0][0]
-        if look.metric == ROWS
-        else max(LIMITS[look.metric][0][0] * look.usual, look.usual + LIMITS[look.metric][0][1])
-    )
-    if look.metric == ROWS and not look.few and severity == "watch":
-        limit = look.usual * batch_history.MANY
     found = replace(
         undecided_batches(context, source, look.metric, because(source, look, len(own), severity, len(unusual))),
         n=len(own),
         value=look.value,
         low=look.value,
         high=look.value,
-        limit=limit,
+        limit=look.limit(severity),
         severity=severity,
         evidence={
             "baseline": look.usual,
@@ -191,7 +184,10 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
 def because(source: BatchSource, look: BatchComparison, n: int, severity: Severity, unusual: int) -> str:
     """Return the sentence of a finding about one metric of a source."""
     name, usual = f"`{source.name}`", value_in_words(look.metric, look.usual)
-    if severity in ("ok", "unknown"):
+    if severity == "ok":
+        varied = f" Such batches vary up to {value_in_words(look.metric, look.limit(severity))}."
+        if look.low:
+            varied = f" Such batches vary down to {value_in_words(ROWS, look.limit(severity))}."
         return {
             GAP: f"Batches of source {name} arrive on schedule: the most unusual of {n:,} gaps is "
             f"{value_in_words(GAP, look.value)}, usually {usual}.",
@@ -201,7 +197,15 @@ def because(source: BatchSource, look: BatchComparison, n: int, severity: Severi
             f"most unusual of {n:,} batches, usually {usual}.",
             DELAY: f"Batches of source {name} arrive as soon after capture as usual: {value_in_words(DELAY, look.value)} in the "
             f"most unusual of {n:,}, usually {usual}.",
-        }[look.metric]
+        }[look.metric] + (varied if look.beyond(look.watch) else "")
+    if severity == "unknown":
+        noun = {GAP: "gap between batches", ROWS: "size of a batch", REJECTED: "rejection rate of a batch", DELAY: "delay of a batch"}
+        return (
+            f"Whether a {noun[look.metric]} of source {name} is unusual cannot be told yet: {value_in_words(look.metric, look.value)}"
+            f"{' rows' if look.metric == ROWS else ''} in the most unusual of {n:,}, usually {usual}. That is beyond the limit of "
+            f"{value_in_words(look.metric, look.limit(severity))}, but may be chance, given how many batches were compared: it needs more "
+            "batches."
+        )
     more = f" {unusual - 1:,} more of its {n:,} in this window {'is' if unusual == 2 else 'are'} also unusual." if unusual > 1 else ""
     sender = f"source {name}" if look.device is None else f"device `{look.device}` of source {name}"
     batch, value = f"Batch `{look.batch}` of {sender}", value_in_words(look.metric, look.value)
