@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 NAME = "operations/energy"
 UTILISATION = 0.3
 """Mean share of an accelerator's time below which it is a warning (`operations/energy/utilisation`; 0 accepts any)."""
-TEMPERATURE_WATCH, TEMPERATURE_ACT = 83.0, 90.0
-"""Degrees Celsius for a warning and for act (`operations/energy/temperature_c`): most accelerators slow down between the two."""
+TEMPERATURE_WATCH, TEMPERATURE_ACT = 90.0, 95.0
+"""Degrees Celsius for a warning and for act, of devices that serve (`operations/energy/temperature_c`) and of those of training runs:
+accelerators slow down there.
+"""
 PROCESSOR_ALLOWANCE_C = 10.0
 """Degrees by which a processor may be hotter where the owner states no limit: most slow down at 95 to 105 °C."""
 HOT_SHARE = 0.95
@@ -76,10 +78,15 @@ def utilisation_claim(device: str, shares: "np.ndarray[tuple[int], np.dtype[np.f
     )
 
 
+def temperature_limits(device: object) -> tuple[float, float]:
+    """Return the temperatures of a device for a warning and for act, where nobody states a limit."""
+    more = PROCESSOR_ALLOWANCE_C if is_processor(device) else 0.0
+    return TEMPERATURE_WATCH + more, TEMPERATURE_ACT + more
+
+
 def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.float64]]", settings: ModelSettings) -> RunClaim:
     """Return the claim about the temperature that one reading in twenty of a device exceeds."""
-    more = PROCESSOR_ALLOWANCE_C if is_processor(device) else 0.0
-    n, (watch, act) = len(degrees), stated_limits(settings, f"{NAME}/temperature_c", TEMPERATURE_WATCH + more, TEMPERATURE_ACT + more)
+    n, (watch, act) = len(degrees), stated_limits(settings, f"{NAME}/temperature_c", *temperature_limits(device))
     if n < LEAST_READINGS:
         return too_few_readings(device, "temperature_c", n)
     value = float(np.quantile(degrees, HOT_SHARE, method="inverted_cdf"))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.core.finding import Severity
-from observability.detection.device_readings import PROCESSOR_ALLOWANCE_C
+from observability.detection.device_readings import temperature_limits
 from observability.detection.run_claims import RunClaim, run_figure
 from observability.metrics.energy import is_processor
 from observability.metrics.training_curves import TrainingRun
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 LEAST_READINGS = 20
 IDLE_BELOW, IDLE_SHARE = 0.1, 0.5
-HOT_C, TOO_HOT_C, HOT_SHARE = 90.0, 95.0, 0.1
-"""Temperatures at which accelerators slow down, where the run's hardware states no `temperature_limit_c`; share of the readings."""
+HOT_SHARE = 0.1
+"""Share of the readings that are beyond the limit for a warning where a device is hot."""
 POWER_LEFT, SAME_UTILISATION = 0.75, 0.9
 MEMORY_SHARE = 0.97
 
@@ -30,7 +30,7 @@ def claims_about_devices(run: TrainingRun, readings: "DataFrame") -> list[RunCla
     for (host, device), own in readings.groupby([readings["host"].fillna(""), "device"], sort=True):
         rows = own.sort_values("at")
         name = f"`{device}`{f' on host `{host}`' if host else ''}"
-        told = [hot_device(run, name, rows, processor=is_processor(device)), throttled_device(run, name, rows)]
+        told = [hot_device(run, name, rows, temperature_limits(device)), throttled_device(run, name, rows)]
         if not is_processor(device):  # an idle processor costs little, and `device_memory_gb` is that of an accelerator
             told += [idle_device(run, name, rows), full_memory(run, name, rows)]
         found += [each for each in told if each is not None]
@@ -57,15 +57,17 @@ def idle_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | No
     return device_claim("device_idle_share", len(used), "watch", because, share, IDLE_SHARE, name, 4.5)
 
 
-def hot_device(run: TrainingRun, name: str, rows: "DataFrame", *, processor: bool = False) -> RunClaim | None:
-    """Return the claim that a device was hot in a tenth of its readings. A processor may be hotter where no limit is stated."""
+def hot_device(run: TrainingRun, name: str, rows: "DataFrame", limits: tuple[float, float]) -> RunClaim | None:
+    """Return the claim that a device was hot in a tenth of its readings. limits: for a warning and for act; a `temperature_limit_c` that
+    the run's hardware states replaces the first, and moves the second with it.
+    """
     known = rows["temperature_c"].dropna().to_numpy(float)
     stated = run.hardware.get("temperature_limit_c")
-    limit = float(stated) if isinstance(stated, int | float) and stated > 0 else HOT_C + PROCESSOR_ALLOWANCE_C * processor
+    limit = float(stated) if isinstance(stated, int | float) and stated > 0 else limits[0]
     if len(known) < LEAST_READINGS or float((known >= limit).mean()) < HOT_SHARE:
         return None
     top = float(np.quantile(known, 1 - HOT_SHARE))
-    severity: Severity = "act" if top >= limit + TOO_HOT_C - HOT_C else "watch"
+    severity: Severity = "act" if top >= limit + limits[1] - limits[0] else "watch"
     because = (
         f"Device {name} of run `{run.name}` was at {top:.0f} °C or more in a tenth of its {len(known):,} readings (limit {limit:.0f} °C): "
         "it may slow down. Look at its cooling."

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from observability.core.settings import ModelSettings
+from observability.detection.device_readings import device_claims
 from observability.detection.run_devices import claims_about_devices
 from observability.metrics.training_curves import TrainingRun, runs_from_records
 from tests.support.run_frames import a_run, frame_of, loss
@@ -51,6 +53,15 @@ def test_a_device_that_is_far_too_hot_is_critical_and_the_stated_limit_counts() 
     hot = readings(temperature_c=np.full(N, 97.0))
     assert claims_about_devices(run_on(), hot)[0].severity == "act"
     assert claims_about_devices(run_on(temperature_limit_c=105), hot) == []
+
+
+@pytest.mark.parametrize("device", ["gpu0", "cpu"])
+@pytest.mark.parametrize("degrees", [80.0, 88.0, 92.0, 97.0, 102.0, 107.0])
+def test_a_temperature_has_one_verdict_whether_the_device_serves_or_trains(device: str, degrees: float) -> None:
+    rows = readings(temperature_c=np.full(N, degrees), device=np.full(N, device))
+    (serving,) = (each for each in device_claims(rows, ModelSettings()) if each.metric == "temperature_c")
+    training = [each.severity for each in claims_about_devices(run_on(), rows) if each.metric == "device_temperature"]
+    assert training == [serving.severity] or (training, serving.severity) == ([], "ok")
 
 
 def test_less_power_at_less_use_is_no_throttling_and_few_readings_are_not_judged() -> None:

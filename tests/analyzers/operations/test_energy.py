@@ -331,7 +331,7 @@ def test_an_accelerator_that_idles_is_a_warning() -> None:
     assert accepted["device=gpu0", "utilisation"].severity == "ok"
 
 
-@pytest.mark.parametrize(("degrees", "severity"), [(92.0, "act"), (85.0, "watch"), (70.0, "ok")])
+@pytest.mark.parametrize(("degrees", "severity"), [(97.0, "act"), (92.0, "watch"), (70.0, "ok")])
 def test_a_hot_device_is_told(degrees: float, severity: str) -> None:
     found = device_finding("temperature_c", [degrees] * 60)["device=gpu0", "temperature_c"]
     assert (found.severity, found.value, found.unit) == (severity, degrees, "°C") and f"{degrees:.0f} °C" in found.because
