@@ -65,7 +65,9 @@ def are_inputs_normal(here: ModelPage, status: ModelStatus) -> None:
     days = time_series.drift_by_day_frame([worst]).rename(columns={"day": "period"})
     st.caption(f"Largest drift by day: {formatting.escape_markdown(worst.subject)}. Small samples read higher by chance.")
     name, limit, alt = f"PSI of {worst.subject}", fleet.single_limit(worst), worst.because.replace("`", "")
-    figure = charts_time.compact_line(days[["period", "value"]], name=name, unit="", y="PSI", limit=limit, marks=status.events)
+    figure = charts_time.compact_line(
+        days[["period", "value"]], name=name, unit="", y="PSI", limit=limit, severity=worst.shown_severity, marks=status.events
+    )
     on_mark = clicks.periods_on_click("model-drift", here, days["period"])
     frame.chart_with_table(figure, days, key="model-drift", alt=alt, metrics=("psi",), on_select=on_mark)
 
@@ -106,6 +108,7 @@ def metric_over_time_chart(here: ModelPage, finding: Finding, days: pd.DataFrame
         name=formatting.metric_title(finding.metric),
         unit=finding.unit,
         limit=fleet.single_limit(finding),
+        severity=finding.shown_severity,
         baseline=finding.evidence.get("baseline"),
         baseline_name=BASELINES[finding.against],
         marks=marks,

@@ -12,6 +12,7 @@ from observability.core.window import Window
 from observability.dashboard import theme
 from observability.dashboard.charts import compare as charts_compare
 from observability.dashboard.charts import drift as charts_drift
+from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import outcomes as charts_outcomes
 from observability.dashboard.charts import records as charts_records
@@ -147,6 +148,17 @@ def test_the_limit_of_one_column_is_a_stroke_on_its_bar() -> None:
     assert [shape.x0 for shape in figure.layout.shapes] == [0.1]
     (strokes,) = (trace for trace in figure.data if trace.type == "scatter" and trace.marker.symbol == "line-ns-open")
     assert sorted(zip(strokes.y, strokes.x)) == [(0, 0.2), (1, 0.77)]
+
+
+@pytest.mark.parametrize(
+    ("severity", "colour"), [("act", theme.ACT), ("watch", theme.WATCH), ("unknown", theme.WATCH), ("ok", theme.WATCH)]
+)
+def test_the_limit_of_a_warning_has_the_colour_of_a_warning(severity: str, colour: str) -> None:
+    """It was drawn red, as a critical one, whatever the finding said."""
+    about = {"name": "x", "unit": "", "limit": 5.0, "severity": severity}
+    for draw in (charts_time.metric_lines, charts_time.compact_line, charts_incident.incident_line):
+        (line,) = (shape for shape in draw(metric_series(), **about).layout.shapes if shape.type == "line")
+        assert (line.y0, line.line.color) == (5.0, colour), draw
 
 
 @pytest.mark.parametrize("limit", [0.35, 12.5])

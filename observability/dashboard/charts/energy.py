@@ -21,13 +21,10 @@ Say = Callable[[float | None], str]
 TRAILING_ZEROS = re.compile(r"(?:\.|(\.\d*[1-9]))0+(?!\d)")
 
 
-def consumption_bars(
-    frame: pd.DataFrame, *, name: str, say: Say, source: str, baseline: float | None = None, limit: float | None = None
-) -> go.Figure:
+def consumption_bars(frame: pd.DataFrame, *, name: str, say: Say, source: str, baseline: float | None = None) -> go.Figure:
     """Energy or carbon per thousand predictions by period as bars.
 
-    frame: period, value. say: writes a value with its unit, also at ticks. source: of all values. baseline: of the past. limit: of the
-    finding.
+    frame: period, value. say: writes a value with its unit, also at ticks. source: of all values. baseline: of the past.
     """
     figure = go.Figure()
     charts_time.period_axis(figure, frame["period"])
@@ -35,8 +32,6 @@ def consumption_bars(
     layout.add_bars(figure, frame["period"], frame["value"], texts, hover=layout.TIME_HOVER, name=f"{name} ({source})", **_hatched(source))
     if baseline is not None:
         charts_time.horizontal_line(figure, baseline, theme.NEUTRAL, "past", "dot", x=0)
-    if limit is not None:
-        charts_time.horizontal_line(figure, limit, theme.ACT, "limit", "dash")
     theme.themed(figure, height=260, y=name, rangemode="tozero")
     return figure.update_yaxes(said_ticks(float(frame["value"].max()), say, 4))
 

@@ -71,11 +71,11 @@ def state_frame(state: str, **columns: object) -> pd.DataFrame:
 
 
 def _lines(state: str) -> go.Figure:
-    return time.metric_lines(state_frame(state), name="Accuracy", unit="", limit=0.5, baseline=0.6)
+    return time.metric_lines(state_frame(state), name="Accuracy", unit="", limit=0.5, severity="act", baseline=0.6)
 
 
 def _compact(state: str) -> go.Figure:
-    return time.compact_line(state_frame(state), name="PSI of a column", unit="", limit=0.5)
+    return time.compact_line(state_frame(state), name="PSI of a column", unit="", limit=0.5, severity="act")
 
 
 def _traffic(state: str) -> go.Figure:

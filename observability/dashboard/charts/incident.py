@@ -18,6 +18,7 @@ def incident_line(
     name: str,
     unit: str,
     limit: float | None = None,
+    severity: str = "ok",
     baseline: float | None = None,
     band: Band | None = None,
     onset: datetime | None = None,
@@ -25,7 +26,7 @@ def incident_line(
 ) -> go.Figure:
     """The leading metric by day: line with interval, shaded comparison band, limit, onset and event marks.
 
-    series: period, value, low, high. band: the usual range and whose it is. onset: drawn where it lies after the first day; an earlier one
+    series: period, value, low, high. severity: of the finding whose limit it is. band: the usual range and whose it is. onset: drawn where it lies after the first day; an earlier one
     is not dated by these days.
     """
     figure = go.Figure()
@@ -38,7 +39,7 @@ def incident_line(
         figure.add_hline(y=baseline, line={"color": theme.NEUTRAL, "width": 1.2, "dash": "dot"})
         layout.add_note(figure, "baseline", color=theme.NEUTRAL, x=0, xref="paper", xanchor="left", y=baseline, yanchor="top")
     if limit is not None:
-        charts_time.horizontal_line(figure, limit, theme.ACT, "limit", "dash")
+        charts_time.limit_line(figure, limit, severity)
     theme.themed(figure, height=270, y=theme.label_of_two_lines(name, 26), tickformat=charts_time.axis_format(unit))
     if onset is not None and len(series) and naive_utc(onset) > series["period"].min():
         at = naive_utc(onset)

@@ -54,6 +54,7 @@ def metric_lines(
     name: str,
     unit: str,
     limit: float | None = None,
+    severity: str = "ok",
     baseline: float | None = None,
     baseline_name: str = "reference",
     marks: pd.DataFrame | None = None,
@@ -62,7 +63,7 @@ def metric_lines(
     """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and
     dotted.
 
-    baseline_name: what the baseline is of. series: period, value, low, high, labelled, served (counts); where it was estimated too,
+    baseline_name: what the baseline is of. severity: of the finding whose limit it is (`limit_line`). series: period, value, low, high, labelled, served (counts); where it was estimated too,
     estimated, estimated_low, estimated_high: a dashed line in another colour.
     """
     figure = go.Figure()
@@ -79,7 +80,7 @@ def metric_lines(
     if baseline is not None:
         horizontal_line(figure, baseline, theme.NEUTRAL, baseline_name, "dot", x=0, below=apart and baseline < (limit or 0.0))
     if limit is not None:
-        horizontal_line(figure, limit, theme.ACT, "limit", "dash", below=apart and limit <= (baseline or 0.0))
+        limit_line(figure, limit, severity, below=apart and limit <= (baseline or 0.0))
     theme.themed(figure, height=height, y=name, legend=guessed, tickformat=axis_format(unit))
     figure.update_yaxes(range=readable_range(series, mature, [level for level in (baseline, limit) if level is not None]))
     return add_event_marks(figure, marks, series["period"])
@@ -120,11 +121,18 @@ def _add_estimate(figure: go.Figure, series: pd.DataFrame, *, name: str, unit: s
 
 
 def compact_line(
-    series: pd.DataFrame, *, name: str, unit: str, y: str | None = None, limit: float | None = None, marks: pd.DataFrame | None = None
+    series: pd.DataFrame,
+    *,
+    name: str,
+    unit: str,
+    y: str | None = None,
+    limit: float | None = None,
+    severity: str = "ok",
+    marks: pd.DataFrame | None = None,
 ) -> go.Figure:
     """A low chart; a last period that is not over (`running`) is dotted.
 
-    series: period, value, and where known low and high. y: title of the value axis.
+    series: period, value, and where known low and high. y: title of the value axis. severity: of the finding whose limit it is.
     """
     figure = go.Figure()
     if "running" in series and len(series) > 1 and series["running"].iloc[-1]:
@@ -134,7 +142,7 @@ def compact_line(
         interval_band(figure, series["period"], series["low"], series["high"], theme.PRIMARY, "interval")
     add_line(figure, series, name=name, colour=theme.PRIMARY, unit=unit)
     if limit is not None:
-        horizontal_line(figure, limit, theme.ACT, "limit", "dash")
+        limit_line(figure, limit, severity)
     tick_format, rangemode = {"share": (",.0%", "normal"), "predictions": ("~s", "tozero")}.get(unit, (",.3~g", "normal"))
     theme.themed(figure, height=PLOTLY_BUTTONS + 120, y=y, tickformat=tick_format, nticks=4, rangemode=rangemode)
     figure.update_layout(margin={"t": PLOTLY_BUTTONS})
@@ -191,6 +199,11 @@ def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, das
     layout.add_note(
         figure, name, color=colour, x=x, xref="paper", xanchor="right" if x else "left", y=value, yanchor="top" if below else "bottom"
     )
+
+
+def limit_line(figure: go.Figure, limit: float, severity: str, *, below: bool = False) -> None:
+    """Add the limit of a finding: a critical finding passed that of Critical; that of any other is the limit of Warning."""
+    horizontal_line(figure, limit, theme.ACT if severity == "act" else theme.WATCH, "limit", "dash", below=below)
 
 
 def shade_immature_periods(figure: go.Figure, series: pd.DataFrame, mature: "pd.Series[Any]") -> None:

@@ -181,6 +181,7 @@ def incident_figure(here: OpenIncident) -> None:
         name=name,
         unit=finding.unit,
         limit=finding.limit if isinstance(finding.limit, int | float) else None,
+        severity=finding.shown_severity,
         baseline=evidence.get("baseline"),
         band=comparison_band(finding.analyzer, evidence),
         onset=drawn_onset(here.incident),

@@ -147,7 +147,14 @@ def _item_figure(room: ReviewPage, item: Item) -> None:
         days, finding = incident_page.days_frame(figure.days), figure.finding
         onset = datetime.fromisoformat(finding["onset"]) if finding["onset"] else None
         drawn = charts_incident.incident_line(
-            days, name=figure.title, unit=finding["unit"], limit=figure.limit, baseline=figure.baseline, band=figure.band, onset=onset
+            days,
+            name=figure.title,
+            unit=finding["unit"],
+            limit=figure.limit,
+            severity=finding["severity"],
+            baseline=figure.baseline,
+            band=figure.band,
+            onset=onset,
         )
         alt = f"{figure.title} of {figure.model} by day. {figure.comparison}"
         frame.chart_with_table(drawn, days, key="item-days", alt=alt, metrics=(finding["metric"],))

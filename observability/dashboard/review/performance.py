@@ -55,7 +55,9 @@ def weekly_metric_chart(part: dict[str, Any], finding: dict[str, Any]) -> None:
     limit = finding["limit"] if isinstance(finding["limit"], int | float) else None
     title = formatting.metric_title(finding["metric"])
     baseline = finding["evidence"].get("baseline")
-    figure = charts_time.metric_lines(days, name=title, unit=finding["unit"], limit=limit, baseline=baseline, height=240)
+    figure = charts_time.metric_lines(
+        days, name=title, unit=finding["unit"], limit=limit, severity=finding["severity"], baseline=baseline, height=240
+    )
     dashed = " The dashed line is an estimate." if "estimated" in days else ""
     alt = f"{title} of {part['model']} by day. {finding['because']}{dashed}".replace("`", "")
     frame.chart_with_table(figure, days, key=f"week-{part['model']}", alt=alt, metrics=(finding["metric"],))
