@@ -63,8 +63,8 @@ def metric_lines(
     """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and
     dotted.
 
-    baseline_name: what the baseline is of. severity: of the finding whose limit it is (`limit_line`). series: period, value, low, high, labelled, served (counts); where it was estimated too,
-    estimated, estimated_low, estimated_high: a dashed line in another colour.
+    baseline_name: what the baseline is of. severity: of the finding whose limit it is (`limit_line`). series: period, value, low, high,
+    labelled, served (counts); where it was estimated too, estimated, estimated_low, estimated_high: a dashed line in another colour.
     """
     figure = go.Figure()
     mature = is_mature(series)
