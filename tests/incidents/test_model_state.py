@@ -127,7 +127,7 @@ def test_calls_of_language_models_and_steps_of_their_traces_say_that_they_stand_
     assert fleet.page_of_what_is_not_judged(of_tools) is None, "without a language model the page shows no traces"
 
 
-def test_call_logs_have_no_row_until_something_is_critical_and_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_logs_have_no_row_and_what_was_found_in_them_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     chat = Model(1, "chat", columns=(Column(1, "operation", "f1", "category"), Column(2, "input_tokens", "f2", "number")))
     monkeypatch.setattr(load, "catalog", lambda: Catalog((chat,)))
     monkeypatch.setattr(load, "acknowledged_claims", frozenset)
@@ -137,10 +137,11 @@ def test_call_logs_have_no_row_until_something_is_critical_and_are_counted(monke
         served = pd.DataFrame({"n": [10.0], "errors": [0.0]})
         return ModelStatus(chat, WINDOW, tuple(moved), served, pd.DataFrame(), (), incidents=load.incidents_of_findings(moved, [chat]))
 
-    assert fleet.is_call_log(of_chat("ok")) and fleet.is_call_log(of_chat("watch")) and not fleet.is_call_log(of_chat("act"))
+    assert fleet.is_call_log(of_chat("ok")) and fleet.is_call_log(of_chat("watch")) and fleet.is_call_log(of_chat("act"))
     assert not fleet.is_call_log(replace(of_chat("watch"), model=replace(chat, task="binary")))
     assert fleet.call_logs_note([]) == ""
     assert fleet.call_logs_note([of_chat("watch"), of_chat("ok")]) == " (2 call logs with 1 warning)"
+    assert fleet.call_logs_note([of_chat("act")]) == " (1 call log with 1 critical)"
 
 
 def test_a_controller_is_judged_by_its_decisions_and_says_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
