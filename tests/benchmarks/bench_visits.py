@@ -155,7 +155,7 @@ def rest(pid: int, pause: float = 2.0) -> None:
     end = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < end:
         before = processor_seconds(pid)
-        time.sleep(pause)
+        time.sleep(pause)  # the use of a processor is measured over an interval
         if processor_seconds(pid) - before < 0.05 * pause:
             return
 

@@ -42,7 +42,7 @@ def drafted() -> AppTest:
     until = time.monotonic() + 120
     while draft.DRAFTS.job is None or not draft.DRAFTS.job.done:
         assert time.monotonic() < until
-        time.sleep(0.05)
+        time.sleep(0.05)  # the draft is made in a thread of its own, which tells nobody when it ends
     return opened("review", review=str(WEEK))
 
 
