@@ -284,8 +284,8 @@ def records_row(others: Sequence[Incident]) -> dict[str, Any]:
 
 
 def is_call_log(status: ModelStatus) -> bool:
-    """Whether a model is calls of a language model or steps of their traces: its row would be dashes, so that it has none. What was found in
-    it is counted above the table (`call_logs_note`), and its incidents are listed with the others.
+    """Whether a model is calls of a language model or steps of their traces: its row would be dashes, so that it has none. What was found
+    in it is counted above the table (`call_logs_note`), and its incidents are listed with the others.
     """
     return bool(status.predictions) and page_of_what_is_not_judged(status) == "vendors"
 
