@@ -23,6 +23,7 @@ from sample_data import (
     energy,
     exports,
     flights,
+    meetings,
     nightly,
     places,
     prices,
@@ -128,6 +129,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
     parts.append(f'[[file]]\npath = "{cache.DECISIONS}"\nkind = "prediction"\nfeatures = {toml(list(cache.FEATURES))}')
     parts.append(f'[[file]]\npath = "{cache.OUTCOMES}"\nkind = "label"\nmodel = "{cache.MODEL}"')
     parts += [file_entry(crew.ANNOTATIONS, "annotation"), file_entry(crew.ASSIGNMENTS, "assignment")]
+    parts.append(f'[[file]]\npath = "{meetings.FILE}"\nlive = false')
     (out / "fleet.toml").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 

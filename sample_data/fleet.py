@@ -24,6 +24,7 @@ from sample_data import (
     employment,
     exports,
     flights,
+    meetings,
     nightly,
     prices,
     provenance,
@@ -133,6 +134,7 @@ def make(
     nightly.make(out)
     exports.make(out)
     describing.write_fleet(REGISTERED, out)
+    meetings.make(out)
 
 
 def make_data(published: dict[str, pd.DataFrame], people: pd.DataFrame, rated: pd.DataFrame, out: Path) -> None:

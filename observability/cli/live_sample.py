@@ -162,6 +162,8 @@ def deliver_live_sample(store: Store, listing: Path, now: datetime, say: Say, st
                 if stopping is not None and stopping.is_set():
                     return total
                 path = listing.parent / entry["path"]
+                if not entry.get("live", True):  # frozen weeks name days in their sentences
+                    continue
                 if not entry.get("moved", True):
                     waiting = [path] if state.delivered is None else []
                 else:

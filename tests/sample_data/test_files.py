@@ -1,10 +1,12 @@
 """Are the files of the sample fleet whole, small, and of the shapes that the contract gives?"""
 
+import gzip
 import hashlib
 import json
 import re
 import tomllib
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import lightgbm
@@ -17,7 +19,7 @@ from scipy.stats import combine_pvalues, spearmanr
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import read_settings
 from observability.records.kinds import OWN_SOURCE
-from sample_data import audits, canaries, clients, revised, sensors, vendor
+from sample_data import audits, canaries, clients, meetings, revised, sensors, vendor
 from sample_data.employment import CANDIDATE, EMPLOYMENT
 from sample_data.flights import CHALLENGER, DELAY, LATE, PRUNED, WEATHER
 from sample_data.sentiment import CLASSES, CUT, DAYS, SENTIMENT, SERVED_FROM, TRAINED, VALIDATED_FROM
@@ -51,7 +53,8 @@ def test_no_record_is_so_young_that_the_days_to_judge_depend_on_today() -> None:
             table = pq.read_table(path)
             times = [table[name].to_pandas() for name in ("at", "from") if name in table.column_names]
         else:
-            records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
+            records = [json.loads(line) for line in text.splitlines()]
             times = [pd.to_datetime([each.get("at") or each.get("from") for each in records], utc=True, format="ISO8601").to_series()]
         newest[entry["path"]] = max(each.max() for each in times)
     assert len(newest) > 30 and max(newest.values()) < pd.Timestamp(2026, 1, 1, tz="UTC")
@@ -68,7 +71,7 @@ def test_the_list_names_every_file_and_every_file_is_there() -> None:
     named = {each["path"] for each in fleet["file"]}
     for model in fleet["model"]:
         named |= {model["reference"], model["artifact"], model["settings"]}
-    shipped = {path.name for path in FOLDER.iterdir() if path.suffix in (".parquet", ".jsonl", ".txt", ".toml", ".skops")}
+    shipped = {path.name for path in FOLDER.iterdir() if path.suffix in (".parquet", ".jsonl", ".gz", ".txt", ".toml", ".skops")}
     assert named == shipped - {"fleet.toml", "LICENSE-nannyml.txt", "LICENSE-vaderSentiment.txt"}
     registered = (DELAY, LATE, PRUNED, CHALLENGER, EMPLOYMENT, CANDIDATE, SENTIMENT)
     assert [(each["name"], each["version"]) for each in fleet["model"]] == [(spec.name, spec.version) for spec in registered]
@@ -432,6 +435,25 @@ def test_cleanings_of_served_flights_are_what_their_files_lack() -> None:
             assert sum(one["in"] for one in levels.values()) == each["rows_in"]
             assert sum(one["dropped"] for one in levels.values()) == each["rows_dropped"]
     assert all(each["received_at"] == each["at"] for each in data_records("cleaning"))
+
+
+def test_the_meetings_are_of_weeks_that_were_served_and_of_items_that_were_on_their_agenda() -> None:
+    records = [json.loads(line) for line in gzip.decompress((FOLDER / meetings.FILE).read_bytes()).decode().splitlines()]
+    weeks = {each["review"]: each for each in records if each["kind"] == "review" and "model" not in each}
+    assert list(weeks) == [meeting.week for meeting in meetings.MEETINGS]
+    for review, head in weeks.items():
+        start = datetime.strptime(f"{review}-1", "%G-W%V-%u").replace(tzinfo=UTC)
+        assert datetime.fromisoformat(head["at"]) == start + timedelta(days=7, hours=9)
+        served = predictions(DELAY)["at"].between(start, start + timedelta(days=7), inclusive="left").sum()
+        own = next(each["body"] for each in records if each.get("model") == DELAY.name and each.get("review") == review and "body" in each)
+        assert own["served"] == served > 2_000
+        items = {item["item"] for item in head["body"]["agenda"]} | {"meeting"}
+        said = [each for each in records if each["kind"] == "agenda" and each["review"] == review]
+        assert len(said) > 3 and {each["item"] for each in said} <= items
+    actions = {each["action"] for each in records if each["kind"] == "action"}
+    assert {each["action"] for each in records if each["kind"] == "agenda" and "action" in each} <= actions
+    people = {each["author"] for each in records} - {"the dashboard"}
+    assert people and all(each.endswith("(sample)") for each in people)
 
 
 def test_the_readme_states_the_records_of_each_file() -> None:
