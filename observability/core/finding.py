@@ -22,6 +22,8 @@ AUDIT_STEPS = "audits/" + "?" * 24 + ".*"
 """The files of a home in which an interrupted audit keeps what its steps gave, texts of predictions too (enrichment/audit_steps.py)."""
 DETAILS = "details"
 """The evidence that holds further sentences about a claim, which pages show on demand."""
+LEADS = "leads_incident"
+"""The evidence of the finding that leads its incident: the one nearest to the source, which need not be the most severe."""
 STATE_OF: dict[Severity, State] = {"act": "critical", "watch": "warning", "unknown": "unknown", "ok": "ok"}
 
 

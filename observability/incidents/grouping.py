@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from observability.core.finding import SEVERITIES, STATE_OF, Finding, News, Severity, Source, State, worst_first
+from observability.core.finding import LEADS, SEVERITIES, STATE_OF, Finding, News, Severity, Source, State, worst_first
 from observability.core.formatting import join_words
 from observability.core.metric_definitions import METRICS
 from observability.incidents.finding_groups import FindingsBySubject, OnsetGroup, without_findings
@@ -123,11 +123,19 @@ def group_findings(
         for fault in find_faults(own, weights):
             incident = incident_from_fault(fault, weights)
             for finding in incident.findings:
-                marked[id(finding)] = replace(finding, incident=incident.id, likely_source=incident.source)
+                marked[id(finding)] = member_of(finding, incident)
             lead, *collateral = (marked[id(finding)] for finding in incident.findings)
             incidents.append(replace(incident, lead=lead, collateral=tuple(collateral)))
     ordered = incidents_by_cause(sorted(incidents, key=incident_order))
     return findings_by_incident([marked.get(id(finding), finding) for finding in findings], ordered), ordered
+
+
+def member_of(finding: Finding, incident: Incident) -> Finding:
+    """A finding of an incident, marked with the incident, its suspected source, and whether it leads."""
+    evidence = {name: value for name, value in finding.evidence.items() if name != LEADS}
+    if finding is incident.lead:
+        evidence[LEADS] = True
+    return replace(finding, incident=incident.id, likely_source=incident.source, evidence=evidence)
 
 
 def findings_by_incident(findings: Sequence[Finding], incidents: Sequence[Incident]) -> list[Finding]:

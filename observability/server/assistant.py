@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from observability.core.finding import LEADS, needs_action
 from observability.core.metric_definitions import METRICS
 from observability.core.version import VERSION
 
@@ -83,20 +84,29 @@ def assistant_server(run: RunCommand) -> "MCPServer[Any]":
 
 
 def incident_list(findings: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Incidents of findings that ask for something (act, watch), in the order of their first finding, which leads them."""
+    """Incidents of findings that ask for something (act, watch), in the order of their first finding, each with its lead's sentence, onset
+    and event, the severity and state of its worst finding, and its findings, the lead first.
+    """
     grouped: dict[str, list[Mapping[str, Any]]] = {}
     for finding in findings:
-        if finding["incident"] and finding["severity"] in ("act", "watch"):
+        if finding["incident"] and needs_action(finding["severity"]):
             grouped.setdefault(finding["incident"], []).append(finding)
-    shared = ("model", "severity", "state", "news", "because", "onset", "likely_source", "event")
-    return [
-        {
-            "incident": incident,
-            **{name: members[0][name] for name in shared},
-            "findings": [{name: member[name] for name in ("analyzer", "subject", "metric", "because")} for member in members],
-        }
-        for incident, members in grouped.items()
-    ]
+    return [listed_incident(incident, members) for incident, members in grouped.items()]
+
+
+def listed_incident(incident: str, findings: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """An incident of `incident_list`. findings: all of it, worst first."""
+    lead, *rest = sorted(findings, key=lambda finding: not finding["evidence"].get(LEADS))
+    states = {finding["state"] for finding in findings}
+    return {
+        "incident": incident,
+        "model": lead["model"],
+        "severity": findings[0]["severity"],
+        "state": "critical" if "critical" in states else findings[0]["state"],
+        "news": next((finding["news"] for finding in (lead, *rest) if finding["news"]), None),
+        **{name: lead[name] for name in ("because", "onset", "likely_source", "event")},
+        "findings": [{name: member[name] for name in ("analyzer", "subject", "metric", "because")} for member in (lead, *rest)],
+    }
 
 
 class AssistantResponse(Response):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from observability.core.finding import Finding
+from observability.core.finding import LEADS, Finding
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping import Incident, group_findings
 from observability.incidents.grouping_rules import CAUSES, STAGES, pipeline_stage
@@ -164,7 +164,8 @@ def test_collateral_keeps_its_own_value_interval_and_sentence() -> None:
     before = {each.id: each for each in unit_change()}
     settled, _ = group_findings(unit_change(), IMPORTANCE)
     for each in settled:
-        assert replace(each, incident=None, likely_source=None) == replace(before[each.id], incident=None, likely_source=None)
+        own = {name: value for name, value in each.evidence.items() if name != LEADS}
+        assert replace(each, incident=None, likely_source=None, evidence=own) == replace(before[each.id], incident=None, likely_source=None)
 
 
 def test_the_order_of_findings_does_not_matter() -> None:

@@ -5,6 +5,8 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from starlette.routing import Route
 
 from observability.cli import execute
 from observability.cli.outcome import Outcome
+from observability.core.finding import LEADS, SEVERITIES, Finding, iso
 from observability.dashboard import application
+from observability.incidents.grouping import group_findings
 from observability.server import api, process_lock, tokens
 from observability.server.assistant import incident_list
 from observability.store.opener import open_store
@@ -118,7 +122,7 @@ def test_over_http_a_token_gives_its_own_rights(case_home: Path, tmp_path: Path,
 def test_findings_of_one_fault_are_one_incident() -> None:
     def finding(incident: str | None, severity: str, because: str) -> dict[str, Any]:
         names = ("model", "state", "news", "onset", "likely_source", "event", "analyzer", "subject", "metric")
-        return {**dict.fromkeys(names), "incident": incident, "severity": severity, "because": because}
+        return {**dict.fromkeys(names), "evidence": {}, "incident": incident, "severity": severity, "because": because}
 
     found = [
         finding("a", "act", "one"),
@@ -131,6 +135,28 @@ def test_findings_of_one_fault_are_one_incident() -> None:
     assert [each["incident"] for each in listed] == ["a", "b"]
     assert [each["because"] for each in listed[0]["findings"]] == ["one", "three"]
     assert listed[0]["because"] == "one"
+
+
+def test_an_incident_of_an_assistant_has_the_lead_of_the_incident() -> None:
+    """A warning about an input is nearest to the source; the critical fall of the accuracy followed it."""
+    at = datetime(2026, 7, 6, tzinfo=UTC)
+    base = Finding(
+        "serving/drift", "m", "1", "age", "psi", 0.2, 900, "watch", "`age` moved.", at, at + timedelta(days=7), "reference",
+        onset=at + timedelta(days=2),
+    )  # fmt: skip
+    fall = replace(
+        base, analyzer="serving/performance", subject="model", metric="accuracy", severity="act", because="Accuracy fell.",
+        onset=at + timedelta(days=3), rank=9.0, evidence={"primary": True},
+    )  # fmt: skip
+    found, (incident,) = group_findings([base, fall])
+    worst = sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+    assert incident.lead.subject == "age" and worst[0].subject == "model"  # the command lists the worst first
+    (listed,) = incident_list([finding.to_json() for finding in worst])
+    assert (listed["because"], listed["onset"]) == ("`age` moved.", iso(at + timedelta(days=2)))
+    assert (listed["severity"], listed["state"]) == ("act", "critical")
+    assert [each["subject"] for each in listed["findings"]] == ["age", "model"]
+    ended, _ = group_findings([replace(each, severity="ok") if each.subject == "age" else each for each in found])
+    assert [each.subject for each in ended if each.needs_action and each.evidence.get(LEADS)] == ["model"]
 
 
 def test_commands_of_assistants_share_the_limit_of_slow_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
