@@ -59,11 +59,11 @@ class PeerBatches(HistoryComparison):
     ongoing: bool
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
-        """Return the severity at a p-value that is adjusted for all comparisons; of what was so before at most `watch`."""
+        """Return the severity at a p-value that is adjusted for all comparisons, however long it has been so."""
         watch, act = (
             self.value <= limit[0] * self.usual if self.metric == ROWS else self.exceeds(limit) for limit in LIMITS[FIGURES[self.metric][0]]
         )
-        return significant_severity(watch, act and not self.ongoing, p_adjusted, budget)
+        return significant_severity(watch, act, p_adjusted, budget)
 
 
 def peer_batches(past: "DataFrame", current: "DataFrame") -> Iterator[PeerBatches]:

@@ -112,8 +112,8 @@ def slice_claims_of(held: SearchedSlices, context: Context, young: bool, past: P
 def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, young: bool, past: PastSlices | None) -> Finding | None:
     """Return the finding about one slice; None where it is not significant or too small to matter.
 
-    Values that moved are a warning at most where the column moved in the other rows too (the drift of the whole explains it), or where the
-    past month shows the same.
+    Values that moved are a warning at most where the column moved in the other rows too: the drift of the whole explains it. What the past
+    month shows as well is standing, and as severe as before.
     """
     spec = held.specs[found.target]
     watch, act = slice_limits(spec, context)
@@ -127,8 +127,7 @@ def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, you
         return replace(made, because=words.slice_labels_young(made.because))
     standing = past is not None and past.is_standing(found)
     moved = spec.metric == "rank_shift" and abs(found.rest_change) >= watch
-    detail = moved or (spec.metric == "rank_shift" and standing)
-    severity: Severity = "act" if found.p_adjusted <= ACT_SHARE * budget and size >= act and not detail else "watch"
+    severity: Severity = "act" if found.p_adjusted <= ACT_SHARE * budget and size >= act and not moved else "watch"
     because = made.because
     by_outliers = size_of(shown, spec) < watch
     if by_outliers:

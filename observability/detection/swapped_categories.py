@@ -98,13 +98,10 @@ def swap_claims(moved: ColumnDrift, looks: list[Seen], adjusted: list[float], co
 
 
 def severity(of: Seen, adjusted: float, context: Context) -> Severity:
-    """Return the severity of one swap: significant, large enough, and one level for another.
-
-    An act requires a past that it differs from.
-    """
+    """Return the severity of one swap: significant, large enough, and one level for another, however long it has been so."""
     watch, act = swap_limits(context)
     beyond = of.one_for_the_other and of.moved >= watch
-    return significant_severity(beyond, of.news and of.moved >= act, adjusted, context.budget)
+    return significant_severity(beyond, of.moved >= act, adjusted, context.budget)
 
 
 def swap_limits(context: Context) -> tuple[float, float]:

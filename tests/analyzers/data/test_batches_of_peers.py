@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from observability.analyzers.data import batches
-from observability.core.finding import Finding, needs_action
+from observability.core.finding import Finding, needs_action, news_of
 from tests.support.deliveries import START, delivery_frames
 from tests.support.device_fleet import device_batches
 from tests.support.length import allowed, repeats
@@ -49,7 +49,7 @@ CASES: list[tuple[Callable[[np.random.Generator, Batch], Batch], str, str]] = [
 
 
 @pytest.mark.parametrize(("change", "metric", "words"), CASES)
-def test_a_device_that_was_always_worse_is_named_and_no_critical_news(change: Callable, metric: str, words: str) -> None:
+def test_a_device_that_was_always_worse_is_as_critical_and_no_news(change: Callable, metric: str, words: str) -> None:
     hit, last = 0, None
     for seed in range(10):
         rng = np.random.default_rng(seed)
@@ -58,7 +58,7 @@ def test_a_device_that_was_always_worse_is_named_and_no_critical_news(change: Ca
         hit += [(each.subject, each.metric) for each in found] == [("source:greenhouse/device:d2", metric)]
         last = found[0] if found else last
     assert hit >= 9
-    assert last.severity == "watch" and last.evidence["standing"] and words in last.because and "7 other devices" in last.because
+    assert last.severity == "act" and news_of(last) == "ongoing" and words in last.because and "7 other devices" in last.because
     assert "Already so before this window." in last.because
     assert last.limit < last.value if metric != "batch_rows" else last.value < last.limit
 

@@ -356,13 +356,13 @@ def test_rows_on_top_of_one_of_three_levels_are_no_trade() -> None:
     assert said.severity == "act" and set(said.evidence["levels"]) == {"north", "west"}
 
 
-def test_a_trade_is_news_only_once_and_a_watch_where_nobody_knows_the_days() -> None:
+def test_a_trade_is_news_only_once_and_as_critical_where_it_stands_or_nobody_knows_the_days() -> None:
     reference = cities(20_000, 98, 30)
     past, current = cities(14_000, 99, 28, traded=0.6, start="2026-02-02"), cities(3500, 100, 7, traded=0.6)
     (standing,) = trades(current, reference, past)
-    assert standing.severity == "watch" and standing.evidence["standing"] and "as in the past four weeks" in standing.because
+    assert standing.severity == "act" and news_of(standing) == "ongoing" and "as in the past four weeks" in standing.because
     (without,) = trades(cities(7000, 100, 7, traded=1.0), reference)
-    assert without.severity == "watch" and without.evidence["share_past"] is None
+    assert without.severity == "act" and without.evidence["share_past"] is None
     back = trades(cities(3500, 101, 7), reference, past)
     assert back == [], "the names are right again"
 

@@ -11,6 +11,7 @@ from sklearn.metrics import mean_absolute_error
 
 from observability.analyzers.serving.slices import ANALYZER
 from observability.core.catalog import Column
+from observability.core.finding import news_of
 from observability.core.settings import ModelSettings, parse_settings
 from observability.core.window import Slice
 from observability.detection import slice_sentences, slice_versions
@@ -233,7 +234,7 @@ def test_a_slice_that_moved_as_in_the_month_before_is_standing() -> None:
         side.loc[side["region"] == "east", "label"] += 15
     found = alarms(said(*sides))
     moved, mae = found["income", "rank_shift", "region=west"], found["model", "mae", "region=east"]
-    assert (moved.severity, moved.evidence["standing"], moved.onset) == ("watch", True, None)
+    assert (moved.severity, moved.evidence["standing"], moved.onset) == ("act", True, None) and news_of(moved) == "ongoing"
     assert (mae.severity, mae.evidence["standing"]) == ("act", True) and mae.because.endswith("as in the month before.")
     new = alarms(said(sides[0], sides[1], rows(6000, 3)))
     assert new["income", "rank_shift", "region=west"].severity == "act"
