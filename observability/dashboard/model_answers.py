@@ -155,11 +155,12 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
 
 
 def what_changed(here: ModelPage, status: ModelStatus) -> None:
-    """Draw events and new findings."""
+    """Draw events and new findings; that none is new is known where anything could be judged."""
     fresh, events = len(status.fresh), len(status.events)
     new = formatting.plural(fresh, "new finding") if fresh else "No new findings"
     words = f"{new} since the previous window, {formatting.plural(events, 'event') if events else 'no events'}."
-    answer_heading("What changed?", status.fresh, words, "findings", here)
+    quiet = [finding for finding in status.findings if not finding.needs_action]
+    answer_heading("What changed?", status.fresh or quiet, words, "findings", here)
     rows = fleet_events.change_rows([status], here.scope)
     if rows:
         draw_table("changed", "Events and new findings", fleet_events.CHANGE_COLUMNS, rows[:12], compact=True)

@@ -1,5 +1,7 @@
 """The sentences of the model page and of the page Why it changed, apart from their drawing."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +10,7 @@ import pytest
 
 from observability.core.finding import Finding, Severity
 from observability.dashboard import model_answers
+from observability.dashboard.overview import fleet
 from observability.dashboard.serving import why_changed
 from tests.support.dashboard_world import END
 
@@ -29,6 +32,26 @@ def test_the_status_of_what_a_model_costs_stands_before_the_finding_that_has_it(
         status: Any = SimpleNamespace(of=lambda *names, found=found: [each for each in found if each.analyzer in names], findings=found)
         model_answers.what_does_it_cost(SimpleNamespace(), status)
     assert drawn == [("The energy rose.", "The cost stayed."), ("The cost stayed.",)]
+
+
+def test_what_nobody_judged_is_unknown_and_what_stayed_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty list of findings was called OK: nothing new was found where nothing could be looked at."""
+    assert fleet.severity_without_action([]) == "unknown"
+    drawn: list[Severity] = []
+
+    def keep(_: str, found: Sequence[Finding], *rest: Any, **more: Any) -> None:
+        drawn.append(fleet.severity_without_action(found))
+
+    monkeypatch.setattr(model_answers, "answer_heading", keep)
+    monkeypatch.setattr(model_answers.fleet_events, "change_rows", lambda *_: [])
+    stayed, stands = (
+        finding("operations/cost", "cost_per_thousand", "The cost stayed.", "ok"),
+        finding("operations/cost", "cost_per_thousand", "The cost is high.", "act", news="ongoing"),
+    )
+    for found in ([], [stayed], [stands, stayed], [replace(stayed, severity="unknown")]):
+        status: Any = SimpleNamespace(findings=found, fresh=(), events=())
+        model_answers.what_changed(SimpleNamespace(scope=None), status)
+    assert drawn == ["unknown", "ok", "ok", "unknown"]
 
 
 @pytest.mark.parametrize(("severity", "split"), [("unknown", "24.0. Unreliable split: covariate"), ("ok", "24.0: covariate")])

@@ -561,8 +561,8 @@ def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
 
 
 def severity_without_action(findings: Sequence[Finding]) -> Severity:
-    """The severity of findings none of which needs action: OK where at least one has a value."""
-    return "ok" if any(finding.severity == "ok" for finding in findings) or not findings else "unknown"
+    """The severity of findings none of which needs action: OK where at least one is OK, unknown where nothing was judged."""
+    return "ok" if any(finding.severity == "ok" for finding in findings) else "unknown"
 
 
 def single_limit(finding: Finding) -> float | None:
