@@ -25,6 +25,7 @@ from observability.review import sentences as review_words
 from observability.review.agenda import Arranged, Item, arranged
 from observability.review.freeze import found, outcomes, said_about
 from observability.review.incident_items import FIRST_WEEK
+from observability.review.model_actions import model_action_counts, model_week_severity
 from observability.review.restated import Restated, restated
 from observability.review.small_groups import suppressed_words, week_without_small_groups
 from observability.review.snapshot import Body
@@ -106,6 +107,7 @@ def rendered(
     return template.render(
         body=body,
         agenda={"items_": agenda.items, "folded": agenda.folded},
+        statuses={part["model"]: model_week_severity(body, part) for part in body["models"]},
         anchors={item.item: f"item-{place}" for place, item in enumerate(agenda.items, 1)},
         on_agenda={incident: place for place, item in enumerate(agenda.items, 1) for incident in item.incidents},
         outcomes={item: {**entry, "at": iso(entry["at"])} for item, entry in outcomes(words).items()},
@@ -305,8 +307,9 @@ def review_markdown(store: "Store", review: str, now: datetime) -> str:
     lines += [chat(erased)] if (erased := review_words.erased_when(body)) else []
     lines += [suppressed_words(body["suppressed"])] if body["suppressed"] else []
     for part in body["models"]:
-        state = f"{ICONS[part['severity']]} {formatting.STATUS_WORDS[part['severity']]}"
-        lines.append(f"- {chat(part['model'])}: {state}, {formatting.plural(len(part['incidents']), 'incident')}")
+        severity = model_week_severity(body, part)
+        asked = model_action_counts(body, part["model"]).words
+        lines.append(f"- {chat(part['model'])}: {ICONS[severity]} {formatting.STATUS_WORDS[severity]}, {asked}")
     lines += ["", "Agenda:"] if agenda.items else ["", "Nothing needs action this week."]
     for number, item in enumerate(agenda.items, 1):
         end = ended.get(item.item)

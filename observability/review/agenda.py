@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from observability.core.finding import STATE_OF, Severity, State
+
 MOST = 7
 """Items on the agenda; the rest is folded below it."""
 OUTCOMES = ("accept", "watch", "act")
@@ -37,7 +39,7 @@ class Item:
     item: str
     sort: Sort
     title: str
-    severity: str
+    severity: Severity
     change: Change
     exposure: float
     model: str | None = None
@@ -48,6 +50,11 @@ class Item:
     weight: float = 1.0
     rank: float = 0.0
     also: tuple[dict[str, str], ...] = ()
+
+    @property
+    def state(self) -> State:
+        """How what it is about stands, as of an incident."""
+        return STATE_OF[self.severity]
 
     @property
     def models(self) -> tuple[str, ...]:

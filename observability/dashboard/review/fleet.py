@@ -12,6 +12,7 @@ from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.review import sentences as review_words
+from observability.review.model_actions import model_action_counts, model_week_severity
 
 FLEET = columns_on_phone(
     "model status outcome",
@@ -53,14 +54,15 @@ def _settings_row(part: dict[str, Any]) -> dict[str, Any]:
 def _fleet_row(room: ReviewPage, part: dict[str, Any]) -> dict[str, Any]:
     """The row of one model, with the places of its agenda items."""
     agenda = [str(place) for place, item in enumerate(room.agenda.items, 1) if part["model"] in item.models]
-    notes = [formatting.plural(len(part["incidents"]), "incident")] if part["incidents"] else []
+    asked = model_action_counts(room.body, part["model"])
+    notes = [asked.words] if asked.critical or asked.warnings else []
     notes += [f"agenda {', '.join(agenda)}"] if agenda else []
     strip = part["strip"]
     main = strip["performance"] if strip["performance"]["value"] is not None else strip["estimated"]
     cost, energy = frozen_figure_cell(strip["cost"], None, f" {strip['cost']['currency'] or ''}"), strip["energy"]["value"]
     cells: dict[str, Cell] = {
         "model": links.link_cell(part["model"], "model", frozen_scope(room, part["model"])),
-        "status": severity_cell(part["severity"]) | {"sub": "; ".join(notes) or None},
+        "status": severity_cell(model_week_severity(room.body, part)) | {"sub": "; ".join(notes) or None},
         "outcome": frozen_figure_cell(main, formatting.metric_title(main["metric"]) if main["metric"] else None),
         "before": _last_week_cell(main),
         "drift": _findings_count_cell(strip["drift"], "stable", "drifted"),
