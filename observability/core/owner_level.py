@@ -1,6 +1,6 @@
 """Hold a measured value that nothing else is compared with against the level that its owner states."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from observability.core.finding import Finding, Severity
@@ -16,6 +16,14 @@ def level_name(finding: Finding) -> str:
 def level_words(metric: str, level: float) -> str:
     """The level of a metric as the end of a sentence, a share in per cent as its value is: `the owner's level is 80 %`."""
     return f"the owner's level is {percent(level) if METRICS[metric].unit == 'share' else format_figure(level)}"
+
+
+def owner_limit_words(limits: Mapping[str, float], name: str, words: Callable[[float], str] = percent) -> str:
+    """The owner's limit of a metric as the end of a sentence, empty where none is stated: `; the owner's limit is 20 %`.
+
+    limits: of the model's settings; name: as `level_name`; words: how the limit is written.
+    """
+    return f"; the owner's limit is {words(limits[name])}" if name in limits else ""
 
 
 def beyond_level(finding: Finding, level: float) -> Severity:

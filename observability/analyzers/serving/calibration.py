@@ -13,9 +13,10 @@ import numpy as np
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Against, Finding, Severity, needs_action
+from observability.core.owner_level import owner_limit_words
 from observability.core.questions import Aggregate, Bucket, By, Sample
 from observability.core.window import EPOCH
-from observability.detection.change import DifferenceError, at_least, significant_severity, stated_limits
+from observability.detection.change import DifferenceError, significant_severity, stated_limits
 from observability.detection.windows import reference_days
 from observability.metrics import calibration_slope
 from observability.metrics.calibration_slope import calibration_slope_finding
@@ -49,13 +50,13 @@ NAME = "serving/calibration"
 PARTS = ("total", "squares", "positive", "days")
 WATCH, ACT = 0.02, 0.05
 """Smallest calibration error beyond sampling noise that matters: 2 points of mean distance for a watch, 5 for an act. At these limits a
-week of 1,000 labels finds a five-point fault eight times in ten. `limits` of the model's settings override the act limit."""
+week of 1,000 labels finds a five-point fault eight times in ten. `limits` of the model's settings override the act limits of `ece` and
+`ecce`. How days differ never raises the limit of a level: it is part of the error, so that what is beyond may be unknown."""
 CRITICAL_SHARE = 0.01
 """An act may spend a hundredth of the budget of false discoveries: 4.5 standard errors in a check of a model by 20 analyzers, so that
 fewer than one clean model-week in a thousand has one."""
 SURE_BY_ROWS = 1e-4
-"""An error at the act limit that only the variation of days may explain is a watch from this row-based p-value on, as in
-serving/performance."""
+"""An error at the act limit that the variation of days may explain is a watch up to this row-based p-value, as in serving/performance."""
 DAY_MINIMUM = 20
 PAST_DAYS, BASELINE_DAYS = 56, 28
 """Days for the natural variation of calibration; and days of the month before."""
@@ -163,20 +164,14 @@ def ece_finding(
     of_days: DifferenceError,
 ) -> Finding:
     """Return the finding about the ECE and its growth since the baseline."""
-    error, varies = now.ece, of_days.reach
-    stated = stated_limits(context.model.settings, f"{NAME}/ece", WATCH, ACT)
-    watch, act = at_least(stated, varies, of_days.sure_reach)
+    error, settings = now.ece, context.model.settings
+    limits = stated_limits(settings, f"{NAME}/ece", WATCH, ACT)
     stood = max(before.judged.ece.excess, 0.0) if before else 0.0
     grown = error.excess - stood
-    severity: Severity = "ok"
-    if before is None or adjusted is None:
-        severity = "unknown"
-    else:
-        severity = significant_severity(grown >= watch, grown >= act, adjusted, context.budget, CRITICAL_SHARE)
-    explained = (
-        severity == "ok" and adjusted is not None and grown >= stated[1] and adjusted <= min(context.budget * ACT_SHARE, SURE_BY_ROWS)
-    )
-    severity = "watch" if explained else "unknown" if severity == "ok" and grown >= watch else severity
+    verdict = ErrorVerdict("unknown", "")
+    if before is not None and adjusted is not None:
+        verdict = error_verdict(grown, limits, adjusted, context.budget, of_days)
+    severity = verdict.severity
     late = young and needs_action(severity)
     what = "Scores deviate" if context.model.task == "binary" else "Confidences deviate"
     said = f"{what} {points(error.value)} from outcomes on average ({points(error.low, '')} to {points(error.high)})"
@@ -186,17 +181,16 @@ def ece_finding(
     else:
         said += f"; {before.word}: {points(before.judged.ece.value)}"
         said += f" (expected {points(before.judged.ece.null_mean)})"
-    said += own_days(varies, WATCH) + (", so normal variation may explain it" if explained else "")
-    said += "; more than the limit, but not significant yet" if severity == "unknown" and before is not None else ""
+    said += own_days(of_days.reach, limits[0]) + verdict.reason + owner_limit_words(settings.limits, f"{NAME}/ece", points)
     return replace(
         context.undecided(NAME, "model", "ece", now.scored.n, "", against=before.against if before else "level"),
         value=error.value,
         low=error.low,
         high=error.high,
-        limit=error.null_mean + stood + (act if severity == "act" else watch),
+        limit=error.null_mean + stood + limits[severity == "act"],
         severity="unknown" if late else severity,
         because=f"{said}{too_early(mature) if late else ''}.",
-        rank=9.0 + min(grown / act, 5.0) if act > 0 else 9.0,
+        rank=9.0 + min(grown / limits[1], 5.0) if limits[1] > 0 else 9.0,
         evidence={
             "null_mean": error.null_mean,
             "null_95": error.null_95,
@@ -205,7 +199,7 @@ def ece_finding(
             "baseline": before.judged.ece.value if before else None,
             "baseline_null_mean": before.judged.ece.null_mean if before else None,
             "baseline_n": before.judged.scored.n if before else None,
-            "varies_up_to": varies,
+            "varies_up_to": of_days.reach,
             "p_value": before.p_value if before else None,
             "p_adjusted": adjusted,
             "label_maturity": mature,
@@ -227,11 +221,12 @@ def ecce_finding(
     of_days: DifferenceError,
 ) -> Finding:
     """Return the finding about the ECCE: whether the deviation from perfect calibration is significant."""
-    error, varies = now.ecce, of_days.reach
-    limit, act = at_least((WATCH, ACT), varies, of_days.sure_reach)
-    severity = significant_severity(error.excess >= limit, error.excess >= act, adjusted, context.budget, CRITICAL_SHARE)
-    beyond, unsure = needs_action(severity), severity == "ok" and error.excess >= limit
-    stood = before is not None and before.judged.ecce.excess >= WATCH and before.judged.ecce.p_value <= context.budget
+    error, settings = now.ecce, context.model.settings
+    limits = stated_limits(settings, f"{NAME}/ecce", WATCH, ACT)
+    verdict = error_verdict(error.excess, limits, adjusted, context.budget, of_days)
+    severity, limit = verdict.severity, limits[0]
+    beyond = needs_action(severity)
+    stood = before is not None and before.judged.ecce.excess >= limit and before.judged.ecce.p_value <= context.budget
     late = young and beyond
     where = (
         f"{interval_words(error.start or 0, error.end or 0)} are {points(abs(error.gap or 0.0))} too "
@@ -245,21 +240,22 @@ def ecce_finding(
             f"No score range deviates significantly: largest cumulative deviation {points(error.value)} of all labelled "
             f"predictions {chance}"
         )
-    if unsure:
+    if error.excess >= limit and adjusted > context.budget:
         more = labels_to_tell(error, context.budget * error.p_value / adjusted)
         said += f"; more than the limit of {points(error.null_mean + limit)}, but may be chance: it needs about {more:,} more labels"
-    if beyond and stood and before is not None:
-        said += f"; so in {before.word} too"
-    elif adjusted <= context.budget and error.excess < limit:
-        small = "within the daily range" if varies > WATCH else "too small to matter"
-        said += f"; significant, but {small} (below {points(limit)} of all)"
+    elif error.excess >= limit:
+        said += own_days(of_days.reach, limit) + verdict.reason
+    elif adjusted <= context.budget:
+        said += f"; significant, but too small to matter (below {points(limit)} of all)"
+    said += f"; so in {before.word} too" if beyond and stood and before is not None else ""
+    said += owner_limit_words(settings.limits, f"{NAME}/ecce", points)
     return replace(
         context.undecided(NAME, "model", "ecce", now.scored.n, "", against="level"),
         value=error.value,
         low=error.low,
         high=error.high,
-        limit=error.null_mean + (act if severity == "act" else limit),
-        severity="unknown" if late or unsure else severity,
+        limit=error.null_mean + limits[severity == "act"],
+        severity="unknown" if late else severity,
         because=f"{said}{too_early(mature) if late else ''}.",
         rank=8.0,
         evidence={
@@ -272,10 +268,36 @@ def ecce_finding(
             "baseline": before.judged.ecce.value if before else None,
             "stood_before": stood,
             "standing": beyond and stood,
-            "varies_up_to": varies,
+            "varies_up_to": of_days.reach,
             "label_maturity": mature,
         },
     )
+
+
+@dataclass(frozen=True)
+class ErrorVerdict:
+    """The severity of a calibration error, and why it is not the one of its size: the end of a sentence, empty where it is."""
+
+    severity: Severity
+    reason: str
+
+
+def error_verdict(size: float, limits: tuple[float, float], adjusted: float, budget: float, of_days: DifferenceError) -> ErrorVerdict:
+    """Return the severity of an error beyond chance: beyond its limit, and significant by rows (adjusted) and by days.
+
+    Unknown where it is beyond its limit and rows or days may explain it; a watch where it is beyond the limit for act and sure by rows.
+    """
+    by_rows = significant_severity(size >= limits[0], size >= limits[1], adjusted, budget, CRITICAL_SHARE)
+    if size < limits[0]:
+        return ErrorVerdict("ok", "")
+    if by_rows == "ok":
+        return ErrorVerdict("unknown", "; more than the limit, but not significant yet")
+    if size >= of_days.reach:
+        return ErrorVerdict(by_rows if size >= of_days.sure_reach else "watch", "")
+    sure = size >= limits[1] and adjusted <= min(budget * ACT_SHARE, SURE_BY_ROWS)
+    if sure:
+        return ErrorVerdict("watch", ", so normal variation may explain it")
+    return ErrorVerdict("unknown", "; more than the limit, but within the daily range: cannot tell yet")
 
 
 def labels_to_tell(error: CalibrationError, p_value: float) -> int:
@@ -348,7 +370,7 @@ ANALYZER = Analyzer(
     "Are scores calibrated, and as well as in the reference?",
     needs,
     analyze,
-    limits={"ece": ACT, "calibration_slope": calibration_slope.ACT},
+    limits={"ece": ACT, "ecce": ACT, "calibration_slope": calibration_slope.ACT},
     labels=True,
     proofs=CALIBRATION_PROOFS,
 )

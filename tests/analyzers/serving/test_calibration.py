@@ -143,26 +143,45 @@ def test_a_small_fault_of_many_rows_is_sure_and_does_not_matter() -> None:
     assert found["ecce"].evidence["p_value"] < 0.001 and "too small to matter" in found["ecce"].because
 
 
-def test_an_error_that_only_such_days_may_explain_is_a_watch_that_says_so() -> None:
-    rng, months = np.random.default_rng(31), []
+def restless_month(seed: int, spread_of_days: float) -> pd.DataFrame:
+    """Four weeks whose days are each off by another amount."""
+    rng, months = np.random.default_rng(seed), []
     for day in range(28):
-        months.append(people(300, 3100 + day, float(rng.normal(0, 0.12))).assign(at=START - timedelta(days=28 - day, hours=-6)))
-    past = pd.concat(months, ignore_index=True)
+        months.append(
+            people(300, 100 * seed + day, float(rng.normal(0, spread_of_days))).assign(at=START - timedelta(days=28 - day, hours=-6))
+        )
+    return pd.concat(months, ignore_index=True)
+
+
+def test_an_error_that_only_such_days_may_explain_is_a_watch_that_says_so() -> None:
+    past = restless_month(31, 0.12)
     said = findings(people(4000, 32, 0.08), people(20_000, 33), past)["ece"]
     assert said.evidence["varies_up_to"] > said.evidence["grown"] > 0.05
     assert said.severity == "watch" and "so normal variation may explain it" in said.because
-    small = findings(people(4000, 34, 0.03), people(20_000, 33), past)["ece"]
+    small = findings(people(4000, 34, 0.02), people(20_000, 33), past)["ece"]
     assert small.severity == "ok" and "normal variation" not in small.because
 
 
+@pytest.mark.parametrize("baseline", ["reference", "past"])
+def test_bad_days_of_the_past_raise_no_limit(baseline: str) -> None:
+    """What is beyond the stated limit and may be the days' is unknown, never OK, and the limit is the one of a quiet past."""
+    quiet, restless, base = restless_month(51, 0.0), restless_month(51, 0.12), people(20_000, 33) if baseline == "reference" else None
+    for fault in (0.045, 0.08):
+        calm, found = (findings(people(4000, 34, fault), base, past) for past in (quiet, restless))
+        for metric, error in found.items():
+            beyond = error.value - error.evidence["null_mean"]
+            assert error.evidence["varies_up_to"] > beyond > 0.02, "the days of the past differ by more"
+            assert error.severity == ("unknown" if fault < 0.05 else "watch") and "daily range" in error.because, (metric, error.because)
+            if baseline == "reference" or metric == "ecce":
+                assert error.limit == pytest.approx(calm[metric].limit - (0.03 if calm[metric].severity == "act" else 0), abs=1e-9)
+                assert error.limit < error.value and calm[metric].severity == ("watch" if fault < 0.05 else "act")
+
+
 def test_a_deviation_that_one_clean_week_in_a_thousand_has_is_a_watch_and_an_act_needs_a_rarer_one() -> None:
-    rng, months = np.random.default_rng(41), []
-    for day in range(28):
-        months.append(people(300, 4100 + day, float(rng.normal(0, 0.09))).assign(at=START - timedelta(days=28 - day, hours=-6)))
-    past, base = pd.concat(months, ignore_index=True), people(20_000, 43)
+    past, base = restless_month(41, 0.09), people(20_000, 43)
     near, far = (findings(people(4000, 42, fault), base, past)["ecce"] for fault in (0.13, 0.18))
-    assert 0.05 < near.evidence["varies_up_to"] < near.value - near.evidence["null_mean"], "the daily range sets both limits"
-    assert (near.severity, far.severity) == ("watch", "act") and near.limit < near.value and near.limit < far.limit < far.value
+    assert 0.05 < near.evidence["varies_up_to"] < near.value - near.evidence["null_mean"], "both are beyond the daily range"
+    assert (near.severity, far.severity) == ("watch", "act") and far.limit - near.limit == pytest.approx(0.03)
 
 
 def test_labels_four_standard_errors_off_are_a_watch_and_five_are_an_act() -> None:
@@ -211,7 +230,13 @@ def test_weights_count_as_their_effective_number() -> None:
 
 def test_the_owner_may_allow_more() -> None:
     settings = ModelSettings(limits={"serving/calibration/ece": 0.2})
-    assert findings(people(4000, 21, 0.12), people(20_000, 22), settings=settings)["ece"].severity == "watch"
+    found = findings(people(4000, 21, 0.12), people(20_000, 22), settings=settings)
+    assert found["ece"].severity == "watch" and found["ece"].because.endswith("; the owner's limit is 20.0 points.")
+    assert found["ecce"].severity == "act" and "the owner's limit" not in found["ecce"].because
+    found = findings(people(4000, 21, 0.12), people(20_000, 22), settings=ModelSettings(limits={"serving/calibration/ecce": 0.2}))
+    assert found["ecce"].severity == "watch" and found["ecce"].because.endswith("; the owner's limit is 20.0 points.")
+    tight = findings(people(40_000, 21, 0.02), people(20_000, 22), settings=ModelSettings(limits={"serving/calibration/ecce": 0.01}))
+    assert tight["ecce"].severity == "act" and tight["ecce"].limit == pytest.approx(tight["ecce"].evidence["null_mean"] + 0.01)
 
 
 def classes(n: int, seed: int, fault: float = 0.0) -> pd.DataFrame:
