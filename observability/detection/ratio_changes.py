@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from observability.core.analyzer import DAYS_DRAWN, Context
 from observability.core.finding import Finding, Severity, needs_action
+from observability.core.owner_level import owner_limit_words
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH
-from observability.detection.change import ChangeVerdict, DifferenceError, WindowChange, at_least, judge_changes
+from observability.detection.change import ChangeVerdict, DifferenceError, Limits, WindowChange, at_least, judge_changes, stated_limits
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import WEEK, Floats, Mask, last_day_masks, same_weekdays, window_phrase
 from observability.metrics.performance import Columns
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WATCH, ACT = 1.2, 1.5
-"""Minimum multiples of the past ratio for `watch` and `act`."""
+"""Minimum multiples of the past ratio for `watch` and `act`; `limits` of the model's settings override ACT by the name of the ratio."""
 LEAST_DAYS = 7
 """Minimum days of past for a comparison."""
 DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
@@ -110,8 +111,8 @@ class DailyRatio:
             return DayVariation(np.zeros(1), 0.0, 0)
         return estimate_day_variation(self.log_ratio[known], np.zeros(int(known.sum())), -self.back[known])
 
-    def changes(self) -> list[PastRatioChange]:
-        """Return the changes of the window and of its last days.
+    def changes(self, stated: Limits = (WATCH, ACT)) -> list[PastRatioChange]:
+        """Return the changes of the window and of its last days. stated: minimum multiples for watch and act.
 
         Empty with fewer than LEAST_DAYS served past days, or where a side is 0.
         """
@@ -134,7 +135,7 @@ class DailyRatio:
                 variance * mean_variance_ratio(days, known.correlation) * thin,
                 variance * mean_variance_ratio(int(before.sum()), known.correlation),
             )
-            found.append(ratio_change(days, days == self.window, value, then, own, other, known.freedom))
+            found.append(ratio_change(days, days == self.window, value, then, own, other, known.freedom, stated))
         return found
 
     def onset(self, start: datetime, end: datetime) -> OnsetEstimate:
@@ -155,7 +156,9 @@ def daily_ratio(now: "DataFrame | Columns", past: "DataFrame | Columns", column:
     return DailyRatio(-back, np.bincount(place, served, back.size), np.bincount(place, amount, back.size), (end - start) / DAY)
 
 
-def ratio_change(days: float, whole: bool, value: float, before: float, own: float, other: float, freedom: float) -> PastRatioChange:
+def ratio_change(
+    days: float, whole: bool, value: float, before: float, own: float, other: float, freedom: float, stated: Limits
+) -> PastRatioChange:
     """Return the change of a ratio. own, other: between-day variances of both log ratios; freedom: their degrees of freedom."""
     from scipy.special import stdtrit
 
@@ -166,7 +169,7 @@ def ratio_change(days: float, whole: bool, value: float, before: float, own: flo
         whole=whole,
         effect=value / before,
         p_value=error.p_value(float(np.log(value / before))),
-        limits=at_least((WATCH, ACT), varies),
+        limits=at_least(stated, varies),
         varies=varies,
         value=value,
         low=value / reach,
@@ -176,15 +179,18 @@ def ratio_change(days: float, whole: bool, value: float, before: float, own: flo
 
 
 def ratio_verdict(
-    now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, context: Context, parts: "DataFrame"
+    now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, context: Context, parts: "DataFrame", name: str
 ) -> RatioVerdict:
     """Return the ratio of a column for a thousand served, compared with the past; unknown below a week of past or three parts.
 
-    now, past: one value an hour of `period`, `served` and the column. parts: the window's sums by day, for the interval.
+    now, past: one value an hour of `period`, `served` and the column. parts: the window's sums by day, for the interval. name: of the
+    owner's limit of it, as `operations/cost/cost_per_thousand`: a multiple of the past.
     """
+    limits = context.model.settings.limits
+    stated = stated_limits(context.model.settings, name, WATCH, ACT)
     value = scaled(ratio_of_totals_interval(parts[column], parts["served"]), THOUSAND)
     of = daily_ratio(now, past, column, context.window.start, context.window.end)
-    changes = of.changes()
+    changes = of.changes(stated)
     whole = next((change for change in changes if change.whole), None)
     if value.value is None or value.low is None:
         return RatioVerdict(value, None, "unknown", "too few hours for an interval")
@@ -194,10 +200,11 @@ def ratio_verdict(
     verdicts = judge_changes(changes, context.budget)
     worst = verdicts[0]
     onset = of.onset(context.window.start, context.window.end) if worst.needs_action else None
-    return RatioVerdict(value, worst, worst.severity, comparison(worst, whole), tuple(verdicts), onset)
+    said = comparison(worst, whole, stated[0]) + owner_limit_words(limits, name, lambda limit: f"{limit:g} times the past")
+    return RatioVerdict(value, worst, worst.severity, said, tuple(verdicts), onset)
 
 
-def comparison(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange) -> str:
+def comparison(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange, watch: float = WATCH) -> str:
     """Return the comparison with the past, as the end of a sentence."""
     past, change = "that of the 28 days before", verdict.change
     if verdict.needs_action:
@@ -207,7 +214,7 @@ def comparison(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange) 
         return f"the same as {past}"
     side = "above" if whole.effect > 1 else "below"
     significance = "" if whole.effect < verdict.limit else ", not significantly"
-    varies = f" (expected daily range up to {whole.varies:.2g} times)" if whole.effect >= WATCH and whole.varies > WATCH else ""
+    varies = f" (expected daily range up to {whole.varies:.2g} times)" if whole.effect >= watch and whole.varies > watch else ""
     return f"{100 * abs(whole.effect - 1):.0f} % {side} {past}{significance}{varies}"
 
 

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Basis, Finding, needs_action
-from observability.core.owner_level import held_against_level
+from observability.core.owner_level import held_against_level, level_name
 from observability.core.questions import Aggregate, By
 from observability.core.time import naive_utc
 from observability.detection import ratio_causes
 from observability.detection.ratio_causes import Factor
-from observability.detection.ratio_changes import RatioVerdict, ratio_by_day, ratio_finding, ratio_verdict, scaled
+from observability.detection.ratio_changes import ACT, RatioVerdict, ratio_by_day, ratio_finding, ratio_verdict, scaled
 from observability.metrics.cost import (
     ANNOTATIONS,
     DATASETS,
@@ -189,7 +189,7 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
         if before is not None
         else hours.iloc[:0]
     )
-    verdict = ratio_verdict(hours, past[past["period"] >= since], "amount", context, now)
+    verdict = ratio_verdict(hours, past[past["period"] >= since], "amount", context, now, level_name(base))
     place = PriceScope(context.model.name, context.model.settings)
     said = price_note(part, frames["prices"], place, naive_utc(context.window.end))
     factors = why(frames, context, verdict, part, before, currency)
@@ -409,6 +409,6 @@ ANALYZER = Analyzer(
     "What does the model cost, and does it stay within the month's budget?",
     needs,
     analyze,
-    limits={"cost_per_correct_decision": None, "cost_per_error_avoided": None},
+    limits={"cost_per_thousand": ACT, "cost_per_correct_decision": None, "cost_per_error_avoided": None},
     proofs=COST_PROOFS,
 )

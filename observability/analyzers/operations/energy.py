@@ -15,6 +15,7 @@ from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Basis, Finding, needs_action
 from observability.core.formatting import plural
 from observability.core.numerals import with_si_prefix
+from observability.core.owner_level import level_name
 from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.detection import ratio_causes
@@ -140,7 +141,10 @@ def of_serving(frames: Frames, context: Context, place: PriceScope, now: Serving
         method=now.method,
     )
     days = now.parts("wh", "emitted")
-    energy, sci = (ratio_verdict(now.by_hour, past.by_hour, name, context, days) for name in ("wh", "emitted"))
+    energy, sci = (
+        ratio_verdict(now.by_hour, past.by_hour, column, context, days, level_name(finding))
+        for column, finding in (("wh", blank), ("emitted", carbon))
+    )
     drawn = ratio_causes.of_energy(now, *compared_hours(now, past, context, energy))[0]
     emitted = ratio_causes.of_energy(now, *compared_hours(now, past, context, sci))[1]
     how = energy_method_words(now.method, place)
@@ -423,6 +427,8 @@ ANALYZER = Analyzer(
     analyze,
     limits={
         "idle_share": None,
+        "energy_per_thousand": ACT,
+        "sci": ACT,
         "run_energy": ACT,
         "utilisation": UTILISATION,
         "temperature_c": TEMPERATURE_ACT,

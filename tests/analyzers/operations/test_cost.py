@@ -109,6 +109,14 @@ def test_a_dearer_price_is_told_against_the_own_past() -> None:
     assert found.evidence["factors"] == [["the price of a request", pytest.approx(0.02), pytest.approx(0.01), pytest.approx(2.0)]]
 
 
+def test_an_owner_says_how_much_dearer_a_prediction_may_become() -> None:
+    now, past, dearer = traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4), (REQUEST, REQUEST | {"amount": 0.02, "from": 0})
+    settings = ModelSettings(limits={"operations/cost/cost_per_thousand": 2.5})
+    usual, allowed = (findings(now, past, *dearer, settings=own)["cost_per_thousand"] for own in (None, settings))
+    assert (usual.severity, allowed.severity) == ("act", "watch") and "the owner's limit" not in usual.because
+    assert "; the owner's limit is 2.5 times the past" in allowed.because and allowed.limit < allowed.value
+
+
 def test_a_rise_is_told_apart_into_price_and_units() -> None:
     now, past = traffic(HOURS, 3), traffic(24 * PAST_DAYS, 4)
     hour = {"resource": "cpu_hour", "amount": 0.5, "from": -24 * 100}

@@ -111,6 +111,20 @@ def test_a_model_whose_days_stray_is_held_against_how_far_they_stray() -> None:
     assert found.severity == "ok" and 2.0 < np.log(day["varies_up_to"]) / strays < 3.5
 
 
+def test_an_owner_says_how_much_dearer_a_prediction_may_become() -> None:
+    now, past = week(36.0 * 1.7, 3), week(36.0, 4, PAST_HOURS)
+    usual = findings(now, past)["model", "energy_per_thousand"]
+    settings = ModelSettings(limits={"operations/energy/energy_per_thousand": 3.0})
+    found = findings(now, past, settings=settings)
+    energy, carbon = found["model", "energy_per_thousand"], found["model", "sci"]
+    assert (usual.severity, energy.severity, carbon.severity) == ("act", "watch", "act")
+    assert "; the owner's limit is 3 times the past" in energy.because and "the owner's limit" not in carbon.because + usual.because
+    assert energy.limit == pytest.approx(1.2 * energy.evidence["baseline"]), "a warning begins where it did"
+    tight = ModelSettings(limits={"operations/energy/energy_per_thousand": 1.05})
+    slight = findings(week(36.0 * 1.1, 3), past, settings=tight)["model", "energy_per_thousand"]
+    assert slight.severity in ("watch", "act") and slight.limit < slight.value
+
+
 def week_severity(seed: int, times: float = 1.0) -> str:
     """The severity of the energy of a week, so many times as much as in the four weeks before."""
     return findings(week(36.0 * times, 100 + seed), week(36.0, 10_000 + seed, PAST_HOURS))["model", "energy_per_thousand"].severity
