@@ -9,7 +9,9 @@ import numpy as np
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity, needs_action
+from observability.core.owner_level import owner_limit_words
 from observability.core.time import naive_utc
+from observability.detection.change import stated_limits
 from observability.stats.distinct import DistinctCount, rarefaction
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME = "data/requests"
+CLOCK, DISTINCT = "clock_skew", "distinct_ratio"
+"""Metrics, whose limit for `act` the owner overrides (`data/requests/clock_skew`)."""
 LEAST = 50
 """Rows below which a device is not judged."""
 SKEW_WATCH, SKEW_ACT, OUTLYING = 300.0, 1800.0, 6.0
@@ -64,7 +68,9 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
         return [clocks_unknown(rows, len(delays), context)]
     before = delays_by_device(past)
     first = {name: own.first for name, own in delays.items()}
-    found = []
+    settings, found = context.model.settings, []
+    watch, act = stated_limits(settings, f"{NAME}/{CLOCK}", SKEW_WATCH, SKEW_ACT)
+    whose = owner_limit_words(settings.limits, f"{NAME}/{CLOCK}", length)
     for name, device in delays.items():
         mine = device.delays
         others = np.array([first[each] for each in delays if each != name])
@@ -72,23 +78,23 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
         spread = 1.4826 * float(np.median(np.abs(others - usual)))
         off = first[name] - usual
         error = 1.2533 * 1.4826 * float(np.median(np.abs(mine - np.median(mine)))) / np.sqrt(mine.size)
-        if abs(off) < SKEW_WATCH or abs(off) < OUTLYING * max(spread, error):
+        if abs(off) < watch or abs(off) < OUTLYING * max(spread, error):
             continue
         nearest = float(np.quantile(mine, 0.25 if off > 0 else 0.75)) - usual
-        if when and np.sign(off) * nearest < SKEW_WATCH:
+        if when and np.sign(off) * nearest < watch:
             continue  # a wrong clock moves all records of a device; where a part of them waits, few hours begin with one that did not
         own = before.get(name)
-        if own and own.delays.size >= LEAST and first[name] > -SKEW_WATCH and abs(first[name] - own.first) < SKEW_WATCH:
+        if own and own.delays.size >= LEAST and first[name] > -watch and abs(first[name] - own.first) < watch:
             continue  # it always arrived so much later than others: that is how it delivers
-        severity: Severity = "act" if abs(off) >= SKEW_ACT else "watch"
+        severity: Severity = "act" if abs(off) >= act else "watch"
         side = "behind" if off > 0 else "ahead"
         because = (
             f"The clock of device `{name}` seems {length(abs(off))} {side}: its first records arrive {length(abs(first[name]))} "
             f"{'after' if first[name] >= 0 else 'before'} "
             f"the time they carry, those of the other {len(others)} devices {length(abs(usual))} "
-            f"{'after' if usual >= 0 else 'before'}; {mine.size:,} rows of the sample{when}."
+            f"{'after' if usual >= 0 else 'before'}; {mine.size:,} rows of the sample{when}{whose}."
         )
-        base = context.undecided(NAME, f"device={name}", "clock_skew", int(mine.size), because, against="peers")
+        base = context.undecided(NAME, f"device={name}", CLOCK, int(mine.size), because, against="peers")
         found.append(
             replace(
                 base,
@@ -97,7 +103,7 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
                 high=off + 1.96 * error,
                 severity=severity,
                 likely_source="system",
-                limit=SKEW_ACT if severity == "act" else SKEW_WATCH,
+                limit=act if severity == "act" else watch,
                 rank=6.0,
                 evidence={"baseline": usual, "devices": len(devices)},
             )
@@ -146,7 +152,7 @@ def clocks_unknown(rows: "DataFrame", devices: int, context: Context) -> Finding
         f"Clocks of devices cannot be judged: the arrival times of {devices:,} devices can be used, it needs {FEWEST_DEVICES}. Records of "
         "many hours arrived together, so their time of arrival is that of a load or of a transfer; log `received_at`."
     )
-    return context.undecided(NAME, "model", "clock_skew", len(rows), because, against="peers")
+    return context.undecided(NAME, "model", CLOCK, len(rows), because, against="peers")
 
 
 def length(seconds: float) -> str:
@@ -159,31 +165,34 @@ def length(seconds: float) -> str:
 
 def coarse(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], features: Sequence[str], context: Context) -> list[Finding]:
     """Return findings about devices with far fewer distinct values than the others, and than in their own past month if any."""
-    found = []
+    settings, found = context.model.settings, []
+    act = settings.limits.get(f"{NAME}/{DISTINCT}", COARSE_ACT)
+    watch = max(act, COARSE_WATCH)
+    whose = owner_limit_words(settings.limits, f"{NAME}/{DISTINCT}")
     for name in devices:
         inside = (rows["device"] == name).to_numpy()
         worst: list[tuple[float, str, DistinctCount]] = []
         for reference in features:
             values = rows[reference].to_numpy(float)
             seen = rarefaction(values[inside], values[~inside])
-            if seen.n < LEAST or seen.expected < VARIED or seen.ratio > COARSE_WATCH or seen.z > -COARSE_Z:
+            if seen.n < LEAST or seen.expected < VARIED or seen.ratio > watch or seen.z > -COARSE_Z:
                 continue
             before = past.loc[past["device"] == name, reference].to_numpy(float)
             own = rarefaction(values[inside], before)
-            if own.n >= LEAST and own.ratio > COARSE_WATCH:
+            if own.n >= LEAST and own.ratio > watch:
                 continue
             worst.append((seen.ratio, reference.partition(".")[2], seen))
         if not worst:
             continue
         ratio, feature, seen = min(worst)
-        severity: Severity = "act" if ratio <= COARSE_ACT else "watch"
+        severity: Severity = "act" if ratio <= act else "watch"
         more = f" (and {len(worst) - 1} more features)" if len(worst) > 1 else ""
         because = (
             f"Device `{name}` sends coarse values of `{feature}`{more}: {seen.found:,} distinct ones in {seen.n:,} rows of "
             "the sample, as many rows of the "
-            f"other devices have about {seen.expected:,.0f}."
+            f"other devices have about {seen.expected:,.0f}{whose}."
         )
-        base = context.undecided(NAME, f"device={name}", "distinct_ratio", seen.n, because, against="peers")
+        base = context.undecided(NAME, f"device={name}", DISTINCT, seen.n, because, against="peers")
         reach = 1.96 * seen.sd / seen.expected
         found.append(
             replace(
@@ -193,7 +202,7 @@ def coarse(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], feature
                 high=ratio + reach,
                 severity=severity,
                 likely_source="input",
-                limit=COARSE_ACT if severity == "act" else COARSE_WATCH,
+                limit=act if severity == "act" else watch,
                 rank=6.0,
                 evidence={"features": [each[1] for each in sorted(worst)], "z": seen.z},
             )

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
+from observability.core.owner_level import owner_limit_words
 from observability.core.time import aware_utc
 from observability.core.window import HOUR
 from observability.detection.change import stated_limits
+from observability.detection.sampled_shares import sampled_share, shares_by_day
 from observability.detection.significant_claims import NAME as QUALITY
 from observability.detection.significant_claims import quality_percent
-from observability.stats.change import two_proportion_test
-from observability.stats.interval import rate_interval
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -44,38 +44,47 @@ def late_claims(now: "DataFrame", past: "DataFrame", without: Sequence[str], con
     if min(delay.size, before.size) < LEAST:
         return []
     limit = max(TIMES * float(np.quantile(before, QUANTILE)), SHORTEST)
-    late, late_before = delay > limit, int((before > limit).sum())
-    share = rate_interval(int(late.sum()), delay.size)
-    p_value = two_proportion_test(int(late.sum()), delay.size, late_before, before.size).p_value
-    at = stated_limits(context.model.settings, f"{QUALITY}/{METRIC}", WATCH, ACT)
-    if share.value is None or share.value < at[0] or p_value is None or p_value > context.budget / 100 or came_in_loads(now[late]):
+    late = delay > limit
+    of_days = [shares_by_day(days, days[hit]) for days, hit in ((event_days(now), late), (event_days(past), before > limit))]
+    share = sampled_share(*of_days)
+    settings, name = context.model.settings, f"{QUALITY}/{METRIC}"
+    at = stated_limits(settings, name, WATCH, ACT)
+    if not share.value >= at[0] or came_in_loads(now[late]):
         return []
+    sure = share.p_value <= context.budget / 100
     because = (
         f"{quality_percent(share.value)} of the predictions arrive more than {hours_in_words(limit)} after the time they carry, "
         f"half of those {hours_in_words(float(np.median(delay[late])))} or more after it ({delay.size:,} rows of the sample); in the month "
-        f"before {quality_percent(late_before / before.size)} did. Figures of the newest days are incomplete until they are here."
+        f"before {quality_percent(share.before)} did"
     )
+    because += "" if sure else f"; more than the limit of {quality_percent(at[0])}, but days differ as much: cannot tell yet"
+    because += f"{owner_limit_words(settings.limits, name)}. Figures of the newest days are incomplete until they are here."
     base = context.undecided("data/requests", "model", METRIC, delay.size, because, against="past", whole_model=True)
-    act = share.value >= at[1]
+    act = sure and share.value >= at[1]
     return [
         replace(
             base,
             value=share.value,
-            low=share.low,
-            high=share.high,
-            severity="act" if act else "watch",
+            low=share.interval.low,
+            high=share.interval.high,
+            severity=("act" if act else "watch") if sure else "unknown",
             limit=at[1] if act else at[0],
-            likely_source="system",
-            onset=late_onset(now, late, at[0], context),
-            rank=5.0 + share.value,
+            likely_source="system" if sure else None,
+            onset=late_onset(now, late, at[0], context) if sure else None,
+            rank=5.0 + share.value if sure else 0.0,
             evidence={
                 "late_from_hours": limit,
                 "without_devices": list(without),
-                "baseline": late_before / before.size,
+                "baseline": share.before,
                 "baseline_n": before.size,
             },
         )
     ]
+
+
+def event_days(rows: "DataFrame") -> NDArray[np.datetime64]:
+    """Return the day of each row."""
+    return rows["at"].to_numpy("datetime64[D]")
 
 
 def delay_hours(rows: "DataFrame") -> NDArray[np.float64]:
@@ -91,8 +100,7 @@ def came_in_loads(rows: "DataFrame") -> bool:
 
 def late_onset(rows: "DataFrame", late: NDArray[np.bool_], limit: float, context: Context) -> datetime:
     """Return the start of the first day from which every day has more late rows than the limit; the window's start where all have."""
-    day = rows["at"].to_numpy("datetime64[D]")
-    days, place = np.unique(day, return_inverse=True)
+    days, place = np.unique(event_days(rows), return_inverse=True)
     share = np.bincount(place, late) / np.bincount(place)
     fine = np.flatnonzero(share < limit)
     if not fine.size or fine[-1] + 1 == days.size:

@@ -12,26 +12,32 @@ import numpy as np
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
 from observability.core.finding import Finding, Severity
 from observability.core.formatting import plural
+from observability.core.owner_level import owner_limit_words
 from observability.core.questions import Aggregate, Sample
+from observability.detection.change import stated_limits
 from observability.detection.default_scores import inputs_explain
-from observability.detection.device_anomalies import NAME, device_claims
-from observability.detection.late_arrivals import late_claims
+from observability.detection.device_anomalies import CLOCK, COARSE_ACT, DISTINCT, NAME, SKEW_ACT, device_claims
+from observability.detection.late_arrivals import event_days, late_claims
+from observability.detection.sampled_shares import sampled_share, shares_by_day
 from observability.detection.significant_claims import quality_percent
 from observability.proofs.outcomes import REQUEST_PROOFS
-from observability.stats.change import two_proportion_test
-from observability.stats.interval import rate_interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame, Series
 
+COPIES, DEFAULTS = "near_duplicate_share", "default_score_rate"
+"""Metrics, whose limit for `act` the owner overrides (`data/requests/near_duplicate_share`)."""
 ROWS, LEAST, PAST_DAYS = 20_000, 100, 28
 BURST_WATCH, BURST_ACT, FEWEST, ALIKE = 0.005, 0.02, 20, 0.1
 """Share of rows that are near-identical requests of one subject; minimum rows of the sample; width of a cell in standard deviations of
 all rows."""
+BURST_TIMES = 3
+"""Multiple of the highest share of one subject in the month before from which it is a burst."""
 LARGEST_GROUPS = 50
 """Subjects whose near copies are counted around the middles of their largest cells."""
 DEFAULT_WATCH, DEFAULT_ACT = 0.02, 0.10
+"""Rise of the share of one score for `watch` and `act`."""
 DEFAULT_KNOWN, DEFAULT_FACTOR = 0.005, 3.0
 """Largest share of distinct inputs that had a new value before; a default is shared by at least so many times the inputs that shared any
 value before."""
@@ -53,15 +59,11 @@ def needs(context: Context) -> dict[str, Ask]:
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return findings about subjects, the score and devices; one that reports no anomaly where there is none."""
     if "volume" in frames:
-        return [
-            context.undecided(
-                NAME, "model", "near_duplicate_share", int(frames["volume"]["n"].sum()), "Requests are analyzed over a day or more."
-            )
-        ]
+        return [context.undecided(NAME, "model", COPIES, int(frames["volume"]["n"].sum()), "Requests are analyzed over a day or more.")]
     now, past = (frames[name].sort_values("id", kind="stable", ignore_index=True) for name in ("current", "past"))
     if len(now) < LEAST:
         because = f"Requests cannot be judged on {len(now):,} predictions: that needs about {LEAST - len(now):,} more."
-        return [context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")]
+        return [context.undecided(NAME, "model", COPIES, len(now), because, against="past")]
     numbers = [each.reference for each in context.model.features() if each.kind == "number"]
     known = [past, *([frames["reference"]] if "reference" in frames else [])]
     devices = device_claims(now, past, numbers, context)
@@ -75,47 +77,59 @@ def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Findin
     groups = repeated(now, context)
     if groups is None:
         because = "Bursts cannot be detected without `subject`: log `subject` (a user pseudonym) with requests."
-        return [context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")]
-    before = repeated(past, context)
+        return [context.undecided(NAME, "model", COPIES, len(now), because, against="past")]
+    before, settings = repeated(past, context), context.model.settings
     usual = float(before["n"].max() / len(past)) if before is not None and len(before) and len(past) >= LEAST else 0.0
-    found = []
+    watch, act = stated_limits(settings, f"{NAME}/{COPIES}", BURST_WATCH, BURST_ACT)
+    limits = tuple(max(limit, BURST_TIMES * usual, FEWEST / len(now)) for limit in (watch, act))
+    whose = owner_limit_words(settings.limits, f"{NAME}/{COPIES}")
+    known = shares_by_day(event_days(past), event_days(past)[:0] if before is None or not usual else before["days"].iloc[0])
+    found, unsure = [], False
     for each in groups[groups["n"] >= FEWEST].to_dict("records"):
-        known = rate_interval(each["n"], len(now))
-        share = each["n"] / len(now)
-        if share < max(BURST_WATCH, 3 * usual) or known.low is None or known.high is None or known.low <= usual:
+        share = sampled_share(shares_by_day(event_days(now), each["days"]), known)
+        if share.value < limits[0]:
             continue
-        severity: Severity = "act" if share >= BURST_ACT else "watch"
+        if share.p_value > context.budget:
+            unsure = True
+            continue
+        severity: Severity = "act" if share.value >= limits[1] else "watch"
         because = (
             f"Subject `{each['subject']}` sends near-identical requests: {each['n']:,} of {len(now):,} requests of the "
-            f"sample ({quality_percent(share)}) are near copies of {plural(each['groups'], 'request')}, up to "
-            f"{each['peak']:,} an hour; the highest share of one subject in the month before was {quality_percent(usual)}."
+            f"sample ({quality_percent(share.value)}) are near copies of {plural(each['groups'], 'request')}, up to "
+            f"{each['peak']:,} an hour; the highest share of one subject in the month before was {quality_percent(usual)}{whose}."
         )
-        base = context.undecided(NAME, f"subject={each['subject']}", "near_duplicate_share", len(now), because, against="past")
+        base = context.undecided(NAME, f"subject={each['subject']}", COPIES, len(now), because, against="past")
         found.append(
             replace(
                 base,
-                value=share,
-                low=known.low,
-                high=known.high,
+                value=share.value,
+                low=share.interval.low,
+                high=share.interval.high,
                 severity=severity,
                 likely_source="system",
-                limit=BURST_ACT if severity == "act" else BURST_WATCH,
-                rank=6.0 + share,
+                limit=limits[severity == "act"],
+                rank=6.0 + share.value,
                 evidence={"near_duplicates": each["n"], "peak_per_hour": each["peak"], "baseline": usual},
             )
         )
     if found:
         return found
-    top = int(groups["n"].max()) if len(groups) else 0
-    known = rate_interval(top, len(now))
-    because = f"No bursts of near-identical requests: one subject has at most {top:,} of the {len(now):,} requests of the sample."
-    base = context.undecided(NAME, "model", "near_duplicate_share", len(now), because, against="past")
-    limit = max(BURST_WATCH, FEWEST / len(now))
-    return [replace(base, value=known.value, low=known.low, high=known.high, severity="ok", limit=limit)]
+    share = sampled_share(shares_by_day(event_days(now), groups["days"].iloc[0]), known)
+    said = f"one subject has at most {groups['n'].iloc[0]:,} of the {len(now):,} requests of the sample"
+    because = f"No bursts of near-identical requests: {said}{whose}."
+    if unsure:
+        because = (
+            f"Whether there is a burst of near-identical requests cannot be told yet: {said}, more than the limit of "
+            f"{quality_percent(limits[0])}, but days of the month before differ as much{whose}."
+        )
+    base = context.undecided(NAME, "model", COPIES, len(now), because, against="past")
+    decided = replace(base, value=share.value, low=share.interval.low, high=share.interval.high, limit=limits[0])
+    return [replace(decided, severity="unknown" if unsure else "ok")]
 
 
 def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
-    """Return the near-identical requests of each subject: subject, n, groups (requests that they are copies of), peak (busiest hour).
+    """Return the near-identical requests of each subject, most first: subject, n, groups (requests that they are copies of), peak (busiest
+    hour), days (of each).
 
     A group is found by cells, and counted around the middle of the largest cell, so that the border of a cell does not split it. n of a
     subject without a group of FEWEST: the rows of its largest cell. None without subjects.
@@ -135,10 +149,12 @@ def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
         keys.append(values.astype(str) if width is None else pd.Series(cells(values.to_numpy(float), width), named.index))
     code = pd.util.hash_pandas_object(pd.concat(keys, axis=1), index=False)
     frame = pd.DataFrame({"subject": keys[0], "code": code})
-    sizes = frame.groupby(["subject", "code"]).size().rename("n").reset_index()
+    cells_of_subjects = frame.groupby(["subject", "code"])
+    sizes, rows_of = cells_of_subjects.size().rename("n").reset_index(), cells_of_subjects.indices
     best = sizes.sort_values(["n", "subject", "code"], ascending=[False, True, True]).drop_duplicates("subject")
-    best = best.drop(columns="code").assign(groups=1, peak=0)
-    many = frame["subject"].value_counts()
+    best = best.assign(groups=1, peak=0)
+    each_day, many = event_days(named), frame["subject"].value_counts()
+    days = {place: each_day[rows_of[subject, code]] for place, subject, code in best[["subject", "code"]].itertuples()}
     for place, subject in best["subject"].head(LARGEST_GROUPS).items():
         if many[subject] >= FEWEST:
             mine = frame["subject"] == subject
@@ -146,7 +162,8 @@ def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
             if copies:
                 hours = pd.concat(copies)["at"].dt.floor("h").value_counts()
                 best.loc[place, ["n", "groups", "peak"]] = sum(map(len, copies)), len(copies), int(hours.max())
-    return best.sort_values(["n", "subject"], ascending=[False, True])
+                days[place] = np.concatenate([event_days(each) for each in copies])
+    return best.drop(columns="code").assign(days=pd.Series(days, dtype=object)).sort_values(["n", "subject"], ascending=[False, True])
 
 
 def near_copies(rows: "DataFrame", code: "Series[Any]", numbers: "dict[str, float]", context: Context) -> "list[DataFrame]":
@@ -194,53 +211,58 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
     shared any value before, and their inputs do not explain it. Scores that many inputs share by nature, such as those of a saturated
     ensemble of trees, are no defaults and are held against no limit.
     """
-    scores, before, *_ = (each.loc[np.isfinite(each["score"].to_numpy(float)), "score"] for each in (now, *known))
-    if len(scores) < LEAST or len(before) < LEAST:
+    scored, before, *_ = (each[np.isfinite(each["score"].to_numpy(float))] for each in (now, *known))
+    if len(scored) < LEAST or len(before) < LEAST:
         return []
-    values, counts = np.unique(scores.to_numpy(float), return_counts=True)
-    value = float(values[counts.argmax()])
-    hits, then = int((scores == value).sum()), int((before == value).sum())
-    interval, growth = rate_interval(hits, len(scores)), hits / len(scores) - then / len(before)
-    p_value = two_proportion_test(hits, len(scores), then, len(before)).p_value
+    values, counts = np.unique(scored["score"].to_numpy(float), return_counts=True)
+    value, settings, name = float(values[counts.argmax()]), context.model.settings, f"{NAME}/{DEFAULTS}"
+    share = sampled_share(*(shares_by_day(event_days(each), event_days(each[each["score"] == value])) for each in (scored, before)))
+    watch, act = stated_limits(settings, name, DEFAULT_WATCH, DEFAULT_ACT)
+    growth = share.value - share.before
     usual = [shares for shares in (inputs_by_score(each, context) for each in known) if len(shares)]
     shared = float(inputs_by_score(now, context).get(value, 0.0))
     highest = max((float(shares.max()) for shares in usual), default=0.0)
-    severity: Severity = "ok" if growth < DEFAULT_WATCH else "act" if growth >= DEFAULT_ACT else "watch"
-    limit: float | None = min(then / len(before) + (DEFAULT_ACT if severity == "act" else DEFAULT_WATCH), 1.0)
+    severity: Severity = "ok" if growth < watch else "act" if growth >= act else "watch"
+    limit: float | None = min(share.before + (act if severity == "act" else watch), 1.0)
     said = "."
     nature = "" if severity == "ok" else natural_reason(value, shared, highest, usual, now, known, context)
     if nature:
         severity, said, limit = "ok", f". It is the model's own: {nature}.", None
-    elif severity != "ok" and (p_value is None or p_value > context.budget / 100):
-        severity, said = "unknown", ". Whether that is a default value cannot be told yet, it needs more predictions."
+    elif severity != "ok" and share.p_value > context.budget / 100:
+        severity, said = "unknown", ". Whether that is a default value cannot be told yet, it needs more predictions or days."
     elif severity != "ok":
         said = ": that is consistent with a default value given without calling the model."
     because = (
-        f"Most frequent score: {value:.6g}, in {quality_percent(hits / len(scores))} of {len(scores):,} rows of the sample, "
-        f"{quality_percent(then / len(before))} in the month before{said}"
+        f"Most frequent score: {value:.6g}, in {quality_percent(share.value)} of {len(scored):,} rows of the sample, "
+        f"{quality_percent(share.before)} in the month before{owner_limit_words(settings.limits, name, rise_words)}{said}"
     )
     subject = context.model.subject("score")
-    base = context.undecided(NAME, subject, "default_score_rate", len(scores), because, against="past")
+    base = context.undecided(NAME, subject, DEFAULTS, len(scored), because, against="past")
     asks = severity in ("act", "watch")
     return [
         replace(
             base,
-            value=interval.value,
-            low=interval.low,
-            high=interval.high,
+            value=share.value,
+            low=share.interval.low,
+            high=share.interval.high,
             severity=severity,
             limit=limit,
             likely_source="system" if asks else None,
             rank=6.0 if asks else 0.0,
             evidence={
                 "score": value,
-                "baseline": then / len(before),
+                "baseline": share.before,
                 "baseline_n": len(before),
                 "distinct_inputs": shared,
                 "distinct_inputs_before": highest,
             },
         )
     ]
+
+
+def rise_words(limit: float) -> str:
+    """Return a limit of a rise in points: `10 points more`."""
+    return f"{100 * limit:g} points more"
 
 
 def natural_reason(
@@ -288,5 +310,6 @@ ANALYZER = Analyzer(
     "Are there bursts of one subject, a repeated score, late predictions or wrong clocks?",
     needs,
     analyze,
+    limits={COPIES: BURST_ACT, DEFAULTS: DEFAULT_ACT, CLOCK: SKEW_ACT, DISTINCT: COARSE_ACT},
     proofs=REQUEST_PROOFS,
 )

@@ -6,8 +6,10 @@ import pytest
 from lightgbm import LGBMClassifier
 
 from observability.analyzers.data.requests import ANALYZER
+from observability.core.settings import ModelSettings
 from tests.support.analyzer_worlds import START, context_for
-from tests.support.length import repeats
+from tests.support.length import allowed, repeats
+from tests.support.levels import beyond_limit
 
 FEATURES = ("age", "income", "region")
 
@@ -23,8 +25,9 @@ def rows(n: int, seed: int) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def said(current: pd.DataFrame, past: pd.DataFrame | None = None):
-    context = context_for(rows(500, 9), features=FEATURES)
+def said(current: pd.DataFrame, past: pd.DataFrame | None = None, **limits: float):
+    settings = ModelSettings(limits={f"data/{name.replace('__', '/')}": limit for name, limit in limits.items()})
+    context = context_for(rows(500, 9), features=FEATURES, settings=settings)
     past = rows(4000, 2) if past is None else past
     frames = {
         name: pd.DataFrame(
@@ -223,3 +226,81 @@ def test_a_subject_that_copies_another_request_each_day_is_a_burst_of_all_of_the
     current.loc[mine, "subject"] = "ab12"
     claim = said(current)["subject=ab12", "near_duplicate_share"]
     assert claim.severity == "act" and claim.evidence["near_duplicates"] == 210 and "near copies of 7 requests" in claim.because
+
+
+def month(seed: int, days: int = 28) -> pd.DataFrame:
+    """The rows of the four weeks before, as many a day as in the week."""
+    frame = rows(571 * days, seed)
+    back = pd.to_timedelta(np.random.default_rng(seed).integers(1, days + 1, len(frame)), unit="D")
+    moved = START.replace(tzinfo=None) - back - frame["at"]
+    return frame.assign(at=frame["at"] + moved, arrived=frame["arrived"] + moved)
+
+
+def with_client(frame: pd.DataFrame, busy: float, rng: np.random.Generator) -> pd.DataFrame:
+    """A client that repeats one request in a twentieth of the rows of some days: so it always was, and nothing is wrong."""
+    days = frame["at"].dt.normalize()
+    chosen = days.isin([day for day in sorted(days.unique()) if rng.random() < busy]).to_numpy() & (rng.random(len(frame)) < 0.05)
+    frame.loc[chosen, ["subject", "age", "income", "region"]] = ["client", 41.0, 22_000.0, "north"]
+    return frame
+
+
+def test_a_client_that_comes_on_some_days_is_no_burst_in_the_weeks_in_which_it_comes_twice() -> None:
+    weeks, found = repeats(14, 60), []
+    for seed in range(weeks):
+        rng = np.random.default_rng(900 + seed)
+        past, now = with_client(month(700 + seed), 0.1, rng), with_client(rows(4000, 800 + seed), 0.2, rng)
+        usual, share = ((each["subject"] == "client").mean() for each in (past, now))
+        if usual > 0 and share >= max(0.005, 3 * usual):  # a client that was never there before is a burst
+            found.append(said(now, past))
+    assert len(found) >= 2, "by their share and by rows these would be bursts"
+    assert sum(alarms(each) != set() for each in found) <= allowed(0.02, weeks)
+    assert not any(beyond_limit(each) for weekly in found for each in weekly.values() if each.severity == "ok")
+    unsure = [each for weekly in found for each in weekly.values() if each.severity == "unknown"]
+    assert unsure and all("days of the month before differ as much" in each.because and beyond_limit(each) for each in unsure)
+
+
+def test_an_owner_says_from_which_share_on_a_burst_or_a_repeated_score_is_critical() -> None:
+    current = rows(4000, 3)
+    current.loc[current.index[1000:1150], ["subject", "age", "income", "region"]] = ["ab12", 41.0, 22_000.0, "north"]
+    current.loc[::8, "score"] = 0.5
+    usual = said(current)
+    found = said(current, requests__near_duplicate_share=0.2, requests__default_score_rate=0.3)
+    for key, limit, words in (
+        (("subject=ab12", "near_duplicate_share"), 0.02, "the owner's limit is 20 %"),
+        (("score", "default_score_rate"), 0.1, "the owner's limit is 30 points more"),
+    ):
+        assert (usual[key].severity, found[key].severity) == ("act", "watch"), key
+        assert usual[key].limit == pytest.approx(limit, abs=0.001) and words in found[key].because and "owner" not in usual[key].because
+    tight = said(
+        rows(4000, 45).assign(score=lambda frame: frame["score"].where(frame.index % 33 > 0, 0.5)), requests__default_score_rate=0.01
+    )
+    claim = tight["score", "default_score_rate"]
+    assert claim.severity == "act" and claim.limit == pytest.approx(0.01, abs=0.001)
+
+
+def test_an_owner_says_from_when_on_a_clock_coarse_values_and_delays_are_critical() -> None:
+    current, past = rows(4000, 6), rows(4000, 8)
+    current.loc[current["device"] == "d3", "at"] += pd.Timedelta(hours=2)
+    current.loc[current["device"] == "d1", "age"] = current.loc[current["device"] == "d1", "age"].round(-1)
+    usual = said(current, past)
+    found = said(current, past, requests__clock_skew=10_000, requests__distinct_ratio=0.01)
+    for key, words in ((("device=d3", "clock_skew"), "2.78 hours"), (("device=d1", "distinct_ratio"), "1 %")):
+        assert (usual[key].severity, found[key].severity) == ("act", "watch"), key
+        assert found[key].because.endswith(f"; the owner's limit is {words}.") and "owner" not in usual[key].because
+    late = rows(4000, 40)
+    late.loc[::2, "arrived"] += pd.Timedelta(hours=6)
+    claim = said(late, quality__late_rate=0.2)["model", "late_rate"]
+    assert claim.severity == "act" and claim.limit == 0.2 and "the owner's limit is 20 %" in claim.because
+
+
+def test_late_predictions_are_held_against_days_that_differ() -> None:
+    """The share of late ones is that of days: its interval is that of seven days, not of four thousand rows."""
+    current, rng = rows(4000, 50), np.random.default_rng(5)
+    share = current["at"].dt.normalize().map(dict(zip(sorted(current["at"].dt.normalize().unique()), rng.beta(1, 2, 7), strict=True)))
+    current.loc[rng.random(4000) < share, "arrived"] += pd.Timedelta(hours=6)
+    claim = said(current, month(51))["model", "late_rate"]
+    by_day = np.array(
+        [each.mean() for _, each in (current["arrived"] - current["at"] > pd.Timedelta(hours=1)).groupby(current["at"].dt.normalize())]
+    )
+    error = by_day.std(ddof=1) / np.sqrt(7)
+    assert claim.severity in ("watch", "act") and (claim.high - claim.low) / 2 / 1.96 == pytest.approx(error, rel=0.25)
