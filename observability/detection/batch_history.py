@@ -18,6 +18,7 @@ from observability.detection.own_history import (
     LEAST,
     LEAST_SPREAD,
     LEAST_SPREAD_OF_SHARES,
+    ROUNDING,
     Array,
     HistoryComparison,
     UsualValues,
@@ -43,8 +44,6 @@ LIMITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 number. One missing batch makes a gap of about twice the usual."""
 MANY = 1.5
 """Multiple of the usual rows that is `watch`, as of a batch that was delivered twice."""
-ROUNDING = 1e-9
-"""Part of its ends by which a range is wider, so that a value which earlier batches had exactly is within it."""
 TOGETHER = 0.1
 """Share of the usual time between deliveries up to which a batch belongs to the delivery of the batch before it."""
 

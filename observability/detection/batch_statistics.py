@@ -60,6 +60,7 @@ class StatisticComparison:
     batch: the most unusual batch; None for a median over the window's batches (against "peers"). effect: difference in the unit of LIMITS;
     of a share its increase. p_value: of a value at least as extreme in any batch. baseline_n: earlier batches, or other devices.
     unusual: batches that are as extreme; first: when the first of them came. ongoing: against peers, the device was so in its own past.
+    varies: range of the most unusual of so many batches, given how the earlier ones (or the other devices) differ.
     """
 
     source: str
@@ -80,6 +81,7 @@ class StatisticComparison:
     first: datetime
     unusual: tuple[str, ...] = ()
     ongoing: bool = False
+    varies: tuple[float, float] = (float("inf"), float("-inf"))
 
     @property
     def subject(self) -> str:

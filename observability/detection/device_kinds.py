@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import stdtr, stdtrit
 
 from observability.core.named_numbers import NamedNumbers, named_numbers, number_tables
 from observability.detection.batch_statistics import (
@@ -37,7 +37,17 @@ from observability.detection.batch_statistics import (
     StatisticComparison,
     reaches_limit,
 )
-from observability.detection.own_history import LEAST, LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, MOST_FREEDOM, OF_A_MEDIAN, SEEN, Array
+from observability.detection.own_history import (
+    LEAST,
+    LEAST_SPREAD,
+    LEAST_SPREAD_OF_SHARES,
+    MOST_FREEDOM,
+    NATURAL,
+    OF_A_MEDIAN,
+    ROUNDING,
+    SEEN,
+    Array,
+)
 from observability.records.kinds import BATCH_STATISTICS
 from observability.stats.column_quantiles import (
     column_medians,
@@ -63,7 +73,7 @@ class ComparisonTable:
     """The comparisons of one statistic of the devices of a kind: with their own past, or with each other.
 
     devices: source and name of each. The arrays are devices × columns. p_values: NaN where nothing is compared. ongoing: the device was so
-    before, which is no `act`. make: the comparison of a device and a column, by place.
+    before, which is no `act`. varies: lowest and highest usual values. make: the comparison of a device and a column, by place.
     """
 
     metric: str
@@ -74,12 +84,19 @@ class ComparisonTable:
     usual: Array
     effect: Array
     ongoing: Array
+    varies: tuple[Array, Array]
     make: Callable[[int, int], StatisticComparison]
 
     def reaches(self, place: int) -> Array:
         """Where the effect reaches the limit for `watch` (place 0) or `act` (1); a device that was always so has no `act`."""
         found = reaches_limit(self.metric, self.value, self.usual, self.effect, place)
         return found & ~self.ongoing if place else found
+
+    @property
+    def unusual(self) -> Array:
+        """Where the effect reaches the limit for `watch` and the value is outside the range in which it varies."""
+        low, high = self.varies
+        return self.reaches(0) & ((self.value <= low) | (self.value >= high))
 
 
 @dataclass(frozen=True)
@@ -242,6 +259,10 @@ class DeviceKind:
             usual = np.where(np.isfinite(usual), usual, np.where(np.isfinite(of_kind), of_kind, 1.0))
         return usual, row, count
 
+    def _usual_rows(self, batches: Sequence[Array]) -> Array:
+        """The median of the rows of each device's batches, devices × 1."""
+        return np.array([[float(np.median(self.rows[own]))] for own in batches])
+
     @cached_property
     def _others(self) -> Array:
         """How many other devices of the kind delivered on the day of each batch."""
@@ -287,7 +308,9 @@ class DeviceKind:
             return None
         found = [self._past_of_unit(unit, statistic, past) for unit, past in ordered.items()]
         who, metric = tuple(map(self.owners.__getitem__, ordered)), statistic.metric
-        p, value, usual, effect = (np.array([each[name] for each in found]) for name in ("p", "value", "usual", "effect"))
+        p, value, usual, effect, low, high = (
+            np.array([each[name] for each in found]) for name in ("p", "value", "usual", "effect", "low", "high")
+        )
 
         def make(row: int, place: int) -> StatisticComparison:
             own = found[row]
@@ -310,6 +333,7 @@ class DeviceKind:
                 against="past",
                 first=self.times[min(extreme.min(initial=worst), worst)],
                 unusual=tuple(self.names[each] for each in extreme),
+                varies=(float(low[row, place]), float(high[row, place])),
             )
 
         return ComparisonTable(
@@ -320,6 +344,7 @@ class DeviceKind:
             value=value,
             usual=usual,
             effect=effect,
+            varies=(low, high),
             ongoing=np.zeros(p.shape, bool),
             make=make,
         )
@@ -334,22 +359,29 @@ class DeviceKind:
         usual_std, row, _ = self._usual_of_units
         floor, columns = statistic.floor[row[new]], np.arange(len(self.columns))
         noise = self._noise(metric, statistic.n[new], self.std[new])
-        (p, middle, spread), rest = unusual_p_values(statistic.scaled[new], past, noise, floor, upward=upward), statistic.rest
-        relative, middle_rest, spread_rest = unusual_p_values(rest[new], sorted_values(rest[old]), noise, floor, upward=upward)
-        follows = (self._others[new] >= FOLLOWED)[:, None] & (spread_rest <= FOLLOWS * spread)
-        p = np.where(np.isfinite(relative), np.where(follows, relative, np.maximum(p, relative)), p)
+        own, rest = usual_batches(statistic.scaled[new], past, noise, floor, upward=upward), statistic.rest
+        apart = usual_batches(rest[new], sorted_values(rest[old]), noise, floor, upward=upward)
+        follows, relative = (self._others[new] >= FOLLOWED)[:, None] & (apart.spread <= FOLLOWS * own.spread), apart.p_values
+        p = np.where(np.isfinite(relative), np.where(follows, relative, np.maximum(own.p_values, relative)), own.p_values)
         tests, lowest = np.isfinite(p).sum(0), np.argmin(np.where(np.isfinite(p), p, np.inf), axis=0)
         worst = new[lowest]
-        value, usual = statistic.values[worst, columns], middle if metric == MEAN else column_medians(statistic.values[old])
+        value, usual = statistic.values[worst, columns], own.middle if metric == MEAN else column_medians(statistic.values[old])
         if metric == MEAN:
-            shared = value - rest[worst, columns] + middle_rest
+            shared = value - rest[worst, columns] + apart.middle
             usual = np.where(np.isfinite(shared), shared, usual)
+        shift = statistic.scaled[worst, columns] - rest[worst, columns]
+        ends = zip(own.reach(lowest, tests), (shift + end for end in apart.reach(lowest, tests)), (np.fmin, np.fmax), strict=True)
+        alone, beside = ~np.isfinite(relative[lowest, columns]), follows[lowest, columns]
+        low, high = (np.where(alone, of_past, np.where(beside, of_rest, wider(of_past, of_rest))) for of_past, of_rest, wider in ends)
+        rows, std = self.rows[worst, 0], usual_std[row[worst], columns]
         return {
+            "low": _from_scale(metric, low, rows, std, side=-1),
+            "high": _from_scale(metric, high, rows, std, side=1),
             "p": np.where(tests > 0, np.minimum(p[lowest, columns] * tests, 1.0), np.nan),
             "worst": worst,
             "value": value,
             "usual": usual,
-            "effect": _effect(metric, value, usual, usual_std[row[worst], columns]),
+            "effect": _effect(metric, value, usual, std),
             "tests": tests,
             "earlier": np.isfinite(statistic.values[old]).sum(0),
             "new": new,
@@ -398,6 +430,8 @@ class DeviceKind:
         for row, each in enumerate(who):
             p[row, told.get(each, np.zeros(len(self.columns), bool))] = np.nan
         effect = _effect(metric, shown, usual, usual_std)
+        reach, n = stdtrit(freedom, 1 - NATURAL / 2) * error, self._usual_rows(batches)
+        low, high = (_from_scale(metric, centre + side * reach, n, usual_std, side=side) for side in (-1, 1))
 
         def make(row: int, place: int) -> StatisticComparison:
             own = batches[row]
@@ -420,6 +454,7 @@ class DeviceKind:
                 first=self.times[own[0]],
                 unusual=tuple(self.names[each] for each in own),
                 ongoing=bool(ongoing[row, place]),
+                varies=(float(low[row, place]), float(high[row, place])),
             )
 
         return ComparisonTable(
@@ -431,12 +466,35 @@ class DeviceKind:
             usual=usual,
             effect=effect,
             ongoing=ongoing,
+            varies=(low, high),
             make=make,
         )
 
 
-def unusual_p_values(values: Array, past: SortedValues, noise: Array, floor: Array, *, upward: bool) -> tuple[Array, Array, Array]:
-    """Return the p-value of each value given the past values of its column, and their median and spread; NaN where too little is known.
+@dataclass(frozen=True)
+class UsualBatches:
+    """How new values of each column stand to its past values. All but p_values and errors (new batches × columns) are by column.
+
+    p_values: NaN where too little is known. errors: standard errors of new values. middle, spread: of the past values. lowest, highest:
+    what an eighth of them reached. freedom: of Student's t.
+    """
+
+    p_values: Array
+    middle: Array
+    spread: Array
+    errors: Array
+    freedom: Array
+    lowest: Array
+    highest: Array
+
+    def reach(self, places: Array, tests: Array) -> tuple[Array, Array]:
+        """The range that the most unusual of `tests` batches is within, but for NATURAL of the windows. places: its batch, by column."""
+        reach = stdtrit(self.freedom, 1 - NATURAL / (2 * np.maximum(tests, 1))) * self.errors[places, np.arange(places.size)]
+        return np.fmin(self.lowest, self.middle - reach), np.fmax(self.highest, self.middle + reach)
+
+
+def usual_batches(values: Array, past: SortedValues, noise: Array, floor: Array, *, upward: bool) -> UsualBatches:
+    """Return how new values stand to the past values of their column.
 
     values: new batches × columns; past: earlier batches × columns; noise: sampling variance of each value; floor: smallest standard
     deviation. The spread is the larger of the median absolute deviation and the range of the central seven eighths, each as a standard
@@ -444,19 +502,23 @@ def unusual_p_values(values: Array, past: SortedValues, noise: Array, floor: Arr
     values reached is not unusual. Student's t with one degree of freedom less than past values, at most 12.
     """
     (ordered, known), (middle, spread) = past, _median_and_spread(past)
+    nothing, no_column = np.full(values.shape, np.nan), np.full(values.shape[1], np.nan)
     if not known.size or known.max() < LEAST:
-        return np.full(values.shape, np.nan), middle, spread
+        return UsualBatches(nothing, middle, spread, nothing, no_column, no_column, no_column)
     error = np.sqrt(np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
     t = (values - middle) / error
-    freedom = np.broadcast_to(np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1), t.shape)
+    degrees = np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1)
+    freedom = np.broadcast_to(degrees, t.shape)
     seen = (SEEN * known).astype(int)  # so many past values may be as extreme
-    p, above = np.ones(t.shape), values > value_at(ordered, np.maximum(known - 1 - seen, 0))
+    lowest, highest = value_at(ordered, np.minimum(seen, len(ordered) - 1)), value_at(ordered, np.maximum(known - 1 - seen, 0))
+    p, above = np.ones(t.shape), values > highest
     p[above] = stdtr(freedom[above], -t[above])
     if not upward:
-        below = values < value_at(ordered, np.minimum(seen, len(ordered) - 1))
+        below = values < lowest
         p[below] = np.minimum(p[below], stdtr(freedom[below], t[below]))
         p = np.minimum(2 * p, 1.0)
-    return np.where((known >= LEAST) & np.isfinite(values), p, np.nan), middle, spread
+    p = np.where((known >= LEAST) & np.isfinite(values), p, np.nan)
+    return UsualBatches(p, middle, spread, error, degrees, lowest, highest)
 
 
 def _median_and_spread(values: SortedValues) -> tuple[Array, Array]:
@@ -468,6 +530,21 @@ def _median_and_spread(values: SortedValues) -> tuple[Array, Array]:
 def _spread(deviation: Array, low: Array, high: Array) -> Array:
     """The robust standard deviation: from the median absolute deviation or the ends of the central seven eighths, the larger."""
     return np.fmax(1.4826 * deviation, (high - low) / (2 * NORMAL_REACH))
+
+
+def _from_scale(metric: str, scaled: Array, rows: Array, std: Array, *, side: int) -> Array:
+    """Ends of ranges on the scale of a metric, in its own unit and a rounding wider.
+
+    rows: of the batch; std: the usual standard deviation of the column; side: -1 of low ends, 1 of high ones.
+    """
+    if metric == MEAN:
+        found = scaled
+    elif metric == STD:
+        found = np.maximum(np.exp(scaled) - ALMOST_CONSTANT * std, 0.0)
+    else:
+        n = np.maximum(rows, 2.0)
+        found = np.clip((np.sin(np.clip(scaled, 0.0, np.pi / 2)) ** 2 * (n + 3 / 4) - 3 / 8) / n, 0.0, 1.0)
+    return np.asarray(found + side * ROUNDING * np.abs(found))
 
 
 def _effect(metric: str, value: Array, usual: Array, std: Array) -> Array:

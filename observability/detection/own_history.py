@@ -25,6 +25,8 @@ SEEN = 1 / 8
 """Share of past values at least as extreme above which a value is not unusual, whatever its p-value."""
 NATURAL = 0.01
 """Share of usual values outside the range in which a value is usual whatever the limits."""
+ROUNDING = 1e-9
+"""Part of its ends by which a range is wider, so that a value which earlier ones had exactly is within it."""
 MOST_FREEDOM = 12.0
 """Maximum degrees of freedom of Student's t, since single values have heavier tails than a normal distribution."""
 WEEK = 7

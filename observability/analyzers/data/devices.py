@@ -80,13 +80,16 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 @dataclass(frozen=True)
 class JudgedComparisons:
-    """The comparisons of one statistic of one device: a row of a table. adjusted: p-values; watch, act: the severity; all by column."""
+    """The comparisons of one statistic of one device: a row of a table. adjusted: p-values; watch, act: the severity; unsure: where the
+    value is beyond its limit and its natural range, but not significantly; all by column.
+    """
 
     table: ComparisonTable
     row: int
     adjusted: Floats
     watch: Bools
     act: Bools
+    unsure: Bools
 
     @property
     def source(self) -> str:
@@ -107,11 +110,13 @@ class JudgedComparisons:
         """The severity of a column that needs action."""
         return "act" if self.act[place] else "watch"
 
-    def most_unusual(self) -> tuple[float, str, str, str]:
-        """The smallest p-value, and what orders equal ones: column, source, device."""
-        place = int(np.nanargmin(self.adjusted))
+    def most_unusual(self) -> tuple[bool, float, str, str, str]:
+        """Sort key: unsure ones first, the smallest p-value of those, and what orders equal ones: column, source, device."""
+        unsure = bool(self.unsure.any())
+        p_values = self.table.p_values[self.row]
+        place = int(np.nanargmin(np.where(self.unsure, p_values, np.nan) if unsure else p_values))
         source, device = self.table.devices[self.row]
-        return float(self.adjusted[place]), self.table.columns[place], source, device or ""
+        return not unsure, float(p_values[place]), self.table.columns[place], source, device or ""
 
     def at(self, column: str) -> tuple[StatisticComparison, float]:
         """The comparison of a column, and its adjusted p-value."""
@@ -127,8 +132,9 @@ def judged_devices(tables: Sequence[ComparisonTable], budget: float) -> list[Jud
         own = adjusted[start : (start := start + table.p_values.size)].reshape(table.p_values.shape)
         watch = table.reaches(0) & (own <= budget)
         act = watch & table.reaches(1) & (own <= budget * ACT_SHARE)
+        unsure = table.unusual & ~watch & np.isfinite(own)
         rows = np.flatnonzero(np.isfinite(own).any(1)).tolist()
-        found += [JudgedComparisons(table, row, own[row], watch[row], act[row]) for row in rows]
+        found += [JudgedComparisons(table, row, own[row], watch[row], act[row], unsure[row]) for row in rows]
     return found
 
 
@@ -151,9 +157,9 @@ def about_statistic(source: str, judged: Sequence[JudgedComparisons], context: C
     if not usual:
         return
     most = min(usual, key=JudgedComparisons.most_unusual)
-    worst, p = most.at(most.most_unusual()[1])
+    worst, p = most.at(most.most_unusual()[2])
     columns = {each.table.columns[place] for each in usual for place in np.flatnonzero(np.isfinite(each.adjusted)).tolist()}
-    limit, beyond = _limit(worst), worst.exceeds(0)
+    limit, beyond = _natural_limit(worst), bool(most.unsure.any())
     where = f"{count_of(len(columns), 'column')} at {count_of(len(subjects) - len(bad), 'device')} of source `{source}`"
     noun = NOUNS[worst.metric]
     most_unusual = (
@@ -221,6 +227,12 @@ def _limit(found: StatisticComparison) -> float:
     else:
         limit = max(SHARE_LIMITS[0][0] * found.usual, found.usual + SHARE_LIMITS[0][1])
     return limit
+
+
+def _natural_limit(found: StatisticComparison) -> float:
+    """The value from which it is no longer usual: the limit for `watch`, or how far such values vary where that is more."""
+    limit, (low, high) = _limit(found), found.varies
+    return max(limit, high) if limit > found.usual else min(limit, low)
 
 
 def _evidence(found: StatisticComparison, p: float) -> dict[str, object]:
