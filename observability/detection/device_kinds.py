@@ -4,9 +4,10 @@ Devices are of one kind where their batches hold the same columns. A statistic o
 the device's earlier values and, with two or more devices of the kind that delivered on that day, the difference from them is outside its
 earlier values as well: weather that changes at every station is no fault of one. A device that follows three or more others is judged by
 that difference alone, since a season hides a wrong reading among its earlier values. The difference is from the median of what the others
-differ from their own levels. Against the kind, the median over the window is compared with those of the other devices. Every statistic is
-compared on a variance-stabilized scale, and must also differ by a minimum amount (`batch_statistics.LIMITS`). Batches of few rows are not
-judged. Comparisons are kept as arrays, and one is made only where it is told: 100 devices of 200 columns have 120,000.
+differ from their own levels. The median over the window is held against the past as well, for what all its batches share. Against the
+kind, that median is compared with those of the other devices. Every statistic is compared on a variance-stabilized scale
+(`usual_batches`), and must also differ by a minimum amount (`batch_statistics.LIMITS`). Batches of few rows are not judged.
+Comparisons are kept as arrays, and one is made only where it is told: 100 devices of 200 columns have 120,000.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -29,7 +30,6 @@ from observability.detection.batch_statistics import (
     MANY_DEVICES,
     MEAN,
     NAMES,
-    NORMAL_REACH,
     NULLS,
     SIGNIFICANT,
     STD,
@@ -45,9 +45,9 @@ from observability.detection.own_history import (
     NATURAL,
     OF_A_MEDIAN,
     ROUNDING,
-    SEEN,
     Array,
 )
+from observability.detection.usual_batches import SortedValues, median_and_spread, median_of_window, robust_spread, usual_batches
 from observability.records.kinds import BATCH_STATISTICS
 from observability.stats.column_quantiles import (
     column_medians,
@@ -55,7 +55,6 @@ from observability.stats.column_quantiles import (
     quantiles_of_others,
     quantiles_of_sorted,
     sorted_values,
-    value_at,
 )
 
 if TYPE_CHECKING:
@@ -64,8 +63,6 @@ if TYPE_CHECKING:
 FOLLOWED, FOLLOWS = 3, 0.5
 """Other devices of a day, and the part of its own spread that the difference from them has at most: from there a device follows them. Two
 others are too few: the fault of one moves their median by half of it."""
-SortedValues = tuple[Array, Array]
-"""Values sorted by column (batches × columns), and how many each column has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,8 +201,12 @@ class DeviceKind:
             self._add_medians_of_peers(np.subtract(scaled, above, out=above), peers)
         statistic = StatisticValues(metric, names, values, scaled, n, self._floor(metric), np.subtract(scaled, peers, out=peers))
         told: dict[tuple[str, str | None], Array] = {}
-        if (past := self._with_past(statistic, ordered)) is not None:
+        found = {unit: self._past_of_unit(unit, statistic, past) for unit, past in ordered.items()}
+        if found:
+            past = self._with_past(statistic, found)
             yield past
+            if (window := self._window_with_past(statistic, found)) is not None:
+                yield window
             with np.errstate(invalid="ignore"):
                 told = dict(zip(past.devices, (past.p_values <= SIGNIFICANT) & past.reaches(0), strict=True))
         if (others := self._with_each_other(statistic, ordered, told)) is not None:
@@ -299,15 +300,10 @@ class DeviceKind:
                 middle = column_medians(others)
                 found[own[units == unit]] = np.where(np.isfinite(others).sum(0) >= 2, middle, np.nan)
 
-    def _with_past(self, statistic: StatisticValues, ordered: Mapping[int, SortedValues]) -> ComparisonTable | None:
-        """The comparison of each column of each device with its own past; None where no device has one.
-
-        ordered: past scaled values by unit.
-        """
-        if not ordered:
-            return None
-        found = [self._past_of_unit(unit, statistic, past) for unit, past in ordered.items()]
-        who, metric = tuple(map(self.owners.__getitem__, ordered)), statistic.metric
+    def _with_past(self, statistic: StatisticValues, of_units: Mapping[int, dict[str, Array]]) -> ComparisonTable:
+        """The comparison of each column of each device with its own past. of_units: of `_past_of_unit`."""
+        found = list(of_units.values())
+        who, metric = tuple(map(self.owners.__getitem__, of_units)), statistic.metric
         p, value, usual, effect, low, high = (
             np.array([each[name] for each in found]) for name in ("p", "value", "usual", "effect", "low", "high")
         )
@@ -354,6 +350,7 @@ class DeviceKind:
 
         p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of it; tests: its batches with a p-value;
         earlier: past batches with a value; new: its batches in the window; unusual: which of them are unusual, new × columns.
+        middle, spread: of its past values on their scale, and of those without what the others differ (`_rest`).
         """
         metric, upward, new, old = statistic.metric, statistic.metric not in LIMITS, self.current[unit], self.earlier[unit]
         usual_std, row, _ = self._usual_of_units
@@ -382,10 +379,98 @@ class DeviceKind:
             "value": value,
             "usual": usual,
             "effect": _effect(metric, value, usual, std),
+            "middle": own.middle,
+            "spread": own.spread,
+            "middle_rest": apart.middle,
+            "spread_rest": apart.spread,
             "tests": tests,
             "earlier": np.isfinite(statistic.values[old]).sum(0),
             "new": new,
             "unusual": np.nan_to_num(p * tests, nan=1.0) <= SIGNIFICANT,
+        }
+
+    def _window_with_past(self, statistic: StatisticValues, of_units: Mapping[int, dict[str, Array]]) -> ComparisonTable | None:
+        """The comparison of each device's median over the window with its own past, a warning at most; None where no device has one.
+
+        It sees what every batch of the window shares, and none has alone. Consecutive batches are correlated: a season is no fault.
+        of_units: of `_past_of_unit`.
+        """
+        units = [unit for unit in of_units if len(self.current[unit]) >= LEAST_BATCHES and len(self.earlier[unit]) >= LEAST]
+        if not units:
+            return None
+        found = [self._median_of_unit(unit, statistic, of_units[unit]) for unit in units]
+        who, metric = tuple(map(self.owners.__getitem__, units)), statistic.metric
+        p, value, usual, effect, low, high = (
+            np.array([each[name] for each in found]) for name in ("p", "value", "usual", "effect", "low", "high")
+        )
+
+        def make(row: int, place: int) -> StatisticComparison:
+            new = self.current[units[row]]
+            return StatisticComparison(
+                source=who[row][0],
+                device=who[row][1],
+                metric=metric,
+                column=self.columns[place],
+                name=statistic.names[place],
+                batch=None,
+                at=self.times[new[0]],
+                value=float(value[row, place]),
+                usual=float(usual[row, place]),
+                effect=float(effect[row, place]),
+                p_value=float(p[row, place]),
+                rows=int(self.rows[new].sum()),
+                batches=len(new),
+                baseline_n=len(self.earlier[units[row]]),
+                against="past",
+                first=self.times[new[0]],
+                unusual=tuple(self.names[each] for each in new),
+                varies=(float(low[row, place]), float(high[row, place])),
+            )
+
+        return ComparisonTable(
+            metric=metric,
+            devices=who,
+            columns=self.columns,
+            p_values=p,
+            value=value,
+            usual=usual,
+            effect=effect,
+            varies=(low, high),
+            ongoing=np.ones(p.shape, bool),
+            make=make,
+        )
+
+    def _median_of_unit(self, unit: int, statistic: StatisticValues, past: dict[str, Array]) -> dict[str, Array]:
+        """The comparison of the median over a device's batches of the window with its earlier ones, by column. past: of `_past_of_unit`."""
+        metric, new, old = statistic.metric, self.current[unit], self.earlier[unit]
+        usual_std, row, _ = self._usual_of_units
+        std, floor = usual_std[row[new[0]]], statistic.floor[row[new[0]]]
+        own, apart = (
+            median_of_window(
+                each[new], each[old], past[middle], np.maximum(np.nan_to_num(past[spread]), floor), upward=metric not in LIMITS
+            )
+            for each, middle, spread in ((statistic.scaled, "middle", "spread"), (statistic.rest, "middle_rest", "spread_rest"))
+        )
+        beside, known = (
+            bool((self._others[new] >= FOLLOWED).all()) & (past["spread_rest"] <= FOLLOWS * past["spread"]),
+            np.isfinite(apart.p_value),
+        )
+        p = np.where(known, np.where(beside, apart.p_value, np.maximum(own.p_value, apart.p_value)), own.p_value)
+        shift = own.median - apart.median
+        low, high = (
+            np.where(known, np.where(beside, shift + of_rest, wider(of_past, shift + of_rest)), of_past)
+            for of_past, of_rest, wider in zip(own.ends, apart.ends, (np.fmin, np.fmax), strict=True)
+        )
+        value = own.median if metric == MEAN else column_medians(statistic.values[new])
+        usual = np.where(known, shift + past["middle_rest"], past["middle"]) if metric == MEAN else column_medians(statistic.values[old])
+        rows = float(np.median(self.rows[new]))
+        return {
+            "p": p,
+            "value": value,
+            "usual": usual,
+            "effect": _effect(metric, value, usual, std),
+            "low": _from_scale(metric, low, np.asarray(rows), std, side=-1),
+            "high": _from_scale(metric, high, np.asarray(rows), std, side=1),
         }
 
     def _floor(self, metric: str) -> Array:
@@ -407,7 +492,7 @@ class DeviceKind:
         metric, scaled = statistic.metric, statistic.scaled
         batches = [self.current[unit] for unit in units]
         middles, spreads = (
-            np.array(each) for each in zip(*(_median_and_spread(sorted_values(scaled[own])) for own in batches), strict=True)
+            np.array(each) for each in zip(*(median_and_spread(sorted_values(scaled[own])) for own in batches), strict=True)
         )
         shown = middles if metric == MEAN else np.array([column_medians(statistic.values[own]) for own in batches])
         usual_of_units, _, count = self._usual_of_units
@@ -416,7 +501,7 @@ class DeviceKind:
         known, (centre, low, high) = quantiles_of_others(middles, (1 / 2, 1 / 16, 15 / 16))
         usual = centre if metric == MEAN else quantiles_of_others(shown, (1 / 2,))[1][0]
         deviation = np.array([column_medians(np.abs(np.delete(middles, row, 0) - centre[row])) for row in range(len(units))])
-        between = np.maximum(np.nan_to_num(_spread(deviation, low, high)), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1))
+        between = np.maximum(np.nan_to_num(robust_spread(deviation, low, high)), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1))
         counts = np.array([len(own) for own in batches])[:, None]
         error = np.sqrt(between + single**2 * OF_A_MEDIAN / counts)
         t = (middles - centre) / error
@@ -469,67 +554,6 @@ class DeviceKind:
             varies=(low, high),
             make=make,
         )
-
-
-@dataclass(frozen=True)
-class UsualBatches:
-    """How new values of each column stand to its past values. All but p_values and errors (new batches × columns) are by column.
-
-    p_values: NaN where too little is known. errors: standard errors of new values. middle, spread: of the past values. lowest, highest:
-    what an eighth of them reached. freedom: of Student's t.
-    """
-
-    p_values: Array
-    middle: Array
-    spread: Array
-    errors: Array
-    freedom: Array
-    lowest: Array
-    highest: Array
-
-    def reach(self, places: Array, tests: Array) -> tuple[Array, Array]:
-        """The range that the most unusual of `tests` batches is within, but for NATURAL of the windows. places: its batch, by column."""
-        reach = stdtrit(self.freedom, 1 - NATURAL / (2 * np.maximum(tests, 1))) * self.errors[places, np.arange(places.size)]
-        return np.fmin(self.lowest, self.middle - reach), np.fmax(self.highest, self.middle + reach)
-
-
-def usual_batches(values: Array, past: SortedValues, noise: Array, floor: Array, *, upward: bool) -> UsualBatches:
-    """Return how new values stand to the past values of their column.
-
-    values: new batches × columns; past: earlier batches × columns; noise: sampling variance of each value; floor: smallest standard
-    deviation. The spread is the larger of the median absolute deviation and the range of the central seven eighths, each as a standard
-    deviation, so that a second mode (weekends) counts as usual and a fault of a few past days does not. A value that an eighth of the past
-    values reached is not unusual. Student's t with one degree of freedom less than past values, at most 12.
-    """
-    (ordered, known), (middle, spread) = past, _median_and_spread(past)
-    nothing, no_column = np.full(values.shape, np.nan), np.full(values.shape[1], np.nan)
-    if not known.size or known.max() < LEAST:
-        return UsualBatches(nothing, middle, spread, nothing, no_column, no_column, no_column)
-    error = np.sqrt(np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
-    t = (values - middle) / error
-    degrees = np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1)
-    freedom = np.broadcast_to(degrees, t.shape)
-    seen = (SEEN * known).astype(int)  # so many past values may be as extreme
-    lowest, highest = value_at(ordered, np.minimum(seen, len(ordered) - 1)), value_at(ordered, np.maximum(known - 1 - seen, 0))
-    p, above = np.ones(t.shape), values > highest
-    p[above] = stdtr(freedom[above], -t[above])
-    if not upward:
-        below = values < lowest
-        p[below] = np.minimum(p[below], stdtr(freedom[below], t[below]))
-        p = np.minimum(2 * p, 1.0)
-    p = np.where((known >= LEAST) & np.isfinite(values), p, np.nan)
-    return UsualBatches(p, middle, spread, error, degrees, lowest, highest)
-
-
-def _median_and_spread(values: SortedValues) -> tuple[Array, Array]:
-    """Median and robust standard deviation of each column."""
-    middle, low, high = quantiles_of_sorted(*values, (1 / 2, 1 / 16, 15 / 16))
-    return middle, _spread(column_medians(np.abs(values[0] - middle)), low, high)
-
-
-def _spread(deviation: Array, low: Array, high: Array) -> Array:
-    """The robust standard deviation: from the median absolute deviation or the ends of the central seven eighths, the larger."""
-    return np.fmax(1.4826 * deviation, (high - low) / (2 * NORMAL_REACH))
 
 
 def _from_scale(metric: str, scaled: Array, rows: Array, std: Array, *, side: int) -> Array:

@@ -208,3 +208,28 @@ def test_a_spread_where_there_was_none_is_held_against_the_limit_that_it_states(
 def test_batches_without_statistics_have_no_finding_about_them() -> None:
     batches = [each | {"stats": None, "captured_to": None} for each in device_batches(RNG(9), fleet=2)]
     assert device_findings(batches) == []
+
+
+@pytest.mark.parametrize(("more", "least"), [(9.0, 2), (14.0, 7)])
+def test_what_every_batch_of_the_week_shares_is_never_ok(more: float, least: int) -> None:
+    """Three and nearly five times as far as single batches vary: no batch alone is as unusual as all of them together."""
+    warned = 0
+    for seed in range(8):
+        batches = device_batches(RNG(seed))
+        for each in of_device(batches, "d1"):
+            each["stats"]["humidity"]["mean"] += more
+        found = {each.subject: each for each in device_findings(batches) if each.metric == "batch_mean"}
+        device = found.get("source:greenhouse/device:d1", found.get("source:greenhouse"))
+        assert device is not None and device.severity != "ok" and beyond_limit(device), seed
+        warned += device.needs_action
+        if device.needs_action and device.evidence["batch"] is None:
+            assert device.severity == "watch" and "of the window together, their median" in device.because
+    assert warned >= least
+
+
+def test_seasons_of_a_single_device_are_no_fault() -> None:
+    """A week of a walk of two months is as far from its middle as its days are from each other, and no evidence of seven days."""
+    weeks = repeats(12, 200)
+    found = [each for seed in range(weeks) for each in device_findings(device_batches(RNG(300 + seed), fleet=1, weather=6.0))]
+    assert sum(each.needs_action for each in found) <= allowed(0.01, weeks)
+    assert sum(each.severity == "unknown" for each in found if each.metric == "batch_mean") <= allowed(0.1, weeks)
