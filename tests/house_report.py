@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.import_graph import circles, import_graph, package_graph, source_files  # noqa: E402
+from tests.support.import_graph import circles, import_graph, module_names, package_graph, source_files  # noqa: E402
 
 LONGEST_LINE = 140
 REPEATED_BY_CONTRACT = {"needs", "analyze"}
@@ -40,11 +40,11 @@ def definitions(files: list[Path], root: Path) -> tuple[dict[str, list[str]], di
     classes: dict[str, list[str]] = defaultdict(list)
     for path in files:
         place = path.relative_to(root).as_posix()
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
-                functions[node.name].append(place)
-            elif isinstance(node, ast.ClassDef):
-                classes[node.name].append(place)
+        names = module_names(path.read_text(encoding="utf-8"))
+        for name in names.functions:
+            functions[name].append(place)
+        for name in names.classes:
+            classes[name].append(place)
     return functions, classes
 
 
@@ -54,7 +54,7 @@ def repeated(names: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def figures(root: Path) -> dict[str, float]:
-    """Every figure of the report by its title."""
+    """Every figure of the report by its title, but for the lines of code, which have no goal."""
     files = product_files(root)
     functions, classes = definitions(files, root)
     graph = import_graph(source_files(root))
@@ -74,14 +74,14 @@ def figures(root: Path) -> dict[str, float]:
         "of them defined more than once": len(repeated(classes)),
         "fmt: skip": sum(text.count("# fmt: skip") for text in texts),
         f"lines over {LONGEST_LINE} characters": sum(len(line) > LONGEST_LINE for text in texts for line in text.split("\n")),
-        "code lines": sum(code_lines(path) for path in files),
     }
 
 
 def main(arguments: list[str]) -> int:
     """Print the report of a checkout."""
     root = Path(arguments[0]).resolve() if arguments else ROOT
-    for title, value in figures(root).items():
+    lines = sum(code_lines(path) for path in product_files(root))
+    for title, value in {**figures(root), "code lines": lines}.items():
         print(f"{value:>10,}  {title}")
     return 0
 

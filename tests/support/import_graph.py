@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 DYNAMIC = re.compile(r"(?:observability|pages)(?:\.[a-z_0-9]+)+(?::[A-Za-z_0-9]+)?")
@@ -22,16 +23,25 @@ def module_name(path: Path, root: Path = ROOT) -> str:
     return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
 
 
+class ModuleNames(NamedTuple):
+    """Names in the text of a module: what it imports, dotted; its public top-level functions; its top-level classes."""
+
+    imported: tuple[str, ...]
+    functions: tuple[str, ...]
+    classes: tuple[str, ...]
+
+
 def imported_names(path: Path) -> tuple[str, ...]:
     """Dotted names that a file imports, type-only imports and strings that name a module included."""
-    return names_imported_by(path.read_text(encoding="utf-8"))
+    return module_names(path.read_text(encoding="utf-8")).imported
 
 
 @cache
-def names_imported_by(text: str) -> tuple[str, ...]:
-    """Dotted names that the text of a module imports; each text is parsed once."""
+def module_names(text: str) -> ModuleNames:
+    """The names in the text of a module; each text is parsed once."""
     found: list[str] = []
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -39,7 +49,9 @@ def names_imported_by(text: str) -> tuple[str, ...]:
             found += [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and DYNAMIC.fullmatch(node.value):
             found.append(node.value.partition(":")[0])
-    return tuple(found)
+    functions = (each.name for each in tree.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+    classes = (each.name for each in tree.body if isinstance(each, ast.ClassDef))
+    return ModuleNames(tuple(found), tuple(name for name in functions if not name.startswith("_")), tuple(classes))
 
 
 def import_graph(files: Mapping[str, Path]) -> dict[str, set[str]]:
