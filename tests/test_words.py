@@ -32,10 +32,10 @@ def shown_literals(path: Path) -> Iterator[tuple[int, str]]:
     """The string literals of a file by line, without docstrings but that of a page; parts of one f-string joined, with an ellipsis for each value."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     shown = path.is_relative_to(ROOT / "pages") and tree.body[0]  # the help of a page
-    statements = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and node is not shown]
-    documents = {id(node.value) for node in statements}
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    for node in ast.walk(tree):
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr | ast.JoinedStr | ast.Constant)]
+    documents = {id(node.value) for node in nodes if isinstance(node, ast.Expr) and node is not shown}
+    parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             yield node.lineno, "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents | parts:
@@ -72,7 +72,8 @@ def test_no_literal_of_the_product_is_a_riddle(folder: str) -> None:
     files = [path for path in product_files(ROOT) if path.relative_to(ROOT).parts[0] == folder]
     assert files
     literals = [(path.relative_to(ROOT), line, text) for path in files for line, text in shown_literals(path)]
-    found = [f"{path}:{line}: {said}" for path, line, text in literals for said in riddles_in(text)]
+    riddles = {text: riddles_in(text) for text in {text for _, _, text in literals}}
+    found = [f"{path}:{line}: {said}" for path, line, text in literals for said in riddles[text]]
     former = [(str(path), line, text) for path, line, text in literals if text in FORMER_TERMS]
     found += [f"{path}:{line}: {text!r} is a former term" for path, line, text in former if (path, text) not in CHOICES]
     unused = {choice for choice in CHOICES if choice[0].startswith(f"{folder}/")} - {(path, text) for path, _, text in former}

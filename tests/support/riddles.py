@@ -44,8 +44,9 @@ RIDDLES = {
     r"\bdata sets?\b": "dataset",
 }
 """Phrases that must not come back, with what to write instead."""
+PATTERNS = [(re.compile(phrase, re.IGNORECASE), better) for phrase, better in RIDDLES.items()]
 
 
 def riddles_in(text: str) -> list[str]:
     """What a text says that a reader has to decode, with what to write instead."""
-    return [f"{found[0]!r}: {better}" for phrase, better in RIDDLES.items() if (found := re.search(phrase, text, re.IGNORECASE))]
+    return [f"{found[0]!r}: {better}" for pattern, better in PATTERNS if (found := pattern.search(text))]
