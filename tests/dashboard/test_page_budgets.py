@@ -30,6 +30,7 @@ VIEWS = {
     "incident": {"model": "flights-late", "id": "97971f2bf2656738"},
     "model": {"model": "flights-delay"},
     "devices": {"window": "Chosen dates", "from": "2013-02-10", "to": "2013-02-17"},
+    "edge_fleet": {"window": "Chosen dates", "from": "2013-11-27", "to": "2014-01-01"},
     "lineage": {"thing": "version:flights-late/1"},
     "fairness": {"model": "employment"},
     "audits": {"model": "employment"},
@@ -43,9 +44,7 @@ VIEWS = {
     "compare_runs": {"run": ["sentiment-fold-1", "sentiment-fold-2"]},
     "distributed": {"run": "flights-late-mlp-4-processes", **FROM_START},
     "compare": {"model": "flights-late", "b_version": "reference of 1"},
-    **dict.fromkeys(
-        ("batches", "cleaning", "vendors", "datasets", "changes", "studies", "edge_fleet", "exports", "controllers"), FROM_START
-    ),
+    **dict.fromkeys(("batches", "cleaning", "vendors", "datasets", "changes", "studies", "exports", "controllers"), FROM_START),
 }
 """What a link to a page holds; of a page that is not here, the model `flights-late`."""
 
