@@ -139,20 +139,28 @@ class DailyMetrics:
         The value is NaN where there is none. The standard error is that by rows.
         """
         if metric not in self.by_metric:
-            days = self.days[self.labelled >= LEAST_LABELS_A_DAY]
-            each = [self.of_day(int(day))[metric] for day in days]
-            values = np.array([np.nan if one.value is None else one.value for one in each], np.float64)
-            errors = np.array([row_error(one) for one in each], np.float64)
-            self.by_metric[metric] = days, values, errors, np.array([one.n for one in each], np.float64)
+            self.by_metric[metric] = self.labelled_days, *self.measured_on(metric, self.labelled_days)
         return self.by_metric[metric]
+
+    @cached_property
+    def labelled_days(self) -> Days:
+        """Days that have enough labels, in order."""
+        return self.days[self.labelled >= LEAST_LABELS_A_DAY]
+
+    def measured_on(self, metric: str, days: Days) -> tuple[Floats, Floats, Floats]:
+        """Three arrays over some days; see `series`."""
+        each = [self.of_day(int(day))[metric] for day in days]
+        values = np.array([np.nan if one.value is None else one.value for one in each], np.float64)
+        errors = np.array([row_error(one) for one in each], np.float64)
+        return values, errors, np.array([one.n for one in each], np.float64)
 
     def day_variation(self, metric: str, before: int, *, weekly: bool) -> DayVariation | None:
         """What days add to a metric, from the four weeks before a day; None where fewer than seven days have labels to speak of."""
         asked = metric, before, weekly
         if asked not in self.varies:
-            days, values, errors, n = self.series(metric)
-            recent = np.flatnonzero(days < before)[-BASELINE_DAYS:]
-            known = recent[np.isfinite(values[recent]) & np.isfinite(errors[recent]) & (errors[recent] > 0)]
+            days = self.labelled_days[self.labelled_days < before][-BASELINE_DAYS:]
+            values, errors, n = self.measured_on(metric, days)
+            known = np.flatnonzero(np.isfinite(values) & np.isfinite(errors) & (errors > 0))
             self.varies[asked] = None
             if known.size >= LEAST_DAYS:
                 square = float(fast_median(errors[known] ** 2 * n[known], 0))
@@ -163,8 +171,9 @@ class DailyMetrics:
         """What consecutive days add to a metric, from the five weeks up to `last`; None where fewer than seven days have labels to speak
         of.
         """
-        days, values, errors, n = self.series(metric)
-        kept = (days <= last) & (days > last - BASELINE_DAYS - WEEK) & np.isfinite(values) & np.isfinite(errors) & (errors > 0)
+        days = self.labelled_days[(self.labelled_days <= last) & (self.labelled_days > last - BASELINE_DAYS - WEEK)]
+        values, errors, n = self.measured_on(metric, days)
+        kept = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
         if kept.sum() < LEAST_DAYS:
             return None
         square = float(fast_median(errors[kept] ** 2 * n[kept], 0))

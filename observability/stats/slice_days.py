@@ -84,32 +84,32 @@ def slice_design(
         (design by target, mask of the slices).
     """
     names = np.unique(days)
-    by_day = [grid.many("now", [target.now for target in targets], days == day) for day in names]
-    served = np.array([part[0].served[:-1] for part in by_day]).T if by_day else np.empty((len(grid.of), 0))
+    by_day = grid.by_day([target.now for target in targets], days)
+    served = by_day[0].served[:-1]
     present = (served >= np.maximum(FEW, PART * served.max(axis=1, initial=0, keepdims=True))).sum(axis=1)
     found = []
-    for place, moments in enumerate(whole):
-        wide = _variance_factors(grid, [part[place] for part in by_day], moments)
+    for part, moments in zip(by_day, whole, strict=True):
+        wide = _variance_factors(grid, part, moments)
         freedom = wide**2 / (1 / np.maximum(moments.n[:-1], 1) + (wide - 1) ** 2 / np.maximum(present - 1, 1))
         found.append(SliceDesign(wide, freedom))
     return found, np.asarray(present >= min(DAYS, names.size), bool)
 
 
-def _variance_factors(grid: SliceGrid, by_day: Sequence[SliceMoments], whole: SliceMoments) -> Floats:
-    """Factor of one target for each slice: that of its column.
+def _variance_factors(grid: SliceGrid, by_day: SliceMoments, whole: SliceMoments) -> Floats:
+    """Factor of one target for each slice: that of its column. by_day: slices × days.
 
     On days on which the rest has no row (slices of weekdays), a slice is compared with all days of the rest. Rows vary as in the whole
     window, or as on the day where that is more: a value that went missing in one group since the middle of the week varies from then on.
     """
-    if len(by_day) < 2:
+    n, total = by_day.n, by_day.total
+    if n.shape[1] < 2:
         return np.ones(len(grid.of))
-    n, total = (np.array([getattr(part, name) for part in by_day]).T for name in ("n", "total"))
     inside_n, inside = n[:-1], total[:-1]
     rest_n, rest = n[-1] - inside_n, total[-1] - inside
     beside = rest_n >= FEW
     usual = (whole.total[-1] - whole.total[:-1]) / np.maximum(whole.n[-1] - whole.n[:-1], 1)
     excess = inside / np.maximum(inside_n, 1) - np.where(beside, rest / np.maximum(rest_n, 1), usual[:, None])
-    rows = np.maximum(whole.variance[:, None], np.array([part.variance for part in by_day]).T)
+    rows = np.maximum(whole.variance[:, None], by_day.variance)
     spread = rows[:-1] / np.maximum(inside_n, 1) + np.where(beside, rows[-1] / np.maximum(rest_n, 1), 0.0)
     jumps = _squared_jumps(excess, spread, inside_n >= np.maximum(FEW, PART * inside_n.max(axis=1, keepdims=True)))
     overall = trimmed_jump_ratio(jumps)
@@ -120,12 +120,12 @@ def _variance_factors(grid: SliceGrid, by_day: Sequence[SliceMoments], whole: Sl
 def _squared_jumps(excess: Floats, spread: Floats, known: Mask) -> Floats:
     """Squared jumps from each known day of a slice to its next known one, over their variance by rows alone; NaN where there is none."""
     found = np.full(excess.shape, np.nan)
-    held_excess, held_spread = np.full(len(excess), np.nan), np.full(len(excess), np.nan)
-    for day in range(excess.shape[1]):
-        here = known[:, day]
-        scale = spread[:, day] + held_spread
-        found[:, day] = np.where(here & (scale > 0), (excess[:, day] - held_excess) ** 2 / np.where(scale > 0, scale, 1.0), np.nan)
-        held_excess, held_spread = np.where(here, excess[:, day], held_excess), np.where(here, spread[:, day], held_spread)
+    row, day = np.nonzero(known)
+    follows = row[1:] == row[:-1]
+    row, day, before = row[1:][follows], day[1:][follows], day[:-1][follows]
+    scale = spread[row, day] + spread[row, before]
+    jump = (excess[row, day] - excess[row, before]) ** 2
+    found[row, day] = np.where(scale > 0, jump / np.where(scale > 0, scale, 1.0), np.nan)
     return found
 
 

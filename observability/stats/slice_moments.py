@@ -101,9 +101,9 @@ class SliceGrid:
         self.places = {
             side: np.column_stack(
                 [np.where(getattr(cut, side) >= 0, getattr(cut, side) + start, len(self.of)) for cut, start in zip(cuts, first)]
-            )
+            ).astype(np.int32)
             if self.of
-            else np.empty((0, 0), np.int64)
+            else np.empty((0, 0), np.int32)
             for side in SIDES
         }
 
@@ -122,21 +122,25 @@ class SliceGrid:
         sides = [self.many(side, [getattr(target, side) for target in targets]) for side in SIDES]
         return [(now, None if target.before.size == 0 else before) for target, now, before in zip(targets, *sides)]
 
-    def many(self, side: str, values: Sequence[Floats], keep: Mask | None = None) -> list[SliceMoments]:
-        """Moments of several targets on one side, among the kept rows."""
-        places = self.places[side] if keep is None else self.places[side][keep]
-        rows = len(places)
-        used = [each if keep is None else each[keep] for each in values]
-        used = [each if each.size == rows else np.full(rows, np.nan) for each in used]
-        there = [np.isfinite(each) for each in used]
-        plain = [np.where(known, each, 0.0) for known, each in zip(there, used)]
-        columns = [*there, *plain, *(each * each for each in plain), np.ones(rows)]
-        weighed = np.column_stack(columns).astype(np.float64)
-        inside = csr_array((np.ones(places.size), places.ravel(), np.arange(rows + 1) * places.shape[1]), shape=(rows, len(self.of) + 1))
-        sums = inside.T @ weighed
+    def many(self, side: str, values: Sequence[Floats]) -> list[SliceMoments]:
+        """Moments of several targets on one side."""
+        places = self.places[side]
+        weighed = np.column_stack(_summed_columns(values, len(places)))
+        sums = _sums_by_place(places, weighed, len(self.of) + 1)
         sums[-1] = weighed.sum(axis=0)
-        k = len(used)
-        return [SliceMoments(sums[:, i], sums[:, k + i], sums[:, 2 * k + i], sums[:, -1]) for i in range(k)]
+        return _moments_of_targets(sums.T)
+
+    def by_day(self, values: Sequence[Floats], days: Floats) -> list[SliceMoments]:
+        """Moments of several targets now, slices × days in their order."""
+        names, day = np.unique(days, return_inverse=True)
+        order, wide = np.argsort(day, kind="stable"), len(self.of) + 1
+        places = self.places["now"][order] + (day[order] * wide)[:, None]
+        weighed = np.column_stack(_summed_columns(values, len(places)))[order]
+        sums = _sums_by_place(places, weighed, names.size * wide).reshape(names.size, wide, weighed.shape[1])
+        first = np.searchsorted(day[order], np.arange(names.size + 1))
+        for place in range(names.size):
+            sums[place, -1] = weighed[first[place] : first[place + 1]].sum(axis=0)
+        return _moments_of_targets(np.ascontiguousarray(sums.transpose(2, 1, 0)))
 
     def singles(self, target: SliceTarget, keep: tuple[Mask, Mask]) -> NowBefore:
         """Moments of each single slice among the kept rows, all of these last."""
@@ -146,14 +150,10 @@ class SliceGrid:
     def some(self, side: str, values: Floats, keep: Mask) -> SliceMoments:
         """Moments among some rows of one side."""
         chosen = np.flatnonzero(keep)
-        y = values[chosen]
-        there = np.isfinite(y)
-        plain = np.where(there, y, 0.0)
-        places, wide = self.places[side][chosen], self.places[side].shape[1]
-        flat, size = places.ravel(), len(self.of) + 1
-        columns = (there.astype(float), plain, plain * plain, np.ones(chosen.size))
-        sums = [np.append(np.bincount(flat, np.repeat(column, wide), size)[:-1], column.sum()) for column in columns]
-        return SliceMoments(*sums)
+        columns = _summed_columns([values[chosen]], chosen.size)
+        sums = _sums_by_place(self.places[side][chosen], np.column_stack(columns), len(self.of) + 1)
+        sums[-1] = [column.sum() for column in columns]
+        return _moments_of_targets(np.ascontiguousarray(sums.T))[0]
 
     def allowed(self, target: SliceTarget) -> Bools:
         """Mask of the slices in which a target is compared."""
@@ -163,6 +163,27 @@ class SliceGrid:
         """Number of pairs of levels of two columns."""
         sizes = [len(cut.levels) for cut in self.cuts if cut.name not in target.own]
         return sum(a * b for a, b in combinations(sizes, 2))
+
+
+def _summed_columns(values: Sequence[Floats], rows: int) -> list[Floats]:
+    """What is summed by slice: for each target whether a row is counted, its value, its square; then 1 for each row."""
+    used = [each if each.size == rows else np.full(rows, np.nan) for each in values]
+    there = [np.isfinite(each) for each in used]
+    plain = [np.where(known, each, 0.0) for known, each in zip(there, used)]
+    return [*(each.astype(np.float64) for each in there), *plain, *(each * each for each in plain), np.ones(rows)]
+
+
+def _sums_by_place(places: NDArray[np.integer], weighed: Floats, size: int) -> Floats:
+    """Sums of the columns over the rows of each place. places: of a row, one for each cut."""
+    rows, cuts = places.shape
+    inside = csr_array((np.ones(places.size), places.ravel(), np.arange(rows + 1) * cuts), shape=(rows, size))
+    return np.asarray(inside.T @ weighed, np.float64)
+
+
+def _moments_of_targets(sums: Floats) -> list[SliceMoments]:
+    """Moments of each target, from sums in the order of `_summed_columns`."""
+    targets = len(sums) // 3
+    return [SliceMoments(sums[place], sums[targets + place], sums[2 * targets + place], sums[-1]) for place in range(targets)]
 
 
 def variance_of_change(now: SliceMoments, before: SliceMoments | None) -> Floats:
