@@ -14,9 +14,7 @@ import logging
 import queue
 import re
 import threading
-import time
 from collections.abc import AsyncIterator
-from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from observability.cli.command_host import COMMAND_BYTES, outcome_line, sent_command
 from observability.core.errors import ObservabilityError
 from observability.core.limits import limits_in_force
-from observability.dashboard import downloads, sign_in
+from observability.dashboard import downloads, findings_ahead, page_failure, sign_in
 from observability.dashboard.boards import board_mail
 from observability.server import api, health, process_lock
 from observability.server.access_settings import read_access_settings
@@ -44,8 +42,6 @@ from observability.server.sign_in import SignInCheck, sign_in_routes
 
 SHELL = Path(__file__).parent / "shell.py"
 """The script that each browser session runs. It stands apart from `pages/`, so that a first deep link opens the right page."""
-LOOK_EVERY = 10.0
-"""Seconds between two looks at whether the findings of the first page are those of the present state."""
 SELF = "'self'"
 WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.href).href}</script>'
 """Tells Streamlit's front end where its server is; without it, two requests of every deep link fail."""
@@ -218,7 +214,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     holder.start_lake()
     holder.start_nights()
     holder.start_sample(live_sample.run_live_sample)
-    threading.Thread(target=keep_findings_known, args=(holder,), name="findings", daemon=True).start()
+    threading.Thread(target=findings_ahead.keep_findings_known, args=(holder,), name="findings", daemon=True).start()
     holder.start_summaries(board_mail.run_board_mail)
     try:
         yield {}
@@ -233,39 +229,6 @@ def keep_findings_over_runs(holder: process_lock.Owner) -> None:
     kept = kept_findings_of(holder.store)
     kept.restore(holder.home, holder.generations, holder.found)
     holder.closed = partial(kept.save, holder.home, holder.store.generations)
-
-
-def keep_findings_known(holder: process_lock.Owner) -> None:
-    """Compute the findings of the first page whenever something has changed, until the server ends.
-
-    A tenth of the time at most. A failure here is reported by the page that needs them.
-    """
-    from observability.dashboard import load
-
-    with contextlib.suppress(Exception):
-        health.store_status(holder.store)  # counted once, so that the first status over HTTP does not wait
-    seen: tuple[int, datetime] | None = None
-    pause = 0.0
-    while not holder.stopping.wait(pause):
-        began, now = time.monotonic(), (holder.store.generation, load.page_clock())
-        if now != seen:
-            with contextlib.suppress(Exception):
-                compute_first_page()
-            seen = now
-        pause = max(LOOK_EVERY, 9 * (time.monotonic() - began))
-
-
-def compute_first_page() -> None:
-    """Compute all findings that the first page shows of a fleet that it shows whole."""
-    from observability.dashboard import load
-    from observability.dashboard.overview import fleet, large_fleet
-    from observability.dashboard.scope import Scope
-
-    if large_fleet.is_large(models := load.catalog().fleet):
-        return  # the watcher checks them
-    load.scope_report(Scope())
-    for model in models:
-        load.findings_in_window(fleet.load_model_status(Scope(), model).window, wait=True)
 
 
 def app_parts() -> dict[str, Any]:
@@ -294,5 +257,6 @@ def app_parts() -> dict[str, Any]:
             Middleware(SignInCheck, read_claims=sign_in.oidc_claims),
         ],
         "lifespan": lifespan,
+        "on_script_error": page_failure.draw_page_failure,
         "secrets": sign_in.oidc_secrets(read_access_settings(process_lock.home_folder())),
     }

@@ -351,8 +351,7 @@ def record_days(scope: Scope) -> float:
 
 def new_findings(window: Window) -> list[Finding]:
     """Findings from counts that need action and that the previous window of the same length did not have."""
-    previous = previous_window(window)
-    before, now = ([finding for finding in counted_findings(each) if finding.needs_action] for each in (previous, window))
+    before, now = ([finding for finding in found if finding.needs_action] for found in (findings_before(window), counted_findings(window)))
     known = {_claim_key(finding) for finding in before}
     return [finding for finding in now if _claim_key(finding) not in known]
 
@@ -363,8 +362,9 @@ def previous_window(window: Window) -> Window:
 
 
 def findings_before(window: Window) -> list[Finding]:
-    """Findings from counts of the previous window of the same length."""
-    return list(counted_findings(previous_window(window)))
+    """Findings from counts of the previous window of the same length; none where the model had no record by its end."""
+    first, previous = first_record(stream_activity(), window.model, window.environment), previous_window(window)
+    return list(counted_findings(previous)) if first is not None and first < previous.end else []
 
 
 def same_claim_before(window: Window, finding: Finding) -> Finding | None:

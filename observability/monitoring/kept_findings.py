@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 MOST, MOST_IN_FILE = 512, 128
-QUESTIONS_A_MODEL = 8
-"""Questions of one model that the first page and the watcher ask: its window, the one before it, and three parts of each."""
+QUESTIONS_A_MODEL = 12
+"""Questions of one model that the first page and the watcher ask: its window, the one before it and Everything, three parts of each."""
 
 
 @dataclass(frozen=True)

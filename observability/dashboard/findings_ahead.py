@@ -1,0 +1,63 @@
+"""Findings that are computed before anybody asks: those of the first page, then those of Everything."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from observability.dashboard.scope import Scope
+from observability.server import health, process_lock
+
+if TYPE_CHECKING:
+    from observability.core.catalog import Model
+
+LOOK_EVERY = 10.0
+"""Seconds between two looks at whether the findings of the first page are those of the present state."""
+AHEAD = Scope(span="all")
+"""What is computed while nothing changes: the window that takes longest."""
+
+
+def keep_findings_known(holder: process_lock.Owner) -> None:
+    """Compute the findings of the first page whenever something has changed, and while nothing does, those of Everything one model after
+    the other, until the server ends.
+
+    A tenth of the time at most. A failure here is reported by the page that needs them.
+    """
+    from observability.dashboard import load
+
+    with contextlib.suppress(Exception):
+        health.store_status(holder.store)  # counted once, so that the first status over HTTP does not wait
+    seen: tuple[int, datetime] | None = None
+    ahead: Iterator[str] = iter(())
+    pause = 0.0
+    while not holder.stopping.wait(pause):
+        began, now, least = time.monotonic(), (holder.store.generation, load.page_clock()), 0.0
+        if now != seen:
+            seen, ahead = now, compute_findings(AHEAD)
+            for _ in compute_findings(Scope()):
+                pass
+        elif next(ahead, None) is None:
+            least = LOOK_EVERY
+        pause = max(least, 9 * (time.monotonic() - began))
+
+
+def compute_findings(scope: Scope) -> Iterator[str]:
+    """Compute the findings that Home shows in a scope, of one model after the other and then of records, and say of which they are. None of
+    a fleet that Home shows page by page: the watcher checks it.
+    """
+    from observability.dashboard import load
+    from observability.dashboard.overview import fleet, large_fleet
+
+    models: tuple[Model, ...] = ()
+    with contextlib.suppress(Exception):
+        models = load.catalog().fleet
+    if large_fleet.is_large(models):
+        return
+    for model in models:
+        with contextlib.suppress(Exception):
+            load.findings_in_window(fleet.load_model_status(scope, model).window, wait=True)
+        yield model.name
+    with contextlib.suppress(Exception):
+        load.scope_record_findings(scope)
+    yield "records"
