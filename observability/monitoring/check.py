@@ -4,6 +4,7 @@ A check chooses the windows, asks an engine for the frames that each analyzer ne
 is known here.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -45,6 +46,7 @@ from observability.stats.multiple_testing import fdr_per_look
 if TYPE_CHECKING:
     from observability.store.engine import BoundQuestion, Engine
 
+LOG = logging.getLogger(__name__)
 AcknowledgedClaims = frozenset[tuple[str | None, str]]
 """Model and claim (`Finding.claim`) of the leads of incidents that a person has acted on."""
 KeepFindings = Callable[[Analyzer, Window, Callable[[], list[Finding]]], Iterable[Finding]]
@@ -251,12 +253,21 @@ def model_findings(
     """
     with engine.snapshot():
         waiting = tuple(each.name for each in discover() if each.labels and (not only or each.name in only))
-        late = labelled_window(engine.ask, window) if waiting and model.task else None
+        late = _late_window(engine, window) if waiting and model.task else None
         passes = [_planned_analyses(engine, model, window, now, only, reads, until)]
         passes += [_planned_analyses(engine, model, late, now, waiting, reads)] if late is not None else []
         known = _shared_answers(engine, [each for asked in passes for each in asked])
         found, *again = [_window_findings(engine, model, asked, known, run) for asked in passes]
         return found + [with_analyzed_dates(each) for several in again for each in several if needs_action(each.severity)]
+
+
+def _late_window(engine: "Engine", window: Window) -> Window | None:
+    """The newest days with complete labels; None where they cannot be read, which the analyzers of labels report."""
+    try:
+        return labelled_window(engine.ask, window)
+    except Exception:
+        LOG.exception("the labels of %s cannot be read", window.model)
+        return None
 
 
 def _planned_analyses(
@@ -314,19 +325,27 @@ def _shared_answers(engine: "Engine", asked: list[tuple[Analyzer, Context]]) -> 
     for analyzer, context in asked:
         with suppress(Exception):  # it fails again when it is run, and is reported there
             questions += [(wanted.aggregate, question_window(wanted, context)) for wanted in analyzer.needs(context).values()]
-    return {each: (frame, []) for each, frame in engine.ask_many(questions).items()}
+    try:
+        return {each: (frame, []) for each, frame in engine.ask_many(questions).items()}
+    except Exception:
+        LOG.exception("answers for several analyzers failed; each asks its own")
+        return {}
 
 
 def serving_versions(engine: "Engine", model: Model, window: Window) -> list[Version]:
     """Versions with predictions in the window; where there are none, the newest registered version, else the one that the log saw last. Of
-    a window of one version, that one.
+    a window of one version, that one; all of them where the predictions cannot be read, which the analyzers report.
     """
     if window.version is not None:
         wanted = model.version(window.version)
         return [wanted] if wanted else []
     if len(model.versions) == 1:
         return list(model.versions)
-    served = engine.ask(Aggregate("predictions", keys=(By("version"),)), replace(window, slice=None))
+    try:
+        served = engine.ask(Aggregate("predictions", keys=(By("version"),)), replace(window, slice=None))
+    except Exception:
+        LOG.exception("the predictions of %s cannot be read", model.name)
+        return list(model.versions)
     found = [each for each in model.versions if each.name in set(served["version"])]
     if found or not model.versions:
         return found

@@ -113,7 +113,8 @@ NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is reg
 class ModelStatus:
     """One model in its window: findings and their incidents, what is new first, traffic by day, events, and findings that the window
     before did not have; before: findings of that window, traffic_before: its predictions, None where it has none. pending: it was not
-    checked yet. elsewhere: findings about its decisions in a system and its answers to probes, which other pages show.
+    checked yet. elsewhere: findings about its decisions in a system and its answers to probes, which other pages show. failure: the kind of
+    error for which it cannot be computed.
     """
 
     model: Model
@@ -126,6 +127,7 @@ class ModelStatus:
     before: tuple[Finding, ...] = ()
     traffic_before: float | None = None
     pending: bool = False
+    failure: str = ""
     elsewhere: tuple[Finding, ...] = ()
 
     @property
@@ -211,6 +213,8 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
     page = page_of_what_is_not_judged(status)
     if status.pending:
         note = {"s": "unknown", "t": "Not checked yet: models are checked in turn."}
+    elif status.failure:
+        note = {"s": "unknown", "t": f"Cannot be computed ({status.failure}): the log of the dashboard has the details."}
     elif page:
         note = links.link_cell(f"See {page.capitalize()}.", page, about)
     elif status.severity == "unknown" and (why := not_judged_reason(status.findings)):

@@ -1,7 +1,8 @@
 """The first page of many models: what the last check said of each, a search and filters, and one page of rows at a time."""
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.core.catalog import Model
+from observability.core.errors import ObservabilityError
 from observability.core.finding import SEVERITIES
 from observability.core.window import Window
 from observability.dashboard import load, time_series
@@ -21,6 +23,7 @@ from observability.dashboard.scope import Scope
 if TYPE_CHECKING:
     from observability.monitoring.check import AcknowledgedClaims, CheckReport
 
+LOG = logging.getLogger(__name__)
 WHOLE = 60
 """Up to so many models are drawn on one page, each checked when the page is drawn."""
 A_PAGE = 25
@@ -69,7 +72,7 @@ def fleet_statuses(scope: Scope) -> list[ModelStatus]:
     """The status of every model: in full where they are few, else as the last check left it, worst first."""
     models = load.catalog().fleet
     if not is_large(models):
-        return fleet.worst_model_first([fleet.load_model_status(scope, model) for model in models])
+        return fleet.worst_model_first([_status_or_failure(fleet.load_model_status, scope, model) for model in models])
     usual = (scope.span, scope.start, scope.end) == (Scope().span, None, None)
     reports, until = (load.watched_reports() if usual else {}), time.monotonic() + COMPUTE_SECONDS
     acknowledged = load.acknowledged_claims()
@@ -77,9 +80,20 @@ def fleet_statuses(scope: Scope) -> list[ModelStatus]:
     def brief(model: Model) -> ModelStatus:
         if (report := reports.get(model.name)) is not None:
             return reported_status(model, report, acknowledged)
-        return checked_status(scope, model) if time.monotonic() < until else pending_status(model)
+        return _status_or_failure(checked_status, scope, model) if time.monotonic() < until else pending_status(model)
 
     return fleet.worst_model_first([brief(model) for model in models])
+
+
+def _status_or_failure(read: Callable[[Scope, Model], ModelStatus], scope: Scope, model: Model) -> ModelStatus:
+    """The status of a model. A failure stops no other model: the row says so. Errors that a person can fix are raised."""
+    try:
+        return read(scope, model)
+    except ObservabilityError:
+        raise
+    except Exception as error:
+        LOG.exception("the status of %s failed", model.name)
+        return replace(pending_status(model), pending=False, failure=type(error).__name__)
 
 
 def reported_status(model: Model, report: "CheckReport", acknowledged: "AcknowledgedClaims") -> ModelStatus:
@@ -103,6 +117,8 @@ def pending_status(model: Model) -> ModelStatus:
 
 def with_traffic(scope: Scope, status: ModelStatus) -> ModelStatus:
     """The status with its traffic and events, which its row shows."""
+    if status.failure:
+        return status
     if status.pending:
         status = replace(status, window=load.window(scope, status.model.name))
     traffic, events = time_series.traffic_frame(status.window), time_series.chart_event_marks(status.model.name, status.window)

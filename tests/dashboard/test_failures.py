@@ -1,0 +1,71 @@
+"""One model or one analyzer that fails stops only itself, and a page says what happened and what to do."""
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from observability.core.finding import FAILED
+from observability.core.window import Window
+from observability.dashboard import application, background_findings, load, page_failure, time_series
+from observability.dashboard.overview import fleet, large_fleet
+from observability.dashboard.scope import Scope
+from observability.monitoring import check
+from tests.support.dashboard_world import END, World
+
+
+def test_a_model_whose_rows_cannot_be_read_is_unknown_and_others_are_as_before(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: check.check(current.store, model=name, now=END).findings for name in ("loan", "price")}
+    asked, together = current.store.ask, current.store.ask_many
+
+    def ask(question: Any, window: Window) -> Any:
+        if window.model == "price":
+            raise RuntimeError("the table is gone")
+        return asked(question, window)
+
+    def ask_many(questions: Any) -> Any:
+        if any(window.model == "price" for _, window in questions):
+            raise RuntimeError("the table is gone")
+        return together(questions)
+
+    monkeypatch.setattr(current.store, "ask", ask)
+    monkeypatch.setattr(current.store, "ask_many", ask_many)
+    found = {name: check.check(current.store, model=name, now=END, with_records=False).findings for name in ("loan", "price")}
+    assert found["loan"] == tuple(each for each in before["loan"] if each.model == "loan")
+    assert {each.analyzer for each in found["price"]} > {"data/quality", "serving/drift", "serving/performance"}
+    assert {each.severity for each in found["price"]} == {"unknown"}
+    assert all(FAILED in each.because for each in found["price"] if each.analyzer == "serving/drift")
+
+
+def test_home_has_a_row_for_a_model_that_cannot_be_computed(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_findings, "sampled_findings", lambda *asked, **options: ())
+    usual = {status.model.name: status for status in large_fleet.fleet_statuses(Scope())}
+    read = time_series.traffic_frame
+
+    def traffic(window: Window) -> Any:
+        if window.model == "price":
+            raise RuntimeError("the table is gone")
+        return read(window)
+
+    monkeypatch.setattr(time_series, "traffic_frame", traffic)
+    found = {status.model.name: status for status in large_fleet.fleet_statuses(Scope())}
+    assert found["loan"].findings == usual["loan"].findings and not found["loan"].failure
+    assert (found["price"].severity, found["price"].failure) == ("unknown", "RuntimeError")
+    row = fleet.fleet_table_row(found["price"], Scope())
+    assert "Cannot be computed (RuntimeError)" in str(row)
+    assert large_fleet.with_traffic(Scope(), found["price"]) == found["price"]
+
+
+def failing_page() -> None:
+    """A page that fails as Streamlit would tell it: the handler draws, and nothing else."""
+    from observability.dashboard import page_failure as shown
+
+    assert shown.draw_page_failure(ValueError("secret of /home/ann"))
+
+
+def test_a_page_that_fails_says_what_to_do_and_shows_no_internals(current: World) -> None:
+    (box,) = AppTest.from_function(failing_page).run().error
+    assert "ValueError" in box.value and page_failure.NEXT in box.value
+    assert "secret" not in box.value and "Traceback" not in box.value
+    assert application.app_parts()["on_script_error"] is page_failure.draw_page_failure
+    assert load.catalog().models
