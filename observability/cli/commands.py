@@ -18,6 +18,7 @@ from observability.core.time import instant_from_text
 from observability.incidents.action_counts import CountedIncident, counted_incidents, total_action_counts
 from observability.incidents.grouping import Incident
 from observability.incidents.shared_faults import SharedFault
+from observability.incidents.since_words import incident_since, news_since
 from observability.store.engine import Store
 
 if TYPE_CHECKING:
@@ -289,7 +290,8 @@ def incident_line(incident: Incident, models: Sequence[str]) -> str:
 
     models: all models that have it.
     """
-    onset = f", since {incident.onset:%Y-%m-%d %H:%M}" if incident.onset else ""
+    since = incident_since(incident)
+    onset = f", {' '.join(news_since('ongoing' if incident.news == 'ongoing' else None, since))}" if since else ""
     event = f", after {incident.event['what']} at {incident.event['at']} ({incident.event['text']})" if incident.event else ""
     related = f" {formatting.plural(len(incident.collateral), 'related finding')}." if incident.collateral else ""
     claim, names = formatting.with_full_stop(incident.sentence), formatting.join_words(models) if incident.model else ""

@@ -16,7 +16,7 @@ from observability.core.settings import ModelSettings
 from observability.dashboard import links, load, person_name
 from observability.dashboard.frame import answer_or_stop, download_button
 from observability.export.csv import inert_csv
-from observability.incidents.grouping_rules import onset_certainty
+from observability.incidents.since_words import finding_since, news_since
 from observability.monitoring.short_claims import split_claim
 
 Answer = TypeVar("Answer")
@@ -60,11 +60,7 @@ def status_line(severity: str, sentence: str, word: str | None = None, *, strong
 
 def finding_news(finding: Finding) -> list[str]:
     """What is new about a finding, and since when it is so, in words; empty where neither is known."""
-    certainty = onset_certainty(finding)
-    found = [formatting.NEWS_WORDS[finding.news]] if finding.news else []
-    if finding.onset is not None and certainty != "vague":
-        found.append(f"since {formatting.format_day(finding.onset)}{' or earlier' if certainty == 'open' else ''}")
-    return found
+    return news_since(finding.news, finding_since(finding))
 
 
 def finding_line(

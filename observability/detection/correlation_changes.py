@@ -9,12 +9,14 @@ left out: each day is then one observation, and a month has too few. Variance of
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from observability.core.finding import Severity
 from observability.detection.change import DifferenceError, Limits, WindowChange, at_least
+from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import last_day_masks
 from observability.stats.dispersion import LEAST_DAYS, DayVariation, estimate_day_variation
@@ -243,6 +245,15 @@ class Correlations:
         length = min(max(round(days), 1), values.size)
         means = np.convolve(values, np.full(length, 1 / length), mode="valid")
         return float(max((np.tanh(means) - before).max() if higher else (before - np.tanh(means)).max(), 0.0))
+
+    def standing(self, change: CorrelationChange, limit: float) -> dict[str, Any]:
+        """Return since when a pair's correlation is farther than a limit from the reference, as a finding's evidence."""
+        i, j = change.places
+        sides = zip(self.by_day(i, j, self.past), self.by_day(i, j, self.now), strict=True)
+        days, values, variances = (np.concatenate(side) for side in sides)
+        side = 1.0 if change.after > change.before else -1.0
+        level = float(np.arctanh(np.clip(change.before + side * limit, -EDGE, EDGE)))
+        return evidence_of_days_beyond(days, side * (values - level), np.sqrt(variances))
 
     def onset(self, change: CorrelationChange, start: datetime) -> OnsetEstimate:
         """Estimate the onset date of a pair's changed correlation."""

@@ -33,6 +33,7 @@ def correlation_finding(
     change = first.change
     also = [verdict for verdict in verdicts if verdict.needs_action and verdict.change.days == change.days and not verdict.change.standing]
     onset = correlations.onset(change, context.window.start) if first.needs_action and not change.standing else None
+    stands = correlations.standing(change, first.limit) if first.needs_action and change.standing else {}
     side = 1.0 if change.after >= change.before else -1.0
     low, high = change.interval
     finding = replace(
@@ -58,7 +59,7 @@ def correlation_finding(
             "pairs": [correlation_row(verdict) for verdict in worst_of_pairs(verdicts)],
             "looked_at": len({verdict.change.names for verdict in verdicts}),
             "left_out": correlations.left_out(),
-            **(onset.evidence if onset else {}),
+            **(onset.evidence if onset else stands),
         },
     )
     return replace(finding, because=correlation_sentence(first, also, finding))

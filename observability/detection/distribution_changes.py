@@ -9,12 +9,14 @@ column cannot be held against a reference of other days; it is reported where it
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from observability.core.finding import Severity
 from observability.detection.change import USUAL_SHARE, Limits, WindowChange, at_least
+from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import WEEK, Floats, last_day_masks, reference_days, same_weekdays
 from observability.metrics.histograms import (
@@ -416,11 +418,26 @@ def column_drift(
     return ColumnDrift(reference, name, axis, before, tuple(windows), tuple(by_day), side.weeks, side.weekly.days, dated, known)
 
 
-def drift_onset(drift: ColumnDrift, at: DistributionChange, start: datetime, weights: Floats | None = None) -> OnsetEstimate:
-    """Estimate the onset date of a column's drift in one of its windows.
+@dataclass(frozen=True)
+class DriftSeries:
+    """A column's drift by day, past and window, in one direction.
 
-    The series is the one that separates the two distributions best: the mean of log(now / reference) over each day's rows, by the groups
-    of the PSI; or the mean of given weights by group. The natural effect of a single day (one weekday) is not a change in it.
+    numbers: days since 1970, rising. values, errors: the mean of a weight over each day's rows, and its standard error. level,
+    level_error: the same of the reference.
+    """
+
+    numbers: NDArray[np.int64]
+    values: Floats
+    errors: Floats
+    level: float
+    level_error: float
+
+
+def drift_series(drift: ColumnDrift, at: DistributionChange, weights: Floats | None = None) -> DriftSeries:
+    """Return the series that separates the two distributions best.
+
+    It is the mean of log(now / reference) over each day's rows, by the groups of the PSI, so that the distance of the window's mean from
+    the reference's is the PSI; or the mean of given weights by group.
     """
     reference, after = (np.maximum(counts / counts.sum(), LEAST_SHARE) for counts in at.groups)
     weights = np.log(after / reference) if weights is None else weights
@@ -431,6 +448,21 @@ def drift_onset(drift: ColumnDrift, at: DistributionChange, start: datetime, wei
     with np.errstate(invalid="ignore", divide="ignore"):
         values, errors = counts @ weights / w, np.sqrt(max(spread) * w2 / w**2)
     level = float(reference @ weights / reference.sum())
+    return DriftSeries(numbers, values, errors, level, float(np.sqrt(spread[0] / max(drift.before.n, 1.0))))
+
+
+def drift_onset(drift: ColumnDrift, at: DistributionChange, start: datetime, weights: Floats | None = None) -> OnsetEstimate:
+    """Estimate the onset date of a column's drift in one of its windows, in `drift_series`.
+
+    The natural effect of a single day (one weekday) is not a change in it.
+    """
+    days = drift_series(drift, at, weights)
     short = drift.past is None or drift.past.numbers.size < LEAST_DAYS
-    before = (level, float(np.sqrt(spread[0] / max(drift.before.n, 1.0)))) if short else None
-    return estimate_onset(numbers, values, errors, start=start, before=before, worse=1)
+    before = (days.level, days.level_error) if short else None
+    return estimate_onset(days.numbers, days.values, days.errors, start=start, before=before, worse=1)
+
+
+def drift_standing(drift: ColumnDrift, at: DistributionChange, limit: float, weights: Floats | None = None) -> dict[str, Any]:
+    """Return since when a column is farther than a limit from the reference in one direction, as a finding's evidence."""
+    days = drift_series(drift, at, weights)
+    return evidence_of_days_beyond(days.numbers, days.values - days.level - limit, days.errors)

@@ -6,6 +6,7 @@ The distance is measured in the window and in the reference, and compared with s
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +136,12 @@ class Level:
         if self.by_day is None:
             return estimate_onset([], [], start=start)
         return self.by_day.onset(start, self.reference, 1)
+
+    @property
+    def standing(self) -> dict[str, Any]:
+        """Since when the most significant pair differs by more than the limit, as a finding's evidence; empty where a ratio is beyond."""
+        within = self.by_day is None or (self.spread.difference or 0.0) < self.limit
+        return {} if within or self.by_day is None else self.by_day.standing(self.limit, 1)
 
     @property
     def reference(self) -> tuple[float, float]:

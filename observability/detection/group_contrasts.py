@@ -7,11 +7,13 @@ the own past give the variance that days add to that of rows (stats/dispersion.p
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from observability.detection.change import DifferenceError
+from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import Floats, reference_days
 from observability.stats.dispersion import LEAST_DAYS, DayVariation, estimate_day_variation, fast_median
@@ -79,6 +81,10 @@ class GroupContrast:
             before=None if past >= LEAST_PAST else before,
             worse=worse,
         )
+
+    def standing(self, level: float, worse: int) -> dict[str, Any]:
+        """Return since when the difference is beyond a level on its worse side (1 or -1), as a finding's evidence."""
+        return evidence_of_days_beyond(self.days, worse * (self.values - level), np.sqrt(self.variances))
 
 
 def contrasts(days: NDArray[np.int64], first: int, values: Floats, n: Floats, weights: Floats, of_row: Floats) -> list[GroupContrast]:

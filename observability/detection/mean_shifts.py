@@ -13,7 +13,7 @@ import numpy as np
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
 from observability.detection.change import DifferenceError, WindowChange, judge_change
-from observability.detection.distribution_changes import ColumnDrift, drift_onset
+from observability.detection.distribution_changes import ColumnDrift, drift_onset, drift_standing
 from observability.detection.windows import WEEK, Floats, reference_days
 from observability.metrics.histograms import ColumnAxis, ColumnHistogram, DailyHistogram, mean_shift
 from observability.stats.dispersion import consecutive_day_variation, fast_median
@@ -91,6 +91,8 @@ def mean_shift_claims(drift: ColumnDrift, moved: MeanShift | None, adjusted: flo
     if verdict.severity != "watch":
         return []
     onset = None if verdict.standing else drift_onset(drift, drift.whole, context.window.start, _group_means(drift))
+    way = _group_means(drift) * np.sign(moved.shift)
+    stands = drift_standing(drift, drift.whole, verdict.limit, way) if verdict.standing else {}
     reach = NORMAL_WIDTH * moved.error.total
     share = context.model.settings.importance.get(drift.name)
     finding = replace(
@@ -111,7 +113,7 @@ def mean_shift_claims(drift: ColumnDrift, moved: MeanShift | None, adjusted: flo
             "p_adjusted": adjusted,
             "standing": verdict.standing,
             "days": moved.days,
-            **(onset.evidence if onset else {}),
+            **(onset.evidence if onset else stands),
         },
     )
     return [finding]

@@ -6,6 +6,7 @@ window.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from observability.core.finding import Severity
 from observability.core.metric_definitions import METRICS
 from observability.core.settings import ModelSettings
 from observability.detection.change import ChangeVerdict, DifferenceError, WindowChange, at_least, judge_change, stated_limits
+from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import WEEK, last_day_masks, reference_days, same_weekdays, window_phrase
 from observability.metrics.measured_windows import BASELINE_DAYS, LEAST_LABELS_A_DAY, DailyMetrics, Days, Metrics, on, row_error
@@ -306,16 +308,29 @@ def difference_p_value(change: Interval) -> float:
     return difference_error(change).p_value(change.value)
 
 
-def metric_onset(daily: DailyMetrics, change: MetricChange, context: Context) -> OnsetEstimate:
-    """Estimate the onset date of a metric's change, from the measured days and the month before that hold enough labels."""
+def known_days(daily: DailyMetrics, change: MetricChange) -> list[tuple[int, Interval]]:
+    """Return the metric on the measured days and those of the month before that hold enough labels."""
     window, metric = change.window, change.metric
     first, last = int(window.days[0]) - BASELINE_DAYS, int(window.days[-1])
     days = daily.days[(daily.days >= first) & (daily.days <= last) & (daily.labelled >= ONSET_LABELS_A_DAY)]
-    known = [
-        (day, value) for day in days.tolist() if (value := daily.of_day(day)[metric]).value is not None and np.isfinite(row_error(value))
-    ]
+    every = [(day, daily.of_day(day)[metric]) for day in days.tolist()]
+    return [(day, value) for day, value in every if value.value is not None and np.isfinite(row_error(value))]
+
+
+def metric_standing(daily: DailyMetrics, change: MetricChange, allowed: float) -> dict[str, Any]:
+    """Return since when a metric is worse than a limit allows, as a finding's evidence. allowed: the loss, in the unit of the limits."""
+    known, before = known_days(daily, change), change.before.value
+    if before is None or not change.scale:
+        return {}
+    losses = [loss(change.metric, value.value or 0.0, before) / change.scale - allowed for _, value in known]
+    return evidence_of_days_beyond([day for day, _ in known], losses, [row_error(value) / change.scale for _, value in known])
+
+
+def metric_onset(daily: DailyMetrics, change: MetricChange, context: Context) -> OnsetEstimate:
+    """Estimate the onset date of a metric's change, from the measured days and the month before that hold enough labels."""
+    known = known_days(daily, change)
     assert change.now.value is not None and change.before.value is not None
-    past = sum(day < window.days[0] for day, _ in known)
+    past = sum(day < change.window.days[0] for day, _ in known)
     return estimate_onset(
         [day for day, _ in known],
         [value.value or 0.0 for _, value in known],

@@ -12,7 +12,7 @@ import numpy as np
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
 from observability.detection.change import significant_severity, stated_limits
-from observability.detection.distribution_changes import ColumnDrift, DistributionChange, drift_onset
+from observability.detection.distribution_changes import ColumnDrift, DistributionChange, drift_onset, drift_standing
 from observability.detection.windows import window_phrase
 from observability.stats.interval import rate_interval
 from observability.stats.level_swap import LevelSwap, find_level_swap
@@ -119,6 +119,8 @@ def swap_finding(moved: ColumnDrift, of: Seen, adjusted: float, how_bad: Severit
     weights = np.zeros(int(moved.axis.group.max()) + 1)
     weights[now.rose], weights[now.fell] = 1.0, -1.0
     when = None if of.standing else drift_onset(moved, look, context.window.start, weights)
+    limit = swap_limits(context)[how_bad == "act"]
+    stands = drift_standing(moved, look, 2 * limit, weights) if of.standing else {}  # what one level lost and the other won
     before, after = min(zip(now.before, now.now, strict=True), key=lambda each: abs(each[1] - each[0]))
     around = rate_interval(after * look.after.n, look.after.n)
     ends = [abs((after if each is None else each) - before) for each in (around.low, around.high)]
@@ -128,7 +130,7 @@ def swap_finding(moved: ColumnDrift, of: Seen, adjusted: float, how_bad: Severit
         value=now.changes[0],
         low=min(*ends, now.changes[0]),
         high=max(*ends, now.changes[0]),
-        limit=swap_limits(context)[how_bad == "act"],
+        limit=limit,
         severity=how_bad,
         likely_source="input",
         onset=when.at if when else None,
@@ -144,7 +146,7 @@ def swap_finding(moved: ColumnDrift, of: Seen, adjusted: float, how_bad: Severit
             "p_adjusted": adjusted,
             "standing": of.standing,
             "days": look.days,
-            **(when.evidence if when else {}),
+            **(when.evidence if when else stands),
         },
     )
 

@@ -13,6 +13,7 @@ from observability.core.catalog import Edges
 from observability.core.finding import Against, Finding
 from observability.core.numerals import format_figure
 from observability.detection.daily_rates import RateVariation, days_of, level_variation, rate_variation
+from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.shared_days import (
     ROWS_A_DAY,
@@ -140,6 +141,7 @@ def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, befor
     p_value = test.largest_p_value(tests)
     severity = by_size(growth, at)
     when = None if severity == "ok" or standing else value_onset(past_days, each_day, before, context)
+    stands = value_standing(past_days.then(each_day), before.value + at[severity == "act"]) if standing and severity != "ok" else {}
     finding = replace(
         undecided_quality(
             context,
@@ -166,7 +168,7 @@ def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, befor
             "standing": standing,
             **({"factor": column.unit_change.factor} if metric == "out_of_range_rate" and column.unit_change else {}),
             "by_day": rows_by_day(each_day),
-            **(when.evidence if when else {}),
+            **(when.evidence if when else stands),
         },
     )
     limits = value_edge(before, at[0]), value_edge(before, at[1])
@@ -267,6 +269,12 @@ def value_onset(past: DailyShares, now: DailyShares, before: ColumnShare, contex
         before=None if past.days.size >= LEAST_PAST else (before.value, float(rate_error(before.value, before.n))),
         worse=1,
     )
+
+
+def value_standing(days: DailyShares, level: float) -> dict[str, Any]:
+    """Return since when a rate is beyond a level, as a finding's evidence."""
+    days = days.at(days.rows >= ROWS_A_DAY)
+    return evidence_of_days_beyond(days.days.astype("datetime64[D]").astype(np.int64), days.value - level, rate_error(days.value, days.n))
 
 
 def rate_error(rate: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from observability.core.window import Window
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import STAGES, pipeline_stage
 from observability.incidents.model_state import verdict_severity
+from observability.incidents.since_words import incident_since
 from observability.monitoring import check as run
 from observability.review.action_items import promises
 from observability.review.agenda import ranked_agenda
@@ -172,6 +173,7 @@ def incident_body(incident: Incident) -> Body:
         "incident": incident.id,
         **{name: getattr(incident, name) for name in ("source", "severity", "sentence", "event")},
         "onset": iso(incident.onset) if incident.onset else None,
+        "since": incident_since(incident),
         "lead": lead.id,
         **{name: getattr(lead, name) for name in ("value", "slice", "subject", "metric", "analyzer", "rank")},
         "stages": [name for name in STAGES if name in stages],

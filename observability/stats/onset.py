@@ -73,15 +73,15 @@ def change_onset(
     x = all_values[kept]
     own = np.zeros(x.size) if errors is None else np.nan_to_num(np.asarray(errors, np.float64).ravel()[kept], nan=0.0, posinf=1e9)
     cleaned = _without_outliers(x)
-    found = _best_shape(cleaned, 1 / _point_variances(cleaned, own), before, worse) if cleaned is not None else None
+    found = _best_shape(cleaned, 1 / point_variances(cleaned, own), before, worse) if cleaned is not None else None
     if found is None or found.gain < SURE:
-        found = _best_shape(x, 1 / _point_variances(x, own), before, worse)
+        found = _best_shape(x, 1 / point_variances(x, own), before, worse)
     if found is None or found.gain < SURE:
         return Onset(int(kept[0]), "vague", "step", 0.0 if found is None else found.gain)
     return Onset(int(kept[found.at]), "open" if found.at == 0 else "dated", found.shape, found.gain)
 
 
-def _point_variances(x: Floats, errors: Floats) -> Floats:
+def point_variances(x: Floats, errors: Floats) -> Floats:
     """Variance of each point: its own error, and the robust variation of neighbours beyond that."""
     spread = (MAD_TO_SD * float(np.median(np.abs(np.diff(x))))) ** 2 / 2
     extra = max(spread - float(np.median(errors**2)), 0.0)

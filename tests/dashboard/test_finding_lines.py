@@ -22,7 +22,7 @@ DRIFT = Finding(
     ("changes", "said"),
     [
         ({}, ["worse than before", "since 5 Mar 2026"]),
-        ({"news": "ongoing", "evidence": {"onset_known": "open"}}, ["ongoing", "since 5 Mar 2026 or earlier"]),
+        ({"news": "ongoing", "evidence": {"onset_known": "open"}}, ["ongoing since 5 Mar 2026 or earlier"]),
         ({"news": None, "evidence": {"onset_known": "vague"}}, []),
     ],
 )  # fmt: skip

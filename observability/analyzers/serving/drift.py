@@ -20,7 +20,15 @@ from observability.core.questions import Aggregate, Bucket
 from observability.core.window import EPOCH
 from observability.detection import mean_shifts, swapped_categories, value_means
 from observability.detection.change import ChangeVerdict, judge_change, stated_limits
-from observability.detection.distribution_changes import PAST_DAYS, ColumnDrift, DistributionChange, WindowDays, column_drift, drift_onset
+from observability.detection.distribution_changes import (
+    PAST_DAYS,
+    ColumnDrift,
+    DistributionChange,
+    WindowDays,
+    column_drift,
+    drift_onset,
+    drift_standing,
+)
 from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, distances, interval_around, psi_rows_needed
 from observability.detection.move_history import fall_asks, move_record, weekly_falls
 from observability.detection.own_past import MOST_BEYOND, own_past, share_beyond
@@ -142,6 +150,7 @@ def column_finding(
     low, high = psi_interval(change)
     importance = context.model.settings.importance
     onset = drift_onset(drift, change, context.window.start) if alarming and not worst.standing else None
+    stands = drift_standing(drift, change, worst.limit) if alarming and worst.standing else {}
     share, unit = importance.get(drift.name), values.unit_change(drift) if alarming else None
     weight = share if share is not None else 1 / max(len(importance), 1) if importance else 1.0
     finding = replace(
@@ -157,7 +166,7 @@ def column_finding(
         news=worst.news if severity == worst.severity else None,
         evidence=drift_evidence(drift, worst, verdicts, share)
         | {"value_shift": values.shift(drift, change), **({"factor": unit.factor} if unit else {})}
-        | (onset.evidence if onset else {}),
+        | (onset.evidence if onset else stands),
     )
     finding = replace(finding, because=drift_sentence(drift, worst, finding, needed, unit))
     return with_worth(finding, drift, worst, falls, context) if severity == "act" and drift.reference != "score" else finding

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.analyzers.serving import drift
-from observability.core.analyzer import Analyzer, Ask, Context, Frames
+from observability.core.analyzer import DAY, Analyzer, Ask, Context, Frames
 from observability.core.finding import DETAILS, Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Sample
+from observability.core.standing_since import StandingSince
 from observability.core.window import EPOCH
 from observability.detection import correlation_changes
 from observability.detection.change import stated_limits
@@ -59,7 +60,8 @@ class DomainVerdict:
 
     found: of the columns that vary within a day. calendar: names of the columns with one value a day, and calendar_auc the AUC with them.
     moved: names of the features whose own distribution drifted. days: AUC against the days before; None where it was not asked for or is
-    not known. record: what such a move was worth in the past weeks; None where it was not asked for.
+    not known. weeks: whether each of the past weeks was as far, newest first, None where that is not known. record: what such a move was
+    worth in these weeks; None where it was not asked for.
     """
 
     found: Separation
@@ -70,6 +72,7 @@ class DomainVerdict:
     calendar: tuple[str, ...] = ()
     calendar_auc: float = 0.0
     days: WindowSeparation | None = None
+    weeks: tuple[bool | None, ...] = ()
     record: MoveRecord | None = None
 
     @property
@@ -188,7 +191,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if needs_action(judged.severity):
         judged = replace(judged, days=against_days(frames, within))
     if needs_action(judged.severity):
-        judged = replace(judged, record=past_moves(judged, frames, within, context))
+        weeks = past_moves(judged, frames, within, context)
+        judged = replace(judged, weeks=tuple(weeks), record=move_record(weeks, weekly_falls(frames, context), context))
     of_pairs = [correlation_finding(correlations, pairs, adjusted[1:].tolist(), context)] if correlations and pairs else []
     return [about_all(judged, context, n, frames), *of_pairs]
 
@@ -215,8 +219,8 @@ def most_frequent(values: NDArray[Any]) -> tuple[str, float]:
     return str(names[counts.argmax()]), float(counts.max() / counts.sum())
 
 
-def past_moves(judged: DomainVerdict, frames: Frames, sides: Sides, context: Context) -> MoveRecord:
-    """Return how often a past week that was as far from the reference (the same limit reached) went with a fall of performance."""
+def past_moves(judged: DomainVerdict, frames: Frames, sides: Sides, context: Context) -> list[bool | None]:
+    """Return whether each of the past weeks was as far from the reference (the same limit reached), newest first."""
     limit = judged.act if judged.severity == "act" else judged.watch
     ages = ((context.window.start - EPOCH).days - 1 - sample_days(frames["past_rows"])) // WEEK
     names = [name for name, values in sides["reference"].items() if sides["past"][name].dtype.kind == values.dtype.kind]
@@ -226,7 +230,18 @@ def past_moves(judged: DomainVerdict, frames: Frames, sides: Sides, context: Con
             {name: sides["reference"][name] for name in names}, {name: sides["past"][name][ages == week] for name in names}
         )
         moved.append(None if auc is None else auc >= limit)
-    return move_record(moved, weekly_falls(frames, context), context)
+    return moved
+
+
+def weeks_beyond(judged: DomainVerdict, context: Context) -> dict[str, Any]:
+    """Return since when a drift that stands has been as far, by whole weeks, as a finding's evidence; empty where the week before the
+    window was not.
+    """
+    count = next((place for place, moved in enumerate(judged.weeks) if not moved), len(judged.weeks))
+    if judged.news or not count:
+        return {}
+    earlier = count == len(judged.weeks) or judged.weeks[count] is None
+    return StandingSince((context.window.start - count * WEEK * DAY).date(), earlier).evidence
 
 
 def about_all(judged: DomainVerdict, context: Context, n: int, frames: Frames) -> Finding:
@@ -245,6 +260,7 @@ def about_all(judged: DomainVerdict, context: Context, n: int, frames: Frames) -
         rank=max(2 * found.auc - 1, 0.0),
         evidence=domain_evidence(judged)
         | (when.evidence if when else {})
+        | weeks_beyond(judged, context)
         | ({DETAILS: domain_details(judged)} if needs_action(severity) else {}),
     )
     return replace(finding, because=domain_sentence(judged, finding))

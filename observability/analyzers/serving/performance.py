@@ -30,6 +30,7 @@ from observability.detection.metric_changes import (
     measured_windows,
     metric_changes,
     metric_onset,
+    metric_standing,
     metric_verdict,
 )
 from observability.detection.performance_sentences import (
@@ -233,10 +234,11 @@ def metric_finding(
     if too_young is not None:
         because += f"; {100 * too_young:.0f} % of the labels are in, and it stays beyond its limit even if the others are as good as before"
     onset = None if worst.standing else metric_onset(daily, change, context)
+    stands = metric_standing(daily, change, allowed) if worst.standing else {}
     return replace(
         base,
         severity=severity,
-        evidence=evidence | (onset.evidence if onset else {}),
+        evidence=evidence | (onset.evidence if onset else stands),
         because=f"{because}{shifting.phrase if shifting else ''}.",
         onset=shifting.onset if shifting else onset.at if onset else None,
         rank=5.0 if worst.standing else 10.0 + min(change.effect / change.limits[1], 10.0) + (5.0 if headline else 0.0),

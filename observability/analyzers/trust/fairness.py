@@ -217,7 +217,8 @@ def about_level(
         rank=8.0 + min((spread.difference or 0.0) / judged.limit, 2.0) if judged.limit > 0 else 8.0,
         evidence=fairness_evidence(now, before, judged, adjusted, chosen)
         | (judged.onset(context.window.start).evidence if alarming and not judged.stood else {})
-        | {"standing": judged.stood},
+        | {"standing": judged.stood}
+        | (judged.standing if alarming and judged.stood else {}),
     )
     if by_ratio:
         base = replace(
@@ -312,7 +313,7 @@ def about_moved(context: Context, moved: ComparedGroups, one: GapChange, adjuste
             "days": one.days,
             "whole": one.whole,
             "by_day": group_by_day(moved, one),
-            **({} if one.standing else onset.evidence),
+            **(one.by_day.standing(side * allowed, round(side)) if one.standing else onset.evidence),
         },
     )
 

@@ -12,6 +12,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import column, table_row
 from observability.incidents.action_counts import merge_equal_incidents
 from observability.incidents.grouping import Incident
+from observability.incidents.since_words import incident_since
 
 CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What", wide=True))
 
@@ -36,7 +37,7 @@ def _new_incident_row(incident: Incident, models: Sequence[str], scope: Scope) -
     """An incident that the window before did not have. models: all that have it."""
     words = f"{formatting.join_words(models)}, suspected source: {incident.source}; not in the previous window"
     cell = {"s": incident.shown_severity, **incidents.incident_cell(incident, scope), "sub": words}
-    return table_row({"at": {"t": incidents.onset_in_words(incident) or "new"}, "what": cell})
+    return table_row({"at": {"t": incident_since(incident) or "new"}, "what": cell})
 
 
 def event_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:

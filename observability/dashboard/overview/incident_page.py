@@ -13,6 +13,7 @@ from observability.core import formatting
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding, claim_period
 from observability.core.metric_definitions import LABEL_UNIT
+from observability.core.standing_since import standing_since
 from observability.core.time import aware_utc
 from observability.core.weeks import Week
 from observability.core.window import Slice, Window
@@ -30,6 +31,7 @@ from observability.incidents.daily_values import DayValue, comparison_band, dail
 from observability.incidents.grouping import Incident
 from observability.incidents.grouping_rules import onset_certainty
 from observability.incidents.next_steps import STAGE_WORDS, general_steps, is_about_predictions, pipeline_chain, runbook_of
+from observability.incidents.since_words import incident_onset_certainty, incident_since, news_since
 from observability.review import incident_stakes, sentences
 
 AROUND = timedelta(days=7)
@@ -132,7 +134,8 @@ def incident_heading(here: OpenIncident) -> None:
     incident = here.incident
     headline = formatting.sentence_markdown(incidents.incident_headline(incident))
     st.subheader(f"{formatting.status_label(incident.shown_severity)} {headline}", anchor=False)
-    parts = [incident.model, incidents.onset_in_words(incident) or "onset unknown", formatting.NEWS_WORDS.get(incident.news or "")]
+    since = incident_since(incident)
+    parts = [incident.model, *news_since(incident.news, since), None if since or incident.standing else "onset unknown"]
     parts += [incident_state_words(here.alert), incident_owner(incident, here.alert) or "no owner"]
     st.markdown(f":gray[{formatting.escape_markdown(' · '.join(filter(None, parts)))}]")
     if here.moved:
@@ -146,7 +149,7 @@ def drawn_finding(incident: Incident) -> Finding | None:
 
 def drawn_onset(incident: Incident) -> datetime | None:
     """The onset where days date it; None where it began before the analyzed days: the figure holds days before, on which it was so too."""
-    return incident.onset if incidents.incident_onset_certainty(incident) == "dated" else None
+    return incident.onset if incident_onset_certainty(incident) == "dated" else None
 
 
 def finding_days(finding: Finding) -> pd.DataFrame:
@@ -260,7 +263,9 @@ def how_sure(lead: Finding, onset: datetime | None = None) -> str:
 
 def _onset_words(lead: Finding, onset: datetime | None) -> str:
     """Whether the onset is dated, and by which finding."""
-    certainty = onset_certainty(lead)
+    certainty, since = onset_certainty(lead), standing_since(lead)
+    if since is not None and certainty != "dated":
+        return "beyond its limit before the days looked at" if since.earlier else "days beyond the limit found in the daily values"
     return "onset from a related finding" if certainty == "vague" and onset is not None else CERTAINTY[certainty]
 
 

@@ -16,9 +16,9 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import link_button
 from observability.incidents.action_counts import CountedIncident, incident_action_counts, merge_equal_incidents
 from observability.incidents.grouping import Incident
-from observability.incidents.grouping_rules import onset_certainty
 from observability.incidents.incident_size import incident_size
 from observability.incidents.shared_faults import SharedFault
+from observability.incidents.since_words import incident_since, news_since
 
 STATUS, MODEL, SOURCE = (
     column("severity", "Status", width="6.5rem"),
@@ -61,35 +61,22 @@ def incident_cell(incident: Incident, scope: Scope) -> Cell:
 
 
 def incident_facts(incident: Incident) -> str:
-    """Onset, event and number of related findings in words."""
-    more = len(incident.collateral)
+    """News, onset, event and number of related findings in words."""
+    more, since = len(incident.collateral), incident_since(incident)
     parts = [
-        formatting.NEWS_WORDS.get(incident.news or ""),
+        *news_since(incident.news, since),
+        _undated_note(incident) if since is None else None,
         "acknowledged" if incident.shown_severity != incident.severity else None,
-        onset_in_words(incident) or _undated_note(incident),
         event_in_words(incident),
         formatting.plural(more, "related finding") if more else None,
     ]
     return " · ".join(filter(None, parts)) or "no related findings"
 
 
-def onset_in_words(incident: Incident) -> str | None:
-    """`since 31 Dec 2013`, or `since 3 Dec 2013 or earlier` where it began before the analyzed days; None without an onset."""
-    if incident.onset is None:
-        return None
-    is_midnight = incident.onset.hour == incident.onset.minute == 0
-    when = formatting.format_day(incident.onset) if is_midnight else formatting.format_minute(incident.onset)
-    return f"since {when}{' or earlier' if incident_onset_certainty(incident) == 'open' else ''}"
-
-
-def incident_onset_certainty(incident: Incident) -> str:
-    """The certainty of the onset (`onset_certainty`) in the finding that dates the incident, else in its lead."""
-    return onset_certainty(next((finding for finding in incident.findings if finding.onset == incident.onset), incident.lead))
-
-
 def _undated_note(incident: Incident) -> str | None:
-    """A note that a critical incident has no onset date; None for a training run, which has steps."""
-    return "onset unknown" if incident.severity == "act" and not incident.lead.subject.startswith("run:") else None
+    """A note that a critical incident has no onset date; None for one that stands, and for a training run, which has steps."""
+    known = incident.standing or incident.lead.subject.startswith("run:")
+    return "onset unknown" if incident.severity == "act" and not known else None
 
 
 def event_in_words(incident: Incident) -> str | None:
@@ -158,7 +145,7 @@ def inbox_row(
     facts = f"{incident.sentence} ({incident_facts(incident)})".replace("`", "")
     words = ROWS_AT_END.sub("", incident_headline(incident))
     link = links.link_cell(words, "incident", scope.about(incident.model), id=incident.id)
-    since = onset_in_words(incident)
+    since = incident_since(incident)
     return table_row(
         {
             "severity": severity_cell(incident.shown_severity),

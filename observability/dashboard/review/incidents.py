@@ -1,5 +1,6 @@
 """The incidents of a review: their effect, the verdicts about single cases, and postmortems."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -60,7 +61,7 @@ def incidents_step(room: ReviewPage) -> None:
                 "model": {"t": part["model"]},
                 "source": {"t": incident["source"] or "unknown"},
                 "stake": {"t": impact, "sub": groups or None},
-                "since": {"t": formatting.format_iso_day(incident["onset"]) if incident["onset"] else formatting.DASH},
+                "since": {"t": frozen_since(incident)},
             }
             rows.append(table_row(cells))
     if rows:
@@ -183,3 +184,10 @@ def _postmortem_draft(room: ReviewPage, item: Any) -> dict[str, str]:
         "Trigger": f"Unknown; preceded by {event['what']}: {event['text']}" if event else "",
         "Detection": f"{rule}; {noticed}",
     }
+
+
+def frozen_since(incident: Mapping[str, Any]) -> str:
+    """Since when a frozen incident is so, in words; of weeks that were frozen without these, the day of its onset."""
+    if words := incident.get("since"):
+        return str(words).removeprefix("since ")
+    return formatting.format_iso_day(incident["onset"]) if incident["onset"] else formatting.DASH

@@ -15,6 +15,7 @@ from observability.core.finding import Finding
 from observability.core.metric_definitions import METRICS
 from observability.core.questions import NAN, NULL, UNSEEN
 from observability.core.settings import ModelSettings
+from observability.core.standing_since import standing_since
 from observability.core.window import Slice, Window
 from observability.stats.scores import SCORE_EDGES
 from tests.support.analyzer_worlds import ABSENT_VALUE, START, WRONG_VALUE, context_for, frames_for, spread
@@ -590,6 +591,7 @@ def test_a_rate_that_the_month_before_had_too_keeps_its_severity_and_is_ongoing(
     said = rates(0.01, 0.2, 0.2)["age", "null_rate"]
     assert (said.severity, said.news, said.evidence["standing"]) == ("act", "ongoing", True)
     assert "and the 28 days before had" in said.because
+    assert (since := standing_since(said)) is not None and since.earlier
     assert rates(0.01, 0.01, 0.2)["age", "null_rate"].news is None
 
 

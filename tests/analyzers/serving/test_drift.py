@@ -1,6 +1,7 @@
 """serving/drift: does it name what moved, with figures that scipy and a count by hand confirm, and is it silent otherwise?"""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from scipy import stats
 from observability.analyzers.serving.drift import ANALYZER
 from observability.core.finding import Finding, claim_period, news_of, with_window_value
 from observability.core.settings import ModelSettings
+from observability.core.standing_since import StandingSince, standing_since
 from tests.support.analyzer_worlds import ABSENT_VALUE, context_for, frames_for
 from tests.support.drift_rows import FEATURES, before, findings, rows
 from tests.support.length import allowed, repeats
@@ -112,7 +114,13 @@ def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
     standing = findings(rows(3500, 71, age=1.0), reference, before(14_000, 72, age=1.0))["age"]
     assert standing.severity == "act" and standing.onset is None and news_of(standing) == "ongoing"
     assert "as in the past 4 weeks" in standing.because and standing.evidence["standing_weeks"] == 4
+    assert standing_since(standing) == StandingSince(date(2026, 2, 2), earlier=True)
+    month = before(14_000, 72)
+    month.loc[month["at"] >= pd.Timestamp("2026-02-06", tz="UTC"), "age"] += 10.0
+    later = findings(rows(3500, 71, age=1.0), reference, month)["age"]
+    assert later.evidence["standing"] and standing_since(later) == StandingSince(date(2026, 2, 6), earlier=False)
     new = findings(rows(3500, 71, age=1.0), reference, before(14_000, 73))["age"]
+    assert standing_since(new) is None
     assert new.severity == "act" and "against its own past" in new.because
     assert news_of(new) == "new"
     further = findings(rows(3500, 74, age=2.0), reference, before(14_000, 75, age=1.0))["age"]

@@ -1,6 +1,7 @@
 """serving/multivariate_drift: does it see what no single feature shows, and is it silent about what they say already?"""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from observability.analyzers.serving import drift
 from observability.analyzers.serving.multivariate_drift import ANALYZER, correlations_of, sides_of
 from observability.core.finding import Finding, news_of
 from observability.core.settings import ModelSettings
+from observability.core.standing_since import StandingSince, standing_since
 from tests.support.analyzer_worlds import context_for, frames_for, spread
 from tests.support.drift_rows import FEATURES, findings, rows
 from tests.support.length import repeats
@@ -184,6 +186,7 @@ def test_days_that_differ_by_themselves_are_no_news_and_a_broken_correlation_amo
     assert broken.severity == "act" and broken.evidence["against_days"]["p_value"] < 1e-6 and not broken.evidence["standing"]
     stands = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3, tie=-0.6))
     assert stands.severity == "act" and news_of(stands) == "ongoing" and "unchanged from the past four weeks" in stands.because
+    assert standing_since(stands) == StandingSince(date(2026, 2, 2), earlier=True) and standing_since(broken) is None
 
 
 def test_what_only_columns_of_the_day_separate_is_named_as_such() -> None:

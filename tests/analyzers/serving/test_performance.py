@@ -10,6 +10,7 @@ from sklearn import metrics
 from observability.analyzers.serving.performance import ANALYZER
 from observability.core.finding import claim_period, news_of, with_window_value
 from observability.core.settings import ModelSettings
+from observability.core.standing_since import standing_since
 from tests.support.analyzer_worlds import context_for, frames_for, spread
 from tests.support.length import allowed, repeats
 
@@ -193,6 +194,9 @@ def test_what_stood_for_weeks_is_as_critical_and_no_news() -> None:
     assert standing.severity == "act" and standing.evidence["standing"] and standing.onset is None
     assert news_of(standing) == "ongoing" and standing.state == "critical"
     assert "unchanged from last month" in standing.because
+    assert standing_since(standing) is None, "half a point beyond its limit: its days do not tell from which on"
+    fallen = findings(decided(3000, 26, flip=0.2), base, before(decided(20_000, 27, flip=0.2), 56))["accuracy"]
+    assert fallen.severity == "act" and (since := standing_since(fallen)) is not None and since.earlier
     assert findings(decided(3000, 26, flip=0.1), base, before(decided(20_000, 28), 56))["accuracy"].severity == "act"
     better = findings(decided(3000, 29), base, before(decided(20_000, 27, flip=0.1), 56))["accuracy"]
     assert (better.severity, better.news) == ("ok", "recovered")

@@ -1,6 +1,7 @@
 """trust/fairness: are the rates scikit-learn's, is a gap of one group named, and does what always stood alarm nobody?"""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from observability.core.analyzer import Context
 from observability.core.catalog import Column, Edges, Model
 from observability.core.finding import news_of
 from observability.core.settings import ModelSettings
+from observability.core.standing_since import StandingSince, standing_since
 from observability.core.window import Window
 from observability.detection.fairness_criteria import CRITERIA, criterion_level
 from observability.detection.fairness_sentences import because_too_few, criterion_sentence
@@ -153,6 +155,7 @@ def test_what_stood_in_the_past_month_is_as_critical_and_no_news() -> None:
     long = people(28_000, 41, tpr={"F": 0.68}).assign(at=month(40, 28, rows=1000)["at"])
     found = findings(rows, base, long)[("sex=F", "true_positive_rate")]
     assert found.severity == "act" and news_of(found) == "ongoing" and found.onset is None
+    assert (since := standing_since(found)) is not None and since.earlier
 
 
 START_OF_FAULT = pd.Timestamp("2026-03-05", tz="UTC").to_pydatetime()
@@ -174,6 +177,7 @@ def test_a_gap_that_the_reference_had_too_is_as_critical_and_no_news() -> None:
     found = said.pop(("sex", "equalized_odds_difference"))
     assert found.severity == "act" and found.value > 0.15 and news_of(found) == "ongoing"
     assert "points in the reference already" in found.because and found.evidence["stood_in_reference"]
+    assert standing_since(found) == StandingSince(date(2026, 3, 2), earlier=True), "its window has no past"
     assert {each.severity for each in said.values()} <= {"ok"}
 
 

@@ -1,0 +1,35 @@
+"""Since when a state that stands has been so: what a detector found in its days, kept in a finding's evidence and said in one way."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from observability.core.finding import WithEvidence
+from observability.core.formatting import format_iso_day
+
+SINCE_DAY, SINCE_EARLIER = "beyond_since", "beyond_earlier"
+"""Evidence: the first day on which the state was surely beyond its level, and whether that is the first day that was looked at."""
+
+
+@dataclass(frozen=True)
+class StandingSince:
+    """The first day from which a state was surely beyond its level without an end. earlier: it was so on every day that was looked at."""
+
+    day: date
+    earlier: bool
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """As a finding's evidence holds it."""
+        return {SINCE_DAY: self.day.isoformat(), SINCE_EARLIER: self.earlier}
+
+    @property
+    def words(self) -> str:
+        """`since 24 Jun 2013`; `since before 3 Jun 2013` where it was so on every day that was looked at."""
+        return f"since {'before ' if self.earlier else ''}{format_iso_day(self.day.isoformat())}"
+
+
+def standing_since(claim: WithEvidence) -> StandingSince | None:
+    """Since when what a claim is about stands; None where its days do not tell."""
+    day = claim.evidence.get(SINCE_DAY)
+    return None if day is None else StandingSince(date.fromisoformat(day), bool(claim.evidence.get(SINCE_EARLIER)))

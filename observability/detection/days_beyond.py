@@ -1,0 +1,27 @@
+"""Since when a state that stands has been beyond its level, from the days that a detector looked at."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from observability.core.standing_since import StandingSince
+from observability.core.window import EPOCH
+from observability.stats.lasting_excess import lasting_excess_start
+
+
+def days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> StandingSince | None:
+    """Return since when a figure is surely beyond its level (stats/lasting_excess.py); None where its days do not tell.
+
+    days: numbers since 1970, rising, the past first. excess: how far the figure of each day is beyond the level. errors: of these figures.
+    """
+    first = lasting_excess_start(excess, errors)
+    return None if first is None else StandingSince((EPOCH + timedelta(days=int(days[first]))).date(), earlier=first == 0)
+
+
+def evidence_of_days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> dict[str, Any]:
+    """Return what `days_beyond` tells as a finding's evidence; empty where it does not tell."""
+    since = days_beyond(days, excess, errors)
+    return {} if since is None else since.evidence

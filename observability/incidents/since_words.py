@@ -1,0 +1,49 @@
+"""Since when a finding or an incident is so, in words: once, for lists, pages, alerts and the command line."""
+
+from datetime import datetime
+
+from observability.core.finding import Finding, News
+from observability.core.formatting import NEWS_WORDS, format_day, format_minute
+from observability.core.standing_since import standing_since
+from observability.incidents.grouping import Incident
+from observability.incidents.grouping_rules import Known, onset_certainty
+
+
+def finding_since(finding: Finding) -> str | None:
+    """`since 31 Dec 2013`; of a state that stands `since before 3 Dec 2013` where no day that was looked at was without it; `since 3 Dec
+    2013 or earlier` where it began before the analyzed days; None where its days do not tell.
+    """
+    certainty, since = onset_certainty(finding), standing_since(finding)
+    if since is not None and certainty != "dated":
+        return since.words
+    return None if finding.onset is None or certainty == "vague" else onset_words(finding.onset, certainty)
+
+
+def incident_since(incident: Incident) -> str | None:
+    """`finding_since` of an incident: its onset where that is dated, else since when the first of its worst findings stands."""
+    certainty = incident_onset_certainty(incident)
+    if incident.onset is not None and certainty == "dated":
+        return onset_words(incident.onset, certainty)
+    worst = (finding for finding in incident.findings if finding.state == incident.state)
+    since = next((found for finding in worst if (found := standing_since(finding))), None)
+    if since is not None:
+        return since.words
+    return None if incident.onset is None else onset_words(incident.onset, certainty)
+
+
+def onset_words(onset: datetime, certainty: Known) -> str:
+    """An onset in words: the day at midnight, else the minute."""
+    is_midnight = onset.hour == onset.minute == 0
+    return f"since {format_day(onset) if is_midnight else format_minute(onset)}{' or earlier' if certainty == 'open' else ''}"
+
+
+def incident_onset_certainty(incident: Incident) -> Known:
+    """The certainty of the onset (`onset_certainty`) in the finding that dates the incident, else in its lead."""
+    return onset_certainty(next((finding for finding in incident.findings if finding.onset == incident.onset), incident.lead))
+
+
+def news_since(news: News | None, since: str | None) -> list[str]:
+    """What changed and since when, as facts beside each other: `ongoing since 24 Jun 2013` is one."""
+    if news == "ongoing" and since:
+        return [f"{NEWS_WORDS[news]} {since}"]
+    return [words for words in (NEWS_WORDS.get(news or ""), since) if words]

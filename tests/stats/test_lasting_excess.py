@@ -1,0 +1,45 @@
+"""Since when a series is lastingly beyond a level, on series whose first day is known."""
+
+import numpy as np
+import pytest
+
+from observability.stats.lasting_excess import lasting_excess_start
+
+DAYS = 35
+
+
+def starts(means: list[float], repeats: int = 60) -> list[int | None]:
+    """The estimates for series with unit errors around some means."""
+    rng = np.random.default_rng(5)
+    return [lasting_excess_start(rng.normal(means, 1.0), np.ones(len(means))) for _ in range(repeats)]
+
+
+@pytest.mark.parametrize(
+    ("means", "first"),
+    [
+        ([2.0] * DAYS, 0),
+        ([-2.0] * 20 + [2.0] * 15, 20),
+        ([2.0] * 8 + [-2.0] * 12 + [2.0] * 15, 20),
+    ],
+    ids=["always", "from a day", "again"],
+)
+def test_the_first_day_is_found(means: list[float], first: int) -> None:
+    found = starts(means)
+    assert found.count(first) >= 0.9 * len(found), found
+    assert all(each is not None and abs(each - first) <= 2 for each in found), found
+
+
+def test_what_ended_or_is_not_surely_beyond_has_no_first_day() -> None:
+    assert set(starts([3.0] * 20 + [-3.0] * 15)) == {None}
+    assert set(starts([0.0] * DAYS)) == {None}
+    assert lasting_excess_start([4.0, 4.0], [1.0, 1.0]) is None
+
+
+def test_a_weekend_within_the_level_ends_nothing() -> None:
+    week = [2.0] * 5 + [-0.5] * 2
+    assert set(starts(week * 5)) == {0}
+
+
+def test_days_without_a_value_are_left_out() -> None:
+    nan = float("nan")
+    assert lasting_excess_start([nan, nan, *[-3.0] * 10, nan, *[3.0] * 10], [1.0] * 23) == 13
