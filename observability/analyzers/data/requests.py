@@ -89,7 +89,7 @@ def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Findin
         share = sampled_share(shares_by_day(event_days(now), each["days"]), known)
         if share.value < limits[0]:
             continue
-        if share.p_value > context.budget:
+        if len(past) >= LEAST and share.p_value > context.budget:
             unsure = True
             continue
         severity: Severity = "act" if share.value >= limits[1] else "watch"

@@ -58,6 +58,7 @@ def test_a_burst_of_one_subject_is_named_with_its_size() -> None:
     assert alarms(found) == {("subject=ab12", "near_duplicate_share")}
     claim = found["subject=ab12", "near_duplicate_share"]
     assert claim.severity == "act" and claim.value == pytest.approx(150 / 4000, abs=0.012) and "an hour" in claim.because
+    assert said(current, rows(4000, 2).iloc[:0])["subject=ab12", "near_duplicate_share"].severity == "act", "in its first week too"
     assert "log `subject`" in said(rows(500, 4).assign(subject=None))["model", "near_duplicate_share"].because
 
 
