@@ -65,6 +65,8 @@ def no_models_state(message: str = "", step: str = "") -> None:
             for page in dict.fromkeys(kind.page for kind in found):
                 name, icon, _ = links.page_description(links.page_files()[page])
                 st.page_link(str(links.page_files()[page]), label=name, icon=icon)
+    if not message:
+        sample_figures.draw_sample_figure("Mean absolute error of a model by day", sample_figures.error_by_day_figure)
 
 
 def no_rows_state(what: str = "predictions") -> None:

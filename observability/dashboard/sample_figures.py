@@ -35,6 +35,21 @@ def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
     st.caption(CAPTION)
 
 
+def error_by_day_figure(folder: Path) -> Any:
+    """The mean absolute error of the flights model of the sample by day, in June and July 2013, beside that of its reference."""
+    from observability.dashboard.charts import time as charts_time
+
+    served = pd.read_parquet(folder / "flights-delay.predictions.parquet", columns=["id", "at", "score"])
+    labels = pd.read_parquet(folder / "flights-delay.labels.parquet", columns=["id", "value"])
+    reference = pd.read_parquet(folder / "flights-delay.reference.parquet", columns=["score", "label"])
+    rows = served.merge(labels, on="id", how="left").assign(period=naive_times(served["at"]).dt.floor("D"))
+    rows = rows[(rows["period"] >= pd.Timestamp(2013, 6, 1)) & (rows["period"] < pd.Timestamp(2013, 8, 1))]
+    days = (rows["value"] - rows["score"]).abs().groupby(rows["period"]).agg(value="mean", error="sem", labelled="count", served="size")
+    days = days.assign(low=days["value"] - 1.96 * days["error"], high=days["value"] + 1.96 * days["error"]).reset_index()
+    baseline = float((reference["label"] - reference["score"]).abs().mean())
+    return charts_time.metric_lines(days, name="Mean absolute error", unit="minutes", baseline=baseline)
+
+
 def sample_records(path: Path, kind: str) -> pd.DataFrame:
     """The records of one kind in a file of the sample, as the store answers them: times naive UTC."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

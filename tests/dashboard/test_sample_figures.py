@@ -10,7 +10,7 @@ import pytest
 from observability.core.bundle import bundle_folder
 from observability.dashboard.data import batches, devices, storage_view
 from observability.dashboard.operations import controllers, trade_offs
-from observability.dashboard.sample_figures import CAPTION
+from observability.dashboard.sample_figures import CAPTION, error_by_day_figure
 from observability.dashboard.serving import batch_gate, edge_fleet, vendors
 from observability.dashboard.trust import audits, exports
 from observability.store.db.database import Database
@@ -50,3 +50,23 @@ def test_a_page_of_labels_says_without_a_project_how_to_begin_one(empty: Databas
     app = opened(page)
     code = app.code[-1].value  # the first is the link to the page
     assert "items tweets.csv --project moods" in code and "log.prediction" not in code and "There is nothing to label yet." in words(app)
+
+
+@pytest.mark.parametrize("page", ["health", "performance", "drift"])
+def test_a_store_without_a_model_shows_the_lines_that_log_and_a_figure_of_the_sample(empty: Database, page: str) -> None:
+    app = opened(page)
+    assert "log.prediction(" in app.code[-1].value and "log.label(" in app.code[-1].value
+    assert CAPTION in words(app)
+
+
+def test_the_example_of_a_model_shows_the_error_that_the_sample_holds() -> None:
+    """Day by day from the rows, without the page's code."""
+    folder = bundle_folder() / "sample_data"
+    values = dict(pd.read_parquet(folder / "flights-delay.labels.parquet", columns=["id", "value"]).itertuples(index=False))
+    errors: list[float] = []
+    served = pd.read_parquet(folder / "flights-delay.predictions.parquet", columns=["id", "at", "score"])
+    for row in served[(served["at"] >= "2013-06-30T00:00Z") & (served["at"] < "2013-07-01T00:00Z")].itertuples():
+        errors += [abs(values[row.id] - row.score)] if row.id in values else []
+    (line,) = [trace for trace in error_by_day_figure(folder).data if trace.name == "Mean absolute error"]
+    drawn = dict(zip(pd.to_datetime(line.x), line.y, strict=True))
+    assert len(drawn) == 61 and drawn[pd.Timestamp(2013, 6, 30)] == pytest.approx(np.mean(errors)) and len(errors) > 100
