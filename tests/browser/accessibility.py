@@ -13,6 +13,8 @@ from tests.support.length import LONG
 
 TABLES = ("health", "case", "findings")
 """Pages with tables that scroll sideways on a phone."""
+ZOOMED = {"width": LAPTOP["width"] // 2, "height": LAPTOP["height"] // 2}
+"""What a laptop shows at a zoom of 200 %: half as many pixels of CSS each way. Measured on TABLES, in a long run on all pages."""
 IN_DARK = ("health", "case", "drift", "review", "lineage", "add_model")
 """Pages whose contrast is measured in the dark theme in every run; a long run measures it on all of them."""
 BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
@@ -23,7 +25,7 @@ STILL = "() => !document.getAnimations().some((each) => each instanceof CSSTrans
 
 AUDIT = """async ([others, contrast, each]) => {
   const options = {resultTypes: ['violations']}, runs = []
-  if (others) runs.push(await axe.run(document, {...options, rules: {'color-contrast': {enabled: false}}}))
+  if (others) runs.push(await axe.run(document, {...options, rules: {'color-contrast': {enabled: false}, 'target-size': {enabled: true}}}))
   const shown = contrast && !each ? kinds() : []
   if (contrast && (each || shown.length))
     runs.push(await axe.run(each ? document : {include: shown}, {...options, runOnly: ['color-contrast']}))
@@ -57,8 +59,8 @@ kind: those of a kind have the same colours, sizes and classes, and so has every
 
 
 def accessible(page: Page) -> None:
-    """Fail where a page has a serious violation, in the light theme or in the dark one (IN_DARK), is wider than a phone, or is taller than its
-    budget on a laptop, a phone or (in a long run) a tablet.
+    """Fail where a page has a serious violation, in the light theme or in the dark one (IN_DARK), scrolls sideways on a phone or at a zoom of
+    200 %, or is taller than its budget on a laptop, a phone or (in a long run) a tablet.
 
     The last look of a visit, after what a test reads: the page stays narrow and, where that was measured, dark.
     """
@@ -74,16 +76,24 @@ def accessible(page: Page) -> None:
     if LONG:  # each width draws every chart anew, and this one lies between the two that every run measures
         page.set_viewport_size(TABLET)
         within_height(page, TABLET)
+    if LONG or name in TABLES:
+        page.set_viewport_size(ZOOMED)
+        settle(page)
+        fits(page, ZOOMED)
     page.set_viewport_size(PHONE)
     settle(page)
     within_height(page, PHONE)
-    wide = page.evaluate("""() => {
-      const main = document.querySelector('[data-testid="stMain"]')
-      return [document.documentElement.scrollWidth, main.scrollWidth]
-    }""")
-    assert max(wide) <= PHONE["width"], f"{name} is {wide} wide on a phone"
+    fits(page, PHONE)
     if name in TABLES:
         assert serious(page) == [], f"{name} on a phone"
+
+
+def fits(page: Page, size: dict[str, int]) -> None:
+    """Fail where a page that has this size scrolls sideways."""
+    wide = page.evaluate(
+        """() => [document.documentElement, document.querySelector('[data-testid="stMain"]')].map((each) => each.scrollWidth)"""
+    )
+    assert max(wide) <= size["width"], f"{page.url} is {wide} wide on {size}"
 
 
 def turn(page: Page, scheme: Literal["light", "dark"]) -> None:

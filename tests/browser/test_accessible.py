@@ -1,4 +1,5 @@
-"""Every page: axe in the light theme, contrast in the dark one (of some pages; a long run: of all), and the width and height of a phone.
+"""Every page: axe in the light theme, contrast in the dark one (of some pages; a long run: of all), the width and height of a phone, and the
+width at a zoom of 200 % (of some pages; a long run: of all).
 
 Axe runs on a phone for the pages with wide tables only; docs/accessibility.md names both lists.
 
@@ -87,20 +88,22 @@ def test_a_page_that_is_opened_on_a_phone_shows_its_title(address: str, fleet: D
     assert page.get_by_test_id("stSidebar").evaluate("bar => bar.getBoundingClientRect().right") <= 1
 
 
-PLANTED = """<title>Planted</title><style>body { color: #111; background: #fff } .grey { color: #bbb } .dark { background: #222 }</style>
+PLANTED = """<title>Planted</title><style>body { color: #111; background: #fff } .grey { color: #bbb } .dark { background: #222 }
+.tiny { all: unset; display: inline-block; width: 8px; height: 8px }</style>
 <main><h1>Planted</h1><p>Good</p><p>Good too</p><p class="grey">A bad class</p><p style="color: #ccc">A bad style</p>
 <div class="dark"><p>On a bad ground</p></div><p hidden style="color: #ddd">Nobody sees it</p><p style="color: #ddd">But this</p>
 <p style="font-size: 10px; color: #767676">Too small</p><p><img src="data:," id="unnamed"></p>
 <span style="display: contents"><b style="color: #cbb">In a span without a box</b></span>
+<div style="font-size: 0"><button class="tiny" aria-label="One"></button><button class="tiny" aria-label="Two"></button></div>
 <p style="visibility: hidden">Hidden <b style="visibility: visible; color: #bcb">but for this</b></p><div id="host"></div></main>
 <script>host.attachShadow({mode: 'open'}).innerHTML = '<p>Good inside</p><p style="color: #aaa">Bad inside</p>'</script>"""
 
 
-def test_each_kind_of_text_without_contrast_is_found(visit: Visit) -> None:
+def test_each_kind_of_text_without_contrast_and_each_target_too_small_is_found(visit: Visit) -> None:
     page = visit("data:text/html," + quote(PLANTED), ready=False)
     page.wait_for_function("() => window.host?.shadowRoot")
     found = [line.split(": ", 1) for line in serious(page)]
-    assert sorted(rule for rule, _ in found) == ["color-contrast"] * 7 + ["html-has-lang", "image-alt"]
+    assert sorted(rule for rule, _ in found) == ["color-contrast"] * 7 + ["html-has-lang", "image-alt", "target-size", "target-size"]
     named = " ".join(line for _, line in found)
     for text in ("A bad class", "A bad style", "On a bad ground", "But this", "Bad inside", "without a box", "but for this", "unnamed"):
         assert text in named
