@@ -187,6 +187,15 @@ def test_no_one_asks_which_engine_it_has() -> None:
     assert [name for name, path in FILES.items() if pattern.search(path.read_text(encoding="utf-8"))] == []
 
 
+def test_no_test_imports_another_test() -> None:
+    """What two tests need stands in conftest.py or tests/support."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if "__pycache__" not in path.parts]
+    found = [
+        path.name for path in files if re.search(r"^\s*(from|import) [\w.]*\btest_\w+", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert len(files) > 500 and found == []
+
+
 def test_the_client_imports_records_and_errors_only() -> None:
     wrong = [
         f"{name} imports {target}"

@@ -3,9 +3,10 @@
 import re
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from contextlib import suppress
+from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Response, TimeoutError, WebSocket
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Request, Response, TimeoutError, WebSocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -290,3 +291,32 @@ def said(page: Page, sentence: str) -> None:
         page.wait_for_function(SAYS, arg=sentence, polling=100)
     except TimeoutError:
         raise AssertionError(f"the page does not say {sentence!r} but {words(page)!r}") from None
+
+
+def parameters(page: Page) -> dict[str, str]:
+    """The first value of each parameter of the address."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def click_in(page: Page, key: str, across: float, down: float) -> None:
+    """Click inside the plot of a chart, at shares of its width and height."""
+    plot = page.locator(f".st-key-{key} .nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+    page.locator(f".st-key-{key} .hoverlayer > *").first.wait_for(state="attached")  # the mark under the mouse is known
+    page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+
+
+def open_search(page: Page) -> Locator:
+    """Open the command palette, which every page has, and give its field. A key that is pressed before the page listens is pressed again, as a
+    person does.
+    """
+    field = page.get_by_role("combobox", name="Search")
+    for _ in range(20):
+        page.keyboard.press("Control+k")
+        with suppress(TimeoutError):
+            field.wait_for(timeout=5000)
+            break
+    return field

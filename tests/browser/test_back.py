@@ -7,8 +7,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
-from tests.browser.pages import PATIENCE, choose, heading, settle
-from tests.browser.test_clicks import click_in, parameters
+from tests.browser.pages import PATIENCE, choose, click_in, heading, parameters, settle
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser

@@ -5,17 +5,15 @@ The independent figures: LightGBM's own contributions to the row, and tests/inve
 
 import json
 import re
-from contextlib import suppress
 from io import StringIO
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Page, TimeoutError
+from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
-from tests.browser.pages import download, figure, heading, said, settle, tables, words
+from tests.browser.pages import download, figure, heading, open_search, parameters, said, settle, tables, words
 from tests.support import raw_rows
 from tests.support.length import LONG
 from tests.support.lightgbm_contributions import lightgbm_contributions
@@ -28,18 +26,9 @@ SOURCES = {"input": "Missing or wrong input", "label": "Suspect label"}
 WALKED = [CASE, "tweet-0421"]
 
 
-def parameters(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
-
-
 def find(page: Page, typed: str) -> None:
-    """Type into the command palette, which every page has. A key that is pressed before the page listens is pressed again, as a person does."""
-    field = page.get_by_role("combobox", name="Search")
-    for _ in range(20):
-        page.keyboard.press("Control+k")
-        with suppress(TimeoutError):
-            field.wait_for(timeout=5000)
-            break
+    """Type into the command palette, and go where its first line leads."""
+    field = open_search(page)
     field.fill(typed)
     field.press("Enter")
 

@@ -1,33 +1,17 @@
 """A click on a mark of a chart leads to the predictions behind it in a real browser, and back."""
 
 from datetime import datetime
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
-from tests.browser.pages import heading, said, settle, words
+from tests.browser.pages import click_in, heading, parameters, said, settle, words
 from tests.support import raw_rows
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
 MODEL, DAYS = "flights-delay", "from=2013-06-24T00%3A00&to=2013-07-01T00%3A00&window=Chosen+dates"
-
-
-def parameters(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
-
-
-def click_in(page: Page, key: str, across: float, down: float) -> None:
-    """Click inside the plot of a chart, at shares of its width and height."""
-    plot = page.locator(f".st-key-{key} .nsewdrag").first
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
-    page.locator(f".st-key-{key} .hoverlayer > *").first.wait_for(state="attached")  # the mark under the mouse is known
-    page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
 
 
 def after_a_click(visit: Visit, url: str, key: str, across: float, down: float, height: int) -> Page:

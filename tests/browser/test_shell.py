@@ -7,8 +7,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.accessibility import serious, turn
 from tests.browser.conftest import Visit
-from tests.browser.pages import complete, heading, settle
-from tests.browser.test_clicks import parameters
+from tests.browser.pages import complete, heading, open_search, parameters, settle
 from tests.support.running import Dashboard
 
 pytestmark = pytest.mark.browser
@@ -67,8 +66,7 @@ def test_the_scope_bar_stays_in_sight_and_each_choice_is_one_step(fleet: Dashboa
 
 def test_the_palette_finds_features_pages_and_cases_by_keyboard(own: Dashboard, visit: Visit) -> None:
     page = visit(f"{own.url}/latency?model=flights-late&window=28d", **LAPTOP)
-    page.keyboard.press("Control+k")
-    field = page.get_by_role("combobox", name="Search")
+    field = open_search(page)
     field.fill("rain_3h")
     line = page.get_by_role("option", name="rain_3h_in flights-late", exact=True)
     line.wait_for()
@@ -80,11 +78,9 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(own: Dashboard, 
     settle(page)
     assert parameters(page)["feature"] == "rain_3h_in" and parameters(page)["window"] == "Last 28 days"
 
-    page.keyboard.press("Control+k")
-    field.fill("My rain")
+    open_search(page).fill("My rain")
     page.get_by_role("option", name="Pin this view as My rain").click()
-    page.keyboard.press("Control+k")
-    field.fill("Rain of all")
+    open_search(page).fill("Rain of all")
     page.get_by_role("option", name="Share this view as Rain of all").click()
     share = page.get_by_role("dialog", name="Share this view")
     share.get_by_role("textbox", name="Your name").fill("Ann")
@@ -110,7 +106,7 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(own: Dashboard, 
     page.keyboard.press("i")
     page.get_by_role("heading", name="Find a case").wait_for()
     settle(page)
-    page.keyboard.press("Control+k")
+    open_search(page)
     page.get_by_role("option", name="Rain of all Ann", exact=True).wait_for()
     page.get_by_role("option", name="My rain").click()
     page.get_by_role("heading", name="Input drift").wait_for()

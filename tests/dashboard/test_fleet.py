@@ -16,10 +16,10 @@ from observability.dashboard.overview import fleet, incidents
 from observability.dashboard.overview.large_fleet import NO_EVENTS, NO_ROWS
 from observability.dashboard.scope import Scope
 from observability.incidents.action_counts import counted_incidents, incident_action_counts, merge_equal_incidents, shared_incident_ids
-from observability.incidents.grouping import Incident, group_findings
 from observability.monitoring import check
 from observability.store.query import aggregates
 from tests.support.dashboard_world import END, START, World
+from tests.support.one_finding_incident import of_one
 
 
 @pytest.mark.parametrize("ago", [timedelta(0), timedelta(hours=9, minutes=25)])
@@ -117,15 +117,6 @@ def test_an_incident_links_to_the_next_pages() -> None:
     pages = [(each["go"]["page"], each["go"]["parameters"]["model"]) for each in incidents.next_step_links(found, Scope())]
     assert pages == [("quality", "late"), ("why_changed", "late"), ("cases", "late"), ("changes", "late")]
     assert [each["go"]["page"] for each in incidents.next_step_links(replace(found, source="input"), Scope())] == ["quality", "changes"]
-
-
-def of_one(model: str, because: str) -> Incident:
-    """The incident that one finding of a model forms."""
-    found = Finding(
-        analyzer="data/quality", model=model, version="1", subject="wind", metric="null_rate", value=0.85, n=1819, severity="watch",
-        because=because, start=END - timedelta(days=7), end=END, against="reference",
-    )  # fmt: skip
-    return group_findings([found], {})[1][0]
 
 
 def test_a_model_that_was_never_registered_is_unknown_with_the_reason(current: World) -> None:

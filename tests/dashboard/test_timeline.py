@@ -9,9 +9,9 @@ from observability.core.time import naive_utc
 from observability.dashboard import load
 from observability.dashboard.overview import fleet, timeline
 from observability.dashboard.scope import Scope
-from tests.dashboard.test_fleet import of_one
 from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import World
+from tests.support.one_finding_incident import of_one
 
 
 def test_marks_stand_at_their_share_of_the_window_and_what_lies_outside_is_left_out(current: World) -> None:

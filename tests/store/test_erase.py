@@ -3,7 +3,6 @@
 import json
 import shutil
 import time
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -27,28 +26,11 @@ from observability.store.rollup import rollup
 from observability.store.types.erasing import elsewhere_lines
 from observability.store.types.loading import LoadDefaults
 from tests.store.conftest import land, query, rollups
+from tests.support.bytes_of_home import found_in
 from tests.support.record_lines import AT, OTHERS, label, prediction
 
 SUBJECT = "jane-77.Q@mail"
 IDS = ("request-0a1b", "request-2c3d")
-
-
-def found_in(folder: Path, *needles: str) -> list[str]:
-    """The files of a folder whose bytes hold a needle, and the tables of databases whose rows do."""
-    places = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            content = path.read_bytes()
-            places += [f"{path.name}: {needle}" for needle in needles if needle.encode() in content]
-    for path in sorted(folder.rglob("store.duckdb")):
-        copy = path.with_name("looked-at.duckdb")
-        shutil.copy(path, copy)
-        with duckdb.connect(str(copy), read_only=True) as cursor:
-            for (table,) in cursor.execute("SELECT table_name FROM duckdb_tables()").fetchall():
-                rows = cursor.execute(f'SELECT t::VARCHAR FROM "{table}" t').fetchall()
-                places += [f"{table}: {needle}" for needle in needles if any(needle in row for (row,) in rows)]
-        copy.unlink()
-    return places
 
 
 def fill(store):

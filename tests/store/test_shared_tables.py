@@ -21,7 +21,7 @@ from observability.store.retention import apply_retention
 from observability.store.rollup import rollup
 from observability.store.types.registration import RegistrationRequest
 from tests.store.conftest import land, query, rollups
-from tests.store.test_erase import found_in
+from tests.support.bytes_of_home import found_in
 from tests.support.new_store import new_store
 from tests.support.record_lines import label, prediction
 

@@ -121,14 +121,21 @@ def test_noise_and_absence_cost_accuracy_and_the_most_needed_feature_comes_first
 
 def test_texts_are_changed_and_scored_through_the_vectoriser_of_the_file() -> None:
     from sample_data.texts import TextService
-    from tests.worker.test_word_job import ARTIFACT, CLASSES
 
-    service = TextService(ARTIFACT, 12)
+    artifact = Path(__file__).parents[2] / "sample_data" / "sentiment.skops"
+    service = TextService(artifact, 12)
     texts = ["What a nice day, I love it", "I hate this awful weather", "The meeting begins at noon"]
     rows = pd.DataFrame([service.answer(text)[0] for text in texts])
-    given = {"task": "multiclass", "classes": list(CLASSES), "kind": "skops", "threshold": 0.5, "tolerance": 0.0, "seed": 1}
+    given = {
+        "task": "multiclass",
+        "classes": ["negative", "neutral", "positive"],
+        "kind": "skops",
+        "threshold": 0.5,
+        "tolerance": 0.0,
+        "seed": 1,
+    }
     given |= {"labels": [2, 0, 1], "texts": texts, "feature": None}
-    found = change_texts({"rows": rows}, given, {"model": ARTIFACT}, quiet)
+    found = change_texts({"rows": rows}, given, {"model": artifact}, quiet)
     assert list(found.frames["flipped"]) == list(CHANGES) and len(found.frames["right"]) == 3
     assert found.frames["flipped"]["lower case"].sum() == 0  # its vectoriser ignores case
     assert all(name.startswith("component_") for name in found.values["through"])

@@ -1,0 +1,24 @@
+"""Where do the files of a home still hold a text?"""
+
+import shutil
+from pathlib import Path
+
+import duckdb
+
+
+def found_in(folder: Path, *needles: str) -> list[str]:
+    """The files of a folder whose bytes hold a needle, and the tables of databases whose rows do."""
+    places = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            content = path.read_bytes()
+            places += [f"{path.name}: {needle}" for needle in needles if needle.encode() in content]
+    for path in sorted(folder.rglob("store.duckdb")):
+        copy = path.with_name("looked-at.duckdb")
+        shutil.copy(path, copy)
+        with duckdb.connect(str(copy), read_only=True) as cursor:
+            for (table,) in cursor.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+                rows = cursor.execute(f'SELECT t::VARCHAR FROM "{table}" t').fetchall()
+                places += [f"{table}: {needle}" for needle in needles if any(needle in row for (row,) in rows)]
+        copy.unlink()
+    return places
