@@ -20,7 +20,11 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 Visit = Callable[..., Page]
-LONGEST = ("test_review.py", "test_case.py", "test_figures.py", "test_accessible.py", "test_desk.py", "test_add_model.py", "test_shell.py")
+LONGEST = (
+    "test_accessible.py", "test_review.py", "test_case.py", "test_pipeline_pages.py", "test_figures.py", "test_runs.py", "test_tables.py",
+    "test_shell.py", "test_compare.py", "test_tasks.py", "test_add_model.py", "test_back.py", "test_desk.py", "test_cost.py",
+    "test_promises.py", "test_links.py", "test_dashboards.py",
+)  # fmt: skip
 """The files that take longest, in this order: the workers begin with them, so that they end together."""
 
 
