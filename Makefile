@@ -20,7 +20,7 @@ BYTECODE = $(BIN)/python -m compileall -q -j 2 app.py observability pages
 SCRATCH := $(shell free=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1); test "$${free:-0}" -gt 10000000 && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 
 UNIT := $(BIN)/python -m pytest -n 2 --dist loadfile --durations 12 --no-loadscope-reorder --ignore tests/browser
-BROWSER_WORKERS ?= 2
+BROWSER_WORKERS ?= 3
 # A busy machine may delay a browser beyond any patience: a browser test that fails runs once more, and says so.
 BROWSER := $(BIN)/python -m pytest --reruns 1 -n $(BROWSER_WORKERS) --dist loadfile --no-loadscope-reorder --durations 12 tests/browser
 
