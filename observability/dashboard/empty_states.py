@@ -1,12 +1,13 @@
 """Empty states: what is missing, and the next step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import streamlit as st
 
 from observability.core import formatting
+from observability.core.finding import FAILED, Finding
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.dashboard import links, load, other_records, sample_figures
@@ -17,6 +18,7 @@ log = obs.Logger()
 log.prediction(id="a1", model="loan", version="3", features={"age": 41, "income": 52_000}, score=0.62)
 log.label(id="a1", model="loan", value=1)"""
 """Python lines that log a prediction and its label."""
+AFTER_FAILURE = "Other pages and models are not affected. Try again, or choose another time range; the log of the dashboard says more."
 Example = tuple[str, Callable[[Path], Any]]
 """What a figure of the sample shows, and the function that makes it from the sample's folder."""
 
@@ -36,6 +38,15 @@ def stop_with_empty_state(message: str, step: str | None = None, page: str | Non
     """Draw an empty state, and stop the page."""
     empty_state(message, step, page, label)
     st.stop()
+
+
+def stop_without_result(
+    found: Iterable[Finding], message: str, step: str | None = None, page: str | None = None, label: str | None = None
+) -> NoReturn:
+    """Stop a page whose analyzer has no result: with its empty state, or where the analyzer failed, with that and what to do."""
+    if any(finding.because.startswith(FAILED) for finding in found):
+        stop_with_empty_state("Nothing can be shown, because the analysis failed.", AFTER_FAILURE)
+    stop_with_empty_state(message, step, page, label)
 
 
 def error_state(error: Exception) -> None:

@@ -18,7 +18,7 @@ found.sort(key=lambda finding: finding.metric == "ecce")  # the ECE (or the slop
 known = [finding for finding in found if finding.value is not None]
 if not known:
     finding_lines(found)
-    empty_states.stop_with_empty_state("No calibration yet.", "Labels may still be missing: choose an earlier or a longer window.")
+    empty_states.stop_without_result(found, "No calibration yet.", "Labels may still be missing: choose an earlier or a longer window.")
 
 alt = calibration.calibration_claims(known)
 if here.model.task == "regression":

@@ -17,8 +17,8 @@ found = findings.analyzer_findings(here, "serving/estimated_performance", wait=T
 metrics = estimated_performance.estimates_by_metric(found)
 if not metrics:
     finding_lines(found)
-    empty_states.stop_with_empty_state(
-        "Nothing is estimated in this window.", "An estimate needs a reference with labels, and predictions with scores."
+    empty_states.stop_without_result(
+        found, "Nothing is estimated in this window.", "An estimate needs a reference with labels, and predictions with scores."
     )
 
 finding = estimated_performance.estimated_metric_box(metrics, here)

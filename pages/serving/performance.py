@@ -19,7 +19,7 @@ maturity = next((finding for finding in found if finding.metric == "label_maturi
 if not metrics:
     finding_lines(found)
     step = "Labels may still be missing: choose an earlier window, or log labels by the id of their prediction."
-    empty_states.stop_with_empty_state("Nothing could be measured in this window.", step)
+    empty_states.stop_without_result(found, "Nothing could be measured in this window.", step)
 
 finding = performance.measured_metric_box(metrics, here.model)
 st.markdown(status_line(finding.severity, finding.because, strong=True))

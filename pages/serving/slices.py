@@ -21,7 +21,7 @@ if summary is not None and not urgent:
 slice_search.watched_slices_section(here, found)
 if summary is None or not summary.evidence.get("ranked"):
     step = "Choose a longer window, register this version with held-out predictions, or wait for labels."
-    empty_states.stop_with_empty_state("No slice can be compared yet.", step, "add_model", "Register")
+    empty_states.stop_without_result(found, "No slice can be compared yet.", step, "add_model", "Register")
 
 metric = slice_search.slice_metric_box(here, summary)
 corrected = "Significance is corrected for all slices."

@@ -17,7 +17,7 @@ main_finding_lines(why_changed.distinct_sentences(found))
 parts = why_changed.change_parts(found)
 if not parts:
     step = "Labels may still be missing: choose an earlier or a longer window, or register this version with held-out predictions."
-    empty_states.stop_with_empty_state("The change cannot be decomposed yet.", step, "add_model", "Register")
+    empty_states.stop_without_result(found, "The change cannot be decomposed yet.", step, "add_model", "Register")
 
 st.header("From before to now", anchor=False)
 why_changed.change_waterfall_section(here, parts)

@@ -1,16 +1,19 @@
 """One model or one analyzer that fails stops only itself, and a page says what happened and what to do."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.core.finding import FAILED
+from observability.core.formatting import DASH
 from observability.core.window import Window
-from observability.dashboard import application, background_findings, load, page_failure, time_series
-from observability.dashboard.overview import fleet, large_fleet
+from observability.dashboard import application, background_findings, empty_states, load, page_failure, time_series
+from observability.dashboard.overview import findings, fleet, large_fleet
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
+from tests.support.dashboard_pages import opened, words
 from tests.support.dashboard_world import END, World
 
 
@@ -53,6 +56,7 @@ def test_home_has_a_row_for_a_model_that_cannot_be_computed(current: World, monk
     assert (found["price"].severity, found["price"].failure) == ("unknown", "RuntimeError")
     row = fleet.fleet_table_row(found["price"], Scope())
     assert "Cannot be computed (RuntimeError)" in str(row)
+    assert {cell["t"] for name, cell in row["cells"].items() if name not in ("model", "status")} == {DASH}, "no count of 0 that nobody made"
     assert large_fleet.with_traffic(Scope(), found["price"]) == found["price"]
 
 
@@ -65,7 +69,15 @@ def failing_page() -> None:
 
 def test_a_page_that_fails_says_what_to_do_and_shows_no_internals(current: World) -> None:
     (box,) = AppTest.from_function(failing_page).run().error
-    assert "ValueError" in box.value and page_failure.NEXT in box.value
+    assert "ValueError" in box.value and empty_states.AFTER_FAILURE in box.value
     assert "secret" not in box.value and "Traceback" not in box.value
     assert application.app_parts()["on_script_error"] is page_failure.draw_page_failure
     assert load.catalog().models
+
+
+def test_a_page_whose_analyzer_fails_says_so_and_not_that_labels_are_missing(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = next(each for each in load.counted_findings(load.window(Scope(), "price")) if each.analyzer == "serving/performance")
+    failed = replace(known, severity="unknown", metric="judged", value=None, because=f"{FAILED}: RuntimeError: planted.")
+    monkeypatch.setattr(findings, "analyzer_findings", lambda here, analyzer, **options: [failed])
+    said = words(opened("performance", model="price"))
+    assert "the analysis failed" in said and empty_states.AFTER_FAILURE in said and "Labels may still be missing" not in said

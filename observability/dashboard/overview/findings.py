@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import streamlit as st
 
 from observability.core import formatting
-from observability.core.finding import FAILED, SEVERITIES, Finding, finding_details, needs_action
+from observability.core.finding import SEVERITIES, Finding, finding_details, needs_action
 from observability.core.small_groups import findings_for_files, rows_of_finding
 from observability.dashboard import empty_states, frame, links, load, sign_in
 from observability.dashboard.cells import severity_cell
@@ -79,12 +79,9 @@ def analyzer_findings(here: frame.ModelPage, analyzer: str, *, wait: bool = Fals
 
 
 def stop_without_comparison(found: Sequence[Finding]) -> NoReturn:
-    """Stop a page whose findings compare nothing, with the next step: to register a reference, unless the analysis failed."""
-    if any(finding.because.startswith(FAILED) for finding in found):
-        st.caption("Other analyses are not affected.")
-        st.stop()
+    """Stop a page whose findings compare nothing, with the next step: to register a reference, where the analysis did not fail."""
     step = "Register this version with held-out predictions, or choose a longer window."
-    empty_states.stop_with_empty_state("Nothing can be compared yet.", step, "add_model", "Register")
+    empty_states.stop_without_result(found, "Nothing can be compared yet.", step, "add_model", "Register")
 
 
 def show_all_button(key: str, most: int, total: int, scope: Scope) -> None:

@@ -231,6 +231,8 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
         "fairness": fairness_cell(status, fairness) if fairness else NO_GROUPS,
         "cost": cost_cell(status),
     }
+    if status.failure:
+        measured = {key: {"t": formatting.DASH} for key in measured}
     if page or (note and not status.predictions):  # which says once what each of them would say
         measured |= {
             key: {"t": formatting.DASH, "title": cell.get("title")} for key, cell in measured.items() if cell.get("s") == "unknown"
