@@ -18,7 +18,7 @@ log = obs.Logger()
 log.prediction(id="a1", model="loan", version="3", features={"age": 41, "income": 52_000}, score=0.62)
 log.label(id="a1", model="loan", value=1)"""
 """Python lines that log a prediction and its label."""
-AFTER_FAILURE = "Other pages and models are not affected. Try again, or choose another time range; the log of the dashboard says more."
+FAILURE_ADVICE = "Other pages and models are not affected. Try again, or choose another time range; the log of the dashboard says more."
 Example = tuple[str, Callable[[Path], Any]]
 """What a figure of the sample shows, and the function that makes it from the sample's folder."""
 
@@ -45,7 +45,7 @@ def stop_without_result(
 ) -> NoReturn:
     """Stop a page whose analyzer has no result: with its empty state, or where the analyzer failed, with that and what to do."""
     if any(finding.because.startswith(FAILED) for finding in found):
-        stop_with_empty_state("Nothing can be shown, because the analysis failed.", AFTER_FAILURE)
+        stop_with_empty_state("Nothing can be shown, because the analysis failed.", FAILURE_ADVICE)
     stop_with_empty_state(message, step, page, label)
 
 

@@ -69,7 +69,7 @@ def failing_page() -> None:
 
 def test_a_page_that_fails_says_what_to_do_and_shows_no_internals(current: World) -> None:
     (box,) = AppTest.from_function(failing_page).run().error
-    assert "ValueError" in box.value and empty_states.AFTER_FAILURE in box.value
+    assert "ValueError" in box.value and empty_states.FAILURE_ADVICE in box.value
     assert "secret" not in box.value and "Traceback" not in box.value
     assert application.app_parts()["on_script_error"] is page_failure.draw_page_failure
     assert load.catalog().models
@@ -80,4 +80,4 @@ def test_a_page_whose_analyzer_fails_says_so_and_not_that_labels_are_missing(cur
     failed = replace(known, severity="unknown", metric="judged", value=None, because=f"{FAILED}: RuntimeError: planted.")
     monkeypatch.setattr(findings, "analyzer_findings", lambda here, analyzer, **options: [failed])
     said = words(opened("performance", model="price"))
-    assert "the analysis failed" in said and empty_states.AFTER_FAILURE in said and "Labels may still be missing" not in said
+    assert "the analysis failed" in said and empty_states.FAILURE_ADVICE in said and "Labels may still be missing" not in said
