@@ -90,8 +90,8 @@ def mean_shift_claims(drift: ColumnDrift, moved: MeanShift | None, adjusted: flo
     verdict = judge_change(moved, adjusted, context.budget)
     if verdict.severity != "watch":
         return []
-    onset = None if verdict.standing else drift_onset(drift, drift.whole, context.window.start, _group_means(drift))
     way = _group_means(drift) * np.sign(moved.shift)
+    onset = None if verdict.standing else drift_onset(drift, drift.whole, context.window.start, way)
     stands = drift_standing(drift, drift.whole, verdict.limit, way) if verdict.standing else {}
     reach = NORMAL_WIDTH * moved.error.total
     share = context.model.settings.importance.get(drift.name)

@@ -262,6 +262,18 @@ def test_a_mean_that_moved_by_a_quarter_of_a_deviation_is_a_warning_below_the_li
     assert said(1.0)["psi"].severity == "act" and set(said(1.0)) == {"psi"}
 
 
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_mean_that_moved_has_its_first_day_whichever_way_it_goes(way: int) -> None:
+    reference, past = rows(30_000, 91), rows(14_000, 92, days=28)
+    past["at"] -= pd.Timedelta(days=28)
+    context = context_for(reference, features=FEATURES)
+    current = rows(7000, 93, days=7)
+    current["age"] += way * 0.3 * reference["age"].std()
+    found = ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference, past), context)
+    claim = next(each for each in found if each.metric == "mean_shift")
+    assert claim.onset is not None and claim.onset.date() == current["at"].iloc[0].date()
+
+
 def test_importance_ranks_and_a_setting_moves_the_limit() -> None:
     settings = ModelSettings(importance={"age": 0.1, "income": 0.8}, limits={"serving/drift/psi": 2.0})
     current = rows(3000, 30, age=1.0)
