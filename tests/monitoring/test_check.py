@@ -271,7 +271,7 @@ def test_check_says_incidents_first_with_what_comes_with_them_folded(command: Co
     assert [place(line) for line in body] == sorted(map(place, body)), "what is new before what stands, the worst first"
     assert {place(line)[1] for line in body if line.startswith("Critical")} == {False, True}
     line = next(line for line in body if line.startswith("Critical") and "Suspected source: input" in line)
-    assert "since 2013-12-31" in line and "null in" in line and " related findings." in line
+    assert "since 31 Dec 2013" in line and "null in" in line and " related findings." in line
     assert not any("moved: PSI" in line for line in body), "drift of those features is folded"
 
 
