@@ -20,7 +20,7 @@ try:
     settings = read_access_settings(process_lock.home_folder())
     require_safe_binding(st.get_option("server.address"), settings)
     require_auth_packages(settings)
-    process_lock.own(process_lock.home_folder())
+    process_lock.own_home(process_lock.home_folder())
 except ObservabilityError as error:
     print(error, file=sys.stderr)
     sys.stderr.flush()

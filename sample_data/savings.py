@@ -18,8 +18,8 @@ MODEL, STUDY, SEED = "flights-late", "flights-late power caps", 31
 FIRST_HOUR, DAYS = datetime(2024, 10, 29, tzinfo=UTC), 34
 STARTED = datetime(2024, 11, 25, 10, tzinfo=UTC)
 CAPS = {45: 1.0, 40: 1.004, 35: 1.03, 30: 1.12, 25: 1.35}
-"""Caps in watts, and the time of a run as a multiple of that without a cap, which draws at most MOST_WATTS."""
-MOST_WATTS, SECONDS, SEEDS, READINGS = 43.0, 1.2, 4, 3
+"""Caps in watts, and the time of a run as a multiple of that without a cap, which draws at most MAX_WATTS."""
+MAX_WATTS, SECONDS, SEEDS, READINGS = 43.0, 1.2, 4, 3
 
 
 def simulated_sweep() -> list[dict[str, Any]]:
@@ -28,7 +28,7 @@ def simulated_sweep() -> list[dict[str, Any]]:
     for cap, slower in CAPS.items():
         for seed in range(SEEDS):
             name = f"{MODEL}-cap-{cap}-{seed}"
-            seconds, watts = SECONDS * slower * float(rng.lognormal(0, 0.008)), min(cap, MOST_WATTS) * float(rng.lognormal(-0.01, 0.008))
+            seconds, watts = SECONDS * slower * float(rng.lognormal(0, 0.008)), min(cap, MAX_WATTS) * float(rng.lognormal(-0.01, 0.008))
             about = {"run": name, "model": MODEL, "study": STUDY, "seed": seed, "simulated": True}
             found.append({"kind": "run", "at": began, "event": "start", "params": {"power_cap_w": cap}, **about})
             for place in range(READINGS):

@@ -15,8 +15,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline
 
 Array = np.ndarray[Any, np.dtype[Any]]
-COMPONENTS, DIGITS, FEWEST_TEXTS, SEED = 20, 3, 12, 13
-"""A word counts where at least FEWEST_TEXTS of the training texts hold it. Components are logged with DIGITS decimals."""
+COMPONENTS, DIGITS, MIN_TEXTS, SEED = 20, 3, 12, 13
+"""A word counts where at least MIN_TEXTS of the training texts hold it. Components are logged with DIGITS decimals."""
 STAND_INS = ("http", "url", "removed", "anonymous")
 """The source replaced links and names by http://url_removed and @anonymous. They are counted as links and mentions, not as words."""
 WORD = r"[^\W\d_]+(?:'[^\W\d_]+)?"
@@ -59,7 +59,7 @@ def fit_vectoriser(texts: list[str]) -> Pipeline:
         (
             "tfidf",
             TfidfVectorizer(
-                token_pattern=rf"{WORD}|[:;=]-?[)(dp](?!\w)", stop_words=list(STAND_INS), min_df=FEWEST_TEXTS, sublinear_tf=True, dtype=np.float32
+                token_pattern=rf"{WORD}|[:;=]-?[)(dp](?!\w)", stop_words=list(STAND_INS), min_df=MIN_TEXTS, sublinear_tf=True, dtype=np.float32
             ),
         ),
         ("svd", TruncatedSVD(COMPONENTS, n_iter=10, random_state=SEED)),

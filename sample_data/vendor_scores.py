@@ -20,7 +20,7 @@ from sample_data import vendor
 
 SET, FILE = "sixty scores", "vendor.scores.parquet"
 NIGHTS, NOISE, SHIFT, SHIFTED_FROM = vendor.NIGHTS, 0.01, 0.015, 32
-MOST_RATED = 4
+MAX_RATED = 4
 """The largest rating of a text; the smallest is its negative."""
 
 
@@ -34,7 +34,7 @@ def balance(folder: Path, items: pd.Series) -> "pd.Series[float]":
 def rated(folder: Path, items: pd.Series) -> list[str]:
     """The mean rating of each text by the people who rated it, from -1 to 1."""
     labels = pd.read_parquet(folder / "sentiment.labels.parquet", columns=["id", "rating_mean"]).set_index("id")["rating_mean"]
-    return [f"{mean / MOST_RATED:.3f}" for mean in labels.loc[items]]
+    return [f"{mean / MAX_RATED:.3f}" for mean in labels.loc[items]]
 
 
 def score_nights(folder: Path) -> list[dict[str, Any]]:

@@ -138,7 +138,7 @@ def alert_news(incident: Incident, alert: Alert | None) -> str | None:
     """News about an incident: `opened`, `worse` or `woken` (its snooze is over); None without news."""
     if alert is None:
         return "opened"
-    if is_worse(incident.severity, alert.severity) or grew(incident.lead, alert) or answers_fell(incident, alert):
+    if is_worse(incident.severity, alert.severity) or is_worse_than_told(incident.lead, alert) or answers_fell(incident, alert):
         return "worse"
     return "woken" if alert.woke else None
 
@@ -149,7 +149,7 @@ def answers_fell(incident: Incident, alert: Alert) -> bool:
     return bool(alert.claims) and any(finding.claim not in alert.claims for finding in fell)
 
 
-def grew(lead: Finding, alert: Alert) -> bool:
+def is_worse_than_told(lead: Finding, alert: Alert) -> bool:
     """Whether an acknowledged, snoozed or resolved fault is `GREW` times worse than in the last message.
 
     False where the last message had another lead, or the metric has no worse side.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 EVER = Window("", FIRST, AFTER_LAST)
-MOST = 20_000
+MAXIMUM = 20_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Message:
 def alert_records(store: "Store", incident: str | None = None) -> list[dict[str, Any]]:
     """Records of kind `alert`, oldest first, of one incident or of all."""
     only = (("incident", incident),) if incident else ()
-    return record_rows(store, Records("alert", ever=True, rows=MOST, only=only))
+    return record_rows(store, Records("alert", ever=True, rows=MAXIMUM, only=only))
 
 
 def alerts_by_incident(store: "Store", now: datetime) -> dict[str, Alert]:
@@ -63,11 +63,11 @@ def acknowledged_claims(store: "Store", now: datetime) -> AcknowledgedClaims:
 
 def messages_by_key(store: "Store") -> dict[str, Message]:
     """Current state of every message by its key, oldest first."""
-    rows = record_rows(store, Records("message", ever=True, rows=MOST))
+    rows = record_rows(store, Records("message", ever=True, rows=MAXIMUM))
     messages: dict[str, Message] = {}
     for row in rows:
         if row["state"] == "queued":
-            messages.setdefault(row["message"], queued(row))
+            messages.setdefault(row["message"], queued_message(row))
     for row in rows:
         known = messages.get(row["message"])
         if known is None or row["state"] == "queued":
@@ -79,8 +79,8 @@ def messages_by_key(store: "Store") -> dict[str, Message]:
     return messages
 
 
-def queued(row: dict[str, Any]) -> Message:
-    """The message of a `queued` record."""
+def queued_message(row: dict[str, Any]) -> Message:
+    """The message of a `queued_message` record."""
     incident, channel, title, text = (row[name] or "" for name in ("incident", "channel", "title", "text"))
     about: dict[str, Any] = {
         "not_before": row["not_before"],

@@ -72,7 +72,7 @@ def alerts_from_records(records: Iterable[Mapping[str, Any]], now: datetime) -> 
             alerts[incident] = alert_after(alerts[incident], record)
         elif record["says"] == "opened":
             alerts[incident] = opened_alert(record)
-    return {name: awake(alert, now) for name, alert in alerts.items()}
+    return {name: alert_after_snooze(alert, now) for name, alert in alerts.items()}
 
 
 def opened_alert(record: Mapping[str, Any]) -> Alert:
@@ -123,7 +123,7 @@ def alert_after(alert: Alert, record: Mapping[str, Any]) -> Alert:
     )
 
 
-def awake(alert: Alert, now: datetime) -> Alert:
+def alert_after_snooze(alert: Alert, now: datetime) -> Alert:
     """The alert, open again where its snooze has expired."""
     if alert.state == "snoozed" and alert.until is not None and alert.until <= now:
         return replace(alert, state="open", until=None, woke=True)

@@ -52,7 +52,7 @@ def save_alert_tables(home: Path, wanted: Body, read: str) -> AlertConfig:
     config = checked_config({**other_tables(old), **wanted})
     if config_stamp(home) != read:
         raise ChangedError("the alert settings were changed meanwhile", where=FILE, attempt="Reload them and repeat the change")
-    replaced(path, edited_toml(old, {name: wanted.get(name, {}) for name in TABLES}))
+    replace_alert_settings(path, edited_toml(old, {name: wanted.get(name, {}) for name in TABLES}))
     return config
 
 
@@ -64,7 +64,7 @@ def other_tables(text: str) -> dict[str, Any]:
         raise UsageError("the alert settings cannot be read", where=FILE, got=str(error)) from None
 
 
-def replaced(path: Path, content: str) -> None:
+def replace_alert_settings(path: Path, content: str) -> None:
     """Replace the file, readable by its owner only: it holds secrets. Raises StoreBrokenError where the disk refuses."""
     try:
         replace_private_file(path, content)
@@ -72,6 +72,6 @@ def replaced(path: Path, content: str) -> None:
         raise StoreBrokenError("the alert settings cannot be written", where=FILE, got=str(error)) from error
 
 
-def masked(address: str) -> str:
+def masked_address(address: str) -> str:
     """An address reduced to its kind: the rest may be secret."""
     return f"{address.partition(':')[0]}://…" if address else ""

@@ -34,7 +34,7 @@ NEW = timedelta(days=7)
 """Actions and decisions that are older when a tracker is set up are not sent."""
 AUTHOR = "the dashboard"
 SECONDS = 20.0
-MOST_RESPONSE = 4_000_000
+MAX_RESPONSE = 4_000_000
 LONGEST_TITLE = 240
 """Jira takes 255 characters."""
 LINEAR_FIND = "query Issues($id: ID!) { issues(filter: { id: { eq: $id } }) { nodes { id identifier url } } }"
@@ -148,7 +148,7 @@ def queue_issues(store: "Store", trackers: Mapping[str, Tracker], known: Collect
     records, kept = [], set(known)
     items = [*store.actions(), *store.decisions()] if trackers else []
     for item in items:
-        tracker = next((each for each in trackers.values() if takes(each, item)), None)
+        tracker = next((each for each in trackers.values() if accepts_item(each, item)), None)
         key = f"issue-{item.kind}-{item.id}"
         if (
             tracker is None
@@ -166,7 +166,7 @@ def queue_issues(store: "Store", trackers: Mapping[str, Tracker], known: Collect
     return [str(record["message"]) for record in records]
 
 
-def takes(tracker: Tracker, item: "DecisionItem") -> bool:
+def accepts_item(tracker: Tracker, item: "DecisionItem") -> bool:
     """Whether a tracker takes an action or a decision."""
     return f"{item.kind}s" in tracker.send and (not tracker.models or item.fields.get("model") in tracker.models)
 
@@ -222,7 +222,7 @@ def deliver_issue(
     return [{"kind": kind, kind: name, "at": now, "author": AUTHOR, "issue": issue.id, "issue_url": issue.url, "tracker": tracker.name}]
 
 
-def request(url: str, headers: Mapping[str, str], body: object = None) -> Request:
+def json_request(url: str, headers: Mapping[str, str], body: object = None) -> Request:
     """A request with JSON; POST where there is a body."""
     own = {"User-Agent": f"observability/{VERSION}", "Accept": "application/json", "Content-Type": "application/json", **headers}
     return Request(url, data=None if body is None else json.dumps(body).encode(), headers=own)  # noqa: S310 - the scheme was checked
@@ -239,7 +239,7 @@ def send_request(asked: Request) -> Any:
     """The parsed response. Raises OSError with the status alone: what a tracker says may repeat what it was sent."""
     try:
         with build_opener(_NoRedirect).open(asked, timeout=SECONDS) as response:
-            return json.loads(response.read(MOST_RESPONSE))
+            return json.loads(response.read(MAX_RESPONSE))
     except HTTPError as error:
         error.close()
         raise OSError(f"the tracker answered HTTP {error.code}") from None
@@ -257,14 +257,14 @@ def github_headers(token: str) -> dict[str, str]:
 def find_on_github(tracker: Tracker, work: WorkItem, token: str, send: Send) -> Issue | None:
     """The issue with the reference among the newest hundred; None where there is none."""
     newest = urlencode({"state": "all", "sort": "created", "direction": "desc", "per_page": 100})
-    found = send(request(f"{tracker.address}/repos/{tracker.project}/issues?{newest}", github_headers(token)))
+    found = send(json_request(f"{tracker.address}/repos/{tracker.project}/issues?{newest}", github_headers(token)))
     return next((github_issue(tracker, each) for each in found if work.reference in str(each.get("body") or "")), None)
 
 
 def create_on_github(tracker: Tracker, work: WorkItem, token: str, send: Send) -> Issue:
     """A new issue in a repository."""
     body = {"title": work.title, "body": work.body, "labels": list(tracker.labels)}
-    return github_issue(tracker, send(request(f"{tracker.address}/repos/{tracker.project}/issues", github_headers(token), body)))
+    return github_issue(tracker, send(json_request(f"{tracker.address}/repos/{tracker.project}/issues", github_headers(token), body)))
 
 
 def github_issue(tracker: Tracker, found: Mapping[str, Any]) -> Issue:
@@ -280,7 +280,7 @@ def jira_headers(tracker: Tracker, token: str) -> dict[str, str]:
 def find_on_jira(tracker: Tracker, work: WorkItem, token: str, send: Send) -> Issue | None:
     """The issue whose labels hold the reference; None where there is none."""
     asked = urlencode({"jql": f'labels = "{work.reference}"', "fields": "key", "maxResults": 1})
-    found = send(request(f"{tracker.address}/rest/api/3/search/jql?{asked}", jira_headers(tracker, token)))
+    found = send(json_request(f"{tracker.address}/rest/api/3/search/jql?{asked}", jira_headers(tracker, token)))
     return next((jira_issue(tracker, each) for each in found.get("issues") or ()), None)
 
 
@@ -296,7 +296,7 @@ def create_on_jira(tracker: Tracker, work: WorkItem, token: str, send: Send) -> 
         "labels": [*(label.replace(" ", "-") for label in tracker.labels), work.reference],
         **({"duedate": work.due} if work.due else {}),
     }
-    return jira_issue(tracker, send(request(f"{tracker.address}/rest/api/3/issue", jira_headers(tracker, token), {"fields": fields})))
+    return jira_issue(tracker, send(json_request(f"{tracker.address}/rest/api/3/issue", jira_headers(tracker, token), {"fields": fields})))
 
 
 def jira_issue(tracker: Tracker, found: Mapping[str, Any]) -> Issue:
@@ -312,7 +312,7 @@ def linear_id(work: WorkItem) -> str:
 def find_on_linear(tracker: Tracker, work: WorkItem, token: str, send: Send) -> Issue | None:
     """The issue with the id that follows from the reference; None where there is none."""
     asked = {"query": LINEAR_FIND, "variables": {"id": linear_id(work)}}
-    answer = send(request(f"{tracker.address}/graphql", {"Authorization": token}, asked))
+    answer = send(json_request(f"{tracker.address}/graphql", {"Authorization": token}, asked))
     nodes = ((answer.get("data") or {}).get("issues") or {}).get("nodes") or ()
     return next((Issue(str(found["identifier"]), str(found["url"])) for found in nodes), None)
 
@@ -321,7 +321,9 @@ def create_on_linear(tracker: Tracker, work: WorkItem, token: str, send: Send) -
     """A new issue of a team. Raises OSError where Linear refuses it, which it does in the response."""
     given = {"id": linear_id(work), "teamId": tracker.project, "title": work.title, "description": work.body}
     given |= {"dueDate": work.due} if work.due else {}
-    answer = send(request(f"{tracker.address}/graphql", {"Authorization": token}, {"query": LINEAR_CREATE, "variables": {"input": given}}))
+    answer = send(
+        json_request(f"{tracker.address}/graphql", {"Authorization": token}, {"query": LINEAR_CREATE, "variables": {"input": given}})
+    )
     created = (answer.get("data") or {}).get("issueCreate") or {}
     if not created.get("success") or not created.get("issue"):
         raise OSError("the tracker refused the issue")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SAMPLE = bundle_folder() / "sample_data"
 
 
-def pairs(texts: list[str], name: str) -> dict[str, str]:
+def parsed_mapping(texts: list[str], name: str) -> dict[str, str]:
     """Parse `theirs=ours` texts into a mapping. Raises UsageError."""
     mapping = {}
     for text in texts:
@@ -55,7 +55,7 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.export.own_exports import note_own_exports
     from observability.metrics.own_exports import own_export
     from observability.review import freeze, pre_read
-    from observability.review.agenda import MOST
+    from observability.review.agenda import MAXIMUM
 
     if args.to and not args.pre_read:
         raise UsageError("--to sends the pre-read", attempt="Add --pre-read")
@@ -69,8 +69,8 @@ def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     body = freeze.freeze(store, week, author=author, now=now, progress=percent_progress(say))
     say("")
     items = export_review.items_of(body)
-    lines = [f"Week {week} is frozen: {formatting.plural(len(items), 'item')}, {min(len(items), MOST)} on the agenda."]
-    lines += [f"  {severity_column(item.severity)} {export_review.item_title(item.models, item.title)}" for item in items[:MOST]]
+    lines = [f"Week {week} is frozen: {formatting.plural(len(items), 'item')}, {min(len(items), MAXIMUM)} on the agenda."]
+    lines += [f"  {severity_column(item.severity)} {export_review.item_title(item.models, item.title)}" for item in items[:MAXIMUM]]
     if args.out:
         target = Path(args.out)
         writers = {
@@ -157,15 +157,15 @@ def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         score=tuple(args.score),
         sensitive=tuple(args.sensitive),
         features=comma_list(args.features),
-        renames=pairs(args.map, "--map"),
+        renames=parsed_mapping(args.map, "--map"),
         artifact=Path(args.artifact) if args.artifact else None,
         settings=Path(args.settings) if args.settings else None,
     )
-    done = registered(store, request, say)
+    done = register_and_compare(store, request, say)
     return json_or_lines({"model": done.model, "version": done.version, "inferred": list(done.sentences)}, list(done.sentences), args.json)
 
 
-def registered(store: Store, request: "RegistrationRequest", say: Say) -> "Registration":
+def register_and_compare(store: Store, request: "RegistrationRequest", say: Say) -> "Registration":
     """Register a model version; where it has a model file, its scores are compared with those of the reference."""
     scorer = None
     if request.artifact:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from observability.investigation.evidence_types import Case
     from observability.store.engine import Store
 
-MOST_SIGNS, MOST_BARS = 1200, 8
+MAX_SIGNS, MAX_BARS = 1200, 8
 
 
 def run_case(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
@@ -73,7 +73,7 @@ def case_lines(found: "Case") -> Iterator[str]:
     yield f"{len(flagged)} of {len(found.inputs or ())} inputs flagged{':' if flagged else '.'}"
     yield from (f"  {given.feature} = {given_text(given.value)} ({', '.join(given.flags)}): {given.because}" for given in flagged)
     if found.explanation:
-        parts = sorted(found.explanation.attributions.items(), key=lambda part: -abs(part[1]))[:MOST_BARS]
+        parts = sorted(found.explanation.attributions.items(), key=lambda part: -abs(part[1]))[:MAX_BARS]
         base = "unknown" if found.explanation.base_value is None else format_figure(found.explanation.base_value)
         bars = ", ".join(f"{name} {format_figure(value, sign=True)}" for name, value in parts)
         if found.explanation.mismatch:
@@ -102,17 +102,17 @@ def given_text(value: Any) -> str:
 
 
 def inert_line(text: str) -> str:
-    """The line with control and formatting characters written out, cut at `MOST_SIGNS`: text from logs cannot control the terminal."""
+    """The line with control and formatting characters written out, cut at `MAX_SIGNS`: text from logs cannot control the terminal."""
     shown = "".join(
         sign if unicodedata.category(sign) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{ord(sign):04x}"
-        for sign in text[:MOST_SIGNS]
+        for sign in text[:MAX_SIGNS]
     )
-    return truncate(shown, MOST_SIGNS)
+    return truncate(shown, MAX_SIGNS)
 
 
 def run_relabel(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     """List the relabel queue; write it as a blind worksheet where `--out` names a file."""
-    from observability.export.csv import inert_csv, unaltered
+    from observability.export.csv import inert_csv, rows_kept_as_logged
     from observability.export.own_exports import note_own_exports
     from observability.investigation import relabel_queue as relabelling
     from observability.metrics.own_exports import own_export
@@ -129,9 +129,9 @@ def run_relabel(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
         for request in requests
     ]
     if args.out:
-        table = relabelling.worksheet(store, every, datetime.now(UTC))
+        table = relabelling.requests_worksheet(store, every, datetime.now(UTC))
         as_jsonl = args.out.endswith(".jsonl")
-        kept = table if as_jsonl else unaltered(table, "id")
+        kept = table if as_jsonl else rows_kept_as_logged(table, "id")
         write_output(Path(args.out), (worksheet_jsonl(kept) if as_jsonl else inert_csv(kept)).encode())
         note_own_exports(
             store,
@@ -163,13 +163,13 @@ def run_token(store: "Store", args: argparse.Namespace, say: Say) -> Outcome:
     if args.action == "create":
         if args.scope is None:
             raise UsageError("a token needs a scope", expected="--scope read or --scope write")
-        made, text = tokens.create(store.home, args.scope, args.name, args.role, args.model)
+        made, text = tokens.create_token(store.home, args.scope, args.name, args.role, args.model)
         lines = [text, f"Shown only once. Scope {made.scope}, id {made.id}. Send it as: Authorization: Bearer {text}"]
         return json_or_lines({**public_fields(made), "token": text}, lines, args.json)
     if args.action == "revoke":
         if not args.id:
             raise UsageError("the id of the token is missing", attempt="See: python -m observability token list")
-        gone = tokens.revoke(store.home, args.id)
+        gone = tokens.revoke_token(store.home, args.id)
         return json_or_lines(public_fields(gone), [f"Revoked {gone.id} ({gone.scope})."], args.json)
     kept = tokens.read_tokens(store.home)
     lines = [inert_line(f"{token.id}  {token.scope:5}  {token.created_at}  {token.name}".rstrip()) for token in kept]

@@ -25,7 +25,7 @@ from observability.store.engine import Store
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-LEAST_LETTERS = 8
+MIN_LETTERS = 8
 
 
 def run_exports(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -211,8 +211,8 @@ def _registered_key(name: str | None) -> str | None:
 def _canary(text: str) -> dict[str, str]:
     """A planted text from `NAME=TEXT`."""
     name, equal, mark = text.partition("=")
-    if not equal or len(mark) < LEAST_LETTERS:
-        raise UsageError("--canary is NAME=TEXT", got=text, expected=f"a text of at least {LEAST_LETTERS} letters, as c1=zq-canary-77f3")
+    if not equal or len(mark) < MIN_LETTERS:
+        raise UsageError("--canary is NAME=TEXT", got=text, expected=f"a text of at least {MIN_LETTERS} letters, as c1=zq-canary-77f3")
     return {"name": name, "text": mark}
 
 
@@ -221,11 +221,11 @@ def _drawn_canaries(store: Store, args: argparse.Namespace) -> Outcome:
     from observability.cli.commands_audit import newest_registered_version
     from observability.enrichment.audit_rows import audit_reference_rows
     from observability.enrichment.audit_steps import POOL
-    from observability.enrichment.canary_rows import MOST_CANARIES, canary_records, drawn_canary_rows
+    from observability.enrichment.canary_rows import MAX_CANARIES, canary_records, drawn_canary_rows
     from observability.metrics.own_exports import own_export
 
-    if not args.model or not args.file or not 1 <= args.count <= MOST_CANARIES:
-        expected = f"--model NAME FILE.jsonl, and --count from 1 to {MOST_CANARIES}"
+    if not args.model or not args.file or not 1 <= args.count <= MAX_CANARIES:
+        expected = f"--model NAME FILE.jsonl, and --count from 1 to {MAX_CANARIES}"
         raise UsageError("exports canaries needs a model and a file to write", expected=expected)
     model = store.catalog().model(args.model)
     version = model.version(newest_registered_version(model))

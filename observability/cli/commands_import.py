@@ -113,7 +113,7 @@ def import_model(store: Store, args: argparse.Namespace, say: Say, path: Path) -
             attempt="Give --reference held_out.csv --label COL --score COL",
         )
     request = import_request(args, model, version, Path(args.reference), features=found.features, artifact=found.artifact)
-    done = commands.registered(store, request, say)
+    done = commands.register_and_compare(store, request, say)
     sentences = [f"MLflow model of flavour {found.flavour}{f', made {found.made[:19]} UTC' if found.made else ''}.", *done.sentences]
     return json_or_lines({"model": model, "version": version, "flavour": found.flavour, "inferred": sentences}, sentences, args.json)
 
@@ -152,7 +152,7 @@ def import_tables(store: Store, args: argparse.Namespace, say: Say, paths: list[
     at = at or datetime.fromtimestamp(current.stat().st_mtime, UTC)
     days = tables.covered_days(rows, roles, at, zone_named(args.timezone), current.name)
     theirs = tables.table_roles(tables.read_table(reference).column_names, score=args.score, prediction=args.prediction)
-    done = commands.registered(
+    done = commands.register_and_compare(
         store, import_request(args, args.model, version, reference, score=theirs.score, prediction=theirs.prediction), say
     )
     inferred = done.inference

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from observability.cli.commands import comma_list, pairs
+from observability.cli.commands import comma_list, parsed_mapping
 from observability.cli.load_report import load_outcome, load_progress, rejection_error, source_lines
 from observability.cli.outcome import Outcome, Say
 from observability.core.errors import UsageError
@@ -29,7 +29,7 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
         version=args.version or (versions[0] if len(versions) == 1 else None),
         versions=versions,
         features=comma_list(args.features),
-        renames=pairs(args.map, "--map"),
+        renames=parsed_mapping(args.map, "--map"),
         scores=tuple(args.score),
         timezone=args.timezone,
         decimal=args.decimal,

@@ -142,11 +142,11 @@ def round_lines(body: dict[str, Any]) -> list[str]:
     parts += [f"kept without vectors: {body['not_encoded']}"] if body["not_encoded"] else []
     version = f" version {', '.join(body['versions'])}" if body["versions"] else ""
     lines = [f"{body['model']}{version}, set {body['set']}: {'; '.join(parts)}{'' if body['kept'] else ' (not kept)'}."]
-    lines += [f"  {each['item']}: {shortened(each['before'])} -> {shortened(each['after'])}" for each in body["changed"][:SHOWN]]
+    lines += [f"  {each['item']}: {shortened_line(each['before'])} -> {shortened_line(each['after'])}" for each in body["changed"][:SHOWN]]
     return lines + [f"  {each['item']}: {each['status']}, {each['error']}" for each in body["errors"][:SHOWN]]
 
 
-def shortened(text: str, most: int = 60) -> str:
+def shortened_line(text: str, most: int = 60) -> str:
     """A text on one line, cut at `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"

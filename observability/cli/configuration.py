@@ -244,5 +244,5 @@ def _value_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: st
 
 def _shown(value: Any, *, secret: bool) -> str:
     if isinstance(value, str) and secret:
-        return edit_config.masked(value)
+        return edit_config.masked_address(value)
     return alarm_rules.setting_text(tuple(value) if isinstance(value, list) else value)

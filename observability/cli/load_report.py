@@ -21,7 +21,7 @@ WARM_UP_SECONDS = 2.0
 """The rate is not told before."""
 REPORT_SECONDS = 0.1
 """Between two reports of the same work."""
-MOST_FAILURES = 5
+MAX_FAILURES = 5
 """Files that could not be read and are named."""
 REMEDIES = {
     "no_offset": "Give their time zone, for example --timezone Europe/Paris",
@@ -123,7 +123,7 @@ def source_lines(report: "SourceReport") -> list[str]:
         lines.append(
             "  Files that changed were read again: rows that are stored count as duplicates, rows with other content are rejected."
         )
-    shown = list(report.failures.items())[:MOST_FAILURES]
+    shown = list(report.failures.items())[:MAX_FAILURES]
     lines += [f"  not read: {name}: {why}" for name, why in shown]
     if len(report.failures) > len(shown):
         lines.append(f"  and {len(report.failures) - len(shown):,} more that were not read")

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from observability.cli.command_host import letting_others_in
 from observability.cli.execute import execute
 from observability.cli.outcome import Outcome, missing_package, refused_by_disk
-from observability.cli.parser import parser, path
+from observability.cli.parser import absolute_path, parser
 from observability.core.bundle import bundle_folder
 from observability.core.errors import ObservabilityError, StoreBrokenError, StoreBusyError
 from observability.server import process_lock
@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
         elif args.command == "restore":
             from observability.cli import commands
 
-            outcome = commands.run_restore(args, progress)
+            outcome = commands.run_restore(args, show_progress)
         elif args.command in ("account", "audit-log"):
             from observability.cli import commands_access
 
@@ -61,10 +61,10 @@ def main(argv: list[str]) -> int:
         outcome = refused_by_disk(error)
     except KeyboardInterrupt:
         outcome = Outcome(130, error="Stopped. Committed data stays; run the command again to continue.")
-    return max(printed(outcome.out, sys.stdout), printed(outcome.error, sys.stderr), outcome.exit_code)
+    return max(print_answer(outcome.out, sys.stdout), print_answer(outcome.error, sys.stderr), outcome.exit_code)
 
 
-def printed(text: str, stream: TextIO) -> int:
+def print_answer(text: str, stream: TextIO) -> int:
     """Print a text. Returns 3 where it cannot be written, else 0; a reader that has read enough, as `head`, is no failure."""
     try:
         if text:
@@ -81,12 +81,12 @@ def printed(text: str, stream: TextIO) -> int:
 def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:
     """Run the command in this process where the lock is free, else in the owner's; retry while neither works."""
     home = process_lock.home_folder()
-    argv = absolute(args, argv)
+    argv = with_absolute_paths(args, argv)
     until = time.monotonic() + WAIT
     while True:
         try:
-            with process_lock.opened_store(home) as store, letting_others_in(store, progress):
-                return execute(store, argv, progress)
+            with process_lock.opened_store(home) as store, letting_others_in(store, show_progress):
+                return execute(store, argv, show_progress)
         except StoreBusyError as busy:
             address = process_lock.read_address(home)
             if address is not None and (outcome := at_owner(address, argv)) is not None:
@@ -116,14 +116,14 @@ def answer_assistant() -> int:
     return 0
 
 
-def absolute(args: argparse.Namespace, argv: list[str]) -> list[str]:
+def with_absolute_paths(args: argparse.Namespace, argv: list[str]) -> list[str]:
     """The command line with absolute file names."""
     files = {
         *getattr(args, "files", []),
         *getattr(args, "sources", []),
         *(getattr(args, name, None) for name in ("file", "held_out", "reference", "artifact", "settings", "out", "folder", "backup")),
     }
-    return [path(argument) if path(argument) in files else argument for argument in argv]
+    return [absolute_path(argument) if absolute_path(argument) in files else argument for argument in argv]
 
 
 def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
@@ -143,7 +143,7 @@ def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
             reply: dict[str, Any] = json.loads(line)
             if "exit" in reply:
                 return Outcome(reply["exit"], reply["out"], reply["error"])
-            progress(reply["progress"])
+            show_progress(reply["progress"])
     except ConnectionRefusedError:
         return None
     except (OSError, ValueError, http.client.HTTPException) as error:
@@ -153,7 +153,7 @@ def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
     raise StoreBrokenError(f"{who} ended the command without an outcome", attempt=RUN_AGAIN)
 
 
-def progress(text: str) -> None:
+def show_progress(text: str) -> None:
     """Write one line to the terminal, overwritten by the next; nothing where the error stream is not a terminal."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\033[K{text}" if text else "\r\033[K")

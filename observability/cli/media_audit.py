@@ -23,9 +23,9 @@ from observability.metrics.media_forms import (
     measured_sound,
     media_storage,
 )
-from observability.metrics.trade_offs import MOST_LEVELS
+from observability.metrics.trade_offs import MAX_LEVELS
 
-MOST_FILES = 100
+MAX_FILES = 100
 """Files that are measured, evenly spaced in the order of their paths."""
 UNITS = {"psnr": "PSNR {} dB", "ssim": "SSIM {}", "snr": "SNR {} dB"}
 
@@ -77,7 +77,7 @@ def _of_column(args: argparse.Namespace, tables: list[Path]) -> MediaToStore:
     if args.media not in frame:
         raise UsageError("--media names a column that the data lack", got=args.media, expected=", ".join(map(str, frame.columns)))
     frame = frame[frame[args.media].notna()]
-    others = {str(name): frame[name].astype(str).tolist() for name in frame if name != args.media and frame[name].nunique() <= MOST_LEVELS}
+    others = {str(name): frame[name].astype(str).tolist() for name in frame if name != args.media and frame[name].nunique() <= MAX_LEVELS}
     files = [path.parent / str(name) for name in frame[args.media]]
     if not files:
         raise UsageError("the column names no file", got=args.media)
@@ -89,7 +89,7 @@ def audit_media(media: MediaToStore, args: argparse.Namespace, say: Say) -> dict
     if args.model:
         raise UsageError("registered models read tables", got="--model", expected="an audit of pictures or sound without it")
     last, measure = len(media.paths) - 1, media.measure
-    places = np.unique(np.linspace(0, last, min(last + 1, MOST_FILES)).astype(int)).tolist()
+    places = np.unique(np.linspace(0, last, min(last + 1, MAX_FILES)).astype(int)).tolist()
     measured, skipped = dict[int, StoredFile](), Counter[str]()
     for done, place in enumerate(places):
         say(f"measuring file {done + 1} of {len(places)}")

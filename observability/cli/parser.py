@@ -31,7 +31,7 @@ class AllowRejected(argparse.Action):
             try:
                 share = float(str(value))
             except ValueError:
-                args.files = [*args.files, path(str(value))]
+                args.files = [*args.files, absolute_path(str(value))]
         if not 0 <= share <= 1:
             raise UsageError("--allow-rejected takes a share", got=value, expected="a number from 0 to 1")
         args.allow_rejected = share
@@ -68,7 +68,9 @@ def parser() -> Parser:
     register.add_argument("--model", required=True, help="the model's name in the records")
     register.add_argument("--version", required=True, help="the version that produced the scores in the reference")
     register.add_argument("--task", required=True, choices=("binary", "regression", "multiclass"))
-    register.add_argument("--reference", required=True, type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet")
+    register.add_argument(
+        "--reference", required=True, type=absolute_path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet"
+    )
     register.add_argument("--label", required=True, metavar="COL", help="the column with the true labels")
     register.add_argument(
         "--score",
@@ -86,23 +88,28 @@ def parser() -> Parser:
         "--map", action="append", default=[], metavar="theirs=ours", help="column name in the file = name in the records; repeatable"
     )
     register.add_argument(
-        "--artifact", type=path, metavar="FILE", help="the model file, for explanations: LightGBM text, XGBoost json, skops or ONNX"
+        "--artifact",
+        type=absolute_path,
+        metavar="FILE",
+        help="the model file, for explanations: LightGBM text, XGBoost json, skops or ONNX",
     )
     register.add_argument("--in-sample", action="store_true", help="the reference includes training rows")
-    register.add_argument("--settings", type=path, metavar="FILE.toml", help="threshold, costs, owner, fairness criterion, service level")
+    register.add_argument(
+        "--settings", type=absolute_path, metavar="FILE.toml", help="threshold, costs, owner, fairness criterion, service level"
+    )
     register.add_argument("--positive", metavar="VALUE", help="the positive class, if labels are text")
     register.add_argument("--decimal", choices=(",", "."), help=decimal_help)
 
     settings = add("settings", "Show a model's settings, or set them from a file.", "settings loan --settings loan.toml")
     settings.add_argument("model", metavar="MODEL")
-    settings.add_argument("--settings", type=path, metavar="FILE.toml")
+    settings.add_argument("--settings", type=absolute_path, metavar="FILE.toml")
 
     apply = add(
         "apply",
         "Make models, settings, alerts, limits and retention what a configuration file says; what it does not name stays.",
         "apply observability.toml --dry-run",
     )
-    apply.add_argument("file", type=path, metavar="FILE.toml")
+    apply.add_argument("file", type=absolute_path, metavar="FILE.toml")
     apply.add_argument("--dry-run", action="store_true", help="only show what would change")
 
     load = add(
@@ -162,7 +169,9 @@ def parser() -> Parser:
         metavar="WHAT",
         help="mlflow, tensorboard, optuna, codecarbon, zeus, transformers or tables",
     )
-    imported.add_argument("sources", nargs="+", type=path, metavar="PATH", help="the tool's file or folder; tables: reference and current")
+    imported.add_argument(
+        "sources", nargs="+", type=absolute_path, metavar="PATH", help="the tool's file or folder; tables: reference and current"
+    )
     imported.add_argument("--model", help="for runs without a model; of tables and a model folder, its name")
     imported.add_argument("--version", help="for runs without a version; of tables and a model folder, its version; of tables by default 1")
     imported.add_argument("--timezone", metavar="ZONE", help="time zone of times without an offset, for example Europe/Paris")
@@ -170,8 +179,12 @@ def parser() -> Parser:
     imported.add_argument(
         "--run", metavar="RUN", help="zeus: the run whose energy the file holds; default: named after the file or its folder"
     )
-    imported.add_argument("--reference", type=path, metavar="FILE", help="mlflow model folder: held-out rows with labels and scores")
-    imported.add_argument("--artifact", type=path, metavar="FILE", help="mlflow model folder: a converted model file instead of its own")
+    imported.add_argument(
+        "--reference", type=absolute_path, metavar="FILE", help="mlflow model folder: held-out rows with labels and scores"
+    )
+    imported.add_argument(
+        "--artifact", type=absolute_path, metavar="FILE", help="mlflow model folder: a converted model file instead of its own"
+    )
     imported.add_argument("--task", choices=("binary", "regression", "multiclass"), help="default: inferred")
     imported.add_argument("--label", metavar="COL", help="the column with the true labels; default: by its usual name")
     imported.add_argument("--score", action="append", default=[], metavar="COL", help="as of register; default: by its usual name")
@@ -179,7 +192,7 @@ def parser() -> Parser:
     imported.add_argument("--features", metavar="a,b", help="default: those of the signature, or every remaining column")
     imported.add_argument("--sensitive", action="append", default=[], metavar="COL", help="a sensitive attribute; repeatable")
     imported.add_argument("--positive", metavar="VALUE", help="the positive class, if labels are text")
-    imported.add_argument("--settings", type=path, metavar="FILE.toml", help="as of register")
+    imported.add_argument("--settings", type=absolute_path, metavar="FILE.toml", help="as of register")
     imported.add_argument("--in-sample", action="store_true", help="the reference includes training rows")
 
     items = add(
@@ -187,7 +200,9 @@ def parser() -> Parser:
         "Land items to be labelled on the page Annotate, without any model; or write the settled labels of a project to a file.",
         "items tweets.csv --project moods --id tweet --classes negative,neutral,positive",
     )
-    items.add_argument("file", nargs="?", type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet; an item a row")
+    items.add_argument(
+        "file", nargs="?", type=absolute_path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet; an item a row"
+    )
     items.add_argument("--project", required=True, help="the labelling project")
     items.add_argument("--id", metavar="COLUMN", help="column that names the item; default: a name made of its content")
     items.add_argument("--columns", metavar="a,b", help="columns that annotators see: texts, paths of images, values; default: all others")
@@ -195,14 +210,16 @@ def parser() -> Parser:
     items.add_argument("--guideline", metavar="V", help="version of the guideline")
     items.add_argument("--decimal", choices=(",", "."), help=decimal_help)
     items.add_argument("--dry-run", action="store_true", help="say what would be landed without keeping it")
-    items.add_argument("--out", type=path, metavar="FILE", help="write the settled labels to this .csv, .jsonl or .parquet file instead")
+    items.add_argument(
+        "--out", type=absolute_path, metavar="FILE", help="write the settled labels to this .csv, .jsonl or .parquet file instead"
+    )
 
     profile = add(
         "profile",
         "Make the batch record of a file, with the statistics of its columns, and keep it.",
         "profile day.csv --source greenhouse --device d7 --at time --range temperature=-40:60",
     )
-    profile.add_argument("file", type=path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet")
+    profile.add_argument("file", type=absolute_path, metavar="FILE", help=".jsonl, .csv (both also as .gz) or .parquet")
     profile.add_argument("--source", required=True, help="where the data come from")
     profile.add_argument("--device", help="the device that captured them")
     profile.add_argument("--batch", help="name of the batch; default: that of the file")
@@ -247,12 +264,12 @@ def parser() -> Parser:
     audit.add_argument(
         "files",
         nargs="*",
-        type=path,
+        type=absolute_path,
         metavar="FILE",
         help=".jsonl, .csv (both also as .gz) or .parquet; none: the reference of --model",
     )
     audit.add_argument("--label", metavar="COLUMN", help="column with the label; of --held-out too (default there: label)")
-    audit.add_argument("--held-out", type=path, metavar="FILE", help="held-out rows with the same columns")
+    audit.add_argument("--held-out", type=absolute_path, metavar="FILE", help="held-out rows with the same columns")
     audit.add_argument("--group", action="append", default=[], metavar="COLUMN", help="compare drop rates of its levels; repeatable")
     audit.add_argument("--exclude", metavar="a,b", help="columns that are no features, as ids")
     audit.add_argument("--dataset", help="name of the dataset; default: that of the file")
@@ -274,7 +291,7 @@ def parser() -> Parser:
     probe.add_argument("--unschedule", action="store_true", help="ask the sets of MODEL no longer; answers stay")
     probe.add_argument(
         "--encoder",
-        type=path,
+        type=absolute_path,
         metavar="PATH",
         help="folder of a sentence encoder (model.onnx, tokenizer.json), by which free-text answers are compared",
     )
@@ -301,7 +318,7 @@ def parser() -> Parser:
     stored.add_argument(
         "files",
         nargs="*",
-        type=path,
+        type=absolute_path,
         metavar="FILE",
         help=".jsonl, .csv (both also as .gz) or .parquet, pictures or sound, or their folder; none: the reference of --model",
     )
@@ -316,7 +333,7 @@ def parser() -> Parser:
     stored.add_argument("--sensitive", metavar="a,b", help="sensitive columns")
     stored.add_argument("--quasi", metavar="a,b", help="columns that together single out a person")
     stored.add_argument(
-        "--before", type=path, metavar="FILE", help="the rows of the version before: those added, changed and deleted are kept"
+        "--before", type=absolute_path, metavar="FILE", help="the rows of the version before: those added, changed and deleted are kept"
     )
     stored.add_argument("--before-version", metavar="V", help="its version, which the new one is made from")
     stored.add_argument("--key", metavar="COLUMN", help="column that identifies a row in both versions; default: id")
@@ -329,7 +346,7 @@ def parser() -> Parser:
         "Measure a folder as a place that stores data: room, small and equal files, what nothing reads, and the oldest. Keeps the report.",
         "report-storage /data/raw --place raw --keep-days 400",
     )
-    place.add_argument("folder", type=path, metavar="FOLDER", help="the folder, with all folders in it")
+    place.add_argument("folder", type=absolute_path, metavar="FOLDER", help="the folder, with all folders in it")
     place.add_argument("--place", metavar="NAME", help="name of the place; default: that of the folder")
     place.add_argument("--keep-days", type=float, metavar="N", help="days after which data are to be removed")
     place.add_argument("--tier", choices=("hot", "cold", "archive"), help="how fast and how dear the place is")
@@ -341,16 +358,16 @@ def parser() -> Parser:
         "Describe a data file as Croissant JSON-LD, with what was logged about its version.",
         "croissant people.csv --dataset people --out people.croissant.json",
     )
-    croissant.add_argument("file", type=path, metavar="FILE", help=".csv, .parquet or .jsonl")
+    croissant.add_argument("file", type=absolute_path, metavar="FILE", help=".csv, .parquet or .jsonl")
     croissant.add_argument("--dataset", help="name of the dataset; default: that of the file")
     croissant.add_argument("--data-version", metavar="V", help="the logged version that the file must be")
     croissant.add_argument("--license", metavar="URL", help="address of its licence")
     croissant.add_argument("--url", metavar="URL", help="address of its page")
-    croissant.add_argument("--out", type=path, metavar="FILE", help="write to a file")
+    croissant.add_argument("--out", type=absolute_path, metavar="FILE", help="write to a file")
 
     lineage = add("lineage", "Write runs and datasets as OpenLineage run events, one a line.", "lineage --out events.jsonl")
     lineage.add_argument("--model", help="its runs alone; default: every run")
-    lineage.add_argument("--out", type=path, metavar="FILE", help="write to a file")
+    lineage.add_argument("--out", type=absolute_path, metavar="FILE", help="write to a file")
 
     trade = add(
         "trade-offs",
@@ -369,7 +386,9 @@ def parser() -> Parser:
     trade.add_argument("--seconds", type=float, default=1.0, metavar="S", help="seconds of load a form; default 1")
     trade.add_argument("--days", type=int, default=180, metavar="N", help="days until the audit expires; default 180")
     trade.add_argument("--seed", type=int, default=0, help="seed of the network")
-    trade.add_argument("--import", dest="imported", type=path, metavar="FILE.json", help="keep results that were measured elsewhere")
+    trade.add_argument(
+        "--import", dest="imported", type=absolute_path, metavar="FILE.json", help="keep results that were measured elsewhere"
+    )
     trade.add_argument("--dry-run", action="store_true", help="print the audit without keeping it")
 
     augmented = add(
@@ -378,7 +397,10 @@ def parser() -> Parser:
         "audit-augmentation predictions.parquet --model loan --name jitter --group region",
     )
     augmented.add_argument(
-        "file", type=path, metavar="FILE", help="a line for each validation row and seed: row, seed, label, without, with, copy (optional)"
+        "file",
+        type=absolute_path,
+        metavar="FILE",
+        help="a line for each validation row and seed: row, seed, label, without, with, copy (optional)",
     )
     augmented.add_argument("--model", required=True, help="the model that is trained")
     augmented.add_argument("--version", help="its version; default: the newest that is registered")
@@ -434,7 +456,7 @@ def parser() -> Parser:
     review.add_argument("--week", metavar="2013-W27", help="an ISO week, Monday to Sunday in UTC; default: the last completed week")
     review.add_argument(
         "--out",
-        type=path,
+        type=absolute_path,
         metavar="FILE",
         help=".html (printable), .slides.html (one item a slide), .pdf (needs weasyprint), .csv (minutes) or .md (summary for a chat)",
     )
@@ -463,7 +485,7 @@ def parser() -> Parser:
     relabel.add_argument("--model", help="default: every model")
     relabel.add_argument("--all", action="store_true", help="list done and cancelled requests too")
     relabel.add_argument(
-        "--out", type=path, metavar="FILE", help=".csv or .jsonl: open requests with their inputs, without label and score"
+        "--out", type=absolute_path, metavar="FILE", help=".csv or .jsonl: open requests with their inputs, without label and score"
     )
 
     token = add("token", "Create, list or revoke tokens for the HTTP interface.", "token create --scope read --name grafana")
@@ -619,7 +641,7 @@ def add_exports(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None
     )
     exports.add_argument("action", choices=("list", "record", "k", "epsilon", "level", "canaries"))
     files = ".csv, .jsonl or .parquet, of `k` and `record`; the .jsonl that `canaries` writes"
-    exports.add_argument("file", nargs="?", type=path, metavar="FILE", help=files)
+    exports.add_argument("file", nargs="?", type=absolute_path, metavar="FILE", help=files)
     exports.add_argument("--recipient", metavar="R", help="who gets it")
     exports.add_argument("--dataset", metavar="D", help="the dataset; a budget belongs to a recipient and a dataset")
     exports.add_argument("--model", help="the model whose data these are")
@@ -637,9 +659,15 @@ def add_exports(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None
     exports.add_argument("--sampling-rate", type=float, default=1.0, metavar="Q", help="share of the records in a step; default 1")
     exports.add_argument("--steps", type=int, default=1, metavar="N", help="number of steps; default 1")
     exports.add_argument("--attestation", metavar="HASH", help="hash that the enclave attested, or with `level` the expected one")
-    exports.add_argument("--attestation-document", type=path, metavar="FILE", help="with `record`: the text that the enclave signed")
-    exports.add_argument("--attestation-signature", type=path, metavar="FILE", help="with `record`: its detached signature, raw or base64")
-    exports.add_argument("--attestation-key", type=path, metavar="FILE", help="with `level`: the public key, Ed25519 or P-256 in PEM")
+    exports.add_argument(
+        "--attestation-document", type=absolute_path, metavar="FILE", help="with `record`: the text that the enclave signed"
+    )
+    exports.add_argument(
+        "--attestation-signature", type=absolute_path, metavar="FILE", help="with `record`: its detached signature, raw or base64"
+    )
+    exports.add_argument(
+        "--attestation-key", type=absolute_path, metavar="FILE", help="with `level`: the public key, Ed25519 or P-256 in PEM"
+    )
     exports.add_argument("--canary", action="append", default=[], metavar="NAME=TEXT", help="a planted text; repeatable")
     exports.add_argument("--count", type=int, default=20, metavar="N", help="with `canaries`: rows to draw; default 20")
     exports.add_argument("--reason", metavar="TEXT", help="with `level`: why")
@@ -648,14 +676,14 @@ def add_exports(add: Callable[[str, str, str], argparse.ArgumentParser]) -> None
 
 def file_or_model(text: str) -> str:
     """A path of a TOML file made absolute; any other text as it is, the name of a model."""
-    return path(text) if text.endswith(".toml") else text
+    return absolute_path(text) if text.endswith(".toml") else text
 
 
-def path(text: str) -> str:
+def absolute_path(text: str) -> str:
     """The absolute path: the owner's process runs in another folder."""
     return str(Path(text).expanduser().absolute())
 
 
 def folder_or_address(text: str) -> str:
     """The absolute path of a folder; an address with a scheme as it is."""
-    return text if "://" in text else path(text)
+    return text if "://" in text else absolute_path(text)

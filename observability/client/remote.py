@@ -34,7 +34,7 @@ BATCH_LINES, BATCH_BYTES = 500, 800_000
 POLL_SECONDS = 0.2
 ABANDONED_SECONDS = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
-MOST_RETRY_AFTER = 300.0
+MAX_RETRY_AFTER = 300.0
 ANSWER_SECONDS = 30.0
 EXIT_SECONDS = 3.0
 """Seconds for which the end of the process waits for the collector; what is not sent by then stays in the spool."""
@@ -330,14 +330,14 @@ def batch_end(whole: bytes, start: int, most_lines: int) -> int:
 
 
 def retry_after_seconds(text: str | None) -> float | None:
-    """The seconds of a Retry-After header, at most MOST_RETRY_AFTER; None where there is none or it cannot be read."""
+    """The seconds of a Retry-After header, at most MAX_RETRY_AFTER; None where there is none or it cannot be read."""
     if text is None:
         return None
     try:
         seconds = float(text) if text.strip().isdecimal() else (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return None
-    return min(max(seconds, 0.0), MOST_RETRY_AFTER)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 def bytes_below(folder: Path) -> int:

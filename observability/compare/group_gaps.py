@@ -19,8 +19,8 @@ from observability.detection.fairness_criteria import (
     EQUAL_ERROR,
     Criterion,
     enough_for,
-    growth,
-    overall,
+    gap_growth_p_value,
+    overall_value,
     spread_of,
 )
 from observability.detection.group_changes import RELATIVE, WATCH
@@ -81,7 +81,7 @@ def _gap_difference(attribute: Attribute, criterion: Criterion, now: GroupMetric
         return unavailable_difference("fairness", attribute.name, criterion.metric, unit, why)
     one, other = spread_of(criterion, now, keep), spread_of(criterion, then, keep)
     sides = _spread_interval(one), _spread_interval(other)
-    least = WATCH if not criterion.relative else RELATIVE[0] * overall(then, criterion.rates[0])
+    least = WATCH if not criterion.relative else RELATIVE[0] * overall_value(then, criterion.rates[0])
     chances = [_gap_growth_p_value(criterion, *pair, keep) for pair in ((now, then), (then, now))]
     rates = {
         rate: [[name, float(now.metrics[rate].value[place]), float(then.metrics[rate].value[place])]
@@ -108,5 +108,5 @@ def _gap_growth_p_value(criterion: Criterion, now: GroupMetrics, then: GroupMetr
         spread = now.metrics[rate].at(keep).spread()
         if spread.lowest is not None and spread.highest is not None:
             low, high = int(places[spread.lowest]), int(places[spread.highest])
-            found.append(growth(now, then, rate, low, high, int(keep.sum())))
+            found.append(gap_growth_p_value(now, then, rate, low, high, int(keep.sum())))
     return min(1.0, len(found) * min(found)) if found else float("nan")

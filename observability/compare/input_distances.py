@@ -208,7 +208,7 @@ def _distance_difference(held: HistogramPair) -> Difference:
     value, groups = distance.psi(base, now), distance.occupied_bins(base, now)
     p_value = distance.psi_p_value(value, before.n, after.n, groups)
     low, high = histogram_distance.interval_of(axis, before, after)
-    evidence = {"null_95": distance.psi_null_quantile(before.n, after.n, groups), **histogram_distance.distances(axis, before, after)}
+    evidence = {"null_95": distance.psi_null_quantile(before.n, after.n, groups), **histogram_distance.other_distances(axis, before, after)}
     kept: Mapping[str, Any] = {
         name: evidence.get(name)
         for name in ("null_95", "jensen_shannon_distance", "kolmogorov_smirnov", "l_infinity", "wasserstein", "mean_shift")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MINIMUM_RATE_CHANGE = 0.02
 """The smallest change of a share of decisions that matters."""
 MINIMUM_ROWS = 30
-MOST_CLASSES = 20
+MAX_CLASSES = 20
 
 
 def interval_difference(
@@ -52,7 +52,7 @@ def decision_differences(ask: AskEngine, model: Model, a: Window, b: Window) -> 
         return []
     asked = Aggregate("predictions", keys=(By("decision"),))
     frames = [ask(asked, window) for window in (a, b)]
-    places = [1] if model.task == "binary" else range(min(len(model.classes), MOST_CLASSES))
+    places = [1] if model.task == "binary" else range(min(len(model.classes), MAX_CLASSES))
     found = []
     for place in places:
         one, other = (_share_interval(frame[frame["decision"] >= 0], frame["decision"].to_numpy() == place) for frame in frames)
@@ -100,7 +100,7 @@ def class_rate_differences(model: Model, counts: "DataFrame", then: "DataFrame")
         interval_difference(
             "decisions", f"class={name}", metric, "share", one[name][metric], other[name][metric], LIMITS[metric][1], MINIMUM_ROWS
         )
-        for name in model.classes[:MOST_CLASSES]
+        for name in model.classes[:MAX_CLASSES]
         for metric in ("recall", "precision")
     ]
 

@@ -16,7 +16,7 @@ from observability.core.metric_definitions import METRICS
 from observability.core.questions import Aggregate, Bucket, By
 from observability.core.window import Window
 from observability.detection.metric_changes import difference_p_value
-from observability.detection.ratio_changes import scaled
+from observability.detection.ratio_changes import scaled_interval
 from observability.metrics.cost import CostPart, serving_cost
 from observability.metrics.cost_periods import cost_by_period, spent_currencies
 from observability.metrics.energy import RESOURCES, ServingEnergy, consumption_question, served_question, serving_energy
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MINIMUM_RELATIVE_CHANGE = 0.1
 """The smallest change of a latency, an energy or a cost that matters, as a share of side B's."""
-LEAST_FAILURES = 0.01
+MIN_FAILURES = 0.01
 ROUNDING = 1e-9
 """Sums closer than this share of them are equal: the difference is rounding."""
 THOUSAND = 1000.0
@@ -57,7 +57,7 @@ def latency_differences(ask: AskEngine, a: Window, b: Window) -> list[Difference
             )
     if now.failed.sum() or then.failed.sum():
         rates = now.error_rate(), then.error_rate()
-        differences.append(interval_difference("latency", "model", "error_rate", "share", *rates, LEAST_FAILURES, NEEDED["error_rate"]))
+        differences.append(interval_difference("latency", "model", "error_rate", "share", *rates, MIN_FAILURES, NEEDED["error_rate"]))
     return differences
 
 
@@ -119,7 +119,7 @@ def _energy_differences(sides: tuple[ServingEnergy, ServingEnergy]) -> list[Diff
 def per_thousand_difference(metric: str, unit: str, frames: "tuple[DataFrame, DataFrame]", column: str, source: str) -> Difference:
     """A ratio to the predictions served, with days (hours of a short window) as units."""
     section: Section = "cost"
-    a, b = (scaled(ratio_of_totals_interval(each[column], each["served"]), THOUSAND) for each in frames)
+    a, b = (scaled_interval(ratio_of_totals_interval(each[column], each["served"]), THOUSAND) for each in frames)
     change, tested = (
         difference_interval(a, b),
         ratio_of_totals_change(frames[0][column], frames[0]["served"], frames[1][column], frames[1]["served"]),

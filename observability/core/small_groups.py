@@ -1,4 +1,4 @@
-"""Leave out what is said of groups of fewer than LEAST_ROWS rows, because it may tell about single people.
+"""Leave out what is said of groups of fewer than MIN_ROWS rows, because it may tell about single people.
 
 Files leave such groups out for everybody. Pages, mails and the JSON of HTTP leave them out for people who may not reveal masked values:
 answers of the store fold them (`folded_groups`), findings lose their figures (`finding_without_few`), server/guarded_store.py calls both.
@@ -14,9 +14,9 @@ from observability.core.questions import Aggregate
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-LEAST_ROWS = 10
+MIN_ROWS = 10
 """Rows of a group from which something about it is shown."""
-FEWER = f"fewer than {LEAST_ROWS}"
+FEWER = f"fewer than {MIN_ROWS}"
 """In place of the figures of a smaller group, and of its name where several are counted together."""
 OPERATIONAL = ("replica", "device", "source")
 """What a subject `name=value` may be besides a group of people."""
@@ -58,7 +58,7 @@ def findings_for_files(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def finding_without_few(finding: Finding) -> Finding:
-    """A finding without figures of groups of fewer than LEAST_ROWS rows: its own where it is about one, else those in its evidence."""
+    """A finding without figures of groups of fewer than MIN_ROWS rows: its own where it is about one, else those in its evidence."""
     if not is_about_few(finding):
         evidence = without_few_groups(finding.evidence)
         if "by_day" in evidence and _is_about_a_group(finding.subject, finding.slice):
@@ -98,7 +98,7 @@ def _inner_groups(value: Any) -> Any:
 
 
 def without_few(value: Any) -> Any:
-    """JSON without the entries of lists and mappings that count fewer than LEAST_ROWS rows, and without the next smallest entries beside
+    """JSON without the entries of lists and mappings that count fewer than MIN_ROWS rows, and without the next smallest entries beside
     them until what is left out is of two entries and of enough rows. What counts nothing stays.
     """
     if isinstance(value, Mapping):
@@ -113,8 +113,8 @@ def without_few(value: Any) -> Any:
 def _hidden_entries(counts: Mapping[Any, float | None]) -> set[Any]:
     """The entries to leave out, by their rows; None: counts nothing."""
     ordered = sorted((rows, place) for place, (_, rows) in enumerate(counts.items()) if rows is not None and rows > 0)
-    few = sum(rows < LEAST_ROWS for rows, _ in ordered)
-    while 0 < few < len(ordered) and (few < 2 or sum(rows for rows, _ in ordered[:few]) < LEAST_ROWS):
+    few = sum(rows < MIN_ROWS for rows, _ in ordered)
+    while 0 < few < len(ordered) and (few < 2 or sum(rows for rows, _ in ordered[:few]) < MIN_ROWS):
         few += 1
     names = list(counts)
     return {names[place] for _, place in ordered[:few]}
@@ -137,13 +137,13 @@ def _is_count(value: Any) -> bool:
 
 def _is_few(count: Any) -> bool:
     """Whether a count is of some rows, and of too few."""
-    return _is_count(count) and 0 < count < LEAST_ROWS
+    return _is_count(count) and 0 < count < MIN_ROWS
 
 
 def folded_groups(question: Aggregate, frame: "DataFrame") -> "DataFrame":
     """The answer to an aggregate with small groups counted together under the name FEWER; the same frame where there is none.
 
-    A group is small where it, one of its periods, classes or decisions has some rows and fewer than LEAST_ROWS. The next smallest group is
+    A group is small where it, one of its periods, classes or decisions has some rows and fewer than MIN_ROWS. The next smallest group is
     counted with them until none of these figures is of so few rows and at least two groups are together, so that totals stay what they are
     and no difference of two figures is one small group's.
     """
@@ -185,8 +185,8 @@ def without_small_levels(frame: "DataFrame", columns: Sequence[str]) -> "DataFra
         ordered = ordered[ordered > 0]
         if ordered.empty or not _is_few(int(ordered.iloc[0])):
             continue
-        few = int((ordered < LEAST_ROWS).sum())
-        while few < len(ordered) and (few < 2 or ordered.iloc[:few].sum() < LEAST_ROWS):
+        few = int((ordered < MIN_ROWS).sum())
+        while few < len(ordered) and (few < 2 or ordered.iloc[:few].sum() < MIN_ROWS):
             few += 1
         hidden += [(column, level) for level in ordered.index[:few]]
     if not hidden:
@@ -210,7 +210,7 @@ def _small(cells: "DataFrame") -> set[Any]:
     for more in ([], *([name] for name in ("decision", "label") if name in cells)):
         known = cells[cells[more[0]] >= 0] if more else cells
         counts = known.groupby(["group", *by, *more], observed=True)["n"].sum()
-        few = counts[(counts > 0) & (counts < LEAST_ROWS)]
+        few = counts[(counts > 0) & (counts < MIN_ROWS)]
         found |= set(few.index.get_level_values("group"))
     return found
 

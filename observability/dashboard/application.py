@@ -104,7 +104,7 @@ async def run_owner_command(request: Request) -> Response:
     """Run one command line for a process that found the store owned: lines of JSON, progress first, the outcome last."""
     if request.client is None or not is_loopback(request.client.host):
         return JSONResponse({"error": "commands are taken from this machine only", "try": "Run the command where the dashboard runs"}, 403)
-    given, wanted = request.headers.get("authorization", ""), f"Bearer {process_lock.current().token}"
+    given, wanted = request.headers.get("authorization", ""), f"Bearer {process_lock.current_owner().token}"
     if not hmac.compare_digest(given.encode(), wanted.encode()):  # of texts only ASCII can be compared
         return JSONResponse({"error": "wrong token", "try": "Let the command line read owner.json"}, status_code=401)
     body = await request.body()
@@ -203,7 +203,7 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
     """Run the loader, enricher and watcher in threads, and let commands find this process, until the server ends."""
     from observability.cli import live_sample
 
-    holder = process_lock.current()
+    holder = process_lock.current_owner()
     keep_findings_over_runs(holder)
     holder.listen(server_port())
     holder.start_loader()
@@ -238,14 +238,14 @@ def app_parts() -> dict[str, Any]:
     """
     downloads.keep_download_ids()
     leave_imports_out_of_collections()
-    close_half_open_connections(lambda: limits_in_force(process_lock.current().home).limits)
+    close_half_open_connections(lambda: limits_in_force(process_lock.current_owner().home).limits)
     logging.getLogger("streamlit.runtime.caching.cache_data_api").addFilter(lambda record: "No runtime found" not in record.getMessage())
     routes = [
         Route("/readyz", readiness),
         Route("/_owner/command", run_owner_command, methods=["POST"]),
         *sign_in_routes(sign_in.oidc_login_address),
         *api.routes(),
-        Route("/mcp", api.guarded("POST", "read", answer_assistant), methods=["GET", "POST", "DELETE"]),
+        Route("/mcp", api.guarded_handler("POST", "read", answer_assistant), methods=["GET", "POST", "DELETE"]),
         *redirects(),
         *documents(),
     ]

@@ -46,7 +46,7 @@ def first_finding(findings: Iterable[Finding]) -> Finding | None:
     return min(findings, key=lambda finding: (SEVERITIES.index(finding.severity), -finding.rank), default=None)
 
 
-def urgency(finding: Finding | None) -> int:
+def severity_order(finding: Finding | None) -> int:
     """A sort key: the most severe first, no finding last."""
     return SEVERITIES.index(finding.severity) if finding else len(SEVERITIES)
 

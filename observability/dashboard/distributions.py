@@ -23,7 +23,7 @@ from observability.stats.scores import SCORE_EDGES
 
 STEPS = 25
 """Half of the equal widths that stored edges have (stats/edges.py), so that their ends are stored edges."""
-MOST_LEVELS = 15
+MAX_LEVELS = 15
 MISSING = (NULL, NAN, ABSENT, WRONG_TYPE)
 
 
@@ -146,7 +146,7 @@ def level_shares_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFr
     ordinary = table[table.index >= 0].copy()
     ordinary.index = pd.Index([edges.levels[int(place)] if int(place) < len(edges.levels) else "?" for place in ordinary.index])
     ordinary = ordinary.loc[ordinary.max(axis=1).sort_values(ascending=False, kind="stable").index]
-    kept, rest = ordinary.head(MOST_LEVELS), ordinary.iloc[MOST_LEVELS:]
+    kept, rest = ordinary.head(MAX_LEVELS), ordinary.iloc[MAX_LEVELS:]
     if len(rest):
         kept = pd.concat([kept, pd.DataFrame([rest.sum()], index=[f"{len(rest)} others"])])
     special = table[table.index < 0].copy()

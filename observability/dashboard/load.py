@@ -51,7 +51,7 @@ def page_clock() -> datetime:
     return end_of_step(datetime.now(UTC))
 
 
-def reached(instant: datetime) -> datetime:
+def no_later_than_now(instant: datetime) -> datetime:
     """The instant, or now where it is still to come: nothing has been silent until the end of the step."""
     return min(instant, datetime.now(UTC))
 
@@ -241,10 +241,12 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
     from observability.monitoring.kept_findings import Asked, evaluated_hour, kept_findings_of
 
     instant, models = page_clock(), catalog()
-    at = evaluated_hour(check_windows.evaluation_time(models.model(window.model), stream_activity(), window, reached(instant)), window)
+    at = evaluated_hour(
+        check_windows.evaluation_time(models.model(window.model), stream_activity(), window, no_later_than_now(instant)), window
+    )
     kept, found = kept_findings_of(owned_store(), len(owned_store().catalog().models)), list[Finding]()
     for reads in analyzer_runs.PARTS["counts"]:
-        compute = partial(background_findings.window_findings, owned_store(), window, reached(instant), reads)
+        compute = partial(background_findings.window_findings, owned_store(), window, no_later_than_now(instant), reads)
         stamp = model_stamp(window.model, computed=reads == "computed")
         found += kept.find_or_compute(Asked(window, reads, at), stamp[1], compute)
     return tuple(worst_first(store().shown_findings(found)))
@@ -259,7 +261,7 @@ def watched_reports() -> "Mapping[str, CheckReport]":
     """What the watcher's last check said of each live model, by name; empty where it does not run."""
     from observability.server import process_lock
 
-    watching = process_lock.current().watching
+    watching = process_lock.current_owner().watching
     return {} if watching is None else dict(watching.reports)
 
 
@@ -324,7 +326,7 @@ def _record_findings(
 
     restricted = not sign_in.current_person().sees_all
     keep = None if restricted else keeper_of_records(owned_store(), displayed_state().models)
-    dates: dict[str, Any] = {"start": start, "end": end, "days": days, "now": instant, "evaluated": reached(instant)}
+    dates: dict[str, Any] = {"start": start, "end": end, "days": days, "now": instant, "evaluated": no_later_than_now(instant)}
     shared = {JUDGED: _judged_runs, LABELLED: labels_of_window}
     found = check.record_findings(store().whole_groups(), model, only=(name,), **dates, beside=beside, keep=keep, shared=shared)
     return list(store().shown_findings(found))
@@ -427,7 +429,7 @@ def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] |
     """
     from observability.analyzers.training.runs import judged_runs
 
-    instant = reached(page_clock())
+    instant = no_later_than_now(page_clock())
     return _with_short_claims(judged_runs(store().ask, "", instant, names, searches).verdicts(instant))
 
 
@@ -441,7 +443,7 @@ def _runs_read_alone(names: tuple[str, ...], searches: tuple[tuple[str, int], ..
     """See `runs_read_alone`."""
     from observability.analyzers.training.runs import judged_runs
 
-    return _with_short_claims(judged_runs(store().ask, "", instant, names, dict(searches)).verdicts(reached(instant)))
+    return _with_short_claims(judged_runs(store().ask, "", instant, names, dict(searches)).verdicts(no_later_than_now(instant)))
 
 
 @cached_by_state(4, computed=False)
@@ -451,7 +453,7 @@ def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, .
     from observability.monitoring import check_windows
 
     window = check_windows.record_check_window(store(), ANALYZER, model, None, None, None, instant)
-    return _with_short_claims(_judged_runs(window).verdicts(reached(instant)))
+    return _with_short_claims(_judged_runs(window).verdicts(no_later_than_now(instant)))
 
 
 def _judged_runs(window: Window) -> "JudgedRuns":

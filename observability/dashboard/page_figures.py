@@ -38,9 +38,9 @@ from observability.server.access import Person
 
 LOG = logging.getLogger(__name__)
 SHELL = Path(__file__).parent / "shell.py"
-MOST_KEPT = 64
+MAX_KEPT = 64
 """Runs of pages whose figures are kept."""
-MOST_RERUNS = 2
+MAX_RERUNS = 2
 """How often a page that asks to run again does."""
 
 
@@ -105,7 +105,7 @@ def file_of_page(place: FigurePlace, key: str, person: Person) -> str | bytes:
 
 def _run_until_collected(place: FigurePlace, collector: FigureCollector, person: Person) -> None:
     """Run a page, again where it asks for it."""
-    for _ in range(MOST_RERUNS + 1):
+    for _ in range(MAX_RERUNS + 1):
         if not contextvars.copy_context().run(_run_page, place, collector, person):
             break
 
@@ -209,7 +209,7 @@ class _KeptFigures:
         """Keep figures, dropping the oldest."""
         with self._lock:
             self._kept[asked] = found
-            while len(self._kept) > MOST_KEPT:
+            while len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
         return found
 

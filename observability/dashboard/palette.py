@@ -20,9 +20,9 @@ from observability.dashboard.frame import ask_to_share, view_target
 from observability.dashboard.scope import SPANS, Scope, scope_from_state
 
 ASSETS = Path(__file__).parent / "assets"
-MOST = 2_000
+MAXIMUM = 2_000
 """Features and incidents that are offered; a model may have ten thousand columns."""
-MOST_ACTIONS = 200
+MAX_ACTIONS = 200
 """Actions that are offered, open ones first: they are sent with every page."""
 Item = dict[str, Any]
 
@@ -120,7 +120,7 @@ def feature_items(scope: Scope) -> list[Item]:
     model = next((model for model in load.catalog().models if model.name == scope.model), None)
     if model is None:
         return []
-    names = sorted({column.name for column in model.columns})[:MOST]
+    names = sorted({column.name for column in model.columns})[:MAXIMUM]
     return [palette_item("Features", name, links.link_cell("", "drift", scope, feature=name), model.name) for name in names]
 
 
@@ -132,7 +132,7 @@ def incident_items(scope: Scope) -> list[Item]:
     from observability.dashboard.overview import incidents
 
     try:
-        found = load.scope_report(scope).incidents[:MOST]
+        found = load.scope_report(scope).incidents[:MAXIMUM]
     except ObservabilityError:
         return []
     cells = [(incident, incidents.inbox_row(incident, [incident.model or ""], scope)["cells"]["what"]) for incident in found]
@@ -148,7 +148,7 @@ def action_items() -> list[Item]:
     from observability.dashboard.review import load_review
 
     try:
-        actions = load_review.all_actions()[:MOST_ACTIONS]
+        actions = load_review.all_actions()[:MAX_ACTIONS]
     except ObservabilityError:
         return []
     hints = [" · ".join(filter(None, (action["model"], action["owner"], action["stage"]))) for action in actions]

@@ -35,7 +35,7 @@ from observability.dashboard.scope import (
 )
 from observability.dashboard.time_range import box_changed, set_dates, set_time_range, time_parameters
 
-MOST_LEVELS = 24
+MAX_LEVELS = 24
 """Columns with at most this many levels are offered as slices; others can be typed."""
 
 
@@ -304,6 +304,6 @@ def slice_options(model: Model) -> list[str]:
     edges = {reference: kept for version in model.versions for reference, kept in version.edges.items()}
     for column in sorted(model.columns, key=lambda column: (not column.sensitive, column.id)):
         levels = edges[column.reference].levels if column.reference in edges else ()
-        if column.kind != "number" and 1 < len(levels) <= MOST_LEVELS:
+        if column.kind != "number" and 1 < len(levels) <= MAX_LEVELS:
             found += [str(Slice(((column.name, level),))) for level in levels]
     return found

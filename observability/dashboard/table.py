@@ -21,7 +21,7 @@ from observability.dashboard import figure_capture, links
 
 ASSETS = Path(__file__).parent / "assets"
 Cell = dict[str, Any]
-MOST_POINTS = 40
+MAX_POINTS = 40
 """Points of a sparkline; more are drawn as means of groups."""
 
 
@@ -149,17 +149,17 @@ def sparkline(
     """A sparkline. label is its text for screen readers; None values are gaps; zero keeps zero on the axis.
 
     An interval that is far wider than the usual one, as that of a day whose labels are still to come, is cut, so that it flattens nothing.
-    Of more than MOST_POINTS values the means of groups are drawn, and the label says so.
+    Of more than MAX_POINTS values the means of groups are drawn, and the label says so.
     """
     if low is not None and high is not None:
         low, high = usual_ends(values, low, high)
-    if (size := math.ceil(len(values) / MOST_POINTS)) > 1:
+    if (size := math.ceil(len(values) / MAX_POINTS)) > 1:
         low, high = (each and means_of_groups(each, size) for each in (low, high))
         values = means_of_groups(values, size)
         label = f"{label}, means of {size}"
-    ends = {name: rounded(end) if end is not None else None for name, end in (("low", low), ("high", high))}
+    ends = {name: rounded_for_json(end) if end is not None else None for name, end in (("low", low), ("high", high))}
     style = {"bars": bars, "zero": zero or bars, "width": width, "height": height}
-    return {"y": rounded(values), **ends, "limit": limit, **style, "label": label}
+    return {"y": rounded_for_json(values), **ends, "limit": limit, **style, "label": label}
 
 
 def means_of_groups(values: Sequence[float | None], size: int) -> list[float | None]:
@@ -181,6 +181,6 @@ def usual_ends(
     return [end if end is None else max(end, least) for end in low], [end if end is None else min(end, most) for end in high]
 
 
-def rounded(values: Sequence[float | None]) -> list[float | None]:
+def rounded_for_json(values: Sequence[float | None]) -> list[float | None]:
     """Values for JSON: six significant digits, None for missing ones."""
     return [None if value is None or value != value else float(f"{value:.6g}") for value in values]

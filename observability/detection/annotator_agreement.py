@@ -22,7 +22,7 @@ from observability.stats.interval import Interval
 METRIC = "label_agreement"
 WATCH, ACT = 0.05, 0.1
 """Falls of alpha for `watch` and for `act`."""
-LEAST_ITEMS = 30
+MIN_ITEMS = 30
 SEEN = 0.2
 """Largest half-width of the interval at which agreement is judged."""
 
@@ -43,7 +43,7 @@ def agreement_changes(labels: ProjectLabels, context: Context) -> list[Agreement
     paired = counts.sum(axis=1) > 1
     then = paired & (labels.dated >= whole)
     before, of_items = alpha_with_variance(counts[then])
-    if then.sum() < LEAST_ITEMS or not np.isfinite(before):
+    if then.sum() < MIN_ITEMS or not np.isfinite(before):
         return []
     days, values, variances = agreement_by_day(counts, labels, then, whole)
     known = estimate_day_variation(values, variances, days, weekly=False) if len(days) else DayVariation(np.zeros(1), 0.0, 0)
@@ -51,7 +51,7 @@ def agreement_changes(labels: ProjectLabels, context: Context) -> list[Agreement
     for length in look_lengths(whole):
         now = paired & (labels.dated < length)
         value, own = alpha_with_variance(counts[now])
-        if now.sum() < LEAST_ITEMS or not np.isfinite(value):
+        if now.sum() < MIN_ITEMS or not np.isfinite(value):
             continue
         between = float((known.of_mean(length) + known.of_mean(max(len(days), 1)))[0]) if known.days else own + of_items
         error = DifferenceError(0.0, own + of_items + between, known.freedom, one_sided=True)
@@ -88,7 +88,7 @@ def about_agreement(
     """Return the finding. adjusted: p-values of the changes, adjusted for all tests of the analyzer."""
     counts = labels.counts(np.ones(len(labels.item), bool))
     now = krippendorff_alpha_of_counts(counts[labels.dated < context.window.days])
-    if now.value is None or now.low is None or now.high is None or now.n < LEAST_ITEMS or not changes:
+    if now.value is None or now.low is None or now.high is None or now.n < MIN_ITEMS or not changes:
         return replace(blank, n=int(now.n), because=agreement_unknown(now, labels, context))
     verdicts = [judge_change(change, p, context.budget) for change, p in zip(changes, adjusted, strict=True)]
     worst = min(verdicts, key=lambda each: each.order)
@@ -161,7 +161,7 @@ def about_agreement(
 def agreement_unknown(now: Interval, labels: ProjectLabels, context: Context) -> str:
     """Return why agreement is unknown, and how many more items are needed."""
     half = SEEN if now.value is None or now.low is None or now.high is None else max(now.value - now.low, now.high - now.value)
-    wanted = max(LEAST_ITEMS, int(np.ceil(now.n * (half / SEEN) ** 2)))
+    wanted = max(MIN_ITEMS, int(np.ceil(now.n * (half / SEEN) ** 2)))
     if now.n < wanted:
         return (
             f"Agreement of annotators cannot be compared yet on {now.n:,} items that two of them labelled: it needs about"
@@ -173,7 +173,7 @@ def agreement_unknown(now: Interval, labels: ProjectLabels, context: Context) ->
     return (
         f"Agreement of annotators cannot be compared yet: the {PAST_DAYS // 7} weeks before have {then:,} items that two "
         "of them labelled,"
-        f" about {max(LEAST_ITEMS - then, 1):,} more are needed."
+        f" about {max(MIN_ITEMS - then, 1):,} more are needed."
     )
 
 

@@ -15,7 +15,7 @@ from observability.core.analyzer import DAYS_DRAWN, Context
 from observability.core.finding import Finding, Severity, iso
 from observability.core.formatting import format_minute
 from observability.core.window import HOUR
-from observability.detection.hourly_volume import DAY, MINIMUM_DAYS, WEEK, Hours, expected, spread
+from observability.detection.hourly_volume import DAY, MINIMUM_DAYS, WEEK, Hours, expected_by_hour, overdispersion
 from observability.detection.significant_claims import (
     NAME,
     PAST_DAYS,
@@ -83,7 +83,7 @@ def arrival_claims(hours: Hours, context: Context) -> tuple[list[QualityClaim], 
     if hours.window.size == 0:
         because = "Volume and silence cannot be judged: this window holds no whole hour that is over, it needs about 1 more hour."
         return level, [undecided_arrival(context, "volume", hours.later, because)]
-    usual = expected(hours)
+    usual = expected_by_hour(hours)
     gaps = silence_claims(hours, usual, context)
     return [*volume_claims(hours, usual, context), *(level + gaps[:1] if level else gaps)], []
 
@@ -103,7 +103,7 @@ def volume_claims(hours: Hours, usual: NDArray[np.float64], context: Context) ->
     blocks = [Block(float(hours.window.sum()), float(usual[hours.begin :].sum()), length, in_window(length, context))]
     if length >= 2 * DAY and usual[-DAY:].sum() >= MINIMUM_EXPECTED:
         blocks.append(Block(float(hours.counts[-DAY:].sum()), float(usual[-DAY:].sum()), DAY, "in the last 24 hours"))
-    past = ratios(hours, usual, min(length, DAY))
+    past = hourly_ratios(hours, usual, min(length, DAY))
     evidence = {"by_day": arrivals_by_day(hours, usual), "by_hour": by_hour(hours, usual)}
     return [volume_claim(each, past, hours, usual, evidence, context) for each in blocks]
 
@@ -114,7 +114,7 @@ def in_window(length: int, context: Context) -> str:
     return "in this window" if whole else f"in the {rounded_count(length, 'whole hour')} of this window"
 
 
-def ratios(hours: Hours, usual: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+def hourly_ratios(hours: Hours, usual: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     """Return observed over expected of each past day, aligned to the window's end."""
     end = hours.size - DAY * -((hours.begin - hours.size) // DAY)
     found = []
@@ -190,7 +190,7 @@ def arrivals_by_day(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]
 
 def by_hour(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
     """Return [hour, predictions, expected, low, high] of the window's last hours; low and high hold about 95 % of clean hours."""
-    excess, weeks = spread(hours, usual), max(hours.past_days / 7, 2.0)
+    excess, weeks = overdispersion(hours, usual), max(hours.past_days / 7, 2.0)
     reach = 1.96 * np.sqrt(usual * (1 + 1 / weeks) + excess * usual**2)
     first = max(hours.begin, hours.size - HOURS_KEPT)
     bounds = np.round([usual, np.maximum(usual - reach, 0.0), usual + reach], 2)[:, first:]
@@ -205,7 +205,7 @@ def silence_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -
     past = max((each.surprise for each in gaps if each.first + each.hours <= hours.begin), default=0.0)
     worst = max(end, key=lambda each: each.surprise, default=Gap(hours.size, 0, 0.0, 0.0))
     still = next((each for each in end if open_at_end(each, hours, usual)), None)
-    return [silence(worst, worst is still, past, hours, usual, context), freshness(still, past, hours, usual, context)]
+    return [silence_claim(worst, worst is still, past, hours, usual, context), freshness_claim(still, past, hours, usual, context)]
 
 
 def gaps_of(hours: Hours, usual: NDArray[np.float64]) -> list[Gap]:
@@ -229,7 +229,7 @@ def surprise_by_hour(hours: Hours, usual: NDArray[np.float64]) -> NDArray[np.flo
     single hours of a bursty stream, therefore count for little. Expectations come from k weeks only: the probability of zero after a sum of
     S is (k / (k + 1))^S.
     """
-    excess = spread(hours, usual)
+    excess = overdispersion(hours, usual)
     weeks = max(hours.past_days / 7, 2.0)
     return np.asarray((np.log1p(excess * usual) / excess if excess > 0 else usual) * weeks * np.log1p(1 / weeks), np.float64)
 
@@ -260,7 +260,7 @@ def volume_finding(gap: Gap, stopped: bool, past: float, hours: Hours, at: tuple
     return "act" if gap.hours >= act else "watch", float(min(max(hours.window.size, 1) * np.exp(-gap.surprise), 1.0))
 
 
-def silence(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[np.float64], context: Context) -> QualityClaim:
+def silence_claim(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[np.float64], context: Context) -> QualityClaim:
     """Return the claim about the least likely gap."""
     at = quality_limits(context, "silence_hours", SILENT_WATCH, SILENT_ACT)
     severity, chance = volume_finding(gap, stopped, past, hours, at)
@@ -300,11 +300,11 @@ def usual_gap(from_hours: float | None) -> str:
     return "" if from_hours is None else f" (unusual from {rounded_count(from_hours, 'hour')} on)"
 
 
-def freshness(still: Gap | None, past: float, hours: Hours, usual: NDArray[np.float64], context: Context) -> QualityClaim:
+def freshness_claim(still: Gap | None, past: float, hours: Hours, usual: NDArray[np.float64], context: Context) -> QualityClaim:
     """Return the claim about the age of the newest prediction, and whether the model has stopped."""
     at = quality_limits(context, "silence_hours", SILENT_WATCH, SILENT_ACT)
     severity, chance = volume_finding(still, True, past, hours, at) if still else ("ok", 1.0)
-    low, high = age(hours, context)
+    low, high = age_bounds(hours, context)
     base = replace(
         undecided_arrival(context, "freshness_hours", hours.rows, ""), value=low, low=low, high=high, rank=7.0, likely_source="system"
     )
@@ -315,7 +315,7 @@ def freshness(still: Gap | None, past: float, hours: Hours, usual: NDArray[np.fl
         severity, chance, limit = "ok", 1.0, None
     since = f"; about {still.missed:,.0f} were expected since" if still and severity != "ok" else ""
     onset = hours.at(still.first) if still else None
-    because = f"On {format_minute(context.now)} UTC the newest prediction was {older(low, high)} old{since}."
+    because = f"On {format_minute(context.now)} UTC the newest prediction was {hours_old_words(low, high)} old{since}."
     finding = replace(base, severity=severity, because=because, onset=onset)
     return QualityClaim(finding, chance, (limit, at[1] * STOPPED_ACT / SILENT_ACT), CHANCE)
 
@@ -325,10 +325,13 @@ def stated_freshness(hours: Hours, context: Context) -> list[QualityClaim]:
     limit = context.model.settings.limits.get(f"{NAME}/freshness_hours")
     if limit is None:
         return []
-    low, high = age(hours, context)
+    low, high = age_bounds(hours, context)
     finding = replace(
         undecided_arrival(
-            context, "freshness_hours", hours.rows, f"The newest prediction is {older(low, high)} old; at most {limit:g} hours are allowed."
+            context,
+            "freshness_hours",
+            hours.rows,
+            f"The newest prediction is {hours_old_words(low, high)} old; at most {limit:g} hours are allowed.",
         ),
         value=low,
         low=low,
@@ -341,7 +344,7 @@ def stated_freshness(hours: Hours, context: Context) -> list[QualityClaim]:
     return [QualityClaim(finding, float("nan"), (limit, limit))]
 
 
-def age(hours: Hours, context: Context) -> tuple[float, float]:
+def age_bounds(hours: Hours, context: Context) -> tuple[float, float]:
     """Return the minimum and maximum of the hours since the newest prediction, which counts resolve to the hour."""
     if hours.later:
         return 0.0, (min(context.window.end, context.now) - hours.at(hours.size)) / HOUR
@@ -351,6 +354,6 @@ def age(hours: Hours, context: Context) -> tuple[float, float]:
     return max(high - 1, 0.0), high
 
 
-def older(low: float, high: float) -> str:
+def hours_old_words(low: float, high: float) -> str:
     """Return an age in words."""
     return "less than an hour" if high <= 1 else f"{low:.0f} to {high:.0f} hours" if high < 72 else f"about {high / DAY:.1f} days"

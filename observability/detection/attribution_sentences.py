@@ -22,19 +22,19 @@ def attribution_split_sentence(
     share, unit = context.model.task != "regression", context.model.settings.unit
     assert found.before.value is not None and found.now.value is not None
     whole = (
-        f"the {loss(share)} went from {plain_factor(found.before.value, share)} {SAMPLED[against]} to "
+        f"the {loss_in_words(share)} went from {plain_factor(found.before.value, share)} {SAMPLED[against]} to "
         f"{plain_factor(found.now.value, share)}{f' {unit}' if unit and not share else ''} "
-        f"({signed(found.change, share)}; samples of {found.before.n:,.0f} and {found.now.n:,.0f} labelled rows)"
+        f"({signed_loss(found.change, share)}; samples of {found.before.n:,.0f} and {found.now.n:,.0f} labelled rows)"
     )
-    said = f"{signed(value.value, share)} ({signed(value.low, share)} to {signed(value.high, share)})"
+    said = f"{signed_loss(value.value, share)} ({signed_loss(value.low, share)} to {signed_loss(value.high, share)})"
     nothing = value.low <= 0 <= value.high
     if metric == "change_from_label_mix":
-        return f"The label mix alone changes the {loss(share)} by {said}; {whole}."
+        return f"The label mix alone changes the {loss_in_words(share)} by {said}; {whole}."
     if metric == "change_from_inputs":
         told = f"Covariate shift {'has no significant effect' if nothing else 'explains a part'}, {said}"
         most = "" if nothing or not carried else f", most by `{carried[0]['name']}`"
         return f"{whole[0].upper()}{whole[1:]}. {told}{most}{single_factor_sentence(found, against)}."
-    told = "no significant difference" if nothing else f"a {'higher' if value.value > 0 else 'lower'} {loss(share)}"
+    told = "no significant difference" if nothing else f"a {'higher' if value.value > 0 else 'lower'} {loss_in_words(share)}"
     most = "" if nothing or not carried else f", most where `{carried[0]['name']}` is {outcome_level(carried[0])}"
     return f"{'No evidence of concept drift' if nothing else 'Concept drift'}: {told} at equal inputs, {said}{most}; {whole}."
 
@@ -60,7 +60,7 @@ def split_sentence(found: Decomposition, against: Against) -> str:
     )
 
 
-def loss(share: bool) -> str:
+def loss_in_words(share: bool) -> str:
     """Return the name of the loss."""
     return "share of wrong decisions" if share else "mean absolute error"
 
@@ -70,7 +70,7 @@ def plain_factor(value: float, share: bool) -> str:
     return slice_percent(value) if share else f"{value:.3g}"
 
 
-def signed(value: float, share: bool) -> str:
+def signed_loss(value: float, share: bool) -> str:
     """Return a difference of mean losses as text."""
     return f"{100 * value:+.1f} points" if share else f"{value:+.3g}"
 

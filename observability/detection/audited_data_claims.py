@@ -28,7 +28,7 @@ CHECK_METRICS = {CONFLICTS: CONFLICTING, DUPLICATES: REPEATED, SUSPECTS: SUSPECT
 """The metric of each check that is judged by its share of rows."""
 COARSE = 0.5
 """Share of equal rows that is expected by chance from which it cannot be told whether there are too many."""
-LEAST_CHANGE = 0.01
+MIN_CHANGE = 0.01
 """Smallest change of a share from one audit to the next that is reported."""
 
 
@@ -61,7 +61,7 @@ def _with_news(claim: DataAuditClaim, before: DataAuditClaim | None) -> DataAudi
     now, then = claim.interval, before.interval
     ends = (now.value, now.low, then.value, then.high)
     value, low, earlier, high = (np.nan if end is None else end for end in ends)
-    worse = value - earlier > max(float(np.hypot(value - low, high - earlier)), LEAST_CHANGE)
+    worse = value - earlier > max(float(np.hypot(value - low, high - earlier)), MIN_CHANGE)
     same = f"{claim.because} Before: {percent(earlier)}." if worse else claim.because
     return replace(claim, news="worse" if worse else "ongoing", because=same)
 

@@ -31,11 +31,11 @@ LIMITS: dict[str, tuple[float, float]] = {
     DRIFT: (0.1, 0.25),
 }
 """Values above which a batch is looked at, and held. Of default scores: the rise of the share; of drift: beside the usual one."""
-LEAST_BATCHES, LEAST_ROWS, MOST_BINS = 5, 100, 20
+MIN_BATCHES, MIN_ROWS, MAX_BINS = 5, 100, 20
 """Earlier batches, and rows, that a comparison of scores needs; bins of scores."""
 BEYOND_USUAL = (1.5, 2.0)
 """A batch is looked at, and held, for drift only where it has moved so many times as far as the most unusual earlier one."""
-LEAST_REPEATS, COMMON = 5, 0.9
+MIN_REPEATS, COMMON = 5, 0.9
 """A score is a default only where so many more rows have it than is usual: than had it earlier, and than had the most frequent score of
 nine in ten earlier batches. Equal rows have equal scores.
 """
@@ -198,15 +198,15 @@ def _scores(rows: "DataFrame", part: str | None = None) -> "np.ndarray[Any, np.d
 def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float]) -> list[GateCheck]:
     """The share of the most frequent score, against the share that the same score had before."""
     scores, before = _scores(rows), earlier.scores
-    if scores.size < LEAST_ROWS or before.size < LEAST_ROWS:
+    if scores.size < MIN_ROWS or before.size < MIN_ROWS:
         return []
     values, counts = np.unique(scores, return_counts=True)
     value, most = float(values[counts.argmax()]), int(counts.max())
     share, usual = most / scores.size, float((before == value).mean())
     common = max(usual, _common_repeats(earlier))
     level, limit = level_of(DEFAULTS, share - common, holds)
-    if most - common * scores.size < LEAST_REPEATS:
-        level, limit = "ok", max(limit, LEAST_REPEATS / scores.size)
+    if most - common * scores.size < MIN_REPEATS:
+        level, limit = "ok", max(limit, MIN_REPEATS / scores.size)
     sentence = (
         f"{share:.1%} of the rows of batch `{expected.batch}` have the score {value:.6g}; {usual:.1%} had it in earlier batches.".replace(
             "%", " %"
@@ -223,7 +223,7 @@ def _common_repeats(earlier: EarlierScores) -> float:
     begins = np.flatnonzero(np.append(True, (np.diff(codes) != 0) | (np.diff(scores) != 0))[: len(codes)])
     repeats = np.zeros(len(sizes))
     np.maximum.at(repeats, codes[begins], np.diff(np.append(begins, len(codes))))
-    enough = sizes >= LEAST_ROWS
+    enough = sizes >= MIN_ROWS
     return float(np.quantile(repeats[enough] / sizes[enough], COMMON)) if enough.any() else 0.0
 
 
@@ -246,14 +246,14 @@ def _slice_drift(
     if part is not None:
         pooled, code = pooled[earlier.parts[part]], code[earlier.parts[part]]
     sizes = np.bincount(code)
-    before = int((sizes >= LEAST_ROWS).sum())
-    if now.size < LEAST_ROWS or before < LEAST_BATCHES:
+    before = int((sizes >= MIN_ROWS).sum())
+    if now.size < MIN_ROWS or before < MIN_BATCHES:
         return None
-    enough = sizes[code] >= LEAST_ROWS
+    enough = sizes[code] >= MIN_ROWS
     pooled, code = pooled[enough], code[enough]
-    edges = np.unique(np.quantile(pooled, np.linspace(0, 1, MOST_BINS + 1)[1:-1]))
+    edges = np.unique(np.quantile(pooled, np.linspace(0, 1, MAX_BINS + 1)[1:-1]))
     bins = len(edges) + 1
-    counts = np.bincount(code * bins + _bins(pooled, edges), minlength=len(sizes) * bins).reshape(-1, bins)[sizes >= LEAST_ROWS]
+    counts = np.bincount(code * bins + _bins(pooled, edges), minlength=len(sizes) * bins).reshape(-1, bins)[sizes >= MIN_ROWS]
     total = counts.sum(axis=0)
     value = psi(total, np.bincount(_bins(now, edges), minlength=bins))
     usual = float(psi_by_row(total - counts, counts).max())

@@ -15,9 +15,9 @@ import numpy as np
 from observability.core.finding import Severity
 from observability.detection.change import significant_severity
 from observability.detection.own_history import (
-    LEAST,
-    LEAST_SPREAD,
-    LEAST_SPREAD_OF_SHARES,
+    MIN_SPREAD,
+    MIN_SPREAD_OF_SHARES,
+    MINIMUM,
     ROUNDING,
     Array,
     HistoryComparison,
@@ -147,7 +147,9 @@ def delivered_batches(part: "DataFrame") -> DeliveredBatches:
     """The batches of a frame."""
     rejected = part["rejected_rows"].astype("float64").to_numpy(float)
     names, rows = part["batch"].astype(object).to_numpy(), part["rows"].to_numpy(float)
-    return DeliveredBatches(names, seconds(part["at"]), seconds(part["captured_to"]), rows, rejected, part["new"].to_numpy(bool))
+    return DeliveredBatches(
+        names, epoch_seconds(part["at"]), epoch_seconds(part["captured_to"]), rows, rejected, part["new"].to_numpy(bool)
+    )
 
 
 def source_of(name: str, part: "DataFrame", now: datetime) -> BatchSource:
@@ -166,7 +168,7 @@ def places_by_device(devices: "Series[Any]", new: Array) -> "dict[str | None, Ar
     codes, names = devices.factorize()
     earlier = np.bincount(codes[~new & (codes >= 0)], minlength=len(names))
     several = len(names) > 1
-    known = sorted((str(names[code]), code) for code in np.flatnonzero(earlier >= LEAST).tolist()) if several else []
+    known = sorted((str(names[code]), code) for code in np.flatnonzero(earlier >= MINIMUM).tolist()) if several else []
     others = np.flatnonzero(~np.isin(codes, [code for _, code in known]))
     groups: dict[str | None, Array] = {None: others} if len(others) else {}
     return groups | {name: np.flatnonzero(codes == code) for name, code in known}
@@ -178,8 +180,8 @@ def batch_comparisons(metric: str, own: DeliveredBatches, now: datetime, device:
     own: the batches that are compared with each other, in order of time. device: whose they are, None for several.
     """
     values, at, new, rows = batch_values(metric, own), own.at, own.new, own.rows
-    if metric == GAP and instant(now) > at[-1]:
-        values, at, new = np.append(values, (instant(now) - at[-1]) / HOUR), np.append(at, instant(now)), np.append(new, True)
+    if metric == GAP and epoch_second(now) > at[-1]:
+        values, at, new = np.append(values, (epoch_second(now) - at[-1]) / HOUR), np.append(at, epoch_second(now)), np.append(new, True)
         rows = np.append(rows, 0.0)
     known = np.isfinite(values)
     old = known & ~new
@@ -193,7 +195,7 @@ def batch_comparisons(metric: str, own: DeliveredBatches, now: datetime, device:
         days[old],
         noise[places],
         noise[old],
-        least=LEAST_SPREAD_OF_SHARES if metric == REJECTED else LEAST_SPREAD,
+        least=MIN_SPREAD_OF_SHARES if metric == REJECTED else MIN_SPREAD,
     )
     for i, place in enumerate(places.tolist()):
         few = bool(scaled[place] < found.middle[i])
@@ -261,7 +263,7 @@ def from_scale(metric: str, middle: float, rows: Array) -> float:
     return share_from_arcsine(min(max(middle, 0.0), np.pi / 2), rows)
 
 
-def seconds(times: Any) -> Array:
+def epoch_seconds(times: Any) -> Array:
     """Return seconds since 1970 of naive UTC times, NaN where there is none."""
     whole = times.astype("datetime64[us]").to_numpy()
     return np.where(np.isnat(whole), np.nan, whole.astype(np.int64) / 1e6)
@@ -272,6 +274,6 @@ def time_of_seconds(moment: float) -> datetime:
     return datetime(1970, 1, 1) + timedelta(microseconds=round(moment * 1e6))
 
 
-def instant(moment: datetime) -> float:
+def epoch_second(moment: datetime) -> float:
     """Return seconds since 1970 of a naive UTC time."""
     return (moment - datetime(1970, 1, 1)).total_seconds()

@@ -26,9 +26,9 @@ from observability.detection.batch_history import (
     on_scale,
     time_of_seconds,
 )
-from observability.detection.batch_statistics import LEAST_BATCHES, LEAST_DEVICES, NORMAL_REACH, with_marks
+from observability.detection.batch_statistics import MIN_BATCHES, MIN_DEVICES, NORMAL_REACH, with_marks
 from observability.detection.change import significant_severity
-from observability.detection.own_history import LEAST, LEAST_SPREAD, LEAST_SPREAD_OF_SHARES, MOST_FREEDOM, OF_A_MEDIAN, HistoryComparison
+from observability.detection.own_history import MAX_FREEDOM, MIN_SPREAD, MIN_SPREAD_OF_SHARES, MINIMUM, OF_A_MEDIAN, HistoryComparison
 from observability.stats.column_quantiles import column_medians, quantiles_of_others
 from observability.stats.dispersion import MAD_TO_SD
 
@@ -67,13 +67,13 @@ class PeerBatches(HistoryComparison):
 
 
 def peer_batches(past: "DataFrame", current: "DataFrame") -> Iterator[PeerBatches]:
-    """Yield the comparisons of the devices of each source with LEAST_DEVICES devices of LEAST_BATCHES batches in the window."""
+    """Yield the comparisons of the devices of each source with MIN_DEVICES devices of MIN_BATCHES batches in the window."""
     marked = with_marks(past, current)
     for source, part in marked[marked["device"].notna()].groupby("source", sort=True):
         every, (codes, names) = delivered_batches(part), part["device"].astype(str).factorize(sort=True)
         own = {str(name): every.select(np.flatnonzero(codes == code)) for code, name in enumerate(names)}
         groups = {device: batches for device, batches in own.items() if batches.new.any()}
-        if len(groups) >= LEAST_DEVICES:
+        if len(groups) >= MIN_DEVICES:
             for metric in FIGURES:
                 yield from _compared_devices(str(source), metric, groups)
 
@@ -81,14 +81,14 @@ def peer_batches(past: "DataFrame", current: "DataFrame") -> Iterator[PeerBatche
 def _compared_devices(source: str, metric: str, groups: dict[str, DeliveredBatches]) -> Iterator[PeerBatches]:
     """Yield the comparison of each device of a source in one metric."""
     value, quantile, of_quantile = FIGURES[metric]
-    least = LEAST_SPREAD_OF_SHARES if value == REJECTED else LEAST_SPREAD
+    least = MIN_SPREAD_OF_SHARES if value == REJECTED else MIN_SPREAD
     held: dict[str, tuple[Array, Array, Array]] = {}
     for device, batches in groups.items():
         values = batch_values(value, batches)
         known = np.isfinite(values)
-        if (known & batches.new).sum() >= LEAST_BATCHES:
+        if (known & batches.new).sum() >= MIN_BATCHES:
             held[device] = values, on_scale(value, values, batches.rows)[0], known
-    if len(held) < LEAST_DEVICES:
+    if len(held) < MIN_DEVICES:
         return
     new = [groups[device].new & known for device, (_, _, known) in held.items()]
     scaled = [each[1][mask] for each, mask in zip(held.values(), new, strict=True)]
@@ -101,12 +101,12 @@ def _compared_devices(source: str, metric: str, groups: dict[str, DeliveredBatch
     counts = np.array([len(each) for each in scaled])
     error = np.sqrt(between**2 * (1 + OF_A_MEDIAN / others[:, 0]) + single**2 * of_quantile / counts)
     t = (middles - centre[:, 0]) / error
-    p_values = stdtr(np.minimum(others[:, 0] - 1, MOST_FREEDOM), t if metric == ROWS else -t)
+    p_values = stdtr(np.minimum(others[:, 0] - 1, MAX_FREEDOM), t if metric == ROWS else -t)
     for place, (device, (values, every, known)) in enumerate(held.items()):
         own, mask = groups[device], new[place]
         before = every[known & ~own.new]
         reach = abs(float(t[place])) * float(error[place]) / 2
-        ongoing = len(before) >= LEAST and abs(float(np.quantile(before, quantile)) - middles[place]) <= reach
+        ongoing = len(before) >= MINIMUM and abs(float(np.quantile(before, quantile)) - middles[place]) <= reach
         yield PeerBatches(
             metric=metric,
             at=time_of_seconds(float(own.at[mask][0])),

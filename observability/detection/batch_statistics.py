@@ -33,9 +33,9 @@ NAMES: dict[str, tuple[str, ...]] = {
     OUTSIDE: ("out_of_range_share",),
 }
 """The names under which `stats` may hold each statistic of a column."""
-LEAST_ROWS = 20
+MIN_ROWS = 20
 """Rows below which the statistics of a batch are not judged; of mean and standard deviation, rows with a value."""
-LEAST_DEVICES, LEAST_BATCHES = 6, 3
+MIN_DEVICES, MIN_BATCHES = 6, 3
 """Devices of a kind, and batches of each in the window, for a comparison of devices with each other."""
 MANY_DEVICES = 20
 LIMITS: dict[str, tuple[float, float]] = {MEAN: (0.5, 1.0), STD: (2.0, 4.0)}

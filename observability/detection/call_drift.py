@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 WEEK = 7
 """Days of a week."""
-LEAST_WEEKS, SURE_WEEKS = 2, 3
+MIN_WEEKS, SURE_WEEKS = 2, 3
 """Earlier weeks of MINIMUM_ROWS calls that a comparison needs, and that a critical one needs."""
 MOVED: Limits = (0.2, 0.4)
 """PSI from which a column is watch and act: as of a share that rises from 20 to 40 %, and to 50 %."""
@@ -39,17 +39,17 @@ BEYOND, NUMBERS_BEYOND = (4.0, 8.0), (4.0, 12.0)
 a model's calls share that week: by chance one of them was calm all the time."""
 MANY_WEEKS, AFTER_MANY = 6, 0.8
 """From so many weeks of baseline on the factors are this part of BEYOND: the most unusual of more weeks is a larger one."""
-MOST_LEFT_OUT = 2
+MAX_LEFT_OUT = 2
 """Newest earlier weeks that are no part of the baseline at most, where a change reached them: what lasts longer is usual by then."""
 ALIKE = 1.5
 """A change that is so many times as large as in the week before is worse."""
-MOST_BINS, MOST_LEVELS, RARE = 10, 20, 0.01
+MAX_BINS, MAX_LEVELS, RARE = 10, 20, 0.01
 """Bins of a number, levels that are kept apart, and the share of the earlier calls below which a level is one of the others."""
 CLEAN = 0.999
 """Share of unchanged weeks that stay part of the baseline by chance alone."""
-LEAST_A_DAY = 5
+MIN_A_DAY = 5
 """Calls of a day that dates a change."""
-MOST_OF_THEM = 0.5
+MAX_OF_THEM = 0.5
 """A category whose most frequent levels hold fewer of the calls is a free text."""
 SMALLEST = 1e-4
 """Smaller shares are raised to it, as in the PSI."""
@@ -173,8 +173,8 @@ def compared_calls(now: "DataFrame", past: "DataFrame", window: Window) -> Compa
     missing = ""
     if len(now) < MINIMUM_ROWS:
         missing = f"{plural(len(now), 'call')} in this window; that needs about {MINIMUM_ROWS - len(now):,} more"
-    elif len(kept) < LEAST_WEEKS:
-        needs = plural(LEAST_WEEKS - len(kept), "more such week")
+    elif len(kept) < MIN_WEEKS:
+        needs = plural(MIN_WEEKS - len(kept), "more such week")
         missing = f"{MINIMUM_ROWS} calls or more were made in {len(kept)} of the eight weeks before; that needs about {needs}"
     return ComparedCalls(now.assign(week=0), past.assign(week=week)[np.isin(week, kept)], missing)
 
@@ -216,7 +216,7 @@ def _limits_of(drift: CallDrift, varies: float, stated: Limits) -> Limits:
 def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Window, stated: Limits) -> CallDrift | None:
     """The drift of one column, with the stated limits; None where a side or all but one of the weeks do not hold it."""
     weeks, week = np.unique(before["week"], return_inverse=True)
-    if len(weeks) < LEAST_WEEKS or now.empty or not (now["value"].notna().any() or before["value"].notna().any()):
+    if len(weeks) < MIN_WEEKS or now.empty or not (now["value"].notna().any() or before["value"].notna().any()):
         return None
     column = _coded_column(name, now["value"], before["value"])
     bins = 1 + max(int(each.max()) for each in (column.now, column.before))
@@ -260,7 +260,7 @@ def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: b
     They are critical by the stated limit against the older ones and vary more than those do, and either the window is like them, so that
     the change lasts, or it is like the older weeks again. counts: weeks × bins, the newest first; current: those of the window.
     """
-    for out in range(min(len(counts) - LEAST_WEEKS, MOST_LEFT_OUT), 0, -1):
+    for out in range(min(len(counts) - MIN_WEEKS, MAX_LEFT_OUT), 0, -1):
         newer, older = counts[:out], counts[out:]
         rest = older.sum(axis=0)
         chance = max(psi_null_quantile(float(rest.sum()), float(week.sum()), occupied_bins(rest, week), CLEAN) for week in newer)
@@ -277,7 +277,7 @@ def _onset(days: Array, evidence: Floats, window: Window) -> OnsetEstimate:
     known, place, calls = np.unique(days, return_inverse=True, return_counts=True)
     mean = np.bincount(place, evidence) / calls
     error = np.sqrt(np.maximum(np.bincount(place, evidence**2) / calls - mean**2, 1e-6) / calls)
-    enough = calls >= LEAST_A_DAY
+    enough = calls >= MIN_A_DAY
     return estimate_onset(known[enough].astype("datetime64[D]"), mean[enough], error[enough], start=window.start, worse=1)
 
 
@@ -302,11 +302,11 @@ def _coded_column(name: str, now: "Series", before: "Series") -> _CodedColumn:
     """A column in bins of the earlier calls: a number in deciles, a free text by its length, anything else by its frequent levels."""
     if _is_number(before):
         return _coded_numbers(name, now, before)
-    if before.value_counts(normalize=True).head(MOST_LEVELS).sum() < MOST_OF_THEM:
+    if before.value_counts(normalize=True).head(MAX_LEVELS).sum() < MAX_OF_THEM:
         return _coded_numbers(f"{LENGTH}{name}", now.map(_length), before.map(_length))
     sides = [each.astype(object).where(each.notna(), MISSING).astype(str) for each in (now, before)]
     shares = sides[1].value_counts(normalize=True).sort_index().sort_values(ascending=False, kind="stable")
-    levels = [str(each) for each in shares.index[(shares >= RARE).to_numpy()][:MOST_LEVELS]]
+    levels = [str(each) for each in shares.index[(shares >= RARE).to_numpy()][:MAX_LEVELS]]
     places = {level: place for place, level in enumerate(levels)}
     codes: list[Integers] = [np.asarray(each.map(places).fillna(len(levels)), np.int64) for each in sides]
     return _CodedColumn(name, codes[0], codes[1], (*levels, OTHERS))
@@ -327,7 +327,7 @@ def _coded_numbers(name: str, now: "Series", before: "Series") -> _CodedColumn:
     """Numbers in bins by the quantiles before; the last bin is of missing values."""
     sides = [np.asarray(each.astype(np.float64)) for each in (now, before)]
     known = sides[1][np.isfinite(sides[1])]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, MOST_BINS + 1)[1:-1])) if known.size else np.empty(0)
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, MAX_BINS + 1)[1:-1])) if known.size else np.empty(0)
     codes: list[Integers] = [
         np.where(np.isfinite(each), np.searchsorted(edges, each, side="right"), len(edges) + 1).astype(np.int64) for each in sides
     ]

@@ -10,7 +10,7 @@ from scipy.stats import hypergeom
 
 from observability.core.finding import Severity
 from observability.detection.change import significant_severity
-from observability.detection.own_history import LEAST_SPREAD_OF_SHARES, Array, HistoryComparison, share_from_arcsine, usual_values
+from observability.detection.own_history import MIN_SPREAD_OF_SHARES, Array, HistoryComparison, share_from_arcsine, usual_values
 from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.interval import Interval, rate_interval
 
@@ -161,7 +161,7 @@ def cleaning_comparisons(metric: str, part: "DataFrame", new: Array) -> Iterator
     days = np.floor(part["at"].astype("datetime64[us]").to_numpy().astype(np.int64) / 1e6 / A_DAY).astype(np.int64)
     moments: list[datetime] = part["at"].dt.to_pydatetime().tolist()
     places, old = np.flatnonzero(new & (rows > 0)), ~new & (rows > 0)
-    found = usual_values(scaled[places], days[places], scaled[old], days[old], noise[places], noise[old], least=LEAST_SPREAD_OF_SHARES)
+    found = usual_values(scaled[places], days[places], scaled[old], days[old], noise[places], noise[old], least=MIN_SPREAD_OF_SHARES)
     past = hits[old] / rows[old]
     reached = (float(past.min()), float(past.max())) if past.size else (0.0, 1.0)
     for i, place in enumerate(places.tolist()):

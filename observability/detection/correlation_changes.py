@@ -19,15 +19,15 @@ from observability.detection.change import DifferenceError, Limits, WindowChange
 from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import last_day_masks
-from observability.stats.dispersion import LEAST_DAYS, DayVariation, estimate_day_variation
+from observability.stats.dispersion import MIN_DAYS, DayVariation, estimate_day_variation
 
 LAST_DAYS = (1, 3)
 WATCH, ACT = 0.1, 0.2
 """The smallest change of a rank correlation that matters."""
-LEAST_ROWS, LEAST_ROWS_A_DAY = 100, 20
+MIN_ROWS, MIN_ROWS_A_DAY = 100, 20
 REFERENCE_DAYS = 28
 """Largest number of days that the reference, which is stored without times, is taken to span for between-day variance."""
-MOST_PAIRS = 300
+MAX_PAIRS = 300
 SHARED = 0.1
 """Intra-class correlation (share of a number's variance between days) from which the number belongs to the day and not to the row."""
 EDGE = 0.999
@@ -95,16 +95,16 @@ class CorrelationChange(WindowChange):
     @property
     def interval(self) -> tuple[float, float]:
         """A 95 % interval of the correlation now, from its rows."""
-        z, half = np.arctanh(self.after), 1.96 * np.sqrt(variance(self.after, self.n))
+        z, half = np.arctanh(self.after), 1.96 * np.sqrt(fisher_z_variance(self.after, self.n))
         return float(np.tanh(z - half)), float(np.tanh(z + half))
 
 
-def variance(r: float | Floats, n: float | Floats) -> Floats:
+def fisher_z_variance(r: float | Floats, n: float | Floats) -> Floats:
     """Return the variance of Fisher's z of a rank correlation over n rows."""
     return np.asarray((1 + np.asarray(r) ** 2 / 2) / np.maximum(np.asarray(n, np.float64) - 3, 1.0), np.float64)
 
 
-def prepared(samples: Sequence[Mapping[str, NDArray[np.float64]]], days: Sequence[NDArray[np.int64]]) -> list[RankedRows]:
+def ranked_samples(samples: Sequence[Mapping[str, NDArray[np.float64]]], days: Sequence[NDArray[np.int64]]) -> list[RankedRows]:
     """Return samples of the same numbers on one scale: ranks over all of them."""
     from scipy.stats import rankdata
 
@@ -135,20 +135,20 @@ class Correlations:
 
     def of_rows(self) -> NDArray[np.bool_]:
         """A mask of numbers that vary by row and not only by day; all of them where there are too few days to estimate."""
-        rows = self.past if np.unique(self.past.day).size >= LEAST_DAYS else self.now
+        rows = self.past if np.unique(self.past.day).size >= MIN_DAYS else self.now
         days = np.unique(rows.day)
-        if days.size < LEAST_DAYS:
+        if days.size < MIN_DAYS:
             return np.ones(len(self.names), bool)
         parts = [rows.at(rows.day == day) for day in days]
         n = np.array([each.there.sum(axis=0) for each in parts], np.float64)
-        known = n >= LEAST_ROWS_A_DAY
+        known = n >= MIN_ROWS_A_DAY
         held, every = np.maximum(n, 1), np.maximum(n.sum(axis=0), 1)
         count = np.maximum(known.sum(axis=0), 2)
         means = np.array([each.ranks.sum(axis=0) for each in parts]) / held
         whole = (rows.ranks**2).sum(axis=0) / every - (rows.ranks.sum(axis=0) / every) ** 2
         off = np.where(known, means - np.where(known, means, 0.0).sum(axis=0) / count, 0.0)
         between = (off**2).sum(axis=0) / (count - 1) - (known * whole / held).sum(axis=0) / count
-        return np.asarray((known.sum(axis=0) >= LEAST_DAYS) & (between < SHARED * whole), bool)
+        return np.asarray((known.sum(axis=0) >= MIN_DAYS) & (between < SHARED * whole), bool)
 
     def left_out(self) -> list[str]:
         """Numbers whose pairs are not tested: rows of a day share them, or too few rows of a day have them."""
@@ -165,16 +165,16 @@ class Correlations:
         own_of_row = self.of_rows()
         left, right = left[own_of_row[left] & own_of_row[right]], right[own_of_row[left] & own_of_row[right]]
         strongest = np.argsort(-np.fmax(np.abs(before[left, right]), np.abs(self.now.correlations()[0][left, right])), kind="stable")
-        left, right = left[strongest[:MOST_PAIRS]], right[strongest[:MOST_PAIRS]]
+        left, right = left[strongest[:MAX_PAIRS]], right[strongest[:MAX_PAIRS]]
         found = []
         day = self.now.day
         whole = (self.window, np.ones(day.size, bool))
         for days, kept in (whole, *last_day_masks(day, self.last, self.window, counts=LAST_DAYS)):
             after, n = self.now.at(kept).correlations()
             for i, j in zip(left.tolist(), right.tolist(), strict=True):
-                if np.isnan(after[i, j] + before[i, j]) or min(n[i, j], n_before[i, j]) < LEAST_ROWS:
+                if np.isnan(after[i, j] + before[i, j]) or min(n[i, j], n_before[i, j]) < MIN_ROWS:
                     continue
-                past = None if np.isnan(own[i, j]) or n_own[i, j] < LEAST_ROWS else (float(own[i, j]), float(n_own[i, j]))
+                past = None if np.isnan(own[i, j]) or n_own[i, j] < MIN_ROWS else (float(own[i, j]), float(n_own[i, j]))
                 sides = (float(before[i, j]), float(n_before[i, j])), (float(after[i, j]), float(n[i, j])), past
                 found.append(self.change(i, j, days, *sides, budget))
         return found
@@ -197,12 +197,12 @@ class Correlations:
             from_days = float((known.of_mean(days) + known.of_mean(REFERENCE_DAYS))[0])
             error = z_error(now, before, from_days, known.freedom)
             p_value = error.p_value(shift)
-            if known.days >= LEAST_DAYS:
+            if known.days >= MIN_DAYS:
                 varies = float(abs(np.tanh(np.arctanh(before[0]) + np.copysign(error.reach, now[0] - before[0])) - before[0]))
             if past is not None:
                 by_past = z_error(now, past, from_days, known.freedom).p_value(float(np.arctanh(now[0]) - np.arctanh(past[0])))
                 standing = by_past > budget or abs(now[0] - past[0]) < max(WATCH, varies)
-            if known.days >= LEAST_DAYS and not standing:
+            if known.days >= MIN_DAYS and not standing:
                 varies = max(varies, self.farthest(i, j, days, before[0], now[0] > before[0]))
         return CorrelationChange(
             days=days,
@@ -225,10 +225,10 @@ class Correlations:
         days, values, variances = [], [], []
         for day in np.unique(rows.day):
             r, n = rows.at(rows.day == day).correlations()
-            if n[i, j] >= LEAST_ROWS_A_DAY and np.isfinite(r[i, j]):
+            if n[i, j] >= MIN_ROWS_A_DAY and np.isfinite(r[i, j]):
                 days.append(int(day))
                 values.append(float(np.arctanh(r[i, j])))
-                variances.append(float(variance(float(r[i, j]), float(n[i, j]))))
+                variances.append(float(fisher_z_variance(float(r[i, j]), float(n[i, j]))))
         return np.array(days, np.int64), np.array(values), np.array(variances)
 
     def variation(self, i: int, j: int) -> DayVariation:
@@ -260,8 +260,8 @@ class Correlations:
         i, j = change.places
         parts = [self.by_day(i, j, self.past), self.by_day(i, j, self.now)]
         days, values, variances = (np.concatenate([part[place] for part in parts]) for place in range(3))
-        level = float(np.arctanh(change.before)), float(np.sqrt(variance(change.before, self.reference.day.size)))
-        before = None if parts[0][0].size >= LEAST_DAYS else level
+        level = float(np.arctanh(change.before)), float(np.sqrt(fisher_z_variance(change.before, self.reference.day.size)))
+        before = None if parts[0][0].size >= MIN_DAYS else level
         return estimate_onset(days, values, np.sqrt(variances), start=start, before=before, worse=1 if change.after > change.before else -1)
 
 
@@ -271,4 +271,4 @@ def z_error(
     """Return the standard error of the difference of Fisher's z of two correlations over so many rows. from_days: variance that days
     add.
     """
-    return DifferenceError(float(np.sqrt(variance(*now) + variance(*before))), from_days, freedom)
+    return DifferenceError(float(np.sqrt(fisher_z_variance(*now) + fisher_z_variance(*before))), from_days, freedom)

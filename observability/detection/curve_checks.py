@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from observability.core.finding import Severity, needs_action
-from observability.detection.run_claims import LEAST_STEPS, RunClaim, counted_things, duration, run_figure, run_name
+from observability.detection.run_claims import MIN_STEPS, RunClaim, counted_things, run_figure, run_length, run_name
 from observability.detection.training_signals import claims_about_signals, signal_of
 from observability.metrics.training_curves import MetricCurve, TrainingRun, data_part
 from observability.stats import curve as curves
@@ -17,13 +17,13 @@ STRONG_OVERFIT = 0.5
 
 def claims_of(run: TrainingRun) -> list[RunClaim]:
     """Return the worst claim of each kind about the curves of a run; otherwise one claim that they are fine or unknown."""
-    found = [each for each in (not_finite(run), diverged(run)) if each is not None]
-    spike = spiked(run)
+    found = [each for each in (not_finite(run), divergence_claim(run)) if each is not None]
+    spike = spike_claim(run)
     if spike is not None and not (spike.severity == "act" and any(each.metric == "divergence" for each in found)):
         found.append(spike)
     broken = any(each.severity == "act" for each in found)
-    overfit = overfitted(run)
-    flat = None if overfit or broken else flattened(run)
+    overfit = overfitting_claim(run)
+    flat = None if overfit or broken else plateau_claim(run)
     found += [each for each in (overfit, flat) if each is not None]
     found += claims_about_signals(run)
     if not any(needs_action(each.severity) for each in found):
@@ -85,10 +85,10 @@ def not_finite(run: TrainingRun) -> RunClaim | None:
 def long_enough(run: TrainingRun, which: str | None = None) -> list[MetricCurve]:
     """Return curves of known direction with enough finite values, without gaps."""
     finite = [each.finite for each in run.judged() if which in (None, data_part(each.name))]
-    return [each for each in finite if len(each.values) >= LEAST_STEPS]
+    return [each for each in finite if len(each.values) >= MIN_STEPS]
 
 
-def spiked(run: TrainingRun) -> RunClaim | None:
+def spike_claim(run: TrainingRun) -> RunClaim | None:
     """Return the claim about the largest spike; a lasting one precedes a recovered one."""
     found = [(spike, each) for each in long_enough(run) for spike in curves.cost_spikes(each.cost)]
     if not found:
@@ -177,7 +177,7 @@ def batch_replay(run: TrainingRun, curve: MetricCurve, spike: curves.CurveSpike)
     return BatchReplay(batch, tuple(others), tuple(again))
 
 
-def diverged(run: TrainingRun) -> RunClaim | None:
+def divergence_claim(run: TrainingRun) -> RunClaim | None:
     """Return the claim about the training metric that lost most of its gain."""
     found = [(change, each) for each in long_enough(run, "train") if (change := curves.divergence_at_end(each.cost)) is not None]
     if not found:
@@ -205,7 +205,7 @@ def diverged(run: TrainingRun) -> RunClaim | None:
     )
 
 
-def overfitted(run: TrainingRun) -> RunClaim | None:
+def overfitting_claim(run: TrainingRun) -> RunClaim | None:
     """Return the claim about the held-out metric that worsened most relative to its progress while its training metric improved."""
     found = []
     for held_out, training in run.pairs():
@@ -226,7 +226,7 @@ def overfitted(run: TrainingRun) -> RunClaim | None:
         f"while `{learned.name}` went on improving."
     )
     saved = (held.when(-1) - held.when(best)).total_seconds()
-    because += f" Stopping there would have saved {counted_things(last - step, 'step')} and {duration(saved)}."
+    because += f" Stopping there would have saved {counted_things(last - step, 'step')} and {run_length(saved)}."
     severity: Severity = "act" if change.share >= STRONG_OVERFIT else "watch"
     return RunClaim(
         "overfitting_gap",
@@ -253,7 +253,7 @@ def overfitted(run: TrainingRun) -> RunClaim | None:
     )
 
 
-def flattened(run: TrainingRun) -> RunClaim | None:
+def plateau_claim(run: TrainingRun) -> RunClaim | None:
     """Return the claim about plateaus of held-out metrics (else training metrics).
 
     It is `watch` where none of the others improves since the last of them is flat, else `ok`, without a limit.
@@ -281,7 +281,7 @@ def flattened(run: TrainingRun) -> RunClaim | None:
     elif run.ended is None:
         because += "; it could be stopped."
     else:
-        because += f"; stopping there would have saved {counted_things(last - since, 'step')} and {duration(seconds)}."
+        because += f"; stopping there would have saved {counted_things(last - since, 'step')} and {run_length(seconds)}."
     return RunClaim(
         "plateau_share",
         len(of.values),
@@ -330,7 +330,7 @@ def curve_summary(run: TrainingRun) -> RunClaim:
             n,
             "unknown",
             f"Run `{run.name}` has too few steps to judge: `{of.name}` has {n} finite values, about "
-            f"{max(LEAST_STEPS - n, 1)} more are needed.",
+            f"{max(MIN_STEPS - n, 1)} more are needed.",
             evidence={"metric": of.name},
         )
     best = finite.best()

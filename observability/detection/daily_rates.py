@@ -13,7 +13,7 @@ from observability.detection.windows import reference_days
 from observability.metrics.column_counts import ColumnCounts, ColumnShare, DailyShares
 from observability.stats.change import proportion_score
 from observability.stats.dispersion import (
-    LEAST_DAYS,
+    MIN_DAYS,
     PRIOR_EFFECT,
     DayVariation,
     consecutive_day_variation,
@@ -81,7 +81,7 @@ def rate_variation(past: DailyShares, otherwise: ColumnShare) -> RateVariation:
     rate = (hits + 0.5) / (rows + 1)
     chance = rate * (1 - rate)
     usual = float(np.median(n)) if n.size else 0.0
-    if n.size < LEAST_DAYS:
+    if n.size < MIN_DAYS:
         return RateVariation(None, chance, usual)
     return RateVariation(estimate_day_variation(value, chance / n, past.days.astype(np.int64), kept=KEPT), chance, usual)
 
@@ -96,7 +96,7 @@ def level_variation(days: DailyShares, now: ColumnShare, before: ColumnShare) ->
     rate = (float(value @ n) + 0.5) / (float(n.sum()) + 1)
     numbers = days.days.astype("datetime64[D]").astype(np.int64)
     known = consecutive_day_variation(value, rate * (1 - rate) / np.maximum(n, 1.0), numbers) if n.size else None
-    return RateVariation(known if known is not None and known.days >= LEAST_DAYS else None, chance, usual)
+    return RateVariation(known if known is not None and known.days >= MIN_DAYS else None, chance, usual)
 
 
 def days_of(counts: ColumnCounts) -> int:

@@ -14,7 +14,7 @@ LEAF, LEAVES = 20, 256
 """Minimum known rows of a leaf, and maximum leaves, of the tree that finds rows with similar inputs."""
 EXPLAINED = 0.5
 """Inputs explain a score where known rows with such inputs have scores at most so many times as far from it as all known rows have."""
-FEWEST_KNOWN = 200
+MIN_KNOWN = 200
 """Minimum known rows."""
 
 
@@ -28,7 +28,7 @@ def inputs_explain(value: float, rows: "DataFrame", known: "DataFrame", numbers:
     from sklearn.tree import DecisionTreeRegressor
 
     known = known[np.isfinite(known["score"].to_numpy(float))]
-    if len(known) < FEWEST_KNOWN or rows.empty:
+    if len(known) < MIN_KNOWN or rows.empty:
         return None
     scores = known["score"].to_numpy(float)
     usual = float(np.abs(scores - value).mean())

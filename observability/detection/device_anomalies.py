@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 NAME = "data/requests"
 CLOCK, DISTINCT = "clock_skew", "distinct_ratio"
 """Metrics, whose limit for `act` the owner overrides (`data/requests/clock_skew`)."""
-LEAST = 50
+MINIMUM = 50
 """Rows below which a device is not judged."""
 SKEW_WATCH, SKEW_ACT, OUTLYING = 300.0, 1800.0, 6.0
 """Clock skew in seconds for `watch` and `act` (five minutes join wrong features, half an hour the wrong hour), and the minimum multiple
 of the usual spread of the devices' delays."""
-FEWEST_DEVICES = 4
+MIN_DEVICES = 4
 RECENT_DAYS = 3
 """Newest days that are judged by themselves too: in a week, a clock that has been wrong for three days is right most of the time."""
 MIXED_HOURS = 1.0
@@ -39,13 +39,13 @@ COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
 def device_claims(rows: "DataFrame", past: "DataFrame", features: Sequence[str], context: Context) -> list[Finding]:
     """Return findings about anomalous devices."""
     sizes = rows["device"].value_counts()
-    devices = sorted(str(name) for name, n in sizes.items() if n >= LEAST)
+    devices = sorted(str(name) for name, n in sizes.items() if n >= MINIMUM)
     if len(devices) < 2:
         return []
-    return [*clocks(rows, past, devices, context), *coarse(rows, past, devices, features, context)]
+    return [*clock_findings(rows, past, devices, context), *coarse_device_findings(rows, past, devices, features, context)]
 
 
-def clocks(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context: Context) -> list[Finding]:
+def clock_findings(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context: Context) -> list[Finding]:
     """Return findings about devices whose clock was wrong in the window, or in its newest days."""
     found = clocks_of_days(rows, past, devices, context)
     if context.window.days <= RECENT_DAYS:
@@ -61,16 +61,16 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
 
     One finding of severity `unknown` where arrival times say nothing about clocks. when: which days the rows are of, where not all.
     """
-    if len(devices) < FEWEST_DEVICES:
+    if len(devices) < MIN_DEVICES:
         return []
-    delays = {name: own for name, own in delays_by_device(rows).items() if name in devices and own.delays.size >= LEAST}
-    if len(delays) < FEWEST_DEVICES:
+    delays = {name: own for name, own in delays_by_device(rows).items() if name in devices and own.delays.size >= MINIMUM}
+    if len(delays) < MIN_DEVICES:
         return [clocks_unknown(rows, len(delays), context)]
     before = delays_by_device(past)
     first = {name: own.first for name, own in delays.items()}
     settings, found = context.model.settings, []
     watch, act = stated_limits(settings, f"{NAME}/{CLOCK}", SKEW_WATCH, SKEW_ACT)
-    whose = owner_limit_words(settings.limits, f"{NAME}/{CLOCK}", length)
+    whose = owner_limit_words(settings.limits, f"{NAME}/{CLOCK}", length_words)
     for name, device in delays.items():
         mine = device.delays
         others = np.array([first[each] for each in delays if each != name])
@@ -84,14 +84,14 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
         if when and np.sign(off) * nearest < watch:
             continue  # a wrong clock moves all records of a device; where a part of them waits, few hours begin with one that did not
         own = before.get(name)
-        if own and own.delays.size >= LEAST and first[name] > -watch and abs(first[name] - own.first) < watch:
+        if own and own.delays.size >= MINIMUM and first[name] > -watch and abs(first[name] - own.first) < watch:
             continue  # it always arrived so much later than others: that is how it delivers
         severity: Severity = "act" if abs(off) >= act else "watch"
         side = "behind" if off > 0 else "ahead"
         because = (
-            f"The clock of device `{name}` seems {length(abs(off))} {side}: its first records arrive {length(abs(first[name]))} "
-            f"{'after' if first[name] >= 0 else 'before'} "
-            f"the time they carry, those of the other {len(others)} devices {length(abs(usual))} "
+            f"The clock of device `{name}` seems {length_words(abs(off))} {side}: its first records arrive "
+            f"{length_words(abs(first[name]))} {'after' if first[name] >= 0 else 'before'} "
+            f"the time they carry, those of the other {len(others)} devices {length_words(abs(usual))} "
             f"{'after' if usual >= 0 else 'before'}; {mine.size:,} rows of the sample{when}{whose}."
         )
         base = context.undecided(NAME, f"device={name}", CLOCK, int(mine.size), because, against="peers")
@@ -149,13 +149,13 @@ def delays_by_device(rows: "DataFrame") -> dict[str, DeviceDelays]:
 def clocks_unknown(rows: "DataFrame", devices: int, context: Context) -> Finding:
     """Return the finding that says why clocks cannot be judged. devices: those whose arrival times can be used."""
     because = (
-        f"Clocks of devices cannot be judged: the arrival times of {devices:,} devices can be used, it needs {FEWEST_DEVICES}. Records of "
+        f"Clocks of devices cannot be judged: the arrival times of {devices:,} devices can be used, it needs {MIN_DEVICES}. Records of "
         "many hours arrived together, so their time of arrival is that of a load or of a transfer; log `received_at`."
     )
     return context.undecided(NAME, "model", CLOCK, len(rows), because, against="peers")
 
 
-def length(seconds: float) -> str:
+def length_words(seconds: float) -> str:
     """Return a duration in words."""
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if round(seconds / size, 2) >= 2:
@@ -163,7 +163,9 @@ def length(seconds: float) -> str:
     return f"{seconds:.3g} seconds"
 
 
-def coarse(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], features: Sequence[str], context: Context) -> list[Finding]:
+def coarse_device_findings(
+    rows: "DataFrame", past: "DataFrame", devices: Sequence[str], features: Sequence[str], context: Context
+) -> list[Finding]:
     """Return findings about devices with far fewer distinct values than the others, and than in their own past month if any."""
     settings, found = context.model.settings, []
     act = settings.limits.get(f"{NAME}/{DISTINCT}", COARSE_ACT)
@@ -175,11 +177,11 @@ def coarse(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], feature
         for reference in features:
             values = rows[reference].to_numpy(float)
             seen = rarefaction(values[inside], values[~inside])
-            if seen.n < LEAST or seen.expected < VARIED or seen.ratio > watch or seen.z > -COARSE_Z:
+            if seen.n < MINIMUM or seen.expected < VARIED or seen.ratio > watch or seen.z > -COARSE_Z:
                 continue
             before = past.loc[past["device"] == name, reference].to_numpy(float)
             own = rarefaction(values[inside], before)
-            if own.n >= LEAST and own.ratio > watch:
+            if own.n >= MINIMUM and own.ratio > watch:
                 continue
             worst.append((seen.ratio, reference.partition(".")[2], seen))
         if not worst:

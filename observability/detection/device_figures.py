@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 from observability.core.finding import Against
 from observability.core.numerals import format_figure
 from observability.detection.run_claims import RunClaim
-from observability.detection.study_noise import setting
+from observability.detection.study_noise import parameters_text
 from observability.metrics.energy import is_processor
 from observability.metrics.training_curves import TrainingRun
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-LEAST_READINGS = 20
+MIN_READINGS = 20
 SURE = 0.01
 """Adjusted p-value up to which a difference is told. It is at most a warning: only a limit that a device exceeds is critical."""
 SAME_USE = 0.1
 """Points of utilisation by which a device may be below others while its power is compared with theirs."""
-MOST_NAMED = 5
+MAX_NAMED = 5
 SMALL_GB = 2.0
 """Use of memory, in GB, below which a share of it is no matter."""
 
@@ -137,12 +137,12 @@ def with_units(readings: "DataFrame") -> "DataFrame":
 
 def run_kind(run: TrainingRun) -> tuple[str | None, str] | None:
     """Return what runs of one kind share: the model and the parameters without random draws; None where neither is known."""
-    return (run.model, setting(run)) if run.model or run.params else None
+    return (run.model, parameters_text(run)) if run.model or run.params else None
 
 
 @dataclass(frozen=True)
 class RunReadings:
-    """The readings of the devices of a run. figures: of each device by lasting unit: a quantile of each reading, NaN below LEAST_READINGS.
+    """The readings of the devices of a run. figures: of each device by lasting unit: a quantile of each reading, NaN below MIN_READINGS.
 
     earlier: figures of earlier runs of its kind, oldest first; None where it has no kind or earlier runs were not read.
     """
@@ -180,7 +180,7 @@ def device_figures(rows: "DataFrame") -> "DataFrame":
     groups = rows.assign(unit=rows["unit"].map(names)).groupby(["run", "unit"], sort=True)
     figures = {each.column: groups[each.column].quantile(each.quantile) for each in DEVICE_METRICS}
     counts = {each.column: groups[each.column].count() for each in DEVICE_METRICS}
-    return pd.DataFrame({name: values.where(counts[name] >= LEAST_READINGS) for name, values in figures.items()})
+    return pd.DataFrame({name: values.where(counts[name] >= MIN_READINGS) for name, values in figures.items()})
 
 
 def gap_claim(
@@ -207,5 +207,5 @@ def gap_claim(
 
 
 def most_telling(claims: Sequence[RunClaim]) -> list[RunClaim]:
-    """Return the claims with the largest difference beside their limit, at most MOST_NAMED."""
-    return sorted(claims, key=lambda each: -abs((each.value or 0.0) / float(each.limit or 1.0)))[:MOST_NAMED]
+    """Return the claims with the largest difference beside their limit, at most MAX_NAMED."""
+    return sorted(claims, key=lambda each: -abs((each.value or 0.0) / float(each.limit or 1.0)))[:MAX_NAMED]

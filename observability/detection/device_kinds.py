@@ -23,12 +23,12 @@ from observability.core.named_numbers import NamedNumbers, named_numbers, number
 from observability.detection.batch_statistics import (
     A_DAY,
     ALMOST_CONSTANT,
-    LEAST_BATCHES,
-    LEAST_DEVICES,
-    LEAST_ROWS,
     LIMITS,
     MANY_DEVICES,
     MEAN,
+    MIN_BATCHES,
+    MIN_DEVICES,
+    MIN_ROWS,
     NAMES,
     NULLS,
     SIGNIFICANT,
@@ -38,10 +38,10 @@ from observability.detection.batch_statistics import (
     reaches_limit,
 )
 from observability.detection.own_history import (
-    LEAST,
-    LEAST_SPREAD,
-    LEAST_SPREAD_OF_SHARES,
-    MOST_FREEDOM,
+    MAX_FREEDOM,
+    MIN_SPREAD,
+    MIN_SPREAD_OF_SHARES,
+    MINIMUM,
     NATURAL,
     OF_A_MEDIAN,
     ROUNDING,
@@ -191,7 +191,7 @@ class DeviceKind:
             return
         values, names = self._values(metric)
         n = self._rows_with_value if metric in (MEAN, STD) else self.rows
-        values = np.where((n >= LEAST_ROWS) & np.isfinite(values), values, np.nan)
+        values = np.where((n >= MIN_ROWS) & np.isfinite(values), values, np.nan)
         if not np.isfinite(values[self.new]).any():
             return
         scaled, peers = self._on_scale(metric, values), np.full(values.shape, np.nan)
@@ -395,7 +395,7 @@ class DeviceKind:
         It sees what every batch of the window shares, and none has alone. Consecutive batches are correlated: a season is no fault.
         of_units: of `_past_of_unit`.
         """
-        units = [unit for unit in of_units if len(self.current[unit]) >= LEAST_BATCHES and len(self.earlier[unit]) >= LEAST]
+        units = [unit for unit in of_units if len(self.current[unit]) >= MIN_BATCHES and len(self.earlier[unit]) >= MINIMUM]
         if not units:
             return None
         found = [self._median_of_unit(unit, statistic, of_units[unit]) for unit in units]
@@ -477,7 +477,7 @@ class DeviceKind:
         """The smallest standard deviation of a statistic's values between batches, on its scale, by device and column."""
         if metric == MEAN:
             return np.asarray(0.05 * self._usual_of_units[0])
-        return np.full(self._usual_of_units[0].shape, LEAST_SPREAD if metric == STD else LEAST_SPREAD_OF_SHARES)
+        return np.full(self._usual_of_units[0].shape, MIN_SPREAD if metric == STD else MIN_SPREAD_OF_SHARES)
 
     def _with_each_other(
         self, statistic: StatisticValues, ordered: Mapping[int, SortedValues], told: Mapping[tuple[str, str | None], Array]
@@ -486,8 +486,8 @@ class DeviceKind:
 
         ordered: past scaled values by unit. told: by device, the columns that its past tells of.
         """
-        units = [unit for unit, own in self.current.items() if len(own) >= LEAST_BATCHES]
-        if len(units) < LEAST_DEVICES:
+        units = [unit for unit, own in self.current.items() if len(own) >= MIN_BATCHES]
+        if len(units) < MIN_DEVICES:
             return None
         metric, scaled = statistic.metric, statistic.scaled
         batches = [self.current[unit] for unit in units]
@@ -505,11 +505,11 @@ class DeviceKind:
         counts = np.array([len(own) for own in batches])[:, None]
         error = np.sqrt(between + single**2 * OF_A_MEDIAN / counts)
         t = (middles - centre) / error
-        freedom = np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1)
+        freedom = np.maximum(np.minimum(known - 1, MAX_FREEDOM), 1)
         p = stdtr(freedom, -t) if metric not in LIMITS else np.minimum(2 * stdtr(freedom, -np.abs(t)), 1.0)
         ongoing = np.zeros(middles.shape, bool)
         for row, unit in enumerate(units):
-            if unit in ordered and len(ordered[unit][0]) >= LEAST:
+            if unit in ordered and len(ordered[unit][0]) >= MINIMUM:
                 ongoing[row] = np.abs(quantiles_of_sorted(*ordered[unit], (1 / 2,))[0] - middles[row]) <= np.abs(t[row]) * error[row] / 2
         who = tuple(map(self.owners.__getitem__, units))
         for row, each in enumerate(who):
@@ -546,7 +546,7 @@ class DeviceKind:
             metric=metric,
             devices=who,
             columns=self.columns,
-            p_values=np.where((known >= LEAST_DEVICES - 1) & np.isfinite(middles), p, np.nan),
+            p_values=np.where((known >= MIN_DEVICES - 1) & np.isfinite(middles), p, np.nan),
             value=shown,
             usual=usual,
             effect=effect,

@@ -15,7 +15,7 @@ from observability.stats.interval import Interval, ordered_interval
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-LEAST_DEVICES = 20
+MIN_DEVICES = 20
 """Devices of each side below which nothing is compared."""
 TIMES, ACT_TIMES = 1.25, 1.5
 """How many times as long it must take, and the lower bound from which it is `act`."""
@@ -74,7 +74,7 @@ def latency_comparisons(now: "DataFrame", before: "DataFrame") -> list[LatencyCo
 def _own_past(column: str, level: str, logs: Any, latency: Any, past: Any, others: Floats | None) -> LatencyComparison | None:
     """The comparison of devices with their own past; None where too few have one. others: log ratios of the other devices."""
     own = logs.dropna()
-    if len(own) < LEAST_DEVICES:
+    if len(own) < MIN_DEVICES:
         return None
     values = own.to_numpy(np.float64)
     error = float(values.std(ddof=1) / np.sqrt(values.size))
@@ -89,7 +89,7 @@ def _own_past(column: str, level: str, logs: Any, latency: Any, past: Any, other
 
 def _other_devices(column: str, level: str, own: Floats, others: Floats) -> LatencyComparison | None:
     """The comparison of devices without a past with the other devices; None where either are too few."""
-    if min(own.size, others.size) < LEAST_DEVICES:
+    if min(own.size, others.size) < MIN_DEVICES:
         return None
     logs, rest = np.log(own.astype(np.float64)), np.log(others.astype(np.float64))
     test = ttest_ind(logs, rest, equal_var=False, alternative="greater")

@@ -1,7 +1,7 @@
 """Compare the devices of a training run with themselves in earlier runs of its kind: hotter, fuller, less used or slower than before.
 
 Runs are of one kind where model and parameters are the same, random draws aside. Each device is represented by one figure a run, so that
-readings of one run, which are correlated, count once. The figure is compared with the median of those of up to MOST_EARLIER earlier runs by
+readings of one run, which are correlated, count once. The figure is compared with the median of those of up to MAX_EARLIER earlier runs by
 Student's t with a robust spread, adjusted for all devices and readings of the run, and must differ by the minimum as well.
 """
 
@@ -24,7 +24,7 @@ from observability.detection.device_figures import (
     memory_size,
     most_telling,
 )
-from observability.detection.own_history import MOST_FREEDOM, OF_A_MEDIAN
+from observability.detection.own_history import MAX_FREEDOM, OF_A_MEDIAN
 from observability.detection.run_claims import RunClaim, counted_things
 from observability.stats.dispersion import MAD_TO_SD
 from observability.stats.multiple_testing import benjamini_hochberg
@@ -32,8 +32,8 @@ from observability.stats.multiple_testing import benjamini_hochberg
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-LEAST_EARLIER, MOST_EARLIER = 5, 20
-LEAST_SPREAD = 1 / 5
+MIN_EARLIER, MAX_EARLIER = 5, 20
+MIN_SPREAD = 1 / 5
 """Smallest standard deviation between runs, as a share of the smallest difference that is told."""
 
 
@@ -45,13 +45,13 @@ def claims_about_own_past(use: DeviceUse, now: "DataFrame", earlier: Sequence["D
     import pandas as pd
 
     found: list[tuple[float, float, RunClaim]] = []
-    runs, every = len(earlier), pd.concat(earlier[-MOST_EARLIER:]) if earlier else now.iloc[:0]
+    runs, every = len(earlier), pd.concat(earlier[-MAX_EARLIER:]) if earlier else now.iloc[:0]
     figures = {each.column: now[each.column].to_numpy(float) for each in DEVICE_METRICS}
     for place, unit in enumerate(now.index):
         past = every[every.index == unit]
         for each in compared_metrics(str(unit)):
             values, value = past[each.column].dropna().to_numpy(float), float(figures[each.column][place])
-            if len(values) < LEAST_EARLIER or not np.isfinite(value):
+            if len(values) < MIN_EARLIER or not np.isfinite(value):
                 continue
             if each is POWER and figures[USED.column][place] < past[USED.column].median() - SAME_USE:
                 continue
@@ -59,7 +59,7 @@ def claims_about_own_past(use: DeviceUse, now: "DataFrame", earlier: Sequence["D
     if not found:
         if not np.isfinite(now.to_numpy(float)).any():
             return []
-        more = max(LEAST_EARLIER - runs, 1)
+        more = max(MIN_EARLIER - runs, 1)
         because = (
             f"The devices of {use.words} cannot be compared with their own past yet: {counted_things(runs, use.earlier)}{use.kind} "
             f"{'has' if runs == 1 else 'have'} enough readings, about {more} more {'is' if more == 1 else 'are'} needed."
@@ -78,9 +78,9 @@ def past_difference(
     values: of the earlier runs, oldest first.
     """
     usual, n = float(np.median(values)), len(values)
-    scale, limit, freedom = each.scale(usual, memory_size(use, unit)), each.limit(usual), min(n - 1, MOST_FREEDOM)
+    scale, limit, freedom = each.scale(usual, memory_size(use, unit)), each.limit(usual), min(n - 1, MAX_FREEDOM)
     gaps = each.worse * (values - usual) / scale
-    spread = max(MAD_TO_SD * float(np.median(np.abs(gaps))), float(np.quantile(gaps, 0.85) / 1.0364), LEAST_SPREAD * limit)
+    spread = max(MAD_TO_SD * float(np.median(np.abs(gaps))), float(np.quantile(gaps, 0.85) / 1.0364), MIN_SPREAD * limit)
     error, gap = spread * float(np.sqrt(1 + OF_A_MEDIAN / n)), each.worse * (value - usual) / scale
     half = float(stdtrit(freedom, 0.975)) * error
     low, high = sorted(each.worse * end for end in (gap - half, gap + half))

@@ -15,7 +15,7 @@ import numpy as np
 from observability.detection.batch_statistics import MANY_DEVICES
 from observability.detection.device_figures import (
     DEVICE_METRICS,
-    LEAST_READINGS,
+    MIN_READINGS,
     POWER,
     SAME_USE,
     SURE,
@@ -91,7 +91,7 @@ def claims_about_peers(use: DeviceUse, rows: "DataFrame", earlier: "DataFrame | 
         most = max(int(rows["unit"].value_counts()[unit]) for units in several for unit in units)
         because = (
             f"The devices of {use.words} cannot be compared with each other yet: {most:,} readings of a device, about "
-            f"{max(2 * LEAST_READINGS - most, 1):,} more at the same times are needed."
+            f"{max(2 * MIN_READINGS - most, 1):,} more at the same times are needed."
         )
         return [RunClaim(DEVICE_METRICS[0].metric, most, "unknown", because, against="peers")]
     adjusted = benjamini_hochberg([each.p_value for each in found], SURE)[0]
@@ -100,8 +100,8 @@ def claims_about_peers(use: DeviceUse, rows: "DataFrame", earlier: "DataFrame | 
         if p <= SURE and each.relative >= 1:
             told.setdefault((each.unit, each.reading.metric), each)
     if not told:
-        return [alike(use, found)]
-    return most_telling([unlike(use, each, earlier) for each in told.values()])
+        return [alike_peers_claim(use, found)]
+    return most_telling([unlike_peer_claim(use, each, earlier) for each in told.values()])
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,10 @@ class CommonMoments:
     def column(self, name: str, last: float = 1.0) -> tuple[Floats, float]:
         """The readings of a column at moments at which two devices or more were read, and the start of the first of them.
 
-        last: part of these moments that is kept, the last ones; at least LEAST_READINGS.
+        last: part of these moments that is kept, the last ones; at least MIN_READINGS.
         """
         places = np.flatnonzero(np.isfinite(self.values[name]).sum(1) > 1)
-        places = places[-max(int(last * len(places)), LEAST_READINGS) :]
+        places = places[-max(int(last * len(places)), MIN_READINGS) :]
         return self.values[name][places], float(self.starts[places[0]]) if len(places) else 0.0
 
 
@@ -168,18 +168,18 @@ def _less_used(moments: CommonMoments, start: float) -> Bools:
 def differences_between(
     use: DeviceUse, each: DeviceMetric, units: Sequence[str], values: Floats, left_out: Bools, since: datetime | None
 ) -> Iterator[PeerDifference]:
-    """Yield how each device differs from its peers at the same moments, as far as it has LEAST_READINGS of them.
+    """Yield how each device differs from its peers at the same moments, as far as it has MIN_READINGS of them.
 
     values: moments × units. With MANY_DEVICES the peers' median is that of all, which one device does not move.
     """
     middles = column_medians(values) if len(values) else np.full(len(units), np.nan)
     of_all = column_medians(values.T) if len(units) >= MANY_DEVICES else None
     for place, unit in enumerate(units):
-        if left_out[place] or len(values) < LEAST_READINGS:
+        if left_out[place] or len(values) < MIN_READINGS:
             continue
         others = column_medians(np.delete(values, place, axis=1).T) if of_all is None else of_all
         known = np.isfinite(values[:, place]) & np.isfinite(others)
-        if known.sum() < LEAST_READINGS:
+        if known.sum() < MIN_READINGS:
             continue
         usual = float(np.median(others[known]))
         scale = each.scale(usual, memory_size(use, unit))
@@ -192,7 +192,7 @@ def differences_between(
         yield PeerDifference(unit, each, gap, usual, spread, each.limit(usual), len(apart), since)
 
 
-def unlike(use: DeviceUse, found: PeerDifference, earlier: "DataFrame | None") -> RunClaim:
+def unlike_peer_claim(use: DeviceUse, found: PeerDifference, earlier: "DataFrame | None") -> RunClaim:
     """Return the claim about a device that differs from its peers."""
     each, interval = found.reading, found.gap.interval()
     assert interval.value is not None and interval.low is not None and interval.high is not None
@@ -211,7 +211,7 @@ def unlike(use: DeviceUse, found: PeerDifference, earlier: "DataFrame | None") -
     return claim if found.since is None else replace(claim, onset=found.since)
 
 
-def alike(use: DeviceUse, found: list[PeerDifference]) -> RunClaim:
+def alike_peers_claim(use: DeviceUse, found: list[PeerDifference]) -> RunClaim:
     """Return the claim that no device differs from its peers, with the largest difference."""
     most = max(found, key=lambda each: each.relative)
     interval, each = most.gap.interval(), most.reading

@@ -30,7 +30,7 @@ accelerators slow down there.
 PROCESSOR_ALLOWANCE_C = 10.0
 """Degrees by which a processor may be hotter where the owner states no limit: most slow down at 95 to 105 °C."""
 HOT_SHARE = 0.95
-LEAST_READINGS = 20
+MIN_READINGS = 20
 """Readings of a device without which neither is judged."""
 
 
@@ -66,7 +66,7 @@ def utilisation_claim(device: str, shares: "np.ndarray[tuple[int], np.dtype[np.f
     if shares[-1] > 1.5:
         because = f"The utilisation of `{device}` is unknown: readings go up to {shares[-1]:.3g}, where a share from 0 to 1 is expected."
         return RunClaim("utilisation", n, "unknown", because, subject=f"device={device}")
-    if n < LEAST_READINGS:
+    if n < MIN_READINGS:
         return too_few_readings(device, "utilisation", n)
     found = mean_interval(Moments(float(n), float(shares.sum()), float((shares**2).sum()), float(n)))
     assert found.value is not None and found.high is not None
@@ -87,7 +87,7 @@ def temperature_limits(device: object) -> tuple[float, float]:
 def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.float64]]", settings: ModelSettings) -> RunClaim:
     """Return the claim about the temperature that one reading in twenty of a device exceeds."""
     n, (watch, act) = len(degrees), stated_limits(settings, f"{NAME}/temperature_c", *temperature_limits(device))
-    if n < LEAST_READINGS:
+    if n < MIN_READINGS:
         return too_few_readings(device, "temperature_c", n)
     value = float(np.quantile(degrees, HOT_SHARE, method="inverted_cdf"))
     severity: Severity = "act" if value >= act else "watch" if value >= watch else "ok"
@@ -100,7 +100,7 @@ def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.
 def memory_claim(device: str, held: "np.ndarray[tuple[int], np.dtype[np.float64]]", limit: float) -> RunClaim:
     """Return the claim about the memory that one reading in twenty of a device exceeds, against the limit that the owner states."""
     n = len(held)
-    if n < LEAST_READINGS:
+    if n < MIN_READINGS:
         return too_few_readings(device, "memory_gb", n)
     value = float(np.quantile(held, HOT_SHARE, method="inverted_cdf"))
     severity: Severity = "act" if value >= limit else "ok"
@@ -112,5 +112,5 @@ def memory_claim(device: str, held: "np.ndarray[tuple[int], np.dtype[np.float64]
 def too_few_readings(device: str, metric: str, n: int) -> RunClaim:
     """Return the claim that a device cannot be judged yet."""
     what = {"utilisation": "utilisation", "temperature_c": "temperature", "memory_gb": "memory"}[metric]
-    because = f"The {what} of `{device}` cannot be judged on {n:,} readings: about {LEAST_READINGS - n:,} more are needed."
+    because = f"The {what} of `{device}` cannot be judged on {n:,} readings: about {MIN_READINGS - n:,} more are needed."
     return RunClaim(metric, n, "unknown", because, subject=f"device={device}")

@@ -31,7 +31,7 @@ from observability.metrics.histograms import (
 from observability.stats import distance
 from observability.stats.dispersion import (
     LARGE_FREEDOM,
-    LEAST_DAYS,
+    MIN_DAYS,
     DayVariation,
     GammaNull,
     consecutive_day_variation,
@@ -47,7 +47,7 @@ from observability.stats.multiple_testing import ACT_SHARE
 
 PAST_DAYS = 28
 MINIMUM_ROWS = 100
-LEAST_SHARE = 1e-3
+MIN_SHARE = 1e-3
 """Smallest share of a group when the onset is estimated, so that a previously empty group does not decide alone."""
 OF_THE_DAY = 0.5
 """A column follows the calendar where the diversity of its values within a usual day is at most this part of the reference's diversity."""
@@ -200,7 +200,7 @@ class ColumnBaseline:
     @cached_property
     def rows_a_day(self) -> float:
         """Effective rows of a usual day."""
-        side = self.past if self.past is not None and self.past.numbers.size >= LEAST_DAYS else self.now
+        side = self.past if self.past is not None and self.past.numbers.size >= MIN_DAYS else self.now
         held = side.w2 > 0
         return float(fast_median(side.w[held] ** 2 / side.w2[held], 0)) if held.any() else 0.0
 
@@ -227,7 +227,7 @@ class ColumnBaseline:
     def _variation(self, *, weekly: bool) -> DayVariation:
         chance = self.shares * (1 - self.shares)
         past = self.past
-        if past is None or past.numbers.size < LEAST_DAYS:
+        if past is None or past.numbers.size < MIN_DAYS:
             return DayVariation(chance / max(self.rows_a_day, 1.0), 0.0, 0)
         with np.errstate(invalid="ignore", divide="ignore"):
             noise = chance * (past.w2 / past.w**2)[:, None]
@@ -330,7 +330,7 @@ class ColumnBaseline:
         """The largest divergence of two levels on a past day beyond normal days; over several days it shrinks by the root of their
         number.
         """
-        if self.past is None or self.past.numbers.size < LEAST_DAYS:
+        if self.past is None or self.past.numbers.size < MIN_DAYS:
             return 1.0
         n = np.where(self.past.w2 > 0, self.past.w**2 / np.where(self.past.w2 > 0, self.past.w2, 1.0), 0.0)
         return past_day_excess(np.nan_to_num(self.past_shares), n, self.daily.between, self.single)
@@ -342,7 +342,7 @@ class ColumnBaseline:
         varies = self.consecutive if whole and not self.of_the_day else self.weekly if days >= WEEK else self.daily
         reference, levels = self.distance(self.base, self.before.n, counts, after, days, span, varies, whole=whole)
         own, own_levels, own_rows = None, None, None
-        if past is not None and past.numbers.size >= LEAST_DAYS:
+        if past is not None and past.numbers.size >= MIN_DAYS:
             alike = np.ones(past.numbers.size, bool)
             if days < WEEK and past.numbers.size >= 2 * WEEK:
                 alike = same_weekdays(past.numbers, self.now.numbers[kept])
@@ -439,7 +439,7 @@ def drift_series(drift: ColumnDrift, at: DistributionChange, weights: Floats | N
     It is the mean of log(now / reference) over each day's rows, by the groups of the PSI, so that the distance of the window's mean from
     the reference's is the PSI; or the mean of given weights by group.
     """
-    reference, after = (np.maximum(counts / counts.sum(), LEAST_SHARE) for counts in at.groups)
+    reference, after = (np.maximum(counts / counts.sum(), MIN_SHARE) for counts in at.groups)
     weights = np.log(after / reference) if weights is None else weights
     sides = [side for side in (drift.past, drift.days) if side is not None]
     counts = np.concatenate([distance.merge_bins(side.counts, drift.axis.group) for side in sides])
@@ -457,7 +457,7 @@ def drift_onset(drift: ColumnDrift, at: DistributionChange, start: datetime, wei
     The natural effect of a single day (one weekday) is not a change in it.
     """
     days = drift_series(drift, at, weights)
-    short = drift.past is None or drift.past.numbers.size < LEAST_DAYS
+    short = drift.past is None or drift.past.numbers.size < MIN_DAYS
     before = (days.level, days.level_error) if short else None
     return estimate_onset(days.numbers, days.values, days.errors, start=start, before=before, worse=1)
 

@@ -19,7 +19,7 @@ def small_reference(rows: int) -> str:
     return f"The reference holds too few labelled predictions to calibrate scores: it needs {rows:,} of them."
 
 
-def few(metric: str, n: float, least: int) -> str:
+def too_few_rows_sentence(metric: str, n: float, least: int) -> str:
     """Return that there are too few rows."""
     return f"{estimate_title(metric)} cannot be estimated on {n:,.0f} predictions: it needs about {max(round(least - n), 1):,} more."
 
@@ -29,13 +29,13 @@ def estimate_title(metric: str) -> str:
     return METRICS[metric].title
 
 
-def lower(metric: str) -> str:
+def metric_inside_sentence(metric: str) -> str:
     """Return the metric's name inside a sentence; names of letters stay as they are."""
     name = METRICS[metric].title
     return name if name[:2].isupper() or name.startswith(("F1", "Brier")) else name[0].lower() + name[1:]
 
 
-def estimate(
+def estimate_sentence(
     metric: str,
     now: Interval,
     before: Interval | None,
@@ -50,7 +50,7 @@ def estimate(
 
     missing: share of rows without a label; None where most are in. open_fall: it is beyond its limit without a verdict.
     """
-    said = f"Estimated {lower(metric)} {metric_with_interval(metric, now)} on {rows:,} predictions"
+    said = f"Estimated {metric_inside_sentence(metric)} {metric_with_interval(metric, now)} on {rows:,} predictions"
     if missing is not None:
         said += f", {100 * missing:.0f} % of them without a label yet"
     if before is not None and before.value is not None:
@@ -61,30 +61,33 @@ def estimate(
         said += ", on which the model was fitted: such estimates are optimistic"
     if check is None:
         return f"{said}; no labels have come in to check it with."
-    return f"{said}; {checked(check)}."
+    return f"{said}; {checked_sentence(check)}."
 
 
-def checked(check: EstimateCheck) -> str:
+def checked_sentence(check: EstimateCheck) -> str:
     """Return the estimate beside the value measured on the last labels."""
     return (
-        f"on the {days(check)} it was {metric_number(check.metric, check.estimated)} where {check.n:,} labels showed "
+        f"on the {checked_days(check)} it was {metric_number(check.metric, check.estimated)} where {check.n:,} labels showed "
         f"{metric_number(check.metric, check.measured)}"
     )
 
 
-def distrusted(metric: str, now: Interval, check: EstimateCheck) -> str:
+def distrusted_sentence(metric: str, now: Interval, check: EstimateCheck) -> str:
     """Return that the estimate is not to be trusted, and why."""
     assert now.value is not None
-    return f"Estimated {lower(metric)} {metric_number(metric, now.value)} is not trusted: {checked(check)}."
+    return f"Estimated {metric_inside_sentence(metric)} {metric_number(metric, now.value)} is not trusted: {checked_sentence(check)}."
 
 
-def extrapolated(metric: str, now: Interval, far: list[FarInput], fall: float, needed: int | None, labelled: int, served: int) -> str:
+def extrapolation_sentence(
+    metric: str, now: Interval, far: list[FarInput], fall: float, needed: int | None, labelled: int, served: int
+) -> str:
     """Return that the estimate extrapolates, because of which inputs, and how many labels of the window would settle it.
 
     fall: the fall that they would find, in points or relative. labelled, served: of the window.
     """
     assert now.value is not None
-    said = f"Estimated {lower(metric)} {metric_number(metric, now.value)} extrapolates: {far_inputs_in_words(far)} far from the reference"
+    value = f"{metric_inside_sentence(metric)} {metric_number(metric, now.value)}"
+    said = f"Estimated {value} extrapolates: {far_inputs_in_words(far)} far from the reference"
     if needed is None:
         return f"{said}. Labels of this window would tell whether it holds."
     by = f"{100 * fall:.3g} points" if LIMITS[metric][0] == "points" else f"{100 * fall:.3g} %"
@@ -104,10 +107,10 @@ def error_sentence(check: EstimateCheck) -> str:
     how = "significantly off, so it is not trusted"
     if not check.failed:
         how = "accurate" if check.held else "off, within the variation of days"
-    return f"The estimate of {lower(check.metric)} was {how}: {checked(check)}."
+    return f"The estimate of {metric_inside_sentence(check.metric)} was {how}: {checked_sentence(check)}."
 
 
-def days(check: EstimateCheck) -> str:
+def checked_days(check: EstimateCheck) -> str:
     """Return which days were checked: `14 days to 30 Jun 2013`."""
     last = f"{check.last.day} {check.last:%b %Y}"
     return f"{check.days} days to {last}" if check.days > 1 else f"day {last}"

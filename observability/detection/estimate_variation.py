@@ -14,7 +14,7 @@ from observability.detection.windows import reference_days
 from observability.metrics.estimates import ScoreCalibration, columns_with_score, estimate_metrics, estimate_regression
 from observability.metrics.measured_windows import BASELINE_DAYS, days_in
 from observability.metrics.reliability import BINS, sum_by_score_bin
-from observability.stats.dispersion import LEAST_DAYS, PRIOR_EFFECT, estimate_day_variation
+from observability.stats.dispersion import MIN_DAYS, PRIOR_EFFECT, estimate_day_variation
 from observability.stats.estimate import binary_metric_values
 
 if TYPE_CHECKING:
@@ -78,13 +78,13 @@ def estimate_day_variances(past: Daily, window_days: int, rows_a_day: float, ref
     found = {}
     for metric in {name for day in days.tolist() for name in past[day]}:
         values: NDArray[np.float64] = np.array([past[day].get(metric, np.nan) for day in days.tolist()])
-        if np.isfinite(values).sum() < LEAST_DAYS:
+        if np.isfinite(values).sum() < MIN_DAYS:
             continue
         known = estimate_day_variation(values, np.zeros(days.size), days)
         found[metric] = (float((known.of_mean(window_days) + known.of_mean(other_days))[0]), known.freedom)
     return found
 
 
-def doubted(error: float) -> tuple[float, float]:
+def assumed_variance(error: float) -> tuple[float, float]:
     """Return the variance assumed for days where too few are known: as much as that of the rows."""
     return PRIOR_EFFECT * error**2, float("inf")

@@ -91,7 +91,7 @@ UNCHOSEN = ("equalized_odds", "demographic_parity")
 
 
 @dataclass(frozen=True)
-class Level:
+class CriterionDistance:
     """The distance of groups from a criterion.
 
     keep: the groups that are large enough. widest: the rate that differs most, with its own difference. before: the difference in the
@@ -201,7 +201,7 @@ def enough_for(groups: GroupMetrics, criterion: Criterion) -> Bools:
     return np.asarray(np.logical_and.reduce([groups_with_enough_rows(groups, rate) for rate in criterion.rates]), np.bool_)
 
 
-def overall(groups: GroupMetrics, metric: str) -> float:
+def overall_value(groups: GroupMetrics, metric: str) -> float:
     """Return the value over all groups; NaN without rows."""
     measured = groups.metrics[metric]
     held = measured.n > 0
@@ -212,7 +212,7 @@ def overall(groups: GroupMetrics, metric: str) -> float:
 def criterion_limit(criterion: Criterion, settings: ModelSettings, groups: GroupMetrics) -> float:
     """Return the accepted difference in its unit; the model's settings may override it (`trust/fairness/<metric>`)."""
     limit = settings.limits.get(f"{NAME}/{criterion.metric}", criterion.limit)
-    return limit * overall(groups, criterion.rates[0]) if criterion.relative else limit
+    return limit * overall_value(groups, criterion.rates[0]) if criterion.relative else limit
 
 
 def criterion_level(
@@ -222,7 +222,7 @@ def criterion_level(
     settings: ModelSettings,
     by_day: ByDay | None = None,
     days: float = 7.0,
-) -> Level | None:
+) -> CriterionDistance | None:
     """Return the groups' distance from the criterion; None where fewer than two groups are large enough.
 
     before: the reference, at the same places. by_day: where between-day variance is taken into account; days: length of the window.
@@ -253,13 +253,13 @@ def criterion_level(
         then = max(largest_gap(before, rate, earlier)[0] for rate in criterion.rates)
         ratio_then = ratio_of(before, earlier).value if criterion.name == "demographic_parity" else None
         if earlier[sure_low] and earlier[sure_high]:
-            grew = growth(groups, before, surest, sure_low, sure_high, int(keep.sum()) * len(criterion.rates), error)
+            grew = gap_growth_p_value(groups, before, surest, sure_low, sure_high, int(keep.sum()) * len(criterion.rates), error)
             gap_before = float(before.metrics[surest].value[sure_high] - before.metrics[surest].value[sure_low])
     strays = varies = 0.0
     if pair is not None and error.days > 0:
         p_value, varies = growth_p_value(error, spread.surest.difference), pair.varies(error)
         strays = min(1.0, p_value * group.pair_count(len(criterion.rates), int(keep.sum()))) if error.total > 0 else 0.0
-    return Level(
+    return CriterionDistance(
         criterion,
         keep,
         spread,
@@ -302,7 +302,7 @@ def ratio_of(groups: GroupMetrics, keep: NDArray[np.generic]) -> Interval:
     return group.smallest_rate_ratio(measured.successes if measured.successes is not None else (), measured.n)[0]
 
 
-def growth(
+def gap_growth_p_value(
     now: GroupMetrics, before: GroupMetrics, metric: str, low: int, high: int, groups: int, days: DifferenceError | None = None
 ) -> float:
     """Return the p-value of the growth of the gap between two groups that were picked as the extremes of `groups`.

@@ -5,7 +5,7 @@ import numpy as np
 from observability.core.catalog import Model
 from observability.core.finding import Severity, needs_action
 from observability.core.metric_definitions import METRICS
-from observability.detection.fairness_criteria import Criterion, Level, is_chosen
+from observability.detection.fairness_criteria import Criterion, CriterionDistance, is_chosen
 from observability.detection.group_changes import GapChange
 from observability.detection.windows import window_phrase
 from observability.metrics.groups import MINIMUM_OF_CLASS, MISSING, Attribute, GroupMetrics, rate_name
@@ -34,7 +34,7 @@ def criterion_sentence(
     model: Model,
     attribute: Attribute,
     now: GroupMetrics,
-    judged: Level,
+    judged: CriterionDistance,
     severity: Severity,
     looks: int | None = None,
     *,
@@ -71,18 +71,18 @@ def criterion_sentence(
     if young:
         return f"{said}; too few labels yet{rows}{pair}."
     if judged.breached:
-        return f"{said}, {doubt(judged, looks, held)}{rows}{pair}{asked}."
+        return f"{said}, {why_uncertain(judged, looks, held)}{rows}{pair}{asked}."
     return f"{said}, within the {held}{rows}{asked}."
 
 
-def sure_of(judged: Level) -> str:
+def sure_of(judged: CriterionDistance) -> str:
     """Return the difference of the most significant pair, with its rate where that is not the one that differs most."""
     pair = judged.spread.surest
     said = group_difference(judged.criterion.metric, pair.difference if pair else None)
     return said if judged.surest == judged.widest else f"{said} of {METRICS[judged.surest].title.lower()}"
 
 
-def doubt(judged: Level, looks: int | None, held: str) -> str:
+def why_uncertain(judged: CriterionDistance, looks: int | None, held: str) -> str:
     """Return why a difference beyond the limit is not certain: sampling noise, or multiple comparisons."""
     metric = judged.criterion.metric
     if judged.chance > ALONE:

@@ -16,7 +16,7 @@ from observability.core.metric_definitions import METRICS
 from observability.core.window import EPOCH
 from observability.detection.metric_changes import MINIMUM_LABELS, MeasuredWindow, metric_limits
 from observability.detection.windows import WEEK
-from observability.metrics.measured_windows import BASELINE_DAYS, LEAST_LABELS_A_DAY, DailyMetrics, Metrics, row_error
+from observability.metrics.measured_windows import BASELINE_DAYS, MIN_LABELS_A_DAY, DailyMetrics, Metrics, row_error
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.performance import HEADLINE
 from observability.stats.multiple_testing import ACT_SHARE
@@ -48,7 +48,7 @@ def gradual_shift(daily: DailyMetrics, whole: MeasuredWindow, reference: Metrics
     last = int(whole.days[-1])
     start = last - BASELINE_DAYS + 1
     older = daily.days[(daily.days < start) & (daily.days >= start - BASELINE_DAYS)]
-    recent = daily.days[(daily.labelled >= LEAST_LABELS_A_DAY) & (daily.days <= last)][-BASELINE_DAYS:]
+    recent = daily.days[(daily.labelled >= MIN_LABELS_A_DAY) & (daily.days <= last)][-BASELINE_DAYS:]
     known = recent[recent >= start].tolist()
     sides = (reference.get(metric), daily.measured(older).get(metric) if older.size >= WEEK else None)
     base = [side for side in sides if side is not None and side.value is not None and side.n >= MINIMUM_LABELS]

@@ -16,8 +16,8 @@ from observability.core.analyzer import DAYS_DRAWN
 from observability.core.catalog import Model
 from observability.core.finding import Severity
 from observability.detection.change import WindowChange, at_least, stated_limits
-from observability.detection.fairness_criteria import NAME, Criterion, is_chosen, overall
-from observability.detection.group_contrasts import GroupContrast, contrasts, growth_p_value
+from observability.detection.fairness_criteria import NAME, Criterion, is_chosen, overall_value
+from observability.detection.group_contrasts import GroupContrast, growth_p_value, rate_contrasts
 from observability.detection.onset import OnsetEstimate
 from observability.detection.windows import Floats, last_day_masks
 from observability.metrics.groups import MISSING, Attribute, GroupMetrics, GroupTotals, groups_with_enough_rows
@@ -65,7 +65,7 @@ class ComparedGroups:
         parts = [self.days] if self.past_days is None else [self.past_days, self.days]
         values, n = (np.concatenate(each) for each in zip(*(part.table(metric) for part in parts), strict=True))
         days, first = np.concatenate([part.days for part in parts]), int(self.days.days[0])
-        return contrasts(days, first, values, n, weights, of_row(self.now, self.before, metric))
+        return rate_contrasts(days, first, values, n, weights, of_row(self.now, self.before, metric))
 
 
 def of_row(now: GroupMetrics, before: GroupMetrics, metric: str) -> Floats:
@@ -149,10 +149,10 @@ def compared_groups(
 
 def gap_changes_of(side: ComparedGroups, metric: str, window: GroupWindow) -> list[GapChange]:
     """Return the change of every group that is large enough now and in the reference, against the others; none without another group."""
-    return _gap_changes(side, metric, window, comparable(side, metric, window))
+    return _gap_changes(side, metric, window, comparable_groups(side, metric, window))
 
 
-def comparable(side: ComparedGroups, metric: str, window: GroupWindow) -> Places:
+def comparable_groups(side: ComparedGroups, metric: str, window: GroupWindow) -> Places:
     """Return the places of the groups that are large enough now and in the reference."""
     return np.flatnonzero(groups_with_enough_rows(window.groups, metric) & groups_with_enough_rows(side.before, metric))
 
@@ -221,7 +221,7 @@ def own_past(side: ComparedGroups, metric: str, window: GroupWindow, places: Pla
 def gap_limits(model: Model, metric: str, before: GroupMetrics) -> tuple[float, float]:
     """Return the growth from which it is watch and act; the model's settings may set the act limit (`trust/fairness/<rate>`)."""
     watch, act = stated_limits(model.settings, f"{NAME}/{metric}", *((WATCH, ACT) if metric != "mae" else RELATIVE))
-    scale = overall(before, metric) if metric == "mae" else 1.0
+    scale = overall_value(before, metric) if metric == "mae" else 1.0
     return watch * scale, act * scale
 
 
@@ -230,13 +230,15 @@ def groups_with_rows(groups: GroupMetrics) -> int:
     return sum(rows > 0 and MISSING not in level for rows, level in zip(groups.rows.tolist(), groups.levels, strict=True))
 
 
-def strongest(side: ComparedGroups, metric: str, window: GroupWindow, candidates: Collection[int], budget: float) -> list[GapChange]:
+def groups_that_moved(
+    side: ComparedGroups, metric: str, window: GroupWindow, candidates: Collection[int], budget: float
+) -> list[GapChange]:
     """Return the groups (places) that moved by themselves, of those that moved significantly.
 
     When one group moves, the others move away from it as well. So the most significant one is reported and removed, and the rest are
     compared with each other again. Of two groups alone it is the one whose own rate changed more.
     """
-    pool, wanted = comparable(side, metric, window), set(candidates)
+    pool, wanted = comparable_groups(side, metric, window), set(candidates)
     found: list[GapChange] = []
     while wanted and pool.size >= 2:
         left = [change for change in _gap_changes(side, metric, window, pool, len(found)) if change.place in wanted]

@@ -16,11 +16,11 @@ from observability.detection.change import DifferenceError
 from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import Floats, reference_days
-from observability.stats.dispersion import LEAST_DAYS, DayVariation, estimate_day_variation, fast_median
+from observability.stats.dispersion import MIN_DAYS, DayVariation, estimate_day_variation, fast_median
 
-LEAST_ROWS = 5
+MIN_ROWS = 5
 """Smallest number of rows of a group on a day; a smaller group has no value on that day."""
-LEAST_PAST = 5
+MIN_PAST = 5
 """Past days from which they give the level before an onset; with fewer the reference does."""
 
 
@@ -62,7 +62,7 @@ class GroupContrast:
 
     def varies(self, error: DifferenceError) -> float:
         """Return the change that unchanged windows stay under; 0 where the past has too few days to estimate it."""
-        return error.reach if self.days_known >= LEAST_DAYS else 0.0
+        return error.reach if self.days_known >= MIN_DAYS else 0.0
 
     @property
     def days_known(self) -> int:
@@ -78,7 +78,7 @@ class GroupContrast:
             self.values[kept],
             np.sqrt(self.variances[kept]),
             start=start,
-            before=None if past >= LEAST_PAST else before,
+            before=None if past >= MIN_PAST else before,
             worse=worse,
         )
 
@@ -87,12 +87,12 @@ class GroupContrast:
         return evidence_of_days_beyond(self.days, worse * (self.values - level), np.sqrt(self.variances))
 
 
-def contrasts(days: NDArray[np.int64], first: int, values: Floats, n: Floats, weights: Floats, of_row: Floats) -> list[GroupContrast]:
+def rate_contrasts(days: NDArray[np.int64], first: int, values: Floats, n: Floats, weights: Floats, of_row: Floats) -> list[GroupContrast]:
     """Return one contrast for each row of weights (× groups), from rates by day (days × groups) over n rows.
 
     first: number of the window's first day; of_row: variance of one row of each group.
     """
-    there = (n >= LEAST_ROWS) & np.isfinite(values)
+    there = (n >= MIN_ROWS) & np.isfinite(values)
     of, over = np.where(there, values, 0.0), np.where(there, np.nan_to_num(of_row) / np.where(there, n, 1.0), 0.0)
     shape = (len(weights), days.size)
     totals, variances, known = np.zeros(shape), np.zeros(shape), np.ones(shape, bool)

@@ -27,7 +27,7 @@ def interval_of(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogra
     return interval_around(distance.psi(base, now), distance.occupied_bins(base, now), (base, now), (before.n, after.n))
 
 
-def distances(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram) -> dict[str, float | None]:
+def other_distances(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram) -> dict[str, float | None]:
     """Return the other distances by name: of numbers KS, Wasserstein and the shift of the mean, of categories the largest change of a
     share.
     """

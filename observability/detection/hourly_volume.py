@@ -79,7 +79,7 @@ def volume_hours(current: "DataFrame", past: "DataFrame", context: Context) -> H
     return Hours(first, counts, begin - first, int(n[numbers >= end].sum()), int(n.sum()))
 
 
-def expected(hours: Hours) -> NDArray[np.float64]:
+def expected_by_hour(hours: Hours) -> NDArray[np.float64]:
     """Return the expected number in each hour.
 
     For past hours it is leave-one-out, so that their errors are comparable with the window's.
@@ -92,7 +92,7 @@ def expected(hours: Hours) -> NDArray[np.float64]:
     return np.divide(total[places] - own, others, out=np.zeros(hours.size), where=others > 0)
 
 
-def spread(hours: Hours, usual: NDArray[np.float64]) -> float:
+def overdispersion(hours: Hours, usual: NDArray[np.float64]) -> float:
     """Return the overdispersion of past hours: excess variance over squared mean (1/size of a negative binomial); at least 0."""
     past = usual[: hours.begin]
     weeks = max(hours.past_days / 7, 2.0)

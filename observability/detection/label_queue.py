@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 METRIC = "queue_days"
 TIMES, WATCH, ACT = (1.5, 2.0), 0.5, 1.0
 """Limits for `watch` and `act`: multiples of the usual age, and additional days; settings override the days."""
-LEAST_DAYS = 7
+MIN_DAYS = 7
 FLOOR = 0.25
 """Days added to an age before the logarithm, so that differences of hours do not count."""
-LEAST_SPREAD = 0.1
+MIN_SPREAD = 0.1
 """Minimum standard deviation of the log age."""
 OWN = 0.5
 """Growth of the others' queue, relative to an annotator's, below which the annotator is reported."""
@@ -97,13 +97,13 @@ def label_queues(work: Assignments, context: Context) -> list[Queue]:
     """Return the overall queue, then that of each annotator; empty where there is too little past."""
     days = np.arange(np.ceil(context.window.days), np.ceil(context.window.days) + PAST_DAYS)
     days = days[days < (work.begin.max() if len(work.begin) else 0)]
-    if len(days) < LEAST_DAYS:
+    if len(days) < MIN_DAYS:
         return []
     everybody = np.ones(len(work.begin), bool)
     found = [label_queue(work, None, everybody, days, 1.0)]
     for name in sorted(set(work.annotator)):
         mine = work.annotator == name
-        if work.begin[mine].max() < days[LEAST_DAYS - 1]:
+        if work.begin[mine].max() < days[MIN_DAYS - 1]:
             continue
         rest = label_queue(work, None, ~mine, days, 1.0) if (~mine).any() else None
         found.append(label_queue(work, name, mine, days, rest.times if rest else 1.0))
@@ -117,7 +117,7 @@ def label_queue(work: Assignments, name: str | None, rows: Array, days: Array, o
     past = work.ages_by_day(days, rows)[::-1]
     logs = np.log(past + FLOOR)
     varied = estimate_day_variation(logs, np.zeros(len(logs)), np.arange(len(logs)), weekly=False)
-    spread = max(float(varied.between[0]), float(logs.var(ddof=1)), LEAST_SPREAD**2)
+    spread = max(float(varied.between[0]), float(logs.var(ddof=1)), MIN_SPREAD**2)
     error = DifferenceError(0.0, spread * (1 + mean_variance_ratio(len(logs), varied.correlation)), varied.freedom, one_sided=True)
     return Queue(name, now, age, float(past.mean()), len(days), error.p_value(float(np.log(age + FLOOR) - logs.mean())), others)
 
@@ -126,7 +126,7 @@ def about_queues(blank: Finding, work: Assignments, queues: list[Queue], adjuste
     """Return the finding about the overall queue, and one for each annotator whose queue grew independently."""
     if not queues:
         known = int(work.begin.max()) if len(work.begin) else 0
-        more = max(int(np.ceil(context.window.days)) + LEAST_DAYS - known, 1)
+        more = max(int(np.ceil(context.window.days)) + MIN_DAYS - known, 1)
         n = len(work.waiting(0.0, np.ones(len(work.begin), bool)))
         return [
             replace(

@@ -23,7 +23,7 @@ NAME = "serving/latency"
 RATIO_WATCH, RATIO_ACT = 1.3, 1.5
 """Limits of a latency: 1.3 times is a watch, 1.5 times an act (`limits` of the settings: `serving/latency/latency_p99`), less the 4 %
 binning error of two percentiles."""
-LEAST_INCREASE_MS = 2.0
+MIN_INCREASE_MS = 2.0
 """Smallest rise of a latency that matters, in milliseconds (`serving/latency/latency_increase`): 0.28 ms against 0.14 concerns nobody."""
 POINTS_WATCH, POINTS_ACT = 0.005, 0.02
 """Limits of an error rate: half a point higher is a watch, two points an act (`serving/latency/error_rate`); at least half as high
@@ -81,10 +81,10 @@ def service_limits(metric: str, settings: ModelSettings) -> tuple[float, float]:
 
 def least_increase(settings: ModelSettings) -> float:
     """Return the smallest rise of a latency that matters, in milliseconds: the owner's, else the default."""
-    return settings.limits.get(f"{NAME}/latency_increase", LEAST_INCREASE_MS)
+    return settings.limits.get(f"{NAME}/latency_increase", MIN_INCREASE_MS)
 
 
-def matters(change: ServiceChange, limit: float, odds: float = ODDS_WATCH, *, least_ms: float = 0.0) -> bool:
+def is_relevant_rise(change: ServiceChange, limit: float, odds: float = ODDS_WATCH, *, least_ms: float = 0.0) -> bool:
     """Whether a rise is large enough: beyond a limit, with an interval wholly above 1, and of enough requests.
 
     least_ms: the smallest rise of a latency that matters, in milliseconds.
@@ -234,19 +234,19 @@ def change_of(
         now.timed if timed else now.n,
         before.timed if timed else before.n,
         ratio_interval(after, then),
-        odds(slow) / odds(usual),
+        failure_odds(slow) / failure_odds(usual),
         1.0,
         slow,
         usual.share,
         scale > 1 or apart > 0,
     )
-    if not matters(found, RATIO_WATCH if timed else POINTS_WATCH):
+    if not is_relevant_rise(found, RATIO_WATCH if timed else POINTS_WATCH):
         return found
     p_value = higher_rate_test(float(slow.hits.sum()), slow.total, float(usual.hits.sum()), usual.total, spread())
     return replace(found, p_value=p_value)
 
 
-def odds(tail: RequestTail) -> float:
+def failure_odds(tail: RequestTail) -> float:
     """Return the odds of a slow or failed request, with half a row added on both sides so that they are never 0."""
     hits = float(tail.hits.sum())
     return (hits + 0.5) / (max(tail.total - hits, 0.0) + 0.5)

@@ -13,12 +13,12 @@ PERCENTILES = {"latency_p50": "p50", "latency_p95": "p95", "latency_p99": "p99"}
 STATUSES = {"error": "error", "timeout": "timeout", "fallback": "fallback", "rejected": "rejection"}
 
 
-def answers(n: int) -> str:
+def n_answers(n: int) -> str:
     """Return `1 answer`, `3 answers`."""
     return f"{n:,} {'answer' if n == 1 else 'answers'}"
 
 
-def predictions(n: int) -> str:
+def n_predictions(n: int) -> str:
     """Return `1 prediction`, `3 predictions`."""
     return f"{n:,} {'prediction' if n == 1 else 'predictions'}"
 
@@ -30,7 +30,7 @@ def because_rate(rate: float, before: float | None, n: int, hours: float, missin
         if before is None
         else f"; {PAST} had {latency_figure(before)} an hour"
     )
-    return f"{predictions(n)} came in {hours:,.3g} hours, {latency_figure(rate)} an hour{then}."
+    return f"{n_predictions(n)} came in {hours:,.3g} hours, {latency_figure(rate)} an hour{then}."
 
 
 def because_errors(value: Interval, statuses: Mapping[str, int], n: int, side: ServiceChange | None, model: bool) -> str:
@@ -40,20 +40,21 @@ def because_errors(value: Interval, statuses: Mapping[str, int], n: int, side: S
     ]
     told = f" ({', '.join(parts)})" if parts else ""
     if not told and not value.value:
-        return f"All {predictions(n)} succeeded{held(side, model)}"
-    return f"{share(value.value)} of {predictions(n)} failed{told}{held(side, model)}"
+        return f"All {n_predictions(n)} succeeded{past_value_words(side, model)}"
+    return f"{share_words(value.value)} of {n_predictions(n)} failed{told}{past_value_words(side, model)}"
 
 
 def because_latency(metric: str, value: Interval, n: int, side: ServiceChange | None, model: bool) -> str:
     """Return a latency percentile now and before. Percentiles are from bins, so within RELATIVE_ERROR of the latency of an answer."""
-    low, high = ms(value.low, bare=True), ms(value.high)
-    said = f"Latency {PERCENTILES[metric]} {about(value.value)} (within {100 * RELATIVE_ERROR:.0f} %; {low} to {high}), on {answers(n)}"
-    return f"{said}{held(side, model)}"
+    low, high = in_ms(value.low, bare=True), in_ms(value.high)
+    bounds = f"(within {100 * RELATIVE_ERROR:.0f} %; {low} to {high})"
+    said = f"Latency {PERCENTILES[metric]} {percentile_words(value.value)} {bounds}, on {n_answers(n)}"
+    return f"{said}{past_value_words(side, model)}"
 
 
 def small_increase_sentence(side: ServiceChange, least_ms: float) -> str:
     """Return that a rise is too small to matter, in milliseconds."""
-    return f"The rise of {ms(side.grown)} is below the {ms(least_ms)} that matter."
+    return f"The rise of {in_ms(side.grown)} is below the {in_ms(least_ms)} that matter."
 
 
 def not_significant_sentence(side: ServiceChange, limit: float) -> str:
@@ -64,7 +65,7 @@ def not_significant_sentence(side: ServiceChange, limit: float) -> str:
     return f"{beyond} not significant and may be chance: a longer window can tell."
 
 
-def held(side: ServiceChange | None, model: bool) -> str:
+def past_value_words(side: ServiceChange | None, model: bool) -> str:
     """Return the past value, as the end of a sentence."""
     if side is None:
         return ""
@@ -72,15 +73,15 @@ def held(side: ServiceChange | None, model: bool) -> str:
         return f"; {'no other version' if model else 'none'} failed in {PAST}"
     who = f"{PAST} had" if not model else f"the model's other versions in {PAST} had"
     what = "" if side.metric in QUANTILES else " of failures"
-    return f"; {who} {service_value(side.metric, side.before.value)}{what}{times(side)}"
+    return f"; {who} {service_value(side.metric, side.before.value)}{what}{ratio_words(side)}"
 
 
 def service_level_sentence(value: Interval, n: int, limit: float) -> str:
     """Return whether latency keeps its stated level."""
     kept = "within" if value.value is not None and value.value <= limit else "beyond"
     return (
-        f"Latency p99 {about(value.value)} ({ms(value.low, bare=True)} to {ms(value.high)}), {kept} the {ms(limit)} of the service "
-        f"level, on {answers(n)}."
+        f"Latency p99 {percentile_words(value.value)} ({in_ms(value.low, bare=True)} to {in_ms(value.high)}), {kept} the "
+        f"{in_ms(limit)} of the service level, on {n_answers(n)}."
     )
 
 
@@ -96,12 +97,12 @@ def because_replica(field: str, name: str, side: ServiceChange, others: int, *, 
     if side.metric in QUANTILES:
         return (
             f"{subject} is slower {usual}: latency {PERCENTILES[side.metric]} {service_value(side.metric, side.now.value)}, "
-            f"{against}{times(side)}, "
-            f"on {answers(side.n)}."
+            f"{against}{ratio_words(side)}, "
+            f"on {n_answers(side.n)}."
         )
     return (
         f"{subject} fails more often {usual}: {service_value(side.metric, side.now.value)} of {side.n:,} predictions, "
-        f"{against}{times(side)}."
+        f"{against}{ratio_words(side)}."
     )
 
 
@@ -113,7 +114,7 @@ def small_replicas_sentence(field: str, small: Mapping[str, int], judged: int) -
     return f"{len(small)} of {total} {field}s answered too few predictions for their p99 to be compared with the others: they need {names}."
 
 
-def times(side: ServiceChange) -> str:
+def ratio_words(side: ServiceChange) -> str:
     """Return the ratio now / before in brackets, where it is known."""
     ratio = side.ratio.value
     if ratio is None:
@@ -124,15 +125,15 @@ def times(side: ServiceChange) -> str:
 
 def service_value(metric: str, value: float | None) -> str:
     """Return a latency or a share as text."""
-    return about(value) if metric in QUANTILES else share(value)
+    return percentile_words(value) if metric in QUANTILES else share_words(value)
 
 
-def about(value: float | None) -> str:
+def percentile_words(value: float | None) -> str:
     """Return a percentile from bins in milliseconds."""
-    return "unknown" if value is None else f"about {ms(value)}"
+    return "unknown" if value is None else f"about {in_ms(value)}"
 
 
-def ms(value: float | None, *, bare: bool = False) -> str:
+def in_ms(value: float | None, *, bare: bool = False) -> str:
     """Return milliseconds with three digits."""
     return f"{latency_figure(value)}{'' if bare else ' ms'}"
 
@@ -144,7 +145,7 @@ def latency_figure(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def share(value: float | None) -> str:
+def share_words(value: float | None) -> str:
     """Return a share in per cent, with enough digits for the nines of a service level."""
     if value is None:
         return "unknown"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from observability.core.catalog import Model
 
-PROTOTYPES, LEAST_REQUESTS, ROWS = 200, 50, 3000
+PROTOTYPES, MIN_REQUESTS, ROWS = 200, 50, 3000
 """Points that cover the input space, the fewest requests of a subject that is judged, and rows of the reference."""
 RANGE = (0.01, 0.99)
 """Quantiles of a number in the reference between which the points that cover the input space are spread evenly."""
@@ -28,10 +28,10 @@ FALSE_ALARM = 1e-4
 """Probability of naming any subject of a clean window by one of the checks; shared by the subjects that are judged."""
 FAR, NEIGHBOUR = 0.99, 5
 """Quantile of the reference's own distances beyond which a request is far, and which neighbour the distance is to."""
-FAR_FACTOR, BOUNDARY, BOUNDARY_FACTOR, LEAST_DUPLICATES = 3.0, 0.05, 3.0, 20
+FAR_FACTOR, BOUNDARY, BOUNDARY_FACTOR, MIN_DUPLICATES = 3.0, 0.05, 3.0, 20
 """A far or near-boundary share that matters, as a multiple of what is usual; the part of the margins that is near the boundary; near
 duplicates from which a search of the boundary is judged."""
-MOST_SENDERS, LEAST_FAR, FAR_TIMES, MOST_OF_FAR = 5, 5, 2.0, 0.5
+MAX_SENDERS, MIN_FAR, FAR_TIMES, MAX_OF_FAR = 5, 5, 2.0, 0.5
 """The most subjects that are told as senders of far requests. A main sender has so many far requests, and so many times the far share of
 the others; together main senders have more than that share of the far requests."""
 CELL = 0.1
@@ -224,9 +224,9 @@ class GuardedRequests:
     def main_senders(self) -> tuple[FarSender, ...]:
         """The subjects that stand out among the senders of far requests, where these few send most of them; else empty."""
         far, n = self.far_count, len(self.distances)
-        often = (each for each in self.senders if each.far >= LEAST_FAR and each.far * (n - each.n) > FAR_TIMES * each.n * (far - each.far))
-        main = tuple(often)[:MOST_SENDERS]
-        return main if sum(each.far for each in main) > MOST_OF_FAR * far else ()
+        often = (each for each in self.senders if each.far >= MIN_FAR and each.far * (n - each.n) > FAR_TIMES * each.n * (far - each.far))
+        main = tuple(often)[:MAX_SENDERS]
+        return main if sum(each.far for each in main) > MAX_OF_FAR * far else ()
 
 
 def guard_columns(model: "Model") -> tuple[str, ...]:
@@ -260,7 +260,7 @@ def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -
     texts = {name: columns[name] for name in others}
     claims += odd_texts(texts, {name: reference[name].to_numpy() for name in others}, subjects, ids)
     named = now["subject"].dropna().astype(str).value_counts()
-    judged = frozenset(map(str, named.index[named >= LEAST_REQUESTS]))
+    judged = frozenset(map(str, named.index[named >= MIN_REQUESTS]))
     sent = now["subject"][far].dropna().astype(str).value_counts()
     senders = [FarSender(str(name), int(hits), int(named[str(name)])) for name, hits in sent.items()]
     senders.sort(key=lambda each: (-each.far, each.subject))
@@ -288,7 +288,7 @@ def guard_claims(
     known = np.array([subject is not None and subject == subject for subject in subjects], np.bool_)
     names, place = np.unique(np.array([str(subject) for subject in subjects]), return_inverse=True)
     counts = np.bincount(place[known], minlength=len(names))
-    judged = [int(k) for k in np.flatnonzero(counts >= LEAST_REQUESTS)]
+    judged = [int(k) for k in np.flatnonzero(counts >= MIN_REQUESTS)]
     if not judged:
         return []
     limit = FALSE_ALARM / len(judged)
@@ -321,7 +321,7 @@ def expected_cells(counts: Integers, drawn: int) -> tuple[float, float]:
 def _extraction(subject: str, cells: Integers, mine: Bools, others: Bools, limit: float, ids: tuple[str, ...]) -> list[GuardClaim]:
     """A subject whose requests cover more of the input space than as many requests of all do."""
     drawn = int(min(mine.sum(), others.sum() // 2))
-    if drawn < LEAST_REQUESTS:
+    if drawn < MIN_REQUESTS:
         return []
     covered = len(np.unique(cells[mine][:drawn]))
     usual, variance = expected_cells(np.bincount(cells[others], minlength=PROTOTYPES), drawn)
@@ -353,7 +353,7 @@ def _boundary_search(
     codes, sizes = np.unique(duplicates[mine & known], return_counts=True)
     repeated = mine & known & np.isin(duplicates, codes[sizes >= 3])
     n = int(repeated.sum())
-    if n < LEAST_DUPLICATES or (others & known).sum() < LEAST_REQUESTS:
+    if n < MIN_DUPLICATES or (others & known).sum() < MIN_REQUESTS:
         return []
     near = float(np.quantile(margins[others & known], BOUNDARY))
     hits = int((margins[repeated] <= near).sum())

@@ -18,7 +18,7 @@ from observability.detection.change import ChangeVerdict, DifferenceError, Windo
 from observability.detection.days_beyond import evidence_of_days_beyond
 from observability.detection.onset import OnsetEstimate, estimate_onset
 from observability.detection.windows import WEEK, last_day_masks, reference_days, same_weekdays, window_phrase
-from observability.metrics.measured_windows import BASELINE_DAYS, LEAST_LABELS_A_DAY, DailyMetrics, Days, Metrics, on, row_error
+from observability.metrics.measured_windows import BASELINE_DAYS, MIN_LABELS_A_DAY, DailyMetrics, Days, Metrics, day_date, row_error
 from observability.metrics.metric_limits import LIMITS
 from observability.stats.difference_intervals import difference_interval
 from observability.stats.dispersion import PRIOR_EFFECT
@@ -29,9 +29,9 @@ NAME = "serving/performance"
 MINIMUM_LABELS = 100
 SURE_BY_ROWS = 1e-4
 """A loss that only the variation of days may explain is shown from this p-value by rows on; one outlier gives a root mean square 0.002."""
-ONSET_LABELS_A_DAY = max(20, LEAST_LABELS_A_DAY)
+ONSET_LABELS_A_DAY = max(20, MIN_LABELS_A_DAY)
 """Days with fewer labels are left out when the onset is estimated."""
-LEAST_RIPE_DAYS = 3
+MIN_RIPE_DAYS = 3
 """Days with complete labels from which they are judged while the others are waited for."""
 PRIMARY_CHANCE = 0.0027
 """Two-sided p-value by rows from which the primary metric is critical, three standard errors. It is one test that was chosen beforehand, so
@@ -45,7 +45,7 @@ ALONE_TIMES = 3.0
 so that no variance of past days tells how far one day in a thousand falls."""
 CONFIRMING_DAYS, CONFIRMING_CHANCE = 3, 0.05
 """A second day of the window, or of the last three, confirms a loss: it is beyond the limit for watch too, at this p-value by rows."""
-LEAST_PAST = 5
+MIN_PAST = 5
 """Past days from which they give the level before an onset; with fewer the baseline does."""
 
 
@@ -76,7 +76,7 @@ class MeasuredWindow:
     def phrase(self) -> str:
         """The measured days, as the end of a phrase; empty for the window."""
         if self.late:
-            return f" from {on(self.days[0])} to {on(self.days[-1])}, the last days with complete labels"
+            return f" from {day_date(self.days[0])} to {day_date(self.days[-1])}, the last days with complete labels"
         return window_phrase(self.length, whole=self.whole)
 
 
@@ -112,7 +112,7 @@ class MetricChange(WindowChange):
         earlier = self.window.earlier.get(self.metric)
         if earlier is None or earlier.value is None or earlier.n < MINIMUM_LABELS or self.before.value is None or not self.scale:
             return None
-        return loss(self.metric, earlier.value, self.before.value) / self.scale
+        return worsening(self.metric, earlier.value, self.before.value) / self.scale
 
     @property
     def near_past(self) -> bool:
@@ -130,10 +130,10 @@ def measured_windows(daily: DailyMetrics, *, young: bool, least: int) -> list[Me
     ripe = daily.mature[-WEEK:]
     if ripe.size < WEEK or daily.labels(daily.days[daily.days < daily.first]) < least:
         ripe = daily.complete(whole)
-    late = bool(young and ripe.size >= LEAST_RIPE_DAYS and daily.labels(ripe) >= least)
+    late = bool(young and ripe.size >= MIN_RIPE_DAYS and daily.labels(ripe) >= least)
     if late:
         own = ripe[ripe >= daily.first]
-        whole = own if own.size >= LEAST_RIPE_DAYS and daily.labels(own) >= least else ripe
+        whole = own if own.size >= MIN_RIPE_DAYS and daily.labels(own) >= least else ripe
     found = [_measured_window(daily, whole, whole=True, late=late)]
     if (daily.days < whole[0]).sum() >= 2 * WEEK and (late or not young):
         last = int(whole[-1]) if late else min(int(whole[-1]), daily.last)
@@ -221,7 +221,7 @@ def metric_changes(
             continue
         stated = metric_limits(settings, metric)
         scale = abs(then.value) if kind == "relative" else 1.0
-        worse = loss(metric, now.value, then.value)
+        worse = worsening(metric, now.value, then.value)
         if kind == "of mae":
             scale = before["mae"].value or 0.0
         error = _change_error(daily, window, metric, change, now, then, own_past=past is None)
@@ -249,7 +249,7 @@ def metric_changes(
     return found
 
 
-def loss(metric: str, now: float, before: float) -> float:
+def worsening(metric: str, now: float, before: float) -> float:
     """Return how much worse a value of a metric is than another; of a bias, how much larger it is either way."""
     if LIMITS[metric][0] == "of mae":
         return abs(now) - abs(before)
@@ -264,7 +264,7 @@ def _made_by_one_day(daily: DailyMetrics, window: MeasuredWindow, metric: str, b
     assert before.value is not None
     days, values, _, n = daily.series(metric)
     known = np.isfinite(values) & (days <= window.days[-1])
-    days, n, losses = days[known], n[known], np.array([loss(metric, value, before.value) for value in values[known].tolist()])
+    days, n, losses = days[known], n[known], np.array([worsening(metric, value, before.value) for value in values[known].tolist()])
     if not np.isin(window.days, days).any():
         return False
     worst = max(np.flatnonzero(np.isin(days, window.days)), key=lambda place: float(losses[place]))
@@ -322,7 +322,7 @@ def metric_standing(daily: DailyMetrics, change: MetricChange, allowed: float) -
     known, before = known_days(daily, change), change.before.value
     if before is None or not change.scale:
         return {}
-    losses = [loss(change.metric, value.value or 0.0, before) / change.scale - allowed for _, value in known]
+    losses = [worsening(change.metric, value.value or 0.0, before) / change.scale - allowed for _, value in known]
     return evidence_of_days_beyond([day for day, _ in known], losses, [row_error(value) / change.scale for _, value in known])
 
 
@@ -336,6 +336,6 @@ def metric_onset(daily: DailyMetrics, change: MetricChange, context: Context) ->
         [value.value or 0.0 for _, value in known],
         [row_error(value) for _, value in known],
         start=context.window.start,
-        before=None if past >= LEAST_PAST else (change.before.value, row_error(change.before)),
+        before=None if past >= MIN_PAST else (change.before.value, row_error(change.before)),
         worse=1 if change.now.value >= change.before.value else -1,
     )

@@ -16,9 +16,9 @@ from observability.core.metric_definitions import METRICS
 from observability.core.questions import Bucket
 from observability.core.window import EPOCH
 from observability.detection.change import stated_limits
-from observability.detection.estimate_sentences import lower
+from observability.detection.estimate_sentences import metric_inside_sentence
 from observability.detection.windows import WEEK
-from observability.metrics.measured_windows import days_in, part
+from observability.metrics.measured_windows import days_in, some_answer_rows
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.performance import HEADLINE, answer_columns, outcome_aggregates, performance_metrics, primary_metric
 from observability.stats.difference_intervals import difference_interval
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WEEKS = 4
-LEAST_LABELS = 100
+MIN_LABELS = 100
 """Labels of a week below which its performance counts as not measured."""
 
 
@@ -87,8 +87,8 @@ def weekly_falls(frames: "Mapping[str, DataFrame]", context: Context) -> list[bo
     ages = [((context.window.start - EPOCH).days - 1 - days_in(each)) // WEEK for each in (counts, sums)]
     found = []
     for week in range(WEEKS):
-        own = part(counts, ages[0] == week)
-        now = performance_metrics(context.model, own, part(sums, ages[1] == week)).get(metric) if own["n"].sum() else None
+        own = some_answer_rows(counts, ages[0] == week)
+        now = performance_metrics(context.model, own, some_answer_rows(sums, ages[1] == week)).get(metric) if own["n"].sum() else None
         found.append(None if now is None else has_fallen(metric, now, reference, fall))
     return found
 
@@ -102,7 +102,7 @@ def smallest_fall(context: Context) -> tuple[str, float]:
 
 def has_fallen(metric: str, now: Interval, before: Interval, fall: float) -> bool | None:
     """Return whether a metric is worse by at least `fall`, beyond the interval of the difference; None with too few labels."""
-    if now.n < LEAST_LABELS or now.value is None or before.value is None:
+    if now.n < MIN_LABELS or now.value is None or before.value is None:
         return None
     change = difference_interval(now, before)
     if change.value is None or change.low is None or change.high is None:
@@ -140,4 +140,4 @@ def fall_in_words(context: Context) -> str:
     metric, fall = smallest_fall(context)
     kind = "fall" if METRICS[metric].better == "high" else "rise"
     size = f"{100 * fall:.3g} points" if LIMITS[metric][0] == "points" else f"{100 * fall:.3g} %"
-    return f"a {kind} of {lower(metric)} of at least {size}"
+    return f"a {kind} of {metric_inside_sentence(metric)} of at least {size}"

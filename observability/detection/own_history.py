@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from observability.stats.dispersion import LEAST_DAYS, WEEKS_FOR_PATTERN, estimate_day_variation
+from observability.stats.dispersion import MIN_DAYS, WEEKS_FOR_PATTERN, estimate_day_variation
 
 Array = np.ndarray[Any, np.dtype[Any]]
-LEAST = LEAST_DAYS
+MINIMUM = MIN_DAYS
 """Minimum number of past values."""
-LEAST_SPREAD = 0.1
+MIN_SPREAD = 0.1
 """Minimum standard deviation of a logarithm."""
-LEAST_SPREAD_OF_SHARES = 0.02
+MIN_SPREAD_OF_SHARES = 0.02
 """Minimum standard deviation on the arcsine scale: one point at a share of 5 %, two at 50 %."""
 SEEN = 1 / 8
 """Share of past values at least as extreme above which a value is not unusual, whatever its p-value."""
@@ -27,7 +27,7 @@ NATURAL = 0.01
 """Share of usual values outside the range in which a value is usual whatever the limits."""
 ROUNDING = 1e-9
 """Part of its ends by which a range is wider, so that a value which earlier ones had exactly is within it."""
-MOST_FREEDOM = 12.0
+MAX_FREEDOM = 12.0
 """Maximum degrees of freedom of Student's t, since single values have heavier tails than a normal distribution."""
 WEEK = 7
 OF_A_MEDIAN = np.pi / 2
@@ -75,7 +75,7 @@ class UsualValues:
     @property
     def known(self) -> bool:
         """Whether there is enough past."""
-        return self.past >= LEAST
+        return self.past >= MINIMUM
 
 
 def usual_values(
@@ -86,7 +86,7 @@ def usual_values(
     noise: Array | float = 0.0,
     past_noise: Array | float = 0.0,
     *,
-    least: float = LEAST_SPREAD,
+    least: float = MIN_SPREAD,
 ) -> UsualValues:
     """Return the usual values for new ones, from past ones.
 
@@ -94,7 +94,7 @@ def usual_values(
     whole days since 1970, for the weekday. least: smallest standard deviation.
     """
     nothing = np.full(values.size, np.nan)
-    if past.size < LEAST:
+    if past.size < MINIMUM:
         return UsualValues(nothing, nothing, nothing, int(past.size), nothing, nothing)
     order = np.argsort(past_days, kind="stable")
     before, at = past[order], past_days[order]
@@ -111,7 +111,7 @@ def usual_values(
         seen = int(SEEN * n)
         lowest[place], highest[place] = own[seen], own[n - 1 - seen]
     error = np.sqrt(between * (1 + OF_A_MEDIAN / size) + np.broadcast_to(np.asarray(noise, float), values.shape))
-    t, freedom = (values - middle) / error, min(found.freedom, MOST_FREEDOM)
+    t, freedom = (values - middle) / error, min(found.freedom, MAX_FREEDOM)
     low, high = np.where(below <= SEEN, stdtr(freedom, t), 1.0), np.where(above <= SEEN, stdtr(freedom, -t), 1.0)
     reach = stdtrit(freedom, 1 - NATURAL / 2) * error
     return UsualValues(middle, low, high, int(past.size), np.minimum(lowest, middle - reach), np.maximum(highest, middle + reach))

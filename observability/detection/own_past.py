@@ -13,7 +13,7 @@ from observability.detection.histogram_distance import WATCH
 from observability.metrics.histograms import ColumnAxis, ColumnHistogram, grouped_counts, tenths_of
 from observability.stats import distance
 
-HELD_TOGETHER, MOST_BEYOND = 0.1, 0.5
+HELD_TOGETHER, MAX_BEYOND = 0.1, 0.5
 """Shares of values beyond one end of the reference's range from which tenths are merged there, and from which most values lie there."""
 
 
@@ -29,7 +29,7 @@ class OwnPast:
     @property
     def is_known(self) -> bool:
         """Whether the bins can tell: not where most of the past lies in one open bin and nothing outside it moved."""
-        return self.beyond < MOST_BEYOND or self.psi >= WATCH
+        return self.beyond < MAX_BEYOND or self.psi >= WATCH
 
     def words(self, days: str) -> str:
         """The distance, as the continuation of a sentence. days: of the own past, as in \u201c 28 days\u201d."""

@@ -10,7 +10,7 @@ from observability.core.finding import Finding, Severity, Source, iso, needs_act
 from observability.core.formatting import format_day
 from observability.core.numerals import format_figure, percent
 from observability.core.time import aware_utc
-from observability.detection.answer_changes import LEAST, AnswerChanges, RoundCounts
+from observability.detection.answer_changes import MINIMUM, AnswerChanges, RoundCounts
 from observability.detection.probe_rounds import ProbeRounds
 from observability.stats.arrays import Floats
 from observability.stats.interval import rate_interval
@@ -28,7 +28,7 @@ CHANGED, FLIPS, SIMILAR, FORM, REFUSED, FAILED, RIGHT = (
 )
 LATENCY, TOKENS, COST, RUBRIC, VERSIONS = "probe_latency", "probe_tokens", "probe_month_cost", "rubric_score", "declared_versions"
 SHIFT, ERROR = "answer_shift", "probe_error"
-LEAST_ACT, LEAST_WATCH = (0.08, 5), (0.03, 3)
+MIN_ACT, MIN_WATCH = (0.08, 5), (0.03, 3)
 """Share of questions above the usual one, and number of answers, from which a rate is `act` and `watch`."""
 SURER = 5.0
 """The p-value of `act` is so many times smaller than that of `watch`, which is the budget of false discoveries."""
@@ -96,14 +96,14 @@ class JudgedSet:
 def severity_of_rate(hits: int, n: int, usual: float, p: float, budget: float) -> Severity:
     """Severity of a share above the usual one: significance and size must agree."""
     more = hits / n - usual if n else 0.0
-    if p <= budget / SURER and more >= LEAST_ACT[0] and hits >= LEAST_ACT[1]:
+    if p <= budget / SURER and more >= MIN_ACT[0] and hits >= MIN_ACT[1]:
         return "act"
-    return "watch" if p <= budget and more >= LEAST_WATCH[0] and hits >= LEAST_WATCH[1] else "ok"
+    return "watch" if p <= budget and more >= MIN_WATCH[0] and hits >= MIN_WATCH[1] else "ok"
 
 
 def limit_of_rate(severity: Severity, usual: float) -> float:
     """The share from which it is `act` (of a claim of that severity), else `watch`."""
-    return min(usual + (LEAST_ACT[0] if severity == "act" else LEAST_WATCH[0]), 1.0)
+    return min(usual + (MIN_ACT[0] if severity == "act" else MIN_WATCH[0]), 1.0)
 
 
 def changed_answers(judged: JudgedSet) -> Finding:
@@ -122,7 +122,7 @@ def changed_answers(judged: JudgedSet) -> Finding:
             f"{hits} of {n} answers of `{rounds.model}` to set `{rounds.name}` {verb} from the baseline{beyond} {when}; usually {usually}."
         )
         because += f" {version_words(rounds, first)}"
-    fields = judged.dated(first, severity) if needs_action(severity) else recovered(judged, counts)
+    fields = judged.dated(first, severity) if needs_action(severity) else recovered_news(judged, counts)
     return judged.finding(
         CHANGED,
         n,
@@ -152,7 +152,7 @@ def tolerance_words(rounds: ProbeRounds) -> str:
     return f" by more than {format_figure(rounds.tolerance)}" if rounds.tolerance is not None else " by more than their usual spread"
 
 
-def recovered(judged: JudgedSet, counts: RoundCounts) -> dict[str, Any]:
+def recovered_news(judged: JudgedSet, counts: RoundCounts) -> dict[str, Any]:
     """`news` of a set that is as usual again after a round of this window that was not."""
     rounds, budget = judged.rounds, judged.context.budget
     for place in range(judged.last):
@@ -181,7 +181,7 @@ def version_words(rounds: ProbeRounds, first: int) -> str:
     return f"The declared version changed from `{before}` to `{then}` in that round."
 
 
-def flips(judged: JudgedSet) -> Finding:
+def flips_finding(judged: JudgedSet) -> Finding:
     """The finding about answers that differ from the round before. A change of the answers themselves is judged against the baseline."""
     rounds, counts, last = judged.rounds, judged.changes.against_last, judged.last
     hits, n, usual = int(counts.hits[last]), int(counts.n[last]), counts.usual
@@ -231,7 +231,7 @@ def right_answers(judged: JudgedSet) -> tuple[tuple[Floats, Floats], float] | No
     before = np.where(typical >= 0, rounds.right[typical, np.arange(typical.size)], np.nan)
     now = rounds.right[judged.last]
     both = np.isfinite(before) & np.isfinite(now)
-    if both.sum() < LEAST or judged.rounds.free_text or judged.rounds.values is not None:
+    if both.sum() < MINIMUM or judged.rounds.free_text or judged.rounds.values is not None:
         return None
     pair = (now[both], before[both])
     return pair, paired_rates(pair[0] > 0, pair[1] > 0).p_value
@@ -243,7 +243,7 @@ def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> F
     compared = paired_rates(now, before)
     worse, budget = float(before.mean() - now.mean()), judged.context.budget
     sure = p <= budget and worse > 0
-    severity: Severity = "ok" if worse < LEAST_WATCH[0] else "unknown" if not sure else "act" if worse >= LEAST_ACT[0] else "watch"
+    severity: Severity = "ok" if worse < MIN_WATCH[0] else "unknown" if not sure else "act" if worse >= MIN_ACT[0] else "watch"
     hits, n = int(now.sum()), len(now)
     because = f"{hits} of {n} answers to set `{judged.rounds.name}` are right in the newest round, {int(before.sum())} in the baseline."
     if severity == "unknown":
@@ -254,7 +254,7 @@ def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> F
         n,
         because,
         severity=severity,
-        limit=float(before.mean()) - (LEAST_ACT if severity == "act" else LEAST_WATCH)[0],
+        limit=float(before.mean()) - (MIN_ACT if severity == "act" else MIN_WATCH)[0],
         evidence={
             "set": judged.rounds.name,
             "baseline": float(before.mean()),

@@ -7,7 +7,7 @@ import numpy as np
 
 from observability.core.finding import Finding, Severity
 from observability.core.numerals import format_figure, percent
-from observability.detection.answer_changes import LEAST
+from observability.detection.answer_changes import MINIMUM
 from observability.detection.own_history import usual_values
 from observability.detection.probe_claims import LATENCY, RUBRIC, SIMILAR, SURER, TOKENS, JudgedSet
 from observability.detection.probe_rounds import day_of_round
@@ -17,7 +17,7 @@ FACTORS = {LATENCY: (1.5, 3.0), TOKENS: (1.25, 2.0)}
 """Factors between the usual and the newest value from which it is `watch` and `act`."""
 STEPS = {SIMILAR: (0.05, 0.15), RUBRIC: (0.05, 0.15)}
 """Falls, as parts of the usual value, from which it is `watch` and `act`."""
-LEAST_SPREAD_OF_MEANS = 0.02
+MIN_SPREAD_OF_MEANS = 0.02
 """Smallest standard deviation of a mean similarity or score, as part of it."""
 
 
@@ -56,7 +56,7 @@ def compared_level(judged: JudgedSet, values: Floats, of_round: Any, *, logs: bo
     """The figure of the newest round against those of the baseline's rounds; None where either is missing."""
     known = np.isfinite(values).any(axis=1)
     past = [place for place in judged.changes.baseline if known[place]]
-    if not known[judged.last] or len(past) < LEAST:
+    if not known[judged.last] or len(past) < MINIMUM:
         return None
     figures = {place: float(of_round(values[place])) for place in (*past, judged.last)}
     middle = float(np.median([figures[place] for place in past]))
@@ -65,7 +65,7 @@ def compared_level(judged: JudgedSet, values: Floats, of_round: Any, *, logs: bo
     scale = np.log if logs else np.asarray
     days = np.array([(day_of_round(judged.rounds.times[place])) for place in (*past, judged.last)])
     transformed = scale(np.array([figures[place] for place in (*past, judged.last)]))
-    least = {} if logs else {"least": LEAST_SPREAD_OF_MEANS * middle}
+    least = {} if logs else {"least": MIN_SPREAD_OF_MEANS * middle}
     usual = usual_values(transformed[-1:], days[-1:], transformed[:-1], days[:-1], **least)
     if not usual.known:
         return None

@@ -21,7 +21,7 @@ from observability.metrics.prices import PriceScope, prices_at
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-LEAST = 0.05
+MINIMUM = 0.05
 """Relative change below which a factor is called unchanged."""
 UNITS = {
     "request": ("the price of a request", ""),
@@ -47,12 +47,12 @@ class Factor:
 
 def factor_sentence(found: Sequence[Factor], verdict: RatioVerdict) -> str:
     """Return the changed factors as the end of a sentence; empty where the product or no factor changed."""
-    if verdict.worst is None or (not verdict.worst.needs_action and abs(verdict.worst.change.effect - 1) < LEAST):
+    if verdict.worst is None or (not verdict.worst.needs_action and abs(verdict.worst.change.effect - 1) < MINIMUM):
         return ""
     known = [each for each in found if np.isfinite(each.times)]
-    if len(known) < len(found) or not any(abs(each.times - 1) >= LEAST for each in known):
+    if len(known) < len(found) or not any(abs(each.times - 1) >= MINIMUM for each in known):
         return ""
-    parts = [f"{each.title} is {'unchanged' if abs(each.times - 1) < LEAST else f'{each.times:.2g} times as high'}" for each in known]
+    parts = [f"{each.title} is {'unchanged' if abs(each.times - 1) < MINIMUM else f'{each.times:.2g} times as high'}" for each in known]
     return f"; {' and '.join(parts)}"
 
 
@@ -61,13 +61,13 @@ def factor_evidence(found: Sequence[Factor]) -> dict[str, Any]:
     return {"factors": [[each.title, each.now, each.before, each.times] for each in found if np.isfinite(each.times)]}
 
 
-def stretch(verdict: RatioVerdict, start: datetime, end: datetime) -> datetime:
+def analyzed_start(verdict: RatioVerdict, start: datetime, end: datetime) -> datetime:
     """Return the start of the analyzed part of the window (naive UTC)."""
     last = verdict.last_days
     return naive_utc(start if last is None else end - timedelta(days=last.days))
 
 
-def inside(rows: "DataFrame", column: str, first: datetime | None, last: datetime | None = None) -> "DataFrame":
+def rows_between(rows: "DataFrame", column: str, first: datetime | None, last: datetime | None = None) -> "DataFrame":
     """Return the rows of a half-open span."""
     kept = np.ones(len(rows), bool)
     if first is not None:
@@ -84,14 +84,16 @@ def of_cost(
     titles = UNITS.get(now.method or "")
     if titles is None or before is None or before.method != now.method:
         return []
-    after, then = (amounts(each, currency, prices, place, float(rows["w"].sum())) for each, rows in zip((now, before), served, strict=True))
+    after, then = (
+        price_and_units(each, currency, prices, place, float(rows["w"].sum())) for each, rows in zip((now, before), served, strict=True)
+    )
     if after is None or then is None:
         return []
     found = [Factor(titles[0], after[0], then[0])]
     return found + ([Factor(titles[1], after[1], then[1])] if titles[1] else [])
 
 
-def amounts(part: CostPart, currency: str, prices: "DataFrame", place: PriceScope, served: float) -> tuple[float, float] | None:
+def price_and_units(part: CostPart, currency: str, prices: "DataFrame", place: PriceScope, served: float) -> tuple[float, float] | None:
     """Return (mean price of a unit, units for one prediction served); None where nothing was paid."""
     rows = part.rows[(part.rows["currency"] == currency) & (part.rows["amount"] > 0)]
     if rows.empty or not served > 0:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 WATCH, ACT = 1.2, 1.5
 """Minimum multiples of the past ratio for `watch` and `act`; `limits` of the model's settings override ACT by the name of the ratio."""
-LEAST_DAYS = 7
+MIN_DAYS = 7
 """Minimum days of past for a comparison."""
 DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 THOUSAND = 1000.0
@@ -114,10 +114,10 @@ class DailyRatio:
     def changes(self, stated: Limits = (WATCH, ACT)) -> list[PastRatioChange]:
         """Return the changes of the window and of its last days. stated: minimum multiples for watch and act.
 
-        Empty with fewer than LEAST_DAYS served past days, or where a side is 0.
+        Empty with fewer than MIN_DAYS served past days, or where a side is 0.
         """
         known = self.variation
-        if known.days < LEAST_DAYS:
+        if known.days < MIN_DAYS:
             return []
         # Row-level sampling variance is not separable from between-day variance here.
         variance = float(known.between[0]) * (known.days + PRIOR_DAYS) / known.days
@@ -188,23 +188,23 @@ def ratio_verdict(
     """
     limits = context.model.settings.limits
     stated = stated_limits(context.model.settings, name, WATCH, ACT)
-    value = scaled(ratio_of_totals_interval(parts[column], parts["served"]), THOUSAND)
+    value = scaled_interval(ratio_of_totals_interval(parts[column], parts["served"]), THOUSAND)
     of = daily_ratio(now, past, column, context.window.start, context.window.end)
     changes = of.changes(stated)
     whole = next((change for change in changes if change.whole), None)
     if value.value is None or value.low is None:
         return RatioVerdict(value, None, "unknown", "too few hours for an interval")
     if whole is None:
-        missing = max(LEAST_DAYS - int((of.past & (of.served > 0)).sum()), 1)
+        missing = max(MIN_DAYS - int((of.past & (of.served > 0)).sum()), 1)
         return RatioVerdict(value, None, "unknown", f"about {missing} more days of past are needed for a comparison")
     verdicts = judge_changes(changes, context.budget)
     worst = verdicts[0]
     onset = of.onset(context.window.start, context.window.end) if worst.needs_action else None
-    said = comparison(worst, whole, stated[0]) + owner_limit_words(limits, name, lambda limit: f"{limit:g} times the past")
+    said = past_comparison_words(worst, whole, stated[0]) + owner_limit_words(limits, name, lambda limit: f"{limit:g} times the past")
     return RatioVerdict(value, worst, worst.severity, said, tuple(verdicts), onset)
 
 
-def comparison(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange, watch: float = WATCH) -> str:
+def past_comparison_words(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange, watch: float = WATCH) -> str:
     """Return the comparison with the past, as the end of a sentence."""
     past, change = "that of the 28 days before", verdict.change
     if verdict.needs_action:
@@ -218,7 +218,7 @@ def comparison(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange, 
     return f"{100 * abs(whole.effect - 1):.0f} % {side} {past}{significance}{varies}"
 
 
-def scaled(interval: Interval, by: float) -> Interval:
+def scaled_interval(interval: Interval, by: float) -> Interval:
     """Return an interval multiplied by a factor."""
     value, low, high = (None if end is None else end * by for end in (interval.value, interval.low, interval.high))
     return Interval(value, low, high, interval.n)

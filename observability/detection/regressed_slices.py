@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 FALSE_DISCOVERIES = 0.05
-LEAST_ROWS, MOST_LEVELS, MOST = 30, 20, 5
+MIN_ROWS, MAX_LEVELS, MAXIMUM = 30, 20, 5
 """Minimum labelled pairs of a slice; most frequent levels of a feature that are tested; slices that are named, largest loss first."""
 
 
@@ -44,7 +44,7 @@ class PairedAnswers(Protocol):
         """The label of each pair."""
 
 
-def regressed(model: Model, matched: PairedAnswers, left_out: Collection[str] = ()) -> Body:
+def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collection[str] = ()) -> Body:
     """looked_at: number of slices tested; rows: slices in which the new version (side a) has a significantly larger loss, with both mean
     losses and their difference. left_out: slices as in a link that are not tested.
     """
@@ -68,7 +68,7 @@ def regressed(model: Model, matched: PairedAnswers, left_out: Collection[str] = 
         if p_value <= FALSE_DISCOVERIES and change.low is not None and change.low > 0:
             row = {"name": name, "slice": key or None, "n": n, "new": losses.a, "then": losses.b, "p_adjusted": float(p_value)}
             rows.append(row | {"change": change.value, "low": change.low, "high": change.high})
-    return {"loss": of, "looked_at": len(found), "rows": sorted(rows, key=lambda row: -float(row["change"]) * row["n"])[:MOST]}
+    return {"loss": of, "looked_at": len(found), "rows": sorted(rows, key=lambda row: -float(row["change"]) * row["n"])[:MAXIMUM]}
 
 
 @dataclass(frozen=True)
@@ -128,20 +128,20 @@ def candidate_slices(model: Model, rows: "DataFrame") -> Iterator[tuple[str, str
                     str(Slice(((feature.name, level.lower() if feature.kind == "boolean" else level),))),
                     np.asarray(values.astype(str) == level, np.bool_),
                 )
-                for level in levels.value_counts().index[:MOST_LEVELS]
+                for level in levels.value_counts().index[:MAX_LEVELS]
             ]
         for name, key, inside in [
             *parts,
             (f"{feature.name} is missing", str(Slice(((feature.name, "null"),))), values.isna().to_numpy(bool)),
         ]:
-            if LEAST_ROWS <= inside.sum() < len(rows):
+            if MIN_ROWS <= inside.sum() < len(rows):
                 yield name, key, inside
 
 
 def quarter_bands(name: str, values: Floats) -> list[tuple[str, str | None, Bools]]:
     """Quartile bands of a number."""
     held = values[np.isfinite(values)]
-    if held.size < LEAST_ROWS:
+    if held.size < MIN_ROWS:
         return []
     cuts = np.unique(np.quantile(held, [0.25, 0.5, 0.75]))
     place = np.where(np.isfinite(values), np.searchsorted(cuts, values, side="right"), -1)

@@ -22,7 +22,7 @@ LIMITS = {"duplicate_rate": (0.01, 0.1), "rejected_rate": (0.01, 0.05)}
 MINIMUM_LINES = 100
 KEEPS_COMING = 3
 """Hours of arrival with such lines from which they are the system's fault: one faulty start or one repeated transfer is over sooner."""
-MOST_RULES = 3
+MAX_RULES = 3
 COUNTERS = {"duplicate_rate": ("duplicates", "duplicate_hours"), "rejected_rate": ("rejected", "rejected_hours")}
 """Counters of the lines and of the hours in which they arrived, by metric."""
 COLUMN_SHARE, COLUMN_ROWS = 0.01, 10
@@ -83,8 +83,8 @@ def broken_rules(context: Context) -> str:
     """Return the rules that rejected lines broke, most frequent first, with their numbers of lines."""
     rules = context.counters.get("rules") or {}
     often = sorted(rules.items(), key=lambda rule: (-rule[1], rule[0]))
-    more = f"; and {rounded_count(len(often) - MOST_RULES, 'more rule')}" if len(often) > MOST_RULES else ""
-    return "; ".join(f"{rule} ({rounded_count(n, 'line')})" for rule, n in often[:MOST_RULES]) + more or "their rules were not recorded"
+    more = f"; and {rounded_count(len(often) - MAX_RULES, 'more rule')}" if len(often) > MAX_RULES else ""
+    return "; ".join(f"{rule} ({rounded_count(n, 'line')})" for rule, n in often[:MAX_RULES]) + more or "their rules were not recorded"
 
 
 def unknown_columns(context: Context, rows: int) -> list[QualityClaim]:

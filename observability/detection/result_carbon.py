@@ -66,11 +66,11 @@ def results_against_carbon(runs: Sequence[TrainingRun], grams: Mapping[str, floa
     if len(known) < 2:
         return None
     cost = np.array([value for _, value, _ in known]) * (-1 if better == "high" else 1)
-    front = unbeaten(cost, np.array([each[2] for each in known]))
+    front = unbeaten_results(cost, np.array([each[2] for each in known]))
     return CarbonResults(study, metric, better, tuple(CarbonResult(*each, bool(best)) for each, best in zip(known, front, strict=True)))
 
 
-def unbeaten(cost: NDArray[np.float64], grams: NDArray[np.float64]) -> NDArray[np.bool_]:
+def unbeaten_results(cost: NDArray[np.float64], grams: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether no other has both a lower or equal cost and less or equal grams, one of the two strictly."""
     found = np.zeros(cost.size, bool)
     least, at = np.inf, np.nan

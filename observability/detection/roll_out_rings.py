@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STOP_GAP = 0.05
 """Share by which more devices of the new version may crash than of earlier ones, where the owner states no other."""
-LEAST_RING = 10
+MIN_RING = 10
 """Devices of each side below which a ring is not decided."""
 
 
@@ -40,7 +40,7 @@ class RingCriterion:
     @property
     def difference(self) -> Interval | None:
         """The share of the new version less that of the earlier ones; None with too few devices."""
-        return rate_difference_interval(*self.new, *self.old) if min(self.new[1], self.old[1]) >= LEAST_RING else None
+        return rate_difference_interval(*self.new, *self.old) if min(self.new[1], self.old[1]) >= MIN_RING else None
 
     @property
     def severity(self) -> Severity:
@@ -54,10 +54,10 @@ class RingCriterion:
     def reason(self) -> str:
         """Why the ring stops or goes on; where that cannot be told, about how many more devices it needs."""
         gap, (_, n), (_, old_n) = self.difference, self.new, self.old
-        if old_n < LEAST_RING:
-            return f"{plural(old_n, 'device')} on earlier versions; it needs about {LEAST_RING - old_n} more."
+        if old_n < MIN_RING:
+            return f"{plural(old_n, 'device')} on earlier versions; it needs about {MIN_RING - old_n} more."
         if gap is None or gap.low is None or gap.high is None:
-            return f"{plural(n, 'device')}; it needs about {LEAST_RING - n} more."
+            return f"{plural(n, 'device')}; it needs about {MIN_RING - n} more."
         said = f"Difference {100 * gap.low:+.1f} to {100 * gap.high:+.1f} points.".replace("-", "−")
         if self.severity != "unknown":
             return said

@@ -8,7 +8,7 @@ from typing import Any
 from observability.core import numerals
 from observability.core.finding import Against, Severity, Source
 
-LEAST_STEPS = 20
+MIN_STEPS = 20
 """Minimum steps with a value for judging a curve."""
 
 
@@ -43,7 +43,7 @@ def run_figure(value: float) -> str:
     return numerals.format_figure(value)
 
 
-def duration(seconds: float) -> str:
+def run_length(seconds: float) -> str:
     """Return a duration in its largest suitable unit."""
     for size, unit in ((172800.0, "days"), (7200.0, "h"), (120.0, "min")):
         if seconds >= size:

@@ -13,7 +13,7 @@ from observability.metrics.training_curves import TrainingRun
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-LEAST_READINGS = 20
+MIN_READINGS = 20
 IDLE_BELOW, IDLE_SHARE = 0.1, 0.5
 HOT_SHARE = 0.1
 """Share of the readings that are beyond the limit for a warning where a device is hot."""
@@ -22,7 +22,7 @@ MEMORY_SHARE = 0.97
 
 
 def claims_about_devices(run: TrainingRun, readings: "DataFrame") -> list[RunClaim]:
-    """Return a claim for each device of a run and each kind of trouble; empty where readings are fewer than LEAST_READINGS.
+    """Return a claim for each device of a run and each kind of trouble; empty where readings are fewer than MIN_READINGS.
 
     readings: resource records of this run (at, device, host, watts, utilisation, temperature_c, memory_gb).
     """
@@ -48,7 +48,7 @@ def device_claim(metric: str, n: int, severity: Severity, because: str, value: f
 def idle_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | None:
     """Return the claim that a device did next to nothing in half of its readings."""
     used = rows["utilisation"].dropna().to_numpy(float)
-    share = float((used < IDLE_BELOW).mean()) if len(used) >= LEAST_READINGS else 0.0
+    share = float((used < IDLE_BELOW).mean()) if len(used) >= MIN_READINGS else 0.0
     if share < IDLE_SHARE:
         return None
     because = (
@@ -64,7 +64,7 @@ def hot_device(run: TrainingRun, name: str, rows: "DataFrame", limits: tuple[flo
     known = rows["temperature_c"].dropna().to_numpy(float)
     stated = run.hardware.get("temperature_limit_c")
     limit = float(stated) if isinstance(stated, int | float) and stated > 0 else limits[0]
-    if len(known) < LEAST_READINGS or float((known >= limit).mean()) < HOT_SHARE:
+    if len(known) < MIN_READINGS or float((known >= limit).mean()) < HOT_SHARE:
         return None
     top = float(np.quantile(known, 1 - HOT_SHARE))
     severity: Severity = "act" if top >= limit + limits[1] - limits[0] else "watch"
@@ -79,7 +79,7 @@ def throttled_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim
     """Return the claim that a device draws much less power at the end than in the first half, at the same utilisation."""
     known = rows[["watts", "utilisation"]].dropna()
     n = len(known)
-    if n < 2 * LEAST_READINGS:
+    if n < 2 * MIN_READINGS:
         return None
     early, late = known.iloc[: n // 2].median(), known.iloc[-n // 4 :].median()
     if early["watts"] <= 0 or early["utilisation"] < 0.5 or late["utilisation"] < SAME_UTILISATION * early["utilisation"]:
@@ -98,7 +98,7 @@ def full_memory(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | No
     """Return the claim that a device's memory is nearly full; None where the run's hardware does not state `device_memory_gb`."""
     size = run.hardware.get("device_memory_gb")
     used = rows["memory_gb"].dropna().to_numpy(float)
-    if not isinstance(size, int | float) or not size > 0 or len(used) < LEAST_READINGS:
+    if not isinstance(size, int | float) or not size > 0 or len(used) < MIN_READINGS:
         return None
     share = float(used.max()) / float(size)
     if share < MEMORY_SHARE:

@@ -14,7 +14,7 @@ SAMPLES = ("global_batch_size", "batch_rows", "samples_per_step", "tokens_per_st
 """Parameters that tell how much work a step does, over all processes."""
 WORK = frozenset(("compute", "forward", "backward", "optimizer", "optimiser", "step"))
 """Phases in which a process trains."""
-LEAST_OF_ROOF = 0.3
+MIN_OF_ROOF = 0.3
 """Share of what is possible below which something else than the device is the limit."""
 
 
@@ -121,7 +121,7 @@ def roofline_words(found: RooflinePosition) -> str:
     start = f"{share} of what the device can do at {format_figure(found.intensity, 3)} operations a byte; {bound} is the limit"
     if found.share > 1:
         return f"{start}. More than is possible: check the stated figures."
-    if found.share < LEAST_OF_ROOF:
+    if found.share < MIN_OF_ROOF:
         return f"{start}, but it is far from it: look for waiting, small steps or data loading first."
     advice = (
         "larger batches, fused operations or fewer bytes a number help" if bound == "memory" else "fewer operations or a faster device help"

@@ -9,7 +9,7 @@ from observability.core.finding import Severity
 from observability.core.settings import ModelSettings
 from observability.detection.change import stated_limits
 from observability.detection.ratio_changes import ACT, WATCH
-from observability.detection.study_noise import LEAST_RUNS
+from observability.detection.study_noise import MIN_RUNS
 
 NAME = "operations/energy"
 
@@ -39,8 +39,8 @@ def run_energy_change(wh: float, earlier: Sequence[float], settings: ModelSettin
 
     before = np.array([each for each in earlier if each > 0])
     n = len(before)
-    if n < LEAST_RUNS or not wh > 0:
-        more = max(LEAST_RUNS - n, 1)
+    if n < MIN_RUNS or not wh > 0:
+        more = max(MIN_RUNS - n, 1)
         runs = "run" if more == 1 else "runs"
         return RunEnergyChange(n, None, f"no comparison yet: it needs about {more} more earlier {runs} with the same parameters")
     logs = np.log(before)

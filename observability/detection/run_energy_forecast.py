@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from observability.detection.run_state import INTERVALS, LEAST_SILENCE_S
-from observability.detection.study_noise import LEAST_RUNS
+from observability.detection.run_state import INTERVALS, MIN_SILENCE_S
+from observability.detection.study_noise import MIN_RUNS
 from observability.metrics.energy import reading_energy
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ class RunProgress:
         """Whether it logs as usual at an instant (naive UTC): nothing is missing for ten usual intervals of its steps, or five minutes."""
         gaps = np.diff(np.unique(self.at)) / np.timedelta64(1, "s")
         silence = (np.datetime64(now, "us") - max(self.at.max(), self.read.max())) / np.timedelta64(1, "s")
-        return bool(silence <= max(INTERVALS * float(np.median(gaps)) / self.stride if len(gaps) else 0.0, LEAST_SILENCE_S))
+        return bool(silence <= max(INTERVALS * float(np.median(gaps)) / self.stride if len(gaps) else 0.0, MIN_SILENCE_S))
 
 
 @dataclass(frozen=True)
 class RunEnergyForecast:
     """Forecast energy of a whole run, joules; NaN where it is unknown, and `lacks` says why. done, total: steps.
 
-    n: number of earlier runs that tell the interval; low and high are None where they are fewer than LEAST_RUNS.
+    n: number of earlier runs that tell the interval; low and high are None where they are fewer than MIN_RUNS.
     """
 
     n: int
@@ -98,7 +98,7 @@ def progress_of_runs(steps: "DataFrame", readings: "DataFrame", names: set[str])
 def run_energy_forecast(run: RunProgress, earlier: Sequence[RunProgress], stated: int | None) -> RunEnergyForecast:
     """Return the forecast energy of a whole run: its joules so far over the share of its steps that are done.
 
-    The total is as stated, else the median of earlier runs. From LEAST_RUNS earlier runs on, the same forecast is made of each of them at
+    The total is as stated, else the median of earlier runs. From MIN_RUNS earlier runs on, the same forecast is made of each of them at
     the same step; the geometric mean of its errors corrects this run's, and their spread gives the 95 % prediction interval (Student's t on
     logarithms). A run draws no less than it has drawn.
     """
@@ -118,7 +118,7 @@ def run_energy_forecast(run: RunProgress, earlier: Sequence[RunProgress], stated
     parts = [(each.joules_at(done), float(each.joules.sum())) for each in earlier]
     errors = np.log([whole * done / total / part for part, whole in parts if part > 0])
     n, plain = len(errors), so_far * total / done
-    if n < LEAST_RUNS:
+    if n < MIN_RUNS:
         return RunEnergyForecast(n, done, total, plain)
     middle = plain * float(np.exp(errors.mean()))
     reach = float(np.exp(stats.t.ppf(0.975, n - 1) * errors.std(ddof=1) * np.sqrt(1 + 1 / n)))

@@ -4,21 +4,21 @@ from datetime import datetime
 
 import numpy as np
 
-from observability.detection.run_claims import RunClaim, counted_things, duration
+from observability.detection.run_claims import RunClaim, counted_things, run_length
 from observability.metrics.training_curves import TrainingRun
 
 INTERVALS = 10.0
-"""Usual step intervals after which a run is silent; also required: three times its longest interval and LEAST_SILENCE_S."""
+"""Usual step intervals after which a run is silent; also required: three times its longest interval and MIN_SILENCE_S."""
 LONGEST_GAPS = 3.0
-LEAST_SILENCE_S = 300.0
-LEAST_INTERVALS = 5
+MIN_SILENCE_S = 300.0
+MIN_INTERVALS = 5
 HOUR_S = 3600.0
 
 
 def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
     """Return the claim that a run failed or was lost (killed without an end) as of `now`; None where it ended well or still reports."""
     if run.failed:
-        because = f"Run `{run.name}` ended as {run.status} after {counted_things(run.steps, 'step')} and {duration(run.seconds)}."
+        because = f"Run `{run.name}` ended as {run.status} after {counted_things(run.steps, 'step')} and {run_length(run.seconds)}."
         return RunClaim(
             "failed_runs",
             max(run.steps, 1),
@@ -40,27 +40,27 @@ def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
     gaps = gaps[gaps > 0]
     if not run.is_read and silence >= HOUR_S:
         because = (
-            f"The state of run `{run.name}` is unknown: it has no end, and nothing came for {duration(silence)}. Its steps were not read, "
-            "since newer runs have too many."
+            f"The state of run `{run.name}` is unknown: it has no end, and nothing came for {run_length(silence)}. Its steps were not "
+            "read, since newer runs have too many."
         )
         return RunClaim("run_silence", run.steps, "unknown", because, evidence={"silence_s": silence})
-    if len(gaps) < LEAST_INTERVALS:
+    if len(gaps) < MIN_INTERVALS:
         if silence < HOUR_S:
             return None
         because = (
             f"The state of run `{run.name}` is unknown: it has no end, {counted_things(run.steps, 'step')}, and nothing came for"
-            f" {duration(silence)}; about {LEAST_INTERVALS + 1 - run.steps if run.steps <= LEAST_INTERVALS else 1} more "
+            f" {run_length(silence)}; about {MIN_INTERVALS + 1 - run.steps if run.steps <= MIN_INTERVALS else 1} more "
             "steps would show its usual interval."
         )
         return RunClaim("run_silence", run.steps, "unknown", because, evidence={"silence_s": silence})
     usual = float(np.median(gaps)) / run.stride
     longest = float(gaps.max()) - (run.stride - 1) * usual
-    limit = max(INTERVALS * usual, LONGEST_GAPS * longest, LEAST_SILENCE_S)
+    limit = max(INTERVALS * usual, LONGEST_GAPS * longest, MIN_SILENCE_S)
     if silence <= limit:
         return None
     because = (
-        f"Run `{run.name}` is lost: it has no end, and nothing came for {duration(silence)} after step {last_step(run):,}, where steps "
-        f"usually come every {duration(usual)}. Its {counted_things(run.steps, 'step')} are kept."
+        f"Run `{run.name}` is lost: it has no end, and nothing came for {run_length(silence)} after step {last_step(run):,}, where steps "
+        f"usually come every {run_length(usual)}. Its {counted_things(run.steps, 'step')} are kept."
     )
     return RunClaim(
         "run_silence",

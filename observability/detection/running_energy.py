@@ -10,20 +10,20 @@ from observability.core.time import aware_utc
 from observability.detection.run_claims import RunClaim
 from observability.detection.run_energy import run_energy_change
 from observability.detection.run_energy_forecast import RunEnergyForecast, progress_of_runs, run_energy_forecast, stated_steps
-from observability.detection.study_noise import LEAST_RUNS, setting_text
+from observability.detection.study_noise import MIN_RUNS, setting_text
 from observability.metrics.training_curves import FINISHED
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MOST_RUNS = 10
+MAX_RUNS = 10
 """Maximum number of runs with a claim; the newest are kept."""
 
 
 def forecasts_of_running(
     known: "DataFrame", running: set[str], records: Mapping[str, "DataFrame"], now: datetime, settings: ModelSettings, most: int
 ) -> Iterator[RunClaim]:
-    """Yield the claim about the forecast energy of each run that still reports, newest first, at most MOST_RUNS.
+    """Yield the claim about the forecast energy of each run that still reports, newest first, at most MAX_RUNS.
 
     known: energy so far of all runs of a model (`training_run_energy`); running: those without an end. records: `runs`, `steps` and
     `readings` of the model, of which at most so many were read. now: naive UTC. A run that is surely beyond earlier ones is a warning.
@@ -37,7 +37,7 @@ def forecasts_of_running(
     before = {each["run"]: runs_alike(complete, alike, each) for each in newest}
     progress = progress_of_runs(records["steps"], readings, {*before, *(name for own in before.values() for name in own["run"])})
     params = {str(name): stated for name, stated in zip(runs["run"], runs["params"], strict=True) if isinstance(stated, dict)}
-    for each in [each for each in newest if each["run"] in progress and progress[each["run"]].is_reporting(now)][:MOST_RUNS]:
+    for each in [each for each in newest if each["run"] in progress and progress[each["run"]].is_reporting(now)][:MAX_RUNS]:
         earlier = before[each["run"]]
         others = [progress[name] for name in earlier["run"] if name in progress]
         ahead = run_energy_forecast(progress[each["run"]], others, stated_steps(params.get(each["run"])))
@@ -62,7 +62,7 @@ def forecast_claim(run: Mapping[Any, Any], ahead: RunEnergyForecast, earlier: li
     }
     said, drawn = f"Run `{run['run']}` is forecast to draw {with_si_prefix(value, 'Wh')}", f"{drawn} of {ahead.total:,} steps"
     if ahead.low is None or ahead.high is None:
-        lacking = max(LEAST_RUNS - ahead.n, 1)
+        lacking = max(MIN_RUNS - ahead.n, 1)
         more = f"it needs about {lacking} more earlier {'run' if lacking == 1 else 'runs'} with the same parameters"
         because = f"{said}; {drawn}; no interval yet: {more}."
         return RunClaim(metric, ahead.done, "unknown", because, value, against="past", subject=subject, evidence=evidence)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity, needs_action
-from observability.detection.latency_sentences import share
+from observability.detection.latency_sentences import share_words
 from observability.metrics.traffic import RequestCounts, epoch_hour, hour_start
 from observability.stats.interval import Interval
 from observability.stats.quantile import LOG_EDGES
@@ -78,7 +78,7 @@ class Objective:
         return 1 - self.target
 
 
-def objectives(requests: RequestCounts, context: Context) -> list[Objective]:
+def stated_objectives(requests: RequestCounts, context: Context) -> list[Objective]:
     """Return the objectives that the owner stated. requests: of the whole model by hour, from four weeks before the window to its end."""
     settings = context.model.settings
     until = min(context.window.end, max(context.now, context.window.start))
@@ -105,10 +105,10 @@ def objectives(requests: RequestCounts, context: Context) -> list[Objective]:
 
 def objective_claims(objective: Objective, context: Context) -> list[Finding]:
     """Return the findings about one objective: the remaining error budget, and the burn rate."""
-    return [budget(objective, context), burning(objective, context)]
+    return [error_budget_finding(objective, context), burn_rate_finding(objective, context)]
 
 
-def budget(objective: Objective, context: Context) -> Finding:
+def error_budget_finding(objective: Objective, context: Context) -> Finding:
     """Return the finding about the error budget that remains at the window's end."""
     n, bad = float(objective.n.sum()), float(objective.bad.sum())
     left = error_budget_left(bad, n, objective.target)
@@ -123,13 +123,13 @@ def budget(objective: Objective, context: Context) -> Finding:
         severity = "act" if left.high is not None and left.high <= 0 else "watch"
     over = f"in the {objective.days:.0f} days" if objective.days < BUDGET_DAYS else f"in the {BUDGET_DAYS} days"
     said = (
-        f"{share(max(left.value, 0.0))} of the {objective.budget} is left"
+        f"{share_words(max(left.value, 0.0))} of the {objective.budget} is left"
         if left.value > 0
         else f"{100 * (1 - left.value):,.0f} % of the {objective.budget} is spent"
     )
     because = (
         f"{said}: {bad:,.0f} of {n:,.0f} requests {objective.what} {over} to {objective.until:%Y-%m-%d %H:%M} UTC, "
-        f"{share(bad / n)} where {share(objective.allowed)} is allowed."
+        f"{share_words(bad / n)} where {share_words(objective.allowed)} is allowed."
     )
     evidence = {
         "target": objective.target,
@@ -152,7 +152,7 @@ def budget(objective: Objective, context: Context) -> Finding:
     )
 
 
-def burning(objective: Objective, context: Context) -> Finding:
+def burn_rate_finding(objective: Objective, context: Context) -> Finding:
     """Return the finding about the worst burn-rate alert.
 
     Order: an alert that is active at the window's end, else one that was active in the window, else the present burn rate.
@@ -165,7 +165,7 @@ def burning(objective: Objective, context: Context) -> Finding:
         return replace(
             base,
             because=f"The burn rate of the {objective.budget} cannot be measured on {slowest.n:,.0f} requests in "
-            f"{hours(slowest.rule.long)}; that needs about "
+            f"{hours_words(slowest.rule.long)}; that needs about "
             f"{more:,.0f} more.",
         )
     on = next((each for each in now if each.fires), None)
@@ -178,8 +178,8 @@ def burning(objective: Objective, context: Context) -> Finding:
     rule, rate, n, bad, end = was if was is not None else of_burn(on or slowest, objective.n.size)
     assert rate.value is not None
     until = objective.at(end)
-    said = f"the {hours(rule.long)} to {until:%Y-%m-%d %H:%M} UTC"
-    counts = f"{bad:,.0f} of {n:,.0f} requests {objective.what}, {share(bad / n)} where {share(objective.allowed)} is allowed"
+    said = f"the {hours_words(rule.long)} to {until:%Y-%m-%d %H:%M} UTC"
+    counts = f"{bad:,.0f} of {n:,.0f} requests {objective.what}, {share_words(bad / n)} where {share_words(objective.allowed)} is allowed"
     spent = f"The {objective.budget} {'burns' if was is None else 'burned'} {rate.value:.3g} times as fast as allowed in {said}: {counts}"
     because = f"{spent}{'; no longer active' if was is not None else ''}."
     return replace(
@@ -260,6 +260,6 @@ def objective_source(severity: Severity) -> Any:
     return "system" if needs_action(severity) else None
 
 
-def hours(n: int) -> str:
+def hours_words(n: int) -> str:
     """Return 1 hour, 6 hours, 3 days."""
     return "hour" if n == 1 else f"{n} hours" if n < 48 else f"{n // 24} days"

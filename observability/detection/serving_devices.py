@@ -10,14 +10,14 @@ import numpy as np
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.detection.device_figures import DEVICE_METRICS, DeviceUse, device_figures, with_units
-from observability.detection.device_past import MOST_EARLIER, claims_about_own_past
+from observability.detection.device_past import MAX_EARLIER, claims_about_own_past
 from observability.detection.device_peers import claims_about_peers
 from observability.detection.run_claims import RunClaim
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MOST_READINGS = 20_000
+MAX_READINGS = 20_000
 """Readings of a window that are compared with each other, the newest."""
 
 
@@ -33,9 +33,9 @@ def serving_device_claims(readings: "DataFrame", window: Window) -> list[RunClai
     rows = with_units(own)
     back = np.floor((start - rows["at"]).dt.total_seconds().to_numpy(float) / (window.days * 86_400)).astype(int)
     rows = rows.assign(run=np.maximum(back, -1))
-    rows = rows[rows["run"] < MOST_EARLIER]
+    rows = rows[rows["run"] < MAX_EARLIER]
     figures = {int(str(number)): part.droplevel("run") for number, part in device_figures(rows).groupby(level="run")}
     earlier = tuple(figures[number] for number in sorted(figures, reverse=True) if number >= 0)
     use = DeviceUse(f"the service of `{window.model}`", "device=", window.start, {}, "earlier window", "")
-    found = claims_about_peers(use, rows[rows["run"] == -1].tail(MOST_READINGS), earlier[-1] if earlier else None)
+    found = claims_about_peers(use, rows[rows["run"] == -1].tail(MAX_READINGS), earlier[-1] if earlier else None)
     return [*found, *claims_about_own_past(use, figures[-1], earlier)]

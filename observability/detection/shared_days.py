@@ -14,7 +14,7 @@ ROWS_A_DAY = 20
 """Minimum rows of a day that is judged by itself."""
 ONE_VALUE = 0.995
 """Share of one bin from which a day holds one value."""
-SHARED_DAYS, FEWEST_DAYS, FEWEST_OTHERS = 0.8, 5, 3
+SHARED_DAYS, MIN_DAYS, MIN_OTHERS = 0.8, 5, 3
 """Share of days with one value from which a column is shared by a day; minimum days of past, and of the window where there is no past."""
 
 
@@ -28,7 +28,7 @@ def single_value_days(values: ColumnCounts) -> Integers:
     return np.where(table.max(axis=1) >= ONE_VALUE * days[0][kept], values.bins[table.argmax(axis=1)], -1).astype(np.int64)
 
 
-def is_shared_by_day(values: ColumnCounts | None, fewest: int = FEWEST_DAYS) -> bool | None:
+def is_shared_by_day(values: ColumnCounts | None, fewest: int = MIN_DAYS) -> bool | None:
     """Return whether most days hold a single value; None where too few days are known."""
     found = single_value_days(values) if values is not None else np.empty(0, np.int64)
     return None if found.size < fewest else bool((found >= 0).mean() >= SHARED_DAYS)
@@ -51,7 +51,7 @@ def rows_a_day_if_shared(now: ColumnCounts, past: ColumnCounts | None, hits: Dai
     shared = is_shared_by_day(past)
     if shared is None:
         others = np.isin(now.days, some.days[some.value <= 1 - ONE_VALUE])
-        shared = is_shared_by_day(ColumnCounts(now.days[others], now.bins, now.table[:, others]), FEWEST_OTHERS)
+        shared = is_shared_by_day(ColumnCounts(now.days[others], now.bins, now.table[:, others]), MIN_OTHERS)
     return float(np.median(some.n)) if shared else None
 
 

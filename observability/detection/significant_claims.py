@@ -32,14 +32,14 @@ class QualityClaim:
     missing: str = ""
 
 
-def settled(claims: Iterable[QualityClaim], budget: float) -> list[Finding]:
+def settled_findings(claims: Iterable[QualityClaim], budget: float) -> list[Finding]:
     """Return the findings at their severities after control of the false discovery rate over all claims of the run."""
     looks = list(claims)
     adjusted, _ = benjamini_hochberg([each.p_value for each in looks], budget)
-    return [settle(claim, float(p), budget) for claim, p in zip(looks, adjusted)]
+    return [settled_finding(claim, float(p), budget) for claim, p in zip(looks, adjusted)]
 
 
-def settle(claim: QualityClaim, adjusted: float, budget: float) -> Finding:
+def settled_finding(claim: QualityClaim, adjusted: float, budget: float) -> Finding:
     """Return the finding at the severity that its adjusted p-value supports."""
     finding, tested = claim.finding, adjusted == adjusted
     severity = finding.severity

@@ -138,7 +138,7 @@ def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, you
         because=words.slice_stands(because) if standing else because,
         evidence=made.evidence | {"standing": bool(standing), "whole_moved": bool(moved)},
         limit=None if by_outliers else slice_limit(shown, spec, act if severity == "act" else watch),
-        onset=None if standing else onset(held, found, spec),
+        onset=None if standing else slice_onset(held, found, spec),
         likely_source=slice_source(spec, found),
         rank=8.0 + min(size / act, 5.0) * (0.5 + 0.5 * found.coverage),
     )
@@ -191,9 +191,9 @@ def slice_finding(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, c
             "effect": found.excess,
             "effect_low": found.low,
             "effect_high": found.high,
-            "rest": told(found.rest_now.mean, spec),
-            "rest_baseline": None if found.rest_before is None else told(found.rest_before.mean, spec),
-            "baseline": None if found.before is None else told(found.before.mean, spec),
+            "rest": mean_words(found.rest_now.mean, spec),
+            "rest_baseline": None if found.rest_before is None else mean_words(found.rest_before.mean, spec),
+            "baseline": None if found.before is None else mean_words(found.before.mean, spec),
             "baseline_n": None if found.before is None else round(found.before.n),
             "share": round(found.share, 4),
             "conditions": [list(each) for each in found.conditions],
@@ -220,7 +220,7 @@ def placed_slice(found: ChangedSlice, spec: TargetSpec, context: Context) -> tup
     return spec.subject, part
 
 
-def told(mean: float, spec: TargetSpec) -> float:
+def mean_words(mean: float, spec: TargetSpec) -> float:
     """Return a mean in the unit of its metric."""
     return 1 - mean if spec.complement else mean
 
@@ -230,8 +230,8 @@ def shown_slice(found: ChangedSlice, spec: TargetSpec) -> tuple[float, float, fl
     if spec.metric == "rank_shift":
         return found.excess, found.low, found.high
     low, high = slice_interval(found.now, binary=spec.metric in ("null_rate", "error_rate", "accuracy"))
-    ends = sorted((told(low, spec), told(high, spec)))
-    return told(found.now.mean, spec), ends[0], ends[1]
+    ends = sorted((mean_words(low, spec), mean_words(high, spec)))
+    return mean_words(found.now.mean, spec), ends[0], ends[1]
 
 
 def slice_interval(side: SliceSide, *, binary: bool) -> tuple[float, float]:
@@ -251,7 +251,7 @@ def slice_source(spec: TargetSpec, found: ChangedSlice) -> Source:
     return "model" if spec.subject in ("model", "score") else "input"
 
 
-def onset(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec) -> datetime | None:
+def slice_onset(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec) -> datetime | None:
     """Return the first day of the unbroken run of days, up to the end, that are beyond half of the change."""
     inside = held.inside(found)
     days = held.now.frame["at"].to_numpy("datetime64[D]")[inside]

@@ -16,7 +16,7 @@ from observability.detection.slice_past import side_of
 from observability.metrics.slice_rows import TargetSpec
 from observability.stats.multiple_testing import benjamini_yekutieli
 from observability.stats.slice_moments import Floats
-from observability.stats.slices import LEAST_ROWS, ChangedSlice, change_coverage, is_own_change, search_slices
+from observability.stats.slices import MIN_ROWS, ChangedSlice, change_coverage, is_own_change, search_slices
 
 SURE = 0.05
 """Largest adjusted p-value of a slice that is worse than the rest."""
@@ -46,8 +46,8 @@ def weak_slices(held: SearchedSlices, context: Context) -> WeakSlices:
     singles = search_slices(held.cuts, [peers], slice_days(held.now), pairs=False, most=0, listed=ALL).single[target.name]
     allowed = [slice_limits(spec, context)[1] * (abs(each.rest_now.mean) if spec.relative else 1.0) for each in singles]
     order = sorted(zip(singles, allowed, strict=True), key=lambda pair: (-spec.worse * pair[0].excess, pair[0].conditions))
-    worse = adjusted([excess_p_value(each, spec) for each, _ in order])
-    beyond = adjusted([excess_p_value(each, spec, least) for each, least in order])
+    worse = adjusted_p_values([excess_p_value(each, spec) for each, _ in order])
+    beyond = adjusted_p_values([excess_p_value(each, spec, least) for each, least in order])
     known = [with_baseline(replace(each, p_adjusted=p), held, target.before) for (each, _), p in zip(order, worse, strict=True)]
     return WeakSlices(
         tuple(each for each in known if each.p_adjusted <= SURE),
@@ -56,7 +56,7 @@ def weak_slices(held: SearchedSlices, context: Context) -> WeakSlices:
     )
 
 
-def adjusted(p_values: list[float]) -> list[float]:
+def adjusted_p_values(p_values: list[float]) -> list[float]:
     """Return p-values adjusted for their number (Benjamini and Yekutieli)."""
     adjust = benjamini_yekutieli(np.array(p_values), max(len(p_values), 1))
     return [adjust(p) for p in p_values]
@@ -76,7 +76,7 @@ def with_baseline(found: ChangedSlice, held: SearchedSlices, before: Floats) -> 
     cut = next(each for each in held.cuts if each.name == name)
     inside = cut.before == cut.levels.index(level)
     sides = side_of(before, inside), side_of(before, ~inside)
-    return replace(found, before=sides[0], rest_before=sides[1]) if min(each.n for each in sides) >= LEAST_ROWS else found
+    return replace(found, before=sides[0], rest_before=sides[1]) if min(each.n for each in sides) >= MIN_ROWS else found
 
 
 def newly_weak_slices(weak: WeakSlices, named: Iterable[tuple[tuple[str, str], ...]], context: Context) -> list[ChangedSlice]:

@@ -9,7 +9,7 @@ from observability.core.analyzer import Context
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.stats.slice_moments import Floats, Mask, SliceSide
-from observability.stats.slices import LEAST_ROWS, ChangedSlice
+from observability.stats.slices import MIN_ROWS, ChangedSlice
 
 STANDING = 2 / 3
 """Share of a change that the past month has to show as well, for the change to be standing."""
@@ -37,12 +37,12 @@ class PastSlices:
 
     def is_standing(self, found: ChangedSlice) -> bool:
         """Whether the past month shows most of the change too; False where it has too few rows."""
-        values = self.values.get(found.target) if len(self.past) >= 2 * LEAST_ROWS else None
+        values = self.values.get(found.target) if len(self.past) >= 2 * MIN_ROWS else None
         if values is None or found.before is None or found.rest_before is None:
             return False
         inside = rows.rows_in_slice(self.past, [(self.context.model.resolve(name), level) for name, level in found.conditions])
         own, rest = side_of(values, inside), side_of(values, ~inside)
-        if min(own.n, rest.n) < LEAST_ROWS:
+        if min(own.n, rest.n) < MIN_ROWS:
             return False
         change, excess = own.mean - found.before.mean, own.mean - found.before.mean - (rest.mean - found.rest_before.mean)
         return min(change * np.sign(found.change), excess * np.sign(found.excess)) >= STANDING * min(abs(found.change), abs(found.excess))

@@ -15,22 +15,22 @@ from observability.detection.slice_claims import (
     ACT_SHARE,
     NAME,
     SearchedSlices,
-    onset,
+    mean_words,
     shown_slice,
     size_of,
     slice_days,
     slice_finding,
     slice_limit,
     slice_limits,
+    slice_onset,
     slice_source,
-    told,
 )
 from observability.detection.slice_levels import WeakSlices, newly_weak_slices
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
 from observability.metrics.slice_rows import TargetSpec
 from observability.stats.slice_moments import Cut
-from observability.stats.slices import LEAST_ROWS, MOST, ChangedSlice, is_own_change, search_slices
+from observability.stats.slices import MAXIMUM, MIN_ROWS, ChangedSlice, is_own_change, search_slices
 
 SHOWN = 20
 """Slices of one target that a page ranks."""
@@ -64,15 +64,17 @@ def one_watched(
     target = next((each for each in held.targets if spec and each.name == spec.name), None)
     cut = Cut(text, (text,), *(np.where(rows.rows_in_slice(side, conditions), 0, -1).astype(np.int16) for side in (now, before)))
     if spec is None or target is None or (cut.now < 0).all():
-        because = f"The watched slice {words.condition(text)} has no labelled row in this window."
+        because = f"The watched slice {words.slice_text_words(text)} has no labelled row in this window."
         return [
             replace(context.undecided(NAME, "model", spec.metric if spec else "slices_named", 0, because, against=held.against), slice=text)
         ]
     result = search_slices([cut], [target], slice_days(now), pairs=False, least=1)
     (found,) = result.single[target.name] or (None,)
-    if found is None or min(found.now.n, found.before.n if found.before else found.now.n) < LEAST_ROWS:
+    if found is None or min(found.now.n, found.before.n if found.before else found.now.n) < MIN_ROWS:
         n = 0 if found is None else round(found.now.n)
-        because = f"The watched slice {words.condition(text)} needs more than {n:,} labelled rows: about {max(LEAST_ROWS - n, 1):,} more."
+        because = (
+            f"The watched slice {words.slice_text_words(text)} needs more than {n:,} labelled rows: about {max(MIN_ROWS - n, 1):,} more."
+        )
         return [replace(context.undecided(NAME, "model", spec.metric, n, because, against=held.against), slice=text)]
     shown = held.described(found, (cut.now >= 0, cut.before >= 0))
     made = replace(
@@ -116,15 +118,15 @@ def slice_search_summary(
     of their own, so their number is not.
     """
     singles, pairs = (sum(each.result.looks[place] for each in held) for place in (0, 1))
-    sample = words.sampled(len(now), len(before), held[0].against)
+    sample = words.sample_words(len(now), len(before), held[0].against)
     base = context.undecided(NAME, "model", "slices_named", len(now), "", against=held[0].against)
     if not singles:
-        return replace(base, because=f"No slice has {LEAST_ROWS} rows on both sides, in {sample}: a longer window has more.")
+        return replace(base, because=f"No slice has {MIN_ROWS} rows on both sides, in {sample}: a longer window has more.")
     count = len({(each.subject, each.slice) for each in named if needs_action(each.severity)})
     beyond = beyond_the_limit(held[0], weaker, context)
     new = [each for each in beyond if each.before is None]
     weakest = words.weak_slices_sentence(beyond, weaker.spec, held[0].against, len(before))
-    said = words.searched(count, singles, pairs, sample, weakest, words.no_baseline_sentence(new, held[0].against))
+    said = words.search_sentence(count, singles, pairs, sample, weakest, words.no_baseline_sentence(new, held[0].against))
     return replace(
         base,
         value=float(count),
@@ -134,7 +136,7 @@ def slice_search_summary(
         because=said,
         evidence={
             "ranked": ranked_slices(held),
-            "weak": [line(held[0], each, weaker.spec) for each in weaker.worse[:SHOWN]] if weaker.spec else [],
+            "weak": [slice_line(held[0], each, weaker.spec) for each in weaker.worse[:SHOWN]] if weaker.spec else [],
             "looks": [singles, pairs],
             "sample": len(now),
             "sample_before": len(before),
@@ -159,7 +161,7 @@ def weak_slice_claims(held: SearchedSlices, weaker: WeakSlices, named: Sequence[
     losses = [finding for finding in named if weaker.spec is not None and finding.metric == weaker.spec.metric]
     parts = [tuple((name, level) for name, level in finding.evidence.get("conditions", ())) for finding in losses]
     made = []
-    for found in newly_weak_slices(weaker, parts, context)[:MOST]:
+    for found in newly_weak_slices(weaker, parts, context)[:MAXIMUM]:
         assert weaker.spec is not None
         shown = held.described(found)
         if size_of(shown, weaker.spec) < slice_limits(weaker.spec, context)[0]:
@@ -168,7 +170,9 @@ def weak_slice_claims(held: SearchedSlices, weaker: WeakSlices, named: Sequence[
         if not young:
             limit = slice_limit(shown, weaker.spec, slice_limits(weaker.spec, context)[0])
             source = slice_source(weaker.spec, found)
-            finding = replace(finding, severity="watch", limit=limit, likely_source=source, rank=7.0, onset=onset(held, found, weaker.spec))
+            finding = replace(
+                finding, severity="watch", limit=limit, likely_source=source, rank=7.0, onset=slice_onset(held, found, weaker.spec)
+            )
         made.append(replace(finding, because=words.slice_labels_young(finding.because)) if young else finding)
     return made
 
@@ -180,11 +184,11 @@ def ranked_slices(held: Sequence[SearchedSlices]) -> dict[str, list[dict[str, An
         for name, singles in part.result.single.items():
             spec = part.specs[name]
             worse = [each for each in singles if is_own_change(each) and (not spec.worse or spec.worse * each.excess > 0)]
-            found.setdefault(spec.metric, []).extend(line(part, each, spec) for each in worse)
+            found.setdefault(spec.metric, []).extend(slice_line(part, each, spec) for each in worse)
     return {metric: sorted(lines, key=lambda each: -abs(each["z"]))[:SHOWN] for metric, lines in found.items()}
 
 
-def line(held: SearchedSlices, tested: ChangedSlice, spec: TargetSpec) -> dict[str, Any]:
+def slice_line(held: SearchedSlices, tested: ChangedSlice, spec: TargetSpec) -> dict[str, Any]:
     """Return one slice as a page shows it."""
     found = held.described(tested)
     value, low, high = shown_slice(found, spec)
@@ -194,8 +198,8 @@ def line(held: SearchedSlices, tested: ChangedSlice, spec: TargetSpec) -> dict[s
         "low": low,
         "high": high,
         "n": round(found.now.n),
-        "before": None if found.before is None else told(found.before.mean, spec),
-        "rest": told(found.rest_now.mean, spec),
+        "before": None if found.before is None else mean_words(found.before.mean, spec),
+        "rest": mean_words(found.rest_now.mean, spec),
         "effect": -found.excess if spec.complement else found.excess,
         "coverage": round(found.coverage, 4),
         "p_adjusted": found.p_adjusted,

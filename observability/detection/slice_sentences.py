@@ -13,7 +13,7 @@ from observability.stats.slices import ChangedSlice
 SAMPLE_ROWS = 20_000
 """Rows of each side that are searched at most, those with the smallest hashes of their ids."""
 HAD = {"reference": "in the reference", "past": "in the month before", "peers": "elsewhere"}
-MOST_NEEDED = 1_000_000
+MAX_NEEDED = 1_000_000
 SAMPLED = {"reference": "in {} sampled rows of the reference", "past": "in {} sampled rows of the month before"}
 
 
@@ -31,7 +31,7 @@ def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: i
     of_sample = f" of a sample of {sample:,}" if sample >= SAMPLE_ROWS else ""
     kind = "labelled rows" if spec.labelled else "rows"
     rows = f"{n:,} {kind}{of_sample} ({slice_percent(found.share)} of the {kind})"
-    said = f"Where {conditions(found.conditions)}, {what} {now}"
+    said = f"Where {slice_words(found.conditions)}, {what} {now}"
     if before is None:
         return f"{said}, {rest} elsewhere: {rows}."
     old = None if found.rest_before is None else slice_figure(found.rest_before.mean, spec)
@@ -47,7 +47,7 @@ def slice_within_noise(because: str, found: ChangedSlice, budget: float) -> str:
     """Return the sentence with the remark that the change is beyond its limit, but may be chance, and how many rows it needs."""
     wanted = (float(ndtri(1 - budget / 2)) / abs(found.z)) ** 2 if found.z else float("inf")
     more = found.now.n * max(wanted - 1, 0.0)
-    needs = f"about {max(round(more), 1):,} more labelled rows are needed" if more < MOST_NEEDED else "far more labelled rows are needed"
+    needs = f"about {max(round(more), 1):,} more labelled rows are needed" if more < MAX_NEEDED else "far more labelled rows are needed"
     return f"{because.removesuffix('.')}: beyond its limit, but not beyond chance (p {found.p_value:.2g}); cannot tell yet, {needs}."
 
 
@@ -93,15 +93,15 @@ def slice_percent(share: float) -> str:
     return "under 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
-def conditions(parts: tuple[tuple[str, str], ...]) -> str:
+def slice_words(parts: tuple[tuple[str, str], ...]) -> str:
     """Return a slice in words: `carrier` is `AA` and `origin` is missing."""
     return " and ".join(f"`{name}` is {'missing' if level == 'null' else f'`{level}`'}" for name, level in parts)
 
 
-def condition(text: str) -> str:
+def slice_text_words(text: str) -> str:
     """Return a slice's text in words."""
     parsed = Slice.parse(text)
-    return conditions(parsed.conditions) if parsed else text
+    return slice_words(parsed.conditions) if parsed else text
 
 
 def slice_labels_young(because: str) -> str:
@@ -114,13 +114,13 @@ def too_few_rows(n: int, wanted: int) -> str:
     return f"Slices cannot be compared on {n:,} predictions: that needs about {max(wanted - n, 1):,} more."
 
 
-def sampled(now: int, before: int, against: Against) -> str:
+def sample_words(now: int, before: int, against: Against) -> str:
     """Return the sample's size."""
     other = {"reference": "reference rows", "past": "rows of the month before"}.get(against, "rows before")
     return f"a sample of {now:,} predictions and {before:,} {other}"
 
 
-def searched(count: int, singles: int, pairs: int, sample: str, *weakest: str) -> str:
+def search_sentence(count: int, singles: int, pairs: int, sample: str, *weakest: str) -> str:
     """Return the result of the search, with the sentences about the weakest slices; empty ones are left out."""
     said = "No slice changed significantly" if not count else f"{count} slice{'' if count == 1 else 's'} changed significantly"
     judged = "" if not count else " It has its own finding." if count == 1 else " Each has its own finding."
@@ -138,7 +138,7 @@ def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, 
     now, rest = figure_with_unit(first.now.mean, spec), slice_figure(first.rest_now.mean, spec)
     then = "" if first.before is None else f" ({slice_figure(first.before.mean, spec)} {baseline_words(against, rows_before)})"
     more = f" {len(weak) - 1} more {'is' if len(weak) == 2 else 'are'} worse than elsewhere by the limit or more." if len(weak) > 1 else ""
-    return f"Weakest slice: where {conditions(first.conditions)}, {slice_name(spec)} {now}{then}, {rest} elsewhere.{more}"
+    return f"Weakest slice: where {slice_words(first.conditions)}, {slice_name(spec)} {now}{then}, {rest} elsewhere.{more}"
 
 
 def no_baseline_sentence(new: Sequence[ChangedSlice], against: Against) -> str:
@@ -147,7 +147,7 @@ def no_baseline_sentence(new: Sequence[ChangedSlice], against: Against) -> str:
     """
     if not new:
         return ""
-    named, had = conditions(new[0].conditions), HAD.get(against, "before")
+    named, had = slice_words(new[0].conditions), HAD.get(against, "before")
     if len(new) == 1:
         return f"Where {named}, errors are surely worse than elsewhere, with too few rows {had}: whether they became so cannot be told."
     many = f"{len(new)} slices, {named} first,"

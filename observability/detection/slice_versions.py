@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME = "serving/slices"
-LEAST, A_DAY, SURE_DAYS = 100, 10, 4
+MINIMUM, A_DAY, SURE_DAYS = 100, 10, 4
 """Smallest numbers: labelled rows of a version and of the others; rows on a day that counts; days for an act."""
 ACT_SHARE = 0.2
 
 
-def question(context: Context) -> Aggregate | None:
+def loss_by_version_question(context: Context) -> Aggregate | None:
     """Return the query of the main loss by day and version; None where the task has none."""
     measure = {"regression": "absolute_error"}.get(context.model.task or "", "correct")
     return Aggregate("outcomes", keys=(Bucket("day"), By("version")), sums=(measure,)) if context.model.task in LOSSES else None
@@ -43,9 +43,9 @@ def version_slice_claim(frame: "DataFrame", context: Context) -> list[Finding]:
     days = own.index.intersection(others.index)
     n, m = own["n"].reindex(days).to_numpy(float), others["n"].reindex(days).to_numpy(float)
     both = (n >= A_DAY) & (m >= A_DAY)
-    if n[both].sum() < LEAST or m[both].sum() < LEAST:
+    if n[both].sum() < MINIMUM or m[both].sum() < MINIMUM:
         return []
-    (mean, spread), (other, other_spread) = (moments(side.loc[days[both]]) for side in (own, others))
+    (mean, spread), (other, other_spread) = (daily_moments(side.loc[days[both]]) for side in (own, others))
     n, m = n[both], m[both]
     weight = n * m / (n + m)
     gap = float(weight @ (mean - other) / weight.sum())
@@ -102,7 +102,7 @@ def version_slice_severity(size: float, p_value: float, days: int, spec: TargetS
     return "act" if size >= stated and p_value <= ACT_SHARE * context.budget and days >= SURE_DAYS else "watch"
 
 
-def moments(side: "DataFrame") -> "tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]":
+def daily_moments(side: "DataFrame") -> "tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]":
     """Return mean and variance of each day."""
     n, total, squares = (side[name].to_numpy(float) for name in ("n", "total", "squares"))
     mean = total / n

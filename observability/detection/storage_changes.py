@@ -13,14 +13,14 @@ from observability.stats.interval import Interval
 from observability.stats.quantile import median_interval
 from observability.stats.ratio import ratio_of_totals_interval
 
-LEAST_DAYS, LEAST_PAST_DAYS = 4, 14
+MIN_DAYS, MIN_PAST_DAYS = 4, 14
 """Days with a figure, in the window and before it, below which nothing is compared."""
 GROWTH, ERRORS, READ, WRITE = "storage_growth", "storage_error_rate", "storage_read_p99_ms", "storage_write_p99_ms"
 TIMES = {GROWTH: 2.0, ERRORS: 3.0, READ: 2.0, WRITE: 2.0}
 """How many times as high as the past a figure must be."""
 ACT_TIMES = 4.0
 """How many times as high as the past the lower bound must be for `act`; growth asks for no more than watching."""
-LEAST_GAIN = {GROWTH: 0.001, ERRORS: 0.0005, READ: 5.0, WRITE: 5.0}
+MIN_GAIN = {GROWTH: 0.001, ERRORS: 0.0005, READ: 5.0, WRITE: 5.0}
 """By how much it must be higher: share of the room a day, share of operations, milliseconds."""
 FAILING = 0.01
 """Share of failed operations from which it is `watch` whatever the past, and `act` where the past was lower."""
@@ -47,12 +47,12 @@ class StorageChange:
     @property
     def compared(self) -> bool:
         """Whether there are days enough on both sides."""
-        return self.days[0] >= LEAST_DAYS and self.days[1] >= LEAST_PAST_DAYS
+        return self.days[0] >= MIN_DAYS and self.days[1] >= MIN_PAST_DAYS
 
     @property
     def missing_days(self) -> int:
         """Days that a comparison still needs."""
-        return max(LEAST_DAYS - self.days[0], LEAST_PAST_DAYS - self.days[1], 0)
+        return max(MIN_DAYS - self.days[0], MIN_PAST_DAYS - self.days[1], 0)
 
     @property
     def limit(self) -> float:
@@ -68,7 +68,7 @@ class StorageChange:
         """The severity at a p-value that is adjusted for all comparisons."""
         low, failing = self.interval.low or 0.0, self.metric == ERRORS and (self.interval.low or 0.0) > FAILING
         if not self.compared:
-            return "watch" if failing and self.days[0] >= LEAST_DAYS else "unknown"
+            return "watch" if failing and self.days[0] >= MIN_DAYS else "unknown"
         if not self.rose(p_adjusted, budget):
             return "watch" if failing else "ok"
         if self.metric == GROWTH:
@@ -82,7 +82,7 @@ def storage_changes(place: StoragePlace) -> list[StorageChange]:
     for metric, column in ((READ, "read_p99_ms"), (WRITE, "write_p99_ms")):
         now, past = (daily_medians(each, column) for each in (place.now, place.before))
         if now.size:
-            found.append(_change_of_days(metric, place.name, now, past, LEAST_GAIN[metric]))
+            found.append(_change_of_days(metric, place.name, now, past, MIN_GAIN[metric]))
     return [each for each in found if each is not None]
 
 
@@ -95,7 +95,7 @@ def _change_of_days(metric: str, place: str, now: Floats, past: Floats, least: f
 
 def higher_days(now: Floats, past: Floats) -> float:
     """The p-value that days are no higher than the ones before; 1 with too few days."""
-    if now.size < LEAST_DAYS or past.size < LEAST_PAST_DAYS:
+    if now.size < MIN_DAYS or past.size < MIN_PAST_DAYS:
         return 1.0
     return float(mannwhitneyu(now, past, alternative="greater").pvalue)
 
@@ -108,7 +108,7 @@ def growth_change(place: StoragePlace) -> StorageChange | None:
     by_day = steps.by_day / GIGABYTE
     room = newest_value(place, "capacity_bytes") or newest_value(place, "used_bytes") or 0.0
     now, past = by_day[steps.recent], by_day[~steps.recent]
-    found = _change_of_days(GROWTH, place.name, now, past, LEAST_GAIN[GROWTH] * room / GIGABYTE)
+    found = _change_of_days(GROWTH, place.name, now, past, MIN_GAIN[GROWTH] * room / GIGABYTE)
     return replace(found, p_value=higher_days(now[now > 0], past[past > 0]))
 
 
@@ -120,7 +120,7 @@ def error_change(place: StoragePlace) -> StorageChange | None:
     usual = float(past_hits.sum() / past_n.sum()) if past_n.size else float("nan")
     p_value, whole = higher_days(hits / n, past_hits / past_n if past_n.size else past_n), ratio_of_totals_interval(hits, n)
     days = (n.size, past_n.size)
-    return StorageChange(ERRORS, place.name, whole, usual, days, p_value, LEAST_GAIN[ERRORS], int(n.sum()))
+    return StorageChange(ERRORS, place.name, whole, usual, days, p_value, MIN_GAIN[ERRORS], int(n.sum()))
 
 
 def time_until_full(place: StoragePlace, faster: bool) -> tuple[Exhaustion | None, int]:

@@ -10,7 +10,7 @@ from observability.core.numerals import format_figure, percent
 from observability.core.window import Slice
 from observability.detection.form_slices import FLIP_LIMIT, SliceExcess, flip_severity, missing_rows, slice_excesses, worst_slice
 from observability.metrics.form_decisions import FormDecision
-from observability.metrics.media_forms import LEAST_FILES
+from observability.metrics.media_forms import MIN_FILES
 from observability.metrics.stored_forms import EXACT, StorageAudit, StoredForm
 from observability.stats.interval import Interval
 
@@ -104,8 +104,8 @@ def _fidelity_claims(audit: StorageAudit, form: StoredForm) -> Iterator[StoredFo
             continue
         worst = min(known[1:] or known, key=lambda each: each.figures[figure].value or 0.0)
         interval, begin = worst.figures[figure], f"The {figure.upper()} of `{audit.dataset}` as `{form.name}`"
-        if worst.n < LEAST_FILES or interval.value is None or interval.low is None or interval.high is None:
-            because = f"{begin} cannot be told yet: it needs about {plural(max(LEAST_FILES - worst.n, 1), 'more file')}."
+        if worst.n < MIN_FILES or interval.value is None or interval.low is None or interval.high is None:
+            because = f"{begin} cannot be told yet: it needs about {plural(max(MIN_FILES - worst.n, 1), 'more file')}."
             yield StoredFormClaim(metric, Interval(None, None, None, worst.n), "unknown", because)
             continue
         ends = f"{format_figure(interval.low)} to {format_figure(interval.high)}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.core.finding import Severity
-from observability.detection.run_claims import LEAST_STEPS, RunClaim, duration
+from observability.detection.run_claims import MIN_STEPS, RunClaim, run_length
 from observability.metrics.training_curves import TrainingRun, rank_order
 from observability.stats.quantile import median_interval
 
@@ -30,10 +30,10 @@ WATCH_SHARE, ACT_SHARE = 0.02, 0.1
 COMMUNICATION = frozenset(("communication", "comm", "allreduce", "all_reduce", "sync"))
 WAITING = "sync"
 """The phase that holds the wait where a job logs it apart from its communication."""
-MOST_RANKS_NAMED = 5
+MAX_RANKS_NAMED = 5
 LATE_SHARE = 0.25
-"""Fraction of the last steps in the second test; at least LEAST_STEPS, which the third test takes where these are twice as many."""
-LEAST_RECENT, CHANCE = 3, 0.001
+"""Fraction of the last steps in the second test; at least MIN_STEPS, which the third test takes where these are twice as many."""
+MIN_RECENT, CHANCE = 3, 0.001
 """Fewest last steps in a row in which one rank is slow: at least so many, and unlikelier than this where ranks are equal."""
 
 
@@ -151,16 +151,16 @@ def ranks_from(frame: "DataFrame") -> Ranks | None:
     return Ranks(ranks, steps, tables, wait)
 
 
-def communications(times: Ranks) -> int:
+def communication_phases(times: Ranks) -> int:
     """Return how many phases are communication."""
     return sum(name.lower() in COMMUNICATION for name in times.phases)
 
 
-def looks(times: Ranks) -> list[tuple[Ranks, bool]]:
-    """Return all steps, the last quarter and the last LEAST_STEPS, each with whether it is one of the last two, as far as they differ."""
+def straggler_spans(times: Ranks) -> list[tuple[Ranks, bool]]:
+    """Return all steps, the last quarter and the last MIN_STEPS, each with whether it is one of the last two, as far as they differ."""
     n = len(times.steps)
-    late = max(int(LATE_SHARE * n), LEAST_STEPS)
-    parts = [late, *([LEAST_STEPS] if late >= 2 * LEAST_STEPS else [])] if late < n else []
+    late = max(int(LATE_SHARE * n), MIN_STEPS)
+    parts = [late, *([MIN_STEPS] if late >= 2 * MIN_STEPS else [])] if late < n else []
     return [(times, False), *((times.last(size), True) for size in parts)]
 
 
@@ -204,7 +204,7 @@ def slow_ranks(times: Ranks, *, late: bool = False, among: int = 1) -> list[Slow
     return sorted(found, key=lambda each: (each.score, rank_order(each.rank)))
 
 
-def since(times: Ranks, slow: Slow) -> int:
+def slow_since_step(times: Ranks, slow: Slow) -> int:
     """Return the step at which the rank became slow: the least-squares split of its log excess over the median rank into two levels."""
     table = np.maximum(times.phases[slow.phase], 1e-6)
     excess = np.log(table[times.ranks.index(slow.rank)] / np.median(table, axis=0))
@@ -220,26 +220,28 @@ def claims_about_ranks(run: TrainingRun) -> list[RunClaim]:
         return []
     times = ranks_of(run)
     steps = 0 if times is None else len(times.steps)
-    if times is None or steps < LEAST_STEPS:
+    if times is None or steps < MIN_STEPS:
         return [
             RunClaim(
                 "straggler_score",
                 steps,
                 "unknown",
                 f"Ranks of run `{run.name}` cannot be compared yet: {steps} steps have the phases of all"
-                f" {len(run.ranks)} ranks, about {LEAST_STEPS - steps} more are needed.",
+                f" {len(run.ranks)} ranks, about {MIN_STEPS - steps} more are needed.",
                 against="peers",
             )
         ]
-    seen = looks(times)
+    seen = straggler_spans(times)
     by_look = [slow_ranks(part, late=late, among=len(seen)) for part, late in seen]
     surely: dict[str, Slow] = {}
     for each in (each for found in by_look for each in found if each.surely):
         surely.setdefault(each.rank, each)
     if not surely:
-        return [newly_slow(run, times) or arrives_last(run, times) or unexplained_wait(run, times) or evenly(run, times, by_look[0])]
+        return [
+            newly_slow(run, times) or arrives_last(run, times) or unexplained_wait(run, times) or no_straggler_claim(run, times, by_look[0])
+        ]
     worst = sorted(surely.values(), key=lambda each: (each.score, rank_order(each.rank)))
-    return [slower(run, times, each, one_host(run, [one.rank for one in worst])) for each in worst[:MOST_RANKS_NAMED]]
+    return [straggler_claim(run, times, each, one_host(run, [one.rank for one in worst])) for each in worst[:MAX_RANKS_NAMED]]
 
 
 def one_host(run: TrainingRun, slow: list[str]) -> str | None:
@@ -257,11 +259,11 @@ def placed_rank(run: TrainingRun, rank: str) -> str:
     return f"{device}{host}"
 
 
-def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None) -> RunClaim:
+def straggler_claim(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None) -> RunClaim:
     """Return the claim that a rank is a straggler, throughout or recently. shared: the host of all slow ranks."""
     over = slow.over
     seconds, share = float(over.lost_ms.sum() / 1000), over.lost_share
-    began = since(times, slow) if slow.late else None
+    began = slow_since_step(times, slow) if slow.late else None
     became = (
         f"became slower than its peers in {slow.phase} at about step {began:,}"
         if began is not None
@@ -275,7 +277,7 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
         slow.severity,
         f"Rank {slow.rank} of run `{run.name}`{placed_rank(run, slow.rank)} {became}: {slow.time:.3g} ms a step where "
         f"{peers} takes {slow.usual:.3g} ms."
-        f" At the median rank's speed {where} that were logged would have taken {100 * share:.0f} % less rank time ({duration(seconds)})."
+        f" At the median rank's speed {where} that were logged would have taken {100 * share:.0f} % less rank time ({run_length(seconds)})."
         + (
             f" All slow ranks of this run are on host `{shared}`: look at that machine first."
             if shared
@@ -297,7 +299,7 @@ def slower(run: TrainingRun, times: Ranks, slow: Slow, shared: str | None = None
             "lost_share": share,
             "ranks": len(times.ranks),
             "steps": len(over.steps),
-            "communications": communications(times),
+            "communications": communication_phases(times),
             "since_step": began,
             **({"host": run.hosts[slow.rank]} if slow.rank in run.hosts else {}),
             **({"device": run.devices[slow.rank]} if slow.rank in run.devices else {}),
@@ -360,7 +362,7 @@ def recent_slowness(times: Ranks) -> tuple[str, str, int] | None:
     The others' median is the baseline. None where that may be chance, or costs next to nothing.
     """
     count = len(times.ranks)
-    least = max(LEAST_RECENT, 1 + int(np.ceil(np.log(len(times.phases) / CHANCE) / np.log(count))))
+    least = max(MIN_RECENT, 1 + int(np.ceil(np.log(len(times.phases) / CHANCE) / np.log(count))))
     found: list[tuple[int, str, str]] = []
     for name, table in times.phases.items():
         place = int(table[:, -1].argmax())
@@ -388,7 +390,7 @@ def newly_slow(run: TrainingRun, times: Ranks) -> RunClaim | None:
         times,
         f"Rank {rank} of run `{run.name}`{placed_rank(run, rank)} was the slowest in {phase} in each of the last {steps:,} steps, which "
         f"at the median rank's speed would have taken {100 * share:.0f} % less rank time: too few to tell, about "
-        f"{max(LEAST_STEPS - steps, 1)} more are needed.",
+        f"{max(MIN_STEPS - steps, 1)} more are needed.",
         {"rank": rank, "phase": phase, "steps_slow": steps, "lost_share": share},
     )
 
@@ -417,7 +419,7 @@ def cannot_tell(run: TrainingRun, times: Ranks, because: str, evidence: dict[str
     )
 
 
-def evenly(run: TrainingRun, times: Ranks, slow: list[Slow]) -> RunClaim:
+def no_straggler_claim(run: TrainingRun, times: Ranks, slow: list[Slow]) -> RunClaim:
     """Return the claim that no rank is a straggler."""
     low = slow[0] if slow else None
     value, lower, upper = (low.score, low.low, low.high) if low else (1.0, 1.0, 1.0)
@@ -440,7 +442,7 @@ def evenly(run: TrainingRun, times: Ranks, slow: list[Slow]) -> RunClaim:
             "lost_share": share,
             "ranks": len(times.ranks),
             "steps": len(times.steps),
-            "communications": communications(times),
+            "communications": communication_phases(times),
             **slowest,
         },
     )

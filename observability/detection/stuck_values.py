@@ -69,10 +69,10 @@ def still_claims(column: CheckedColumn, context: Context) -> list[QualityClaim]:
     before = column.before.values
     if column.baseline != "reference" or before.n < MINIMUM_ROWS:
         return []
-    return [*constant(column, before, context), *stuck(column, before, context)]
+    return [*constant_claim(column, before, context), *stuck_claim(column, before, context)]
 
 
-def constant(column: CheckedColumn, before: ColumnCounts, context: Context) -> list[QualityClaim]:
+def constant_claim(column: CheckedColumn, before: ColumnCounts, context: Context) -> list[QualityClaim]:
     """Return the claim that one bin holds nearly all values while the reference varies; None otherwise."""
     now = column.now.values
     if now.n < MINIMUM_ROWS:
@@ -139,9 +139,9 @@ def by_chance(column: CheckedColumn, top: int, now: ColumnShare, before: ColumnC
     return by_days.p_value(now, days_of(column.now), reference, by_days.reference_days(reference))
 
 
-def stuck(column: CheckedColumn, before: ColumnCounts, context: Context) -> list[QualityClaim]:
+def stuck_claim(column: CheckedColumn, before: ColumnCounts, context: Context) -> list[QualityClaim]:
     """Return the claim about whole days in one bin that are improbable under the reference; None otherwise."""
-    found = longest(column, before, context)
+    found = longest_same_value(column, before, context)
     if found is None:
         return []
     hours = 24.0 * found.days
@@ -173,7 +173,7 @@ def near_or_equal(column: CheckedColumn, place: int) -> str:
     return " it" if column.edges.levels or (column.edges.edges and atom_bins(column.edges.edges)[place]) else " near it"
 
 
-def longest(column: CheckedColumn, before: ColumnCounts, context: Context) -> Standstill | None:
+def longest_same_value(column: CheckedColumn, before: ColumnCounts, context: Context) -> Standstill | None:
     """Return the longest run of whole days with one value whose bin holds less than half of the reference; None where there is none.
 
     A run of a single day counts only next to other days with several values, and a run of a column that a day shares only where it is

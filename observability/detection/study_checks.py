@@ -10,20 +10,20 @@ from scipy import stats
 from observability.core.finding import Severity
 from observability.core.numerals import percent
 from observability.detection.run_claims import RunClaim, counted_things, run_figure
-from observability.detection.study_noise import bands, setting
-from observability.detection.study_results import LEAST_TRIALS, StudyResults, StudyTrial, results_of_studies
+from observability.detection.study_noise import noise_bands, parameters_text
+from observability.detection.study_results import MIN_TRIALS, StudyResults, StudyTrial, results_of_studies
 from observability.detection.training_signals import is_bounded
 from observability.metrics.training_curves import MetricCurve, TrainingRun, base_metric, data_prefix
 from observability.stats.interval import Interval, wilson_interval
 
 PRUNED, BOUND, NOISE = "study_pruned_share", "study_bound_share", "study_noise_ratio"
 TEST, REPEATS, FAILED, WINNER = "study_test_ratio", "study_repeat_share", "study_failed_share", "study_winner_excess"
-LEAST_PRUNED = 5
+MIN_PRUNED = 5
 """Pruned trials, and whole ones with a value at that step, below which pruning is not judged."""
-BEST_SHARE, LEAST_BEST = 0.2, 8
-EDGE, LEAST_VALUES = 0.05, 8
+BEST_SHARE, MIN_BEST = 0.2, 8
+EDGE, MIN_VALUES = 0.05, 8
 """Share of the tried range that is its edge, and different values below which a parameter has none."""
-LEAST_REPEATS = 5
+MIN_REPEATS = 5
 SURE = 0.05
 """Probability by chance, over all parameters and edges, up to which the best settings crowd at an edge."""
 SURE_OF_LUCK = 0.02
@@ -59,10 +59,10 @@ class SearchFigure:
 
 
 def claims_about_searches(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, TrainingRun]]:
-    """Return the claims about each study of LEAST_TRIALS trials or more, each with one of its runs (for the model)."""
+    """Return the claims about each study of MIN_TRIALS trials or more, each with one of its runs (for the model)."""
     found = []
     for study in results_of_studies(runs):
-        if len(study.trials) < LEAST_TRIALS:
+        if len(study.trials) < MIN_TRIALS:
             continue
         for figure_of in FIGURES:
             figure = figure_of(study)
@@ -106,12 +106,12 @@ def pruned_figure(study: StudyResults) -> SearchFigure | None:
     for curve in pruned:
         rivals = [cost for each in whole if (cost := cost_at(study, each, int(curve.steps[-1]))) is not None]
         own = cost_at(study, curve, int(curve.steps[-1]))
-        if own is not None and len(rivals) >= LEAST_PRUNED:
+        if own is not None and len(rivals) >= MIN_PRUNED:
             n += 1
             led += own < float(np.quantile(rivals, 0.25))
     rate = wilson_interval(led, n) if n else Interval(None, None, None, 0)
     words = f"{led} of {counted_things(n, 'pruned trial')} of study `{study.name}` led three of four whole trials at their last step"
-    needs = f"{LEAST_PRUNED - n} more pruned trials beside {LEAST_PRUNED} whole ones" if n < LEAST_PRUNED else ""
+    needs = f"{MIN_PRUNED - n} more pruned trials beside {MIN_PRUNED} whole ones" if n < MIN_PRUNED else ""
     return SearchFigure(PRUNED, rate, words, needs)
 
 
@@ -125,11 +125,11 @@ def cost_at(study: StudyResults, curve: MetricCurve, step: int) -> float | None:
 def bound_figure(study: StudyResults) -> SearchFigure | None:
     """How many of the best settings lie at the edge of what was tried of one parameter."""
     trials = sorted(study.settings, key=study.cost)
-    best = trials[: max(int(np.ceil(BEST_SHARE * len(trials))), LEAST_BEST)]
-    if len(trials) < 2 * LEAST_BEST:
+    best = trials[: max(int(np.ceil(BEST_SHARE * len(trials))), MIN_BEST)]
+    if len(trials) < 2 * MIN_BEST:
         words = f"Study `{study.name}` has {len(trials)} settings with a value"
         return SearchFigure(
-            BOUND, Interval(None, None, None, len(trials)), words, counted_things(2 * LEAST_BEST - len(trials), "more setting")
+            BOUND, Interval(None, None, None, len(trials)), words, counted_things(2 * MIN_BEST - len(trials), "more setting")
         )
     found: list[tuple[int, int, str, str]] = []
     for name in dict.fromkeys(name for each in trials for name in each.run.params):
@@ -157,7 +157,7 @@ def range_places(trials: Sequence[StudyTrial], name: str) -> "np.ndarray[Any, np
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
         return None
     numbers = np.array(values, float)
-    if len(set(numbers.tolist())) < LEAST_VALUES or not np.isfinite(numbers).all():
+    if len(set(numbers.tolist())) < MIN_VALUES or not np.isfinite(numbers).all():
         return None
     low, high = float(numbers.min()), float(numbers.max())
     if low > 0 and high > 10 * low:
@@ -167,16 +167,16 @@ def range_places(trials: Sequence[StudyTrial], name: str) -> "np.ndarray[Any, np
 
 def noise_figure(study: StudyResults) -> SearchFigure | None:
     """How far seeds of one setting differ, over how far settings do."""
-    several = next(iter(bands([each.run for each in study.trials])), [])
+    several = next(iter(noise_bands([each.run for each in study.trials])), [])
     widest = max(several, key=lambda band: len(band.values), default=None)
     if widest is None or len(widest.values) < 2:
         return None
     single = np.array([band.values[0] for band in several if band is not widest])
     n, others = len(widest.values), len(single)
     words = f"{counted_things(n, 'seed')} of one setting of study `{study.name}`"
-    if n < LEAST_REPEATS or others < LEAST_TRIALS:
-        missing = [counted_things(LEAST_REPEATS - n, "more seed")] if n < LEAST_REPEATS else []
-        missing += [counted_things(LEAST_TRIALS - others, "more setting")] if others < LEAST_TRIALS else []
+    if n < MIN_REPEATS or others < MIN_TRIALS:
+        missing = [counted_things(MIN_REPEATS - n, "more seed")] if n < MIN_REPEATS else []
+        missing += [counted_things(MIN_TRIALS - others, "more setting")] if others < MIN_TRIALS else []
         return SearchFigure(NOISE, Interval(None, None, None, n), words, " and ".join(missing))
     spread = float(np.std(single, ddof=1))
     if spread <= 0:
@@ -195,13 +195,13 @@ def winner_figure(study: StudyResults) -> SearchFigure | None:
     if not study.done:
         return None
     best = study.best.run
-    chosen, *repeats = [study.cost(each) for each in study.done if setting(each.run) == setting(best)]
+    chosen, *repeats = [study.cost(each) for each in study.done if parameters_text(each.run) == parameters_text(best)]
     n, free = len(repeats), len(repeats) - 1
     if not repeats:
         return None
     words = f"The best run of study `{study.name}`, `{best.name}`, has {counted_things(n, 'repeat')} with other seeds"
-    if n < LEAST_REPEATS:
-        return SearchFigure(WINNER, Interval(None, None, None, n), words, counted_things(LEAST_REPEATS - n, "more repeat"))
+    if n < MIN_REPEATS:
+        return SearchFigure(WINNER, Interval(None, None, None, n), words, counted_things(MIN_REPEATS - n, "more repeat"))
     spread = float(np.std(repeats, ddof=1))
     if spread <= 0:
         return None
@@ -229,7 +229,7 @@ def held_back_figure(study: StudyResults) -> SearchFigure | None:
         return None
     done = sorted(study.done, key=study.cost)
     ratios = []
-    for trial in done[: max(len(done) // 2, LEAST_REPEATS)]:
+    for trial in done[: max(len(done) // 2, MIN_REPEATS)]:
         other = trial.run.last_value(tested)
         own, held = (
             (1 - value if study.better == "high" else value) for value in (trial.value or 0.0, other if other is not None else np.nan)
@@ -237,10 +237,8 @@ def held_back_figure(study: StudyResults) -> SearchFigure | None:
         if np.isfinite(held) and own > 0 and held > 0:
             ratios.append(float(np.log(held / own)))
     words = f"{counted_things(len(ratios), 'setting')} of study `{study.name}` {'has' if len(ratios) == 1 else 'have'} `{tested}`"
-    if len(ratios) < LEAST_REPEATS:
-        return SearchFigure(
-            TEST, Interval(None, None, None, len(ratios)), words, counted_things(LEAST_REPEATS - len(ratios), "more setting")
-        )
+    if len(ratios) < MIN_REPEATS:
+        return SearchFigure(TEST, Interval(None, None, None, len(ratios)), words, counted_things(MIN_REPEATS - len(ratios), "more setting"))
     mean, sd = float(np.mean(ratios)), float(np.std(ratios, ddof=1))
     half = float(stats.t.ppf(0.975, len(ratios) - 1)) * sd / np.sqrt(len(ratios))
     value, low, high = (float(np.exp(each)) for each in (mean, mean - half, mean + half))

@@ -32,7 +32,7 @@ OF_CHANCE = frozenset(
     ]
 )
 """Parameters that identify a random draw, not a setting."""
-LEAST_RUNS = 3
+MIN_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Band:
         return float(stats.t.ppf(1 - 0.025 / among, n - 1) * self.sd * np.sqrt(1 / n + 1 / of))
 
 
-def setting(run: TrainingRun) -> str:
+def parameters_text(run: TrainingRun) -> str:
     """Return the parameters of a run without its random draw, as one text."""
     return setting_text(run.params)
 
@@ -89,7 +89,7 @@ def study_metrics(run: TrainingRun) -> set[str]:
     return stepped | {name for name in final if data_part(name) == "held out" or not data_prefix(name)}
 
 
-def bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
+def noise_bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
     """Yield the bands of each study by setting, in the held-out metric that most runs have; only runs that finished count.
 
     Of metrics that as many runs have, one of test data comes last: settings are not chosen by it.
@@ -110,14 +110,14 @@ def bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
         for run in members:
             value = run.last_value(metric)
             if value is not None:
-                settings[setting(run)].append((run, value))
+                settings[parameters_text(run)].append((run, value))
         yield [Band(metric, tuple(run for run, _ in each), tuple(value for _, value in each)) for _, each in sorted(settings.items())]
 
 
 def claims_about_studies(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, TrainingRun]]:
     """Return a claim for each study with runs that differ only by chance, and one of its runs (for the model)."""
     found = []
-    for several in bands(runs):
+    for several in noise_bands(runs):
         widest = max(several, key=lambda each: len(each.values), default=None)
         if widest is None or len(widest.values) < 2:
             continue
@@ -130,8 +130,8 @@ def claim_about(band: Band, several: Sequence[Band]) -> RunClaim:
     study, n = band.runs[0].study, len(band.values)
     subject = f"study:{study}"
     head = f"{n} runs of study `{study}` differ only in seed, fold or rows"
-    if n < LEAST_RUNS:
-        because = f"{head}: too few to say how far chance alone moves `{band.metric}`, about {LEAST_RUNS - n} more are needed."
+    if n < MIN_RUNS:
+        because = f"{head}: too few to say how far chance alone moves `{band.metric}`, about {MIN_RUNS - n} more are needed."
         return RunClaim("seed_noise", n, "unknown", because, subject=subject, against="peers")
     low, high = band.sd_interval()
     because = (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from observability.detection.study_noise import Band, bands, setting
+from observability.detection.study_noise import Band, noise_bands, parameters_text
 from observability.metrics.training_curves import TrainingRun
 from observability.stats.interval import Interval
 from observability.stats.parameter_importance import (
@@ -20,9 +20,9 @@ from observability.stats.parameter_importance import (
 )
 
 Array = np.ndarray[Any, np.dtype[Any]]
-LEAST_TRIALS = 10
+MIN_TRIALS = 10
 """Settings with a value that importance and expected gain need."""
-LEAST_REPEATS = 3
+MIN_REPEATS = 3
 NEXT_SHARE = 0.25
 """Further trials that are judged, as a share of those that were made."""
 
@@ -59,7 +59,7 @@ class StudyResults:
         """Each setting as its first run with the mean value of all of its runs: a lucky seed makes no better setting."""
         runs: dict[str, list[StudyTrial]] = {}
         for each in self.done:
-            runs.setdefault(setting(each.run), []).append(each)
+            runs.setdefault(parameters_text(each.run), []).append(each)
         return [StudyTrial(own[0].run, float(np.mean([each.value for each in own if each.value is not None]))) for own in runs.values()]
 
     def cost(self, trial: StudyTrial) -> float:
@@ -78,7 +78,7 @@ def results_of_studies(runs: Sequence[TrainingRun]) -> list[StudyResults]:
     found = []
     for name in sorted({run.study for run in runs if run.study}):
         members = [run for run in runs if run.study == name]
-        several = next(iter(bands(members)), [])
+        several = next(iter(noise_bands(members)), [])
         if len(members) < 2 or not several:
             continue
         metric = several[0].metric
@@ -117,10 +117,10 @@ def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
     seen: set[str] = set()
     for number, each in enumerate(study.trials, 1):
         seconds += each.run.seconds
-        new = setting(each.run) not in seen
+        new = parameters_text(each.run) not in seen
         if each.value is not None and new and (best is None or study.cost(each) < study.sign * best):
             best = each.value
-        seen |= {setting(each.run)} if each.value is not None else set()
+        seen |= {parameters_text(each.run)} if each.value is not None else set()
         found.append(BudgetPoint(each.run.name, number, seconds, each.value, best, not new))
     return found
 
@@ -136,12 +136,12 @@ class ParameterImportance:
 
 
 def parameter_importances(study: StudyResults) -> list[ParameterImportance]:
-    """Return the importance of each parameter that differs, largest first; empty with fewer than LEAST_TRIALS settings.
+    """Return the importance of each parameter that differs, largest first; empty with fewer than MIN_TRIALS settings.
 
     Numbers lie on a grid between the smallest and the largest tried value, in logarithms where they span more than a decade.
     """
     trials = study.settings
-    if len(trials) < LEAST_TRIALS:
+    if len(trials) < MIN_TRIALS:
         return []
     cost, quantile = np.array([study.cost(each) for each in trials]), best_quantile(len(trials))
     found = []
@@ -193,24 +193,24 @@ def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
 
     A winner that was repeated is compared by its repeats alone (Welch's t): the trial by which it was chosen is too good by that choice.
     """
-    several = next(iter(bands([each.run for each in study.trials])), [])
+    several = next(iter(noise_bands([each.run for each in study.trials])), [])
     if not several:
         return None
     reference = max(several, key=lambda band: len(band.values))
-    best = setting(study.best.run)
-    if setting(reference.runs[0]) == best:
-        others = [band for band in several if band is not reference and len(band.values) >= LEAST_REPEATS]
+    best = parameters_text(study.best.run)
+    if parameters_text(reference.runs[0]) == best:
+        others = [band for band in several if band is not reference and len(band.values) >= MIN_REPEATS]
         if not others:
             return None
         reference = max(others, key=lambda band: len(band.values))
-    if len(reference.values) < LEAST_REPEATS:
+    if len(reference.values) < MIN_REPEATS:
         return None
-    winner = next(band for band in several if setting(band.runs[0]) == best)
+    winner = next(band for band in several if parameters_text(band.runs[0]) == best)
     by_start = sorted(zip(winner.runs, winner.values, strict=True), key=lambda pair: (pair[0].first, pair[0].name))
     repeats = np.array([value for _, value in by_start[1:]])
     among = len(several) - 1
     values = np.array(reference.values)
-    if len(repeats) >= LEAST_REPEATS:
+    if len(repeats) >= MIN_REPEATS:
         found = stats.ttest_ind(study.sign * values, study.sign * repeats, equal_var=False)
         interval = found.confidence_interval(0.95)
         gain = study.sign * float(values.mean() - repeats.mean())
@@ -278,7 +278,7 @@ def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> Furt
     """
     trials = study.settings
     n = len(trials)
-    if n < LEAST_TRIALS:
+    if n < MIN_TRIALS:
         return None
     cost = np.array([study.cost(each) for each in trials])
     more = max(int(NEXT_SHARE * n), 1)
@@ -286,9 +286,9 @@ def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> Furt
     rng = np.random.default_rng(seed)
     drawn = [_last_gain(rng.choice(cost, n), more) for _ in range(draws)]
     low, high = (float(each) for each in np.quantile(drawn, [0.025, 0.975]))
-    several = next(iter(bands([each.run for each in study.trials])), [])
+    several = next(iter(noise_bands([each.run for each in study.trials])), [])
     widest = max(several, key=lambda band: len(band.values))
-    noise = widest.sd if len(widest.values) >= LEAST_REPEATS else None
+    noise = widest.sd if len(widest.values) >= MIN_REPEATS else None
     brought = float(cost[0] - cost.min())
     limit = noise if noise is not None else 0.01 * brought
     stop = gain <= limit

@@ -57,16 +57,16 @@ class Seen:
     def one_for_the_other(self) -> bool:
         """Whether one rose by about what the other fell, and the other levels hardly moved."""
         both = (self.since, self.reference)
-        return all(even(each) and each.rest <= OTHERS for each in both) and self.reference.p_value <= LIKELY
+        return all(is_even_swap(each) and each.rest <= OTHERS for each in both) and self.reference.p_value <= LIKELY
 
 
-def even(of: LevelSwap) -> bool:
+def is_even_swap(of: LevelSwap) -> bool:
     """Whether the two changes are one swap, and not a level that moved alone with all others compensating."""
     smaller, larger = of.changes
     return smaller >= (of.diluted + EVEN * (1 - of.diluted)) * larger
 
 
-def seen(moved: ColumnDrift) -> list[Seen]:
+def seen_swaps(moved: ColumnDrift) -> list[Seen]:
     """Return the swap in each window; none for numbers, and for a category in which no level fell and none rose."""
     found = []
     for look in moved.windows:
@@ -81,7 +81,7 @@ def seen(moved: ColumnDrift) -> list[Seen]:
     return found
 
 
-def chances(looks: list[Seen]) -> list[float]:
+def swap_p_values(looks: list[Seen]) -> list[float]:
     """Return the p-value of each window."""
     return [each.since.p_value for each in looks]
 
@@ -92,12 +92,12 @@ def swap_claims(moved: ColumnDrift, looks: list[Seen], adjusted: list[float], co
     The distance then describes the column. adjusted: p-values, for all windows of the run.
     """
     order = ("act", "watch", "ok").index
-    judged = [(each, p, severity(each, p, context)) for each, p in zip(looks, adjusted, strict=True)]
+    judged = [(each, p, swap_severity(each, p, context)) for each, p in zip(looks, adjusted, strict=True)]
     judged.sort(key=lambda each: (order(each[2]), each[0].standing, not each[0].look.whole, -each[0].moved))
     return [swap_finding(moved, *judged[0], context)] if judged and judged[0][2] != "ok" else []
 
 
-def severity(of: Seen, adjusted: float, context: Context) -> Severity:
+def swap_severity(of: Seen, adjusted: float, context: Context) -> Severity:
     """Return the severity of one swap: significant, large enough, and one level for another, however long it has been so."""
     watch, act = swap_limits(context)
     beyond = of.one_for_the_other and of.moved >= watch

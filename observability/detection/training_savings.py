@@ -7,8 +7,8 @@ from observability.core.formatting import plural
 from observability.core.numerals import percent, with_si_prefix
 from observability.core.settings import ModelSettings
 from observability.detection.run_claims import RunClaim
-from observability.metrics.power_caps import LEAST_REPEATS, SLOWER, CapSweep, PowerCap
-from observability.metrics.start_hours import LEAST_DAYS, StartHours
+from observability.metrics.power_caps import MIN_REPEATS, SLOWER, CapSweep, PowerCap
+from observability.metrics.start_hours import MIN_DAYS, StartHours
 from observability.stats.interval import Interval
 
 NAME = "operations/energy"
@@ -31,9 +31,7 @@ def start_hour_claim(found: StartHours, settings: ModelSettings) -> RunClaim:
     """Return the claim about the hour at which runs start."""
     runs, hour = plural(found.runs, "run"), f"{found.best:02d}:00 UTC"
     if found.saved.value is None:
-        because = (
-            f"Which hour emits least is unknown: {plural(found.days, 'day')} of at least {LEAST_DAYS} have an hourly carbon intensity."
-        )
+        because = f"Which hour emits least is unknown: {plural(found.days, 'day')} of at least {MIN_DAYS} have an hourly carbon intensity."
         return RunClaim(SHIFT, found.days, "unknown", because, subject="model")
     best = float(found.grams[found.best])
     amounts = f"{with_si_prefix(best, 'gCO₂e')} instead of {with_si_prefix(found.usual, 'gCO₂e')}"
@@ -49,9 +47,7 @@ def power_cap_claim(sweep: CapSweep, settings: ModelSettings) -> RunClaim:
     subject, first, knee = f"study:{sweep.study}", sweep.caps[0], sweep.knee
     if not sweep.enough:
         least = min(cap.runs for cap in sweep.caps)
-        because = (
-            f"What a power cap saves in study `{sweep.study}` is unknown: {plural(least, 'run')} of at least {LEAST_REPEATS} at a cap."
-        )
+        because = f"What a power cap saves in study `{sweep.study}` is unknown: {plural(least, 'run')} of at least {MIN_REPEATS} at a cap."
         return RunClaim(CAP, sum(cap.runs for cap in sweep.caps), "unknown", because, subject=subject)
     if knee is None:
         saved = Interval(0.0, 0.0, 0.0, first.runs)

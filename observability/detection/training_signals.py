@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from observability.core.finding import Severity
-from observability.detection.run_claims import LEAST_STEPS, RunClaim, counted_things, run_figure, run_name
+from observability.detection.run_claims import MIN_STEPS, RunClaim, counted_things, run_figure, run_name
 from observability.metrics.training_curves import MetricCurve, TrainingRun, base_metric, data_part
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -65,7 +65,7 @@ def claims_about_signals(run: TrainingRun) -> list[RunClaim]:
 def signal_curves(run: TrainingRun, kind: str) -> Iterator[MetricCurve]:
     """Yield the curves of a signal with enough finite values."""
     for name, each in run.curves.items():
-        if signal_of(name) == kind and len(each.finite.values) >= LEAST_STEPS:
+        if signal_of(name) == kind and len(each.finite.values) >= MIN_STEPS:
             yield each.finite
 
 
@@ -73,7 +73,7 @@ def worst_signal(
     run: TrainingRun, curves: list[MetricCurve], check: Callable[[TrainingRun, MetricCurve], RunClaim | None]
 ) -> list[RunClaim]:
     """Return the worst claim of a check over several curves, with how many others it holds for."""
-    found = [claim for each in curves if len(each.values) >= LEAST_STEPS and (claim := check(run, each)) is not None]
+    found = [claim for each in curves if len(each.values) >= MIN_STEPS and (claim := check(run, each)) is not None]
     return [min(found, key=lambda claim: (claim.severity != "act", -claim.rank))] if found else []
 
 
@@ -232,7 +232,7 @@ def worse_after(run: TrainingRun, step: int) -> str | None:
         place = int(np.searchsorted(each.steps, step))
         k = max(5, len(each.values) // 20)
         before, after = each.cost[max(place - k, 0) : place], each.cost[place + 1 : place + 1 + k]
-        if len(before) < 5 or len(after) < 5 or len(each.values) < LEAST_STEPS:
+        if len(before) < 5 or len(after) < 5 or len(each.values) < MIN_STEPS:
             continue
         if float(np.median(after) - np.median(before)) > 4 * curve_noise(each.cost[:place]).of_mean(5):
             return each.name

@@ -10,7 +10,7 @@ from observability.metrics.column_counts import ColumnCounts, DailySums, interio
 
 MOSTLY = 0.9
 """Share of values out of range from which the factor of all of them is named."""
-LEAST_FACTOR, LEAST_OF_DAYS, SIMILAR = 2.0, 5.0, 0.25
+MIN_FACTOR, MIN_OF_DAYS, SIMILAR = 2.0, 5.0, 0.25
 """Minimum factor that is named where most values are out of range, and of single days, which differ by nature; how far (in the logarithm)
 the factors of mean and standard deviation may differ."""
 FULL = 0.2
@@ -56,7 +56,7 @@ def scale_factor(usual: ReferenceMoments | None, sums: DailySums | None) -> floa
         return None
     factor, spread = sums.mean / usual.mean, sums.deviation / usual.deviation
     size = max(factor, 1 / factor)
-    return factor if math.isfinite(size) and size >= LEAST_FACTOR and abs(math.log(factor / spread)) <= SIMILAR else None
+    return factor if math.isfinite(size) and size >= MIN_FACTOR and abs(math.log(factor / spread)) <= SIMILAR else None
 
 
 def change_of_all_days(usual: ReferenceMoments | None, sums: DailySums | None) -> UnitChange | None:
@@ -66,7 +66,7 @@ def change_of_all_days(usual: ReferenceMoments | None, sums: DailySums | None) -
 
 
 def change_of_some_days(usual: ReferenceMoments | None, sums: DailySums | None) -> UnitChange | None:
-    """Return the change of the days whose mean differs by a factor of at least LEAST_OF_DAYS; None where no day does.
+    """Return the change of the days whose mean differs by a factor of at least MIN_OF_DAYS; None where no day does.
 
     The factor is that between the days before and after the change, since a column may have drifted from the reference before; without
     days before it, that between the days after it and the reference.
@@ -75,11 +75,11 @@ def change_of_some_days(usual: ReferenceMoments | None, sums: DailySums | None) 
         return None
     means = np.divide(sums.total, sums.weight * usual.mean, out=np.ones(sums.days.size), where=sums.weight > 0)
     full = sums.weight >= FULL * np.median(sums.weight)
-    for beyond in (means >= LEAST_OF_DAYS, (means > 0) & (means <= 1 / LEAST_OF_DAYS)):
+    for beyond in (means >= MIN_OF_DAYS, (means > 0) & (means <= 1 / MIN_OF_DAYS)):
         changed, others = sums.at(full & beyond), sums.at(full & ~beyond)
         if not changed.days.size:
             continue
         factor = scale_factor(ReferenceMoments(others.mean, others.deviation), changed) or scale_factor(usual, changed)
-        if factor is not None and max(factor, 1 / factor) >= LEAST_OF_DAYS:
+        if factor is not None and max(factor, 1 / factor) >= MIN_OF_DAYS:
             return UnitChange(factor, changed.days.size, int(full.sum()))
     return None

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from observability.detection.batch_statistics import LEAST_BATCHES, NORMAL_REACH
-from observability.detection.own_history import LEAST, MOST_FREEDOM, NATURAL, OF_A_MEDIAN, SEEN, Array
+from observability.detection.batch_statistics import MIN_BATCHES, NORMAL_REACH
+from observability.detection.own_history import MAX_FREEDOM, MINIMUM, NATURAL, OF_A_MEDIAN, SEEN, Array
 from observability.stats.column_quantiles import column_medians, quantiles_of_sorted, value_at
 
 SortedValues = tuple[Array, Array]
@@ -48,11 +48,11 @@ def usual_batches(values: Array, past: SortedValues, noise: Array, floor: Array,
     """
     (ordered, known), (middle, spread) = past, median_and_spread(past)
     nothing, no_column = np.full(values.shape, np.nan), np.full(values.shape[1], np.nan)
-    if not known.size or known.max() < LEAST:
+    if not known.size or known.max() < MINIMUM:
         return UsualBatches(nothing, middle, spread, nothing, no_column, no_column, no_column)
     error = np.sqrt(np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
     t = (values - middle) / error
-    degrees = np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1)
+    degrees = np.maximum(np.minimum(known - 1, MAX_FREEDOM), 1)
     freedom = np.broadcast_to(degrees, t.shape)
     seen = (SEEN * known).astype(int)  # so many past values may be as extreme
     lowest, highest = value_at(ordered, np.minimum(seen, len(ordered) - 1)), value_at(ordered, np.maximum(known - 1 - seen, 0))
@@ -62,7 +62,7 @@ def usual_batches(values: Array, past: SortedValues, noise: Array, floor: Array,
         below = values < lowest
         p[below] = np.minimum(p[below], stdtr(freedom[below], t[below]))
         p = np.minimum(2 * p, 1.0)
-    p = np.where((known >= LEAST) & np.isfinite(values), p, np.nan)
+    p = np.where((known >= MINIMUM) & np.isfinite(values), p, np.nan)
     return UsualBatches(p, middle, spread, error, degrees, lowest, highest)
 
 
@@ -84,11 +84,11 @@ def median_of_window(values: Array, past: Array, middle: Array, scale: Array, *,
     median, n, known = column_medians(values), np.isfinite(values).sum(0), np.isfinite(past).sum(0)
     correlation = correlation_of_neighbours((past - middle) / scale)
     ratio = mean_variance_ratios(n, correlation) + mean_variance_ratios(known, correlation)
-    error, freedom = scale * np.sqrt(OF_A_MEDIAN * ratio), np.maximum(np.minimum(known - 1, MOST_FREEDOM), 1)
+    error, freedom = scale * np.sqrt(OF_A_MEDIAN * ratio), np.maximum(np.minimum(known - 1, MAX_FREEDOM), 1)
     t = (median - middle) / error
     p = stdtr(freedom, -t) if upward else np.minimum(2 * stdtr(freedom, -np.abs(t)), 1.0)
     reach = stdtrit(freedom, 1 - NATURAL / 2) * error
-    judged = (known >= LEAST) & (n >= LEAST_BATCHES)
+    judged = (known >= MINIMUM) & (n >= MIN_BATCHES)
     return WindowMedian(median, np.where(judged, p, np.nan), (middle - reach, middle + reach))
 
 

@@ -50,7 +50,7 @@ TIMES = (2, 3, 4, 6, 8, 12)
 """Multiples of the window that are tried where a rate is beyond its limit, but not significantly."""
 SURER = 0.1
 """Part of the budget that a longer window has to reach, since it shares the budget with other claims."""
-LEAST_PAST = 5
+MIN_PAST = 5
 """Minimum past days for estimating the usual rate of an onset; with fewer the baseline is used."""
 NEVER = 0.005
 """Rate of the reference up to which whole days of a fault are no usual pattern of days."""
@@ -130,7 +130,7 @@ def value_rate_claim(column: CheckedColumn, metric: str, now: ColumnShare, befor
     past_days, each_day = column.past_days(metric), column.now.shares(metric, column.edges)
     own, days = rate_variation(past_days, before), days_of(column.now)
     known = rate_interval(now.hits, now.total, now.squares)
-    past = usual(column, metric)
+    past = usual_rate(column, metric)
     news = growth if past is None else now.value - past.value
     up_to = None if past is None or column.past is None else own.up_to(now, days, past, days_of(column.past))
     as_usual = by_size(news, at) == "ok" or (up_to is not None and now.value <= up_to)
@@ -237,7 +237,7 @@ def missing_days(column: CheckedColumn, test: RateTest, tests: Sequence[RateVari
     return f"That may be chance, given how days differ: it cannot be told yet and needs {needs}."
 
 
-def usual(column: CheckedColumn, metric: str) -> ColumnShare | None:
+def usual_rate(column: CheckedColumn, metric: str) -> ColumnShare | None:
     """Return the rate of the month before the window, where the baseline is a reference and the past has at least two weeks; else None."""
     if column.past is None or column.baseline == "past" or column.past.days.size < PAST_LEAST:
         return None
@@ -266,7 +266,7 @@ def value_onset(past: DailyShares, now: DailyShares, before: ColumnShare, contex
         days.value,
         rate_error(days.value, days.n),
         start=context.window.start,
-        before=None if past.days.size >= LEAST_PAST else (before.value, float(rate_error(before.value, before.n))),
+        before=None if past.days.size >= MIN_PAST else (before.value, float(rate_error(before.value, before.n))),
         worse=1,
     )
 
@@ -305,7 +305,7 @@ def value_sentence(
         already = (
             f", and the {PAST_DAYS} days before had {quality_percent(past.value)} (expected daily range up to {quality_percent(up_to)})"
         )
-    return f"{column.text} is {how}; {had(column)} {quality_percent(before.value)}{already}.{unit}"
+    return f"{column.text} is {how}; {baseline_subject(column)} {quality_percent(before.value)}{already}.{unit}"
 
 
 def said_rate(metric: str, edges: Edges) -> str:
@@ -317,7 +317,7 @@ def said_rate(metric: str, edges: Edges) -> str:
     return f"{SAID[metric]} of {inner} (isolated outliers left out; with them {outer})"
 
 
-def had(column: CheckedColumn) -> str:
+def baseline_subject(column: CheckedColumn) -> str:
     """Return the baseline as the subject of a clause."""
     return "the reference had" if column.baseline == "reference" else f"the {PAST_DAYS} days before had"
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 WEEK = 7
 LAST_DAYS = (1, 3, 7)
-MOST_REFERENCE_DAYS = 90
+MAX_REFERENCE_DAYS = 90
 Days = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -46,7 +46,7 @@ def reference_days(rows: float, rows_a_day: float) -> float:
 
     It is its rows at the traffic of a usual day, from a week to 90 days.
     """
-    return min(max(rows / rows_a_day, WEEK), MOST_REFERENCE_DAYS) if rows_a_day > 0 else float(WEEK)
+    return min(max(rows / rows_a_day, WEEK), MAX_REFERENCE_DAYS) if rows_a_day > 0 else float(WEEK)
 
 
 def window_phrase(days: float, *, whole: bool) -> str:

@@ -7,15 +7,15 @@ import numpy as np
 
 from observability.stats.arrays import Array, Bools, Floats
 from observability.stats.difference_intervals import difference_interval, rate_difference_interval
-from observability.stats.exposure import attack_curve, thinned_curve, true_positives_at
+from observability.stats.exposure import attack_curve, attack_true_positive_rate, thinned_curve
 from observability.stats.interval import Interval, Moments, mean_interval, ordered_interval, rate_interval
 
 EPSILONS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 HEADLINE_EPSILON = 0.25
 FALSE_POSITIVES = (0.01, 0.001)
-LEAST_ROWS = 30
+MIN_ROWS = 30
 """Rows of a group from which it has a curve of its own."""
-MOST_EXPOSED, MOST_FLIPS = 20, 20
+MAX_EXPOSED, MAX_FLIPS = 20, 20
 BLIND = 0.55
 """AUC of a plain model that tells members from other records without the audited model, from which an attack is no evidence."""
 
@@ -64,20 +64,20 @@ def attack_curves(right: Bools, single: Floats, several: Floats) -> list[dict[st
 def curves_by_group(
     groups: Mapping[str, Array], right: Bools, single: Floats, several: Floats
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """The curves of each level of each attribute with at least LEAST_ROWS rows."""
+    """The curves of each level of each attribute with at least MIN_ROWS rows."""
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for name, values in groups.items():
         texts = np.array([str(value) for value in values])
         for level in np.unique(texts[np.array([value is not None for value in values], np.bool_)]):
             own = texts == level
-            if own.sum() >= LEAST_ROWS:
+            if own.sum() >= MIN_ROWS:
                 found.setdefault(name, {})[str(level)] = attack_curves(right[own], single[own], several[own])
     return found
 
 
 def cheapest_flips(ids: Sequence[str], costs: Floats, changes: Sequence[Mapping[str, Any]], right: Bools) -> list[dict[str, Any]]:
     """The cases whose answer changes for the least cost, cheapest first: those that were right."""
-    order = [int(place) for place in np.argsort(costs, kind="stable") if np.isfinite(costs[place]) and right[place]][:MOST_FLIPS]
+    order = [int(place) for place in np.argsort(costs, kind="stable") if np.isfinite(costs[place]) and right[place]][:MAX_FLIPS]
     return [{"id": ids[place], "cost": round(float(costs[place]), 4), "changes": dict(changes[place])} for place in order]
 
 
@@ -85,7 +85,7 @@ def exposure_results(statistic: Floats, members: Bools) -> dict[str, Any]:
     """The ROC curve of an attack, its AUC, and the true positive rates at FALSE_POSITIVES, as JSON."""
     inside, outside = statistic[members], statistic[~members]
     curve = attack_curve(inside, outside)
-    rates = [interval_json(true_positives_at(inside, outside, rate), false_positive_rate=rate) for rate in FALSE_POSITIVES]
+    rates = [interval_json(attack_true_positive_rate(inside, outside, rate), false_positive_rate=rate) for rate in FALSE_POSITIVES]
     return {"auc": interval_json(curve.auc), "true_positive_rates": rates, "roc": thinned_curve(curve)}
 
 
@@ -114,14 +114,14 @@ def exposure_by_group(statistic: Floats, members: Bools, groups: Mapping[str, Ar
         known = np.array([value is not None for value in values], np.bool_)
         for level in np.unique(texts[known & members]):
             own = (texts == level) & members
-            if own.sum() >= LEAST_ROWS:
+            if own.sum() >= MIN_ROWS:
                 found.setdefault(name, {})[str(level)] = interval_json(held_share(statistic[own] > threshold))
     return found
 
 
 def most_exposed(ids: Sequence[str], statistic: Floats, members: Bools) -> list[dict[str, Any]]:
     """The members that the attack is surest of, by id."""
-    places = [int(place) for place in np.argsort(-statistic, kind="stable") if members[place]][:MOST_EXPOSED]
+    places = [int(place) for place in np.argsort(-statistic, kind="stable") if members[place]][:MAX_EXPOSED]
     return [{"id": ids[place], "statistic": round(float(statistic[place]), 4)} for place in places]
 
 

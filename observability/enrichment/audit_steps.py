@@ -31,7 +31,7 @@ ATTACKED, DISTURBED, REAL, TEXTS = 240, 2000, 1000, 200
 """Rows that are attacked, rows with noise and absent features, real rows of the search, and texts that are changed."""
 CHUNK = 60
 """Attacked rows of one step."""
-POOL, LEAST_POOL, SHADOWS = 3000, 100, 16
+POOL, MIN_POOL, SHADOWS = 3000, 100, 16
 """Records on each side of a membership audit, the fewest, and shadow models."""
 WEIGHED, SERVED_DAYS = 8000, 28
 """Rows of the reference that are reweighted, as many served ones, and the newest days that these are of."""
@@ -125,7 +125,7 @@ class AuditSteps:
         return usual if self.request.rows is None else min(self.request.rows, usual)
 
 
-def headline(kind: str, found: Mapping[str, Any] | None, why: str | None = None, **more: Any) -> dict[str, Any]:
+def audit_headline(kind: str, found: Mapping[str, Any] | None, why: str | None = None, **more: Any) -> dict[str, Any]:
     """The headline of an audit. found: value, low, high, n; why: the reason where there is none."""
     return curves.judged_figure(HEADLINES[kind], found, why, **more)
 
@@ -133,13 +133,13 @@ def headline(kind: str, found: Mapping[str, Any] | None, why: str | None = None,
 def audited_rows(steps: AuditSteps, rows: int) -> AuditRows:
     """Labelled rows that the version served; of the reference where it served none. Raises UsageError where there are too few."""
     found = audit_served_rows(steps.store, steps.model, steps.version, rows)
-    if len(found) < curves.LEAST_ROWS:
+    if len(found) < curves.MIN_ROWS:
         found = audit_reference_rows(steps.store, steps.model, steps.version, rows)
-    if len(found) < curves.LEAST_ROWS:
+    if len(found) < curves.MIN_ROWS:
         raise UsageError(
             "too few rows with a label",
             got=len(found),
-            expected=f"at least {curves.LEAST_ROWS}",
+            expected=f"at least {curves.MIN_ROWS}",
             attempt="Register a reference, or log labels",
         )
     return found

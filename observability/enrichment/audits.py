@@ -51,8 +51,8 @@ def prepared_steps(store: "Store", worker: "Worker", request: AuditRequest, prog
     """The steps of a request. Raises UsageError for an unknown kind or version, and where there is no model file."""
     if request.kind not in RUNNERS:
         raise UsageError("unknown kind of audit", got=request.kind, expected=" or ".join(RUNNERS))
-    if request.rows is not None and request.rows < curves.LEAST_ROWS:
-        raise UsageError("an audit needs more rows", got=request.rows, expected=f"at least {curves.LEAST_ROWS}")
+    if request.rows is not None and request.rows < curves.MIN_ROWS:
+        raise UsageError("an audit needs more rows", got=request.rows, expected=f"at least {curves.MIN_ROWS}")
     if request.shadows < 0 or request.shadows % 2 or request.shadows == 2:
         raise UsageError("shadow models come in pairs", got=request.shadows, expected="an even number from 4 on, or 0 for none")
     model = store.catalog().model(request.model)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from observability.store.engine import Store
 
-CANDIDATES, MOST_CANARIES = 2000, 200
+CANDIDATES, MAX_CANARIES = 2000, 200
 """Candidates that an audit draws, and the most canaries that it asks about, the newest."""
 PLANTED = Records("event", ("at", "model", "canaries"), ever=True, only=(("what", "export"),))
 
@@ -70,7 +70,7 @@ def planted_canary_rows(store: "Store", model: Model, version: Version, inputs: 
         for row in events.to_dict("records")
         if row["model"] == model.name and (until is None or aware_utc(row["at"]) <= aware_utc(until))
         for canary in _complete_canaries(row["canaries"], model, list(map(str, inputs.columns)))
-    ][-MOST_CANARIES:]
+    ][-MAX_CANARIES:]
     if not logged:
         return None
     frame = pd.DataFrame([row for _, row, _ in logged], columns=list(inputs.columns), dtype=object)

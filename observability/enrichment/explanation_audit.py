@@ -13,9 +13,9 @@ from observability.enrichment.audit_steps import (
     EXPLAINED,
     SURROGATE_ROWS,
     AuditSteps,
+    audit_headline,
     audited_rows,
     first_audit_rows,
-    headline,
 )
 from observability.stats.arrays import Floats
 
@@ -23,7 +23,7 @@ from observability.stats.arrays import Floats
 def run_explanations(steps: AuditSteps) -> dict[str, Any]:
     """The results of an audit of explanations."""
     real = audit_reference_rows(steps.store, steps.model, steps.version, steps.most(SURROGATE_ROWS))
-    real = real if len(real) >= curves.LEAST_ROWS else audited_rows(steps, steps.most(SURROGATE_ROWS))
+    real = real if len(real) >= curves.MIN_ROWS else audited_rows(steps, steps.most(SURROGATE_ROWS))
     rows = first_audit_rows(audited_rows(steps, steps.most(EXPLAINED)), steps.most(EXPLAINED))
     steps.total = BACKGROUNDS + 1
 
@@ -43,14 +43,14 @@ def run_explanations(steps: AuditSteps) -> dict[str, Any]:
     areas = {name: np.array(judged["areas"][name]) for name in judged["areas"]}
     ahead = curves.interval_json(curves.held_share(areas["by_attribution"] > areas["at_random"]))
     found = curves.interval_json(stability)
-    least = np.argsort(by_row, kind="stable")[: curves.MOST_FLIPS]
+    least = np.argsort(by_row, kind="stable")[: curves.MAX_FLIPS]
     mean, other = np.mean(values, axis=0), np.array(judged["occlusion"])
     agreed = {
         "rank_correlation": curves.interval_json(curves.rank_stability([mean, other])[0]),
         "same_first": curves.interval_json(curves.held_share(np.abs(mean).argmax(axis=1) == np.abs(other).argmax(axis=1))),
     }
     return {
-        "headline": headline("explanations", found),
+        "headline": audit_headline("explanations", found),
         "method": draws[0]["method"],
         "rows": len(rows),
         "backgrounds": {"draws": BACKGROUNDS, "rows": BACKGROUND_ROWS, "from": real.environment},

@@ -7,7 +7,7 @@ import numpy as np
 
 from observability.core.catalog import Model
 from observability.enrichment.audit_rows import AuditRows, audit_reference_rows, served_inputs
-from observability.enrichment.audit_steps import LEAST_POOL, SERVED_DAYS, WEIGHED, AuditSteps, headline
+from observability.enrichment.audit_steps import MIN_POOL, SERVED_DAYS, WEIGHED, AuditSteps, audit_headline
 from observability.enrichment.shift_results import shift_family, shift_results
 from observability.metrics.shifted_fairness import DecidedRows
 
@@ -17,7 +17,7 @@ def run_fairness(steps: AuditSteps) -> dict[str, Any]:
     rows = audit_reference_rows(steps.store, steps.model, steps.version, steps.most(WEIGHED))
     groups = {name: values for name, values in rows.groups.items() if "=" not in name}
     if (why := _no_fairness(steps.model, rows, groups)) is not None:
-        return {"headline": headline("fairness", None, why), "summary": {}}
+        return {"headline": audit_headline("fairness", None, why), "summary": {}}
     steps.total = 2
     scores = steps.step("scores", f"asking the model about {len(rows):,} rows", lambda: _own_scores(steps, rows))
     served = served_inputs(steps.store, steps.model, steps.version, steps.most(WEIGHED), SERVED_DAYS)
@@ -29,9 +29,9 @@ def run_fairness(steps: AuditSteps) -> dict[str, Any]:
     facts = {"reference": len(rows), "served": 0 if served is None else len(served), "served_days": SERVED_DAYS}
     if worst is None:
         why = "Cannot tell: no attribute has two groups with enough rows."
-        return {"headline": headline("fairness", None, why), **results, "rows": facts, "summary": {}}
+        return {"headline": audit_headline("fairness", None, why), **results, "rows": facts, "summary": {}}
     caution = "The reference holds training rows, so gaps may be smaller than on new ones." if steps.version.in_sample else None
-    found = headline("fairness", worst["gap"], caution, at=results["divergence"])
+    found = audit_headline("fairness", worst["gap"], caution, at=results["divergence"])
     return {"headline": found, **results, "rows": facts, "summary": {"shifted_fairness_gap": worst["gap"]["value"]}}
 
 
@@ -41,8 +41,8 @@ def _no_fairness(model: Model, rows: AuditRows, groups: Mapping[str, Any]) -> st
         return "Cannot tell: rates of positive decisions need a binary model."
     if not groups:
         return "Cannot tell: no attribute of the model is declared sensitive."
-    if len(rows) < LEAST_POOL:
-        return f"Cannot tell: the reference has {len(rows):,} labelled rows; {LEAST_POOL} are needed."
+    if len(rows) < MIN_POOL:
+        return f"Cannot tell: the reference has {len(rows):,} labelled rows; {MIN_POOL} are needed."
     return None
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from observability.core.catalog import Model, Version
 from observability.detection.audit_history import FURTHER, HEADLINES
-from observability.enrichment.audit_curves import LEAST_ROWS, interval_json, judged_figure
+from observability.enrichment.audit_curves import MIN_ROWS, interval_json, judged_figure
 from observability.enrichment.audit_rows import AuditRows, audit_reference_rows, audit_served_rows, version_columns
 from observability.enrichment.audit_steps import AGAIN, FEATURES, POOL, TRAINING_ROWS, AuditSteps
-from observability.metrics.audit_model import KNOWS, MOST_ALONE
-from observability.metrics.audit_model import LEAST_ROWS as FEWEST
+from observability.metrics.audit_model import KNOWS, MAX_ALONE
+from observability.metrics.audit_model import MIN_ROWS as MINIMUM
 from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import ordered_interval, rate_interval
 
@@ -52,7 +52,7 @@ def overlap_sides(store: "Store", model: Model, version: Version, rows: int, ser
         training, words = audit_reference_rows(store, model, other, rows), f"rows of the reference of version {other.name}"
         sides = [OverlapSides(training, own, "reference", words, reference)]
         sides += [OverlapSides(training, served, "served", words, f"labelled rows of {served.environment}")]
-    return [side for side in sides if min(len(side.training), len(side.held)) >= LEAST_ROWS]
+    return [side for side in sides if min(len(side.training), len(side.held)) >= MIN_ROWS]
 
 
 def trained_version(model: Model, version: Version) -> Version | None:
@@ -93,7 +93,7 @@ def leakage_results(
     one that is judged first. measure: the metric behind the shares.
     """
     features = []
-    for name in sorted(alone, key=lambda name: (-alone[name][0], name))[:MOST_ALONE]:
+    for name in sorted(alone, key=lambda name: (-alone[name][0], name))[:MAX_ALONE]:
         features.append({"name": name, **interval_json(ordered_interval(*alone[name]))})
         if name in served:
             later = ordered_interval(*served[name])
@@ -131,11 +131,11 @@ def run_leakage(steps: AuditSteps) -> dict[str, Any]:
     """The results of an audit of leakage: how far features alone know the label, and held-out rows that stand in the training rows."""
     store, model, version = steps.store, steps.model, steps.version
     real, served = (read(store, model, version, steps.most(POOL)) for read in (audit_reference_rows, audit_served_rows))
-    rows = real if len(real) >= FEWEST else served
+    rows = real if len(real) >= MINIMUM else served
     sides = overlap_sides(store, model, version, steps.most(TRAINING_ROWS), served, in_sample=steps.request.in_sample or version.in_sample)
     columns = list(map(str, rows.inputs))
-    chunks = [columns[start : start + FEATURES] for start in range(0, len(columns), FEATURES)] if len(rows) >= FEWEST else []
-    again = rows is real and len(served) >= FEWEST
+    chunks = [columns[start : start + FEATURES] for start in range(0, len(columns), FEATURES)] if len(rows) >= MINIMUM else []
+    again = rows is real and len(served) >= MINIMUM
     steps.total = len(chunks) + bool(chunks) + again + len(sides)
 
     def known(job: str, asked: AuditRows, words: str, **more: Any) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def run_leakage(steps: AuditSteps) -> dict[str, Any]:
         counts = steps.step(f"overlap {side.of}", words, partial(overlap, side))
         overlaps.append(overlap_shares(counts, side.of, side.training_are, side.held_are))
     why = next((part["why"] for part in parts if "why" in part), None)
-    why = why if chunks else f"{len(rows):,} labelled rows were read; {FEWEST} are needed"
+    why = why if chunks else f"{len(rows):,} labelled rows were read; {MINIMUM} are needed"
     body = leakage_results(alone, own.get("share"), late.get("shares", {}), overlaps, parts[0].get("measure") if parts else None)
     inside = rows is real and bool(steps.request.in_sample or version.in_sample)
     facts = {"from": rows.environment, "n": len(rows), "served": len(served) if again else 0, "in_sample": inside}

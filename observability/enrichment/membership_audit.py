@@ -8,7 +8,7 @@ import numpy as np
 
 from observability.enrichment import audit_curves as curves
 from observability.enrichment.audit_rows import AuditRows, audit_reference_rows, audit_served_rows
-from observability.enrichment.audit_steps import LEAST_POOL, POOL, AuditSteps, headline
+from observability.enrichment.audit_steps import MIN_POOL, POOL, AuditSteps, audit_headline
 from observability.enrichment.canary_rows import CANDIDATES, CanaryRows, canary_results, drawn_canary_rows, planted_canary_rows
 from observability.stats.arrays import Floats
 from observability.stats.exposure import likelihood_ratios
@@ -47,14 +47,14 @@ def _attacked_members(steps: AuditSteps, inside: AuditRows) -> dict[str, Any]:
     """The attack on rows of the reference; a headline without a value where no training rows are known."""
     if not (steps.request.in_sample or steps.version.in_sample):
         why = "Cannot tell: the reference is not said to hold training rows. Run with --in-sample where it does."
-        return {"headline": headline("membership", None, why), "summary": {}}
+        return {"headline": audit_headline("membership", None, why), "summary": {}}
     outside = audit_served_rows(steps.store, steps.model, steps.version, steps.most(POOL))
-    if min(len(inside), len(outside)) < LEAST_POOL:
+    if min(len(inside), len(outside)) < MIN_POOL:
         why = (
             f"Cannot tell: {len(inside):,} training records and {len(outside):,} held-out ones with labels are known; "
-            f"{LEAST_POOL} of each are needed."
+            f"{MIN_POOL} of each are needed."
         )
-        return {"headline": headline("membership", None, why), "summary": {}}
+        return {"headline": audit_headline("membership", None, why), "summary": {}}
     import pandas as pd
 
     table = pd.concat([inside.inputs, outside.inputs], ignore_index=True)
@@ -95,7 +95,7 @@ def _attacked_members(steps: AuditSteps, inside: AuditRows) -> dict[str, Any]:
             "so part of the exposure may be that difference."
         )
     return {
-        "headline": headline("membership", rate, caution, at=rate["false_positive_rate"]),
+        "headline": audit_headline("membership", rate, caution, at=rate["false_positive_rate"]),
         "attack": attack,
         "note": note,
         "members": {"n": len(inside), "are": "rows of the reference"},

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
     from observability.worker.process import Worker
 
-PROBES, REFERENCE_ROWS, LEAST_ROWS = 4_000, 8_000, 100
+PROBES, REFERENCE_ROWS, MIN_ROWS = 4_000, 8_000, 100
 SECONDS = 500.0
 VALID_DAYS = 180
 """Days after which an audit expires."""
@@ -253,9 +253,9 @@ def probe_rows(store: "Store", model: Model, version: Version, rows: int, until:
     question = Sample("predictions", ("id", *(column.reference for column in columns)), rows)
     for origin, place in (("predictions", window), ("reference", window.reference())):
         frame = store.ask(question, place)
-        if len(frame) >= LEAST_ROWS:
+        if len(frame) >= MIN_ROWS:
             return frame.rename(columns=_plain_names(columns)), origin
-    raise UsageError("too few rows to compare forms on", where=f"{model.name} {version.name}", expected=f"{LEAST_ROWS} predictions")
+    raise UsageError("too few rows to compare forms on", where=f"{model.name} {version.name}", expected=f"{MIN_ROWS} predictions")
 
 
 def _plain_names(columns: Sequence[Column]) -> dict[str, str]:

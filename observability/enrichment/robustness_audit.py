@@ -22,9 +22,9 @@ from observability.enrichment.audit_steps import (
     REAL,
     TEXTS,
     AuditSteps,
+    audit_headline,
     audited_rows,
     first_audit_rows,
-    headline,
 )
 
 TEXT_NAMES = ("text", "prompt", "question", "query", "message", "body", "review", "comment", "tweet", "title", "content", "document")
@@ -58,7 +58,7 @@ def run_robustness(steps: AuditSteps) -> dict[str, Any]:
     curve = curves.attack_curves(right, single, several)
     at = next(point for point in curve if point["epsilon"] == curves.HEADLINE_EPSILON)
     results: dict[str, Any] = {
-        "headline": headline("robustness", at, at=curves.HEADLINE_EPSILON),
+        "headline": audit_headline("robustness", at, at=curves.HEADLINE_EPSILON),
         "threat": THREAT,
         "exact_single": found[0]["exact"],
         "rows": {"from": rows.environment, "attacked": attacked, "disturbed": len(rows)},

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 LOG = logging.getLogger(__name__)
-MOST_KEPT, RECALLED = 40, 500
+MAX_KEPT, RECALLED = 40, 500
 """Decisions kept in memory at most; stored decisions that a new process learns from."""
 
 
@@ -70,7 +70,7 @@ class ScheduleLog:
         own = seconds if rule_step == step else None
         self.kept.append(KeptDecision(decided, step, seconds, waiting, rule_step, own))
         self.generation = store.generation
-        if len(self.kept) >= MOST_KEPT:
+        if len(self.kept) >= MAX_KEPT:
             self.stored(store)
 
     def stored(self, store: "Store") -> None:

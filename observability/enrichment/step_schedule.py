@@ -1,9 +1,9 @@
 """Choose the next enrichment step by its predicted time: a small model that the product uses, and watches as any other controller.
 
 The shortest expected step comes first. The old rule is the rotation of jobs and models. Waiting makes a step shorter in the eyes of the
-model, and after MOST_SKIPS rounds it goes first whatever its time, so that nothing waits for ever. The order only ranks: the caller tries
+model, and after MAX_SKIPS rounds it goes first whatever its time, so that nothing waits for ever. The order only ranks: the caller tries
 every step, so none is lost. The rotation steers while the kill switch is on, in its share of the time, and where the guardrail stops the
-model: before it has measured LEAST_MEASURED steps, and for GUARD_REST decisions after its predictions were off by more than GUARD_ERROR.
+model: before it has measured MIN_MEASURED steps, and for GUARD_REST decisions after its predictions were off by more than GUARD_ERROR.
 """
 
 import math
@@ -23,13 +23,13 @@ Step = tuple[str, str]
 Steering = Literal["model", "heuristic", "guardrail", "off"]
 VERSION = "1"
 SWITCH = "OBSERVABILITY_SCHEDULE"
-LEAST_MEASURED, MOST_SKIPS, AGEING = 10, 8, 0.75
+MIN_MEASURED, MAX_SKIPS, AGEING = 10, 8, 0.75
 """Steps that must be measured before the model steers; rounds after which a step goes first; what a round of waiting does to its time."""
 GUARD_LAST, GUARD_ERROR, GUARD_REST = 12, 3.0, 20
 """The guardrail steps in where the median error of the last predictions is more than this factor, for so many decisions."""
 SHARE_SECONDS, SHARE = 120, 5
 """One stretch of so many seconds in SHARE, chosen by a hash of its time, is the rotation's."""
-LEARNING, SHRINKAGE, FIRST_SECONDS, LEAST_SPREAD = 0.2, 2.0, 5.0, 0.15
+LEARNING, SHRINKAGE, FIRST_SECONDS, MIN_SPREAD = 0.2, 2.0, 5.0, 0.15
 """Weight of the newest time; how many times of all steps a step's own mean is mixed with; the guess without any; least spread of logs."""
 Z_90 = 1.645
 
@@ -88,7 +88,7 @@ class StepScheduler:
         own, every = self.times.get(step, TimeMean()), self.times.get(None, TimeMean())
         mean = (own.n * own.mean + SHRINKAGE * every.mean) / (own.n + SHRINKAGE)
         square = (own.n * own.square + SHRINKAGE * every.square) / (own.n + SHRINKAGE)
-        spread = max(math.sqrt(square), LEAST_SPREAD)
+        spread = max(math.sqrt(square), MIN_SPREAD)
         return PredictedTime(math.exp(mean + spread**2 / 2), math.exp(mean - Z_90 * spread), math.exp(mean + Z_90 * spread))
 
     def learned(self, step: Step, seconds: float) -> None:
@@ -121,13 +121,13 @@ class StepScheduler:
     def _late(self, step: Step) -> tuple[int, int]:
         """Sorts steps that were passed over too often before all others, the longest wait first."""
         waited = self.skips.get(step, 0)
-        return (0, -waited) if waited >= MOST_SKIPS else (1, 0)
+        return (0, -waited) if waited >= MAX_SKIPS else (1, 0)
 
     def _steering(self, off: bool, at: datetime) -> Steering:
         """Who steers."""
         if off:
             return "off"
-        if self.rest or self.times.get(None, TimeMean()).n < LEAST_MEASURED:
+        if self.rest or self.times.get(None, TimeMean()).n < MIN_MEASURED:
             return "guardrail"
         return "heuristic" if is_share_of_rotation(at) else "model"
 

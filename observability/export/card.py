@@ -22,8 +22,8 @@ Body = dict[str, Any]
 MEASURED = ("serving/performance", "serving/calibration", "serving/latency")
 FORMS = "operations/trade_offs"
 ANALYSED = ("trust/fairness", "serving/slices", "trust/explanations", "trust/audits", FORMS)
-MOST = 12
-MOST_OF_KIND = 6
+MAXIMUM = 12
+MAX_OF_KIND = 6
 """Analyses of one analyzer on a card, the worst: many groups leave the places of audits free."""
 
 
@@ -51,15 +51,15 @@ def model_card_html(store: Store, name: str, now: datetime) -> str:
         versions=[describe_version(version) for version in model.versions],
         factors=[column.name for column in model.columns if column.sensitive],
         metrics=[finding for finding in measured if finding["analyzer"] in MEASURED and finding["subject"] == "model"],
-        target=target,
-        runs=list(trained(store, model)),
-        analyses=list(analyses(measured)),
+        target=target_words,
+        runs=list(training_runs_words(store, model)),
+        analyses=list(card_findings(measured)),
         signatures=list(latest_signatures(store, name)),
         decisions=(made := standing_decisions(store, name)),
         actions=[action for action in meeting.all_actions(store, now.date()) if action["model"] == name and action["state"] not in CLOSED],
         who_and_when=meeting.who_and_when,
         shown=shown_severity,
-        caveats=[*open_holds(made), *caveats(model, findings)],
+        caveats=[*open_holds(made), *card_caveats(model, findings)],
     )
 
 
@@ -80,9 +80,9 @@ def findings_about_forms(store: Store, name: str, review: Body | None, now: date
     return [finding.to_json() for finding in check.record_findings(store, name, now=now, only=(FORMS,))]
 
 
-def analyses(measured: Iterable[Body]) -> Iterable[Body]:
+def card_findings(measured: Iterable[Body]) -> Iterable[Body]:
     """The findings about groups, slices, explanations, audits and forms in their order, at most so many of each analyzer."""
-    left = dict.fromkeys(ANALYSED, MOST_OF_KIND)
+    left = dict.fromkeys(ANALYSED, MAX_OF_KIND)
     for finding in measured:
         if left.get(finding["analyzer"], 0) > 0:
             left[finding["analyzer"]] -= 1
@@ -104,7 +104,7 @@ def standing_decisions(store: Store, name: str) -> list[Body]:
         author = fields.get("decider") or item.first.author
         made: Body = {"at": iso(item.first.at), "by": author, "statement": fields.get("statement"), "choice": choice, "version": version}
         found.append(made | {"review": fields.get("review"), "revisit": iso(fields["revisit"]) if fields.get("revisit") else None})
-    return found[:MOST]
+    return found[:MAXIMUM]
 
 
 def open_holds(decisions: Iterable[Body]) -> Iterable[str]:
@@ -136,7 +136,7 @@ def describe_version(version: Version) -> Body:
     return {"name": version.name, "words": words, "reference": reference}
 
 
-def target(finding: Body) -> str:
+def target_words(finding: Body) -> str:
     """The limit of a finding in its unit, or a dash."""
     limit = finding["limit"]
     if limit is None:
@@ -145,10 +145,10 @@ def target(finding: Body) -> str:
     return " to ".join(formatting.format_value(value, finding["unit"]) for value in both)
 
 
-def trained(store: Store, model: Model) -> Iterable[str]:
+def training_runs_words(store: Store, model: Model) -> Iterable[str]:
     """The training runs of a model in words, newest first."""
     frame = store.ask(Records("run", ever=True, rows=200, only=(("event", "start"),)), Window(model.name, FIRST, AFTER_LAST))
-    for row in list(reversed(frame.to_dict("records")))[:MOST]:
+    for row in list(reversed(frame.to_dict("records")))[:MAXIMUM]:
         data = f" on {row['dataset']}" if row["dataset"] else ""
         params = ", ".join(f"{name} {value}" for name, value in list((row["params"] or {}).items())[:8])
         yield f"{row['run']}, {formatting.format_day(row['at'])}{data}{': ' + params if params else ''}."
@@ -162,16 +162,16 @@ def latest_signatures(store: Store, name: str) -> Iterable[str]:
         yield f"{row['author']} accepts {subject} until {formatting.format_day(row['until'])}.{note}"
 
 
-def caveats(model: Model, findings: Sequence[Body]) -> Iterable[str]:
+def card_caveats(model: Model, findings: Sequence[Body]) -> Iterable[str]:
     """Caveats in words: in-sample references, Critical findings, missing findings about the model."""
     for version in model.versions:
         if version.in_sample:
             yield f"The reference of version {version.name} includes training rows: comparisons with it are optimistic."
         if not version.registered:
             yield f"Version {version.name} has no reference."
-    yield from [finding["because"] for finding in findings if shown_severity(finding) == "act"][:MOST]
+    yield from [finding["because"] for finding in findings if shown_severity(finding) == "act"][:MAXIMUM]
     yield from [finding["because"] for finding in findings if finding["severity"] == "unknown" and finding["subject"] == "model"][
-        : MOST // 2
+        : MAXIMUM // 2
     ]
 
 

@@ -15,12 +15,12 @@ from markupsafe import Markup
 
 from observability.core import formatting
 from observability.core.catalog import Model
-from observability.core.small_groups import LEAST_ROWS
+from observability.core.small_groups import MIN_ROWS
 from observability.core.window import Slice
 from observability.export import svg as export_svg
 from observability.export.csv import inert_csv
 from observability.investigation.evidence_types import Case, ErrorRule, Input, Mark, Triage
-from observability.investigation.explanation_sentences import explanation_sentences, left_over, method
+from observability.investigation.explanation_sentences import explanation_sentences, left_over, method_name
 from observability.investigation.known_attributions import base_words
 from observability.investigation.label_types import answer_score_text, outcome_words, version_answer_text
 from observability.investigation.model_answers import AGAINST, AttributionContrast
@@ -28,8 +28,8 @@ from observability.investigation.outcome_facts import score_digits
 from observability.store.types.decision_items import DecisionItem
 
 MASKED = "masked"
-SMALL_RULE = f"Left out: similar errors are a group of fewer than {LEAST_ROWS} rows."
-MOST_BARS = 8
+SMALL_RULE = f"Left out: similar errors are a group of fewer than {MIN_ROWS} rows."
+MAX_BARS = 8
 SOURCES = {
     "input": "Missing or wrong input",
     "far_from_reference": "Far from the reference",
@@ -72,7 +72,7 @@ def case_file_name(prediction: str, at: datetime) -> str:
     return f"case-{formatting.safe_file_part(prediction, 'prediction')}-{at:%Y%m%d-%H%M}"
 
 
-def sensitive(model: Model) -> frozenset[str]:
+def masked_names(model: Model) -> frozenset[str]:
     """What is masked by default: sensitive columns, groups and the subject."""
     return frozenset({"subject", *(column.name for column in model.columns if column.sensitive or column.role == "group")})
 
@@ -108,11 +108,11 @@ def case_html(frozen: FrozenCase) -> str:
         actions=[(action, action_name(action), action_text(action, masked)) for action in frozen.actions],
         what_ifs=[(what_if, changes_text(what_if, masked)) for what_if in frozen.what_ifs],
         spoken=value_text,
-        method=method,
+        method=method_name,
         left_over=left_over,
         number=formatting.format_number,
         share=formatting.format_share,
-        worded=partial(worded, case.row.model),
+        worded=partial(outcome_in_words, case.row.model),
         scored=partial(answer_score_text, case.row.model),
         answered=partial(version_answer_text, case.row.model),
         reached="prediction changes" if case.row.model.classes else "which is the goal",
@@ -124,12 +124,12 @@ def triage_name(triage: Triage) -> str:
     return "None stands out" if triage.source == "unknown" else SOURCES[triage.source]
 
 
-def worded(model: Model, outcome: str | None) -> str:
+def outcome_in_words(model: Model, outcome: str | None) -> str:
     """A label or decision in words; a dash where unknown."""
     return outcome_words(model, outcome) if outcome is not None else formatting.DASH
 
 
-def table(frozen: FrozenCase) -> str:
+def case_csv(frozen: FrozenCase) -> str:
     """The case as CSV with the columns section, name, value, words."""
     import pandas as pd
 
@@ -150,7 +150,7 @@ def table(frozen: FrozenCase) -> str:
             "neighbour",
             row.id,
             row.distance,
-            f"label {worded(case.row.model, row.label)}, predicted {worded(case.row.model, row.prediction)}",
+            f"label {outcome_in_words(case.row.model, row.label)}, predicted {outcome_in_words(case.row.model, row.prediction)}",
         )
         for row in case.neighbours or ()
     ]
@@ -169,9 +169,9 @@ def table(frozen: FrozenCase) -> str:
     return inert_csv(pd.DataFrame(rows, columns=["section", "name", "value", "words"]).astype({"value": object}))
 
 
-def markdown(frozen: FrozenCase, address: str = "") -> str:
+def case_markdown(frozen: FrozenCase, address: str = "") -> str:
     """The case in a few lines of Markdown, for a ticket or a chat; texts from logs are escaped. address: of the case's page."""
-    from observability.export.review import chat
+    from observability.export.review import chat_text
 
     case, masked = frozen.case, frozen.masked
     rule, row = shown_rule(case.rule, masked), case.row
@@ -179,25 +179,26 @@ def markdown(frozen: FrozenCase, address: str = "") -> str:
         f"{given.feature} = {shown_value(given, masked)} ({', '.join(given.flags)})" for given in shown_inputs(case, masked) if given.flags
     ]
     lines = [
-        f"**Case {chat(row.id[:200])}** of {chat(row.model.name)} {chat(row.version.name)}, {formatting.format_minute(row.at)} UTC",
+        f"**Case {chat_text(row.id[:200])}** of {chat_text(row.model.name)} {chat_text(row.version.name)}, "
+        f"{formatting.format_minute(row.at)} UTC",
         "",
     ]
-    lines += [chat(case.happened.sentence if case.happened else case.why.get("happened", "")), ""]
-    lines += [f"- Flagged inputs: {chat('; '.join(flagged[:6])) or 'none'}"]
+    lines += [chat_text(case.happened.sentence if case.happened else case.why.get("happened", "")), ""]
+    lines += [f"- Flagged inputs: {chat_text('; '.join(flagged[:6])) or 'none'}"]
     for triage in (case.triage or ())[:2]:
-        because = chat(triage_sentence(triage, case, rule, masked)[:600])
+        because = chat_text(triage_sentence(triage, case, rule, masked)[:600])
         lines += [f"- Suspected source: {triage_name(triage).lower()} ({formatting.format_number(triage.score, 2)}): {because}"]
-    lines += [f"- Similar errors: {chat(rule.because)}"] if rule else [f"- {SMALL_RULE}"] if case.rule else []
+    lines += [f"- Similar errors: {chat_text(rule.because)}"] if rule else [f"- {SMALL_RULE}"] if case.rule else []
     for item in frozen.what_ifs[:3]:
         score = formatting.format_number(item.fields.get("score"))
-        lines += [f"- Simulated: {chat(changes_text(item, masked)[:600])} gives {score}"]
+        lines += [f"- Simulated: {chat_text(changes_text(item, masked)[:600])} gives {score}"]
     for verdict in frozen.verdicts:
         if verdict.state == "standing":
             wrong, source = verdict_words(verdict)
-            note = chat(str(verdict.fields.get("note") or "")[:600])
-            lines += [f"- {wrong}; {source.lower()}: {note} ({chat(verdict.last.author[:80])})"]
-    lines += [f"- Action: {action_name(item)}, {item.state}: {chat(action_text(item, masked)[:600])}" for item in frozen.actions]
-    hides = f" Masked: {chat(', '.join(sorted(masked)))}." if masked else ""
+            note = chat_text(str(verdict.fields.get("note") or "")[:600])
+            lines += [f"- {wrong}; {source.lower()}: {note} ({chat_text(verdict.last.author[:80])})"]
+    lines += [f"- Action: {action_name(item)}, {item.state}: {chat_text(action_text(item, masked)[:600])}" for item in frozen.actions]
+    hides = f" Masked: {chat_text(', '.join(sorted(masked)))}." if masked else ""
     lines += ["", f"Frozen {formatting.format_minute(frozen.at)} UTC.{hides}{f' <{address}>' if address else ''}"]
     return "\n".join(lines) + "\n"
 
@@ -316,9 +317,9 @@ def shown_contrast(contrast: AttributionContrast | None, masked: Collection[str]
 
 def shown_rule(rule: ErrorRule | None, masked: Collection[str]) -> ErrorRule | None:
     """The rule; without its text where it concerns a masked column, because the text would reveal the value. None where it covers fewer
-    than LEAST_ROWS rows.
+    than MIN_ROWS rows.
     """
-    if rule is not None and rule.n < LEAST_ROWS:
+    if rule is not None and rule.n < MIN_ROWS:
         return None
     if rule is None or not any(condition.reference.partition(".")[2] in masked for condition in rule.conditions):
         return rule
@@ -349,7 +350,7 @@ def attribution_drawing(contrast: AttributionContrast | None) -> Markup:
     """The attributions as a static drawing; empty where they do not add up."""
     if contrast is None or not contrast.adds_up:
         return Markup("")
-    shown, rest = contrast.bars[:MOST_BARS], contrast.bars[MOST_BARS:]
+    shown, rest = contrast.bars[:MAX_BARS], contrast.bars[MAX_BARS:]
     bars = [(f"{bar.feature} = {value_text(bar.value)}", bar.attribution) for bar in shown]
     bars += [(f"{len(rest)} others", sum(bar.attribution for bar in rest))] if rest else []
     return export_svg.waterfall_drawing(contrast.base_value, bars, contrast.output, label=" ".join(contrast.words))

@@ -24,7 +24,7 @@ def inert_csv(frame: "DataFrame") -> str:
     return inert.to_csv(index=False)
 
 
-def unaltered(frame: "DataFrame", column: str) -> "DataFrame":
+def rows_kept_as_logged(frame: "DataFrame", column: str) -> "DataFrame":
     """Rows whose text in a column is exported unchanged: an id with an added apostrophe would no longer match on import."""
     return frame[[inert_text(value) == value for value in frame[column]]]
 

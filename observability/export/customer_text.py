@@ -11,7 +11,7 @@ from observability.investigation.model_answers import AttributionContrast
 from observability.investigation.outcome_facts import binary_score_text
 from observability.store.types.decision_items import DecisionItem
 
-MOST_INPUTS = 2
+MAX_INPUTS = 2
 """Inputs that are named in each direction."""
 LONGEST_VALUE = 40
 REVIEWED = {"yes": "the prediction was wrong", "no": "the prediction was right", "label_wrong": "the recorded outcome is wrong"}
@@ -80,7 +80,7 @@ def _inputs_sentence(contrast: AttributionContrast | None, masked: Collection[st
     bars = [bar for bar in contrast.bars if bar.feature not in latent and bar.attribution]
 
     def named(up: bool) -> str:
-        chosen = [bar for bar in bars if (bar.attribution > 0) == up][:MOST_INPUTS]
+        chosen = [bar for bar in bars if (bar.attribution > 0) == up][:MAX_INPUTS]
         return " and ".join(bar.feature if bar.feature in masked else f"{bar.feature} ({_value_words(bar.value)})" for bar in chosen)
 
     raised, lowered = named(True), named(False)

@@ -15,7 +15,7 @@ from observability.export.review import environment
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MOST_ROWS = 200
+MAX_ROWS = 200
 """Rows of a figure's table in the file."""
 
 
@@ -49,7 +49,7 @@ def dashboard_html(name: str, scope: str, items: Sequence[ExportedItem], script:
             made_at=made_at.isoformat(),
             scripts=scripts,
             hashes=[script_hash(text) for text in scripts],
-            most=MOST_ROWS,
+            most=MAX_ROWS,
         )
     )
 
@@ -64,7 +64,7 @@ def exported_rows(item: ExportedItem) -> tuple[list[str], list[list[str]]]:
     if item.table is None:
         return [], []
     titles = [item.titles.get(str(name), str(name).replace("_", " ").capitalize()) for name in item.table.columns]
-    return titles, [[exported_cell(value) for value in row] for row in item.table.head(MOST_ROWS).itertuples(index=False)]
+    return titles, [[exported_cell(value) for value in row] for row in item.table.head(MAX_ROWS).itertuples(index=False)]
 
 
 def exported_cell(value: object) -> str:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 ROWS = 5000
 """Rows of each side. With them a report of 25 columns takes about 10 s (mostly importing Evidently) and 6 MB."""
 SECONDS = 180.0
-LEAST_ROWS, LEAST_LABELLED = 20, 30
-MOST_LEVELS, MOST_COLUMNS = 50, 150
+MIN_ROWS, MIN_LABELLED = 20, 30
+MAX_LEVELS, MAX_COLUMNS = 50, 150
 OTHER = "(other)"
 SCORE, DECISION, LABEL = "model score", "model decision", "label"
 JOB = "observability.export.evidently:report"
@@ -73,7 +73,7 @@ def export(
     """The report of a window against another: the stored reference of its version, or any other window of the model.
 
     rows: most rows of each side, those with the smallest hash of their id, so that the sample is reproducible.
-    Raises UsageError where a side has fewer than `LEAST_ROWS` rows or no column, WorkerError where the worker fails.
+    Raises UsageError where a side has fewer than `MIN_ROWS` rows or no column, WorkerError where the worker fails.
     """
     from observability.core.questions import Aggregate
 
@@ -86,13 +86,13 @@ def export(
     for name, window in (("current", current), ("reference", reference)):
         counted = store.ask(Aggregate("predictions"), window)
         of_rows.append(int(counted["n"].sum()))
-        if of_rows[-1] < LEAST_ROWS:
+        if of_rows[-1] < MIN_ROWS:
             where, got = "this window" if name == "current" else "the reference side", f"{of_rows[-1]} predictions"
-            expected, attempt = f"at least {LEAST_ROWS}", "Choose a longer window"
+            expected, attempt = f"at least {MIN_ROWS}", "Choose a longer window"
             raise UsageError("too few rows for a report", where=where, got=got, expected=expected, attempt=attempt)
         sample = store.ask(Sample("outcomes", tuple(columns.references.values()), rows), window)
-        sides[name] = renamed(model, sample, columns)
-    frames, left_out = usable(sides, columns)
+        sides[name] = under_report_names(model, sample, columns)
+    frames, left_out = usable_columns(sides, columns)
     sizes = len(frames["current"]), len(frames["reference"])
     arguments = {
         "numbers": [name for name in columns.numbers if name in frames["current"]],
@@ -162,7 +162,7 @@ def unique_name(name: str, taken: set[str]) -> str:
     return found
 
 
-def renamed(model: Model, frame: "DataFrame", columns: Columns) -> "DataFrame":
+def under_report_names(model: Model, frame: "DataFrame", columns: Columns) -> "DataFrame":
     """A sample under the report's names: numbers finite or NaN, categories as inert text, decisions and labels as class names."""
     import numpy as np
     import pandas as pd
@@ -186,7 +186,7 @@ def level_name(value: object) -> str:
     return inert_name(level_label(value) or "")
 
 
-def usable(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[dict[str, DataFrame], list[str]]":
+def usable_columns(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[dict[str, DataFrame], list[str]]":
     """Both sides without columns that Evidently cannot process, rare categories merged; and the columns left out, with reasons."""
     import pandas as pd
 
@@ -197,8 +197,8 @@ def usable(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[dict[str, 
         if empty:
             where = "on either side" if len(empty) == 2 else "in the window" if empty == ["current"] else "in the reference side"
             left_out.append(f"{name} (no value {where})")
-        elif len(kept) >= MOST_COLUMNS and name not in (SCORE, DECISION, LABEL):
-            left_out.append(f"{name} (beyond {MOST_COLUMNS} columns)")
+        elif len(kept) >= MAX_COLUMNS and name not in (SCORE, DECISION, LABEL):
+            left_out.append(f"{name} (beyond {MAX_COLUMNS} columns)")
         else:
             kept.append(name)
     if not [name for name in kept if name != LABEL]:
@@ -219,9 +219,9 @@ def shown_levels(counts: "DataFrame") -> list[Any]:
     and side.
     """
     ordered = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
-    few = ((ordered > 0) & (ordered < small_groups.LEAST_ROWS)).any(axis=1)
-    shown = [level for level, hidden in few.iloc[:MOST_LEVELS].items() if not hidden]
-    while shown and (((rest := ordered.drop(shown).sum()) > 0) & (rest < small_groups.LEAST_ROWS)).any():
+    few = ((ordered > 0) & (ordered < small_groups.MIN_ROWS)).any(axis=1)
+    shown = [level for level, hidden in few.iloc[:MAX_LEVELS].items() if not hidden]
+    while shown and (((rest := ordered.drop(shown).sum()) > 0) & (rest < small_groups.MIN_ROWS)).any():
         shown.pop()
     return shown
 
@@ -233,7 +233,7 @@ def task_of(model: Model, frames: "Mapping[str, DataFrame]") -> str | None:
         if any(name not in frame for name in needed):
             return None
         known = frame[frame[needed].notna().all(axis=1)]
-        if len(known) < LEAST_LABELLED or (model.task != "regression" and known[LABEL].nunique() < 2):
+        if len(known) < MIN_LABELLED or (model.task != "regression" and known[LABEL].nunique() < 2):
             return None
     return model.task
 

@@ -17,7 +17,7 @@ from observability.export.svg import paired_bars
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-BINS, LEVELS, MOST_DRAWN = 12, 8, 12
+BINS, LEVELS, MAX_DRAWN = 12, 8, 12
 TOLD_UNKNOWN = ("serving/performance", "serving/drift", "serving/calibration", "serving/slices", "trust/fairness", "data/quality")
 """Analyzers whose unknown findings are listed: what two frames could tell. Cost, latency and the like need logs."""
 
@@ -53,7 +53,7 @@ def frames_html(
     drawn: dict[str, Markup] = {}
     for finding in findings:
         column = finding["subject"]
-        if finding["severity"] in ("act", "watch") and column in reference and column in current and len(drawn) < MOST_DRAWN:
+        if finding["severity"] in ("act", "watch") and column in reference and column in current and len(drawn) < MAX_DRAWN:
             drawn.setdefault(column, column_drawing(column, reference[column], current[column]))
     told = [finding for finding in findings if finding["severity"] != "unknown" or finding["analyzer"] in TOLD_UNKNOWN]
     counts = {severity: sum(finding["severity"] == severity for finding in told) for severity in SEVERITIES}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SPOKEN = ("decisions", "actions", "alerts", "verdicts", "saved_cases")
 """Views of what people and alerts said."""
-MOST_ROWS = 1_000_000
+MAX_ROWS = 1_000_000
 QUERY_SECONDS = 600.0
 DRAFT, DRAFT_SECONDS = ".part", 24 * 3600.0
 """Ending of a file that is being written; after so many seconds without a change nobody writes it."""
@@ -210,11 +210,11 @@ def daily_table(store: "Store") -> "pa.Table":
 
 
 def all_rows(store: "Store", query: str) -> "QueryAnswer":
-    """Every row of a query. Raises UsageError where there are more than MOST_ROWS: a table that was cut would give wrong sums."""
-    answer = store.query_views(query, most_rows=MOST_ROWS, seconds=QUERY_SECONDS)
+    """Every row of a query. Raises UsageError where there are more than MAX_ROWS: a table that was cut would give wrong sums."""
+    answer = store.query_views(query, most_rows=MAX_ROWS, seconds=QUERY_SECONDS)
     if answer.more:
         attempt = "Write it in parts with `observability sql … --csv`"
-        raise UsageError("a table has too many rows to be exported", got=query[:60], expected=f"at most {MOST_ROWS:,}", attempt=attempt)
+        raise UsageError("a table has too many rows to be exported", got=query[:60], expected=f"at most {MAX_ROWS:,}", attempt=attempt)
     return answer
 
 

@@ -22,11 +22,11 @@ from observability.export import svg as export_svg
 from observability.export.csv import inert_text
 from observability.review import agenda_figures, decision_evidence, meeting
 from observability.review import sentences as review_words
-from observability.review.agenda import Arranged, Item, arranged
-from observability.review.freeze import found, outcomes, said_about
+from observability.review.agenda import Arranged, Item, arranged_agenda
+from observability.review.freeze import item_outcomes, said_about, stored_week
 from observability.review.incident_items import FIRST_WEEK
 from observability.review.model_actions import model_action_counts, model_week_severity
-from observability.review.restated import Restated, restated
+from observability.review.restated import Restated, restated_since_freezing
 from observability.review.small_groups import suppressed_words, week_without_small_groups
 from observability.review.snapshot import Body
 
@@ -64,13 +64,20 @@ MENTION = re.compile(r"(@|https?:|www\.)", re.IGNORECASE)
 
 def review_html(store: "Store", review: str, now: datetime) -> str:
     """A frozen week as one HTML file. Raises NotFoundError where the week is not frozen."""
-    body = week_without_small_groups(found(store, review))
+    body = week_without_small_groups(stored_week(store, review))
     words = said_about(store, review)
     agreed = meeting.agreed_actions(store, review, now.date())
     later = {action["action"]: meeting.stage_of_action(action) for action in meeting.all_actions(store, now.date())}
-    since = restated(store, body, now)
-    return rendered(
-        body, arranged(items_of(body), words), words, decisions_of_review(store, review), since, agreed, later, formatting.format_day(now)
+    since = restated_since_freezing(store, body, now)
+    return rendered_week(
+        body,
+        arranged_agenda(items_of(body), words),
+        words,
+        decisions_of_review(store, review),
+        since,
+        agreed,
+        later,
+        formatting.format_day(now),
     )
 
 
@@ -90,7 +97,7 @@ def refuse_fetch(url: str, *_: object, **__: object) -> dict[str, object]:
     raise ValueError(f"a report must not fetch {url[:80]}")
 
 
-def rendered(
+def rendered_week(
     body: Body,
     agenda: Arranged,
     words: Sequence[Mapping[str, Any]],
@@ -110,7 +117,7 @@ def rendered(
         statuses={part["model"]: model_week_severity(body, part) for part in body["models"]},
         anchors={item.item: f"item-{place}" for place, item in enumerate(agenda.items, 1)},
         on_agenda={incident: place for place, item in enumerate(agenda.items, 1) for incident in item.incidents},
-        outcomes={item: {**entry, "at": iso(entry["at"])} for item, entry in outcomes(words).items()},
+        outcomes={item: {**entry, "at": iso(entry["at"])} for item, entry in item_outcomes(words).items()},
         figures=(figures := {item.item: figure for item in agenda.items if (figure := agenda_figures.item_figure(body, item))}),
         drawings={name: item_drawing(figure) for name, figure in figures.items()},
         closed=meeting.closing_sentence(words),
@@ -129,15 +136,15 @@ def rendered(
         inputs=review_words.inputs_sentence,
         labelling=review_words.labelling_lines,
         slices=review_words.regressed_slice_sentences,
-        results=review_words.results,
-        exceeded=review_words.exceeded,
+        results=review_words.audit_results_words,
+        exceeded=review_words.is_beyond_limit,
         judged_by=review_words.settings_sentence,
         settings_of_when=review_words.settings_of_when,
         erased_when=review_words.erased_when,
         suppressed=suppressed_words(body.get("suppressed", 0)),
         decisions=decisions,
         restated=since,
-        charts={part["model"]: chart(part) for part in body["models"]},
+        charts={part["model"]: metric_chart_svg(part) for part in body["models"]},
     )
 
 
@@ -226,7 +233,7 @@ def decisions_of_review(store: "Store", review: str) -> list[Body]:
     ]
 
 
-def chart(part: Body) -> Markup:
+def metric_chart_svg(part: Body) -> Markup:
     """The main metric of a model by day as an SVG chart; empty where it was not measured."""
     cell = part["strip"]["performance"]
     measured = (finding for finding in part["findings"] if finding["analyzer"] == "serving/performance")
@@ -253,11 +260,11 @@ def minutes(store: "Store", review: str, now: datetime) -> str:
     action of earlier weeks, and who closed the meeting. item: the item of a note. reason: of an outcome, or of the last change of an
     action. as_of: the day of `now`, on which outcome and overdue of an action hold.
     """
-    body = week_without_small_groups(found(store, review))
+    body = week_without_small_groups(stored_week(store, review))
     words = said_about(store, review)
-    ended = outcomes(words)
+    ended = item_outcomes(words)
     rows: list[Body] = []
-    for item in arranged(items_of(body), words).items:
+    for item in arranged_agenda(items_of(body), words).items:
         outcome = {"outcome": ENDS[end["does"]], **by_whom(end), "reason": end.get("text")} if (end := ended.get(item.item)) else {}
         about = {"model": ", ".join(item.models)}
         rows.append({"what": "item", **about, "text": item.title, **outcome})
@@ -298,24 +305,24 @@ def inert_cells(cells: Sequence[Any]) -> list[str]:
 
 def review_markdown(store: "Store", review: str, now: datetime) -> str:
     """The week as a few lines of Markdown, for a chat."""
-    body = week_without_small_groups(found(store, review))
+    body = week_without_small_groups(stored_week(store, review))
     words = said_about(store, review)
-    agenda, ended = arranged(items_of(body), words), outcomes(words)
+    agenda, ended = arranged_agenda(items_of(body), words), item_outcomes(words)
     span = formatting.format_span(datetime.fromisoformat(body["start"]), datetime.fromisoformat(body["end"]))
     lines = [f"**Model review, week {body['week']}** ({span}, UTC)"]
-    lines += [chat(closed)] if (closed := meeting.closing_sentence(words)) else []
-    lines += [chat(erased)] if (erased := review_words.erased_when(body)) else []
+    lines += [chat_text(closed)] if (closed := meeting.closing_sentence(words)) else []
+    lines += [chat_text(erased)] if (erased := review_words.erased_when(body)) else []
     lines += [suppressed_words(body["suppressed"])] if body["suppressed"] else []
     for part in body["models"]:
         severity = model_week_severity(body, part)
         asked = model_action_counts(body, part["model"]).words
-        lines.append(f"- {chat(part['model'])}: {ICONS[severity]} {formatting.STATUS_WORDS[severity]}, {asked}")
+        lines.append(f"- {chat_text(part['model'])}: {ICONS[severity]} {formatting.STATUS_WORDS[severity]}, {asked}")
     lines += ["", "Agenda:"] if agenda.items else ["", "Nothing needs action this week."]
     for number, item in enumerate(agenda.items, 1):
         end = ended.get(item.item)
-        lines.append(f"{number}. {chat(item_title(item.models, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
+        lines.append(f"{number}. {chat_text(item_title(item.models, item.title))}" + (f" ({ENDS[end['does']].lower()})" if end else ""))
     statements = [decision["statement"] for decision in decisions_of_review(store, review) if decision["statement"]]
-    lines += ["", "Decisions:", *(f"- {chat(statement)}" for statement in statements)] if statements else []
+    lines += ["", "Decisions:", *(f"- {chat_text(statement)}" for statement in statements)] if statements else []
     lines += action_lines(f"Actions, as of {formatting.format_day(now)}", meeting.agreed_actions(store, review, now.date()))
     known = {action["action"]: action for action in meeting.all_actions(store, now.date())}
     lines += action_lines(
@@ -327,7 +334,11 @@ def review_markdown(store: "Store", review: str, now: datetime) -> str:
 
 def action_lines(title: str, actions: Sequence[Body]) -> list[str]:
     """Actions as Markdown under a title, each with owner, due date and stage; empty without any."""
-    return ["", f"{title}:", *(f"- {chat(action['text'])} ({chat(meeting.who_and_when(action))})" for action in actions)] if actions else []
+    return (
+        ["", f"{title}:", *(f"- {chat_text(action['text'])} ({chat_text(meeting.who_and_when(action))})" for action in actions)]
+        if actions
+        else []
+    )
 
 
 def review_json(store: "Store", body: Body, now: datetime) -> Body:
@@ -349,7 +360,7 @@ def item_title(models: Sequence[str], title: str) -> str:
     return f"{', '.join(models)}: {title}" if models else title
 
 
-def chat(words: str) -> str:
+def chat_text(words: str) -> str:
     """A text on one line for a chat: names in backticks stay code; markup, mentions and addresses are escaped."""
     return "".join(
         f"`{part}`" if place % 2 and part else MARKUP.sub(r"\\\1", MENTION.sub("\\1\u2060", part))

@@ -15,8 +15,8 @@ from observability.core.formatting import with_full_stop
 from observability.export import review as export_review
 from observability.review import agenda_figures, meeting
 from observability.review import sentences as review_words
-from observability.review.agenda import Item, arranged
-from observability.review.freeze import found, outcomes, said_about
+from observability.review.agenda import Item, arranged_agenda
+from observability.review.freeze import item_outcomes, said_about, stored_week
 from observability.review.small_groups import suppressed_words, week_without_small_groups
 from observability.review.snapshot import Body
 
@@ -32,8 +32,8 @@ def review_deck(store: "Store", review: str, now: datetime) -> str:
 
     Raises NotFoundError where the week is not frozen.
     """
-    body, words = week_without_small_groups(found(store, review)), said_about(store, review)
-    agenda, agreed = arranged(export_review.items_of(body), words), meeting.agreed_actions(store, review, now.date())
+    body, words = week_without_small_groups(stored_week(store, review)), said_about(store, review)
+    agenda, agreed = arranged_agenda(export_review.items_of(body), words), meeting.agreed_actions(store, review, now.date())
     figures = {item.item: figure for item in agenda.items if (figure := agenda_figures.item_figure(body, item))}
     present = {action["action"]: action for action in meeting.all_actions(store, now.date())}
     script = export_review.environment().get_template("deck.js").render()
@@ -46,9 +46,9 @@ def review_deck(store: "Store", review: str, now: datetime) -> str:
             figures=figures,
             headline=slide_headline,
             drawings={name: export_review.item_drawing(figure) for name, figure in figures.items()},
-            deciders={item.item: decider(body, item) for item in agenda.items},
+            deciders={item.item: item_deciders(body, item) for item in agenda.items},
             stakes={item.item: stake_lines(body, item) for item in agenda.items},
-            outcomes=outcomes(words),
+            outcomes=item_outcomes(words),
             notes=[{**entry, "at": iso(entry["at"])} for entry in words if entry["does"] == "note" and entry.get("text")],
             agreed=agreed,
             day=formatting.format_day(now),
@@ -71,7 +71,7 @@ def slide_headline(item: Item) -> str:
     return with_full_stop(CLAUSE_END.split(PARENTHESES.sub("", item.title), maxsplit=1)[0])
 
 
-def decider(body: Body, item: Item) -> str | None:
+def item_deciders(body: Body, item: Item) -> str | None:
     """Who decides an item: the owners of its models as they were frozen; None where none is set."""
     owners = {part["owner"]: None for part in body["models"] if part["model"] in item.models and part.get("owner")}
     return ", ".join(owners) or None

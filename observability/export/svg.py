@@ -15,7 +15,7 @@ from observability.incidents.daily_values import DailyLine
 BLUE, ORANGE, GREY, LINE, INK = "#0072B2", "#D55E00", "#5A6672", "#C9D1D9", "#101922"
 WIDTH, HEIGHT = 640, 150
 """Of a chart by day, in pixels."""
-MOST_DOTS = 60
+MAX_DOTS = 60
 """Points that are drawn as dots on the line."""
 Point = tuple[str, float | None, float | None, float | None]
 """Day, value, low, high."""
@@ -66,7 +66,7 @@ def line_drawing(
         parts.append(f'<polygon points="{" ".join(band)}" fill="{BLUE}" fill-opacity="0.15"/>')
         path = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value, _, _ in run)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{BLUE}" stroke-width="1.8"/>')
-        if len(points) <= MOST_DOTS:
+        if len(points) <= MAX_DOTS:
             parts += [f'<circle cx="{x(place):.1f}" cy="{y(value):.1f}" r="2.2" fill="{BLUE}"/>' for place, value, _, _ in run]
     for run in unbroken_runs([("", value, None, None) for value in dashed]):
         path = " ".join(f"{x(place):.1f},{y(value):.1f}" for place, value, _, _ in run)
@@ -76,7 +76,7 @@ def line_drawing(
     parts += [text(x(place), HEIGHT - 6, period_name(points[place][0]), "end" if place else "start") for place in (0, len(points) - 1)]
     if words:
         parts.append(text(left, 10, words))
-    return drawing(parts, WIDTH, HEIGHT, label)
+    return svg_drawing(parts, WIDTH, HEIGHT, label)
 
 
 def daily_line_drawing(line: DailyLine) -> Markup:
@@ -115,10 +115,10 @@ def waterfall_drawing(base: float, bars: Sequence[tuple[str, float]], output: fl
         drawn = f'<rect x="{x(low):.1f}" y="{y}" width="{max(x(high) - x(low), 1):.1f}" height="16" {fill}/>'
         parts.append(row(place, name, drawn, numerals.format_figure(value, 3, sign=True), x(high)))
     parts.append(total(len(bars) + 1, "this case", output))
-    return drawing(parts, width, 16 + step * (len(bars) + 2), label)
+    return svg_drawing(parts, width, 16 + step * (len(bars) + 2), label)
 
 
-def drawing(parts: Sequence[str], width: int, height: int, label: str) -> Markup:
+def svg_drawing(parts: Sequence[str], width: int, height: int, label: str) -> Markup:
     """The parts as one SVG element with an alternative text, which shrinks with the page."""
     return Markup(  # noqa: S704 - every text in parts was escaped above
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
@@ -174,4 +174,4 @@ def paired_bars(bars: Sequence[tuple[str, float, float]], *, label: str, names: 
             long, height = (right - left) * share / most, top + 1 + 12 * row
             parts.append(f'<rect x="{left:.0f}" y="{height}" width="{long:.1f}" height="11" fill="{colour}"/>')
             parts.append(f'<text x="{left + long + 5:.1f}" y="{height + 9}" font-size="10" fill="{GREY}">{100 * share:.3g} %</text>')
-    return drawing(parts, width, 24 + step * len(bars), label)
+    return svg_drawing(parts, width, 24 + step * len(bars), label)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENDINGS = (".csv", ".csv.gz", ".parquet", ".jsonl")
-MOST_DECOMPRESSED = 2 * 1024**3
+MAX_DECOMPRESSED = 2 * 1024**3
 """Maximum size of a compressed table after decompression, in bytes."""
 TIME_NAMES = ("at", "timestamp", "datetime", "event_time", "time", "date", "ts")
 ID_NAMES = ("id", "identifier", "prediction_id", "request_id", "uuid")
@@ -72,14 +72,14 @@ def table_paths(paths: Sequence[Path]) -> tuple[Path, Path]:
 
 
 def require_decompressed_size(path: Path) -> None:
-    """Raise UsageError where a .gz file holds more than MOST_DECOMPRESSED bytes, which would be in memory at once, or is damaged."""
+    """Raise UsageError where a .gz file holds more than MAX_DECOMPRESSED bytes, which would be in memory at once, or is damaged."""
     size = 0
     try:
         with gzip.open(path) as file:
             while block := file.read(1 << 20):
                 size += len(block)
-                if size > MOST_DECOMPRESSED:
-                    expected, attempt = f"at most {MOST_DECOMPRESSED / 1e9:.1f} GB", "Take a random sample of its rows"
+                if size > MAX_DECOMPRESSED:
+                    expected, attempt = f"at most {MAX_DECOMPRESSED / 1e9:.1f} GB", "Take a random sample of its rows"
                     raise UsageError("the file is too large when decompressed", where=path.name, expected=expected, attempt=attempt)
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError("the table cannot be read", where=path.name, got=error_line(error)) from None

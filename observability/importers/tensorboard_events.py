@@ -19,7 +19,7 @@ SORTS = {4: "images", 5: "histograms", 6: "audio clips"}
 PLUGIN_SORTS = {"text": "texts", "images": "images", "histograms": "histograms", "audio": "audio clips", "pr_curves": "curves"}
 LARGEST_CHECKED = 65_536
 """Bytes of a record up to which the checksum of its content is compared; larger records hold no scalars."""
-MOST_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 SESSION_STATUS = {1: "finished", 2: "failed"}
 """Status numbers of a hparams session that say that it ended."""
 
@@ -72,7 +72,7 @@ def event_messages(path: Path) -> Iterator[bytes]:
             length, check = struct.unpack("<QI", header)
             if masked_checksum(header[:8]) != check:
                 raise ValueError("the checksum of a record's length is wrong")
-            if length > MOST_BYTES:
+            if length > MAX_BYTES:
                 raise ValueError("a record is larger than 1 GB")
             data, footer = file.read(length), file.read(4)
             if len(data) < length or len(footer) < 4:

@@ -192,7 +192,7 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
     A drift of all inputs together, and one that began before the analysed days, stand beside whatever else stands. While inputs drift,
     the slices whose answers are worst change from week to week: one without a date is no event.
     """
-    if harmed(fault):
+    if has_harm(fault):
         return False
     if all(is_joint_drift(root) for root in fault.root):
         return True
@@ -225,7 +225,7 @@ def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool
     return leaves or not farthest or (root.value or 0.0) <= MUCH_FARTHER * farthest
 
 
-def harmed(fault: FaultGroup) -> bool:
+def has_harm(fault: FaultGroup) -> bool:
     """Whether answers, labels or the service became as bad as the fault is.
 
     How right all answers are is decided by the primary metric: others that fall beside it are its details. A metric without a better side

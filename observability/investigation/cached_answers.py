@@ -13,7 +13,7 @@ import numpy as np
 
 from observability.core.catalog import Version
 from observability.investigation.logged_prediction import Row
-from observability.investigation.sampled_rows import artifact_of, asker, task_and_classes
+from observability.investigation.sampled_rows import artifact_of, required_worker, task_and_classes
 from observability.stats.arrays import Floats
 from observability.store.engine import Store
 from observability.worker.process import Progress, Worker
@@ -42,7 +42,7 @@ def cached_answer(store: Store, row: Row, version: Version, part: str, parameter
     return found
 
 
-def scores(
+def cached_scores(
     store: Store, row: Row, version: Version, table: "DataFrame", worker: Worker | None, progress: Progress | None, seconds: float
 ) -> Floats:
     """Scores of a version's artifact for a table: (rows,), or (rows, classes) for multiclass. Raises the worker's errors."""
@@ -51,7 +51,7 @@ def scores(
         from observability.worker.requests import predict_scores
 
         found = predict_scores(
-            asker(worker), artifact_of(store, version), table, **task_and_classes(row.model), progress=progress, seconds=seconds
+            required_worker(worker), artifact_of(store, version), table, **task_and_classes(row.model), progress=progress, seconds=seconds
         )
         return found.tolist()
 

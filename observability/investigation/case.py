@@ -13,7 +13,7 @@ from typing import Any
 from observability.investigation import part_registry
 from observability.investigation.case_parts import CaseInProgress, Progress
 from observability.investigation.evidence_types import Case
-from observability.investigation.find_prediction import opened
+from observability.investigation.find_prediction import prediction_row
 from observability.investigation.logged_prediction import Row
 from observability.store.engine import Store
 from observability.worker.process import Worker
@@ -63,5 +63,5 @@ def open_case(
     model: needed only where several models have this id. version, environment: needed only for another prediction of the id than the one
     in production. as_of: only what had arrived by then counts. worker: computes results that are not stored.
     """
-    row = opened(store, prediction_id, model=model, version=version, environment=environment, as_of=as_of)
+    row = prediction_row(store, prediction_id, model=model, version=version, environment=environment, as_of=as_of)
     return CaseInProgress(store, row, (now or datetime.now(UTC)).astimezone(UTC), as_of, worker, progress, parts=part_registry.PARTS)

@@ -21,8 +21,8 @@ from observability.investigation.sampled_rows import (
     RealRows,
     artifact_of,
     as_environment,
-    asker,
     real_rows,
+    required_worker,
     stream_sample,
     task_and_classes,
     version_features,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Times = NDArray[np.datetime64]
 
-ROWS, SHADOW_ROWS, FEWEST_PAIRS, WORST = 2000, 20_000, 50, 20
+ROWS, SHADOW_ROWS, MIN_PAIRS, WORST = 2000, 20_000, 50, 20
 """Rows that the other version's artifact scores, rows of each side for matching requests, pairs below which the artifact is used instead,
 and rows that are listed of those that became wrong.
 """
@@ -99,10 +99,10 @@ def churn(
     window = Window(
         row.model.name, row.at - BEFORE, row.at + AFTER, row.version.name, Slice.parse(slice), row.as_of, as_environment(row.environment)
     )
-    both, source = shadowed(store, row, version, window), "shadow"
-    if both is None or (len(both.ids) < FEWEST_PAIRS and version.artifact is not None and worker is not None):
+    both, source = shadow_rows(store, row, version, window), "shadow"
+    if both is None or (len(both.ids) < MIN_PAIRS and version.artifact is not None and worker is not None):
         both, source = rescored_sample(store, row, version, window, worker, progress), "computed"
-    return churn_figures(row, version, both, band(store, row), "shadow" if source == "shadow" else "computed", slice)
+    return churn_figures(row, version, both, right_within(store, row), "shadow" if source == "shadow" else "computed", slice)
 
 
 def shared_features(row: Row, version: Version) -> tuple[Any, ...]:
@@ -111,7 +111,7 @@ def shared_features(row: Row, version: Version) -> tuple[Any, ...]:
     return tuple(each for each in version_features(row.model, row.version) if each.name in other)
 
 
-def shadowed(store: Store, row: Row, version: Version, window: Window) -> ChurnRows | None:
+def shadow_rows(store: Store, row: Row, version: Version, window: Window) -> ChurnRows | None:
     """Rows of the same requests, as the other version scored them in the shadow; None where none match."""
     if window.environment != "production":
         return None
@@ -161,7 +161,7 @@ def rescored_sample(
         raise NotGivenError(f"version {row.version.name} has no predictions of {format_span(window.start, window.end)}{where}")
     inputs = own[[each.reference for each in columns]].set_axis([each.name for each in columns], axis=1)
     scores = predict_scores(
-        asker(worker), artifact_of(store, version), inputs, **task_and_classes(row.model), progress=progress, seconds=SECONDS
+        required_worker(worker), artifact_of(store, version), inputs, **task_and_classes(row.model), progress=progress, seconds=SECONDS
     )
     if scores.ndim == 2:
         decision, score = scores.argmax(axis=1), scores.max(axis=1)
@@ -189,7 +189,7 @@ def first_answer(store: Store, row: Row, version: Version) -> datetime | None:
     return None if first != first else aware_utc(first.to_pydatetime())
 
 
-def band(store: Store, row: Row) -> float:
+def right_within(store: Store, row: Row) -> float:
     """Regression: the absolute error up to which a prediction counts as right, the median error of the reference; else 0."""
     if row.model.task != "regression":
         return 0.0
@@ -285,11 +285,11 @@ def learned_sentence(version: Version, both: ChurnRows, usable: Bools, worse: Bo
     )
 
 
-def tenths(share: float | None) -> str:
+def percent_tenths(share: float | None) -> str:
     """A share as a percentage with one decimal."""
     return f"{100 * (share or 0.0):.1f} %"
 
 
 def share_with_interval(found: Share) -> str:
     """A share and its interval in brackets."""
-    return "" if found.value is None else f" ({tenths(found.value)}, {tenths(found.low)} to {tenths(found.high)})"
+    return "" if found.value is None else f" ({percent_tenths(found.value)}, {percent_tenths(found.low)} to {percent_tenths(found.high)})"

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 SPANS = (7, 28, 180, 36_500)
 """Days before and after the case; the first span with ENOUGH predictions is used."""
 ENOUGH = 3_000
-MOST_ROWS, REFERENCE_ROWS, MOST_CELLS = 12_000, 4_000, 1_000_000
+MAX_ROWS, REFERENCE_ROWS, MAX_CELLS = 12_000, 4_000, 1_000_000
 """Limits on rows around the case, rows of the reference, and feature values (rows × features)."""
 LARGE_ERROR = 0.8
 """Regression: quantile of the reference's absolute errors above which a prediction counts as an error."""
 
 
 @dataclass(frozen=True)
-class Bad:
+class ErrorDefinition:
     """Definition of an error. text: in words. limit: regression, the absolute error above which it is one. decision, sign: only errors
     with this decision, or with this sign; None for both directions. said: what such rows are, after `are`.
     """
@@ -68,7 +68,7 @@ class Bad:
 
 
 @computed_once
-def around(case: CaseInProgress) -> Window:
+def window_around(case: CaseInProgress) -> Window:
     """The window around the case, of its version: a week on each side, longer where it has few predictions, up to now or `as_of`."""
     row = case.row
     limit = min(case.now, case.as_of) if case.as_of else case.now
@@ -87,7 +87,7 @@ def around(case: CaseInProgress) -> Window:
 
 def period_words(case: CaseInProgress) -> str:
     """The days of the window around the case, as ` of 6 to 20 Jul 2013`; empty for a row of the reference."""
-    window, day = around(case), timedelta(days=1)
+    window, day = window_around(case), timedelta(days=1)
     if case.row.environment == "reference":
         return ""
     return f" of {format_span(day_start(window.start), max(day_start(window.end - timedelta(microseconds=1)), window.start) + day)}"
@@ -104,13 +104,13 @@ def sample_columns(model: Model) -> tuple[str, ...]:
     return (*facts, *probability_columns(model), *(column.reference for column in model.columns))
 
 
-def row_limit(model: Model, rows: int = MOST_ROWS, cells: int = MOST_CELLS) -> int:
+def row_limit(model: Model, rows: int = MAX_ROWS, cells: int = MAX_CELLS) -> int:
     """Largest number of rows to read: at least 200, so many rows or cells in all."""
     return max(200, min(rows, cells // max(len(model.columns), 1)))
 
 
 def labelled_rows_about(case: CaseInProgress) -> "DataFrame":
-    """Labelled rows around the case, without itself, at most MOST_ROWS. Raises NotGivenError where there are none."""
+    """Labelled rows around the case, without itself, at most MAX_ROWS. Raises NotGivenError where there are none."""
     found = labelled_rows_of(case)
     if found.empty:
         raise NotGivenError(f"no other prediction of this version{period_words(case)} is labelled yet")
@@ -121,14 +121,14 @@ def labelled_rows_about(case: CaseInProgress) -> "DataFrame":
 def labelled_rows_of(case: CaseInProgress) -> "DataFrame":
     """Labelled rows around the case, without itself; may be empty."""
     model = case.row.model
-    frame = case.store.ask(Sample("outcomes", sample_columns(model), row_limit(model)), around(case))
+    frame = case.store.ask(Sample("outcomes", sample_columns(model), row_limit(model)), window_around(case))
     return frame[(frame["label"] >= 0) & (frame["id"] != case.row.id)].reset_index(drop=True)
 
 
 @computed_once
 def labelled_total(case: CaseInProgress) -> int:
     """Number of all labelled predictions around the case, itself included, sampled or not."""
-    return labelled_in(case, around(case))
+    return labelled_in(case, window_around(case))
 
 
 def labelled_in(case: CaseInProgress, window: Window) -> int:
@@ -156,8 +156,8 @@ def days_of(frame: "DataFrame") -> str:
 def reference(case: CaseInProgress) -> "DataFrame":
     """Rows of the version's reference, without the case itself, at most REFERENCE_ROWS; empty without a reference."""
     model = case.row.model
-    rows = row_limit(model, REFERENCE_ROWS, MOST_CELLS // 2)
-    frame = case.store.ask(Sample("outcomes", sample_columns(model), rows), replace(around(case), slice=None).reference())
+    rows = row_limit(model, REFERENCE_ROWS, MAX_CELLS // 2)
+    frame = case.store.ask(Sample("outcomes", sample_columns(model), rows), replace(window_around(case), slice=None).reference())
     return frame[frame["id"] != case.row.id].reset_index(drop=True)
 
 
@@ -168,13 +168,13 @@ def reference_sample(row: Row, rows: int) -> str:
 
 
 @computed_once
-def bad(case: CaseInProgress) -> Bad:
+def error_definition(case: CaseInProgress) -> ErrorDefinition:
     """Definition of an error of this model: decision ≠ label; regression: an error above a quantile (LARGE_ERROR) of the reference.
 
     Raises NotGivenError where a regression has neither a labelled reference nor labelled rows.
     """
     if case.row.model.task != "regression":
-        return Bad("a decision that is not the label")
+        return ErrorDefinition("a decision that is not the label")
     frame, where = reference(case), ""
     if not (frame["label"] >= 0).any():
         frame, where = labelled_rows_about(case), "the labelled rows"
@@ -184,7 +184,7 @@ def bad(case: CaseInProgress) -> Bad:
     limit = float(errors.quantile(LARGE_ERROR))
     words, where = with_unit(case.row.model, format_figure(limit)), where or reference_sample(case.row, errors.size)
     text = f"an absolute error above {words}, the largest fifth of {where}"
-    return Bad(text, limit, said=f"more than {words} too high or too low")
+    return ErrorDefinition(text, limit, said=f"more than {words} too high or too low")
 
 
 def same_decision_rows(case: CaseInProgress) -> "DataFrame":
@@ -199,9 +199,11 @@ def decided_words(case: CaseInProgress) -> str:
     return f"“{class_words(row.model, row.model.classes[row.decision])}” " if row.decision >= 0 else ""
 
 
-def similar_error(case: CaseInProgress) -> Bad:
-    """Definition of an error in the direction of the case's: the same decision, or too high or too low; `bad` where that is unknown."""
-    row, error = case.row, bad(case)
+def similar_error(case: CaseInProgress) -> ErrorDefinition:
+    """Definition of an error in the direction of the case's: the same decision, or too high or too low; `error_definition` where that is
+    unknown.
+    """
+    row, error = case.row, error_definition(case)
     if error.limit is None:
         if row.decision < 0:
             return error
@@ -213,6 +215,6 @@ def similar_error(case: CaseInProgress) -> Bad:
     return replace(error, text=f"{error.text}, too {side}", sign=1 if row.error > 0 else -1, said=f"{said} too {side}")
 
 
-def values(row: Row) -> dict[str, Any]:
+def values_by_reference(row: Row) -> dict[str, Any]:
     """The case's values by column reference."""
     return {column.reference: (row.features if column.role == "feature" else row.groups).get(column.name) for column in row.model.columns}

@@ -9,7 +9,7 @@ import numpy as np
 
 from observability.core.catalog import Column
 from observability.core.formatting import join_words, plural
-from observability.investigation.cached_answers import asked_of, cached_answer, scores
+from observability.investigation.cached_answers import asked_of, cached_answer, cached_scores
 from observability.investigation.decision_boundary import table_value
 from observability.investigation.desired_outcome import goal_json, goal_of
 from observability.investigation.evidence_types import Counterfactual, NotGivenError
@@ -18,8 +18,8 @@ from observability.investigation.model_answers import Goal
 from observability.investigation.sampled_rows import (
     RealRows,
     artifact_of,
-    asker,
     real_rows,
+    required_worker,
     stored_input,
     task_and_classes,
     version_features,
@@ -95,9 +95,9 @@ def search_in_worker(store: Store, row: Row, worker: Worker | None, progress: Pr
     """The search, in the worker."""
     from observability.worker.requests import find_counterfactuals
 
-    asked, artifact = asker(worker), artifact_of(store, row.version)
+    asked, artifact = required_worker(worker), artifact_of(store, row.version)
     rows, own = real_rows(store, row), stored_input(row)
-    before = scores(store, row, row.version, own, worker, None, SECONDS)
+    before = cached_scores(store, row, row.version, own, worker, None, SECONDS)
     goal = goal_of(row, rows, before)
     columns = version_features(row.model, row.version)
     locked = tuple(each.name for each in columns if each.name in row.model.settings.immutable)

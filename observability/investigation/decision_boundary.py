@@ -10,8 +10,8 @@ import numpy as np
 
 from observability.core.catalog import Column
 from observability.core.errors import UsageError
-from observability.investigation.cached_answers import scores
-from observability.investigation.desired_outcome import decided_class, goal_of, margin_of, reached
+from observability.investigation.cached_answers import cached_scores
+from observability.investigation.desired_outcome import decided_class, goal_of, margin_of, meets_goal
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.known_attributions import class_of, logged_or_stored_contrast
 from observability.investigation.label_types import outcome_text
@@ -60,7 +60,7 @@ def curves(
     rows = real_rows(store, row)
     wanted = [column for column in version_features(row.model, row.version) if column.name in (features or top_features(store, row))]
     own = stored_input(row)
-    grids = {column.name: grid(column, rows, own[column.name].iloc[0]) for column in wanted}
+    grids = {column.name: feature_grid(column, rows, own[column.name].iloc[0]) for column in wanted}
     parts = [own]
     for column in wanted:
         changed = own.iloc[np.zeros(len(grids[column.name]), np.int64)].reset_index(drop=True)
@@ -75,14 +75,14 @@ def curves(
         values = tuple(None if value is None or value != value else value for value in grids[column.name])
         shown = some[:, place] if some.ndim == 2 else some
         before = scores[0, place] if scores.ndim == 2 else scores[0]
-        stored, flips = row.features.get(column.name), tuple(reached(goal, some).tolist())
+        stored, flips = row.features.get(column.name), tuple(meets_goal(goal, some).tolist())
         locked = column.name in row.model.settings.immutable
         found.append(Curve(column.name, column.kind, values, tuple(shown.tolist()), stored, float(before), flips, locked, goal.short))
     order = {name: number for number, name in enumerate(features or top_features(store, row))}
     return tuple(sorted(found, key=lambda curve: order[curve.feature]))
 
 
-def grid(column: Column, rows: RealRows, own: Any) -> list[Any]:
+def feature_grid(column: Column, rows: RealRows, own: Any) -> list[Any]:
     """Values of a feature: at most POINTS quantiles of the reference with the row's own value, or the most frequent levels."""
     given = rows.scale[column.name]
     if column.kind == "number":
@@ -99,7 +99,7 @@ def grid(column: Column, rows: RealRows, own: Any) -> list[Any]:
 
 def scores_from_model(store: Store, row: Row, worker: Worker | None, table: "DataFrame", progress: Progress | None = None) -> Floats:
     """Scores of the version's artifact for a table."""
-    return scores(store, row, row.version, table, worker, progress, SECONDS)
+    return cached_scores(store, row, row.version, table, worker, progress, SECONDS)
 
 
 def opposite(store: Store, row: Row) -> Opposite:
@@ -113,7 +113,7 @@ def opposite(store: Store, row: Row) -> Opposite:
     rows = real_rows(store, row)
     goal = goal_of(row, rows)
     if row.model.task == "regression":
-        other = reached(goal, rows.facts["score"].to_numpy(np.float64))
+        other = meets_goal(goal, rows.facts["score"].to_numpy(np.float64))
     else:
         decision = rows.facts["decision"].to_numpy(np.int64)
         other = (decision >= 0) & (decision != decided_class(row))
@@ -160,7 +160,7 @@ def what_if(
     from time import perf_counter
 
     columns = {each.name: each for each in version_features(row.model, row.version)}
-    checked = {name: fitting(columns, name, value) for name, value in changes.items()}
+    checked = {name: typed_value(columns, name, value) for name, value in changes.items()}
     begun = perf_counter()
     scores = scores_from_model(
         store, row, worker, model_ready_values(list(columns.values()), [row.features, {**row.features, **checked}]), progress
@@ -175,7 +175,7 @@ def what_if(
         answer = classes[number]
         flips = number != decided_class(row, scores[:1])
     else:
-        answer, flips = f"{after:.12g}", bool(reached(goal, scores[1:])[0])
+        answer, flips = f"{after:.12g}", bool(meets_goal(goal, scores[1:])[0])
     return WhatIf(
         {name: (row.features.get(name), value) for name, value in checked.items()},
         after,
@@ -187,7 +187,7 @@ def what_if(
     )
 
 
-def fitting(columns: Mapping[str, Column], name: str, value: Any) -> Any:
+def typed_value(columns: Mapping[str, Column], name: str, value: Any) -> Any:
     """A typed value checked against the feature's type."""
     if name not in columns:
         raise UsageError("the version does not take this feature", got=name[:80], expected=", ".join(list(columns)[:12]))

@@ -84,7 +84,7 @@ def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Go
     return Goal("outside", text, centre - band, centre + band, short=short)
 
 
-def reached(goal: Goal, scores: Floats) -> Bools:
+def meets_goal(goal: Goal, scores: Floats) -> Bools:
     """Which scores reach the goal."""
     return reaches_goal(goal_json(goal), scores)
 

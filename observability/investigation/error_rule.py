@@ -31,38 +31,38 @@ from observability.stats.interval import rate_interval
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MOST_CONDITIONS, BEAM = 3, 12
-FEWEST_ROWS, FEWEST_LABELLED = 30, 200
+MAX_CONDITIONS, BEAM = 3, 12
+MIN_ROWS, MIN_LABELLED = 30, 200
 """Minimum rows that a rule covers in the search half; minimum labelled rows in all."""
-POWER, MOST_SHARE = 0.25, 1 / 3
+POWER, MAX_SHARE = 0.25, 1 / 3
 """Exponent of the size in the quality; largest share of rows that a rule may cover (more is not a slice; except for conditions on FIELDS,
 such as one of two replicas).
 """
 EARNED = 1.15
 """Factor by which an additional condition must improve the quality."""
-MOST_GROUPS, MOST_WEEKS = 12, 26
+MAX_GROUPS, MAX_WEEKS = 12, 26
 
 
 def rule(case: CaseInProgress) -> ErrorRule:
     """The rule. Raises NotGivenError where the case is correct, too few rows are labelled, or no rule has a higher error rate."""
     row = case.row
-    error = comparison_rows.bad(case)
+    error = comparison_rows.error_definition(case)
     if error.of_row(row) is False:
         raise NotGivenError(f"this prediction is no error (an error is {error.text}), so there are no similar errors")
     error = comparison_rows.similar_error(case)
     frame = enough_labelled_rows(case, comparison_rows.same_decision_rows(case))
     wrong = error.of(frame)
     search, decided = search_half(len(frame)), comparison_rows.decided_words(case)
-    given = {**comparison_rows.values(row), **{name: row.stored.get(name) for name in FIELDS}}
+    given = {**comparison_rows.values_by_reference(row), **{name: row.stored.get(name) for name in FIELDS}}
     options = conditions_met(row.model, frame, given)
-    found = best(options, frame[search], wrong[search])
+    found = best_rule(options, frame[search], wrong[search])
     if not found:
         overall = f"{percent(float(wrong.mean()))} of {len(frame):,} {decided}predictions"
         what = "the search found no slice of this case with a higher error rate than rows of the same scores"
         raise NotGivenError(f"{what} ({overall} are {error.said})")
     made = rule_figures(row.model, found, frame[~search], wrong[~search], error, decided)
     mask = np.logical_and.reduce([condition_mask(each, frame) for each in found])
-    every = int(case.store.ask(Aggregate("outcomes"), comparison_rows.around(case))["n"].sum())
+    every = int(case.store.ask(Aggregate("outcomes"), comparison_rows.window_around(case))["n"].sum())
     made = replace(
         made, rows=f"the {decided}rows of {comparison_rows.labelled_sample(case)}" if decided else comparison_rows.labelled_sample(case)
     )
@@ -82,11 +82,9 @@ def excess_note(made: ErrorRule, frame: "DataFrame", inside: Bools, wrong: Bools
 def enough_labelled_rows(case: CaseInProgress, same: "DataFrame | None" = None) -> "DataFrame":
     """The labelled rows around the case, or those of the same decision. Raises NotGivenError where they are too few."""
     frame = comparison_rows.labelled_rows_about(case) if same is None else same
-    if len(frame) < FEWEST_LABELLED:
+    if len(frame) < MIN_LABELLED:
         which = "predictions of this version" if same is None else f"{comparison_rows.decided_words(case)}predictions of this version"
-        raise NotGivenError(
-            f"{len(frame)} other {which}{comparison_rows.period_words(case)} have labels; about {FEWEST_LABELLED} are needed"
-        )
+        raise NotGivenError(f"{len(frame)} other {which}{comparison_rows.period_words(case)} have labels; about {MIN_LABELLED} are needed")
     return frame
 
 
@@ -95,14 +93,14 @@ def search_half(n: int) -> Bools:
     return np.arange(n) % 2 == 0
 
 
-def best(options: list[Condition], frame: "DataFrame", wrong: Bools) -> tuple[Condition, ...]:
+def best_rule(options: list[Condition], frame: "DataFrame", wrong: Bools) -> tuple[Condition, ...]:
     """The best rule of these conditions on these rows; empty where none has a higher error rate than other rows of the same scores."""
     masks = [condition_mask(each, frame) for each in options]
     expected = expected_errors_by_score(frame, wrong)
 
     def worth(mask: Bools) -> float:
         n = int(mask.sum())
-        if not FEWEST_ROWS <= n < mask.size:
+        if not MIN_ROWS <= n < mask.size:
             return -np.inf
         usual = expected[mask]
         error = np.sqrt(float((usual * (1 - usual)).sum())) / n
@@ -113,19 +111,19 @@ def best(options: list[Condition], frame: "DataFrame", wrong: Bools) -> tuple[Co
 
     winner: tuple[float, tuple[int, ...]] = (0.0, ())
     beam: list[tuple[float, tuple[int, ...], Bools]] = [(0.0, (), np.ones(len(frame), bool))]
-    for _ in range(MOST_CONDITIONS):
+    for _ in range(MAX_CONDITIONS):
         grown: dict[tuple[int, ...], tuple[float, Bools]] = {}
         for _, chosen, mask in beam:
             for place in range(len(options)):
                 key = tuple(sorted((*chosen, place)))
-                if place in chosen or key in grown or not compatible(options, chosen, place):
+                if place in chosen or key in grown or not adds_information(options, chosen, place):
                     continue
                 both = mask & masks[place]
                 grown[key] = worth(both), both
         better = [(value, key, mask) for key, (value, mask) in grown.items() if value > 0]
         beam = sorted(better, key=lambda each: (-each[0], each[1]))
         small = next(
-            (each for each in beam if each[2].mean() <= MOST_SHARE or served(each[1])), None
+            (each for each in beam if each[2].mean() <= MAX_SHARE or served(each[1])), None
         )  # a large one may still lead to a small one
         if small is not None and small[0] > winner[0] * (EARNED if winner[1] else 1.0):
             winner = small[0], small[1]
@@ -133,7 +131,7 @@ def best(options: list[Condition], frame: "DataFrame", wrong: Bools) -> tuple[Co
     return tuple(options[place] for place in winner[1])
 
 
-def compatible(options: list[Condition], chosen: tuple[int, ...], place: int) -> bool:
+def adds_information(options: list[Condition], chosen: tuple[int, ...], place: int) -> bool:
     """Whether a condition adds information: another column, or the other bound of a number."""
     new = options[place]
     same = [options[each] for each in chosen if options[each].reference == new.reference]
@@ -144,7 +142,12 @@ def compatible(options: list[Condition], chosen: tuple[int, ...], place: int) ->
 
 
 def rule_figures(
-    model: Model, conditions: tuple[Condition, ...], frame: "DataFrame", wrong: Bools, error: comparison_rows.Bad, decided: str = ""
+    model: Model,
+    conditions: tuple[Condition, ...],
+    frame: "DataFrame",
+    wrong: Bools,
+    error: comparison_rows.ErrorDefinition,
+    decided: str = "",
 ) -> ErrorRule:
     """Figures of a rule on rows that its search did not use."""
     mask = np.logical_and.reduce([condition_mask(each, frame) for each in conditions])
@@ -177,7 +180,7 @@ def rule_figures(
         slice=slice_of(conditions),
         search=search_text(conditions),
         error=error.text,
-        trend=trend(inside, inside_wrong),
+        trend=error_trend(inside, inside_wrong),
         by=trend_period(inside),
         groups=rates_by_group(model, inside, inside_wrong, {each.reference for each in conditions}),
         because=because,
@@ -190,8 +193,8 @@ def trend_period(frame: "DataFrame") -> Literal["day", "week"]:
     return "week" if len(frame) and (frame["at"].max() - frame["at"].min()).days > 14 else "day"
 
 
-def trend(frame: "DataFrame", wrong: Bools) -> tuple[Rate, ...]:
-    """Error rate by week (Monday, UTC), the newest MOST_WEEKS; by day where all rows are within two weeks."""
+def error_trend(frame: "DataFrame", wrong: Bools) -> tuple[Rate, ...]:
+    """Error rate by week (Monday, UTC), the newest MAX_WEEKS; by day where all rows are within two weeks."""
     if frame.empty:
         return ()
     day = frame["at"].dt.floor("D")
@@ -199,10 +202,10 @@ def trend(frame: "DataFrame", wrong: Bools) -> tuple[Rate, ...]:
     if trend_period(frame) == "week":
         period = day - (day.dt.dayofweek * np.timedelta64(1, "D")).astype("timedelta64[us]")
     found = []
-    for when in sorted(period.unique())[-MOST_WEEKS:]:
+    for when in sorted(period.unique())[-MAX_WEEKS:]:
         inside = np.asarray(period == when)
         days = format_span(day[inside].min().to_pydatetime(), day[inside].max().to_pydatetime() + timedelta(days=1))
-        found.append(replace(rated(f"{when:%Y-%m-%d}", wrong[inside]), days=days))
+        found.append(replace(error_rate_of(f"{when:%Y-%m-%d}", wrong[inside]), days=days))
     return tuple(found)
 
 
@@ -213,12 +216,12 @@ def rates_by_group(model: Model, frame: "DataFrame", wrong: Bools, fixed: Collec
         if not column.sensitive or column.kind == "number" or column.reference in fixed:
             continue
         levels = frame[column.reference].map(lambda each: "null" if each is None else slice_level(each))
-        common = levels.value_counts().index[:MOST_GROUPS]
-        found += [rated(f"{column.name}={name}", wrong[np.asarray(levels == name)]) for name in common]
+        common = levels.value_counts().index[:MAX_GROUPS]
+        found += [error_rate_of(f"{column.name}={name}", wrong[np.asarray(levels == name)]) for name in common]
     return tuple(found)
 
 
-def rated(name: str, wrong: Bools) -> Rate:
+def error_rate_of(name: str, wrong: Bools) -> Rate:
     """An error rate with its interval."""
     n, errors = int(wrong.size), int(wrong.sum())
     return Rate(name, n, errors, *rate_interval(errors, n).triple)

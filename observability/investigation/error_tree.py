@@ -26,8 +26,8 @@ from observability.store.types.search_terms import SEARCH_NAMES
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-DEPTH, LEAF_SHARE, FEWEST_IN_LEAF = 3, 0.02, 30
-MOST_LEVELS = 20
+DEPTH, LEAF_SHARE, MIN_IN_LEAF = 3, 0.02, 30
+MAX_LEVELS = 20
 """Most frequent levels of a category that get a column; the rest is `another`."""
 
 Steps = dict[tuple[int, bool], tuple[float, bool]]
@@ -94,7 +94,7 @@ class Encoded:
         return f'"{name}" {"!=" if left else "="} {value}'
 
 
-def tree(case: CaseInProgress) -> tuple[Node, ...]:
+def error_tree_nodes(case: CaseInProgress) -> tuple[Node, ...]:
     """The nodes, parents first. Raises NotGivenError where too few rows are labelled, or none or all are errors."""
     frame = enough_labelled_rows(case, comparison_rows.same_decision_rows(case))
     error = comparison_rows.similar_error(case)
@@ -104,14 +104,14 @@ def tree(case: CaseInProgress) -> tuple[Node, ...]:
         which = f"{comparison_rows.decided_words(case)}prediction{comparison_rows.period_words(case)}"
         said = f"is {'an' if wrong[half].any() else 'no'} error (an error is {error.text})"
         raise NotGivenError(f"every labelled {which} in the half that the tree is grown on {said}")
-    columns = encoded(case, frame)
+    columns = encoded_columns(case, frame)
     matrix, own = (np.stack([each.values(part) for each in columns], axis=1) for part in (frame, case_frame(case.row)))
-    grown = grow(matrix[half], wrong[half])
+    grown = fitted_tree(matrix[half], wrong[half])
     inside, path = (np.asarray(grown.decision_path(part.astype(np.float32)).todense(), bool) for part in (matrix[~half], own))
-    return tuple(nodes(grown.tree_, columns, matrix, inside, wrong[~half], path[0]))
+    return tuple(tree_nodes(grown.tree_, columns, matrix, inside, wrong[~half], path[0]))
 
 
-def encoded(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
+def encoded_columns(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
     """Columns of the tree: numbers as they are, one column per level, and missing categories."""
     found: list[Encoded] = []
     for column in case.row.model.columns:
@@ -119,21 +119,21 @@ def encoded(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
         if column.kind == "number":
             found.append(Encoded(column))
             continue
-        common = held.map(lambda each: "" if each is None else slice_level(each)).value_counts().index[:MOST_LEVELS]
+        common = held.map(lambda each: "" if each is None else slice_level(each)).value_counts().index[:MAX_LEVELS]
         found += [Encoded(column, str(each)) for each in common]
     return found
 
 
-def grow(matrix: Floats, wrong: Bools) -> Any:
+def fitted_tree(matrix: Floats, wrong: Bools) -> Any:
     """The fitted tree."""
     from sklearn.tree import DecisionTreeClassifier
 
-    least = max(FEWEST_IN_LEAF, int(LEAF_SHARE * len(matrix)))
+    least = max(MIN_IN_LEAF, int(LEAF_SHARE * len(matrix)))
     usable = np.where(np.isfinite(matrix), matrix, np.nan).astype(np.float32)
     return DecisionTreeClassifier(max_depth=DEPTH, min_samples_leaf=least, random_state=0).fit(usable, wrong)
 
 
-def nodes(grown: Any, columns: list[Encoded], matrix: Floats, inside: Bools, wrong: Bools, path: Bools) -> list[Node]:
+def tree_nodes(grown: Any, columns: list[Encoded], matrix: Floats, inside: Bools, wrong: Bools, path: Bools) -> list[Node]:
     """The nodes of a tree, parents first."""
     above: dict[int, tuple[int, str, int, str | None, Steps]] = {}
     found = []

@@ -11,7 +11,7 @@ from observability.stats.arrays import Array, Bools, Floats
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-FEWEST, NEIGHBOURS, FEWEST_DAYS, ENOUGH_DAYS = 20, 200, 3, 6
+MINIMUM, NEIGHBOURS, MIN_DAYS, ENOUGH_DAYS = 20, 200, 3, 6
 """Minimum rows inside and outside; most rows outside that are compared with one inside; days from which days are the unit; days from which
 an excess that is not significant counts as none: of fewer days, all of them alike would be chance once in 2⁵ / 2 = 16 times or more.
 """
@@ -80,13 +80,13 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "
 
     Each row inside is compared with the rows outside that are next to it by score, as many above as below. The interval is Student's t over
     estimates that each leave out one day (the jackknife, which holds where a day has most of the rows; over rows, where all are of fewer
-    than FEWEST_DAYS days); it counts the errors of the rows outside as well. Its degrees of freedom are those of the side with rows on
+    than MIN_DAYS days); it counts the errors of the rows outside as well. Its degrees of freedom are those of the side with rows on
     fewer days.
     """
     known = np.asarray(frame["score"].notna(), bool)
     score = frame["score"].to_numpy(np.float64)
     into, out = np.flatnonzero(inside & known), np.flatnonzero(~inside & known)
-    if min(into.size, out.size) < FEWEST:
+    if min(into.size, out.size) < MINIMUM:
         return None
     out = out[np.argsort(score[out], kind="stable")]
     k = min(NEIGHBOURS, out.size)
@@ -124,7 +124,7 @@ def expected_errors_by_score(frame: "DataFrame", wrong: Bools) -> Floats:
     score = frame["score"].to_numpy(np.float64) if "score" in frame else np.full(len(frame), np.nan)
     known = np.flatnonzero(np.isfinite(score))
     k = min(NEIGHBOURS + 1, known.size)
-    if k > FEWEST:
+    if k > MINIMUM:
         ordered = known[np.argsort(score[known], kind="stable")]
         sums = np.concatenate([[0.0], np.cumsum(flags[ordered])])
         first = np.clip(np.arange(ordered.size) - k // 2, 0, ordered.size - k)
@@ -153,12 +153,12 @@ def _lower_end(frame: "DataFrame", parts: Floats, into: Array, out: Array) -> tu
     total = float(parts[into].sum())
     apart = parts.copy()
     apart[into] -= total / into.size
-    if every.size < FEWEST_DAYS:
+    if every.size < MIN_DAYS:
         spread, degrees, days, others = float(np.sqrt((apart**2).sum())), into.size - 1, 0, 0
     else:
         days, others = (int(np.unique(day[rows]).size) for rows in (into, out))
         fewest = min(days, others)
-        if fewest < FEWEST_DAYS:
+        if fewest < MIN_DAYS:
             return 0.0, days, others
         without = np.zeros(every.size)
         for rows in (into, out):

@@ -31,14 +31,14 @@ def explanation_sentences(
     """
     up, down = latent_bars_by_side(bars)
     return (
-        pushed(up, "up", link, label_unit),
-        pushed(down, "down", link, label_unit),
-        f"Base value {format_figure(base)} ({against}), output {format_figure(output)}{unit(link, label_unit)}{meaning(base, output, link)}"
-        f"{f', for the class {of_class}' if of_class else ''}.",
+        pushing_features(up, "up", link, label_unit),
+        pushing_features(down, "down", link, label_unit),
+        f"Base value {format_figure(base)} ({against}), output {format_figure(output)}{link_unit(link, label_unit)}"
+        f"{ends_as_scores(base, output, link)}{f', for the class {of_class}' if of_class else ''}.",
     )
 
 
-def pushed(bars: Sequence[Bar], where: str, link: str, label_unit: str = "") -> str:
+def pushing_features(bars: Sequence[Bar], where: str, link: str, label_unit: str = "") -> str:
     """The features that move the score in one direction: the largest by name, the rest as a sum."""
     if not bars:
         return f"No feature pushes it {where}."
@@ -48,21 +48,21 @@ def pushed(bars: Sequence[Bar], where: str, link: str, label_unit: str = "") -> 
     if rest:
         named.append(f"{plural(len(rest), 'other')} ({format_figure(sum(rest), 3, sign=True)})")
     total = sum(bar.attribution for bar in bars)
-    return f"Pushed {where} by {format_figure(abs(total), 3)}{unit(link, label_unit)}: {join_words(named)}."
+    return f"Pushed {where} by {format_figure(abs(total), 3)}{link_unit(link, label_unit)}: {join_words(named)}."
 
 
 def _equals(bar: Bar) -> str:
     """The value after the name of a bar; nothing for several inputs together."""
-    return "" if bar.value is TOGETHER else f" = {value(bar.value)}"
+    return "" if bar.value is TOGETHER else f" = {input_words(bar.value)}"
 
 
-def unit(link: str, label_unit: str = "") -> str:
+def link_unit(link: str, label_unit: str = "") -> str:
     """The unit after a number in the link space; of the values themselves that of the label."""
     words = label_unit if link == "identity" else UNITS.get(link)
     return f" {words}" if words else ""
 
 
-def meaning(base: float, output: float, link: str) -> str:
+def ends_as_scores(base: float, output: float, link: str) -> str:
     """Both ends as scores: probabilities of log-odds, values of logarithms. That of a mean of log-odds is not the mean probability."""
     if link == "logit":
         return f": a probability of {probability_of_logit(output)}, where the base value stands for {probability_of_logit(base)}"
@@ -79,7 +79,7 @@ def probability_of_logit(output: float) -> str:
     return f"{100 * chance:.1f} %" if 0.001 <= chance <= 0.999 else format_figure(chance, 2)
 
 
-def method(name: str) -> str:
+def method_name(name: str) -> str:
     """The name of an attribution method in the field."""
     return METHODS.get(name, name)
 
@@ -89,7 +89,7 @@ def left_over(residual: float) -> str:
     return "no residual" if abs(residual) < 1e-4 else f"residual {format_figure(residual)}"
 
 
-def value(given: Any) -> str:
+def input_words(given: Any) -> str:
     """An input's value as text."""
     if given is None or given != given:
         return "missing"

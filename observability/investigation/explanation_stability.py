@@ -8,7 +8,7 @@ from observability.investigation.model_answers import Stability
 from observability.stats.arrays import Bools, Floats
 
 DRAWS, TOP = 200, 3
-FEWEST_ROWS = 10
+MIN_ROWS = 10
 STARS = ((0.95, 5), (0.85, 4), (0.7, 3), (0.5, 2))
 """Minimum score of each number of stars; one star below. The scale is our own; there is no agreed one."""
 
@@ -21,13 +21,13 @@ def stability(shown: ArrayLike, by_row: ArrayLike, *, seed: int = 0, draws: int 
     """
     values, rows = np.asarray(shown, np.float64), np.asarray(by_row, np.float64)
     n, features = rows.shape
-    if n < FEWEST_ROWS or features < 1 or not np.isfinite(rows).all():
+    if n < MIN_ROWS or features < 1 or not np.isfinite(rows).all():
         return None
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=draws)
     drawn = np.abs(counts @ rows / n)
     correlation = float(np.mean(np.clip(rank_correlations(np.abs(values), drawn), 0, 1)))
-    overlap = float(np.mean(overlaps(np.abs(values), drawn)))
+    overlap = float(np.mean(shared_leaders(np.abs(values), drawn)))
     score = (correlation + overlap) / 2
     stars = next((number for limit, number in STARS if score >= limit), 1)
     because = (
@@ -49,15 +49,15 @@ def rank_correlations(one: Floats, many: Floats) -> Floats:
         return np.asarray(np.where(size > 0, (b @ a) / size, flat), np.float64)
 
 
-def overlaps(one: Floats, many: Floats) -> Floats:
+def shared_leaders(one: Floats, many: Floats) -> Floats:
     """Share of the largest of one list that are among the largest of each row of another; features without effect never count."""
-    own = leaders(one[None, :])[0]
+    own = largest_mask(one[None, :])[0]
     if not own.any():
-        return np.asarray(~leaders(many).any(axis=1), np.float64)
-    return np.asarray((leaders(many) & own).sum(axis=1) / own.sum(), np.float64)
+        return np.asarray(~largest_mask(many).any(axis=1), np.float64)
+    return np.asarray((largest_mask(many) & own).sum(axis=1) / own.sum(), np.float64)
 
 
-def leaders(sizes: Floats) -> Bools:
+def largest_mask(sizes: Floats) -> Bools:
     """Mask of the TOP largest of each row."""
     order = np.argsort(-sizes, axis=1, kind="stable")[:, :TOP]
     found = np.zeros(sizes.shape, np.bool_)

@@ -17,7 +17,7 @@ from observability.stats.arrays import Floats
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MOST_LEVELS = 20
+MAX_LEVELS = 20
 """Most frequent levels of a category that get a column; the others share one."""
 RANK_VARIANCE = 1 / 12
 """Variance of ranks that spread evenly: from it on a feature is scaled to a variance of 1."""
@@ -71,7 +71,7 @@ def feature_blocks(columns: Sequence[Column], rows: "DataFrame", known: "DataFra
             block = FeatureBlock(column, np.sort(numbers[np.isfinite(numbers)]), raw=embedding)
         else:
             counts = values.dropna().map(slice_level).value_counts()
-            common = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MOST_LEVELS]
+            common = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MAX_LEVELS]
             block = FeatureBlock(column, np.empty(0), tuple(str(level) for level, _ in common))
         variance = float(block.columns_of(rows).var(axis=0).sum())
         found.append(block if embedding else replace(block, scale=max(variance, RANK_VARIANCE) ** -0.5))

@@ -8,7 +8,7 @@ from observability.investigation.logged_prediction import Row, row_from
 from observability.store.engine import Store
 
 
-def opened(
+def prediction_row(
     store: Store,
     prediction_id: str,
     *,

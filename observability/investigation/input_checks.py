@@ -25,9 +25,9 @@ FENCE = 3.0
 """A number is out of range if it lies outside the reference's range, isolated outliers excluded, or farther than this many widths of the
 central 99 % beyond the central 99 %. An impossible value in the reference therefore does not widen the range.
 """
-STALE_SHARE, STALE_TIMES, FEWEST_LAGS = 0.99, 2.0, 50
+STALE_SHARE, STALE_TIMES, MIN_LAGS = 0.99, 2.0, 50
 """A value is stale if it is older than the share STALE_SHARE of earlier values and older than STALE_TIMES their median age. At least
-FEWEST_LAGS earlier values are needed.
+MIN_LAGS earlier values are needed.
 """
 
 
@@ -58,7 +58,7 @@ def reference_histograms(case: CaseInProgress, columns: list[Column]) -> dict[st
     known = tuple(each.reference for each in columns if each.reference in case.row.version.edges)
     if not known or not case.row.version.reference_rows:
         return {}
-    frame = case.store.ask(Aggregate("predictions", histogram=known), comparison_rows.around(case).reference())
+    frame = case.store.ask(Aggregate("predictions", histogram=known), comparison_rows.window_around(case).reference())
     found: dict[str, dict[int, int]] = {}
     for name, place, n in zip(frame["column"], frame["bin"], frame["n"], strict=True):
         found.setdefault(str(name), {})[int(place)] = found.get(str(name), {}).get(int(place), 0) + int(n)
@@ -80,7 +80,7 @@ def checked_input(case: CaseInProgress, column: Column, counts: dict[int, int], 
     if read_at is None:
         return found
     found = replace(found, read_at=read_at, age=(row.at - read_at).total_seconds())
-    old = stale((row.at - read_at).total_seconds(), usual)
+    old = staleness_reason((row.at - read_at).total_seconds(), usual)
     return replace(found, flags=(*found.flags, "stale"), because=f"{found.because} {old}") if old else found
 
 
@@ -186,14 +186,14 @@ def usual_lags(case: CaseInProgress) -> dict[str, "NDArray[np.float64]"]:
     """Ages in seconds of earlier values by feature, where their reading times are logged."""
     if not case.row.stored.get("feature_at"):
         return {}
-    window = comparison_rows.around(case)
+    window = comparison_rows.window_around(case)
     frame: DataFrame = case.store.feature_ages(window, before=case.row.at)
     return {str(name): part.to_numpy(np.float64) for name, part in frame.groupby("feature")["age"]}
 
 
-def stale(age: float, usual: "NDArray[np.float64] | None") -> str:
+def staleness_reason(age: float, usual: "NDArray[np.float64] | None") -> str:
     """Why a value is stale; empty where it is not, or too few earlier ages are known."""
-    if usual is None or usual.size < FEWEST_LAGS:
+    if usual is None or usual.size < MIN_LAGS:
         return ""
     limit, middle = float(np.quantile(usual, STALE_SHARE)), float(np.median(usual))
     if age <= limit or age <= STALE_TIMES * max(middle, 0.0):

@@ -22,7 +22,7 @@ COMMON_NOW = 0.02
 def odd_inputs(case: CaseInProgress) -> tuple[tuple[float, Input], ...]:
     """The inputs with a weight as a fault, largest first."""
     given: tuple[Input, ...] = case.part("inputs") or ()
-    return tuple(sorted(((weight, each) for each in given if (weight := oddness(case, each)) > 0), key=lambda part: -part[0]))
+    return tuple(sorted(((weight, each) for each in given if (weight := fault_weight(case, each)) > 0), key=lambda part: -part[0]))
 
 
 def suspected_features(case: CaseInProgress) -> tuple[str, ...]:
@@ -32,12 +32,12 @@ def suspected_features(case: CaseInProgress) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*odd, *(missing if missing_together(case) else ())]))
 
 
-def oddness(case: CaseInProgress, given: Input) -> float:
+def fault_weight(case: CaseInProgress, given: Input) -> float:
     """Weight of one input as a fault, 0 to 1."""
     weights = [FLAG_WEIGHT[flag] for flag in given.flags if flag in FLAG_WEIGHT and not moved_with_others(case, given, flag)]
     if "null" in given.flags and given.share is not None:
         weights.append(0.7 if given.share < RARE else 0.3 if given.share < UNCOMMON else 0.0)
-    return max(weights, default=0.0) * heard(case, given.feature)
+    return max(weights, default=0.0) * importance_weight(case, given.feature)
 
 
 def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
@@ -57,7 +57,7 @@ def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
     return float(outside.mean()) > COMMON_NOW
 
 
-def heard(case: CaseInProgress, feature: str) -> float:
+def importance_weight(case: CaseInProgress, feature: str) -> float:
     """Weight of a feature by its importance in the settings, 0.6 to 1; 0.9 without importances."""
     importance = case.row.model.settings.importance
     if not importance:
@@ -68,7 +68,7 @@ def heard(case: CaseInProgress, feature: str) -> float:
 def missing_together(case: CaseInProgress) -> str | None:
     """A sentence where more values are missing at once than in nearly all of the reference."""
     columns = neighbours.compared_features(case.row)
-    own = comparison_rows.values(case.row)
+    own = comparison_rows.values_by_reference(case.row)
     mine = sum(own[each.reference] is None for each in columns)
     frame: DataFrame = comparison_rows.reference(case)
     if mine < 2 or frame.empty:

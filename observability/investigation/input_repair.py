@@ -17,7 +17,7 @@ from observability.core.numerals import format_figure, percent
 from observability.core.questions import Sample
 from observability.core.time import naive_utc
 from observability.investigation import comparison_rows, neighbours
-from observability.investigation.cached_answers import scores
+from observability.investigation.cached_answers import cached_scores
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.conditions import slice_level
 from observability.investigation.evidence_types import InputRepair, NotGivenError
@@ -29,7 +29,7 @@ from observability.stats.arrays import Bools, Floats
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-NEAR, REPAIRS, FEWEST = timedelta(hours=24), 10, 2
+NEAR, REPAIRS, MINIMUM = timedelta(hours=24), 10, 2
 """Time before and after the case in which good values of its source are taken; repairs; minimum of them for one source."""
 STEADY = 0.5
 """Mean difference of consecutive rows of a source, in standard deviations of all, up to which it has the values of one source."""
@@ -56,16 +56,16 @@ def repair(case: CaseInProgress) -> InputRepair | None:
         return None
     row = case.row
     artifact_of(case.store, row.version)
-    found = donors(case, features)
+    found = donor_rows(case, features)
     columns = version_features(row.model, row.version)
     wanted = [each for each in columns if each.name in features]
     repaired = [{**row.features, **{each.name: value_in(held, each) for each in wanted}} for held in found.frame.to_dict("records")]
     table = model_ready_values(list(columns), [row.features, *repaired])
-    given = scores(case.store, row, row.version, table, case.worker, case.progress, SECONDS)
+    given = cached_scores(case.store, row, row.version, table, case.worker, case.progress, SECONDS)
     return judged_repair(case, features, found, given)
 
 
-def donors(case: CaseInProgress, features: tuple[str, ...]) -> Donors:
+def donor_rows(case: CaseInProgress, features: tuple[str, ...]) -> Donors:
     """Rows with good values of the features. Raises NotGivenError where there are none."""
     columns = [each for each in version_features(case.row.model, case.row.version) if each.name in features]
     near = rows_near_in_time(case)
@@ -77,7 +77,7 @@ def donors(case: CaseInProgress, features: tuple[str, ...]) -> Donors:
         far = (same["at"] - naive_utc(case.row.at)).abs()
         same = same.loc[far.sort_values(kind="stable").index]
         distinct = same.drop_duplicates([each.reference for each in columns]).head(REPAIRS)
-        if len(distinct) >= FEWEST:
+        if len(distinct) >= MINIMUM:
             hours = max(abs(at - naive_utc(case.row.at)).total_seconds() for at in distinct["at"]) / 3600
             name = key.partition(".")[2] or key
             return Donors(distinct, f"{len(distinct)} good values of {name} {own} within {format_figure(max(hours, 0.1), 2)} hours", name)
@@ -91,7 +91,7 @@ def rows_near_in_time(case: CaseInProgress) -> "DataFrame":
     """Predictions of the version near in time, in order of time, without the case."""
     row, model = case.row, case.row.model
     names = ("id", "at", "replica", "device", *(column.reference for column in model.columns))
-    window = replace(comparison_rows.around(case), start=row.at - NEAR, end=min(row.at + NEAR, max(case.now, row.at)))
+    window = replace(comparison_rows.window_around(case), start=row.at - NEAR, end=min(row.at + NEAR, max(case.now, row.at)))
     frame = case.store.ask(Sample("outcomes", names, comparison_rows.row_limit(model)), window)
     return frame[frame["id"] != row.id].sort_values("at", kind="stable").reset_index(drop=True)
 
@@ -119,9 +119,9 @@ def source_key(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) 
     own = [each.reference for each in columns]
     keys = [each.reference for each in case.row.model.columns if each.kind != "number" and each.reference not in own]
     found = {
-        key: steadiness(frame, key, columns)
+        key: mean_step(frame, key, columns)
         for key in (*keys, "replica", "device")
-        if case_level(case, key) is not None and 1 < frame[key].nunique() <= len(frame) / FEWEST
+        if case_level(case, key) is not None and 1 < frame[key].nunique() <= len(frame) / MINIMUM
     }
     if not found:
         return None
@@ -131,11 +131,11 @@ def source_key(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) 
 
 def case_level(case: CaseInProgress, key: str) -> str | None:
     """The case's level of a category, replica or device, as text."""
-    value = case.row.stored.get(key) if key in ("replica", "device") else comparison_rows.values(case.row).get(key)
+    value = case.row.stored.get(key) if key in ("replica", "device") else comparison_rows.values_by_reference(case.row).get(key)
     return None if value is None else slice_level(value)
 
 
-def steadiness(frame: "DataFrame", key: str, columns: list[Column]) -> float:
+def mean_step(frame: "DataFrame", key: str, columns: list[Column]) -> float:
     """Mean difference of consecutive rows of one level: numbers in standard deviations, categories 1 where they differ; infinite with
     no such rows.
     """
@@ -240,7 +240,7 @@ def right_answers(case: CaseInProgress, given: Floats) -> Bools | None:
     """Which answers are right: the decision is the label; of a regression the error is no large one. None where that is unknown."""
     row = case.row
     if row.model.task == "regression":
-        limit = comparison_rows.bad(case).limit
+        limit = comparison_rows.error_definition(case).limit
         if row.label_number is None or limit is None:
             return None
         return np.asarray(np.abs(given - row.label_number) <= limit, bool)

@@ -22,10 +22,10 @@ def base_words(against: Against, rows: int | None) -> str:
 
 def logged_or_stored_contrast(store: Store, row: Row) -> AttributionContrast | None:
     """The logged attributions, else the stored ones; None without either."""
-    return logged(row) or of_store(store, row)
+    return logged_attributions(row) or of_store(store, row)
 
 
-def logged(row: Row) -> AttributionContrast | None:
+def logged_attributions(row: Row) -> AttributionContrast | None:
     """The attributions logged with the prediction, checked against its score in their own space."""
     body, base = row.stored.get("attributions"), row.stored.get("base_value")
     body, base = (json.loads(each) if isinstance(each, str) else each for each in (body, base))
@@ -145,7 +145,7 @@ def contrast_from_numbers(
         base,
         output,
         residual,
-        fits(row, whole, base, output, residual, link, method),
+        adds_up(row, whole, base, output, residual, link, method),
         link,
         bars,
         method,
@@ -161,7 +161,7 @@ def contrast_from_numbers(
     )
 
 
-def fits(row: Row, values: Floats, base: float, output: float, residual: float, link: str, method: str) -> bool:
+def adds_up(row: Row, values: Floats, base: float, output: float, residual: float, link: str, method: str) -> bool:
     """Whether the bars add up: the residual is small, or the implied score is the logged one (logged scores are rounded)."""
     if not np.isfinite([base, output, residual]).all():
         return False

@@ -21,14 +21,14 @@ from observability.investigation.evidence_types import LabelCheck, NotGivenError
 from observability.investigation.label_support import DOUBTED, SUPPORTED, annotator_votes, rater_support
 from observability.investigation.label_types import class_words, outcome_words, with_unit
 from observability.investigation.logged_prediction import Row
-from observability.investigation.neighbours import near
+from observability.investigation.neighbours import nearest_labelled
 from observability.investigation.sampled_rows import class_probabilities
 from observability.stats.arrays import Floats, Integers
 
 if TYPE_CHECKING:
     pass
 
-FEWEST_LABELLED = 30
+MIN_LABELLED = 30
 TOLERANCE = 1e-6
 """Probabilities within this distance are equal, as in cleanlab."""
 MEASURED = ("outcome", "correction")
@@ -37,7 +37,7 @@ FEW_AGREE = 0.2
 """A large majority of neighbours disagrees where at most this share has the label, and less than of all rows."""
 HARDLY = 0.02
 """Probability that a label is wrong below which that is no evidence against it."""
-FEWEST_VOTES, MAJORITY = 3, 0.75
+MIN_VOTES, MAJORITY = 3, 0.75
 """Annotators of whom this share supports a label."""
 FAR_OUT = 4.0
 """Robust standard deviations from which a number is far outside its neighbours' labels."""
@@ -60,7 +60,7 @@ def own_probabilities(row: Row) -> Floats | None:
     return None if row.score is None or not np.isfinite(row.score) else np.array([1 - row.score, row.score])
 
 
-def thresholds(chances: Floats, labels: Integers) -> Floats:
+def confidence_thresholds(chances: Floats, labels: Integers) -> Floats:
     """t_c of each class: mean probability of c over rows labelled c; NaN without such rows."""
     return np.array(
         [chances[labels == each, each].mean() if (labels == each).any() else np.nan for each in range(chances.shape[1])], np.float64
@@ -74,7 +74,7 @@ def confident_class(chances: Floats, limits: Floats) -> Integers:
     return np.where(reached.any(axis=1), several, -1)
 
 
-def suspected(chances: Floats, labels: Integers, limits: Floats) -> Integers:
+def suspected_classes(chances: Floats, labels: Integers, limits: Floats) -> Integers:
     """Of each row (n, classes) the class of which the model is confident instead of the label; −1 where the label is not suspect."""
     instead = confident_class(chances, np.where(np.isnan(limits), np.inf, limits))
     favoured = chances.copy()
@@ -91,19 +91,19 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     given = labelled["label"].to_numpy(np.int64)
     confidence, limit, instead, first, wrong = None, None, None, False, None
     sentences = []
-    if own is not None and len(labelled) >= FEWEST_LABELLED:
+    if own is not None and len(labelled) >= MIN_LABELLED:
         chances = class_probabilities(labelled, row.model)
         usable = np.isfinite(chances).all(axis=1)
-        limits = thresholds(chances[usable], given[usable])
+        limits = confidence_thresholds(chances[usable], given[usable])
         confidence, limit = float(own[row.label_code]), None if np.isnan(limits[row.label_code]) else float(limits[row.label_code])
         first = int(own.argmax()) == row.label_code
-        other = int(suspected(own[None, :], np.array([row.label_code]), limits)[0])
+        other = int(suspected_classes(own[None, :], np.array([row.label_code]), limits)[0])
         instead = names[other] if other != -1 else None
         sentences.append(f"Model probability of the label {outcome_words(row.model, row.label.value)}: {chance_text(confidence)}")
         sentences[-1] += f" (average of rows with this label: {chance_text(limit)})" if limit is not None else ""
         if instead is not None:
             sentences[-1] += f"; of {class_words(row.model, instead)}: {chance_text(own[other])} (average {chance_text(limits[other])})"
-    around = near(case).frame
+    around = nearest_labelled(case).frame
     same = int((around["label"] == row.label_code).sum())
     agree = same / len(around)
     sentences.append(f"{same} of the {len(around)} nearest labelled rows {'has' if same == 1 else 'have'} the same label")
@@ -114,7 +114,7 @@ def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     if people is not None:
         sentences.append(people.text)
     outvoted = voted is not None and cast.most_common(1)[0][1] > voted
-    agreed = voted is not None and sum(cast.values()) >= FEWEST_VOTES and voted >= MAJORITY * sum(cast.values())
+    agreed = voted is not None and sum(cast.values()) >= MIN_VOTES and voted >= MAJORITY * sum(cast.values())
     supported = people.doubt <= SUPPORTED if people is not None else agreed
     at_large = float((given == row.label_code).mean()) if given.size else 0.0
     against = agree <= FEW_AGREE and agree < at_large
@@ -176,7 +176,7 @@ def number_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
     """The check of a number."""
     row = case.row
     value = row.label_number
-    around = near(case).frame["label_value"].dropna().to_numpy(np.float64)
+    around = nearest_labelled(case).frame["label_value"].dropna().to_numpy(np.float64)
     if value is None or around.size < 3:
         raise NotGivenError("too few neighbours have labels for a comparison")
     middle = float(np.median(around))

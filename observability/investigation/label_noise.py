@@ -20,7 +20,7 @@ from observability.stats.interval import rate_interval
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-NEAR_ROWS, FEWEST_SURE, SURE = 400, 40, 0.8
+NEAR_ROWS, MIN_SURE, SURE = 400, 40, 0.8
 """Labelled rows nearest in time; minimum of those with a confident prediction; probability from which one is confident."""
 BEYOND = 3.0
 """Standard errors by which contradictions must exceed those at other times to assume a higher share of wrong labels."""
@@ -85,7 +85,7 @@ def wrong_label_rate(case: CaseInProgress) -> WrongLabelRate | None:
     known, chances, other = contradicted_rows(case)
     sure = known & (chances >= SURE)
     n = int(sure.sum())
-    if n < FEWEST_SURE:
+    if n < MIN_SURE:
         return None
     stated = float(1 - chances[sure].mean())
     found = rate_interval(int(other[sure].sum()), n)
@@ -97,7 +97,7 @@ def contradicted_at(case: CaseInProgress, sure: float) -> float:
     """Share of labels that contradict the model where its probability is at least `sure`; 0 with too few such rows."""
     known, chances, other = contradicted_rows(case)
     rows_ = known & (chances >= sure)
-    return float(other[rows_].mean()) if rows_.sum() >= FEWEST_SURE else 0.0
+    return float(other[rows_].mean()) if rows_.sum() >= MIN_SURE else 0.0
 
 
 def contradicted_rows(case: CaseInProgress) -> tuple[Bools, Floats, Bools]:
@@ -120,7 +120,7 @@ def noise_now(case: CaseInProgress) -> float:
     near = np.zeros(len(frame), bool)
     near[np.argsort(far, kind="stable")[:NEAR_ROWS]] = True
     here, there = near & sure, ~near & sure
-    if here.sum() < FEWEST_SURE or there.sum() < FEWEST_SURE:
+    if here.sum() < MIN_SURE or there.sum() < MIN_SURE:
         return 0.0
     return flipped_share_beyond_chance(other[here], float(other[there].mean())) / 2
 

@@ -18,10 +18,10 @@ from observability.core.numerals import format_figure, percent
 from observability.core.questions import Records
 from observability.investigation.case_parts import CaseInProgress, computed_once
 from observability.investigation.label_types import class_words
-from observability.investigation.verdicts import ever, votes
+from observability.investigation.verdicts import votes_of_item, window_until_request
 from observability.stats.arrays import Floats
 
-SAMPLE, FEWEST_OF_CLASS, MOST_OVERLAP = 4000, 10, 0.02
+SAMPLE, MIN_OF_CLASS, MAX_OVERLAP = 4000, 10, 0.02
 """Newest labels that show the borders of classes; minimum of each class; share of labels that may lie on the wrong side of a border."""
 NAMES = {"raters": r"raters|annotators", "mean": r"mean|average", "spread": r"spread|std|deviation"}
 """Patterns of the fields' names."""
@@ -96,13 +96,13 @@ def probability_within(span: tuple[float, float], mean: float, error: float) -> 
 def rating_borders(case: CaseInProgress) -> dict[str, tuple[float, float]]:
     """Lowest and highest mean rating of each class, by the newest labels of the model; empty where the classes overlap."""
     question = Records("label", columns=("value", "extra"), ever=True, rows=SAMPLE)
-    frame = case.store.ask(question, ever(case, case.row.model.name))
+    frame = case.store.ask(question, window_until_request(case, case.row.model.name))
     means: dict[str, list[float]] = {}
     for value, extra in zip(frame["value"], frame["extra"], strict=True):
         mean = rating_fields(extra).get("mean") if isinstance(extra, dict) else None
         if mean is not None:
             means.setdefault(str(value), []).append(mean)
-    kept = {name: np.array(held) for name, held in means.items() if len(held) >= FEWEST_OF_CLASS}
+    kept = {name: np.array(held) for name, held in means.items() if len(held) >= MIN_OF_CLASS}
     order = sorted(kept, key=lambda name: float(np.median(kept[name])))
     borders = [border_between(kept[low], kept[high]) for low, high in pairwise(order)]
     if len(order) < 2 or any(border is None for border in borders):
@@ -112,16 +112,16 @@ def rating_borders(case: CaseInProgress) -> dict[str, tuple[float, float]]:
 
 
 def border_between(low: Floats, high: Floats) -> float | None:
-    """The middle between two classes' means; None where more than MOST_OVERLAP of them lie on the other side."""
-    border = (np.quantile(low, 1 - MOST_OVERLAP / 2) + np.quantile(high, MOST_OVERLAP / 2)) / 2
+    """The middle between two classes' means; None where more than MAX_OVERLAP of them lie on the other side."""
+    border = (np.quantile(low, 1 - MAX_OVERLAP / 2) + np.quantile(high, MAX_OVERLAP / 2)) / 2
     if low.max() <= high.min():
         border = (low.max() + high.min()) / 2
     wrong = (low > border).mean(), (high < border).mean()
-    return float(border) if max(wrong) <= MOST_OVERLAP else None
+    return float(border) if max(wrong) <= MAX_OVERLAP else None
 
 
 def annotator_votes(case: CaseInProgress) -> Counter[str]:
     """Labels of annotators: of the item in the model's labelling projects, else the newest of each annotator among the revisions."""
-    cast = votes(case)
+    cast = votes_of_item(case)
     newest = {revision.annotator: revision.value for revision in case.row.revisions if revision.annotator}
     return cast if cast or len(newest) < 2 else Counter(newest.values())

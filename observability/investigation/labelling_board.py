@@ -38,7 +38,7 @@ SKIP_REASONS = (
 ANNOTATION_FIELDS = ("item", "annotator", "at", "label", "gold", "suggestion", "suggestion_confidence", "guideline")
 
 
-MOST_FRESH = 2_000
+MAX_FRESH = 2_000
 """Landed items without a label in the queue; the others follow as these are labelled."""
 
 
@@ -178,11 +178,11 @@ def labelling_board(
 
 
 def _fresh_items(items: Iterable[str], seen: Collection[str]) -> tuple[list[str], int]:
-    """Landed items that nobody has labelled, at most MOST_FRESH drawn by their names, and how many more there are."""
+    """Landed items that nobody has labelled, at most MAX_FRESH drawn by their names, and how many more there are."""
     fresh = [item for item in dict.fromkeys(items) if item not in seen]
-    if len(fresh) <= MOST_FRESH:
+    if len(fresh) <= MAX_FRESH:
         return fresh, 0
-    return nsmallest(MOST_FRESH, fresh, key=lambda item: crc32(item.encode("utf-8", "surrogatepass"))), len(fresh) - MOST_FRESH
+    return nsmallest(MAX_FRESH, fresh, key=lambda item: crc32(item.encode("utf-8", "surrogatepass"))), len(fresh) - MAX_FRESH
 
 
 def _pairs(frame: "DataFrame") -> Iterable[tuple[str, str]]:

@@ -28,12 +28,12 @@ TEXT_NAMES = (
     "document",
     "input",
 )
-FEWEST_WORDS, FEWEST_FEATURE_WORDS = 3, 6
+MIN_WORDS, MIN_FEATURE_WORDS = 3, 6
 """Words from which a field of another name, and a feature that is no level of the reference, count as a text."""
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
-MOST_IMAGES, MOST_IMAGE_BYTES, MOST_PIXELS = 4, 10 * 1024**2, 40_000_000
+MAX_IMAGES, MAX_IMAGE_BYTES, MAX_PIXELS = 4, 10 * 1024**2, 40_000_000
 TOO_MANY_PIXELS = "The image has more than 40 million pixels."
 WEB = re.compile(r"https?://", re.IGNORECASE)
 FOLDERS = "OBSERVABILITY_IMAGES"
@@ -64,10 +64,7 @@ def logged_texts(row: Row) -> tuple[LoggedText, ...]:
     features = [
         LoggedText(name, value, True)
         for name, value in row.features.items()
-        if isinstance(value, str)
-        and len(value.split()) >= FEWEST_FEATURE_WORDS
-        and not image_kind(value)
-        and not _is_level(row, name, value)
+        if isinstance(value, str) and len(value.split()) >= MIN_FEATURE_WORDS and not image_kind(value) and not _is_level(row, name, value)
     ]
     return (*own, *features)
 
@@ -75,21 +72,19 @@ def logged_texts(row: Row) -> tuple[LoggedText, ...]:
 def logged_images(row: Row) -> tuple[LoggedImage, ...]:
     """The references to images of a prediction, at most four."""
     own, features = images_of_fields(dict(_own_fields(row))), images_of_fields(row.features)
-    return (*own, *features)[:MOST_IMAGES]
+    return (*own, *features)[:MAX_IMAGES]
 
 
 def texts_of_fields(fields: Mapping[str, Any]) -> tuple[LoggedText, ...]:
     """The texts among fields that belong to no model, as those of an item to be labelled."""
     texts = [(name, value) for name, value in fields.items() if isinstance(value, str) and value.strip() and not image_kind(value)]
-    return tuple(
-        LoggedText(name, value, False) for name, value in texts if name.lower() in TEXT_NAMES or len(value.split()) >= FEWEST_WORDS
-    )
+    return tuple(LoggedText(name, value, False) for name, value in texts if name.lower() in TEXT_NAMES or len(value.split()) >= MIN_WORDS)
 
 
 def images_of_fields(fields: Mapping[str, Any]) -> tuple[LoggedImage, ...]:
     """The references to images among fields, at most four."""
     texts = [(name, value, image_kind(value)) for name, value in fields.items() if isinstance(value, str)]
-    return tuple([LoggedImage(name, value, kind) for name, value, kind in texts if kind is not None][:MOST_IMAGES])
+    return tuple([LoggedImage(name, value, kind) for name, value, kind in texts if kind is not None][:MAX_IMAGES])
 
 
 def _own_fields(row: Row) -> Iterator[tuple[str, str]]:
@@ -142,12 +137,12 @@ def image_bytes(image: LoggedImage, folders: Sequence[Path]) -> tuple[bytes | No
                 f"The file is not in a folder whose images may be shown: put it into `images` of the home, or name its own in {FOLDERS}.",
             )
         try:
-            if path.stat().st_size > MOST_IMAGE_BYTES:
+            if path.stat().st_size > MAX_IMAGE_BYTES:
                 return None, "The image has more than 10 MB."
             content = path.read_bytes()
         except OSError as error:
             return None, f"The file cannot be read: {error.strerror}."
-    if len(content) > MOST_IMAGE_BYTES:
+    if len(content) > MAX_IMAGE_BYTES:
         return None, "The image has more than 10 MB."
     webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
     if not (webp or content.startswith(SIGNATURES)):
@@ -162,7 +157,7 @@ def _image_problem(content: bytes) -> str:
 
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 return TOO_MANY_PIXELS
             image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

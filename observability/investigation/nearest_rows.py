@@ -17,12 +17,12 @@ def row_distances(row: "DataFrame", rows: "DataFrame", columns: Sequence[Column]
     """Distance of one row to each of `rows`, over `columns` (tables with features by name). scale: rows whose mean and standard deviation
     are used (default: `rows`).
     """
-    space = space_of(referenced(rows if scale is None else scale, columns), columns)
-    own = space.place(referenced(row, columns))
-    return space.place(referenced(rows, columns)).distances(own)
+    space = space_of(with_reference_names(rows if scale is None else scale, columns), columns)
+    own = space.place(with_reference_names(row, columns))
+    return space.place(with_reference_names(rows, columns)).distances(own)
 
 
-def referenced(frame: "DataFrame", columns: Sequence[Column]) -> "DataFrame":
+def with_reference_names(frame: "DataFrame", columns: Sequence[Column]) -> "DataFrame":
     """The table with columns named by their references."""
     return frame[[column.name for column in columns]].set_axis([column.reference for column in columns], axis=1)
 

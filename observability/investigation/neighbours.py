@@ -29,7 +29,7 @@ CAP = 6.0
 """Standard deviations at which numbers are clipped, so that one extreme value does not dominate the distance."""
 FAR_RANK, CALIBRATED_ON = 5, 600
 """Rank of the neighbour whose distance is compared, and number of reference rows that it is compared with."""
-FEWEST_REFERENCE = 100
+MIN_REFERENCE = 100
 
 
 @dataclass(frozen=True)
@@ -111,19 +111,19 @@ def neighbours(case: CaseInProgress) -> tuple[Neighbour, ...]:
             environment=row["environment"],
             at=None if row["environment"] == "reference" else row["at"].to_pydatetime().replace(tzinfo=zone),
         )
-        for row in near(case).frame.to_dict("records")
+        for row in nearest_labelled(case).frame.to_dict("records")
     )
 
 
 @computed_once
-def near(case: CaseInProgress) -> Near:
+def nearest_labelled(case: CaseInProgress) -> Near:
     """The nearest labelled rows, without the case itself; a row that stands in the period and in the reference counts once. Raises
     NotGivenError where there are none.
     """
     import pandas as pd
 
     kept, period = comparison_rows.reference(case), comparison_rows.labelled_rows_of(case)
-    kept = kept[~(copies(case, kept, case_frame(case.row)) | copies(case, kept, period))]
+    kept = kept[~(copied_rows(case, kept, case_frame(case.row)) | copied_rows(case, kept, period))]
     rows = ((kept, "reference"), (period, "production"))
     candidates = [part for frame, environment in rows if len(part := with_labels(frame, environment))]
     if not candidates:
@@ -139,7 +139,7 @@ def near(case: CaseInProgress) -> Near:
     return Near(frame.iloc[order].assign(distance=distance[order]).reset_index(drop=True), space, own)
 
 
-def copies(case: CaseInProgress, frame: "DataFrame", rows: "DataFrame") -> Bools:
+def copied_rows(case: CaseInProgress, frame: "DataFrame", rows: "DataFrame") -> Bools:
     """Which rows of a reference are rows of another frame: of the same instant and with the same inputs. A reference has ids of its own."""
     import pandas as pd
 
@@ -167,7 +167,7 @@ def case_frame(row: Row) -> "DataFrame":
     """The case as a frame of one row, with its instant."""
     import pandas as pd
 
-    given = comparison_rows.values(row)
+    given = comparison_rows.values_by_reference(row)
     kinds = {column.reference: "float64" if column.kind == "number" else "object" for column in row.model.columns}
     held = {name: pd.Series([given[name]], dtype=kind) for name, kind in kinds.items()}
     return pd.DataFrame({"at": pd.Series([naive_utc(row.at)], dtype="datetime64[us]"), **held})
@@ -191,15 +191,15 @@ class Far:
         return ((self.share, self.n), *(((self.now, self.now_rows),) if self.now is not None else ()))
 
 
-def far(case: CaseInProgress) -> Far:
+def reference_distance(case: CaseInProgress) -> Far:
     """Distance to the reference, compared with that of reference rows and of current rows. Raises NotGivenError where the reference is
     too small.
     """
     frame = comparison_rows.reference(case)
     columns = compared_features(case.row)
-    if len(frame) < FEWEST_REFERENCE or not columns:
+    if len(frame) < MIN_REFERENCE or not columns:
         raise NotGivenError(f"the reference has {len(frame)} rows, too few to judge distances")
-    frame = frame[~copies(case, frame, case_frame(case.row))].reset_index(drop=True)
+    frame = frame[~copied_rows(case, frame, case_frame(case.row))].reset_index(drop=True)
     space = space_of(frame, columns)
     matrix, own = space.place(frame), space.place(case_frame(case.row))
     mine = neighbour_distance(matrix, own, 0, FAR_RANK - 1)

@@ -12,12 +12,12 @@ from observability.core.catalog import Column
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Environment, Window
 from observability.investigation.logged_prediction import Row
-from observability.investigation.version_replay import alike
+from observability.investigation.version_replay import equal_values
 from observability.store.engine import Store
 
 SAME = timedelta(seconds=1)
 """Largest time difference between two records of one request."""
-MOST_ROWS = 500
+MAX_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Twin:
     values: dict[str, Any]
 
 
-def twin(store: Store, row: Row, columns: list[Column]) -> Twin | None:
+def offline_record(store: Store, row: Row, columns: list[Column]) -> Twin | None:
     """The nearest record of the same subject at the same instant on the other side; None without one."""
     subject = row.stored.get("subject")
     if subject is None or row.environment == "reference":
@@ -40,7 +40,7 @@ def twin(store: Store, row: Row, columns: list[Column]) -> Twin | None:
         row.model.name, max(row.at - SAME, EPOCH), row.at + SAME + timedelta(microseconds=1), as_of=row.as_of, environment=environment
     )
     names = ["id", "at", "subject", *(each.reference for each in columns)]
-    frame = store.rows(window, names, MOST_ROWS, outcomes=False)
+    frame = store.rows(window, names, MAX_ROWS, outcomes=False)
     frame = frame[frame["subject"] == subject]
     if frame.empty:
         return None
@@ -52,4 +52,4 @@ def twin(store: Store, row: Row, columns: list[Column]) -> Twin | None:
 
 def differing_features(row: Row, other: Twin) -> list[str]:
     """Features with different values on both sides."""
-    return [name for name, value in other.values.items() if not alike(row.features.get(name), value)]
+    return [name for name, value in other.values.items() if not equal_values(row.features.get(name), value)]

@@ -15,11 +15,11 @@ from observability.investigation.logged_prediction import Row
 from observability.metrics.error_cost import UNPRICED_TASK
 
 EVENT_DAYS = 7
-MOST_EVENTS = 20
+MAX_EVENTS = 20
 STEPS = ((86_400 * 2, 86_400, "days"), (3_600 * 2, 3_600, "hours"), (120, 60, "minutes"))
 
 
-def happened(case: CaseInProgress) -> Happened:
+def outcome_story(case: CaseInProgress) -> Happened:
     """Sentence, timeline and cost of the error."""
     amount, currency, why = cost_of(case.row)
     return Happened(f"{answer_text(case.row)} {truth_text(case.row)}", tuple(timeline(case)), amount, currency, why)
@@ -110,7 +110,7 @@ def event_marks(case: CaseInProgress) -> Iterator[Mark]:
     row = case.row
     # An event may name the prediction without its model, so the window is over all models.
     window = Window("", EPOCH, max(case.now, EPOCH) + timedelta(seconds=1), as_of=case.as_of)
-    about = case.store.ask(Records("event", ever=True, rows=MOST_EVENTS, only=(("prediction", row.id),)), window)
+    about = case.store.ask(Records("event", ever=True, rows=MAX_EVENTS, only=(("prediction", row.id),)), window)
     for each in about.to_dict("records"):
         if each["model"] in (None, row.model.name):
             yield Mark(aware_utc(each["at"].to_pydatetime()), each["what"], each["text"])
@@ -118,7 +118,7 @@ def event_marks(case: CaseInProgress) -> Iterator[Mark]:
     near = case.store.events(row.model.name, row.at - span, min(row.at + span, max(case.now, row.at)))
     near = near[near["prediction"].isna()]
     far = (near["at"] - naive_utc(row.at)).abs()
-    for each in near.loc[far.sort_values(kind="stable").index[:MOST_EVENTS]].to_dict("records"):
+    for each in near.loc[far.sort_values(kind="stable").index[:MAX_EVENTS]].to_dict("records"):
         yield Mark(aware_utc(each["at"].to_pydatetime()), each["what"], each["text"])
 
 

@@ -8,17 +8,17 @@ from observability.investigation.case_parts import CaseInProgress, CasePart
 from observability.investigation.evidence_types import NotGivenError
 
 
-def resolve(place: str) -> Any:
+def resolved_function(place: str) -> Any:
     """The function at `module:function`, imported on first use, so an unused part costs no import."""
     module, _, function = place.partition(":")
     return getattr(import_module(module), function)
 
 
-def imported(place: str) -> CasePart:
+def imported_part(place: str) -> CasePart:
     """The part `function(case)` at `module:function`."""
 
     def part(case: CaseInProgress) -> Any:
-        return resolve(place)(case)
+        return resolved_function(place)(case)
 
     return part
 
@@ -27,7 +27,7 @@ def imported_with_worker(place: str) -> CasePart:
     """The part `function(store, row, worker=, progress=)` at `module:function`."""
 
     def part(case: CaseInProgress) -> Any:
-        return resolve(place)(case.store, case.row, worker=case.worker, progress=case.progress)
+        return resolved_function(place)(case.store, case.row, worker=case.worker, progress=case.progress)
 
     return part
 
@@ -40,18 +40,18 @@ def current_label(case: CaseInProgress) -> Any:
 
 
 PARTS: Mapping[str, CasePart] = {
-    "happened": imported("observability.investigation.outcome_facts:happened"),
+    "happened": imported_part("observability.investigation.outcome_facts:outcome_story"),
     "label": current_label,
-    "inputs": imported("observability.investigation.input_checks:checked_inputs"),
-    "repair": imported("observability.investigation.input_repair:repair"),
-    "findings": imported("observability.investigation.same_day_findings:same_day_findings"),
+    "inputs": imported_part("observability.investigation.input_checks:checked_inputs"),
+    "repair": imported_part("observability.investigation.input_repair:repair"),
+    "findings": imported_part("observability.investigation.same_day_findings:same_day_findings"),
     "explanation": imported_with_worker("observability.investigation.score_explanation:explain"),
     "counterfactuals": imported_with_worker("observability.investigation.counterfactuals:counterfactuals"),
-    "neighbours": imported("observability.investigation.neighbours:neighbours"),
-    "label_check": imported("observability.investigation.label_evidence:label_check"),
-    "rule": imported("observability.investigation.error_rule:rule"),
-    "versions": imported_with_worker("observability.investigation.version_replay:versions"),
-    "triage": imported("observability.investigation.source_triage:triage"),
-    "verdicts": imported("observability.investigation.verdicts:verdicts_about"),
+    "neighbours": imported_part("observability.investigation.neighbours:neighbours"),
+    "label_check": imported_part("observability.investigation.label_evidence:label_check"),
+    "rule": imported_part("observability.investigation.error_rule:rule"),
+    "versions": imported_with_worker("observability.investigation.version_replay:version_scores"),
+    "triage": imported_part("observability.investigation.source_triage:triage"),
+    "verdicts": imported_part("observability.investigation.verdicts:verdicts_about"),
 }
 """All parts, in reading order."""

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from observability.store.engine import Store
 
-MOST_POINTS, MOST_KNOWN, MOST_CELLS = 2_000, 4_000, 1_000_000
+MAX_POINTS, MAX_KNOWN, MAX_CELLS = 2_000, 4_000, 1_000_000
 """Limits on predictions that are drawn, on rows of the reference that numbers are ranked in, and on feature values of each."""
-FEWEST_POINTS = 10
+MIN_POINTS = 10
 NAMED_FEATURES = 2
 
 
@@ -61,9 +61,9 @@ class PredictionMap:
 
 
 def prediction_map(store: "Store", model: Model, window: Window, *, embedding: bool = False) -> PredictionMap:
-    """The map of a window's predictions: those with the smallest hashes of their ids, at most MOST_POINTS.
+    """The map of a window's predictions: those with the smallest hashes of their ids, at most MAX_POINTS.
 
-    Raises NotGivenError where there are fewer than FEWEST_POINTS predictions, or no feature varies.
+    Raises NotGivenError where there are fewer than MIN_POINTS predictions, or no feature varies.
     """
     version = model.version(window.version) or model.versions[-1]
     features = version_features(model, version)
@@ -71,12 +71,12 @@ def prediction_map(store: "Store", model: Model, window: Window, *, embedding: b
     columns = [column for column in features if column.name in latent] if embedding else list(features)
     if not columns:
         raise NotGivenError("this model has no latent inputs" if embedding else "this model has no features to place predictions by")
-    frame = store.ask(Sample("outcomes", sample_columns(model), row_limit(model, MOST_POINTS, MOST_CELLS)), window)
-    if len(frame) < FEWEST_POINTS:
+    frame = store.ask(Sample("outcomes", sample_columns(model), row_limit(model, MAX_POINTS, MAX_CELLS)), window)
+    if len(frame) < MIN_POINTS:
         raise NotGivenError(f"{len(frame)} predictions are too few for a map", attempt="Choose a longer time range")
     known = frame.iloc[:0]
     if version.reference_rows and not embedding:
-        asked = Sample("outcomes", tuple(column.reference for column in columns), row_limit(model, MOST_KNOWN, MOST_CELLS))
+        asked = Sample("outcomes", tuple(column.reference for column in columns), row_limit(model, MAX_KNOWN, MAX_CELLS))
         known = store.ask(asked, replace(window, version=version.name, slice=None).reference())
     blocks = tuple(feature_blocks(columns, frame, known if len(known) else frame, embedding=embedding))
     plane = principal_plane(encoded_rows(blocks, frame))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 ALWAYS = Window("", EPOCH, EPOCH.replace(year=9999))
-MOST_STORED = 1_000_000
+MAX_STORED = 1_000_000
 """Records of one project that are read."""
 
 
@@ -33,7 +33,7 @@ class StoredItem:
 def stored_items(store: "Store", project: str, item: str | None = None) -> dict[str, StoredItem]:
     """The items of a project by name, or one of them."""
     only = (("project", project), *([("item", item)] if item is not None else []))
-    question = Records("item", ("item", "content", "classes", "guideline"), ever=True, rows=MOST_STORED, only=only)
+    question = Records("item", ("item", "content", "classes", "guideline"), ever=True, rows=MAX_STORED, only=only)
     rows = store.ask(question, ALWAYS)
     return {
         str(name): StoredItem(content, _class_names(classes), None if guideline is None else str(guideline))
@@ -72,7 +72,7 @@ def project_settled_labels(store: "Store", project: str) -> "DataFrame":
 
     Columns as of `settled_labels_table`.
     """
-    question = Records("annotation", ("item", "annotator", "at", "label"), ever=True, rows=MOST_STORED, only=(("project", project),))
+    question = Records("annotation", ("item", "annotator", "at", "label"), ever=True, rows=MAX_STORED, only=(("project", project),))
     answers, model = newest_answers(store.ask(question, ALWAYS)), project_model(store, project)
     asked = relabel_queue(store, model.name) if model is not None else ()
     contents = {name: each.content for name, each in stored_items(store, project).items()}

@@ -21,11 +21,11 @@ from observability.core.window import EPOCH, Window
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.label_evidence import (
     FAR_OUT,
-    FEWEST_LABELLED,
     MEASURED,
+    MIN_LABELLED,
     chance_text,
-    suspected,
-    thresholds,
+    confidence_thresholds,
+    suspected_classes,
 )
 from observability.investigation.sampled_rows import class_probabilities, probability_columns
 from observability.store.types import search_terms
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from observability.store.engine import Store
 
-MOST = 20
+MAXIMUM = 20
 SAMPLE_ROWS = 20_000
 """Labelled rows that are searched for suspect labels."""
 COLUMNS = ("id", "model", "version", "at", "score", "decision", "label", "rank", "because")
@@ -51,7 +51,7 @@ class Inbox:
     frame: "DataFrame"
 
 
-def largest_loss(store: "Store", window: Window, limit: int = MOST) -> Inbox:
+def largest_loss(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
     """Predictions whose labels arrived in the window, whenever they were made, by log loss, or absolute error of a regression."""
     model = model_with_labels(store, window)
     measure = "absolute_error" if model.task == "regression" else "log_loss"
@@ -67,7 +67,7 @@ def largest_loss(store: "Store", window: Window, limit: int = MOST) -> Inbox:
     )
 
 
-def uncertain(store: "Store", window: Window, limit: int = MOST) -> Inbox:
+def uncertain_predictions(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
     """Unlabelled predictions by uncertainty, weighted by the cost of the possible error where the settings have costs."""
     import pandas as pd
 
@@ -105,7 +105,7 @@ def uncertain(store: "Store", window: Window, limit: int = MOST) -> Inbox:
     return Inbox("uncertain", "Low confidence and high stakes", f"Predictions {window_text(window)} without a label, {by}.", found)
 
 
-def suspect_labels(store: "Store", window: Window, limit: int = MOST) -> Inbox:
+def suspect_labels(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
     """Labels that the model contradicts with confidence (label_evidence.py), in a bounded sample of labelled rows; regressions: outlying
     errors.
     """
@@ -114,8 +114,8 @@ def suspect_labels(store: "Store", window: Window, limit: int = MOST) -> Inbox:
     columns = ("id", "at", "version", "score", "decision", "label", "label_value", *chances)
     frame = store.ask(Sample("outcomes", columns, SAMPLE_ROWS), window)
     frame = frame[(frame["label"] >= 0) & frame["score"].notna()].reset_index(drop=True)
-    if len(frame) < FEWEST_LABELLED:
-        raise NotGivenError(f"{len(frame)} predictions of the window have labels; about {FEWEST_LABELLED} are needed")
+    if len(frame) < MIN_LABELLED:
+        raise NotGivenError(f"{len(frame)} predictions of the window have labels; about {MIN_LABELLED} are needed")
     what = "are less likely for the model than another class"
     if model.task == "regression":
         what = "have outlying errors"
@@ -127,7 +127,7 @@ def suspect_labels(store: "Store", window: Window, limit: int = MOST) -> Inbox:
     else:
         shares = class_probabilities(frame, model)
         labels, places = frame["label"].to_numpy(np.int64), np.arange(len(frame))
-        other = suspected(shares, labels, thresholds(shares, labels))
+        other = suspected_classes(shares, labels, confidence_thresholds(shares, labels))
         suspect, by = other >= 0, "by the margin of another class over the label"
         rank = np.where(suspect, shares[places, np.maximum(other, 0)] - shares[places, labels], 0.0)
         reasons = []
@@ -155,7 +155,7 @@ def measured_labels(store: "Store", window: Window, model: Model, ids: list[str]
     return set(newest.loc[newest["source"].isin(MEASURED), "id"])
 
 
-def regressions(store: "Store", window: Window, limit: int = MOST) -> Inbox:
+def regressed_requests(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
     """Requests that two versions scored, of which the newer (or shadow) one is wrong and the older one right, by the additional loss."""
     model = model_with_labels(store, window)
     new, old = newest_two(store, model, window)
@@ -186,7 +186,7 @@ def regressions(store: "Store", window: Window, limit: int = MOST) -> Inbox:
     return Inbox("regressions", "Worse than the other version", text, found)
 
 
-def complaints(store: "Store", window: Window, limit: int = MOST) -> Inbox:
+def predictions_with_complaints(store: "Store", window: Window, limit: int = MAXIMUM) -> Inbox:
     """Predictions with a complaint in the window (`event` records), newest first."""
     import pandas as pd
 
@@ -207,10 +207,10 @@ def complaints(store: "Store", window: Window, limit: int = MOST) -> Inbox:
 
 INBOXES: Mapping[str, Callable[["Store", Window, int], Inbox]] = {
     "largest_loss": largest_loss,
-    "uncertain": uncertain,
+    "uncertain": uncertain_predictions,
     "suspect_labels": suspect_labels,
-    "regressions": regressions,
-    "complaints": complaints,
+    "regressions": regressed_requests,
+    "complaints": predictions_with_complaints,
 }
 """All queues by name, in page order."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 State = Literal["open", "done", "cancelled"]
 PEOPLE = 2
 """Annotators per prediction, each without the other's label."""
-MOST_ROWS = 5000
+MAX_ROWS = 5000
 """Rows of a worksheet, oldest requests first."""
 WORKSHEET_COLUMNS = ("id", "model", "at", "value", "annotator", "source", "note")
 """Columns of a worksheet before the inputs."""
@@ -54,12 +54,12 @@ def relabel_queue(store: "Store", model: str | None = None, prediction: str | No
     arrivals: dict[str, dict[str, list[datetime]]] = {}
     for name in {str(each.fields["model"]) for each in items if each.fields.get("model")}:
         arrivals[name] = store.label_arrivals(name, [str(each.fields["prediction"]) for each in items if each.fields.get("model") == name])
-    found = [wanted(each, arrivals.get(str(each.fields.get("model")), {})) for each in items]
+    found = [relabel_request(each, arrivals.get(str(each.fields.get("model")), {})) for each in items]
     waiting = sorted((each for each in found if each.state == "open"), key=lambda each: (each.since, each.prediction))
     return (*waiting, *(each for each in found if each.state != "open"))
 
 
-def wanted(item: decision_items.DecisionItem, arrivals: dict[str, list[datetime]]) -> Wanted:
+def relabel_request(item: decision_items.DecisionItem, arrivals: dict[str, list[datetime]]) -> Wanted:
     """One action as a request."""
     fields, entry = item.fields, item.said("state")
     since = entry.at if entry is not None and item.state == "open" else item.first.at
@@ -80,7 +80,7 @@ def wanted(item: decision_items.DecisionItem, arrivals: dict[str, list[datetime]
     )
 
 
-def worksheet(store: "Store", waiting: "Sequence[Wanted]", now: datetime) -> "DataFrame":
+def requests_worksheet(store: "Store", waiting: "Sequence[Wanted]", now: datetime) -> "DataFrame":
     """Open requests as a table to fill in, one row per prediction, without label and score.
 
     Columns: `id`, `model`, `at` (of the label: `now`), `value` and `annotator` (empty), `source`, `note`, and the inputs as `feature.NAME`.
@@ -89,7 +89,7 @@ def worksheet(store: "Store", waiting: "Sequence[Wanted]", now: datetime) -> "Da
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for request in [request for request in waiting if request.state == "open"][:MOST_ROWS]:
+    for request in [request for request in waiting if request.state == "open"][:MAX_ROWS]:
         try:
             row = of_model(store, store.catalog().model(request.model), request.prediction, None)
         except ObservabilityError:

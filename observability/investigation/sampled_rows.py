@@ -173,7 +173,7 @@ def artifact_of(store: "Store", version: Version) -> Path:
     return artifact
 
 
-def asker(worker: "Worker | None") -> "Worker":
+def required_worker(worker: "Worker | None") -> "Worker":
     """The worker. Raises NotGivenError without one."""
     if worker is None:
         raise NotGivenError(

@@ -14,7 +14,7 @@ from observability.core.errors import ObservabilityError
 from observability.core.numerals import format_figure
 from observability.investigation.cached_answers import asked_of, cached_answer
 from observability.investigation.evidence_types import Explained
-from observability.investigation.explanation_stability import FEWEST_ROWS, stability
+from observability.investigation.explanation_stability import MIN_ROWS, stability
 from observability.investigation.known_attributions import (
     class_of,
     contrast_from_numbers,
@@ -27,9 +27,9 @@ from observability.investigation.nearest_rows import nearest_places
 from observability.investigation.sampled_rows import (
     RealRows,
     artifact_of,
-    asker,
     class_names,
     real_rows,
+    required_worker,
     stored_input,
     task_and_classes,
     version_features,
@@ -109,7 +109,7 @@ def computed_attributions(store: "Store", row: "Row", worker: "Worker | None", p
     """Attributions against the average, computed as in the enrichment."""
     place = class_of(row)
     asked = [asked_of(stored_input(row)), place, row.version.registered_at, row.version.reference_rows]
-    found = cached_answer(store, row, row.version, "average", asked, lambda: attributed(store, row, worker, progress))
+    found = cached_answer(store, row, row.version, "average", asked, lambda: worker_attributions(store, row, worker, progress))
     score, note = found.pop("score"), found.pop("note")
     return contrast_from_numbers(
         row,
@@ -118,15 +118,15 @@ def computed_attributions(store: "Store", row: "Row", worker: "Worker | None", p
         source="computed",
         class_name=row.model.classes[place] if place >= 0 else None,
         note=note,
-        mismatch=reproduced(row, score),
+        mismatch=reproduction_sentences(row, score),
     )
 
 
-def attributed(store: "Store", row: "Row", worker: "Worker | None", progress: Progress | None) -> dict[str, Any]:
+def worker_attributions(store: "Store", row: "Row", worker: "Worker | None", progress: Progress | None) -> dict[str, Any]:
     """The worker's result for the row, as plain JSON."""
     from observability.worker.requests import explain_scores as ask
 
-    asked, artifact, place = asker(worker), artifact_of(store, row.version), class_of(row)
+    asked, artifact, place = required_worker(worker), artifact_of(store, row.version), class_of(row)
     background = real_rows(store, row, production=False).inputs.head(AVERAGE_ROWS) if row.version.reference_rows else None
     found = ask(
         asked, artifact, stored_input(row), **task_and_classes(row.model), background=background, progress=progress, seconds=SECONDS
@@ -147,7 +147,7 @@ def attributed(store: "Store", row: "Row", worker: "Worker | None", progress: Pr
     }
 
 
-def reproduced(row: "Row", score: float) -> str:
+def reproduction_sentences(row: "Row", score: float) -> str:
     """Sentences where the artifact gives another score than the logged (rounded) one, here or when it was registered."""
     logged_score, _ = explained_score(row)
     near = SCORE_TOLERANCE if row.model.classes else 0.01 * max(abs(score), 1e-9)
@@ -182,9 +182,9 @@ def backgrounds_of(row: "Row", rows: RealRows) -> tuple[dict[Against, Background
     own, right, columns = stored_input(row), np.flatnonzero(rows.right), version_features(row.model, row.version)
     places, _ = nearest_places(own, rows.inputs, SIMILAR_ROWS, columns, rows.scale)
     found["similar"] = Background(rows.only(places), f"the {len(places)} most similar rows of a sample of {len(rows):,}")
-    if len(right) < FEWEST_ROWS:
+    if len(right) < MIN_ROWS:
         lacking["twins"] = (
-            f"Only {len(right)} rows near this prediction are labelled and correct; about {FEWEST_ROWS - len(right)} more are needed "
+            f"Only {len(right)} rows near this prediction are labelled and correct; about {MIN_ROWS - len(right)} more are needed "
             "(labels of the reference or of later days)."
         )
         return found, lacking
@@ -204,7 +204,7 @@ def held_against(
     from observability.worker.requests import explain_contrast
 
     found = explain_contrast(
-        asker(worker),
+        required_worker(worker),
         artifact_of(store, row.version),
         stored_input(row),
         {name: each.rows.inputs for name, each in backgrounds.items()},
@@ -235,7 +235,7 @@ def contrast_of(row: "Row", against: Against, held: "Held", background: Backgrou
         errors=None if held.error is None else dict(zip(held.features, held.error.tolist())),
         class_name=row.model.classes[place] if place >= 0 else None,
         note=held.note,
-        mismatch=reproduced(row, held.score),
+        mismatch=reproduction_sentences(row, held.score),
     )
     return replace(found, outcomes=class_names(row.model, decided), stability=stability(mean, held.values))
 

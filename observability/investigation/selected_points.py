@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOWS, HIGHS = (0.0, 0.05, 0.1, 0.25), (0.75, 0.9, 0.95, 1.0)
 """Quantiles of the selected values at which a condition on a number may begin and end."""
-MOST_CONDITIONS, BEAM, MOST_CANDIDATES, MOST_LEVELS = 3, 8, 300, 12
+MAX_CONDITIONS, BEAM, MAX_CANDIDATES, MAX_LEVELS = 3, 8, 300, 12
 EARNED = 0.02
 """F1 that an additional condition must add."""
 CLEAR = 0.7
@@ -113,11 +113,11 @@ def selection_rule(model: Model, frame: "DataFrame", chosen: Bools) -> Selection
     if not options:
         return None
     masks = np.stack([condition_mask(each, frame) for each in options])
-    best = np.argsort(-f1_scores(masks, chosen), kind="stable")[:MOST_CANDIDATES]
+    best = np.argsort(-f1_scores(masks, chosen), kind="stable")[:MAX_CANDIDATES]
     options, masks = [options[place] for place in best], masks[best]
     winner: tuple[float, tuple[int, ...]] = (-1.0, ())
     beam: list[tuple[int, ...]] = [()]
-    for _ in range(MOST_CONDITIONS):
+    for _ in range(MAX_CONDITIONS):
         grown: dict[tuple[int, ...], float] = {}
         for held in beam:
             columns = {options[place].reference for place in held}
@@ -153,7 +153,7 @@ def candidate_conditions(model: Model, frame: "DataFrame", chosen: Bools) -> lis
             found += number_ranges(reference, name, values.to_numpy(np.float64), chosen)
             continue
         common = values[chosen].dropna().map(slice_level).value_counts()
-        ordered = sorted(common.items(), key=lambda each: (-each[1], each[0]))[:MOST_LEVELS]
+        ordered = sorted(common.items(), key=lambda each: (-each[1], each[0]))[:MAX_LEVELS]
         found += [Condition(reference, f"{name} is {level}", levels=(str(level),)) for level, _ in ordered]
     return found
 

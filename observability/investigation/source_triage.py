@@ -26,7 +26,7 @@ from observability.investigation.input_faults import RARE, TOGETHER, UNCOMMON, m
 from observability.investigation.label_support import rater_support
 from observability.investigation.label_types import outcome_words
 from observability.investigation.slice_cause import share_odd_input, slice_history
-from observability.investigation.version_comparison import versus
+from observability.investigation.version_comparison import shared_request_tally
 from observability.stats.arrays import Bools
 from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.interval import rate_interval
@@ -105,7 +105,7 @@ def input_sources(case: CaseInProgress) -> Iterator[Triage]:
 def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
     """Distance of the row from the reference, and out-of-range values that other rows share."""
     try:
-        found = neighbours.far(case)
+        found = neighbours.reference_distance(case)
     except ObservabilityError:
         return
     share = max(rate_interval(round(part * n), n).high or 1.0 for part, n in found.shares)
@@ -286,7 +286,7 @@ def version(case: CaseInProgress) -> Iterator[Triage]:
                 said = f"Version {answer.version} has an error of {other:.4g} on the same input, this one {abs(row.error):.4g}."
         known = row.model.version(answer.version)
         if said and known is not None:
-            both = versus(case, known)
+            both = shared_request_tally(case, known)
             score = min(1 - both.worse / both.better, 0.9) if both.really else NO_BETTER
             yield Triage("version", round(score, 3), f"{said}{_may_have_learned(case, known)} {both.sentence}")
             return
@@ -312,7 +312,7 @@ def ordinary_error_source(case: CaseInProgress, ranked: Sequence[Triage] = ()) -
     frame = comparison_rows.labelled_rows_of(case)
     because = "Nothing measured distinguishes it from an ordinary error."
     try:
-        error = comparison_rows.bad(case)
+        error = comparison_rows.error_definition(case)
     except ObservabilityError:
         return Triage("unknown", UNKNOWN, because)
     if error.of_row(case.row) is False:

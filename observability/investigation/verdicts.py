@@ -10,28 +10,28 @@ from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
 from observability.investigation.case_parts import CaseInProgress
 
-MOST_VERDICTS = 200
-MOST_VOTES = 1_000
+MAX_VERDICTS = 200
+MAX_VOTES = 1_000
 
 
 def verdicts_about(case: CaseInProgress) -> tuple[dict[str, Any], ...]:
     """Verdicts on this prediction, newest first, each as of its latest record; without withdrawn ones."""
     row = case.row
-    question = Records("verdict", ever=True, rows=MOST_VERDICTS, only=(("prediction", row.id),))
+    question = Records("verdict", ever=True, rows=MAX_VERDICTS, only=(("prediction", row.id),))
     found: dict[str, dict[str, Any]] = {}
-    for record in case.store.ask(question, ever(case, row.model.name)).to_dict("records"):
+    for record in case.store.ask(question, window_until_request(case, row.model.name)).to_dict("records"):
         said: dict[str, Any] = {str(name): value for name, value in record.items() if value is not None and value is not pd.NaT}
         found[record["verdict"]] = {**found.pop(record["verdict"], {}), **said}
     return tuple(record for record in reversed(found.values()) if record.get("state") != "withdrawn")
 
 
-def votes(case: CaseInProgress) -> Counter[str]:
+def votes_of_item(case: CaseInProgress) -> Counter[str]:
     """Annotators' newest labels of the item with this id, in the projects of the model's settings: label, count."""
     projects = set(case.row.model.settings.projects)
     if not projects:
         return Counter()
-    question = Records("annotation", ever=True, rows=MOST_VOTES, only=(("item", case.row.id),))
-    frame = case.store.ask(question, ever(case, ""))
+    question = Records("annotation", ever=True, rows=MAX_VOTES, only=(("item", case.row.id),))
+    frame = case.store.ask(question, window_until_request(case, ""))
     newest = {
         (record["project"], record["annotator"]): str(record["label"])
         for record in frame.to_dict("records")
@@ -40,6 +40,6 @@ def votes(case: CaseInProgress) -> Counter[str]:
     return Counter(newest.values())
 
 
-def ever(case: CaseInProgress, model: str) -> Window:
+def window_until_request(case: CaseInProgress, model: str) -> Window:
     """The window up to the instant of the request."""
     return Window(model, EPOCH, max(case.now, EPOCH) + timedelta(seconds=1), as_of=case.as_of)

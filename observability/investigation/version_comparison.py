@@ -9,12 +9,12 @@ from observability.investigation import churn, comparison_rows
 from observability.investigation.case_parts import CaseInProgress
 from observability.stats.interval import rate_interval
 
-FEWEST = 10
+MINIMUM = 10
 """Minimum labelled requests on which exactly one version is right."""
 
 
 @dataclass(frozen=True)
-class Versus:
+class SharedRequestTally:
     """Labelled requests of the period that both versions scored, without this case. better: the other one is right and this one wrong;
     worse: the reverse. days: those of the requests in words, of the period where there are none. sampled: there are more requests.
     """
@@ -29,7 +29,7 @@ class Versus:
     @property
     def known(self) -> bool:
         """Whether there are enough requests."""
-        return self.better + self.worse >= FEWEST
+        return self.better + self.worse >= MINIMUM
 
     @property
     def really(self) -> bool:
@@ -50,16 +50,16 @@ class Versus:
         return f"{text}." if self.really else f"{text} (not significant)."
 
 
-def versus(case: CaseInProgress, version: Version) -> Versus:
+def shared_request_tally(case: CaseInProgress, version: Version) -> SharedRequestTally:
     """The counts for another version, as it scored in the shadow."""
-    row, window = case.row, comparison_rows.around(case)
+    row, window = case.row, comparison_rows.window_around(case)
     days = format_span(window.start, window.end)
-    both = churn.shadowed(case.store, row, version, window)
+    both = churn.shadow_rows(case.store, row, version, window)
     if both is None:
-        return Versus(version.name, 0, 0, 0, days)
-    found = churn.churn_figures(row, version, both, churn.band(case.store, row), "shadow", None)
+        return SharedRequestTally(version.name, 0, 0, 0, days)
+    found = churn.churn_figures(row, version, both, churn.right_within(case.store, row), "shadow", None)
     own = row.id in both.ids
     if both.times is not None:
         first, last = (each.replace(hour=0, minute=0, second=0, microsecond=0) for each in both.times)
         days = format_span(first, last + timedelta(days=1))
-    return Versus(version.name, max(found.labelled - own, 0), max(found.better.n - own, 0), found.worse.n, days, both.sampled)
+    return SharedRequestTally(version.name, max(found.labelled - own, 0), max(found.better.n - own, 0), found.worse.n, days, both.sampled)

@@ -20,13 +20,13 @@ from observability.investigation.sampled_rows import probability_columns, stored
 from observability.store.engine import Store
 from observability.worker.process import Progress, Worker
 
-MOST_VERSIONS, MOST_BESIDE = 8, 2000
+MAX_VERSIONS, MAX_BESIDE = 8, 2000
 """Other versions that are tried, nearest in time of registration first; logged rows that are searched for the same request."""
 SAME, APART = timedelta(seconds=1), timedelta(hours=1)
 SECONDS = 30.0
 
 
-def versions(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> tuple[Replayed, ...]:
+def version_scores(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> tuple[Replayed, ...]:
     """Scores of this and every other version that has one. Raises NotGivenError, with the reasons, where no other version has one."""
     found = replayed_answers(store, row, worker=worker, progress=progress)
     said = [each for each in found if each.role != "baseline" and each.source is not None]
@@ -49,9 +49,9 @@ def replayed_answers(store: Store, row: Row, *, worker: Worker | None = None, pr
         (each for each in row.model.versions if each.name != row.version.name), key=lambda each: seconds_apart(row.version, each)
     )
     beside = logged_beside(store, row)
-    for place, version in enumerate(others[:MOST_VERSIONS]):
+    for place, version in enumerate(others[:MAX_VERSIONS]):
         if progress is not None:
-            progress(place / len(others[:MOST_VERSIONS]), f"Scoring with version {version.name}")
+            progress(place / len(others[:MAX_VERSIONS]), f"Scoring with version {version.name}")
         answer = beside[version.name] if version.name in beside else replayed_answer(store, row, version, worker)
         first = first_answer(store, row, version) if answer.source == "computed" else None
         found.append(answer_with_verdict(row, replace(answer, since=first if first is not None and first > row.at else None)))
@@ -83,7 +83,7 @@ def logged_beside(store: Store, row: Row) -> dict[str, Answered]:
     for span in (SAME, APART):
         if len(found) == len(row.model.versions) - 1:
             break
-        found = matches(store, row, span) | found
+        found = logged_matches(store, row, span) | found
     return found
 
 
@@ -92,26 +92,31 @@ def answers_of_same_id(row: Row) -> dict[str, Answered]:
     found = {}
     for other in row.other_answers:
         version = row.model.version(other.version)
-        if other.environment == beside(row) and version is not None and version.name != row.version.name and other.score is not None:
+        if (
+            other.environment == replay_environment(row)
+            and version is not None
+            and version.name != row.version.name
+            and other.score is not None
+        ):
             role = "challenger" if other.environment == "shadow" else role_of(row, version)
             found[version.name] = Answered(version.name, role, other.probabilities or other.score, other.answer, "shadow")
     return found
 
 
-def beside(row: Row) -> Literal["production", "shadow"]:
+def replay_environment(row: Row) -> Literal["production", "shadow"]:
     """The environment in which other versions answer the requests of this one's."""
     return "production" if row.environment == "shadow" else "shadow"
 
 
-def matches(store: Store, row: Row, span: timedelta) -> dict[str, Answered]:
-    """As `logged_beside`, of at most MOST_BESIDE rows within `span`."""
-    environment = beside(row)
+def logged_matches(store: Store, row: Row, span: timedelta) -> dict[str, Answered]:
+    """As `logged_beside`, of at most MAX_BESIDE rows within `span`."""
+    environment = replay_environment(row)
     columns = row.model.features()
     extra = probability_columns(row.model)
     window = Window(row.model.name, max(row.at - span, EPOCH), row.at + span, as_of=row.as_of, environment=environment)
     names = ["id", "at", "subject", "version", "score", "decision", *extra, *(each.reference for each in columns)]
     found: dict[str, tuple[float, Answered]] = {}
-    for each in store.rows(window, names, MOST_BESIDE).to_dict("records"):
+    for each in store.rows(window, names, MAX_BESIDE).to_dict("records"):
         version = row.model.version(each["version"])
         if version is None or version.name == row.version.name or not same_request(row, version, each):
             continue
@@ -134,10 +139,10 @@ def same_request(row: Row, version: Version, other: dict[Any, Any]) -> bool:
     if subject is not None and other["subject"] is not None and other["subject"] != subject:
         return False
     shared = {each.name for each in version_features(row.model, version)} & {each.name for each in version_features(row.model, row.version)}
-    return bool(shared) and all(alike(other[f"feature.{name}"], row.features.get(name)) for name in shared)
+    return bool(shared) and all(equal_values(other[f"feature.{name}"], row.features.get(name)) for name in shared)
 
 
-def alike(one: Any, other: Any) -> bool:
+def equal_values(one: Any, other: Any) -> bool:
     """Whether two values are equal; missing equals missing."""
     missing = [value is None or value != value for value in (one, other)]
     return all(missing) or (not any(missing) and one == other)
@@ -155,7 +160,7 @@ def replayed_answer(store: Store, row: Row, version: Version, worker: Worker | N
     if missing:
         return replace(nothing, missing=missing, why=f"it needs {join_words(missing, 5)}, which the stored input lacks")
     try:
-        scores = computing.scores(store, row, version, stored_input(row, version), worker, None, SECONDS)
+        scores = computing.cached_scores(store, row, version, stored_input(row, version), worker, None, SECONDS)
     except ObservabilityError as error:
         return replace(nothing, why=str(error))
     if scores.ndim == 2:

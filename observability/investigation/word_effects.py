@@ -11,7 +11,7 @@ from observability.investigation.cached_answers import cached_answer
 from observability.investigation.known_attributions import class_of
 from observability.investigation.logged_content import LoggedText
 from observability.investigation.logged_prediction import Row
-from observability.investigation.sampled_rows import artifact_of, asker, stored_input, task_and_classes
+from observability.investigation.sampled_rows import artifact_of, required_worker, stored_input, task_and_classes
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[float, str], None]
 WORD = re.compile(r"\S+")
-MOST_WORDS = 200
+MAX_WORDS = 200
 """Words of a text that are left out, from its beginning."""
 SECONDS = 60.0
 
@@ -48,13 +48,13 @@ def word_effects(
     artifact_of(store, row.version)
     spans = [found.span() for found in WORD.finditer(text.text)]
     place, inputs = class_of(row), stored_input(row)
-    texts = [text.text, *(text.text[:start] + text.text[end:] for start, end in spans[:MOST_WORDS])]
+    texts = [text.text, *(text.text[:start] + text.text[end:] for start, end in spans[:MAX_WORDS])]
 
     def ask() -> dict[str, object]:
         from observability.worker.requests import score_without_words
 
         through, scores = score_without_words(
-            asker(worker),
+            required_worker(worker),
             artifact_of(store, row.version),
             inputs,
             texts,
@@ -71,4 +71,4 @@ def word_effects(
     words = tuple((start, end, float(effect)) for (start, end), effect in zip(spans, effects, strict=False))
     class_name = row.model.classes[place] if place >= 0 else None
     through = tuple(found["through"])
-    return WordEffects(words, float(scores[0]), through, inputs.shape[1] - len(through), class_name, max(len(spans) - MOST_WORDS, 0))
+    return WordEffects(words, float(scores[0]), through, inputs.shape[1] - len(through), class_name, max(len(spans) - MAX_WORDS, 0))

@@ -31,7 +31,7 @@ from observability.store.types.loading import LoadDefaults
 FILE = "lake.toml"
 TEXTS = ("address", "kind", "model", "version", "timezone", "decimal")
 KEYS = (*TEXTS, "every_hours", "features", "map", "score", "allow_rejected")
-LEAST_HOURS, MOST_HOURS = 0.05, 24 * 31
+MIN_HOURS, MAX_HOURS = 0.05, 24 * 31
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _scheduled_source(name: str, found: Any, allow: tuple[str, ...] | None) -> S
         timezone=table.get("timezone"),
         decimal=table.get("decimal"),
     )
-    hours = _number_between(table.get("every_hours", 24), LEAST_HOURS, MOST_HOURS, f"{where} every_hours")
+    hours = _number_between(table.get("every_hours", 24), MIN_HOURS, MAX_HOURS, f"{where} every_hours")
     share = _number_between(table["allow_rejected"], 0, 1, f"{where} allow_rejected") if "allow_rejected" in table else None
     return ScheduledSource(name, address, defaults, hours, share)
 

@@ -23,7 +23,7 @@ from observability.lake.ranged_file import RangedFile
 from observability.store.types.sources import SourceFile
 
 SECONDS = 60
-MOST_REDIRECTS = 3
+MAX_REDIRECTS = 3
 
 
 def require_outside(host: str, port: int) -> str:
@@ -54,9 +54,9 @@ class _PinnedConnection(http.client.HTTPSConnection):
         self.sock = self.secured.wrap_socket(plain, server_hostname=self.host)
 
 
-def answered(url: str, method: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+def https_answer(url: str, method: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
     """Status, headers (lower case) and body of a request; redirects are followed. Raises UsageError, StoreBrokenError."""
-    for _ in range(MOST_REDIRECTS + 1):
+    for _ in range(MAX_REDIRECTS + 1):
         parts = urlsplit(url)
         host, shown = parts.hostname or "", url.partition("?")[0]
         if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
@@ -92,7 +92,7 @@ class HttpsRanges(RangedFile):
 
     def range_of(self, start: int, length: int) -> bytes:
         """The bytes from a place on. Raises StoreBrokenError where the server does not answer them."""
-        status, headers, body = answered(self.url, "GET", {"Range": f"bytes={start}-{start + length - 1}"})
+        status, headers, body = https_answer(self.url, "GET", {"Range": f"bytes={start}-{start + length - 1}"})
         where = self.url.partition("?")[0]
         if status != 206 or len(body) != length:
             raise StoreBrokenError("the server did not answer a range", where=where, got=f"status {status}", attempt="Load it again")
@@ -124,7 +124,7 @@ class HttpsFile:
         if not name.lower().endswith(ENDINGS):
             raise UsageError("the address names no file to load", got=self.address, expected=f"a path that ends with {', '.join(ENDINGS)}")
         url = self.place.request
-        status, headers, _ = answered(url, "GET", {"Range": "bytes=0-0"})
+        status, headers, _ = https_answer(url, "GET", {"Range": "bytes=0-0"})
         if status in (404, 410):
             raise NotFoundError("there is nothing at this address", got=self.address, attempt="Check the address")
         if status in (401, 403):

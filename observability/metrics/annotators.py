@@ -19,8 +19,8 @@ from observability.stats.interval import rate_interval
 METRIC = "annotator_agreement"
 WATCH, ACT = 0.1, 0.2
 """So many points below the others are a warning, or critical."""
-LEAST_ITEMS = 30
-MOST_ANNOTATORS = 50
+MIN_ITEMS = 30
+MAX_ANNOTATORS = 50
 """Annotators who are compared: those with most labels."""
 
 
@@ -124,7 +124,7 @@ def agreement_comparisons(labels: ProjectLabels, days: float) -> list[AgreementC
     -------
     list[AgreementComparison]
     """
-    most = np.argsort(-np.bincount(labels.annotator, minlength=len(labels.annotators)), kind="stable")[:MOST_ANNOTATORS]
+    most = np.argsort(-np.bincount(labels.annotator, minlength=len(labels.annotators)), kind="stable")[:MAX_ANNOTATORS]
     past = _dated_labels(labels, labels.dated >= days)
     looks = {length: _dated_labels(labels, labels.dated < length) for length in look_lengths(days)}
     found: list[tuple[int, float, int, int, int, int, float | None]] = []
@@ -132,11 +132,11 @@ def agreement_comparisons(labels: ProjectLabels, days: float) -> list[AgreementC
         before: float | None = None
         own = np.flatnonzero(labels.annotator == who)
         then = past.of_annotator(own)
-        if min(then[1], then[3]) >= LEAST_ITEMS:
+        if min(then[1], then[3]) >= MIN_ITEMS:
             before = then[2] / then[3] - then[0] / then[1]
         for length, look in looks.items():
             agrees, n, peers_agree, peers = look.of_annotator(own)
-            if min(n, peers) >= LEAST_ITEMS:
+            if min(n, peers) >= MIN_ITEMS:
                 found.append((who, length, agrees, n, peers_agree, peers, before))
     counts = np.array([each[2:6] for each in found], np.int64).reshape(-1, 4).T
     return [
@@ -240,9 +240,7 @@ def _no_outlier_finding(blank: Finding, labels: ProjectLabels, seen: list[Agreem
     if not whole:
         items = int((labels.counts(inside).sum(axis=1) > 2).sum())
         need = (
-            f"about {max(LEAST_ITEMS - items, 1):,} more items with three labels are needed"
-            if people > 2
-            else "a third annotator is needed"
+            f"about {max(MIN_ITEMS - items, 1):,} more items with three labels are needed" if people > 2 else "a third annotator is needed"
         )
         return replace(blank, n=items, because=f"Agreement of single annotators unknown: {need}.")
     lowest = max(whole, key=lambda each: (each.below, each.annotator))

@@ -1,6 +1,6 @@
 """A model of the audited data: suspect labels, features that know the label, and what a cleaning rule does to its metric.
 
-Gradient boosting on at most MOST_ROWS rows. Rows with equal features are always in the same fold, so that a duplicate is never held out
+Gradient boosting on at most MAX_ROWS rows. Rows with equal features are always in the same fold, so that a duplicate is never held out
 from its twin. With and without a rule, the model is fitted with the same seeds and judged on the same held-out rows.
 """
 
@@ -20,19 +20,19 @@ from observability.stats.score_intervals import auc_interval
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-MOST_ROWS = 20_000
+MAX_ROWS = 20_000
 FOLDS, REPEATS = 5, 2
 TREES = 60
 FEW_TREES = 15
 """Trees of a model of one column."""
-LEAST_ROWS = 200
+MIN_ROWS = 200
 """Rows without which no model is fitted."""
-MOST_CLASSES = 50
-MOST_LEVELS = 200
+MAX_CLASSES = 50
+MAX_LEVELS = 200
 """Levels of a category that the model keeps separate; the rarer ones are one."""
 KNOWS = 0.98
 """Share of the way from chance to perfection from which a feature alone knows the label."""
-MOST_ALONE = 40
+MAX_ALONE = 40
 """Columns of which a record keeps what each alone tells of the label."""
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -65,7 +65,7 @@ class AuditModel:
 
         known = np.flatnonzero(label.notna().to_numpy())
         rng = np.random.default_rng(seed)
-        self.places = np.sort(rng.choice(known, MOST_ROWS, replace=False)) if known.size > MOST_ROWS else known
+        self.places = np.sort(rng.choice(known, MAX_ROWS, replace=False)) if known.size > MAX_ROWS else known
         part, values = features.iloc[self.places], label.iloc[self.places]
         numeric = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
         self.classes = sorted(values.astype(str).unique())
@@ -83,10 +83,10 @@ class AuditModel:
     @property
     def obstacle(self) -> str | None:
         """Why no model can be fitted; None where one can."""
-        if len(self.y) < LEAST_ROWS:
-            return f"{len(self.y):,} labelled rows are too few for a model; it needs about {LEAST_ROWS - len(self.y):,} more"
-        if self.task != "regression" and not 2 <= len(self.classes) <= MOST_CLASSES:
-            return f"the label has {len(self.classes):,} classes; a model needs 2 to {MOST_CLASSES}"
+        if len(self.y) < MIN_ROWS:
+            return f"{len(self.y):,} labelled rows are too few for a model; it needs about {MIN_ROWS - len(self.y):,} more"
+        if self.task != "regression" and not 2 <= len(self.classes) <= MAX_CLASSES:
+            return f"the label has {len(self.classes):,} classes; a model needs 2 to {MAX_CLASSES}"
         if self.task != "regression" and np.bincount(self.y).min() < FOLDS:
             return f"a class has fewer than {FOLDS} rows"
         return None
@@ -207,7 +207,7 @@ def _encoded(features: "DataFrame") -> tuple[Array, Array]:
             columns.append(values.to_numpy(float))
         else:
             text = values.astype(object).where(values.notna(), None)
-            often = text.value_counts().index[:MOST_LEVELS]
+            often = text.value_counts().index[:MAX_LEVELS]
             codes = pd.Categorical(text, often).codes.astype(float)
             columns.append(np.where(codes < 0, np.nan, codes))
         categories.append(not is_number)

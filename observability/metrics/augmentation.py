@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 AUGMENTATION_AUDITS = Records(
     "audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "augmentation"),)
 )
-LEAST_SEEDS = 3
+MIN_SEEDS = 3
 """Seeds below which the effect of an augmentation cannot be told from chance."""
-LEAST_ROWS = 30
+MIN_ROWS = 30
 """Validation rows of a class or group below which it is not compared."""
-MOST_LEVELS = 30
+MAX_LEVELS = 30
 ERROR = "mae"
 """What the results of a regression are of, in place of accuracy."""
 CLASS = "class"
@@ -234,12 +234,12 @@ def _slice_counts(change: Any, columns: Mapping[str, Any]) -> Iterator[dict[str,
 
 
 def _slice_rows(columns: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """The rows of each level of each column with LEAST_ROWS rows; columns with more than MOST_LEVELS levels are left out."""
+    """The rows of each level of each column with MIN_ROWS rows; columns with more than MAX_LEVELS levels are left out."""
     for column, texts in columns.items():
         levels = np.unique(texts)
-        for level in levels if levels.size <= MOST_LEVELS else ():
+        for level in levels if levels.size <= MAX_LEVELS else ():
             own = texts == level
-            if own.sum() >= LEAST_ROWS:
+            if own.sum() >= MIN_ROWS:
                 yield column, str(level), own
 
 
@@ -284,7 +284,7 @@ def _audit(row: Mapping[Any, Any], results: Mapping[str, Any]) -> AugmentationAu
         name,
         results.get("in_use") is not False,
         whole,
-        tuple(each for each in slices if each is not None and len(each.gained) == seeds and each.n >= LEAST_ROWS),
+        tuple(each for each in slices if each is not None and len(each.gained) == seeds and each.n >= MIN_ROWS),
         right=tuple(int(each) for each in right) if copies else (),
         copies_right=tuple(int(each) for each in copies) if right else (),
         loss=loss if loss_with else (),

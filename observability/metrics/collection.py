@@ -9,11 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-LEAST_BATCHES = 3
+MIN_BATCHES = 3
 """Batches of a device without which its completeness is unknown."""
-MOST_OF = 0.8
+MAX_OF = 0.8
 """Share of all bad rows that the fewest devices are counted for."""
-LEAST_BAD = 20
+MIN_BAD = 20
 """Bad rows without which nothing is said of the devices behind them."""
 CONCENTRATED = 2.0
 """Multiple of their share of rows that devices must hold of the bad ones to be named."""
@@ -24,7 +24,7 @@ class DeviceDelivery:
     """What a device delivered.
 
     rows: rows in; kept: less the rejected ones; expected: rows of so many batches as its usual time between batches makes, each of its
-    usual size; None below LEAST_BATCHES. lags: median and 95th percentile of the hours from the end of capture to arrival; None where no
+    usual size; None below MIN_BATCHES. lags: median and 95th percentile of the hours from the end of capture to arrival; None where no
     batch says when its capture ended.
     """
 
@@ -86,7 +86,7 @@ def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
 
 def _expected_rows(at: Any, rows: "np.ndarray[tuple[int], np.dtype[np.float64]]", last: Any) -> float | None:
     """Rows of so many batches as the usual time between them makes from the first to `last`."""
-    if len(rows) < LEAST_BATCHES:
+    if len(rows) < MIN_BATCHES:
         return None
     gaps = np.diff(at).astype("timedelta64[s]").astype(float)
     usual = float(np.median(gaps))
@@ -119,16 +119,16 @@ def rejected_rows_by_device(batches: "DataFrame") -> dict[str, tuple[float, floa
 
 
 def devices_behind(counts: Mapping[str, tuple[float, float]]) -> Concentration | None:
-    """Return the fewest devices that hold MOST_OF of the bad rows; None where the bad rows are few or spread like the rows.
+    """Return the fewest devices that hold MAX_OF of the bad rows; None where the bad rows are few or spread like the rows.
 
     counts: bad rows and all rows of each device.
     """
     bad, rows = (sum(each[place] for each in counts.values()) for place in (0, 1))
-    if len(counts) < LEAST_BATCHES or bad < LEAST_BAD:
+    if len(counts) < MIN_BATCHES or bad < MIN_BAD:
         return None
     order = sorted(counts, key=lambda name: (-counts[name][0], name))
     held = np.cumsum([counts[name][0] for name in order])
-    count = int(np.searchsorted(held, MOST_OF * bad - 1e-9)) + 1
+    count = int(np.searchsorted(held, MAX_OF * bad - 1e-9)) + 1
     names = order[:count]
     share, of_rows = float(held[count - 1] / bad), sum(counts[name][1] for name in names) / rows
     return Concentration(tuple(names), len(counts), bad, share, of_rows) if share >= CONCENTRATED * of_rows else None

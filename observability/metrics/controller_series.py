@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.metrics.controllers import HEURISTIC, MODEL, STEERERS, ControllerDecisions, block_codes
-from observability.stats.blocks import LEAST_BLOCKS, block_ratio, estimate_quotient, tail_quantile
+from observability.stats.blocks import MIN_BLOCKS, block_ratio, estimate_quotient, tail_quantile
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 GROUPS = 10
-LEAST_GROUP = 20
+MIN_GROUP = 20
 """Decisions of a tenth of the predicted outcomes below which fewer groups are made."""
 SAME = 1e-9
 """Relative difference below which two outcomes are the same."""
@@ -35,7 +35,7 @@ def regret_by_day(found: ControllerDecisions) -> "DataFrame":
     """
     import pandas as pd
 
-    paired = found.pairs["block"].nunique() >= LEAST_BLOCKS
+    paired = found.pairs["block"].nunique() >= MIN_BLOCKS
     rows = pd.concat([found.past.assign(evaluated=False), found.rows.assign(evaluated=True)], ignore_index=True)
     rows = rows[rows["outcome"].notna() & rows["by"].isin((MODEL,) if paired else (MODEL, HEURISTIC))]
     rows = rows[rows["baseline_outcome"].notna()] if paired else rows
@@ -72,7 +72,7 @@ def outcome_quantiles(found: ControllerDecisions) -> "DataFrame":
 
     pairs = found.pairs
     model, heuristic = pairs[["outcome", "block"]], pairs[["baseline_outcome", "block"]].set_axis(["outcome", "block"], axis=1)
-    if pairs["block"].nunique() < LEAST_BLOCKS:
+    if pairs["block"].nunique() < MIN_BLOCKS:
         model, heuristic = found.outcomes(MODEL), found.outcomes(HEURISTIC)
     lines = []
     for side, rows in ((MODEL, model), (HEURISTIC, heuristic)):
@@ -99,7 +99,7 @@ def predicted_against_actual(found: ControllerDecisions) -> "DataFrame":
 
     rows = found.outcomes(MODEL)
     rows = rows[rows["predicted"].notna()]
-    groups = min(GROUPS, len(rows) // LEAST_GROUP)
+    groups = min(GROUPS, len(rows) // MIN_GROUP)
     lines = []
     if groups:
         place = pd.qcut(rows["predicted"].rank(method="average"), groups, labels=False, duplicates="drop")

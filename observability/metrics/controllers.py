@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from observability.core.questions import CONTROLLER_DECISION, Records
 from observability.core.time import naive_utc
 from observability.core.window import Window
-from observability.stats.blocks import LEAST_BLOCKS, BlockEstimate, block_ratio, estimate_quotient, rank_separation, tail_quantile
+from observability.stats.blocks import MIN_BLOCKS, BlockEstimate, block_ratio, estimate_quotient, rank_separation, tail_quantile
 from observability.stats.interval import Interval
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TAILS = (0.999, 0.99, 0.95)
 PAST_DAYS, LIVE_DAYS = 28, 30
 DEFAULT_LEVEL = 0.9
 """Coverage that predicted intervals state, where they name none."""
-MOST_LEVELS = 20
+MAX_LEVELS = 20
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ def compared_outcomes(found: ControllerDecisions) -> Comparison | None:
     Returns
     -------
     Comparison or None
-        None where neither is logged in LEAST_BLOCKS blocks, or where the heuristic's outcomes are not above 0 in sum.
+        None where neither is logged in MIN_BLOCKS blocks, or where the heuristic's outcomes are not above 0 in sum.
     """
     pairs = found.pairs
     ratio = block_ratio(pairs["outcome"], pairs["baseline_outcome"], pairs["block"])
@@ -276,7 +276,7 @@ def compared_tails(found: ControllerDecisions, confidence: float = 0.95) -> list
     """
     pairs = found.pairs
     model, heuristic = pairs[["outcome", "block"]], pairs[["baseline_outcome", "block"]].set_axis(["outcome", "block"], axis=1)
-    if pairs["block"].nunique() < LEAST_BLOCKS:
+    if pairs["block"].nunique() < MIN_BLOCKS:
         model, heuristic = found.outcomes(MODEL), found.outcomes(HEURISTIC)
     if not len(model) or not len(heuristic):
         return []
@@ -299,7 +299,7 @@ def steered_share(rows: "DataFrame", by: str, among: Sequence[str] = tuple(STEER
     Returns
     -------
     BlockEstimate or None
-        None below LEAST_BLOCKS blocks of time.
+        None below MIN_BLOCKS blocks of time.
     """
     part = rows[rows["by"].isin(among)]
     return block_ratio((part["by"] == by).astype(float), np.ones(len(part)), _time_blocks(part))
@@ -311,7 +311,7 @@ def _time_blocks(rows: "DataFrame") -> NDArray[np.int64]:
 
 
 def relative_bias(found: ControllerDecisions) -> BlockEstimate | None:
-    """Return (actual - predicted) / actual of the model's decisions; None below LEAST_BLOCKS blocks.
+    """Return (actual - predicted) / actual of the model's decisions; None below MIN_BLOCKS blocks.
 
     Parameters
     ----------
@@ -339,7 +339,7 @@ def interval_coverage(found: ControllerDecisions) -> tuple[BlockEstimate, float]
     Returns
     -------
     tuple of BlockEstimate and float, or None
-        None below LEAST_BLOCKS blocks.
+        None below MIN_BLOCKS blocks.
     """
     rows = found.outcomes(MODEL)
     rows = rows[rows["low"].notna() & rows["high"].notna() & rows["level"].between(0.0, 1.0, inclusive="neither")]
@@ -359,7 +359,7 @@ def feedback_by_feature(found: ControllerDecisions) -> list[tuple[str, BlockEsti
     Returns
     -------
     list of (feature, BlockEstimate)
-        Of `rank_separation`, by name. Empty where either has fewer than LEAST_BLOCKS blocks.
+        Of `rank_separation`, by name. Empty where either has fewer than MIN_BLOCKS blocks.
     """
     import pandas as pd
 

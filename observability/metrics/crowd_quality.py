@@ -35,12 +35,12 @@ SETTLED_BY = 2
 SETTLING_RULE = "settled when two annotators give the same label and no other label has as many"
 SMOOTHING = 1.0
 """Pseudo-labels by which an annotator with few labels is drawn towards the average one."""
-FEWEST_SHARED = 10
+MIN_SHARED = 10
 """Items of a pair of annotators from which their kappa is shown."""
-FEWEST_SUSPECT = 2
+MIN_SUSPECT = 2
 """Labels of an item from which its label may be suspect."""
 SUSPECT_BELOW = 0.5
-MOST_PAIRS = 2_000
+MAX_PAIRS = 2_000
 """Pairs of annotators whose kappas are computed."""
 
 
@@ -179,10 +179,10 @@ def project_agreement(crowd: Crowd) -> Agreement:
 
 
 def pair_kappas(crowd: Crowd) -> list[tuple[str, str, float, int]]:
-    """Both annotators, Cohen's kappa and common items of each pair with FEWEST_SHARED of them or more, of the most active annotators."""
+    """Both annotators, Cohen's kappa and common items of each pair with MIN_SHARED of them or more, of the most active annotators."""
     votes, k = crowd.votes, crowd.votes.classes
     most = np.argsort(-np.bincount(votes.annotator, minlength=votes.annotators), kind="stable")
-    most = np.sort(most[: int(np.sqrt(2 * MOST_PAIRS))])
+    most = np.sort(most[: int(np.sqrt(2 * MAX_PAIRS))])
     wide = np.full((votes.items, len(most)), -1, np.int16)
     column = np.full(votes.annotators, -1)
     column[most] = np.arange(len(most))
@@ -192,7 +192,7 @@ def pair_kappas(crowd: Crowd) -> list[tuple[str, str, float, int]]:
     for a, b in combinations(range(len(most)), 2):
         both = (wide[:, a] >= 0) & (wide[:, b] >= 0)
         n = int(both.sum())
-        if n >= FEWEST_SHARED:
+        if n >= MIN_SHARED:
             table = np.bincount(wide[both, a].astype(np.int64) * k + wide[both, b], minlength=k * k).reshape(k, k).astype(np.float64)
             found.append((crowd.people[most[a]], crowd.people[most[b]], cohen_kappa(table), n))
     return found
@@ -315,7 +315,7 @@ def suspect_labels(crowd: Crowd, current: Mapping[str, str]) -> "DataFrame":
     rows = np.arange(crowd.votes.items)
     best = crowd.posterior.argmax(axis=1)
     quality = crowd.posterior[rows, own]
-    chosen = (crowd.votes.by_item >= FEWEST_SUSPECT) & (own != best) & (quality < SUSPECT_BELOW)
+    chosen = (crowd.votes.by_item >= MIN_SUSPECT) & (own != best) & (quality < SUSPECT_BELOW)
     order = rows[chosen][np.argsort(quality[chosen], kind="stable")]
     table = [
         [crowd.items[each], crowd.classes[own[each]], crowd.classes[best[each]], quality[each], crowd.posterior[each, best[each]]]

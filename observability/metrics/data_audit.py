@@ -20,23 +20,23 @@ CHECKS = (DUPLICATES, CONFLICTS, SUSPECTS, NEAR_DUPLICATES, OUTLIERS)
 """The checks that find rows to drop, in the order in which they are shown."""
 FAR_OUT = 3.0
 """Interquartile ranges beyond the quartiles from which a number is an outlier (Tukey 1977)."""
-LEAST_VALUES = 20
+MIN_VALUES = 20
 """Different values of a number from which its outliers are looked for."""
 NEAR = 0.02
 """Distance, as a share of the median distance to the nearest row, up to which two rows are near-duplicates."""
-MOST_SPREADS = 10.0
+MAX_SPREADS = 10.0
 """Interquartile ranges from the median beyond which numbers count as equally far."""
 NEAR_TEXT = 0.05
 """Share of a text's characters in which near-duplicates may differ, in one stretch."""
-LEAST_TEXT = 15
+MIN_TEXT = 15
 """Mean length of a column, in characters, from which its values are texts and not categories."""
 GROWTH = 1.06
 """Ratio of the lengths of beginnings and ends by which texts are brought together; more than 1 + NEAR_TEXT."""
 NEIGHBOURS = 8
 """Texts after each, in their order, that it is compared with."""
-MOST_NEAR = 20_000
+MAX_NEAR = 20_000
 """Rows in which near-duplicates are looked for, and training rows whose near copies are."""
-MOST_SAMPLED = 2_000
+MAX_SAMPLED = 2_000
 """Rows whose distance to the nearest other one is measured."""
 
 
@@ -164,13 +164,13 @@ def comparable_rows(table: "DataFrame", like: "DataFrame") -> "DataFrame":
 
 
 def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """Return the earlier row that each row nearly equals without equalling it, -1 where there is none, among the first MOST_NEAR.
+    """Return the earlier row that each row nearly equals without equalling it, -1 where there is none, among the first MAX_NEAR.
 
     Near by numbers: all else and the missing values are equal, and the distance of the numbers, each in interquartile ranges from its
-    median, is at most NEAR times the median distance of a row (of MOST_SAMPLED) to its nearest. Near by a text: all else is equal, and the
+    median, is at most NEAR times the median distance of a row (of MAX_SAMPLED) to its nearest. Near by a text: all else is equal, and the
     texts differ, case and blanks aside, in one stretch of at most NEAR_TEXT of their characters, or in one character.
     """
-    first = np.flatnonzero(~exact_duplicates(features))[:MOST_NEAR]
+    first = np.flatnonzero(~exact_duplicates(features))[:MAX_NEAR]
     found, part = np.full(len(features), -1), features.iloc[first]
     pairs = [*_near_by_numbers(part), *_near_by_texts(part)] if len(first) > 1 else []
     for one, other in sorted(pairs, reverse=True):
@@ -181,14 +181,14 @@ def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int
 def near_copies(features: "DataFrame", held: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
     """Return which held-out rows nearly equal a row of the training data, without equalling one.
 
-    Near as in `near_duplicate_of`, by the distances among the training rows. At most MOST_NEAR different ones are looked at, by their hash.
+    Near as in `near_duplicate_of`, by the distances among the training rows. At most MAX_NEAR different ones are looked at, by their hash.
     """
     import pandas as pd
 
     keys, own = row_keys(held), row_keys(features)
     known, first = np.unique(own, return_index=True)
     fresh = np.flatnonzero(~np.isin(keys, known) & ~pd.Series(keys).duplicated().to_numpy())
-    training, asked = features.iloc[np.sort(first[:MOST_NEAR])], held.iloc[fresh]
+    training, asked = features.iloc[np.sort(first[:MAX_NEAR])], held.iloc[fresh]
     if not len(training) or not len(asked):
         return np.zeros(len(held), bool)
     both = pd.concat([training, asked], ignore_index=True)
@@ -198,10 +198,10 @@ def near_copies(features: "DataFrame", held: "DataFrame") -> "np.ndarray[Any, np
 
 
 def measured_columns(features: "DataFrame") -> list[Any]:
-    """Return the columns of numbers with at least LEAST_VALUES different values."""
+    """Return the columns of numbers with at least MIN_VALUES different values."""
     import pandas as pd
 
-    return [name for name in features if pd.api.types.is_numeric_dtype(features[name].dtype) and features[name].nunique() >= LEAST_VALUES]
+    return [name for name in features if pd.api.types.is_numeric_dtype(features[name].dtype) and features[name].nunique() >= MIN_VALUES]
 
 
 def _near_by_numbers(table: "DataFrame", training: int | None = None) -> Iterator[tuple[int, int]]:
@@ -219,9 +219,9 @@ def _near_by_numbers(table: "DataFrame", training: int | None = None) -> Iterato
     numbers, known = table[numeric].astype(float), base[numeric].astype(float)
     low, middle, high = (known.quantile(share) for share in (0.25, 0.5, 0.75))
     spread = (high - low).where(high > low, known.std()).replace(0.0, 1.0)
-    points = ((numbers - middle) / spread).clip(-MOST_SPREADS, MOST_SPREADS).fillna(0.0).to_numpy(float)
+    points = ((numbers - middle) / spread).clip(-MAX_SPREADS, MAX_SPREADS).fillna(0.0).to_numpy(float)
     rest = row_keys(pd.concat([table.drop(columns=numeric), table[numeric].isna()], axis=1))
-    sampled = points[: len(base) : -(-len(base) // MOST_SAMPLED)]
+    sampled = points[: len(base) : -(-len(base) // MAX_SAMPLED)]
     reach = NEAR * float(np.median(KDTree(points[: len(base)]).query(sampled, k=2)[0][:, 1]))
     for places in pd.Series(np.arange(len(table))).groupby(rest).apply(np.asarray):
         own, others = places[places < len(base)], places[places >= len(base)]
@@ -265,7 +265,7 @@ def _holds_texts(column: "Series[Any]") -> bool:
 
     if pd.api.types.is_numeric_dtype(column.dtype):
         return False
-    return bool(column.astype(str).str.len().mean() >= LEAST_TEXT and column.nunique() >= len(column) / 2)
+    return bool(column.astype(str).str.len().mean() >= MIN_TEXT and column.nunique() >= len(column) / 2)
 
 
 def _differ_in_one_stretch(one: str, other: str) -> bool:
@@ -288,7 +288,7 @@ def outlying_values(features: "DataFrame") -> dict[str, "np.ndarray[Any, np.dtyp
     found = {}
     for name in features:
         values = features[name]
-        if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype) or values.nunique() < LEAST_VALUES:
+        if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype) or values.nunique() < MIN_VALUES:
             continue
         numbers = values.to_numpy(float)
         low, high = np.nanquantile(numbers, [0.25, 0.75])

@@ -26,9 +26,9 @@ LATE_HOURS = 24.0
 """Hours from an answer to its arrival beyond which a device counts as late."""
 DISAGREES = 0.02
 """Share of compared answers that differ from the server's, from which a device counts as differing."""
-LEAST_COMPARED = 50
+MIN_COMPARED = 50
 """Compared answers of a device and span, below which its agreement is not judged."""
-MOST_TIMES = 1000
+MAX_TIMES = 1000
 """A group is not imagined larger than so many times its devices."""
 GROUPS = {"version": "version", "firmware": "firmware", "device_class": "class", "ring": "ring"}
 """Columns by which devices are compared, and their words."""
@@ -103,7 +103,7 @@ def device_spans(reports: "DataFrame") -> "DataFrame":
     found["late"] = known_flag(found["lag"] > LATE_HOURS, found["lag"])
     found["crashed"] = known_flag(sums["crashes"] > 0, sums["crashes"])
     found["starved"] = known_flag(sums["out_of_memory"] > 0, sums["out_of_memory"])
-    enough = sums["compared"].where(sums["compared"] >= LEAST_COMPARED)
+    enough = sums["compared"].where(sums["compared"] >= MIN_COMPARED)
     found["differs"] = known_flag(1 - sums["agreed"] / enough > DISAGREES, enough)
     return found.reset_index()[columns]
 
@@ -259,9 +259,9 @@ def devices_to_decide(own: tuple[int, int], other: tuple[int, int], criterion: f
 
     if decides(1.0):
         return 0
-    if not n or not decides(MOST_TIMES):
+    if not n or not decides(MAX_TIMES):
         return None
-    low, high = n, n * MOST_TIMES
+    low, high = n, n * MAX_TIMES
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if decides(middle / n) else (middle, high)

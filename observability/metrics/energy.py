@@ -37,7 +37,7 @@ RESOURCE_COLUMNS = ("at", "device", "watts", "utilisation", "run", "version", "h
 PLACES_IN_A_RUN = ("phase", "step")
 RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study", "params")
 RESOURCES, RUNS = Records("resource", RESOURCE_COLUMNS), Records("run", RUN_COLUMNS, ever=True)
-MOST_HOURS = 24 * 366
+MAX_HOURS = 24 * 366
 """Hours of a run up to which its carbon is that of each of its hours; beyond, that of its end."""
 GPU_NAMES = ("gpu", "cuda", "nvidia", "rocm", "tpu", "mps")
 
@@ -504,7 +504,7 @@ def _intensity_of_runs(frame: "DataFrame", prices: "DataFrame", place: PriceScop
     for row, (started, ended) in enumerate(zip(frame["started"], frame["ended"], strict=True)):
         last = next((each for each in (ended, started) if not pd.isna(each)), pd.Timestamp(0)).to_datetime64().astype("datetime64[us]")
         first = last if pd.isna(started) or pd.isna(ended) else started.to_datetime64().astype("datetime64[us]")
-        if not first < last or last - first > MOST_HOURS * hour:
+        if not first < last or last - first > MAX_HOURS * hour:
             first = last
         hours = np.arange(first.astype("datetime64[h]"), last.astype("datetime64[h]") + hour)
         covered = (np.minimum(hours + hour, last) - np.maximum(hours, first)) / hour

@@ -15,8 +15,8 @@ import numpy as np
 from observability.core.catalog import Model
 from observability.core.window import EPOCH
 from observability.metrics.estimates import MetricEstimate, ScoreCalibration, columns_with_score, estimate_metrics, estimate_regression
-from observability.metrics.measured_windows import days_in, on
-from observability.metrics.measured_windows import part as part_of
+from observability.metrics.measured_windows import day_date, days_in
+from observability.metrics.measured_windows import some_answer_rows as part_of
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.performance import Columns, answer_columns, performance_metrics
 from observability.metrics.reliability import BINS, sum_by_score_bin
@@ -33,7 +33,7 @@ CHECK_DAYS = 14
 CHECK_LABELS = 1000
 """Days are added, beyond CHECK_DAYS, until there are so many labels."""
 MINIMUM_LABELS = 100
-LEAST_DAYS = 4
+MIN_DAYS = 4
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _checks(
 ) -> dict[str, EstimateCheck]:
     """Checks of the metrics that are known on both sides."""
     found = {}
-    first, last = on(days[0]), on(days[-1])
+    first, last = day_date(days[0]), day_date(days[-1])
     for metric, figure in figures.items():
         truth, value = measured.get(metric), figure.interval.value
         if metric not in LIMITS or truth is None or truth.value is None or value is None or n < MINIMUM_LABELS:
@@ -226,7 +226,7 @@ def _widened_by_days(error: Interval, days: Sequence[tuple[float, float]]) -> In
     """Interval of an error, at least as wide as the errors of days differ (Liang and Zeger 1986, days as clusters)."""
     from scipy.special import stdtrit
 
-    if error.value is None or error.low is None or error.high is None or len(days) < LEAST_DAYS:
+    if error.value is None or error.low is None or error.high is None or len(days) < MIN_DAYS:
         return error
     off, rows = (np.array(each, float) for each in zip(*days))
     centre = float(off @ rows / rows.sum())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Model
 from observability.core.questions import Aggregate, Bucket, By
-from observability.metrics.measured_windows import part as part_of
+from observability.metrics.measured_windows import some_answer_rows as part_of
 from observability.metrics.performance import Columns, outcome_aggregates, performance_metrics, served_and_labelled
 from observability.metrics.reliability import BINS, score_question, scored_rows, sum_by_score_bin
 from observability.stats.estimate import Calibrator, EstimatedMetric, binary_metric_estimates, score_calibrator
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 MINIMUM_REFERENCE = 500
 """Labelled reference rows below which scores are not calibrated."""
-MOST_CLASSES = 20
+MAX_CLASSES = 20
 UNBOUNDED = ("log_loss", "mae", "rmse")
 
 
@@ -67,7 +67,7 @@ def _class_histogram(model: Model, *keys: Bucket) -> Aggregate:
 def estimate_questions(model: Model, *keys: Bucket) -> dict[str, Aggregate]:
     """Questions for the estimates of a classifier and the measured metrics beside them: "counts", "sums", multiclass "classes"."""
     found = {"counts": score_question(model, *keys), "sums": outcome_aggregates(model, *keys)["sums"]}
-    if model.task == "multiclass" and len(model.classes) <= MOST_CLASSES:
+    if model.task == "multiclass" and len(model.classes) <= MAX_CLASSES:
         found["classes"] = _class_histogram(model, *keys)
     return found
 

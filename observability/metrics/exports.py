@@ -337,7 +337,7 @@ def privacy_loss(events: Iterable[ExportEvent], delta: float) -> PrivacyLoss:
     return PrivacyLoss(of_curves + sum(stated), delta, len(curves) + len(stated), unknown, len(stated))
 
 
-def understated(event: ExportEvent) -> float | None:
+def understated_epsilon(event: ExportEvent) -> float | None:
     """The ε that an export's mechanism gives, where the export states less than that; else None.
 
     Parameters

@@ -28,7 +28,7 @@ MINIMUM_OF_CLASS = 30
 """Positives for a true positive rate, negatives for a false positive rate, rows of anything."""
 MINIMUM_WIDTH = 0.1
 """Half the widest 95 % interval with which another rate is evaluated; of a mean relative to the mean of all."""
-MOST_CLASSES = 20
+MAX_CLASSES = 20
 """Classes whose rates are measured, the first ones."""
 MISSING = "null"
 """Level of rows whose attribute is missing: shown, and never compared."""
@@ -326,7 +326,7 @@ def _rate_sums(model: Model, frame: "DataFrame", add: Adder) -> dict[str, GroupS
             "base_rate": (known, label == 1),
         }
     else:
-        for place, name in enumerate(model.classes[:MOST_CLASSES]):
+        for place, name in enumerate(model.classes[:MAX_CLASSES]):
             wanted |= {
                 class_rate_name("selection_rate", name): (decided, decision == place),
                 class_rate_name("true_positive_rate", name): (decided & (label == place), decision == place),

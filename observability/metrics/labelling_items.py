@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from observability.metrics.crowd_quality import Crowd
 
-MOST_CHARACTERS = 500_000
+MAX_CHARACTERS = 500_000
 """Characters of the content of one item, as JSON."""
-MOST_NAME = 200
+MAX_NAME = 200
 """Characters of the name of an item."""
 NAME_LENGTH = 16
 """Characters of a name that is made of the content."""
@@ -80,12 +80,12 @@ def _refused(row: Mapping[str, Any], name: str | None, content: Mapping[str, Any
     given = "" if name is None else plain_value(row.get(name))
     if name is not None and (given is None or not str(given).strip()):
         return NO_NAME, f"it has no {name}"
-    if len(str(given)) > MOST_NAME:
-        return TOO_LARGE, f"its {name} has more than {MOST_NAME} characters"
+    if len(str(given)) > MAX_NAME:
+        return TOO_LARGE, f"its {name} has more than {MAX_NAME} characters"
     if all(value is None or value == "" for value in content.values()):
         return NO_CONTENT, f"{', '.join(content)}: empty" if len(content) < 5 else "all of its columns are empty"
-    if sum(len(value) for value in content.values() if isinstance(value, str)) > MOST_CHARACTERS:
-        return TOO_LARGE, f"its content has more than {MOST_CHARACTERS:,} characters"
+    if sum(len(value) for value in content.values() if isinstance(value, str)) > MAX_CHARACTERS:
+        return TOO_LARGE, f"its content has more than {MAX_CHARACTERS:,} characters"
     return None
 
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 SECONDS, SLOPE = "label_seconds", "fatigue_slope"
 BREAK_MINUTES = 30
-LEAST_SESSIONS = 30
+MIN_SESSIONS = 30
 SLOPE_WATCH = 0.02
 """Points of accuracy lost per hour of a session, from which there is a warning."""
-MOST_HOURS = 8
+MAX_HOURS = 8
 
 
 def labelling_speed_by_annotator(now: "DataFrame") -> "DataFrame":
@@ -136,7 +136,7 @@ def fatigue_slope(rows: "DataFrame") -> Fatigue | None:
     wide = wide[wide["square"] > 0]
     square, cross = wide["square"].to_numpy(float), wide["cross"].to_numpy(float)
     groups = len(wide)
-    if groups < LEAST_SESSIONS or square.sum() <= 0:
+    if groups < MIN_SESSIONS or square.sum() <= 0:
         return None
     slope = float(cross.sum() / square.sum())
     error = float(np.sqrt(((cross - slope * square) ** 2).sum() * groups / (groups - 1)) / square.sum())
@@ -163,7 +163,7 @@ def accuracy_by_session_hour(rows: "DataFrame") -> "DataFrame":
 
     gold = labelling_sessions(rows[SESSION_COLUMNS])
     gold = gold[gold["known"]]
-    hour = np.minimum(gold["hours"].to_numpy(float).astype(int), MOST_HOURS - 1)
+    hour = np.minimum(gold["hours"].to_numpy(float).astype(int), MAX_HOURS - 1)
     found = []
     for each, part in gold.groupby(hour, sort=True):
         rate = item_clustered_rate(part, "right")

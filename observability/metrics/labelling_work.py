@@ -26,11 +26,11 @@ CHANCE_WORDS = {RANDOM: "drawn at random", COVERAGE: "items with the fewest labe
 """The reason that policies without probabilities give."""
 LOAD_STEP = 5
 """Open items by which one annotator may be ahead of the least loaded before the next item goes to somebody else."""
-FEWEST_KNOWN = 20
+MIN_KNOWN = 20
 """Labels of an annotator from which their accuracy is told as a reason."""
 NEXT = 100
 """Labels whose value is estimated."""
-FEWEST_REPLAYED = 50
+MIN_REPLAYED = 50
 """Items of two labels or more from which a policy is replayed."""
 REPLAYS = 200
 
@@ -202,7 +202,7 @@ def annotator_skill(crowd: Crowd | None, who: str, chances: Sequence[float]) -> 
     held = np.asarray(chances if len(chances) == len(crowd.classes) else crowd.fitted.prior)
     right = float((confusion.diagonal() * held).sum() / max(held.sum(), 1e-12))
     given = int((crowd.votes.annotator == crowd.people.index(who)).sum())
-    if given < FEWEST_KNOWN:
+    if given < MIN_KNOWN:
         return right, f"{given} label{'s' if given > 1 else ''} so far, counted near the average"
     return right, f"Right on {percent(right)} of items like this"
 
@@ -276,7 +276,7 @@ def replay_policies(crowd: Crowd, answers: "DataFrame", truth: Mapping[str, str]
     rows = rows[sizes > 1]
     first = rows.drop_duplicates("item").set_index("item")
     n = len(first)
-    if n < FEWEST_REPLAYED:
+    if n < MIN_REPLAYED:
         return None
     later = rows[rows.duplicated("item")].groupby("item").size().reindex(first.index).to_numpy(int)
     counts = pd.crosstab(rows["item"], rows["label"]).reindex(first.index)
@@ -376,7 +376,7 @@ def replay_assignment(answers: "DataFrame", truth: Mapping[str, str], classes: S
     middle = begins.sort_values().iloc[len(rows) // 2] if len(rows) else None
     past, later = rows[begins < middle], rows[(begins >= middle) & rows["item"].isin(truth.keys())]
     later = later[later.groupby("item")["label"].transform("size") > 1]
-    if past.empty or later["item"].nunique() < FEWEST_REPLAYED:
+    if past.empty or later["item"].nunique() < MIN_REPLAYED:
         return None
     item, items = past["item"].astype(str).factorize()
     who, people = past["annotator"].astype(str).factorize()

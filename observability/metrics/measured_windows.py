@@ -15,7 +15,7 @@ from observability.core.analyzer import Context
 from observability.core.questions import UNKNOWN
 from observability.core.window import EPOCH
 from observability.metrics.performance import Columns, answer_columns, performance_metrics, ranking_errors, served_and_labelled
-from observability.stats.dispersion import LEAST_DAYS, DayVariation, consecutive_day_variation, estimate_day_variation, fast_median
+from observability.stats.dispersion import MIN_DAYS, DayVariation, consecutive_day_variation, estimate_day_variation, fast_median
 from observability.stats.interval import Interval
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ WEEK = 7
 PAST_DAYS = 56
 BASELINE_DAYS = 28
 """The own past is the four weeks before what is measured; how much days differ is estimated from all days that are known."""
-LEAST_LABELS_A_DAY = 10
+MIN_LABELS_A_DAY = 10
 Days = NDArray[np.int64]
 Floats = NDArray[np.float64]
 NOTHING: Days = np.zeros(0, np.int64)
@@ -41,7 +41,7 @@ def row_error(each: Interval) -> float:
     return (each.high - each.low) / 2 / 1.96
 
 
-def on(day: int | np.int64) -> date:
+def day_date(day: int | np.int64) -> date:
     """The date of a day's number."""
     return (EPOCH + timedelta(days=int(day))).date()
 
@@ -92,7 +92,9 @@ class DailyMetrics:
     def measured(self, days: Days) -> Metrics:
         """Every metric over some days."""
         return performance_metrics(
-            self.model, part(self.counts, np.isin(self.days, days)[self.place]), part(self.sums, np.isin(self.of_sums, days))
+            self.model,
+            some_answer_rows(self.counts, np.isin(self.days, days)[self.place]),
+            some_answer_rows(self.sums, np.isin(self.of_sums, days)),
         )
 
     @property
@@ -109,7 +111,7 @@ class DailyMetrics:
         """How far metrics that come from score bins can be from those of the rows, over some days or the window to the minute."""
         if self.model.task != "binary":
             return {}
-        return ranking_errors(self.now["counts"] if days is None else part(self.counts, np.isin(self.days, days)[self.place]))
+        return ranking_errors(self.now["counts"] if days is None else some_answer_rows(self.counts, np.isin(self.days, days)[self.place]))
 
     @property
     def weighted(self) -> bool:
@@ -119,7 +121,7 @@ class DailyMetrics:
     def of_day(self, day: int) -> Metrics:
         """Every metric of one day."""
         if day not in self.known:
-            counts, sums = (part(columns, of.get(day, NOTHING)) for columns, of in self.rows)
+            counts, sums = (some_answer_rows(columns, of.get(day, NOTHING)) for columns, of in self.rows)
             self.known[day] = performance_metrics(self.model, counts, sums)
         return self.known[day]
 
@@ -145,7 +147,7 @@ class DailyMetrics:
     @cached_property
     def labelled_days(self) -> Days:
         """Days that have enough labels, in order."""
-        return self.days[self.labelled >= LEAST_LABELS_A_DAY]
+        return self.days[self.labelled >= MIN_LABELS_A_DAY]
 
     def measured_on(self, metric: str, days: Days) -> tuple[Floats, Floats, Floats]:
         """Three arrays over some days; see `series`."""
@@ -162,7 +164,7 @@ class DailyMetrics:
             values, errors, n = self.measured_on(metric, days)
             known = np.flatnonzero(np.isfinite(values) & np.isfinite(errors) & (errors > 0))
             self.varies[asked] = None
-            if known.size >= LEAST_DAYS:
+            if known.size >= MIN_DAYS:
                 square = float(fast_median(errors[known] ** 2 * n[known], 0))
                 self.varies[asked] = estimate_day_variation(values[known], square / n[known], days[known], weekly=weekly)
         return self.varies[asked]
@@ -174,7 +176,7 @@ class DailyMetrics:
         days = self.labelled_days[(self.labelled_days <= last) & (self.labelled_days > last - BASELINE_DAYS - WEEK)]
         values, errors, n = self.measured_on(metric, days)
         kept = np.isfinite(values) & np.isfinite(errors) & (errors > 0)
-        if kept.sum() < LEAST_DAYS:
+        if kept.sum() < MIN_DAYS:
             return None
         square = float(fast_median(errors[kept] ** 2 * n[kept], 0))
         return consecutive_day_variation(values[kept], square / n[kept], days[kept])
@@ -202,7 +204,7 @@ class DailyMetrics:
         return float(self.labelled[np.isin(self.days, days)].sum())
 
 
-def part(columns: Columns, kept: NDArray[Any]) -> Columns:
+def some_answer_rows(columns: Columns, kept: NDArray[Any]) -> Columns:
     """Some rows of an answer."""
     return {name: values[kept] for name, values in columns.items()}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.metrics.stored_forms import FIDELITY
-from observability.metrics.trade_offs import MOST_LEVELS
+from observability.metrics.trade_offs import MAX_LEVELS
 from observability.stats.fidelity import peak_signal_to_noise, signal_to_noise, structural_similarity
 from observability.stats.interval import Interval, Moments, mean_interval
 
@@ -25,9 +25,9 @@ PICTURES, SOUND = frozenset((".png", ".jpg", ".jpeg", ".webp")), frozenset((".wa
 """Endings of files that are measured."""
 MODES = frozenset(("L", "RGB"))
 """Modes of pictures that every lossy form holds: 8 bits, grey or three colours."""
-MOST_PIXELS, MOST_SAMPLES = 25_000_000, 30_000_000
+MAX_PIXELS, MAX_SAMPLES = 25_000_000, 30_000_000
 """Pixels of a picture, and samples of a sound, above which it is left out."""
-LEAST_FILES = 10
+MIN_FILES = 10
 """Files of a group below which it is not compared."""
 PICTURE_CODECS: dict[str, dict[str, Any]] = {"PNG": {"format": "PNG"}, "WebP lossless": {"format": "WEBP", "lossless": True}}
 PICTURE_FORMS: dict[str, dict[str, Any]] = {
@@ -70,7 +70,7 @@ def measured_picture(path: Path) -> StoredFile:
 
     try:
         with Image.open(path) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
+            if opened.width * opened.height > MAX_PIXELS:
                 raise UnreadableMediaError("with too many pixels")
             if opened.mode not in MODES:
                 raise UnreadableMediaError(f"of mode {opened.mode}")
@@ -121,7 +121,7 @@ def measured_sound(path: Path) -> StoredFile:
     try:
         with wave.open(str(path), "rb") as file:
             width, channels = file.getsampwidth(), file.getnchannels()
-            if file.getnframes() * channels > MOST_SAMPLES:
+            if file.getnframes() * channels > MAX_SAMPLES:
                 raise UnreadableMediaError("with too many samples")
             body = file.readframes(file.getnframes())
     except (wave.Error, EOFError, OSError) as error:
@@ -189,8 +189,8 @@ def media_storage(files: Sequence[StoredFile], groups: Mapping[str, Sequence[str
     files : sequence of StoredFile
         At least one.
     groups : mapping of str to sequence of str
-        The level of each file in each column. Columns with fewer than two or more than MOST_LEVELS levels are left out, and levels of fewer
-        than LEAST_FILES files.
+        The level of each file in each column. Columns with fewer than two or more than MAX_LEVELS levels are left out, and levels of fewer
+        than MIN_FILES files.
 
     Returns
     -------
@@ -212,10 +212,10 @@ def _parts(n: int, groups: Mapping[str, Sequence[str]]) -> "Iterator[tuple[str |
     yield None, None, np.arange(n)
     for column, levels in groups.items():
         names, places = np.unique(np.asarray(levels, object).astype(str), return_inverse=True)
-        if 2 <= names.size <= MOST_LEVELS:
+        if 2 <= names.size <= MAX_LEVELS:
             for place, level in enumerate(names.tolist()):
                 own = np.flatnonzero(places == place)
-                if own.size >= LEAST_FILES:
+                if own.size >= MIN_FILES:
                     yield column, level, own
 
 

@@ -10,7 +10,7 @@ from observability.core.finding import Severity
 from observability.core.time import naive_utc
 from observability.metrics.cost import CostPart
 from observability.metrics.cost_periods import daily_cost, month_bounds
-from observability.stats.forecast import LEAST_DAYS, Forecast, forecast_sum
+from observability.stats.forecast import MIN_DAYS, Forecast, forecast_sum
 
 Say = Callable[[float | None, str | None], str]
 HISTORY_DAYS = 63
@@ -34,7 +34,7 @@ class MonthForecast:
     forecast: Forecast
     end: datetime
     by_part: Mapping[str, float]
-    needed: int = LEAST_DAYS
+    needed: int = MIN_DAYS
 
 
 def forecast_month_cost(parts: list[CostPart], past: list[CostPart], currency: str, context: Context) -> MonthForecast:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from observability.records.kinds import OWN_SOURCE
 
-MOST_COLUMNS = 200
+MAX_COLUMNS = 200
 
 
 def own_export(
@@ -13,4 +13,4 @@ def own_export(
     """The record of a file that this product made. name: of the file, without ids of predictions; recipient: who asked for it."""
     record: dict[str, object] = {"kind": "event", "what": "export", "text": name, "recipient": recipient, "source": OWN_SOURCE}
     record |= {"model": model, "rows": rows}
-    return record | ({"columns": {column: {} for column in columns[:MOST_COLUMNS]}} if columns else {})
+    return record | ({"columns": {column: {} for column in columns[:MAX_COLUMNS]}} if columns else {})

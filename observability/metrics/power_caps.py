@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CAP_NAMES = ("power_cap_w", "power_limit_w", "power_limit")
 """Parameters of a run that state its power cap in watts."""
-LEAST_CAPS, LEAST_REPEATS = 3, 3
+MIN_CAPS, MIN_REPEATS = 3, 3
 """Caps of a sweep, and runs at each cap below which a difference has no interval."""
 SLOWER = 0.05
 """Further time of a run, as a share, that the knee may take."""
@@ -52,7 +52,7 @@ class CapSweep:
     @property
     def enough(self) -> bool:
         """Whether each cap has the repeats that an interval needs."""
-        return all(cap.runs >= LEAST_REPEATS for cap in self.caps)
+        return all(cap.runs >= MIN_REPEATS for cap in self.caps)
 
 
 def stated_cap(params: Any) -> float | None:
@@ -79,7 +79,7 @@ def power_cap_sweeps(runs: "DataFrame", energy: "DataFrame", settings: Mapping[s
     Returns
     -------
     list of CapSweep
-        Studies with LEAST_CAPS caps or more. Runs whose energy is assumed, a product of their time, are left out.
+        Studies with MIN_CAPS caps or more. Runs whose energy is assumed, a product of their time, are left out.
     """
     caps = {str(name): cap for name, params in zip(runs["run"], runs["params"], strict=True) if (cap := stated_cap(params)) is not None}
     known = energy[energy["wh"].gt(0) & energy["seconds"].gt(0) & energy["ended"].notna() & energy["source"].ne("assumed")]
@@ -88,7 +88,7 @@ def power_cap_sweeps(runs: "DataFrame", energy: "DataFrame", settings: Mapping[s
     )
     found = []
     for (study, _), own in known[known["study"].notna()].groupby(["study", "setting"], sort=True):
-        if own["cap"].nunique() >= LEAST_CAPS:
+        if own["cap"].nunique() >= MIN_CAPS:
             later = known[(known["ended"] > own["ended"].max()) & (known["study"] != study)].sort_values(["ended", "run"])
             used = float(later["cap"].iloc[-1]) if len(later) else None
             source = "measured" if (own["source"] == "measured").all() else "estimated"
@@ -120,12 +120,12 @@ def _compared_caps(rows: "DataFrame") -> tuple[PowerCap, ...]:
 
 
 def log_ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64], confidence: float) -> Interval:
-    """Return the ratio of two geometric means with Welch's interval on logarithms; without ends below LEAST_REPEATS on a side."""
+    """Return the ratio of two geometric means with Welch's interval on logarithms; without ends below MIN_REPEATS on a side."""
     from scipy import stats
 
     a, b = np.log(ours), np.log(theirs)
     value = float(np.exp(a.mean() - b.mean()))
-    if min(a.size, b.size) < LEAST_REPEATS:
+    if min(a.size, b.size) < MIN_REPEATS:
         return Interval(value, None, None, a.size)
     parts = a.var(ddof=1) / a.size, b.var(ddof=1) / b.size
     error = float(np.sqrt(sum(parts)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from observability.core.catalog import Model
 from observability.core.questions import Aggregate, Bucket, By
-from observability.metrics.measured_windows import Days, days_in, on
+from observability.metrics.measured_windows import Days, day_date, days_in
 from observability.metrics.performance import Columns, answer_columns, outcome_aggregates
 from observability.stats.calibration import (
     CalibrationError,
@@ -212,7 +212,7 @@ def ece_by_period(of: DailyScoredRows) -> list[dict[str, Any]]:
         error = _reliable_ece(parts.positive[place], parts.total[place], parts.squares[place]) if labelled >= MINIMUM_LABELS else None
         found.append(
             {
-                "period": on(start).isoformat(),
+                "period": day_date(start).isoformat(),
                 "days": length,
                 "ece": error and error.value,
                 "low": error and error.low,

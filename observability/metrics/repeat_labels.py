@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REPEATS, PRICE = "label_conflicts", "label_price"
 WATCH, ACT = 0.02, 0.05
 """A rise of the share of contradicting labels: warning, critical."""
-LEAST_LABELS = 100
+MIN_LABELS = 100
 DEARER, MUCH_DEARER = 1.2, 1.5
 """Ratio to the price before: warning, critical."""
 
@@ -84,7 +84,7 @@ def label_conflicts(annotated: "DataFrame", end: datetime, days: float) -> list[
     """
     age, conflict = contradicting_labels(annotated, end)
     then = (age >= days) & (age < days + PAST_DAYS)
-    if then.sum() < LEAST_LABELS:
+    if then.sum() < MIN_LABELS:
         return []
     number = np.floor(age[then] - days).astype(int)
     labels, of_day = np.bincount(number), np.bincount(number, weights=conflict[then])
@@ -96,7 +96,7 @@ def label_conflicts(annotated: "DataFrame", end: datetime, days: float) -> list[
     for length in look_lengths(days):
         now = age < length
         n = int(now.sum())
-        if n < LEAST_LABELS:
+        if n < MIN_LABELS:
             continue
         chance = before * (1 - before) * (1 / n + 1 / then.sum())
         between = float(varied.of_mean(length)[0] + varied.of_mean(int(kept.sum()))[0]) if varied.days else chance
@@ -132,7 +132,7 @@ def label_conflict_finding(
     Finding
     """
     if not seen:
-        more = max(LEAST_LABELS - n, 1)
+        more = max(MIN_LABELS - n, 1)
         return replace(
             blank,
             n=n,

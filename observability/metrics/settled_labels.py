@@ -16,7 +16,7 @@ from observability.metrics.measured_windows import MATURE
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-LEAST_COMPLETE_DAYS = 3
+MIN_COMPLETE_DAYS = 3
 """Days with complete labels from which they are judged while the others are waited for."""
 FROM_COMPLETE_DAYS = 0.9
 """Smallest share of the labels that are in that comes from days with complete labels, so that early labels of other days weigh little."""
@@ -55,5 +55,5 @@ def labelled_days(counts: "DataFrame", usual: float) -> LabelledDays:
     served, labelled = (np.bincount(place, rows, days.size) for rows in (n, n * (counts["label"].to_numpy() != UNKNOWN)))
     whole = (labelled >= MATURE * usual * served) & (labelled > 0)
     complete = bool(labelled.sum() >= MATURE * usual * served.sum())
-    enough = whole.sum() >= LEAST_COMPLETE_DAYS and labelled[whole].sum() >= FROM_COMPLETE_DAYS * labelled.sum()
+    enough = whole.sum() >= MIN_COMPLETE_DAYS and labelled[whole].sum() >= FROM_COMPLETE_DAYS * labelled.sum()
     return LabelledDays(complete, bool(complete or enough), int(whole.sum()))

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Floats = NDArray[np.float64]
-DAYS, LEAST_DAYS = 28, 7
+DAYS, MIN_DAYS = 28, 7
 """Days that are compared, and days with an hourly intensity below which nothing is said."""
 HOURS = 24
 SHORTEST = 1 / 60
-MOST_CORRELATED = 0.9
+MAX_CORRELATED = 0.9
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def carbon_by_start_hour(runs: Sequence[TimedRun], prices: "DataFrame", end: dat
     Returns
     -------
     StartHours or None
-        None without such runs, and where no day has an intensity that changes within it. `saved` has no value below LEAST_DAYS days.
+        None without such runs, and where no day has an intensity that changes within it. `saved` has no value below MIN_DAYS days.
     """
     kept = [run for run in runs if run.hours <= HOURS and run.wh > 0]
     first = datetime(end.year, end.month, end.day) - timedelta(days=DAYS)
@@ -126,19 +126,19 @@ def saved_share(usual: Floats, best: Floats, typical: bool) -> Interval:
     Returns
     -------
     Interval
-        Without a value below LEAST_DAYS days.
+        Without a value below MIN_DAYS days.
     """
     from scipy import stats
 
     n, total = len(usual), float(usual.mean())
-    if total <= 0 or (n < LEAST_DAYS and not typical):
+    if total <= 0 or (n < MIN_DAYS and not typical):
         return Interval(None, None, None, n)
     share = 1 - float(best.mean()) / total
     if typical:
         return Interval(share, share, share, n)
     rest = (usual - best) - share * usual
     spread = float(np.sum(rest**2))
-    rho = float(np.clip(np.sum(rest[1:] * rest[:-1]) / spread, 0, MOST_CORRELATED)) if spread > 0 else 0.0
+    rho = float(np.clip(np.sum(rest[1:] * rest[:-1]) / spread, 0, MAX_CORRELATED)) if spread > 0 else 0.0
     error = float(np.sqrt(spread / (n - 1) / n * (1 + rho) / (1 - rho))) / total
     half = float(stats.t.ppf(1 - 0.05 / (2 * (HOURS - 1)), n - 1)) * error
     return Interval(share, share - half, share + half, n)

@@ -21,9 +21,9 @@ TIMES = ("at", "oldest_at", "backup_at", "restored_at", "complete_to")
 PLACE_REPORTS = Records("storage_report", PLACE_COLUMNS)
 PAST_DAYS = 56
 """Days before the window whose reports tell what is usual for a place."""
-LEAST_REPORTS = 3
+MIN_REPORTS = 3
 """Newest reports whose median counts: a single one may be a passing state."""
-LEAST_FILES = 10_000
+MIN_FILES = 10_000
 """Files below which small ones do not matter."""
 SECONDS = 86_400.0
 GIGABYTE = 1e9
@@ -54,7 +54,7 @@ class StoragePlace:
 
 @dataclass(frozen=True)
 class NewestFigure:
-    """The median of a figure in the newest reports of the window. n: reports with it, at most LEAST_REPORTS; value: None of none."""
+    """The median of a figure in the newest reports of the window. n: reports with it, at most MIN_REPORTS; value: None of none."""
 
     value: float | None
     n: int
@@ -111,7 +111,7 @@ def place_figure(reports: "DataFrame", metric: str) -> "Series[float]":
     if metric == "storage_retention_overdue_days":
         return (reports["at"] - reports["oldest_at"]).dt.total_seconds() / SECONDS - reports["keep_days"]
     if metric == "storage_small_file_share":
-        return reports["small_files"] / reports["files"].where(reports["files"] >= LEAST_FILES)
+        return reports["small_files"] / reports["files"].where(reports["files"] >= MIN_FILES)
     column = {"storage_duplicate_share": "duplicate_bytes", "storage_cold_share": "cold_bytes"}[metric]
     return reports[column] / used.where(used > 0)
 
@@ -130,7 +130,7 @@ def newest_figure(place: StoragePlace, metric: str) -> NewestFigure:
     -------
     NewestFigure
     """
-    known = place_figure(place.now, metric).dropna().to_numpy(float)[-LEAST_REPORTS:]
+    known = place_figure(place.now, metric).dropna().to_numpy(float)[-MIN_REPORTS:]
     return NewestFigure(float(np.median(known)) if known.size else None, int(known.size))
 
 

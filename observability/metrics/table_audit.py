@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from observability.metrics import data_audit
-from observability.metrics.audit_model import MOST_ALONE, AuditModel
+from observability.metrics.audit_model import MAX_ALONE, AuditModel
 from observability.metrics.data_audit import CONFLICTS, DUPLICATES, HELD_OUT, NEAR_DUPLICATES, OUTLIERS, SUSPECTS
 
 if TYPE_CHECKING:
@@ -65,11 +65,11 @@ def audit_rows(
         if model.task != "regression":
             masks[SUSPECTS] = suspects
             own = _own_accuracy(rows, model, suspects)
-        alone = dict(list(model.known_alone().items())[:MOST_ALONE])
+        alone = dict(list(model.known_alone().items())[:MAX_ALONE])
         found |= {"model_rows": len(model.places), "measure": model.metric}
     found |= {
         "rules": {name: int(mask.sum()) for name, mask in masks.items()},
-        "near_duplicates_among": min(len(features), data_audit.MOST_NEAR),
+        "near_duplicates_among": min(len(features), data_audit.MAX_NEAR),
         "outliers_by_column": {name: int(mask.sum()) for name, mask in far.items()},
         "columns_alone": {name: [share.value, share.low, share.high] for name, share in alone.items()},
         "held_out": None if held is None else held.record,

@@ -21,14 +21,14 @@ PRECISION_AUDITS = Records("audit", ("model", "version", "at", "audit", "results
 SERVED_FORM = "as served"
 TOLERANCE = 0.05
 """Of a regression: standard deviations of the served answers from which an answer counts as changed."""
-LEAST_PROBES = 30
+MIN_PROBES = 30
 """Probes of a slice below which it is not compared."""
-MOST_LEVELS = 30
+MAX_LEVELS = 30
 NETWORK_ROWS = 200
 """Rows of a reference from which a small network learns to imitate a model."""
 COST_BASES = ((1.0, "thousand"), (1e3, "million"), (1e6, "billion"))
 """Thousands of answers that costs are stated for, and their word."""
-LEAST_COST = 0.01
+MIN_COST = 0.01
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def slice_counts(changed: Any, columns: Mapping[str, Sequence[str]]) -> list[dic
     changed : array_like of bool
         Which probes are decided otherwise.
     columns : mapping of str to sequence of str
-        The level of each probe; columns with more than MOST_LEVELS levels are left out, and levels of fewer than LEAST_PROBES probes.
+        The level of each probe; columns with more than MAX_LEVELS levels are left out, and levels of fewer than MIN_PROBES probes.
 
     Returns
     -------
@@ -181,13 +181,13 @@ def slice_counts(changed: Any, columns: Mapping[str, Sequence[str]]) -> list[dic
     found, changed = [], np.asarray(changed, bool)
     for column, texts in columns.items():
         levels, places = np.unique(np.asarray(texts, object).astype(str), return_inverse=True)
-        if levels.size > MOST_LEVELS:
+        if levels.size > MAX_LEVELS:
             continue
         counts, flips = np.bincount(places, minlength=levels.size), np.bincount(places[changed], minlength=levels.size)
         found += [
             {"column": column, "level": str(level), "n": int(n), "flips": int(hits)}
             for level, n, hits in zip(levels, counts, flips, strict=True)
-            if n >= LEAST_PROBES
+            if n >= MIN_PROBES
         ]
     return found
 
@@ -385,4 +385,4 @@ def form_cost_basis(forms: Sequence[FormResult]) -> tuple[float, str]:
         1,000, a million or a billion, as a multiple of a thousand, and its word.
     """
     largest = max((form.cost_per_thousand or 0.0 for form in forms), default=0.0)
-    return next((basis for basis in COST_BASES if largest * basis[0] >= LEAST_COST or not largest), COST_BASES[-1])
+    return next((basis for basis in COST_BASES if largest * basis[0] >= MIN_COST or not largest), COST_BASES[-1])

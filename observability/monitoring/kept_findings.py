@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from observability.core.analyzer import Analyzer
     from observability.store.engine import Store
 
-MOST, MOST_IN_FILE = 512, 128
+MAXIMUM, MAX_IN_FILE = 512, 128
 QUESTIONS_A_MODEL = 12
 """Questions of one model that the first page and the watcher ask: its window, the one before it and Everything, three parts of each."""
 
@@ -49,7 +49,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
     """Findings by question, each with the generation of its model, and from one run of the dashboard to the next."""
 
     def __init__(self) -> None:
-        super().__init__(MOST)
+        super().__init__(MAXIMUM)
 
     def find_or_compute(self, asked: Asked, generation: int, compute: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
         """The findings of that generation, computed where they are not kept. Whoever asks meanwhile waits for them."""
@@ -62,7 +62,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
                 {"asked": _asked_json(asked), "findings": [_finding_json(finding) for finding in findings]}
                 for asked, (generation, findings) in reversed(self._kept.items())
                 if generation == asked_generation(generations, asked)
-            ][:MOST_IN_FILE]
+            ][:MAX_IN_FILE]
         if state is not None and present:
             body = {"program": program_digest(), "store": list(state), "kept": present}
             with suppress(OSError, ValueError, TypeError):

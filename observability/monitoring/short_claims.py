@@ -10,28 +10,28 @@ from observability.core.finding import DETAILS, Finding, finding_details
 from observability.core.formatting import with_full_stop
 from observability.detection.run_claims import RunClaim
 
-MOST_WORDS = 38
+MAX_WORDS = 38
 """Words of a claim."""
 AnyClaim = TypeVar("AnyClaim", Finding, RunClaim)
 
 
 def with_short_claim(claim: AnyClaim) -> AnyClaim:
-    """The claim with its leading clauses as the sentence, at most MOST_WORDS words, and the others in `evidence["details"]`."""
+    """The claim with its leading clauses as the sentence, at most MAX_WORDS words, and the others in `evidence["details"]`."""
     kept, *others = split_claim(claim.because)
     if not others:
         return claim
     return replace(claim, because=kept, evidence=claim.evidence | {DETAILS: [*others, *finding_details(claim)]})
 
 
-def split_claim(sentence: str, most: int = MOST_WORDS) -> list[str]:
+def split_claim(sentence: str, most: int = MAX_WORDS) -> list[str]:
     """The claim of a sentence, and its further clauses as sentences of their own; the sentence alone where it is short.
 
-    most: words of the claim. A first clause that is longer than MOST_WORDS ends at its colon.
+    most: words of the claim. A first clause that is longer than MAX_WORDS ends at its colon.
     """
     if len(sentence.split()) <= most:
         return [sentence]
     clauses = list(_clauses(sentence, ";."))
-    if len(clauses[0].split()) > MOST_WORDS:
+    if len(clauses[0].split()) > MAX_WORDS:
         head, *rest = _clauses(clauses[0], ":")
         clauses = [head, *([" ".join(rest)] if rest else []), *clauses[1:]]
     lengths = [len(clause.split()) for clause in clauses]

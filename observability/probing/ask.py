@@ -11,7 +11,7 @@ from typing import Any
 from observability.probing.http_adapter import ProbeAnswer, ask_item, probe_opener
 from observability.probing.probe_file import ProbeItem, ProbeSet
 
-MOST_VERSION = 200
+MAX_VERSION = 200
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def probe_record(probe: ProbeSet, item: ProbeItem, answer: ProbeAnswer, at: date
         "id": f"{round_id}-{item.item}",
         "at": at.isoformat(),
         "model": probe.model,
-        "version": str(version)[:MOST_VERSION] if version not in (None, "") else probe.version,
+        "version": str(version)[:MAX_VERSION] if version not in (None, "") else probe.version,
         "environment": "probe",
         "item": item.item,
         "set": probe.set,
@@ -79,7 +79,7 @@ def probe_record(probe: ProbeSet, item: ProbeItem, answer: ProbeAnswer, at: date
         "features": {name: n for name, n in tokens.items() if n is not None},
         "status": answer.status,
         "latency_ms": round(answer.latency_ms, 3),
-        "cost": (cost := money(probe, tokens, values.get("cost"))),
+        "cost": (cost := answer_cost(probe, tokens, values.get("cost"))),
         "currency": None if cost is None else probe.currency,
         "expected": item.expected,
         "answers": "class" if probe.answers or probe.pattern else "number" if probe.numbers or answer.is_number else "text",
@@ -92,7 +92,7 @@ def probe_record(probe: ProbeSet, item: ProbeItem, answer: ProbeAnswer, at: date
     return {name: value for name, value in record.items() if value is not None}
 
 
-def money(probe: ProbeSet, tokens: Mapping[str, int | None], stated: Any) -> float | None:
+def answer_cost(probe: ProbeSet, tokens: Mapping[str, int | None], stated: Any) -> float | None:
     """What an answer cost: as the vendor states, else by the prices of the file; None where neither is known."""
     if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 <= stated < float("inf"):
         return float(stated)

@@ -18,9 +18,9 @@ from observability.core.errors import UsageError
 from observability.core.version import VERSION
 from observability.probing.probe_file import QUESTION, TOKEN, ProbeItem, ProbeSet
 
-MOST_RESPONSE = 1_000_000
+MAX_RESPONSE = 1_000_000
 """Largest response, in bytes."""
-MOST_ANSWER = 4_000
+MAX_ANSWER = 4_000
 """Characters of an answer that are kept."""
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 30.0
@@ -58,16 +58,16 @@ def probe_opener(probe: ProbeSet) -> OpenerDirector:
     return build_opener(ProxyHandler(proxies), _NoRedirects())
 
 
-def filled(template: Any, question: str) -> Any:
+def filled_template(template: Any, question: str) -> Any:
     """A template with the question in place of `{question}`, in every text at any depth."""
     if isinstance(template, str):
         return template.replace(QUESTION, question)
     if isinstance(template, dict):
-        return {name: filled(value, question) for name, value in template.items()}
-    return [filled(value, question) for value in template] if isinstance(template, list) else template
+        return {name: filled_template(value, question) for name, value in template.items()}
+    return [filled_template(value, question) for value in template] if isinstance(template, list) else template
 
 
-def pointed(body: Any, pointer: str) -> Any:
+def value_at_pointer(body: Any, pointer: str) -> Any:
     """The value at a JSON pointer (RFC 6901); None where there is none."""
     for part in pointer.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
@@ -94,7 +94,7 @@ def probe_request(probe: ProbeSet, item: ProbeItem, environ: Mapping[str, str]) 
     headers = {"User-Agent": f"observability/{VERSION}", "Accept": "application/json"}
     data = None
     if probe.body is not None:
-        data = json.dumps(filled(probe.body, item.question)).encode()
+        data = json.dumps(filled_template(probe.body, item.question)).encode()
         headers["Content-Type"] = "application/json"
     headers |= {name: text.replace(TOKEN, token) for name, text in probe.headers.items()}
     url = probe.url.replace(QUESTION, quote(item.question, safe=""))
@@ -105,9 +105,9 @@ def asked_once(opener: OpenerDirector, request: Request, probe: ProbeSet) -> tup
     """One try: status, body, error, and the seconds that the vendor asks to wait."""
     try:
         with opener.open(request, timeout=probe.timeout_s) as response:
-            body = response.read(MOST_RESPONSE + 1)
-        if len(body) > MOST_RESPONSE:
-            return "rejected", b"", f"the response is larger than {MOST_RESPONSE:,} bytes", 0.0
+            body = response.read(MAX_RESPONSE + 1)
+        if len(body) > MAX_RESPONSE:
+            return "rejected", b"", f"the response is larger than {MAX_RESPONSE:,} bytes", 0.0
         return "ok", body, None, 0.0
     except HTTPError as error:
         error.close()
@@ -155,14 +155,14 @@ def read_answer(probe: ProbeSet, body: bytes, latency_ms: float, token: str, tri
         parsed = json.loads(body)
     except ValueError:
         return ProbeAnswer("error", latency_ms, error="the response is not JSON", tries=tries)
-    answer = pointed(parsed, probe.read["answer"])
+    answer = value_at_pointer(parsed, probe.read["answer"])
     if answer is None:
         return ProbeAnswer("error", latency_ms, error=f"the response has nothing at {probe.read['answer']}", tries=tries)
     text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, sort_keys=True)
-    others = {name: pointed(parsed, pointer) for name, pointer in probe.read.items() if name != "answer"}
+    others = {name: value_at_pointer(parsed, pointer) for name, pointer in probe.read.items() if name != "answer"}
     values = {name: without_token(value, token) if isinstance(value, str) else value for name, value in others.items() if value is not None}
     is_number = isinstance(answer, int | float) and not isinstance(answer, bool)
-    return ProbeAnswer("ok", latency_ms, without_token(text, token)[:MOST_ANSWER], None, values, tries, is_number)
+    return ProbeAnswer("ok", latency_ms, without_token(text, token)[:MAX_ANSWER], None, values, tries, is_number)
 
 
 def without_token(text: str, token: str) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from observability.core.errors import UsageError
 
-MOST_ITEMS, MOST_BYTES, MOST_QUESTION = 1_000, 4_000_000, 20_000
+MAX_ITEMS, MAX_BYTES, MAX_QUESTION = 1_000, 4_000_000, 20_000
 """Largest number of questions of a set, size of its file in bytes, and length of a question in characters."""
 QUESTION, TOKEN = "{question}", "{token}"
 READ = ("answer", "version", "input_tokens", "output_tokens", "cost", "refusal")
@@ -92,8 +92,8 @@ def read_probe_set(path: Path) -> ProbeSet:
         raw = path.read_bytes()
     except OSError as error:
         raise UsageError("the probe file cannot be read", where=path.name, got=error.strerror, attempt="Check the path") from None
-    if len(raw) > MOST_BYTES:
-        raise UsageError("the probe file is too large", where=path.name, got=f"{len(raw):,} bytes", expected=f"at most {MOST_BYTES:,}")
+    if len(raw) > MAX_BYTES:
+        raise UsageError("the probe file is too large", where=path.name, got=f"{len(raw):,} bytes", expected=f"at most {MAX_BYTES:,}")
     try:
         body = tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -215,15 +215,15 @@ def _items(value: Any, where: str) -> tuple[ProbeItem, ...]:
     """The questions, each with its own name."""
     if not isinstance(value, list) or not value:
         raise UsageError("the set has no questions", where=where, expected="[[item]] with item and question")
-    if len(value) > MOST_ITEMS:
-        raise UsageError("the set has too many questions", where=where, got=f"{len(value):,}", expected=f"at most {MOST_ITEMS:,}")
+    if len(value) > MAX_ITEMS:
+        raise UsageError("the set has too many questions", where=where, got=f"{len(value):,}", expected=f"at most {MAX_ITEMS:,}")
     found = []
     for place, entry in enumerate(value, 1):
         if not isinstance(entry, dict) or set(entry) - {"item", "question", "expected"}:
             raise UsageError(f"question {place} is wrong", where=where, got=repr(entry), expected="item, question and perhaps expected")
         texts = [_text(entry.get(name), f"{name} of question {place}", where) for name in ("item", "question")]
-        if len(texts[1]) > MOST_QUESTION:
-            got, expected_length = f"{len(texts[1]):,} characters", f"at most {MOST_QUESTION:,}"
+        if len(texts[1]) > MAX_QUESTION:
+            got, expected_length = f"{len(texts[1]):,} characters", f"at most {MAX_QUESTION:,}"
             raise UsageError(f"question {place} is too long", where=where, got=got, expected=expected_length)
         expected = _text(entry["expected"], f"expected of question {place}", where) if "expected" in entry else None
         found.append(ProbeItem(texts[0], texts[1], expected))

@@ -8,7 +8,7 @@ from observability.core.errors import UsageError
 
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 LAYOUT = f"a folder with {MODEL} (or onnx/{MODEL}) and {TOKENIZER}, or an .onnx file beside its {TOKENIZER}"
-MOST_BYTES = 480_000_000
+MAX_BYTES = 480_000_000
 """Largest model file, which the confined process reads a copy of."""
 
 
@@ -35,8 +35,8 @@ def find_encoder(path: Path) -> SentenceEncoder:
         missing = f"no {MODEL}" if model is None else f"no {TOKENIZER}"
         attempt = "Export the encoder with its tokenizer, as optimum-cli export onnx does"
         raise UsageError("the encoder is not complete", where=path.name, got=missing, expected=LAYOUT, attempt=attempt)
-    if model.stat().st_size > MOST_BYTES:
-        got, most = f"{model.stat().st_size:,} bytes", f"at most {MOST_BYTES:,}"
+    if model.stat().st_size > MAX_BYTES:
+        got, most = f"{model.stat().st_size:,} bytes", f"at most {MAX_BYTES:,}"
         raise UsageError(
             "the encoder is too large", where=path.name, got=got, expected=most, attempt="Take a smaller one, or its int8 form"
         )

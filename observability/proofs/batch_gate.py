@@ -8,11 +8,11 @@ from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
 from observability.core.window import Slice
-from observability.detection.batch_gate import LEAST_ROWS, MOST_BINS
+from observability.detection.batch_gate import MAX_BINS, MIN_ROWS
 from observability.proofs.rows import (
     DAY,
     column_in_view,
-    indented,
+    indented_clause,
     known_record_conditions,
     number_literal,
     proven_rows,
@@ -45,7 +45,7 @@ SELECT count(*) FILTER (key NOT IN (SELECT key FROM own)) / count(*) AS missing_
     stated = f'(SELECT arg_max(rows, "at") FROM expected_batches {where_clause(known)})'
     wanted = stated if settings is None else f"coalesce({stated}, {int(settings)})"
     rows = proven_rows(finding, context, start=finding.start - PAST_DAYS * DAY, part="").where(f"batch = {batch}")
-    counted = f"SELECT {wanted} AS wanted, count(*) AS n {indented(rows)}"
+    counted = f"SELECT {wanted} AS wanted, count(*) AS n {indented_clause(rows)}"
     return f"SELECT greatest(wanted - n, 0) / wanted AS missing_key_rate FROM (\n  {counted}\n)"
 
 
@@ -74,7 +74,7 @@ SELECT max(n) / sum(n) AS batch_default_rate FROM scores"""
 
 def score_drift_proof(finding: Finding, context: Context) -> str:
     """The SQL of the PSI of the scores of a batch, or of one slice of it, against the earlier batches."""
-    cuts = ", ".join(number_literal(cut) for cut in np.linspace(0, 1, MOST_BINS + 1)[1:-1].tolist())
+    cuts = ", ".join(number_literal(cut) for cut in np.linspace(0, 1, MAX_BINS + 1)[1:-1].tolist())
     batch, floor = text_literal(finding.evidence["batch"]), number_literal(PSI_FLOOR)
     return f"""{_batch_rows_sql(finding, context)}, moments AS (
   SELECT batch, min("at") AS began FROM batch_rows GROUP BY batch
@@ -84,7 +84,7 @@ def score_drift_proof(finding: Finding, context: Context) -> str:
   SELECT score, count(*) OVER (PARTITION BY batch) AS n FROM batch_rows JOIN moments USING (batch), begin
   WHERE inside AND isfinite(score) AND began < own_begin AND began >= own_begin - INTERVAL {PAST_DAYS} DAY
 ), pooled AS (
-  SELECT false AS now, score FROM earlier WHERE n >= {LEAST_ROWS}
+  SELECT false AS now, score FROM earlier WHERE n >= {MIN_ROWS}
 ), score_edges AS (
   SELECT DISTINCT unnest(quantile_cont(score, [{cuts}])) AS edge FROM pooled
 ), bins AS (
@@ -112,9 +112,9 @@ def _batch_rows_sql(finding: Finding, context: Context) -> str:
     once = "" if key == "id" else '\n  QUALIFY row_number() OVER (PARTITION BY id, past ORDER BY "at", version) = 1'
     return f"""WITH batch_rows AS (
   SELECT batch, "at", arrived, score, coalesce({key}, 'None') AS key, coalesce({inside}, false) AS inside FROM (
-    SELECT *, false AS past FROM ({indented(sample_sql(now, ROWS), 4)})
+    SELECT *, false AS past FROM ({indented_clause(sample_sql(now, ROWS), 4)})
     UNION ALL
-    SELECT *, true FROM ({indented(sample_sql(past, PAST_ROWS), 4)})
+    SELECT *, true FROM ({indented_clause(sample_sql(past, PAST_ROWS), 4)})
   ) WHERE batch IS NOT NULL{once}
 ), own AS (
   SELECT * FROM batch_rows WHERE batch = {text_literal(finding.evidence["batch"])}

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
-from observability.metrics.edge_fleet import DISAGREES, GROUPS, LATE_HOURS, LEAST_COMPARED, MEASURES
+from observability.metrics.edge_fleet import DISAGREES, GROUPS, LATE_HOURS, MEASURES, MIN_COMPARED
 from observability.proofs.rows import known_record_conditions, number_literal, text_literal, time_literal, where_clause
 
 FLAGS = {
     "device_late_share": f"CASE WHEN lag IS NOT NULL THEN lag > {number_literal(LATE_HOURS)} END",
     "device_crash_share": "crashes > 0",
     "device_memory_share": "out_of_memory > 0",
-    "device_disagree_share": f"CASE WHEN compared >= {LEAST_COMPARED} "
+    "device_disagree_share": f"CASE WHEN compared >= {MIN_COMPARED} "
     f"THEN coalesce(1 - agreed / compared > {number_literal(DISAGREES)}, false) END",
 }
 """By metric: whether a device has the property; null where it is not known."""

@@ -3,7 +3,7 @@
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
 from observability.core.view_names import view_name
-from observability.proofs.rows import column_in_view, indented, number_literal, proven_rows, reference_rows, text_literal
+from observability.proofs.rows import column_in_view, indented_clause, number_literal, proven_rows, reference_rows, text_literal
 
 
 def mean_shift_proof(finding: Finding, context: Context) -> str | None:
@@ -24,10 +24,10 @@ def mean_shift_proof(finding: Finding, context: Context) -> str | None:
     mean = "sum(weight * place) FILTER ({0}) / sum(weight) FILTER ({0})"
     return f"""WITH rows_of_both AS (
   SELECT false AS reference, weight, {column} AS value
-  {indented(proven_rows(finding, context).where(*known))}
+  {indented_clause(proven_rows(finding, context).where(*known))}
   UNION ALL
   SELECT true, weight, {column}
-  {indented(reference_rows(finding, context).where(*known))}
+  {indented_clause(reference_rows(finding, context).where(*known))}
 ), placed AS (
   SELECT reference, weight, {position} AS place FROM rows_of_both ASOF LEFT JOIN (
     SELECT low, position FROM {view_name(context.model, "edges")}

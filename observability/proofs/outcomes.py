@@ -9,7 +9,7 @@ from observability.proofs.rows import (
     ProvenRows,
     class_literals,
     column_in_view,
-    indented,
+    indented_clause,
     measured_rows,
     number_literal,
     proven_rows,
@@ -81,7 +81,7 @@ def _macro_sql(metric: str, context: Context, rows: ProvenRows) -> str:
     classes = ", ".join(class_literals(context.model))
     return f"""WITH pairs AS (
   SELECT decision, label, sum(weight) AS w
-  {indented(rows.where(BOTH))}
+  {indented_clause(rows.where(BOTH))}
   GROUP BY ALL
 ), classes AS (
   SELECT name, coalesce(sum(w) FILTER (decision = name AND label = name), 0) AS hit,
@@ -158,7 +158,7 @@ def _score_bins(context: Context, rows: ProvenRows, event: str, *more: str) -> s
     coalesce(sum(weight) FILTER ({event}), 0) AS hits
   FROM (
     SELECT weight, label, decision, score
-    {indented(rows.where("label IS NOT NULL", "NOT isnan(score)", *more), 4)}) p
+    {indented_clause(rows.where("label IS NOT NULL", "NOT isnan(score)", *more), 4)}) p
   ASOF LEFT JOIN (
     SELECT low, high, bin FROM {view_name(context.model, "edges")}
     WHERE version = {version} AND "column" = 'score') e ON p.score >= e.low

@@ -9,7 +9,7 @@ from observability.detection.correlation_changes import EDGE
 from observability.proofs.rows import (
     DAY,
     column_in_view,
-    indented,
+    indented_clause,
     number_literal,
     proven_rows,
     reference_rows,
@@ -32,7 +32,7 @@ def rank_correlation_proof(finding: Finding, context: Context) -> str:
     }
     parts = "\n  UNION ALL\n".join(
         f"""  SELECT '{side}' AS side, "at", {one} AS one, {other} AS other FROM (
-    {indented(rows, 4)})"""
+    {indented_clause(rows, 4)})"""
         for side, rows in sides.items()
     )
     ranks = ",\n    ".join(

@@ -2,7 +2,7 @@
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
-from observability.proofs.rows import column_in_view, indented, proven_rows, reference_rows, sample_sql
+from observability.proofs.rows import column_in_view, indented_clause, proven_rows, reference_rows, sample_sql
 
 NO_QUERY = "its baseline is the month before, or the other rows"
 """Why a shift that is not against the reference has no query."""
@@ -25,10 +25,10 @@ def rank_shift_sql(finding: Finding, context: Context, inside: str, most: int) -
     value = f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END" if number else column
     return f"""WITH rows_of_both AS (
   SELECT false AS reference, coalesce({inside}, false) AS inside, {value} AS value FROM (
-    {indented(sample_sql(rows, most), 4)})
+    {indented_clause(sample_sql(rows, most), 4)})
   UNION ALL
   SELECT true, coalesce({inside}, false), {value} FROM (
-    {indented(sample_sql(reference_rows(finding, context), most), 4)})
+    {indented_clause(sample_sql(reference_rows(finding, context), most), 4)})
 ), {numbers if number else _places()}, ranks AS (
   SELECT place, (2 * sum(count(*) FILTER (reference AND isfinite(place::DOUBLE))) OVER (ORDER BY place)
     - count(*) FILTER (reference AND isfinite(place::DOUBLE)))

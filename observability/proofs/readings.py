@@ -4,7 +4,7 @@ from observability.core.analyzer import Context
 from observability.core.finding import Finding
 from observability.metrics.energy import GAP, JOULES_A_WH, LONGEST_GAP_S
 from observability.proofs.prices import building_factor_sql
-from observability.proofs.rows import indented, number_literal, proven_rows, text_literal, time_literal
+from observability.proofs.rows import indented_clause, number_literal, proven_rows, text_literal, time_literal
 
 
 def model_record_conditions(context: Context) -> list[str]:
@@ -44,7 +44,7 @@ def idle_share_proof(finding: Finding, context: Context) -> str | None:
     return f"""{_energy_sql([*model_record_conditions(context), *span])}, made AS (
   SELECT date_trunc('hour', "at") AS hour, coalesce(sum(weight) FILTER ({own}), 0) AS served, sum(weight) AS everyone,
     sum(weight) FILTER ({own} AND isfinite(energy_j)) AS carriers, sum(weight * energy_j) FILTER ({own} AND isfinite(energy_j)) AS carried
-  {indented(everyone)}
+  {indented_clause(everyone)}
   GROUP BY ALL
 ), hours AS (
   SELECT date_trunc('hour', middle) AS hour, coalesce(sum(joules) FILTER (version = ''), 0) AS shared,

@@ -131,7 +131,7 @@ def slice_condition(model: Model, name: str, value: str) -> str:
 
 def sample_sql(rows: ProvenRows, most: int) -> str:
     """A bounded sample of some rows, as the product takes it: those with the smallest random numbers of their ids."""
-    return f'SELECT * {indented(rows.where())}\n  ORDER BY sample_order, id, "at", version LIMIT {most}'
+    return f'SELECT * {indented_clause(rows.where())}\n  ORDER BY sample_order, id, "at", version LIMIT {most}'
 
 
 def class_literals(model: Model) -> Sequence[str]:
@@ -139,7 +139,7 @@ def class_literals(model: Model) -> Sequence[str]:
     return [text_literal(name) for name in model.classes]
 
 
-def indented(text: str, spaces: int = 2) -> str:
+def indented_clause(text: str, spaces: int = 2) -> str:
     """A clause whose lines after the first are indented."""
     return text.replace("\n", "\n" + " " * spaces)
 

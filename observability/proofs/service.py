@@ -4,7 +4,7 @@ from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
 from observability.core.window import HOUR, Slice
 from observability.metrics.traffic import ANSWERED, QUANTILES
-from observability.proofs.rows import ProvenRows, indented, number_literal, proven_rows, slice_conditions, text_literal
+from observability.proofs.rows import ProvenRows, indented_clause, number_literal, proven_rows, slice_conditions, text_literal
 from observability.stats.quantile import LOG_EDGES, RELATIVE_ERROR
 
 
@@ -24,7 +24,7 @@ def service_proof(finding: Finding, context: Context) -> str | None:
     least, most = (number_literal(float(LOG_EDGES[end])) for end in (0, -1))
     return f"""WITH ordered AS (
   SELECT latency_ms, sum(weight) OVER (ORDER BY latency_ms) / sum(weight) OVER () AS share
-  {indented(rows.where(answered, "latency_ms IS NOT NULL"))}
+  {indented_clause(rows.where(answered, "latency_ms IS NOT NULL"))}
 )
 SELECT greatest(least(min(latency_ms), {most}), {least}) AS {finding.metric} FROM ordered
 WHERE share >= {number_literal(QUANTILES[finding.metric] * (1 - 1e-12))}"""

@@ -10,7 +10,7 @@ from observability.proofs.readings import idle_share_proof, model_record_conditi
 from observability.proofs.rows import (
     ProvenRows,
     class_literals,
-    indented,
+    indented_clause,
     last_days,
     number_literal,
     proven_rows,
@@ -41,7 +41,7 @@ def cost_per_decision_proof(finding: Finding, context: Context) -> str | None:
         right = f"({right} - coalesce(sum(weight) FILTER (label = {text_literal(finding.evidence['majority'])}), 0))"
     return f"""{spent}, decided AS (
   SELECT {right} / sum(weight) AS share
-  {indented(rows.where(BOTH))}
+  {indented_clause(rows.where(BOTH))}
 )
 SELECT (SELECT sum(amount) / sum(served) FROM spent) / share AS {finding.metric} FROM decided"""
 
@@ -127,7 +127,7 @@ def _drawn_hours(finding: Finding, context: Context) -> str:
     return f"""WITH hours AS (
   SELECT date_trunc('hour', "at") AS hour, sum(weight) FILTER ({carries}) AS served, sum(weight * energy_j) FILTER ({carries}) AS joules,
     coalesce(sum(weight * latency_ms) FILTER (isfinite(latency_ms)), 0) / 3.6e6 AS core_hours
-  {indented(_compared_rows(finding, context).where())}
+  {indented_clause(_compared_rows(finding, context).where())}
   GROUP BY ALL HAVING served > 0
 )"""
 
@@ -165,7 +165,7 @@ def _costed_hours(context: Context, rows: ProvenRows, method: str | None, start:
         return f"""WITH hours AS (
   SELECT date_trunc('hour', "at") AS hour, sum(weight) AS served, sum(weight * cost) FILTER (isfinite(cost)) AS total,
     sum(weight) FILTER (isfinite(cost)) AS carried
-  {indented(rows.where())}
+  {indented_clause(rows.where())}
   GROUP BY ALL
 ), costed AS (
   SELECT hour, served, served * coalesce(total / carried, sum(total) OVER side / sum(carried) OVER side) AS amount FROM hours
@@ -174,7 +174,7 @@ def _costed_hours(context: Context, rows: ProvenRows, method: str | None, start:
     if method == "request":
         return f"""WITH hours AS (
   SELECT date_trunc('hour', "at") AS hour, sum(weight) AS served
-  {indented(rows.where())}
+  {indented_clause(rows.where())}
   GROUP BY ALL
 ), costed AS (
   SELECT hour, served, served * {price_sql("amount", context, "request")} AS amount FROM hours

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from observability.core.analyzer import OTHERWISE, Context, Proofs
 from observability.core.finding import Finding
 from observability.core.time import instant_from_text
-from observability.metrics.storage_reports import GIGABYTE, LEAST_FILES, LEAST_REPORTS, PAST_DAYS
+from observability.metrics.storage_reports import GIGABYTE, MIN_FILES, MIN_REPORTS, PAST_DAYS
 from observability.metrics.stored_forms import EXACT
 from observability.proofs.rows import known_record_conditions, number_literal, text_literal, time_literal, where_clause, window_conditions
 
@@ -15,7 +15,7 @@ FIGURES = {
     "storage_retention_overdue_days": f"{AGE_OF_OLDEST} - keep_days",
     "storage_duplicate_share": "duplicate_bytes / nullif(used_bytes, 0)",
     "storage_cold_share": "cold_bytes / nullif(used_bytes, 0)",
-    "storage_small_file_share": f"CASE WHEN files >= {LEAST_FILES} THEN small_files / files END",
+    "storage_small_file_share": f"CASE WHEN files >= {MIN_FILES} THEN small_files / files END",
 }
 AGES = {
     "storage_backup_age_hours": ("max(backup_at)", "3.6e9"),
@@ -30,7 +30,7 @@ OPERATIONS = (("reads", "read_errors"), ("writes", "write_errors"))
 def newest_figure_proof(finding: Finding, context: Context) -> str:
     """The SQL of the median of a figure in the newest reports of a place."""
     where = where_clause([*_of_place(finding, context), *window_conditions(finding), "value IS NOT NULL"])
-    newest = f'SELECT "at", {FIGURES[finding.metric]} AS value FROM storage_reports\n  {where}\n  ORDER BY "at" DESC LIMIT {LEAST_REPORTS}'
+    newest = f'SELECT "at", {FIGURES[finding.metric]} AS value FROM storage_reports\n  {where}\n  ORDER BY "at" DESC LIMIT {MIN_REPORTS}'
     return f"SELECT median(value) AS {finding.metric} FROM (\n  {newest}\n)"
 
 

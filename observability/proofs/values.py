@@ -15,7 +15,7 @@ from observability.proofs.rows import (
     DAY,
     ProvenRows,
     column_in_view,
-    indented,
+    indented_clause,
     last_days,
     number_literal,
     proven_rows,
@@ -72,11 +72,11 @@ def constant_proof(finding: Finding, context: Context) -> str | None:
     rows = proven_rows(finding, context)
     known = context.model.column(reference)
     if known is not None and known.kind != "number":
-        counted = f"SELECT {column} AS bin, sum(weight) AS w\n  {indented(rows.where(f'{column} IS NOT NULL'))}\n  GROUP BY ALL"
+        counted = f"SELECT {column} AS bin, sum(weight) AS w\n  {indented_clause(rows.where(f'{column} IS NOT NULL'))}\n  GROUP BY ALL"
     else:
         counted = f"""SELECT bin, sum(weight) AS w FROM (
     SELECT weight, {column} AS value
-    {indented(rows.where(f"{column} IS NOT NULL", f"NOT isnan({column})"), 4)}) p
+    {indented_clause(rows.where(f"{column} IS NOT NULL", f"NOT isnan({column})"), 4)}) p
   ASOF LEFT JOIN {_bins(context, reference, "bin")} e ON p.value >= e.low
   GROUP BY ALL"""
     return f"WITH counted AS (\n  {counted}\n)\nSELECT max(w) / sum(w) AS constant FROM counted"
@@ -135,7 +135,7 @@ def _silent_hours_sql(start: datetime, end: datetime, rows: ProvenRows) -> str:
     """The SQL of the hours of a span without predictions."""
     return f"""WITH made AS (
   SELECT DISTINCT date_trunc('hour', "at") AS hour
-  {indented(rows.where())}
+  {indented_clause(rows.where())}
 ), hours AS (
   SELECT unnest(range({time_literal(start)}, {time_literal(end)}, INTERVAL 1 HOUR)) AS hour
 )
@@ -196,10 +196,10 @@ FROM rows_of_both"""
 def _rows_of_both(column: str, rows: ProvenRows, finding: Finding, context: Context) -> str:
     """The values of a column in the window and in the reference."""
     return f"""SELECT false AS reference, weight, {column} AS value
-  {indented(rows.where())}
+  {indented_clause(rows.where())}
   UNION ALL
   SELECT true, weight, {column}
-  {indented(reference_rows(finding, context).where())}"""
+  {indented_clause(reference_rows(finding, context).where())}"""
 
 
 def _category_parts(reference: str, context: Context) -> str:
@@ -210,7 +210,7 @@ def _category_parts(reference: str, context: Context) -> str:
     return f"""SELECT reference, weight, CASE WHEN value IS NULL THEN -1 WHEN bin IS NULL THEN -2 WHEN rare THEN -3 ELSE bin END AS part
   FROM rows_of_both LEFT JOIN (
     SELECT level, bin, coalesce(sum(weight), 0) < {number_literal(RARE_SHARE)} * greatest(sum(coalesce(sum(weight), 0)) OVER (), 1) AS rare
-    FROM {indented(levels)} LEFT JOIN (SELECT value::VARCHAR AS level, weight FROM rows_of_both WHERE reference) USING (level)
+    FROM {indented_clause(levels)} LEFT JOIN (SELECT value::VARCHAR AS level, weight FROM rows_of_both WHERE reference) USING (level)
     GROUP BY level, bin) e ON value::VARCHAR = e.level"""
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from observability.records.national_identifiers import END, IDENTIFIERS, START, has_luhn_digit, identifier_check
 
-FEWEST_TEXTS = 2
+MIN_TEXTS = 2
 """Texts from which a kind is reported; a single one may be a coincidence."""
 RARE = 1e-6
 """More right check digits than this probability allows are no chance."""
@@ -173,7 +173,7 @@ class PersonalDataCount:
 
 
 def personal_data_counts(texts: Sequence[str]) -> list[PersonalDataCount]:
-    """The texts with each kind of personal data for each reason, most frequent first; kinds with fewer than FEWEST_TEXTS are left out."""
+    """The texts with each kind of personal data for each reason, most frequent first; kinds with fewer than MIN_TEXTS are left out."""
     places: dict[str, list[int]] = {}
     for place, text in enumerate(texts):
         places.setdefault(text, []).append(place)
@@ -195,7 +195,7 @@ def personal_data_counts(texts: Sequence[str]) -> list[PersonalDataCount]:
     of_kind: dict[str, set[int]] = {}
     for (kind, _), held in found.items():
         of_kind.setdefault(kind, set()).update(held)
-    counts = [PersonalDataCount(kind, why, frozenset(held)) for (kind, why), held in found.items() if len(of_kind[kind]) >= FEWEST_TEXTS]
+    counts = [PersonalDataCount(kind, why, frozenset(held)) for (kind, why), held in found.items() if len(of_kind[kind]) >= MIN_TEXTS]
     return sorted(counts, key=lambda count: (-len(of_kind[count.kind]), count.kind, -count.texts, count.why))
 
 

@@ -28,7 +28,7 @@ DASHBOARD = "the dashboard"
 COPIED_FIELDS = ("model", "metric", "goal", "slice", "incident", "finding", "review", "prediction", "do")
 
 
-def promises(store: Store, week: Week, earlier: Sequence[Body], known: datetime) -> list[Body]:
+def promised_actions(store: Store, week: Week, earlier: Sequence[Body], known: datetime) -> list[Body]:
     """Action items of earlier weeks that are open or were closed recently, earliest due date first. known: records up to this instant
     count.
 
@@ -36,7 +36,7 @@ def promises(store: Store, week: Week, earlier: Sequence[Body], known: datetime)
 
     Each item has its fields, `since` (its week), `stage`, `overdue`, `entries` (author and changed fields by time), `moved` (None without a
     target metric, with the reason in `why`), `weeks` (consecutive reviews in which it was not done, this one included; 0 where it is),
-    and `escalated`.
+    and `is_escalated`.
     """
     found = []
     for whole in store.actions():
@@ -63,7 +63,7 @@ def promises(store: Store, week: Week, earlier: Sequence[Body], known: datetime)
         body |= action_answer(store, target_of(body, frozen_findings(earlier, body["review"])), since, done_week(item), week)
         body["stage"] = action_stage(body["state"], body["owner"], body["moved"])
         weeks = reviews_waited(body, earlier)
-        found.append(body | {"weeks": weeks, "escalated": escalated(body, weeks, week.end)})
+        found.append(body | {"weeks": weeks, "escalated": is_escalated(body, weeks, week.end)})
     return sorted(found, key=lambda body: (body["due"] is None, body["due"] or "", body["action"]))
 
 
@@ -133,7 +133,7 @@ def is_action_answered(action: Body) -> bool:
     return action["state"] in CLOSED or (action["moved"] or {}).get("answer") in ("yes", "no")
 
 
-def escalated(action: Body, weeks: int, by: datetime) -> bool:
+def is_escalated(action: Body, weeks: int, by: datetime) -> bool:
     """Whether the action has not been done for UNDECIDED reviews, and is not extended beyond `by`."""
     return weeks >= UNDECIDED and (action["due"] is None or action["due"] <= iso(by))
 

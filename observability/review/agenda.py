@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from observability.core.finding import STATE_OF, Severity, State
 
-MOST = 7
+MAXIMUM = 7
 """Items on the agenda; the rest is folded below it."""
 OUTCOMES = ("accept", "watch", "act")
 """Changes that give an item its outcome."""
@@ -19,7 +19,7 @@ Change = Literal["new", "worse", "as before", "better", "due"]
 Sort = Literal["incident", "action", "decision", "signature", "audit", "added"]
 WEIGHT_OF_CHANGE: dict[str, float] = {"new": 1.0, "worse": 0.8, "due": 0.8, "as before": 0.3, "better": 0.2}
 WEIGHT_OF_SEVERITY: dict[str, float] = {"act": 1.0, "watch": 0.35, "unknown": 0.1, "ok": 0.05}
-LEAST_EXPOSURE, LEAST_DUE = 0.05, 0.5
+MIN_EXPOSURE, MIN_DUE = 0.05, 0.5
 """Lower limits of the exposure: of items about a model with little traffic, and of actions, decisions and signatures that are due, which
 do not depend on traffic.
 """
@@ -96,7 +96,7 @@ def ranked_agenda(items: Iterable[Item]) -> list[Item]:
     """Items with their scores in agenda order: overdue ones first, then what is new or due before what stands, then by score, weight and
     rank.
     """
-    scored = [replace(item, score=score(item)) for item in items]
+    scored = [replace(item, score=agenda_score(item)) for item in items]
 
     def key(item: Item) -> tuple[bool, bool, float, float, float, str, str]:
         stands = item.change in ("as before", "better")
@@ -105,9 +105,9 @@ def ranked_agenda(items: Iterable[Item]) -> list[Item]:
     return sorted(scored, key=key)
 
 
-def score(item: Item) -> float:
+def agenda_score(item: Item) -> float:
     """Severity × change × exposure × weight."""
-    least = LEAST_DUE if item.change == "due" else LEAST_EXPOSURE
+    least = MIN_DUE if item.change == "due" else MIN_EXPOSURE
     return round(WEIGHT_OF_SEVERITY[item.severity] * WEIGHT_OF_CHANGE[item.change] * max(item.exposure, least) * item.weight, 6)
 
 
@@ -135,10 +135,10 @@ class Arranged:
     removed: frozenset[str] = frozenset()
 
 
-def arranged(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) -> Arranged:
+def arranged_agenda(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) -> Arranged:
     """The agenda after the changes in `said`, oldest first: {"item", "does": pin, unpin, rank or add, "text", "author", "model"}.
 
-    Pinned and added items come first, in the order of their changes; then ranked items, up to MOST in all. Unpinned items are folded, and
+    Pinned and added items come first, in the order of their changes; then ranked ones, up to MAXIMUM in all. Unpinned items are folded, and
     `rank` returns an item to its rank. The last change of an item counts.
     """
     known = {item.item: item for item in items}
@@ -157,6 +157,6 @@ def arranged(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) -> Arrang
             pinned = [other for other in pinned if other != name]
     first = [known[name] for name in pinned]
     rest = [item for item in known.values() if item.item not in pinned and item.item not in removed]
-    kept = [*first, *rest][: max(MOST, len(first))]
+    kept = [*first, *rest][: max(MAXIMUM, len(first))]
     folded = [item for item in known.values() if item not in kept]
     return Arranged(tuple(kept), tuple(folded), frozenset(pinned), frozenset(removed))

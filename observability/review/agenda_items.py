@@ -78,7 +78,7 @@ def due_item(
 
 def of_decisions(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
     """Standing decisions to revisit before the end of the coming week, until an item about that date has an outcome."""
-    seen = ended(store, week, known)
+    seen = ended_items(store, week, known)
     for whole in store.decisions():
         decision = as_of(whole, known)
         if decision is None or not from_earlier_week(decision.fields.get("review"), week):
@@ -99,7 +99,7 @@ def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known
     """Accepted states that end before the end of the coming week: the newest signature of each, until an item about its date has an
     outcome.
     """
-    seen = ended(store, week, known)
+    seen = ended_items(store, week, known)
     for row in standing_signatures(row for row in records_until(store, "signature", known) if from_earlier_week(row["review"], week)):
         model, subject, until = row["model"], row["subject"], row["until"]
         if until >= naive_utc(week.end + DAYS):
@@ -108,7 +108,16 @@ def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known
         end = f"{'ended' if over else 'ends'} on {format_day(until)}"
         title = f"Acceptance of {subject} of {model} by {row['author']} {end}: renew it or open an action."
         why = f"The signature {'expired' if over else 'expires'} on {format_day(until)}."
-        item = due_item("signature", f"{model}:{same(subject)}:{until:%Y-%m-%d}", title, over, model, exposure, [why], {"subject": subject})
+        item = due_item(
+            "signature",
+            f"{model}:{normalized_subject(subject)}:{until:%Y-%m-%d}",
+            title,
+            over,
+            model,
+            exposure,
+            [why],
+            {"subject": subject},
+        )
         if item.item not in seen:
             yield item
 
@@ -117,11 +126,11 @@ def standing_signatures(signed: Iterable[dict[str, Any]]) -> list[dict[str, Any]
     """The newest signature of each state of each model, from records oldest first. Case and spaces do not distinguish states."""
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in signed:
-        newest[row["model"], same(row["subject"])] = row
+        newest[row["model"], normalized_subject(row["subject"])] = row
     return list(newest.values())
 
 
-def same(subject: str) -> str:
+def normalized_subject(subject: str) -> str:
     """A subject normalized for comparison: single spaces, lower case."""
     return " ".join(subject.split()).casefold()
 
@@ -182,7 +191,7 @@ def served_versions(store: Store, model: str, start: datetime, week: Week) -> se
     return set(store.ask(Aggregate("predictions", keys=(By("version"),)), window)["version"].astype(str))
 
 
-def ended(store: Store, week: Week, known: datetime) -> set[str]:
+def ended_items(store: Store, week: Week, known: datetime) -> set[str]:
     """Items that have an outcome in the review of an earlier week."""
     rows = records_until(store, "agenda", known)
     return {row["item"] for row in rows if row["does"] in OUTCOMES and from_earlier_week(row["review"], week)}

@@ -12,7 +12,7 @@ from observability.investigation import find_prediction
 from observability.store.engine import Store
 from observability.store.types import decision_items
 
-MOST = 500
+MAXIMUM = 500
 """Verdicts that are read, newest first."""
 
 
@@ -38,11 +38,11 @@ def week_verdicts(store: Store, week: Week) -> tuple[list[Concluded], str | None
     any).
     """
     placed: list[tuple[decision_items.DecisionItem, datetime]] = []
-    for item in store.verdicts()[:MOST]:
+    for item in store.verdicts()[:MAXIMUM]:
         if item.state != "standing":
             continue
         try:
-            placed.append((item, find_prediction.opened(store, str(item.fields["prediction"]), model=str(item.fields["model"])).at))
+            placed.append((item, find_prediction.prediction_row(store, str(item.fields["prediction"]), model=str(item.fields["model"])).at))
         except NotFoundError:
             continue
     mine = [(item, at) for item, at in placed if week.start <= at < week.end]

@@ -10,7 +10,7 @@ from observability.core.catalog import Model
 from observability.core.errors import ObservabilityError
 from observability.core.weeks import Week
 from observability.core.window import Window
-from observability.detection.regressed_slices import regressed
+from observability.detection.regressed_slices import find_regressed_slices
 from observability.metrics.performance import HEADLINE
 from observability.review.paired_versions import predictions_by_version, version_with_most
 from observability.store.engine import Store
@@ -25,7 +25,9 @@ def challengers(store: Store, week: Week) -> list[Body]:
     compared.
     """
     return [
-        card(store, model, week, name, then) for model in store.catalog().models for name, then in waiting_challengers(store, model, week)
+        challenger_card(store, model, week, name, then)
+        for model in store.catalog().models
+        for name, then in waiting_challengers(store, model, week)
     ]
 
 
@@ -38,7 +40,7 @@ def waiting_challengers(store: Store, model: Model, week: Week) -> list[tuple[st
     ]
 
 
-def card(store: Store, model: Model, week: Week, new: str, then: str) -> Body:
+def challenger_card(store: Store, model: Model, week: Week, new: str, then: str) -> Body:
     """The comparison as JSON. Changes are `new` minus `then`."""
     b = Window(model.name, week.start, week.end, version=then, as_of=week.end)
     head: Body = {"model": model.name, "version": new, "serves": then}
@@ -57,7 +59,7 @@ def card(store: Store, model: Model, week: Week, new: str, then: str) -> Body:
         "differences": [difference_json(found) for found in differing[:SHOWN]],
         "sentence": done.sentence,
         "notes": list(done.notes),
-        "slices": regressed(
+        "slices": find_regressed_slices(
             model,
             paired_rows.matched_rows(store.ask, model, replace(b, version=new, environment="shadow"), b, *versions),
             model.settings.slices,

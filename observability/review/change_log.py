@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DECISION = "decision"
 """The further field of an event that names the decision that it marks."""
-MOST = 2000
+MAXIMUM = 2000
 """Newest entries of each record kind."""
 
 
@@ -46,18 +46,20 @@ class Entry:
         return asdict(self) | {"at": iso(self.at), "about": dict(self.about)}
 
 
-def entries(store: "Store", start: datetime, end: datetime, *, model: str | None = None, as_of: datetime | None = None) -> list[Entry]:
+def change_entries(
+    store: "Store", start: datetime, end: datetime, *, model: str | None = None, as_of: datetime | None = None
+) -> list[Entry]:
     """Entries in the half-open window, newest first, of all models, or of one model and those without a model. as_of: only what had
     arrived by then.
     """
     window = Window(model or "", start, end, as_of=as_of)
-    found = [*registrations(store, start, end, model, as_of)]
+    found = [*registration_entries(store, start, end, model, as_of)]
     for kind, (read, columns) in READERS.items():
-        found += read(store.ask(Records(kind, columns, rows=MOST), window))
+        found += read(store.ask(Records(kind, columns, rows=MAXIMUM), window))
     return sorted(found, key=lambda entry: (entry.at, entry.sort, entry.title), reverse=True)
 
 
-def registrations(store: "Store", start: datetime, end: datetime, name: str | None, as_of: datetime | None) -> Iterable[Entry]:
+def registration_entries(store: "Store", start: datetime, end: datetime, name: str | None, as_of: datetime | None) -> Iterable[Entry]:
     """Registered versions of a model, or of all."""
     until = min(end, as_of) if as_of else end
     for model in store.catalog().models:
@@ -78,7 +80,7 @@ def event_entries(frame: "DataFrame") -> Iterable[Entry]:
         )
 
 
-def datasets(frame: "DataFrame") -> Iterable[Entry]:
+def dataset_entries(frame: "DataFrame") -> Iterable[Entry]:
     """Entries of `dataset` records."""
     for row in frame.to_dict("records"):
         changes = [f"{row[name]:,.0f} {name}" for name in ("added", "changed", "deleted") if row[name] == row[name] and row[name]]
@@ -109,7 +111,7 @@ def decision_entries(frame: "DataFrame") -> Iterable[Entry]:
         yield Entry(entry_time(row), "decision", title, row["model"], row["author"], present_fields(row, *names))
 
 
-def signatures(frame: "DataFrame") -> Iterable[Entry]:
+def signature_entries(frame: "DataFrame") -> Iterable[Entry]:
     """Entries of `signature` records."""
     for row in frame.to_dict("records"):
         title = f"{row['subject']} accepted until {format_day(row['until'])}." + (f" {row['note']}" if row["note"] else "")
@@ -138,7 +140,7 @@ def verdict_entries(frame: "DataFrame") -> Iterable[Entry]:
         )
 
 
-def reviews(frame: "DataFrame") -> Iterable[Entry]:
+def review_entries(frame: "DataFrame") -> Iterable[Entry]:
     """Entries of `review` records: one for each frozen week."""
     for row in frame[frame["model"].isna()].to_dict("records"):
         yield Entry(entry_time(row), "review", f"Week {row['week']} was frozen.", None, row["author"], present_fields(row, "review"))
@@ -167,13 +169,13 @@ def alert_entries(frame: "DataFrame") -> Iterable[Entry]:
 
 READERS: dict[str, tuple[Callable[["DataFrame"], Iterable[Entry]], tuple[str, ...] | None]] = {
     "event": (event_entries, ("at", "what", "text", "model", "version", "prediction", "subject", "extra")),
-    "dataset": (datasets, None),
+    "dataset": (dataset_entries, None),
     "audit": (audit_entries, None),
     "decision": (decision_entries, None),
-    "signature": (signatures, None),
+    "signature": (signature_entries, None),
     "action": (action_entries, None),
     "verdict": (verdict_entries, None),
-    "review": (reviews, ("review", "week", "at", "author", "model")),
+    "review": (review_entries, ("review", "week", "at", "author", "model")),
     "alert": (alert_entries, None),
 }
 """For each record kind: the function that makes its entries, and the fields to read (None: all)."""

@@ -9,11 +9,11 @@ from observability.detection.audit_history import flat_numbers
 
 Body = dict[str, Any]
 ANALYZER = "trust/fairness"
-MOST = 8
+MAXIMUM = 8
 """Results of an audit that a frozen week keeps, in order of name."""
 
 
-def criteria(findings: Sequence[Finding]) -> Body:
+def criteria_status(findings: Sequence[Finding]) -> Body:
     """rows: findings on each sensitive attribute by the model's criterion, worst first; small: number of groups that are too small."""
     found = [finding for finding in findings if finding.analyzer == ANALYZER]
     criterion = [finding for finding in found if "=" not in finding.subject and "criterion" in finding.evidence]
@@ -40,8 +40,8 @@ def newest_audits(records: Iterable[Body]) -> list[Body]:
 
 
 def numeric_results(audit: Body) -> dict[str, float]:
-    """The first MOST numeric results by name; nested ones by the names of their path, as `linf/0.1`."""
-    return dict(sorted(flat_numbers(summary_results(audit)).items())[:MOST])
+    """The first MAXIMUM numeric results by name; nested ones by the names of their path, as `linf/0.1`."""
+    return dict(sorted(flat_numbers(summary_results(audit)).items())[:MAXIMUM])
 
 
 def summary_results(audit: Body) -> Body:

@@ -33,7 +33,7 @@ NOTHING |= {"n": 0, "unit": "", "basis": "measured", "severity": "unknown", "dif
 """The cell of a missing figure."""
 
 
-def strip(model: Model, now: Sequence[Finding], before: Sequence[Finding]) -> dict[str, Cell]:
+def strip_cells(model: Model, now: Sequence[Finding], before: Sequence[Finding]) -> dict[str, Cell]:
     """All cells of a model's row by name. now, before: findings of this week and last week (those of COMPARED)."""
     headline = HEADLINE.get(model.task or "", "")
     cells = {"performance": strip_cell("serving/performance", headline, now, before)}
@@ -57,7 +57,7 @@ def strip_cell(analyzer: str, metric: str, now: Sequence[Finding], before: Seque
     cell["before"] = (
         None if earlier is None or earlier.value is None else {name: getattr(earlier, name) for name in ("value", "low", "high", "n")}
     )
-    cell["differs"] = differs(found, earlier)
+    cell["differs"] = differs_from_last_week(found, earlier)
     return cell
 
 
@@ -79,7 +79,7 @@ def whole_model_finding(findings: Sequence[Finding], analyzer: str, metric: str)
     return max(found, key=lambda finding: finding.n) if found else None
 
 
-def differs(now: Finding, before: Finding | None) -> str:
+def differs_from_last_week(now: Finding, before: Finding | None) -> str:
     """`yes`, `no` or `cannot tell`: whether the figure differs significantly (95 %) from last week's. `cannot tell` without an interval
     or a last week.
     """

@@ -78,7 +78,7 @@ def week_body(store: Store, review: str) -> Body | None:
     return {**first["body"], "models": sorted(own["body"], key=lambda part: part["model"])}
 
 
-def found(store: Store, review: str) -> Body:
+def stored_week(store: Store, review: str) -> Body:
     """The numbers of a frozen week; raises NotFoundError with the weeks that exist."""
     body = week_body(store, review)
     if body is None:
@@ -90,12 +90,14 @@ def found(store: Store, review: str) -> Body:
 
 
 def earlier_weeks(store: Store, week: Week, known: datetime) -> list[Body]:
-    """Frozen weeks before one, newest first, each with `outcomes` by item. known: only records up to this instant count."""
+    """Frozen weeks before one, newest first, each with `item_outcomes` by item. known: only records up to this instant count."""
     bodies = []
     for frozen in [frozen for frozen in frozen_weeks(store) if frozen.week < week and frozen.frozen_at <= known][:EARLIER]:
         body = week_body(store, frozen.review)
         if body is not None:
-            bodies.append({**body, "outcomes": outcomes([change for change in said_about(store, frozen.review) if change["at"] <= known])})
+            bodies.append(
+                {**body, "outcomes": item_outcomes([change for change in said_about(store, frozen.review) if change["at"] <= known])}
+            )
     return bodies
 
 
@@ -106,7 +108,7 @@ def said_about(store: Store, review: str) -> list[dict[str, Any]]:
     return [row | {"at": aware_utc(row["at"].to_pydatetime())} for row in rows]
 
 
-def outcomes(said: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def item_outcomes(said: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The outcome of each item: its last change among accept, watch and act, unless it was reopened later."""
     ended: dict[str, dict[str, Any]] = {}
     for change in said:
@@ -117,6 +119,6 @@ def outcomes(said: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return ended
 
 
-def canonical(body: Body) -> bytes:
+def canonical_week(body: Body) -> bytes:
     """A frozen week as canonical JSON bytes, for comparison."""
     return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

@@ -34,8 +34,8 @@ def of_incidents(part: Body, share: float, last: Body | None) -> Iterable[Item]:
         worse = HIGHER_IS_WORSE.get(METRICS[incident["metric"]].better or "")
         stands = key not in before and incident.get("standing", False)
         change = "as before" if stands else incident_change(severity, incident["value"], before.get(key), worse)
-        rows, weight = touched(incident, findings), exposure_weight(incident, part)
-        why = reasons(change, last is not None, part, share, len(incident["findings"]) - 1, rows, weight, stands=stands)
+        rows, weight = affected_share(incident, findings), exposure_weight(incident, part)
+        why = rank_reasons(change, last is not None, part, share, len(incident["findings"]) - 1, rows, weight, stands=stands)
         about = {"incident": incident["incident"], "finding": incident["lead"], "source": incident["source"] or ""}
         about |= {name: incident[name] for name in ("analyzer", "metric", "subject")}
         about |= {name: incident[name] for name in ("slice", "onset") if incident[name]}
@@ -48,7 +48,7 @@ FIRST_WEEK = "No earlier week is frozen."
 """Why it is not known whether an item is new."""
 
 
-def reasons(
+def rank_reasons(
     change: str, has_last: bool, part: Body, share: float, collateral: int, rows: float, weight: float, *, stands: bool
 ) -> tuple[str, ...]:
     """Why an incident has its rank, as short sentences. stands: it is not new, though no earlier week names its lead."""
@@ -65,17 +65,17 @@ def reasons(
     return tuple(filter(None, (known, served, quiet.get(weight, ""), related)))
 
 
-def touched(incident: Body, findings: Mapping[str, Body]) -> float:
+def affected_share(incident: Body, findings: Mapping[str, Body]) -> float:
     """Share of the model's rows that an incident affects: 1, unless it is a rate of rows, or lies in a slice with known coverage."""
     lead = findings.get(incident["lead"], {})
     coverage = lead.get("evidence", {}).get("coverage")
     if isinstance(coverage, int | float):
         return float(coverage)
     others = (findings[name] for name in incident["findings"] if name in findings)
-    return max([rose(lead), *(rose(other) for other in others if other["subject"] != incident["subject"])])
+    return max([share_increase(lead), *(share_increase(other) for other in others if other["subject"] != incident["subject"])])
 
 
-def rose(finding: Body) -> float:
+def share_increase(finding: Body) -> float:
     """Increase of a share of rows over its baseline; 1 for other metrics."""
     return risen_share(finding.get("metric"), finding.get("value"), finding.get("evidence", {}))
 
@@ -110,7 +110,7 @@ def shared_incidents(items: Sequence[Item]) -> list[Item]:
             groups.append([item])
         else:
             home.append(item)
-    return [together(group) if len(group) > 1 else group[0] for group in groups]
+    return [shared_feed_item(group) if len(group) > 1 else group[0] for group in groups]
 
 
 def one_feed(a: Item, b: Item) -> bool:
@@ -125,7 +125,7 @@ def one_feed(a: Item, b: Item) -> bool:
     return abs(datetime.fromisoformat(began[0]) - datetime.fromisoformat(began[1])) <= NEAR
 
 
-def together(group: Sequence[Item]) -> Item:
+def shared_feed_item(group: Sequence[Item]) -> Item:
     """One item for the incidents of a shared feed."""
     first, names = group[0], [str(item.model) for item in group[1:]]
     return replace(

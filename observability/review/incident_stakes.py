@@ -3,7 +3,7 @@
 The cost is estimated: the mean loss of labelled affected predictions, at the owner's error costs, times the number of affected
 predictions. It is shown next to the loss of the other predictions of the week. A group is named where its share among affected
 predictions differs significantly from its share among the others (false discovery rate 5 % over the incident's groups) and by at least
-LEAST.
+MINIMUM.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from observability.incidents.grouping import Incident
 from observability.metrics.error_cost import UNPRICED_TASK, decision_loss
 from observability.metrics.groups import attribute_levels, sensitive_attributes
 from observability.metrics.performance import confusion_matrix
-from observability.review.incident_items import rose
+from observability.review.incident_items import share_increase
 from observability.stats.interval import Interval
 from observability.stats.multiple_testing import benjamini_hochberg
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 Ask = Callable[[Aggregate, Window], "DataFrame"]
-MOST = 10
+MAXIMUM = 10
 """Incidents of a model whose stakes are computed, worst first."""
-LEAST, LEAST_ROWS = 0.05, 100
+MINIMUM, MIN_ROWS = 0.05, 100
 """Minimum difference of a group's shares, and minimum predictions on each side."""
 GROUPS = 4
 """Groups that are named, largest difference first."""
@@ -41,8 +41,8 @@ OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
 
 
 def stakes(ask: Ask, model: Model, window: Window, incidents: tuple[Incident, ...]) -> Body:
-    """{"incidents": {incident id: its stake}} of the worst MOST incidents that need action. window: the week."""
-    needy = [incident for incident in incidents if needs_action(incident.severity)][:MOST]
+    """{"incidents": {incident id: its stake}} of the worst MAXIMUM incidents that need action. window: the week."""
+    needy = [incident for incident in incidents if needs_action(incident.severity)][:MAXIMUM]
     return {"incidents": {incident.id: incident_stake(ask, model, window, incident) for incident in needy}}
 
 
@@ -57,7 +57,7 @@ def incident_stake(ask: Ask, model: Model, window: Window, incident: Incident) -
         touched = ask(OUTCOMES, replace(window, start=began, slice=part)) if part or began > window.start else whole
     except ObservabilityError as error:
         return {"why": error.what}
-    share = 1.0 if part else rose(lead.to_json())
+    share = 1.0 if part else share_increase(lead.to_json())
     rows, served = float(touched["w"].sum()) * share, float(whole["w"].sum())
     made: Body = {"rows": rows, "of": served, "since": began.isoformat(), "slice": str(part) if part else None}
     return made | touched_error_cost(model, whole, touched, rows) | overrepresented_groups(ask, model, window, began, lead, part)
@@ -80,7 +80,7 @@ def touched_error_cost(model: Model, whole: "DataFrame", touched: "DataFrame", r
     here, labelled = loss_per_answer(model, touched)
     if here is None or here.value is None:
         return {"money": None, "no_money": "No affected prediction is labelled yet."}
-    elsewhere = loss_per_answer(model, less(whole, touched))[0]
+    elsewhere = loss_per_answer(model, rows_outside(whole, touched))[0]
     low, high = (None if end is None else end * rows for end in (here.low, here.high))
     money: Body = {"value": here.value * rows, "low": None if low is None else max(low, 0.0), "high": high}
     money |= {"currency": settings.cost_currency or "", "n": labelled, "an_answer": here.value, "basis": "estimated"}
@@ -95,7 +95,7 @@ def loss_per_answer(model: Model, counts: "DataFrame") -> tuple[Interval | None,
     return decision_loss(model, confusion_matrix(model, counts), float(known["w2"].sum()))[0], float(known["w"].sum())
 
 
-def less(whole: "DataFrame", part: "DataFrame") -> "DataFrame":
+def rows_outside(whole: "DataFrame", part: "DataFrame") -> "DataFrame":
     """Counts of the rows outside a part."""
     keys = [name for name in whole.columns if name not in ("n", "w", "w2")]
     left = whole.groupby(keys, dropna=False)[["n", "w", "w2"]].sum()
@@ -124,11 +124,11 @@ def overrepresented_groups(ask: Ask, model: Model, window: Window, began: dateti
         by = [side.assign(level=attribute_levels(side, attribute)).groupby("level")[["w", "w2"]].sum() for side in sides]
         rows += level_shares(attribute.name, by[1], by[0].sub(by[1], fill_value=0.0).clip(lower=0.0))
     if not rows:
-        few = f"Fewer than {LEAST_ROWS} predictions on one side: groups cannot be compared."
+        few = f"Fewer than {MIN_ROWS} predictions on one side: groups cannot be compared."
         return {"groups": None, "no_groups": few}
     adjusted = benjamini_hochberg([row["p_value"] for row in rows])[0]
     found = [
-        each | {"p_adjusted": float(p)} for each, p in zip(rows, adjusted) if p <= 0.05 and abs(each["touched"] - each["others"]) >= LEAST
+        each | {"p_adjusted": float(p)} for each, p in zip(rows, adjusted) if p <= 0.05 and abs(each["touched"] - each["others"]) >= MINIMUM
     ]
     return {"groups": sorted(found, key=lambda each: -abs(each["touched"] - each["others"]))[:GROUPS]}
 
@@ -141,7 +141,7 @@ def level_shares(name: str, touched: "DataFrame", others: "DataFrame") -> list[B
 
     sums = [(float(side["w"].sum()), float(side["w2"].sum())) for side in (touched, others)]
     n = [total**2 / squares if squares > 0 else 0.0 for total, squares in sums]
-    if min(n) < LEAST_ROWS:
+    if min(n) < MIN_ROWS:
         return []
     found = []
     for level in sorted({*touched.index, *others.index}):

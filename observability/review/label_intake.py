@@ -32,8 +32,8 @@ def label_intake(ask: Ask, model: Model, window: Window, findings: Sequence[Find
     return {
         "projects": list(projects),
         "queue": label_queue_state(assigned, annotated, end),
-        "agreement": agreed(annotated),
-        "price": price(ask, window, place, end),
+        "agreement": label_agreement(annotated),
+        "price": label_price(ask, window, place, end),
         "budget": budget_state(findings),
     }
 
@@ -50,7 +50,7 @@ def label_queue_state(assigned: "DataFrame", annotated: "DataFrame", end: dateti
     return {"waiting": len(waiting), "of": len(last), "median_days": median, "oldest_days": oldest}
 
 
-def agreed(annotated: "DataFrame") -> Body | None:
+def label_agreement(annotated: "DataFrame") -> Body | None:
     """Krippendorff's alpha over each annotator's newest label of each item; None without annotations."""
     if annotated.empty:
         return None
@@ -69,7 +69,7 @@ def agreed(annotated: "DataFrame") -> Body | None:
     return {"value": found.value, "low": found.low, "high": found.high, "n": int(found.n), "said": text}
 
 
-def price(ask: Ask, window: Window, place: PriceScope, end: datetime) -> Body | None:
+def label_price(ask: Ask, window: Window, place: PriceScope, end: datetime) -> Body | None:
     """Price of a label at the week's end, and cost of the week's labels; None without a price record."""
     import pandas as pd
 

@@ -85,7 +85,7 @@ def metric_movement(store: Store, target: Target, since: Week, now: Week) -> Met
         if both is not None:
             return on_same_rows(target, both, now)
     before, after = (target_value(store, model, target, week, now) for week in (since, now))
-    return weeks(target, before, after, since, now)
+    return compare_weeks(target, before, after, since, now)
 
 
 def target_value(store: Store, model: Model, target: Target, week: Week, known: Week) -> Finding | None:
@@ -106,16 +106,16 @@ def target_value(store: Store, model: Model, target: Target, week: Week, known: 
     return max((finding for finding in found if finding.value is not None), key=lambda finding: finding.n, default=None)
 
 
-def weeks(target: Target, before: Finding | None, after: Finding | None, since: Week, now: Week) -> MetricMovement:
+def compare_weeks(target: Target, before: Finding | None, after: Finding | None, since: Week, now: Week) -> MetricMovement:
     """Comparison of a week with the week of the action."""
     title = METRICS[target.metric].title
     if before is None or after is None:
         which = since if before is None else now
         return MetricMovement("cannot tell", f"{title} was not measured in {which}.", "weeks")
-    better = sign(target.metric, before)
+    better = better_sign(target.metric, before)
     change = difference_interval(finding_interval(before), finding_interval(after))
-    improvement = oriented(change, better)
-    answer = movement_verdict(improvement, worthwhile(target, before.value))
+    improvement = signed_improvement(change, better)
+    answer = movement_verdict(improvement, relevant_improvement(target, before.value))
     reached = goal_reached(target, after.value)
     words = (
         f"{title}: {value_with_interval_text(before)} in {since}, {value_with_interval_text(after)} in {now}: "
@@ -124,7 +124,7 @@ def weeks(target: Target, before: Finding | None, after: Finding | None, since: 
     return MetricMovement(answer, words, "weeks", value_body(before), value_body(after), improvement.triple, reached)
 
 
-def sign(metric: str, before: Finding) -> float:
+def better_sign(metric: str, before: Finding) -> float:
     """+1 where lower is better, −1 where higher is better. Bias: nearer to zero is better; metrics without a better side: nearer to the
     reference.
     """
@@ -135,7 +135,7 @@ def sign(metric: str, before: Finding) -> float:
     return 1.0 if before.value is not None and before.value > float(base or 0.0) else -1.0
 
 
-def oriented(change: Interval, better: float) -> Interval:
+def signed_improvement(change: Interval, better: float) -> Interval:
     """The change `before − after` with the sign for which positive is better."""
     if change.value is None or better > 0:
         return change
@@ -153,7 +153,7 @@ def movement_verdict(improvement: Interval, least: float) -> Answer:
     return "no" if improvement.high < least else "cannot tell"
 
 
-def worthwhile(target: Target, before: float | None) -> float:
+def relevant_improvement(target: Target, before: float | None) -> float:
     """Smallest relevant improvement: half of the distance to the goal, else the performance analyzer's Warning limit, else a tenth of the
     value.
     """
@@ -174,8 +174,8 @@ def goal_reached(target: Target, after: float | None) -> bool | None:
 def on_same_rows(target: Target, both: paired_versions.PairedVersions, now: Week) -> MetricMovement:
     """Result of the paired comparison."""
     paired = both.difference
-    improvement = oriented(paired.change, 1.0 if METRICS[target.metric].better == "high" else -1.0)
-    answer = movement_verdict(improvement, worthwhile(target, paired.b.value))
+    improvement = signed_improvement(paired.change, 1.0 if METRICS[target.metric].better == "high" else -1.0)
+    answer = movement_verdict(improvement, relevant_improvement(target, paired.b.value))
     reached = goal_reached(target, paired.a.value)
     place = f" in `{target.slice}`" if target.slice else ""
     words = (

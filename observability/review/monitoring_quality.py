@@ -41,11 +41,11 @@ def monitoring(store: Store, week: Week, models: Sequence[Body], happened: Seque
             if use.fired
         ],
         "silent": [use.rule for use in rules if not use.fired],
-        "missed": missed(models, happened),
+        "missed": missed_incidents(models, happened),
     }
 
 
-def missed(models: Sequence[Body], happened: Sequence[Entry]) -> list[Body]:
+def missed_incidents(models: Sequence[Body], happened: Sequence[Entry]) -> list[Body]:
     """Incidents and complaints that people logged about models without a critical incident in the week."""
     quiet = {part["model"] for part in models if not any(incident["severity"] == "act" for incident in part["incidents"])}
     return [entry.to_json() for entry in happened if entry.sort in REPORTED and entry.model in quiet]

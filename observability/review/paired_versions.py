@@ -44,11 +44,11 @@ def compare_paired(store: "Store", model: Model, metric: str, since: Week, now: 
     """
     served = predictions_by_version(store, model, since, "production")
     then = version_with_most(served)
-    new, where = newcomer(store, model, now, served)
+    new, where = new_version(store, model, now, served)
     if then is None or new is None:
         return None
     a = Window(model.name, now.start, now.end, version=new, slice=part, as_of=now.end, environment=where)
-    return in_shadow(store, model, metric, a, then) or replayed(store, model, metric, a, then)
+    return in_shadow(store, model, metric, a, then) or replayed_comparison(store, model, metric, a, then)
 
 
 def predictions_by_version(store: "Store", model: Model, week: Week, environment: Environment) -> dict[str, int]:
@@ -63,7 +63,7 @@ def version_with_most(answered: dict[str, int]) -> str | None:
     return max(answered, key=lambda name: answered[name], default=None)
 
 
-def newcomer(store: "Store", model: Model, week: Week, served: dict[str, int]) -> tuple[str | None, Environment]:
+def new_version(store: "Store", model: Model, week: Week, served: dict[str, int]) -> tuple[str | None, Environment]:
     """The version with the most predictions of those that did not serve before: in production, else in the shadow."""
     found: Environment
     for found in ("production", "shadow"):
@@ -89,7 +89,7 @@ def in_shadow(store: "Store", model: Model, metric: str, a: Window, then: str) -
     return None
 
 
-def replayed(store: "Store", model: Model, metric: str, a: Window, then: str) -> PairedVersions | None:
+def replayed_comparison(store: "Store", model: Model, metric: str, a: Window, then: str) -> PairedVersions | None:
     """The newer version's logged scores against the older version's artifact on the same inputs; None without an artifact, or where it
     fails.
     """

@@ -16,15 +16,15 @@ from observability.core.weeks import Week
 from observability.incidents.daily_values import DailyLine
 from observability.records.kinds import WEEKDAYS
 from observability.review import agenda_figures, meeting
-from observability.review.agenda import Arranged, Item, arranged
-from observability.review.freeze import found, is_frozen, said_about
+from observability.review.agenda import Arranged, Item, arranged_agenda
+from observability.review.freeze import is_frozen, said_about, stored_week
 from observability.review.small_groups import week_without_small_groups
 
 if TYPE_CHECKING:
     from observability.store.engine import Store
 
 Body = dict[str, Any]
-MOST_REASONS = 2
+MAX_REASONS = 2
 """Reasons of an item that a pre-read gives."""
 
 
@@ -38,8 +38,8 @@ def pre_read_text(store: "Store", review: str, now: datetime, dashboard: str = "
 
 def pre_read(store: "Store", review: str, now: datetime, dashboard: str = "") -> tuple[str, list[DailyLine]]:
     """The text, and the metrics that a mail draws in it."""
-    body = week_without_small_groups(found(store, review))
-    agenda = arranged([Item.from_json(item) for item in body["agenda"]], said_about(store, review))
+    body = week_without_small_groups(stored_week(store, review))
+    agenda = arranged_agenda([Item.from_json(item) for item in body["agenda"]], said_about(store, review))
     current = {action["action"]: action for action in meeting.all_actions(store, now.date())}
     return agenda_text(body, agenda, current, dashboard)
 
@@ -62,24 +62,24 @@ def agenda_text(body: Body, agenda: Arranged, actions: Mapping[str, Body], dashb
     if body["promises"]:
         lines += ["", "Actions of earlier weeks:"]
         current = [actions.get(promise["action"]) or promise for promise in body["promises"]]
-        lines += [f"- {plain(action['text'])} ({meeting.who_and_when(action)})" for action in current]
+        lines += [f"- {plain_line(action['text'])} ({meeting.who_and_when(action)})" for action in current]
     return "\n".join([*lines, *(["", review_address(dashboard, body)] if dashboard else [])]) + "\n", drawn
 
 
 def item_headline(item: Item) -> str:
     """State, models and sentence of an item."""
     models = f"{', '.join(item.models)}: " if item.models else ""
-    return f"{formatting.STATUS_WORDS[item.severity]}: {models}{plain(item.title)}"
+    return f"{formatting.STATUS_WORDS[item.severity]}: {models}{plain_line(item.title)}"
 
 
 def item_summary(body: Body, item: Item) -> list[str]:
     """The metric beside its reference, the worst slice, and the first reasons; one line each."""
     figure = agenda_figures.item_figure(body, item)
     measured = [figure.comparison, *([figure.worst_words] if figure.worst_words else [])] if figure else []
-    return [plain(line) for line in (*measured, *item.reasons[:MOST_REASONS])]
+    return [plain_line(line) for line in (*measured, *item.reasons[:MAX_REASONS])]
 
 
-def plain(words: str) -> str:
+def plain_line(words: str) -> str:
     """A text on one line, without marks of code and signs that turn its direction."""
     return " ".join(formatting.escape_direction_marks(words).replace("`", "").split())
 

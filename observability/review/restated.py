@@ -33,7 +33,7 @@ class Restated:
         return f"{self.model}: {was.get('value')} became {now.get('value')}, on {now.get('n', 0):,} rows instead of {was.get('n', 0):,}."
 
 
-def restated(store: Store, body: Body, now: datetime) -> list[Restated]:
+def restated_since_freezing(store: Store, body: Body, now: datetime) -> list[Restated]:
     """Figures of a frozen week that later data changes, under the settings at the freezing. Removed models are omitted."""
     week = Week.parse(body["week"])
     changed = []

@@ -29,10 +29,10 @@ def stake_sentences(part: Body, incident: str) -> tuple[str, str] | None:
         return None
     if "why" in found:
         return (found["why"], "")
-    return (f"{touches(found)} {error_cost_sentence(found)}".strip(), group_sentence(found))
+    return (f"{affected_words(found)} {error_cost_sentence(found)}".strip(), group_sentence(found))
 
 
-def touches(found: Body) -> str:
+def affected_words(found: Body) -> str:
     """Number and share of affected predictions, and the slice."""
     conditions = where.conditions if (where := Slice.parse(found["slice"])) else ()
     named = " and ".join(f"{name} is {'missing' if value == 'null' else value}" for name, value in conditions)
@@ -96,7 +96,7 @@ def settings_of_when(body: Body, made: str = "the freezing") -> str:
     return f"Settings and limits as of the week's end{'' if all(known) else ', where recorded'}."
 
 
-def exceeded(row: Body) -> bool:
+def is_beyond_limit(row: Body) -> bool:
     """Whether a criterion's value is beyond its limit; it may be OK nevertheless where the gap is pre-existing."""
     limit, value, metric = row["limit"], row["value"], METRICS.get(row["metric"])
     if value is None or not isinstance(limit, int | float) or metric is None:
@@ -104,7 +104,7 @@ def exceeded(row: Body) -> bool:
     return bool(value < limit if metric.better == "high" else value > limit)
 
 
-def results(audit: Body) -> str:
+def audit_results_words(audit: Body) -> str:
     """Results of an audit, with the previous audit's in brackets."""
     before = audit["before"] or {}
     words = [

@@ -1,15 +1,15 @@
-"""Leave groups of fewer than LEAST_ROWS rows out of a frozen week."""
+"""Leave groups of fewer than MIN_ROWS rows out of a frozen week."""
 
 from observability.core.formatting import plural
-from observability.core.small_groups import LEAST_ROWS, is_body_about_few
+from observability.core.small_groups import MIN_ROWS, is_body_about_few
 from observability.review.snapshot import Body
 
-LED_BY_FEW = f"What leads this item is about fewer than {LEAST_ROWS} rows and is left out; other findings of it stand."
+LED_BY_FEW = f"What leads this item is about fewer than {MIN_ROWS} rows and is left out; other findings of it stand."
 """In place of the title of an agenda item that began with a small group."""
 
 
 def week_without_small_groups(body: Body) -> Body:
-    """A frozen week without findings about groups of fewer than LEAST_ROWS rows, incidents that they lead, and agenda items about these;
+    """A frozen week without findings about groups of fewer than MIN_ROWS rows, incidents that they lead, and agenda items about these;
     `suppressed`: how many findings were left out. The frozen week itself keeps them.
     """
     small = {(part["model"], finding["id"]) for part in body["models"] for finding in part["findings"] if is_body_about_few(finding)}
@@ -45,4 +45,4 @@ def _is_only_about(item: Body, incidents: set[str], findings: set[str]) -> bool:
 
 def suppressed_words(count: int) -> str:
     """The sentence that says how many findings a file leaves out; empty where it leaves out none."""
-    return f"Left out: {plural(count, 'finding')} about groups of fewer than {LEAST_ROWS} rows." if count else ""
+    return f"Left out: {plural(count, 'finding')} about groups of fewer than {MIN_ROWS} rows." if count else ""

@@ -22,13 +22,13 @@ from observability.incidents.grouping_rules import STAGES, pipeline_stage
 from observability.incidents.model_state import verdict_severity
 from observability.incidents.since_words import incident_since
 from observability.monitoring import check as run
-from observability.review.action_items import promises
+from observability.review.action_items import promised_actions
 from observability.review.agenda import ranked_agenda
 from observability.review.agenda_items import agenda_candidates, records_until
 from observability.review.challengers import challengers
-from observability.review.change_log import entries
+from observability.review.change_log import change_entries
 from observability.review.fairness_status import newest_audits
-from observability.review.fleet_strip import COMPARED, strip
+from observability.review.fleet_strip import COMPARED, strip_cells
 from observability.review.judged_model import JudgedModel
 from observability.review.monitoring_quality import monitoring
 from observability.review.weekly_details import weekly_details
@@ -44,7 +44,7 @@ KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "colum
 AUDITS = "trust/audits"
 """Its findings are about the model too, whose card shows them in any state; their subject is the kind of audit."""
 COMING_DAYS = 14
-MOST_FINDINGS = 200
+MAX_FINDINGS = 200
 """Findings of a model that are kept, worst first; `counts` has the total number."""
 
 
@@ -74,8 +74,8 @@ def snapshot_under_settings(
         {**model_body(judged), **settings_recorded(then.get(judged.model.name)), **weekly_details(store, judged)}
         for judged in judged_models
     ]
-    happened = entries(store, week.start, week.end, as_of=week.end)
-    promised = promises(store, week, earlier, frozen_at)
+    happened = change_entries(store, week.start, week.end, as_of=week.end)
+    promised = promised_actions(store, week, earlier, frozen_at)
     return {
         "format": FORMAT,
         "review": str(week),
@@ -88,12 +88,12 @@ def snapshot_under_settings(
         "product": store.versions(),
         "models": models,
         "promises": promised,
-        "records": [frozen(finding) for finding in records if finding.severity != "ok"],
+        "records": [frozen_finding(finding) for finding in records if finding.severity != "ok"],
         "alerts": monitoring(store, week, models, happened),
         "ledger": [entry.to_json() for entry in happened],
         "challengers": challengers(store, week),
         "audits": newest_audits(records_until(store, "audit", min(frozen_at, week.end))),
-        "coming": [entry.to_json() for entry in entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
+        "coming": [entry.to_json() for entry in change_entries(store, week.end, week.end + timedelta(days=COMING_DAYS), as_of=week.end)],
         "agenda": [item.to_json() for item in ranked_agenda(agenda_candidates(store, week, models, promised, earlier, frozen_at))],
     }
 
@@ -125,10 +125,10 @@ def model_body(judged: JudgedModel) -> Body:
         "versions": sorted({finding.version for finding in findings if finding.version}),
         "served": judged.served,
         "severity": verdict_severity(findings),
-        "strip": strip(judged.model, findings, judged.before),
+        "strip": strip_cells(judged.model, findings, judged.before),
         "settings": settings_of(judged.model),
         "incidents": [incident_body(incident) for incident in judged.incidents],
-        "findings": [frozen(finding) for finding in list(shown.values())[:MOST_FINDINGS]],
+        "findings": [frozen_finding(finding) for finding in list(shown.values())[:MAX_FINDINGS]],
         "counts": findings_by_severity(findings),
         "judged": {name: findings_by_severity([finding for finding in findings if finding.analyzer == name]) for name in analyzers},
     }
@@ -159,7 +159,7 @@ def settings_from(part: Body) -> ModelSettings:
     return ModelSettings(**fields)
 
 
-def frozen(finding: Finding) -> Body:
+def frozen_finding(finding: Finding) -> Body:
     """A finding as JSON, with only the evidence that the review reads."""
     kept = {name: value for name, value in finding.evidence.items() if name in KEPT_EVIDENCE}
     return replace(finding, evidence=kept).to_json()

@@ -13,7 +13,7 @@ from observability.core.errors import ObservabilityError
 from observability.metrics.performance import HEADLINE
 from observability.monitoring.estimated_days import estimated_days
 from observability.review import ranked_inputs
-from observability.review.fairness_status import criteria
+from observability.review.fairness_status import criteria_status
 from observability.review.incident_stakes import stakes
 from observability.review.judged_model import JudgedModel
 from observability.review.label_intake import label_intake
@@ -25,10 +25,10 @@ Body = dict[str, Any]
 
 def weekly_details(store: Store, judged: JudgedModel) -> Body:
     """All parts by name."""
-    return {name: safely(name, store, judged, make) for name, make in PARTS.items()}
+    return {name: part_or_reason(name, store, judged, make) for name, make in PARTS.items()}
 
 
-def safely(name: str, store: Store, judged: JudgedModel, make: Callable[[Store, JudgedModel], Body]) -> Body:
+def part_or_reason(name: str, store: Store, judged: JudgedModel, make: Callable[[Store, JudgedModel], Body]) -> Body:
     """The part; on failure only `why`, a sentence."""
     try:
         return make(store, judged)
@@ -41,7 +41,7 @@ def safely(name: str, store: Store, judged: JudgedModel, make: Callable[[Store, 
         return {"why": f"{name} could not be computed: {type(error).__name__}"}
 
 
-def estimates(store: Store, judged: JudgedModel) -> Body:
+def estimated_by_day(store: Store, judged: JudgedModel) -> Body:
     """Estimated main metric by day: rows of [day, value, low, high], of the version with the estimate."""
     main = HEADLINE.get(judged.model.task or "")
     found = [
@@ -65,14 +65,14 @@ def input_details(store: Store, judged: JudgedModel) -> Body:
     found = ranked_inputs.inputs_by_impact(judged.findings, judged.model)
     if "why" in found:
         return found
-    return {**found, "overlay": ranked_inputs.overlay(store.ask, judged.window, found["rows"][0])}
+    return {**found, "overlay": ranked_inputs.input_overlay(store.ask, judged.window, found["rows"][0])}
 
 
 PARTS: dict[str, Callable[[Store, JudgedModel], Body]] = {
-    "estimates": estimates,
+    "estimates": estimated_by_day,
     "stakes": lambda store, judged: stakes(cache(store.ask), judged.model, judged.window, judged.incidents),
     "inputs": input_details,
     "labelling": lambda store, judged: label_intake(store.ask, judged.model, judged.window, judged.findings),
-    "fairness": lambda _, judged: criteria(judged.findings),
+    "fairness": lambda _, judged: criteria_status(judged.findings),
 }
 """Parts of each model, by name."""

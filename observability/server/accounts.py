@@ -35,7 +35,7 @@ SHORTEST, LONGEST = 12, 256
 FREE_ATTEMPTS = 5
 FIRST_WAIT, LONGEST_WAIT = 2.0, 900.0
 """Seconds."""
-MOST_NAMES = 10_000
+MAX_NAMES = 10_000
 """Names whose wrong attempts are remembered; the oldest are forgotten first."""
 _writing = threading.Lock()
 _hashing = threading.Semaphore(2)
@@ -237,7 +237,7 @@ class SignInAttempts:
             count += 1
             wait = min(FIRST_WAIT * 2 ** min(count - FREE_ATTEMPTS, 20), LONGEST_WAIT) if count >= FREE_ATTEMPTS else 0.0
             self._wrong[key] = count, now + wait
-            if len(self._wrong) > MOST_NAMES:
+            if len(self._wrong) > MAX_NAMES:
                 del self._wrong[next(iter(self._wrong))]
 
     def note_right(self, name: str) -> None:

@@ -58,14 +58,16 @@ def failure_response(error: ObservabilityError) -> JSONResponse:
     return error_response(status, f"{error.what.rstrip('.')}{f'; {detail}' if detail else ''}", error.attempt or "See the README")
 
 
-def guarded(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
+def guarded_handler(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
     """Wrap a handler: one method, a token of one scope, and every failure as an error response."""
 
     async def work(request: Request) -> Response:
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         try:
             known = (
-                await asyncio.to_thread(tokens.holder, process_lock.current().home, text.strip()) if scheme.lower() == "bearer" else None
+                await asyncio.to_thread(tokens.token_holder, process_lock.current_owner().home, text.strip())
+                if scheme.lower() == "bearer"
+                else None
             )
             if known is None:
                 attempt = f"Send Authorization: Bearer TOKEN; create one with: python -m observability token create --scope {scope}"
@@ -76,7 +78,7 @@ def guarded(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
                 return error_response(403, f"the token has the scope {known.scope}", f"Use a token with the scope {scope}")
             require_quota(known.id)
             request.state.token = known.id
-            ACTING.set(tokens.token_person(process_lock.current().home, known))
+            ACTING.set(tokens.token_person(process_lock.current_owner().home, known))
             return await answer(request)
         except intake.IntakeRefusedError as error:
             telemetry.REFUSED.add(str(error.status))
@@ -92,7 +94,7 @@ def guarded(method: str, scope: tokens.Scope, answer: Answer) -> Answer:
 
 def require_quota(token: str) -> None:
     """Raise IntakeRefusedError where the token's quota of the minute is used up."""
-    owner = process_lock.current()
+    owner = process_lock.current_owner()
     limits = limits_in_force(owner.home).limits.of_token(token)
     wait, quota = owner.quotas.seconds_to_wait(token, limits)
     if wait:
@@ -226,7 +228,7 @@ async def respond_to_records(request: Request, takes: intake.Takes) -> Response:
 
 async def take_body(request: Request, work: Callable[[bytes, IntakeLimits], T]) -> T:
     """Read a body within its limits, and run `work` on it, decompressed, in a thread of the intake."""
-    limits = limits_in_force(process_lock.current().home).limits
+    limits = limits_in_force(process_lock.current_owner().home).limits
     encoding = request.headers.get("content-encoding", "")
     async with BODIES_AT_ONCE:
         body = await intake.read_body(request, limits)
@@ -308,4 +310,4 @@ def routes() -> list[BaseRoute]:
         ("/metrics", "GET", "read", metrics),
         ("/api/{rest:path}", "GET", "read", unknown_address),
     ]
-    return [Route(path, guarded(method, scope, answer), methods=methods) for path, method, scope, answer in found]
+    return [Route(path, guarded_handler(method, scope, answer), methods=methods) for path, method, scope, answer in found]

@@ -122,7 +122,7 @@ def take_events(body: bytes, headers: Mapping[str, str], mapping: Mapping[str, s
 
     mapping: the parameters of the address. Raises IntakeRefusedError, StoreBrokenError: then nothing of the request is kept.
     """
-    owner = process_lock.current()
+    owner = process_lock.current_owner()
     events, rejected = read_events(body, headers)
     taken = EventsTaken(rejected=rejected)
     with owner.waiting.mutex:
@@ -229,7 +229,7 @@ def _half_of(event: CloudEvent, mapping: Mapping[str, str], token: str, catalog:
     dumped = [json.dumps({"received": arrival, **each}, ensure_ascii=True).encode() for each in lines]
     for message in refused_lines(ACTING.get(), dumped, ()).values():
         raise PayloadError(message)
-    protected = intake.protected_lines(process_lock.current().home, dumped)
+    protected = intake.protected_lines(process_lock.current_owner().home, dumped)
     return Half(key, part, digest, tuple(map(json.loads, protected)), now)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 LONGEST_PAUSE = 30.0
-MOST_WAITING_BYTES = 256 * 1024 * 1024
+MAX_WAITING_BYTES = 256 * 1024 * 1024
 """Bytes of segments that wait in landing above which no more are brought."""
 KEPT = timedelta(days=7)
 PURGE_EVERY = 3600.0
@@ -79,7 +79,7 @@ class SegmentIntake:
         for name in names:
             if any((landing / folder / name).exists() for folder in ("ready", "failed")):
                 continue
-            if size > MOST_WAITING_BYTES:
+            if size > MAX_WAITING_BYTES:
                 break
             self.store.require_space()
             content = self.place.get(f"{SEGMENTS}/{name}")

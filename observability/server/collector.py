@@ -160,8 +160,8 @@ def collector_routes(owner: Collecting) -> list[Any]:
     taking = (("/api/v1/records", api.records), ("/api/v1/labels", api.labels), ("/v1/traces", api.traces))
     return [
         Route("/readyz", ready),
-        *(Route(path, api.guarded("POST", "write", answer), methods=["GET", "POST", "PUT", "DELETE"]) for path, answer in taking),
-        Route("/metrics", api.guarded("GET", "read", metrics)),
+        *(Route(path, api.guarded_handler("POST", "write", answer), methods=["GET", "POST", "PUT", "DELETE"]) for path, answer in taking),
+        Route("/metrics", api.guarded_handler("GET", "read", metrics)),
         Route("/{rest:path}", elsewhere, methods=["GET", "POST", "PUT", "DELETE"]),
     ]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 LOG = logging.getLogger(__name__)
-MOST_AGE, COUNT_EVERY = 600.0, 10.0
+MAX_AGE, COUNT_EVERY = 600.0, 10.0
 """While records are being loaded, or where counting takes long: seconds for which counts of the database are shown again, and after which
 they are counted again beside. Counting takes as long as what changed is large.
 """
@@ -29,7 +29,7 @@ _counting = threading.Lock()
 
 def store_status(store: "Store") -> dict[str, Any]:
     """The status of the store, and `loader`: the state of the loader of this process. Its problems come first."""
-    body = store.status(MOST_AGE)
+    body = store.status(MAX_AGE)
     counted = body["counted_at"]
     if counted is not None and time.time() - datetime.fromisoformat(counted).timestamp() > COUNT_EVERY:
         process_lock.started_thread("status", _count_again, store)
@@ -115,7 +115,7 @@ def limits_problems(store: "Store") -> list[str]:
 
 def require_readiness() -> None:
     """Raise StoreBrokenError or StoreBusyError unless the store can be read, the disk has room and the loader works."""
-    owner = process_lock.current()
+    owner = process_lock.current_owner()
     owner.store.require_readable()
     owner.store.require_space()
     if owner.thread is not None:
@@ -138,7 +138,7 @@ def _loader_word(owner: process_lock.Owner | None) -> str:
 
 def _owner() -> process_lock.Owner | None:
     try:
-        return process_lock.current()
+        return process_lock.current_owner()
     except StoreBusyError:
         return None
 

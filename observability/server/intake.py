@@ -156,7 +156,7 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
 
     Raises IntakeRefusedError where the token brought too many new columns, StoreBrokenError where the disk refuses.
     """
-    owner = process_lock.current()
+    owner = process_lock.current_owner()
     store, quotas = owner.store, owner.quotas
     store.require_space()
     wrong: Wrong = {}

@@ -55,7 +55,7 @@ def _is_known(record: dict[str, Any], known: dict[tuple[str, str], list[dict[str
     name, version = record["dataset"], record["version"]
     if (name, version) not in known:
         asked = Records("dataset", SAME, ever=True, rows=100, only=(("dataset", (name,)), ("version", (version,))))
-        found = process_lock.current().store.ask(asked, Window("", EPOCH, AFTER))
+        found = process_lock.current_owner().store.ask(asked, Window("", EPOCH, AFTER))
         known[name, version] = [_content(row) for row in found.to_dict("records")]
     own = _content(record)
     if own in known[name, version]:

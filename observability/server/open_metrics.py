@@ -23,7 +23,7 @@ def open_metrics_text() -> str:
 
     A value that is unknown is left out.
     """
-    owner = process_lock.current()
+    owner = process_lock.current_owner()
     status = store_status(guarded_store(owner.store, ACTING.get()))
     lines = [
         *_metric("build", "info", "Version of the product.", [({"version": VERSION}, 1)]),

@@ -381,7 +381,7 @@ def started_thread(name: str, target: Callable[..., object], *args: object) -> t
 _current: Owner | None = None
 
 
-def own(home: Path, wait: float = 5.0) -> Owner:
+def own_home(home: Path, wait: float = 5.0) -> Owner:
     """Lock and open a home for the rest of the process, once. Raises StoreBusyError."""
     global _current
     if _current is None:
@@ -398,7 +398,7 @@ def own(home: Path, wait: float = 5.0) -> Owner:
     return _current
 
 
-def current() -> Owner:
+def current_owner() -> Owner:
     """The owner in this process. Raises StoreBusyError where there is none."""
     if _current is None:
         raise StoreBusyError("the store is not open in this process", attempt="Start the dashboard with make run")
@@ -407,7 +407,7 @@ def current() -> Owner:
 
 def current_store() -> "Store":
     """The store that this process owns."""
-    return current().store
+    return current_owner().store
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Literal
 
 from observability.server.access import Action
 
-Door = Literal["public", "token", "owner", "nobody"]
+RouteNeed = Literal["public", "token", "owner", "nobody"]
 READING = ("GET", "HEAD")
 
 
@@ -20,7 +20,7 @@ class RouteRule:
 
     path: str
     methods: tuple[str, ...]
-    needs: Action | Door
+    needs: Action | RouteNeed
 
     def applies(self, method: str, path: str) -> bool:
         """Whether the rule is about a request. `*` at the end of a path stands for any rest."""
@@ -54,6 +54,6 @@ RULES: tuple[RouteRule, ...] = (
 """The first rule that applies counts."""
 
 
-def route_needs(method: str, path: str) -> Action | Door:
+def route_needs(method: str, path: str) -> Action | RouteNeed:
     """What a request needs; what no rule is about is refused."""
     return next((rule.needs for rule in RULES if rule.applies(method, path)), "nobody")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from observability.store.engine import Store
 
-MOST_COUNTED = 256
+MAX_COUNTED = 256
 _COUNTED: "weakref.WeakKeyDictionary[Store, dict[tuple[int, Window], bool]]" = weakref.WeakKeyDictionary()
 
 
@@ -45,7 +45,7 @@ def is_small_slice(store: "Store", window: Window) -> bool:
     held = _COUNTED.setdefault(store, {})
     key = (store.generation, window)
     if key not in held:
-        if len(held) >= MOST_COUNTED:
+        if len(held) >= MAX_COUNTED:
             held.clear()
         conditions = window.slice.conditions
         wider = [tuple(each for each in conditions if each != left) for left in conditions]

@@ -1,7 +1,7 @@
 """Tokens of the HTTP interface, each with a scope; the home stores only hashes.
 
 A token is `obs_<id>_<secret>`; the secret has 256 random bits, so a plain SHA-256 is safe. `HOME/tokens.json` (0600, replaced by
-rename) holds id, name, scope, time of creation and hash. The scope `read` allows queries, `write` allows sending records; neither
+rename) holds id, name, scope, time of creation and hash. The scope `read` allows queries, `write_tokens` allows sending records; neither
 includes the other: a service that logs need not read.
 """
 
@@ -43,7 +43,7 @@ class Token:
     models: tuple[str, ...] = ()
 
 
-def create(home: Path, scope: str, name: str = "", role: str | None = None, models: Iterable[str] = ()) -> tuple[Token, str]:
+def create_token(home: Path, scope: str, name: str = "", role: str | None = None, models: Iterable[str] = ()) -> tuple[Token, str]:
     """Create a token. Returns its stored form and the token itself, which is not stored. Raises UsageError for an unknown scope or role."""
     if role is not None and role not in get_args(Role):
         raise UsageError("unknown role", got=repr(role), expected=", ".join(get_args(Role)))
@@ -55,16 +55,16 @@ def create(home: Path, scope: str, name: str = "", role: str | None = None, mode
         "read" if scope == "read" else "write",
         name[:200],
         f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        hashed(text),
+        token_hash(text),
         cast("Role | None", role),
         tuple(models),
     )
     with _writing:
-        write(home, [*read_tokens(home), made])
+        write_tokens(home, [*read_tokens(home), made])
     return made, text
 
 
-def revoke(home: Path, token_id: str) -> Token:
+def revoke_token(home: Path, token_id: str) -> Token:
     """Delete a token, by its id or by the token itself. Raises NotFoundError for an unknown id."""
     wanted = found[1] if (found := TOKEN.fullmatch(token_id)) else token_id
     with _writing:
@@ -73,7 +73,7 @@ def revoke(home: Path, token_id: str) -> Token:
         if gone is None:
             known = ", ".join(token.id for token in kept) or "none"
             raise NotFoundError(f"unknown token {wanted[:40]!r}", attempt=f"Known tokens: {known}")
-        write(home, [token for token in kept if token is not gone])
+        write_tokens(home, [token for token in kept if token is not gone])
     return gone
 
 
@@ -89,7 +89,7 @@ def read_tokens(home: Path) -> list[Token]:
         raise StoreBrokenError("the token file cannot be read", where=FILE, got=type(error).__name__, attempt=attempt) from None
 
 
-def write(home: Path, tokens: list[Token]) -> None:
+def write_tokens(home: Path, tokens: list[Token]) -> None:
     """Replace the token file. Raises StoreBrokenError where the disk refuses."""
     try:
         replace_private_file(home / FILE, json.dumps({"tokens": [asdict(token) for token in tokens]}, indent=1))
@@ -97,9 +97,9 @@ def write(home: Path, tokens: list[Token]) -> None:
         raise StoreBrokenError("the tokens could not be written", where=FILE, got=error.strerror, attempt="Free some disk space") from error
 
 
-def holder(home: Path, text: str) -> Token | None:
+def token_holder(home: Path, text: str) -> Token | None:
     """The stored token that matches a text, or None. Every stored hash is compared, each in constant time."""
-    digest = hashed(text)
+    digest = token_hash(text)
     found = None
     for token in read_tokens(home):
         if hmac.compare_digest(token.sha256, digest):
@@ -107,7 +107,7 @@ def holder(home: Path, text: str) -> Token | None:
     return found
 
 
-def hashed(text: str) -> str:
+def token_hash(text: str) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

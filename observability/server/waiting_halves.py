@@ -1,6 +1,6 @@
 """Requests that wait for their response, and responses that wait for their request, on disk: `HOME/waiting/events.sqlite`.
 
-A half is kept until the other comes, at most `WAIT_SECONDS` and at most `MOST_HALVES` at once. Of a joined pair the digests are kept as
+A half is kept until the other comes, at most `WAIT_SECONDS` and at most `MAX_HALVES` at once. Of a joined pair the digests are kept as
 long, so that a half that is delivered again is known. SQLite syncs every change before `keep` returns.
 """
 
@@ -26,7 +26,7 @@ from observability.store.types.erasing import ErasedNames
 Part = Literal["request", "response"]
 OTHER: dict[Part, Part] = {"request": "response", "response": "request"}
 WAIT_SECONDS = 900.0
-MOST_HALVES = 100_000
+MAX_HALVES = 100_000
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS halves (key TEXT, part TEXT, arrived REAL, digest BLOB, lines TEXT, PRIMARY KEY (key, part)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS halves_by_time ON halves (arrived) WHERE lines IS NOT NULL;
@@ -110,7 +110,7 @@ class WaitingHalves:
             late = connection.execute(f"{select} WHERE lines IS NOT NULL AND arrived <= ?", (now - WAIT_SECONDS,)).fetchall()
             waiting = connection.execute("SELECT count(*) FROM halves WHERE lines IS NOT NULL").fetchone()[0]
             beyond = f"{select} WHERE lines IS NOT NULL AND arrived > ? ORDER BY arrived LIMIT ?"
-            many = connection.execute(beyond, (now - WAIT_SECONDS, max(waiting - len(late) - MOST_HALVES, 0))).fetchall()
+            many = connection.execute(beyond, (now - WAIT_SECONDS, max(waiting - len(late) - MAX_HALVES, 0))).fetchall()
         return list(map(_half, late)), list(map(_half, many))
 
     def drop(self, halves: Sequence[Half]) -> None:

@@ -139,7 +139,7 @@ def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify |
 
 def check_live_models(store: "Store", state: Watching, config: configs.AlertConfig, now: datetime) -> None:
     """Check every live model and all other records, then store opened, worsened and resolved alerts with their messages."""
-    models = live(store, now)
+    models = live_models(store, now)
     about_records = {analyzer.name for analyzer in discover() if analyzer.about == "records"}
     kept = kept_findings_of(store, len(store.catalog().models))
     state.reports = {name: report for name, report in state.reports.items() if name in models}
@@ -211,7 +211,7 @@ def watched_model(catalog: "Catalog", report: "CheckReport", acknowledged: "chec
     return WatchedModel(Counter(incident.severity for incident in open_ones), next(iter(shares), None))
 
 
-def live(store: "Store", now: datetime) -> list[str]:
+def live_models(store: "Store", now: datetime) -> list[str]:
     """Names of models with a record in the last 30 days."""
     activity = store.activity()
     names = []
@@ -225,7 +225,7 @@ def live(store: "Store", now: datetime) -> list[str]:
 def freeze_last_week(store: "Store", now: datetime) -> None:
     """Freeze last week, from Monday 07:00 UTC on, unless it is frozen or no model served since its start."""
     week = Week.before_now(now)
-    if now < week.end + REVIEW_HOURS or not live(store, now) or freeze.is_frozen(store, str(week)) or not served_since(store, week):
+    if now < week.end + REVIEW_HOURS or not live_models(store, now) or freeze.is_frozen(store, str(week)) or not served_since(store, week):
         return
     freeze.freeze(store, week, author=DASHBOARD, now=now)
 

@@ -16,7 +16,7 @@ from observability.core.finding import Finding, worst_first
 from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
-from observability.metrics.augmentation import AUGMENTATION_AUDITS, LEAST_SEEDS, AugmentationAudit, augmentation_audits
+from observability.metrics.augmentation import AUGMENTATION_AUDITS, MIN_SEEDS, AugmentationAudit, augmentation_audits
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
 from observability.simulation.faults_augmentation import AugmentationFault, AugmentationFaultPlant
@@ -42,7 +42,7 @@ def replay_augmentation_fault(
     """Plant the fault in an audit and evaluate it. Raises UsageError where no audit can have it."""
     targets = [audit for audit in audits if can_have_fault(audit)]
     if not targets:
-        wanted = f"an audit of an augmentation with {LEAST_SEEDS} seeds, two slices and copies, that raises nothing by itself"
+        wanted = f"an audit of an augmentation with {MIN_SEEDS} seeds, two slices and copies, that raises nothing by itself"
         attempt = "Run the command audit-augmentation"
         raise UsageError(f"no audit to plant {fault.name} on", got=f"{len(audits)} audits", expected=wanted, attempt=attempt)
     rng = np.random.default_rng([seed, 31])
@@ -64,7 +64,7 @@ def can_have_fault(audit: AugmentationAudit) -> bool:
     results = audit.results or {}
     listed = results.get("slices")
     whole = isinstance(listed, list) and len(listed) == len(audit.slices) > 1 and all("row_variance" in each for each in listed)
-    if not whole or "row_variance" not in results or audit.seeds < LEAST_SEEDS or audit.consensus is None or not audit.right:
+    if not whole or "row_variance" not in results or audit.seeds < MIN_SEEDS or audit.consensus is None or not audit.right:
         return False
     return not any(each.needs_action for each in augmentation_findings_of(audit, dict(results)))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Ask = Callable[[Records, Window], "DataFrame"]
 WEEK = timedelta(days=7)
 BUDGET = 0.0143
-LEAST_DECISIONS = 200
+MIN_DECISIONS = 200
 
 
 def replay_on_controller(
@@ -39,7 +39,7 @@ def replay_controller_fault(
     decisions: "DataFrame", fault: ControllerFault, strength: Strength = "middle", seed: int = 0
 ) -> RecordDetection:
     """Plant the fault in the newest week of a controller, and evaluate it. Raises UsageError where none can have it."""
-    wanted = f"a controller with {LEAST_DECISIONS} decisions of its model in a week"
+    wanted = f"a controller with {MIN_DECISIONS} decisions of its model in a week"
     if decisions.empty:
         raise UsageError(f"no controller to plant {fault.name} on", got="no decisions", expected=wanted)
     model = str(decisions["model"].mode().iloc[0])
@@ -54,7 +54,7 @@ def replay_controller_fault(
     without_interval = fault.name == "narrow_intervals" and not any(
         isinstance(each, Mapping) and "score_low" in each for each in week["extra"]
     )
-    if steers.sum() < LEAST_DECISIONS or (fault.feature and not feature) or without_interval:
+    if steers.sum() < MIN_DECISIONS or (fault.feature and not feature) or without_interval:
         raise UsageError(f"no controller to plant {fault.name} on", got=f"{int(steers.sum()):,} decisions of {model}", expected=wanted)
     rng = np.random.default_rng([seed, 43])
     changed = fault.plant(ControllerFaultPlant(week, steers, fault.amount(strength), rng))

@@ -37,7 +37,7 @@ def replay_on_edge_fleet(
 def replay_edge_fault(reports: "DataFrame", fault: EdgeFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
     """Plant the fault in one class or ring of devices, or in all, and evaluate the week. Raises UsageError where none can have it."""
     word = GROUPS[fault.group]
-    wanted = f"a {word} of {edge_fleet.LEAST_DEVICES} devices with reports in the last week and the four before it"
+    wanted = f"a {word} of {edge_fleet.MIN_DEVICES} devices with reports in the last week and the four before it"
     if reports.empty:
         raise UsageError(f"no devices to plant {fault.name} on", got="no reports", expected=wanted)
     model = str(reports["model"].mode().iloc[0])
@@ -47,7 +47,7 @@ def replay_edge_fault(reports: "DataFrame", fault: EdgeFault, strength: Strength
     own = own[own["at"] >= start - timedelta(days=edge_fleet.PAST_DAYS)].reset_index(drop=True)
     late = own["at"] >= start
     sizes = own[late].groupby(fault.group)["device"].nunique()
-    levels = sorted(sizes[sizes >= edge_fleet.LEAST_DEVICES].index)
+    levels = sorted(sizes[sizes >= edge_fleet.MIN_DEVICES].index)
     if not levels or late.all():
         raise UsageError(f"no devices to plant {fault.name} on", got=f"{len(own):,} reports of {model}", expected=wanted)
     rng = np.random.default_rng([seed, 31])

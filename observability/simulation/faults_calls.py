@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 CALLS, METRIC = "serving/call_drift", "call_psi"
 INPUT_TOKENS, OUTPUT_TOKENS = "feature.input_tokens", "feature.output_tokens"
-LEAST_SHARE = 0.02
+MIN_SHARE = 0.02
 """Share of the calls that the rarer level of a category has where a fault moves calls to it."""
-MOST_TOPICS = 20
+MAX_TOPICS = 20
 """Levels of a category that counts as topics or kinds."""
 
 
@@ -42,7 +42,7 @@ def _hit(plant: FramesPlant, rows: "DataFrame") -> np.ndarray:
 def _levels(plant: FramesPlant, column: str) -> list[str]:
     """The levels of a column in the calls of the window, the most frequent first, without the rare ones."""
     shares = plant.frames["current"][column].value_counts(normalize=True).sort_index().sort_values(ascending=False, kind="stable")
-    return [str(name) for name, share in shares.items() if share >= LEAST_SHARE]
+    return [str(name) for name, share in shares.items() if share >= MIN_SHARE]
 
 
 def questions_of_another_mix(plant: FramesPlant) -> PlantedFrames:
@@ -50,7 +50,7 @@ def questions_of_another_mix(plant: FramesPlant) -> PlantedFrames:
     offered = [
         each.reference
         for each in plant.context.model.features()
-        if each.kind == "category" and not is_of_answers(each.name) and 2 <= len(_levels(plant, each.reference)) <= MOST_TOPICS
+        if each.kind == "category" and not is_of_answers(each.name) and 2 <= len(_levels(plant, each.reference)) <= MAX_TOPICS
     ]
     if not offered:
         raise UsageError(
@@ -84,7 +84,7 @@ def longer_answers(plant: FramesPlant) -> PlantedFrames:
 def answers_of_one_kind_vanish(plant: FramesPlant) -> PlantedFrames:
     """A share of the answers of one kind becomes answers of the most frequent one."""
     kinds = _levels(plant, "prediction")
-    if not 2 <= len(kinds) <= MOST_TOPICS:
+    if not 2 <= len(kinds) <= MAX_TOPICS:
         raise UsageError("no calls to plant a fault in", got=f"{len(kinds)} kinds of answers", expected="two kinds of answers or more")
 
     def without(own: "DataFrame") -> "DataFrame":

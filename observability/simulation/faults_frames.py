@@ -17,7 +17,7 @@ from observability.core.time import aware_utc, naive_utc
 from observability.detection.audit_history import FURTHER, HEADLINES, AuditKind
 from observability.detection.form_slices import FLIP_LIMIT
 from observability.detection.stored_form_claims import FLIPS, GAP, LOST, SAVED, UNDECIDED
-from observability.metrics.media_forms import LEAST_FILES
+from observability.metrics.media_forms import MIN_FILES
 from observability.metrics.stored_forms import EXACT, StorageAudit, StoredForm, latest_storage_audits
 from observability.simulation.fault import NamedFault
 from observability.simulation.faults_forms import FormFaultPlant
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 AUDITS, GATE, DATASETS, EXPLANATIONS = "trust/audits", "serving/batch_gate", "data/datasets", "trust/explanations"
 STORAGE = "data/storage"
 (OVERLAP,) = FURTHER["leakage"]
-LEAST_ROWS = 50
+MIN_ROWS = 50
 """Rows of a batch from which a fault can be planted in it."""
 DUE = timedelta(hours=1)
 """How long after its last row a clean batch is due."""
@@ -170,9 +170,9 @@ def _changed_batch(plant: FramesPlant, change: "Callable[[DataFrame], DataFrame]
 
     rows, frames = plant.frames["rows"], plant.frames
     sizes, counted = rows["batch"].value_counts(), frames["counts"].groupby("batch")["n"].sum()
-    whole = [name for name, size in sizes.items() if size >= LEAST_ROWS and counted.get(name) == size and _begins(frames, name)]
+    whole = [name for name, size in sizes.items() if size >= MIN_ROWS and counted.get(name) == size and _begins(frames, name)]
     if not whole:
-        wanted = f"a batch of {LEAST_ROWS} rows or more of a model with `batch_key`"
+        wanted = f"a batch of {MIN_ROWS} rows or more of a model with `batch_key`"
         raise UsageError("no batch to plant a fault in", got=f"{len(sizes)} batches", expected=wanted)
     last = rows[rows["batch"].isin(whole)].groupby("batch")["at"].min().idxmax()
     own, others = rows[rows["batch"] == last], rows[rows["batch"] != last]
@@ -341,10 +341,10 @@ def stored_pictures_lose_detail(plant: FramesPlant) -> PlantedFrames:
         (audit, form, groups[0])
         for audit in latest_storage_audits(plant.frames["datasets"])
         for form in audit.forms
-        if (groups := [each for each in form.fidelity if "psnr" in each.figures and each.n >= LEAST_FILES])
+        if (groups := [each for each in form.fidelity if "psnr" in each.figures and each.n >= MIN_FILES])
     ]
     if not found:
-        wanted = f"an audit of pictures or sound with {LEAST_FILES} files"
+        wanted = f"an audit of pictures or sound with {MIN_FILES} files"
         raise UsageError("no stored form to plant a fault in", expected=wanted, attempt="Run the command audit-storage on a folder")
     audit, form, whole = found[0]
     rows, psnr = plant.frames["datasets"], whole.figures["psnr"].value or 0.0
@@ -371,8 +371,8 @@ def _attributed(plant: FramesPlant) -> "tuple[DataFrame, list[str]]":
     """Attributions of the window, and their columns, the largest first."""
     now = plant.frames["current"]
     sizes = {str(name): float(now[name].abs().mean()) for name in now if str(name).startswith("attribution.")}
-    if len(now) < LEAST_ROWS or len(sizes) < 2:
-        wanted = f"{LEAST_ROWS} explained predictions of two features or more"
+    if len(now) < MIN_ROWS or len(sizes) < 2:
+        wanted = f"{MIN_ROWS} explained predictions of two features or more"
         raise UsageError("no attributions to plant a fault in", got=f"{len(now):,} explained predictions", expected=wanted)
     return now, sorted(sizes, key=lambda name: -sizes[name])
 

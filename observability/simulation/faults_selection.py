@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-LEAST_OF_ROWS, MOST_OF_ROWS = 0.08, 0.6
+MIN_OF_ROWS, MAX_OF_ROWS = 0.08, 0.6
 """Share of the rows of a slice that a fault is planted in."""
 
 
@@ -53,10 +53,10 @@ def regressed_slice(plant: SelectionFaultPlant) -> "DataFrame":
     """A version in shadow gives wrong answers to a share of the requests of one slice, and answers the others as before."""
     rows, held = plant.rows, []
     for name, _, inside in candidate_slices(plant.model, plant.rows):
-        if LEAST_OF_ROWS * len(rows) <= inside.sum() <= MOST_OF_ROWS * len(rows):
+        if MIN_OF_ROWS * len(rows) <= inside.sum() <= MAX_OF_ROWS * len(rows):
             held.append((name, inside))
     if not held:
-        wanted = f"a slice of {LEAST_OF_ROWS:.0%} to {MOST_OF_ROWS:.0%} of the rows"
+        wanted = f"a slice of {MIN_OF_ROWS:.0%} to {MAX_OF_ROWS:.0%} of the rows"
         raise UsageError("no slice to plant regressed_slice in", got=f"{len(rows):,} rows", expected=wanted)
     _, inside = held[int(plant.rng.integers(len(held)))]
     hit = inside & (plant.rng.random(len(rows)) < plant.amount)

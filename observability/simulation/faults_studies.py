@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from observability.detection.study_noise import setting
+from observability.detection.study_noise import parameters_text
 from observability.detection.study_results import StudyResults
 from observability.metrics.training_curves import TrainingRun, base_metric
 from observability.simulation.fault import NamedFault
@@ -92,15 +92,15 @@ def search_at_an_edge(plant: StudyFaultPlant) -> list[TrainingRun]:
     values = [float(each.run.params[name]) for each in ordered]
     best = [each.run for each in ordered[: max(int(np.ceil(0.2 * len(ordered))), 8)]]
     hit, high = plant.chosen(best), max(values)
-    moved = {setting(run) for run in best if run.name in hit}
-    return [replace(run, params={**run.params, name: high}) if setting(run) in moved else run for run in plant.runs]
+    moved = {parameters_text(run) for run in best if run.name in hit}
+    return [replace(run, params={**run.params, name: high}) if parameters_text(run) in moved else run for run in plant.runs]
 
 
 def noisy_seeds(plant: StudyFaultPlant) -> list[TrainingRun]:
     """Seeds of one setting differ some times as much as settings do."""
     groups: dict[str, list[TrainingRun]] = {}
     for trial in plant.study.done:
-        groups.setdefault(setting(trial.run), []).append(trial.run)
+        groups.setdefault(parameters_text(trial.run), []).append(trial.run)
     widest = max(groups, key=lambda key: len(groups[key]))
     single = [float(own[0].last_value(plant.study.metric) or 0.0) for key, own in groups.items() if key != widest]
     spread = float(np.std(single, ddof=1))
@@ -114,7 +114,7 @@ def lucky_winner(plant: StudyFaultPlant) -> list[TrainingRun]:
     """A setting wins by one run that is some standard deviations better than its repeats, and than every other run."""
     groups: dict[str, list[TrainingRun]] = {}
     for trial in plant.study.done:
-        groups.setdefault(setting(trial.run), []).append(trial.run)
+        groups.setdefault(parameters_text(trial.run), []).append(trial.run)
     own = max(groups.values(), key=len)
     repeats = [float(run.last_value(plant.study.metric) or 0.0) * plant.study.sign for run in own[1:]]
     spread = float(np.std(repeats, ddof=1))

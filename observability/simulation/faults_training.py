@@ -8,9 +8,9 @@ import numpy as np
 
 from observability.core.errors import UsageError
 from observability.detection.device_figures import device_kind, with_units
-from observability.detection.device_past import LEAST_EARLIER
-from observability.detection.run_claims import LEAST_STEPS
-from observability.detection.run_devices import LEAST_READINGS
+from observability.detection.device_past import MIN_EARLIER
+from observability.detection.run_claims import MIN_STEPS
+from observability.detection.run_devices import MIN_READINGS
 from observability.detection.stragglers import COMMUNICATION, WAITING
 from observability.detection.training_signals import is_bounded, signal_of
 from observability.metrics.training_curves import MetricCurve, data_part, metric_curves, rank_order, record_number
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 MIDDLE = 0.5
 """Where in the run a fault begins, as a share of its steps."""
-LEAST_SHARE = 0.2
+MIN_SHARE = 0.2
 """Share of a rank's own work that a phase needs, so that its slowdown delays the other ranks."""
 LATE = 0.15
-"""Share of the steps in which a late straggler is slow; at least LEAST_STEPS."""
+"""Share of the steps in which a late straggler is slow; at least MIN_STEPS."""
 BUSY = 0.5
 """Median utilisation from which a device can be throttled."""
 
@@ -263,7 +263,7 @@ def _slower_rank(plant: RunFaultPlant, onset: int, *, communicates: bool = False
         for name, value in (spent or {}).items():
             if (name.lower() in COMMUNICATION - {WAITING}) if communicates else (name.lower() not in COMMUNICATION):
                 totals[name] = totals.get(name, 0.0) + (record_number(value) or 0.0)
-    phases = sorted(name for name, value in totals.items() if value >= LEAST_SHARE * sum(totals.values()))
+    phases = sorted(name for name, value in totals.items() if value >= MIN_SHARE * sum(totals.values()))
     if not phases:
         kind = "communication" if communicates else "work"
         raise plant.unfit(f"no phase_ms of {kind}", "phase_ms with the phases of each step")
@@ -290,7 +290,7 @@ def slow_rank(plant: RunFaultPlant) -> PlantedRun:
 def late_slow_rank(plant: RunFaultPlant) -> PlantedRun:
     """One rank is slower in one phase of its own work, in the last steps only."""
     count = plant.steps["step"].nunique()
-    return _slower_rank(plant, plant.onset(1 - max(LATE, LEAST_STEPS / count)))
+    return _slower_rank(plant, plant.onset(1 - max(LATE, MIN_STEPS / count)))
 
 
 def slow_rank_communication(plant: RunFaultPlant) -> PlantedRun:
@@ -305,10 +305,10 @@ def throttled_accelerator(plant: RunFaultPlant) -> PlantedRun:
     devices = [
         (host, device)
         for (host, device), own in known.groupby([known["host"].fillna(""), "device"], sort=True)
-        if len(own) >= 2 * LEAST_READINGS and own["utilisation"].astype(float).median() >= BUSY
+        if len(own) >= 2 * MIN_READINGS and own["utilisation"].astype(float).median() >= BUSY
     ]
     if not devices:
-        busy = f"{2 * LEAST_READINGS} readings of `watts` and `utilisation` of one device that is at least {100 * BUSY:.0f} % busy"
+        busy = f"{2 * MIN_READINGS} readings of `watts` and `utilisation` of one device that is at least {100 * BUSY:.0f} % busy"
         raise plant.unfit("no busy device", busy)
     host, device = devices[int(plant.rng.integers(len(devices)))]
     later = readings["at"] >= plant.steps.loc[plant.steps["step"] >= onset, "at"].min()
@@ -325,7 +325,7 @@ def _moved_device(plant: RunFaultPlant, column: str, change: Callable[[Any], Any
     readings, onset = with_units(plant.readings), plant.onset()
     known = readings[readings[column].notna()]
     counts = known.groupby(["run", "unit"]).size()
-    enough = [(str(run), str(unit)) for run, unit in counts[counts >= 2 * LEAST_READINGS].index.to_list()]
+    enough = [(str(run), str(unit)) for run, unit in counts[counts >= 2 * MIN_READINGS].index.to_list()]
     own = [unit for run, unit in enough if run == plant.run]
     fit = [
         unit
@@ -334,7 +334,7 @@ def _moved_device(plant: RunFaultPlant, column: str, change: Callable[[Any], Any
     ]
     if not fit:
         lacking = f"{peers} other devices" if peers else f"{earlier} earlier runs of its kind"
-        raise plant.unfit(f"no device with {lacking}", f"{2 * LEAST_READINGS} readings of `{column}` of a device and of {lacking}")
+        raise plant.unfit(f"no device with {lacking}", f"{2 * MIN_READINGS} readings of `{column}` of a device and of {lacking}")
     unit = fit[int(plant.rng.integers(len(fit)))]
     later = readings["at"] >= plant.steps.loc[plant.steps["step"] >= onset, "at"].min()
     mine = later & (readings["unit"] == unit) & (readings["run"] == plant.run)
@@ -357,7 +357,7 @@ def idle_among_peers(plant: RunFaultPlant) -> PlantedRun:
 
 def memory_beyond_past(plant: RunFaultPlant) -> PlantedRun:
     """A device holds more memory than in earlier runs of its kind."""
-    return _moved_device(plant, "memory_gb", lambda used: used * (1 + plant.amount), earlier=LEAST_EARLIER)
+    return _moved_device(plant, "memory_gb", lambda used: used * (1 + plant.amount), earlier=MIN_EARLIER)
 
 
 FAULTS: dict[str, RunFault] = {

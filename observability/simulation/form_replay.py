@@ -18,7 +18,7 @@ from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.metrics.form_decisions import FORM_DECISIONS
-from observability.metrics.trade_offs import LEAST_PROBES, PRECISION_AUDITS, TradeOffAudit, latest_audits, trade_off_audits
+from observability.metrics.trade_offs import MIN_PROBES, PRECISION_AUDITS, TradeOffAudit, latest_audits, trade_off_audits
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
 from observability.simulation.faults_forms import FormFault, FormFaultPlant
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Ask = Callable[[Records, Window], "DataFrame"]
 BUDGET = 0.0143
-MOST_FLIPS = 0.01
+MAX_FLIPS = 0.01
 """Share of changed decisions above which a form is no target: it is reported without the fault."""
 
 
@@ -53,7 +53,7 @@ def replay_form_fault(audits: list[TradeOffAudit], fault: FormFault, strength: S
     """Plant the fault in a form and evaluate its audit. Raises UsageError where no form can have it."""
     targets = [target for audit in audits for target in form_targets(audit)]
     if not targets:
-        wanted = f"a form beside the served one that changes at most {MOST_FLIPS:.0%} of decisions, with slices of {LEAST_PROBES} rows"
+        wanted = f"a form beside the served one that changes at most {MAX_FLIPS:.0%} of decisions, with slices of {MIN_PROBES} rows"
         raise UsageError(
             f"no form to plant {fault.name} on", got=f"{len(audits)} audits", expected=wanted, attempt="Run the command trade-offs"
         )
@@ -77,7 +77,7 @@ def form_targets(audit: TradeOffAudit) -> list[FormTarget]:
     found = []
     for place, form in enumerate(audit.forms):
         rate = form.flip_rate
-        if place == 0 or rate is None or rate.value is None or rate.value > MOST_FLIPS or len(form.slices) < 2 or form.fell_back:
+        if place == 0 or rate is None or rate.value is None or rate.value > MAX_FLIPS or len(form.slices) < 2 or form.fell_back:
             continue
         order = sorted(range(len(form.slices)), key=lambda each: -form.slices[each].n)
         found.append(FormTarget(audit, place, order[1]))

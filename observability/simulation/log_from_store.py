@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 BaseSource = Literal["auto", "past", "reference"]
-MOST_ROWS = 20_000
+MAX_ROWS = 20_000
 MINIMUM_PAST_ROWS = 1000
 """Labelled predictions from which a model's own past is used."""
 SHARE_OF_OTHERS = 2**-0.5
@@ -44,8 +44,8 @@ def simulation_base(store: "Store", name: str, *, source: BaseSource = "auto", s
     everything = Window(name, EPOCH, end, version=version.name)
     features = [each for each in model.columns if each.role == "group" or each.name in version.features]
     references = tuple(each.reference for each in features) + _score_references(model) + ("label_value", "label")
-    reference = _log_rows(store.ask(Sample("outcomes", references, MOST_ROWS), everything.reference()), model, features)
-    served = store.ask(Sample("outcomes", (*references, *SERVICE, "status"), MOST_ROWS), everything)
+    reference = _log_rows(store.ask(Sample("outcomes", references, MAX_ROWS), everything.reference()), model, features)
+    served = store.ask(Sample("outcomes", (*references, *SERVICE, "status"), MAX_ROWS), everything)
     past = _log_rows(served[served["status"].isin(["ok", None]) | served["status"].isna()], model, features)
     labelled = int(np.isfinite(past["label"]).sum()) if len(past) else 0
     if source == "past" and not len(past):

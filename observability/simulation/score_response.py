@@ -13,7 +13,7 @@ from observability.simulation.clean_log import SimulationBase, inverse_link_scor
 from observability.simulation.log_rows import LogRows, blanked_values
 from observability.stats.arrays import Array
 
-BINS, ROUNDS, MOST_ROWS, MINIMUM_BIN_ROWS = 20, 5, 20_000, 5
+BINS, ROUNDS, MAX_ROWS, MINIMUM_BIN_ROWS = 20, 5, 20_000, 5
 """Bins of a number, rounds of backfitting, the most rows used, and the fewest rows of a bin with an effect of its own."""
 
 
@@ -78,7 +78,7 @@ def fitted_score_response(base: SimulationBase) -> ScoreResponse:
     """The additive model of a base's scores."""
     if base.task == "multiclass":
         return ScoreResponse(base, {each.reference: _zero_effect(base.pool[each.reference]) for each in base.features})
-    rows = base.pool.take(np.arange(len(base.pool))[:MOST_ROWS])
+    rows = base.pool.take(np.arange(len(base.pool))[:MAX_ROWS])
     rows = rows.take(np.isfinite(rows["score"]))
     target = link_score(base.task, rows["score"])
     rest = target - target.mean()

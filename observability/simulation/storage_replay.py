@@ -13,7 +13,7 @@ from observability.core.finding import Finding, worst_first
 from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
-from observability.detection.storage_changes import LEAST_DAYS, LEAST_PAST_DAYS
+from observability.detection.storage_changes import MIN_DAYS, MIN_PAST_DAYS
 from observability.metrics.form_decisions import FORM_DECISIONS
 from observability.metrics.prices import PRICE_COLUMNS
 from observability.metrics.storage_reports import PLACE_REPORTS, StoragePlace, daily_steps, storage_places
@@ -45,9 +45,7 @@ def replay_storage_fault(reports: "DataFrame", fault: StorageFault, strength: St
     late = reports["at"] >= start
     targets = list(_fault_places(reports, late, fault))
     if not targets:
-        wanted = (
-            f"a place with reports of {LEAST_DAYS} days in the last week and {LEAST_PAST_DAYS} before it, with {', '.join(fault.needs)}"
-        )
+        wanted = f"a place with reports of {MIN_DAYS} days in the last week and {MIN_PAST_DAYS} before it, with {', '.join(fault.needs)}"
         raise UsageError(f"no place to plant {fault.name} on", got=f"{len(reports):,} reports", expected=wanted)
     rng = np.random.default_rng([seed, 43])
     place = targets[int(rng.integers(len(targets)))]
@@ -65,7 +63,7 @@ def _fault_places(reports: "DataFrame", late: "Series[bool]", fault: StorageFaul
     for place in storage_places(reports[late], reports[~late]) if len(reports) else ():
         days = [part["at"].dt.floor("D").nunique() for part in (place.now, place.before)]
         whole = all(part[name].notna().all() for part in (place.now, place.before) for name in fault.needs)
-        if days[0] >= LEAST_DAYS and days[1] >= LEAST_PAST_DAYS and whole and not (fault.name == "unread_data" and place.archive):
+        if days[0] >= MIN_DAYS and days[1] >= MIN_PAST_DAYS and whole and not (fault.name == "unread_data" and place.archive):
             yield place
 
 

@@ -12,9 +12,9 @@ from observability.core.errors import UsageError
 from observability.core.finding import Finding, needs_action, worst_first
 from observability.core.questions import Records
 from observability.core.window import EPOCH, Window
-from observability.detection.study_checks import LEAST_PRUNED, LEAST_REPEATS, claims_about_searches, held_back_figure
-from observability.detection.study_noise import bands
-from observability.detection.study_results import LEAST_TRIALS, StudyResults, results_of_studies
+from observability.detection.study_checks import MIN_PRUNED, MIN_REPEATS, claims_about_searches, held_back_figure
+from observability.detection.study_noise import noise_bands
+from observability.detection.study_results import MIN_TRIALS, StudyResults, results_of_studies
 from observability.metrics.training_curves import TrainingRun
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
@@ -38,7 +38,7 @@ def replay_study_fault(runs: Sequence[TrainingRun], fault: StudyFault, strength:
     known = results_of_studies(runs)
     targets = [study for study in known if can_have_study_fault(study, fault)]
     if not targets:
-        wanted = f"a study of {LEAST_TRIALS} settings or more that raises nothing, with what the fault changes"
+        wanted = f"a study of {MIN_TRIALS} settings or more that raises nothing, with what the fault changes"
         raise UsageError(f"no study to plant {fault.name} on", got=f"{len(known)} studies", expected=wanted)
     rng = np.random.default_rng([seed, 47])
     study = targets[int(rng.integers(len(targets)))]
@@ -52,18 +52,18 @@ def replay_study_fault(runs: Sequence[TrainingRun], fault: StudyFault, strength:
 def can_have_study_fault(study: StudyResults, fault: StudyFault) -> bool:
     """Whether a fault can be planted on a study: it is a search with what the fault changes, and raises nothing by itself."""
     clean = [each.run for each in study.trials]
-    if len(study.settings) < LEAST_TRIALS or any(needs_action(each.severity) for each in _study_findings(clean)):
+    if len(study.settings) < MIN_TRIALS or any(needs_action(each.severity) for each in _study_findings(clean)):
         return False
     if fault.metric == "study_pruned_share":
         pruned = sum(run.pruned and study.metric in run.curves for run in clean)
-        return pruned >= LEAST_PRUNED and all(study.metric in each.run.curves for each in study.done)
+        return pruned >= MIN_PRUNED and all(study.metric in each.run.curves for each in study.done)
     if fault.metric == "study_noise_ratio":
-        several = next(iter(bands(clean)), [])
+        several = next(iter(noise_bands(clean)), [])
         widest = max((len(each.values) for each in several), default=0)
-        return widest >= LEAST_REPEATS and len(several) > LEAST_TRIALS
+        return widest >= MIN_REPEATS and len(several) > MIN_TRIALS
     if fault.metric == "study_winner_excess":
-        several = next(iter(bands(clean)), [])
-        return max((len(each.values) for each in several), default=0) > LEAST_REPEATS
+        several = next(iter(noise_bands(clean)), [])
+        return max((len(each.values) for each in several), default=0) > MIN_REPEATS
     if fault.metric == "study_test_ratio":
         return held_back_figure(study) is None
     if fault.metric == "study_bound_share":

@@ -16,7 +16,7 @@ from observability.simulation.replay import FaultScenario, Progress, ReplayDay, 
 from observability.simulation.temporary_store import temporary_store
 from observability.store.engine import Store
 
-LEAST_ROWS, MOST_ROWS, MOST_DAYS, MOST_DELAY = 50, 20_000, 28, 60
+MIN_ROWS, MAX_ROWS, MAX_DAYS, MAX_DELAY = 50, 20_000, 28, 60
 PAST_DAYS = 28
 """Clean days before the fault: analyzers compare with the past four weeks."""
 
@@ -38,9 +38,9 @@ class TimelineRequest:
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
-            ("rows a day", self.rows_a_day, LEAST_ROWS, MOST_ROWS),
-            ("days", self.days, 1, MOST_DAYS),
-            ("the label delay", self.label_delay, 0, MOST_DELAY),
+            ("rows a day", self.rows_a_day, MIN_ROWS, MAX_ROWS),
+            ("days", self.days, 1, MAX_DAYS),
+            ("the label delay", self.label_delay, 0, MAX_DELAY),
         ):
             if not low <= value <= high:
                 raise UsageError(f"{name}: out of range", got=value, expected=f"{low:,} to {high:,}")

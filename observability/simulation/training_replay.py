@@ -19,7 +19,7 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.detection.device_figures import run_kind
-from observability.detection.device_past import MOST_EARLIER
+from observability.detection.device_past import MAX_EARLIER
 from observability.simulation.detection_result import DetectionLook, RecordDetection
 from observability.simulation.fault import Strength
 from observability.simulation.faults_training import RunFault, RunFaultPlant
@@ -68,7 +68,7 @@ def earlier_alike(found: Sequence[runs.RunVerdict], name: str) -> tuple[str, ...
     """The newest earlier runs of the kind of a run, oldest first."""
     run = next(each.run for each in found if each.run.name == name)
     alike = [each.run for each in found if run_kind(run) is not None and run_kind(each.run) == run_kind(run) and each.run.first < run.first]
-    return tuple(each.name for each in sorted(alike, key=lambda each: (each.first, each.name))[-MOST_EARLIER:])
+    return tuple(each.name for each in sorted(alike, key=lambda each: (each.first, each.name))[-MAX_EARLIER:])
 
 
 def run_records(ask: Ask, name: str, now: datetime, earlier: Sequence[str] = ()) -> Frames:

@@ -18,7 +18,7 @@ RELIABLE, TENTATIVE = 0.8, 0.667
 DRAWS = 1000
 MANY_ITEMS = 5_000
 """Items from which the interval is that of a normal distribution with the jackknife variance, not of the bootstrap."""
-LEAST_ITEMS = 10
+MIN_ITEMS = 10
 """Items below which no interval is computed."""
 
 
@@ -38,7 +38,7 @@ def krippendorff_alpha(items: Sequence[Sequence[Hashable]], confidence: float = 
     -------
     Interval
         `n` is the number of items with two labels or more. All None without such items or where all labels are equal; no bounds
-        below LEAST_ITEMS items.
+        below MIN_ITEMS items.
 
     References
     ----------
@@ -75,7 +75,7 @@ def krippendorff_alpha_of_counts(counts: Floats, confidence: float = 0.95, seed:
     if (paired.sum(axis=0) > 0).sum() < 2:
         return Interval(None, None, None, n)
     value = float(_weighted_alpha(paired, np.ones((1, n)))[0])
-    if n < LEAST_ITEMS:
+    if n < MIN_ITEMS:
         return Interval(value, None, None, n)
     if n >= MANY_ITEMS:
         reach = float(norm.ppf((1 + confidence) / 2) * np.sqrt(alpha_with_variance(paired)[1]))
@@ -152,7 +152,7 @@ def alpha_with_variance(counts: Floats) -> tuple[float, float]:
     Returns
     -------
     tuple[float, float]
-        (alpha, variance); both NaN below LEAST_ITEMS items with two labels or more, or where all labels are equal.
+        (alpha, variance); both NaN below MIN_ITEMS items with two labels or more, or where all labels are equal.
 
     References
     ----------
@@ -160,7 +160,7 @@ def alpha_with_variance(counts: Floats) -> tuple[float, float]:
     """
     paired = counts[counts.sum(axis=1) > 1]
     n = len(paired)
-    if n < LEAST_ITEMS or (paired.sum(axis=0) > 0).sum() < 2:
+    if n < MIN_ITEMS or (paired.sum(axis=0) > 0).sum() < 2:
         return float("nan"), float("nan")
     labels = paired.sum(axis=1)
     apart = (labels**2 - (paired**2).sum(axis=1)) / (labels - 1)

@@ -22,7 +22,7 @@ NULL, NAN = -1, -2
 SPECIALS = 2
 """Number of negative codes: entry `code + SPECIALS` of a histogram's arrays is the count of `code`."""
 Loop = Callable[..., None]
-MOST_EDGES = 32_767
+MAX_EDGES = 32_767
 COMPILE_FROM = 200_000
 """Number of values from which compiling (or loading compiled code) pays; below it numpy is used unless the loops are loaded already."""
 
@@ -104,8 +104,8 @@ def bin_plan(edges: ArrayLike, cells: int = 1024) -> BinPlan:
     array = np.ascontiguousarray(edges, np.float64)
     if array.size and not (np.isfinite(array).all() and (array[1:] > array[:-1]).all()):
         raise ValueError("edges must be finite and strictly increasing")
-    if array.size > MOST_EDGES:
-        raise ValueError(f"{array.size} edges; codes are 16 bits wide and allow {MOST_EDGES}")
+    if array.size > MAX_EDGES:
+        raise ValueError(f"{array.size} edges; codes are 16 bits wide and allow {MAX_EDGES}")
     outer = array.size // 10
     origin, end = (float(array[outer]), float(array[-1 - outer])) if array.size else (0.0, 0.0)
     with np.errstate(over="ignore"):

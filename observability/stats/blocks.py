@@ -13,9 +13,9 @@ from scipy.stats import binom, rankdata
 
 from observability.stats.interval import CONFIDENCE, Interval, ordered_interval
 
-LEAST_BLOCKS = 5
+MIN_BLOCKS = 5
 """Blocks below which nothing is compared."""
-MOST_DESIGN_EFFECT = 50.0
+MAX_DESIGN_EFFECT = 50.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def block_ratio(totals: ArrayLike, sizes: ArrayLike, blocks: ArrayLike) -> Block
     Returns
     -------
     BlockEstimate or None
-        None below LEAST_BLOCKS blocks, or where the sizes do not sum to a positive number.
+        None below MIN_BLOCKS blocks, or where the sizes do not sum to a positive number.
 
     References
     ----------
@@ -67,7 +67,7 @@ def block_ratio(totals: ArrayLike, sizes: ArrayLike, blocks: ArrayLike) -> Block
     """
     total, size, code = np.asarray(totals, np.float64), np.asarray(sizes, np.float64), np.asarray(blocks)
     names, place = np.unique(code, return_inverse=True)
-    if names.size < LEAST_BLOCKS or not size.sum() > 0:
+    if names.size < MIN_BLOCKS or not size.sum() > 0:
         return None
     by_total, by_size = np.bincount(place, total, names.size), np.bincount(place, size, names.size)
     value = float(by_total.sum() / by_size.sum())
@@ -128,7 +128,7 @@ def _welch(value: float, *parts: tuple[BlockEstimate, float]) -> BlockEstimate:
 
 
 def design_effect(flags: ArrayLike, blocks: ArrayLike) -> float:
-    """Return how many times the variance of a share is that of independent rows, between 1 and MOST_DESIGN_EFFECT.
+    """Return how many times the variance of a share is that of independent rows, between 1 and MAX_DESIGN_EFFECT.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def design_effect(flags: ArrayLike, blocks: ArrayLike) -> float:
     if found is None or not 0 < found.value < 1:
         return 1.0
     plain = found.value * (1 - found.value) / flag.size
-    return float(np.clip(found.error**2 / plain, 1.0, MOST_DESIGN_EFFECT))
+    return float(np.clip(found.error**2 / plain, 1.0, MAX_DESIGN_EFFECT))
 
 
 def tail_quantile(values: ArrayLike, q: float, blocks: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
@@ -224,7 +224,7 @@ def rank_separation(values: ArrayLike, first: ArrayLike, blocks: ArrayLike) -> B
     Returns
     -------
     BlockEstimate or None
-        Between -0.5 and 0.5, 0 where the sides are alike. None where a side has fewer than LEAST_BLOCKS blocks.
+        Between -0.5 and 0.5, 0 where the sides are alike. None where a side has fewer than MIN_BLOCKS blocks.
 
     References
     ----------

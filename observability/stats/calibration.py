@@ -20,12 +20,12 @@ from observability.stats.scores import SCORE_MIDDLES
 
 Places = Integers
 GROUPS = 10
-LEAST_IN_A_GROUP = 25
+MIN_IN_A_GROUP = 25
 DRAWS = 4000
 SEED = 20130612
 """The null distribution uses the same draws in each run, so that findings are reproducible."""
-LEAST_CLUSTERS = 5
-LEAST_INFORMATION = 5.0
+MIN_CLUSTERS = 5
+MIN_INFORMATION = 5.0
 """Groups with a smaller Σ p (1 - p) are merged with their neighbour before they are tested."""
 
 
@@ -124,7 +124,7 @@ def reliability_curve(
     values = SCORE_MIDDLES if scores is None else np.asarray(scores, np.float64)
     if index is None:
         effective = float(rows.sum() ** 2 / weights.sum())
-        place = equal_mass_groups(rows, int(np.clip(effective // LEAST_IN_A_GROUP, 1, groups)))
+        place = equal_mass_groups(rows, int(np.clip(effective // MIN_IN_A_GROUP, 1, groups)))
     else:
         place = np.asarray(index, np.int64)
     size = int(place.max()) + 1
@@ -342,7 +342,7 @@ def calibration_change_p_value(now: Reliability, before: Reliability) -> float:
         spread += share**2 * (variance[0][place] + variance[1][place])
         information += min(side.effective[place] ** 2 * part[place] for side, part in zip((now, before), variance))
         weight += share
-        if information >= LEAST_INFORMATION and spread > 0:
+        if information >= MIN_INFORMATION and spread > 0:
             total, groups = total + difference**2 / spread, groups + 1
             difference = spread = information = weight = 0.0
     return float(chdtrc(groups, total)) if groups else 1.0
@@ -424,7 +424,7 @@ def calibration_line(predictions: ArrayLike, truth: ArrayLike, clusters: ArrayLi
     if clusters is not None:
         _, place = np.unique(np.asarray(clusters), return_inverse=True)
         sums = np.bincount(place, part)
-        if sums.size >= LEAST_CLUSTERS:
+        if sums.size >= MIN_CLUSTERS:
             wide = float(np.sqrt(sums @ sums * sums.size / (sums.size - 1))) / square
             half = max(half, float(stdtrit(sums.size - 1, 0.975)) * wide)
     return CalibrationLine(slope, slope - half, slope + half, float(y.mean() - slope * x.mean()), n)

@@ -12,7 +12,7 @@ from scipy.special import betainc, betaincinv, chdtrc, chdtri, ndtri, stdtr, std
 from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.interval import Interval, effective_n, two_sided_p_value
 
-LEAST_HISTORY = 3
+MIN_HISTORY = 3
 """History points below which a count is not tested."""
 
 
@@ -79,7 +79,7 @@ def poisson_or_overdispersed_test(observed: float, expected_history: ArrayLike, 
     history = np.asarray(expected_history, np.float64).ravel()
     history = history[np.isfinite(history)]
     k = history.size
-    if k < LEAST_HISTORY:
+    if k < MIN_HISTORY:
         return CountTest(observed, None, None, None, None, None, None, None, k)
     mean, variance = float(history.mean()), float(history.var(ddof=1))
     dispersion = variance / mean if mean > 0 else None

@@ -11,15 +11,15 @@ import numpy as np
 from observability.stats.arrays import Array, Bools, Floats, Integers
 from observability.stats.interval import wilson_bounds
 
-MOST_STEPS, TOLERANCE = 50, 1e-5
+MAX_STEPS, TOLERANCE = 50, 1e-5
 USUALLY_RIGHT = 0.7
 """Accuracy that an annotator is taken to have before labels tell, where smoothing is asked for."""
 SMALLEST = 1e-10
 """Smallest probability of Dawid and Skene's model."""
-LEAST_WEIGHT = 1e-6
+MIN_WEIGHT = 1e-6
 """Smallest weight of an annotator or a model in CROWDLAB."""
 DRAWS = 200
-FEWEST_ITEMS = 10
+MIN_ITEMS = 10
 """Items of two labels or more below which an annotator has no rank."""
 
 
@@ -110,7 +110,7 @@ def majority_labels(votes: Votes, probabilities: Floats | None = None) -> Intege
     return np.asarray(often.argmin(axis=1), np.int64)
 
 
-def dawid_skene(votes: Votes, smoothing: float = 0.0, steps: int = MOST_STEPS, tolerance: float = TOLERANCE) -> DawidSkene:
+def dawid_skene(votes: Votes, smoothing: float = 0.0, steps: int = MAX_STEPS, tolerance: float = TOLERANCE) -> DawidSkene:
     """Maximum likelihood of annotators' confusions and items' true classes, by expectation maximisation from the majority vote.
 
     Parameters
@@ -224,14 +224,14 @@ def _crowd_posterior(votes: Votes, probabilities: Floats, consensus: Integers) -
     hit = float(agreeing[several].mean())
     miss = (1 - hit) / max(votes.classes - 1, 1)
     usual = np.bincount(consensus[several], minlength=votes.classes).argmax()
-    worst = max(float((consensus[several] != usual).mean()), LEAST_WEIGHT)
+    worst = max(float((consensus[several] != usual).mean()), MIN_WEIGHT)
     same = np.bincount(votes.annotator, counts[votes.item, votes.label] - 1, votes.annotators)
     met = np.bincount(votes.annotator, n[votes.item] - 1, votes.annotators)
     agreement = np.divide(same, met, out=np.full(votes.annotators, np.nan), where=met > 0)
     agreement = np.where(met > 0, agreement, np.nanmean(agreement))
-    weight = np.maximum(1 - (1 - agreement) / worst, LEAST_WEIGHT)
+    weight = np.maximum(1 - (1 - agreement) / worst, MIN_WEIGHT)
     error = float((probabilities[several].argmax(axis=1) != consensus[several]).mean())
-    model_weight = max(1 - error / worst, LEAST_WEIGHT) * float(np.sqrt(n.mean()))
+    model_weight = max(1 - error / worst, MIN_WEIGHT) * float(np.sqrt(n.mean()))
     rows = np.full((len(votes.item), votes.classes), miss)
     rows[np.arange(len(rows)), votes.label] = hit
     mine = weight[votes.annotator]
@@ -259,7 +259,7 @@ def _quality(votes: Votes, found: CrowdQuality, several: Bools, weights: Floats)
 def annotator_ranks(votes: Votes, found: CrowdQuality, seed: int = 0, confidence: float = 0.95) -> Array:
     """Rank of each annotator by CROWDLAB quality (1 is best) with a percentile bootstrap interval over items, consensus held fixed.
 
-    The scale of the quality is biased, ranks are less so. Rows: annotators; columns: rank, low, high; NaN below FEWEST_ITEMS items of two
+    The scale of the quality is biased, ranks are less so. Rows: annotators; columns: rank, low, high; NaN below MIN_ITEMS items of two
     labels or more.
 
     Parameters
@@ -279,7 +279,7 @@ def annotator_ranks(votes: Votes, found: CrowdQuality, seed: int = 0, confidence
         Annotators × 3: rank, low, high.
     """
     several = votes.by_item > 1
-    enough = np.bincount(votes.annotator, several[votes.item], votes.annotators) >= FEWEST_ITEMS
+    enough = np.bincount(votes.annotator, several[votes.item], votes.annotators) >= MIN_ITEMS
     result = np.full((votes.annotators, 3), np.nan)
     if not enough.any():
         return result
@@ -293,7 +293,7 @@ def accuracy_ranks(votes: Votes, fitted: DawidSkene, seed: int = 0, confidence: 
     """Rank of each annotator by Dawid and Skene's accuracy (1 is best) with the range that the uncertainty of the accuracies leaves.
 
     Accuracies are drawn from Beta distributions with the effective labels of `accuracy_intervals`. Rows: annotators; columns: rank, low,
-    high; NaN below FEWEST_ITEMS items of two labels or more.
+    high; NaN below MIN_ITEMS items of two labels or more.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ def accuracy_ranks(votes: Votes, fitted: DawidSkene, seed: int = 0, confidence: 
     Array
         Annotators × 3: rank, low, high.
     """
-    enough = np.bincount(votes.annotator, (votes.by_item > 1)[votes.item], votes.annotators) >= FEWEST_ITEMS
+    enough = np.bincount(votes.annotator, (votes.by_item > 1)[votes.item], votes.annotators) >= MIN_ITEMS
     result = np.full((votes.annotators, 3), np.nan)
     if not enough.any():
         return result

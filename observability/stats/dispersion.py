@@ -24,7 +24,7 @@ KEPT_DIFFERENCES = 5 / 6
 """The same of the differences of consecutive days: in a week one step is left out."""
 PRIOR_EFFECT, PRIOR_DAYS = 1.0, 3.0
 """Prior before any day was seen: days add as much variance as rows do (a design effect of 2), with the weight of three days."""
-LEAST_DAYS = 7
+MIN_DAYS = 7
 WEEKS_FOR_PATTERN = 2
 MAXIMUM_CORRELATION = 0.9
 LARGE_FREEDOM = 1e6
@@ -110,7 +110,7 @@ def estimate_day_variation(
     if not at.size:
         return DayVariation(np.zeros(x.shape[1]), 0.0, 0)
     of_rows = noise.mean(axis=0)
-    if at.size < LEAST_DAYS:
+    if at.size < MIN_DAYS:
         return DayVariation(PRIOR_EFFECT * of_rows, 0.0, 0)
     rest = day_residuals(x, at, weekly=weekly)
     found = trimmed_variance(rest, kept) - of_rows
@@ -242,7 +242,7 @@ def _day_correlation(rest: Floats, between: Floats, noise: Floats, days: Integer
     total = np.maximum(between, 0.0) + noise
     pairs = np.flatnonzero(np.diff(days) == 1)
     known = total > 0
-    if pairs.size < LEAST_DAYS - 1 or not known.any():
+    if pairs.size < MIN_DAYS - 1 or not known.any():
         return 0.0
     scaled = np.clip(rest[:, known] / np.sqrt(total[known]), -2.5, 2.5)
     share = float(np.mean(np.maximum(between[known], 0.0) / total[known]))

@@ -24,11 +24,11 @@ from observability.stats.arrays import Array, Bools, Floats, Integers
 FOLDS, PERMUTATIONS, SHUFFLES, SEED = 5, 99, 2, 20
 DAY_DRAWS = 60
 """Draws of other days in the window's place."""
-FEWEST_ROWS = 20 * FOLDS
+MIN_ROWS = 20 * FOLDS
 """Rows of the smaller sample below which nothing is fitted."""
 RIDGE, PAIR_SCALE = 0.05, 0.3
 """Ridge penalty per row, and the scale of a product beside a single column: smaller products are penalised more."""
-MOST_PAIRS, MOST_LEVELS, PAIRED_LEVELS = 300, 12, 2
+MAX_PAIRS, MAX_LEVELS, PAIRED_LEVELS = 300, 12, 2
 RARE = 0.01
 """Levels, and missing values, of a smaller share of both samples have no column of their own."""
 
@@ -121,7 +121,7 @@ def rows_for_auc_gap(other: int, gap: float) -> float:
         Infinity where the other sample is too small.
     """
     room = 12 * (gap / (1.2 * float(norm.ppf(0.95)))) ** 2 - 1 / max(other, 1)
-    return float("inf") if room <= 0 else max(1 / room, float(FEWEST_ROWS))
+    return float("inf") if room <= 0 else max(1 / room, float(MIN_ROWS))
 
 
 def separate_samples(
@@ -143,7 +143,7 @@ def separate_samples(
     Returns
     -------
     Separation | None
-        None where a side has fewer than FEWEST_ROWS rows, or no column varies.
+        None where a side has fewer than MIN_ROWS rows, or no column varies.
 
     References
     ----------
@@ -151,7 +151,7 @@ def separate_samples(
     * DeLong, DeLong and Clarke-Pearson (1988), Comparing the areas under two or more correlated ROC curves.
     """
     sizes = tuple(len(next(iter(side.values()), ())) for side in (reference, current))
-    if min(sizes) < FEWEST_ROWS:
+    if min(sizes) < MIN_ROWS:
         return None
     basis = classifier_basis({name: np.concatenate([reference[name], current[name]]) for name in reference})
     if basis.single.shape[1] == 0:
@@ -196,10 +196,10 @@ def sample_auc(reference: Mapping[str, Array], current: Mapping[str, Array]) -> 
     Returns
     -------
     float | None
-        None where a side has fewer than FEWEST_ROWS rows, or no column varies.
+        None where a side has fewer than MIN_ROWS rows, or no column varies.
     """
     sizes = tuple(len(next(iter(side.values()), ())) for side in (reference, current))
-    if min(sizes) < FEWEST_ROWS:
+    if min(sizes) < MIN_ROWS:
         return None
     basis = classifier_basis({name: np.concatenate([reference[name], current[name]]) for name in reference})
     if basis.single.shape[1] == 0:
@@ -236,7 +236,7 @@ def separate_from_other_days(
     """
     kept = _evenly_thinned(len(current_days), len(past_days) / len(np.unique(past_days)) * len(np.unique(current_days)))
     current, current_days = {name: values[kept] for name, values in current.items()}, current_days[kept]
-    if min(len(past_days), len(current_days)) < FEWEST_ROWS:
+    if min(len(past_days), len(current_days)) < MIN_ROWS:
         return None
     basis = classifier_basis({name: np.concatenate([past[name], current[name]]) for name in past})
     if basis.single.shape[1] == 0:
@@ -317,11 +317,11 @@ def _level_columns(values: Array) -> list[Floats]:
     texts = np.array(["\0" if each is None else f"={each}" for each in values])
     found, codes = np.unique(texts, return_inverse=True)
     counts = np.bincount(codes, minlength=found.size)
-    frequent = [place for place in np.lexsort((found, -counts)) if counts[place] >= RARE * values.size][: MOST_LEVELS + 1]
+    frequent = [place for place in np.lexsort((found, -counts)) if counts[place] >= RARE * values.size][: MAX_LEVELS + 1]
     return [(codes == place).astype(float) for place in (frequent[1:] if len(frequent) > 1 else frequent)]
 
 
-def classifier_design(basis: ClassifierBasis, most: int = MOST_PAIRS) -> ClassifierDesign:
+def classifier_design(basis: ClassifierBasis, most: int = MAX_PAIRS) -> ClassifierDesign:
     """Single columns and the products of two features whose pooled correlation is strongest.
 
     A correlation that broke or came up in one of the samples still shows in the pooled one.

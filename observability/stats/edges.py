@@ -23,8 +23,8 @@ TAIL_SHARE = 0.005
 """Share of the reference beyond each winsorising limit."""
 FULL_GROUP_SHARE = 0.1
 """An atom with this share fills a decile and is a decile group of its own."""
-ROWS_AN_OUTLIER, FEWEST_ROWS = 5000, 500
-"""The range of a reference leaves out at most one isolated row in so many at each end (at least one, from FEWEST_ROWS rows on)."""
+ROWS_AN_OUTLIER, MIN_ROWS = 5000, 500
+"""The range of a reference leaves out at most one isolated row in so many at each end (at least one, from MIN_ROWS rows on)."""
 ISOLATED = 0.25
 """Distance from the next value, in widths of the winsorised range, from which an extreme row is isolated."""
 SMALLEST = float(np.finfo(np.float64).tiny)
@@ -192,7 +192,7 @@ def typical_range(ordered: Floats, low: float, high: float) -> tuple[float, floa
     tuple[float, float]
         The extremes themselves where they are not isolated, or where the values are too few.
     """
-    most = max(ordered.size // ROWS_AN_OUTLIER, 1) if ordered.size >= FEWEST_ROWS and low < high else 0
+    most = max(ordered.size // ROWS_AN_OUTLIER, 1) if ordered.size >= MIN_ROWS and low < high else 0
     apart = ISOLATED * (high / 2 - low / 2) * 2
     if not most or not np.isfinite(apart):
         return float(ordered[0]), float(ordered[-1])

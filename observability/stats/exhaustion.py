@@ -9,15 +9,15 @@ from scipy.special import stdtrit
 from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, ordered_interval
 
-LEAST_STEPS = 5
+MIN_STEPS = 5
 """Steps below which no growth is told."""
-LAGS, LEAST_FOR_LAGS = 7, 28
+LAGS, MIN_FOR_LAGS = 7, 28
 """Days over which correlation of steps is counted, and the steps that this needs."""
-LEAST_VARIANCE = 0.1
+MIN_VARIANCE = 0.1
 """Smallest long-run variance, as a share of the variance of single steps."""
 SINGLE_SHARE, SINGLE_SPREADS = 0.05, 8.0
 """Share of the steps that may be single events (an import, a removal), and how many robust spreads from the median these lie."""
-WEEK, LEAST_WEEKS = 7.0, 3
+WEEK, MIN_WEEKS = 7.0, 3
 """Days of a cycle, and earlier cycles in which the level has to have risen alike."""
 HORIZON = 3650.0
 """Days from which on a date is not told."""
@@ -57,7 +57,7 @@ def days_until_exhausted(steps: ArrayLike, spans: ArrayLike, room: float, confid
     Returns
     -------
     Exhaustion or None
-        None below LEAST_STEPS steps.
+        None below MIN_STEPS steps.
 
     References
     ----------
@@ -69,7 +69,7 @@ def days_until_exhausted(steps: ArrayLike, spans: ArrayLike, room: float, confid
     kept = ~single_events(step / span)
     single = int((~kept).sum())
     step, span = step[kept], span[kept]
-    if step.size < LEAST_STEPS:
+    if step.size < MIN_STEPS:
         return None
     days, mean = float(span.sum()), float(step.sum() / span.sum())
     variance = long_run_variance((step - mean * span) / np.sqrt(span))
@@ -81,7 +81,7 @@ def days_until_exhausted(steps: ArrayLike, spans: ArrayLike, room: float, confid
     value = min(room / mean, HORIZON) if mean > 0 else HORIZON
     low, high = (_crossing(mean, sign * reach, variance, days, room) for sign in (1.0, -1.0))
     seen = observed_passages(step, span, room)
-    observed = seen.size >= LEAST_WEEKS and float(seen.max()) < 0.9 * value
+    observed = seen.size >= MIN_WEEKS and float(seen.max()) < 0.9 * value
     if observed:
         value, low, high = float(np.median(seen)), float(seen.min()), float(seen.max())
     return Exhaustion(ordered_interval(value, min(low, value), max(high, value), step.size), growth, single, observed)
@@ -130,7 +130,7 @@ def single_events(rates: ArrayLike) -> "np.ndarray[tuple[int], np.dtype[np.bool_
         All False where more than one in twenty lie so far out: then they belong to the process.
     """
     values = np.asarray(rates, np.float64).ravel()
-    if values.size < LEAST_STEPS:
+    if values.size < MIN_STEPS:
         return np.zeros(values.size, bool)
     distance = np.abs(values - np.median(values))
     spread = max(1.4826 * float(np.median(distance)), 0.05 * abs(float(np.median(values))))
@@ -149,15 +149,15 @@ def long_run_variance(residuals: ArrayLike) -> float:
     Returns
     -------
     float
-        At least LEAST_VARIANCE of the variance of single steps.
+        At least MIN_VARIANCE of the variance of single steps.
     """
     rest: Floats = np.asarray(residuals, np.float64).ravel()
     n = rest.size
     variance = float(rest @ rest) / max(n - 1, 1)
-    if n < LEAST_FOR_LAGS:
+    if n < MIN_FOR_LAGS:
         return variance
     pairs = [(1 - lag / (LAGS + 1)) * float(rest[lag:] @ rest[:-lag]) / (n - 1) for lag in range(1, LAGS + 1)]
-    return max(variance + 2 * sum(pairs), LEAST_VARIANCE * variance)
+    return max(variance + 2 * sum(pairs), MIN_VARIANCE * variance)
 
 
 def _crossing(mean: float, reach: float, variance: float, days: float, room: float) -> float:

@@ -60,7 +60,7 @@ def attack_curve(members: ArrayLike, others: ArrayLike) -> AttackCurve:
     return AttackCurve(false, true, auc_interval(hits, alarms))
 
 
-def true_positives_at(members: ArrayLike, others: ArrayLike, rate: float, confidence: float = 0.95) -> Interval:
+def attack_true_positive_rate(members: ArrayLike, others: ArrayLike, rate: float, confidence: float = 0.95) -> Interval:
     """True positive rate of an attack at a false positive rate, with an interval that covers the choice of the threshold too.
 
     The threshold is the smallest one whose false positives stay within the rate. Its own false positive rate is uncertain: the k-th

@@ -6,9 +6,9 @@ from scipy.stats import norm
 
 from observability.stats.arrays import Floats
 
-FEWEST_PEERS = 8
+MIN_PEERS = 8
 """Fewest peers whose middle and spread are used; with fewer a model is held against its own test alone."""
-LEAST_SPREAD = 0.25
+MIN_SPREAD = 0.25
 """Smallest spread of the peers that is used: a smaller one is not known well from few peers."""
 
 
@@ -27,16 +27,16 @@ def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
     Returns
     -------
     Floats
-        In their order. With fewer than `FEWEST_PEERS` they are returned as they are; NaN stays NaN.
+        In their order. With fewer than `MIN_PEERS` they are returned as they are; NaN stays NaN.
     """
     p = np.clip(np.asarray(p_values, np.float64), 1e-300, 1 - 1e-9)
     known = np.isfinite(p)
-    if known.sum() < FEWEST_PEERS:
+    if known.sum() < MIN_PEERS:
         return np.asarray(p_values, np.float64)
     z = norm.isf(p)
     middle = float(np.median(z[known]))
     spread = float(np.median(np.abs(z[known] - middle))) / float(norm.ppf(0.75))
-    return np.asarray(norm.sf((z - middle) / max(spread, LEAST_SPREAD)), np.float64)
+    return np.asarray(norm.sf((z - middle) / max(spread, MIN_SPREAD)), np.float64)
 
 
 def fleet_threshold(own: float, budget: float, models: int) -> float:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from observability.stats.arrays import Floats
 
-LEAST_DAYS = 14
+MIN_DAYS = 14
 """Days of history below which there is no forecast."""
 WEEKDAY_DAYS = 28
 """Days of history from which weekdays have effects of their own."""
@@ -57,7 +57,7 @@ def forecast_sum(history: ArrayLike, days: int, confidence: float = 0.95) -> For
     Returns
     -------
     Forecast
-        Unknown below LEAST_DAYS days.
+        Unknown below MIN_DAYS days.
 
     References
     ----------
@@ -67,7 +67,7 @@ def forecast_sum(history: ArrayLike, days: int, confidence: float = 0.95) -> For
 
     series = np.asarray(history, np.float64).ravel()
     known = series[np.isfinite(series)]
-    if known.size < LEAST_DAYS:
+    if known.size < MIN_DAYS:
         return Forecast(None, None, None, None, None, int(known.size))
     if days <= 0:
         return Forecast(0.0, 0.0, 0.0, np.zeros((0, 3)), METHOD, int(known.size))

@@ -8,7 +8,7 @@ from scipy import special
 
 Array = np.ndarray[Any, np.dtype[Any]]
 GRID = 50
-LEAST_BEST = 10
+MIN_BEST = 10
 """Fewest trials among the best: with fewer, chance moves the result as much as an effect does."""
 
 
@@ -24,7 +24,7 @@ def best_quantile(n: int) -> float:
     -------
     float
     """
-    return min(max(0.1, LEAST_BEST / max(n, 1)), 0.5)
+    return min(max(0.1, MIN_BEST / max(n, 1)), 0.5)
 
 
 def number_cells(values: Array, low: float, high: float, *, log: bool = False, cells: int = GRID) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 
-LEAST_READINGS = 8
+MIN_READINGS = 8
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def fitted_power(cpu_seconds: ArrayLike, seconds: ArrayLike, joules: ArrayLike) 
     busy, wall, drawn = (np.asarray(values, float) for values in (cpu_seconds, seconds, joules))
     known = np.isfinite(busy) & np.isfinite(drawn) & (wall > 0) & (drawn > 0)
     busy, wall, drawn = busy[known], wall[known], drawn[known]
-    if drawn.size < LEAST_READINGS or np.ptp(busy / wall) < 0.05:
+    if drawn.size < MIN_READINGS or np.ptp(busy / wall) < 0.05:
         return None
     # joules over seconds: a long reading weighs no more than a short one
     design, watts = np.column_stack([np.ones(drawn.size), busy / wall]), drawn / wall

@@ -16,7 +16,7 @@ ORDERS: Floats = np.array(
     [1 + x / 10 for x in range(1, 100)] + list(range(11, 64)) + [64, 80, 96, 128, 192, 256, 384, 512, 768, 1024], dtype=float
 )
 """Orders α of the curves: close together below 11, where the best order of most releases lies."""
-TAIL, MOST_POINTS = 12.0, 200_000
+TAIL, MAX_POINTS = 12.0, 200_000
 """Standard deviations of the noise beyond which a moment of a fractional order is not integrated, and most points of the rule."""
 
 
@@ -169,7 +169,7 @@ def _fractional_log_moments(orders: Floats, rate: float, noise: float) -> Floats
     rule converges exponentially.
     """
     low, high = -TAIL * noise, float(orders.max(initial=1.0)) + TAIL * noise
-    points = int(min(max((high - low) / (min(noise, noise**2) / 16), 500), MOST_POINTS))
+    points = int(min(max((high - low) / (min(noise, noise**2) / 16), 500), MAX_POINTS))
     z, width = np.linspace(low, high, points, retstep=True)
     log_ratio = np.logaddexp(np.log1p(-rate), np.log(rate) + (2 * z - 1) / (2 * noise**2))
     log_density = -(z**2) / (2 * noise**2) - np.log(noise * np.sqrt(2 * np.pi)) + np.log(width)

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from observability.stats.blocks import LEAST_BLOCKS, BlockEstimate
+from observability.stats.blocks import MIN_BLOCKS, BlockEstimate
 
-MOST_BLOCKS, LEAST_OF_A_BLOCK = 20, 4
-MOST_CORRELATION = 0.9
+MAX_BLOCKS, MIN_OF_A_BLOCK = 20, 4
+MAX_CORRELATION = 0.9
 """Largest correlation of consecutive blocks that is corrected for; beyond it next to nothing is known."""
 
 
@@ -24,7 +24,7 @@ def serial_median(values: ArrayLike) -> BlockEstimate | None:
     Returns
     -------
     BlockEstimate or None
-        None below LEAST_BLOCKS blocks of LEAST_OF_A_BLOCK values.
+        None below MIN_BLOCKS blocks of MIN_OF_A_BLOCK values.
 
     References
     ----------
@@ -32,13 +32,13 @@ def serial_median(values: ArrayLike) -> BlockEstimate | None:
     """
     series = np.asarray(values, np.float64)
     series = series[np.isfinite(series)]
-    count = min(series.size // LEAST_OF_A_BLOCK, MOST_BLOCKS)
-    if count < LEAST_BLOCKS:
+    count = min(series.size // MIN_OF_A_BLOCK, MAX_BLOCKS)
+    if count < MIN_BLOCKS:
         return None
     medians = np.array([np.median(part) for part in np.array_split(series, count)])
     apart = medians - medians.mean()
     squares = float(apart @ apart)
-    correlation = float(np.clip(apart[1:] @ apart[:-1] / squares + 1 / count, 0.0, MOST_CORRELATION)) if squares > 0 else 0.0
+    correlation = float(np.clip(apart[1:] @ apart[:-1] / squares + 1 / count, 0.0, MAX_CORRELATION)) if squares > 0 else 0.0
     effective = max(count * (1 - correlation) / (1 + correlation), 2.0)
     error = float(np.sqrt(squares / (count - 1) / effective))
     return BlockEstimate(float(np.median(series)), error, effective - 1, series.size, count)

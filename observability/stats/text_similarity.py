@@ -11,7 +11,7 @@ FEATURES = 2**15
 """Columns of the hashed space."""
 NGRAMS = (3, 5)
 """Lengths of character n-grams, within words."""
-MOST_COMMON = 0.95
+MAX_COMMON = 0.95
 """Largest cosine that counts as that of different texts: where all answers are alike, little is left to compare."""
 
 
@@ -78,7 +78,7 @@ def unrelated_cosine(groups: Sequence[Floats]) -> float:
     Returns
     -------
     float
-        The median over all pairs, from 0 to MOST_COMMON; 0 without a pair.
+        The median over all pairs, from 0 to MAX_COMMON; 0 without a pair.
     """
     pairs = [(each @ each.T)[np.triu_indices(len(each), 1)] for each in groups if len(each) > 1]
-    return float(np.clip(np.median(np.concatenate(pairs)), 0.0, MOST_COMMON)) if pairs else 0.0
+    return float(np.clip(np.median(np.concatenate(pairs)), 0.0, MAX_COMMON)) if pairs else 0.0

@@ -71,7 +71,7 @@ class DuckStore(Database, Store):
 
     def snapshot(self) -> AbstractContextManager[object]:
         """Within the context, all answers in this thread come from one consistent state."""
-        return source.snapshot(self)
+        return source.snapshot_cursor(self)
 
     def ask(self, question: Question, window: Window) -> "DataFrame":
         """The answer to a question of any type over a window."""

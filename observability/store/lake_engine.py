@@ -18,7 +18,7 @@ from observability.store.engine import Store
 from observability.store.lake.lake_tables import LakeTables
 from observability.store.lake.manifest import read_manifest
 from observability.store.query import aggregates, listing
-from observability.store.query.source import snapshot
+from observability.store.query.source import snapshot_cursor
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -60,7 +60,7 @@ class LakeEngine(EngineBesideStore):
 
     def snapshot(self) -> AbstractContextManager[object]:
         """Within the context, answers come from one state of the store and of the lake."""
-        return snapshot(cast("Database", self.tables))
+        return snapshot_cursor(cast("Database", self.tables))
 
     def ask(self, question: Question, window: Window) -> "DataFrame":
         """The answer, from the files of the lake where it is about raw rows of a model that the lake has."""

@@ -42,7 +42,7 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
     try:
         store = _opened(home, memory_limit, threads)
     except StoreDamagedError as error:  # found while the schema was read
-        recovery.mend(home, error)
+        recovery.mend_store(home, error)
         store, mended = _opened(home, memory_limit, threads), True
     store.mended |= mended
     if store.mended:
@@ -89,7 +89,7 @@ def _migrate(store: DuckStore) -> None:
 
 def _mend_open(home: Path, error: StoreDamagedError) -> None:
     """Mend the files of a store that is being opened. A new database gets its tables at once: an open store may have lost its old one."""
-    recovery.mend(home, error)
+    recovery.mend_store(home, error)
     if (home / DATABASE).exists():
         return
     try:

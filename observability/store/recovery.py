@@ -41,7 +41,7 @@ def note_missing_store(home: Path) -> bool:
     return True
 
 
-def mend(home: Path, error: StoreDamagedError) -> None:
+def mend_store(home: Path, error: StoreDamagedError) -> None:
     """Make a store that cannot be opened one that can: cut its log at the damage, or set the database aside. Notes the repair.
 
     The next attempt to open it may find more damage, or makes a new database. Raises StoreBrokenError where the disk has no room for that.

@@ -28,11 +28,11 @@ def attribute_with_seed(frames: "dict[str, pd.DataFrame]", arguments: dict[str, 
     columns = list(model.columns)
     real = frames["real"][columns]
     background = real.sample(min(int(arguments["background"]), len(real)), random_state=int(arguments["seed"]), ignore_index=True)
-    values, method = attributions(model, task, rows[columns], background, int(arguments["seed"]), report)
+    values, method = audit_attributions(model, task, rows[columns], background, int(arguments["seed"]), report)
     return Output({"method": method}, {"values": pd.DataFrame(values, columns=columns)})
 
 
-def attributions(
+def audit_attributions(
     model: OpenModel, task: Task, table: pd.DataFrame, background: pd.DataFrame, seed: int, report: Report
 ) -> tuple[Floats, str]:
     """Attributions (rows, features) of the decided class against a background, and the method: exact where the model allows it."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from observability.stats.arrays import Floats
 from observability.worker import shapley
-from observability.worker.explain_job import MOST_BACKGROUND, TOLERANCE, flat_frame, score_table, task_from_arguments
+from observability.worker.explain_job import MAX_BACKGROUND, TOLERANCE, flat_frame, score_table, task_from_arguments
 from observability.worker.explanation import Link, Method
 from observability.worker.job import Output, Report
 from observability.worker.model import CannotExplain, OpenModel, Task, score_from_output
@@ -51,7 +51,7 @@ def attribute_against_backgrounds(
     summary: dict[str, Any] = {"features": list(model.columns), "note": model.note}
     out: dict[str, pd.DataFrame] = {"scores": flat_frame(score_table(model, table, task))}
     for number, name in enumerate(names):
-        background = frames[name][list(model.columns)].head(MOST_BACKGROUND).reset_index(drop=True)
+        background = frames[name][list(model.columns)].head(MAX_BACKGROUND).reset_index(drop=True)
         report(number / len(names), f"Compared with {name.removeprefix(BACKGROUND)}: {len(background)} rows")
         found = exact_contrast(model, table, background, task, place)
         if isinstance(found, str):

@@ -19,7 +19,7 @@ from observability.worker.job import Output, Report
 from observability.worker.model_files import open_model
 from observability.worker.target_scores import reaches_goal
 
-POLISHED, CANDIDATES, STEPS, HALVINGS, MOST_ASKED = 30, 5, 20, 8, 500_000
+POLISHED, CANDIDATES, STEPS, HALVINGS, MAX_ASKED = 30, 5, 20, 8, 500_000
 """Proposals of each kind that are reduced; candidates (per requested counterfactual) whose numbers are reduced; values tried of a single
 number; halvings of a number's change; scored rows beyond which no more changes are undone."""
 
@@ -117,7 +117,7 @@ def undo_unneeded_changes(state: CounterfactualSearch, table: pd.DataFrame) -> p
             np.column_stack([~feature.same(table[feature.name]) for feature in state.free]) if len(table) else np.zeros((0, 0), np.bool_)
         )
         places, features = np.nonzero(changed & (changed.sum(axis=1, keepdims=True) > 1)) if len(table) else (np.zeros(0, int),) * 2
-        if not len(places) or state.asked > MOST_ASKED:
+        if not len(places) or state.asked > MAX_ASKED:
             break
         trial = table.iloc[places].reset_index(drop=True)
         for number, feature in enumerate(state.free):

@@ -12,7 +12,7 @@ from observability.stats.arrays import Array, Floats
 from observability.stats.text_similarity import mean_pooled
 from observability.worker.job import Output, Report
 
-BATCH, MOST_TOKENS = 32, 256
+BATCH, MAX_TOKENS = 32, 256
 """Texts that are encoded at once, and the tokens of a text that are read where the tokenizer states no length."""
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 WHOLE = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
@@ -63,7 +63,7 @@ def _open_tokenizer(path: Path) -> Any:
         ) from None
     found.no_padding()
     if found.truncation is None:
-        found.enable_truncation(MOST_TOKENS)
+        found.enable_truncation(MAX_TOKENS)
     return found
 
 

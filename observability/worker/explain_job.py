@@ -13,7 +13,7 @@ from observability.worker.job import Output, Report
 from observability.worker.model import Attribution, CannotExplain, Native, OpenModel, Task, score_from_output
 from observability.worker.model_files import open_model
 
-MOST_BACKGROUND = 100
+MAX_BACKGROUND = 100
 CHUNK, CHECKED = 2000, 50
 TOLERANCE = 1e-3
 TRAINING, GIVEN = "the training rows, as counted in the model's trees", "rows of the reference"
@@ -130,16 +130,14 @@ def native_attributions(
 
 
 def sample_background(frame: pd.DataFrame | None, model: OpenModel, seed: int) -> pd.DataFrame | None:
-    """At most MOST_BACKGROUND background rows, drawn with the seed; None where there are none."""
+    """At most MAX_BACKGROUND background rows, drawn with the seed; None where there are none."""
     if frame is None or frame.empty:
         return None
     lacking = [name for name in model.columns if name not in frame]
     if lacking:
         raise UsageError("the background lacks features of the model", got=f"no {', '.join(lacking[:5])}")
     rows = frame[list(model.columns)]
-    return (
-        rows.sample(MOST_BACKGROUND, random_state=seed, ignore_index=True) if len(rows) > MOST_BACKGROUND else rows.reset_index(drop=True)
-    )
+    return rows.sample(MAX_BACKGROUND, random_state=seed, ignore_index=True) if len(rows) > MAX_BACKGROUND else rows.reset_index(drop=True)
 
 
 def required_background(background: pd.DataFrame | None) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 from observability.core.errors import UsageError
 from observability.stats.arrays import Floats
 
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 def match_feature_columns(rows: pd.DataFrame, features: Sequence[str]) -> list[str]:
@@ -31,11 +31,11 @@ def match_feature_columns(rows: pd.DataFrame, features: Sequence[str]) -> list[s
         else:
             lacking.append(name)
     if lacking:
-        more = f" and {len(lacking) - MOST_NAMED} more" if len(lacking) > MOST_NAMED else ""
+        more = f" and {len(lacking) - MAX_NAMED} more" if len(lacking) > MAX_NAMED else ""
         raise UsageError(
             "the rows lack features of the model",
             where="artifact",
-            got=f"no {', '.join(lacking[:MOST_NAMED])}{more}",
+            got=f"no {', '.join(lacking[:MAX_NAMED])}{more}",
             expected=f"the model's {len(features)} features",
             attempt="Register the version with the model that made its predictions",
         )

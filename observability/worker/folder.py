@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 INPUTS, ANSWER, NOISE = "inputs.json", "answer.json", "noise.txt"
-MOST_JSON_BYTES = 32 * 1024**2
+MAX_JSON_BYTES = 32 * 1024**2
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def write_arrow_frame(path: Path, frame: "pd.DataFrame", name: str) -> None:
 def read_job_output(handle: int, limits: Limits) -> "tuple[dict[str, Any], dict[str, pd.DataFrame], dict[str, bytes]]":
     """The output in the folder behind `handle`: values, frames, files. Raises what the job raised, or WorkerError."""
     try:
-        body = json.loads(read_regular_file(handle, ANSWER, MOST_JSON_BYTES))
+        body = json.loads(read_regular_file(handle, ANSWER, MAX_JSON_BYTES))
         if "error" in body:
             raise error_from_json(body["error"])
         most = limits.file_mb * 1024**2

@@ -17,7 +17,7 @@ import numpy as np
 from observability.stats.arrays import Bools, Floats, Integers
 from observability.worker.model import CannotExplain
 
-MOST_WORK = 3e9
+MAX_WORK = 3e9
 """Conditions evaluated (rows × leaves × depth²) beyond which sampling is faster."""
 
 
@@ -48,7 +48,7 @@ def forest_attributions(trees: Sequence[Tree], row: Floats, background: Floats, 
     found = np.zeros(background.shape)
     chosen = [tree for tree in trees if tree.output == output and len(tree.feature)]
     paths = [leaf_paths(tree) for tree in chosen]
-    if sum(len(both) * node.shape[0] * node.shape[1] ** 2 for node, _, _ in paths) > MOST_WORK:
+    if sum(len(both) * node.shape[0] * node.shape[1] ** 2 for node, _, _ in paths) > MAX_WORK:
         raise CannotExplain("The trees are too many and too deep for exact values against a background")
     for tree, (node, to_left, used) in zip(chosen, paths):
         found += single_tree_attributions(tree, node, to_left, used, both)

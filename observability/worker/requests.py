@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LIBRARIES = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",), "skops": ("sklearn.ensemble", "skops.io"), "onnx": ("onnxruntime",)}
-MOST_SCHEMA_BYTES = 64 * 1024**2
+MAX_SCHEMA_BYTES = 64 * 1024**2
 
 
 class ModelOptions(TypedDict, total=False):
@@ -178,7 +178,7 @@ def skops_has_trees(artifact: Path) -> bool:
     """Whether a skops file holds trees, for which shap is imported (seconds, once)."""
     try:
         with zipfile.ZipFile(artifact) as archive, archive.open("schema.json") as file:
-            text = file.read(MOST_SCHEMA_BYTES)
+            text = file.read(MAX_SCHEMA_BYTES)
     except (zipfile.BadZipFile, KeyError, OSError, ValueError, NotImplementedError, EOFError, RuntimeError, zlib.error):
         return False
     return b"_tree" in text or b"_hist_gradient_boosting" in text

@@ -24,7 +24,7 @@ NETWORK = "network fp32"
 TREE_SHARES = (0.75, 0.5, 0.25)
 PRUNED_SHARE = 0.5
 HIDDEN = (64, 32)
-MOST_LEVELS = 50
+MAX_LEVELS = 50
 EPOCHS = 60
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -79,7 +79,7 @@ def lightgbm_forms(path: Path, model: OpenModel, rows: Any, task: Task) -> Itera
 
     runtime = f"LightGBM {lightgbm.__version__}"
     yield Form(SERVED, None, runtime, "fp64", scores_of, rows, size)
-    if (cores := processors()) > 1:
+    if (cores := usable_processors()) > 1:
         yield Form(f"{cores} threads", SERVED, runtime, "fp64", partial(scores_of, threads=cores), rows, size, cores)
     for share in TREE_SHARES:
         trees = max(round(share * total), 1)
@@ -117,7 +117,7 @@ def onnx_forms(
 
     yield form(name, path, "fp32", parent)
     base = name.removesuffix(" fp32") if name != SERVED else "ONNX"
-    if (cores := processors()) > 1:
+    if (cores := usable_processors()) > 1:
         yield form(f"{base} fp32, {cores} threads", path, "fp32", name, cores)
     for provider in providers:
         yield form(f"{base} fp32 on {provider.upper()}", path, "fp32", name, provider=provider)
@@ -136,7 +136,7 @@ def onnx_forms(
             yield MissingForm(own, f"the graph cannot be converted ({type(error).__name__}: {str(error)[:200]})")
 
 
-def processors() -> int:
+def usable_processors() -> int:
     """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -229,7 +229,7 @@ class NetworkInput:
                 finite = values.to_numpy(float)[np.isfinite(values.to_numpy(float))]
                 self.numbers[name] = (float(finite.mean()), float(finite.std()) or 1.0) if finite.size else (0.0, 1.0)
             else:
-                self.levels[name] = list(map(str, level_texts(values).value_counts().index[:MOST_LEVELS]))
+                self.levels[name] = list(map(str, level_texts(values).value_counts().index[:MAX_LEVELS]))
 
     def matrix(self, table: pd.DataFrame) -> Any:
         """The input of some rows, in fp32."""

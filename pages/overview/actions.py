@@ -10,7 +10,7 @@ from observability.dashboard import empty_states, frame
 from observability.dashboard.review import action_items, load_review
 from observability.dashboard.widgets import cut_note
 
-MOST = 200
+MAXIMUM = 200
 scope = frame.begin_fleet_page("actions", anyway=bool(load_review.all_actions()))
 found = [action for action in load_review.all_actions() if scope.model in (None, action["model"])]
 if not found:
@@ -20,5 +20,5 @@ if not found:
 counts = action_items.stage_counts(found)
 chosen = st.pills("State", list(counts), selection_mode="multi", format_func=lambda name: f"{counts[name]} {name}", key="stage")
 shown = [action for action in found if not chosen or action["stage"] in chosen]
-action_items.actions_table("actions", f"Action items, open ones first: {formatting.plural(len(shown), 'item')}", shown[:MOST], sort=True)
-cut_note(len(shown), MOST, "The first {0} of {1}.")
+action_items.actions_table("actions", f"Action items, open ones first: {formatting.plural(len(shown), 'item')}", shown[:MAXIMUM], sort=True)
+cut_note(len(shown), MAXIMUM, "The first {0} of {1}.")

@@ -13,7 +13,7 @@ from observability.dashboard.scope import BIND
 from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import csv_button, cut_note
 
-MOST = 60
+MAXIMUM = 60
 """Entries of each list that are shown."""
 NEWEST = "The newest {0} of {1}; the CSV holds all of them."
 has_records = bool(other_records.other_records_present())  # events and datasets come before the first prediction
@@ -34,12 +34,12 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     sorts = st.pills("What", known, selection_mode="multi", format_func=lambda name: changes.WORDS.get(name, name), key="sort")
 shown, by_people = (changes.matching_entries(found, sorts, words or "") for found in (entries, recent))
 if by_people:
-    rows = changes.change_rows_by_event(by_people[:MOST], scope)
+    rows = changes.change_rows_by_event(by_people[:MAXIMUM], scope)
     draw_table("lately", "By people in the last seven days, newest first", changes.COLUMNS, rows)
-    cut_note(len(by_people), MOST, NEWEST)
+    cut_note(len(by_people), MAXIMUM, NEWEST)
 if shown:
-    draw_table("changes", "Changes, newest first", changes.COLUMNS, changes.change_rows_by_event(shown[:MOST], scope))
-    cut_note(len(shown), MOST, NEWEST)
+    draw_table("changes", "Changes, newest first", changes.COLUMNS, changes.change_rows_by_event(shown[:MAXIMUM], scope))
+    cut_note(len(shown), MAXIMUM, NEWEST)
 elif not by_people:
     st.markdown("No entry matches. Clear the search, or choose a longer window.")
 if shown or by_people:

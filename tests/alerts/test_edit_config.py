@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observability.alerts.config import FILE, read_alert_config
-from observability.alerts.edit_config import ChangedError, alert_tables, config_stamp, masked, save_alert_tables
+from observability.alerts.edit_config import ChangedError, alert_tables, config_stamp, masked_address, save_alert_tables
 from observability.alerts.toml_edit import edited_toml
 from observability.core.errors import UsageError
 
@@ -111,8 +111,8 @@ def test_whatever_names_are_given_the_file_says_what_was_wanted(before, after):
 
 
 def test_an_address_is_never_shown():
-    assert masked("slack://token_a/token_b") == "slack://…"
-    assert masked("") == ""
+    assert masked_address("slack://token_a/token_b") == "slack://…"
+    assert masked_address("") == ""
 
 
 def test_a_channel_that_the_pre_read_names_is_not_removed(tmp_path):

@@ -187,7 +187,7 @@ def whole_file(store: Database, _rows: int) -> None:
             name: (lambda name=name: look.part(name)) for name in PARTS if name not in MODELLED
         }
         steps |= {
-            "waterfall": lambda: known_attributions.logged_or_stored_contrast(store, look.row), "margin": lambda: decision_boundary.margin(store, look.row), "tree": lambda: error_tree.tree(look),
+            "waterfall": lambda: known_attributions.logged_or_stored_contrast(store, look.row), "margin": lambda: decision_boundary.margin(store, look.row), "tree": lambda: error_tree.error_tree_nodes(look),
             "opposite": lambda: decision_boundary.opposite(store, look.row), "said": lambda: (store.verdicts("big", look.row.id), store.actions("big", look.row.id)),
         }  # fmt: skip
         last = began

@@ -38,7 +38,7 @@ NAMES = {
     "roc_auc": "roc_auc",
     "pr_auc": "average_precision",
 }
-LEAST_ROWS = 1000
+MIN_ROWS = 1000
 RUNS = 5
 
 
@@ -49,7 +49,7 @@ def by_month(store, model):
     calibrated = score_calibration(known, store.ask(estimate_questions(known)["counts"], window.reference()), None)
     counts = store.ask(estimate_questions(known, Bucket("day"))["counts"], window)
     month = counts["period"].dt.strftime("%Y-%m")
-    return {name: estimate_metrics(calibrated, part) for name, part in counts.groupby(month) if part["n"].sum() >= LEAST_ROWS}
+    return {name: estimate_metrics(calibrated, part) for name, part in counts.groupby(month) if part["n"].sum() >= MIN_ROWS}
 
 
 def rows_for_peer(model, threshold, folder):

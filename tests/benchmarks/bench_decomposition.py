@@ -20,7 +20,7 @@ from scipy import stats
 
 from observability.stats.decompose import decompose_loss_change
 
-LEAST = 0.93
+MINIMUM = 0.93
 GRID = [
     (kind, n, shift, drift, to)
     for n in (500, 1500)
@@ -89,7 +89,7 @@ def main():
                 with options.to.open("a") as file:
                     file.write(json.dumps({"cell": cell, "held": done[cell]}) + "\n")
         kind, n, shift, drift, to = cell
-        low = min(done[cell]) < LEAST
+        low = min(done[cell]) < MINIMUM
         missed += low
         print(
             f"loss {kind}, {n} rows a side, shift {shift}, drift {drift} of {to}: inputs {done[cell][0]:6.1%}, relation {done[cell][1]:6.1%}  {'TOO NARROW' if low else 'held'}",

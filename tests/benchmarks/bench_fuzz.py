@@ -121,7 +121,7 @@ def main(count: int, seed: int, with_accounts: bool) -> None:
         world.store.close()
         home = world.home
         (home / "limits.toml").write_text(f"[limits]\nbody_seconds = {SHORT_BODY_SECONDS}\n")
-        known = {scope: tokens.create(home, scope)[1] for scope in ("read", "write")}
+        known = {scope: tokens.create_token(home, scope)[1] for scope in ("read", "write")}
         cookie = None
         if with_accounts:
             accounts.add_account(home, "ann", "administrator", PASSWORD)

@@ -32,7 +32,7 @@ def serve(home: str, port: int, way: str) -> None:
     from observability.client.spool import Spool
     from observability.server import api, process_lock
 
-    owner = process_lock.own(Path(home))
+    owner = process_lock.own_home(Path(home))
     syncs = 0
 
     def commit_alone(lines: bytes, count: int) -> None:
@@ -79,7 +79,7 @@ def measured(way: str, seconds: float, connections: int, batch: int) -> float:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        token = tokens.create(Path(home), "write")[1]
+        token = tokens.create_token(Path(home), "write")[1]
         server = subprocess.Popen([sys.executable, __file__, "--serve", home, str(port), way], stdout=subprocess.PIPE, text=True)
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):

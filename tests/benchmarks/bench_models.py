@@ -159,7 +159,7 @@ def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None
         assert report.rejected == 0, report.reasons
     store.cursor().execute("CHECKPOINT")
     store.close()
-    process_lock.own(home)
+    process_lock.own_home(home)
     store = process_lock.current_store()
     (found["tables"],) = store.cursor().execute("SELECT count(*) FROM duckdb_tables()").fetchall()[0]
     found["MiB of the file"] = round(store.path.stat().st_size / 2**20, 1)
@@ -174,7 +174,7 @@ def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None
     from observability.server.watcher import Watching, check_live_models
 
     state, config = Watching(), read_alert_config(store.home)
-    process_lock.current().watching = state
+    process_lock.current_owner().watching = state
     note("check of the first model of the process", lambda: check.check(store, model="model 0002"))
     note("check of all", lambda: check_live_models(store, state, config, datetime.now(UTC)))
     note("check of all, nothing changed", lambda: check_live_models(store, state, config, datetime.now(UTC)))

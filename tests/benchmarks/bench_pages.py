@@ -93,7 +93,7 @@ def main() -> None:
         store = open_store(home)
         load_fleet(store, ROOT / "sample_data" / "fleet.toml", lambda _text: None)
         store.close()
-    process_lock.own(home)
+    process_lock.own_home(home)
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, streamlit {version('streamlit')}, duckdb {version('duckdb')}"
     )

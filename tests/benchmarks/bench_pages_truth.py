@@ -54,7 +54,7 @@ def own_copy(home: Path | None, folder: Path) -> None:
 
         with open_store(folder) as store:
             load_fleet(store, ROOT / "sample_data" / "fleet.toml", lambda _text: None)
-    process_lock.own(folder)
+    process_lock.own_home(folder)
 
 
 def scope_of(name: str, model: str | None) -> Scope:

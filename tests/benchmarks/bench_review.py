@@ -69,7 +69,7 @@ def stepped(home: Path, week: Week) -> None:
     from observability.dashboard.review.review import STEP_NAMES
     from tests.benchmarks.bench_pages import session
 
-    process_lock.own(home)
+    process_lock.own_home(home)
     test = session("review", {"review": str(week)})
     told = {}
     for turn in range(2):

@@ -294,7 +294,7 @@ def open_page(page: str, home: Path, watched: bool, lines: bool) -> None:
     discover()
     for module in pkgutil.walk_packages(dashboard.__path__, f"{dashboard.__name__}."):
         importlib.import_module(module.name)
-    process_lock.own(home)
+    process_lock.own_home(home)
     opened("rules", within=600)
     if watched:
         now = datetime.now(UTC)

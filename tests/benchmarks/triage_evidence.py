@@ -78,7 +78,7 @@ DONORS, DAY = 10, pd.Timedelta(days=1)
 UNSEEN_IN_ROW = ("unit change", "swapped category", "empty embedding", "wrong labels", "concept drift")
 
 
-FEWEST_DAYS = 4
+MIN_DAYS = 4
 """Days inside and outside from which a group can err more often by day."""
 ELSEWHERE = Path(__file__).parents[1] / "investigation" / "triage_key.json"
 """Cases of another key, with which the triage was built."""
@@ -143,7 +143,7 @@ def _z_by_day(wrong: np.ndarray, inside: np.ndarray, at: pd.Series) -> float:
     """z of the difference of two error rates, with days as the unit: rows of one day share what made them wrong."""
     day = pd.factorize(at.dt.floor("D"))[0]
     n, rest = int(inside.sum()), int((~inside).sum())
-    if min(n, rest) == 0 or min(len(set(day[inside])), len(set(day[~inside]))) < FEWEST_DAYS:
+    if min(n, rest) == 0 or min(len(set(day[inside])), len(set(day[~inside]))) < MIN_DAYS:
         return 0.0
     rate, other = wrong[inside].mean(), wrong[~inside].mean()
     parts = np.where(inside, (wrong - rate) / n, (other - wrong) / rest)

@@ -24,7 +24,7 @@ from observability.dashboard.charts.standalone import Scheme, plotly_script, sta
 pytestmark = pytest.mark.browser
 KEPT = Path(__file__).parent / "pictures"
 WIDTH, HEIGHT, ACROSS = 240, 150, 5
-MOST = 0.25
+MAXIMUM = 0.25
 """Largest mean difference of two pictures of one figure, of 255 levels."""
 PAGE = """<body style="margin:0"><script>{script}</script><script>
 window.draw = async (figures) => {{
@@ -99,7 +99,7 @@ def test_each_kind_of_figure_looks_as_kept(draw: Callable, scheme: Scheme) -> No
     assert sorted(path.name for path in paths.values()) == sorted(path.name for path in KEPT.glob(f"*-{scheme}.png"))
     assert all(path.stat().st_size < 10_000 for path in paths.values())
     differences = {name: picture_difference(drawn[name], Image.open(path).convert("RGB")) for name, path in paths.items()}
-    assert {name: value for name, value in differences.items() if value > MOST} == {}, differences
+    assert {name: value for name, value in differences.items() if value > MAXIMUM} == {}, differences
 
 
 def other_bar(figure: go.Figure) -> None:
@@ -119,4 +119,4 @@ def test_a_planted_change_is_seen(draw: Callable, name: str, change: Callable[[g
     figure = gallery.FIGURES[name]("usual")
     change(figure)
     (drawn,) = draw([figure], "light")
-    assert picture_difference(drawn, Image.open(kept_path(name, "light")).convert("RGB")) > 2 * MOST
+    assert picture_difference(drawn, Image.open(kept_path(name, "light")).convert("RGB")) > 2 * MAXIMUM

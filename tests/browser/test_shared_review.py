@@ -23,7 +23,7 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboar
     home.mkdir()
     with review_world.build(home, shadow=False) as store:
         freeze.freeze(store, BROKEN, author="Ann", now=BETTER.end + timedelta(days=7))
-        item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
+        item = freeze.stored_week(store, str(BROKEN))["agenda"][0]["item"]
     with dashboard(home) as running:
         yield running, item
 

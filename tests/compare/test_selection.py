@@ -10,7 +10,7 @@ from observability.compare.paired_rows import MatchedRows, paired_differences
 from observability.compare.selection import challenger_state, recommendation
 from observability.core.catalog import Column, Model
 from observability.core.window import EPOCH, Window
-from observability.detection.regressed_slices import regressed
+from observability.detection.regressed_slices import find_regressed_slices
 
 MODEL = Model(
     1, "loan", "binary", ("no", "yes"), (Column(1, "region", "f1", "category"), Column(2, "age", "f2", "number")),
@@ -43,7 +43,7 @@ def compared(rows: MatchedRows) -> WindowComparison:
 
 
 def told(rows: MatchedRows):
-    slices = regressed(MODEL, rows)
+    slices = find_regressed_slices(MODEL, rows)
     return recommendation(MODEL, compared(rows), len(slices["rows"]), slices["looked_at"]), slices
 
 
@@ -70,14 +70,15 @@ def test_a_middle_regression_of_a_region_is_named_first_in_nine_of_ten_draws() -
     for seed in range(10):
         region = ("north", "south", "east")[seed % 3]
         challenger = dict.fromkeys(("north", "south", "east"), 0.82) | {region: 0.74}
-        rows = regressed(MODEL, matched(challenger, 0.8, 6000, seed, redrawn=1 / 3))["rows"]
+        rows = find_regressed_slices(MODEL, matched(challenger, 0.8, 6000, seed, redrawn=1 / 3))["rows"]
         first += bool(rows) and rows[0]["name"] == f"region = {region}"
     assert first >= 9
 
 
 def test_equal_versions_name_no_slice_in_100_draws() -> None:
     named = sum(
-        bool(regressed(MODEL, matched(dict.fromkeys(("north", "south", "east"), 0.8), 0.8, 1000, seed))["rows"]) for seed in range(100)
+        bool(find_regressed_slices(MODEL, matched(dict.fromkeys(("north", "south", "east"), 0.8), 0.8, 1000, seed))["rows"])
+        for seed in range(100)
     )
     assert named <= 5
 

@@ -111,7 +111,7 @@ def test_direction_marks_are_escaped() -> None:
         formatting.escape_markdown(name),
         formatting.sentence_markdown(f"`{name}` and {name}"),
         theme.inert_label(name),
-        export_review.chat(name),
+        export_review.chat_text(name),
     ):
         assert not set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069") & set(text)
     assert formatting.escape_direction_marks("\u05e9\u05dc\u05d5\u05dd \u200f") == "\u05e9\u05dc\u05d5\u05dd \u200f"  # a language as it is

@@ -48,7 +48,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("OBSERVABILITY_ENRICH", "off")
         patch.setenv("OBSERVABILITY_WATCH", "off")
         patch.setattr(process_lock, "_current", None)  # the process may have owned the copy of another file
-        holder = process_lock.own(home)
+        holder = process_lock.own_home(home)
         application.keep_findings_over_runs(holder)
         yield home
         holder.close()

@@ -221,7 +221,7 @@ def test_a_project_without_a_model_shows_its_agreement_on_labelling(landed: Data
 
 
 def test_a_long_queue_shows_its_first_items_and_counts_all(owned: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labelling_board, "MOST_FRESH", 5)
+    monkeypatch.setattr(labelling_board, "MAX_FRESH", 5)
     base = {"kind": "item", "project": "many", "at": END, "classes": ["a", "b"]}
     owned.write_records([base | {"item": f"i{i}", "content": {"text": f"the text number {i}"}} for i in range(40)])
     app = opened("annotate", project="many", item="i7")

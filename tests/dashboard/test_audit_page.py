@@ -24,7 +24,7 @@ from observability.dashboard.trust.live_guard import block_list, far_sender_word
 from observability.dashboard.trust.shift_figures import shift_gap_rows
 from observability.detection.live_guard import GuardedRequests
 from observability.enrichment.audit_curves import generalisation_gap
-from observability.enrichment.audit_steps import headline
+from observability.enrichment.audit_steps import audit_headline
 from observability.enrichment.canary_rows import canary_results
 from observability.enrichment.leakage_audit import leakage_headline, leakage_results, overlap_shares
 from observability.server import process_lock
@@ -192,7 +192,7 @@ def test_fairness_under_shift_is_drawn_by_shift_with_the_rates_of_groups(audited
 
 def test_membership_without_known_training_rows_shows_the_exposure_of_canaries(audited: Database, tmp_path: Path) -> None:
     found = canary_results(("c1", "c2"), np.array([9.0, 3.0]), np.arange(7.0))
-    results = {"headline": headline("membership", None, "Cannot tell: no training rows."), "canaries": found}
+    results = {"headline": audit_headline("membership", None, "Cannot tell: no training rows."), "canaries": found}
     body = {"kind": "audit", "model": "employment", "version": "1", "audit": "membership", "results": results}
     dates = {"at": NOON.isoformat(), "received_at": NOON.isoformat(), "expires": (NOON + timedelta(days=90)).isoformat()}
     land(audited, [body | dates], tmp_path)

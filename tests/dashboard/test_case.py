@@ -14,7 +14,7 @@ from observability.core.errors import StoreBrokenError
 from observability.core.window import Slice, Window
 from observability.dashboard import load
 from observability.dashboard.case import conclude
-from observability.export.csv import inert_csv, unaltered
+from observability.export.csv import inert_csv, rows_kept_as_logged
 from observability.investigation import relabel_queue
 from observability.investigation.evidence_types import ErrorRule
 from observability.monitoring import check
@@ -353,8 +353,8 @@ def test_the_lists_of_hostile_cases_are_inert_on_the_page_and_in_their_files(min
         assert "<script" not in inert and "<img" not in inert and ":red[" not in inert and "https://evil" not in inert
     assert name in words(opened("cases", q=name, model=HOSTILE))
     found = mine.store.search(Window(HOSTILE, START, END + timedelta(days=1)), search_terms.parse_search_terms('plain = "@SUM(A1)"'), 10)
-    sheet = relabel_queue.worksheet(mine.store, relabel_queue.relabel_queue(mine.store, HOSTILE), END)
-    assert found["id"].tolist() == sheet["id"].tolist() == [name] and unaltered(sheet, "id").empty
+    sheet = relabel_queue.requests_worksheet(mine.store, relabel_queue.relabel_queue(mine.store, HOSTILE), END)
+    assert found["id"].tolist() == sheet["id"].tolist() == [name] and rows_kept_as_logged(sheet, "id").empty
     for table in (found, sheet):
         for row in csv.reader(StringIO(inert_csv(table))):
             assert not [cell for cell in row if cell.startswith(("=", "+", "@", "\t", "\r"))]

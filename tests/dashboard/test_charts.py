@@ -56,7 +56,7 @@ def test_at_most_five_events_are_marks_deploys_first_and_the_rest_is_counted() -
     marks = pd.DataFrame({"at": pd.date_range("2026-03-02", periods=8, freq="D"), "what": ["note"] * 7 + ["deploy"], "text": [HOSTILE] * 8})
     figure = charts_time.metric_lines(metric_series(), name="x", unit="", marks=marks)
     events = named(figure, "events")
-    assert len(events.x) == charts_time.MOST_MARKS
+    assert len(events.x) == charts_time.MAX_MARKS
     assert any(each.startswith("deploy") for each in events.customdata) and events.customdata[-1].endswith(
         "and 3 more events in this window"
     )

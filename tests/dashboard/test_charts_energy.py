@@ -5,7 +5,7 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from observability.analyzers.operations.cost import money
+from observability.analyzers.operations.cost import amount_words
 from observability.core import formatting
 from observability.core.numerals import with_si_prefix
 from observability.dashboard import theme
@@ -35,7 +35,7 @@ def test_runs_stand_by_source_with_inert_names() -> None:
 
 def test_parts_are_stacked_and_only_those_that_cost_something() -> None:
     rows = pd.DataFrame({"period": DAYS[:2], "training": [1.0, 0.0], "labelling": [0.0, 0.0], "serving": [2.0, 3.0], "storage": [0.1, 0.1]})
-    figure = charts_energy.cost_stack(rows, currency="EUR", say=partial(money, currency="EUR"))
+    figure = charts_energy.cost_stack(rows, currency="EUR", say=partial(amount_words, currency="EUR"))
     assert [trace.name for trace in figure.data] == ["training", "serving", "storage"] and figure.layout.barmode == "stack"
     assert set(charts_energy.COLOURS) == set(PARTS)
     assert figure.data[1].customdata[1] == "serving: EUR 3.00" and figure.data[1].marker.color == theme.PRIMARY
@@ -45,11 +45,11 @@ def test_the_fan_begins_where_the_spending_ends_and_the_budget_is_a_line() -> No
     rows = pd.DataFrame(
         {"period": DAYS, "value": [1.0, 2.0, 3.1, 4.2], "low": [None, None, 2.5, 3.0], "high": [None, None, 3.7, 5.4]}
     ).astype({"low": float, "high": float})
-    figure = charts_energy.cost_forecast_fan(rows, currency="EUR", say=partial(money, currency="EUR"), budget=6.0)
+    figure = charts_energy.cost_forecast_fan(rows, currency="EUR", say=partial(amount_words, currency="EUR"), budget=6.0)
     of = {trace.name: trace for trace in figure.data}
     assert list(of["spent"].y) == [1, 2] and list(of["forecast"].y) == [2, 3.1, 4.2] and of["forecast"].line.dash == "dash"
     assert max(of["95 % interval"].y) == 5.4 and figure.layout.shapes[0].y0 == 6
-    over = charts_energy.cost_forecast_fan(rows[:2], currency="EUR", say=partial(money, currency="EUR"))
+    over = charts_energy.cost_forecast_fan(rows[:2], currency="EUR", say=partial(amount_words, currency="EUR"))
     assert [trace.name for trace in over.data] == ["spent"]
 
 
@@ -64,6 +64,6 @@ def test_ticks_say_value_and_unit_apart() -> None:
     axis = charts_energy.consumption_bars(rows, name="Wh a thousand", say=WH, source="assumed").layout.yaxis
     assert list(axis.ticktext) == ["0 Wh", "50 µWh", "100 µWh", "150 µWh", "200 µWh"] and list(axis.tickvals)[1] == pytest.approx(50e-6)
     runs = pd.DataFrame({"run": ["a", "b"], "value": [0.00043, 0.0001], "source": ["measured", "measured"]})
-    money_axis = charts_energy.run_energy_bars(runs, name="USD", say=partial(money, currency="USD")).layout.xaxis
+    money_axis = charts_energy.run_energy_bars(runs, name="USD", say=partial(amount_words, currency="USD")).layout.xaxis
     assert list(money_axis.ticktext) == ["USD 0", "USD 0.0002", "USD 0.0004"]
     assert charts_energy.said_ticks(float("nan"), WH, 4) == {}

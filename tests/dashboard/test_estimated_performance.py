@@ -46,7 +46,7 @@ def test_each_day_has_the_estimate_and_the_measurement_of_the_raw_rows(current: 
 
 
 def test_a_long_window_is_drawn_by_week(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimated_performance, "MOST_DAYS", 3)
+    monkeypatch.setattr(estimated_performance, "MAX_DAYS", 3)
     weeks = estimated_performance.estimate_frame(here("loan"), "accuracy")
     assert len(weeks) == 2 and weeks["served"].sum() == len(current.loan)
 

@@ -120,10 +120,10 @@ def recorded(function: Callable[..., go.Figure], name: str, calls: set[str]) -> 
 def test_of_many_columns_a_bounded_number_is_drawn(figures: dict[tuple[str, str], GalleryFigure]) -> None:
     given = len(gallery.state_names(gallery.MANY))
     bars = figures["Ranked drift", gallery.MANY].figure
-    assert given > 10 * drift.MOST_CELLS and len(bars.data[0].y) == len(bars.layout.yaxis.ticktext) == drift.MOST_BARS
+    assert given > 10 * drift.MAX_CELLS and len(bars.data[0].y) == len(bars.layout.yaxis.ticktext) == drift.MAX_BARS
     heat = figures["Column by day", gallery.MANY].figure
-    assert len(heat.data[0].z) == len(heat.layout.yaxis.ticktext) == drift.MOST_CELLS
-    assert len(heat.data[1].x) == drift.MOST_CELLS, "one square for each cell with a value"
+    assert len(heat.data[0].z) == len(heat.layout.yaxis.ticktext) == drift.MAX_CELLS
+    assert len(heat.data[1].x) == drift.MAX_CELLS, "one square for each cell with a value"
     assert bars.data[0].x.max() == gallery.state_values(gallery.MANY).max(), "the largest are drawn"
 
 

@@ -114,9 +114,9 @@ def test_alerts_are_on_off_or_too_small_to_say() -> None:
 
 
 def test_one_answer_is_said_in_the_singular() -> None:
-    from observability.detection.latency_sentences import answers
+    from observability.detection.latency_sentences import n_answers
 
-    assert (answers(1), answers(2), answers(1200)) == ("1 answer", "2 answers", "1,200 answers")
+    assert (n_answers(1), n_answers(2), n_answers(1200)) == ("1 answer", "2 answers", "1,200 answers")
     one = latency.percentile_frame(histogram({(DAYS[0], "ok"): np.array([20.0])}))
     assert (
         "1 answer" in (found := charts_latency.latency_percentile_lines(one, limit=None, log=True).data[-1].customdata[0])

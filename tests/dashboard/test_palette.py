@@ -78,7 +78,7 @@ def test_actions_lead_where_the_list_of_actions_leads_and_compute_no_finding(cur
     assert found["Retrain p2"]["go"]["parameters"]["id"] == "abc" and found["Retrain p2"]["hint"].startswith("loan · Bo · ")
     assert {item["kind"] for item in found.values()} == {"Actions"}
 
-    monkeypatch.setattr(palette, "MOST_ACTIONS", 1)
+    monkeypatch.setattr(palette, "MAX_ACTIONS", 1)
     assert len(palette.action_items()) == 1
 
 

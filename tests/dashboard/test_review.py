@@ -67,7 +67,7 @@ def test_every_step_draws(step: str) -> None:
 
 
 def test_two_people_at_one_item_lose_no_words(store: Database) -> None:
-    item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
+    item = freeze.stored_week(store, str(BROKEN))["agenda"][0]["item"]
     ann, bob = (enter(name, BROKEN, item=item) for name in ("Ann", "Bob"))
     for app, text in ((ann, "It began on Monday"), (bob, "Only trucks")):
         app.text_area(key=f"remark-{BROKEN}-{item}-0").input(text)
@@ -94,7 +94,7 @@ def test_what_was_pinned_or_taken_off_is_put_back_in_its_place(store: Database) 
         cells = [each["cells"]["what"] for each in tables(app)["Agenda"]["rows"]]
         return [(each["go"]["parameters"]["item"], each["sub"].startswith("Pinned.")) for each in cells]
 
-    (ranked,) = [each["item"] for each in freeze.found(store, str(BROKEN))["agenda"]]
+    (ranked,) = [each["item"] for each in freeze.stored_week(store, str(BROKEN))["agenda"]]
     app = enter("Ann", BROKEN, item=ranked)
     key = next(each.key for each in app.text_input if each.label == "Topic")
     app.text_input(key=key).input("The budget").run()
@@ -111,7 +111,7 @@ def test_what_was_pinned_or_taken_off_is_put_back_in_its_place(store: Database) 
 
 
 def test_fine_is_said_of_what_was_judged_alone(store: Database) -> None:
-    assert freeze.found(store, str(BETTER))["models"][0]["judged"].get("trust/fairness", {}).get("ok", 0) == 0
+    assert freeze.stored_week(store, str(BETTER))["models"][0]["judged"].get("trust/fairness", {}).get("ok", 0) == 0
     shown = words(opened("review", review=str(BETTER), step="fairness"))
     assert "not fully judged: 1 of 1 model" in shown
     assert "No new difference between groups" not in shown
@@ -149,7 +149,7 @@ def test_a_promise_is_put_off_with_a_reason_passed_up_and_closed(store: Database
 
 def test_a_postmortem_begins_with_what_is_known_and_is_kept(store: Database) -> None:
     app = enter("Ann", BROKEN, step="incidents")
-    item = next(each["item"] for each in freeze.found(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
+    item = next(each["item"] for each in freeze.stored_week(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
     app.selectbox(key="postmortem-item").set_value(item).run()
     assert app.text_input(key=f"postmortem-{BROKEN}-{item}-Impact-0").value
     assert "no alert" in app.text_input(key=f"postmortem-{BROKEN}-{item}-Detection-0").value
@@ -193,7 +193,7 @@ def test_an_audit_stands_beside_what_the_one_before_it_found(store: Database) ->
 
 
 def test_the_old_version_in_the_shadow_is_held_against_the_one_that_serves(store: Database) -> None:
-    (card,) = freeze.found(store, str(BETTER))["challengers"]
+    (card,) = freeze.stored_week(store, str(BETTER))["challengers"]
     assert (card["model"], card["version"], card["serves"]) == ("eta", "1", "2")
     lines = review_world.records()
     label = {
@@ -261,7 +261,7 @@ def test_a_closed_meeting_takes_no_more_words_until_it_is_opened_again(store: Da
     app = enter("Ann", BROKEN, step="decide")
     press(app, "Close the meeting")
     assert "The meeting was closed by Ann" in words(app) and not [each for each in app.text_input if each.label == "Decision"]
-    item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
+    item = freeze.stored_week(store, str(BROKEN))["agenda"][0]["item"]
     there = enter("Bob", BROKEN, item=item)
     assert "The meeting is closed." in words(there) and not [each for each in there.button if each.label == "Pin"]
     listed = tables(there)["Agenda"]
@@ -272,7 +272,7 @@ def test_a_closed_meeting_takes_no_more_words_until_it_is_opened_again(store: Da
 
 
 def test_an_item_shows_its_line_and_leads_to_its_incident(store: Database) -> None:
-    item = freeze.found(store, str(BROKEN))["agenda"][0]
+    item = freeze.stored_week(store, str(BROKEN))["agenda"][0]
     app = opened("review", review=str(BROKEN), item=item["item"])
     assert len(app.get("plotly_chart")) == 1 and "this week" in words(app)
     assert [each.label for each in app.button if each.label == "Open the incident"] == ["Open the incident"]
@@ -352,7 +352,7 @@ def test_the_weeks_to_freeze_are_the_complete_ones_with_predictions() -> None:
 
 
 def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_makes_no_second_action(store: Database) -> None:
-    item = freeze.found(store, str(BROKEN))["agenda"][0]["item"]
+    item = freeze.stored_week(store, str(BROKEN))["agenda"][0]["item"]
     form = f"finish-{BROKEN}-{item}"
     app = enter("Ann", BROKEN, item=item)
     app.button_group(key=f"does-{form}-0").set_value("act").run()
@@ -376,7 +376,7 @@ def test_what_is_typed_stays_while_another_step_is_looked_at_and_a_second_press_
 
 
 def test_who_writes_a_postmortem_second_begins_with_the_first_ones_words(store: Database) -> None:
-    item = next(each["item"] for each in freeze.found(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
+    item = next(each["item"] for each in freeze.stored_week(store, str(BROKEN))["agenda"] if each["sort"] == "incident")
     form = f"postmortem-{BROKEN}-{item}"
     ann, bob = (enter(name, BROKEN, step="incidents") for name in ("Ann", "Bob"))
     for app in (ann, bob):

@@ -44,13 +44,13 @@ def test_the_frozen_estimate_of_each_day_is_the_one_of_the_live_page(current: Wo
     from observability.dashboard.serving import estimated_performance
 
     store = load.store()
-    made = weekly_details.estimates(store, judged(store, "loan", finding()))
+    made = weekly_details.estimated_by_day(store, judged(store, "loan", finding()))
     days = estimated_performance.estimate_frame(
         ModelPage("x", Scope("loan"), store.catalog().model("loan"), Window("loan", START, END)), "accuracy"
     )
     assert [each[1] for each in made["by_day"]] == pytest.approx(list(days["estimated"]))
     assert [each[0] for each in made["by_day"]] == [str(each)[:10] for each in days["period"]]
-    assert weekly_details.estimates(store, judged(store, "loan")) == {"why": "No estimates for this week."}
+    assert weekly_details.estimated_by_day(store, judged(store, "loan")) == {"why": "No estimates for this week."}
 
 
 def test_measured_and_estimated_days_stand_in_one_frame_and_one_file(current: World) -> None:
@@ -80,10 +80,10 @@ def test_a_part_that_fails_says_why_and_a_broken_store_is_not_hidden() -> None:
         return make
 
     each = SimpleNamespace(model=SimpleNamespace(name="loan"))
-    assert weekly_details.safely("estimates", None, each, fails(ZeroDivisionError())) == {
+    assert weekly_details.part_or_reason("estimates", None, each, fails(ZeroDivisionError())) == {
         "why": "estimates could not be computed: ZeroDivisionError"
     }
-    assert weekly_details.safely("estimates", None, each, fails(UsageError("no such column"))) == {"why": "no such column"}
+    assert weekly_details.part_or_reason("estimates", None, each, fails(UsageError("no such column"))) == {"why": "no such column"}
 
 
 def incident(lead: Finding) -> Incident:
@@ -148,7 +148,7 @@ def test_a_queue_an_agreement_and_a_price_are_those_of_the_records() -> None:
     assert label_intake.label_queue_state(given, done, end) == {"waiting": 2, "of": 3, "median_days": 3.0, "oldest_days": 4.0}
     assert label_intake.label_queue_state(given.iloc[:0], done, end) is None
     pairs = pd.DataFrame([("p", f"i{k}", who, end, k % 2) for k in range(20) for who in "ab"], columns=[*label_intake.PAIR, "at", "label"])
-    assert label_intake.agreed(pairs)["value"] == 1.0
+    assert label_intake.label_agreement(pairs)["value"] == 1.0
     budget = label_intake.budget_state([finding(analyzer="operations/cost", metric="x", value=1.9, evidence={"month_end": "2026-04-01", "spent": 0.4, "currency": "USD"}, limit=2.0)])  # fmt: skip
     cells = sentences.label_intake_sentences(
         {"queue": label_intake.label_queue_state(given, done, end), "agreement": None, "price": None, "budget": budget}
@@ -160,7 +160,7 @@ def test_a_queue_an_agreement_and_a_price_are_those_of_the_records() -> None:
 
 def test_the_criterion_of_a_model_is_kept_whether_or_not_it_needs_a_person() -> None:
     base = {"analyzer": "trust/fairness", "metric": "equal_opportunity_difference", "unit": "share"}
-    made = fairness_status.criteria(
+    made = fairness_status.criteria_status(
         [
             finding(
                 **base, subject="origin", value=0.156, low=0.066, high=0.24, n=795, limit=0.1, evidence={"criterion": "equal_opportunity"}
@@ -192,7 +192,7 @@ def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: 
     rows = pd.DataFrame({"feature.carrier": rng.choice(["AA", "BB", "CC"], 900), "feature.size": rng.normal(50, 10, 900)})
     then = rows.assign(score=label + rng.normal(0, 1, 900))
     new = rows.assign(score=label + (then["score"] - label) * np.where(rows["feature.carrier"] == "BB", 2.0, 0.2))
-    made = regressed_slices.regressed(model, MatchedRows(new, then, label, 0, (900, 900)))
+    made = regressed_slices.find_regressed_slices(model, MatchedRows(new, then, label, 0, (900, 900)))
     assert [each["name"] for each in made["rows"]] == ["carrier = BB"]
     inside = (rows["feature.carrier"] == "BB").to_numpy()
     errors = [np.abs(side["score"] - label)[inside] for side in (new, then)]
@@ -201,7 +201,9 @@ def test_a_challenger_is_told_the_slice_where_it_is_worse_and_no_other(current: 
     assert made["looked_at"] == 7
     assert sentences.regressed_slice_sentences({"slices": made})[0].startswith("Worse where carrier = BB: mean absolute error")
     watched = replace(model, settings=replace(model.settings, slices=("carrier=BB",)))
-    assert regressed_slices.regressed(watched, MatchedRows(new, then, label, 0, (900, 900)), watched.settings.slices)["rows"] == []
+    assert (
+        regressed_slices.find_regressed_slices(watched, MatchedRows(new, then, label, 0, (900, 900)), watched.settings.slices)["rows"] == []
+    )
 
 
 def drawn_more_labels(room):

@@ -23,7 +23,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.training import runs_curves, runs_energy, runs_ranks
 from observability.detection.stragglers import ranks_of
 from observability.monitoring import check
-from observability.monitoring.short_claims import MOST_WORDS
+from observability.monitoring.short_claims import MAX_WORDS
 from observability.proofs.records import alerts_proof
 from observability.server import process_lock
 from observability.store.db.database import Database
@@ -180,7 +180,7 @@ def test_claims_are_as_short_as_those_of_findings(page: Database) -> None:
     """That of a slow rank had 52 words, in the table of runs as well; the CSV holds all of them."""
     (many,) = load.followed_training_runs(("many",))
     for judged in (*load.analyzed_training_runs(None), many):
-        assert max(len(claim.because.split()) for claim in judged.claims or ()) <= MOST_WORDS
+        assert max(len(claim.because.split()) for claim in judged.claims or ()) <= MAX_WORDS
     (slow,) = [claim for claim in many.claims or () if needs_action(claim.severity)]
     assert "Look at its storage and data loading." in finding_details(slow)
     row = next(row for row in tables(opened("runs"))["Training runs"]["rows"] if row["cells"]["run"]["t"] == "many")
@@ -298,7 +298,7 @@ def test_long_curves_are_thinned_for_the_picture_only() -> None:
     (line,) = charts_runs.training_curve_lines(
         frame, pd.DataFrame(columns=["run", "x", "value", "kind", "what"]), name="loss", x="step", log=False
     ).data
-    assert len(line.x) <= charts_runs.MOST_POINTS + 10 and 31_234 in line.x
+    assert len(line.x) <= charts_runs.MAX_POINTS + 10 and 31_234 in line.x
 
 
 def test_curves_of_runs_have_no_colour_of_a_state_and_each_its_own_line() -> None:

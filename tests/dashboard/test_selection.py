@@ -12,7 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from observability.dashboard import load
 from observability.dashboard.person_name import NAME_KEY
-from observability.review.change_log import entries
+from observability.review.change_log import change_entries
 from observability.server import process_lock
 from observability.store.db.database import Database
 from observability.store.types.loading import LoadDefaults
@@ -88,8 +88,8 @@ def test_a_regression_in_one_region_holds_the_challenger_and_the_decision_is_kep
     assert made.fields["choice"] == "hold" and made.fields["version"] == "2" and made.first.author == "Ada"
     (mark,) = page.events("loan", START, datetime.now(UTC) + WEEK).to_dict("records")
     assert (mark["what"], mark["version"]) == ("note", "2") and "hold version 2: worse in the south" in mark["text"].lower()
-    assert [entry.sort for entry in entries(page, START, datetime.now(UTC) + WEEK, model="loan")].count("decision") == 1
-    assert not [entry for entry in entries(page, START, datetime.now(UTC) + WEEK, model="loan") if entry.sort == "note"]
+    assert [entry.sort for entry in change_entries(page, START, datetime.now(UTC) + WEEK, model="loan")].count("decision") == 1
+    assert not [entry for entry in change_entries(page, START, datetime.now(UTC) + WEEK, model="loan") if entry.sort == "note"]
     (row,) = tables(app)["Earlier decisions"]["rows"]
     assert "worse in the south" in row["cells"]["reason"]["t"] and row["cells"]["now"]["t"] == "has not served"
 

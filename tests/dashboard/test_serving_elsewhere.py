@@ -26,7 +26,7 @@ from observability.dashboard.serving.batch_gate import batch_words
 from observability.dashboard.serving.vendors import MEASURES, round_values
 from observability.detection import probe_claims
 from observability.detection.batch_gate import DRIFT
-from observability.detection.call_drift import LEAST_WEEKS, MANY_WEEKS, factors_beyond
+from observability.detection.call_drift import MANY_WEEKS, MIN_WEEKS, factors_beyond
 from observability.detection.probe_rounds import probe_rounds
 from observability.probing.answer_vectors import packed_vector
 from observability.store.db.database import Database
@@ -191,7 +191,7 @@ def test_the_calls_of_the_sample_are_shown_as_their_file_counts_them(empty: Data
 
 def test_the_status_of_a_column_of_calls_says_the_factor_that_is_used() -> None:
     (status,) = [each for each in model_calls.DRIFT if each["key"] == "status"]
-    for weeks, number in ((LEAST_WEEKS, False), (LEAST_WEEKS, True), (MANY_WEEKS, False), (MANY_WEEKS, True)):
+    for weeks, number in ((MIN_WEEKS, False), (MIN_WEEKS, True), (MANY_WEEKS, False), (MANY_WEEKS, True)):
         assert f"{factors_beyond(weeks, number)[0]:g} times" in status["help"]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from observability.core.finding import needs_action
 from observability.detection.device_figures import device_kind, device_unit, lasting_unit, readings_of_runs, use_of_run
-from observability.detection.device_past import LEAST_EARLIER, claims_about_own_past
+from observability.detection.device_past import MIN_EARLIER, claims_about_own_past
 from observability.detection.device_peers import claims_about_peers
 from observability.detection.run_claims import RunClaim
 from tests.support.device_readings import device_rows, plain_run
@@ -82,7 +82,7 @@ def test_what_was_so_before_is_no_news_and_too_little_says_how_much_more() -> No
     assert of_past(2, before={"temperature_c": 16.0}, temperature_c=17.0)[0].evidence["standing"]
     assert not of_past(2, temperature_c=17.0)[0].evidence["standing"]
     (few,) = of_past(2, earlier=2, temperature_c=17.0)
-    assert few.severity == "unknown" and f"about {LEAST_EARLIER - 2} more are needed" in few.because
+    assert few.severity == "unknown" and f"about {MIN_EARLIER - 2} more are needed" in few.because
     (short,) = of_peers(2, n=12, temperature_c=30.0)
     assert short.severity == "unknown" and "about 28 more at the same times" in short.because
     assert of_peers(2, devices=1) == []

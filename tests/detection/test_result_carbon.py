@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from observability.detection.result_carbon import results_against_carbon, unbeaten
+from observability.detection.result_carbon import results_against_carbon, unbeaten_results
 from tests.support.simulated_studies import METRIC, simulated_study
 
 
@@ -17,7 +17,7 @@ def test_unbeaten_runs_are_those_of_all_pairs() -> None:
             )
             for own in range(12)
         ]
-        assert unbeaten(cost, grams).tolist() == expected
+        assert unbeaten_results(cost, grams).tolist() == expected
 
 
 def test_the_largest_study_is_compared_and_the_least_carbon_near_its_best_is_named() -> None:

@@ -8,7 +8,7 @@ from scipy import stats
 
 from observability.detection.run_claims import RunClaim
 from observability.detection.study_checks import claims_about_searches
-from observability.detection.study_noise import bands
+from observability.detection.study_noise import noise_bands
 from observability.metrics.training_curves import TrainingRun
 from tests.support.length import repeats
 from tests.support.simulated_studies import METRIC, simulated_study
@@ -26,7 +26,7 @@ def search(seed: int = 1, *, seeds: int = 8, test: bool = False, name: str = "se
 def test_a_search_is_judged_by_the_data_that_it_was_tuned_on_and_not_by_test_data() -> None:
     """Where as many runs log a test metric, it came first by its name."""
     runs = search(test=True)
-    assert next(bands(runs))[0].metric == METRIC
+    assert next(noise_bands(runs))[0].metric == METRIC
     found = claims(runs)["study_test_ratio"]
     assert found.severity == "ok" and found.value == pytest.approx(1.03, abs=0.03) and "`test_log_loss`" in found.because
 

@@ -17,7 +17,7 @@ from observability.core.questions import CONTROLLER_DECISION, Records
 from observability.core.window import EPOCH, Window
 from observability.enrichment import enrich, schedule_log, step_schedule
 from observability.enrichment.schedule_log import ScheduleLog, recall_times
-from observability.enrichment.step_schedule import GUARD_LAST, GUARD_REST, LEAST_MEASURED, MOST_SKIPS, Step, StepScheduler
+from observability.enrichment.step_schedule import GUARD_LAST, GUARD_REST, MAX_SKIPS, MIN_MEASURED, Step, StepScheduler
 from observability.metrics.controllers import DECISIONS, GUARDRAIL, OFF, controllers_of
 from observability.store.db.database import Database
 from tests.support.new_store import new_store
@@ -66,7 +66,7 @@ def test_no_step_waits_longer_than_the_bound_whatever_the_times(seed: int) -> No
         seconds = float(10 ** rng.uniform(-3, 4)) if seed % 2 else (0.01 if turn == steps[0] else 1000.0)
         scheduler.ran(decided, turn, seconds, steps)
         last[turn] = round_number
-        assert round_number - min(last.values()) <= MOST_SKIPS + len(steps)
+        assert round_number - min(last.values()) <= MAX_SKIPS + len(steps)
 
 
 def test_all_work_is_done_in_fewer_waiting_seconds_than_by_rotation() -> None:
@@ -91,7 +91,7 @@ def test_all_work_is_done_in_fewer_waiting_seconds_than_by_rotation() -> None:
 
 def test_the_rotation_steers_before_enough_is_measured_in_its_share_and_while_the_switch_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
     cold = StepScheduler()
-    for _ in range(LEAST_MEASURED - 1):
+    for _ in range(MIN_MEASURED - 1):
         cold.learned(STEPS[0], 2.0)
     assert cold.scheduled(STEPS, off=False, now=NOT_SHARED).by == "guardrail"
     cold.learned(STEPS[1], 2.0)
@@ -146,7 +146,7 @@ def test_decisions_land_with_both_outcomes_and_a_new_process_learns_from_them(st
     window = Window("", datetime.now(UTC) - timedelta(days=7), datetime.now(UTC) + timedelta(hours=1))
     (found,) = controllers_of(store.ask(DECISIONS, window), window)
     assert (found.model, found.unit, found.system, len(found.rows)) == (OWN_CONTROLLER, "s", "scheduler", 30)
-    assert (found.rows["by"] == GUARDRAIL).sum() == LEAST_MEASURED, "the first ones are the rotation's"
+    assert (found.rows["by"] == GUARDRAIL).sum() == MIN_MEASURED, "the first ones are the rotation's"
     pairs = found.pairs
     seconds = {"/".join(step): value for step, value in SECONDS.items()}
     assert len(pairs) >= 15 and (pairs["outcome"] == pairs["decision"].map(seconds)).all()
@@ -175,7 +175,7 @@ def test_a_store_that_refuses_loses_decisions_but_no_work(store: Database, caplo
 
     log = ScheduleLog()
     with mock.patch.object(type(store), "write_records", side_effect=StoreBrokenError("the disk is full")):
-        decide(store, log, schedule_log.MOST_KEPT + 2)
+        decide(store, log, schedule_log.MAX_KEPT + 2)
     assert len(log.kept) == 2 and "were not stored" in caplog.text
 
 

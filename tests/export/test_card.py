@@ -49,8 +49,8 @@ def test_the_card_before_and_after_a_review(store):
 def test_many_groups_leave_the_audits_and_forms_on_the_card():
     groups = [{"analyzer": "trust/fairness", "subject": f"job={place}"} for place in range(40)]
     others = [{"analyzer": name, "subject": "x"} for name in ("serving/performance", "trust/audits", "operations/trade_offs")]
-    shown = list(export_card.analyses([*groups, *others]))
-    assert shown == [*groups[: export_card.MOST_OF_KIND], *others[1:]]
+    shown = list(export_card.card_findings([*groups, *others]))
+    assert shown == [*groups[: export_card.MAX_OF_KIND], *others[1:]]
 
 
 def test_a_card_says_nothing_of_a_small_group(store, monkeypatch):

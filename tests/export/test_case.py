@@ -102,7 +102,7 @@ def frozen(
     store: Database, prediction: str, model: str, masked: frozenset[str] | None = None, contrast: AttributionContrast | None = None
 ) -> FrozenCase:
     found = case(store, prediction, model=model)
-    hidden = export_case.sensitive(found.row.model) if masked is None else masked
+    hidden = export_case.masked_names(found.row.model) if masked is None else masked
     people = store.verdicts(model, prediction), store.actions(model, prediction)
     return FrozenCase(found, contrast, *people, NOW, hidden, store.what_ifs(model, prediction))
 
@@ -130,7 +130,7 @@ def test_no_name_turns_the_words_behind_it_around(store: Database) -> None:
     turning = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     made = frozen(store, ATTACK, HOSTILE, frozenset())
     assert any("\u202e" in name for name in made.case.row.features)
-    page, ticket = export_case.case_html(made), export_case.markdown(made, "http://here/case?id=x")
+    page, ticket = export_case.case_html(made), export_case.case_markdown(made, "http://here/case?id=x")
     assert not turning & set(page) and "\\u202egnp" in page
     assert not turning & set(ticket) and "<http://here/case?id=x>" in ticket
 
@@ -166,7 +166,7 @@ def test_sensitive_values_and_the_subject_are_masked_unless_chosen(store: Databa
     raw = frozen(store, "l40", "loan", frozenset(), contrast)
     assert "sex = F" in export_case.case_html(raw) and "Nothing is masked" in export_case.case_html(raw)
     hidden = frozen(store, "l40", "loan", contrast=contrast)
-    page, table = export_case.case_html(hidden), export_case.table(hidden)
+    page, table = export_case.case_html(hidden), export_case.case_csv(hidden)
     assert "sex = F" not in page and "sex is F" not in page and "sex = masked" in page and "Masked: sex, subject" in page
     row = next(each for each in csv.reader(io.StringIO(table)) if each[:2] == ["input", "sex"])
     assert row[2] == "masked" and row[3] == "masked."
@@ -182,13 +182,13 @@ def test_nothing_that_depends_on_a_masked_value_is_in_any_file(store: Database) 
         Triage("far_from_reference", 0.5, "0.3 % lie as far; it is outside of the reference in age, size: 30 % are errors."),
     )
     made = replace(made, case=replace(made.case, inputs=odd, triage=triage))
-    for file in (export_case.case_html(made), export_case.table(made), export_case.markdown(made)):
+    for file in (export_case.case_html(made), export_case.case_csv(made), export_case.case_markdown(made)):
         text = " ".join(" ".join(read(file).text).split())
         assert because not in text
         assert "out_of_range" not in text
         assert "reference in age" not in text
         assert "reference in a masked column, size" in text
-    rows = [each for each in csv.reader(io.StringIO(export_case.table(made))) if each[:2] == ["input", "age"]]
+    rows = [each for each in csv.reader(io.StringIO(export_case.case_csv(made))) if each[:2] == ["input", "age"]]
     assert rows == [["input", "age", "masked", "masked."]]
 
 
@@ -220,12 +220,12 @@ def test_a_file_says_that_a_rule_about_few_rows_is_left_out(store: Database) -> 
     case = frozen(store, ATTACK, HOSTILE, frozenset())
     rule = ErrorRule("age is 3 or more", 9, 4, 0.4, 0.2, 0.3, 0.5, because="Of 9 like this (age is 3 or more), 4 are errors.")
     few = replace(case, case=replace(case.case, rule=rule))
-    for text in (export_case.case_html(few), export_case.table(few), export_case.markdown(few)):
+    for text in (export_case.case_html(few), export_case.case_csv(few), export_case.case_markdown(few)):
         assert export_case.SMALL_RULE in text and rule.text not in text
 
 
 def test_the_csv_holds_no_formula(store: Database) -> None:
-    rows = list(csv.reader(io.StringIO(export_case.table(frozen(store, ATTACK, HOSTILE, frozenset())))))
+    rows = list(csv.reader(io.StringIO(export_case.case_csv(frozen(store, ATTACK, HOSTILE, frozenset())))))
     assert rows[0] == ["section", "name", "value", "words"]
     assert {each[0] for each in rows} >= {"fact", "input", "triage", "verdict", "action", "what_if"}
     for row in rows:
@@ -236,7 +236,7 @@ def test_the_csv_holds_no_formula(store: Database) -> None:
 
 def test_markdown_of_a_case_is_words_and_json_comes_back_as_it_was(store: Database) -> None:
     made = frozen(store, ATTACK, HOSTILE, frozenset())
-    ticket = export_case.markdown(made, "http://localhost/case?id=1")
+    ticket = export_case.case_markdown(made, "http://localhost/case?id=1")
     drawn = MarkdownIt("commonmark").render(ticket)
     tags = read(drawn).tags
     assert {name for name, _ in tags} <= {"p", "strong", "ul", "li", "a", "code", "em"}, tags
@@ -250,10 +250,10 @@ def test_markdown_of_a_case_is_words_and_json_comes_back_as_it_was(store: Databa
 
 def test_a_watched_slice_of_a_masked_column_is_masked_in_every_file(store: Database) -> None:
     masked = frozen(store, ATTACK, HOSTILE, frozenset({"sex", "=cmd|' /C calc'!A0"}))
-    for file in (export_case.case_html(masked), export_case.table(masked), export_case.markdown(masked)):
+    for file in (export_case.case_html(masked), export_case.case_csv(masked), export_case.case_markdown(masked)):
         assert "sex is F" not in file and "sex=F" not in file and "javascript" not in file
     shown = frozen(store, ATTACK, HOSTILE, frozenset())
-    assert "sex is F" in export_case.case_html(shown) and "sex is F" in export_case.table(shown)
+    assert "sex is F" in export_case.case_html(shown) and "sex is F" in export_case.case_csv(shown)
 
 
 def test_the_waterfall_drawn_ends_at_the_output(store: Database) -> None:

@@ -18,19 +18,19 @@ from observability.core.window import Window
 from observability.export.evidently import (
     DECISION,
     LABEL,
-    LEAST_ROWS,
-    MOST_LEVELS,
+    MAX_LEVELS,
+    MIN_ROWS,
     OTHER,
     SCORE,
     evidently_file_name,
     export,
     inert_name,
-    renamed,
     report_columns,
     sample_sentence,
     shown_levels,
     task_of,
-    usable,
+    under_report_names,
+    usable_columns,
     with_heading,
 )
 from observability.store.db.database import Database
@@ -128,7 +128,7 @@ def test_the_report_is_made_in_the_worker_and_its_snapshot_loads(store: Database
 
 def test_too_few_rows_are_refused_before_the_worker_is_asked(store: Database) -> None:
     short = Window("loan <b>", START, START + timedelta(minutes=20), version="1")
-    with pytest.raises(UsageError, match=f"too few rows for a report .in this window.; got 13 predictions; expected at least {LEAST_ROWS}"):
+    with pytest.raises(UsageError, match=f"too few rows for a report .in this window.; got 13 predictions; expected at least {MIN_ROWS}"):
         export(store, Broken(), short, short.reference())
 
 
@@ -170,7 +170,7 @@ def test_samples_are_put_into_what_evidently_takes() -> None:
     model = model_of("c", kind="boolean")
     columns = report_columns(model, [])
     frame = pd.DataFrame({"feature.c": [True, None, False], "score": [0.5, np.inf, np.nan], "decision": [1, 0, -1], "label": [-1, 1, 0]})
-    found = renamed(model, frame.astype({"feature.c": object}), columns)
+    found = under_report_names(model, frame.astype({"feature.c": object}), columns)
     assert list(found["c"])[::2] == ["true", "false"] and found["c"].isna().tolist() == [False, True, False]
     assert found[SCORE].isna().tolist() == [False, True, True]
     assert found[DECISION].tolist()[:2] == ["‹yes›", "no"] and found[LABEL].isna().tolist() == [True, False, False]
@@ -189,12 +189,12 @@ def test_columns_without_values_are_left_out_and_rare_levels_are_one() -> None:
     many = [f"level {i:03}" for i in range(80) for _ in range(20)]
     base = {"many": many, "empty": [None] * 1600, SCORE: np.linspace(0, 1, 1600), DECISION: ["no"] * 1600, LABEL: [None] * 1600}
     sides = {"current": pd.DataFrame(base), "reference": pd.DataFrame({**base, "empty": ["x"] * 1600})}
-    frames, left_out = usable(sides, columns)
+    frames, left_out = usable_columns(sides, columns)
     assert left_out == ["empty (no value in the window)", f"{LABEL} (no value on either side)"]
-    assert frames["current"]["many"].nunique() == MOST_LEVELS + 1 and (frames["current"]["many"] == OTHER).sum() == 600
+    assert frames["current"]["many"].nunique() == MAX_LEVELS + 1 and (frames["current"]["many"] == OTHER).sum() == 600
     assert task_of(model, frames) is None
     with pytest.raises(UsageError, match="no column has values on both sides"):
-        usable({side: frame[["empty"]].assign(**dict.fromkeys(base)) for side, frame in sides.items()}, columns)
+        usable_columns({side: frame[["empty"]].assign(**dict.fromkeys(base)) for side, frame in sides.items()}, columns)
 
 
 def test_a_quality_preset_needs_both_classes_and_enough_labels() -> None:

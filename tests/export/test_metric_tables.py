@@ -69,7 +69,7 @@ def test_what_people_said_is_exported_as_it_is_in_the_view(home, command, tmp_pa
 def test_a_table_is_whole_or_refused(home, monkeypatch):
     with open_store(home, threads=1) as store:
         assert metric_tables.daily_table(store).num_rows > 1
-        monkeypatch.setattr(metric_tables, "MOST_ROWS", 1)
+        monkeypatch.setattr(metric_tables, "MAX_ROWS", 1)
         with pytest.raises(UsageError, match="too many rows"):
             metric_tables.daily_table(store)
 

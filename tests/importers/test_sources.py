@@ -79,7 +79,7 @@ def test_a_compressed_table_is_read_up_to_a_size(tmp_path: Path, monkeypatch: py
     path = tmp_path / "current.csv.gz"
     path.write_bytes(gzip.compress(b"score\n" + b"1\n" * 2000))
     assert tables.read_table(path).num_rows == 2000
-    monkeypatch.setattr(tables, "MOST_DECOMPRESSED", 1000)
+    monkeypatch.setattr(tables, "MAX_DECOMPRESSED", 1000)
     with pytest.raises(UsageError, match="too large when decompressed"):
         tables.read_table(path)
     monkeypatch.undo()

@@ -9,7 +9,7 @@ from observability.core.settings import ModelSettings
 from observability.dashboard.overview.fleet import drift_cell
 from observability.dashboard.serving.drift import chosen_drift_finding, drift_ranking_frame, drift_summary
 from observability.incidents.model_state import drift_counts
-from observability.review.fleet_strip import strip
+from observability.review.fleet_strip import strip_cells
 
 START = datetime(2013, 12, 26, tzinfo=UTC)
 AGE = Finding("serving/drift", "loan", "1", "age", "psi", 1.9, 900, "act", "It drifted.", START, START + timedelta(days=7), "reference")
@@ -28,7 +28,7 @@ def test_the_share_that_drifted_names_the_columns_that_cannot_be_judged() -> Non
         "title": None,
     }
     assert drift_summary([AGE, *FINE, *EARLY]) == "1 of 5 columns drifted, 2 cannot be judged; age most."
-    cell = strip(Model(1, "loan", "binary"), [AGE, *FINE, *EARLY], [])["drift"]
+    cell = strip_cells(Model(1, "loan", "binary"), [AGE, *FINE, *EARLY], [])["drift"]
     assert (cell["bad"], cell["of"], cell["undecided"]) == (1, 5, 2)
 
 
@@ -73,7 +73,7 @@ def test_an_ok_cell_of_the_weekly_fleet_says_why_it_is_ok() -> None:
     young = replace(gap, severity="unknown", because="Beyond its limit, cannot tell yet.", subject="race", rank=9.0)
 
     def cell(*findings: Finding) -> tuple[int, str, str]:
-        found = strip(Model(1, "loan", "binary"), findings, [])["fairness"]
+        found = strip_cells(Model(1, "loan", "binary"), findings, [])["fairness"]
         return found["bad"], found["severity"], found["because"]
 
     assert cell(young, fine) == (0, "ok", "The groups are alike.")

@@ -9,7 +9,7 @@ import pytest
 from observability.investigation import counterfactuals, decision_boundary, score_explanation, version_replay
 from observability.investigation.case import case
 from observability.investigation.evidence_types import NotGivenError
-from observability.investigation.find_prediction import opened
+from observability.investigation.find_prediction import prediction_row
 from observability.store.db.database import Database
 from observability.store.query import cached_answers
 from observability.worker.process import Worker
@@ -40,7 +40,7 @@ def test_a_second_look_asks_no_model_and_says_the_same(name: str, model: str, mo
 
 
 def test_other_inputs_files_and_settings_are_other_questions(model_world: ModelWorld, model_worker: Worker) -> None:
-    store, row = model_world.store, opened(model_world.store, "c-251", model="credit")
+    store, row = model_world.store, prediction_row(model_world.store, "c-251", model="credit")
     first = counterfactuals.search(store, row, worker=model_worker)
     (name, *_) = first.counterfactuals[0].changes
     locked = dataclasses.replace(row.model, settings=dataclasses.replace(row.model.settings, immutable=(name,)))
@@ -69,11 +69,11 @@ def test_other_inputs_files_and_settings_are_other_questions(model_world: ModelW
 
 def test_memory_is_bounded_and_nobody_waits_for_it(model_world: ModelWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     store, model = model_world.store, model_world.store.catalog().model("rent")
-    monkeypatch.setattr(cached_answers, "MOST_OF_ONE", 3)
+    monkeypatch.setattr(cached_answers, "MAX_OF_ONE", 3)
     for place in range(6):
         store.cache_answer(model, "kept-1", "score", str(place), "[1]")
     assert [store.cached_answer(model, "kept-1", "score", str(place)) for place in range(6)] == [None] * 3 + [[1]] * 3
-    monkeypatch.setattr(cached_answers, "MOST_OF_ALL", 2)
+    monkeypatch.setattr(cached_answers, "MAX_OF_ALL", 2)
     store.cache_answer(model, "kept-2", "score", "x", "[2]")
     ((held,),) = store.cursor().execute(f"SELECT count(*) FROM computed_{model.key}").fetchall()
     assert held == 2

@@ -16,9 +16,9 @@ from observability.dashboard.case.decision_boundary import curve_sentence, dista
 from observability.export.customer_text import _prediction_sentence
 from observability.investigation import churn, comparison_rows, counterfactuals, decision_boundary, error_rule, label_evidence
 from observability.investigation.case import open_case
-from observability.investigation.desired_outcome import goal_of, margin_of, reached
+from observability.investigation.desired_outcome import goal_of, margin_of, meets_goal
 from observability.investigation.evidence_types import ErrorRule, LabelCheck, NotGivenError
-from observability.investigation.find_prediction import opened as find
+from observability.investigation.find_prediction import prediction_row as find
 from observability.investigation.label_types import answer_score_text, prediction_with_score, score_name, version_answer_text, with_unit
 from observability.investigation.model_answers import Curve
 from observability.investigation.outcome_facts import answer_text, own_marks
@@ -30,7 +30,7 @@ from tests.support.case_world import World
 def trend_rule(*rates: tuple[int, int], by: Literal["day", "week"] = "day") -> ErrorRule:
     """A rule of 300 rows and 20 % errors with these errors of these rows a period."""
     trend = tuple(
-        replace(error_rule.rated(f"2026-03-{2 + place:02}", np.arange(n) < errors), days=f"{2 + place} Mar 2026")
+        replace(error_rule.error_rate_of(f"2026-03-{2 + place:02}", np.arange(n) < errors), days=f"{2 + place} Mar 2026")
         for place, (errors, n) in enumerate(rates)
     )
     return ErrorRule("x", 300, 60, 0.2, 0.5, 0.16, 0.25, trend=trend, by=by)
@@ -67,7 +67,7 @@ def test_a_week_of_a_trend_names_the_days_of_its_rows() -> None:
     at = pd.to_datetime(["2018-09-23 05:00", "2018-10-01 01:00", "2018-10-07 23:00", "2018-10-10 00:00"])
     frame = pd.DataFrame({"at": at.astype("datetime64[us]")})
     assert error_rule.trend_period(frame) == "week"
-    assert [(each.name, each.days) for each in error_rule.trend(frame, np.zeros(4, bool))] == [
+    assert [(each.name, each.days) for each in error_rule.error_trend(frame, np.zeros(4, bool))] == [
         ("2018-09-17", "23 Sep 2018"),
         ("2018-10-01", "1 to 7 Oct 2018"),
         ("2018-10-08", "10 Oct 2018"),
@@ -120,7 +120,7 @@ def test_a_regression_reaches_a_score_and_has_no_decision(model_world: Any) -> N
     row = find(model_world.store, "r-9", model="rent")
     near = decision_boundary.opposite(model_world.store, row)
     rows = real_rows(model_world.store, row)
-    other = reached(goal_of(row, rows), rows.facts["score"].to_numpy(float))
+    other = meets_goal(goal_of(row, rows), rows.facts["score"].to_numpy(float))
     assert (near.others, near.searched) == (int(other.sum()), len(rows)) and near.goal.startswith("a score ")
     assert distance_sentence(near).endswith(f": the nearest of {near.others:,} rows with {near.goal}, of {near.searched:,} sampled.")
     assert " a score" not in distance_sentence(replace(near, goal="")) and "decided otherwise" in distance_sentence(replace(near, goal=""))

@@ -11,9 +11,9 @@ import pytest
 from observability.core.errors import UsageError
 from observability.core.numerals import format_figure
 from observability.investigation import counterfactuals, decision_boundary
-from observability.investigation.desired_outcome import decided_class, goal_of, margin_of, median_error, reached
+from observability.investigation.desired_outcome import decided_class, goal_of, margin_of, median_error, meets_goal
 from observability.investigation.evidence_types import NotGivenError
-from observability.investigation.find_prediction import opened
+from observability.investigation.find_prediction import prediction_row
 from observability.investigation.model_answers import Goal
 from observability.investigation.nearest_rows import row_distances
 from observability.investigation.sampled_rows import real_rows, stored_input, version_features
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def row_of(world, name, model):
-    return opened(world.store, name, model=model)
+    return prediction_row(world.store, name, model=model)
 
 
 def scores_of(world, model, table):
@@ -54,11 +54,11 @@ def test_margins_are_those_by_hand(model_world):
 
 def test_goals_are_the_other_side():
     with np.errstate(all="raise"):
-        assert list(reached(Goal("above", "", low=0.4), np.array([0.4, 0.39, np.nan]))) == [True, False, False]
-        assert list(reached(Goal("below", "", high=0.4), np.array([0.4, 0.39, np.nan]))) == [False, True, False]
-        assert list(reached(Goal("outside", "", low=1, high=2), np.array([1.0, 2.0, 2.1, np.nan]))) == [False, False, True, False]
-        assert list(reached(Goal("inside", "", low=1, high=2), np.array([1.0, 2.0, 2.1, np.nan]))) == [True, True, False, False]
-        assert list(reached(Goal("other", "", place=1), np.array([[0.2, 0.8], [0.9, 0.1]]))) == [False, True]
+        assert list(meets_goal(Goal("above", "", low=0.4), np.array([0.4, 0.39, np.nan]))) == [True, False, False]
+        assert list(meets_goal(Goal("below", "", high=0.4), np.array([0.4, 0.39, np.nan]))) == [False, True, False]
+        assert list(meets_goal(Goal("outside", "", low=1, high=2), np.array([1.0, 2.0, 2.1, np.nan]))) == [False, False, True, False]
+        assert list(meets_goal(Goal("inside", "", low=1, high=2), np.array([1.0, 2.0, 2.1, np.nan]))) == [True, True, False, False]
+        assert list(meets_goal(Goal("other", "", place=1), np.array([[0.2, 0.8], [0.9, 0.1]]))) == [False, True]
 
 
 def test_a_regression_leaves_its_band_or_comes_to_its_label(model_world):
@@ -92,7 +92,7 @@ def test_curves_are_the_models_own_scores(model_world, model_worker):
             table[curve.feature] = pd.Series(curve.values, dtype=table[curve.feature].dtype)
             theirs = scores_of(model_world, model, table)
             shown = theirs[:, CLASSES.index(row.answer)] if theirs.ndim == 2 else theirs
-            assert np.allclose(curve.scores, shown, rtol=1e-9) and list(curve.flips) == list(reached(goal, theirs))
+            assert np.allclose(curve.scores, shown, rtol=1e-9) and list(curve.flips) == list(meets_goal(goal, theirs))
             assert len(curve.values) <= decision_boundary.POINTS + 1 and curve.basis == "simulated"
             assert curve.locked == (model == "credit" and curve.feature in ("age", "town"))
             if curve.kind == "number":
@@ -111,7 +111,7 @@ def test_the_nearest_opposite_is_the_nearest_by_brute_force_and_needs_no_model(m
         far = row_distances(stored_input(row), rows.inputs, version_features(row.model, row.version), rows.scale)
         other = ((rows.facts["decision"] != row.decision) & (rows.facts["decision"] >= 0)).to_numpy()
         assert found.distance == pytest.approx(far[other].min()) and found.prediction != row.answer and found.searched == len(rows)
-        theirs = opened(model_world.store, found.id, model=model)
+        theirs = prediction_row(model_world.store, found.id, model=model)
         assert theirs.answer == found.prediction
         for feature, (mine, its) in found.changes.items():
             assert (row.features[feature], theirs.features[feature]) == (mine, its) and mine != its
@@ -158,7 +158,7 @@ def checked(world, row, model, found, table_features):
             assert CLASSES[int(scores[0].argmax())] != CLASSES[int(scores_of(world, model, own)[0].argmax())]
             assert each.score == pytest.approx(dict(zip(CLASSES, scores[0])))
         else:
-            assert reached(found.goal, scores)[0]
+            assert meets_goal(found.goal, scores)[0]
     sets = [frozenset(each.changes) for each in found.counterfactuals]
     assert len(sets) == 1 or len({str(each.changes) for each in found.counterfactuals}) == len(sets)
 

@@ -10,7 +10,7 @@ from scipy.stats import t
 from observability.investigation import comparison_rows, error_rule, expected_error, input_faults, neighbours, source_triage
 from observability.investigation.case import open_case
 from observability.investigation.case_parts import CaseInProgress
-from observability.investigation.error_rule import best, excess_note, rule_figures, search_half
+from observability.investigation.error_rule import best_rule, excess_note, rule_figures, search_half
 from observability.investigation.evidence_types import Condition, Input, NotGivenError
 from observability.investigation.excess_errors import ExcessErrors, excess_errors, expected_errors_by_score
 from observability.stats.arrays import Bools
@@ -42,7 +42,7 @@ def slice_weight(world: World, monkeypatch: pytest.MonkeyPatch, frame: pd.DataFr
     monkeypatch.setattr(comparison_rows, "same_decision_rows", lambda _case: frame)
     held = frame[~search_half(len(frame))].reset_index(drop=True)
     wrong = comparison_rows.similar_error(case).of(held)
-    case.known["rule"] = rule_figures(case.row.model, (NORTH,), held, wrong, comparison_rows.Bad("an error"))
+    case.known["rule"] = rule_figures(case.row.model, (NORTH,), held, wrong, comparison_rows.ErrorDefinition("an error"))
     assert case.known["rule"].weak
     return max((found.score for found in source_triage.weak_slice(case)), default=0.0)
 
@@ -67,9 +67,9 @@ def test_the_search_prefers_errors_beyond_the_score_to_more_errors_that_the_scor
     acme = Condition("feature.brand", "brand is acme", levels=("acme",))
     inside = [np.asarray(frame[column] == level) for column, level in (("feature.area", "north"), ("feature.brand", "acme"))]
     assert wrong[inside[0]].mean() > wrong[inside[1]].mean() + 0.05, "the plain rate prefers the north"
-    assert best([NORTH, acme], frame, wrong) == (acme,)
-    assert best([NORTH], frame, wrong) == (), "its scores explain all of its errors"
-    assert best([NORTH], frame.assign(score=np.nan), wrong) == (NORTH,), "without scores the overall rate is what is expected"
+    assert best_rule([NORTH, acme], frame, wrong) == (acme,)
+    assert best_rule([NORTH], frame, wrong) == (), "its scores explain all of its errors"
+    assert best_rule([NORTH], frame.assign(score=np.nan), wrong) == (NORTH,), "without scores the overall rate is what is expected"
 
 
 def test_expected_errors_are_those_of_the_other_rows_of_the_nearest_scores() -> None:
@@ -98,7 +98,7 @@ def test_a_rule_whose_rows_are_of_few_days_says_that_the_excess_is_not_significa
     notes = []
     for frame in (many, few):
         wrong, inside = np.asarray(frame["label"] == 0, bool), np.asarray(frame["feature.area"] == "north", bool)
-        made = rule_figures(model, (NORTH,), frame, wrong, comparison_rows.Bad("an error"))
+        made = rule_figures(model, (NORTH,), frame, wrong, comparison_rows.ErrorDefinition("an error"))
         assert made.weak
         notes.append(excess_note(made, frame, inside, wrong))
     assert notes[0] == ""
@@ -170,7 +170,7 @@ def test_a_rule_of_four_days_is_no_clear_pattern_even_where_its_excess_is_the_sa
     """As triage, which gives it no weight."""
     frame, inside, wrong = with_days(4, 0.9)
     frame = frame.assign(**{"feature.area": np.where(inside, "north", "south"), "group.sex": "F"})
-    made = rule_figures(wrong_case(case_world).row.model, (NORTH,), frame, wrong, comparison_rows.Bad("an error"))
+    made = rule_figures(wrong_case(case_world).row.model, (NORTH,), frame, wrong, comparison_rows.ErrorDefinition("an error"))
     assert made.weak and excess_note(made, frame, inside, wrong).endswith(": too few days to tell.")
 
 
@@ -230,7 +230,7 @@ def test_rows_outside_the_reference_whose_scores_state_their_errors_are_no_sourc
     monkeypatch.setattr(comparison_rows, "labelled_rows_of", lambda _case: frame)
     monkeypatch.setattr(source_triage, "moved_with_others", lambda *_: True)
     monkeypatch.setattr(source_triage, "odd_inputs", lambda _case: ())
-    monkeypatch.setattr(neighbours, "far", lambda _case: neighbours.Far(3.0, 0.5, 600, 0.5, 600))
+    monkeypatch.setattr(neighbours, "reference_distance", lambda _case: neighbours.Far(3.0, 0.5, 600, 0.5, 600))
     (found,) = source_triage.far_from_reference(case)
     assert found.score == 0 and found.because.endswith(": no excess.")
 
@@ -252,7 +252,7 @@ def test_a_number_far_outside_is_odd_however_many_rows_have_it(
     monkeypatch.setattr(comparison_rows, "labelled_rows_of", lambda _case: frame)
     given = Input("age", value, flags=("out_of_range",))
     assert input_faults.moved_with_others(case, given, "out_of_range") is shift
-    assert (input_faults.oddness(case, given) == 0) is shift
+    assert (input_faults.fault_weight(case, given) == 0) is shift
 
 
 def test_an_error_that_the_reference_hardly_has_is_not_expected(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +283,7 @@ def test_a_miscalibration_that_few_rows_do_not_show_is_seen_in_more_rows() -> No
     assert expected_error.wider_scores(sure, 0.94, np.arange(8_000) % 50 < 3) is None
 
 
-def rule_words(frame: pd.DataFrame, inside_rate: float, error: comparison_rows.Bad, world: World) -> str:
+def rule_words(frame: pd.DataFrame, inside_rate: float, error: comparison_rows.ErrorDefinition, world: World) -> str:
     """What a rule of the north says where this is its error rate and 0.3 that of the south."""
     rng = np.random.default_rng(2)
     wrong: Bools = rng.random(len(frame)) < np.where(frame["feature.area"] == "north", inside_rate, 0.3)
@@ -292,7 +292,7 @@ def rule_words(frame: pd.DataFrame, inside_rate: float, error: comparison_rows.B
 
 def test_a_rule_with_significantly_fewer_errors_says_so(case_world: World) -> None:
     frame = rows_of(20, lambda frame: 1 - frame["score"])
-    error = comparison_rows.Bad("an error")
+    error = comparison_rows.ErrorDefinition("an error")
     assert rule_words(frame, 0.1, error, case_world).endswith(", significantly less often than the other rows.")
     assert rule_words(frame, 0.31, error, case_world).endswith(", which is not significant.")
     assert "significant" not in rule_words(frame, 0.9, error, case_world)
@@ -300,7 +300,7 @@ def test_a_rule_with_significantly_fewer_errors_says_so(case_world: World) -> No
 
 def test_a_rule_of_a_regression_says_which_errors_it_counts(case_world: World) -> None:
     case = open_case(case_world.store, "price-50")
-    error, either = comparison_rows.similar_error(case), comparison_rows.bad(case)
+    error, either = comparison_rows.similar_error(case), comparison_rows.error_definition(case)
     side = "too high" if case.row.error > 0 else "too low"
     assert error.said.startswith("more than ") and error.said.endswith(f" {side}") and either.said.endswith(" too high or too low")
     assert f"(area is north) are {error.said}: " in rule_words(rows_of(20, lambda frame: 1 - frame["score"]), 0.5, error, case_world)
@@ -313,13 +313,13 @@ def test_a_rule_whose_excess_is_not_significant_is_no_clear_pattern(case_world: 
     case = wrong_case(case_world)
     for note, clear in (("", True), (" 1 % of 9 rows are such errors: too few days to tell.", False)):
         monkeypatch.setattr(error_rule, "excess_note", lambda *_, words=note: words)
-        monkeypatch.setattr(error_rule, "best", lambda *_: (NORTH,))
+        monkeypatch.setattr(error_rule, "best_rule", lambda *_: (NORTH,))
         found = error_rule.rule(case)
         assert found.weak and found.confirmed is clear and found.clear is clear and found.because.endswith(note or ".")
 
 
 def test_a_search_that_found_no_slice_does_not_claim_that_there_is_none(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It said "no slice of this case has a higher error rate"; a reader found one of 719 rows."""
-    monkeypatch.setattr(error_rule, "best", lambda options, frame, wrong: ())
+    monkeypatch.setattr(error_rule, "best_rule", lambda options, frame, wrong: ())
     with pytest.raises(NotGivenError, match="the search found no slice of this case with a higher error rate"):
         error_rule.rule(wrong_case(case_world))

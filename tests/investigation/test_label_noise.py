@@ -24,7 +24,7 @@ def test_an_unlikely_label_is_doubted_by_the_odds(case_world: World) -> None:
     frame = comparison_rows.labelled_rows_of(case)
     sure = np.maximum(frame["score"], 1 - frame["score"]) >= 0.99
     against = ((frame["score"] >= 0.5) != (frame["label"] == 1))[sure]
-    unlikely = max(0.01, against.mean()) if sure.sum() >= label_noise.FEWEST_SURE else 0.01
+    unlikely = max(0.01, against.mean()) if sure.sum() >= label_noise.MIN_SURE else 0.01
     rate = label_noise.wrong_label_rate(case)
     assert rate is not None
     share = max(rate.value, label_noise.noise_now(case))
@@ -68,7 +68,7 @@ def test_a_label_of_unknown_origin_is_suspect_where_triage_gives_it_weight(
 ) -> None:
     """The model and all neighbours contradict the label; whether wrong labels are frequent decides."""
     case = open_case(case_world.store, "loan-310")
-    near = neighbours.near(case)
+    near = neighbours.nearest_labelled(case)
     case.known["shared:near"] = replace(near, frame=near.frame.assign(label=1 - case.row.label_code))
     case.known |= {"shared:labelled_rows_of": surely_scored(8000, wrong, np.random.default_rng(3)), "rule": None, "repair": None}
     monkeypatch.setattr(label_evidence, "own_probabilities", lambda row: np.where(np.arange(2) == row.label_code, 0.1, 0.9))

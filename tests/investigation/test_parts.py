@@ -18,10 +18,10 @@ from observability.core.window import Slice
 from observability.investigation import comparison_rows, conditions, label_evidence, neighbours, offline_values
 from observability.investigation.case import case, open_case
 from observability.investigation.case_parts import CaseInProgress
-from observability.investigation.error_rule import best, rates_by_group, rule, rule_figures, search_half
-from observability.investigation.error_tree import tree
+from observability.investigation.error_rule import best_rule, rates_by_group, rule, rule_figures, search_half
+from observability.investigation.error_tree import error_tree_nodes
 from observability.investigation.evidence_types import Condition, Flag, Input, LabelCheck, NotGivenError
-from observability.investigation.find_prediction import opened
+from observability.investigation.find_prediction import prediction_row
 from observability.investigation.input_checks import out_of_range
 from observability.investigation.part_registry import PARTS
 from observability.investigation.sampled_rows import class_probabilities
@@ -145,11 +145,11 @@ def test_suspect_labels_are_cleanlabs(case_world: World, model: str) -> None:
     case = open_case(case_world.store, "loan-7" if model == "loan" else "k-7")
     frame = comparison_rows.labelled_rows_about(case)
     chances, given = class_probabilities(frame, case.row.model), frame["label"].to_numpy()
-    limits = label_evidence.thresholds(chances, given)
+    limits = label_evidence.confidence_thresholds(chances, given)
     assert limits == pytest.approx(get_confident_thresholds(given, chances), abs=2e-6)
     issues = find_label_issues(given, chances, filter_by="confident_learning", n_jobs=1)
     assert issues.sum() > 0
-    assert (label_evidence.suspected(chances, given, limits) != -1).tolist() == issues.tolist()
+    assert (label_evidence.suspected_classes(chances, given, limits) != -1).tolist() == issues.tolist()
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -160,17 +160,17 @@ def test_labels_of_rare_classes_are_suspected_as_cleanlab_does(classes: int) -> 
     chances = np.round(rng.dirichlet([6.0, *[1.0] * (classes - 1)], 4000), 2)
     chances /= chances.sum(axis=1, keepdims=True)
     given = np.array([rng.choice(classes, p=each) for each in chances])
-    limits = label_evidence.thresholds(chances, given)
+    limits = label_evidence.confidence_thresholds(chances, given)
     issues = find_label_issues(given, chances, filter_by="confident_learning", n_jobs=1)
     own = chances.argmax(axis=1) == given
     confident = label_evidence.confident_class(chances, limits)
     assert (own & (confident != -1) & (confident != given)).sum() > 20, "rows that only the model's own first choice clears"
-    assert (label_evidence.suspected(chances, given, limits) != -1).tolist() == issues.tolist()
+    assert (label_evidence.suspected_classes(chances, given, limits) != -1).tolist() == issues.tolist()
 
 
 def test_neighbours_that_disagree_by_a_large_majority_speak_against_a_label(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     case = open_case(case_world.store, "k-7")
-    code, near = case.row.label_code, neighbours.near(case)
+    code, near = case.row.label_code, neighbours.nearest_labelled(case)
     assert not case.part("label_check").unclear
     others = replace(near, frame=near.frame.assign(label=[code] + [(code + 1) % 3] * (len(near.frame) - 1)))
     monkeypatch.setattr(label_evidence, "near", lambda case: others)
@@ -261,7 +261,9 @@ def test_a_similar_error_has_the_same_direction(case_world: World) -> None:
         error, frame = comparison_rows.similar_error(case), comparison_rows.labelled_rows_of(case)
         own = (frame["score"] - frame["label_value"])[error.of(frame)]
         assert len(own) and (np.sign(own) == sign).all() and (own.abs() > error.limit).all()
-        listed = case_world.store.search(comparison_rows.around(case), search_terms.parse_search_terms(error.search(case.row.model)), 5000)
+        listed = case_world.store.search(
+            comparison_rows.window_around(case), search_terms.parse_search_terms(error.search(case.row.model)), 5000
+        )
         assert len(listed) == len(own) + 1
 
 
@@ -270,27 +272,31 @@ def test_a_rule_of_levels_is_a_slice_that_the_engine_counts_alike(case_world: Wo
     frame = comparison_rows.labelled_rows_about(case)
     chosen = tuple(
         each
-        for each in conditions.conditions_met(case.row.model, frame, comparison_rows.values(case.row))
+        for each in conditions.conditions_met(case.row.model, frame, comparison_rows.values_by_reference(case.row))
         if each.reference in ("feature.owner", "feature.area")
     )
     text = conditions.slice_of(chosen)
     assert text is not None
-    window = replace(comparison_rows.around(case), slice=Slice.parse(text))
+    window = replace(comparison_rows.window_around(case), slice=Slice.parse(text))
     counted = case_world.store.ask(Aggregate("outcomes"), window)["n"].sum()
-    every = case_world.store.ask(Sample("outcomes", comparison_rows.sample_columns(case.row.model), 10_000), comparison_rows.around(case))
+    every = case_world.store.ask(
+        Sample("outcomes", comparison_rows.sample_columns(case.row.model), 10_000), comparison_rows.window_around(case)
+    )
     mask = np.logical_and.reduce([conditions.condition_mask(each, every) for each in chosen])
     assert counted == mask.sum() > 50
 
 
 def test_a_rule_of_numbers_is_a_slice_of_bands_that_the_engine_counts_alike(case_world: World) -> None:
     case = open_case(case_world.store, "loan-300")
-    every = case_world.store.ask(Sample("outcomes", comparison_rows.sample_columns(case.row.model), 10_000), comparison_rows.around(case))
+    every = case_world.store.ask(
+        Sample("outcomes", comparison_rows.sample_columns(case.row.model), 10_000), comparison_rows.window_around(case)
+    )
     number = next(each.reference for each in case.row.model.columns if each.kind == "number")
     low, high = (float(each) for each in every[number].quantile([0.25, 0.75], interpolation="nearest"))
     for bounds in ([("low", low)], [("high", high)], [("low", low), ("high", high)]):
         chosen = tuple(conditions.Condition(number, "", **{side: value}) for side, value in bounds)
         text = conditions.slice_of(chosen)
-        window = replace(comparison_rows.around(case), slice=Slice.parse(text))
+        window = replace(comparison_rows.window_around(case), slice=Slice.parse(text))
         mask = np.logical_and.reduce([conditions.condition_mask(each, every) for each in chosen])
         assert case_world.store.ask(Aggregate("outcomes"), window)["n"].sum() == mask.sum() > 50
     twice = (conditions.Condition(number, "", low=low), conditions.Condition(number, "", null=True))
@@ -314,16 +320,18 @@ def test_a_small_slice_that_errs_much_comes_before_a_large_one_that_errs_a_littl
     wrong = rng.random(n) < np.select(
         [conditions.condition_mask(small, frame), conditions.condition_mask(large, frame)], [0.36, 0.23], 0.08
     )
-    assert best([large, small], frame, wrong) == (small,)
-    assert best([large], frame, wrong) == (), "what holds of most rows is no slice of them"
+    assert best_rule([large, small], frame, wrong) == (small,)
+    assert best_rule([large], frame, wrong) == (), "what holds of most rows is no slice of them"
     bad = conditions.Condition("replica", "replica is b", levels=("b",))
-    assert best([large, bad], frame, rng.random(n) < np.where(frame["replica"] == "b", 0.4, 0.1)) == (bad,), "one of two replicas may be"
+    assert best_rule([large, bad], frame, rng.random(n) < np.where(frame["replica"] == "b", 0.4, 0.1)) == (bad,), (
+        "one of two replicas may be"
+    )
 
 
 def test_who_bears_it_leaves_out_what_the_rule_fixes(case_world: World) -> None:
     case = open_case(case_world.store, wrong_north(case_world))
     frame = comparison_rows.labelled_rows_about(case)
-    wrong = comparison_rows.bad(case).of(frame)
+    wrong = comparison_rows.error_definition(case).of(frame)
     assert {each.name for each in rates_by_group(case.row.model, frame, wrong)} == {"sex=F", "sex=M"}
     assert rates_by_group(case.row.model, frame, wrong, {"group.sex"}) == ()
 
@@ -331,7 +339,9 @@ def test_who_bears_it_leaves_out_what_the_rule_fixes(case_world: World) -> None:
 def test_the_whole_count_of_a_rule_is_that_of_a_search(case_world: World) -> None:
     case = open_case(case_world.store, wrong_north(case_world))
     found, like = case.part("rule"), comparison_rows.similar_error(case).search(case.row.model)
-    listed = case_world.store.search(comparison_rows.around(case), search_terms.parse_search_terms(f"{found.search} and {like}"), 5000)
+    listed = case_world.store.search(
+        comparison_rows.window_around(case), search_terms.parse_search_terms(f"{found.search} and {like}"), 5000
+    )
     assert found.all_errors is not None
     assert set(listed["id"]) >= {case.row.id}
     assert len(listed) == found.all_errors + 1 > found.errors
@@ -411,8 +421,8 @@ def test_a_replica_is_a_degraded_path_only_where_it_errs_more(case_world: World)
 
     def told(frame: pd.DataFrame) -> bool:
         case.known["shared:labelled_rows_of"] = frame
-        wrong = comparison_rows.bad(case).of(frame)
-        return by_path(case, rule_figures(case.row.model, (north, by), frame, wrong, comparison_rows.Bad("")))
+        wrong = comparison_rows.error_definition(case).of(frame)
+        return by_path(case, rule_figures(case.row.model, (north, by), frame, wrong, comparison_rows.ErrorDefinition("")))
 
     frame = comparison_rows.labelled_rows_about(case)
     assert not told(frame), "in the north both replicas err alike"
@@ -423,7 +433,7 @@ def test_all_like_this_are_found_by_the_rules_own_text(case_world: World) -> Non
     case = open_case(case_world.store, wrong_north(case_world))
     found = rule(case)
     assert found.search is not None
-    listed = case_world.store.search(comparison_rows.around(case), search_terms.parse_search_terms(found.search), 10_000)
+    listed = case_world.store.search(comparison_rows.window_around(case), search_terms.parse_search_terms(found.search), 10_000)
     every = comparison_rows.labelled_rows_about(case)
     covered = np.logical_and.reduce([conditions.condition_mask(each, every) for each in found.conditions])
     assert set(every["id"][covered]) == set(listed["id"][listed["label"] >= 0]) - {case.row.id}
@@ -432,7 +442,7 @@ def test_all_like_this_are_found_by_the_rules_own_text(case_world: World) -> Non
 
 def test_the_tree_counts_rows_that_it_was_not_grown_on(case_world: World) -> None:
     case = open_case(case_world.store, wrong_north(case_world))
-    nodes = tree(case)
+    nodes = error_tree_nodes(case)
     frame = comparison_rows.same_decision_rows(case)
     kept = frame[~search_half(len(frame))]
     wrong = comparison_rows.similar_error(case).of(kept)
@@ -459,12 +469,12 @@ def test_the_way_to_a_node_can_be_typed_and_holds_its_rows(case_world: World) ->
     case = open_case(case_world.store, "loan-300")
     frame = comparison_rows.same_decision_rows(case)
     counted_on = frame[~search_half(len(frame))]
-    nodes = tree(case)
+    nodes = error_tree_nodes(case)
     typed = [each for each in nodes if each.search is not None]
     assert typed and nodes[0].search is None
     for each in typed:
         found = case_world.store.search(
-            comparison_rows.around(case), search_terms.parse_search_terms(f"{each.search} and label != null"), 100_000
+            comparison_rows.window_around(case), search_terms.parse_search_terms(f"{each.search} and label != null"), 100_000
         )
         inside = counted_on["id"].isin(found["id"])
         assert inside.sum() == each.n, each.search
@@ -479,7 +489,7 @@ def test_a_tree_says_on_which_side_missing_values_stand(case_world: World) -> No
     case.known["shared:labelled_rows_of"] = frame
     counted = comparison_rows.same_decision_rows(case)
     planted = counted["feature.income"].isna() | (counted["feature.income"] < 45)
-    left, right = (each for each in tree(case) if each.depth == 1)
+    left, right = (each for each in error_tree_nodes(case) if each.depth == 1)
     assert left.text.startswith("income is below 4")
     assert left.text.endswith(" or missing")
     assert right.text.startswith("income is at or above 4")
@@ -494,7 +504,7 @@ def test_too_few_labels_make_no_tree(case_world: World) -> None:
     case.known["shared:labelled_rows_of"] = comparison_rows.labelled_rows_about(case).head(150)
     same = len(comparison_rows.same_decision_rows(case))
     with pytest.raises(NotGivenError, match=f"{same} other “[01]” predictions of this version"):
-        tree(case)
+        error_tree_nodes(case)
     with pytest.raises(NotGivenError, match=f"{same} other “[01]” predictions of this version"):
         rule(case)
 
@@ -527,11 +537,11 @@ def test_values_of_the_same_request_are_held_against_those_logged_offline(tmp_pa
     (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     with new_store(tmp_path / "home") as store:
         assert store.load_files([tmp_path / "log.jsonl"], LoadDefaults()).rejected == 0
-        row = opened(store, "on")
+        row = prediction_row(store, "on")
         columns = list(row.model.features())
-        found = offline_values.twin(store, row, columns)
+        found = offline_values.offline_record(store, row, columns)
         assert found is not None and (found.id, found.side) == ("off", "offline")
         assert sorted(offline_values.differing_features(row, found)) == ["age", "member"]
-        back = offline_values.twin(store, opened(store, "off"), columns)
+        back = offline_values.offline_record(store, prediction_row(store, "off"), columns)
         assert back is not None and (back.id, back.side) == ("on", "online")
-        assert offline_values.twin(store, opened(store, "nobody"), columns) is None
+        assert offline_values.offline_record(store, prediction_row(store, "nobody"), columns) is None

@@ -52,7 +52,7 @@ def test_the_plane_is_that_of_the_encoded_rows(found: PredictionMap) -> None:
 
 
 def test_a_large_window_is_sampled_by_hash_and_the_total_is_counted(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maps, "MOST_POINTS", 300)
+    monkeypatch.setattr(maps, "MAX_POINTS", 300)
     model = case_world.store.catalog().model("loan")
     small, again = (prediction_map(case_world.store, model, WINDOW) for _ in range(2))
     assert len(small.frame) == 300 and small.total == int(case_world.store.ask(Aggregate("predictions"), WINDOW)["n"].sum()) > 1500

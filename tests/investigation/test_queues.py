@@ -40,7 +40,7 @@ def test_the_largest_losses_among_the_labels_that_arrived(case_world: World) -> 
 
 
 def test_the_least_certain_answers_weighted_by_what_errors_cost(case_world: World) -> None:
-    found = queues.uncertain(case_world.store, WINDOW, 12).frame
+    found = queues.uncertain_predictions(case_world.store, WINDOW, 12).frame
     rows = loan_rows(case_world)
     open_ = rows[~rows["labelled"]]
     cost = np.where(open_["score"] >= 0.5, (1 - open_["score"]) * 5, open_["score"] * 50)
@@ -49,7 +49,7 @@ def test_the_least_certain_answers_weighted_by_what_errors_cost(case_world: Worl
     assert found["rank"].tolist() == pytest.approx(wanted["cost"].tolist())
     assert "EUR" in found["because"].iloc[0]
     with pytest.raises(NotGivenError):
-        queues.uncertain(case_world.store, Window("price", START, END))
+        queues.uncertain_predictions(case_world.store, Window("price", START, END))
 
 
 def test_suspected_labels_are_ranked_by_cleanlabs_margin(case_world: World) -> None:
@@ -71,7 +71,7 @@ def test_suspected_labels_are_ranked_by_cleanlabs_margin(case_world: World) -> N
 
 
 def test_requests_that_the_version_in_the_shadow_gets_wrong(case_world: World) -> None:
-    found = queues.regressions(case_world.store, WINDOW, 50)
+    found = queues.regressed_requests(case_world.store, WINDOW, 50)
     rows = loan_rows(case_world)
     flipped = rows.iloc[[place for place in range(400, 600) if place % 10 == 0]]
     right = flipped[((flipped["score"] >= 0.5) == (flipped["label"] == 1)) & flipped["labelled"]]
@@ -80,14 +80,14 @@ def test_requests_that_the_version_in_the_shadow_gets_wrong(case_world: World) -
     assert found.frame["rank"].is_monotonic_decreasing
     assert (found.frame["rank"] > 0).all()
     with pytest.raises(NotGivenError, match="one version"):
-        queues.regressions(case_world.store, Window("price", START, END))
+        queues.regressed_requests(case_world.store, Window("price", START, END))
 
 
 def test_complaints_lead_to_their_predictions(case_world: World) -> None:
-    found = queues.complaints(case_world.store, WINDOW)
+    found = queues.predictions_with_complaints(case_world.store, WINDOW)
     assert found.frame["id"].tolist() == ["loan-300"]
     assert found.frame["because"].tolist() == [HOSTILE]
-    assert queues.complaints(case_world.store, Window("price", START, END)).frame.empty
+    assert queues.predictions_with_complaints(case_world.store, Window("price", START, END)).frame.empty
 
 
 @pytest.mark.parametrize("name", queues.INBOXES)

@@ -60,7 +60,7 @@ def test_what_is_open_is_first_and_a_label_that_comes_closes_it(home: Path, tmp_
         ]
         assert relabel_queue.relabel_queue(store, "mail", "q3") == held[:1] and relabel_queue.relabel_queue(store, "nobody") == ()
 
-        sheet = relabel_queue.worksheet(store, held, datetime.now(UTC))
+        sheet = relabel_queue.requests_worksheet(store, held, datetime.now(UTC))
         assert sheet["id"].tolist() == ["q3", "q1"], "what is gone, or cancelled, needs nobody"
         assert sheet["feature.words"].tolist() == [3, 1] and "ham" not in sheet.to_string() and "spam" not in sheet.to_string()
         file = tmp_path / "filled.csv"

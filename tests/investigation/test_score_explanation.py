@@ -15,7 +15,7 @@ from observability.investigation import known_attributions, score_explanation
 from observability.investigation.evidence_types import NotGivenError
 from observability.investigation.explanation_sentences import explanation_sentences
 from observability.investigation.explanation_stability import stability
-from observability.investigation.find_prediction import opened
+from observability.investigation.find_prediction import prediction_row
 from observability.investigation.nearest_rows import nearest_places, row_distances
 from observability.investigation.sampled_rows import real_rows, stored_input, version_features
 from observability.worker.limits import WorkerError
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def row_of(world, name, model):
-    return opened(world.store, name, model=model)
+    return prediction_row(world.store, name, model=model)
 
 
 def test_logged_attributions_are_shown_as_they_are_and_held_against_the_score(model_world):
@@ -150,7 +150,7 @@ def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_nee
 
     store = copied_store(model_world, tmp_path / "home")
     try:
-        row = opened(store, "c-5", model="credit")
+        row = prediction_row(store, "c-5", model="credit")
         asked = {
             "why": lambda: score_explanation.explain(store, row, worker=model_worker),
             "curves": lambda: decision_boundary.curves(store, row, worker=model_worker),
@@ -185,7 +185,7 @@ def test_a_model_file_that_is_gone_changed_broken_or_endless_costs_only_what_nee
 
 def test_labels_that_came_later_than_as_of_count_nowhere(model_world):
     before = START + timedelta(days=10)  # the labels came on the twentieth day
-    row = opened(model_world.store, "c-20", model="credit", as_of=before)
+    row = prediction_row(model_world.store, "c-20", model="credit", as_of=before)
     rows = real_rows(model_world.store, row)
     production = rows.facts[rows.facts["environment"] == "production"]
     assert len(production) > 10 and (production["label"] == -1).all() and (rows.facts["label"] >= 0).any()
@@ -215,10 +215,10 @@ def test_stability_counts_what_changes_with_the_background():
     # By hand: each resample is one of two stories; half of the leaders stay in the other one.
     from scipy.stats import spearmanr
 
-    from observability.investigation.explanation_stability import overlaps, rank_correlations
+    from observability.investigation.explanation_stability import rank_correlations, shared_leaders
 
     one, many = np.array([5.0, 4.0, 3.0, 2.0, 1.0, 0.0]), np.array([[5.0, 1.0, 2.0, 4.0, 3.0, 0.0], [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]])
-    assert np.allclose(overlaps(one, many), [1 / 3, 1.0])
+    assert np.allclose(shared_leaders(one, many), [1 / 3, 1.0])
     assert np.allclose(rank_correlations(one, many), [spearmanr(one, many[0])[0], 1.0])
     assert list(rank_correlations(np.zeros(3), np.array([[1.0, 2.0, 3.0]]))) == [0.0]
 
@@ -252,7 +252,7 @@ def test_explained_ahead_is_taken_from_the_store(model_world, model_worker, tmp_
         model = store.catalog().model("credit")
         while explain_rows(store, model_worker, model, lambda *_: None, threading.Event()):
             pass
-        row = opened(store, "c-5", model="credit")
+        row = prediction_row(store, "c-5", model="credit")
         with mock.patch("observability.investigation.score_explanation.computed_attributions", side_effect=AssertionError):
             kept = known_attributions.logged_or_stored_contrast(store, row)
         assert kept is not None and kept.source == "stored"

@@ -42,7 +42,7 @@ def named(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch, now: pd.DataFra
     monkeypatch.setattr(comparison_rows, "reference", lambda _case: reference)
     held = now[~search_half(len(now))].reset_index(drop=True)
     wrong = comparison_rows.similar_error(case).of(held)
-    case.known["rule"] = rule_figures(case.row.model, (NORTH,), held, wrong, comparison_rows.Bad("an error"))
+    case.known["rule"] = rule_figures(case.row.model, (NORTH,), held, wrong, comparison_rows.ErrorDefinition("an error"))
     case.known.pop("shared:slice_errors", None)
     (found,) = source_triage.weak_slice(case)
     return found

@@ -32,10 +32,10 @@ from observability.investigation.desired_outcome import margin_of
 from observability.investigation.excess_errors import ExcessErrors
 from observability.investigation.label_types import Revision
 from observability.investigation.model_answers import AttributionContrast, Bar
-from observability.investigation.outcome_facts import answer_text, error_cost_words, happened
+from observability.investigation.outcome_facts import answer_text, error_cost_words, outcome_story
 from observability.investigation.sampled_rows import real_rows
 from observability.investigation.score_explanation import with_stability
-from observability.investigation.version_comparison import Versus
+from observability.investigation.version_comparison import SharedRequestTally
 from observability.worker.requests import ContrastExplanation
 from tests.support.case_world import World
 
@@ -77,7 +77,7 @@ def test_an_axis_of_probabilities_does_not_start_below_zero() -> None:
 def test_a_number_of_fifteen_digits_is_shown_with_six(case_world: World) -> None:
     case = open_case(case_world.store, "price-10", model="price")
     case.row = replace(case.row, score=123.456789012345)
-    assert "123.457" in happened(case).sentence and "123.4567" not in happened(case).sentence
+    assert "123.457" in outcome_story(case).sentence and "123.4567" not in outcome_story(case).sentence
 
 
 def test_a_column_has_no_more_digits_than_its_values() -> None:
@@ -113,10 +113,10 @@ def test_a_figure_of_a_sample_says_that_it_is_one(case_world: World, monkeypatch
 
 
 def test_the_limit_of_a_large_error_says_that_it_is_of_a_sample(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = comparison_rows.bad(open_case(case_world.store, "price-10", model="price"))
+    whole = comparison_rows.error_definition(open_case(case_world.store, "price-10", model="price"))
     assert whole.text.endswith(f", the largest fifth of {len(case_world.price_reference):,} reference rows")
     monkeypatch.setattr(comparison_rows, "row_limit", lambda _model, rows=500, _cells=0: min(rows, 300))
-    small = comparison_rows.bad(open_case(case_world.store, "price-10", model="price"))
+    small = comparison_rows.error_definition(open_case(case_world.store, "price-10", model="price"))
     assert small.text.endswith(f", the largest fifth of a sample of 300 of {len(case_world.price_reference):,} reference rows")
 
 
@@ -168,14 +168,17 @@ def test_units_and_class_names_come_from_the_settings(case_world: World) -> None
     loan.row = replace(
         loan.row, model=replace(loan.row.model, settings=replace(loan.row.model.settings, class_names={"1": "repaid", "0": "lost"}))
     )
-    sentence = happened(loan).sentence
+    sentence = outcome_story(loan).sentence
     assert sentence.startswith(("Predicted repaid at", "Predicted lost: repaid at")) and (
         "outcome repaid" in sentence or "outcome lost" in sentence
     )
     assert "label repaid" in loan.part("label_check").because or "label lost" in loan.part("label_check").because
     price.row = replace(price.row, model=replace(price.row.model, settings=replace(price.row.model.settings, unit="euros")))
-    assert " euros. Real outcome " in happened(price).sentence and " euros too " in happened(price).sentence
-    assert comparison_rows.bad(price).text.startswith("an absolute error above ") and " euros," in comparison_rows.bad(price).text
+    assert " euros. Real outcome " in outcome_story(price).sentence and " euros too " in outcome_story(price).sentence
+    assert (
+        comparison_rows.error_definition(price).text.startswith("an absolute error above ")
+        and " euros," in comparison_rows.error_definition(price).text
+    )
 
 
 def test_a_right_prediction_has_no_cost_of_an_error(case_world: World) -> None:
@@ -186,8 +189,8 @@ def test_a_right_prediction_has_no_cost_of_an_error(case_world: World) -> None:
         place = next(int(place) for place in raw.index[wrong == is_wrong] if 400 < place < 1500)
         case = open_case(case_world.store, f"loan-{place}", model="loan")
         assert case.row.wrong is is_wrong
-        assert (error_cost_words(case.row, happened(case)) != "") is is_wrong
-        told = SimpleNamespace(row=case.row, also_in=(), happened=happened(case), triage=None, inputs=None)
+        assert (error_cost_words(case.row, outcome_story(case)) != "") is is_wrong
+        told = SimpleNamespace(row=case.row, also_in=(), happened=outcome_story(case), triage=None, inputs=None)
         lines = list(takewhile(lambda line: "inputs flagged" not in line, case_lines(told)))
         assert any(line.startswith("Cost of this error: ") for line in lines) is is_wrong
 
@@ -204,16 +207,16 @@ def test_the_nearest_rows_are_others_and_each_is_counted_once(case_world: World,
     """The rows of the period, the case among them, stand in the reference as well, with ids of the reference."""
     case = open_case(case_world.store, name)
     kept, period = comparison_rows.reference(case), comparison_rows.labelled_rows_of(case)
-    before, far = neighbours.near(case), neighbours.far(case)
+    before, far = neighbours.nearest_labelled(case), neighbours.reference_distance(case)
     monkeypatch.setattr(neighbours, "space_of", lambda *_: before.space)
     own = neighbours.case_frame(case.row).assign(id="own", label=case.row.label_code, decision=case.row.decision, score=case.row.score)
     twice = pd.concat([kept, pd.concat([period, own]).assign(id=lambda rows: [f"reference/1/{place}" for place in range(len(rows))])])
     monkeypatch.setattr(comparison_rows, "reference", lambda _case: twice.reset_index(drop=True))
     again = open_case(case_world.store, name)
-    found = neighbours.near(again).frame
+    found = neighbours.nearest_labelled(again).frame
     assert found["id"].tolist() == before.frame["id"].tolist() and (found["distance"] > 0).all()
     monkeypatch.setattr(comparison_rows, "reference", lambda _case: pd.concat([kept, own], ignore_index=True))
-    assert neighbours.far(again).distance == far.distance
+    assert neighbours.reference_distance(again).distance == far.distance
 
 
 @pytest.mark.parametrize("name", ["price-50", "k-7", "k-3"])
@@ -222,9 +225,9 @@ def test_the_tree_counts_the_rows_and_errors_of_the_rule(case_world: World, name
     rows = comparison_rows.same_decision_rows(case)
     wrong = comparison_rows.similar_error(case).of(rows)
     try:
-        root = error_tree.tree(case)[0]
+        root = error_tree.error_tree_nodes(case)[0]
     except evidence_types.NotGivenError as reason:
-        assert len(rows) < error_rule.FEWEST_LABELLED, reason
+        assert len(rows) < error_rule.MIN_LABELLED, reason
         return
     held = ~error_rule.search_half(len(rows))
     assert (root.n, root.errors) == (held.sum(), wrong[held].sum())
@@ -236,9 +239,9 @@ def test_a_path_of_the_tree_names_each_bound_once(case_world: World) -> None:
     age = rng.integers(0, 60, 6_000).astype(float)
     wrong = rng.random(6_000) < np.select([age < 16, age < 23], [0.0, 0.5], 0.62)
     column = next(each for each in open_case(case_world.store, "loan-20", model="loan").row.model.columns if each.name == "age")
-    grown = error_tree.grow(age[:, None], wrong)
+    grown = error_tree.fitted_tree(age[:, None], wrong)
     inside = np.asarray(grown.decision_path(age[:, None].astype(np.float32)).todense(), bool)
-    found = error_tree.nodes(grown.tree_, [error_tree.Encoded(column)], age[:, None], inside, wrong, inside[0])
+    found = error_tree.tree_nodes(grown.tree_, [error_tree.Encoded(column)], age[:, None], inside, wrong, inside[0])
     assert any(each.search.count(">=") > 1 for each in found if each.search), "two lower bounds on one path"
     for place, each in enumerate(found):
         assert max(each.where.count("at or above"), each.where.count("below")) <= 1
@@ -249,8 +252,10 @@ def test_a_path_of_the_tree_names_each_bound_once(case_world: World) -> None:
 
 
 def test_versions_that_were_not_compared_say_which_days() -> None:
-    assert Versus("2", 0, 0, 0, "3 to 17 Jul 2013").sentence.startswith("No labelled request of 3 to 17 Jul 2013 was scored by both")
-    few = Versus("2", 80, 2, 3, "3 to 17 Jul 2013").sentence
+    assert SharedRequestTally("2", 0, 0, 0, "3 to 17 Jul 2013").sentence.startswith(
+        "No labelled request of 3 to 17 Jul 2013 was scored by both"
+    )
+    few = SharedRequestTally("2", 80, 2, 3, "3 to 17 Jul 2013").sentence
     assert (
         few == "Of 80 labelled requests of 3 to 17 Jul 2013 that both scored, exactly one version is right in 5: too few to compare them."
     )

@@ -7,7 +7,7 @@ import pytest
 
 from observability.investigation import churn, version_replay
 from observability.investigation.evidence_types import NotGivenError
-from observability.investigation.find_prediction import opened
+from observability.investigation.find_prediction import prediction_row
 from observability.stats.interval import rate_interval
 from tests.support.case_model_world import inputs
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def row_of(world, name, model="credit"):
-    return opened(world.store, name, model=model)
+    return prediction_row(world.store, name, model=model)
 
 
 def test_each_version_says_what_its_own_model_says(model_world, model_worker):
@@ -40,7 +40,7 @@ def test_each_version_says_what_its_own_model_says(model_world, model_worker):
             assert each[name].prediction == str(int(each[name].score >= 0.4)) and each[name].right == (
                 each[name].prediction == row.label.value
             )
-    given = version_replay.versions(model_world.store, late, worker=model_worker)
+    given = version_replay.version_scores(model_world.store, late, worker=model_worker)
     assert [each.version for each in given] == ["1", "2"] and given[1].prediction == later["2"].prediction
 
 
@@ -78,12 +78,12 @@ def test_the_baseline_is_the_commonest_class_or_the_mean(model_world):
 
 def test_versions_that_cannot_answer_say_why(model_world, model_worker):
     with pytest.raises(NotGivenError, match="no other version"):
-        version_replay.versions(model_world.store, row_of(model_world, "l-3", "logged"), worker=model_worker)
+        version_replay.version_scores(model_world.store, row_of(model_world, "l-3", "logged"), worker=model_worker)
     row = row_of(model_world, "c-210")
     with pytest.raises(
         NotGivenError, match=r"no other version can score this input.*version 2: .*not computed yet.*version 3: it needs tenure"
     ):
-        version_replay.versions(model_world.store, row)
+        version_replay.version_scores(model_world.store, row)
 
 
 def by_hand(a, b, label, known):
@@ -157,8 +157,8 @@ def test_churn_of_a_regression_counts_by_the_usual_error(model_world):
 
 def test_values_are_alike_by_content():
     assert (
-        version_replay.alike(None, float("nan"))
-        and version_replay.alike(1.0, 1)
-        and not version_replay.alike(None, 0)
-        and not version_replay.alike("a", "b")
+        version_replay.equal_values(None, float("nan"))
+        and version_replay.equal_values(1.0, 1)
+        and not version_replay.equal_values(None, 0)
+        and not version_replay.equal_values("a", "b")
     )

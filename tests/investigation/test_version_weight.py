@@ -10,12 +10,12 @@ import pytest
 
 from observability.investigation import churn, comparison_rows, source_triage, version_comparison
 from observability.investigation.evidence_types import Triage
-from observability.investigation.version_comparison import Versus
+from observability.investigation.version_comparison import SharedRequestTally
 
 
 def told_of_version(monkeypatch: pytest.MonkeyPatch, both: int, first: str = "2026-02-01") -> Triage:
     """The source `version` of a case of 5 March 2026. both: labelled requests that both scored. first: the day of the other's first answer."""
-    monkeypatch.setattr(source_triage, "versus", lambda case, known: Versus("2", both, both // 4, both // 40))
+    monkeypatch.setattr(source_triage, "versus", lambda case, known: SharedRequestTally("2", both, both // 4, both // 40))
     monkeypatch.setattr(source_triage, "outcome_words", lambda model, value: value)
     model = SimpleNamespace(name="loan", classes=("no", "yes"), version=lambda name: SimpleNamespace(name=name))
     row = SimpleNamespace(
@@ -53,12 +53,12 @@ def test_a_comparison_names_the_days_of_its_requests_and_not_those_of_the_period
     times = datetime(2026, 3, 7, 0, 19, tzinfo=UTC), datetime(2026, 3, 8, 2, tzinfo=UTC)
     both = churn.ChurnRows(["a"], np.ones(1), np.ones(1), np.ones(1, int), np.ones(1, int), np.ones(1), times)
     window = SimpleNamespace(start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(2026, 3, 15, tzinfo=UTC))
-    monkeypatch.setattr(churn, "shadowed", lambda *asked: both)
-    monkeypatch.setattr(churn, "band", lambda *asked: 0.0)
+    monkeypatch.setattr(churn, "shadow_rows", lambda *asked: both)
+    monkeypatch.setattr(churn, "right_within", lambda *asked: 0.0)
     found = SimpleNamespace(labelled=40, better=SimpleNamespace(n=12), worse=SimpleNamespace(n=9))
     monkeypatch.setattr(churn, "churn_figures", lambda *asked: found)
-    monkeypatch.setattr(comparison_rows, "around", lambda case: window)
+    monkeypatch.setattr(comparison_rows, "window_around", lambda case: window)
     case: Any = SimpleNamespace(row=SimpleNamespace(id="x"), store=None)
     other: Any = SimpleNamespace(name="2")  # the comparison reads no more of either
-    sentence = version_comparison.versus(case, other).sentence
+    sentence = version_comparison.shared_request_tally(case, other).sentence
     assert sentence.startswith("Of 40 labelled requests of 7 to 8 Mar 2026 that both scored, it is right in 12 ")

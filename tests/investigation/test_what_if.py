@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from observability.core.formatting import format_number
 from observability.dashboard import clicks, links
 from observability.dashboard.case import load_case
-from observability.investigation.find_prediction import opened as find
+from observability.investigation.find_prediction import prediction_row as find
 from observability.investigation.sampled_rows import stored_input
 from observability.server import process_lock
 from observability.store.db.database import Database

@@ -7,7 +7,7 @@ import pandas as pd
 from observability.metrics.crowd_quality import crowd_of
 from observability.metrics.labelling_items import (
     CONFLICT,
-    MOST_CHARACTERS,
+    MAX_CHARACTERS,
     NO_CONTENT,
     NO_NAME,
     TOO_LARGE,
@@ -24,7 +24,7 @@ def test_every_row_is_an_item_a_duplicate_or_refused() -> None:
         {"id": 3, "text": ""},
         {"id": 1, "text": "another"},
         {"id": 1, "text": "one"},
-        {"id": 4, "text": "x" * (MOST_CHARACTERS + 1)},
+        {"id": 4, "text": "x" * (MAX_CHARACTERS + 1)},
         {"id": "n" * 201, "text": "five"},
         {"id": 6.0, "text": "six"},
     ]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from observability.metrics.start_hours import DAYS, LEAST_DAYS, StartHours, TimedRun, carbon_by_start_hour, saved_share
+from observability.metrics.start_hours import DAYS, MIN_DAYS, StartHours, TimedRun, carbon_by_start_hour, saved_share
 from tests.support.operations_world import START, place, prices
 
 END = START + timedelta(days=1)
@@ -66,9 +66,9 @@ def test_days_without_an_hourly_intensity_are_not_compared() -> None:
     assert carbon_by_start_hour(run, prices({"resource": "kwh", "carbon_g_per_kwh": 300.0, "from": -24 * 40}), END, place()) is None
     assert carbon_by_start_hour(run, prices(), END, place(carbon_g_per_kwh=300.0)) is None
     assert carbon_by_start_hour([TimedRun(START, 30.0, 100.0)], hourly_prices(), END, place()) is None
-    few = hourly_prices().iloc[-24 * LEAST_DAYS :]
+    few = hourly_prices().iloc[-24 * MIN_DAYS :]
     found = carbon_by_start_hour(run, few, END, place())
-    assert isinstance(found, StartHours) and found.days == LEAST_DAYS - 1 and found.saved.value is None
+    assert isinstance(found, StartHours) and found.days == MIN_DAYS - 1 and found.saved.value is None
 
 
 def test_a_typical_day_that_the_owner_set_gives_the_share_without_an_interval() -> None:

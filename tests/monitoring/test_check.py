@@ -13,7 +13,7 @@ import pytest
 from observability.cli.execute import execute
 from observability.core.metric_definitions import METRICS
 from observability.monitoring import check
-from observability.monitoring.short_claims import MOST_WORDS
+from observability.monitoring.short_claims import MAX_WORDS
 from observability.server import process_lock
 from observability.store.db.database import Database
 from tests.support import raw_rows
@@ -86,7 +86,7 @@ def test_findings_carry_exactly_the_keys_of_the_contract(command: Command, store
         assert each["basis"] in ("measured", "estimated", "simulated") and each["severity"] in ("ok", "watch", "act", "unknown")
         assert each["against"] in ("reference", "past", "level", "peers")
         assert each["severity"] == "unknown" or each["value"] is not None
-        assert each["because"].endswith(".") and len(each["because"].split()) <= MOST_WORDS
+        assert each["because"].endswith(".") and len(each["because"].split()) <= MAX_WORDS
         assert not riddles_in(" ".join([each["because"], *each["evidence"].get("details", ())]))
     assert len({each["id"] for each in findings}) == len(findings)
 

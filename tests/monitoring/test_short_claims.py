@@ -5,7 +5,7 @@ import re
 import pytest
 
 from observability.core.finding import finding_details
-from observability.monitoring.short_claims import MOST_WORDS, split_claim, with_short_claim
+from observability.monitoring.short_claims import MAX_WORDS, split_claim, with_short_claim
 from tests.support.analyzer_worlds import context_for
 
 LONG = " ".join(["word"] * 30)
@@ -28,7 +28,7 @@ def test_a_claim_ends_with_a_clause(sentence: str, parts: list[str]) -> None:
 def test_what_is_cut_off_comes_before_other_details() -> None:
     finding = context_for(None).undecided("a/b", "model", "psi", 0, f"It fell; {LONG}; {LONG}.")
     short = with_short_claim(finding)
-    assert len(short.because.split()) <= MOST_WORDS and len(finding_details(short)) == 1
+    assert len(short.because.split()) <= MAX_WORDS and len(finding_details(short)) == 1
     assert sorted(re.findall(r"\w+", " ".join([short.because, *finding_details(short)]).lower())) == sorted(
         re.findall(r"\w+", finding.because.lower())
     )

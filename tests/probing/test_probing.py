@@ -109,7 +109,7 @@ def test_what_the_environment_calls_a_proxy_is_not_contacted(tmp_path: Path, mon
 
 
 def test_time_and_size_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_adapter, "MOST_RESPONSE", 2_000)
+    monkeypatch.setattr(http_adapter, "MAX_RESPONSE", 2_000)
     done = threading.Event()
 
     def reply(question: str) -> Reply:

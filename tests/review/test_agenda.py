@@ -7,7 +7,7 @@ import pytest
 
 from observability.core.formatting import format_day
 from observability.core.weeks import Week
-from observability.review.agenda import MOST, Item, arranged, incident_change, ranked_agenda
+from observability.review.agenda import MAXIMUM, Item, arranged_agenda, incident_change, ranked_agenda
 from observability.review.agenda_items import of_audits
 from observability.store.types.loading import LoadDefaults
 from tests.support.new_store import new_store
@@ -63,24 +63,26 @@ def test_an_incident_is_held_against_last_weeks(severity, value, before, higher_
 
 def test_the_agenda_has_at_most_seven_items_and_folds_the_rest():
     items = ranked_agenda([item(f"i{n}", exposure=0.9 - n / 100) for n in range(10)])
-    found = arranged(items, [])
-    assert [each.item for each in found.items] == [f"i{n}" for n in range(MOST)]
+    found = arranged_agenda(items, [])
+    assert [each.item for each in found.items] == [f"i{n}" for n in range(MAXIMUM)]
     assert [each.item for each in found.folded] == ["i7", "i8", "i9"]
 
 
 def test_people_pin_unpin_and_add():
     items = ranked_agenda([item(f"i{n}", exposure=0.9 - n / 100) for n in range(10)])
-    found = arranged(items, [said("pin", "i9"), said("unpin", "i0"), said("add", "note-1", "Talk about the budget"), said("pin", "nobody")])
+    found = arranged_agenda(
+        items, [said("pin", "i9"), said("unpin", "i0"), said("add", "note-1", "Talk about the budget"), said("pin", "nobody")]
+    )
     names = [each.item for each in found.items]
     assert names[:2] == ["i9", "note-1"]
     assert "i0" not in names
     assert "i0" in [each.item for each in found.folded]
-    assert len(names) == MOST
+    assert len(names) == MAXIMUM
     assert found.items[1].title == "Talk about the budget"
-    back = arranged(items, [said("unpin", "i0"), said("pin", "i0")])
+    back = arranged_agenda(items, [said("unpin", "i0"), said("pin", "i0")])
     assert back.items[0].item == "i0"
     for first, last in (("pin", "i9"), ("unpin", "i0")):
-        undone = arranged(items, [said(first, last), said("rank", last), said("rank", last)])
+        undone = arranged_agenda(items, [said(first, last), said("rank", last), said("rank", last)])
         assert [each.item for each in (*undone.items, *undone.folded)] == [f"i{n}" for n in range(10)]
         assert not undone.pinned | undone.removed
 

@@ -9,7 +9,7 @@ from observability.alerts.delivery import deliver_messages
 from observability.dashboard.overview import changes
 from observability.review import freeze
 from observability.review.action_items import action_stage
-from observability.review.change_log import entries
+from observability.review.change_log import change_entries
 from observability.review.escalation import action_verifications, escalation_messages, pass_up
 from observability.review.snapshot import week_snapshot
 from tests.support import review_world
@@ -67,11 +67,11 @@ def store(tmp_path_factory):
 
 
 def promised(store, week, action="a1"):
-    return next(each for each in freeze.found(store, str(week))["promises"] if each["action"] == action)
+    return next(each for each in freeze.stored_week(store, str(week))["promises"] if each["action"] == action)
 
 
 def on_agenda(store, week, item):
-    return next((each for each in freeze.found(store, str(week))["agenda"] if each["item"].startswith(item)), None)
+    return next((each for each in freeze.stored_week(store, str(week))["agenda"] if each["item"].startswith(item)), None)
 
 
 def test_what_was_not_done_three_weeks_running_is_passed_up_by_itself(store):
@@ -122,7 +122,7 @@ def test_the_owner_is_told_once_with_a_key(store):
     assert [(each.channel, each.state) for each in queued] == [("bobs", "queued")]
     assert "Ask the drivers" in queued[0].text
     assert f"https://models.example.org/review?review={WEEKS[3]}" in queued[0].text
-    store.write_records(list(escalation_messages(freeze.found(store, str(WEEKS[3])), config.read_alert_config(store.home), NOW)))
+    store.write_records(list(escalation_messages(freeze.stored_week(store, str(WEEKS[3])), config.read_alert_config(store.home), NOW)))
     sent = []
     deliver_messages(
         store, config.read_alert_config(store.home), NOW + timedelta(hours=1), lambda address, message: sent.append((address, message.key))
@@ -132,7 +132,7 @@ def test_the_owner_is_told_once_with_a_key(store):
 
 
 def test_a_review_of_old_logs_tells_nobody(store):
-    body = freeze.found(store, str(WEEKS[3]))
+    body = freeze.stored_week(store, str(WEEKS[3]))
     assert list(escalation_messages(body, config.read_alert_config(store.home), NOW))
     before = len(alert_log.messages_by_key(store))
     pass_up(store, body, NOW + timedelta(days=400))
@@ -142,7 +142,7 @@ def test_a_review_of_old_logs_tells_nobody(store):
 def test_a_lapsed_signature_waits_on_the_agenda_until_somebody_decides(store):
     item = on_agenda(store, WEEKS[3], "signature:eta:bias")
     assert (item["weeks"], item["severity"]) == (3, "act")
-    assert freeze.found(store, str(WEEKS[3]))["agenda"][0]["weeks"] >= 3
+    assert freeze.stored_week(store, str(WEEKS[3]))["agenda"][0]["weeks"] >= 3
 
 
 def test_a_decision_comes_back_on_its_day_until_it_was_looked_at(store):
@@ -167,7 +167,7 @@ def test_a_decision_comes_back_on_its_day_until_it_was_looked_at(store):
 
 
 def test_a_week_is_made_anew_as_it_was_frozen(store):
-    body = freeze.found(store, str(WEEKS[3]))
+    body = freeze.stored_week(store, str(WEEKS[3]))
     then = NOW + (WEEKS[3].start - WEEKS[0].start) / 1000
     later = {"author": "ann", "model": "eta", "at": then + timedelta(hours=1)}
     store.write_records(
@@ -203,7 +203,7 @@ def test_a_week_is_made_anew_as_it_was_frozen(store):
 
 @pytest.mark.parametrize("words", ["keep VERSION", "carla", "dan wants", "f-77", "roll back", "eta"])
 def test_a_decision_is_found_by_its_words_decider_dissent_and_evidence(store, words):
-    everything = entries(store, WEEKS[0].start, NOW + timedelta(days=1))
+    everything = change_entries(store, WEEKS[0].start, NOW + timedelta(days=1))
     found = changes.matching_entries(everything, ["decision"], words)
     assert [each.title for each in found] == ["Keep version 1"]
     assert changes.matching_entries(everything, ["decision"], "nobody said this") == []

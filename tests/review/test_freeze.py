@@ -23,7 +23,7 @@ from observability.export import review_deck
 from observability.review import freeze
 from observability.review.agenda_figures import item_figure
 from observability.review.case_verdicts import week_verdicts
-from observability.review.change_log import entries
+from observability.review.change_log import change_entries
 from observability.review.decision_evidence import Evidence
 from observability.review.meeting import MEETING, closed_by
 from observability.review.metric_movement import Target, metric_movement, movement_of_action
@@ -117,7 +117,7 @@ def test_the_week_of_the_fault_has_one_thing_on_top_and_the_figures_of_its_recor
 def test_a_frozen_week_is_not_frozen_again_and_can_be_made_anew(store, broken):
     assert freeze.freeze(store, BROKEN, author="zoe", now=NOW + timedelta(days=1)) == broken
     anew = week_snapshot(store, BROKEN, frozen_at=NOW, earlier=freeze.earlier_weeks(store, BROKEN, NOW))
-    assert freeze.canonical(anew) == freeze.canonical(broken)
+    assert freeze.canonical_week(anew) == freeze.canonical_week(broken)
 
 
 def test_a_metric_that_moved_before_the_action_was_done_is_no_effect_of_it(mended):
@@ -202,10 +202,12 @@ def test_a_version_that_is_gone_is_replayed_on_the_stored_inputs(tmp_path):
 
 
 def test_late_labels_change_nothing_that_is_frozen(store, broken, mended):
-    before = {review: (freeze.canonical(freeze.found(store, review)), page(store, review)) for review in (str(BROKEN), str(MENDED))}
+    before = {
+        review: (freeze.canonical_week(freeze.stored_week(store, review)), page(store, review)) for review in (str(BROKEN), str(MENDED))
+    }
     review_world.load_late(store)
     for review, (body, html) in before.items():
-        assert freeze.canonical(freeze.found(store, review)) == body
+        assert freeze.canonical_week(freeze.stored_week(store, review)) == body
         frozen, since = html.split('<h2 id="restated">')[0], page(store, review)
         assert since.split('<h2 id="restated">')[0] == frozen
     assert 'id="restated"' in page(store, str(BROKEN))
@@ -219,7 +221,7 @@ def test_a_week_that_is_not_over_or_not_there_is_said(store, broken):
     with pytest.raises(UsageError, match="is not over"):
         freeze.freeze(store, WEEKS[-1].back(-2), author="ann", now=NOW)
     with pytest.raises(NotFoundError, match="is not frozen"):
-        freeze.found(store, "2001-W01")
+        freeze.stored_week(store, "2001-W01")
 
 
 def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
@@ -242,7 +244,7 @@ def test_the_files_hold_what_was_said_and_nothing_in_them_runs(store, broken):
     assert (action["owner"], action["due"][:10], action["stage"], action["author"]) == ("bob", due, "assigned", "ann")
     assert [(each[4], each[7], each[8][:10]) for each in rows if each[1] == "action"] == [("assigned", "bob", due)]
     assert export_review.inert_cells(["=1+1", "@x", "fine", None]) == ["'=1+1", "'@x", "fine", ""]
-    assert export_review.chat("<!here> @all `km` https://x") == "\\<!here\\> @\u2060all `km` https:\u2060//x"
+    assert export_review.chat_text("<!here> @all `km` https://x") == "\\<!here\\> @\u2060all `km` https:\u2060//x"
 
 
 def test_every_file_marks_an_agreed_action_from_the_day_after_its_due_date(store, broken):
@@ -326,10 +328,10 @@ def test_a_meeting_is_closed_and_opened_again(store, broken):
 
 
 def test_the_ledger_holds_the_deploy_and_the_decision(store, broken):
-    found = entries(store, BETTER.start - timedelta(days=1), NOW + timedelta(days=1))
+    found = change_entries(store, BETTER.start - timedelta(days=1), NOW + timedelta(days=1))
     assert {"deploy", "decision"} <= {each.sort for each in found}
     assert [each.at for each in found] == sorted((each.at for each in found), reverse=True)
-    known = entries(store, BETTER.start - timedelta(days=1), NOW + timedelta(days=1), as_of=BETTER.start - timedelta(hours=1))
+    known = change_entries(store, BETTER.start - timedelta(days=1), NOW + timedelta(days=1), as_of=BETTER.start - timedelta(hours=1))
     assert "deploy" not in {each.sort for each in known}
 
 
@@ -360,7 +362,7 @@ def test_the_ledger_holds_what_people_said_the_week_that_was_frozen_and_what_was
             {"kind": "alert", "incident": "i1", "at": NOW + timedelta(minutes=2), "author": "bob", "says": "useful"},
         ]
     )
-    found = {(each.sort, each.title, each.author) for each in entries(store, NOW, NOW + timedelta(days=1))}
+    found = {(each.sort, each.title, each.author) for each in change_entries(store, NOW, NOW + timedelta(days=1))}
     assert {
         ("action", "Action open: Log kilometres again.", "ann"),
         ("action", "Action done: Log kilometres again.", "bob"),
@@ -370,7 +372,7 @@ def test_the_ledger_holds_what_people_said_the_week_that_was_frozen_and_what_was
         ("review", f"Week {BROKEN} was frozen.", "ann"),
     } <= found
     assert not any(title.startswith("Alert useful") for _, title, _ in found)
-    lately = changes.recent_entries(entries(store, BROKEN.start, NOW + timedelta(days=1)), NOW)
+    lately = changes.recent_entries(change_entries(store, BROKEN.start, NOW + timedelta(days=1)), NOW)
     assert {each.author for each in lately} == {"ann", "bob"}
 
 

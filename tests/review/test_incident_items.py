@@ -7,7 +7,7 @@ import pytest
 from observability.core.weeks import Week
 from observability.review.action_items import is_settled_action
 from observability.review.agenda import ranked_agenda
-from observability.review.incident_items import of_incidents, shared_incidents, touched
+from observability.review.incident_items import affected_share, of_incidents, shared_incidents
 from observability.store.types import decision_items
 
 JULY = "2013-07-01T00:00:00Z"
@@ -98,7 +98,7 @@ def test_a_rate_concerns_the_rows_by_which_it_rose():
     (item,) = found(part("m", one, baseline=0.103))
     assert item.exposure == pytest.approx(0.114)
     assert "11 % affected" in " ".join(item.reasons)
-    assert touched(error(), {}) == 1.0
+    assert affected_share(error(), {}) == 1.0
 
 
 def test_of_equals_the_lead_that_ranks_higher_comes_first():

@@ -7,7 +7,7 @@ import pytest
 
 from observability.core.finding import Finding
 from observability.core.weeks import Week
-from observability.review.metric_movement import Target, movement_verdict, oriented, weeks, worthwhile
+from observability.review.metric_movement import Target, compare_weeks, movement_verdict, relevant_improvement, signed_improvement
 from observability.stats.interval import Interval
 
 JULY, AUGUST = Week.parse("2013-W27"), Week.parse("2013-W28")
@@ -35,7 +35,7 @@ def finding(value, low, high, metric="mae", n=2000, baseline=20.0):
 
 
 def test_an_error_that_fell_beyond_chance_moved():
-    found = weeks(Target("m", "serving/performance", "mae"), finding(37.8, 35.5, 40.0), finding(22.0, 21.0, 23.0), JULY, AUGUST)
+    found = compare_weeks(Target("m", "serving/performance", "mae"), finding(37.8, 35.5, 40.0), finding(22.0, 21.0, 23.0), JULY, AUGUST)
     assert found.answer == "yes"
     assert found.improvement is not None
     # MOVER by hand: 15.8 less / plus the root of the squared reaches
@@ -44,13 +44,13 @@ def test_an_error_that_fell_beyond_chance_moved():
 
 
 def test_an_error_that_rose_did_not():
-    found = weeks(Target("m", "serving/performance", "mae"), finding(22.0, 21.0, 23.0), finding(37.8, 35.5, 40.0), JULY, AUGUST)
+    found = compare_weeks(Target("m", "serving/performance", "mae"), finding(22.0, 21.0, 23.0), finding(37.8, 35.5, 40.0), JULY, AUGUST)
     assert found.answer == "no"
     assert "worse by 15.8" in found.sentence
 
 
 def test_a_rise_whose_interval_holds_zero_is_not_called_worse():
-    found = weeks(Target("m", "serving/performance", "mae"), finding(27.6, 26.0, 29.2), finding(30.5, 28.0, 33.0), JULY, AUGUST)
+    found = compare_weeks(Target("m", "serving/performance", "mae"), finding(27.6, 26.0, 29.2), finding(30.5, 28.0, 33.0), JULY, AUGUST)
     assert found.answer == "no"
     reach = ((29.2 - 27.6) ** 2 + (30.5 - 28.0) ** 2) ** 0.5
     assert f"no relevant improvement (95 % interval from {2.9 + reach:.3g} worse to {reach - 2.9:.3g} better)" in found.sentence
@@ -58,47 +58,49 @@ def test_a_rise_whose_interval_holds_zero_is_not_called_worse():
 
 
 def test_wide_intervals_cannot_tell():
-    found = weeks(Target("m", "serving/performance", "mae"), finding(30.0, 20.0, 40.0), finding(28.0, 18.0, 38.0), JULY, AUGUST)
+    found = compare_weeks(Target("m", "serving/performance", "mae"), finding(30.0, 20.0, 40.0), finding(28.0, 18.0, 38.0), JULY, AUGUST)
     assert found.answer == "cannot tell"
 
 
 def test_the_same_value_measured_closely_is_no():
-    found = weeks(Target("m", "serving/performance", "mae"), finding(30.0, 29.8, 30.2), finding(30.0, 29.8, 30.2), JULY, AUGUST)
+    found = compare_weeks(Target("m", "serving/performance", "mae"), finding(30.0, 29.8, 30.2), finding(30.0, 29.8, 30.2), JULY, AUGUST)
     assert found.answer == "no"
 
 
 def test_of_an_accuracy_higher_is_better():
     before, after = finding(0.70, 0.68, 0.72, "accuracy"), finding(0.78, 0.76, 0.80, "accuracy")
-    assert weeks(Target("m", "serving/performance", "accuracy"), before, after, JULY, AUGUST).answer == "yes"
-    assert weeks(Target("m", "serving/performance", "accuracy"), after, before, JULY, AUGUST).answer == "no"
+    assert compare_weeks(Target("m", "serving/performance", "accuracy"), before, after, JULY, AUGUST).answer == "yes"
+    assert compare_weeks(Target("m", "serving/performance", "accuracy"), after, before, JULY, AUGUST).answer == "no"
 
 
 def test_a_bias_is_better_nearer_to_zero():
     before, after = finding(-23.0, -26.0, -20.0, "bias"), finding(-3.0, -5.0, -1.0, "bias")
-    assert weeks(Target("m", "serving/performance", "bias"), before, after, JULY, AUGUST).answer == "yes"
+    assert compare_weeks(Target("m", "serving/performance", "bias"), before, after, JULY, AUGUST).answer == "yes"
 
 
 @pytest.mark.parametrize(("goal", "reached"), [(25.0, True), (20.0, False), (None, None)])
 def test_a_goal_is_reached_or_not(goal, reached):
-    found = weeks(Target("m", "serving/performance", "mae", goal=goal), finding(37.8, 35.5, 40.0), finding(22.0, 21.0, 23.0), JULY, AUGUST)
+    found = compare_weeks(
+        Target("m", "serving/performance", "mae", goal=goal), finding(37.8, 35.5, 40.0), finding(22.0, 21.0, 23.0), JULY, AUGUST
+    )
     assert found.goal_reached is reached
 
 
 def test_a_week_without_the_figure_cannot_tell_and_says_which():
-    found = weeks(Target("m", "serving/performance", "mae"), finding(37.8, 35.5, 40.0), None, JULY, AUGUST)
+    found = compare_weeks(Target("m", "serving/performance", "mae"), finding(37.8, 35.5, 40.0), None, JULY, AUGUST)
     assert found.answer == "cannot tell"
     assert str(AUGUST) in found.sentence
 
 
 def test_turning_round_keeps_low_below_high():
-    turned = oriented(Interval(-0.08, -0.10, -0.05, 100), -1.0)
+    turned = signed_improvement(Interval(-0.08, -0.10, -0.05, 100), -1.0)
     assert (turned.low, turned.value, turned.high) == (0.05, 0.08, 0.10)
     assert movement_verdict(turned, 0.02) == "yes"
     assert movement_verdict(replace(turned, low=None), 0.02) == "cannot tell"
 
 
 def test_what_is_worthwhile_follows_the_goal_then_the_limits():
-    assert worthwhile(Target("m", "serving/performance", "mae", goal=20.0), 30.0) == 5.0
-    assert worthwhile(Target("m", "serving/performance", "mae"), 30.0) == pytest.approx(3.0)
-    assert worthwhile(Target("m", "serving/performance", "accuracy"), 0.7) == pytest.approx(0.02)
-    assert worthwhile(Target("m", "data/quality", "null_rate"), 0.4) == pytest.approx(0.04)
+    assert relevant_improvement(Target("m", "serving/performance", "mae", goal=20.0), 30.0) == 5.0
+    assert relevant_improvement(Target("m", "serving/performance", "mae"), 30.0) == pytest.approx(3.0)
+    assert relevant_improvement(Target("m", "serving/performance", "accuracy"), 0.7) == pytest.approx(0.02)
+    assert relevant_improvement(Target("m", "data/quality", "null_rate"), 0.4) == pytest.approx(0.04)

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from observability.alerts import alert_log
 from observability.core.weeks import Week
 from observability.review.change_log import Entry
-from observability.review.monitoring_quality import missed, monitoring
+from observability.review.monitoring_quality import missed_incidents, monitoring
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -21,7 +21,10 @@ def test_what_people_reported_and_no_finding_said_was_missed():
         Entry(AT, "deploy", "Version 2", "quiet"),
         Entry(AT, "incident", "Of no model"),
     ]
-    assert [(each["model"], each["title"]) for each in missed(models, happened)] == [("faint", "Wrong prices"), ("quiet", "Refused twice")]
+    assert [(each["model"], each["title"]) for each in missed_incidents(models, happened)] == [
+        ("faint", "Wrong prices"),
+        ("quiet", "Refused twice"),
+    ]
 
 
 def test_an_alert_of_an_earlier_week_that_was_resolved_in_this_one_is_shown(monkeypatch):

@@ -15,7 +15,7 @@ from observability.core.window import Window
 from observability.export import review as export_review
 from observability.monitoring import check
 from observability.review import freeze, sentences
-from observability.review.restated import restated
+from observability.review.restated import restated_since_freezing
 from observability.review.snapshot import settings_from, week_snapshot
 from observability.store.db import catalog_store
 from observability.store.opener import open_store
@@ -100,7 +100,7 @@ def test_a_week_made_anew_after_a_change_of_settings_is_the_same(store):
     limits = {"serving/performance/accuracy": 0.4}
     alarm_rules.save_settings(store, "m", replace(BEFORE, limits=limits, cost_false_negative=50.0), author="bob")
     assert accuracy(store).limit != held
-    assert freeze.canonical(week_snapshot(store, WEEK, frozen_at=FROZEN)) == freeze.canonical(body)
+    assert freeze.canonical_week(week_snapshot(store, WEEK, frozen_at=FROZEN)) == freeze.canonical_week(body)
     alarm_rules.save_settings(store, "m", replace(BEFORE, limits=limits, threshold=0.8), author="bob")
     assert accuracy(store).value == pytest.approx(right(store, 0.8)) != pytest.approx(right(store, 0.5))
     anew = week_snapshot(store, WEEK, frozen_at=FROZEN)
@@ -111,7 +111,7 @@ def test_a_week_made_anew_after_a_change_of_settings_is_the_same(store):
     ]
     assert judged["value"] == pytest.approx(right(store, 0.5))
     assert judged["limit"] == held
-    assert restated(store, body, FROZEN + timedelta(days=30)) == [], "another threshold is no late label"
+    assert restated_since_freezing(store, body, FROZEN + timedelta(days=30)) == [], "another threshold is no late label"
 
 
 def test_answers_under_other_settings_are_those_of_a_store_that_has_them(store):

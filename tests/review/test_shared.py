@@ -78,13 +78,13 @@ def store(tmp_path_factory):
 
 @pytest.fixture
 def item(store):
-    (found,) = [each for each in export_review.items_of(freeze.found(store, str(WEEK))) if each.about.get("subject") == "dew"]
+    (found,) = [each for each in export_review.items_of(freeze.stored_week(store, str(WEEK))) if each.about.get("subject") == "dew"]
     return found
 
 
 def test_the_fault_is_one_item_of_both_models_with_the_incident_of_each(store, item):
     assert item.models == ("delay", "late")
-    body = freeze.found(store, str(WEEK))
+    body = freeze.stored_week(store, str(WEEK))
     incidents = {each["incident"]: part["model"] for part in body["models"] for each in part["incidents"]}
     findings = {each["id"]: part["model"] for part in body["models"] for each in part["findings"]}
     assert sorted(incidents[each] for each in item.incidents) == ["delay", "late"]
@@ -97,7 +97,7 @@ def test_the_fault_is_one_item_of_both_models_with_the_incident_of_each(store, i
 def test_page_files_and_messages_name_it_at_each_of_the_two(store, item, monkeypatch):
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
     monkeypatch.setattr(load, "page_clock", lambda: NOW)
-    place = [each.item for each in export_review.items_of(freeze.found(store, str(WEEK)))].index(item.item) + 1
+    place = [each.item for each in export_review.items_of(freeze.stored_week(store, str(WEEK)))].index(item.item) + 1
     fleet = tables(opened("review", review=str(WEEK), step="fleet"))["The fleet in this week"]["rows"]
     assert all(f"agenda {place}" in each["cells"]["status"]["sub"] for each in fleet)
     hurt = tables(opened("review", review=str(WEEK), step="incidents"))["Incidents of the week"]["rows"]
@@ -131,7 +131,7 @@ def test_the_slides_hold_each_item_once_with_who_decides_and_what_was_agreed(sto
     assert invalid(deck) == ["<script> is not for a report"], "one script, which moves the slides"
     script = deck.partition("<script>")[2].partition("</script>")[0]
     assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in deck, "the policy names this script and no other"
-    items = export_review.items_of(freeze.found(store, str(WEEK)))
+    items = export_review.items_of(freeze.stored_week(store, str(WEEK)))
     slides = deck.split('<section class="slide"')[1:]
     assert [f'aria-label="Item {place}"' in slide for place, slide in enumerate(slides[1 : len(items) + 1], 1)] == [True] * len(items)
     for one, slide in zip(items, slides[1:]):
@@ -140,9 +140,9 @@ def test_the_slides_hold_each_item_once_with_who_decides_and_what_was_agreed(sto
         assert all(escape(reason, quote=False) in slide for reason in one.reasons)
     place = [one.item for one in items].index(item.item) + 1
     assert "Decides: ann, bob." in slides[place] or "Acted on" in slides[place]
-    body = freeze.found(store, str(WEEK))
+    body = freeze.stored_week(store, str(WEEK))
     owned = {**body, "models": [{**part, "owner": f"desk of {part['model']}"} for part in body["models"]]}
-    assert review_deck.decider(owned, item) == "desk of delay, desk of late"
+    assert review_deck.item_deciders(owned, item) == "desk of delay, desk of late"
 
 
 def test_a_headline_of_a_slide_is_the_first_clause_of_its_sentence():
@@ -155,7 +155,7 @@ def test_a_headline_of_a_slide_is_the_first_clause_of_its_sentence():
 
 
 def test_owners_of_both_are_told_and_it_waits_on_where_only_one_still_shows_it(store, item):
-    body = freeze.found(store, str(WEEK))
+    body = freeze.stored_week(store, str(WEEK))
     config = AlertConfig(channels={name: f"json://127.0.0.1:9/{name}" for name in ("a", "b")}, routes={"ann": ("a",), "bob": ("b",)})
     waits = {**body, "agenda": [{**item.to_json(), "weeks": 3}]}
     assert [each["channel"] for each in escalation_messages(waits, config, NOW)] == ["a", "b"]

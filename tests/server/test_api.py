@@ -54,14 +54,14 @@ def site(case_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     home = copied(case_home, tmp_path / "home")
     store = open_store(home, threads=2)
     monkeypatch.setattr(process_lock, "_current", process_lock.Owner(home, process_lock.Lock(-1), store))
-    yield Site(home, store, tokens.create(home, "read")[1], tokens.create(home, "write")[1])
+    yield Site(home, store, tokens.create_token(home, "read")[1], tokens.create_token(home, "write")[1])
     store.close()
 
 
 def test_nobody_is_let_in_without_a_token_of_the_right_scope(site: Site) -> None:
     paths = (("GET", "/api/v1/status"), ("GET", "/api/v1/findings"), ("GET", "/api/v1/predictions/loan-1"), ("POST", "/api/v1/records"))
-    other = tokens.create(site.home, "read")
-    tokens.revoke(site.home, other[0].id)
+    other = tokens.create_token(site.home, "read")
+    tokens.revoke_token(site.home, other[0].id)
     for method, path in (*paths, ("GET", "/api/v1/none")):
         for wrong in (None, "", "x", "obs_00000000_" + 43 * "a", site.read[:-1], site.read + "a", other[1], "\u00e9"):
             answer = site.ask(method, path, wrong)
@@ -77,19 +77,19 @@ def test_nobody_is_let_in_without_a_token_of_the_right_scope(site: Site) -> None
 
 
 def test_tokens_are_kept_hashed_and_private(tmp_path: Path) -> None:
-    kept, text = tokens.create(tmp_path, "read", "grafana")
+    kept, text = tokens.create_token(tmp_path, "read", "grafana")
     file = tmp_path / tokens.FILE
     assert text not in file.read_text()
     assert text.split("_", 2)[2] not in file.read_text()
     assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
-    assert tokens.holder(tmp_path, text) == kept
+    assert tokens.token_holder(tmp_path, text) == kept
     with pytest.raises(UsageError):
-        tokens.create(tmp_path, "admin")
-    tokens.revoke(tmp_path, text)
-    assert tokens.holder(tmp_path, text) is None
+        tokens.create_token(tmp_path, "admin")
+    tokens.revoke_token(tmp_path, text)
+    assert tokens.token_holder(tmp_path, text) is None
     with pytest.raises(NotFoundError):
-        tokens.revoke(tmp_path, kept.id)
-    threads = [threading.Thread(target=tokens.create, args=(tmp_path, "write")) for _ in range(8)]
+        tokens.revoke_token(tmp_path, kept.id)
+    threads = [threading.Thread(target=tokens.create_token, args=(tmp_path, "write")) for _ in range(8)]
     for each in threads:
         each.start()
     for each in threads:
@@ -97,7 +97,7 @@ def test_tokens_are_kept_hashed_and_private(tmp_path: Path) -> None:
     assert len(tokens.read_tokens(tmp_path)) == 8
     file.write_text("{")
     with pytest.raises(StoreBrokenError):
-        tokens.holder(tmp_path, text)
+        tokens.token_holder(tmp_path, text)
 
 
 def test_a_prediction_is_the_evidence_of_the_command(site: Site, command: Command) -> None:
@@ -149,7 +149,7 @@ def test_records_are_on_disk_before_the_answer_and_bad_lines_are_told(site: Site
     assert [each["line"] for each in body["rejected"]] == [3, 4]
     assert all(set(each) == {"line", "reason"} and len(each["reason"]) > 10 for each in body["rejected"])
     assert synced
-    process_lock.current().records.publish()
+    process_lock.current_owner().records.publish()
     (segment,) = (site.store.landing / "ready").glob("*.jsonl")
     assert [json.loads(line)["id"] for line in segment.read_text().splitlines()] == ["new-1", "new-3"]
     report = site.store.load_landing()
@@ -209,7 +209,7 @@ def test_the_text_of_a_case_is_inert(site: Site, command: Command) -> None:
 
 
 def test_a_token_may_be_for_one_model(site: Site) -> None:
-    _, text = tokens.create(site.home, "read", role="viewer", models=["price"])
+    _, text = tokens.create_token(site.home, "read", role="viewer", models=["price"])
     assert [each["model"] for each in site.ask("GET", "/api/v1/status", text).json()["models"]] == ["price"]
     assert site.ask("GET", "/api/v1/predictions/loan-100?model=loan", text).status == 404
     assert site.ask("GET", "/api/v1/predictions/loan-100?model=loan", site.read).status == 200
@@ -234,8 +234,8 @@ def test_a_token_for_one_model_sends_records_of_that_model_alone(site: Site) -> 
         return [each["line"] for each in site.ask("POST", "/api/v1/records", token, body).json()["rejected"]]
 
     assert GOOD["model"] == "price"
-    assert rejected(tokens.create(site.home, "write", models=["price"])[1]) == [2, 3, 5, 6]
-    assert rejected(tokens.create(site.home, "write", role="analyst", models=["price"])[1]) == [2, 3, 6]
+    assert rejected(tokens.create_token(site.home, "write", models=["price"])[1]) == [2, 3, 5, 6]
+    assert rejected(tokens.create_token(site.home, "write", role="analyst", models=["price"])[1]) == [2, 3, 6]
     assert rejected(site.write) == []
 
 
@@ -250,6 +250,6 @@ def test_what_people_say_needs_a_token_of_an_analyst_where_people_sign_in(site: 
     monkeypatch.setattr(tokens, "read_access_settings", lambda _home: settings)
     answer = site.ask("POST", "/api/v1/records", site.write, body).json()
     assert (answer["accepted"], [each["line"] for each in answer["rejected"]]) == (1, [2, 3])
-    _, analyst = tokens.create(site.home, "write", role="analyst")
+    _, analyst = tokens.create_token(site.home, "write", role="analyst")
     assert site.ask("POST", "/api/v1/records", analyst, body).json()["accepted"] == 3
     assert site.ask("GET", "/api/v1/status", site.read).status == 200

@@ -45,7 +45,9 @@ def case_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def over_http(token: str, ask: Callable[[Client], Awaitable[None]]) -> None:
     """Ask through the route, without a port."""
-    app = Starlette(routes=[Route("/mcp", api.guarded("POST", "read", application.answer_assistant), methods=["GET", "POST", "DELETE"])])
+    app = Starlette(
+        routes=[Route("/mcp", api.guarded_handler("POST", "read", application.answer_assistant), methods=["GET", "POST", "DELETE"])]
+    )
 
     async def work() -> None:
         headers = {"Authorization": f"Bearer {token}"}
@@ -109,13 +111,13 @@ def test_over_http_a_token_gives_its_own_rights(case_home: Path, tmp_path: Path,
             seen.append(await tool_answer(client, "case", id="loan-100", model="loan"))
             seen.append(await tool_answer(client, "sql", query="SELECT 1 AS one"))
 
-        over_http(tokens.create(home, "read")[1], ask)
+        over_http(tokens.create_token(home, "read")[1], ask)
         assert {"loan", "price"} <= seen[0] and seen[1]["prediction"]["id"] == "loan-100" and seen[2] == [{"one": 1}]
         seen.clear()
-        over_http(tokens.create(home, "read", models=("price",))[1], ask)
+        over_http(tokens.create_token(home, "read", models=("price",))[1], ask)
         assert seen[0] == {"price"} and isinstance(seen[1], str) and isinstance(seen[2], str)
-        route = Route("/mcp", api.guarded("POST", "read", application.answer_assistant), methods=["POST"])
-        for wrong, status in (("", 401), ("x", 401), (tokens.create(home, "write")[1], 403)):
+        route = Route("/mcp", api.guarded_handler("POST", "read", application.answer_assistant), methods=["POST"])
+        for wrong, status in (("", 401), ("x", 401), (tokens.create_token(home, "write")[1], 403)):
             assert ask_routes([route], "POST", "/mcp", wrong, b"{}").status == status
 
 
@@ -181,5 +183,5 @@ def test_commands_of_assistants_share_the_limit_of_slow_requests(tmp_path: Path,
         monkeypatch.setattr(process_lock, "_current", process_lock.Owner(store.home, process_lock.Lock(-1), store))
         monkeypatch.setattr(execute, "execute", slow)
         monkeypatch.setattr(api, "AT_ONCE", asyncio.Semaphore(2))
-        over_http(tokens.create(store.home, "read")[1], ask)
+        over_http(tokens.create_token(store.home, "read")[1], ask)
     assert len(peak) == 6 and max(peak) == 2

@@ -48,7 +48,7 @@ class Sink:
     def __init__(self, home, monkeypatch):
         self.home, self.monkeypatch = home, monkeypatch
         self.open()
-        self.token = tokens.create(home, "write")[1]
+        self.token = tokens.create_token(home, "write")[1]
 
     def open(self):
         self.store = open_store(self.home, threads=1)
@@ -196,7 +196,7 @@ def test_a_half_whose_partner_never_comes_is_a_rejected_line_and_is_counted(sink
 
 
 def test_beyond_the_most_that_may_wait_the_oldest_go_first(sink, monkeypatch):
-    monkeypatch.setattr(waiting_halves, "MOST_HALVES", 2)
+    monkeypatch.setattr(waiting_halves, "MAX_HALVES", 2)
     for name in "abc":
         sink.event("request", V1_REQUEST, name)
     waiting_halves.settle_overdue_halves(sink.owner.waiting, sink.owner.records)
@@ -227,11 +227,11 @@ def test_protected_features_never_reach_the_disk_as_they_came(sink):
 
 
 def test_who_may_not_write_is_refused_and_a_token_of_one_model_writes_only_that(sink):
-    reading = tokens.create(sink.home, "read")[1]
+    reading = tokens.create_token(sink.home, "read")[1]
     assert sink.event("request", V1_REQUEST, token=reading).status == 403
     assert sink.event("request", V1_REQUEST, token="none").status == 401
     assert ask_routes(api.routes(), "GET", PATH, sink.token).status == 405
-    limited = tokens.create(sink.home, "write", "one", models=("loan",))[1]
+    limited = tokens.create_token(sink.home, "write", "one", models=("loan",))[1]
     refused = sink.event("request", V1_REQUEST, token=limited)
     assert refused.status == 422
     assert "not for the model" in refused.json()["rejected"][0]["reason"]

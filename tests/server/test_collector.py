@@ -100,7 +100,7 @@ def publish(home, place):
 
 
 def test_a_collector_keeps_the_contract_of_the_owner(home, place):
-    write, read = (tokens.create(home, scope)[1] for scope in ("write", "read"))
+    write, read = (tokens.create_token(home, scope)[1] for scope in ("write", "read"))
     (home / "limits.toml").write_text("[limits]\nbody_bytes = 5000\nnew_models_per_request = 1\n", encoding="utf-8")
     file = home.parent / "first.jsonl"
     file.write_text(lines(prediction(0)), encoding="utf-8")
@@ -129,7 +129,7 @@ def test_a_collector_keeps_the_contract_of_the_owner(home, place):
         assert 'observability_ingest_accepted_records_total{address="records"} 3' in text
         assert 'observability_ingest_rejected_records_total{reason="missing_field"}' in text
         assert "observability_collector_config_age_seconds" in text and collector.ask("GET", "/metrics")[0] == 401
-        tokens.revoke(home, write)
+        tokens.revoke_token(home, write)
         publish(home, place)
         until = time.monotonic() + 300
         while collector.ask("POST", "/api/v1/records", lines(prediction(9)), write)[0] != 401:
@@ -172,7 +172,7 @@ def test_protected_features_need_the_key(home, tmp_path, place, monkeypatch):
 
 
 def test_the_configuration_holds_no_secret(home, place):
-    _, text = tokens.create(home, "write")
+    _, text = tokens.create_token(home, "write")
     (home / "access.toml").write_text('url = "https://obs.example.com"\n', encoding="utf-8")
     publish(home, place)
     content = place.get(CONFIG)
@@ -238,7 +238,7 @@ def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothi
     """Clients send to any of three collectors, again where no answer came; the owner brings meanwhile and is opened anew."""
     place, settings = shared
     seconds = float(os.environ.get("COLLECTOR_SECONDS", repeats(6, 12)))
-    token = tokens.create(home, "write")[1]
+    token = tokens.create_token(home, "write")[1]
     publish(home, place)
     collectors = [CollectorProcess(place.address, settings) for _ in range(3)]
     for collector in collectors:

@@ -46,9 +46,9 @@ def reply_to(app: Starlette, request: FuzzRequest) -> Reply:
 
 
 def test_random_requests_get_no_5xx_and_nothing_of_a_refused_one_is_written(store: DuckStore) -> None:
-    parts, owner = application.app_parts(), process_lock.current()
+    parts, owner = application.app_parts(), process_lock.current_owner()
     app = Starlette(routes=parts["routes"], middleware=parts["middleware"])
-    known = {scope: tokens.create(store.home, scope)[1] for scope in ("read", "write")} | {"owner": owner.token}
+    known = {scope: tokens.create_token(store.home, scope)[1] for scope in ("read", "write")} | {"owner": owner.token}
     accepted: Counter[str] = Counter()
     statuses: Counter[int] = Counter()
     broken: list[str] = []
@@ -74,7 +74,7 @@ def test_random_requests_get_no_5xx_and_nothing_of_a_refused_one_is_written(stor
 
 
 def test_a_query_that_is_no_text_and_a_command_nested_too_deeply_are_refused(store: DuckStore) -> None:
-    parts, owner = application.app_parts(), process_lock.current()
+    parts, owner = application.app_parts(), process_lock.current_owner()
     app = Starlette(routes=parts["routes"], middleware=parts["middleware"])
     assert http(app, "GET", "/serving/drift?model=\u00e9").status == 400
     deep = b'{"argv":' + b"[" * 100_000

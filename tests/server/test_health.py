@@ -34,7 +34,7 @@ def owner(tmp_path, monkeypatch):
 @pytest.fixture
 def get(owner):
     """Asks the routes of this owner with a token that may read."""
-    token = tokens.create(owner.home, "read")[1]
+    token = tokens.create_token(owner.home, "read")[1]
     return lambda path: ask_routes([Route("/readyz", application.readiness), *api.routes()], "GET", path, token)
 
 

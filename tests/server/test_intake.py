@@ -23,7 +23,7 @@ def post(tmp_path, monkeypatch):
     store = new_store(tmp_path / "home", threads=1)
     owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
     monkeypatch.setattr(process_lock, "_current", owner)
-    token = tokens.create(store.home, "write")[1]
+    token = tokens.create_token(store.home, "write")[1]
 
     def send(body, path="/api/v1/records", **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -153,7 +153,7 @@ def test_a_line_with_too_many_features_or_too_long_a_text_is_rejected_alone(post
 
 
 def test_a_token_past_its_quota_is_told_when_to_come_back_and_others_go_on(post, limit):
-    other, text = tokens.create(post.store.home, "write")
+    other, text = tokens.create_token(post.store.home, "write")
     limit(f"[limits]\nrecords_per_minute = 2\n[tokens.{other.id}]\nrecords_per_minute = 100\n")
     body = json.dumps(records("a", "b", "c")).encode()
     assert post(body).status == 202

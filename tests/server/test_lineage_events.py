@@ -30,7 +30,7 @@ def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[process_l
 
 def post(owner: process_lock.Owner, body: Any, scope: str = "write") -> Answer:
     """Send a body, and load what landed."""
-    token = tokens.create(owner.home, scope)[1]
+    token = tokens.create_token(owner.home, scope)[1]
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = ask_routes(api.routes(), "POST", "/api/v1/lineage", token, sent, {"content-type": "application/json"})
     owner.records.publish()

@@ -33,7 +33,7 @@ def site(tmp_path, monkeypatch):
     store = new_store(tmp_path / "home", threads=1)
     owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
     monkeypatch.setattr(process_lock, "_current", owner)
-    known = {scope: tokens.create(store.home, scope) for scope in ("read", "write")}
+    known = {scope: tokens.create_token(store.home, scope) for scope in ("read", "write")}
 
     def ask(method, path, scope, body=b"", **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -107,7 +107,7 @@ def test_a_token_for_one_model_gets_the_metrics_of_that_model_alone(site):
     assert site("POST", "/api/v1/records", "write", b"\n".join(lines)).status == 202
     site.owner.load_once()
     site.owner.watching = Watching(models={name: WatchedModel({"act": 1}, 0.5) for name in ("loan", "salaries")})
-    _, text = tokens.create(site.owner.home, "read", role="viewer", models=["loan"])
+    _, text = tokens.create_token(site.owner.home, "read", role="viewer", models=["loan"])
     told = ask_routes(api.routes(), "GET", "/metrics", text).body.decode()
     assert told.count('model="loan"') == 4
     assert "salaries" not in told

@@ -85,7 +85,7 @@ def sink(tmp_path, monkeypatch):
     store = new_store(tmp_path / "home", threads=1)
     owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
     monkeypatch.setattr(process_lock, "_current", owner)
-    token = tokens.create(store.home, "write")[1]
+    token = tokens.create_token(store.home, "write")[1]
 
     def post(body, media="application/x-protobuf", token=token, **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -230,8 +230,8 @@ def test_spans_need_a_token_that_writes(sink):
     body = export(OWN).SerializeToString()
     assert route_needs("POST", PATH) == route_needs("POST", "/api/v1/cloudevents") == "token"
     assert sink(body, token=None).status == 401
-    assert sink(body, token=tokens.create(sink.store.home, "read")[1]).status == 403
-    limited = tokens.create(sink.store.home, "write", "one", models=("price",))[1]
+    assert sink(body, token=tokens.create_token(sink.store.home, "read")[1]).status == 403
+    limited = tokens.create_token(sink.store.home, "write", "one", models=("price",))[1]
     partial = sink(json_form(export(OWN)), "application/json", token=limited).json()["partialSuccess"]
     assert "not for the model" in partial["errorMessage"]
     assert sink.load().lines == 0

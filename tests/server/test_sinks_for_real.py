@@ -91,7 +91,7 @@ def test_spans_of_the_opentelemetry_sdk_are_stored_or_rejected(server: Collector
             pass
     assert provider.force_flush(60_000)
     provider.shutdown()
-    read = tokens.create(server.home, "read")[1]
+    read = tokens.create_token(server.home, "read")[1]
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {read}"})
     told = dict(re.findall(r'ingest_spans\w*\{outcome="(\w+)"\} (\d+)', connection.getresponse().read().decode()))

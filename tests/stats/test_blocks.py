@@ -5,7 +5,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from observability.stats.blocks import (
-    LEAST_BLOCKS,
+    MIN_BLOCKS,
     block_ratio,
     design_effect,
     estimate_difference,
@@ -63,7 +63,7 @@ def test_differences_and_quotients_are_those_of_welch() -> None:
 
 
 def test_too_few_blocks_give_nothing() -> None:
-    code = np.arange(LEAST_BLOCKS - 1)
+    code = np.arange(MIN_BLOCKS - 1)
     assert block_ratio(np.ones(code.size), np.ones(code.size), code) is None
     assert block_ratio(np.ones(9), np.zeros(9), np.arange(9)) is None
 

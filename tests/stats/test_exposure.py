@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from observability.stats.exposure import attack_curve, canary_exposure, likelihood_ratios, thinned_curve, true_positives_at
+from observability.stats.exposure import attack_curve, attack_true_positive_rate, canary_exposure, likelihood_ratios, thinned_curve
 
 
 def test_the_curve_agrees_with_scikit_learn_ties_included() -> None:
@@ -21,10 +21,10 @@ def test_the_curve_agrees_with_scikit_learn_ties_included() -> None:
 
 def test_a_rate_at_few_false_positives_is_that_of_the_threshold_within_them() -> None:
     others, members = np.arange(1000.0), np.array([988.5, 990.5, 998.5, 2000.0])
-    found = true_positives_at(members, others, 0.01)
+    found = attack_true_positive_rate(members, others, 0.01)
     assert found.value == 3 / 4  # nine hundred and ninety others lie below 990, so ten are false positives
-    assert true_positives_at(members, others, 0.001).value == 1 / 2
-    assert true_positives_at(members, others, 0.0001).value == 1 / 4
+    assert attack_true_positive_rate(members, others, 0.001).value == 1 / 2
+    assert attack_true_positive_rate(members, others, 0.0001).value == 1 / 4
 
 
 def test_the_interval_at_few_false_positives_covers_where_members_are_told_by_chance_only() -> None:
@@ -32,7 +32,7 @@ def test_the_interval_at_few_false_positives_covers_where_members_are_told_by_ch
     for rate in (0.01, 0.001):
         covered = 0
         for _ in range(200):
-            found = true_positives_at(rng.normal(size=400), rng.normal(size=400), rate)
+            found = attack_true_positive_rate(rng.normal(size=400), rng.normal(size=400), rate)
             assert found.low is not None and found.high is not None
             covered += found.low <= rate <= found.high
         assert covered >= 186  # 95 % less three standard errors

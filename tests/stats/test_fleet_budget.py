@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from observability.stats.fleet_budget import FEWEST_PEERS, fleet_threshold, peer_adjusted_p_values, shared_p_value
+from observability.stats.fleet_budget import MIN_PEERS, fleet_threshold, peer_adjusted_p_values, shared_p_value
 from tests.support.fleet_weeks import simulate_fleet_weeks
 
 
@@ -23,9 +23,9 @@ def test_what_moves_all_models_is_no_news_of_one_of_them():
 
 
 def test_few_peers_change_nothing_and_an_unknown_one_stays_unknown():
-    p = [0.01] * (FEWEST_PEERS - 1) + [np.nan]
+    p = [0.01] * (MIN_PEERS - 1) + [np.nan]
     assert np.array_equal(peer_adjusted_p_values(p), p, equal_nan=True)
-    assert np.isnan(peer_adjusted_p_values([0.01] * FEWEST_PEERS + [np.nan])[-1])
+    assert np.isnan(peer_adjusted_p_values([0.01] * MIN_PEERS + [np.nan])[-1])
 
 
 def test_the_budget_of_a_fleet_is_shared_and_a_small_fleet_keeps_its_own():

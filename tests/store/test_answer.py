@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from observability.store.query.answer import key_order, sum_parts
-from observability.store.query.source import snapshot, snapshot_value
+from observability.store.query.source import snapshot_cursor, snapshot_value
 
 FIGURES = ("n", "w", "total", "low", "high")
 
@@ -57,10 +57,10 @@ def test_a_snapshot_remembers_and_a_question_that_fails_makes_it_ask_anew(store)
         asked.append(1)
         return len(asked)
 
-    with snapshot(store):
+    with snapshot_cursor(store):
         assert [snapshot_value(store, "what", read), snapshot_value(store, "what", read), snapshot_value(store, "other", read)] == [1, 1, 2]
-        with pytest.raises(duckdb.Error), snapshot(store) as cursor:
+        with pytest.raises(duckdb.Error), snapshot_cursor(store) as cursor:
             cursor.execute("SELECT * FROM there_is_no_such_table")
         assert snapshot_value(store, "what", read) == 3, "the state may be a newer one"
-    with snapshot(store):
+    with snapshot_cursor(store):
         assert snapshot_value(store, "what", read) == 4

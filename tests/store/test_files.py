@@ -80,7 +80,7 @@ def test_one_bad_line_costs_that_line_only(tmp_path):
 
 
 def test_a_compressed_file_has_a_largest_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(importer, "MOST_DECOMPRESSED", 1000)
+    monkeypatch.setattr(importer, "MAX_DECOMPRESSED", 1000)
     path = write(tmp_path / "a.jsonl.gz", gzip.compress(("{}\n" * 1000).encode()))
     with pytest.raises(UsageError, match="too large when decompressed"):
         list(open_file(path, LoadDefaults()).blocks())
@@ -202,12 +202,12 @@ def test_a_compressed_csv_is_read_as_the_plain_one_in_bounded_memory(tmp_path, m
     assert {row["line"]: row["id"] for one in found for row in one.predictions["m"].to_pylist()} == {
         i + 2: f"p{i}" for i in range(400) if i % 40
     }
-    monkeypatch.setattr(importer, "MOST_DECOMPRESSED", 5000)
+    monkeypatch.setattr(importer, "MAX_DECOMPRESSED", 5000)
     with pytest.raises(UsageError, match="too large when decompressed"):
         open_file(tmp_path / "a.csv.gz", DEFAULTS)
     for ending, body in (("csv", text), ("jsonl", '{"x": 1}\n' * 1000)):
-        monkeypatch.setattr(importer, "MOST_DECOMPRESSED", 1_000_000)
-        monkeypatch.setattr(importer, "MOST_TABLE_BYTES", 6000)
+        monkeypatch.setattr(importer, "MAX_DECOMPRESSED", 1_000_000)
+        monkeypatch.setattr(importer, "MAX_TABLE_BYTES", 6000)
         with pytest.raises(UsageError, match="the reference is too large"):
             open_importer(write(tmp_path / f"b.{ending}.gz", gzip.compress(body.encode()))).table()
 

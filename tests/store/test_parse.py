@@ -14,7 +14,7 @@ from observability.store.ingest import parse as parsing
 from observability.store.ingest import parse_tables
 from observability.store.ingest.parse import parse_block
 from observability.store.ingest.parse_json import MAX_LINE_BYTES
-from observability.store.ingest.parse_plan import MOST_COLUMNS
+from observability.store.ingest.parse_plan import MAX_COLUMNS
 from observability.store.ingest.parse_types import LineBlock, RefusedLine
 from observability.store.types.loading import LoadDefaults
 
@@ -215,7 +215,7 @@ def test_lines_may_come_as_an_array_of_texts():
 
 
 def test_columns_beyond_the_limit_stay_in_extra():
-    found = row(prediction(features={f"f{i}": i for i in range(MOST_COLUMNS + 2)}))
+    found = row(prediction(features={f"f{i}": i for i in range(MAX_COLUMNS + 2)}))
     assert json.loads(found["extra"]) == {"features": {"f1000": 1000, "f1001": 1001}}
 
 

@@ -44,7 +44,7 @@ def both(monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr(parsing, "WORTH_SCANNING", 1)
-            patch.setattr(parsing, "FEWEST_SEEN", 1)
+            patch.setattr(parsing, "MIN_SEEN", 1)
             patch.setattr(fast, "read_predictions", counting(fast.read_predictions))
             patch.setattr(fast, "read_labels", counting(fast.read_labels))
             patch.setattr(fast, "read_records", counting(fast.read_records))

@@ -113,7 +113,7 @@ from observability.store.db.repairs import note_repair
 from observability.store.registry.artifacts import store_artifact
 home = Path(sys.argv[1]) / "home"
 process_lock.take_lock(home)
-tokens.create(home, "write")
+tokens.create_token(home, "write")
 replace_private_file(home / "keeping.toml", "[backup]")
 home_key(home)
 note_repair(home, "what", "nothing")

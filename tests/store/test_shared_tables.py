@@ -16,7 +16,7 @@ from observability.store.erase import forget_subject
 from observability.store.ingest import batch_rows, block
 from observability.store.ingest.loader import load_landing
 from observability.store.opener import open_store, restore_home
-from observability.store.query.source import snapshot
+from observability.store.query.source import snapshot_cursor
 from observability.store.retention import apply_retention
 from observability.store.rollup import rollup
 from observability.store.types.registration import RegistrationRequest
@@ -132,9 +132,9 @@ def test_models_that_are_stored_together_give_the_answers_of_each_stored_alone(t
 
     with open_store(tmp_path / "together") as store, new_store(tmp_path / "alone") as other:
         loaded(store)
-        monkeypatch.setattr(batch_rows, "FEWEST_MEMBERS", 10**9)
+        monkeypatch.setattr(batch_rows, "MIN_MEMBERS", 10**9)
         loaded(other)
-        monkeypatch.setattr(batch_rows, "FEWEST_MEMBERS", 2)
+        monkeypatch.setattr(batch_rows, "MIN_MEMBERS", 2)
         assert all(model.shared for model in store.catalog().models)
         for model in store.catalog().models:
             assert replace(model, key=0) == replace(other.catalog().model(model.name), key=0)
@@ -176,7 +176,7 @@ def test_moving_is_one_transaction_and_a_reader_sees_one_state(store):
         assert shared_tables.give_own_tables(writer, 1)
         raise RuntimeError
     assert tables_of(store) == before and store.catalog().model("loan").shared
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         (held,) = cursor.execute("SELECT count(*) FROM predictions_1").fetchall()
         with store.write() as writer:
             assert shared_tables.give_own_tables(writer, 1) and not shared_tables.give_own_tables(writer, 1)

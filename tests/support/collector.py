@@ -21,7 +21,7 @@ def serve_collector(home: Path, port: int) -> None:
 
     from observability.server import api, process_lock
 
-    owner = process_lock.own(home, wait=30.0)
+    owner = process_lock.own_home(home, wait=30.0)
     owner.start_loader()
     uvicorn.run(Starlette(routes=api.routes()), host="127.0.0.1", port=port, log_level="error")
     owner.close()
@@ -38,7 +38,7 @@ class Collector:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.token = tokens.create(home, "write")[1]
+        self.token = tokens.create_token(home, "write")[1]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, wait: bool = True) -> None:

@@ -16,7 +16,7 @@ from observability.stats import calibration, confusion, difference_intervals, gr
 from observability.stats.interval import Interval, Moments
 from observability.stats.quantile import LOG_EDGES
 
-LEAST, MOST = 0.93, 0.98
+MINIMUM, MAXIMUM = 0.93, 0.98
 Draw = Callable[[np.random.Generator], Interval | tuple[float | None, float | None]]
 
 
@@ -49,9 +49,9 @@ def coverage(cell: Cell, runs: int, seed: int = 1) -> tuple[float, int]:
 def verdict(cell: Cell, share: float, runs: int) -> str:
     """Whether the cell is as asked, three simulation errors of 0.95 allowed at most at the small sizes of a test."""
     slack = 0.0 if runs >= 2000 else 3 * float(np.sqrt(0.95 * 0.05 / runs)) - 0.02
-    if share < LEAST - max(slack, 0.0):
+    if share < MINIMUM - max(slack, 0.0):
         return "TOO NARROW"
-    return "TOO WIDE" if cell.capped and share > MOST + max(slack, 0.0) / 2 else "held"
+    return "TOO WIDE" if cell.capped and share > MAXIMUM + max(slack, 0.0) / 2 else "held"
 
 
 def moments(values: np.ndarray) -> Moments:

@@ -48,7 +48,7 @@ process_lock.LOAD_EVERY, process_lock.LONGEST_PAUSE = 0.02, 0.1
 number, records = 0, int(sys.argv[2])
 line = '{"kind":"prediction","id":"%d","at":"2026-11-01T00:00:00Z","model":"loan","version":"1","features":{"age":1},"score":0.5}\\n'
 try:
-    owner = process_lock.own(Path(sys.argv[1]))
+    owner = process_lock.own_home(Path(sys.argv[1]))
     owner.start_loader()
     end = time.monotonic() + float(sys.argv[3])
     while number < records and time.monotonic() < end:

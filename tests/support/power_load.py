@@ -29,7 +29,7 @@ from observability.server import process_lock, tokens
 root = Path(sys.argv[1])
 (root / "acknowledged").mkdir()
 process_lock.take_lock(root / "home").release()
-print(tokens.create(root / "home", "write")[1])
+print(tokens.create_token(root / "home", "write")[1])
 """
 
 NOTE = """
@@ -48,7 +48,7 @@ import uvicorn
 from starlette.applications import Starlette
 from observability.server import api, process_lock
 from observability.store.ingest.record_writer import write_records
-owner = process_lock.own(Path(sys.argv[1]) / "home", wait=30.0)
+owner = process_lock.own_home(Path(sys.argv[1]) / "home", wait=30.0)
 note, start = noted("owner"), f"{time.time()}"
 def enter():
     number = 0

@@ -19,7 +19,7 @@ import os
 from pathlib import Path
 from observability.dashboard import application
 from observability.server import process_lock
-holder = process_lock.own(Path(os.environ["OBSERVABILITY_HOME"]))
+holder = process_lock.own_home(Path(os.environ["OBSERVABILITY_HOME"]))
 application.keep_findings_over_runs(holder)
 application.compute_first_page()
 holder.close()

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from observability.core.errors import UsageError
-from observability.stats.exposure import attack_curve, likelihood_ratios, true_positives_at
+from observability.stats.exposure import attack_curve, attack_true_positive_rate, likelihood_ratios
 from observability.worker.audit_membership_job import (
     learning_parameters,
     membership_without_model,
@@ -77,7 +77,7 @@ def test_an_overfitted_model_is_more_exposed_than_a_regularised_one(records: Any
         own, ratio = attacked(records, fitted(records, tmp_path / f"{name}.txt", params))
         curve = attack_curve(ratio[members], ratio[~members])
         assert curve.auc.value == pytest.approx(roc_auc_score(members, ratio), abs=1e-12)
-        found[name] = (curve.auc, true_positives_at(ratio[members], ratio[~members], 0.01), roc_auc_score(members, own))
+        found[name] = (curve.auc, attack_true_positive_rate(ratio[members], ratio[~members], 0.01), roc_auc_score(members, own))
     loose, strict = found["loose"], found["strict"]
     assert loose[0].low > strict[0].high and loose[0].value > 0.95 and strict[0].value < 0.65
     assert loose[1].low > strict[1].high
@@ -212,6 +212,6 @@ def test_the_attack_agrees_with_sacro_on_the_same_models(records: Any, tmp_path:
         theirs = np.array(scores)[:, 1]
         assert roc_auc_score(members[known], theirs) == pytest.approx(roc_auc_score(members[known], ours[known]), abs=0.01)
         assert spearmanr(ours[known], theirs).statistic > (0.99 if fixed else 0.85)
-        at_one = true_positives_at(ours[known][members[known]], ours[known][~members[known]], 0.01)
+        at_one = attack_true_positive_rate(ours[known][members[known]], ours[known][~members[known]], 0.01)
         assert at_one.low <= float(sacro.metrics._tpr_at_fpr(members[known], theirs, 1.0)) <= at_one.high
         assert at_one.value == pytest.approx(float(sacro.metrics._tpr_at_fpr(members[known], ours[known], 1.0)), abs=0.005)

@@ -18,7 +18,7 @@ from observability.core.time import aware_utc, naive_utc
 from observability.detection import batch_history
 from observability.detection.batch_history import DELAY, GAP, LIMITS, REJECTED, ROWS, BatchComparison, BatchSource
 from observability.detection.batch_peers import DELAY_P95, FIGURES, PeerBatches, peer_batches
-from observability.detection.own_history import LEAST
+from observability.detection.own_history import MINIMUM
 from observability.proofs.records import BATCH_PROOFS
 from observability.stats.multiple_testing import benjamini_hochberg
 
@@ -117,12 +117,12 @@ def about_source(source: BatchSource, judged: list[tuple[BatchComparison, float]
     told = [each for each in judged if each[0].known]
     if not told:
         if source.batches:
-            more = max(LEAST - source.earlier, 1)
+            more = max(MINIMUM - source.earlier, 1)
             because = (
                 f"Deliveries of source `{source.name}` cannot be judged yet: there are {batch_count(source.earlier)} "
                 f"before this window, it needs about {more} more."
             )
-            if source.batches > LEAST:
+            if source.batches > MINIMUM:
                 because += f" Of its {batch_count(source.batches)} in this window the later ones can be judged in a shorter window."
             yield undecided_batches(context, source, ROWS, because)
         return
@@ -158,7 +158,7 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
         own, severities = [own[place] for place in places], [severities[place] for place in places]
     unusual = [each for (each, _), said in zip(own, severities, strict=True) if needs_action(said)]
     found = replace(
-        undecided_batches(context, source, look.metric, because(source, look, len(own), severity, len(unusual))),
+        undecided_batches(context, source, look.metric, unusual_batch_sentence(source, look, len(own), severity, len(unusual))),
         n=len(own),
         value=look.value,
         low=look.value,
@@ -181,7 +181,7 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
     return replace(found, likely_source="system", onset=began, rank=RANK[look.metric], evidence=found.evidence | {"onset_known": "dated"})
 
 
-def because(source: BatchSource, look: BatchComparison, n: int, severity: Severity, unusual: int) -> str:
+def unusual_batch_sentence(source: BatchSource, look: BatchComparison, n: int, severity: Severity, unusual: int) -> str:
     """Return the sentence of a finding about one metric of a source."""
     name, usual = f"`{source.name}`", value_in_words(look.metric, look.usual)
     if severity == "ok":

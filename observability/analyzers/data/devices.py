@@ -16,10 +16,10 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.detection import batch_statistics, device_kinds
 from observability.detection.batch_statistics import (
-    LEAST_DEVICES,
-    LEAST_ROWS,
     LIMITS,
     MEAN,
+    MIN_DEVICES,
+    MIN_ROWS,
     NULLS,
     OUTSIDE,
     SATURATED,
@@ -33,7 +33,7 @@ from observability.detection.batch_statistics import (
     StatisticComparison,
 )
 from observability.detection.device_kinds import ComparisonTable
-from observability.detection.own_history import LEAST
+from observability.detection.own_history import MINIMUM
 from observability.proofs.records import DEVICE_PROOFS
 from observability.records.kinds import BATCH_STATISTICS
 from observability.stats.arrays import Bools, Floats
@@ -201,13 +201,13 @@ def unusual_device(own: Sequence[JudgedComparisons], context: Context) -> Findin
         | {
             "unusual": batches or ([worst.batch] if worst.batch else []),
             "columns": [worst.column, *others],
-            "proposal": proposal(worst),
+            "proposal": proposed_measure(worst),
             "onset_known": "dated" if worst.batch else "vague",
         },
     )
 
 
-def proposal(found: StatisticComparison) -> str:
+def proposed_measure(found: StatisticComparison) -> str:
     """Return what is proposed for a device: `quarantine` or `recalibrate`."""
     return "recalibrate" if found.metric == STD and found.value > 0 and found.value > found.usual else STEPS[found.metric]
 
@@ -337,15 +337,15 @@ def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: C
         if len(devices) > 1 or first.device is None
         else f"device `{first.device}`"
     )
-    small = all(each.rows < LEAST_ROWS * each.batches for each in devices)
+    small = all(each.rows < MIN_ROWS * each.batches for each in devices)
     most = max(each.earlier for each in devices)
     because = f"The column statistics of {who} cannot be judged yet: "
     if small:
-        because += f"their batches have fewer than {LEAST_ROWS} rows with values."
-    elif most < LEAST:
+        because += f"their batches have fewer than {MIN_ROWS} rows with values."
+    elif most < MINIMUM:
         because += (
-            f"there are at most {count_of(most, 'batch')} before this window, it needs about {LEAST - most} more, or "
-            f"{LEAST_DEVICES} devices that hold the same columns."
+            f"there are at most {count_of(most, 'batch')} before this window, it needs about {MINIMUM - most} more, or "
+            f"{MIN_DEVICES} devices that hold the same columns."
         )
     else:
         because += "no statistic was logged in both this window and before it."

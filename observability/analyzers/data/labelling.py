@@ -22,7 +22,7 @@ from observability.metrics import annotators, gold_accuracy, labelling_speed, su
 from observability.metrics.annotations import (
     ACT,
     FIELDS,
-    LEAST,
+    MINIMUM,
     NAME,
     PAST_DAYS,
     WATCH,
@@ -183,14 +183,15 @@ def about_gold(project: Project, looks: list[tuple[LabellingComparison, float]],
     more = f"; {young} of {len(people)} people have too few gold items to be compared with the others yet" if young else ""
     whole = next(((look, p) for look, p in own if look.subject == project.subject), None)
     base = undecided_labelling(context, project, gold_accuracy.METRIC, n)
-    if n < LEAST:
+    if n < MINIMUM:
         yield replace(
             base,
-            because=f"Accuracy in {project.name} is unknown: {n:,} answers to gold items in this window, it needs about {LEAST - n} more.",
+            because=f"Accuracy in {project.name} is unknown: {n:,} answers to gold items in this window, it needs about "
+            f"{MINIMUM - n} more.",
             evidence=evidence,
         )
     elif whole is None:
-        because = f"In {project.name} {told} (95 %: {reach(rate)}){more}; {NO_PAST}."
+        because = f"In {project.name} {told} (95 %: {rate_range(rate)}){more}; {NO_PAST}."
         yield with_rate(base, rate, "unknown", because, evidence=evidence)
     else:
         look, p = whole
@@ -202,9 +203,9 @@ def about_gold(project: Project, looks: list[tuple[LabellingComparison, float]],
             base,
             rate,
             severity,
-            f"In {project.name} {told} (95 %: {reach(rate)}), {beside}{more}.{step}",
+            f"In {project.name} {told} (95 %: {rate_range(rate)}), {beside}{more}.{step}",
             limit=labelling_limit(look, severity),
-            evidence=evidence | gap(look, p),
+            evidence=evidence | comparison_evidence(look, p),
             **label_source(severity, look),
         )
     for look, p in own:
@@ -215,7 +216,7 @@ def about_gold(project: Project, looks: list[tuple[LabellingComparison, float]],
             of_guideline(base, look) if "/guideline:" in look.subject else of_person(base, project, look),
             severity=severity,
             limit=labelling_limit(look, severity),
-            evidence=gap(look, p),
+            evidence=comparison_evidence(look, p),
             **label_source(severity, look),
         )
 
@@ -234,7 +235,7 @@ def of_person(base: Finding, project: Project, look: LabellingComparison) -> Fin
     already = f"; as in the {PAST_DAYS // 7} weeks before" if look.standing else ""
     because = (
         f"Annotator {look.name} of {project.name} is right on {percent(look.here.value or 0)} of {look.here.n:,.0f} gold "
-        f"items (95 %: {reach(look.here)}), the others on"
+        f"items (95 %: {rate_range(look.here)}), the others on"
         f" {percent(look.there.value or 0)} of {look.there.n:,.0f}{already}. Go through their wrong answers with them "
         "before their labels are used."
     )
@@ -246,7 +247,7 @@ def of_guideline(base: Finding, look: LabellingComparison) -> Finding:
     old, _, new = look.name.partition("\n")
     because = (
         f"Under guideline {new} {percent(look.here.value or 0)} of {look.here.n:,.0f} answers to gold items are right (95 "
-        f"%: {reach(look.here)}), under {old} before it"
+        f"%: {rate_range(look.here)}), under {old} before it"
         f" {percent(look.there.value or 0)} of {look.there.n:,.0f}. See which classes are confused since, and whether the "
         "gold answers follow the new guideline."
     )
@@ -261,27 +262,29 @@ def about_suggestions(project: Project, looks: list[tuple[LabellingComparison, f
     rate = item_clustered_rate(shown, "taken")
     base = undecided_labelling(context, project, suggestions.ACCEPTANCE, len(shown))
     because = f"In {project.name} {percent(rate.value or 0)} of {len(shown):,} suggestions that people saw became their label"
-    because += f" (95 %: {reach(rate)}). Not judged by itself: see the acceptance of wrong suggestions."
+    because += f" (95 %: {rate_range(rate)}). Not judged by itself: see the acceptance of wrong suggestions."
     yield with_rate(base, rate, "unknown", because)
     own = {look.subject: (look, p) for look, p in looks if look.metric == suggestions.TAKEN}
-    yield taken(project, own.pop(project.subject, None), context)
+    yield wrong_suggestions_finding(project, own.pop(project.subject, None), context)
     base = undecided_labelling(context, project, suggestions.TAKEN, 0)
     for look, p in own.values():
         if (severity := look.severity(p, context.budget)) != "ok":
             already = f"; as in the {PAST_DAYS // 7} weeks before" if look.standing else ""
             because = (
                 f"Annotator {look.name} of {project.name} took over {percent(look.here.value or 0)} of {look.here.n:,.0f} "
-                f"wrong suggestions (95 %: {reach(look.here)}), the others"
+                f"wrong suggestions (95 %: {rate_range(look.here)}), the others"
                 f" {percent(look.there.value or 0)} of {look.there.n:,.0f}{already}. Give them items without a suggestion "
                 "for a while, and compare."
             )
             found = replace(with_rate(base, look.here, severity, because), subject=look.subject, n=int(look.here.n), against="peers")
-            yield replace(found, limit=labelling_limit(look, severity), evidence=gap(look, p), **label_source(severity, look))
-    yield from followers(project, looks, context)
-    yield anchoring(project, next(((look, p) for look, p in looks if look.metric == suggestions.ANCHORING), None), context)
+            yield replace(
+                found, limit=labelling_limit(look, severity), evidence=comparison_evidence(look, p), **label_source(severity, look)
+            )
+    yield from follower_findings(project, looks, context)
+    yield anchoring_finding(project, next(((look, p) for look, p in looks if look.metric == suggestions.ANCHORING), None), context)
 
 
-def followers(project: Project, looks: list[tuple[LabellingComparison, float]], context: Context) -> Iterator[Finding]:
+def follower_findings(project: Project, looks: list[tuple[LabellingComparison, float]], context: Context) -> Iterator[Finding]:
     """Yield a warning about each person who accepts suggestions more often than the others; no gold item is needed.
 
     More is not wrong by itself where suggestions are right, so it is never critical. The person has to be above the median of the others
@@ -298,27 +301,26 @@ def followers(project: Project, looks: list[tuple[LabellingComparison, float]], 
         already = f"; as in the {PAST_DAYS // 7} weeks before" if look.standing else ""
         because = (
             f"Annotator {look.name} of {project.name} accepted {percent(look.here.value or 0)} of {look.here.n:,.0f} suggestions (95 %: "
-            f"{reach(look.here)}), the others {percent(look.there.value or 0)} of {look.there.n:,.0f}{already}. Give them items without a "
-            "suggestion for a while, and compare."
+            f"{rate_range(look.here)}), the others {percent(look.there.value or 0)} of {look.there.n:,.0f}{already}. "
+            "Give them items without a suggestion for a while, and compare."
         )
         found = replace(with_rate(base, look.here, "watch", because), subject=look.subject, n=int(look.here.n), against="peers")
-        yield replace(found, limit=labelling_limit(look, "watch"), evidence=gap(look, p), **label_source("watch", look))
+        yield replace(found, limit=labelling_limit(look, "watch"), evidence=comparison_evidence(look, p), **label_source("watch", look))
 
 
-def taken(project: Project, whole: tuple[LabellingComparison, float] | None, context: Context) -> Finding:
+def wrong_suggestions_finding(project: Project, whole: tuple[LabellingComparison, float] | None, context: Context) -> Finding:
     """Return the finding about the acceptance rate of wrong suggestions, compared with the weeks before."""
     wrong = project.now[project.now["wrong"]]
     base, n = undecided_labelling(context, project, suggestions.TAKEN, len(wrong)), len(wrong)
-    if n < LEAST:
+    if n < MINIMUM:
         return replace(
             base,
             because=f"The acceptance rate of wrong suggestions in {project.name} is unknown: {n:,} were wrong by gold, it needs "
-            f"about {LEAST - n} more (gold items shown with a suggestion).",
+            f"about {MINIMUM - n} more (gold items shown with a suggestion).",
         )
     rate = item_clustered_rate(wrong, "taken")
-    told = (
-        f"In {project.name} {percent(rate.value or 0)} of {n:,} suggestions that are wrong by gold became the label (95 %: {reach(rate)})"
-    )
+    share = f"{percent(rate.value or 0)} of {n:,} suggestions that are wrong by gold"
+    told = f"In {project.name} {share} became the label (95 %: {rate_range(rate)})"
     if whole is None:
         return with_rate(base, rate, "unknown", f"{told}; {NO_PAST}.")
     look, p = whole
@@ -326,11 +328,17 @@ def taken(project: Project, whole: tuple[LabellingComparison, float] | None, con
     step = " Hide suggestions until a person has answered, or show them to fewer." if severity != "ok" else ""
     because = f"{told}, {percent(look.there.value or 0)} of {look.there.n:,.0f} in the {PAST_DAYS // 7} weeks before.{step}"
     return with_rate(
-        base, rate, severity, because, limit=labelling_limit(look, severity), evidence=gap(look, p), **label_source(severity, look)
+        base,
+        rate,
+        severity,
+        because,
+        limit=labelling_limit(look, severity),
+        evidence=comparison_evidence(look, p),
+        **label_source(severity, look),
     )
 
 
-def anchoring(project: Project, seen: tuple[LabellingComparison, float] | None, context: Context) -> Finding:
+def anchoring_finding(project: Project, seen: tuple[LabellingComparison, float] | None, context: Context) -> Finding:
     """Return the finding about anchoring: wrong answers that are given because they are suggested."""
     blind, items = project.blind, len(project.blind.shown)
     base = replace(undecided_labelling(context, project, suggestions.ANCHORING, items), against="peers")
@@ -338,7 +346,7 @@ def anchoring(project: Project, seen: tuple[LabellingComparison, float] | None, 
         return replace(
             base,
             because=f"Anchoring in {project.name} is unknown: it takes gold items that some see with the suggestion and others "
-            f"without; there are {items:,}, about {max(LEAST - items, 1)} more are needed.",
+            f"without; there are {items:,}, about {max(MINIMUM - items, 1)} more are needed.",
         )
     look, p = seen
     told, severity = blind.stratified.difference, look.severity(p, context.budget)
@@ -360,7 +368,13 @@ def anchoring(project: Project, seen: tuple[LabellingComparison, float] | None, 
             f"People of {project.name} follow wrong suggestions because they see them: {rates}, {much}. About "
             f"{percent(harm, 2)} of the labels are wrong as a result (estimated). Hide suggestions until a person has answered."
         )
-    evidence = gap(look, p) | {"baseline": 0.0, "here": ends(look.here), "there": ends(look.there), "harm": harm, "weeks": blind.weeks}
+    evidence = comparison_evidence(look, p) | {
+        "baseline": 0.0,
+        "here": rate_evidence(look.here),
+        "there": rate_evidence(look.there),
+        "harm": harm,
+        "weeks": blind.weeks,
+    }
     return with_rate(
         base, told, severity, because, limit=ACT if severity == "act" else WATCH, evidence=evidence, **label_source(severity, look)
     )
@@ -408,12 +422,12 @@ def about_sessions(project: Project, tired: labelling_speed.Fatigue, p: float, c
     )
 
 
-def reach(rate: Interval) -> str:
+def rate_range(rate: Interval) -> str:
     """Return an interval in words: `88 % to 95 %`."""
     return f"{percent(rate.low or 0)} to {percent(rate.high or 0)}" if rate.low is not None and rate.high is not None else "no interval"
 
 
-def ends(rate: Interval) -> list[float | None]:
+def rate_evidence(rate: Interval) -> list[float | None]:
     """Return value, low, high and n of a rate."""
     return [rate.value, rate.low, rate.high, rate.n]
 
@@ -425,7 +439,7 @@ def labelling_limit(look: LabellingComparison, severity: Severity) -> float:
     return min(other + step, 1.0) if look.metric in (suggestions.TAKEN, suggestions.ACCEPTANCE) else max(other - step, 0.0)
 
 
-def gap(look: LabellingComparison, p: float) -> dict[str, Any]:
+def comparison_evidence(look: LabellingComparison, p: float) -> dict[str, Any]:
     """Return the evidence of a comparison."""
     return {
         "baseline": look.there.value,

@@ -16,9 +16,9 @@ from observability.records.personal_data import personal_data_counts, texts_of_k
 from observability.stats.interval import rate_interval
 
 NAME, METRIC = "data/personal_data", "personal_data_share"
-ROWS, LEAST, TEXT_CHARACTERS = 2_000, 100, 2_000
+ROWS, MINIMUM, TEXT_CHARACTERS = 2_000, 100, 2_000
 """Predictions of the sample; texts of a column from which it is judged; characters of a text that are read."""
-MOST_FIELDS = 200
+MAX_FIELDS = 200
 """Other fields of records that are searched, in order of appearance."""
 SEARCHED = "e-mail addresses, phone, card and account numbers, national identifiers"
 
@@ -66,7 +66,7 @@ def texts_of_other_fields(extras: Iterable[str]) -> dict[str, list[str]]:
         body = json.loads(extra)
         for name, value in body.items() if isinstance(body, dict) else ():
             text = " \n ".join(_texts_inside(value))
-            if text and (f"extra.{name}" in found or len(found) < MOST_FIELDS):
+            if text and (f"extra.{name}" in found or len(found) < MAX_FIELDS):
                 found.setdefault(f"extra.{name}", []).append(text[:TEXT_CHARACTERS])
     return found
 
@@ -99,8 +99,8 @@ def personal_column_finding(column: SearchedColumn, context: Context) -> Finding
     reasons = [{"kind": kind, "why": why, "texts": count} for kind, why, count in column.reasons]
     evidence = {"kinds": column.kinds, "reasons": reasons, "texts": column.texts, "column": column.reference}
     base = replace(base, evidence=evidence, limit=limit)
-    if column.texts < LEAST:
-        because = f"{said}; too few to judge: that needs about {LEAST - column.texts:,} more."
+    if column.texts < MINIMUM:
+        because = f"{said}; too few to judge: that needs about {MINIMUM - column.texts:,} more."
         return replace(base, because=because)
     known = rate_interval(column.personal, column.texts)
     share = column.personal / column.texts
@@ -132,9 +132,9 @@ def clean_columns_finding(columns: Sequence[SearchedColumn], context: Context) -
             "Other logged fields are not searched."
         )
         return replace(base, because=because)
-    if texts < LEAST:
+    if texts < MINIMUM:
         because = (
-            f"{plural(texts, 'text')} of predictions are too few to search for personal data: that needs about {LEAST - texts:,} more."
+            f"{plural(texts, 'text')} of predictions are too few to search for personal data: that needs about {MINIMUM - texts:,} more."
         )
         return replace(base, because=because)
     known = rate_interval(0, texts)

@@ -17,7 +17,7 @@ from observability.detection import arrival, rejected_lines, stuck_values, value
 from observability.detection.arrival import arrival_claims
 from observability.detection.hourly_volume import volume_hours
 from observability.detection.rejected_lines import line_claims
-from observability.detection.significant_claims import NAME, PAST_DAYS, settled, worst_of_each
+from observability.detection.significant_claims import NAME, PAST_DAYS, settled_findings, worst_of_each
 from observability.detection.stuck_values import still_claims
 from observability.detection.value_checks import MINIMUM_ROWS, CheckedColumn, no_reference, no_rows, rate_claims, values_summary
 from observability.metrics.column_counts import NO_ROWS, ColumnCounts, counts_by_column, sums_by_column
@@ -58,11 +58,11 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     hours = volume_hours(frames["arrivals"], frames["past_arrivals"], context)
     arriving, said = arrival_claims(hours, context)
     now = counts_by_column(frames["current"]) if "current" in frames else {}
-    columns = sides(now, frames, context)
+    columns = columns_of_both_sides(now, frames, context)
     rows = now[first].rows if now and (first := quality_columns(context)[0]) in now else 0
     arriving += line_claims(context, rows)
     of_columns = [claim for each in columns for claim in (*rate_claims(each, context), *still_claims(each, context))]
-    judged = settled([*arriving, *of_columns], context.budget)
+    judged = settled_findings([*arriving, *of_columns], context.budget)
     beyond = [each for each in judged[len(arriving) :] if needs_action(each.severity) or each.severity == "unknown"]
     if "current" in frames and rows == 0:
         said.append(no_rows(context))
@@ -73,7 +73,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return [*worst_of_each(judged[: len(arriving)]), *said, *beyond, *fine]
 
 
-def sides(now: Mapping[str, ColumnCounts], frames: Frames, context: Context) -> list[CheckedColumn]:
+def columns_of_both_sides(now: Mapping[str, ColumnCounts], frames: Frames, context: Context) -> list[CheckedColumn]:
     """Yield every column of the window that both answers hold; the runner reports columns whose query failed."""
     if "current" not in frames:
         return []

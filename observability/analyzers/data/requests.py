@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 COPIES, DEFAULTS = "near_duplicate_share", "default_score_rate"
 """Metrics, whose limit for `act` the owner overrides (`data/requests/near_duplicate_share`)."""
-ROWS, LEAST, PAST_DAYS = 20_000, 100, 28
-BURST_WATCH, BURST_ACT, FEWEST, ALIKE = 0.005, 0.02, 20, 0.1
+ROWS, MINIMUM, PAST_DAYS = 20_000, 100, 28
+BURST_WATCH, BURST_ACT, MIN_BURST, ALIKE = 0.005, 0.02, 20, 0.1
 """Share of rows that are near-identical requests of one subject; minimum rows of the sample; width of a cell in standard deviations of
 all rows."""
 BURST_TIMES = 3
@@ -61,35 +61,35 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if "volume" in frames:
         return [context.undecided(NAME, "model", COPIES, int(frames["volume"]["n"].sum()), "Requests are analyzed over a day or more.")]
     now, past = (frames[name].sort_values("id", kind="stable", ignore_index=True) for name in ("current", "past"))
-    if len(now) < LEAST:
-        because = f"Requests cannot be judged on {len(now):,} predictions: that needs about {LEAST - len(now):,} more."
+    if len(now) < MINIMUM:
+        because = f"Requests cannot be judged on {len(now):,} predictions: that needs about {MINIMUM - len(now):,} more."
         return [context.undecided(NAME, "model", COPIES, len(now), because, against="past")]
     numbers = [each.reference for each in context.model.features() if each.kind == "number"]
     known = [past, *([frames["reference"]] if "reference" in frames else [])]
     devices = device_claims(now, past, numbers, context)
     named = [each.subject.removeprefix("device=") for each in devices if each.metric == "clock_skew"]
     late = late_claims(now, past, named, context)
-    return [*bursts(now, past, context), *default_score(now, known, context), *late, *devices]
+    return [*burst_findings(now, past, context), *default_score(now, known, context), *late, *devices]
 
 
-def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
+def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
     """Return findings about subjects with bursts of near-identical requests, or one that there is none."""
-    groups = repeated(now, context)
+    groups = near_identical_requests(now, context)
     if groups is None:
         because = "Bursts cannot be detected without `subject`: log `subject` (a user pseudonym) with requests."
         return [context.undecided(NAME, "model", COPIES, len(now), because, against="past")]
-    before, settings = repeated(past, context), context.model.settings
-    usual = float(before["n"].max() / len(past)) if before is not None and len(before) and len(past) >= LEAST else 0.0
+    before, settings = near_identical_requests(past, context), context.model.settings
+    usual = float(before["n"].max() / len(past)) if before is not None and len(before) and len(past) >= MINIMUM else 0.0
     watch, act = stated_limits(settings, f"{NAME}/{COPIES}", BURST_WATCH, BURST_ACT)
-    limits = tuple(max(limit, BURST_TIMES * usual, FEWEST / len(now)) for limit in (watch, act))
+    limits = tuple(max(limit, BURST_TIMES * usual, MIN_BURST / len(now)) for limit in (watch, act))
     whose = owner_limit_words(settings.limits, f"{NAME}/{COPIES}")
     known = shares_by_day(event_days(past), event_days(past)[:0] if before is None or not usual else before["days"].iloc[0])
     found, unsure = [], False
-    for each in groups[groups["n"] >= FEWEST].to_dict("records"):
+    for each in groups[groups["n"] >= MIN_BURST].to_dict("records"):
         share = sampled_share(shares_by_day(event_days(now), each["days"]), known)
         if share.value < limits[0]:
             continue
-        if len(past) >= LEAST and share.p_value > context.budget:
+        if len(past) >= MINIMUM and share.p_value > context.budget:
             unsure = True
             continue
         severity: Severity = "act" if share.value >= limits[1] else "watch"
@@ -127,12 +127,12 @@ def bursts(now: "DataFrame", past: "DataFrame", context: Context) -> list[Findin
     return [replace(decided, severity="unknown" if unsure else "ok")]
 
 
-def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
+def near_identical_requests(rows: "DataFrame", context: Context) -> "DataFrame | None":
     """Return the near-identical requests of each subject, most first: subject, n, groups (requests that they are copies of), peak (busiest
     hour), days (of each).
 
     A group is found by cells, and counted around the middle of the largest cell, so that the border of a cell does not split it. n of a
-    subject without a group of FEWEST: the rows of its largest cell. None without subjects.
+    subject without a group of MIN_BURST: the rows of its largest cell. None without subjects.
     """
     import pandas as pd
 
@@ -146,7 +146,7 @@ def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
     for each in context.model.features():
         values = named[each.reference]
         width = numbers.get(each.reference)
-        keys.append(values.astype(str) if width is None else pd.Series(cells(values.to_numpy(float), width), named.index))
+        keys.append(values.astype(str) if width is None else pd.Series(grid_cells(values.to_numpy(float), width), named.index))
     code = pd.util.hash_pandas_object(pd.concat(keys, axis=1), index=False)
     frame = pd.DataFrame({"subject": keys[0], "code": code})
     cells_of_subjects = frame.groupby(["subject", "code"])
@@ -156,7 +156,7 @@ def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
     each_day, many = event_days(named), frame["subject"].value_counts()
     days = {place: each_day[rows_of[subject, code]] for place, subject, code in best[["subject", "code"]].itertuples()}
     for place, subject in best["subject"].head(LARGEST_GROUPS).items():
-        if many[subject] >= FEWEST:
+        if many[subject] >= MIN_BURST:
             mine = frame["subject"] == subject
             copies = near_copies(named[mine], frame.loc[mine, "code"], numbers, context)
             if copies:
@@ -167,12 +167,12 @@ def repeated(rows: "DataFrame", context: Context) -> "DataFrame | None":
 
 
 def near_copies(rows: "DataFrame", code: "Series[Any]", numbers: "dict[str, float]", context: Context) -> "list[DataFrame]":
-    """Return the groups of at least FEWEST near-identical rows of one subject, largest cell first."""
+    """Return the groups of at least MIN_BURST near-identical rows of one subject, largest cell first."""
     groups: list[DataFrame] = []
-    while len(rows) >= FEWEST:
+    while len(rows) >= MIN_BURST:
         largest = code.value_counts().sort_index().idxmax()
         alike = near_the_middle(rows, rows[code == largest], numbers, context)
-        if alike.sum() < FEWEST:
+        if alike.sum() < MIN_BURST:
             break
         groups.append(rows[alike])
         rows, code = rows[~alike], code[~alike]
@@ -198,7 +198,7 @@ def cell_width(every: "NDArray[np.float64]") -> float:
     return float(ALIKE * (high - low) / 1.349)
 
 
-def cells(numbers: "NDArray[np.float64]", width: float) -> "NDArray[np.float64]":
+def grid_cells(numbers: "NDArray[np.float64]", width: float) -> "NDArray[np.float64]":
     """Return the cells of numbers; the value itself where the width is 0."""
     there = np.where(np.isfinite(numbers), numbers, 0.0)
     return np.where(np.isfinite(numbers), np.floor(there / width) if width > 0 else there, np.inf)
@@ -212,7 +212,7 @@ def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Conte
     ensemble of trees, are no defaults and are held against no limit.
     """
     scored, before, *_ = (each[np.isfinite(each["score"].to_numpy(float))] for each in (now, *known))
-    if len(scored) < LEAST or len(before) < LEAST:
+    if len(scored) < MINIMUM or len(before) < MINIMUM:
         return []
     values, counts = np.unique(scored["score"].to_numpy(float), return_counts=True)
     value, settings, name = float(values[counts.argmax()]), context.model.settings, f"{NAME}/{DEFAULTS}"

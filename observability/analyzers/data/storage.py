@@ -35,7 +35,7 @@ from observability.metrics.form_decisions import FORM_DECISIONS, FormDecision, s
 from observability.metrics.prices import PRICES, PriceScope, prices_at
 from observability.metrics.storage_reports import (
     GIGABYTE,
-    LEAST_REPORTS,
+    MIN_REPORTS,
     PAST_DAYS,
     PLACE_REPORTS,
     SECONDS,
@@ -58,9 +58,9 @@ DAYS_LEFT, SILENCE, CORRUPT = "storage_days_left", "storage_silence_hours", "sto
 BACKUP, RESTORE, BEHIND = "storage_backup_age_hours", "storage_restore_age_days", "storage_behind_hours"
 FULL_DAYS = (30.0, 14.0)
 """Days until full from which it is `watch`, and those within which even the latest date of the interval makes it `act`."""
-LEAST_STEPS = 10
+MIN_STEPS = 10
 """Days of growth that a date needs."""
-LEAST_BLOCKS = 300
+MIN_BLOCKS = 300
 """Checked blocks that exclude a share of 1 % where none failed (rule of three)."""
 BACKUP_HOURS, RESTORE_DAYS = 36.0, 30.0
 """Ages from which backups and tests of a restore are too old where the reports state none."""
@@ -68,7 +68,7 @@ BEHIND_HOURS = 36.0
 """Hours that a copy may be behind its source."""
 LATE_TIMES, STATED_TIMES = 3.0, 2.0
 """How many times its limit an age is when it becomes `act`: by the limit above, and where the owner stated one."""
-SILENCE_TIMES, LEAST_SILENCE = 4.0, 48.0
+SILENCE_TIMES, MIN_SILENCE = 4.0, 48.0
 """Silence is longer than so many usual gaps between reports, and than so many hours."""
 NEXT = {
     "storage_used_share": "Remove what is no longer needed, or enlarge the place.",
@@ -183,7 +183,7 @@ def judged_place(blank: Finding, interval: Interval, severity: Severity, limit: 
     return replace(told, evidence=blank.evidence | evidence)
 
 
-def exactly(value: float, n: int) -> Interval:
+def exact_interval(value: float, n: int) -> Interval:
     """Return the interval of a figure that was counted, not sampled."""
     return Interval(value, value, value, n)
 
@@ -195,15 +195,15 @@ def level_findings(context: Context, place: StoragePlace, prices: "DataFrame") -
         if newest.value is None or (level.metric == "storage_cold_share" and place.archive):
             continue
         blank = undecided_place(context, place.name, level.metric, newest.n, "")
-        if newest.n < LEAST_REPORTS:
-            more = plural(LEAST_REPORTS - newest.n, "more report")
+        if newest.n < MIN_REPORTS:
+            more = plural(MIN_REPORTS - newest.n, "more report")
             because = f"The {level.noun} of `{place.name}` cannot be told yet: {plural(newest.n, 'report')}, needs about {more}."
             yield replace(blank, because=because)
             continue
         severity = level_severity(newest.value, level.watch, level.act)
         limit = level.act if severity == "act" and level.act is not None else level.watch
         because = f"{_level_words(level, place, newest.value, limit)}{_cost_words(context, level, place, newest.value, prices)}."
-        yield judged_place(blank, exactly(newest.value, newest.n), severity, limit, because)
+        yield judged_place(blank, exact_interval(newest.value, newest.n), severity, limit, because)
 
 
 def _level_words(level: StorageLevel, place: StoragePlace, value: float, limit: float) -> str:
@@ -238,8 +238,8 @@ def full_findings(context: Context, place: StoragePlace, faster: bool) -> Iterat
         return
     found, steps = time_until_full(place, faster)
     blank = replace(undecided_place(context, place.name, DAYS_LEFT, steps, ""), basis="estimated")
-    if found is None or (steps < LEAST_STEPS and not faster):
-        more = plural(max(LEAST_STEPS - steps, 1), "more day")
+    if found is None or (steps < MIN_STEPS and not faster):
+        more = plural(max(MIN_STEPS - steps, 1), "more day")
         yield replace(
             blank, because=f"When `{place.name}` is full cannot be told yet: {plural(steps, 'day')} of growth, needs about {more}."
         )
@@ -301,14 +301,14 @@ def corrupt_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
         return
     blank = undecided_place(context, place.name, CORRUPT, checked, "")
     rate = wilson_interval(corrupt, checked)
-    if not corrupt and checked < LEAST_BLOCKS:
-        more = LEAST_BLOCKS - checked
+    if not corrupt and checked < MIN_BLOCKS:
+        more = MIN_BLOCKS - checked
         yield replace(
             blank, because=f"No checksum of {checked:,} in `{place.name}` failed; to exclude 1 % it needs about {more:,} more blocks."
         )
         return
     reports = int((known["corrupt"] > 0).sum())
-    severity: Severity = "ok" if not corrupt else "act" if reports >= LEAST_REPORTS else "watch"
+    severity: Severity = "ok" if not corrupt else "act" if reports >= MIN_REPORTS else "watch"
     because = f"{corrupt:,} of {checked:,} checked blocks of `{place.name}` fail their checksum"
     because += f", in {plural(reports, 'report')}" if corrupt else ""
     yield judged_place(blank, rate, severity, 0.0, f"{because}; the limit is 0.", reports=reports)
@@ -332,7 +332,7 @@ def backup_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
     what = "The newest backup of" if len(times) else "No backup is reported of"
     because = f"{what} `{place.name}` {'is' if len(times) else 'for'} {hours_in_words(hours)}{' old' if len(times) else ''}"
     because += f"; {'the stated' if stated else 'the'} limit is {hours_in_words(limit)}."
-    yield judged_place(blank, exactly(hours, blank.n), severity, limit, because, never=times.empty)
+    yield judged_place(blank, exact_interval(hours, blank.n), severity, limit, because, never=times.empty)
 
 
 def restore_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
@@ -354,7 +354,7 @@ def restore_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
     if tests.empty:
         told = f"No backup of `{place.name}` was restored in the {format_figure(days, 2)} days since the first report"
     because = f"{told}; {'the stated' if stated else 'the'} limit is {plural(int(limit), 'day')}."
-    yield judged_place(blank, exactly(days, blank.n), severity, limit, because, never=tests.empty)
+    yield judged_place(blank, exact_interval(days, blank.n), severity, limit, because, never=tests.empty)
 
 
 def behind_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
@@ -367,21 +367,21 @@ def behind_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
     lag, limit = hours_in_words(hours), hours_in_words(BEHIND_HOURS)
     because = f"`{place.name}` was {lag} behind its source at its newest report; the limit is {limit}."
     blank = undecided_place(context, place.name, BEHIND, len(times), "")
-    yield judged_place(blank, exactly(hours, len(times)), severity, BEHIND_HOURS, because)
+    yield judged_place(blank, exact_interval(hours, len(times)), severity, BEHIND_HOURS, because)
 
 
 def silence_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
     """Yield the finding about a place that no longer reports, where enough reports tell how often it does."""
     at = place.whole["at"]
-    if len(at) <= LEAST_REPORTS:
+    if len(at) <= MIN_REPORTS:
         return
     usual = float(at.diff().dt.total_seconds().median() / 3600)
     hours = max((context.now - aware_utc(at.max().to_pydatetime())).total_seconds() / 3600, 0.0)
-    limit = max(SILENCE_TIMES * usual, LEAST_SILENCE)
+    limit = max(SILENCE_TIMES * usual, MIN_SILENCE)
     severity = level_severity(hours, limit, LATE_TIMES * limit)
     blank = undecided_place(context, place.name, SILENCE, len(at), "", "past")
     because = f"`{place.name}` last reported {hours_in_words(hours)} ago; it usually does every {hours_in_words(usual)}."
-    yield judged_place(blank, exactly(hours, len(at)), severity, limit, because, baseline=usual)
+    yield judged_place(blank, exact_interval(hours, len(at)), severity, limit, because, baseline=usual)
 
 
 def stored_form_findings(

@@ -33,7 +33,7 @@ from observability.metrics.controllers import (
     steered_share,
 )
 from observability.proofs.controllers import CONTROLLER_PROOFS
-from observability.stats.blocks import LEAST_BLOCKS, BlockEstimate, estimate_difference, rows_for_quantile
+from observability.stats.blocks import MIN_BLOCKS, BlockEstimate, estimate_difference, rows_for_quantile
 from observability.stats.interval import Interval, rate_interval
 from observability.stats.multiple_testing import benjamini_hochberg
 
@@ -52,7 +52,7 @@ GUARD_TIMES, GUARD_POINTS = 2.0, 0.02
 """How many times as high as before the guardrail's share must be, and by how much."""
 LATELY, SILENT = 20, 100
 """Newest decisions that tell who steers, and how many in a row without the model are the least that is reported."""
-LEAST_ROWS = 50
+MIN_ROWS = 50
 """Decisions with an outcome that the sentence asks for where fewer are known."""
 
 
@@ -114,13 +114,13 @@ def regret_finding(found: ControllerDecisions, blank: Any) -> Finding:
     known = len(found.outcomes(MODEL))
     if compared is None:
         paired, shared = len(found.pairs), len(found.outcomes(HEURISTIC))
-        if known < LEAST_ROWS:
-            because = f"{plural(known, 'decision')} of the model with an outcome; it needs about {LEAST_ROWS - known} more."
+        if known < MIN_ROWS:
+            because = f"{plural(known, 'decision')} of the model with an outcome; it needs about {MIN_ROWS - known} more."
             return blank(REGRET, known, because, "peers")
-        more = max(LEAST_ROWS - max(paired, shared), 1)
+        more = max(MIN_ROWS - max(paired, shared), 1)
         because = (
             f"What the heuristic would have cost is logged for {plural(max(paired, shared), 'decision')}; it needs about {more} more with "
-            f"`baseline_outcome`, or steered by the heuristic in at least {LEAST_BLOCKS} stretches of time."
+            f"`baseline_outcome`, or steered by the heuristic in at least {MIN_BLOCKS} stretches of time."
         )
         return blank(REGRET, known, because, "peers")
     estimate, ends = compared.estimate, compared.estimate.interval()
@@ -182,7 +182,7 @@ def tail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
     )
 
 
-def widened(estimate: BlockEstimate, hits: int) -> Interval:
+def block_share_interval(estimate: BlockEstimate, hits: int) -> Interval:
     """The interval of a share over blocks, at least as wide as that of independent rows."""
     own, plain = estimate.interval(), rate_interval(float(hits), estimate.n)
     low, high = min(own.low or 0.0, plain.low or 0.0), max(own.high or 0.0, plain.high or 0.0)
@@ -196,11 +196,11 @@ def guardrail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Findi
     rows = found.steered(*among)
     hits, n = int((rows["by"] == GUARDRAIL).sum()), len(rows)
     if now is None:
-        yield blank(GUARD, n, f"{plural(n, 'decision')} in too few stretches of time; it needs {LEAST_BLOCKS}.", "past")
+        yield blank(GUARD, n, f"{plural(n, 'decision')} in too few stretches of time; it needs {MIN_BLOCKS}.", "past")
         return
-    share, said = widened(now, hits), f"A guardrail took {hits:,} of {n:,} decisions from the model ({percent(now.value)})"
+    share, said = block_share_interval(now, hits), f"A guardrail took {hits:,} of {n:,} decisions from the model ({percent(now.value)})"
     if before is None:
-        yield blank(GUARD, n, f"{said}; to compare it needs decisions of earlier weeks in {LEAST_BLOCKS} stretches of time.", "past")
+        yield blank(GUARD, n, f"{said}; to compare it needs decisions of earlier weeks in {MIN_BLOCKS} stretches of time.", "past")
         return
     gap, least = estimate_difference(now, before), rate_interval(float(hits), n).low or 0.0
     raised = now.value >= GUARD_TIMES * before.value and now.value - before.value >= GUARD_POINTS and least > before.value
@@ -220,8 +220,8 @@ def bias_finding(found: ControllerDecisions, blank: Any) -> Finding:
     estimate = relative_bias(found)
     if estimate is None:
         n = int(found.outcomes(MODEL)["predicted"].notna().sum())
-        more = max(LEAST_ROWS - n, 1)
-        because = f"{plural(n, 'decision')} with a predicted and an actual outcome; it needs about {more} more in {LEAST_BLOCKS} stretches."
+        more = max(MIN_ROWS - n, 1)
+        because = f"{plural(n, 'decision')} with a predicted and an actual outcome; it needs about {more} more in {MIN_BLOCKS} stretches."
         return blank(BIAS, n, because, "level")
     mirrored = estimate if estimate.value >= 0 else replace(estimate, value=-estimate.value)
     severity = severity_beyond(mirrored, *BIAS_LIMITS)
@@ -256,7 +256,7 @@ def coverage_findings(found: ControllerDecisions, blank: Any) -> Iterator[Findin
     )
     yield replace(
         blank(COVERAGE, share.n, because, "level"),
-        **widened(share, hits).fields,
+        **block_share_interval(share, hits).fields,
         severity="unknown" if unsure else severity,
         limit=stated - COVERAGE_GAPS[severity == "act"],
         likely_source=None if severity == "ok" else "model",
@@ -270,7 +270,7 @@ def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> 
     if not inputs:
         rows = found.steered(HEURISTIC)
         blocks = int(rows["block"].nunique())
-        more = max(LEAST_BLOCKS - blocks, 1)
+        more = max(MIN_BLOCKS - blocks, 1)
         because = (
             "Whether decisions change their own inputs is unknown: the heuristic steered "
             f"{plural(blocks, 'stretch', 'stretches')} of time; it needs about {more} more."

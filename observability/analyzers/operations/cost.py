@@ -14,7 +14,7 @@ from observability.core.questions import Aggregate, By
 from observability.core.time import naive_utc
 from observability.detection import ratio_causes
 from observability.detection.ratio_causes import Factor
-from observability.detection.ratio_changes import ACT, RatioVerdict, ratio_by_day, ratio_finding, ratio_verdict, scaled
+from observability.detection.ratio_changes import ACT, RatioVerdict, ratio_by_day, ratio_finding, ratio_verdict, scaled_interval
 from observability.metrics.cost import (
     ANNOTATIONS,
     DATASETS,
@@ -103,7 +103,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     found = [per_thousand(frames, context, spent), of_month(context, spent)]
     if "outcomes" in frames:
         found += [per_correct(context, spent, of_errors), per_avoided(context, spent, of_errors)]
-    return found + lost(context, of_errors)
+    return found + cost_of_errors_findings(context, of_errors)
 
 
 def spending_of(frames: Frames, context: Context) -> Spent:
@@ -145,21 +145,21 @@ def bulk_price(each: float) -> tuple[float, str]:
 def served_price(thousand: float | None, currency: str | None) -> str:
     """Return `Serving a thousand predictions costs USD 0.25`, or of a million, where a thousand costs too little."""
     price, number = (1_000 * thousand, "million") if thousand and thousand < 0.01 else (thousand, "thousand")
-    return f"Serving a {number} predictions costs {money(price, currency)}"
+    return f"Serving a {number} predictions costs {amount_words(price, currency)}"
 
 
 def price_of(each: float, currency: str | None, one: str, many: str) -> str:
     """Return `A right decision costs USD 1.20` or `A million right decisions cost USD 92.50`."""
     price, number = bulk_price(each)
-    return f"A {number} {many} cost {money(price, currency)}" if number else f"{one} costs {money(price, currency)}"
+    return f"A {number} {many} cost {amount_words(price, currency)}" if number else f"{one} costs {amount_words(price, currency)}"
 
 
-def money(amount: float | None, currency: str | None) -> str:
+def amount_words(amount: float | None, currency: str | None) -> str:
     """Return an amount with its currency, as `USD 1.23` or `USD 0.0123`; below 0.0001 only that it is less."""
     if amount is None:
         return "unknown"
     if 0 < abs(amount) < 1e-4:
-        return f"less than {money(1e-4, currency)}"
+        return f"less than {amount_words(1e-4, currency)}"
     figure = f"{amount:,.2f}" if abs(amount) >= 0.995 or amount == 0 else max(f"{amount:.3g}", f"{amount:.2f}", key=len)
     return f"{currency} {figure}" if currency else f"{figure} (no currency was logged)"
 
@@ -192,7 +192,7 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
     verdict = ratio_verdict(hours, past[past["period"] >= since], "amount", context, now, level_name(base))
     place = PriceScope(context.model.name, context.model.settings)
     said = price_note(part, frames["prices"], place, naive_utc(context.window.end))
-    factors = why(frames, context, verdict, part, before, currency)
+    factors = cost_causes(frames, context, verdict, part, before, currency)
     because = (
         f"{served_price(verdict.now.value, currency)} ({WORDS[part.method]}, "
         f"{part.source}{said}; {spent.rows:,} predictions)"
@@ -210,13 +210,15 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
     return ratio_finding(base, verdict, because=because, basis=cost_basis(part.source), evidence=evidence)
 
 
-def why(frames: Frames, context: Context, verdict: RatioVerdict, part: CostPart, before: CostPart | None, currency: str) -> list[Factor]:
+def cost_causes(
+    frames: Frames, context: Context, verdict: RatioVerdict, part: CostPart, before: CostPart | None, currency: str
+) -> list[Factor]:
     """Return price and units of the analyzed part of the window, compared with the 28 days before."""
     start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
-    first, since = ratio_causes.stretch(verdict, start, end), start - timedelta(days=CHANGE_DAYS)
-    now = replace(part, rows=ratio_causes.inside(part.rows, "at", first))
-    then = None if before is None else replace(before, rows=ratio_causes.inside(before.rows, "at", since))
-    served = ratio_causes.inside(frames["served"], "period", first), ratio_causes.inside(frames["past served"], "period", since)
+    first, since = ratio_causes.analyzed_start(verdict, start, end), start - timedelta(days=CHANGE_DAYS)
+    now = replace(part, rows=ratio_causes.rows_between(part.rows, "at", first))
+    then = None if before is None else replace(before, rows=ratio_causes.rows_between(before.rows, "at", since))
+    served = ratio_causes.rows_between(frames["served"], "period", first), ratio_causes.rows_between(frames["past served"], "period", since)
     return ratio_causes.of_cost(now, then, currency, frames["prices"], PriceScope(context.model.name, context.model.settings), served)
 
 
@@ -224,7 +226,7 @@ def other_currencies(spent: Spent) -> str:
     """Return the amounts in other currencies in words; they are not added."""
     if not spent.others:
         return ""
-    return "; apart from that, not converted: " + ", ".join(money(amount, each) for each, amount in spent.others.items())
+    return "; apart from that, not converted: " + ", ".join(amount_words(amount, each) for each, amount in spent.others.items())
 
 
 def of_month(context: Context, spent: Spent) -> Finding:
@@ -243,7 +245,7 @@ def of_month(context: Context, spent: Spent) -> Finding:
         because = f"The month's cost cannot be forecast from {n} days: it needs about {missing} more."
         return replace(base, n=n, because=because)
     comparable = settings.budget_currency in (None, currency)
-    severity, because = month_cost_claim(found, settings.budget_per_month if comparable else None, currency or "", money)
+    severity, because = month_cost_claim(found, settings.budget_per_month if comparable else None, currency or "", amount_words)
     if not comparable and settings.budget_per_month is not None:
         other = f"the budget is in {settings.budget_currency}, and nothing is converted."
         because = because.replace("no budget is set: set `budget_per_month`.", other)
@@ -278,13 +280,13 @@ def per_correct(context: Context, spent: Spent, found: ErrorCost | None) -> Find
         return replace(base, because="No labelled decisions in this window, so the cost of a right one is unknown.")
     if spent.currency is None or spent.served <= 0 or not spent.total > 0:
         return replace(base, because="The cost of this window is unknown, and so is the cost of a right decision.")
-    each = inverse(found.accuracy, spent.total / spent.served)
+    each = cost_per_rate(found.accuracy, spent.total / spent.served)
     if each.value is None or each.low is None or each.high is None:
         return replace(base, because="Accuracy is not significantly above 0, so the cost of a right decision is unknown.")
     because = (
-        f"{price_of(each.value, spent.currency, 'A right decision', 'right decisions')}: {money(spent.total, spent.currency)} for "
+        f"{price_of(each.value, spent.currency, 'A right decision', 'right decisions')}: {amount_words(spent.total, spent.currency)} for "
         f"{spent.rows:,} predictions, of which "
-        f"{100 * (found.accuracy.value or 0):.1f} % are right where that is known ({found.n:,.0f} labelled){shares(spent)}."
+        f"{100 * (found.accuracy.value or 0):.1f} % are right where that is known ({found.n:,.0f} labelled){cost_shares_words(spent)}."
     )
     measured = replace(
         base,
@@ -298,7 +300,7 @@ def per_correct(context: Context, spent: Spent, found: ErrorCost | None) -> Find
     return held_against_level(measured, context.model.settings.limits)
 
 
-def shares(spent: Spent) -> str:
+def cost_shares_words(spent: Spent) -> str:
     """Return the shares of the parts in the total cost, in words."""
     told = [f"{name} {100 * amount / spent.total:.0f} %" for name, amount in spent.by_part.items() if amount > 0]
     return "" if len(told) < 2 else "; " + ", ".join(told)
@@ -323,7 +325,7 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
             base,
             because=f"The model avoids {1000 * avoided.value:,.0f} errors in a thousand against {against}; their cost is unknown.",
         )
-    each = inverse(avoided, spent.total / spent.served)
+    each = cost_per_rate(avoided, spent.total / spent.served)
     because = (
         f"{price_of(each.value or 0.0, spent.currency, 'An avoided error', 'avoided errors')}: against {against}, the model makes "
         f"{1000 * avoided.value:,.0f} fewer errors per "
@@ -355,21 +357,21 @@ def priced_alike(spent: Spent) -> dict[str, str | bool | None]:
     return {"serving": methods.pop() if len(methods) == 1 else None, "one_currency": len(currencies) == 1}
 
 
-def lost(context: Context, found: ErrorCost | None) -> list[Finding]:
+def cost_of_errors_findings(context: Context, found: ErrorCost | None) -> list[Finding]:
     """Yield the finding about the cost of errors per 1,000 decisions, compared with the cheapest constant decision.
 
     None without error costs.
     """
     if found is None or found.lost is None or found.lost.value is None or found.lost.low is None or found.lost_by_constant is None:
         return []
-    each, limit = scaled(found.lost, 1000.0), 1000.0 * found.lost_by_constant
+    each, limit = scaled_interval(found.lost, 1000.0), 1000.0 * found.lost_by_constant
     assert each.low is not None
     currency, constant = context.model.settings.cost_currency, found.constant or ""
     worse = each.low > limit
     verdict = "more than" if worse else "less than" if each.high is not None and each.high < limit else "not significantly different from"
     because = (
-        f"Errors cost {money(each.value, currency)} per thousand decisions (owner's figures, {found.n:,.0f} labelled), {verdict} the "
-        f"{money(limit, currency)} of always deciding `{context.model.settings.class_names.get(constant, constant)}`."
+        f"Errors cost {amount_words(each.value, currency)} per thousand decisions (owner's figures, {found.n:,.0f} labelled), {verdict} "
+        f"the {amount_words(limit, currency)} of always deciding `{context.model.settings.class_names.get(constant, constant)}`."
     )
     return [
         replace(
@@ -386,7 +388,7 @@ def lost(context: Context, found: ErrorCost | None) -> list[Finding]:
     ]
 
 
-def inverse(rate: Interval, cost: float) -> Interval:
+def cost_per_rate(rate: Interval, cost: float) -> Interval:
     """Return the cost over a rate, with the interval inverted; unknown where the rate's interval includes 0."""
     if rate.value is None or not rate.value > 0 or rate.low is None or rate.high is None or not rate.low > 0:
         return Interval(None, None, None, rate.n)

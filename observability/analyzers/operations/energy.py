@@ -24,7 +24,7 @@ from observability.detection.ratio_changes import ACT, RatioVerdict, ratio_by_da
 from observability.detection.run_claims import RunClaim
 from observability.detection.run_energy import run_energy_change
 from observability.detection.running_energy import (
-    MOST_RUNS,
+    MAX_RUNS,
     completely_read,
     forecasts_of_running,
     runs_alike,
@@ -157,7 +157,7 @@ def of_serving(frames: Frames, context: Context, place: PriceScope, now: Serving
     grams = (
         f"Serving emits {with_si_prefix(sci.now.value, 'gCO₂e')} per thousand predictions "
         f"({now.carbon_source}{with_carbon(now, frames['prices'], context)}; "
-        f"{made(now)}): {sci.comparison}{ratio_causes.factor_sentence(emitted, sci)}."
+        f"{embodied_carbon_words(now)}): {sci.comparison}{ratio_causes.factor_sentence(emitted, sci)}."
     )
     basis = energy_basis(now.source)
     found = (
@@ -189,7 +189,7 @@ def energy_method_words(method: str, place: PriceScope) -> str:
 
 def compared_hours(now: ServingEnergy, past: ServingEnergy, context: Context, verdict: RatioVerdict) -> tuple[Columns, Columns]:
     """Return the hours that a sentence is about, and those of the past."""
-    about = now.hours["period"] >= np.datetime64(ratio_causes.stretch(verdict, context.window.start, context.window.end))
+    about = now.hours["period"] >= np.datetime64(ratio_causes.analyzed_start(verdict, context.window.start, context.window.end))
     return {name: values[about] for name, values in now.hours.items()}, past.hours
 
 
@@ -230,7 +230,7 @@ def with_carbon(now: ServingEnergy, prices: "DataFrame", context: Context) -> st
     return f", {CARBON_G_PER_KWH:g} g a kWh assumed{why}"
 
 
-def made(now: ServingEnergy) -> str:
+def embodied_carbon_words(now: ServingEnergy) -> str:
     """Return whether embodied carbon is included, in words."""
     return "incl. embodied carbon" if float(now.hours["embodied"].sum()) > 0 else "excl. embodied carbon, which no price record states"
 
@@ -285,9 +285,9 @@ def idle_share_ends(context: Context, now: ServingEnergy) -> tuple[float, float,
 
 
 def of_runs(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:
-    """Return a finding about the energy of each run that ended in the window, newest first, at most MOST_RUNS. known: of all runs."""
+    """Return a finding about the energy of each run that ended in the window, newest first, at most MAX_RUNS. known: of all runs."""
     runs, readings = frames["runs"], frames["readings"]
-    drew = known[known["run"].isin(ended)].sort_values(["ended", "run"], ascending=[False, True]).head(MOST_RUNS)
+    drew = known[known["run"].isin(ended)].sort_values(["ended", "run"], ascending=[False, True]).head(MAX_RUNS)
     alike = settings_of_runs(runs)
     complete = completely_read(known, runs, readings, READINGS.rows)
     found = []

@@ -42,7 +42,7 @@ from observability.stats.calibration import (
     calibration_change_p_value,
 )
 from observability.stats.difference_intervals import decreasing_root
-from observability.stats.dispersion import LEAST_DAYS, consecutive_day_variation
+from observability.stats.dispersion import MIN_DAYS, consecutive_day_variation
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 from observability.stats.scores import SCORE_EDGES, SCORE_MIDDLES
 
@@ -174,14 +174,14 @@ def ece_finding(
     severity = verdict.severity
     late = young and needs_action(severity)
     what = "Scores deviate" if context.model.task == "binary" else "Confidences deviate"
-    said = f"{what} {points(error.value)} from outcomes on average ({points(error.low, '')} to {points(error.high)})"
-    said += f" on {now.scored.n:,} labelled predictions; expected from sampling noise: {points(error.null_mean)}"
+    said = f"{what} {in_points(error.value)} from outcomes on average ({in_points(error.low, '')} to {in_points(error.high)})"
+    said += f" on {now.scored.n:,} labelled predictions; expected from sampling noise: {in_points(error.null_mean)}"
     if before is None:
         said += "; no held-out reference or labelled past to compare with"
     else:
-        said += f"; {before.word}: {points(before.judged.ece.value)}"
-        said += f" (expected {points(before.judged.ece.null_mean)})"
-    said += own_days(of_days.reach, limits[0]) + verdict.reason + owner_limit_words(settings.limits, f"{NAME}/ece", points)
+        said += f"; {before.word}: {in_points(before.judged.ece.value)}"
+        said += f" (expected {in_points(before.judged.ece.null_mean)})"
+    said += own_days(of_days.reach, limits[0]) + verdict.reason + owner_limit_words(settings.limits, f"{NAME}/ece", in_points)
     return replace(
         context.undecided(NAME, "model", "ece", now.scored.n, "", against=before.against if before else "level"),
         value=error.value,
@@ -229,7 +229,7 @@ def ecce_finding(
     stood = before is not None and before.judged.ecce.excess >= limit and before.judged.ecce.p_value <= context.budget
     late = young and beyond
     where = (
-        f"{interval_words(error.start or 0, error.end or 0)} are {points(abs(error.gap or 0.0))} too "
+        f"{interval_words(error.start or 0, error.end or 0)} are {in_points(abs(error.gap or 0.0))} too "
         f"{'low' if (error.gap or 0) > 0 else 'high'}"
     )
     where += f" on average, over {100 * (error.held or 0):.0f} % of the labelled predictions"
@@ -237,18 +237,18 @@ def ecce_finding(
     said = f"{where} {chance}"
     if adjusted > context.budget:
         said = (
-            f"No score range deviates significantly: largest cumulative deviation {points(error.value)} of all labelled "
+            f"No score range deviates significantly: largest cumulative deviation {in_points(error.value)} of all labelled "
             f"predictions {chance}"
         )
     if error.excess >= limit and adjusted > context.budget:
         more = labels_to_tell(error, context.budget * error.p_value / adjusted)
-        said += f"; more than the limit of {points(error.null_mean + limit)}, but may be chance: it needs about {more:,} more labels"
+        said += f"; more than the limit of {in_points(error.null_mean + limit)}, but may be chance: it needs about {more:,} more labels"
     elif error.excess >= limit:
         said += own_days(of_days.reach, limit) + verdict.reason
     elif adjusted <= context.budget:
-        said += f"; significant, but too small to matter (below {points(limit)} of all)"
+        said += f"; significant, but too small to matter (below {in_points(limit)} of all)"
     said += f"; so in {before.word} too" if beyond and stood and before is not None else ""
-    said += owner_limit_words(settings.limits, f"{NAME}/ecce", points)
+    said += owner_limit_words(settings.limits, f"{NAME}/ecce", in_points)
     return replace(
         context.undecided(NAME, "model", "ecce", now.scored.n, "", against="level"),
         value=error.value,
@@ -314,7 +314,7 @@ def daily_error(past: DailyScoredRows, by_day: DailyScoredRows, now: Calibration
     total, squares, positive, numbers = (np.concatenate([getattr(each, name) for each in (past, by_day)]) for name in PARTS)
     rows = total.sum(axis=1)
     kept = rows >= DAY_MINIMUM
-    if kept.sum() < 2 * LEAST_DAYS:
+    if kept.sum() < 2 * MIN_DAYS:
         return DifferenceError(0.0)
     n, expected = rows[kept], total[kept] @ SCORE_MIDDLES
     chance = np.clip(expected / n, 0.01, 0.99)
@@ -327,7 +327,7 @@ def daily_error(past: DailyScoredRows, by_day: DailyScoredRows, now: Calibration
 
 def own_days(varies: float, limit: float) -> str:
     """Return the natural variation, where it sets the limit."""
-    return f"; expected daily range up to {points(varies)}" if varies > limit else ""
+    return f"; expected daily range up to {in_points(varies)}" if varies > limit else ""
 
 
 def as_rows(groups: Reliability) -> list[list[float]]:
@@ -350,7 +350,7 @@ def interval_words(start: int, end: int) -> str:
     return f"Scores from {low:.2g} up" if high >= 1 else f"Scores from {low:.2g} to {high:.2g}"
 
 
-def points(share: float, unit: str = " points") -> str:
+def in_points(share: float, unit: str = " points") -> str:
     """Return a share in points: 0.032 is 3.2 points."""
     return f"{share * 100:.1f}{unit}"
 

@@ -17,7 +17,7 @@ from observability.detection.change import ChangeVerdict, judge_change, stated_l
 from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME, METRIC = "serving/call_drift", "call_psi"
-MOST_CALLS = 20_000
+MAX_CALLS = 20_000
 """Calls of a side that are looked at."""
 FIELDS = ("id", "at", "status", "prediction", "extra")
 
@@ -31,7 +31,7 @@ def needs(context: Context) -> dict[str, Ask]:
     """Ask for a sample of the calls of the window and of the eight weeks before; nothing for another model, or one with a reference."""
     if not is_language_model(context.model) or any(version.reference_rows for version in context.model.versions):
         return {}
-    calls = Sample("predictions", (*FIELDS, *(each.reference for each in context.model.features())), MOST_CALLS)
+    calls = Sample("predictions", (*FIELDS, *(each.reference for each in context.model.features())), MAX_CALLS)
     return {"current": Ask(calls, scope="model"), "past": Ask(calls, span="past", days=PAST_DAYS, scope="model")}
 
 

@@ -29,9 +29,9 @@ from observability.detection.distribution_changes import (
     drift_onset,
     drift_standing,
 )
-from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, distances, interval_around, psi_rows_needed
+from observability.detection.histogram_distance import ACT, MINIMUM_ROWS, WATCH, interval_around, other_distances, psi_rows_needed
 from observability.detection.move_history import fall_asks, move_record, weekly_falls
-from observability.detection.own_past import MOST_BEYOND, own_past, share_beyond
+from observability.detection.own_past import MAX_BEYOND, own_past, share_beyond
 from observability.detection.unit_changes import UnitChange
 from observability.detection.windows import window_phrase
 from observability.metrics.histograms import (
@@ -87,7 +87,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if frames["current"].empty:
         return [undecided_drift(context, "model", 0, "No predictions in this window, so nothing can be compared.")]
     drifts = column_drifts(frames, context)
-    traded = [swapped_categories.seen(drift) for drift in drifts]
+    traded = [swapped_categories.seen_swaps(drift) for drift in drifts]
     limit = mean_shifts.mean_shift_limit(context)
     means = [mean_shifts.column_mean_shift(drift, limit) if drift.reference != "score" else None for drift in drifts]
     p_values = [
@@ -95,7 +95,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         for drift, levels, mean in zip(drifts, traded, means, strict=True)
         for p in (
             *(change.p_value for change in drift.windows),
-            *swapped_categories.chances(levels),
+            *swapped_categories.swap_p_values(levels),
             *([] if mean is None else [mean.p_value]),
         )
     ]
@@ -213,7 +213,7 @@ def drift_evidence(drift: ColumnDrift, worst: Verdict, verdicts: list[Verdict], 
         "by_day": [
             [(EPOCH + timedelta(days=day)).date().isoformat(), round(value, 6), rows] for day, value, rows in drift.by_day[-DAYS_DRAWN:]
         ],
-        **distances(drift.axis, before, change.after),
+        **other_distances(drift.axis, before, change.after),
     }
 
 
@@ -264,7 +264,7 @@ def undecided_drift_reason(drift: ColumnDrift, worst: Verdict) -> str:
     """Return why a distance beyond its limit is not decided."""
     change = worst.change
     beyond = share_beyond(drift.axis, change.after)
-    if change.usual is not None and beyond >= MOST_BEYOND:
+    if change.usual is not None and beyond >= MAX_BEYOND:
         return (
             f"{100 * beyond:.0f} % of its values lie beyond one end of the reference’s range, in one bin, so its days cannot be compared: "
             "a newer reference can tell"

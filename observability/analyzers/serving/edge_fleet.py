@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 NAME = "serving/edge_fleet"
 PAST_DAYS = 28
-LEAST_DEVICES = 20
+MIN_DEVICES = 20
 """Devices, or earlier device-weeks, below which nothing is compared."""
 TIMES, POINTS, ACT_POINTS = 2.0, 0.03, 0.10
 """How many times as high as the baseline a share must be, and by how much; the difference whose lower bound makes it `act`."""
@@ -145,15 +145,15 @@ def fleet_comparisons(now: "DataFrame", before: "DataFrame") -> list[FleetCompar
     for measure in MEASURES:
         known, earlier = now[measure.flag].dropna(), before[measure.flag].dropna()
         hits, n, base_hits, base_n = int(known.sum()), len(known), int(earlier.sum()), len(earlier)
-        if n >= LEAST_DEVICES and base_n >= LEAST_DEVICES:
+        if n >= MIN_DEVICES and base_n >= MIN_DEVICES:
             found.append(compared_fleet(measure, "", "", (hits, n), (base_hits, base_n), "past"))
         for column in GROUPS:
             levels, old = level_counts(now, measure, column), level_counts(before, measure, column)
             for level, (own, size) in levels.items():
                 base, against = old.get(level, (0, 0)), PAST
-                if base[1] < LEAST_DEVICES:
+                if base[1] < MIN_DEVICES:
                     base, against = (hits - own, n - size), PEERS
-                if size >= LEAST_DEVICES and base[1] >= LEAST_DEVICES and len(levels) > 1:
+                if size >= MIN_DEVICES and base[1] >= MIN_DEVICES and len(levels) > 1:
                     found.append(compared_fleet(measure, column, level, (own, size), base, against))
     return found
 
@@ -184,8 +184,8 @@ def measure_findings(
         said = f"{int(known.sum()):,} of {len(known):,} devices {measure.words} ({percent(whole.value or 0.0)})"
         overall, p = next((pair for pair in looks if not pair[0].column), (None, 1.0))
         if overall is None:
-            more = max(LEAST_DEVICES - len(known), 1)
-            what = f"about {more} more devices" if len(known) < LEAST_DEVICES else "reports of earlier weeks"
+            more = max(MIN_DEVICES - len(known), 1)
+            what = f"about {more} more devices" if len(known) < MIN_DEVICES else "reports of earlier weeks"
             yield undecided_fleet(context, model, "devices", measure.metric, len(known), f"{said}; to compare it needs {what}.")
             return
         blank = undecided_fleet(context, model, "devices", measure.metric, len(known), "")
@@ -266,8 +266,8 @@ def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mappi
     seen: when each version was first reported.
     """
     settled = {version: at for version, at in seen.items() if naive_utc(context.window.end) - at >= GRACE}
-    if len(spans) < LEAST_DEVICES or not settled:
-        more = max(LEAST_DEVICES - len(spans), 0)
+    if len(spans) < MIN_DEVICES or not settled:
+        more = max(MIN_DEVICES - len(spans), 0)
         known = naive_utc(context.window.end) - min(seen.values(), default=naive_utc(context.window.end))
         days = -(-(GRACE - known) // timedelta(days=1))
         what = plural(more, "more device") if more else f"{plural(int(days), 'more day')} of reports"

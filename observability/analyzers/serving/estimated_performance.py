@@ -177,7 +177,7 @@ def estimate_change(metric: str, now: Interval, found: Estimates, context: Conte
         return None
     worse = -change.value if METRICS[metric].better == "high" else change.value
     scale = abs(then.value) if LIMITS[metric][0] == "relative" and then.value else 1.0
-    error = difference_error(change, *(found.days.get(metric) or estimate_variation.doubted(row_error(now))))
+    error = difference_error(change, *(found.days.get(metric) or estimate_variation.assumed_variance(row_error(now))))
     varies = error.reach / scale if error.days_known else 0.0
     return WindowChange(
         days=context.window.days,
@@ -223,9 +223,9 @@ def estimate_finding(
         },
     )
     if now.value is None or now.n < MINIMUM_ROWS:
-        return replace(base, because=words.few(metric, now.n, MINIMUM_ROWS))
+        return replace(base, because=words.too_few_rows_sentence(metric, now.n, MINIMUM_ROWS))
     if check is not None and check.failed:
-        return replace(base, because=words.distrusted(metric, now, check))
+        return replace(base, because=words.distrusted_sentence(metric, now, check))
     limits = change.limits if change else estimate_limits(metric, context)
     missing = labelled < MATURE * served
     if found.far:
@@ -235,7 +235,7 @@ def estimate_finding(
         severity = estimated_severity(change, check, adjusted, context, missing=missing)
     if now.low is None or now.high is None:
         severity = "unknown"
-    said = words.estimate(
+    said = words.estimate_sentence(
         metric,
         now,
         then,
@@ -278,7 +278,7 @@ def extrapolated_finding(base: Finding, found: Estimates, fall: float, labelled:
     scale = 1.0 if LIMITS[metric][0] == "points" else abs(now.interval.value or 0.0 if then is None else then)
     needed = labels_to_settle(metric, now, then, fall * scale)
     evidence = {"extrapolates": [[each.name, each.psi, each.outside] for each in found.far], "labels_needed": needed, "fall": fall}
-    said = words.extrapolated(metric, now.interval, list(found.far), fall, needed, round(labelled), base.evidence["served"])
+    said = words.extrapolation_sentence(metric, now.interval, list(found.far), fall, needed, round(labelled), base.evidence["served"])
     return replace(base, low=None, high=None, because=said, evidence=base.evidence | evidence)
 
 

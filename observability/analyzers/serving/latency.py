@@ -30,22 +30,22 @@ from observability.detection.latency_changes import (
     ServiceChange,
     against_past,
     against_peers,
+    is_relevant_rise,
     latency_onset,
     least_increase,
-    matters,
     rose_less,
     service_limits,
     service_metric,
     since_above,
 )
 from observability.detection.latency_sentences import (
-    answers,
     because_errors,
     because_latency,
     because_rate,
     because_replica,
+    n_answers,
+    n_predictions,
     not_significant_sentence,
-    predictions,
     service_level_sentence,
     small_increase_sentence,
     small_replicas_sentence,
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 
 FIELDS = ("replica", "device")
 COMPARED = ("latency_p99", "latency_p95", "latency_p50", "error_rate")
-MOST_REPLICAS = 30
+MAX_REPLICAS = 30
 HOURLY_DAYS = 14
 """Latencies of a longer window are queried by day."""
 
@@ -166,13 +166,13 @@ def same_hours(requests: RequestCounts, context: Context) -> "np.ndarray[tuple[i
 
 def about_version(now: RequestCounts, past: PastRequests, statuses: dict[str, int], context: Context) -> Iterator[ServiceClaim]:
     """Return claims about the version as a whole, against its past."""
-    yield ServiceClaim(rate(now, past, context), None)
+    yield ServiceClaim(request_rate_finding(now, past, context), None)
     settings = context.model.settings
     for metric in ("error_rate", *QUANTILES):
         timed = metric in QUANTILES
         stated = settings.service_level_latency_ms if timed else settings.service_level_availability
         side, value, n = against_past(now, past, metric), service_metric(now, metric), now.timed if timed else now.n
-        base = replace(undecided(context, "model", metric, n), value=value.value, low=value.low, high=value.high)
+        base = replace(unknown_latency_finding(context, "model", metric, n), value=value.value, low=value.low, high=value.high)
         if timed and not now.timed:
             yield ServiceClaim(
                 replace(
@@ -189,7 +189,8 @@ def about_version(now: RequestCounts, past: PastRequests, statuses: dict[str, in
             what = METRICS[metric].title
             yield ServiceClaim(
                 replace(
-                    base, because=f"{what} cannot be measured on {answers(n) if timed else predictions(n)}: it needs about {more:,} more."
+                    base,
+                    because=f"{what} cannot be measured on {n_answers(n) if timed else n_predictions(n)}: it needs about {more:,} more.",
                 ),
                 None,
             )
@@ -210,14 +211,14 @@ def too_little(past: PastRequests) -> str:
     return "more requests in the four weeks before"
 
 
-def rate(now: RequestCounts, past: PastRequests, context: Context) -> Finding:
+def request_rate_finding(now: RequestCounts, past: PastRequests, context: Context) -> Finding:
     """Return the finding about requests per hour, unknown without a past; too few requests are reported by data/quality."""
     until = min(context.window.end, max(context.now, context.window.start + HOUR))
     hours = max((until - context.window.start) / HOUR, 1 / 60)
     found = poisson_rate_interval(now.n, hours)
     known = past.days
     before = known.n / (PAST_DAYS * DAY) if known.days >= PAST_DAYS - 1 else None
-    base = undecided(context, "model", "request_rate", now.n)
+    base = unknown_latency_finding(context, "model", "request_rate", now.n)
     return replace(
         base,
         value=found.value,
@@ -233,8 +234,8 @@ def fleet_of(frames: Frames, field: str) -> ReplicaFleet:
     """Return the largest replicas or devices of the window, and their past."""
     now, before = requests_by_level(frames[f"current {field}"], field), requests_by_level(frames[f"past {field}"], field)
     order = sorted(now, key=lambda name: (-now[name].n, name))
-    rest = tuple([merged_requests([now[name] for name in order[MOST_REPLICAS:]])] if len(order) > MOST_REPLICAS else [])
-    return ReplicaFleet(field, {name: now[name] for name in sorted(order[:MOST_REPLICAS])}, before, rest)
+    rest = tuple([merged_requests([now[name] for name in order[MAX_REPLICAS:]])] if len(order) > MAX_REPLICAS else [])
+    return ReplicaFleet(field, {name: now[name] for name in sorted(order[:MAX_REPLICAS])}, before, rest)
 
 
 def about_fleet(fleet: ReplicaFleet, context: Context) -> Iterator[ServiceClaim]:
@@ -248,7 +249,7 @@ def about_fleet(fleet: ReplicaFleet, context: Context) -> Iterator[ServiceClaim]
     if small:
         n = sum(fleet.now[name].timed for name in small)
         because = small_replicas_sentence(fleet.field, small, len(fleet.now) - len(small))
-        yield ServiceClaim(replace(undecided(context, fleet.field, "latency_p99", n, "peers"), because=because), None)
+        yield ServiceClaim(replace(unknown_latency_finding(context, fleet.field, "latency_p99", n, "peers"), because=because), None)
     pasts = {name: PastRequests(each, each) for name, each in fleet.before.items()}
     own = {
         (name, metric): side
@@ -280,15 +281,15 @@ def standing_out(
     for metric in COMPARED:
         watch = service_limits(metric, context.model.settings)[0]
         side, before = peers.get(metric), own.get((name, metric))
-        rose = before is not None and matters(before, watch, least_ms=least)
-        if side is not None and matters(side, watch, least_ms=least) and (before is None or rose):
+        rose = before is not None and is_relevant_rise(before, watch, least_ms=least)
+        if side is not None and is_relevant_rise(side, watch, least_ms=least) and (before is None or rose):
             because = because_replica(fleet.field, name, side, len(fleet.others(name)), past=False)
-            yield ServiceClaim(replica(context, fleet, name, side, "peers", because), side)
+            yield ServiceClaim(replica_finding(context, fleet, name, side, "peers", because), side)
         elif before is not None and rose and kept_pace(fleet, name, metric, own):
             because = because_replica(fleet.field, name, before, 0, past=True)
-            yield ServiceClaim(replica(context, fleet, name, before, "past", because), before)
+            yield ServiceClaim(replica_finding(context, fleet, name, before, "past", because), before)
         elif side is not None:
-            yield ServiceClaim(replica(context, fleet, name, side, "peers", ""), side)
+            yield ServiceClaim(replica_finding(context, fleet, name, side, "peers", ""), side)
 
 
 def kept_pace(fleet: ReplicaFleet, name: str, metric: str, own: dict[tuple[str, str], ServiceChange]) -> bool:
@@ -296,9 +297,9 @@ def kept_pace(fleet: ReplicaFleet, name: str, metric: str, own: dict[tuple[str, 
     return any(rose_less(own[other, metric], own[name, metric]) for other in fleet.now if other != name and (other, metric) in own)
 
 
-def replica(context: Context, fleet: ReplicaFleet, name: str, side: ServiceChange, against: Against, because: str) -> Finding:
+def replica_finding(context: Context, fleet: ReplicaFleet, name: str, side: ServiceChange, against: Against, because: str) -> Finding:
     """Return the finding about one replica, severity still open; without a sentence it only counts as one more test."""
-    base = undecided(context, f"{fleet.field}={name}", side.metric, side.n, against)
+    base = unknown_latency_finding(context, f"{fleet.field}={name}", side.metric, side.n, against)
     return replace(base, value=side.now.value, low=side.now.low, high=side.now.high, because=because)
 
 
@@ -312,8 +313,8 @@ def service_finding(claim: ServiceClaim, adjusted: float, context: Context) -> F
     watch, act = service_limits(change.metric, context.model.settings)
     least = least_increase(context.model.settings) if change.metric in QUANTILES else 0.0
     severity = significant_severity(
-        matters(change, watch, least_ms=least),
-        claim.most == "act" and matters(change, act, ODDS_ACT, least_ms=least),
+        is_relevant_rise(change, watch, least_ms=least),
+        claim.most == "act" and is_relevant_rise(change, act, ODDS_ACT, least_ms=least),
         adjusted,
         context.budget,
     )
@@ -335,7 +336,7 @@ def service_finding(claim: ServiceClaim, adjusted: float, context: Context) -> F
     found = replace(base, severity=severity, limit=limit, evidence=evidence)
     if severity == "ok" and limit is not None and (change.now.value or 0.0) >= limit:
         return replace(found, severity="unknown", because=f"{base.because} {not_significant_sentence(change, limit)}")
-    if severity == "ok" and matters(change, watch) and not matters(change, watch, least_ms=least):
+    if severity == "ok" and is_relevant_rise(change, watch) and not is_relevant_rise(change, watch, least_ms=least):
         found = replace(found, because=f"{base.because} {small_increase_sentence(change, least)}")
     if severity == "ok":
         return found
@@ -365,10 +366,14 @@ def against_level(now: RequestCounts, frames: Frames, context: Context) -> list[
     if limit and now.timed:
         value = service_metric(now, "latency_p99")
         base = replace(
-            undecided(context, "model", "latency_p99", now.timed, "level"), value=value.value, low=value.low, high=value.high, limit=limit
+            unknown_latency_finding(context, "model", "latency_p99", now.timed, "level"),
+            value=value.value,
+            low=value.low,
+            high=value.high,
+            limit=limit,
         )
         if more := missing_requests(now, "latency_p99"):
-            found.append(replace(base, because=f"Latency p99 cannot be measured on {answers(now.timed)}: it needs about {more:,} more."))
+            found.append(replace(base, because=f"Latency p99 cannot be measured on {n_answers(now.timed)}: it needs about {more:,} more."))
         elif value.value is not None and value.low is not None:
             beyond = limit * (1 + RELATIVE_ERROR)
             severity: Severity = "act" if value.low > limit else "watch" if value.value > beyond else "ok"
@@ -378,12 +383,12 @@ def against_level(now: RequestCounts, frames: Frames, context: Context) -> list[
             found.append(replace(base, severity=severity, because=because, likely_source=source, rank=10.0, onset=when))
     if limit or settings.service_level_availability is not None:
         spans = [request_counts(frames[span], frames[f"{span} latency"]) for span in ("past", "current")]
-        for each in service_levels.objectives(merged_requests(spans), context):
+        for each in service_levels.stated_objectives(merged_requests(spans), context):
             found += service_levels.objective_claims(each, context)
     return found
 
 
-def undecided(context: Context, subject: str, metric: str, n: int, against: Against = "past") -> Finding:
+def unknown_latency_finding(context: Context, subject: str, metric: str, n: int, against: Against = "past") -> Finding:
     """Return a finding of severity `unknown`, to be filled in where a verdict is possible."""
     return context.undecided(NAME, subject, metric, n, "", against=against)
 
@@ -395,7 +400,7 @@ ANALYZER = Analyzer(
     analyze,
     limits={
         **dict.fromkeys(latency_changes.QUANTILES, latency_changes.RATIO_ACT),
-        "latency_increase": latency_changes.LEAST_INCREASE_MS,
+        "latency_increase": latency_changes.MIN_INCREASE_MS,
         "error_rate": latency_changes.POINTS_ACT,
         "error_rate_level": FAILED_ACT,
     },

@@ -24,7 +24,7 @@ from observability.core.standing_since import StandingSince
 from observability.core.window import EPOCH
 from observability.detection import correlation_changes
 from observability.detection.change import stated_limits
-from observability.detection.correlation_changes import Correlations, prepared
+from observability.detection.correlation_changes import Correlations, ranked_samples
 from observability.detection.correlation_claims import METRIC as CORRELATION
 from observability.detection.correlation_claims import correlation_finding
 from observability.detection.move_history import WEEKS, MoveRecord, move_record, weekly_falls
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 Sides = Mapping[str, Mapping[str, NDArray[Any]]]
 """The features of each sample by name."""
 NAME, METRIC = "serving/multivariate_drift", "domain_auc"
-LEAST_DAYS = 1.0
-FEWEST_DAYS = 14
+MIN_DAYS = 1.0
+MIN_KNOWN_DAYS = 14
 """Smallest number of past days for estimating the variation between days: two of each weekday."""
 WATCH, ACT = 0.55, 0.65
 """An AUC from 0.55 on is reported by Evidently, and 0.65 is the upper limit of NannyML."""
@@ -125,7 +125,7 @@ def needs(context: Context) -> dict[str, Ask]:
     measured performance of the past weeks.
     """
     columns = model_inputs(context)
-    if not columns or not context.version.reference_rows or context.window.days < LEAST_DAYS:
+    if not columns or not context.version.reference_rows or context.window.days < MIN_DAYS:
         return {"volume": Ask(Aggregate("predictions"))}
     dated = ("id", "at", *columns)
     return {
@@ -289,7 +289,7 @@ def against_days(frames: Frames, sides: Sides) -> WindowSeparation | None:
     None where the past has too few days.
     """
     current, past = frames["current_rows"], frames["past_rows"]
-    if not len(past) or len(np.unique(sample_days(past))) < FEWEST_DAYS:
+    if not len(past) or len(np.unique(sample_days(past))) < MIN_KNOWN_DAYS:
         return None
     then, now = sides["past"], sides["current"]
     alike = [name for name in then if then[name].dtype.kind == now[name].dtype.kind]
@@ -310,7 +310,7 @@ def correlations_of(frames: Frames, sides: Sides, context: Context) -> Correlati
         held[2], samples[2] = current.iloc[:0], {name: np.empty(0) for name in names}
     days = [np.zeros(len(reference), np.int64), sample_days(current), sample_days(held[2])]
     chosen = [{name: each[name] for name in names} for each in samples]
-    of_reference, now, before = prepared(chosen, days)
+    of_reference, now, before = ranked_samples(chosen, days)
     stated = stated_limits(context.model.settings, f"{NAME}/{CORRELATION}", correlation_changes.WATCH, correlation_changes.ACT)
     return Correlations(tuple(names), of_reference, now, before, context.whole_days[1], context.window.days, stated)
 
@@ -403,7 +403,7 @@ def domain_details(judged: DomainVerdict) -> list[str]:
     rows = f"{found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{without_calendar(judged)}"
     details = [f"Sampling noise reaches AUC {found.null_95:.2f} over {rows}."]
     if judged.adds:
-        details.append(f"Pairs of inputs show more than single inputs (alone: AUC {found.additive_auc:.2f}){paired(judged)}.")
+        details.append(f"Pairs of inputs show more than single inputs (alone: AUC {found.additive_auc:.2f}){changed_correlation(judged)}.")
     elif judged.moved:
         details.append(f"These inputs also drifted on their own: {joined_words([f'`{name}`' for name in judged.moved])}.")
     if days is not None:
@@ -425,7 +425,7 @@ def telling_features(judged: DomainVerdict) -> str:
     return f", mostly {joined_words(named)}" if named else ""
 
 
-def paired(judged: DomainVerdict) -> str:
+def changed_correlation(judged: DomainVerdict) -> str:
     """Return the correlation that changed, where it did and single features separate the sides less well."""
     pair = judged.found.pair
     if pair is None or not judged.adds or abs(pair[3] - pair[2]) < 0.1:

@@ -44,7 +44,7 @@ from observability.detection.performance_sentences import (
     rows_measured,
 )
 from observability.metrics import label_maturity
-from observability.metrics.measured_windows import MATURE, PAST_DAYS, DailyMetrics, Metrics, on
+from observability.metrics.measured_windows import MATURE, PAST_DAYS, DailyMetrics, Metrics, day_date
 from observability.metrics.metric_limits import LIMITS
 from observability.metrics.outlier_errors import largest_error_finding
 from observability.metrics.performance import (
@@ -105,7 +105,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     too_young = labelled / served if young and not whole.late else None
     findings = [
         label_maturity.label_arrival_finding(
-            labels(context, served, labelled, usual), label_maturity.label_completion(frames, context), context
+            label_coverage_finding(context, served, labelled, usual), label_maturity.label_completion(frames, context), context
         )
     ]
     errors = ranking_errors(frames["reference_counts"]) if against == "reference" and context.model.task == "binary" else {}
@@ -184,8 +184,8 @@ def metric_finding(
             "baseline_n": None if before is None else round(before.n),
             "past": window.past[metric].value if metric in window.past else None,
             "label_maturity": share if too_young is None else too_young,
-            "measured": [on(window.days[0]).isoformat(), on(window.days[-1]).isoformat()],
-            **({"measured_days": [on(day).isoformat() for day in window.days]} if window.late else {}),
+            "measured": [day_date(window.days[0]).isoformat(), day_date(window.days[-1]).isoformat()],
+            **({"measured_days": [day_date(day).isoformat() for day in window.days]} if window.late else {}),
             "look_days": window.length,
             "primary": metric == primary,
             "windows": [metric_row(verdict) for verdict in sorted(verdicts, key=lambda verdict: verdict.change.days)],
@@ -296,11 +296,11 @@ def metric_by_day(daily: DailyMetrics, whole: MeasuredWindow, metric: str) -> li
     for day, labelled, served in zip(daily.days, daily.labelled, daily.served, strict=True):
         if day >= min(daily.first, whole.days[0]):
             each = daily.of_day(int(day))[metric]
-            rows.append([on(day).isoformat(), each.value, each.low, each.high, int(labelled), int(served)])
+            rows.append([day_date(day).isoformat(), each.value, each.low, each.high, int(labelled), int(served)])
     return rows[-DAYS_DRAWN:]
 
 
-def labels(context: Context, served: float, labelled: float, usual: float) -> Finding:
+def label_coverage_finding(context: Context, served: float, labelled: float, usual: float) -> Finding:
     """Return the finding about how many of the labels are in."""
     from observability.stats.interval import rate_interval
 

@@ -20,7 +20,7 @@ from observability.metrics import slice_rows as rows
 from observability.metrics.performance import served_and_labelled
 from observability.metrics.settled_labels import labelled_days
 from observability.proofs.groups import SLICE_PROOFS
-from observability.stats.slices import LEAST_ROWS
+from observability.stats.slices import MIN_ROWS
 
 PAST_DAYS = 28
 
@@ -34,7 +34,7 @@ def needs(context: Context) -> dict[str, Ask]:
     asks = {"current": Ask(sample), "past": Ask(sample, span="past", days=PAST_DAYS, scope="model")}
     if context.version.reference_rows:
         asks["reference"] = Ask(sample, span="reference")
-    if (beside := versions.question(context)) is not None:
+    if (beside := versions.loss_by_version_question(context)) is not None:
         asks["versions"] = Ask(beside, scope="model")
     return asks | {"labels": Ask(labels), "past_labels": Ask(labels, span="past", days=PAST_DAYS, scope="model")}
 
@@ -48,11 +48,11 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         )
         return [words.undecided_slices(context, n, because)]
     now, past = rows.sampled_by_id(frames["current"]), rows.sampled_by_id(frames["past"])
-    if len(now) < 2 * LEAST_ROWS:
-        return [words.undecided_slices(context, len(now), words.too_few_rows(len(now), 2 * LEAST_ROWS))]
+    if len(now) < 2 * MIN_ROWS:
+        return [words.undecided_slices(context, len(now), words.too_few_rows(len(now), 2 * MIN_ROWS))]
     against: Against = "reference" if "reference" in frames else "past"
     before = rows.sampled_by_id(frames["reference"]) if "reference" in frames else past
-    if len(before) < 2 * LEAST_ROWS:
+    if len(before) < 2 * MIN_ROWS:
         return [
             words.undecided_slices(
                 context,
@@ -63,7 +63,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     held = [SearchedSlices.searched(now, before, context, against)]
     fields = [name for name in rows.FIELDS if now.levels(name).names]
     if fields:
-        held.append(SearchedSlices.searched(now, past if len(past) >= 2 * LEAST_ROWS else past.none(), context, "past", fields))
+        held.append(SearchedSlices.searched(now, past if len(past) >= 2 * MIN_ROWS else past.none(), context, "past", fields))
     young = young_labels(frames)
     own_past = PastSlices(past, before, context) if against == "reference" else None
     named = [each for part in held for each in slice_claims_of(part, context, young, own_past if part is held[0] else None)]

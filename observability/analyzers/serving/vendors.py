@@ -16,7 +16,7 @@ from observability.core.finding import Finding
 from observability.core.formatting import format_day, plural
 from observability.core.questions import Records
 from observability.core.time import aware_utc, naive_utc
-from observability.detection.answer_changes import LEAST, answer_changes, rate_changes
+from observability.detection.answer_changes import MINIMUM, answer_changes, rate_changes
 from observability.detection.number_errors import error_finding, number_error
 from observability.detection.number_shifts import number_shift, shift_finding
 from observability.detection.probe_claims import (
@@ -28,7 +28,7 @@ from observability.detection.probe_claims import (
     VERSIONS,
     JudgedSet,
     changed_answers,
-    flips,
+    flips_finding,
     rate_finding,
     right_answers,
     right_finding,
@@ -110,11 +110,11 @@ def too_few(rounds: ProbeRounds, last: int) -> str:
     """Why there is no baseline yet, and what it needs."""
     alike = rounds.comparable(last) if rounds.free_text else np.ones(len(rounds.times), bool)
     usable = int((alike & (2 * rounds.answered.sum(axis=1) >= len(rounds.items))).sum())
-    more = max(LEAST + 1 - usable, 1)
+    more = max(MINIMUM + 1 - usable, 1)
     other = int((~alike[:last]).sum())
     encoder = f"`{rounds.encoders[last]}` encoded the newest round, and not {plural(other, 'earlier round')}. " if other else ""
     return (
-        f"{encoder}The answers to set `{rounds.name}` cannot be compared yet: a baseline needs {LEAST} rounds in which most questions "
+        f"{encoder}The answers to set `{rounds.name}` cannot be compared yet: a baseline needs {MINIMUM} rounds in which most questions "
         f"were answered, and one more to compare; that needs about {plural(more, 'more round')}."
     )
 
@@ -122,7 +122,7 @@ def too_few(rounds: ProbeRounds, last: int) -> str:
 def about_set(judged: JudgedSet) -> Iterator[Finding]:
     """Yield the findings about the answers, their form, time and tokens."""
     yield changed_answers(judged)
-    yield flips(judged)
+    yield flips_finding(judged)
     rates = {REFUSED: judged.rounds.refused, FORM: judged.rounds.ill_formed}
     rates[FAILED] = judged.rounds.failed_share
     counted = {metric: rate_changes(values, judged.changes.baseline) for metric, values in rates.items()}

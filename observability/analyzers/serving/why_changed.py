@@ -19,7 +19,7 @@ from observability.core.questions import UNKNOWN, Aggregate
 from observability.detection import attribution_sentences as words
 from observability.metrics import slice_rows as rows
 from observability.metrics.slice_columns import SampledRows
-from observability.stats.decompose import FEWEST, Decomposition, decompose_loss_change, kitagawa_mix_effect
+from observability.stats.decompose import MINIMUM, Decomposition, decompose_loss_change, kitagawa_mix_effect
 from observability.stats.interval import Interval
 from observability.stats.slice_moments import Cut, Floats
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "serving/why_changed"
 PARTS = ("change_from_inputs", "change_from_relation", "change_from_label_mix")
-MOST = 3000
+MAXIMUM = 3000
 """Largest number of labelled rows of each side, of those that serving/slices queries."""
 CARRIERS, LABEL_BANDS = 5, 5
 APART = 0.5
@@ -60,17 +60,17 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         because = "A performance change is attributed over a day or more, for a registered model."
         return [context.undecided(NAME, "model", PARTS[1], int(frames["volume"]["n"].sum()), because)]
     sides: list[Against] = ["reference", "past"] if "reference" in frames else ["past"]
-    now, loss_now = labelled(frames["current"], context)
+    now, loss_now = labelled_losses(frames["current"], context)
     held, found = None, None
     for against in sides:
-        before, loss_before = labelled(frames[against], context)
-        if held is not None and len(before) < FEWEST:
+        before, loss_before = labelled_losses(frames[against], context)
+        if held is not None and len(before) < MINIMUM:
             break
         held = ComparedRows(before, now, loss_before, loss_now, against)
-        if min(len(before), len(now)) < FEWEST:
+        if min(len(before), len(now)) < MINIMUM:
             return [
                 context.undecided(
-                    NAME, "model", PARTS[1], len(now), words.too_few_for_attribution(len(now), len(before), FEWEST), against=against
+                    NAME, "model", PARTS[1], len(now), words.too_few_for_attribution(len(now), len(before), MINIMUM), against=against
                 )
             ]
         found = taken_apart(held, context)
@@ -96,12 +96,12 @@ def taken_apart(held: ComparedRows, context: Context) -> Decomposition | None:
     return decompose_loss_change(inputs_of(held.before, context), inputs_of(held.now, context), held.loss_before, held.loss_now, days)
 
 
-def labelled(sample: "DataFrame", context: Context) -> tuple["DataFrame", Floats]:
-    """Return at most MOST rows with their main loss, in the order of hashes of their ids (a random order)."""
+def labelled_losses(sample: "DataFrame", context: Context) -> tuple["DataFrame", Floats]:
+    """Return at most MAXIMUM rows with their main loss, in the order of hashes of their ids (a random order)."""
     name = rows.LOSSES[context.model.task or ""][0][0]
     loss = rows.row_losses(sample, name)
     kept = sample[np.isfinite(loss)]
-    order = np.argsort([hashlib.md5(each.encode()).digest()[:8] for each in kept["id"]], kind="stable")[:MOST]
+    order = np.argsort([hashlib.md5(each.encode()).digest()[:8] for each in kept["id"]], kind="stable")[:MAXIMUM]
     chosen = kept.iloc[order].reset_index(drop=True)
     return chosen, rows.row_losses(chosen, name)
 
@@ -132,11 +132,11 @@ def attribution_severity(held: ComparedRows, found: Decomposition, context: Cont
         apart = found.alone_now > APART and metric != PARTS[2]
         if apart:
             made = replace(made, because=words.split_sentence(found, held.against))
-        said.append(made if young or apart else replace(made, severity="watch" if metric == PARTS[1] and hidden(found) else "ok"))
+        said.append(made if young or apart else replace(made, severity="watch" if metric == PARTS[1] and is_drift_hidden(found) else "ok"))
     return [replace(each, because=words.young_labels_sentence(each.because)) if young else each for each in said]
 
 
-def hidden(found: Decomposition) -> bool:
+def is_drift_hidden(found: Decomposition) -> bool:
     """Whether concept drift is significant and large enough, and the change as a whole shows less than half of it."""
     relation, before = found.relation, found.before.value
     assert relation.value is not None and relation.low is not None and before is not None
@@ -169,21 +169,21 @@ def by_slice(found: Decomposition, cuts: list[Cut]) -> list[dict[str, Any]]:
             part, share = float(found.unexpected[inside].sum()), float(inside.mean())
             more = part - share * whole
             error = float(np.sqrt(((found.unexpected * (inside - share)) ** 2).sum()))
-            if inside.sum() >= rows.FEWEST and error > 0 and more * whole > 0 and abs(more) / error > 3:
+            if inside.sum() >= rows.MINIMUM and error > 0 and more * whole > 0 and abs(more) / error > 3:
                 lines.append({"name": cut.name, "level": level, "value": part, "share": share, "of_part": part / whole, "z": more / error})
     return sorted(lines, key=lambda each: (-abs(each["z"]), each["name"], each["level"]))[:CARRIERS]
 
 
 def by_label(held: ComparedRows, context: Context) -> Interval:
     """Return the change that the label mix alone explains: of classes, or of quantile bands of a number."""
-    before, now = (truth(each, context) for each in (held.before, held.now))
+    before, now = (true_labels(each, context) for each in (held.before, held.now))
     if context.model.task == "regression":
         limits = np.unique(np.quantile(before, np.arange(1, LABEL_BANDS) / LABEL_BANDS))
         before, now = (np.searchsorted(limits, each, side="right").astype(float) for each in (before, now))
     return kitagawa_mix_effect(before.astype(np.int64), now.astype(np.int64), held.loss_before, held.loss_now)
 
 
-def truth(sample: "DataFrame", context: Context) -> Floats:
+def true_labels(sample: "DataFrame", context: Context) -> Floats:
     """Return the label of each row: its class, or its number."""
     if context.model.task == "regression":
         return (sample["score"] - sample["error"]).to_numpy(float)

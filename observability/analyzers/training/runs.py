@@ -28,8 +28,8 @@ from observability.detection.run_devices import claims_about_devices
 from observability.detection.run_state import claim_about_state
 from observability.detection.stragglers import claims_about_ranks
 from observability.detection.study_checks import claims_about_searches
-from observability.detection.study_noise import claims_about_studies, setting
-from observability.detection.study_results import LEAST_TRIALS
+from observability.detection.study_noise import claims_about_studies, parameters_text
+from observability.detection.study_results import MIN_TRIALS
 from observability.detection.training_signals import claims_of_alerts
 from observability.metrics.training_curves import TrainingRun, runs_from_records
 from observability.proofs.records import RUN_PROOFS
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME = "training/runs"
-MOST_RUNS, MOST_STEPS, MOST_EVENTS = 20_000, 50_000, 20_000
-MOST_JUDGED = 200
-MOST_STEPS_A_RUN = 12_500
+MAX_RUNS, MAX_STEPS, MAX_EVENTS = 20_000, 50_000, 20_000
+MAX_JUDGED = 200
+MAX_STEPS_A_RUN = 12_500
 """Records of steps up to which each step of a run is read."""
 RESOURCE_COLUMNS = ("run", "at", "model", "device", "host", "watts", "utilisation", "temperature_c", "memory_gb")
 STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "device", "phase_ms", "batch")
@@ -55,10 +55,10 @@ def needs(context: Context) -> dict[str, Ask]:
     if JUDGED in context.counters:
         return {}
     return {
-        "runs": Ask(Records("run", ever=True, rows=MOST_RUNS)),
-        "steps": Ask(Records("step", STEP_COLUMNS, ever=True, rows=MOST_STEPS, spread=MOST_STEPS_A_RUN)),
-        "resources": Ask(Records("resource", RESOURCE_COLUMNS, ever=True, rows=MOST_STEPS)),
-        "events": Ask(Records("event", ("run", "at", "text"), ever=True, rows=MOST_EVENTS)),
+        "runs": Ask(Records("run", ever=True, rows=MAX_RUNS)),
+        "steps": Ask(Records("step", STEP_COLUMNS, ever=True, rows=MAX_STEPS, spread=MAX_STEPS_A_RUN)),
+        "resources": Ask(Records("resource", RESOURCE_COLUMNS, ever=True, rows=MAX_STEPS)),
+        "events": Ask(Records("event", ("run", "at", "text"), ever=True, rows=MAX_EVENTS)),
     }
 
 
@@ -75,7 +75,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 @dataclass(frozen=True)
 class RunVerdict:
-    """A run with its claims; claims is None where MOST_JUDGED newer runs exist, so that it was not judged."""
+    """A run with its claims; claims is None where MAX_JUDGED newer runs exist, so that it was not judged."""
 
     run: TrainingRun
     claims: tuple[RunClaim, ...] | None
@@ -107,8 +107,8 @@ class JudgedRuns:
         return [*([state] if state else []), *self._known[run.name]]
 
     def verdicts(self, now: datetime) -> tuple[RunVerdict, ...]:
-        """Return every run, newest record first; the newest MOST_JUDGED with their claims."""
-        newest, others = self.runs[:MOST_JUDGED], self.runs[MOST_JUDGED:]
+        """Return every run, newest record first; the newest MAX_JUDGED with their claims."""
+        newest, others = self.runs[:MAX_JUDGED], self.runs[MAX_JUDGED:]
         return (*(RunVerdict(run, tuple(self.claims(run, now))) for run in newest), *(RunVerdict(run, None) for run in others))
 
 
@@ -134,12 +134,12 @@ def judged_runs(
 
 
 def search_sizes(runs: Sequence[TrainingRun]) -> dict[str, int]:
-    """Return the number of runs of each study that is a search: LEAST_TRIALS settings or more."""
+    """Return the number of runs of each study that is a search: MIN_TRIALS settings or more."""
     settings: dict[str, set[str]] = {}
     for run in runs:
         if run.study:
-            settings.setdefault(run.study, set()).add(setting(run))
-    return {study: sum(run.study == study for run in runs) for study, own in settings.items() if len(own) >= LEAST_TRIALS}
+            settings.setdefault(run.study, set()).add(parameters_text(run))
+    return {study: sum(run.study == study for run in runs) for study, own in settings.items() if len(own) >= MIN_TRIALS}
 
 
 def claims_about_run(run: TrainingRun, trials: int = 0, readings: RunReadings | None = None) -> list[RunClaim]:
@@ -189,7 +189,7 @@ def run_finding(context: Context, claim: RunClaim, run: TrainingRun) -> Finding:
     )
 
 
-def worst(claims: Sequence[RunClaim]) -> RunClaim | None:
+def worst_claim(claims: Sequence[RunClaim]) -> RunClaim | None:
     """Return the most severe claim, the highest rank first; None without claims."""
     order = ("act", "watch", "unknown", "ok")
     return min(claims, key=lambda each: (order.index(each.severity), -each.rank), default=None)

@@ -19,8 +19,8 @@ from observability.detection.augmentation_verdict import GAIN, LABEL_LIMIT, LABE
 from observability.metrics.augmentation import (
     AUGMENTATION_AUDITS,
     ERROR,
-    LEAST_ROWS,
-    LEAST_SEEDS,
+    MIN_ROWS,
+    MIN_SEEDS,
     AugmentationAudit,
     AugmentationSlice,
     augmentation_audits,
@@ -53,7 +53,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     for audit, parts in zip(audits, tested, strict=True):
         harms = [next(adjusted) for _ in parts]
         if not parts:
-            because = f"Whether augmentation `{audit.name}` helps is unknown: {plural(audit.seeds, 'seed')} of at least {LEAST_SEEDS} ran."
+            because = f"Whether augmentation `{audit.name}` helps is unknown: {plural(audit.seeds, 'seed')} of at least {MIN_SEEDS} ran."
             found.append(undecided_augmentation(context, audit, GAIN, audit.whole.n, because))
             continue
         own = [gain_finding(context, audit, parts[0][1], harms[0]), *slice_findings(context, audit, parts[1:], harms[1:])]
@@ -78,7 +78,7 @@ def with_verdict(found: list[Finding]) -> list[Finding]:
 
 def tested_parts(audit: AugmentationAudit) -> list[Tested]:
     """All rows of an audit and then each slice, with their changes of accuracy; empty with too few seeds."""
-    if audit.seeds < LEAST_SEEDS:
+    if audit.seeds < MIN_SEEDS:
         return []
     parts = [(part, part.change) for part in (audit.whole, *audit.slices)]
     return [(part, change) for part, change in parts if change is not None]
@@ -205,7 +205,7 @@ def label_findings(context: Context, audit: AugmentationAudit) -> Iterator[Findi
     key = "checked" if people else "consensus"
     blank = undecided_augmentation(context, audit, LABELS, counted.n, "")
     blank = replace(blank, evidence=blank.evidence | {"by": key}, limit=LABEL_LIMIT)
-    if counted.n < LEAST_ROWS or rate.value is None or rate.low is None or rate.high is None:
+    if counted.n < MIN_ROWS or rate.value is None or rate.low is None or rate.high is None:
         yield replace(blank, because=f"Whether augmentation `{audit.name}` keeps labels is unknown: {counted.n} copies were checked.")
         return
     figures = f"{percent(rate.value)} ({counted.changed:,} of {counted.n:,}; {percent(rate.low)} to {percent(rate.high)})"

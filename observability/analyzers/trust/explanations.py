@@ -75,11 +75,13 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if now.served == 0:
         return [undecided_attribution(context, 0, "No predictions in this window, so nothing can be explained.", against)]
     if now.explained == 0:
-        return [undecided_attribution(context, 0, missing(context, now), against)]
-    checks = [*adding_up(context, now), *same_model(context, now)]
+        return [undecided_attribution(context, 0, why_not_explained(context, now), against)]
+    checks = [*adding_up(context, now), *artifact_agreement_findings(context, now)]
     if now.n < MINIMUM_ROWS:
         more = f"about {MINIMUM_ROWS - now.n:,} more explained predictions are needed"
-        sentence = f"The main drivers of the scores are not known yet: {more}; {now.n:,} of {now.served:,} can be used{coverage(now)}."
+        sentence = (
+            f"The main drivers of the scores are not known yet: {more}; {now.n:,} of {now.served:,} can be used{explained_days_words(now)}."
+        )
         return [undecided_attribution(context, now.n, sentence, against), *checks]
     before = None if other is None else explained_sample(other, frames.get("past_days") if against == "past" else None, names, now.link)
     if before is None or before.n < MINIMUM_ROWS:
@@ -88,7 +90,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     return [*attribution_findings(context, now, before, change, against), *checks]
 
 
-def missing(context: Context, now: ExplainedSample) -> str:
+def why_not_explained(context: Context, now: ExplainedSample) -> str:
     """Return why nothing is explained, and what to do."""
     if not context.version.artifact:
         return NO_ARTIFACT.format(context.version.name)
@@ -100,14 +102,14 @@ def missing(context: Context, now: ExplainedSample) -> str:
     )
 
 
-def coverage(now: ExplainedSample) -> str:
+def explained_days_words(now: ExplainedSample) -> str:
     """Return how many days are explained, where some are not."""
     return f" ({now.days} of {now.served_days} days are explained so far)" if now.days < now.served_days else ""
 
 
 def uncompared_sentence(now: ExplainedSample, before: ExplainedSample | None, against: Against, other: Any) -> str:
     """Return the main drivers of the scores, where there is no baseline."""
-    said = f"Main drivers of the scores: {main_drivers(now)}, on {now.n:,} of {now.served:,} predictions{coverage(now)}"
+    said = f"Main drivers of the scores: {main_drivers(now)}, on {now.n:,} of {now.served:,} predictions{explained_days_words(now)}"
     if other is not None and before is not None and len(other) and usual_link(other) not in (None, now.link):
         return f"{said}; the {against} is explained in another space ({usual_link(other)}, not {now.link}), so they cannot be compared."
     where = "the reference is not explained yet" if against == "reference" else f"the {PAST_DAYS} days before hold too few explanations"
@@ -138,8 +140,10 @@ def attribution_findings(
         for k, name in enumerate(now.names)
     ]
     found = [
-        filled(base, "attribution_distance", change.distance, limit, moved, words, float(adjusted[0]), {**common, "features": table}),
-        filled(
+        attribution_finding(
+            base, "attribution_distance", change.distance, limit, moved, words, float(adjusted[0]), {**common, "features": table}
+        ),
+        attribution_finding(
             base,
             "attribution_ndcg",
             change.ndcg,
@@ -218,7 +222,7 @@ def severity_of(beyond: bool, far_beyond: bool, adjusted: float, too_small: bool
     return "unknown" if severity == "ok" and too_small else severity
 
 
-def filled(
+def attribution_finding(
     base: Finding,
     metric: str,
     found: AttributionDistance,
@@ -255,12 +259,12 @@ def attribution_sentence(
     more: int | None,
 ) -> str:
     """Return the main drivers of the scores, and which rose and fell."""
-    value, rows = change.distance, f"{now.n:,} of {now.served:,} predictions{coverage(now)}"
+    value, rows = change.distance, f"{now.n:,} of {now.served:,} predictions{explained_days_words(now)}"
     if needs_action(severity):
         return (
             f"The drivers of the scores changed: {share_in_percent(value.value)} of the attribution moved between features since the "
             f"{against} "
-            f"(limit {share_in_percent(limit)}); {turned(now, before, change)}, on {rows}."
+            f"(limit {share_in_percent(limit)}); {risen_and_fallen_features(now, before, change)}, on {rows}."
         )
     said = f"Main drivers of the scores: {main_drivers(now)}, on {rows}"
     if severity == "unknown":
@@ -273,7 +277,7 @@ def attribution_sentence(
     )
 
 
-def turned(now: ExplainedSample, before: ExplainedSample, change: AttributionChange) -> str:
+def risen_and_fallen_features(now: ExplainedSample, before: ExplainedSample, change: AttributionChange) -> str:
     """Return the features that rose and fell most, with their shares."""
     shares, then = now.importance().share, before.importance().share
     order = largest_first(now.names, np.abs(change.shares))[:4]
@@ -320,7 +324,7 @@ def adding_up(context: Context, now: ExplainedSample) -> list[Finding]:
     return [replace(base, value=held.value, low=held.low, high=held.high, limit=BROKEN, severity="watch" if bad else "ok", rank=6.0)]
 
 
-def same_model(context: Context, now: ExplainedSample) -> list[Finding]:
+def artifact_agreement_findings(context: Context, now: ExplainedSample) -> list[Finding]:
     """Return the finding that compares the artifact's scores with the logged ones; none where attributions were logged and no artifact
     was used.
     """

@@ -25,7 +25,7 @@ from observability.metrics.exports import (
     export_ledger,
     export_signature,
     not_logged,
-    understated,
+    understated_epsilon,
 )
 from observability.proofs.exports import EXPORT_PROOFS
 
@@ -34,7 +34,7 @@ EPSILON, K, PERSONAL = "export_epsilon", "export_k", "export_personal_columns"
 ATTESTATION, CHECKLIST_OPEN, SIGHTINGS, UNLOGGED = "export_attestation", "export_checklist", "canary_sightings", "export_unlogged"
 NEARLY = 0.8
 """Share of a budget from which it is about to be exceeded."""
-MOST_NAMED = 4
+MAX_NAMED = 4
 UNVERIFIED = {
     "not signed": "no signature is logged",
     "no key known": "its signature is not verified: no public key is registered",
@@ -95,7 +95,9 @@ def undecided_export(context: Context, pair: tuple[str, str], metric: str, event
     return replace(blank, model=next(iter(models)) if len(models) == 1 else None, evidence=evidence)
 
 
-def valued(finding: Finding, value: float, severity: Severity, because: str, limit: float | None = None, **evidence: Any) -> Finding:
+def with_exact_value(
+    finding: Finding, value: float, severity: Severity, because: str, limit: float | None = None, **evidence: Any
+) -> Finding:
     """Return a finding with an exact value."""
     source: Source | None = "system" if needs_action(severity) else None
     known: dict[str, Any] = {"value": value, "low": value, "high": value, "limit": limit, "severity": severity, "because": because}
@@ -118,7 +120,7 @@ def budget_finding(
     spent = f"ε = {format_figure(loss.epsilon, 3)} at δ = {delta_text(loss.delta)}"
     said = f"{plural(loss.releases, 'release')} to {pair_words(pair)} spent {spent}"
     said += f" ({plural(loss.basic, 'release')} by its stated ε)" if loss.basic else ""
-    wrong = [(event, more) for event in events if (more := understated(event)) is not None]
+    wrong = [(event, more) for event in events if (more := understated_epsilon(event)) is not None]
     lie = (
         f" The release of {format_day(wrong[-1][0].at)} states less than its mechanism gives: {format_figure(wrong[-1][1], 3)}."
         if wrong
@@ -129,7 +131,7 @@ def budget_finding(
     if budget is None:
         return replace(blank, because=f"{said}; no budget is stated for this recipient.{lie}")
     if loss.epsilon > budget:
-        return valued(blank, loss.epsilon, "act", f"{said}: the budget of ε = {budget:g} is exceeded.{lie}", budget)
+        return with_exact_value(blank, loss.epsilon, "act", f"{said}: the budget of ε = {budget:g} is exceeded.{lie}", budget)
     if loss.unknown:
         return replace(
             blank, because=f"{said} of a budget of {budget:g}, and {plural(loss.unknown, 'export')} logged no ε.{lie}", limit=budget
@@ -137,8 +139,8 @@ def budget_finding(
     average = loss.epsilon / max(loss.releases, 1)
     if wrong or loss.epsilon >= NEARLY * budget or loss.epsilon + average > budget:
         share = f"{100 * loss.epsilon / budget:.0f} % of the budget of {budget:g}"
-        return valued(blank, loss.epsilon, "watch", f"{said}, {share}.{lie}", budget)
-    return valued(blank, loss.epsilon, "ok", f"{said} of a budget of {budget:g}.", budget)
+        return with_exact_value(blank, loss.epsilon, "watch", f"{said}, {share}.{lie}", budget)
+    return with_exact_value(blank, loss.epsilon, "ok", f"{said} of a budget of {budget:g}.", budget)
 
 
 def k_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
@@ -156,7 +158,7 @@ def k_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[Exp
     unique = "; a row with k = 1 is unique" if k < 2 else ""
     because = f"The export to {pair_words(pair)} of {format_day(worst.at)}{rows} has k = {k:g}{unique}; {held}."
     blank = undecided_export(context, pair, K, known, because)
-    yield valued(blank, k, severity, because, level, exported=iso(worst.at))
+    yield with_exact_value(blank, k, severity, because, level, exported=iso(worst.at))
 
 
 def personal_findings(pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
@@ -168,17 +170,19 @@ def personal_findings(pair: tuple[str, str], events: Sequence[ExportEvent], cont
     unfounded = [event for event in held if event.legal_basis is None]
     wrong = bare or unfounded
     columns = sorted({name for event in wrong or held for name in (event.bare if bare else event.personal)})
-    named = join_words([f"`{name}`" for name in columns], MOST_NAMED)
+    named = join_words([f"`{name}`" for name in columns], MAX_NAMED)
     blank = undecided_export(context, pair, PERSONAL, held, "")
     noun = "Personal column" if len(columns) == 1 else "Personal columns"
     left = f"{noun} {named} left to {pair_words(pair)}"
     if not wrong:
         basis = join_words(sorted({str(event.legal_basis) for event in held}))
-        yield valued(blank, 0.0, "ok", f"{left} on the legal basis of {basis}.", 0.0)
+        yield with_exact_value(blank, 0.0, "ok", f"{left} on the legal basis of {basis}.", 0.0)
         return
     without = "without a transform or a legal basis" if bare else "transformed but without a legal basis"
     because = f"{left} {without} on {format_day(wrong[-1].at)}."
-    yield valued(blank, float(len(columns)), "act" if bare else "watch", because, 0.0, columns=columns, exported=iso(wrong[-1].at))
+    yield with_exact_value(
+        blank, float(len(columns)), "act" if bare else "watch", because, 0.0, columns=columns, exported=iso(wrong[-1].at)
+    )
 
 
 def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
@@ -195,25 +199,25 @@ def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Se
     other = [event for event in events if expected is not None and event.attestation not in (None, expected)]
     if other:
         because = f"The enclave of {named} attested another hash than expected, last on {format_day(other[-1].at)}."
-        yield valued(blank, float(len(other)), "act", because, 0.0, attested=other[-1].attestation, expected=expected)
+        yield with_exact_value(blank, float(len(other)), "act", because, 0.0, attested=other[-1].attestation, expected=expected)
     elif forged:
         because = f"The signature over the attestation of {named} does not match the registered key, last on {format_day(forged[-1].at)}."
-        yield valued(blank, float(len(forged)), "act", because, 0.0, attested=forged[-1].attestation, expected=expected)
+        yield with_exact_value(blank, float(len(forged)), "act", because, 0.0, attested=forged[-1].attestation, expected=expected)
     elif expected is None:
         changed = [now for before, now in pairwise(ever) if now.attestation != before.attestation and now.at >= context.window.start]
         if changed:
             because = f"The enclave of {named} attested another hash than before, on {format_day(changed[-1].at)}; none is stated."
-            yield valued(blank, float(len(changed)), "watch", because, 0.0, attested=changed[-1].attestation)
+            yield with_exact_value(blank, float(len(changed)), "watch", because, 0.0, attested=changed[-1].attestation)
         else:
             yield replace(blank, because=f"Which hash the enclave of {named} should attest is not stated.")
     elif None in states:
         because = f"{plural(states.count(None), 'export')} to {named} left without the attestation that is expected."
-        yield valued(blank, float(states.count(None)), "watch", because, 0.0, expected=expected)
+        yield with_exact_value(blank, float(states.count(None)), "watch", because, 0.0, expected=expected)
     elif "not signed" in states and level.attestation_key is not None:
         because = f"{plural(states.count('not signed'), 'export')} to {named} left with an attestation without a signature."
-        yield valued(blank, float(states.count("not signed")), "watch", because, 0.0, expected=expected)
+        yield with_exact_value(blank, float(states.count("not signed")), "watch", because, 0.0, expected=expected)
     elif weakest_signature(states) == "verified":
-        yield valued(blank, 0.0, "ok", f"The enclave of {named} attested the expected hash; its signature is verified.", 0.0)
+        yield with_exact_value(blank, 0.0, "ok", f"The enclave of {named} attested the expected hash; its signature is verified.", 0.0)
     else:
         because = f"The attestation of {named} states the expected hash; {UNVERIFIED[str(weakest_signature(states))]}."
         yield replace(blank, because=because)
@@ -229,11 +233,11 @@ def checklist_finding(ledger: ExportLedger, event: ExportEvent, context: Context
     blank = undecided_export(context, event.pair, CHECKLIST_OPEN, [event], "")
     blank = replace(blank, subject=f"run:{event.run}" if event.run else export_subject(event.pair))
     blank = replace(blank, evidence=blank.evidence | {"unmet": unmet, "unknown": unknown, "items": len(states)})
-    tail = f"; not logged: {join_words(unknown, MOST_NAMED)}" if unknown else ""
+    tail = f"; not logged: {join_words(unknown, MAX_NAMED)}" if unknown else ""
     if unmet:
         severity: Severity = "act" if level.checklist else "watch"
-        return valued(blank, float(len(unmet)), severity, f"{said}; unmet: {join_words(unmet, MOST_NAMED)}{tail}.", 0.0)
-    return replace(blank, because=f"{said}{tail}.") if unknown else valued(blank, 0.0, "ok", f"{said}.", 0.0)
+        return with_exact_value(blank, float(len(unmet)), severity, f"{said}; unmet: {join_words(unmet, MAX_NAMED)}{tail}.", 0.0)
+    return replace(blank, because=f"{said}{tail}.") if unknown else with_exact_value(blank, 0.0, "ok", f"{said}.", 0.0)
 
 
 def unlogged_findings(pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
@@ -268,12 +272,14 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
         )
         blank = undecided_export(context, event.pair, SIGHTINGS, [event], because)
         blank = replace(blank, subject=f"canary:{name}", model=model or None, n=len(rows))
-        yield valued(blank, float(len(rows)), "act", because, 0.0, ids=[str(row["id"]) for row in rows[:10]], canary=name)
+        yield with_exact_value(blank, float(len(rows)), "act", because, 0.0, ids=[str(row["id"]) for row in rows[:10]], canary=name)
     quiet = sorted(set(planted) - {name for name, _ in seen})
     if quiet:
         blank = context.undecided(NAME, "canaries", SIGHTINGS, len(quiet), "", against="level", whole_model=True)
         noun = "planted canary has" if len(quiet) == 1 else "planted canaries have"
-        yield valued(blank, 0.0, "ok", f"{len(quiet)} {noun} not come back in predictions, labels or annotations of these dates.", 0.0)
+        yield with_exact_value(
+            blank, 0.0, "ok", f"{len(quiet)} {noun} not come back in predictions, labels or annotations of these dates.", 0.0
+        )
 
 
 ANALYZER = Analyzer(

@@ -20,7 +20,7 @@ from observability.detection.change import judge_change
 from observability.detection.fairness_criteria import (
     NAME,
     Criterion,
-    Level,
+    CriterionDistance,
     criterion_level,
     criterion_of,
     declared_metric,
@@ -35,9 +35,9 @@ from observability.detection.group_changes import (
     compared_groups,
     gap_changes_of,
     group_by_day,
+    groups_that_moved,
     known_value,
     pair_by_day,
-    strongest,
     watched_rates,
 )
 from observability.metrics.groups import (
@@ -86,7 +86,7 @@ def needs(context: Context) -> dict[str, Ask]:
 def analyze(frames: Frames, context: Context) -> list[Finding]:
     """Return for each sensitive attribute the finding about the criterion, one for each group that moved, and one for each small group."""
     found: list[Finding] = [without_groups(context, name) for name in ungrouped_attributes(context)]
-    levels: list[tuple[Attribute, GroupMetrics, GroupMetrics | None, Level]] = []
+    levels: list[tuple[Attribute, GroupMetrics, GroupMetrics | None, CriterionDistance]] = []
     movers: list[tuple[ComparedGroups, str, GroupWindow, list[GapChange]]] = []
     labels = label_state(frames)
     young = not labels.settled
@@ -100,7 +100,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
         criterion = criterion_of(context.model, now)
         if criterion is None:
             continue
-        side = sided(context, each, current, now, before or now, frames.get(f"past {each.name}")) if len(frame) else None
+        side = group_baselines(context, each, current, now, before or now, frames.get(f"past {each.name}")) if len(frame) else None
         if side is not None and before is not None:
             for rate in watched_rates(context.model, criterion):
                 windows = side.windows if labels.complete or rate == "selection_rate" else labelled_windows(side, labels)
@@ -111,7 +111,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
             found.append(too_few_groups(context, each, now, criterion))
         else:
             levels.append((each, now, before, judged))
-        found += small(context, each, now, criterion)
+        found += groups_too_small(context, each, now, criterion)
     p_values = [judged.p_value for *_, judged in levels] + [one.p_value for *_, several in movers for one in several]
     adjusted = iter(float(p) for p in benjamini_hochberg(p_values, context.budget)[0])
     tests = int(np.count_nonzero(~np.isnan(p_values)))
@@ -120,7 +120,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     for side, metric, window, changes in movers:
         of_p = {change.place: next(adjusted) for change in changes}
         surely = {change.place for change in changes if of_p[change.place] <= context.budget and change.effect >= change.limits[0]}
-        named = strongest(side, metric, window, surely, context.budget) if surely else []
+        named = groups_that_moved(side, metric, window, surely, context.budget) if surely else []
         if shown := [change for change in named if window.whole or not change.standing]:
             of_window = [about_moved(context, side, change, of_p[change.place], young) for change in shown]
             by_rate.setdefault((side.attribute.name, metric), []).append(of_window)
@@ -142,7 +142,7 @@ def without_groups(context: Context, name: str) -> Finding:
     return undecided_fairness(context, name, declared_metric(context.model), 0, "level", because)
 
 
-def sided(
+def group_baselines(
     context: Context, attribute: Attribute, current: GroupTotals, now: GroupMetrics, before: GroupMetrics, past: "DataFrame | None"
 ) -> ComparedGroups:
     """Return the baselines of the groups of one attribute."""
@@ -189,7 +189,7 @@ def about_level(
     attribute: Attribute,
     now: GroupMetrics,
     before: GroupMetrics | None,
-    judged: Level,
+    judged: CriterionDistance,
     adjusted: float,
     young: bool,
     looks: int,
@@ -233,7 +233,9 @@ def about_level(
     return replace(base, because=criterion_sentence(context.model, attribute, now, judged, severity, looks, young=waiting))
 
 
-def fairness_evidence(now: GroupMetrics, before: GroupMetrics | None, judged: Level, adjusted: float, chosen: bool) -> dict[str, Any]:
+def fairness_evidence(
+    now: GroupMetrics, before: GroupMetrics | None, judged: CriterionDistance, adjusted: float, chosen: bool
+) -> dict[str, Any]:
     """Return every group's figures, the null, the ratio, and whether base rates differ (then criteria exclude each other)."""
     rates = judged.criterion.rates
     groups = []
@@ -267,7 +269,7 @@ def fairness_evidence(now: GroupMetrics, before: GroupMetrics | None, judged: Le
     }
 
 
-def base_rates_differ(now: GroupMetrics, judged: Level) -> bool | None:
+def base_rates_differ(now: GroupMetrics, judged: CriterionDistance) -> bool | None:
     """Whether the groups' shares of positives differ significantly; None where that is not known."""
     if "base_rate" not in now.metrics:
         return None
@@ -318,7 +320,7 @@ def about_moved(context: Context, moved: ComparedGroups, one: GapChange, adjuste
     )
 
 
-def small(context: Context, attribute: Attribute, now: GroupMetrics, criterion: Criterion) -> list[Finding]:
+def groups_too_small(context: Context, attribute: Attribute, now: GroupMetrics, criterion: Criterion) -> list[Finding]:
     """Return groups that are too small to compare, the largest first, at most SMALL_GROUPS."""
     keep = enough_for(now, criterion)
     places = [place for place in np.argsort(-now.rows, kind="stable") if not keep[place] and now.rows[place] > 0]

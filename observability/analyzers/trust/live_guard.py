@@ -17,8 +17,8 @@ from observability.core.owner_level import beyond_level, held_against_level, lev
 from observability.core.questions import Sample
 from observability.detection.live_guard import (
     FAR_FACTOR,
-    LEAST_REQUESTS,
-    MOST_SENDERS,
+    MAX_SENDERS,
+    MIN_REQUESTS,
     NOT_NAMED,
     FarSender,
     GuardClaim,
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NAME, FAR_RATE, ODD_SUBJECTS = "trust/live_guard", "far_request_share", "odd_subjects"
-REQUESTS, REFERENCE, LEAST = 4000, 3000, 100
+REQUESTS, REFERENCE, MINIMUM = 4000, 3000, 100
 """Requests and rows of the reference that are looked at, and the fewest requests."""
-ACTIONS, LEAST_ACTIONS = Sample("outcomes", ("id", "decision", "label", "extra"), REQUESTS), 20
+ACTIONS, MIN_ACTIONS = Sample("outcomes", ("id", "decision", "label", "extra"), REQUESTS), 20
 """What people did, and the fewest errors or right answers for a finding about reliance."""
 FAR_WATCH = 0.03
 """Share of far requests that is a warning: three times that of the reference's own rows."""
@@ -47,7 +47,7 @@ METRIC_OF = {
     "prompt": "prompt_text_share",
 }
 SAMPLED = "it is of a sample of predictions whose `extra` says what was done"
-MOST_NAMED = 3
+MAX_NAMED = 3
 ATTACKS = ("extraction", "boundary")
 """Checks whose findings are critical: such requests have no use but to copy or to mislead the model."""
 
@@ -67,9 +67,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
     if "current" not in frames:
         return []
     now = frames["current"]
-    guard = guarded_requests(now, frames["reference"], context.model) if len(now) >= LEAST else None
+    guard = guarded_requests(now, frames["reference"], context.model) if len(now) >= MINIMUM else None
     if guard is None:
-        because = f"Requests cannot be compared: that needs {LEAST} of them, here are {len(now):,}, and as many rows of the reference."
+        because = f"Requests cannot be compared: that needs {MINIMUM} of them, here are {len(now):,}, and as many rows of the reference."
         return [context.undecided(NAME, "model", FAR_RATE, len(now), because)]
     people = reliance_findings(frames["actions"], context) if "actions" in frames else ()
     return [far_finding(guard, context), *subject_findings(guard, context), *people]
@@ -106,7 +106,7 @@ def far_finding(guard: GuardedRequests, context: Context) -> Finding:
         likely_source="input" if asks else None,
         evidence={
             "far": [{"feature": name, "share": part} for name, part in far[:5]],
-            "senders": [asdict(each) | {"share": each.far / hits} for each in guard.senders[:MOST_SENDERS]] if severity != "ok" else [],
+            "senders": [asdict(each) | {"share": each.far / hits} for each in guard.senders[:MAX_SENDERS]] if severity != "ok" else [],
         },
     )
 
@@ -126,11 +126,9 @@ def subject_findings(guard: GuardedRequests, context: Context) -> Iterator[Findi
         return
     base = context.undecided(NAME, "model", ODD_SUBJECTS, len(guard.judged), "", against="peers")
     if not guard.judged:
-        yield replace(base, because=f"No subject has {LEAST_REQUESTS} of the {len(guard.distances):,} requests of the sample.")
+        yield replace(base, because=f"No subject has {MIN_REQUESTS} of the {len(guard.distances):,} requests of the sample.")
     else:
-        because = (
-            f"No subject stands out among {plural(len(guard.judged), 'subject')} with {LEAST_REQUESTS} requests of the sample or more."
-        )
+        because = f"No subject stands out among {plural(len(guard.judged), 'subject')} with {MIN_REQUESTS} requests of the sample or more."
         yield replace(base, value=0.0, low=0.0, high=0.0, limit=0.0, severity="ok", because=because)
 
 
@@ -178,8 +176,8 @@ def claim_sentence(claim: GuardClaim, requests: int) -> str:
             f"{who} sends requests far from the reference: {share} of {claim.requests:,}, at most {usual} of the others'. Open an example."
         )
     kind = "an oversized text" if claim.check == "oversized" else "a text that gives instructions to a language model"
-    named = [f"`{subject}`" for subject in claim.subjects[:MOST_NAMED]]
-    senders = f", sent by {join_words(named, MOST_NAMED)}{' and others' if len(claim.subjects) > MOST_NAMED else ''}" if named else ""
+    named = [f"`{subject}`" for subject in claim.subjects[:MAX_NAMED]]
+    senders = f", sent by {join_words(named, MAX_NAMED)}{' and others' if len(claim.subjects) > MAX_NAMED else ''}" if named else ""
     return f"{plural(claim.requests, 'request')} of {requests:,} hold {kind}{senders}. Open an example."
 
 
@@ -191,7 +189,7 @@ def reliance_findings(actions: "DataFrame", context: Context) -> Iterator[Findin
         ("under_reliance", found.under_reliance, "right answers of the model"),
     )
     for metric, share, what in shares:
-        if share.value is None or share.n < LEAST_ACTIONS:
+        if share.value is None or share.n < MIN_ACTIONS:
             continue
         did = "followed" if metric == "over_reliance" else "overrode"
         because = (

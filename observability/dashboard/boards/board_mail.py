@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 LOG = logging.getLogger(__name__)
-MOST_POINTS = 400
+MAX_POINTS = 400
 LOOK_EVERY = 60.0
 """Seconds between two looks at the schedule."""
 
@@ -133,7 +133,7 @@ def line_of_figure(figure: Any, label: str, line: int) -> DailyLine | None:
         if pd.api.types.is_numeric_dtype(places):  # steps of a run and other numbers are no instants
             continue
         instants = pd.to_datetime(places, errors="coerce", format="ISO8601")
-        if not 2 <= len(values) <= MOST_POINTS or instants.isna().any() or values.notna().sum() < 2:
+        if not 2 <= len(values) <= MAX_POINTS or instants.isna().any() or values.notna().sum() < 2:
             continue
         form = "%Y-%m-%d" if (instants == instants.dt.normalize()).all() else "%Y-%m-%d %H:%M"
         numbers = [None if value != value else float(f"{value:.6g}") for value in values]

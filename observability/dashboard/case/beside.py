@@ -25,7 +25,7 @@ from observability.investigation.latent_inputs import latent_features
 from observability.investigation.logged_content import logged_texts
 
 PARAMETER = "beside"
-MOST_DIFFERENCES = 12
+MAX_DIFFERENCES = 12
 
 
 def beside_box(here: CasePage) -> None:
@@ -88,10 +88,10 @@ def cases_side_by_side(here: CasePage) -> None:
     moved, moved_other = _attributions(here), _attributions(other)
     rows += [
         table_row(what=name, own=_input_cell(here, name, moved), other=_input_cell(other, name, moved_other) | {"changed": True})
-        for name in names[:MOST_DIFFERENCES]
+        for name in names[:MAX_DIFFERENCES]
     ]
     draw_table("beside", "This case and the other case", columns, rows, compact=True)
-    cut_note(len(names), MOST_DIFFERENCES, "The first {0} of {1} inputs that differ, those that moved either score most first.")
+    cut_note(len(names), MAX_DIFFERENCES, "The first {0} of {1} inputs that differ, those that moved either score most first.")
     if hidden := len(differing) - len(names):
         st.caption(f"{hidden} latent inputs differ as well.")
     if same_model and not differing:

@@ -42,7 +42,7 @@ MARKS = {
 }
 """Words of events; the others are their own word."""
 CASE_MARKS = ("read", "scored", "acted", "label", "correction", "complaint")
-MOST_EVENTS = 5
+MAX_EVENTS = 5
 LAST_CASE = "case-seen-last"
 NEIGHBOURHOOD = timedelta(days=3)
 """Time before and after the case for which its device and replica are shown."""
@@ -291,7 +291,7 @@ def case_timeline(here: CasePage) -> None:
         return
     own = [each for each in happened.timeline if each.what in CASE_MARKS]
     others = sorted((each for each in happened.timeline if each.what not in CASE_MARKS), key=lambda each: abs(each.at - here.row.at))
-    shown = sorted([*own, *others[:MOST_EVENTS]], key=lambda each: each.at)
+    shown = sorted([*own, *others[:MAX_EVENTS]], key=lambda each: each.at)
     rows = [
         table_row(
             at=formatting.format_minute(each.at),
@@ -303,8 +303,8 @@ def case_timeline(here: CasePage) -> None:
         for each in shown
     ]
     draw_table("timeline", "Timeline", TIMELINE, rows, compact=True)
-    if len(others) > MOST_EVENTS:
-        st.caption(f"The {MOST_EVENTS} nearest of {len(others)} events within a week.")
+    if len(others) > MAX_EVENTS:
+        st.caption(f"The {MAX_EVENTS} nearest of {len(others)} events within a week.")
     if happened.cost is None and happened.cost_why and here.row.wrong:
         st.caption(formatting.sentence_markdown(f"Cost: {happened.cost_why}"))
 

@@ -18,14 +18,14 @@ from observability.dashboard.case.saved_cases import bulk_save_form
 from observability.dashboard.scope import BIND, SPANS, Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import csv_button, cut_note, link_button, plain_caption, plain_paragraph, unavailable_note
-from observability.export.csv import inert_csv, inert_text, unaltered
+from observability.export.csv import inert_csv, inert_text, rows_kept_as_logged
 from observability.investigation.label_types import class_words, prediction_with_score, with_unit
 from observability.investigation.relabel_queue import PEOPLE
 from observability.store.types.search_terms import SEARCH_NAMES, is_search_filter
 
-MOST_CASES = 100
+MAX_CASES = 100
 """Most rows of a result."""
-MOST_MODELS, FIRST_CASES = 12, 3
+MAX_MODELS, FIRST_CASES = 12, 3
 """Most models whose queues are shown together, and cases of each."""
 LARGEST = {"regression": "-absolute_error", "binary": "-log_loss", "multiclass": "-log_loss"}
 QUEUES = {
@@ -99,7 +99,7 @@ def _queues_of_models(scope: Scope, name: str) -> None:
     """The first cases of a queue in each model: ranks of two models cannot be compared. A model's name opens its whole queue."""
     models = [model for model in load.catalog().fleet if model.task]  # of others nothing says what is wrong
     rows, without = list[dict[str, Any]](), list[str]()
-    for model in models[:MOST_MODELS]:
+    for model in models[:MAX_MODELS]:
         try:
             found = load_case.queue_cases(name, load.window(scope, model.name)).frame.head(FIRST_CASES)
         except ObservabilityError as error:
@@ -117,7 +117,7 @@ def _queues_of_models(scope: Scope, name: str) -> None:
         empty_states.empty_state("This queue is empty for every model.", "Choose a longer time range, or another queue.")
     if without:
         plain_caption(f"Not listed: {formatting.join_words(without)}.")
-    cut_note(len(models), MOST_MODELS, "The first {0} of {1} models; choose a model above to see its queue.")
+    cut_note(len(models), MAX_MODELS, "The first {0} of {1} models; choose a model above to see its queue.")
 
 
 def _queue_of_model(scope: Scope, name: str, model: Model) -> None:
@@ -170,10 +170,10 @@ def _relabel_queue(scope: Scope, model: str | None) -> None:
             labels={"t": f"{request.labels} of {PEOPLE}", "sub": formatting.format_minute(request.newest) if request.newest else None},
             note=request.note[:400],
         )
-        for request in held[:MOST_CASES]
+        for request in held[:MAX_CASES]
     ]
     draw_table("relabel", "Relabel queue, open requests first", RELABEL_COLUMNS, rows, compact=True)
-    cut_note(len(held), MOST_CASES, "The first {0} of {1}; `python -m observability relabel --all` lists all.")
+    cut_note(len(held), MAX_CASES, "The first {0} of {1}; `python -m observability relabel --all` lists all.")
     if not waiting or model is None:
         return
     projects = load.catalog().model(model).settings.projects or (model,)
@@ -184,7 +184,9 @@ def _relabel_queue(scope: Scope, model: str | None) -> None:
         "a new label closes the request."
     )
     name = f"relabel-{model}.csv"
-    frame.download_button(name, lambda: inert_csv(unaltered(load_case.relabel_worksheet(waiting), "id")), "Worksheet", key="relabel-csv")
+    frame.download_button(
+        name, lambda: inert_csv(rows_kept_as_logged(load_case.relabel_worksheet(waiting), "id")), "Worksheet", key="relabel-csv"
+    )
     if odd := sum(inert_text(request.prediction) != request.prediction for request in waiting):
         ids = formatting.plural(odd, "id")
         st.caption(f"Without {ids} that could be read as a formula; `python -m observability relabel --out FILE.jsonl` writes all.")
@@ -197,14 +199,14 @@ def _results_by_id(scope: Scope, typed: str) -> None:
         opened = load_case.opened_case(typed, model)
         draw_table("exact", "Exact id", FOUND_COLUMNS, [_found_row(typed, opened.look.row.at, model, scope)], compact=True)
         return
-    of_subject, beginning = load_case.predictions_by_name(typed, MOST_CASES + 1)
+    of_subject, beginning = load_case.predictions_by_name(typed, MAX_CASES + 1)
     sign_in.note_subject_search(typed, len(of_subject))
     for key, caption, rows in (("subject", "Cases of this subject", of_subject), ("beginning", "Ids with this prefix", beginning)):
         if len(rows):
             st.header(caption, anchor=False)
             shown = [
                 _found_row(each["id"], each["at"], each["model"], scope, f"{each['environment']}/{each['version']}")
-                for each in rows.head(MOST_CASES).to_dict("records")
+                for each in rows.head(MAX_CASES).to_dict("records")
             ]
             draw_table(key, caption, FOUND_COLUMNS, shown, compact=True)
             _truncation_note(rows, "newest")
@@ -234,7 +236,7 @@ def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
     order = st.segmented_control("Order", list(orders), default=clicks.NEWEST, required=True, key="order", bind=BIND)
     try:
         window = load.window(scope, name)
-        found = load_case.matching_predictions(window, typed, MOST_CASES + 1, orders[order or "newest first"])
+        found = load_case.matching_predictions(window, typed, MAX_CASES + 1, orders[order or "newest first"])
     except ObservabilityError as error:
         empty_states.error_state(error)
         return
@@ -246,11 +248,11 @@ def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
             "Choose a longer time range, or fewer conditions.",
         )
         return
-    more = "the first " if len(found) > MOST_CASES else ""
+    more = "the first " if len(found) > MAX_CASES else ""
     st.markdown(
-        f"**{formatting.escape_markdown(f'{more}{min(len(found), MOST_CASES):,} predictions')}** :gray[{formatting.escape_markdown(where)}]"
+        f"**{formatting.escape_markdown(f'{more}{min(len(found), MAX_CASES):,} predictions')}** :gray[{formatting.escape_markdown(where)}]"
     )
-    shown = found.head(MOST_CASES)
+    shown = found.head(MAX_CASES)
     named_columns = [each for each in shown.columns if each.startswith(("feature.", "group."))]
     columns = [*COLUMNS, *(column(each, each.partition(".")[2]) for each in named_columns)]
     rows = [_matching_row(model, each, scope, named_columns) for each in shown.to_dict("records")]
@@ -326,8 +328,8 @@ def _value_words(found: Any) -> str:
 
 def _truncation_note(rows: pd.DataFrame, how: str) -> None:
     """A caption where rows are left out."""
-    if len(rows) > MOST_CASES:
-        plain_caption(f"The first {MOST_CASES}, {how}. Add a condition, or choose a shorter window, to see others.")
+    if len(rows) > MAX_CASES:
+        plain_caption(f"The first {MAX_CASES}, {how}. Add a condition, or choose a shorter window, to see others.")
 
 
 def condition_examples(model: Model | None) -> str:

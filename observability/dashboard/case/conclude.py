@@ -37,7 +37,7 @@ EVIDENCE_PAGES = {
 """The page with more evidence of each source; the others have all of it on the case."""
 NO_ACTION = "No action"
 DAYS_UNTIL_DUE = 14
-MOST_WORDS = 45
+MAX_WORDS = 45
 """Words of a source's evidence on the first screen; the table has all of them."""
 
 
@@ -65,7 +65,7 @@ def _source_sentences(here: CasePage, found: tuple[Triage, ...]) -> None:
     st.markdown(f"**{name}**" + ("" if best.source == "unknown" else f" :gray[weight {weight} of 1]"))
     if best.source == "unknown" and here.opened.is_error() is False:
         return
-    plain_paragraph(first_sentences(best.because, MOST_WORDS))
+    plain_paragraph(first_sentences(best.because, MAX_WORDS))
     rows = []
     for source in found:
         share: Cell = {"t": formatting.format_number(source.score, 2), "bar": {"v": source.score, "max": 1}}

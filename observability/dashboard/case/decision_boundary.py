@@ -26,7 +26,7 @@ from observability.investigation.known_attributions import class_of
 from observability.investigation.label_types import class_words, outcome_words, prediction_with_score, score_name, with_unit
 from observability.investigation.model_answers import Curve, Margin, Opposite
 
-MOST_CHANGES = 8
+MAX_CHANGES = 8
 Answer = TypeVar("Answer")
 
 
@@ -68,13 +68,13 @@ def _opposite_case(here: CasePage) -> None:
     columns = (column("feature", "Feature", strong=True), column("mine", "This case"), column("theirs", "The other case"))
     rows = [
         table_row(feature=name, mine=input_value_words(mine), theirs={"t": input_value_words(theirs), "mark": "differs", "changed": True})
-        for name, (mine, theirs) in list(found.changes.items())[:MOST_CHANGES]
+        for name, (mine, theirs) in list(found.changes.items())[:MAX_CHANGES]
     ]
     answer: Cell = {"t": prediction_with_score(here.row.model, found.prediction, found.score)}
     own: Cell = {"t": prediction_with_score(here.row.model, here.row.answer, here.row.score)}
     head = table_row(feature=links.case_link(found.id, found.id, here.row.model.name, here.scope), mine=own, theirs=answer, selected=True)
     draw_table("opposite", f"This case and the nearest {what}", columns, [head, *rows], compact=True)
-    cut_note(len(found.changes), MOST_CHANGES, "The {0} largest of {1} differences.")
+    cut_note(len(found.changes), MAX_CHANGES, "The {0} largest of {1} differences.")
 
 
 def distance_sentence(found: Opposite) -> str:

@@ -27,7 +27,7 @@ from observability.investigation.latent_inputs import TOGETHER, latent_bars_toge
 from observability.investigation.model_answers import AGAINST, Against, AttributionContrast, Contrasts
 
 Answer = TypeVar("Answer")
-MOST_BARS, FEW_BARS = 8, 5
+MAX_BARS, FEW_BARS = 8, 5
 """Features that the waterfall of the section and the small one of the first screen name; the rest is one bar."""
 NEGLIGIBLE_RESIDUAL = 1e-3
 """A residual below this share of the difference of output and base value is not drawn."""
@@ -137,7 +137,7 @@ def _output_unit(here: CasePage, found: AttributionContrast) -> str:
 
 def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
     """The waterfall of one contrast, its sentences, stability and provenance."""
-    _contrast_figure(here, found, MOST_BARS, f"why-{found.against}")
+    _contrast_figure(here, found, MAX_BARS, f"why-{found.against}")
     if found.adds_up:
         plain_caption(
             f"{AGAINST[found.against].capitalize()} at the top, this case at the bottom. Click a bar for the dependence of that feature."
@@ -153,7 +153,7 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
     plain_caption(
         f"Base value {formatting.format_number(found.base_value, 4)}: {found.background}{rows_}. "
         f"Output {formatting.format_number(found.output, 4)}, {explanation_sentences.left_over(found.residual)}. "
-        f"{found.source.capitalize()}, {found.basis}, by {explanation_sentences.method(found.method)}."
+        f"{found.source.capitalize()}, {found.basis}, by {explanation_sentences.method_name(found.method)}."
         + (f" Of the class {found.class_name}{share}." if found.class_name else "")
     )
     if found.note:
@@ -191,7 +191,7 @@ def open_clicked_feature(here: CasePage, key: str, rows: pd.DataFrame) -> None:
             return
 
 
-def waterfall_rows(found: AttributionContrast, most: int = MOST_BARS) -> pd.DataFrame:
+def waterfall_rows(found: AttributionContrast, most: int = MAX_BARS) -> pd.DataFrame:
     """The rows of the waterfall from the top: base, the largest features, latent ones together, the rest, residual, output.
 
     most: bars of features; the column `feature` has the name where a bar is one feature, else "".

@@ -17,7 +17,7 @@ from observability.export.customer_text import customer_paragraph
 def case_downloads(here: CasePage) -> None:
     """The masked fields, and the files; each is made when its button is pressed."""
     row = here.row
-    hidden = export_case.sensitive(row.model)
+    hidden = export_case.masked_names(row.model)
     names = ", ".join(sorted(hidden - {"subject"})[:8])
     masked = f"the subject, and the values of {names}" if names else "the subject"
     plain_paragraph(f"The case as of now, in one printable file. Masked by default: {masked}.")
@@ -31,19 +31,19 @@ def case_downloads(here: CasePage) -> None:
         )
         frame.download_button(
             f"{name}.md",
-            lambda: export_case.markdown(_frozen_case(here, shown=shown), address),
+            lambda: export_case.case_markdown(_frozen_case(here, shown=shown), address),
             "Markdown for a ticket",
             key="case-md",
             kind="text/markdown",
         )
-        frame.download_button(f"{name}.csv", lambda: export_case.table(_frozen_case(here, shown=shown)), "CSV", key="case-csv")
+        frame.download_button(f"{name}.csv", lambda: export_case.case_csv(_frozen_case(here, shown=shown)), "CSV", key="case-csv")
 
 
 def customer_text(here: CasePage) -> None:
     """A paragraph about the case for the person whom it is about, with a button that copies it."""
     row, held = here.row, explanation.session_contrasts(here)
     contrast = held.average if held and held.average else load_case.known_contrast(here.opened)
-    said = customer_paragraph(row, contrast, load_case.case_verdicts(row.model.name, row.id), export_case.sensitive(row.model))
+    said = customer_paragraph(row, contrast, load_case.case_verdicts(row.model.name, row.id), export_case.masked_names(row.model))
     st.code(formatting.escape_direction_marks(said), language=None, wrap_lines=True)
     st.caption("Only facts of this case, values of sensitive inputs left out. Read it before you send it.")
 
@@ -59,6 +59,6 @@ def _frozen_case(here: CasePage, *, shown: bool) -> FrozenCase:
         load_case.case_verdicts(row.model.name, row.id),
         load_case.case_actions(row.model.name, row.id),
         datetime.now(UTC),
-        frozenset() if shown else export_case.sensitive(row.model),
+        frozenset() if shown else export_case.masked_names(row.model),
         load_case.saved_what_ifs(row.model.name, row.id),
     )

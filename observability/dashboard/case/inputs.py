@@ -47,7 +47,7 @@ FEW_COLUMNS = (
     column("value", "Value", align="right"),
     column("place", "Reference", width="5rem", help=COLUMNS[2]["help"]),
 )
-SHOWN_AT_FIRST, FEW_INPUTS, MOST_FLAGGED = 10, 6, 3
+SHOWN_AT_FIRST, FEW_INPUTS, MAX_FLAGGED = 10, 6, 3
 """Rows of the table at first; inputs of the first screen, and flagged ones among them."""
 
 
@@ -98,7 +98,7 @@ def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS
         (each for each in held if each.feature not in latent or each.flagged),
         key=lambda each: (places.get(each.feature, len(places)), -_extremeness(each)),
     )
-    flagged = [each for each in named if each.flagged][:MOST_FLAGGED]
+    flagged = [each for each in named if each.flagged][:MAX_FLAGGED]
     shown = [*flagged, *(each for each in named if each not in flagged and not each.flagged)][:most]
     rows = [_input_row(each, week_scope(here)) for each in shown]
     for row in rows:  # beside the figure there is no room for a column of flags: they stand under the names

@@ -65,19 +65,19 @@ class OpenedCase:
     def span(self) -> tuple[datetime, datetime]:
         """The half-open period of the evidence of the case."""
         with self.lock, self.look.store.snapshot():
-            window = comparison_rows.around(self.look)
+            window = comparison_rows.window_around(self.look)
         return window.start, window.end
 
     def error_limit(self) -> float | None:
         """The absolute error above which a regression counts as an error; None for classifiers."""
         with self.lock, self.look.store.snapshot():
-            return comparison_rows.bad(self.look).limit
+            return comparison_rows.error_definition(self.look).limit
 
     def is_error(self) -> bool | None:
         """Whether the prediction is an error; None where its outcome, or the limit of a regression, is unknown."""
         with self.lock, self.look.store.snapshot():
             try:
-                return comparison_rows.bad(self.look).of_row(self.look.row)
+                return comparison_rows.error_definition(self.look).of_row(self.look.row)
             except ObservabilityError:
                 return None
 
@@ -203,13 +203,13 @@ def offline_twin(held: OpenedCase) -> Twin | None:
     return _computed_once(
         held,
         "twin",
-        lambda: offline_values.twin(held.look.store, row, [each for each in row.model.features() if each.name in row.features]),
+        lambda: offline_values.offline_record(held.look.store, row, [each for each in row.model.features() if each.name in row.features]),
     )
 
 
 def case_error_tree(held: OpenedCase) -> tuple[Node, ...]:
     """The error tree of the case. Raises NotGivenError."""
-    return _computed_once(held, "tree", lambda: growing.tree(held.look))
+    return _computed_once(held, "tree", lambda: growing.error_tree_nodes(held.look))
 
 
 def repair_pending(held: OpenedCase) -> bool:
@@ -294,7 +294,7 @@ def _shared_worker() -> "Worker":
 @cached_by_state(32)
 def queue_cases(name: str, asked: Window) -> queues.Inbox:
     """The cases of a queue (investigation/queues.py). Raises NotGivenError where they cannot be given."""
-    return queues.INBOXES[name](load.store(), asked, queues.MOST)
+    return queues.INBOXES[name](load.store(), asked, queues.MAXIMUM)
 
 
 @cached_by_state(8, by_model=lambda asked, *, embedding: asked.model, computed=False)
@@ -353,4 +353,4 @@ def relabel_requests(model: str | None = None, prediction: str | None = None) ->
 
 def relabel_worksheet(waiting: Sequence[relabel_queue.Wanted]) -> pd.DataFrame:
     """The blind worksheet of open requests."""
-    return relabel_queue.worksheet(load.store(), waiting, load.page_clock())
+    return relabel_queue.requests_worksheet(load.store(), waiting, load.page_clock())

@@ -25,9 +25,9 @@ from observability.investigation.label_types import class_words, with_unit
 from observability.investigation.logged_content import LoggedText
 from observability.investigation.word_effects import WordEffects
 
-MOST_CHARACTERS = 4000
+MAX_CHARACTERS = 4000
 """Characters of a text that the page shows; the record has all of them."""
-LEAST = 0.05
+MINIMUM = 0.05
 """Part of the largest effect from which a word is coloured."""
 
 
@@ -92,17 +92,17 @@ def _known_effects(here: CasePage, text: LoggedText) -> tuple[WordEffects | None
 
 def _draw_text(here: CasePage, text: LoggedText, found: WordEffects | None, name: str) -> None:
     """The text, its words coloured by their effects, and what the colours mean. name: part of its keys, for it is drawn twice in a run."""
-    shown = text.text[:MOST_CHARACTERS]
+    shown = text.text[:MAX_CHARACTERS]
     top = max((abs(effect) for *_, effect in found.words), default=0.0) if found else 0.0
     words = [
         {"from": start, "to": end, "part": effect / top, "title": f"{effect_words(here, effect)} by this word"}
         for start, end, effect in (found.words if found and top > 0 else ())
-        if end <= len(shown) and abs(effect) >= LEAST * top
+        if end <= len(shown) and abs(effect) >= MINIMUM * top
     ]
     caption = f"The logged {text.name}" + (", each word with its effect on the score" if words else "")
     _text_component()(key=here.key(f"text-{name}"), data={"caption": caption, "text": shown, "words": words})
-    if len(text.text) > MOST_CHARACTERS:
-        plain_caption(f"The first {MOST_CHARACTERS:,} of {len(text.text):,} characters.")
+    if len(text.text) > MAX_CHARACTERS:
+        plain_caption(f"The first {MAX_CHARACTERS:,} of {len(text.text):,} characters.")
     if found is not None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.caption(formatting.escape_markdown(effects_sentence(here, text, found)), width="content")

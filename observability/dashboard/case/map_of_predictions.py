@@ -9,7 +9,7 @@ import streamlit as st
 from observability.core import formatting
 from observability.core.catalog import Model
 from observability.core.errors import NotFoundError
-from observability.core.small_groups import FEWER, LEAST_ROWS
+from observability.core.small_groups import FEWER, MIN_ROWS
 from observability.core.window import Slice
 from observability.dashboard import clicks, empty_states, frame, links, sign_in
 from observability.dashboard.case import load_case
@@ -36,7 +36,7 @@ from observability.stats.interval import Interval
 
 KEY = "prediction-map"
 FEATURES, EMBEDDING = "All inputs", "Latent inputs"
-MOST_SAVED = 500
+MAX_SAVED = 500
 """Most selected predictions that are saved or judged at once."""
 
 
@@ -200,16 +200,16 @@ def selected_points_section(here: ModelPage, found: PredictionMap, chosen: Bools
         return
     errors = selection_errors(here.model, found.frame, chosen)
     hidden = not may_do(sign_in.current_person(), "reveal", here.model.name)
-    few = min(len(names), len(chosen) - len(names), *(n for n in (errors.n, errors.of_others) if n)) < LEAST_ROWS
+    few = min(len(names), len(chosen) - len(names), *(n for n in (errors.n, errors.of_others) if n)) < MIN_ROWS
     if hidden and few:
         st.markdown(status_line("unknown", f"Your role shows no figures of {FEWER} rows; select more points.", "Not shown"))
     else:
         _error_table(here.model, errors, len(names), len(chosen))
         _rule_words(here, selection_rule(here.model, found.frame, chosen))
     with st.container(horizontal=True, gap="small"):
-        bulk_save_form(here.model, names[:MOST_SAVED], "map")
-        bulk_verdict_form(here.model, names[:MOST_SAVED], "map")
-    cut_note(len(names), MOST_SAVED, "The first {0} of {1} selected predictions can be saved or judged at once.")
+        bulk_save_form(here.model, names[:MAX_SAVED], "map")
+        bulk_verdict_form(here.model, names[:MAX_SAVED], "map")
+    cut_note(len(names), MAX_SAVED, "The first {0} of {1} selected predictions can be saved or judged at once.")
 
 
 def _error_table(model: Model, errors: SelectionErrors, selected: int, drawn: int) -> None:

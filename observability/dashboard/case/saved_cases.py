@@ -20,7 +20,7 @@ from observability.dashboard.widgets import NOT_SAVED, cut_note, note_line, plai
 from observability.records.values import new_record_id
 from observability.store.types.decision_items import DecisionItem
 
-MOST_SHOWN, MOST_LISTED = 5, 200
+MAX_SHOWN, MAX_LISTED = 5, 200
 LONGEST_TITLE, LONGEST_NOTE = 120, 2000
 SAVED = (
     column("title", "Saved case", strong=True),
@@ -71,17 +71,17 @@ def saved_cases_section(scope: Scope) -> None:
     if not items:
         return
     st.header("Saved cases", anchor=False)
-    collections = by_collection(items[:MOST_LISTED])
+    collections = by_collection(items[:MAX_LISTED])
     single = collections.pop("", [])
     if single:
-        _table("saved-cases", "Saved cases", single[:MOST_SHOWN], scope)
-    if more := single[MOST_SHOWN:]:
+        _table("saved-cases", "Saved cases", single[:MAX_SHOWN], scope)
+    if more := single[MAX_SHOWN:]:
         with st.expander(formatting.plural(len(more), "more saved case"), icon=":material/unfold_more:"):
             _table("more-saved-cases", "More saved cases", more, scope)
     for place, (name, own) in enumerate(collections.items()):
         with st.expander(formatting.escape_markdown(f"{name}: {formatting.plural(len(own), 'case')}"), icon=":material/bookmarks:"):
             _table(f"collection-{place}", f"Collection {name}", own, scope)
-    cut_note(len(items), MOST_LISTED, "The {0} newest of {1} saved cases.")
+    cut_note(len(items), MAX_LISTED, "The {0} newest of {1} saved cases.")
     with st.container(horizontal=True, gap="small"):
         change_form(items)
         if scope.model:

@@ -20,8 +20,8 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import cut_note, plain_paragraph
 
-MOST_STEPS, MOST_TRACES = 200, 5
-MOST_CALLS = 20_000
+MAX_STEPS, MAX_TRACES = 200, 5
+MAX_CALLS = 20_000
 """Calls of a model among which traces are looked for."""
 SPAN_ID = re.compile(r"([0-9a-f]{32})-[0-9a-f]{16}")
 """The id of a prediction that came as a span (server/otlp_traces.py)."""
@@ -54,7 +54,7 @@ def steps_of_trace(trace: str) -> pd.DataFrame:
     it is not known).
     """
     try:
-        rows = load.store().rows_by_id_prefix(trace, MOST_STEPS)
+        rows = load.store().rows_by_id_prefix(trace, MAX_STEPS)
     except NotFoundError:
         return pd.DataFrame()
     if rows.empty:
@@ -65,7 +65,7 @@ def steps_of_trace(trace: str) -> pd.DataFrame:
     for name in rows["model"].unique():
         window = Window(name, begin, end + timedelta(milliseconds=1))
         columns = ("id", "prediction", *((OPERATION,) if known[name].column(OPERATION) is not None else ()))
-        parts.append(load.ask_store(Sample("predictions", columns, MOST_CALLS), window).rename(columns={OPERATION: "operation"}))
+        parts.append(load.ask_store(Sample("predictions", columns, MAX_CALLS), window).rename(columns={OPERATION: "operation"}))
     stated = pd.concat(parts, ignore_index=True).reindex(columns=["id", "prediction", "operation"]).drop_duplicates("id")
     return rows.merge(stated, on="id", how="left").sort_values(["at", "id"], ignore_index=True)
 
@@ -105,7 +105,7 @@ def traces_of_several_steps(windows: Mapping[str, Window], asked: Iterable[Model
     windows: of each model whose spans may be steps, its dates.
     """
     columns = ("id", "at", "status", "latency_ms")
-    parts = [load.ask_store(Sample("predictions", columns, MOST_CALLS), window).assign(model=name) for name, window in windows.items()]
+    parts = [load.ask_store(Sample("predictions", columns, MAX_CALLS), window).assign(model=name) for name, window in windows.items()]
     spans = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*columns, "model"])
     spans["trace"] = [trace_of(name) for name in spans["id"]]
     spans["end"] = spans["at"] + pd.to_timedelta(spans["latency_ms"].fillna(0), unit="ms")
@@ -132,7 +132,7 @@ def tracing_models() -> list[Model]:
 def draw_traces(found: pd.DataFrame, scope: Scope) -> None:
     """Draw the first traces as a table; a click on one shows its steps."""
     lines = []
-    for row in found.head(MOST_TRACES).to_dict("records"):
+    for row in found.head(MAX_TRACES).to_dict("records"):
         cells: dict[str, Cell] = {
             "trace": links.link_cell(f"{row['trace'][:12]}…", "vendors", scope, trace=row["trace"]),
             "at": {"t": formatting.format_minute(row["at"])},
@@ -143,4 +143,4 @@ def draw_traces(found: pd.DataFrame, scope: Scope) -> None:
         }
         lines.append(table_row(cells))
     draw_table("traces", "Traces of several steps", TRACES, lines)
-    cut_note(len(found), MOST_TRACES, "{0} of {1} traces: those with failed steps, then the slowest.")
+    cut_note(len(found), MAX_TRACES, "{0} of {1} traces: those with failed steps, then the slowest.")

@@ -29,7 +29,7 @@ from observability.investigation.sampled_rows import version_features
 from observability.store.types.decision_items import DecisionItem
 
 SIMULATED = ":orange-badge[:material/science: simulated]"
-MOST_SAVED = 20
+MAX_SAVED = 20
 SAVED = (
     column("what", "What if", strong=True, wide=True),
     column("score", "Score, simulated", width="10rem"),
@@ -87,7 +87,7 @@ def _linked_values(here: CasePage) -> dict[str, Any]:
             st.warning(words, icon=":material/lock:")
             continue
         try:
-            found[name] = decision_boundary.fitting(known, name, value)
+            found[name] = decision_boundary.typed_value(known, name, value)
         except ObservabilityError as error:
             link_warning(error)
     return found
@@ -110,9 +110,9 @@ def saved_what_if_table(here: CasePage) -> None:
     held = load_case.saved_what_ifs(here.row.model.name, here.row.id)
     if not held:
         return
-    draw_table("saved-what-ifs", "Saved what-if inputs", SAVED, [_what_if_row(here, each) for each in held[:MOST_SAVED]], compact=True)
+    draw_table("saved-what-ifs", "Saved what-if inputs", SAVED, [_what_if_row(here, each) for each in held[:MAX_SAVED]], compact=True)
     with st.popover("Withdraw", type="tertiary", icon=":material/undo:", key=here.key("withdraw-what-if")):
-        chosen = st.selectbox("Which", held[:MOST_SAVED], 0, lambda each: _changes_words(each)[:120], key=here.key("withdraw-which"))
+        chosen = st.selectbox("Which", held[:MAX_SAVED], 0, lambda each: _changes_words(each)[:120], key=here.key("withdraw-which"))
         author = person_name.person_name_box(here.key("withdraw-author"))
         if st.button("Withdraw", icon=":material/undo:", key=here.key("withdraw-send")):
             record = case_decisions.case_record(here, "what_if", author, chosen.id, state="withdrawn")

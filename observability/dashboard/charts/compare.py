@@ -10,8 +10,8 @@ from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-MOST_BARS = 25
-MOST_FIGURES = 40
+MAX_BARS = 25
+MAX_FIGURES = 40
 TONES = {"differs": theme.WATCH, "slight": theme.SKY, "alike": theme.OK, "unknown": theme.NEUTRAL}
 WORDS: dict[str, str] = {str(verdict): words.lower() for verdict, words in VERDICTS.items()} | {
     "slight": "below the smallest relevant change"
@@ -25,9 +25,9 @@ SIDES = {"b": "side B", "a": "side A"}
 def forest_plot(frame: pd.DataFrame) -> go.Figure:
     """A dot and an interval for each change, in multiples of the smallest relevant one, on the band of irrelevant changes.
 
-    frame: name, multiple, low, high (multiples), verdict, said; its first MOST_FIGURES rows are drawn, the first on top.
+    frame: name, multiple, low, high (multiples), verdict, said; its first MAX_FIGURES rows are drawn, the first on top.
     """
-    rows = layout.bottom_up(frame, MOST_FIGURES)
+    rows = layout.bottom_up(frame, MAX_FIGURES)
     figure = go.Figure()
     figure.add_vrect(x0=-1, x1=1, fillcolor=theme.OK, opacity=0.14, line_width=0, layer="below")
     figure.add_vline(x=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
@@ -47,10 +47,10 @@ def forest_plot(frame: pd.DataFrame) -> go.Figure:
 def distance_bars(frame: pd.DataFrame, *, least: float, selected: str | None = None) -> go.Figure:
     """Bars of the distance of each column, largest first, with its interval and the 95 % point of the null distribution as a tick.
 
-    frame: column, psi, low, high, null_95, verdict, n_a, n_b; its first MOST_BARS rows are drawn. least: the smallest relevant distance.
+    frame: column, psi, low, high, null_95, verdict, n_a, n_b; its first MAX_BARS rows are drawn. least: the smallest relevant distance.
     A click gives `customdata[0]`, the column.
     """
-    rows = layout.bottom_up(frame, MOST_BARS)
+    rows = layout.bottom_up(frame, MAX_BARS)
     figure = go.Figure()
     texts = [
         [

@@ -9,15 +9,15 @@ from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-MOST_BARS = 12
+MAX_BARS = 12
 
 
 def audited_share_bars(frame: pd.DataFrame, *, x: str) -> go.Figure:
     """Horizontal bars of shares with intervals, coloured by severity; the limit of each is a stroke on its bar.
 
-    frame: name, value, low, high, limit (NaN: none), severity, n; its first MOST_BARS rows are drawn. x: title of the axis.
+    frame: name, value, low, high, limit (NaN: none), severity, n; its first MAX_BARS rows are drawn. x: title of the axis.
     """
-    rows = layout.bottom_up(frame, MOST_BARS)
+    rows = layout.bottom_up(frame, MAX_BARS)
     figure = go.Figure()
     texts = [
         f"{theme.inert_label(row['name'], 60)}<br>{formatting.value_with_interval(row['value'], row['low'], row['high'], 'share')}"
@@ -41,7 +41,7 @@ def rule_effect_dots(frame: pd.DataFrame, *, x: str) -> go.Figure:
 
     frame: name, value, low, high, before, after. x: title of the axis.
     """
-    figure, rows = go.Figure(), layout.bottom_up(frame, MOST_BARS)
+    figure, rows = go.Figure(), layout.bottom_up(frame, MAX_BARS)
     hover = [
         f"{theme.inert_label(row['name'], 60)}<br>{formatting.format_number(row['before'], 4)} with these rows, "
         f"{formatting.format_number(row['after'], 4)} without<br>{formatting.value_with_interval(row['value'], row['low'], row['high'])}"

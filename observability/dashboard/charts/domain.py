@@ -7,7 +7,7 @@ from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-MOST_BARS = 10
+MAX_BARS = 10
 
 
 def domain_auc_scale(frame: pd.DataFrame, *, null_low: float, null_high: float, limits: dict[str, float]) -> go.Figure:
@@ -38,9 +38,9 @@ def domain_auc_scale(frame: pd.DataFrame, *, null_low: float, null_high: float, 
 def permutation_importance_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure:
     """Bars of the permutation importance of each input, largest first; a click gives `customdata[0]`, its name.
 
-    frame: subject, loss (of AUC, when its held-out values are shuffled); its first MOST_BARS rows are drawn.
+    frame: subject, loss (of AUC, when its held-out values are shuffled); its first MAX_BARS rows are drawn.
     """
-    rows = layout.bottom_up(frame, MOST_BARS)
+    rows = layout.bottom_up(frame, MAX_BARS)
     figure = go.Figure()
     texts = [
         [subject, f"AUC {formatting.format_number(loss)} lower with its values shuffled"]
@@ -56,7 +56,7 @@ def correlation_change_dots(frame: pd.DataFrame) -> go.Figure:
 
     frame: pair, reference, value (rank correlations), low, high, n, severity.
     """
-    rows = layout.bottom_up(frame, MOST_BARS)
+    rows = layout.bottom_up(frame, MAX_BARS)
     figure = go.Figure()
     for row in rows.itertuples():
         figure.add_scatter(

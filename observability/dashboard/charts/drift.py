@@ -8,8 +8,8 @@ from observability.core.finding import SEVERITIES
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-MOST_BARS = 25
-MOST_CELLS = 40
+MAX_BARS = 25
+MAX_CELLS = 40
 CELL_NAME = 14
 """Characters of a column's name beside the heat map above which it takes two lines: a phone then has room for the days."""
 NAME_LINE, LONG_NAME = 16, 38
@@ -23,9 +23,9 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
     A bar that would flatten the others ends at the edge, with its value written.
 
     frame: subject, value, low, high, limit, limit_of (whose the limit is, in words), severity, n, worst_look (`on the last day`, where only
-    then it moved so far; a ring) and value_there; its first MOST_BARS rows are drawn. A click gives `customdata[0]`, the subject.
+    then it moved so far; a ring) and value_there; its first MAX_BARS rows are drawn. A click gives `customdata[0]`, the subject.
     """
-    rows = layout.bottom_up(frame, MOST_BARS)
+    rows = layout.bottom_up(frame, MAX_BARS)
     rows["color"] = [theme.TONES[severity] for severity in rows["severity"]]
     edge = bar_cap(rows)
     figure = go.Figure()
@@ -121,7 +121,7 @@ def column_day_heatmap(frame: pd.DataFrame, *, value: str, unit: str, top: float
     frame: subject, day (timestamps), value, n; subjects are drawn in the order of their first row. top: the value of the strongest colour.
     A click on a heatmap gives no event, so transparent squares lie over it and carry hover and click.
     """
-    subjects = list(dict.fromkeys(frame["subject"]))[:MOST_CELLS]
+    subjects = list(dict.fromkeys(frame["subject"]))[:MAX_CELLS]
     days = sorted(frame["day"].unique())
     known = {(subject, day): (score, n) for subject, day, score, n in frame[["subject", "day", "value", "n"]].to_numpy().tolist()}
     grid = [[known.get((subject, day), (None, 0))[0] for day in days] for subject in subjects]

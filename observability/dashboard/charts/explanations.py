@@ -15,7 +15,7 @@ from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-MOST_BARS, MOST_ROWS, MOST_LINES, MOST_LEVELS = 15, 10, len(theme.SERIES), 20
+MAX_BARS, MAX_ROWS, MAX_LINES, MAX_LEVELS = 15, 10, len(theme.SERIES), 20
 DAY, WEEK = "day", "week"
 OUTLINE = {"width": 0.5, "color": theme.NEUTRAL}
 """Outline of points, so that the palest colour is visible on white."""
@@ -24,10 +24,10 @@ OUTLINE = {"width": 0.5, "color": theme.NEUTRAL}
 def importance_bars(frame: pd.DataFrame, *, unit: str, against: str | None) -> go.Figure:
     """Mean absolute attribution of each feature with its interval, and a diamond for the value before.
 
-    frame: feature, mean, low, high, share, and where there is something to compare with mean_before, share_before; its first MOST_BARS rows
+    frame: feature, mean, low, high, share, and where there is something to compare with mean_before, share_before; its first MAX_BARS rows
     are drawn. against: what the diamonds are ("reference"), None where there are none.
     """
-    rows = layout.bottom_up(frame, MOST_BARS)
+    rows = layout.bottom_up(frame, MAX_BARS)
     figure = go.Figure()
     texts = [
         f"{theme.inert_label(row['feature'], 60)}"
@@ -57,7 +57,7 @@ def attribution_beeswarm(frame: pd.DataFrame, *, features: list[str], unit: str)
     or are missing). features: in order, the first on top.
     """
     figure = go.Figure()
-    drawn = features[:MOST_ROWS]
+    drawn = features[:MAX_ROWS]
     places = {name: len(drawn) - 1 - place for place, name in enumerate(drawn)}
     rows = frame[frame["feature"].isin(drawn)]
     at = np.concatenate(
@@ -113,9 +113,9 @@ def swarm_offsets(values: NDArray[np.float64], bins: int = 60, width: float = 0.
 
 
 def importance_over_time(frame: pd.DataFrame, *, features: list[str], step: str) -> go.Figure:
-    """Share of attribution of the first MOST_LINES features by day or week. frame: period, feature, share, low, high, n."""
+    """Share of attribution of the first MAX_LINES features by day or week. frame: period, feature, share, low, high, n."""
     figure = go.Figure()
-    for place, name in enumerate(features[:MOST_LINES]):
+    for place, name in enumerate(features[:MAX_LINES]):
         part = frame[frame["feature"] == name].sort_values("period")
         colour = theme.SERIES[place % len(theme.SERIES)]
         texts = [
@@ -146,7 +146,7 @@ def dependence_plot(frame: pd.DataFrame, *, feature: str, kind: str, unit: str, 
         ticks: tuple[list[float], list[str]] | None = None
         places: dict[Any, float] = {}
     else:
-        names = list(part["raw"].value_counts().index[:MOST_LEVELS])
+        names = list(part["raw"].value_counts().index[:MAX_LEVELS])
         part = part[part["raw"].isin(names)]
         places = {name: float(place) for place, name in enumerate(names)}
         part = part.sort_values(["raw", "id"], kind="stable")

@@ -13,13 +13,13 @@ from observability.core import formatting
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
-MOST_GROUPS = 30
+MAX_GROUPS = 30
 
 
 def group_dots(frame: pd.DataFrame, *, name: str, unit: str, overall: float | None = None) -> go.Figure:
     """A dot and a 95 % interval for each group, and a diamond for the reference.
 
-    frame: group, value, low, high, n, what (which rows n counts), enough, reference; its first MOST_GROUPS rows are drawn. overall: all
+    frame: group, value, low, high, n, what (which rows n counts), enough, reference; its first MAX_GROUPS rows are drawn. overall: all
     groups.
     """
     figure, rows = _group_rows(frame)
@@ -58,7 +58,7 @@ def selection_ratio_dots(frame: pd.DataFrame, *, against: str, low: float, high:
 
 def _group_rows(frame: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
     """A new figure, and the rows that are drawn from bottom to top, with their labels."""
-    rows = layout.bottom_up(frame, MOST_GROUPS)
+    rows = layout.bottom_up(frame, MAX_GROUPS)
     return go.Figure(), rows.assign(label=theme.inert_labels(list(rows["group"]), 24))
 
 

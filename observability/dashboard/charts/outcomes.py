@@ -10,15 +10,15 @@ from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.dashboard.charts.overlay import clickable_steps, step_outlines
 
-MOST_CLASSES = 20
+MAX_CLASSES = 20
 
 
 def confusion_heatmap(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> go.Figure:
     """Confusion matrix, label (rows) by decision (columns): the share of each label's rows as colour, share and count as text.
 
-    counts: K × K rows of labels. At most MOST_CLASSES classes are drawn.
+    counts: K × K rows of labels. At most MAX_CLASSES classes are drawn.
     """
-    size = min(len(classes), MOST_CLASSES)
+    size = min(len(classes), MAX_CLASSES)
     shares = [[row[j] / max(sum(row), 1.0) for j in range(size)] for row in counts[:size]]
     names = theme.inert_labels(classes[:size], 16)
     place = list(range(size))

@@ -13,7 +13,7 @@ from observability.dashboard.charts import time as charts_time
 SYMBOLS = {"act": "x", "watch": "diamond", "ok": "circle", "unknown": "circle-open"}
 COLOURS = {"act": theme.ACT, "watch": theme.WATCH, "ok": theme.PRIMARY, "unknown": theme.NEUTRAL}
 
-MOST_STEMS = 120
+MAX_STEMS = 120
 """With more rows no stems are drawn."""
 ZERO_TOP, TINY = 0.05, 0.005
 """Top of the axis of shares that are at most TINY."""
@@ -24,7 +24,7 @@ def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, 
 
     frame: at, value, severity, words (the hover text, inert).
     """
-    figure, many = go.Figure(), len(frame) > MOST_STEMS
+    figure, many = go.Figure(), len(frame) > MAX_STEMS
     for severity, colour in COLOURS.items():
         part = frame[frame["severity"] == severity]
         if len(part):

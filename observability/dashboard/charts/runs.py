@@ -12,14 +12,14 @@ from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.stats.curve import downsampled_indices
 
-MOST_POINTS = 1500
+MAX_POINTS = 1500
 """Points of one line; of more, the lowest and highest of each stretch are drawn, so that spikes stay visible."""
-MOST_STEPS, MOST_RANKS = 240, 64
+MAX_STEPS, MAX_RANKS = 240, 64
 ALL_ROWS, LABEL_HEIGHT = 560, 14
 """Pixels that the rows of all ranks take, where they may be so low, and that a label of a row needs."""
 REACHES = (0.5, 1.0, 2.0, 3.0)
 """Doublings at which the colors of the map of ranks may end."""
-MOST_LEVEL_NAMES = 4
+MAX_LEVEL_NAMES = 4
 """Axes of parallel coordinates whose names fit side by side on a phone; the names of more axes are tilted."""
 LONGEST_RANK = 22
 DASHES = {"held out": ("solid", "dash"), "training": ("dot", "dashdot")}
@@ -39,7 +39,7 @@ def training_curve_lines(frame: pd.DataFrame, marks: pd.DataFrame, *, name: str,
         turn, place = divmod(runs.index(run), len(theme.SERIES))
         colour = (theme.PRIMARY if part == "held out" else theme.SKY) if alone else theme.SERIES[place]
         label = str(part) if alone else f"{theme.inert_label(run)}, {part}"
-        kept = line.iloc[downsampled_indices(line["value"].to_numpy(float), MOST_POINTS)]
+        kept = line.iloc[downsampled_indices(line["value"].to_numpy(float), MAX_POINTS)]
         same = bool(np.array_equal(kept["value"].to_numpy(), kept["smoothed"].to_numpy(), equal_nan=True))
         if not same:
             raw: dict[str, Any] = {"opacity": 0.3, "hoverinfo": "skip", "showlegend": False}
@@ -76,7 +76,7 @@ def parallel_coordinates(frame: pd.DataFrame, *, metric: str) -> go.Figure:
             axis["values"] = [levels.index(str(value)) for value in values]
             axis |= {"tickvals": list(range(len(levels))), "ticktext": theme.inert_labels(levels, 18)}
         dimensions.append(axis)
-    few = len(dimensions) <= MOST_LEVEL_NAMES
+    few = len(dimensions) <= MAX_LEVEL_NAMES
     figure = go.Figure()
     figure.add_parcoords(
         dimensions=dimensions,
@@ -91,7 +91,7 @@ def parallel_coordinates(frame: pd.DataFrame, *, metric: str) -> go.Figure:
 
 def step_stride(steps: int) -> int:
     """How many steps one column of the heatmap stands for."""
-    return max(-(-steps // MOST_STEPS), 1)
+    return max(-(-steps // MAX_STEPS), 1)
 
 
 def rank_row_height(ranks: int, most: int, least: int) -> tuple[int, int]:
@@ -109,7 +109,7 @@ def rank_color_reach(ratio: Any) -> float:
 def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | None = None, what: str = "own work") -> go.Figure:
     """Rank × step: a rank's own time over the step's median. A click gives `customdata[0]`, the step.
 
-    own: ms, ranks × steps, at most MOST_RANKS and MOST_STEPS. what: whose time it is, a phase or all own work.
+    own: ms, ranks × steps, at most MAX_RANKS and MAX_STEPS. what: whose time it is, a phase or all own work.
     Transparent squares lie over the heatmap, since a click on it gives no event.
     """
     ratio = own / np.maximum(np.median(own, axis=0), 1e-9)
@@ -145,7 +145,7 @@ def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chos
 
 def straggler_ratio_line(frame: pd.DataFrame) -> go.Figure:
     """The slowest rank's own time over the median one, by step. frame: step, slowest_over_median."""
-    kept = frame.iloc[downsampled_indices(frame["slowest_over_median"].to_numpy(float), MOST_POINTS)]
+    kept = frame.iloc[downsampled_indices(frame["slowest_over_median"].to_numpy(float), MAX_POINTS)]
     figure = go.Figure()
     layout.add_curve(figure, kept["step"], kept["slowest_over_median"], "step %{x:,}<br>%{y:.3g} × the median rank", width=1.6)
     figure.add_hline(y=1, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"})

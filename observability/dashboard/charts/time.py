@@ -11,7 +11,7 @@ from observability.dashboard import theme
 from observability.dashboard.charts import layout
 from observability.metrics.measured_windows import MATURE
 
-MOST_MARKS = 5
+MAX_MARKS = 5
 PERCENT = ",.3~%"
 PLOTLY_BUTTONS = 26
 """Pixels above a low chart for plotly's buttons, which would lie over its line."""
@@ -233,7 +233,7 @@ def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.
     if inside.empty:
         return figure
     drawn = inside.assign(later=inside["what"] != "deploy").sort_values(["later", "at"])
-    shown, folded = drawn.head(MOST_MARKS).sort_values("at"), drawn.iloc[MOST_MARKS:]
+    shown, folded = drawn.head(MAX_MARKS).sort_values("at"), drawn.iloc[MAX_MARKS:]
     for at in shown["at"]:
         figure.add_vline(x=at, line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"})
     texts = [f"{theme.inert_label(what)}: {theme.inert_label(words, 80)}" for what, words in zip(shown["what"], shown["text"])]

@@ -28,7 +28,7 @@ from observability.metrics.assignments import ASSIGNMENT_FIELDS
 from observability.metrics.crowd_quality import SETTLING_RULE
 from observability.metrics.labelling_work import LOAD_STEP, POLICIES, appoint_annotators
 
-MOST_RECORDS, MOST_ITEMS, MOST_SHOWN, MOST_CHARACTERS, MOST_INPUTS = 250_000, 2_000, 20, 5_000, 60
+MAX_RECORDS, MAX_ITEMS, MAX_SHOWN, MAX_CHARACTERS, MAX_INPUTS = 250_000, 2_000, 20, 5_000, 60
 POLICY_WORDS = {
     "ActiveLab": "Most to learn (ActiveLab)",
     "margin": "Closest between two classes (margin)",
@@ -110,12 +110,12 @@ def board_of(project: str, model_name: str | None, window: Window | None, policy
     always, only = Window("", EPOCH, load.page_clock()), (("project", project),)
 
     def records(kind: str, fields: tuple[str, ...]) -> pd.DataFrame:
-        return load.read_records(Records(kind, fields, ever=True, rows=MOST_RECORDS, only=only), always)
+        return load.read_records(Records(kind, fields, ever=True, rows=MAX_RECORDS, only=only), always)
 
     sample = None
     if model is not None and window is not None:
         columns = probability_columns(model) or ("score",)
-        sample = load.ask_store(Sample("predictions", ("id", *columns), MOST_ITEMS), window)
+        sample = load.ask_store(Sample("predictions", ("id", *columns), MAX_ITEMS), window)
     requests = load_case.relabel_requests(model.name) if model is not None else ()
     fields = tuple(name for name in ASSIGNMENT_FIELDS if name != "project")
     return labelling_board.labelling_board(
@@ -255,10 +255,10 @@ def _item_content(
 ) -> None:
     """The texts, images and values of a prediction or a landed item, without score and label."""
     for text in texts:
-        shown = formatting.escape_direction_marks(text.text[:MOST_CHARACTERS])
+        shown = formatting.escape_direction_marks(text.text[:MAX_CHARACTERS])
         st.container(border=False, key=f"annotate-text-{text.name}").markdown(f"#### {formatting.escape_markdown(shown)}")
-        if len(text.text) > MOST_CHARACTERS:
-            plain_caption(f"The first {MOST_CHARACTERS:,} of {len(text.text):,} characters.")
+        if len(text.text) > MAX_CHARACTERS:
+            plain_caption(f"The first {MAX_CHARACTERS:,} of {len(text.text):,} characters.")
     folders = logged_content.image_folders(load.store().home)
     for image in images:
         content, reason = logged_content.image_bytes(image, folders)
@@ -266,7 +266,7 @@ def _item_content(
             st.image(content, caption=formatting.escape_markdown(image.name), width=480)
         else:
             plain_caption(f"Image in {image.name}: {reason}")
-    lines = [table_row(name=name, value=input_value_words(value)) for name, value in list(values.items())[:MOST_INPUTS]]
+    lines = [table_row(name=name, value=input_value_words(value)) for name, value in list(values.items())[:MAX_INPUTS]]
     if not lines:
         return
     if texts or images:
@@ -358,7 +358,7 @@ def queue_table(board: LabellingBoard, scope: Scope) -> None:
             labels=f"{each.labels:,}",
             score="" if each.asked else formatting.format_number(each.score),
         )
-        for each in board.queue[:MOST_SHOWN]
+        for each in board.queue[:MAX_SHOWN]
     ]
     if not rows:
         plain_paragraph("Nothing waits in these dates.")
@@ -430,7 +430,7 @@ def skipped_table(board: LabellingBoard) -> None:
         table_row(
             item=str(each["item"]), annotator=str(each["annotator"]), reason=str(each["reason"]), at=formatting.format_minute(each["at"])
         )
-        for each in rows.head(MOST_SHOWN).to_dict("records")
+        for each in rows.head(MAX_SHOWN).to_dict("records")
     ]
     draw_table("annotate-skipped", "Skipped items and why", SKIP_COLUMNS, lines, compact=True)
     csv_button("skipped", rows, has_groups=False)

@@ -25,8 +25,8 @@ from observability.dashboard.cells import (
     filled_columns,
     first_finding,
     severity_cell,
+    severity_order,
     share_cell,
-    urgency,
 )
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.data.records_summary import attention_count, dates_note
@@ -34,7 +34,7 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_of_table
 
-MOST = 20
+MAXIMUM = 20
 STATISTICS = {"std": "Standard deviation", "null_share": "Null", "out_of_range_share": "Out of range"}
 """Titles of the statistics of a column whose names are no words."""
 METRICS = ("batch_rows", "batch_rejected_rate", "batch_gap_hours", "batch_delay_hours")
@@ -47,9 +47,9 @@ DRAWN = {
 }
 """Name and unit of what is drawn of a batch, by the metric of its finding."""
 BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected_rows", "captured_from", "captured_to"))
-MOST_NAMED = 4
+MAX_NAMED = 4
 """Batch records of one name that are linked."""
-MOST_SEARCHED = 50
+MAX_SEARCHED = 50
 """Newest batches of a source among which one with column statistics is looked for."""
 HOW = """import observability as obs
 log = obs.Logger()
@@ -78,7 +78,7 @@ COLUMNS = columns_on_phone(
     column("cost", "Cost", align="right", help="Sum of the logged cost of those predictions, in the currency of the log"),
 )
 REQUIRED = ("batch", "at", "rows")
-MOST_URGENT = "Most urgent"
+MAX_URGENT = "Most urgent"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def sources_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
     named = {*rows["source"], *map(source_of_finding, found)}
     first = {source: first_finding(findings_about_source(found, source)) for source in named}
     lines = []
-    for source in sorted(named, key=lambda source: (urgency(first[source]), source)):
+    for source in sorted(named, key=lambda source: (severity_order(first[source]), source)):
         part, finding = rows[rows["source"] == source], first[source]
         counted = part[part["rejected_rows"].notna()]
         total, rejected = int(counted["rows"].sum()), int(counted["rejected_rows"].sum())
@@ -154,7 +154,7 @@ def chosen_source(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
     """The source in the address, else the most urgent one, else the one with most batches."""
     names = sorted({*rows["source"], *map(source_of_finding, found)})
     missing = "The link names the source {}, which delivered nothing in these dates."
-    chosen = choice_box.address_selectbox("source", "Source", names, placeholder=MOST_URGENT, width=420, missing=missing)
+    chosen = choice_box.address_selectbox("source", "Source", names, placeholder=MAX_URGENT, width=420, missing=missing)
     bad = first_finding(finding for finding in found if finding.needs_action)
     return chosen or (source_of_finding(bad) if bad else rows["source"].mode().iloc[0] if len(rows) else None)
 
@@ -233,14 +233,14 @@ def batches_table(
     """The newest batches of a source or of one of its devices, with the outcomes of their predictions, without columns that are empty."""
     severities, lines = _severity_by_batch(found), []
     newest = rows.iloc[::-1]
-    shown = newest[(np.arange(len(newest)) < MOST) | (newest["batch"].astype(str) == chosen)]
+    shown = newest[(np.arange(len(newest)) < MAXIMUM) | (newest["batch"].astype(str) == chosen)]
     for batch in shown.to_dict("records"):
         name = str(batch["batch"])
         cells = _batch_cells(batch, outcomes.get(name, []), scope, source)
         cells["batch"] |= {"s": severities[name]} if name in severities else {}
         lines.append(table_row(cells, selected=name == chosen))
     draw_table("batches", f"Batches of {source}, newest first", filled_columns(COLUMNS, lines, REQUIRED), lines)
-    csv_of_table("batches", lambda: _batches_frame(rows, outcomes, source, window), len(rows), MOST)
+    csv_of_table("batches", lambda: _batches_frame(rows, outcomes, source, window), len(rows), MAXIMUM)
 
 
 def _batch_cells(batch: dict[Any, Any], outcomes: Sequence[BatchOutcome], scope: Scope, source: str) -> dict[str, Cell]:
@@ -282,12 +282,12 @@ def _cases_link(text: str, model: str, batch: str, scope: Scope) -> Cell:
 def batch_links(names: Sequence[str], scope: Scope) -> list[Cell]:
     """The links to the batches of these names in all dates, each followed by that to its device; empty where no record has the name.
 
-    Sources may share the name of a batch: at most MOST_NAMED records are linked.
+    Sources may share the name of a batch: at most MAX_NAMED records are linked.
     """
     always = Window("", EPOCH, load.page_clock())
     found = load.ask_store(Records("batch", ("batch", "source", "device"), ever=True, only=(("batch", tuple(names)),)), always)
     around, targets = replace(scope, version=None, slice=None, start=None, end=None, span="all"), []
-    for batch, source, device in found.drop_duplicates().head(MOST_NAMED).itertuples(index=False):
+    for batch, source, device in found.drop_duplicates().head(MAX_NAMED).itertuples(index=False):
         targets.append(links.link_cell(f"Batch {batch} of {source}", "batches", around, source=source, batch=batch))
         if isinstance(device, str):
             targets.append(links.link_cell(f"Device {device} of {source}", "devices", around, device=f"source:{source}/device:{device}"))
@@ -319,7 +319,7 @@ def _batches_frame(rows: pd.DataFrame, outcomes: dict[str, list[BatchOutcome]], 
 def batch_columns(source: str, window: Window, asked: str | None) -> None:
     """Statistics of the columns of a batch: `stats` as logged. asked: its name; None for the newest of the source that has any."""
     only = (("source", source), *((("batch", asked),) if asked else ()))
-    part = load.ask_store(Records("batch", ("batch", "at", "stats"), rows=MOST_SEARCHED, only=only), window)
+    part = load.ask_store(Records("batch", ("batch", "at", "stats"), rows=MAX_SEARCHED, only=only), window)
     part = part if asked else part[[bool(each) for each in part["stats"]]]
     if part.empty:
         return

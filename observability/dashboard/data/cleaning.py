@@ -16,8 +16,8 @@ from observability.dashboard.cells import (
     count_and_share_cell,
     first_finding,
     severity_cell,
+    severity_order,
     share_cell,
-    urgency,
 )
 from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.charts import records as charts_records
@@ -29,7 +29,7 @@ from observability.detection import cleaning_history
 from observability.detection.cleaning_history import GROUP_ROWS, CleaningRule, applied_runs
 from observability.stats.interval import rate_interval
 
-MOST = 20
+MAXIMUM = 20
 RUNS, AUDITS = "Rules that ran", "Audited datasets"
 METRICS = ("cleaning_drop_rate", "cleaning_change_rate", "cleaning_group_gap")
 HOW = """import observability as obs
@@ -107,7 +107,7 @@ def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: s
     """A row for each rule, most urgent first, with its most urgent finding."""
     first = {subject: first_finding(findings_about_rule(found, subject)) for subject in set(rows["subject"])}
     lines = []
-    for subject in sorted(first, key=lambda subject: (urgency(first[subject]), subject)):
+    for subject in sorted(first, key=lambda subject: (severity_order(first[subject]), subject)):
         part, finding = rows[rows["subject"] == subject], first[subject]
         target = links.link_cell(str(part["rule"].iloc[0]), "cleaning", scope, rule=subject)
         total = int(part["rows_in"].sum())
@@ -168,7 +168,7 @@ def cleaning_rate_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
 def cleaning_runs_table(own: pd.DataFrame) -> None:
     """The newest runs of a rule, and all of them as CSV."""
     lines = []
-    for run in own.iloc[::-1].head(MOST).to_dict("records"):
+    for run in own.iloc[::-1].head(MAXIMUM).to_dict("records"):
         rows, dropped, changed = (int(run[name]) for name in ("rows_in", "rows_dropped", "rows_changed"))
         cells: dict[str, Cell] = {
             "at": {"t": formatting.format_minute(run["at"])},
@@ -181,7 +181,7 @@ def cleaning_runs_table(own: pd.DataFrame) -> None:
         lines.append(table_row(cells))
     with st.expander(formatting.plural(len(own), "run"), icon=":material/table_rows:"):
         draw_table("cleanings", "Runs of the rule, newest first", RUN_COLUMNS, lines, compact=True)
-        csv_of_table("cleanings", lambda: own.drop(columns="subject"), len(own), MOST)
+        csv_of_table("cleanings", lambda: own.drop(columns="subject"), len(own), MAXIMUM)
 
 
 def cleaning_groups(own: pd.DataFrame) -> None:

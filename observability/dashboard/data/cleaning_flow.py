@@ -14,7 +14,7 @@ from observability.detection import cleaning_history
 
 KEPT = "kept"
 COLUMNS = ["group", "outcome", "rows"]
-MOST_GROUPS = 6
+MAX_GROUPS = 6
 """Groups of one rule that a flow names."""
 
 
@@ -66,15 +66,15 @@ def flow_by_rule(runs: pd.DataFrame, column: str | None) -> pd.DataFrame:
     """Rows by rule (and group where its runs count those of the column) and outcome, summed over the runs.
 
     Rules may take in the same rows, so rows of different rules do not add up. Runs that count no group of the column are the rule's
-    `not counted`, and a rule without any count stands alone. Of many groups the MOST_GROUPS with most rows are named.
+    `not counted`, and a rule without any count stands alone. Of many groups the MAX_GROUPS with most rows are named.
     """
     found: list[list[Any]] = []
     for rule, part in runs.groupby("rule", sort=False):
         counted = cleaning_history.counts_of(part["groups"]).get(column or "", {})
         taken, gone = int(part["rows_in"].sum()), int(part["rows_dropped"].sum())
         order = sorted(counted, key=lambda level: (-counted[level][0], level))
-        groups = {f"{rule}: {level}": counted[level] for level in order[:MOST_GROUPS]}
-        left = [counted[level] for level in order[MOST_GROUPS:]]
+        groups = {f"{rule}: {level}": counted[level] for level in order[:MAX_GROUPS]}
+        left = [counted[level] for level in order[MAX_GROUPS:]]
         if left:
             groups[f"{rule}: {len(left)} more"] = sum(rows for rows, _ in left), sum(dropped for _, dropped in left)
         rest = taken - sum(rows for rows, _ in groups.values()), gone - sum(dropped for _, dropped in groups.values())

@@ -24,8 +24,8 @@ from observability.dashboard.cells import (
     filled_columns,
     first_finding,
     severity_cell,
+    severity_order,
     share_cell,
-    urgency,
 )
 from observability.dashboard.charts import collection as charts_collection
 from observability.dashboard.charts import records as charts_records
@@ -36,7 +36,7 @@ from observability.dashboard.table import Cell, column, columns_on_phone, draw_t
 from observability.dashboard.widgets import csv_of_table, cut_note, plain_caption
 from observability.detection.batch_statistics import ALMOST_CONSTANT, NAMES, NULLS, OUTSIDE, SATURATED, STUCK, device_subject
 from observability.detection.device_kinds import FOLLOWED, units_of_kinds
-from observability.detection.own_history import LEAST_SPREAD
+from observability.detection.own_history import MIN_SPREAD
 from observability.metrics.collection import (
     Concentration,
     bad_values_by_device,
@@ -50,8 +50,8 @@ from observability.stats.column_quantiles import column_medians
 
 ANALYZERS = (judged.NAME, judged_batches.NAME)
 METRICS = (OUTSIDE, NULLS, STUCK, SATURATED, "batch_mean", "batch_std")
-MOST = 100
-MOST_DRAWN = 60
+MAXIMUM = 100
+MAX_DRAWN = 60
 """Devices that the heat map draws, the most urgent first."""
 HOW = """import observability as obs
 log = obs.Logger()
@@ -148,7 +148,7 @@ def device_name(subject: str) -> str:
     return subject.removeprefix("source:").rpartition("/device:")[2]
 
 
-def concentrations(rows: pd.DataFrame) -> dict[str, Concentration]:
+def device_concentrations(rows: pd.DataFrame) -> dict[str, Concentration]:
     """By kind of bad value or row, the fewest devices that hold most of them, where they hold more than their share."""
     counts = {words: bad_values_by_device(rows, NAMES[metric]) for words, metric in BAD.items()}
     counts["rejected rows"] = rejected_rows_by_device(rows)
@@ -165,7 +165,7 @@ def concentration_words(words: str, found: Concentration) -> str:
 
 def concentration_lines(rows: pd.DataFrame) -> None:
     """Draw a sentence for each kind of bad value that few devices explain."""
-    for words, found in concentrations(rows).items():
+    for words, found in device_concentrations(rows).items():
         st.markdown(formatting.escape_markdown(concentration_words(words, found)))
 
 
@@ -193,14 +193,14 @@ def chosen_device(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
 
 
 def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
-    """A row for each device, most urgent first, with its most urgent finding; the first MOST, and all as CSV."""
+    """A row for each device, most urgent first, with its most urgent finding; the first MAXIMUM, and all as CSV."""
     deliveries = {device_subject(each.source, each.device): each for each in device_deliveries(rows)}
     first = {subject: first_finding(findings_about_device(found, subject)) for subject in deliveries}
     by_subject = rows.assign(device=rows["subject"].where(rows["device"].notna()))
     rejected, outside = rejected_rows_by_device(by_subject), bad_values_by_device(by_subject, NAMES[OUTSIDE])
     newest, lines = rows.groupby("subject")["at"].max(), []
-    order = sorted(deliveries, key=lambda subject: (urgency(first[subject]), subject))
-    for subject in order[:MOST]:
+    order = sorted(deliveries, key=lambda subject: (severity_order(first[subject]), subject))
+    for subject in order[:MAXIMUM]:
         each, finding = deliveries[subject], first[subject]
         target = links.link_cell(device_name(subject), "devices", scope, device=subject)
         cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
@@ -218,8 +218,8 @@ def devices_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
             cells[key] = share_cell(bad / known if known else None)
         lines.append(table_row(cells, attention_note(finding, target), selected=subject == chosen))
     draw_table("devices", "Devices and what they delivered", filled_columns(COLUMNS, lines, ("device", "batches", "rows")), lines)
-    cut_note(len(order), MOST, "devices, most urgent first")
-    csv_of_table("devices", lambda: _deliveries_frame(deliveries), len(order), MOST, "most urgent")
+    cut_note(len(order), MAXIMUM, "devices, most urgent first")
+    csv_of_table("devices", lambda: _deliveries_frame(deliveries), len(order), MAXIMUM, "most urgent")
 
 
 def _deliveries_frame(deliveries: Mapping[str, Any]) -> pd.DataFrame:
@@ -294,7 +294,7 @@ def _on_chart_scale(values: Floats, metric: str) -> Floats:
         if metric == "batch_std":  # a column that is constant on most days has no scale
             values = np.where(middle > 0, np.log(values + ALMOST_CONSTANT * middle), np.nan)
             middle = column_medians(values)
-        least = LEAST_SPREAD if metric == "batch_std" else 0.0
+        least = MIN_SPREAD if metric == "batch_std" else 0.0
         spread = np.fmax(1.4826 * column_medians(np.abs(values - middle)), least)
         spread = np.where(spread > 0, spread, np.nanstd(values, axis=0))
         scaled = np.abs(values - middle) / spread
@@ -318,9 +318,9 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding], chosen: str |
         return
     order = {subject: place for place, subject in enumerate(_by_urgency(rows, found))}
     table = table.assign(place=table["subject"].map(order)).sort_values(["place", "day"], ignore_index=True).drop(columns="place")
-    if table["subject"].nunique() > MOST_DRAWN:
-        kept = list(dict.fromkeys(table["subject"]))[:MOST_DRAWN]
-        cut_note(table["subject"].nunique(), MOST_DRAWN, "devices, most urgent first")
+    if table["subject"].nunique() > MAX_DRAWN:
+        kept = list(dict.fromkeys(table["subject"]))[:MAX_DRAWN]
+        cut_note(table["subject"].nunique(), MAX_DRAWN, "devices, most urgent first")
         table = table[table["subject"].isin(kept)].reset_index(drop=True)
     worst = table.iloc[int(np.argmax(1 - table["value"] if metric == "batch_rows" else table["value"]))]
     value = charts_collection.measure_words(float(worst["value"]), unit)
@@ -349,7 +349,7 @@ def _by_urgency(rows: pd.DataFrame, found: Sequence[Finding]) -> list[str]:
     """The devices, most urgent first."""
     names = set(rows["subject"])
     first = {subject: first_finding(findings_about_device(found, subject)) for subject in names}
-    return sorted(names, key=lambda subject: (urgency(first[subject]), subject))
+    return sorted(names, key=lambda subject: (severity_order(first[subject]), subject))
 
 
 def _choose_device(key: str) -> Callable[[], None]:

@@ -23,12 +23,12 @@ from observability.investigation import item_neighbours, logged_content, project
 from observability.metrics import crowd_quality, labelling_work
 from observability.metrics.annotations import FIELDS
 from observability.metrics.crowd_quality import Agreement, Crowd, LabellingCost
-from observability.metrics.labelling_work import FEWEST_KNOWN, LOAD_STEP, NextLabels, PolicyReplay, SkillReplay
+from observability.metrics.labelling_work import LOAD_STEP, MIN_KNOWN, NextLabels, PolicyReplay, SkillReplay
 from observability.metrics.prices import PRICES
 from observability.stats.agreement import RELIABLE, TENTATIVE
 
-MOST_RECORDS, MOST_SHOWN, MOST_CHARACTERS = 250_000, 20, 160
-FEWEST_ITEMS = 30
+MAX_RECORDS, MAX_SHOWN, MAX_CHARACTERS = 250_000, 20, 160
+MIN_ITEMS = 30
 """Items that two annotators labelled, from which annotators and consensus are modelled."""
 PEOPLE_COLUMNS = (
     column("annotator", "Annotator", strong=True),
@@ -75,7 +75,7 @@ class QualityOfLabels:
 def quality_of_labels(project: str, model_name: str | None, window: Window) -> QualityOfLabels | None:
     """The quality of a project's labels in a window; None without labels of two classes."""
     model = load.catalog().model(model_name) if model_name else None
-    rows = load.ask_store(Records("annotation", FIELDS, rows=MOST_RECORDS, only=(("project", project),)), window)
+    rows = load.ask_store(Records("annotation", FIELDS, rows=MAX_RECORDS, only=(("project", project),)), window)
     answers = crowd_quality.newest_answers(rows)
     names = tuple(dict.fromkeys((*(model.classes if model else ()), *sorted(set(answers["label"])))))
     crowd = crowd_quality.crowd_of(answers, names, crowd_quality.suggested_probabilities(answers, names))
@@ -120,11 +120,11 @@ def labels_summary(shown: QualityOfLabels, window: Window) -> bool:
     counts = f"{formatting.plural(len(votes.item), 'label')}** of {formatting.plural(votes.items, 'item')}"
     st.markdown(f"**{counts} by {formatting.plural(votes.annotators, 'annotator')}{dates_note(window, ' in ')}.")
     several = int((votes.by_item > 1).sum())
-    if several >= FEWEST_ITEMS:
+    if several >= MIN_ITEMS:
         return True
     plain_paragraph(
         f"Quality cannot be told yet: {formatting.plural(several, 'item was', 'items were')} labelled by two annotators or more, about "
-        f"{FEWEST_ITEMS - several} more are needed."
+        f"{MIN_ITEMS - several} more are needed."
     )
     return False
 
@@ -152,7 +152,7 @@ def agreement_section(shown: QualityOfLabels) -> None:
         of = f"{found.fleiss_items:,} items with {found.fleiss_labels} labels, the most frequent number; others are left out"
         lines.append(table_row(what="Fleiss' kappa", figure=formatting.format_number(found.fleiss), of=of))
     if found.cohen is not None:
-        of = f"mean of {formatting.plural(found.pairs, 'pair')} with {crowd_quality.FEWEST_SHARED} common items or more"
+        of = f"mean of {formatting.plural(found.pairs, 'pair')} with {crowd_quality.MIN_SHARED} common items or more"
         lines.append(table_row(what="Cohen's kappa", figure=formatting.format_number(found.cohen), of=of))
     for each in crowd_quality.class_agreement(shown.crowd).to_dict("records"):
         if each["n"]:
@@ -189,7 +189,7 @@ def people_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
                 annotator=links.link_cell(each["annotator"], "label_quality", scope, project=project, annotator=each["annotator"]),
                 labels=f"{each['labels']:,}",
                 accuracy=share_cell(each["accuracy"], each["accuracy_low"], each["accuracy_high"])
-                if each["labels"] >= FEWEST_KNOWN
+                if each["labels"] >= MIN_KNOWN
                 else _needs_more(each["labels"]),
                 crowdlab=share_cell(each["crowdlab"]),
                 rank=rank,
@@ -212,7 +212,7 @@ def people_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
 
 def _needs_more(labels: int) -> Cell:
     """The cell of an annotator with too few labels."""
-    return {"t": formatting.DASH, "sub": f"needs about {FEWEST_KNOWN - labels} more labels"}
+    return {"t": formatting.DASH, "sub": f"needs about {MIN_KNOWN - labels} more labels"}
 
 
 def consensus_section(shown: QualityOfLabels) -> None:
@@ -255,7 +255,7 @@ def suspects_section(shown: QualityOfLabels, scope: Scope, project: str, model: 
         f"{'is' if len(rows) == 1 else 'are'} less likely than another, given the labels of annotators. The least likely come first."
     )
     lines, contents = [], landed_contents(project)
-    for each in rows.head(MOST_SHOWN).to_dict("records"):
+    for each in rows.head(MAX_SHOWN).to_dict("records"):
         case = links.case_link("Neighbours", each["item"], model.name, scope, section="label") if model else None
         if each["item"] in contents:
             case = links.link_cell("Neighbours", "label_quality", scope, project=project, item=each["item"])
@@ -274,7 +274,7 @@ def suspects_section(shown: QualityOfLabels, scope: Scope, project: str, model: 
             )
         )
     draw_table("suspects", "Suspect labels, the least likely first", SUSPECT_COLUMNS, lines, compact=True)
-    csv_of_table("suspects", rows, len(rows), MOST_SHOWN, "least likely")
+    csv_of_table("suspects", rows, len(rows), MAX_SHOWN, "least likely")
 
 
 @cached_by_state(2, computed=False)
@@ -323,7 +323,7 @@ def item_excerpt(content: Mapping[str, Any]) -> str:
     """The beginning of the fields of an item in one line, texts first."""
     texts = {each.name for each in logged_content.texts_of_fields(content)}
     parts = [f"{name}: {content[name]}" for name in sorted(content, key=lambda name: name not in texts) if content[name] is not None]
-    return formatting.escape_direction_marks(formatting.truncate("; ".join(parts), MOST_CHARACTERS))
+    return formatting.escape_direction_marks(formatting.truncate("; ".join(parts), MAX_CHARACTERS))
 
 
 def replay_section(shown: QualityOfLabels) -> None:
@@ -332,7 +332,7 @@ def replay_section(shown: QualityOfLabels) -> None:
     found = shown.policies
     if found is None:
         plain_paragraph(
-            f"Policies cannot be replayed yet: it takes {labelling_work.FEWEST_REPLAYED} items with a known answer and two labels or more."
+            f"Policies cannot be replayed yet: it takes {labelling_work.MIN_REPLAYED} items with a known answer and two labels or more."
         )
     else:
         fixed = ", ".join(f"{name} {value:.1f}" for name, value in found.fixed.items())

@@ -43,7 +43,7 @@ with obs.track_run(model="loan", version="3", dataset="people@2026-03") as run:
 log.prediction(id="a1", model="loan", version="3", features={"age": 41}, score=0.62, batch="2026-03-02")"""
 OFFERED = ("version", "dataset", "run", "source", "device", "project")
 """Kinds of things that the box offers; others are reached by a link or a click."""
-MOST_OFFERED = 300
+MAX_OFFERED = 300
 DEPTH = 6
 """Links that are followed in each direction."""
 BESIDE = 6
@@ -150,7 +150,7 @@ def offered_things(found: Lineage, scope: Scope) -> list[Thing]:
     """What the box offers: versions of the scope's model first, then other kinds; bounded."""
     things = sorted((thing for thing in found.things if thing.kind in OFFERED), key=lambda thing: (OFFERED.index(thing.kind), thing.names))
     things.sort(key=lambda thing: thing.kind != "version" or (scope.model is not None and thing.names[0] != scope.model))
-    return things[:MOST_OFFERED]
+    return things[:MAX_OFFERED]
 
 
 def chosen_thing(found: Lineage, scope: Scope) -> Thing | None:

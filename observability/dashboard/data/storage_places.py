@@ -13,7 +13,7 @@ from observability.core.numerals import format_figure, hours_in_words, percent
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import frame, links, load
-from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, urgency
+from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, severity_order
 from observability.dashboard.charts import storage as charts_storage
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.data.records_summary import attention_count
@@ -38,7 +38,7 @@ PLACES = (
     column("backup", "Backup", align="right", phone=False, help="Age of the newest backup, and of the last restore test"),
 )
 NEXT_STEPS = (column("because", "Finding and next step", wide=True),)
-MOST = 30
+MAXIMUM = 30
 
 
 def reported_places(scope: Scope) -> tuple[list[StoragePlace], Window]:
@@ -62,11 +62,11 @@ def places_section(places: Sequence[StoragePlace], window: Window, found: Sequen
     simulated = all((place.whole["source"] == "simulated").all() for place in places)
     words = f"{formatting.plural(len(places), 'place')} reported; {attention_count(found, 'place')}."
     plain_paragraph(words + (" These reports are simulated." if simulated else ""))
-    ordered = sorted(places, key=lambda place: (urgency(first_finding(by_place.get(place.name, {}).values())), place.name))
-    lines = [_place_row(place, by_place.get(place.name, {}), naive_utc(window.end), scope) for place in ordered[:MOST]]
+    ordered = sorted(places, key=lambda place: (severity_order(first_finding(by_place.get(place.name, {}).values())), place.name))
+    lines = [_place_row(place, by_place.get(place.name, {}), naive_utc(window.end), scope) for place in ordered[:MAXIMUM]]
     draw_table("places", "Places that store data, worst first", filled_columns(PLACES, lines, ("place", "state")), lines)
-    if len(places) > MOST:
-        plain_caption(f"The worst {MOST} of {len(places):,} places are shown.")
+    if len(places) > MAXIMUM:
+        plain_caption(f"The worst {MAXIMUM} of {len(places):,} places are shown.")
     next_steps_table(found, "storage-next", "storage-findings", "What needs attention, and what to do next")
     names = [place.name for place in ordered if _days_of_use(place) > 1]
     if names:
@@ -79,12 +79,12 @@ def places_section(places: Sequence[StoragePlace], window: Window, found: Sequen
 def next_steps_table(found: Sequence[Finding], key: str, stem: str, caption: str) -> None:
     """Draw what is not OK, and of what needs attention what to do next; below it the downloads of all. stem: name of the files."""
     lines = []
-    for each in sorted(found, key=lambda each: (urgency(each), each.subject, each.metric)):
+    for each in sorted(found, key=lambda each: (severity_order(each), each.subject, each.metric)):
         if each.severity != "ok":
             step = str(each.evidence["next"]) if each.needs_action else None
             lines.append(table_row({"because": {"t": each.because.replace("`", ""), "s": each.shown_severity, "sub": step}}))
     if lines:
-        draw_table(key, caption, NEXT_STEPS, lines[:MOST])
+        draw_table(key, caption, NEXT_STEPS, lines[:MAXIMUM])
     findings.findings_downloads(found, stem)
 
 

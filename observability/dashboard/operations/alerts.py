@@ -41,13 +41,13 @@ CHANNEL_COLUMNS = columns_on_phone(
     *number_columns(sent="Sent", waits="Queued", failed="Failed"),
     column("repeat", "After a crash", wide=True),
 )
-MOST_ALERTS = 100
+MAX_ALERTS = 100
 
 
 def alerts_table(alerts: Sequence[Alert], scope: Scope) -> None:
     """The alerts, open ones first."""
-    draw_table("alerts", "Alerts, open ones first", COLUMNS, [_alert_row(alert, scope) for alert in alerts[:MOST_ALERTS]])
-    cut_note(len(alerts), MOST_ALERTS, "The first {0} of {1}.")
+    draw_table("alerts", "Alerts, open ones first", COLUMNS, [_alert_row(alert, scope) for alert in alerts[:MAX_ALERTS]])
+    cut_note(len(alerts), MAX_ALERTS, "The first {0} of {1}.")
 
 
 def open_alerts_first(alerts: Sequence[Alert]) -> list[Alert]:

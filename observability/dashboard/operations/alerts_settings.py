@@ -17,7 +17,7 @@ from observability.dashboard import load, person_name, sign_in
 from observability.dashboard.widgets import plain_error
 
 SAVED = "alerts-saved"
-LEAST_SEVERITY = {"act": "Critical", "watch": "Warning and critical"}
+MIN_SEVERITY = {"act": "Critical", "watch": "Warning and critical"}
 
 
 def alert_settings_form() -> None:
@@ -49,9 +49,8 @@ def _settings_boxes(body: edit_config.Body, turn: str) -> edit_config.Body | Non
     with st.form(f"alerts-{turn}", border=False):
         st.markdown("**Channels**")
         for name in channels:
-            st.markdown(
-                f"{formatting.escape_markdown(name)} :gray[{formatting.escape_markdown(edit_config.masked(str(body['channels'][name])))}]"
-            )
+            address = formatting.escape_markdown(edit_config.masked_address(str(body["channels"][name])))
+            st.markdown(f"{formatting.escape_markdown(name)} :gray[{address}]")
         gone = st.multiselect("Remove channels", channels, key=f"alerts-gone-{turn}") if channels else []
         left, right = st.columns(2)
         name = left.text_input("Add or change a channel", max_chars=60, placeholder="Name, as team", key=f"alerts-name-{turn}").strip()
@@ -73,9 +72,9 @@ def _settings_boxes(body: edit_config.Body, turn: str) -> edit_config.Body | Non
             given = _as_list(own.get("default", []))
             default = st.multiselect("Default route", channels, given, key=f"alerts-default-{turn}", placeholder="Nobody")
         first, second, third = st.columns(3)
-        levels = list(LEAST_SEVERITY)
+        levels = list(MIN_SEVERITY)
         place = levels.index(own.get("least", "act"))
-        least = first.selectbox("Severity", levels, place, format_func=LEAST_SEVERITY.__getitem__, key=f"alerts-least-{turn}")
+        least = first.selectbox("Severity", levels, place, format_func=MIN_SEVERITY.__getitem__, key=f"alerts-least-{turn}")
         quiet = second.text_input("Quiet hours", own.get("quiet", ""), placeholder="22:00-07:00", key=f"alerts-quiet-{turn}")
         zones = sorted(available_timezones() | {str(own.get("timezone", "UTC"))})
         zone = third.selectbox("Time zone", zones, zones.index(str(own.get("timezone", "UTC"))), key=f"alerts-zone-{turn}")

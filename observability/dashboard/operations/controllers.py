@@ -17,7 +17,15 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import clicks, empty_states, frame, links, load, sample_figures
-from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_columns, first_finding, severity_cell, share_cell, urgency
+from observability.dashboard.cells import (
+    UNKNOWN_CELL,
+    attention_note,
+    filled_columns,
+    first_finding,
+    severity_cell,
+    severity_order,
+    share_cell,
+)
 from observability.dashboard.charts import controllers as charts_controllers
 from observability.dashboard.choice_box import address_selectbox
 from observability.dashboard.scope import Scope
@@ -59,7 +67,7 @@ VERSUS = columns_on_phone(
     column("n", "Decisions", align="right"),
     *number_columns(better="Better", worse="Worse"),
 )
-MOST_ROWS = 12
+MAX_ROWS = 12
 
 
 def controllers_in_scope(scope: Scope) -> tuple[list[ControllerDecisions], Window]:
@@ -107,7 +115,7 @@ def chosen_controller(controllers: Sequence[ControllerDecisions], found: Sequenc
     """The controller in the address, else the most urgent one."""
     names = [each.model for each in controllers]
     first = {name: leading_finding(found, name) for name in names}
-    urgent = min(names, key=lambda name: (urgency(first[name]), name))
+    urgent = min(names, key=lambda name: (severity_order(first[name]), name))
     missing = "The link names the controller {}, which decided nothing in these dates."
     chosen = urgent
     if len(names) > 1:
@@ -119,7 +127,7 @@ def controllers_table(controllers: Sequence[ControllerDecisions], found: Sequenc
     """Draw a row for each controller, most urgent first."""
     lines = []
     first = {each.model: leading_finding(found, each.model) for each in controllers}
-    for each in sorted(controllers, key=lambda one: (urgency(first[one.model]), one.model)):
+    for each in sorted(controllers, key=lambda one: (severity_order(first[one.model]), one.model)):
         finding, target = first[each.model], links.link_cell(each.model, "controllers", scope, controller=each.model)
         known = {one.metric: one for one in own_findings(found, each.model)}
         cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in COLUMNS}
@@ -167,7 +175,7 @@ def versus_table(found: ControllerDecisions) -> None:
     better, worse, n = int(rows["better"].sum()), int(rows["worse"].sum()), int(rows["n"].sum())
     plain_paragraph(f"Of {n:,} decisions {better:,} cost less than the heuristic's, {worse:,} more, and {n - better - worse:,} the same.")
     lines = []
-    for row in rows.head(MOST_ROWS).to_dict("records"):
+    for row in rows.head(MAX_ROWS).to_dict("records"):
         cells: dict[str, Cell] = {"decision": {"t": str(row["decision"])}, "baseline": {"t": str(row["baseline"])}}
         cells |= {name: {"t": f"{int(row[name]):,}"} for name in ("n", "better", "worse")}
         cells |= {name: {"t": format_figure(row[name], 3)} for name in ("model_mean", "heuristic_mean")}

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from observability.analyzers.operations.cost import PAST_DAYS, money
+from observability.analyzers.operations.cost import PAST_DAYS, amount_words
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.time import naive_utc
@@ -16,7 +16,7 @@ from observability.core.window import Window
 from observability.dashboard import empty_states, frame, load
 from observability.dashboard.charts import energy as charts_energy
 from observability.dashboard.frame import ModelPage
-from observability.dashboard.operations.energy import MOST_RUNS, basis_badge, energy_of_training_runs, price_place, window_without_slice
+from observability.dashboard.operations.energy import MAX_RUNS, basis_badge, energy_of_training_runs, price_place, window_without_slice
 from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_line, plain_paragraph, save_model_settings
 from observability.metrics.cost import (
@@ -114,7 +114,7 @@ def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:
     rows = pd.DataFrame(each.evidence["by_day"], columns=["period", *names]).astype(dict.fromkeys(names, float))
     rows["period"] = pd.to_datetime(rows["period"])
     budget = here.model.settings.budget_per_month
-    figure = charts_energy.cost_forecast_fan(rows, currency=currency, say=partial(money, currency=currency), budget=budget)
+    figure = charts_energy.cost_forecast_fan(rows, currency=currency, say=partial(amount_words, currency=currency), budget=budget)
     frame.chart_with_table(figure, rows, key="month", alt=each.because.replace("`", ""), metrics=("month_cost",))
 
 
@@ -124,7 +124,7 @@ def budget_form(here: ModelPage, spent: CostBreakdown) -> None:
     known = list(dict.fromkeys(filter(None, (settings.budget_currency, *spent.currencies, settings.cost_currency, "EUR", "USD"))))
     budget, label = settings.budget_per_month, "Set a budget"
     if budget is not None:
-        label = f"Budget: {money(budget, settings.budget_currency)} per month"
+        label = f"Budget: {amount_words(budget, settings.budget_currency)} per month"
     with st.popover(formatting.escape_markdown(label), icon=":material/savings:"), st.form("budget", border=False):
         amount = st.number_input("Budget per month", min_value=0.0, value=budget, placeholder="No budget", step=None, format="%.2f")
         currency = st.selectbox("Currency", known, index=0)
@@ -142,10 +142,10 @@ def cost_by_period_charts(spent: CostBreakdown) -> None:
         rows = (by_day.resample("W-MON", label="left", closed="left").sum() if weekly else by_day).rename_axis("period").reset_index()
         first, last = naive_utc(spent.window.start), naive_utc(spent.window.end)
         amounts = {part.name: cost_total(part, currency, first, last) for part in spent.parts}
-        parts = ", ".join(f"{name} {money(amount, currency)}" for name, amount in amounts.items() if amount > 0)
-        said = f"{money(sum(amounts.values()), currency)} in this window: {parts}"
+        parts = ", ".join(f"{name} {amount_words(amount, currency)}" for name, amount in amounts.items() if amount > 0)
+        said = f"{amount_words(sum(amounts.values()), currency)} in this window: {parts}"
         plain_paragraph(said + ".")
-        figure = charts_energy.cost_stack(rows, currency=currency, say=partial(money, currency=currency))
+        figure = charts_energy.cost_stack(rows, currency=currency, say=partial(amount_words, currency=currency))
         alt = f"Cost by {'week' if weekly else 'day'}. {said}"
         frame.chart_with_table(figure, rows, key=f"parts-{number}", alt=alt, metrics=("cost_per_thousand",))
     if len(spent.currencies) > 1:
@@ -167,7 +167,7 @@ def cost_parts_table(spent: CostBreakdown) -> None:
         priced = WORDS.get(part.method or "", "no price" if part.unpriced else "nothing to price") + since
         cells: dict[str, Any] = {
             "part": {"t": part.name.capitalize()},
-            "amount": {"t": "\n".join(money(amount, currency) for currency, amount in amounts.items()) or formatting.DASH},
+            "amount": {"t": "\n".join(amount_words(amount, currency) for currency, amount in amounts.items()) or formatting.DASH},
             "units": {"t": _units_words(units, UNITS[part.name])},
             "method": {"t": priced},
             "source": {"t": part.source if amounts else formatting.DASH},
@@ -190,17 +190,17 @@ def training_run_costs(here: ModelPage) -> None:
     """The cost of each training run, as bars."""
     found = energy_of_training_runs(here)
     prices = load.ask_store(PRICES, replace(window_without_slice(here), version=None, end=max(here.window.end, load.page_clock())))
-    _, costed = training_cost(found.rows.head(MOST_RUNS), prices, price_place(here))
+    _, costed = training_cost(found.rows.head(MAX_RUNS), prices, price_place(here))
     rows = costed[costed["amount"].notna()]
     if rows.empty:
         st.caption("No training run can be priced: log runs with duration and cores, and an hourly price.")
         return
     when = "No run ended in this window; the newest are shown. " if found.outside else ""
     for number, (currency, part) in enumerate(rows.groupby("currency", sort=True)):
-        said = f"{when}{formatting.plural(len(part), 'run')} cost {money(float(part['amount'].sum()), str(currency))}."
+        said = f"{when}{formatting.plural(len(part), 'run')} cost {amount_words(float(part['amount'].sum()), str(currency))}."
         plain_paragraph(said)
         twin = part[["run", "version", "ended", "seconds", "cores", "gpus", "amount", "currency", "method", "amount_source"]]
         twin = twin.rename(columns={"amount_source": "source"}).reset_index(drop=True)
         drawn = twin.assign(value=twin["amount"])
-        figure = charts_energy.run_energy_bars(drawn, name=str(currency), say=partial(money, currency=str(currency)))
+        figure = charts_energy.run_energy_bars(drawn, name=str(currency), say=partial(amount_words, currency=str(currency)))
         frame.chart_with_table(figure, twin, key=f"runs-{number}", alt=said)

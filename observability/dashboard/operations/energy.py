@@ -32,7 +32,7 @@ from observability.metrics.energy import (
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, energy_factors
 from observability.metrics.serving_power import core_power
 
-MOST_RUNS = 20
+MAX_RUNS = 20
 BADGE_COLOURS = {"measured": "green", "estimated": "orange", "assumed": "gray"}
 READING = '{"kind":"resource","at":"2026-03-01T10:01:00Z","device":"cpu","host":"a1","model":"loan",'
 PRICE = '{"kind":"price","from":"2026-01-01T00:00:00Z","resource":"kwh","amount":0.2,"currency":"EUR",'
@@ -229,7 +229,7 @@ def energy_of_training_runs(here: ModelPage) -> EnergyRuns:
 
 def training_run_energy_chart(found: EnergyRuns) -> None:
     """Energy and carbon of the newest training runs, as bars and as a table."""
-    newest = found.rows.head(MOST_RUNS)
+    newest = found.rows.head(MAX_RUNS)
     rows = newest[newest["wh"].notna()]
     if rows.empty:
         empty_states.empty_state(

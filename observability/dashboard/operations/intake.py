@@ -25,7 +25,7 @@ SUFFIXES = ("csv", "csv.gz", "parquet", "jsonl", "jsonl.gz")
 OLD_SECONDS = 24 * 3600
 """Copies left by closed tabs are deleted after a day."""
 CHUNK = 1 << 20
-MOST_VALUES = 20
+MAX_VALUES = 20
 
 
 def _upload_folder() -> Path:
@@ -79,13 +79,13 @@ def upload_column_names(path: Path, decimal: str | None = None) -> list[str]:
 
 
 def upload_label_values(path: Path, column: str) -> list[str]:
-    """Distinct values of a column as text, most frequent first; none where there are more than MOST_VALUES."""
+    """Distinct values of a column as text, most frequent first; none where there are more than MAX_VALUES."""
     from observability.store.registry.infer import read_request_file
     from observability.store.types.registration import RegistrationRequest
 
     counted = read_request_file(RegistrationRequest(model="m", version="1", reference=path)).table[column].value_counts().to_pylist()
     known = sorted((each for each in counted if each["values"] is not None), key=lambda each: -each["counts"])
-    return [_label_text(each["values"]) for each in known] if len(known) <= MOST_VALUES else []
+    return [_label_text(each["values"]) for each in known] if len(known) <= MAX_VALUES else []
 
 
 def _label_text(value: object) -> str:

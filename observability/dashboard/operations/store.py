@@ -16,7 +16,7 @@ from observability.dashboard.table import column, table_row
 from observability.dashboard.widgets import answer_or_error, csv_button, plain_paragraph, progress_bar
 from observability.store.types.erasing import forgotten_lines
 
-MOST_VERSIONS = 3
+MAX_VERSIONS = 3
 """Versions of the product whose changes the page lists."""
 MODEL_COLUMNS = (
     column("model", "Model", strong=True),
@@ -38,7 +38,7 @@ SOURCE_COLUMNS = (
     column("rejected", "Rejected", align="right"),
     column("newest", "Last rows taken (UTC)", align="right", phone=False),
 )
-MOST_REJECTED = 200
+MAX_REJECTED = 200
 LONGEST_RAW = 400
 
 
@@ -176,7 +176,7 @@ def _status_instant(written: str | None) -> str:
 
 def rejected_lines_section(status: dict[str, Any]) -> None:
     """Reasons by frequency, and the newest lines as plain text."""
-    lines = load.rejected_lines_frame(MOST_REJECTED)
+    lines = load.rejected_lines_frame(MAX_REJECTED)
     if lines.empty:
         st.markdown(f"{formatting.status_label('ok')}: no line was rejected.")
         return
@@ -252,7 +252,7 @@ def forget_form() -> None:
 
 def changelog_section() -> None:
     """The changes of the newest versions of the product, folded."""
-    for version, changes in changelog_versions((bundle_folder() / "CHANGELOG.md").read_text(encoding="utf-8"))[:MOST_VERSIONS]:
+    for version, changes in changelog_versions((bundle_folder() / "CHANGELOG.md").read_text(encoding="utf-8"))[:MAX_VERSIONS]:
         with st.expander(version):
             st.markdown(changes.replace("$", "\\$"))
 

@@ -51,7 +51,7 @@ COLUMNS = (
     *(column(key, label, align="right", phone=False) for key, label in FIGURES.items()),
 )
 """Columns of the table of forms but that of cost, whose unit is the audit's."""
-MOST_SLICES = 12
+MAX_SLICES = 12
 SERVE = "Serve form"
 """How the sentence of a decision begins."""
 
@@ -262,7 +262,7 @@ def slice_section(choice: Choice) -> None:
         rate = rate_interval(part.flips, part.n)
         rows.append({"name": f"{part.column} {part.level}", "value": rate.value, "low": rate.low, "high": rate.high, "n": part.n})
     table = pd.DataFrame(rows).sort_values("value", ascending=False, kind="stable")
-    shown, overall = table.head(MOST_SLICES).reset_index(drop=True), form.flip_rate
+    shown, overall = table.head(MAX_SLICES).reset_index(drop=True), form.flip_rate
     assert overall is not None and overall.value is not None
     worst = shown.iloc[0]
     alt = f"{form.name} changes most decisions in {worst['name']}: {formatting.format_share(worst['value'])}."

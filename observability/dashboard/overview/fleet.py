@@ -6,7 +6,7 @@ from datetime import timedelta
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from observability.analyzers.operations.cost import money
+from observability.analyzers.operations.cost import amount_words
 from observability.analyzers.serving.call_drift import is_language_model
 from observability.core import formatting
 from observability.core.catalog import Model
@@ -502,7 +502,7 @@ def cost_cell(status: ModelStatus) -> Cell:
     times, unit = (1_000, "per million") if per_million else (1, None)
     if cost is None:
         return {**cell, "t": formatting.format_value(first.value, first.unit)}
-    amount = money((cost.value or 0.0) * times, str(cost.evidence.get("currency") or ""))
+    amount = amount_words((cost.value or 0.0) * times, str(cost.evidence.get("currency") or ""))
     change = change_of_finding(status, cost)
     words = "\n".join(filter(None, (unit, visible_change(change))))
     title = f"{cell['title']}{in_previous_period(change)}"

@@ -35,7 +35,7 @@ from observability.incidents.since_words import incident_onset_certainty, incide
 from observability.review import incident_stakes, sentences
 
 AROUND = timedelta(days=7)
-MOST_CHANGES, MOST_EXAMPLES, MOST_WEEKS = 4, 3, 8
+MAX_CHANGES, MAX_EXAMPLES, MAX_WEEKS = 4, 3, 8
 CERTAINTY = {"dated": "onset found in the daily values", "open": "began before these days", "vague": "onset not found"}
 FACTS = (column("name", "Fact", width="7.5rem"), column("value", "Value", wide=True))
 CHAIN = (
@@ -102,7 +102,7 @@ def _opened(incident: Incident, scope: Scope, moved: str | None = None) -> OpenI
 
 def _places_of(named: str) -> Iterator[tuple[Scope, str | None]]:
     """Where an incident was seen: the dates of frozen weeks and of its alert, each with the claim of its lead."""
-    for frozen in load_review.frozen_reviews()[:MOST_WEEKS]:
+    for frozen in load_review.frozen_reviews()[:MAX_WEEKS]:
         body = load_review.frozen_review(frozen.review)
         for part in (body or {}).get("models", ()):
             for incident in part["incidents"]:
@@ -281,7 +281,7 @@ def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
     if "why" in found:
         return str(found["why"]), "", ""
     return (
-        sentences.touches(found).removeprefix("Affects "),
+        sentences.affected_words(found).removeprefix("Affects "),
         sentences.error_cost_sentence(found),
         sentences.group_sentence(found) if found["groups"] else "",
     )
@@ -313,7 +313,7 @@ def nearest_changes(here: OpenIncident) -> None:
         table_row(
             at={"t": formatting.format_minute(entry.at), "sub": _distance(entry.at, onset)}, what={"t": entry.title, "sub": entry.sort}
         )
-        for entry in entries[:MOST_CHANGES]
+        for entry in entries[:MAX_CHANGES]
     ]
     draw_table("near", "Changes nearest to the onset", CHANGES, rows, compact=True)
 
@@ -348,7 +348,7 @@ def example_predictions(here: OpenIncident) -> None:
     start = max(window.start, onset) if onset and onset < window.end else window.start
     part = Slice.parse(here.lead.slice) if here.lead.slice else window.slice
     scope = replace(here.scope.at(start, window.end), slice=part)
-    shown = cases.example_cases(scope, model, condition, order, MOST_EXAMPLES)
+    shown = cases.example_cases(scope, model, condition, order, MAX_EXAMPLES)
     if shown:
         link_button("More such predictions", links.link_cell("", "cases", scope, q=condition, order=order), key="more-cases", icon="search")
 
@@ -373,7 +373,7 @@ def what_to_do(here: OpenIncident) -> None:
 
 def review_link(incident: Incident) -> Cell | None:
     """The newest frozen week with this incident, and its agenda item; None where no frozen week has it."""
-    for frozen in load_review.frozen_reviews()[:MOST_WEEKS]:
+    for frozen in load_review.frozen_reviews()[:MAX_WEEKS]:
         body = load_review.frozen_review(frozen.review) or {}
         for item in body.get("agenda", ()):
             if incident.id in {about.get("incident") for about in (item["about"], *item.get("also", ()))}:

@@ -47,7 +47,7 @@ VALUE_ALONE = re.compile(r"^([^`(]* [−\d][\d.,]*(?: \S{1,12})?)(?: \(.*)?$")
 """A clause that ends with its value and unit, or with its interval behind them, as `Mean absolute error 46.7 minutes`."""
 ROWS_AT_END = re.compile(r"(?<=[%\d]) (?:of|on|over) [\d,]+ (?:labelled |sampled )?(?:predictions|values|labels|requests|rows)$")
 """The number of rows behind a share, which the tooltip of a line has."""
-WHOLE_WORDS, FEWEST_WORDS = 16, 5
+WHOLE_WORDS, MIN_WORDS = 16, 5
 """Words of the longest headline, and of the shortest that a longer one is cut to."""
 DANGLING = frozenset(("a", "after", "and", "as", "at", "by", "from", "in", "is", "its", "of", "on", "over", "than", "the", "to", "with"))
 """Words that a shortened headline does not end with."""
@@ -128,7 +128,7 @@ def first_clause(sentence: str) -> str:
     if len(words) <= WHOLE_WORDS:
         return " ".join(words).rstrip(".;:,")
     commas = [place for place, word in enumerate(words, 1) if word.endswith(",")][words[0] == "Where" :]  # a condition alone is no claim
-    if short := [place for place in commas if FEWEST_WORDS <= place <= WHOLE_WORDS]:
+    if short := [place for place in commas if MIN_WORDS <= place <= WHOLE_WORDS]:
         return " ".join(words[: short[-1]]).rstrip(",")
     words = words[:WHOLE_WORDS]
     while len(words) > 1 and words[-1] in DANGLING:

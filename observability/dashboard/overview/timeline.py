@@ -23,7 +23,7 @@ COLUMNS = (
 )
 SHAPES = {"deploy": "triangle", "registered": "square", "incident": "circle"}
 """The shape of a mark by what it stands for; other events are diamonds."""
-MOST_ROWS = 12
+MAX_ROWS = 12
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _marks(status: ModelStatus) -> Iterator[TimelineMark]:
 def timeline_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[str, Any]]:
     """A row for each model with changes in its window, most changes first."""
     found = sorted(((status, marks_of_model(status)) for status in statuses), key=lambda each: -len(each[1]))
-    return [timeline_row(status, marks, scope) for status, marks in found if marks][:MOST_ROWS]
+    return [timeline_row(status, marks, scope) for status, marks in found if marks][:MAX_ROWS]
 
 
 def timeline_row(status: ModelStatus, marks: Sequence[TimelineMark], scope: Scope) -> dict[str, Any]:

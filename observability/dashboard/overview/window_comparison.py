@@ -69,7 +69,7 @@ def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict
     )
 
 
-MOST_DAYS = 100_000
+MAX_DAYS = 100_000
 """Days between false alarms from which a shift is called rarer than that."""
 
 
@@ -81,5 +81,5 @@ def sequential_test_note(finding: Finding) -> str | None:
     rate = f"at most one false alarm in {once_in:,.0f} days; it needs five weeks of labelled days"
     if (days := finding.evidence.get("creep")) is None:
         return f"Gradual-shift test of every day: no gradual shift ({rate})."
-    chance = f"less than once in {MOST_DAYS:,}" if days >= MOST_DAYS else f"about once in {days:,.0f}"
+    chance = f"less than once in {MAX_DAYS:,}" if days >= MAX_DAYS else f"about once in {days:,.0f}"
     return f"Gradual-shift test of every day: by chance such a shift is seen {chance} days ({rate})."

@@ -15,7 +15,7 @@ from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import save_records, utc_midnight
 from observability.records import values
 from observability.review import decision_evidence, meeting
-from observability.review.agenda_items import same
+from observability.review.agenda_items import normalized_subject
 
 CHOICES = {"promote": "Promote", "hold": "Hold", "reject": "Reject"}
 COLUMNS = (
@@ -221,14 +221,14 @@ def _acceptable_subjects(room: ReviewPage, model: str | None) -> list[str]:
     fair = [f"fairness of {name}" for name in sorted(groups - {"model"})]
     known: dict[str, str] = {}
     for subject in (*before, *fair, "calibration", "performance"):
-        known.setdefault(same(subject), subject)
+        known.setdefault(normalized_subject(subject), subject)
     return list(known.values())
 
 
 def _known_subject(subject: str, model: str) -> str:
     """A subject in the spelling of an earlier signature; else as typed."""
     earlier = (signature["subject"] for signature in load_review.risk_acceptances() if signature["model"] == model)
-    return next((known for known in earlier if same(known) == same(subject)), " ".join(subject.split()))
+    return next((known for known in earlier if normalized_subject(known) == normalized_subject(subject)), " ".join(subject.split()))
 
 
 def _withdraw_decision(room: ReviewPage, made: list[dict[str, Any]]) -> None:

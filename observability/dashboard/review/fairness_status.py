@@ -43,7 +43,7 @@ def fairness_criteria_table(room: ReviewPage) -> None:
 
 def fairness_criterion_row(room: ReviewPage, model: str, figure: dict[str, Any]) -> dict[str, Any]:
     """One attribute of a model."""
-    exceeded, limit = sentences.exceeded(figure), figure["limit"]
+    exceeded, limit = sentences.is_beyond_limit(figure), figure["limit"]
     known_gap = figure["severity"] == "ok" and exceeded  # a pre-existing gap is neither new nor OK
     status = {} if known_gap else {"s": figure["severity"]}
     title = f"{formatting.metric_title(figure['metric'])} by {figure['attribute']}"
@@ -68,7 +68,7 @@ def audits_table(room: ReviewPage) -> None:
         table_row(
             audit={"t": each["audit"], "sub": f"made {formatting.format_iso_day(each['at'])}"},
             model={"t": each["model"], "sub": f"version {each['version']}"},
-            results=sentences.results(each),
+            results=sentences.audit_results_words(each),
             expires=_expiry_cell(room, each["expires"]),
         )
         for each in found

@@ -15,10 +15,10 @@ from observability.export import review as export_review
 from observability.review import freeze, meeting, programme
 from observability.review.agenda_items import records_until, standing_signatures
 from observability.review.case_verdicts import Concluded, week_verdicts
-from observability.review.change_log import Entry, entries
+from observability.review.change_log import Entry, change_entries
 from observability.review.freeze import FrozenWeek
 from observability.review.restated import Restated
-from observability.review.restated import restated as since
+from observability.review.restated import restated_since_freezing as since
 from observability.review.small_groups import week_without_small_groups
 from observability.review.snapshot import Body
 from observability.server.access import may_do_everywhere
@@ -72,7 +72,7 @@ def watcher_state() -> Watching | None:
     from observability.server import process_lock
 
     try:
-        return process_lock.current().watching
+        return process_lock.current_owner().watching
     except StoreBusyError:
         return None
 
@@ -96,13 +96,13 @@ def restated_figures(name: str) -> list[Restated]:
 
 @cached_by_state(8, copied=True)
 def _restated_at(name: str, instant: datetime) -> list[Restated]:
-    return since(load.store(), freeze.found(load.store(), name), instant)
+    return since(load.store(), freeze.stored_week(load.store(), name), instant)
 
 
 @cached_by_state(16, copied=True, computed=False)
 def change_ledger(model: str | None, start: datetime, end: datetime) -> list[Entry]:
     """Deploys, data versions, decisions and other changes, newest first."""
-    return entries(load.store(), start, end, model=model)
+    return change_entries(load.store(), start, end, model=model)
 
 
 @cached_by_state(4, copied=True)

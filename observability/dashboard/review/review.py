@@ -23,7 +23,7 @@ from observability.dashboard.widgets import answer_or_error, progress_bar
 from observability.export import review as export_review
 from observability.export import review_deck
 from observability.review import freeze, meeting
-from observability.review.agenda import Arranged, arranged
+from observability.review.agenda import Arranged, arranged_agenda
 from observability.review.freeze import FrozenWeek
 from observability.review.snapshot import Body
 
@@ -71,12 +71,12 @@ class ReviewPage:
     @property
     def agenda(self) -> Arranged:
         """The agenda with its arrangement by participants."""
-        return arranged(export_review.items_of(self.body), self.said)
+        return arranged_agenda(export_review.items_of(self.body), self.said)
 
     @property
     def ended(self) -> dict[str, dict[str, Any]]:
         """The outcome of each closed item."""
-        return freeze.outcomes(self.said)
+        return freeze.item_outcomes(self.said)
 
     @property
     def is_open(self) -> bool:
@@ -283,7 +283,7 @@ def review_downloads(room: ReviewPage) -> None:
         ("slides.html", "Slides", "text/html", lambda: review_deck.review_deck(store, name, now)),
         ("csv", "Minutes (CSV)", "text/csv", lambda: export_review.minutes(store, name, now)),
         ("md", "Summary (Markdown)", "text/markdown", lambda: export_review.review_markdown(store, name, now)),
-        ("json", "JSON", "application/json", lambda: freeze.canonical(export_review.review_json(store, room.body, now)).decode()),
+        ("json", "JSON", "application/json", lambda: freeze.canonical_week(export_review.review_json(store, room.body, now)).decode()),
     ]
     if find_spec("weasyprint"):
         files.insert(4, ("pdf", "PDF", "application/pdf", lambda: export_review.pdf(store, name, now)))

@@ -54,7 +54,7 @@ DIFFERS = {
     "no": "No significant difference from last week.",
     "cannot tell": "Difference from last week: inconclusive.",
 }
-MOST_FINDINGS = 40
+MAX_FINDINGS = 40
 
 
 def performance_step(room: ReviewPage) -> None:
@@ -180,8 +180,8 @@ def _findings_table(room: ReviewPage, analyzers: tuple[str, ...], key: str, good
                 what = {"s": finding["severity"], **finding_target(room, part, finding), "sub": sub}
                 rows.append(table_row(what=what, model=part["model"], value=value, n=f"{finding['n']:,}"))
     if rows:
-        draw_table(key, "Findings that need attention", FINDING_COLUMNS, rows[:MOST_FINDINGS])
-        cut_note(len(rows), MOST_FINDINGS, "The first {0} of {1}; the JSON holds all of them.")
+        draw_table(key, "Findings that need attention", FINDING_COLUMNS, rows[:MAX_FINDINGS])
+        cut_note(len(rows), MAX_FINDINGS, "The first {0} of {1}; the JSON holds all of them.")
     coverage.coverage_note(room, analyzers, None if rows else good)
 
 

@@ -9,7 +9,7 @@ from observability.core import formatting
 from observability.core.finding import SEVERITIES, Finding, claim_period, with_window_value
 from observability.core.settings import ModelSettings
 from observability.dashboard import choice_box, clicks, distributions, frame
-from observability.dashboard.charts.drift import MOST_BARS, bar_cap
+from observability.dashboard.charts.drift import MAX_BARS, bar_cap
 from observability.dashboard.charts.overlay import distribution_overlay
 from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import window_comparison
@@ -70,7 +70,7 @@ def drift_bars_note(bars: pd.DataFrame) -> str:
         parts.append("Rings: the last days, where they drifted further.")
     if (bars["limit_of"] == "the column's own daily range").any():
         parts.append("Strokes: the limit of a column whose days vary more than the common limit.")
-    if (bars["value"].head(MOST_BARS) > bar_cap(bars.head(MOST_BARS))).any():
+    if (bars["value"].head(MAX_BARS) > bar_cap(bars.head(MAX_BARS))).any():
         parts.append("▸: cut, with the value written.")
     return " ".join(parts)
 

@@ -60,7 +60,7 @@ COLUMNS = (
     column("battery", "Battery p5", align="right", phone=False, help="5th percentile over devices of their lowest charge"),
     column("memory", "Memory p95", align="right", phone=False, help="95th percentile over devices of their highest use"),
 )
-MOST_RESTATED = 7
+MAX_RESTATED = 7
 RESTATED = (
     column("day", "Changed day", strong=True, help=f"Days with reports that arrived more than {LATE_HOURS:g} h after their end"),
     column("late", "Late reports", align="right", phone=False),
@@ -204,7 +204,7 @@ def restated_table(reports: pd.DataFrame) -> None:
     if days.empty:
         return
     lines = []
-    for row in days.head(MOST_RESTATED).to_dict("records"):
+    for row in days.head(MAX_RESTATED).to_dict("records"):
         shares = [row[f"crashed{when}"] / row[f"devices{when}"] if row[f"devices{when}"] else None for when in ("_before", "")]
         words = [formatting.DASH if share is None else percent(share, 2) for share in shares]
         more = row["answers"] - row["answers_before"]
@@ -214,7 +214,7 @@ def restated_table(reports: pd.DataFrame) -> None:
         cells["crashed"] = {"t": words[0] if words[0] == words[1] else f"{words[0]} → {words[1]}"}
         lines.append(table_row(cells))
     draw_table("edge-restated", "Days that late reports changed", RESTATED, lines)
-    cut_note(len(days), MOST_RESTATED, "The newest {0} of {1} changed days.")
+    cut_note(len(days), MAX_RESTATED, "The newest {0} of {1} changed days.")
 
 
 def ring_section(reports: pd.DataFrame, model: str, seen: Mapping[str, datetime]) -> None:

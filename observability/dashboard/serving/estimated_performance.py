@@ -19,16 +19,16 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.table import column, columns_on_phone, number_columns, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph
 from observability.detection.estimate_sentences import rounded_labels
-from observability.export.csv import inert_csv, unaltered
+from observability.export.csv import inert_csv, rows_kept_as_logged
 from observability.investigation.label_sample import label_sample_worksheet
-from observability.investigation.relabel_queue import MOST_ROWS
+from observability.investigation.relabel_queue import MAX_ROWS
 from observability.metrics.estimates import EstimatedDay
 from observability.metrics.measured_windows import MATURE
 from observability.monitoring.estimated_days import estimated_days
 from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import Interval
 
-MOST_DAYS = 62
+MAX_DAYS = 62
 """Longer windows are drawn by week."""
 COLUMNS = columns_on_phone(
     "metric value baseline status",
@@ -60,12 +60,12 @@ def label_sample_button(here: ModelPage, finding: Finding) -> None:
     needed = finding.evidence.get("labels_needed")
     if needed is None:
         return
-    rows = min(rounded_labels(needed), MOST_ROWS)
+    rows = min(rounded_labels(needed), MAX_ROWS)
     window, _ = distributions.compared_windows(here.model, here.window)
     name = f"to-label-{here.model.name}-{frame.file_date(window.start)}.csv"
     frame.download_button(
         name,
-        lambda: inert_csv(unaltered(label_sample_worksheet(load.store(), window, rows, load.page_clock()), "id")),
+        lambda: inert_csv(rows_kept_as_logged(label_sample_worksheet(load.store(), window, rows, load.page_clock()), "id")),
         f"Worksheet: random sample of {rows:,} predictions to label",
         key="to-label-csv",
     )
@@ -107,7 +107,7 @@ def _estimate_periods(here: ModelPage) -> Iterable[tuple[Any, EstimatedDay]]:
     window, reference = distributions.compared_windows(here.model, here.window)
     if reference is None:
         return []
-    return estimated_days(load.ask_store, here.model, window, timedelta(days=1 if window.days <= MOST_DAYS else 7))
+    return estimated_days(load.ask_store, here.model, window, timedelta(days=1 if window.days <= MAX_DAYS else 7))
 
 
 def estimate_section(here: ModelPage, finding: Finding, rows: pd.DataFrame) -> None:
@@ -130,7 +130,7 @@ def estimate_error_section(here: ModelPage, finding: Finding, rows: pd.DataFrame
         return
     allowed = (finding.evidence.get("check") or {}).get("allowed")
     above = int((known > 0).sum())
-    unit = "weeks" if here.window.days > MOST_DAYS else "days"
+    unit = "weeks" if here.window.days > MAX_DAYS else "days"
     words = f"Estimate above the measurement on {above}, below on {len(known) - above} of {len(known)} labelled {unit}."
     plain_paragraph(words)
     name = formatting.metric_title(finding.metric).lower()

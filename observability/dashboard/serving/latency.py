@@ -20,14 +20,14 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.scope import BIND
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.widgets import csv_button, cut_note, finding_line, plain_paragraph
-from observability.detection.latency_sentences import share as fine_share
+from observability.detection.latency_sentences import share_words as fine_share
 from observability.metrics.traffic import PERCENTILE_WORDS, QUANTILES, RequestCounts, missing_requests, request_counts, requests_by_level
 
 HOW_MEASURED = f"{PERCENTILE_WORDS} Errors and rejections are excluded, timeouts included. The p99 interval needs 500 responses."
 FIELDS = {"replica": "Replica", "version": "Version", "device": "Device"}
-MOST_SENTENCES = 3
+MAX_SENTENCES = 3
 """Claims above the charts."""
-MOST_LEVELS = 50
+MAX_LEVELS = 50
 
 
 def requests_by_period(here: ModelPage, *, histogram: bool) -> pd.DataFrame:
@@ -98,11 +98,11 @@ def latency_claims(found: Sequence[Finding]) -> str:
     ranked = sorted(found, key=urgency)
     first, problems = ranked[0], [finding for finding in ranked if finding.needs_action]
     several = len({finding.version for finding in found if finding.version}) > 1
-    for finding in problems[:MOST_SENTENCES] or [first]:
+    for finding in problems[:MAX_SENTENCES] or [first]:
         version = f" :gray[version {formatting.escape_markdown(finding.version)}]" if several and finding.version else ""
         finding_line(finding, strong=finding is first, mark=version)
-    if len(problems) > MOST_SENTENCES:
-        st.caption(f"{len(problems) - MOST_SENTENCES} more under Findings.")
+    if len(problems) > MAX_SENTENCES:
+        st.caption(f"{len(problems) - MAX_SENTENCES} more under Findings.")
     errors = (finding for finding in found if finding.metric == "error_rate" and finding.against == "past" and finding.subject == "model")
     rate = next(errors, None)
     if rate is not None and rate is not first and not rate.needs_action:
@@ -196,9 +196,9 @@ def _field_comparison(here: ModelPage, field: str, title: str, rows: pd.DataFram
         for metric in QUANTILES
     ]
     columns.append(column("status", "Status"))
-    drawn = [_service_row(here, field, row, about) for row in rows.head(MOST_LEVELS).to_dict("records")]
+    drawn = [_service_row(here, field, row, about) for row in rows.head(MAX_LEVELS).to_dict("records")]
     draw_table(f"by-{field}", f"Service by {field}", columns, drawn, compact=True)
-    cut_note(len(rows), MOST_LEVELS, "The {0} with the most requests of {1}; all are in the CSV.")
+    cut_note(len(rows), MAX_LEVELS, "The {0} with the most requests of {1}; all are in the CSV.")
     csv_button(f"latency-by-{field}", rows, key=f"{field}-csv")
 
 

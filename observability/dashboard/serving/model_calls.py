@@ -24,10 +24,10 @@ from observability.dashboard.table import Cell, column, columns_on_phone, draw_t
 from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
 from observability.detection.call_drift import BEYOND, MANY_WEEKS, factors_beyond
 
-MOST_ROUTES = 50
-MOST_CALLS = 20_000
+MAX_ROUTES = 50
+MAX_CALLS = 20_000
 """Calls of a model whose labels are looked for."""
-LABELS = Records("label", ("id", "value"), ever=True, rows=10 * MOST_CALLS)
+LABELS = Records("label", ("id", "value"), ever=True, rows=10 * MAX_CALLS)
 TRAFFIC = columns_on_phone(
     "model route calls",
     column("model", "Model", strong=True),
@@ -67,7 +67,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     sums = load.ask_store(Aggregate("predictions", keys=keys, sums=("latency_ms", "cost", *tokens)), window)
     if counted.empty:
         return pd.DataFrame()
-    sampled = load.ask_store(Sample("predictions", ("id", "extra", *names), MOST_CALLS), window)
+    sampled = load.ask_store(Sample("predictions", ("id", "extra", *names), MAX_CALLS), window)
     given = load.ask_store(LABELS, window).drop_duplicates("id", keep="last").set_index("id")["value"]
     sampled["feedback"] = sampled["id"].map(given)
     sampled["stated"] = [json.loads(extra) if isinstance(extra, str) else {} for extra in sampled["extra"]]
@@ -137,7 +137,7 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
     number = formatting.plural(int(table["calls"].sum()), "call")
     st.markdown(f"{number} of {formatting.plural(len(tables), 'model')}{dates_note(dates)}.{simulated}")
     lines = []
-    for row in table.head(MOST_ROUTES).to_dict("records"):
+    for row in table.head(MAX_ROUTES).to_dict("records"):
         said = f"{row['feedback']} {percent(row['feedback_share'])}" if isinstance(row["feedback"], str) else None
         cells: dict[str, Cell] = {
             "model": links.link_cell(str(row["model"]), "latency", scope.about(str(row["model"]))),
@@ -152,7 +152,7 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
             cells["cost"]["sub"] = row["currency"] or NO_CURRENCY
         lines.append(table_row(cells))
     draw_table("language-model-calls", "Calls of language models by model and route", TRAFFIC, lines)
-    csv_of_table("language-model-calls", table, len(table), MOST_ROUTES, "largest")
+    csv_of_table("language-model-calls", table, len(table), MAX_ROUTES, "largest")
     drift_section(found)
     trace_section(scope)
 
@@ -184,7 +184,7 @@ def drift_section(found: Sequence[Finding]) -> None:
 def drift_table(key: str, caption: str, found: Sequence[Finding]) -> None:
     """Draw a row for each finding about a column of calls."""
     lines = []
-    for finding in found[:MOST_ROUTES]:
+    for finding in found[:MAX_ROUTES]:
         known, numbers = finding.evidence, [finding.evidence["before"], finding.evidence["now"]]
         before, now = (percent(each) if known["level"] else format_figure(each, 3) for each in numbers)
         cells: dict[str, Cell] = {
@@ -201,7 +201,7 @@ def drift_table(key: str, caption: str, found: Sequence[Finding]) -> None:
         }
         lines.append(table_row(cells))
     draw_table(key, caption, DRIFT, lines)
-    cut_note(len(found), MOST_ROUTES, "{0} of {1} columns, those that moved most first.")
+    cut_note(len(found), MAX_ROUTES, "{0} of {1} columns, those that moved most first.")
 
 
 def trace_section(scope: Scope) -> None:

@@ -197,7 +197,7 @@ def slice_levels_section(here: ModelPage, finding: Finding) -> None:
         column("n", "Labelled", align="right"),
     )
     draw_table("slices", f"{title} by {name}, worst first", columns, _slice_level_rows(here, name, finding, levels), compact=True)
-    cut_note(len(levels), slices.MOST_LEVELS, "The first {0} of {1} levels.")
+    cut_note(len(levels), slices.MAX_LEVELS, "The first {0} of {1} levels.")
     csv_button(f"{finding.metric}-by-{name}", levels, key="slices-csv")
 
 
@@ -209,7 +209,7 @@ def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> bool:
     title = formatting.metric_title(finding.metric)
     columns = (column("level", "Where", strong=True), column("value", title, align="right"), column("n", "Labelled", align="right"))
     rows = []
-    for level in found.head(slices.MOST_LEVELS // 2).to_dict("records"):
+    for level in found.head(slices.MAX_LEVELS // 2).to_dict("records"):
         name = f"{level['column']} = {level['level']}"
         value = {
             "t": formatting.format_value(level["value"], finding.unit),
@@ -224,7 +224,7 @@ def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> bool:
 
 def _slice_level_rows(here: ModelPage, name: str, finding: Finding, levels: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of the slice table, with intervals on one scale."""
-    shown = levels.head(slices.MOST_LEVELS)
+    shown = levels.head(slices.MAX_LEVELS)
     ends = shown.loc[shown["enough"], ["low", "high", "value"]].astype(float)
     low, high = (float(np.nanmin(ends)), float(np.nanmax(ends))) if ends.notna().any(axis=None) else (0.0, 1.0)
     rows = []

@@ -15,7 +15,7 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.overview import findings
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, save_model_settings
-from observability.detection.latency_sentences import share as fine_share
+from observability.detection.latency_sentences import share_words as fine_share
 from observability.detection.service_levels import URGENT
 from observability.stats.service_level import BUDGET_DAYS, MINIMUM_REQUESTS, RULES
 

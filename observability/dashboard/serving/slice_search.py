@@ -20,7 +20,7 @@ from observability.dashboard.widgets import csv_button, plain_paragraph
 from observability.metrics.performance import HEADLINE
 
 ANALYZER = "serving/slices"
-MOST_SLICES = 12
+MAX_SLICES = 12
 SIGNIFICANT = 0.05
 """Largest corrected p-value of a significant slice."""
 WATCHED = (
@@ -74,7 +74,7 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str, urgen
     """Draw the slices with the largest change relative to the rest, significant or not. urgent: findings that need action; the search may
     have missed theirs.
     """
-    rows = slice_frame(summary.evidence["ranked"][metric]).head(MOST_SLICES)
+    rows = slice_frame(summary.evidence["ranked"][metric]).head(MAX_SLICES)
     if rows.empty:
         empty_states.no_rows_state()
         return
@@ -101,7 +101,7 @@ def cases_of_slice_dot(here: ModelPage, point: clicks.Point, rows: pd.DataFrame,
 def weakest_slices_section(here: ModelPage, summary: Finding) -> None:
     """Draw the slices with a significantly higher main loss than the rest, changed or not."""
     rows = slice_frame(summary.evidence.get("weak", []))
-    rows = rows[rows["p_adjusted"] <= SIGNIFICANT].head(MOST_SLICES)
+    rows = rows[rows["p_adjusted"] <= SIGNIFICANT].head(MAX_SLICES)
     metric = HEADLINE.get(here.model.task or "", "accuracy")
     if rows.empty:
         st.caption("No slice is significantly worse than the rest.")

@@ -14,7 +14,7 @@ from observability.metrics.performance import outcome_aggregates, performance_by
 
 MINIMUM_LABELS = 100
 """A level with fewer labelled rows is grey and not ranked (the analyzer's minimum)."""
-MOST_LEVELS = 15
+MAX_LEVELS = 15
 
 
 def slice_columns(model: Model) -> dict[str, str]:

@@ -16,7 +16,15 @@ from observability.core.questions import Records
 from observability.core.time import aware_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import choice_box, clicks, empty_states, frame, links, load, person_name, sample_figures, theme
-from observability.dashboard.cells import UNKNOWN_CELL, attention_note, filled_columns, first_finding, severity_cell, share_cell, urgency
+from observability.dashboard.cells import (
+    UNKNOWN_CELL,
+    attention_note,
+    filled_columns,
+    first_finding,
+    severity_cell,
+    severity_order,
+    share_cell,
+)
 from observability.dashboard.charts import records as charts_records
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
@@ -25,7 +33,7 @@ from observability.detection import probe_claims
 from observability.detection.answer_changes import SPREADS, AnswerChanges, answer_changes
 from observability.detection.probe_rounds import ProbeRounds, probe_rounds
 
-MOST_CHANGED = 50
+MAX_CHANGED = 50
 SHOWN_ANSWER = 300
 """Characters of an answer in the table; the CSV has all that is kept."""
 HOW = """# vendor.toml states the address, the questions and where the answer stands in the response (docs/third-party-models.md)
@@ -129,7 +137,7 @@ def chosen_set(sets: Sequence[tuple[ProbeRounds, AnswerChanges | None]], found: 
         missing="The link names {}, which was not asked.",
     )
     first = {set_key(rounds): first_finding(judged.set_findings(found, rounds.model, rounds.name)) for rounds, _ in sets}
-    return chosen or min(keys, key=lambda key: (urgency(first[key]), key), default=None)
+    return chosen or min(keys, key=lambda key: (severity_order(first[key]), key), default=None)
 
 
 def sets_table(
@@ -138,7 +146,7 @@ def sets_table(
     """A row for each set, most urgent first."""
     lines = []
     first = {set_key(rounds): first_finding(judged.set_findings(found, rounds.model, rounds.name)) for rounds, _ in sets}
-    for rounds, changes in sorted(sets, key=lambda each: (urgency(first[set_key(each[0])]), set_key(each[0]))):
+    for rounds, changes in sorted(sets, key=lambda each: (severity_order(first[set_key(each[0])]), set_key(each[0]))):
         key, last = set_key(rounds), len(rounds.times) - 1
         finding, target = first[key], links.link_cell(rounds.model, "vendors", scope, probes=key)
         cells: dict[str, Cell] = {each["key"]: dict(UNKNOWN_CELL) for each in COLUMNS}
@@ -322,12 +330,12 @@ def changed_section(rounds: ProbeRounds, changes: AnswerChanges) -> None:
         return
     cut = [
         {name: {"t": text if len(text) <= SHOWN_ANSWER else text[: SHOWN_ANSWER - 1] + "…"} for name, text in row.items()}
-        for row in table.head(MOST_CHANGED).astype(str).to_dict("records")
+        for row in table.head(MAX_CHANGED).astype(str).to_dict("records")
     ]
     draw_table(
         "changed-answers", "Answers that differ from the baseline", CHANGES, [table_row({str(k): v for k, v in row.items()}) for row in cut]
     )
-    cut_note(len(table), MOST_CHANGED, "answers")
+    cut_note(len(table), MAX_CHANGED, "answers")
     csv_button("changed-answers", table, has_groups=False)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from observability.analyzers.training.runs import RunVerdict, worst
+from observability.analyzers.training.runs import RunVerdict, worst_claim
 from observability.core import formatting
 from observability.core.finding import needs_action
 from observability.core.numerals import with_si_prefix
@@ -19,21 +19,21 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.training import runs, runs_curves
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph
-from observability.detection.run_claims import duration
+from observability.detection.run_claims import run_length
 
-MOST_COMPARED, AT_FIRST = 20, 6
-MOST_PARAMETERS = 10
+MAX_COMPARED, AT_FIRST = 20, 6
+MAX_PARAMETERS = 10
 
 
 def compared_runs(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict]) -> list[RunVerdict]:
     """The runs that the box holds, which the address names; else the newest ones that share study or model with the newest run."""
     by_name = {each.run.name: each for each in everything}
-    named = runs.runs_in_address(by_name)[:MOST_COMPARED]
+    named = runs.runs_in_address(by_name)[:MAX_COMPARED]
     options = list(dict.fromkeys([*(each.run.name for each in shown), *named]))
     st.session_state["runs-box"] = named
     hint = "Newest of one study; choose up to twenty"
     st.multiselect(
-        "Runs", options, key="runs-box", on_change=address_writer("run", "runs-box"), max_selections=MOST_COMPARED, placeholder=hint
+        "Runs", options, key="runs-box", on_change=address_writer("run", "runs-box"), max_selections=MAX_COMPARED, placeholder=hint
     )
     if named or not shown:
         return [by_name[name] for name in named]
@@ -64,7 +64,7 @@ def run_differences_section(chosen: Sequence[RunVerdict], costs: Mapping[str, ru
     else:
         total = formatting.plural(len(differ) + len(shared), "parameter")
         plain_paragraph(f"{len(differ)} of {total} {'differs' if len(differ) == 1 else 'differ'} between {len(chosen)} runs.")
-    names = list(differ)[:MOST_PARAMETERS]
+    names = list(differ)[:MAX_PARAMETERS]
     columns = [
         column("run", "Run", strong=True, width="13rem"),
         column("best", f"Best {metric}" if metric else "Best", align="right"),
@@ -75,8 +75,8 @@ def run_differences_section(chosen: Sequence[RunVerdict], costs: Mapping[str, ru
     order = sorted(range(len(chosen)), key=lambda place: best_cost(chosen[place], metric))
     rows = [_row(chosen[place], metric, [differ[name][place] for name in names], costs, scope) for place in order]
     draw_table("compared", "Compared runs, best first", columns, rows, compact=True)
-    if len(differ) > MOST_PARAMETERS:
-        st.caption(f"The first {MOST_PARAMETERS} parameters that differ; the CSV holds all of them.")
+    if len(differ) > MAX_PARAMETERS:
+        st.caption(f"The first {MAX_PARAMETERS} parameters that differ; the CSV holds all of them.")
     if shared:
         same = ", ".join(f"{name} {runs_curves.parameter_text(value)}" for name, value in list(shared.items())[:12])
         plain_caption(f"The same in all: {same}{', …' if len(shared) > 12 else ''}.")
@@ -95,14 +95,14 @@ def best_cost(judged: RunVerdict, metric: str | None) -> float:
 def _row(judged: RunVerdict, metric: str | None, values: Sequence[Any], costs: Mapping[str, runs.RunUse], scope: Scope) -> dict[str, Any]:
     """One run as a row of the table."""
     run, use = judged.run, costs.get(judged.run.name, runs.RunUse())
-    bad = worst([claim for claim in judged.claims or () if needs_action(claim.severity)])
+    bad = worst_claim([claim for claim in judged.claims or () if needs_action(claim.severity)])
     curve = run.curves.get(metric or "")
     best: Cell = dict(UNKNOWN_CELL)
     if curve is not None and len(curve.finite.values):
         place = curve.best()
         best = {"t": formatting.format_number(float(curve.values[place]), 4), "sub": f"step {int(curve.steps[place]):,}"}
     target = links.link_cell(run.name, "runs", scope, run=run.name)
-    cells: dict[str, Cell] = {"run": target, "best": best, "duration": {"t": duration(run.seconds)}}
+    cells: dict[str, Cell] = {"run": target, "best": best, "duration": {"t": run_length(run.seconds)}}
     cells |= {f"p{place}": {"t": runs_curves.parameter_text(value)} for place, value in enumerate(values)}
     cells["energy"] = dict(UNKNOWN_CELL) if use.wh is None else {"t": with_si_prefix(use.wh, "Wh")}
     return table_row(cells, {**target, "t": bad.because.replace("`", ""), "s": bad.severity} if bad else None)

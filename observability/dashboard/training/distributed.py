@@ -11,7 +11,7 @@ from observability.core.numerals import with_si_prefix
 from observability.dashboard.table import column, draw_table, table_row
 from observability.dashboard.training.runs import energy_and_cost_of_runs, run_claim_line, run_cost_words
 from observability.dashboard.widgets import plain_caption, plain_paragraph
-from observability.detection.run_claims import duration
+from observability.detection.run_claims import run_length
 from observability.detection.run_efficiency import (
     model_flops_utilisation,
     phase_shares,
@@ -77,7 +77,7 @@ def efficiency_section(judged: RunVerdict, times: Ranks | None, everything: Sequ
         step_time_row(run),
         {
             "name": "Lost to the slowest rank",
-            "value": duration(lost),
+            "value": run_length(lost),
             "how": f"(slowest − median) × ranks in {logged}: {formatting.format_share(share)} of their time",
         },
         {
@@ -101,7 +101,7 @@ def efficiency_section(judged: RunVerdict, times: Ranks | None, everything: Sequ
 def step_time_row(run: TrainingRun) -> dict[str, str]:
     """The row about the wall time of a step."""
     seconds = seconds_per_step(run)
-    value = formatting.DASH if seconds is None else duration(seconds)
+    value = formatting.DASH if seconds is None else run_length(seconds)
     return {"name": "Time per step", "value": value, "how": "Wall time from the first to the last step"}
 
 
@@ -146,7 +146,7 @@ def _scaling_table(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None
         table_row(
             run=point.run,
             ranks=f"{point.ranks}",
-            seconds=duration(point.seconds),
+            seconds=run_length(point.seconds),
             rate=f"{formatting.format_number(point.rate)}/s",
             efficiency=formatting.format_share(point.efficiency),
         )

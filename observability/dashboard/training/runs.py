@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from observability.analyzers.training.runs import MOST_STEPS_A_RUN, RunVerdict, search_sizes, worst
+from observability.analyzers.training.runs import MAX_STEPS_A_RUN, RunVerdict, search_sizes, worst_claim
 from observability.core import formatting, numerals
 from observability.core.errors import ObservabilityError
 from observability.core.finding import SEVERITIES, finding_details, needs_action
@@ -22,13 +22,13 @@ from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import claim_line, csv_button, link_button, plain_caption
-from observability.detection.run_claims import RunClaim, duration
+from observability.detection.run_claims import RunClaim, run_length
 from observability.metrics import cost as money
 from observability.metrics import energy
 from observability.metrics.prices import PRICES, PriceScope
 from observability.metrics.training_curves import MetricCurve, TrainingRun
 
-SHOWN_AT_FIRST, MOST_LISTED = 8, 200
+SHOWN_AT_FIRST, MAX_LISTED = 8, 200
 HOW = """import observability as obs
 with obs.track_run(model="loan", params={"learning_rate": 0.05}) as run:
     for step in range(1, 101):
@@ -71,7 +71,7 @@ def no_training_runs() -> None:
 
 def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], window: Window) -> None:
     """Numbers of runs in the window, of those that need attention, and of active ones."""
-    needy = sum((bad := worst(run.claims or ())) is not None and needs_action(bad.severity) for run in shown)
+    needy = sum((bad := worst_claim(run.claims or ())) is not None and needs_action(bad.severity) for run in shown)
     active = sum(is_run_active(run) for run in shown)
     parts = [formatting.plural(needy, "needs attention", "need attention"), *([f"{active} active"] if active else [])]
     st.markdown(f"**{formatting.plural(len(shown), 'run')}**{dates_note(window)}; {', '.join(parts)}.")
@@ -102,7 +102,7 @@ def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerd
 
     everything: all runs, which share the steps that are read and tell the studies that are searches.
     """
-    coarse = tuple(each.run.name for each in chosen if each.run.stride != 1 and 2 * len(each.run.step_times) < MOST_STEPS_A_RUN)
+    coarse = tuple(each.run.name for each in chosen if each.run.stride != 1 and 2 * len(each.run.step_times) < MAX_STEPS_A_RUN)
     if not coarse:
         return list(chosen)
     closer = {each.run.name: each for each in load.runs_read_alone(coarse, search_sizes([each.run for each in everything]))}
@@ -211,14 +211,14 @@ def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], c
     first = sorted(shown, key=lambda each: (each.run.name not in chosen, run_urgency(each) > 1))
     many = len(shown) > SHOWN_AT_FIRST + 2
     whole = not many or bool(st.session_state.get("all-runs"))
-    rows = [_run_row(each, costs.get(each.run.name, RunUse()), chosen, scope) for each in first[: MOST_LISTED if whole else SHOWN_AT_FIRST]]
+    rows = [_run_row(each, costs.get(each.run.name, RunUse()), chosen, scope) for each in first[: MAX_LISTED if whole else SHOWN_AT_FIRST]]
     draw_table("runs", "Training runs", COLUMNS, rows)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         if many:
             st.toggle(f"List all {len(shown):,}", key="all-runs")
         csv_button("runs", lambda: _runs_frame(shown, costs), has_groups=False)
-        if whole and len(shown) > MOST_LISTED:
-            st.caption(f"The first {MOST_LISTED} of {len(shown):,}; the CSV holds all of them.")
+        if whole and len(shown) > MAX_LISTED:
+            st.caption(f"The first {MAX_LISTED} of {len(shown):,}; the CSV holds all of them.")
 
 
 def run_cost_words(amount: float, currency: str | None) -> str:
@@ -229,7 +229,7 @@ def run_cost_words(amount: float, currency: str | None) -> str:
 def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Scope) -> dict[str, Any]:
     """One run as a row of the table."""
     each, found, (severity, word) = judged.run, best_value_of_run(judged.run), _run_state(judged)
-    bad = worst([claim for claim in judged.claims or () if needs_action(claim.severity)])
+    bad = worst_claim([claim for claim in judged.claims or () if needs_action(claim.severity)])
     target = links.link_cell(each.name, "runs", scope, run=each.name)
     best: Cell = dict(UNKNOWN_CELL)
     energy_cell: Cell = {"t": formatting.DASH, "title": "No readings, and no duration with cores"}
@@ -251,7 +251,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
         "status": {"s": severity, "t": word} if severity else {"t": word, "mark": "live"},
         "model": {"t": each.model or formatting.DASH, "sub": f"version {each.version}" if each.version else None},
         "started": {"t": formatting.format_minute(each.first)},
-        "duration": {"t": duration(each.seconds)},
+        "duration": {"t": run_length(each.seconds)},
         "steps": {"t": f"{each.steps:,}", "sub": f"{len(each.ranks)} ranks" if len(each.ranks) > 1 else None}
         if each.is_read
         else {"t": formatting.DASH, "title": "Not counted: too many newer runs"},
@@ -273,7 +273,7 @@ def _runs_frame(shown: Sequence[RunVerdict], costs: dict[str, RunUse]) -> pd.Dat
     rows = []
     for judged in shown:
         each, found, cost = judged.run, best_value_of_run(judged.run), costs.get(judged.run.name, RunUse())
-        bad = worst(judged.claims or ())
+        bad = worst_claim(judged.claims or ())
         curve, place = found or (None, 0)
         row: dict[str, Any] = {"run": each.name, "model": each.model, "version": each.version, "study": each.study}
         row |= {"status": _run_state(judged)[1], "started": each.first.isoformat()}
@@ -311,7 +311,7 @@ def chosen_run(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict], hi
 
 def run_urgency(judged: RunVerdict) -> int:
     """0: critical, 1: warning, 2: unknown, 3: OK; 4 where it was not judged."""
-    bad = worst(judged.claims or ())
+    bad = worst_claim(judged.claims or ())
     return SEVERITIES.index(bad.severity) if bad else len(SEVERITIES)
 
 

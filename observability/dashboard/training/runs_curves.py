@@ -21,7 +21,7 @@ from observability.dashboard.training import runs
 from observability.metrics.training_curves import MetricCurve, TrainingRun, base_metric, data_part, data_prefix
 from observability.stats.curve import exponential_moving_average
 
-MOST_PARAMETERS = 8
+MAX_PARAMETERS = 8
 MANY_RUNS = 3
 """Parallel coordinates are drawn of more runs than this."""
 AXES = ("Step", "Time")
@@ -67,7 +67,7 @@ def run_curves_section(chosen: Sequence[RunVerdict]) -> None:
     longest = int(rows.groupby(["run", "part"]).size().max())
     metrics = ("best_metric", "metric_spike", "plateau_share", "overfitting_gap")
     frame.chart_with_table(figure, rows, key="curves", alt=_curves_alt_text(chosen, metric), metrics=metrics)
-    if longest > charts_runs.MOST_POINTS:
+    if longest > charts_runs.MAX_POINTS:
         st.caption(f"Chart: minimum and maximum of each stretch of {longest:,} steps. Table and CSV: all.")
 
 
@@ -178,7 +178,7 @@ def study_frame(members: Sequence[TrainingRun]) -> pd.DataFrame | None:
         return None
     rows = []
     for each, value in kept:
-        own = {name: each.params.get(name) for name in differ[:MOST_PARAMETERS]}
+        own = {name: each.params.get(name) for name in differ[:MAX_PARAMETERS]}
         texts = {name: held if isinstance(held, int | float) else parameter_text(held) for name, held in own.items()}
         rows.append({"run": each.name, **texts, metric: value})
     return pd.DataFrame(rows)

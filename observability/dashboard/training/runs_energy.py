@@ -32,7 +32,7 @@ def run_forecast(judged: RunVerdict, everything: Sequence[RunVerdict]) -> RunCla
     prices = load.ask_store(PRICES, Window(model or NAMELESS, EPOCH, now))
     known = training_run_energy(own["runs"], own["readings"], prices, place)
     records = own | {"steps": read_steps(list(alike.values()))}
-    found = forecasts_of_running(known, {judged.run.name}, records, naive_utc(load.reached(now)), place.settings, RESOURCES.rows)
+    found = forecasts_of_running(known, {judged.run.name}, records, naive_utc(load.no_later_than_now(now)), place.settings, RESOURCES.rows)
     return next(found, None)
 
 

@@ -17,7 +17,7 @@ from observability.dashboard.widgets import plain_paragraph
 from observability.detection.stragglers import Ranks
 
 KEY = "ranks-map"
-MOST_HOSTS = 6
+MAX_HOSTS = 6
 ALL = "all own work"
 
 
@@ -33,9 +33,9 @@ def ranks_section(judged: RunVerdict, times: Ranks) -> None:
     own, steps = step_blocks(table, times.steps, every)
     chosen = _chosen_step(times)
     hosts = judged.run.hosts
-    names = [_rank_label(rank, hosts) for rank in times.ranks[: charts_runs.MOST_RANKS]]
+    names = [_rank_label(rank, hosts) for rank in times.ranks[: charts_runs.MAX_RANKS]]
     what = "own work" if shown in (None, ALL) else str(shown)
-    figure = charts_runs.rank_step_heatmap(own[: charts_runs.MOST_RANKS], names, steps, chosen, what)
+    figure = charts_runs.rank_step_heatmap(own[: charts_runs.MAX_RANKS], names, steps, chosen, what)
     if where := _hosts_sentence(times, hosts):
         plain_paragraph(where)
     own_work = _own_work_frame(times, hosts)
@@ -104,8 +104,8 @@ def _hosts_sentence(times: Ranks, hosts: Mapping[str, str]) -> str | None:
     if len(of_host) == 1:
         return f"All ranks with a logged host run on {next(iter(of_host))}."
     ranked = sorted(of_host.items(), key=lambda each: (-float(np.median(each[1])), each[0]))
-    told = [f"{host} {np.median(ms):.3g} ms over {formatting.plural(len(ms), 'rank')}" for host, ms in ranked[:MOST_HOSTS]]
-    more = f" and {len(ranked) - MOST_HOSTS} more hosts" if len(ranked) > MOST_HOSTS else ""
+    told = [f"{host} {np.median(ms):.3g} ms over {formatting.plural(len(ms), 'rank')}" for host, ms in ranked[:MAX_HOSTS]]
+    more = f" and {len(ranked) - MAX_HOSTS} more hosts" if len(ranked) > MAX_HOSTS else ""
     return f"Own work per step by host, slowest first (median of ranks): {', '.join(told)}{more}."
 
 

@@ -32,7 +32,7 @@ from observability.dashboard.widgets import (
     status_line,
     utc_midnight,
 )
-from observability.detection.regressed_slices import SliceChurn, churn_by_slice, regressed
+from observability.detection.regressed_slices import SliceChurn, churn_by_slice, find_regressed_slices
 from observability.records.values import new_record_id
 from observability.review.change_log import DECISION
 from observability.review.sentences import regressed_slice_sentences
@@ -53,7 +53,7 @@ CHURN = columns_on_phone(
     column("elsewhere", "Elsewhere", align="right", help="Share of the decisions of all other rows that change"),
     column("state", "Than elsewhere", help="Fisher's exact test, one-sided, false discovery rate of 5 % over all slices"),
 )
-MOST_SLICES = 8
+MAX_SLICES = 8
 DECISIONS = columns_on_phone(
     "at choice reason",
     column("at", "Decided (UTC)", width="8rem"),
@@ -121,7 +121,7 @@ def selection_slices(challenger: Window, champion: Window) -> dict[str, Any]:
     matched = paired_rows.matched_rows(load.store().ask, model, challenger, champion, *versions)
     if not len(matched.a):
         return {"loss": "wrong", "looked_at": 0, "rows": [], "churn": []}
-    return {**regressed(model, matched, model.settings.slices), "churn": churn_by_slice(model, matched)}
+    return {**find_regressed_slices(model, matched, model.settings.slices), "churn": churn_by_slice(model, matched)}
 
 
 def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
@@ -182,7 +182,7 @@ def churn_table(churn: Sequence[SliceChurn]) -> None:
             elsewhere=formatting.format_share(each.elsewhere),
             state="More" if each.more else formatting.DASH,
         )
-        for each in churn[:MOST_SLICES]
+        for each in churn[:MAX_SLICES]
     ]
     draw_table("churn", "Changed decisions by slice, most first", CHURN, lines, compact=True)
     rows = pd.DataFrame(
@@ -192,7 +192,7 @@ def churn_table(churn: Sequence[SliceChurn]) -> None:
         ]
     )
     rows = rows.assign(elsewhere=[each.elsewhere for each in churn], more=[each.more for each in churn])
-    csv_of_table("churn", rows, len(rows), MOST_SLICES, "most changed")
+    csv_of_table("churn", rows, len(rows), MAX_SLICES, "most changed")
 
 
 def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) -> None:

@@ -21,12 +21,12 @@ from observability.dashboard.table import column, columns_on_phone, draw_table, 
 from observability.dashboard.training.runs import RunUse, energy_and_cost_of_runs
 from observability.dashboard.training.runs_curves import parameter_text, study_frame
 from observability.dashboard.widgets import plain_caption, plain_paragraph, status_line
-from observability.detection.run_claims import duration, run_figure
+from observability.detection.run_claims import run_figure, run_length
 from observability.detection.study_checks import claims_about_searches
-from observability.detection.study_noise import setting
+from observability.detection.study_noise import parameters_text
 from observability.detection.study_results import (
-    LEAST_REPEATS,
-    LEAST_TRIALS,
+    MIN_REPEATS,
+    MIN_TRIALS,
     FurtherTrials,
     StudyResults,
     best_by_budget,
@@ -88,13 +88,13 @@ def study_sections(study: StudyResults, scope: Scope) -> None:
     st.header(formatting.escape_markdown(study.name), anchor=False)
     best = study.best
     value, first = run_figure(float(best.value or 0.0)), run_figure(float(best.run.last_value(study.metric) or 0.0))
-    repeats = sum(setting(each.run) == setting(best.run) for each in study.done)
+    repeats = sum(parameters_text(each.run) == parameters_text(best.run) for each in study.done)
     plain_paragraph(
         f"{formatting.plural(len(study.trials), 'run')}, {formatting.plural(len(study.settings), 'setting')} with {study.metric} "
         f"({study.better} is better); the best is {value}."
     )
     points = pd.DataFrame([vars(point) for point in best_by_budget(study)])
-    alt = f"Best {study.metric} so far by trial: {value} after {len(points)} runs and {duration(float(points['seconds'].iloc[-1]))}."
+    alt = f"Best {study.metric} so far by trial: {value} after {len(points)} runs and {run_length(float(points['seconds'].iloc[-1]))}."
     frame.chart_with_table(
         charts_studies.best_against_budget(points, study.metric), points, key="budget", alt=alt, metrics=("best_metric",)
     )
@@ -158,7 +158,7 @@ def winner_line(study: StudyResults) -> None:
         st.markdown(
             status_line(
                 "unknown",
-                f"Whether the winner is better than chance: no other setting ran with {LEAST_REPEATS} seeds or more.",
+                f"Whether the winner is better than chance: no other setting ran with {MIN_REPEATS} seeds or more.",
                 "Cannot tell",
             )
         )
@@ -179,7 +179,7 @@ def further_line(study: StudyResults) -> None:
     """What further trials can be expected to gain, in one sentence."""
     found = further_trials(study)
     if found is None:
-        more = LEAST_TRIALS - len(study.settings)
+        more = MIN_TRIALS - len(study.settings)
         st.markdown(status_line("unknown", f"Whether to go on: about {more} more settings are needed.", "Cannot tell"))
         return
     sentence = further_words(found, study.metric)
@@ -189,7 +189,7 @@ def further_line(study: StudyResults) -> None:
 def further_words(found: FurtherTrials, metric: str) -> str:
     """What more trials can be expected to bring and to take, and how that compares with what is worth it."""
     return (
-        f"{found.trials} more trials would take {duration(found.seconds)} and improve the best {metric} by at most "
+        f"{found.trials} more trials would take {run_length(found.seconds)} and improve the best {metric} by at most "
         f"{gain_in_words(found.gain)} on average: {found.because}."
     )
 
@@ -216,7 +216,7 @@ def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str
         rows.append(
             {
                 "name": "Saved by pruning",
-                "value": f"{duration(saved.seconds)} ({formatting.format_share(saved.share)})",
+                "value": f"{run_length(saved.seconds)} ({formatting.format_share(saved.share)})",
                 "how": f"{saved.pruned} trials were given up, {saved.steps:,} steps early in all; estimated by their own speed",
             }
         )
@@ -259,7 +259,7 @@ def importance_section(study: StudyResults) -> None:
     st.header("Which parameters mattered", anchor=False)
     found = parameter_importances(study)
     if not found:
-        st.caption(f"Needs {LEAST_TRIALS} settings with a value, and parameters that differ between them; {len(study.settings)} are known.")
+        st.caption(f"Needs {MIN_TRIALS} settings with a value, and parameters that differ between them; {len(study.settings)} are known.")
         return
     clear = [each.name for each in found if each.p_value <= IMPORTANT]
     said = f"Distinguishable from chance: {', '.join(clear)}." if clear else "No parameter is distinguishable from chance."
@@ -312,7 +312,7 @@ def all_studies_table(known: Sequence[StudyResults], scope: Scope) -> None:
                 best={"t": formatting.format_number(float(study.best.value or 0.0), 4), "sub": study.metric},
                 gain=None if gained is None else run_figure(gained[0]),
                 pruned=f"{sum(each.run.pruned for each in study.trials)}",
-                time=duration(sum(each.run.seconds for each in study.trials)),
+                time=run_length(sum(each.run.seconds for each in study.trials)),
                 energy=None if wh is None else with_si_prefix(wh, "Wh"),
                 cost=None if money is None else f"{formatting.format_number(money)} {currency}",
             )

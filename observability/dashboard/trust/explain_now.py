@@ -47,7 +47,7 @@ def _background_work_note() -> None:
     from observability.server import process_lock
 
     try:
-        state = process_lock.current().enriching
+        state = process_lock.current_owner().enriching
     except StoreBusyError:
         return
     if state is not None and state.busy:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-SWARM_ROWS, DEPENDENCE_ROWS, DAYS_BY_DAY, FEWEST_A_PERIOD = 250, 800, 45, 20
+SWARM_ROWS, DEPENDENCE_ROWS, DAYS_BY_DAY, MIN_A_PERIOD = 250, 800, 45, 20
 SERVED = Aggregate("predictions", keys=(Bucket("day"), By("status")))
 SPACES = {"logit": "log odds", "log": "log of the score", "raw": "raw class score"}
 
@@ -177,7 +177,7 @@ def explanation_provenance(view: ExplanationView) -> list[str]:
 
 def beeswarm_chart(here: ModelPage, view: ExplanationView) -> None:
     """The beeswarm of a small sample."""
-    order = view.order()[: charts_explanations.MOST_ROWS]
+    order = view.order()[: charts_explanations.MAX_ROWS]
     rows = _attribution_points(here, view, order, SWARM_ROWS)
     n = rows["id"].nunique()
     figure = charts_explanations.attribution_beeswarm(rows, features=order, unit=view.unit)
@@ -234,9 +234,9 @@ def attribution_share_by_period(view: ExplanationView) -> tuple[pd.DataFrame, st
     period = rows["at"].dt.floor("D")
     if step == charts_explanations.WEEK:
         period = period - pd.to_timedelta(period.dt.dayofweek, unit="D")
-    order, found = view.order()[: charts_explanations.MOST_LINES], []
+    order, found = view.order()[: charts_explanations.MAX_LINES], []
     for at, part in rows.groupby(period):
-        if len(part) < FEWEST_A_PERIOD:
+        if len(part) < MIN_A_PERIOD:
             continue
         values = part[[f"{PREFIX}{name}" for name in view.now.names]].fillna(0.0).to_numpy(np.float64)
         each = feature_importance(values, part["weight"].to_numpy(np.float64))
@@ -252,7 +252,7 @@ def attribution_over_time_chart(here: ModelPage, view: ExplanationView) -> None:
     """Importance over time; a click opens the predictions of the period, of which a sample was explained."""
     rows, step = attribution_share_by_period(view)
     if rows["period"].nunique() < 2:
-        st.caption(f"Too few explained periods: a {step} needs {FEWEST_A_PERIOD} explained predictions.")
+        st.caption(f"Too few explained periods: a {step} needs {MIN_A_PERIOD} explained predictions.")
         return
     order = view.order()
     turn = rows.groupby("feature")["share"].agg(lambda each: each.max() - each.min())

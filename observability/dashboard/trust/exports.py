@@ -18,7 +18,7 @@ from observability.core.questions import Records
 from observability.core.time import naive_utc
 from observability.core.window import EPOCH, Window
 from observability.dashboard import empty_states, frame, load, person_name, sample_figures
-from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, urgency
+from observability.dashboard.cells import UNKNOWN_CELL, filled_columns, first_finding, severity_cell, severity_order
 from observability.dashboard.charts import exports as charts_exports
 from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
@@ -41,7 +41,7 @@ from observability.metrics.exports import (
 )
 from observability.records.values import new_record_id
 
-MOST_ROWS, MOST_RUNS = 100, 4
+MAX_ROWS, MAX_RUNS = 100, 4
 SIGNED = {
     "verified": "signature verified",
     "does not match": "signature does not match",
@@ -195,7 +195,7 @@ def recipients_table(page: ExportsPage) -> None:
     for pair, events in page.ledger.by_pair().items():
         own = [each for each in page.findings if each.subject == judged.export_subject(pair) or _is_of(each, pair)]
         worst = first_finding(each for each in own if each.metric != judged.UNLOGGED) or first_finding(own)
-        lines.append((urgency(worst), pair, table_row(recipient_cells(page, pair, events, worst))))
+        lines.append((severity_order(worst), pair, table_row(recipient_cells(page, pair, events, worst))))
     rows = [row for _, _, row in sorted(lines, key=lambda line: line[:2])]
     draw_table("recipients", "Recipients of exports", filled_columns(RECIPIENTS, rows, ("recipient", "dataset", "exports")), rows)
 
@@ -242,9 +242,9 @@ def ledger_table(page: ExportsPage) -> None:
     """Draw the exports of the window, newest first."""
     st.header("Exports in this window", anchor=False)
     newest = sorted(page.recent, key=lambda each: each.place, reverse=True)
-    rows = [table_row(export_cells(each)) for each in newest[:MOST_ROWS]]
+    rows = [table_row(export_cells(each)) for each in newest[:MAX_ROWS]]
     draw_table("exports", "Exports, newest first", filled_columns(LEDGER, rows, ("recipient", "at", "what")), rows, sort=True)
-    csv_of_table("exports", lambda: exports_frame(newest), len(newest), MOST_ROWS)
+    csv_of_table("exports", lambda: exports_frame(newest), len(newest), MAX_ROWS)
 
 
 def export_cells(event: ExportEvent) -> dict[str, Cell | str | None]:
@@ -281,7 +281,7 @@ def exports_frame(events: Sequence[ExportEvent]) -> pd.DataFrame:
 
 def checklist_section(page: ExportsPage) -> None:
     """Draw what the newest training on machines of others does not meet, and the whole checklist folded: rows are items, columns runs."""
-    runs = [each for each in page.recent if each.checklist is not None][-MOST_RUNS:][::-1]
+    runs = [each for each in page.recent if each.checklist is not None][-MAX_RUNS:][::-1]
     if not runs:
         return
     st.header("Training on third-party machines", anchor=False)
@@ -315,11 +315,11 @@ def own_files_section(page: ExportsPage) -> None:
     st.header(f"{formatting.plural(len(page.own), 'file')} of this product", anchor=False)
     newest = list(page.own)[::-1]
     rows = []
-    for each in newest[:MOST_ROWS]:
+    for each in newest[:MAX_ROWS]:
         shown = export_cells(each)
         rows.append(table_row({name: shown[name] for name in ("at", "recipient", "what", "rows", "columns")}))
     draw_table("own-files", "Files of this product, newest first", filled_columns(OWN, rows, ("recipient", "at", "what")), rows, sort=True)
-    csv_of_table("own-files", lambda: exports_frame(newest), len(newest), MOST_ROWS)
+    csv_of_table("own-files", lambda: exports_frame(newest), len(newest), MAX_ROWS)
 
 
 def level_form(page: ExportsPage) -> None:

@@ -16,7 +16,7 @@ from observability.dashboard.widgets import finding_line, plain_paragraph, save_
 from observability.detection.fairness_criteria import CRITERIA, Criterion, criterion_level, criterion_of
 from observability.detection.fairness_sentences import ROWS, criterion_sentence, group_difference
 from observability.metrics.groups import (
-    MOST_CLASSES,
+    MAX_CLASSES,
     Attribute,
     GroupMetrics,
     class_rate_name,
@@ -97,7 +97,7 @@ def fairness_view(here: ModelPage) -> FairnessView | None:
 
 def _chosen_fairness_class(here: ModelPage) -> str | None:
     """The class in a box (multiclass); None for accuracy."""
-    classes, missing = here.model.classes[:MOST_CLASSES], "The link names the class {}, which this model does not have."
+    classes, missing = here.model.classes[:MAX_CLASSES], "The link names the class {}, which this model does not have."
     return address_selectbox("class", "Class", classes, placeholder="Accuracy", width=280, missing=missing)
 
 

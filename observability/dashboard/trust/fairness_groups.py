@@ -17,7 +17,7 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.table import Cell, column, draw_table, table_row
 from observability.dashboard.trust.fairness import FairnessView, rate_rows_words, rate_title
 from observability.dashboard.widgets import csv_button
-from observability.detection.fairness_criteria import RATIO_BAND, overall
+from observability.detection.fairness_criteria import RATIO_BAND, overall_value
 from observability.metrics.groups import Attribute, GroupMetrics, group_rows_needed, groups_with_enough_rows, rate_name
 from observability.stats.difference_intervals import rate_ratio_interval
 
@@ -48,7 +48,7 @@ def group_rates_charts(here: ModelPage, chosen: FairnessView, alt: str) -> None:
         with places[number % len(places)]:
             st.subheader(formatting.escape_markdown(rate_title(rate)), anchor=False)
             title, key = rate_title(rate), f"groups-{rate_name(rate)}"
-            name, whole = title if chosen.of else title.lower(), overall(chosen.now, rate)
+            name, whole = title if chosen.of else title.lower(), overall_value(chosen.now, rate)
             figure = charts_fairness.group_dots(rows, name=name, unit=unit, overall=whole)
             words, metrics = f"{title} by {chosen.attribute.name}. {alt}", (rate_name(rate), chosen.criterion.metric)
             on_dot = clicks.cases_on_click(key, partial(predictions_of_group, here, chosen, rate))

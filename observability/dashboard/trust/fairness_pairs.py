@@ -19,14 +19,14 @@ from observability.dashboard.trust.fairness import (
 )
 from observability.dashboard.trust.fairness_groups import group_link, rate_frame
 from observability.dashboard.widgets import csv_button, cut_note, plain_paragraph
-from observability.detection.fairness_criteria import overall
+from observability.detection.fairness_criteria import overall_value
 from observability.metrics.groups import Attribute, GroupMetrics, groups_with_enough_rows
 
-MOST_PAIRS = 40
+MAX_PAIRS = 40
 
 
 def group_pairs_section(here: ModelPage, chosen: FairnessView) -> None:
-    """The groups of two attributes, largest first, at most MOST_PAIRS in the table; computed once a second attribute is chosen."""
+    """The groups of two attributes, largest first, at most MAX_PAIRS in the table; computed once a second attribute is chosen."""
     others = [each for each in groupable_attributes(here)[0] if each != chosen.attribute]
     if not others:
         return
@@ -62,8 +62,8 @@ def _pairs_table(here: ModelPage, two: Sequence[Attribute], now: GroupMetrics, m
     unit = "share" if now.metrics[metric].successes is not None else ""
     ends = rows.loc[rows["enough"], ["low", "high"]].to_numpy(float)
     low, high = (float(np.nanmin(ends)), float(np.nanmax(ends))) if ends.size else (0.0, 1.0)
-    whole, drawn = overall(now, metric), []
-    for each in rows.head(MOST_PAIRS).to_dict("records"):
+    whole, drawn = overall_value(now, metric), []
+    for each in rows.head(MAX_PAIRS).to_dict("records"):
         cells: dict[str, Cell] = {
             "group": group_link(here, two, now.levels[each["place"]], each["group"]),
             "value": {"t": formatting.format_value(each["value"], unit)},
@@ -82,4 +82,4 @@ def _pairs_table(here: ModelPage, two: Sequence[Attribute], now: GroupMetrics, m
         column("n", str(rows["what"].iloc[0]).capitalize() if len(rows) else "n", align="right"),
     )
     draw_table("pairs", f"Pairs of {two[0].name} and {two[1].name}", columns, drawn, compact=True)
-    cut_note(len(rows), MOST_PAIRS, "The largest {0} of {1} pairs; all of them are in the CSV.")
+    cut_note(len(rows), MAX_PAIRS, "The largest {0} of {1} pairs; all of them are in the CSV.")

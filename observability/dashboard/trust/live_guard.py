@@ -20,7 +20,7 @@ from observability.dashboard.frame import ModelPage
 from observability.dashboard.state_cache import cached_by_state
 from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_lines, leading_finding_line, plain_caption, plain_paragraph
-from observability.detection.live_guard import LEAST_REQUESTS, MISSING, GuardedRequests, guard_columns, guarded_requests
+from observability.detection.live_guard import MIN_REQUESTS, MISSING, GuardedRequests, guard_columns, guarded_requests
 from observability.investigation.logged_prediction import row_from
 from observability.metrics.reliance import ACTION, Reliance, acted_pairs, all_simulated, reliance_of
 
@@ -99,7 +99,7 @@ def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Fin
         st.markdown(formatting.sentence_markdown(none))
         if view.named:
             plain_caption(
-                f"Subjects with at least {LEAST_REQUESTS} of {len(view.distances):,} sampled requests are compared with all others."
+                f"Subjects with at least {MIN_REQUESTS} of {len(view.distances):,} sampled requests are compared with all others."
             )
         return
     leading_finding_line(claims)
@@ -108,7 +108,7 @@ def subjects_section(here: ModelPage, view: GuardedRequests, found: Sequence[Fin
     draw_table("guard", "Unusual subjects", COLUMNS, [_claim_row(here, finding) for finding in claims], compact=True)
     csv_button("block-list", block_list(claims), label="Block list")
     plain_caption(
-        f"{formatting.plural(usual_subjects(view, claims), 'other subject')} of {LEAST_REQUESTS} requests or more: nothing unusual."
+        f"{formatting.plural(usual_subjects(view, claims), 'other subject')} of {MIN_REQUESTS} requests or more: nothing unusual."
     )
 
 
@@ -122,7 +122,7 @@ def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:
     ids = finding.evidence["ids"]
     return table_row(
         severity=severity_cell(finding.shown_severity),
-        subject=formatting.join_words(finding.evidence["subjects"], judged.MOST_NAMED) or "not named",
+        subject=formatting.join_words(finding.evidence["subjects"], judged.MAX_NAMED) or "not named",
         check=WORDS[finding.evidence["check"]],
         share={
             "t": formatting.format_share(finding.value or 0.0),

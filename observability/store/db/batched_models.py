@@ -18,9 +18,9 @@ from observability.store.db.results import Cursor
 from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, PREDICTION_COLUMNS, model_table
 from observability.store.db.shared_tables import BATCH_COLUMNS, BATCH_KEY, BATCH_STREAMS, own_id_sql, own_key_sql, shared_table
 
-MOST_COLUMNS = 100
+MAX_COLUMNS = 100
 """Columns of a model that may stand in a batch; a wider one costs much anyhow."""
-MOST_STREAMS = 20_000
+MAX_STREAMS = 20_000
 """Streams of one batch: their numbers are 16 bits wide."""
 INCOMING = "batch_incoming"
 
@@ -44,7 +44,7 @@ class ModelBatch:
 
 def may_be_batched(model: Model) -> bool:
     """Whether a model shares tables and nothing but its own name, versions and columns tells it from others."""
-    plain = model.shared and model.task is None and model.rows_from is None and len(model.columns) <= MOST_COLUMNS
+    plain = model.shared and model.task is None and model.rows_from is None and len(model.columns) <= MAX_COLUMNS
     return (
         plain and not any(version.registered or version.edges for version in model.versions) and not any(c.sensitive for c in model.columns)
     )

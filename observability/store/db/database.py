@@ -41,7 +41,7 @@ REWRITE_ROWS = 500_000
 READERS_SECONDS = 30.0
 """How long a rewritten file waits for queries to end before they are interrupted, and then again before it gives up."""
 REWRITTEN = f"{DATABASE}.rewritten"
-MOST_REPAIRS = 20
+MAX_REPAIRS = 20
 """How often the files may be mended while a store is opened: a damaged log is cut once for each damaged place."""
 OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memory_limit")
 """DuckDB options that can still be changed after the store is open. All others are locked."""
@@ -445,7 +445,7 @@ class Database:
 
     def _open(self) -> Cursor:
         """Connect, and mend damaged files on the way. Raises StoreBusyError, StoreBrokenError."""
-        for _ in range(MOST_REPAIRS):
+        for _ in range(MAX_REPAIRS):
             try:
                 return self._connect()
             except StoreDamagedError as error:

@@ -25,7 +25,7 @@ MARK = "[erased]"
 """Stands in place of an erased subject or id in texts that are kept."""
 SHORTEST_WORD = 6
 """Subjects and ids of fewer characters are not searched for inside of texts: they would be found where they are not meant."""
-MOST_WORDS = 12
+MAX_WORDS = 12
 WORD = re.compile(r"[^\W_]+")
 SUBJECT_FIELD = re.compile(rb'"subject"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)')
 ID_FIELD = re.compile(rb'"(?:id|prediction)"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)')
@@ -283,7 +283,7 @@ def new_erasure(key: bytes, subject: str, by: str, ids: Mapping[str, Iterable[st
         subject=keyed_hash(key, subject),
         core=keyed_hash(key, text_core(subject)),
         predictions={model: tuple(sorted(hashes)) for model, hashes in sorted(predictions.items())},
-        shapes=tuple(sorted(shape for shape in shapes if 0 < shape[0] <= MOST_WORDS)),
+        shapes=tuple(sorted(shape for shape in shapes if 0 < shape[0] <= MAX_WORDS)),
         counts=dict(earlier.counts) if earlier else {},
     )
 

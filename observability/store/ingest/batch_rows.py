@@ -10,27 +10,27 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from observability.core.catalog import Model
-from observability.store.db.batched_models import MOST_STREAMS, ModelBatch, may_be_batched
+from observability.store.db.batched_models import MAX_STREAMS, ModelBatch, may_be_batched
 from observability.store.ingest.parse_tables import COLUMN, PREDICTION
 from observability.store.ingest.parse_types import ParsedBlock
 from observability.store.ingest.stage import stage_labels, staged_predictions
 
 Cursor = duckdb.DuckDBPyConnection
-FEWEST_MEMBERS = 4
+MIN_MEMBERS = 4
 """Models from which they are stored together."""
 
 
 def member_batches(models: Sequence[Model], parsed: ParsedBlock) -> tuple[list[Model], list[list[Model]]]:
     """Models that are stored one by one, and batches of those that are stored together."""
     members = [model for model in models if may_be_batched(model)]
-    if len(members) < FEWEST_MEMBERS:
+    if len(members) < MIN_MEMBERS:
         return [*models], []
     names = {model.name for model in members}
     batches: list[list[Model]] = [[]]
     streams = 0
     for model in members:
         own = len(model.versions) + (parsed.predictions[model.name].num_rows if model.name in parsed.predictions else 0)
-        if batches[-1] and streams + 4 * own > MOST_STREAMS:
+        if batches[-1] and streams + 4 * own > MAX_STREAMS:
             batches.append([])
             streams = 0
         batches[-1].append(model)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from observability.core.errors import UsageError
 
-MOST_OPTIONS = 12
+MAX_OPTIONS = 12
 """Most classes whose option is shown."""
 
 
@@ -38,13 +38,13 @@ def class_score_options(classes: Sequence[str], given: Mapping[str, str], column
     """`--score a=p_a --score b=p_b`: the options of classes. given: columns of other classes, whose form shows where these may be."""
     free = [name for name in columns if name not in given.values()]
     options = []
-    for wanted in classes[:MOST_OPTIONS]:
+    for wanted in classes[:MAX_OPTIONS]:
         formed = [column.replace(own, wanted) for own, column in given.items()]
         named = [name for name in free if name.lower().endswith(wanted.lower())]
         found = next((name for name in formed if name in free), named[0] if len(named) == 1 else "COLUMN")
         options.append(shlex.join(["--score", f"{wanted}={found}"]))
-    return " ".join(options) + (f" and {len(classes) - MOST_OPTIONS} more" if len(classes) > MOST_OPTIONS else "")
+    return " ".join(options) + (f" and {len(classes) - MAX_OPTIONS} more" if len(classes) > MAX_OPTIONS else "")
 
 
 def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:MOST_OPTIONS]) + (f" and {len(names) - MOST_OPTIONS} more" if len(names) > MOST_OPTIONS else "")
+    return ", ".join(names[:MAX_OPTIONS]) + (f" and {len(names) - MAX_OPTIONS} more" if len(names) > MAX_OPTIONS else "")

@@ -34,9 +34,9 @@ MOSTLY = 0.95
 """Loading: share of numbers (booleans) from which a column is one of numbers (booleans). One bad cell costs its row's feature, not the
 column.
 """
-MOST_BAD_SHARE = 0.05
+MAX_BAD_SHARE = 0.05
 """Registering: share of rows with too few or too many values from which a file is rejected."""
-MOST_WORDS_SHARE = 0.1
+MAX_WORDS_SHARE = 0.1
 """Registering: share of non-numeric cells up to which a text column looks like one of numbers."""
 JSON_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
 LOOSE_NUMBER = r"^\s*[-+]?([0-9]+\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|(?i:nan|inf|infinity))\s*$"
@@ -239,7 +239,7 @@ class CsvImporter(Importer):
         rows = texts.num_rows + len(refused)
         if not rows:
             raise UsageError("the file has a header and no rows", where=where)
-        if len(refused) > MOST_BAD_SHARE * rows:
+        if len(refused) > MAX_BAD_SHARE * rows:
             message = f"{len(refused):,} of {rows:,} rows do not fit the header"
             raise UsageError(message, where=where, got=refused[0].message, attempt="Check the delimiter and the quotes")
         warnings = [f"{len(refused):,} rows have another number of values than the header and are left out."] if refused else []
@@ -335,7 +335,7 @@ def _misread_warning(name: str, texts: list[str], values: list[float | int | Non
         return [f"{name!r} holds numbers with a decimal comma, which are read as text: write them with a point, or use --decimal ,."]
     words = [place for place, value in enumerate(values) if value is None]
     count = int(counts[words].sum())
-    if count > MOST_WORDS_SHARE * counts.sum():
+    if count > MAX_WORDS_SHARE * counts.sum():
         return []
     example = f"{texts[words[0]][:40]!r} as well ({count:,} cells are no number)"
     return [f"{name!r} holds numbers, but {example}, so all of it is read as text: leave such cells empty."]

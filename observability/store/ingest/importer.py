@@ -20,9 +20,9 @@ from observability.store.types.loading import LoadDefaults
 from observability.store.types.sources import SourceFile
 
 HEAD_BYTES = 65_536
-MOST_TABLE_BYTES = 2 * 1024**3
+MAX_TABLE_BYTES = 2 * 1024**3
 """Maximum size of a reference, which is read as a whole. Compressed files count decompressed."""
-MOST_DECOMPRESSED = 4 * 1024**3
+MAX_DECOMPRESSED = 4 * 1024**3
 """Maximum size of a compressed file after decompression, in bytes."""
 GZIP_MAGIC = b"\x1f\x8b"
 PLAIN_TEXT, JSON_ARRAY = "text that is not of this format", "one JSON array"
@@ -81,22 +81,22 @@ class Importer(ABC):
 
     @abstractmethod
     def table(self) -> tuple[pa.Table, list[str]]:
-        """The rows of the file as typed columns, and warnings. Raises UsageError if the file is damaged or larger than MOST_TABLE_BYTES."""
+        """The rows of the file as typed columns, and warnings. Raises UsageError if the file is damaged or larger than MAX_TABLE_BYTES."""
 
     def require_table_size(self, size: int) -> None:
         """Raise UsageError if a table of this many bytes is too large to be read at once."""
-        if size > MOST_TABLE_BYTES:
+        if size > MAX_TABLE_BYTES:
             raise UsageError(
                 "the reference is too large",
                 where=self.path.name,
                 got=f"{size / 1024**3:.1f} GB",
-                expected=f"at most {MOST_TABLE_BYTES // 1024**3} GB",
+                expected=f"at most {MAX_TABLE_BYTES // 1024**3} GB",
                 attempt="Take a random sample of some 100,000 rows",
             )
 
 
 class _BoundedGzip(gzip.GzipFile):
-    """A gzip file of which at most MOST_DECOMPRESSED bytes are read, then UsageError is raised."""
+    """A gzip file of which at most MAX_DECOMPRESSED bytes are read, then UsageError is raised."""
 
     def __init__(self, name: str, file: BinaryIO) -> None:
         super().__init__(fileobj=file)
@@ -105,11 +105,11 @@ class _BoundedGzip(gzip.GzipFile):
     def read(self, size: int | None = -1) -> bytes:
         """The next bytes."""
         found = super().read(size)
-        if self.tell() > MOST_DECOMPRESSED:
+        if self.tell() > MAX_DECOMPRESSED:
             raise UsageError(
                 "the file is too large when decompressed",
                 where=self.named,
-                expected=f"at most {MOST_DECOMPRESSED / 1e9:.1f} GB",
+                expected=f"at most {MAX_DECOMPRESSED / 1e9:.1f} GB",
                 attempt="Decompress it and load it in parts",
             )
         return found

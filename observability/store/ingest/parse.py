@@ -28,7 +28,7 @@ FIRST_LINES = 32
 """Number of lines that are parsed exactly first; doubled in each round."""
 WORTH_SCANNING = 200
 """Remaining lines of a model from which the fast parser looks for them, as estimated from those just read."""
-FEWEST_SEEN = 4
+MIN_SEEN = 4
 """Lines of a model among those just read from which its share of the remaining ones is estimated."""
 COMPILE_FROM = 8_000
 """Number of lines from which loading the compiled parser (one second per process) pays."""
@@ -94,7 +94,7 @@ def _scan_known_plans(
     read_lines = sum(reader.seen.values())
     for (kind, model), count in reader.seen.items():
         plan = reader.record_plans[kind] if kind in SCANNED_KINDS else reader.plan(model)
-        expected = count * pending.size / read_lines if count >= FEWEST_SEEN else 0
+        expected = count * pending.size / read_lines if count >= MIN_SEEN else 0
         if expected < WORTH_SCANNING or tried.get((kind, model)) == plan.state:
             continue
         tried[kind, model] = plan.state

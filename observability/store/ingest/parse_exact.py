@@ -26,7 +26,7 @@ from observability.store.types.loading import LoadDefaults
 SHOWN_CHARACTERS = 10_000
 """Number of characters that are kept of a line that is too large."""
 LONGEST_NAME = 200
-MOST_CLASSES = 1000
+MAX_CLASSES = 1000
 PLAIN_PREDICTION = tuple(parse_tables.PREDICTION)[10:15]
 TEXT_PREDICTION = tuple(parse_tables.PREDICTION)[16:20]
 Row = tuple[Any, ...]
@@ -103,7 +103,7 @@ class ExactParser:
         label, at = take("label"), naive_utc(record["at"])
         if label is not None:
             _check_label(plan, "label", label["value"])
-        if score.__class__ is dict and len(plan.classes) < MOST_CLASSES:
+        if score.__class__ is dict and len(plan.classes) < MAX_CLASSES:
             plan.classes.update(score)
         extra: dict[str, Any] = record["extra"]
         wrong: list[str] = []

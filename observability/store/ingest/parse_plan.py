@@ -13,7 +13,7 @@ from observability.records.kinds import KINDS
 from observability.records.values import NON_FINITE
 from observability.store.ingest.parse_types import NewColumn
 
-MOST_COLUMNS = 1000
+MAX_COLUMNS = 1000
 """Maximum number of columns of a model; values of further ones stay in `extra`."""
 SCANNED_KINDS = ("step", "annotation")
 """Other kinds whose lines the fast parser reads: those that come by the million."""
@@ -57,7 +57,7 @@ class ModelPlan:
     def add(self, part: str, name: str, value: object) -> int | None:
         """The position of a new column whose first value is `value`; None if there is none (null, not a scalar, too many columns)."""
         kind = _value_kind(value)
-        if kind is None or len(self.columns) >= MOST_COLUMNS:
+        if kind is None or len(self.columns) >= MAX_COLUMNS:
             return None
         role = OBJECTS[part]
         self.places[part][name] = len(self.columns)
@@ -82,7 +82,7 @@ class RecordPlan:
     def note(self, record: Mapping[str, Any]) -> None:
         """Add the names that a record brings."""
         for name, known in self.members.items():
-            if len(known) < MOST_COLUMNS:
+            if len(known) < MAX_COLUMNS:
                 known.update(record.get(name, ()))
 
 

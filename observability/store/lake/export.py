@@ -36,7 +36,7 @@ from observability.store.lake.manifest import (
     remove_unnamed,
     write_manifest,
 )
-from observability.store.query.source import snapshot
+from observability.store.query.source import snapshot_cursor
 
 ROW_GROUP = 61_440
 """Rows of a row group: an id is found by the statistics of its hash, and one row group is read."""
@@ -104,7 +104,7 @@ def _present_files(
     token = _erasure_token(store.home)
     found: list[LakeFile] = []
     written: list[LakeFile] = []
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         for model in store.catalog().models:
             if model.shared:
                 continue

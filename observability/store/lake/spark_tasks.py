@@ -34,8 +34,8 @@ from observability.store.query.source import SAMPLE_ORDER, window_rows
 from observability.store.rollup.rollup import COUNT_KEYS, add_to_rollups
 from observability.store.types.answer_columns import CODE_COLUMNS
 
-MOST_KEYS = 8
-KEYS = tuple(f"k{place}" for place in range(MOST_KEYS))
+MAX_KEYS = 8
+KEYS = tuple(f"k{place}" for place in range(MAX_KEYS))
 FIGURES = ("w", "w2", "total", "squares", "low", "high")
 PART_COLUMNS = {
     "question": "INT",

@@ -21,7 +21,15 @@ from observability.store.query.answer import Part as Answered
 from observability.store.query.from_rollup import RollupRange, RollupSlices
 from observability.store.query.plan import RollupPlace, arrival_limit, level_key, rollup_place, split_window
 from observability.store.query.references import FieldExpression, find_field
-from observability.store.query.source import WindowRows, hour_number, rows_by_place, snapshot, snapshot_streams, snapshot_value, window_rows
+from observability.store.query.source import (
+    WindowRows,
+    hour_number,
+    rows_by_place,
+    snapshot_cursor,
+    snapshot_streams,
+    snapshot_value,
+    window_rows,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -73,7 +81,7 @@ def answer_aggregate(store: "Database", aggregate: Aggregate, window: Window, *,
 def aggregate_cells(store: "Database", aggregate: Aggregate, window: Window, *, source: Source = "auto") -> AnswerCells:
     """The answer of `answer_aggregate` before it is a table, for callers that aggregate further (store/query/query_batching.py)."""
     model = store.catalog().model(window.model)
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         question = _bound_aggregate(store, cursor, model, aggregate, window)
         parts = list(_answer_parts(store, cursor, question, source)) if question.rows.streams else []
         return assemble_answer(aggregate, parts, {number: version.name for number, version in question.rows.streams.items()})

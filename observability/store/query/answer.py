@@ -160,7 +160,7 @@ def level_names(names: Mapping[int, str | None], numbers: Integers) -> Array:
     return np.array([names[number] for number in known.tolist()], object)[np.searchsorted(known, numbers)]
 
 
-def unmasked(values: Any) -> Array:
+def without_mask(values: Any) -> Array:
     """A column without a mask: NaN for a missing number, None for a missing text."""
     if not np.ma.is_masked(values):
         return np.asarray(np.ma.getdata(values))

@@ -17,7 +17,7 @@ from observability.store.query.attributions import JOB
 from observability.store.query.enrichment_parts import daily_rows, day_span, finished_parts
 from observability.store.query.listing import typed_frame
 from observability.store.query.references import feature_expressions
-from observability.store.query.source import snapshot
+from observability.store.query.source import snapshot_cursor
 from observability.store.types.explanations import ERRORS, REFERENCE, ExplanationPart, RowsToExplain
 
 META = ("id", "decision", "score", "probabilities", "attributions", "base_value", "attributions_link")
@@ -25,7 +25,7 @@ META = ("id", "decision", "score", "probabilities", "attributions", "base_value"
 
 def explanation_parts(store: Database, model: Model, version: Version, per_day: int, reference_rows: int) -> list[ExplanationPart]:
     """The reference and every day of a version that has rows, newest day first."""
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         of = {environment: number for (name, environment), number in stream_numbers(cursor, model.key).items() if name == version.name}
         done = finished_parts(cursor, model, JOB, version.name)
         found = []
@@ -40,7 +40,7 @@ def explanation_parts(store: Database, model: Model, version: Version, per_day: 
 
 def logs_attributions(store: Database, model: Model, version: Version) -> bool:
     """Whether any prediction of a version was logged with attributions."""
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         number = stream_numbers(cursor, model.key).get((version.name, "production"))
         table = model_table("predictions", model.key)
         return bool(cursor.execute(f"SELECT 1 FROM {table} WHERE stream = ? AND attributions IS NOT NULL LIMIT 1", [number]).fetchall())
@@ -75,7 +75,7 @@ def _rows_to_explain(
 ) -> RowsToExplain:
     """The chosen rows with the columns that an explanation needs. Rows that are stored for the same purpose are left out."""
     fields = feature_expressions(model, version)
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         again = "NOT a.sampled" if sampled else "false"
         frame = cursor.execute(
             f"""WITH chosen AS ({chosen})
@@ -95,7 +95,7 @@ def _rows_to_explain(
 def worst_errors_part(store: Database, model: Model, version: Version, stream: int, limit: int) -> ExplanationPart:
     """The worst errors as a part; done until another label or prediction arrives."""
     labels, predictions = (model_table(table, model.key) for table in ("labels", "predictions"))
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         (now,) = single_row(cursor, f"SELECT (SELECT count(*) FROM {labels}) + (SELECT count(*) FROM {predictions})")
         before, _ = finished_parts(cursor, model, JOB, version.name).get(ERRORS, (-1, {}))
     return ExplanationPart(ERRORS, stream, int(now), limit, before == now)

@@ -28,7 +28,7 @@ from observability.store.query.enrichment_parts import delete_job, read_job_stat
 from observability.store.query.listing import column_fields, rows_of_id, typed_frame
 from observability.store.query.raw_rows import used_parameters
 from observability.store.query.references import FieldExpression
-from observability.store.query.source import SAMPLE_ORDER, WindowRows, from_clause, snapshot, snapshot_streams, window_rows
+from observability.store.query.source import SAMPLE_ORDER, WindowRows, from_clause, snapshot_cursor, snapshot_streams, window_rows
 from observability.store.types.explanations import AttributionBatch, ExplanationState, explained_registration
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def answer_attributions(store: "Database", question: Attributions, window: Windo
     fields = column_fields(model, question.columns, outcomes=True)
     wanted = model.version(window.version)
     fallback = wanted.features if wanted else ()
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
         orders = {number: order for number, version in found.streams.items() if (order := _feature_order(cursor, model, version))}
         found = replace(found, streams={number: found.streams[number] for number in orders})
@@ -86,7 +86,7 @@ def attributions_of_prediction(
     Keys: `values` {feature: number}, `class` (-1: none), `base`, `output`, `residual`, `link`, `method`, `adds_up`, `reproduces`,
     `background`, `background_rows`, `note`.
     """
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         state = _read_state(cursor, model, version.name)
         if state is None or not state.holds(version):
             return None
@@ -167,7 +167,7 @@ def stored_explanation_state(store: "Database", model: str, version: str, *, sta
     """How a version is explained; None if it was never explained or, unless `stale`, if the state is about a replaced artifact."""
     known = store.catalog().model(model)
     wanted = known.version(version)
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         state = _read_state(cursor, known, version)
     return state if stale or (state is not None and wanted is not None and state.holds(wanted)) else None
 

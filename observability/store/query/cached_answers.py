@@ -15,10 +15,10 @@ from observability.core.time import naive_utc
 from observability.store.db.database import Database
 from observability.store.db.schema import model_table
 from observability.store.db.shared_tables import shares_tables
-from observability.store.query.source import snapshot
+from observability.store.query.source import snapshot_cursor
 
 LOG = logging.getLogger(__name__)
-MOST_OF_ONE, MOST_OF_ALL = 40, 20_000
+MAX_OF_ONE, MAX_OF_ALL = 40, 20_000
 """Maximum number of cached answers about one part of one prediction, and about a model."""
 SAME_PART = "id_hash = hash($id) AND id = $id AND part = $part"
 
@@ -26,7 +26,7 @@ SAME_PART = "id_hash = hash($id) AND id = $id AND part = $part"
 def find_cached_answer(store: Database, model: Model, prediction: str, part: str, asked: str) -> Any:
     """The cached answer, as JSON has it; None if there is none."""
     table, key = model_table("computed", model.key), {"id": prediction, "part": part, "asked": asked}
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         held = cursor.execute(f"SELECT body FROM {table} WHERE {SAME_PART} AND asked = $asked", key).fetchall()
     return json.loads(held[0][0]) if held else None
 
@@ -34,8 +34,8 @@ def find_cached_answer(store: Database, model: Model, prediction: str, part: str
 def cache_answer(store: Database, model: Model, prediction: str, part: str, asked: str, body: str) -> None:
     """Cache an answer (JSON); the oldest are evicted. Never raises for a store that cannot be written just now."""
     table, key = model_table("computed", model.key), {"id": prediction, "part": part, "asked": asked}
-    newest = f"""SELECT asked FROM {table} WHERE {SAME_PART} ORDER BY "at" DESC LIMIT {MOST_OF_ONE}"""
-    oldest = f"""SELECT "at" FROM {table} ORDER BY "at" DESC OFFSET {MOST_OF_ALL - 1} LIMIT 1"""
+    newest = f"""SELECT asked FROM {table} WHERE {SAME_PART} ORDER BY "at" DESC LIMIT {MAX_OF_ONE}"""
+    oldest = f"""SELECT "at" FROM {table} ORDER BY "at" DESC OFFSET {MAX_OF_ALL - 1} LIMIT 1"""
     try:
         with store.write(aside=True) as writer:
             if shares_tables(writer, model.key):

@@ -12,18 +12,18 @@ from observability.records.kinds import OWN_SOURCE
 from observability.store.db.expressions import sql_literal
 from observability.store.db.results import Cursor
 from observability.store.db.schema import model_table
-from observability.store.query.source import snapshot
+from observability.store.query.source import snapshot_cursor
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from observability.store.db.database import Database
 
-LEAST_LETTERS = 8
+MIN_LETTERS = 8
 """A shorter mark is not searched for: it comes by chance."""
-LEAST_VALUES = 3
+MIN_VALUES = 3
 """A planted row of fewer values is not searched for."""
-MOST_ROWS = 1000
+MAX_ROWS = 1000
 """Most sightings of a canary in a model."""
 COLUMNS = ("canary", "model", "version", "environment", "id", "at", "place", "record")
 ASKED = ("question", "prompt", "messages")
@@ -52,7 +52,7 @@ def canary_sightings(store: "Database", window: Window) -> "DataFrame":
     import pandas as pd
 
     parts = []
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         canaries = planted_canaries(cursor, window)
         for model in store.catalog().models if canaries else ():
             if window.model not in ("", model.name):
@@ -99,7 +99,7 @@ def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
 def _is_searchable(canary: Mapping[str, Any]) -> bool:
     """Whether a canary is distinct enough to be searched for."""
     text, row = canary.get("text"), canary.get("row")
-    return (isinstance(text, str) and len(text) >= LEAST_LETTERS) or (isinstance(row, Mapping) and len(row) >= LEAST_VALUES)
+    return (isinstance(text, str) and len(text) >= MIN_LETTERS) or (isinstance(row, Mapping) and len(row) >= MIN_VALUES)
 
 
 def _sightings_of(cursor: Cursor, model: Model, canary: Mapping[str, Any], window: Window, named: Mapping[int, Any]) -> "DataFrame":
@@ -115,7 +115,7 @@ def _sightings_of(cursor: Cursor, model: Model, canary: Mapping[str, Any], windo
     return cursor.execute(
         f"""SELECT id, "at", stream, {place} AS place FROM {model_table("predictions", model.key)}
         WHERE stream IN ({", ".join(map(str, named))}) AND "at" >= $start AND "at" < $end AND "at" > $out{known} AND ({condition})
-        ORDER BY "at", id LIMIT {MOST_ROWS}""",
+        ORDER BY "at", id LIMIT {MAX_ROWS}""",
         values,
     ).df()
 
@@ -133,7 +133,7 @@ def _texts_in(
     name = "id" if record == "label" else "item"
     found = cursor.execute(
         f"""SELECT {name} AS id, "at", {place} AS place FROM {table}
-        WHERE "at" >= $start AND "at" < $end AND "at" > $out{known} AND ({condition}) ORDER BY "at", id LIMIT {MOST_ROWS}""",
+        WHERE "at" >= $start AND "at" < $end AND "at" > $out{known} AND ({condition}) ORDER BY "at", id LIMIT {MAX_ROWS}""",
         values,
     ).df()
     return [found.assign(canary=canary["name"], model=model, version="", environment="", record=record)] if len(found) else []

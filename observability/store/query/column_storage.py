@@ -6,7 +6,7 @@ from observability.core.catalog import Model
 from observability.store.db.database import Database
 from observability.store.db.schema import model_table
 from observability.store.db.shared_tables import shared_table
-from observability.store.query.source import snapshot
+from observability.store.query.source import snapshot_cursor
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -24,7 +24,7 @@ def column_storage(store: Database, model: Model) -> "DataFrame":
     """
     table = shared_table("predictions") if model.shared else model_table("predictions", model.key)
     names = {column.column: column.reference for column in model.columns}
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         found = cursor.execute(
             f"""WITH parts AS (
                 SELECT column_name, compression, segment_type, persistent,

@@ -32,7 +32,7 @@ from observability.store.query.enrichment_parts import (
 from observability.store.query.listing import typed_frame
 from observability.store.query.raw_rows import used_parameters
 from observability.store.query.references import FieldExpression, feature_expressions, find_field
-from observability.store.query.source import WindowRows, from_clause, snapshot, snapshot_streams, window_rows
+from observability.store.query.source import WindowRows, from_clause, snapshot_cursor, snapshot_streams, window_rows
 from observability.store.types.error_estimates import ESTIMATES_A_DAY, DayToEstimate, EstimationState, estimated_registration
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def answer_estimated_errors(store: "Database", asked: EstimatedErrors, window: W
     model = store.catalog().model(window.model)
     parts = []
     if model.task == "regression":
-        with snapshot(store) as cursor:
+        with snapshot_cursor(store) as cursor:
             found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
             streams = {number: version for number, version in found.streams.items() if _has_estimates(cursor, model, version)}
             if streams:
@@ -121,14 +121,14 @@ def _read_state(cursor: Cursor, model: Model, version: str) -> EstimationState |
 
 def stored_estimation_state(store: "Database", model: Model, version: Version) -> EstimationState | None:
     """The state of a version if it is about its present registration, else None."""
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         state = _read_state(cursor, model, version.name)
     return state if state is not None and state.registration == estimated_registration(version) else None
 
 
 def days_to_estimate(store: "Database", model: Model, version: Version) -> list[DayToEstimate]:
     """Days of a version's production stream with new rows since they were last estimated, newest first."""
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         number = stream_numbers(cursor, model.key).get((version.name, "production"))
         if number is None:
             return []
@@ -148,7 +148,7 @@ def rows_to_estimate(store: "Database", model: Model, version: Version, days: Se
     predictions, table = model_table("predictions", model.key), model_table("estimates", model.key)
     picked = ", ".join(f"{field.sql} AS x{place}" for place, field in enumerate(fields))
     dates = [day.day for day in days]
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         frame = cursor.execute(
             f"""SELECT {picked} FROM {predictions} p JOIN (
                 SELECT rowid AS place FROM {predictions} WHERE stream = $stream AND "at" >= $start AND "at" < $end
@@ -199,5 +199,5 @@ def restart_estimates(store: "Database", model: Model, version: Version) -> None
 
 def reference_stream_number(store: "Database", model: Model, version: Version) -> int:
     """The number of the stream that holds the reference of a version."""
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         return stream_numbers(cursor, model.key)[version.name, "reference"]

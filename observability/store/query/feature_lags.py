@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.store.db.schema import model_table
-from observability.store.query.source import snapshot, snapshot_streams, window_rows
+from observability.store.query.source import snapshot_cursor, snapshot_streams, window_rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -25,7 +25,7 @@ def feature_ages(store: "Database", window: Window, *, before: datetime, limit: 
     import pandas as pd
 
     model = store.catalog().model(window.model)
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
         held = cursor.execute(
             f"""SELECT "at", feature_at FROM {model_table("predictions", model.key)}

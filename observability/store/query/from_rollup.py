@@ -107,7 +107,7 @@ def read_rollup(
         f"""SELECT {keys}{item}{figures} FROM ({part.source.format(table=model_table(table, part.rows.model.key))})
         WHERE measure IN ({", ".join(map(str, sorted(places)))}) GROUP BY ALL HAVING sum(n) <> 0"""
     )
-    found = {name: answer.unmasked(values) for name, values in cursor.fetchnumpy().items()}
+    found = {name: answer.without_mask(values) for name, values in cursor.fetchnumpy().items()}
     if named:
         measures = np.array(sorted(places))
         found["item"] = np.array([places[measure] for measure in measures.tolist()])[np.searchsorted(measures, found["item"])]

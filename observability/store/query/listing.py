@@ -19,7 +19,7 @@ from observability.stats.binning import bin_numbers
 from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.results import Cursor, empty_result
 from observability.store.db.schema import LATENCY, OUTCOMES, PREDICTION_COLUMNS, model_table
-from observability.store.query.answer import Part, level_names, part_arrays, unmasked
+from observability.store.query.answer import Part, level_names, part_arrays, without_mask
 from observability.store.query.bin_plans import SCORE_PLAN
 from observability.store.query.raw_rows import used_parameters
 from observability.store.query.references import FieldExpression, find_field
@@ -29,7 +29,7 @@ from observability.store.query.source import (
     counted_by_model,
     from_clause,
     rows_by_place,
-    snapshot,
+    snapshot_cursor,
     snapshot_streams,
     window_rows,
 )
@@ -54,7 +54,7 @@ def answer_sample(store: "Database", sample: Sample, window: Window) -> "DataFra
     """
     model = store.catalog().model(window.model)
     fields = column_fields(model, sample.columns, outcomes=sample.table == "outcomes")
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
         wanted, places = int(sample.rows), rows_by_place(store, cursor, found)
         if len(places) == 1:
@@ -117,7 +117,7 @@ def list_rows(
     model = store.catalog().model(window.model)
     fields = column_fields(model, columns, outcomes=outcomes)
     by = column_fields(model, [order.removeprefix("-")], outcomes=outcomes)[0]
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
         return first_rows(rows_by_place(store, cursor, found), fields, by, limit, descending=order.startswith("-"))
 
@@ -200,15 +200,15 @@ def typed_frame(found: "Part | DataFrame", fields: Sequence[FieldExpression], ve
         if field.reference in ("at", "arrived"):
             columns[field.reference] = np.ma.filled(values, np.datetime64("NaT", "us")).astype("datetime64[us]")
         elif field.reference == "score_bin":
-            scores = unmasked(values).astype(np.float64)
+            scores = without_mask(values).astype(np.float64)
             bins = scores if field.sql == "-1" else bin_numbers(scores, SCORE_PLAN, ~np.isnan(scores))
             columns[field.reference] = bins.astype(np.int64)
         elif field.reference in ("decision", "label"):
-            columns[field.reference] = unmasked(values).astype(np.int64)
+            columns[field.reference] = without_mask(values).astype(np.int64)
         elif field.kind == "number":
-            columns[field.reference] = unmasked(values).astype(np.float64)
+            columns[field.reference] = without_mask(values).astype(np.float64)
         else:
-            held = level_names(versions, unmasked(values)) if field.reference == "version" else text_column(unmasked(values))
+            held = level_names(versions, without_mask(values)) if field.reference == "version" else text_column(without_mask(values))
             columns[field.reference] = pd.Series(held, dtype=object, copy=False)
     return pd.DataFrame(columns)
 
@@ -236,7 +236,7 @@ def prediction_record(
     """
     known = store.catalog().model(model)
     table, labels = model_table("predictions", known.key), model_table("labels", known.key)
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         names = [f'"{name}"' for name in PREDICTION_COLUMNS] + [column.column for column in known.columns]
         held = rows_of_id(cursor, table, names, id) if sources is None else _rows_of_id_in(cursor, sources[0], names, id)
         lake = store.removed_rows(known) if removed else None
@@ -333,7 +333,7 @@ def list_events(store: "Database", model: str | None, start: datetime, end: date
     Columns: `at` (naive UTC), `model`, `version`, `what`, `text`, `prediction`, `subject`. Of one model together with events that name
     none, or of all models.
     """
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         frame = cursor.execute(
             """SELECT "at", model, version, what, text, prediction, subject FROM events
             WHERE "at" >= $start AND "at" < $end AND what != 'export'
@@ -361,7 +361,7 @@ def version_activity(store: "Database", as_of: datetime | None = None, model: st
     if as_of is None:
         by_model = counted_by_model(store, "activity", models, partial(_stream_activity, limit=2**31 - 1))
     else:
-        with snapshot(store) as cursor:
+        with snapshot_cursor(store) as cursor:
             by_model = _stream_activity(cursor, models, int(as_of.timestamp() // 3600))
     found = [(known.name, *figures) for known in models for figures in by_model[known.name]]
     frame = pd.DataFrame(found, columns=["model", "version", "environment", "rows", "first", "last", "last_arrived"])
@@ -404,7 +404,7 @@ def label_arrival_times(store: "Database", model: str, predictions: Sequence[str
     known = next((known for known in store.catalog().models if known.name == model), None)
     if known is None:
         return {}
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         rows = cursor.execute(
             f"""SELECT id, arrived FROM {model_table("labels", known.key)}
             WHERE id_hash IN (SELECT hash(unnest($ids::VARCHAR[]))) AND id IN (SELECT unnest($ids::VARCHAR[]))""",

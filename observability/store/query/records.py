@@ -20,7 +20,7 @@ from observability.store.db.record_tables import FIELD_TYPES, kind_tables
 from observability.store.db.results import Cursor, empty_result
 from observability.store.db.schema import model_table
 from observability.store.query.nested_numbers import numbers_columns, read_numbers
-from observability.store.query.source import snapshot, snapshot_value
+from observability.store.query.source import snapshot_cursor, snapshot_value
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -93,7 +93,7 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
     if records.counted:
         nothing["n"] = pd.Series(dtype="int64")
         asked = f"SELECT {columns}, count(*) AS n FROM {table} WHERE {where} GROUP BY ALL ORDER BY ALL DESC"
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         if records.kind != "label" and not _has_records(store, cursor, records.kind):
             return nothing
         frame = _spread_steps(cursor, records, where, columns, values) if records.spread else _newest_records(cursor, asked, values)
@@ -206,7 +206,7 @@ def probe_answers(store: "Database", records: Records, window: Window, fields: d
         where, values = [*where, '"at" >= $start'], values | {"start": naive_utc(window.start)}
     if window.as_of is not None:
         where, values = [*where, "arrived <= $as_of"], values | {"as_of": naive_utc(window.as_of)}
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         parts = environment_tables(store, cursor, window.model, ENVIRONMENT_OF[records.kind], window.as_of is not None)
         if not parts:
             return nothing
@@ -275,7 +275,7 @@ def newest_record_time(
     """Event time of the newest record of some kinds before an instant, of one model ("" for all), or None; proposed rules are left out."""
     found: list[datetime] = []
     scope = RecordScope(model, _is_sample(store, model))
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         for kind in kinds:
             if kind in ENVIRONMENT_OF:
                 found += _newest_of_environment(store, cursor, model, ENVIRONMENT_OF[kind], before, as_of)

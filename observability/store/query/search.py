@@ -19,7 +19,7 @@ from observability.store.db.catalog_store import stream_numbers
 from observability.store.db.schema import model_table
 from observability.store.query.listing import column_fields, first_rows
 from observability.store.query.references import LABEL_FIELDS, FieldExpression, known_field
-from observability.store.query.source import Parameters, rows_by_place, snapshot, window_rows
+from observability.store.query.source import Parameters, rows_by_place, snapshot_cursor, window_rows
 from observability.store.types.search_terms import SEARCH_NAMES, SearchTerm
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def search_predictions(
     arrived in this half-open time. Raises NotFoundError for an unknown name, UsageError for a value that does not fit it.
     """
     model = store.catalog().model(window.model)
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         found = window_rows(model, window, stream_numbers(cursor, model.key))
         if newly_labelled is not None:
             labels = model_table("labels", model.key)
@@ -153,7 +153,7 @@ def _predictions_of_all_models(store: "Database", condition: str, text: str, lim
     import pandas as pd
 
     parts = []
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         for model in store.catalog().models:
             named = {number: key for key, number in stream_numbers(cursor, model.key).items() if key[1] != "reference"}
             if not named:

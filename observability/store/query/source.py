@@ -81,7 +81,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def snapshot(store: Database) -> Iterator[Cursor]:
+def snapshot_cursor(store: Database) -> Iterator[Cursor]:
     """A cursor whose reads all see one state of the store, whatever is loaded meanwhile.
 
     Within another snapshot of this thread it is the same cursor, so that many questions see one state. If a question fails, the following
@@ -131,7 +131,7 @@ def counted_by_model(
     found = {name: held[1] for name, commit in commits.items() if (held := known.get((what, name))) and held[0] == commit}
     changed = [model for model in models if model.name not in found]
     for first in range(0, len(changed), MODELS_A_QUERY):
-        with snapshot(store) as cursor:
+        with snapshot_cursor(store) as cursor:
             counted = count(cursor, changed[first : first + MODELS_A_QUERY])
         found |= counted
         known |= {(what, name): (commits[name], value) for name, value in counted.items()}

@@ -31,7 +31,7 @@ from observability.store.db.schema import MODEL_TABLES, model_table
 from observability.store.db.shared_tables import shared_row_counts, shared_table
 from observability.store.ingest import landing
 from observability.store.query import attributions
-from observability.store.query.source import counted_by_model, snapshot, snapshot_streams
+from observability.store.query.source import counted_by_model, snapshot_cursor, snapshot_streams
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -324,7 +324,7 @@ def load_counters(store: Database, model: str, window: Window) -> dict[str, Any]
     """
     known = store.catalog().model(model)
     end = window.end if window.as_of is None else min(window.end, window.as_of)
-    with snapshot(store) as cursor:
+    with snapshot_cursor(store) as cursor:
         hours = [model, naive_utc(window.start - (window.start - FIRST_HOUR) % HOUR), naive_utc(_next_whole_hour(end))]
         stored, duplicates, refused, *in_hours = single_row(
             cursor,

@@ -18,13 +18,13 @@ from observability.store.types.registration import Inference, NotScoredError, Re
 if TYPE_CHECKING:
     from observability.stats.arrays import Floats, Integers
 
-MOST_ROWS = 500
+MAX_ROWS = 500
 """Rows of the reference that are scored, evenly spread."""
 EQUAL, ROUNDED = 1e-3, 0.01
 """Difference up to which probabilities are equal (logged ones are rounded); of other scores, in their standard deviations."""
 REFUSED = 0.1
 """Mean difference, in standard deviations of the logged scores, from which the artifact is another model."""
-LEAST_SCALE = 0.01
+MIN_SCALE = 0.01
 """Smallest standard deviation of probabilities by which differences are measured."""
 
 
@@ -55,9 +55,9 @@ def check_artifact(
 
 
 def _sampled_rows(target: ReferenceOutcomes) -> "Integers":
-    """Rows with a score, evenly spread, at most MOST_ROWS."""
+    """Rows with a score, evenly spread, at most MAX_ROWS."""
     known = np.flatnonzero(target.scored if target.scored.any() else target.usable)
-    return known[np.unique(np.linspace(0, known.size - 1, min(known.size, MOST_ROWS)).astype(np.int64))]
+    return known[np.unique(np.linspace(0, known.size - 1, min(known.size, MAX_ROWS)).astype(np.int64))]
 
 
 def _scored_rows(
@@ -82,7 +82,7 @@ def _difference_sentence(scored: ScoredReference, target: ReferenceOutcomes, pla
         return "The reference holds no scores to compare with those of the model file."
     apart = np.abs(found - logged).max(axis=1)
     deviation = float(logged.std(axis=0).max())
-    scale = max(deviation, LEAST_SCALE) if target.classes else deviation or float(np.abs(logged).max()) or 1.0
+    scale = max(deviation, MIN_SCALE) if target.classes else deviation or float(np.abs(logged).max()) or 1.0
     equal, rows = EQUAL if target.classes else ROUNDED * scale, f"{len(apart):,} rows of the reference"
     mean, most = float(apart.mean()), float(apart.max())
     if not mean <= REFUSED * scale:

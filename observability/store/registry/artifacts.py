@@ -28,7 +28,7 @@ CONVERSION = """Where the model was trained, run
 and give model.skops; a booster is saved with save_model (LightGBM to .txt, XGBoost to .json), any other model as ONNX"""
 """What to do about a pickle: the lines that write the model in a format that runs no code."""
 FOLDER = "artifacts"
-MOST_BYTES = 4 * 1024**3
+MAX_BYTES = 4 * 1024**3
 PICKLED_NAMES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".dill", ".cloudpickle")
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x04\x22\x4d\x18": "lz4"}
 KEPT_NAME = re.compile(r"^([a-z]+)-([0-9a-f]{64})\.[a-z]+$")
@@ -64,9 +64,9 @@ def detect_artifact_kind(path: Path) -> ArtifactKind:
 
 def _open_file_kind(file: BinaryIO, size: int, name: str) -> ArtifactKind:
     """The kind of an open model file."""
-    if size == 0 or size > MOST_BYTES:
+    if size == 0 or size > MAX_BYTES:
         got = "an empty file" if size == 0 else f"{size / 1024**3:.1f} GB"
-        raise UsageError("the artifact has a wrong size", where=name, got=got, expected=f"at most {MOST_BYTES // 1024**3} GB")
+        raise UsageError("the artifact has a wrong size", where=name, got=got, expected=f"at most {MAX_BYTES // 1024**3} GB")
     head = file.read(4096)
     pickled = (head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5) or name.lower().endswith(PICKLED_NAMES)
     if head.startswith(b"PK\x03\x04"):

@@ -5,7 +5,7 @@ from observability.store.registry.score_columns import name_list, quoted_name
 from observability.store.registry.sensitive import CODE_VALUES
 from observability.store.types.registration import FeatureColumn, Inference
 
-MOST_NAMED = 12
+MAX_NAMED = 12
 """Most features that are listed in the option to give."""
 KIND_WORDS = {"number": ("number", "numbers"), "category": ("category", "categories"), "boolean": ("true or false", "true or false")}
 
@@ -102,7 +102,7 @@ def _sensitive_sentences(inference: Inference) -> list[str]:
 def _open_role_sentence(asked: list[str], features: list[str]) -> str:
     """The question whether sensitive columns are features too, with the option that answers it."""
     one = len(asked) == 1
-    option = ",".join([*features, *asked]) if len(features) <= MOST_NAMED else f"NAME,…,{','.join(asked)}"
+    option = ",".join([*features, *asked]) if len(features) <= MAX_NAMED else f"NAME,…,{','.join(asked)}"
     return (
         f"Does the model take {name_list(asked)}? That cannot be known from this file. If so, register again with --features {option}; "
         f"otherwise log {'it' if one else 'them'} under `groups`. Until {'it arrives' if one else 'they arrive'} in one of the two, "

@@ -9,20 +9,20 @@ from observability.store.registry.score_columns import name_list, quoted_name
 from observability.store.registry.targets import ReferenceOutcomes
 from observability.store.types.registration import FeatureColumn
 
-MOST_ROWS = 50_000
-FEWEST_ROWS = 30
-MOST_LEVELS = 50
+MAX_ROWS = 50_000
+MIN_ROWS = 30
+MAX_LEVELS = 50
 SUSPECT = 0.999
 """Correlation, or share of rows whose level determines the class, from which a feature is suspicious."""
 
 
 def leakage_warnings(table: pa.Table, features: tuple[FeatureColumn, ...], target: ReferenceOutcomes) -> list[str]:
-    """A warning for each feature that nearly determines the label, and one for copies of the score. Samples up to MOST_ROWS rows evenly."""
-    every = max(1, -(-table.num_rows // MOST_ROWS))
+    """A warning for each feature that nearly determines the label, and one for copies of the score. Samples up to MAX_ROWS rows evenly."""
+    every = max(1, -(-table.num_rows // MAX_ROWS))
     rows = np.arange(0, table.num_rows, every)
     codes = target.codes[rows]
     labelled = codes >= 0
-    if labelled.sum() < FEWEST_ROWS:
+    if labelled.sum() < MIN_ROWS:
         return []
     label = target.values[rows] if target.task == "regression" else codes.astype(np.float64)
     score = target.matrix[rows, 0] if target.matrix.shape[1] else None
@@ -46,7 +46,7 @@ def leakage_warnings(table: pa.Table, features: tuple[FeatureColumn, ...], targe
                 continue
         if target.classes:
             names, places = coded_values(column)
-            if len(names) <= MOST_LEVELS and _determines_class(places[labelled], codes[labelled], len(names), len(target.classes)):
+            if len(names) <= MAX_LEVELS and _determines_class(places[labelled], codes[labelled], len(names), len(target.classes)):
                 warnings.append(f"{name} determines the label in nearly every row: was it known at prediction time?")
     if copies:
         warnings.append(f"Same values as the score: {name_list(copies)}. An output is not a feature; exclude it with --features.")
@@ -54,10 +54,10 @@ def leakage_warnings(table: pa.Table, features: tuple[FeatureColumn, ...], targe
 
 
 def _pearson(left: NDArray[np.float64], right: NDArray[np.float64]) -> float | None:
-    """Pearson's correlation over the rows where both are finite; None below FEWEST_ROWS of them, or if one is constant."""
+    """Pearson's correlation over the rows where both are finite; None below MIN_ROWS of them, or if one is constant."""
     both = np.isfinite(left) & np.isfinite(right)
     left, right = left[both], right[both]
-    if left.size < FEWEST_ROWS:
+    if left.size < MIN_ROWS:
         return None
     left, right = left / (np.abs(left).max() or 1.0), right / (np.abs(right).max() or 1.0)
     left, right = left - left.mean(), right - right.mean()
@@ -70,7 +70,7 @@ def _determines_class(levels: NDArray[np.int64], codes: NDArray[np.int64], level
     if level_count < 2:
         return False
     known = levels >= 0
-    if known.sum() < max(FEWEST_ROWS, level_count * 5):
+    if known.sum() < max(MIN_ROWS, level_count * 5):
         return False
     table = np.bincount(levels[known] * class_count + codes[known], minlength=level_count * class_count).reshape(level_count, class_count)
     total = table.sum()

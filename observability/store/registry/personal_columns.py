@@ -8,7 +8,7 @@ from observability.records.personal_data import personal_data_counts, texts_of_k
 from observability.store.registry.score_columns import quoted_name
 from observability.store.types.registration import FeatureColumn
 
-MOST_TEXTS = 2_000
+MAX_TEXTS = 2_000
 """Texts of a column that are looked at, evenly spread over its rows."""
 TEXT_CHARACTERS = 2_000
 """Characters of a text that are looked at."""
@@ -21,7 +21,7 @@ def personal_data_warnings(table: pa.Table, columns: tuple[FeatureColumn, ...]) 
         if not pa.types.is_string(table[column.source].type) and not pa.types.is_large_string(table[column.source].type):
             continue
         cells = table[column.source].drop_null()
-        rows = np.arange(0, len(cells), max(1, -(-len(cells) // MOST_TEXTS)))
+        rows = np.arange(0, len(cells), max(1, -(-len(cells) // MAX_TEXTS)))
         texts = [text[:TEXT_CHARACTERS] for text in cells.take(pa.array(rows)).to_pylist()]
         if counts := personal_data_counts(texts):
             kinds = join_words([f"{kind} ({len(places):,})" for kind, places in texts_of_kinds(counts).items()])

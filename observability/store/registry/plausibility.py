@@ -12,8 +12,8 @@ from observability.store.registry.targets import ReferenceOutcomes
 from observability.store.types.registration import FeatureColumn
 
 FEW_ROWS = 100
-MOST_LEVELS = 200
-MOST_GROUPS = 50
+MAX_LEVELS = 200
+MAX_GROUPS = 50
 
 
 def column_notes(features: tuple[FeatureColumn, ...], profiles: Mapping[str, ColumnProfile]) -> list[str]:
@@ -40,12 +40,12 @@ def column_warnings(
     if empty:
         warnings.append(f"No value in the reference, so drift cannot be computed: {name_list(empty)}.")
     categories = [profiles[feature.name] for feature in features if feature.kind == "category"]
-    wide = [f"{quoted_name(profile.name)} ({profile.distinct:,})" for profile in categories if profile.distinct > MOST_LEVELS]
+    wide = [f"{quoted_name(profile.name)} ({profile.distinct:,})" for profile in categories if profile.distinct > MAX_LEVELS]
     if wide:
-        rule = f"the {MOST_LEVELS} most frequent are kept, the others count as unseen"
-        warnings.append(f"More than {MOST_LEVELS} different categories: {', '.join(wide[:8])}; {rule}.")
+        rule = f"the {MAX_LEVELS} most frequent are kept, the others count as unseen"
+        warnings.append(f"More than {MAX_LEVELS} different categories: {', '.join(wide[:8])}; {rule}.")
     for column in (*features, *groups):
-        if column.sensitive and column.kind != "number" and column.name in profiles and profiles[column.name].distinct > MOST_GROUPS:
+        if column.sensitive and column.kind != "number" and column.name in profiles and profiles[column.name].distinct > MAX_GROUPS:
             count = profiles[column.name].distinct
             warnings.append(f"{quoted_name(column.name)} has {count:,} groups: most will be too small for fairness figures.")
     return warnings

@@ -24,7 +24,7 @@ from observability.store.registry.score_columns import (
 from observability.store.types.registration import RegistrationRequest
 
 POSITIVES = ("1", "true", "yes")
-MOST_CLASSES = 1000
+MAX_CLASSES = 1000
 LABEL_NAMES = ("label", "target", "y", "y_true", "actual", "outcome", "ground_truth", "true_label", "class")
 SCORE_NAMES = ("score", "probability", "proba", "prob", "y_score", "y_prob", "y_proba", "predicted_probability", "y_pred", "y_hat")
 PREDICTION_NAMES = ("prediction", "predicted", "predicted_class", "decision")
@@ -171,10 +171,10 @@ def _require_numbers(column: pa.ChunkedArray, label: str, levels: list[tuple[str
 def _multiclass_classes(labels: list[str], scored: list[str], label: str) -> tuple[str, ...]:
     """All classes among labels and scores: numbers in numeric order, then words in alphabetical order."""
     names = {*labels, *scored}
-    if len(names) > MOST_CLASSES:
+    if len(names) > MAX_CLASSES:
         raise UsageError(
             f"the label {label!r} has {len(names):,} different values",
-            expected=f"at most {MOST_CLASSES:,} classes",
+            expected=f"at most {MAX_CLASSES:,} classes",
             attempt="Try --task regression",
         )
     return tuple(sorted(names, key=lambda name: (0, float(name), name) if _is_finite_number(name) else (1, 0.0, name)))

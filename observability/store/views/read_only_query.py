@@ -37,7 +37,7 @@ STORED = "SELECT table_name FROM duckdb_tables() UNION ALL SELECT view_name FROM
 SIMPLE_NAME = re.compile(r"(?!duckdb_|pg_|sqlite_)[A-Za-z_][A-Za-z0-9_]*")
 """Names of common table expressions: none of them is a file or a table of the system."""
 WORD = re.compile(rb"[A-Za-z_]+")
-MOST_QUOTED = 20
+MAX_QUOTED = 20
 """Names that are put in double quotes to find what a query that cannot be read should have been."""
 SPILL = "512MB"
 """Memory for sorts and hash tables of one query; beyond it DuckDB uses the disk."""
@@ -148,7 +148,7 @@ def _keyword_advice(cursor: Cursor, query: str) -> str | None:
     if len(re.findall(r"\bfrom\b", query, re.IGNORECASE)) < 2:
         columns -= {"from"}
     quoted, written = set[str](), query
-    for _ in range(MOST_QUOTED):
+    for _ in range(MAX_QUOTED):
         answer = json.loads(cursor.execute("SELECT json_serialize_sql($query)", {"query": written}).fetchall()[0][0])
         if not answer["error"] or answer.get("error_type") != "parser":
             names = ", ".join(map(quoted_identifier, sorted(quoted)))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from observability.analyzers.operations.cost import ANALYZER, money, price_of, served_price
+from observability.analyzers.operations.cost import ANALYZER, amount_words, price_of, served_price
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.core.window import Slice
@@ -225,6 +225,6 @@ def test_a_small_price_is_that_of_a_thousand_or_a_million() -> None:
 
 
 def test_money_is_written_with_the_digits_that_it_needs() -> None:
-    told = [money(value, "EUR") for value in (1234.5, 0.2, 0.000268, 1e-9, 0.0, None)]
+    told = [amount_words(value, "EUR") for value in (1234.5, 0.2, 0.000268, 1e-9, 0.0, None)]
     assert told == ["EUR 1,234.50", "EUR 0.20", "EUR 0.000268", "less than EUR 0.0001", "EUR 0.00", "unknown"]
-    assert money(2.0, "") == "2.00 (no currency was logged)"
+    assert amount_words(2.0, "") == "2.00 (no currency was logged)"

@@ -12,7 +12,7 @@ from observability.analyzers.training.runs import ANALYZER
 from observability.core.analyzer import EVERY_MODEL, NO_VERSION, Context
 from observability.core.finding import Finding
 from observability.core.window import Window
-from observability.detection.stragglers import looks, ranks_from, recent_slowness, slow_ranks
+from observability.detection.stragglers import ranks_from, recent_slowness, slow_ranks, straggler_spans
 from observability.metrics.training_curves import base_metric, better_direction, data_part, runs_from_records
 from observability.stats import curve
 from tests.support.length import repeats
@@ -325,7 +325,7 @@ def test_equal_ranks_of_wild_steps_alarm_in_no_run_though_looked_at_twice() -> N
         frame = pd.DataFrame({"rank": np.tile([str(each) for each in range(8)], 90), "step": np.repeat(np.arange(90), 8)})
         frame["data"], frame["compute"] = 60 * rng.lognormal(0, 0.6, len(frame)), rng.normal(200, 6, len(frame))
         times = ranks_from(frame)
-        found = [each for part, late in looks(times) for each in slow_ranks(part, late=late, among=2)]
+        found = [each for part, late in straggler_spans(times) for each in slow_ranks(part, late=late, among=2)]
         assert {each.late for each in found} == {False, True} and not [each for each in found if each.surely]
         assert recent_slowness(times) is None
 

@@ -16,7 +16,7 @@ from observability.core.settings import ModelSettings
 from observability.core.window import Slice, Window
 from observability.enrichment.audit_curves import interval_json
 from observability.stats.difference_intervals import rate_difference_interval
-from observability.stats.exposure import true_positives_at
+from observability.stats.exposure import attack_true_positive_rate
 from observability.stats.interval import rate_interval
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -149,7 +149,7 @@ def test_three_hundred_repeated_audits_raise_no_act_and_few_warnings() -> None:
     found: list[Finding] = []
     for _ in range(300):
         pair = [robustness(float(rng.binomial(240, 0.8)), days=days) for days in (40, 5)]
-        rates = [true_positives_at(rng.normal(size=400), rng.normal(size=400), 0.01) for _ in range(2)]
+        rates = [attack_true_positive_rate(rng.normal(size=400), rng.normal(size=400), 0.01) for _ in range(2)]
         pair += [record("membership", {**interval_json(rate), "at": 0.01}, days) for rate, days in zip(rates, (40, 5))]
         found += judged(*pair)
     severities = [each.severity for each in found]
