@@ -64,7 +64,7 @@ def failing_page() -> None:
     """A page that fails as Streamlit would tell it: the handler draws, and nothing else."""
     from observability.dashboard import page_failure as shown
 
-    assert shown.draw_page_failure(ValueError("secret of /home/ann"))
+    assert shown.draw_page_failure(ValueError("secret of ann"))
 
 
 def test_a_page_that_fails_says_what_to_do_and_shows_no_internals(current: World) -> None:
