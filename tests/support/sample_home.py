@@ -17,11 +17,12 @@ ROOT = Path(__file__).parents[2]
 KNOWN = """
 import os
 from pathlib import Path
-from observability.dashboard import application
+from observability.dashboard import application, findings_ahead
+from observability.dashboard.scope import Scope
 from observability.server import process_lock
 holder = process_lock.own_home(Path(os.environ["OBSERVABILITY_HOME"]))
 application.keep_findings_over_runs(holder)
-application.compute_first_page()
+list(findings_ahead.compute_findings(Scope()))
 holder.close()
 """
 """Computes the findings of the first page once for all dashboards of the tests, as a run of the dashboard leaves them."""
