@@ -80,7 +80,7 @@ def messages_by_key(store: "Store") -> dict[str, Message]:
 
 
 def queued_message(row: dict[str, Any]) -> Message:
-    """The message of a `queued_message` record."""
+    """The message that a record of state `queued` holds."""
     incident, channel, title, text = (row[name] or "" for name in ("incident", "channel", "title", "text"))
     about: dict[str, Any] = {
         "not_before": row["not_before"],

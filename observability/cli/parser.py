@@ -430,7 +430,7 @@ def parser() -> Parser:
 
     check = add(
         "check",
-        "Run every analyzer over a window, and list the findings, worst first.",
+        "Run every analyzer over a window, and list the incidents, worst first; with --json the findings.",
         "check --model loan --from 2026-07-01 --to 2026-07-08 --json",
     )
     check.add_argument("--model", help="default: every model")
@@ -438,7 +438,7 @@ def parser() -> Parser:
     check.add_argument("--slice", metavar="a=x&b=y", help="only rows that match these values")
     check.add_argument("--from", dest="start", metavar="T", help="start: 2026-07-01 or 2026-07-01T06:00:00Z; default: the last 7 days")
     check.add_argument("--to", dest="end", metavar="T", help="end of the window, exclusive")
-    check.add_argument("--all", action="store_true", help="list OK findings too")
+    check.add_argument("--all", action="store_true", help="list every finding, OK ones included")
     check.add_argument("--as-of", metavar="T", help="only records that had arrived by this time")
     check.add_argument(
         "--fail-on", choices=("watch", "act"), help="exit 1 if a finding is at least this severe (watch: Warning, act: Critical)"

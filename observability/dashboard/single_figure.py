@@ -54,7 +54,7 @@ def draw_single_figure(page: str) -> bool:
 
 
 def _hold_scope(scope: Scope) -> None:
-    """Let the state hold the scope of the address: no box does."""
+    """Copy the scope of the address to the session's state, because no box is drawn that would."""
     times = {"from": scope.start and naive_utc(scope.start), "to": scope.end and naive_utc(scope.end)}
     part = str(scope.slice) if scope.slice else None
     held = {"model": scope.model, "version": scope.version, "environment": scope.environment, "slice": part}

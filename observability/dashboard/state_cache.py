@@ -40,7 +40,7 @@ def store() -> "Store":
     return guarded_store(owned_store(), current_person())
 
 
-def _visible_models() -> Hashable:
+def _reader_rights() -> Hashable:
     """What the answers to a person depend on: None for everybody who sees all models and small groups."""
     from observability.dashboard.sign_in import current_person
     from observability.server.access import may_do_everywhere
@@ -70,12 +70,12 @@ def store_stamp(*, computed: bool = True) -> Stamp:
     computed: of what depends on explanations or estimates as well, which are computed from rows in the background.
     """
     shown = displayed_state()
-    return str(owned_store().home), shown.generation if computed else rows_generation(shown.models), _visible_models()
+    return str(owned_store().home), shown.generation if computed else rows_generation(shown.models), _reader_rights()
 
 
 def model_stamp(model: str, *, computed: bool = True) -> Stamp:
-    """The same for what depends on nothing but a model: rows of others leave it as it is."""
-    return str(owned_store().home), model_generation(displayed_state().models, model, computed=computed), _visible_models()
+    """The stamp of one model: rows of other models do not change it."""
+    return str(owned_store().home), model_generation(displayed_state().models, model, computed=computed), _reader_rights()
 
 
 def notes_stamp() -> int:

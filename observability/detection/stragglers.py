@@ -6,8 +6,8 @@ rank in a phase: the fastest rank's time over its own, the median over common st
 below 0.75). In communication it is the median of the other ranks over its own: one rank that is late for a reason that no phase tells makes
 the communication of all others long, and the fastest would be that rank. The median of all steps misses a rank that became slow after half
 of them, so the last quarter and the last steps are tested too. Since the fastest and the slowest are selected from all ranks, several
-times, the intervals are simultaneous at 95 %. Where waiting is large and no rank is significantly slower, or one is so in fewer steps than
-a test needs, the claim is `unknown`.
+times, the intervals are simultaneous at 95 %. Where waiting is large and no rank is significantly slower, or a rank is slower in too few
+steps to test, the claim is `unknown`.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,9 @@ WAITING = "sync"
 """The phase that holds the wait where a job logs it apart from its communication."""
 MAX_RANKS_NAMED = 5
 LATE_SHARE = 0.25
-"""Fraction of the last steps in the second test; at least MIN_STEPS, which the third test takes where these are twice as many."""
+"""Share of the steps, counted from the end, in the second test, at least MIN_STEPS. A third test takes the last MIN_STEPS where the second
+has twice as many.
+"""
 MIN_RECENT, CHANCE = 3, 0.001
 """Fewest last steps in a row in which one rank is slow: at least so many, and unlikelier than this where ranks are equal."""
 
@@ -389,8 +391,8 @@ def newly_slow(run: TrainingRun, times: Ranks) -> RunClaim | None:
         run,
         times,
         f"Rank {rank} of run `{run.name}`{placed_rank(run, rank)} was the slowest in {phase} in each of the last {steps:,} steps, which "
-        f"at the median rank's speed would have taken {100 * share:.0f} % less rank time: too few to tell, about "
-        f"{max(MIN_STEPS - steps, 1)} more are needed.",
+        f"at the median rank's speed would have taken {100 * share:.0f} % less rank time. These steps are too few to tell; "
+        f"about {max(MIN_STEPS - steps, 1)} more are needed.",
         {"rank": rank, "phase": phase, "steps_slow": steps, "lost_share": share},
     )
 
@@ -424,8 +426,9 @@ def no_straggler_claim(run: TrainingRun, times: Ranks, slow: list[Slow]) -> RunC
     low = slow[0] if slow else None
     value, lower, upper = (low.score, low.low, low.high) if low else (1.0, 1.0, 1.0)
     share = times.lost_share
+    low_peer = "the others" if low and low.phase.lower() in COMMUNICATION else "the fastest one"
     because = f"No rank of run `{run.name}` holds up the others: {len(times.ranks)} ranks were compared over {len(times.steps):,} steps"
-    because += f"; the slowest is rank {low.rank} in {low.phase}, with {low.score:.2f} of the fastest one's speed," if low else ","
+    because += f"; the slowest is rank {low.rank} in {low.phase}, with {low.score:.2f} of the speed of {low_peer}," if low else ","
     because += f" and the slowest ranks cost {100 * share:.1f} % of the ranks' time."
     slowest = {"rank": low.rank, "phase": low.phase} if low else {}
     return RunClaim(

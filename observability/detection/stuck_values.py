@@ -73,7 +73,7 @@ def still_claims(column: CheckedColumn, context: Context) -> list[QualityClaim]:
 
 
 def constant_claim(column: CheckedColumn, before: ColumnCounts, context: Context) -> list[QualityClaim]:
-    """Return the claim that one bin holds nearly all values while the reference varies; None otherwise."""
+    """Return the claim that one bin holds nearly all values while the reference varies; empty otherwise."""
     now = column.now.values
     if now.n < MINIMUM_ROWS:
         return []
@@ -140,7 +140,7 @@ def by_chance(column: CheckedColumn, top: int, now: ColumnShare, before: ColumnC
 
 
 def stuck_claim(column: CheckedColumn, before: ColumnCounts, context: Context) -> list[QualityClaim]:
-    """Return the claim about whole days in one bin that are improbable under the reference; None otherwise."""
+    """Return the claim about whole days in one bin that are improbable under the reference; empty otherwise."""
     found = longest_same_value(column, before, context)
     if found is None:
         return []

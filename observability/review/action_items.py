@@ -36,7 +36,7 @@ def promised_actions(store: Store, week: Week, earlier: Sequence[Body], known: d
 
     Each item has its fields, `since` (its week), `stage`, `overdue`, `entries` (author and changed fields by time), `moved` (None without a
     target metric, with the reason in `why`), `weeks` (consecutive reviews in which it was not done, this one included; 0 where it is),
-    and `is_escalated`.
+    and `escalated`.
     """
     found = []
     for whole in store.actions():
@@ -68,8 +68,8 @@ def promised_actions(store: Store, week: Week, earlier: Sequence[Body], known: d
 
 
 def is_settled_action(item: decision_items.DecisionItem, week: Week, earlier: Sequence[Body]) -> bool:
-    """Whether an action was closed before last week began, or two reviews have shown it as closed; one that was too early to judge is
-    none of them.
+    """Whether an action was closed before last week began, or two reviews have shown it as closed; a review in which its effect could not
+    be judged yet does not count.
     """
     if item.state not in CLOSED:
         return False

@@ -90,7 +90,7 @@ def stored_week(store: Store, review: str) -> Body:
 
 
 def earlier_weeks(store: Store, week: Week, known: datetime) -> list[Body]:
-    """Frozen weeks before one, newest first, each with `item_outcomes` by item. known: only records up to this instant count."""
+    """Frozen weeks before one, newest first, each with `outcomes` by item. known: only records up to this instant count."""
     bodies = []
     for frozen in [frozen for frozen in frozen_weeks(store) if frozen.week < week and frozen.frozen_at <= known][:EARLIER]:
         body = week_body(store, frozen.review)

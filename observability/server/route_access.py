@@ -14,8 +14,8 @@ READING = ("GET", "HEAD")
 
 @dataclass(frozen=True)
 class RouteRule:
-    """Paths and what they need. needs: an action of the person, or a door. public: files of the front end and the sign-in itself; token:
-    the route checks a token; owner: the route checks the token of the command line; nobody: refused while there is sign-in.
+    """Paths and what they need. needs: an action of the person, or one of RouteNeed. public: files of the front end and the sign-in
+    itself; token: the route checks a token; owner: the route checks the token of the command line; nobody: refused while there is sign-in.
     """
 
     path: str

@@ -138,12 +138,12 @@ class SignInCheck:
                 await self.app(scope, receive, send)
                 return
             needs = route_needs("WEBSOCKET" if scope["type"] == "websocket" else scope["method"], scope["path"])
-            is_door = needs in ("public", "token", "owner")
-            person = None if is_door and scope["path"] != "/auth/logout" else self._person(home, scope)
+            checks_itself = needs in ("public", "token", "owner")
+            person = None if checks_itself and scope["path"] != "/auth/logout" else self._person(home, scope)
         except ObservabilityError as error:
             await refuse(failure_response(error), scope, receive, send)
             return
-        if is_door:
+        if checks_itself:
             if scope["path"] == "/auth/logout":
                 _note_sign_out(home, scope, person, settings)
             await self.app(scope, receive, with_private_headers(send, settings) if scope["type"] == "http" else send)

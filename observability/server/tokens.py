@@ -1,7 +1,7 @@
 """Tokens of the HTTP interface, each with a scope; the home stores only hashes.
 
 A token is `obs_<id>_<secret>`; the secret has 256 random bits, so a plain SHA-256 is safe. `HOME/tokens.json` (0600, replaced by
-rename) holds id, name, scope, time of creation and hash. The scope `read` allows queries, `write_tokens` allows sending records; neither
+rename) holds id, name, scope, time of creation and hash. The scope `read` allows queries, `write` allows sending records; neither
 includes the other: a service that logs need not read.
 """
 

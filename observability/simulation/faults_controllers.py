@@ -28,7 +28,7 @@ class ControllerFaultPlant:
     rng: np.random.Generator
 
     def changed(self, where: Bools, column: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> "DataFrame":
-        """The decisions with an object of some of them changed."""
+        """The decisions with one column's object changed in the rows of `where`."""
         values = [change(each) if mark and isinstance(each, Mapping) else each for mark, each in zip(where, self.decisions[column])]
         replacement: Any = {column: values}
         return self.decisions.assign(**replacement)
@@ -100,7 +100,7 @@ def feedback_loop(plant: ControllerFaultPlant) -> "DataFrame":
 
 
 def moved_feature(decisions: "DataFrame") -> tuple[str, float]:
-    """The first number among the inputs that varies, and its standard deviation; an empty name where there is none."""
+    """The first number by name among the inputs that varies, and its standard deviation; an empty name where there is none."""
     import pandas as pd
 
     table = pd.DataFrame([each if isinstance(each, Mapping) else {} for each in decisions["features"]])

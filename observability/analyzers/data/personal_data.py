@@ -128,8 +128,7 @@ def clean_columns_finding(columns: Sequence[SearchedColumn], context: Context) -
     base = context.undecided(NAME, "model", METRIC, texts, "", against="level")
     if not texts:
         because = (
-            "Features, groups and subjects of these dates hold no text: there is nothing to search for personal data. "
-            "Other logged fields are not searched."
+            "Features, groups, subjects and other logged fields of these dates hold no text: there is nothing to search for personal data."
         )
         return replace(base, because=because)
     if texts < MINIMUM:

@@ -74,7 +74,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def columns_of_both_sides(now: Mapping[str, ColumnCounts], frames: Frames, context: Context) -> list[CheckedColumn]:
-    """Yield every column of the window that both answers hold; the runner reports columns whose query failed."""
+    """Return every column of the window that both answers hold; the runner reports columns whose query failed."""
     if "current" not in frames:
         return []
     baseline: Against = "reference" if "reference" in frames else "past"

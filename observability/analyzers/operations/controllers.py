@@ -51,7 +51,7 @@ UNSURE = "; not significant: more decisions are needed"
 GUARD_TIMES, GUARD_POINTS = 2.0, 0.02
 """How many times as high as before the guardrail's share must be, and by how much."""
 LATELY, SILENT = 20, 100
-"""Newest decisions that tell who steers, and how many in a row without the model are the least that is reported."""
+"""LATELY: the newest decisions that tell who steers. SILENT: so many decisions in a row without the model are reported."""
 MIN_ROWS = 50
 """Decisions with an outcome that the sentence asks for where fewer are known."""
 
@@ -102,7 +102,7 @@ def in_unit(found: ControllerDecisions, value: float) -> str:
 
 
 def blocks_needed(estimate: BlockEstimate) -> int:
-    """About how many times as many blocks, less those there are, bring the interval to one side of 0."""
+    """About how many more blocks would bring the interval to one side of 0."""
     if estimate.value == 0 or estimate.error <= 0:
         return estimate.blocks
     return max(int(np.ceil(estimate.blocks * (2.1 * estimate.error / abs(estimate.value)) ** 2)) - estimate.blocks, 1)
@@ -156,7 +156,7 @@ def tail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
     if not usable:
         n = tails[-1].n
         more = max(rows_for_quantile(TAILS[-1]) - n, 1)
-        because = f"{plural(n, 'decision')}; for the 95th percentile of both sides it needs about {more} more, and above 0."
+        because = f"{plural(n, 'decision')}; for the 95th percentile of both sides it needs about {more} more, with outcomes above 0."
         yield blank(TAIL, n, because, "peers")
         return
     best = usable[0]
@@ -291,7 +291,9 @@ def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> 
     if worst == "ok":
         because = f"No input differs significantly between model and heuristic ({plural(len(inputs), 'input')}; `{name}` most)."
     else:
-        because = f"`{name}` is {where} while the model steers: in {chance} of pairs with a decision of the heuristic's time."
+        because = (
+            f"`{name}` is {where} while the model steers: in {chance} of pairs of one decision under the model and one under the heuristic."
+        )
         others = sum(each[0] != "ok" for each in judged) - 1
         because += f" So are {others} more inputs." if others > 1 else " So is one more input." if others else ""
     ends, limit = estimate.interval(), FEEDBACK_LIMITS[worst == "act"]

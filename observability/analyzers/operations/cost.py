@@ -358,9 +358,9 @@ def priced_alike(spent: Spent) -> dict[str, str | bool | None]:
 
 
 def cost_of_errors_findings(context: Context, found: ErrorCost | None) -> list[Finding]:
-    """Yield the finding about the cost of errors per 1,000 decisions, compared with the cheapest constant decision.
+    """Return the finding about the cost of errors per 1,000 decisions, compared with the cheapest constant decision.
 
-    None without error costs.
+    Empty without error costs.
     """
     if found is None or found.lost is None or found.lost.value is None or found.lost.low is None or found.lost_by_constant is None:
         return []

@@ -2,8 +2,8 @@
 
 Serving is compared with the model's own past, by the same method, over the window and its last days. Each number says whether it was
 measured, estimated or assumed; where energy is unknown, the finding says what to log. The energy of a training run is compared with
-earlier runs of the same parameters, that of a running one by a forecast; an accelerator that idles and a device that runs hot are told,
-and what another hour of the day or a power cap would save.
+earlier runs of the same parameters; a run that has not ended is compared by its forecast. An accelerator that idles and a device that runs
+hot are told, and what another hour of the day or a power cap would save.
 """
 
 from dataclasses import replace
@@ -99,7 +99,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return findings about energy and carbon of 1,000 predictions, the idle share where readings exist, and the energy of runs."""
+    """Return findings about energy and carbon of 1,000 predictions, the idle share (unknown without readings), and the energy of runs."""
     if "served" not in frames:
         return []
     place = PriceScope(context.model.name, context.model.settings)

@@ -78,11 +78,12 @@ FIELDS = ("replica", "device")
 COMPARED = ("latency_p99", "latency_p95", "latency_p50", "error_rate")
 MAX_REPLICAS = 30
 HOURLY_DAYS = 14
-"""Latencies of a longer window are queried by day."""
+"""Latencies of a longer window are queried by day, unless a service level is stated."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: requests by hour and status and latencies by hour or day of every version, and both by replica, device and day.
+    """Return the queries: requests by hour and status and latencies by hour or day of every version, and both again by replica
+    and day, and by device and day.
 
     They cover the window and its past.
     """
@@ -144,7 +145,7 @@ def of_version(frame: "DataFrame", context: Context) -> Columns:
 
 
 def past_of(frames: Frames, context: Context) -> PastRequests:
-    """Return the version's own past, or the whole model's where the version is younger.
+    """Return the version's own past, or the whole model's where the version has fewer than MINIMUM_DAYS days.
 
     A window shorter than a week is compared with the same hours of the week.
     """
@@ -241,7 +242,7 @@ def fleet_of(frames: Frames, field: str) -> ReplicaFleet:
 def about_fleet(fleet: ReplicaFleet, context: Context) -> Iterator[ServiceClaim]:
     """Return claims about outlying replicas, and the finding about replicas with too few requests.
 
-    A replica is an outlier where it is slower or fails more than the others, or than its own past while another replica did not change.
+    A replica is an outlier where it is slower or fails more than the others, or than its own past while another replica rose less.
     """
     if len(fleet.now) < 2:
         return

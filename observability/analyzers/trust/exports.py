@@ -1,7 +1,7 @@
 """Judge what left: the privacy budget of each recipient, k, personal columns, attested enclaves, checklists, and canaries that came back.
 
-Reads events of what `export` and the decisions that state what a recipient may get. The budget counts every export ever; the other findings
-are about exports of the window. Exports that the product itself made are listed on the page and not judged.
+Reads events whose field `what` is `export`, and the decisions that state what a recipient may get. The budget counts every export ever;
+the other findings are about exports of the window. Exports that the product itself made are listed on the page and not judged.
 """
 
 from collections import Counter
@@ -83,7 +83,7 @@ def pair_words(pair: tuple[str, str]) -> str:
 
 
 def delta_text(delta: float) -> str:
-    """Return a probability in words: 1e-5."""
+    """Return a probability as text: 1e-5."""
     return f"{delta:g}".replace("e-0", "e-")
 
 
@@ -116,7 +116,9 @@ def budget_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
 def budget_finding(
     blank: Finding, pair: tuple[str, str], events: Sequence[ExportEvent], loss: PrivacyLoss, budget: float | None
 ) -> Finding:
-    """Return the finding about one budget. Beyond it is act, 80 % of it or one more such release beyond it watch."""
+    """Return the finding about one budget. Act above the budget; watch from 80 % of it, where one more release of
+    average size exceeds it, and where a release understates its ε.
+    """
     spent = f"ε = {format_figure(loss.epsilon, 3)} at δ = {delta_text(loss.delta)}"
     said = f"{plural(loss.releases, 'release')} to {pair_words(pair)} spent {spent}"
     said += f" ({plural(loss.basic, 'release')} by its stated ε)" if loss.basic else ""
@@ -206,7 +208,9 @@ def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Se
     elif expected is None:
         changed = [now for before, now in pairwise(ever) if now.attestation != before.attestation and now.at >= context.window.start]
         if changed:
-            because = f"The enclave of {named} attested another hash than before, on {format_day(changed[-1].at)}; none is stated."
+            because = (
+                f"The enclave of {named} attested another hash than before, on {format_day(changed[-1].at)}; no expected hash is stated."
+            )
             yield with_exact_value(blank, float(len(changed)), "watch", because, 0.0, attested=changed[-1].attestation)
         else:
             yield replace(blank, because=f"Which hash the enclave of {named} should attest is not stated.")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PART = "Model file and settings"
 ZONE_HELP = "An IANA name, as Europe/Berlin"
-DECIMALS = {",": "Comma, as 1.234,5", ".": "Point; other numbers are texts"}
+DECIMALS = {",": "Comma, as 1.234,5", ".": "Point; numbers written otherwise stay text"}
 WORDS = {
     **{name: SETTING_WORDS[name] for name in ("owner", "fairness_criterion", "threshold")},
     "unit": "Unit of score and label (regression)",
@@ -34,7 +34,7 @@ class FileAndSettings:
 
 
 def file_and_settings() -> FileAndSettings:
-    """Draw the folded part; what is in its boxes."""
+    """Draw the folded part, and return what its boxes hold."""
     with st.expander(PART, icon=":material/tune:"):
         artifact = st.file_uploader("Model file, for explanations (LightGBM text, XGBoost JSON, skops or ONNX)", key="new-artifact")
         left, right = st.columns(2)

@@ -121,8 +121,8 @@ def folded_findings(findings: Sequence[Finding], leads: Mapping[str, Incident], 
 
 
 def findings_to_act_on(findings: Sequence[Finding], severities: Sequence[str], kept: Finding | None = None) -> list[Finding]:
-    """The findings that need action, unless the reader asks for some severities; beside them a few that cannot be judged, and all of these
-    where none needs action. kept: a finding that stays.
+    """The findings that need action, with those that cannot be judged where these are few or nothing needs action. With `severities` all of
+    them: the caller has filtered. kept: a finding that stays.
     """
     if severities:
         return list(findings)
@@ -301,7 +301,7 @@ def query_popover(findings: Sequence[Finding], key: str) -> None:
             place = st.selectbox("Finding", range(len(proven)), format_func=lambda place: query_choice(proven[place]), key=f"{key}-choice")
             chosen = proven[place]
         error = STATED_ERRORS.get(chosen.metric)
-        bins = f" The value comes from bins and is within {100 * error:.0f} % of it." if error else ""
+        bins = f" The value shown comes from bins and differs from the query's by at most {100 * error:.0f} %." if error else ""
         st.caption(f"This query gives the value from raw rows.{bins} Run it with `python -m observability sql QUERY`, or on the page SQL.")
         st.code(chosen.proof, language="sql", wrap_lines=True)
         if may_do(sign_in.current_person(), "query"):

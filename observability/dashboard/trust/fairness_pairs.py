@@ -46,10 +46,10 @@ def group_pairs_section(here: ModelPage, chosen: FairnessView) -> None:
     judged = f"{rate_title(metric)}: {len(held)} of {len(rows)} pairs are large enough."
     if len(held) >= 2:
         ranked = held.sort_values("value", kind="stable").to_dict("records")
-        worst, best = ranked[0], ranked[-1]
+        lowest, highest = ranked[0], ranked[-1]
         spread = now.metrics[metric].at(np.asarray(groups_with_enough_rows(now, metric))).spread()
         unit = "share" if now.metrics[metric].successes is not None else ""
-        ends = (f"{formatting.format_value(pair['value'], unit)} ({pair['group']})" for pair in (worst, best))
+        ends = (f"{formatting.format_value(pair['value'], unit)} ({pair['group']})" for pair in (lowest, highest))
         surest = surest_difference_words(metric, held.sort_values("place")["group"].tolist(), spread)
         judged += f" From {' to '.join(ends)}; {surest}"
     plain_paragraph(judged)
