@@ -155,8 +155,8 @@ def test_where_no_row_has_another_score_nothing_is_said_of_a_decision(model_worl
 def test_a_search_that_finds_nothing_says_so_in_sentences(model_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence had the form of an error of input: "got 10 features may change; expected values within the range"."""
     row = find(model_world.store, "c-5", model="credit")
-    monkeypatch.setattr(counterfactuals, "asker", lambda worker: None)
-    monkeypatch.setattr(counterfactuals, "scores", lambda *asked: np.array([row.score]))
+    monkeypatch.setattr(counterfactuals, "required_worker", lambda worker: None)
+    monkeypatch.setattr(counterfactuals, "cached_scores", lambda *asked: np.array([row.score]))
     monkeypatch.setattr(requests, "find_counterfactuals", lambda *asked, **options: SimpleNamespace(found=(), asked=6467))
     with pytest.raises(NotGivenError) as told:
         counterfactuals.search_in_worker(model_world.store, row, None, None)

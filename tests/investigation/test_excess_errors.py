@@ -236,7 +236,7 @@ def test_rows_outside_the_reference_whose_scores_state_their_errors_are_no_sourc
 
 
 def test_a_distance_that_one_row_in_fifty_has_is_less_than_an_ordinary_error(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_triage.neighbours, "far", lambda _case: neighbours.Far(3.0, 12 / 600, 600, 12 / 600, 600))
+    monkeypatch.setattr(source_triage.neighbours, "reference_distance", lambda _case: neighbours.Far(3.0, 12 / 600, 600, 12 / 600, 600))
     case = open_case(case_world.store, "loan-20", model="loan")
     assert all(found.score < source_triage.UNKNOWN for found in source_triage.far_from_reference(case))
 

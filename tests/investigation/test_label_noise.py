@@ -69,7 +69,7 @@ def test_a_label_of_unknown_origin_is_suspect_where_triage_gives_it_weight(
     """The model and all neighbours contradict the label; whether wrong labels are frequent decides."""
     case = open_case(case_world.store, "loan-310")
     near = neighbours.nearest_labelled(case)
-    case.known["shared:near"] = replace(near, frame=near.frame.assign(label=1 - case.row.label_code))
+    case.known["shared:nearest_labelled"] = replace(near, frame=near.frame.assign(label=1 - case.row.label_code))
     case.known |= {"shared:labelled_rows_of": surely_scored(8000, wrong, np.random.default_rng(3)), "rule": None, "repair": None}
     monkeypatch.setattr(label_evidence, "own_probabilities", lambda row: np.where(np.arange(2) == row.label_code, 0.1, 0.9))
     check = case.part("label_check")

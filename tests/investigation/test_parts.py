@@ -173,7 +173,7 @@ def test_neighbours_that_disagree_by_a_large_majority_speak_against_a_label(case
     code, near = case.row.label_code, neighbours.nearest_labelled(case)
     assert not case.part("label_check").unclear
     others = replace(near, frame=near.frame.assign(label=[code] + [(code + 1) % 3] * (len(near.frame) - 1)))
-    monkeypatch.setattr(label_evidence, "near", lambda case: others)
+    monkeypatch.setattr(label_evidence, "nearest_labelled", lambda case: others)
     sure = label_evidence.label_check(case)
     assert not sure.suspect, "the model finds the label most probable"
     assert sure.unclear
@@ -359,7 +359,10 @@ def test_where_nothing_errs_more_no_weak_slice_is_claimed(case_world: World) -> 
         case = open_case(case_world.store, f"price-{place}")
         case.known |= shared  # what is asked once: they differ by the case itself
         found = case.part("rule")
-        shared = {name: case.known[name] for name in ("shared:around", "shared:reference", "shared:bad", "shared:labelled_rows_of")}
+        shared = {
+            name: case.known[name]
+            for name in ("shared:window_around", "shared:reference", "shared:error_definition", "shared:labelled_rows_of")
+        }
         weak += bool(found and found.weak)
     assert len(large) >= 20
     assert weak <= 0.2 * len(large)

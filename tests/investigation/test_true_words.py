@@ -122,9 +122,9 @@ def test_the_limit_of_a_large_error_says_that_it_is_of_a_sample(case_world: Worl
 
 def test_one_row_of_150_does_not_show_that_a_case_is_unlike_the_reference(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     case = open_case(case_world.store, "loan-20", model="loan")
-    monkeypatch.setattr(source_triage.neighbours, "far", lambda _case: neighbours.Far(3.0, 1 / 150, 150, 1 / 150, 150))
+    monkeypatch.setattr(source_triage.neighbours, "reference_distance", lambda _case: neighbours.Far(3.0, 1 / 150, 150, 1 / 150, 150))
     assert all(each.score < 0.5 for each in source_triage.far_from_reference(case))
-    monkeypatch.setattr(source_triage.neighbours, "far", lambda _case: neighbours.Far(3.0, 0.0, 600, 0.0, 600))
+    monkeypatch.setattr(source_triage.neighbours, "reference_distance", lambda _case: neighbours.Far(3.0, 0.0, 600, 0.0, 600))
     assert [each.score for each in source_triage.far_from_reference(case)] == [0.7]
 
 

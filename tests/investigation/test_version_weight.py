@@ -15,7 +15,7 @@ from observability.investigation.version_comparison import SharedRequestTally
 
 def told_of_version(monkeypatch: pytest.MonkeyPatch, both: int, first: str = "2026-02-01") -> Triage:
     """The source `version` of a case of 5 March 2026. both: labelled requests that both scored. first: the day of the other's first answer."""
-    monkeypatch.setattr(source_triage, "versus", lambda case, known: SharedRequestTally("2", both, both // 4, both // 40))
+    monkeypatch.setattr(source_triage, "shared_request_tally", lambda case, known: SharedRequestTally("2", both, both // 4, both // 40))
     monkeypatch.setattr(source_triage, "outcome_words", lambda model, value: value)
     model = SimpleNamespace(name="loan", classes=("no", "yes"), version=lambda name: SimpleNamespace(name=name))
     row = SimpleNamespace(
