@@ -1,21 +1,24 @@
 """Since when a series has lastingly been beyond a level."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike, NDArray
 
-from observability.stats.onset import point_variances
+from observability.stats.onset import Floats, point_variances
 
 SURE_Z = 3.0
 """Standard errors by which points together are surely on one side of a level."""
 MIN_POINTS = 3
-"""Consecutive points from which a stretch within the level ends what was beyond it: two are a weekend."""
+"""Consecutive points from which a stretch within the level ends what was beyond it."""
+WEEK, WEEKEND = 7, 2
+"""Points of a week, and of its weekend: a shorter stretch is within the level only where it is so without that many lowest points."""
 
 
 def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
-    """Index of the first point from which a series is surely beyond its level until its end.
+    """Index of the point from which a series is farthest beyond its level until its end, where it is surely so.
 
-    A stretch of at least MIN_POINTS points that is surely within the level ends what was before it. Points that are together surely on
-    neither side end nothing.
+    A stretch that is surely within the level (`starts_within`) ends what was before it. Points that are together surely on neither side
+    end nothing.
 
     Parameters
     ----------
@@ -27,8 +30,8 @@ def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
     Returns
     -------
     int | None
-        0 where no stretch was within the level: it was beyond at every point. None where its end is not surely beyond the level, or with
-        fewer than MIN_POINTS points.
+        The first measured point where the series is farthest beyond from there on. None where its end is not surely beyond the level, or
+        with fewer than MIN_POINTS points.
     """
     everything, own = np.asarray(excess, np.float64).ravel(), np.asarray(errors, np.float64).ravel()
     kept = np.flatnonzero(np.isfinite(everything) & np.isfinite(own))
@@ -37,14 +40,26 @@ def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
     x = everything[kept]
     weights = 1 / point_variances(x, own[kept])
     sums, known = (np.concatenate([[0.0], np.cumsum(each)]) for each in (x * weights, weights))
-    places = np.arange(kept.size + 1)
-    far = places[None, :] - places[:, None] >= MIN_POINTS
-    z = np.where(far, sums[None, :] - sums[:, None], 0.0) / np.sqrt(np.where(far, known[None, :] - known[:, None], 1.0))
-    within = np.flatnonzero((z <= -SURE_Z).any(axis=1))
-    first = 0
-    if within.size:
-        last = int(within[-1])
-        first = last + int(np.flatnonzero(sums[last:] == sums[last:].min())[-1])
+    within = starts_within(x, weights)
+    last = int(within[-1]) if within.size else 0
+    first = last + int(np.flatnonzero(sums[last:] == sums[last:].min())[-1])
     if first == kept.size or (sums[-1] - sums[first]) / np.sqrt(known[-1] - known[first]) < SURE_Z:
         return None
-    return int(kept[first]) if first else 0
+    return int(kept[first])
+
+
+def starts_within(x: Floats, weights: Floats) -> NDArray[np.int64]:
+    """First points of the stretches that are surely within the level, rising: weeks or longer, or shorter ones without their WEEKEND lowest
+    points.
+    """
+    sums, known = (np.concatenate([[0.0], np.cumsum(each)]) for each in (x * weights, weights))
+    places = np.arange(x.size + 1)
+    long = places[None, :] - places[:, None] >= WEEK
+    z = np.where(long, sums[None, :] - sums[:, None], 0.0) / np.sqrt(np.where(long, known[None, :] - known[:, None], 1.0))
+    found = [np.flatnonzero((z <= -SURE_Z).any(axis=1))]
+    for length in range(MIN_POINTS, min(WEEK, x.size + 1)):
+        values, of = sliding_window_view(x, length), sliding_window_view(weights, length)
+        kept = np.argsort(values, axis=1)[:, WEEKEND:]
+        values, of = (np.take_along_axis(each, kept, axis=1) for each in (values, of))
+        found.append(np.flatnonzero((values * of).sum(axis=1) <= -SURE_Z * np.sqrt(of.sum(axis=1))))
+    return np.unique(np.concatenate(found))

@@ -35,11 +35,23 @@ def test_what_ended_or_is_not_surely_beyond_has_no_first_day() -> None:
     assert lasting_excess_start([4.0, 4.0], [1.0, 1.0]) is None
 
 
-def test_a_weekend_within_the_level_ends_nothing() -> None:
-    week = [2.0] * 5 + [-0.5] * 2
-    assert set(starts(week * 5)) == {0}
+@pytest.mark.parametrize("weekend", [-0.5, -5.0], ids=["hardly", "far"])
+def test_a_weekend_within_the_level_ends_nothing(weekend: float) -> None:
+    week = [4.0] * 5 + [weekend] * 2
+    assert set(starts(week * 5 + [4.0] * 4)) == {0}
+    assert lasting_excess_start(week * 5 + [4.0] * 4, [1.0] * 39) == 0
+
+
+def test_three_days_that_are_each_within_the_level_end_what_was_beyond() -> None:
+    assert lasting_excess_start([4.0] * 14 + [-5.0] * 3 + [4.0] * 14, [1.0] * 31) == 17
+
+
+@pytest.mark.parametrize("days", [28, 7])
+def test_days_that_are_not_surely_within_the_level_are_not_beyond_it(days: int) -> None:
+    assert lasting_excess_start([-0.1] * 28 + [1.0] * days, [0.3] * (28 + days)) == 28
 
 
 def test_days_without_a_value_are_left_out() -> None:
     nan = float("nan")
     assert lasting_excess_start([nan, nan, *[-3.0] * 10, nan, *[3.0] * 10], [1.0] * 23) == 13
+    assert lasting_excess_start([nan] * 21 + [3.0] * 14, [1.0] * 35) == 21
