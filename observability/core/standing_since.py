@@ -8,12 +8,14 @@ from observability.core.finding import WithEvidence
 from observability.core.formatting import format_iso_day
 
 SINCE_DAY, SINCE_EARLIER = "beyond_since", "beyond_earlier"
-"""Evidence: the first day on which the state was surely beyond its level, and whether that is the first day that was looked at."""
+"""Evidence: the day from which the state was surely beyond its level, and whether that is the first day that was looked at."""
 
 
 @dataclass(frozen=True)
 class StandingSince:
-    """The first day from which a state was surely beyond its level without an end. earlier: it was so on every day that was looked at."""
+    """The day from which a state was surely beyond its level without an end. earlier: that is the first day that was looked at, so that it
+    may have begun before.
+    """
 
     day: date
     earlier: bool
@@ -25,8 +27,8 @@ class StandingSince:
 
     @property
     def words(self) -> str:
-        """`since 24 Jun 2013`; `since before 3 Jun 2013` where it was so on every day that was looked at."""
-        return f"since {'before ' if self.earlier else ''}{format_iso_day(self.day.isoformat())}"
+        """`since 24 Jun 2013`; `since 3 Jun 2013 or earlier` where that is the first day that was looked at."""
+        return f"since {format_iso_day(self.day.isoformat())}{' or earlier' if self.earlier else ''}"
 
 
 def standing_since(claim: WithEvidence) -> StandingSince | None:

@@ -15,7 +15,8 @@ from observability.stats.lasting_excess import lasting_excess_start
 def days_beyond(days: Sequence[int] | NDArray[np.int64], excess: ArrayLike, errors: ArrayLike) -> StandingSince | None:
     """Return since when a figure is surely beyond its level (stats/lasting_excess.py); None where its days do not tell.
 
-    days: numbers since 1970, rising, the past first. excess: how far the figure of each day is beyond the level. errors: of these figures.
+    days: numbers since 1970, rising, the past first. excess: how far the figure of each day is beyond the level, NaN where nothing was
+    measured. errors: of these figures. `earlier` is set only where the first of the days was measured.
     """
     first = lasting_excess_start(excess, errors)
     return None if first is None else StandingSince((EPOCH + timedelta(days=int(days[first]))).date(), earlier=first == 0)

@@ -10,8 +10,8 @@ from observability.incidents.grouping_rules import Known, onset_certainty
 
 
 def finding_since(finding: Finding) -> str | None:
-    """`since 31 Dec 2013`; of a state that stands `since before 3 Dec 2013` where no day that was looked at was without it; `since 3 Dec
-    2013 or earlier` where it began before the analyzed days; None where its days do not tell.
+    """`since 31 Dec 2013`; `since 3 Dec 2013 or earlier` where it may have begun before the days that were looked at; None where its days
+    do not tell.
     """
     certainty, since = onset_certainty(finding), standing_since(finding)
     if since is not None and certainty != "dated":
@@ -20,13 +20,14 @@ def finding_since(finding: Finding) -> str | None:
 
 
 def incident_since(incident: Incident) -> str | None:
-    """`finding_since` of an incident: its onset where that is dated, else since when the first of its worst findings stands."""
+    """`finding_since` of an incident: its onset where that is dated, else since when its lead stands; the day of another finding is not its
+    own. What is new stands since no day.
+    """
     certainty = incident_onset_certainty(incident)
     if incident.onset is not None and certainty == "dated":
         return onset_words(incident.onset, certainty)
-    worst = (finding for finding in incident.findings if finding.state == incident.state)
-    since = next((found for finding in worst if (found := standing_since(finding))), None)
-    if since is not None:
+    since = standing_since(incident.lead)
+    if since is not None and incident.news != "new":
         return since.words
     return None if incident.onset is None else onset_words(incident.onset, certainty)
 

@@ -31,7 +31,7 @@ def standing(since: StandingSince | None, **changes: Any) -> Finding:
     return dated_finding(replace(STANDING, **changes, evidence=STANDING.evidence | (since.evidence if since else {})))
 
 
-@pytest.mark.parametrize(("since", "words"), [(SINCE, "since 24 Jun 2026"), (BEFORE, "since before 1 Jun 2026")])
+@pytest.mark.parametrize(("since", "words"), [(SINCE, "since 24 Jun 2026"), (BEFORE, "since 1 Jun 2026 or earlier")])
 def test_a_standing_critical_says_since_when_in_every_place(since: StandingSince, words: str) -> None:
     (finding,), (incident,) = group_findings([standing(since)])
     assert standing_since(finding) == since
@@ -56,9 +56,23 @@ def test_an_acknowledged_critical_says_so_after_since_when() -> None:
     assert incidents.incident_facts(incident) == "ongoing since 24 Jun 2026 · acknowledged"
 
 
-def test_the_incident_takes_the_day_of_its_worst_finding_and_a_dated_onset_keeps_its_own() -> None:
+def test_the_incident_takes_the_day_of_its_lead_and_a_dated_onset_keeps_its_own() -> None:
     warning = standing(BEFORE, subject="income", severity="watch")
     _, (incident,) = group_findings([standing(SINCE), warning])
     assert incident_since(incident) == "since 24 Jun 2026"
     dated = replace(STANDING, onset=START + timedelta(days=2), evidence={"onset_known": "dated", **SINCE.evidence})
     assert finding_since(dated) == "since 1 Jul 2026"
+
+
+def test_an_incident_takes_no_day_from_a_finding_that_does_not_lead_it() -> None:
+    _, (incident,) = group_findings([standing(None), standing(SINCE, subject="income")])
+    lead, other = standing(None), standing(SINCE, subject="income")
+    incident = replace(incident, lead=lead, collateral=(other,))
+    assert incident_since(incident) == "since 29 Jun 2026 or earlier"
+    assert incident_since(replace(incident, lead=other, collateral=(lead,))) == "since 24 Jun 2026"
+
+
+def test_an_incident_whose_news_is_new_stands_since_no_day() -> None:
+    _, (incident,) = group_findings([standing(SINCE)])
+    assert incident_since(incident) == "since 24 Jun 2026"
+    assert incident_since(replace(incident, lead=replace(incident.lead, news="new"))) == "since 29 Jun 2026 or earlier"

@@ -265,7 +265,7 @@ def _onset_words(lead: Finding, onset: datetime | None) -> str:
     """Whether the onset is dated, and by which finding."""
     certainty, since = onset_certainty(lead), standing_since(lead)
     if since is not None and certainty != "dated":
-        return "beyond its limit before the days looked at" if since.earlier else "days beyond the limit found in the daily values"
+        return "beyond its limit from the first day looked at" if since.earlier else "days beyond the limit found in the daily values"
     return "onset from a related finding" if certainty == "vague" and onset is not None else CERTAINTY[certainty]
 
 
