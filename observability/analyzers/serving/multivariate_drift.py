@@ -20,7 +20,7 @@ from observability.analyzers.serving import drift
 from observability.core.analyzer import DAY, Analyzer, Ask, Context, Frames
 from observability.core.finding import DETAILS, Finding, Severity, needs_action
 from observability.core.questions import Aggregate, Sample
-from observability.core.standing_since import StandingSince
+from observability.core.standing_since import StandingSince, standing_since
 from observability.core.window import EPOCH
 from observability.detection import correlation_changes
 from observability.detection.change import stated_limits
@@ -240,8 +240,7 @@ def weeks_beyond(judged: DomainVerdict, context: Context) -> dict[str, Any]:
     count = next((place for place, moved in enumerate(judged.weeks) if not moved), len(judged.weeks))
     if judged.news or not count:
         return {}
-    earlier = count == len(judged.weeks) or judged.weeks[count] is None
-    return StandingSince((context.window.start - count * WEEK * DAY).date(), earlier).evidence
+    return StandingSince((context.window.start - count * WEEK * DAY).date(), earlier=count == len(judged.weeks)).evidence
 
 
 def about_all(judged: DomainVerdict, context: Context, n: int, frames: Frames) -> Finding:
@@ -392,7 +391,8 @@ def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
         if days is not None and not judged.beyond_days:
             why = f"single days reach AUC {days.null_mean + ONE_SIDED_95 * days.null_sd:.2f}"
         return f"Joint drift of the inputs cannot be told from chance ({auc}): {why}, {rows}."
-    past = "; unchanged from the past four weeks" if not judged.news and days is not None else ""
+    alike = not judged.news and days is not None and standing_since(finding) is None
+    past = "; not clearly different from the past four weeks" if alike else ""
     apart = f"(domain-classifier AUC {found.auc:.2f}, limit {finding.limit:g})"
     return f"The inputs drifted from the reference {apart}{telling_features(judged)}{past}."
 

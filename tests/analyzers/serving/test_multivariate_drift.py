@@ -9,10 +9,19 @@ import pytest
 from scipy import stats
 
 from observability.analyzers.serving import drift
-from observability.analyzers.serving.multivariate_drift import ANALYZER, correlations_of, sides_of
+from observability.analyzers.serving.multivariate_drift import (
+    ANALYZER,
+    DomainVerdict,
+    correlations_of,
+    domain_sentence,
+    sides_of,
+    undecided_domain,
+    weeks_beyond,
+)
 from observability.core.finding import Finding, news_of
 from observability.core.settings import ModelSettings
 from observability.core.standing_since import StandingSince, standing_since
+from observability.stats.domain import Separation, WindowSeparation
 from tests.support.analyzer_worlds import context_for, frames_for, spread
 from tests.support.drift_rows import FEATURES, findings, rows
 from tests.support.length import repeats
@@ -185,7 +194,7 @@ def test_days_that_differ_by_themselves_are_no_news_and_a_broken_correlation_amo
     broken = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3))
     assert broken.severity == "act" and broken.evidence["against_days"]["p_value"] < 1e-6 and not broken.evidence["standing"]
     stands = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3, tie=-0.6))
-    assert stands.severity == "act" and news_of(stands) == "ongoing" and "unchanged from the past four weeks" in stands.because
+    assert stands.severity == "act" and news_of(stands) == "ongoing" and "past four weeks" not in stands.because
     assert standing_since(stands) == StandingSince(date(2026, 2, 2), earlier=True) and standing_since(broken) is None
 
 
@@ -256,3 +265,32 @@ def last_days(reference: pd.DataFrame, current: pd.DataFrame, past: pd.DataFrame
     assert found is not None
     (pair,) = [each for each in found.changes(1.0) if each.days == 3]
     return pair.after
+
+
+def verdict(weeks: tuple[bool | None, ...]) -> DomainVerdict:
+    """A drift that does not differ from the days before its window, whose past weeks were as far or not, newest first."""
+    found = Separation(0.9, 0.88, 0.92, 0.5, 0.01, 1e-9, 0.9, (("age", 0.2),), None, (900, 900), np.ones(9), np.zeros(9))
+    return DomainVerdict(found, ("age",), 0.8, 0.05, 1e-9, days=WindowSeparation(0.5, 0.5, 0.01, 0.5), weeks=weeks)
+
+
+@pytest.mark.parametrize(
+    ("weeks", "since"),
+    [
+        ((True,) * 4, StandingSince(date(2026, 2, 2), earlier=True)),
+        ((True, True, None, None), StandingSince(date(2026, 2, 16), earlier=False)),
+        ((True, False, True, True), StandingSince(date(2026, 2, 23), earlier=False)),
+        ((False,) * 4, None),
+        ((None,) * 4, None),
+    ],
+    ids=["all", "first known later", "from a week", "none", "unknown"],
+)
+def test_a_drift_says_since_which_week_or_that_it_is_not_clearly_different(
+    weeks: tuple[bool | None, ...], since: StandingSince | None
+) -> None:
+    judged, context = verdict(weeks), context_for(rows(40, 1), features=FEATURES)
+    finding = replace(
+        undecided_domain(context, 900, ""), severity=judged.severity, limit=judged.act, evidence=weeks_beyond(judged, context)
+    )
+    assert finding.severity == "act" and standing_since(finding) == since
+    said = domain_sentence(judged, finding)
+    assert ("not clearly different from the past four weeks" in said) == (since is None) and "unchanged" not in said
