@@ -47,7 +47,16 @@ from observability.detection.own_history import (
     ROUNDING,
     Array,
 )
-from observability.detection.usual_batches import SortedValues, median_and_spread, median_of_window, robust_spread, usual_batches
+from observability.detection.usual_batches import (
+    MAX_FAULTY,
+    PastBatches,
+    SortedValues,
+    median_and_spread,
+    median_of_window,
+    past_batches,
+    robust_spread,
+    usual_batches,
+)
 from observability.records.kinds import BATCH_STATISTICS
 from observability.stats.column_quantiles import (
     column_medians,
@@ -69,8 +78,8 @@ others are too few: the fault of one moves their median by half of it."""
 class ComparisonTable:
     """The comparisons of one statistic of the devices of a kind: with their own past, or with each other.
 
-    devices: source and name of each. The arrays are devices × columns. p_values: NaN where nothing is compared. ongoing: the device was so
-    before, which is no `act`. varies: lowest and highest usual values. make: the comparison of a device and a column, by place.
+    devices: source and name of each. The arrays are devices × columns. p_values: NaN where nothing is compared. varies: lowest and highest
+    usual values. make: the comparison of a device and a column, by place. watch_only: it is a warning at most.
     """
 
     metric: str
@@ -80,14 +89,15 @@ class ComparisonTable:
     value: Array
     usual: Array
     effect: Array
-    ongoing: Array
     varies: tuple[Array, Array]
     make: Callable[[int, int], StatisticComparison]
+    watch_only: bool = False
 
     def reaches(self, place: int) -> Array:
-        """Where the effect reaches the limit for `watch` (place 0) or `act` (1); a device that was always so has no `act`."""
-        found = reaches_limit(self.metric, self.value, self.usual, self.effect, place)
-        return found & ~self.ongoing if place else found
+        """Where the effect reaches the limit for `watch` (place 0) or `act` (1)."""
+        if place and self.watch_only:
+            return np.zeros(self.effect.shape, bool)
+        return np.asarray(reaches_limit(self.metric, self.value, self.usual, self.effect, place))
 
     @property
     def unusual(self) -> Array:
@@ -112,6 +122,30 @@ class StatisticValues:
     n: Array
     floor: Array
     rest: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastOfDevice:
+    """The comparison of one statistic of a device with its own past. The arrays are by column.
+
+    p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of it; low, high: its natural range; tests:
+    batches with a p-value; earlier: past batches with a value; new: places of its batches in the window; unusual: which of them are
+    unusual, new × columns. past, rest: its past batches, all and without faults, and the same without what the others differ.
+    """
+
+    p: Array
+    value: Array
+    usual: Array
+    effect: Array
+    low: Array
+    high: Array
+    worst: Array
+    tests: Array
+    earlier: Array
+    new: Array
+    unusual: Array
+    past: tuple[PastBatches, PastBatches]
+    rest: tuple[PastBatches, PastBatches]
 
 
 def statistic_comparisons(batches: "DataFrame") -> tuple[list[ComparisonTable], list[JudgedDevice]]:
@@ -300,17 +334,17 @@ class DeviceKind:
                 middle = column_medians(others)
                 found[own[units == unit]] = np.where(np.isfinite(others).sum(0) >= 2, middle, np.nan)
 
-    def _with_past(self, statistic: StatisticValues, of_units: Mapping[int, dict[str, Array]]) -> ComparisonTable:
+    def _with_past(self, statistic: StatisticValues, of_units: Mapping[int, PastOfDevice]) -> ComparisonTable:
         """The comparison of each column of each device with its own past. of_units: of `_past_of_unit`."""
         found = list(of_units.values())
         who, metric = tuple(map(self.owners.__getitem__, of_units)), statistic.metric
         p, value, usual, effect, low, high = (
-            np.array([each[name] for each in found]) for name in ("p", "value", "usual", "effect", "low", "high")
+            np.array([getattr(each, name) for each in found]) for name in ("p", "value", "usual", "effect", "low", "high")
         )
 
         def make(row: int, place: int) -> StatisticComparison:
             own = found[row]
-            worst, extreme = int(own["worst"][place]), own["new"][np.flatnonzero(own["unusual"][:, place])]
+            worst, extreme = int(own.worst[place]), own.new[np.flatnonzero(own.unusual[:, place])]
             return StatisticComparison(
                 source=who[row][0],
                 device=who[row][1],
@@ -324,8 +358,8 @@ class DeviceKind:
                 effect=float(effect[row, place]),
                 p_value=float(p[row, place]),
                 rows=int(self.rows[worst, 0]),
-                batches=int(own["tests"][place]),
-                baseline_n=int(own["earlier"][place]),
+                batches=int(own.tests[place]),
+                baseline_n=int(own.earlier[place]),
                 against="past",
                 first=self.times[min(extreme.min(initial=worst), worst)],
                 unusual=tuple(self.names[each] for each in extreme),
@@ -341,55 +375,60 @@ class DeviceKind:
             usual=usual,
             effect=effect,
             varies=(low, high),
-            ongoing=np.zeros(p.shape, bool),
             make=make,
         )
 
-    def _past_of_unit(self, unit: int, statistic: StatisticValues, past: SortedValues) -> dict[str, Array]:
-        """The comparison of a device with its own past, by column. past: its earlier scaled values.
-
-        p: NaN where nothing is compared; worst: the most unusual batch; value, usual, effect: of it; tests: its batches with a p-value;
-        earlier: past batches with a value; new: its batches in the window; unusual: which of them are unusual, new × columns.
-        middle, spread: of its past values on their scale, and of those without what the others differ (`_rest`).
-        """
+    def _past_of_unit(self, unit: int, statistic: StatisticValues, past: SortedValues) -> PastOfDevice:
+        """The comparison of a device with its own past, by column. past: its earlier scaled values."""
         metric, upward, new, old = statistic.metric, statistic.metric not in LIMITS, self.current[unit], self.earlier[unit]
         usual_std, row, _ = self._usual_of_units
         floor, columns = statistic.floor[row[new]], np.arange(len(self.columns))
         noise = self._noise(metric, statistic.n[new], self.std[new])
-        own, rest = usual_batches(statistic.scaled[new], past, noise, floor, upward=upward), statistic.rest
-        apart = usual_batches(rest[new], sorted_values(rest[old]), noise, floor, upward=upward)
-        follows, relative = (self._others[new] >= FOLLOWED)[:, None] & (apart.spread <= FOLLOWS * own.spread), apart.p_values
-        p = np.where(np.isfinite(relative), np.where(follows, relative, np.maximum(own.p_values, relative)), own.p_values)
+        own, rest = past_batches(statistic.scaled[old], past), past_batches(statistic.rest[old])
+        of_own = usual_batches(statistic.scaled[new], own, noise, floor, upward=upward)
+        relative = usual_batches(statistic.rest[new], rest, noise, floor, upward=upward)
+        follows = (self._others[new] >= FOLLOWED)[:, None] & (rest.spread <= FOLLOWS * own.spread)
+        p = np.where(np.isfinite(relative), np.where(follows, relative, np.maximum(of_own, relative)), of_own)
         tests, lowest = np.isfinite(p).sum(0), np.argmin(np.where(np.isfinite(p), p, np.inf), axis=0)
         worst = new[lowest]
         value, usual = statistic.values[worst, columns], own.middle if metric == MEAN else column_medians(statistic.values[old])
+        shift = statistic.scaled[worst, columns] - statistic.rest[worst, columns]
         if metric == MEAN:
-            shared = value - rest[worst, columns] + apart.middle
+            shared = shift + rest.middle
             usual = np.where(np.isfinite(shared), shared, usual)
-        shift = statistic.scaled[worst, columns] - rest[worst, columns]
-        ends = zip(own.reach(lowest, tests), (shift + end for end in apart.reach(lowest, tests)), (np.fmin, np.fmax), strict=True)
+        rows, std = self.rows[worst, 0], usual_std[row[worst], columns]
+        ordinary, ordinary_rest = (each.without(self._faulty(metric, each, self.rows[old], usual_std[row[new[0]]])) for each in (own, rest))
+        of_worst = np.broadcast_to(noise, p.shape)[lowest, columns], floor[lowest, columns], tests
+        ends = zip(ordinary.reach(*of_worst), (shift + end for end in ordinary_rest.reach(*of_worst)), (np.fmin, np.fmax), strict=True)
         alone, beside = ~np.isfinite(relative[lowest, columns]), follows[lowest, columns]
         low, high = (np.where(alone, of_past, np.where(beside, of_rest, wider(of_past, of_rest))) for of_past, of_rest, wider in ends)
-        rows, std = self.rows[worst, 0], usual_std[row[worst], columns]
-        return {
-            "low": _from_scale(metric, low, rows, std, side=-1),
-            "high": _from_scale(metric, high, rows, std, side=1),
-            "p": np.where(tests > 0, np.minimum(p[lowest, columns] * tests, 1.0), np.nan),
-            "worst": worst,
-            "value": value,
-            "usual": usual,
-            "effect": _effect(metric, value, usual, std),
-            "middle": own.middle,
-            "spread": own.spread,
-            "middle_rest": apart.middle,
-            "spread_rest": apart.spread,
-            "tests": tests,
-            "earlier": np.isfinite(statistic.values[old]).sum(0),
-            "new": new,
-            "unusual": np.nan_to_num(p * tests, nan=1.0) <= SIGNIFICANT,
-        }
+        return PastOfDevice(
+            p=np.where(tests > 0, np.minimum(p[lowest, columns] * tests, 1.0), np.nan),
+            value=value,
+            usual=usual,
+            effect=_effect(metric, value, usual, std),
+            low=_from_scale(metric, low, rows, std, side=-1),
+            high=_from_scale(metric, high, rows, std, side=1),
+            worst=worst,
+            tests=tests,
+            earlier=np.isfinite(statistic.values[old]).sum(0),
+            new=new,
+            unusual=np.nan_to_num(p * tests, nan=1.0) <= SIGNIFICANT,
+            past=(own, ordinary),
+            rest=(rest, ordinary_rest),
+        )
 
-    def _window_with_past(self, statistic: StatisticValues, of_units: Mapping[int, dict[str, Array]]) -> ComparisonTable | None:
+    def _faulty(self, metric: str, past: PastBatches, rows: Array, std: Array) -> Array:
+        """Which past batches were themselves beyond the critical limit, past batches × columns. A season of means is no fault.
+
+        rows: of the batches; std: the usual standard deviation of each column.
+        """
+        values = _from_scale(metric, past.values, rows, std, side=0)
+        usual = _from_scale(metric, past.middle, np.median(rows, 0), std, side=0)
+        found = np.asarray(reaches_limit(metric, values, usual, _effect(metric, values, usual, std), 1))
+        return found & (found.sum(0) <= MAX_FAULTY * past.ordered[1]) if metric in LIMITS else found
+
+    def _window_with_past(self, statistic: StatisticValues, of_units: Mapping[int, PastOfDevice]) -> ComparisonTable | None:
         """The comparison of each device's median over the window with its own past, a warning at most; None where no device has one.
 
         It sees what every batch of the window shares, and none has alone. Consecutive batches are correlated: a season is no fault.
@@ -436,25 +475,21 @@ class DeviceKind:
             usual=usual,
             effect=effect,
             varies=(low, high),
-            ongoing=np.ones(p.shape, bool),
             make=make,
+            watch_only=True,
         )
 
-    def _median_of_unit(self, unit: int, statistic: StatisticValues, past: dict[str, Array]) -> dict[str, Array]:
+    def _median_of_unit(self, unit: int, statistic: StatisticValues, past: PastOfDevice) -> dict[str, Array]:
         """The comparison of the median over a device's batches of the window with its earlier ones, by column. past: of `_past_of_unit`."""
         metric, new, old = statistic.metric, self.current[unit], self.earlier[unit]
         usual_std, row, _ = self._usual_of_units
         std, floor = usual_std[row[new[0]]], statistic.floor[row[new[0]]]
         own, apart = (
-            median_of_window(
-                each[new], each[old], past[middle], np.maximum(np.nan_to_num(past[spread]), floor), upward=metric not in LIMITS
-            )
-            for each, middle, spread in ((statistic.scaled, "middle", "spread"), (statistic.rest, "middle_rest", "spread_rest"))
+            median_of_window(each[new], *before, floor, upward=metric not in LIMITS)
+            for each, before in ((statistic.scaled, past.past), (statistic.rest, past.rest))
         )
-        beside, known = (
-            bool((self._others[new] >= FOLLOWED).all()) & (past["spread_rest"] <= FOLLOWS * past["spread"]),
-            np.isfinite(apart.p_value),
-        )
+        beside = bool((self._others[new] >= FOLLOWED).all()) & (past.rest[0].spread <= FOLLOWS * past.past[0].spread)
+        known = np.isfinite(apart.p_value)
         p = np.where(known, np.where(beside, apart.p_value, np.maximum(own.p_value, apart.p_value)), own.p_value)
         shift = own.median - apart.median
         low, high = (
@@ -462,7 +497,9 @@ class DeviceKind:
             for of_past, of_rest, wider in zip(own.ends, apart.ends, (np.fmin, np.fmax), strict=True)
         )
         value = own.median if metric == MEAN else column_medians(statistic.values[new])
-        usual = np.where(known, shift + past["middle_rest"], past["middle"]) if metric == MEAN else column_medians(statistic.values[old])
+        usual = (
+            np.where(known, shift + past.rest[0].middle, past.past[0].middle) if metric == MEAN else column_medians(statistic.values[old])
+        )
         rows = float(np.median(self.rows[new]))
         return {
             "p": p,
@@ -550,7 +587,6 @@ class DeviceKind:
             value=shown,
             usual=usual,
             effect=effect,
-            ongoing=ongoing,
             varies=(low, high),
             make=make,
         )

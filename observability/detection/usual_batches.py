@@ -10,50 +10,64 @@ from scipy.special import stdtr, stdtrit
 
 from observability.detection.batch_statistics import MIN_BATCHES, NORMAL_REACH
 from observability.detection.own_history import MAX_FREEDOM, MINIMUM, NATURAL, OF_A_MEDIAN, SEEN, Array
-from observability.stats.column_quantiles import column_medians, quantiles_of_sorted, value_at
+from observability.stats.column_quantiles import column_medians, quantiles_of_sorted, sorted_values, value_at
 
 SortedValues = tuple[Array, Array]
 """Values sorted by column (batches × columns), and how many each column has."""
 
 
+MAX_FAULTY = 1 / 4
+"""Share of past means, or standard deviations, beyond the critical limit up to which they were faults. More are how the column varies."""
+
+
 @dataclass(frozen=True)
-class UsualBatches:
-    """How new values of each column stand to its past values. All but p_values and errors (new batches × columns) are by column.
+class PastBatches:
+    """Past batches of each column: values in order of time (batches × columns), their median, and their robust standard deviation."""
 
-    p_values: NaN where too little is known. errors: standard errors of new values. middle, spread: of the past values. lowest, highest:
-    what an eighth of them reached. freedom: of Student's t.
-    """
-
-    p_values: Array
+    values: Array
+    ordered: SortedValues
     middle: Array
     spread: Array
-    errors: Array
-    freedom: Array
-    lowest: Array
-    highest: Array
 
-    def reach(self, places: Array, tests: Array) -> tuple[Array, Array]:
-        """The range that the most unusual of `tests` batches is within, but for NATURAL of the windows. places: its batch, by column."""
-        reach = stdtrit(self.freedom, 1 - NATURAL / (2 * np.maximum(tests, 1))) * self.errors[places, np.arange(places.size)]
-        return np.fmin(self.lowest, self.middle - reach), np.fmax(self.highest, self.middle + reach)
+    @property
+    def freedom(self) -> Array:
+        """Degrees of freedom of Student's t: one less than past values, at most MAX_FREEDOM."""
+        return np.asarray(np.maximum(np.minimum(self.ordered[1] - 1, MAX_FREEDOM), 1))
+
+    def errors(self, noise: Array, floor: Array) -> Array:
+        """Standard errors of new values around the median. noise: their sampling variance; floor: the smallest standard deviation."""
+        known = self.ordered[1]
+        return np.sqrt(np.maximum(np.nan_to_num(self.spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
+
+    def reach(self, noise: Array, floor: Array, tests: Array) -> tuple[Array, Array]:
+        """The range that the most unusual of `tests` batches is within, but for NATURAL of the windows, by column."""
+        reach = stdtrit(self.freedom, 1 - NATURAL / (2 * np.maximum(tests, 1))) * self.errors(noise, floor)
+        return self.middle - reach, self.middle + reach
+
+    def without(self, faulty: Array) -> "PastBatches":
+        """The same without some batches of some columns. faulty: batches × columns."""
+        return past_batches(np.where(faulty, np.nan, self.values)) if faulty.any() else self
 
 
-def usual_batches(values: Array, past: SortedValues, noise: Array, floor: Array, *, upward: bool) -> UsualBatches:
-    """Return how new values stand to the past values of their column.
+def past_batches(values: Array, ordered: SortedValues | None = None) -> PastBatches:
+    """Return the past batches of each column. ordered: the values sorted, where that is known."""
+    ordered = sorted_values(values) if ordered is None else ordered
+    return PastBatches(values, ordered, *median_and_spread(ordered))
 
-    values: new batches × columns; past: earlier batches × columns; noise: sampling variance of each value; floor: smallest standard
-    deviation. The spread is the larger of the median absolute deviation and the range of the central seven eighths, each as a standard
-    deviation, so that a second mode (weekends) counts as usual and a fault of a few past days does not. A value that an eighth of the past
-    values reached is not unusual. Student's t with one degree of freedom less than past values, at most 12.
+
+def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, *, upward: bool) -> Array:
+    """Return the p-values of new values among the past values of their column, NaN where too little is known.
+
+    values: new batches × columns; noise: sampling variance of each value; floor: smallest standard deviation. The spread is the larger of
+    the median absolute deviation and the range of the central seven eighths, each as a standard deviation, so that a second mode (weekends)
+    is not significant and a fault of a few past days does not hide the next one. A value that an eighth of the past values reached is not
+    significant.
     """
-    (ordered, known), (middle, spread) = past, median_and_spread(past)
-    nothing, no_column = np.full(values.shape, np.nan), np.full(values.shape[1], np.nan)
+    ordered, known = past.ordered
     if not known.size or known.max() < MINIMUM:
-        return UsualBatches(nothing, middle, spread, nothing, no_column, no_column, no_column)
-    error = np.sqrt(np.maximum(np.nan_to_num(spread), floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
-    t = (values - middle) / error
-    degrees = np.maximum(np.minimum(known - 1, MAX_FREEDOM), 1)
-    freedom = np.broadcast_to(degrees, t.shape)
+        return np.full(values.shape, np.nan)
+    t = (values - past.middle) / past.errors(noise, floor)
+    freedom = np.broadcast_to(past.freedom, t.shape)
     seen = (SEEN * known).astype(int)  # so many past values may be as extreme
     lowest, highest = value_at(ordered, np.minimum(seen, len(ordered) - 1)), value_at(ordered, np.maximum(known - 1 - seen, 0))
     p, above = np.ones(t.shape), values > highest
@@ -62,8 +76,7 @@ def usual_batches(values: Array, past: SortedValues, noise: Array, floor: Array,
         below = values < lowest
         p[below] = np.minimum(p[below], stdtr(freedom[below], t[below]))
         p = np.minimum(2 * p, 1.0)
-    p = np.where((known >= MINIMUM) & np.isfinite(values), p, np.nan)
-    return UsualBatches(p, middle, spread, error, degrees, lowest, highest)
+    return np.where((known >= MINIMUM) & np.isfinite(values), p, np.nan)
 
 
 @dataclass(frozen=True)
@@ -75,21 +88,27 @@ class WindowMedian:
     ends: tuple[Array, Array]
 
 
-def median_of_window(values: Array, past: Array, middle: Array, scale: Array, *, upward: bool) -> WindowMedian:
-    """Return how the median of new batches stands to the past batches of each column, both in order of time.
+def median_of_window(values: Array, past: PastBatches, ordinary: PastBatches, floor: Array, *, upward: bool) -> WindowMedian:
+    """Return how the median of new batches, in order of time, stands to the past batches of each column.
 
-    Its error is that of a median of consecutive batches whose correlation is that of the past. middle, scale: median and standard deviation
-    of the past batches.
+    Its error is that of a median of consecutive batches whose correlation is that of the past. ordinary: the past batches without faults,
+    from which the range comes. floor: the smallest standard deviation.
     """
-    median, n, known = column_medians(values), np.isfinite(values).sum(0), np.isfinite(past).sum(0)
-    correlation = correlation_of_neighbours((past - middle) / scale)
-    ratio = mean_variance_ratios(n, correlation) + mean_variance_ratios(known, correlation)
-    error, freedom = scale * np.sqrt(OF_A_MEDIAN * ratio), np.maximum(np.minimum(known - 1, MAX_FREEDOM), 1)
-    t = (median - middle) / error
-    p = stdtr(freedom, -t) if upward else np.minimum(2 * stdtr(freedom, -np.abs(t)), 1.0)
-    reach = stdtrit(freedom, 1 - NATURAL / 2) * error
-    judged = (known >= MINIMUM) & (n >= MIN_BATCHES)
-    return WindowMedian(median, np.where(judged, p, np.nan), (middle - reach, middle + reach))
+    median, n = column_medians(values), np.isfinite(values).sum(0)
+    error = errors_of_median(n, past, floor)
+    t = (median - past.middle) / error
+    p = stdtr(past.freedom, -t) if upward else np.minimum(2 * stdtr(past.freedom, -np.abs(t)), 1.0)
+    reach = stdtrit(ordinary.freedom, 1 - NATURAL / 2) * (error if ordinary is past else errors_of_median(n, ordinary, floor))
+    judged = (past.ordered[1] >= MINIMUM) & (n >= MIN_BATCHES)
+    return WindowMedian(median, np.where(judged, p, np.nan), (ordinary.middle - reach, ordinary.middle + reach))
+
+
+def errors_of_median(n: Array, past: PastBatches, floor: Array) -> Array:
+    """Return the standard errors of a median of n consecutive batches around the past median, by column."""
+    scale = np.maximum(np.nan_to_num(past.spread), floor)
+    correlation = correlation_of_neighbours((past.values - past.middle) / scale)
+    ratio = mean_variance_ratios(n, correlation) + mean_variance_ratios(past.ordered[1], correlation)
+    return np.asarray(scale * np.sqrt(OF_A_MEDIAN * ratio))
 
 
 def correlation_of_neighbours(scaled: Array) -> Array:

@@ -187,8 +187,10 @@ def unusual_device(own: Sequence[JudgedComparisons], context: Context) -> Findin
     bad = [(*each.at(each.table.columns[place]), each.severity(place)) for each in own for place in np.flatnonzero(each.watch).tolist()]
     worst, p, severity = min(bad, key=lambda each: (SEVERITIES.index(each[2]), each[1], -each[0].effect, each[0].column))
     others = sorted({each.column for each, _, _ in bad} - {worst.column})
-    batches = list(dict.fromkeys(name for each, _, _ in bad for name in each.unusual))
-    onset = max(aware_utc(min(each.first for each, _, _ in bad)), context.window.start)
+    compared = [each for each, _, _ in bad]
+    dated = [each for each in compared if each.batch is not None] or compared  # a median is of the whole window, and dates nothing
+    batches = list(dict.fromkeys(name for each in dated for name in each.unusual))
+    onset = max(aware_utc(min(each.first for each in dated)), context.window.start)
     n, because = sum(each.compared for each in own), statistic_sentence(worst, others)
     return replace(
         _with_value(undecided_device(context, worst.subject, worst.metric, n, because), worst.value, _limit(worst)),
@@ -203,6 +205,7 @@ def unusual_device(own: Sequence[JudgedComparisons], context: Context) -> Findin
             "columns": [worst.column, *others],
             "proposal": proposed_measure(worst),
             "onset_known": "dated" if worst.batch else "vague",
+            "standing": worst.ongoing,
         },
     )
 

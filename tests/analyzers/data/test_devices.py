@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from observability.core.finding import Finding
+from observability.core.finding import Finding, news_of
 from tests.support.device_fleet import START, device_batches, device_findings, of_device
 from tests.support.length import allowed, repeats
 from tests.support.levels import beyond_limit
@@ -111,7 +111,7 @@ def test_a_new_device_is_compared_with_the_others_of_its_kind() -> None:
     for each in always:
         each["stats"]["temperature"]["mean"] += 40 * (each["device"] == "d8")
     (finding,) = needing_action(device_findings(always)).values()
-    assert finding.severity == "watch" and "Already so before this window." in finding.because
+    assert finding.severity == "act" and news_of(finding) == "ongoing" and "Already so before this window." in finding.because
 
 
 def test_few_rows_and_few_batches_are_no_alarm() -> None:
@@ -170,9 +170,10 @@ def test_the_limit_is_how_far_such_batches_vary_where_that_is_more_than_the_stat
     n = np.array([each["rows"] for each in past], float)
     values = np.array([each["stats"]["temperature"]["null_share"] for each in past])
     scaled = np.arcsin(np.sqrt((values * n + 3 / 8) / (n + 3 / 4)))
+    scaled, n = (each[values < max(2 * np.median(values), np.median(values) + 0.05)] for each in (scaled, n))  # without faults
     low, high = np.quantile(scaled, [1 / 16, 15 / 16])
     spread = max(1.4826 * np.median(np.abs(scaled - np.median(scaled))), (high - low) / (2 * stats.norm.ppf(15 / 16)), 0.02)
-    error = np.sqrt(spread**2 * (1 + np.pi / 2 / 60) + 1 / (4 * 60))
+    error = np.sqrt(spread**2 * (1 + np.pi / 2 / len(n)) + 1 / (4 * 60))
     end = np.median(scaled) + stats.t.ppf(1 - 0.01 / 14, 12) * error
     natural = (np.sin(end) ** 2 * 60.75 - 3 / 8) / 60
     stated = max(1.5 * np.median(values), np.median(values) + 0.02)
@@ -233,3 +234,31 @@ def test_seasons_of_a_single_device_are_no_fault() -> None:
     found = [each for seed in range(weeks) for each in device_findings(device_batches(RNG(300 + seed), fleet=1, weather=6.0))]
     assert sum(each.needs_action for each in found) <= allowed(0.01, weeks)
     assert sum(each.severity == "unknown" for each in found if each.metric == "batch_mean") <= allowed(0.1, weeks)
+
+
+def null_shares(now: list[float], past: list[float], *, fleet: int = 1, every: int = 1) -> list[Finding]:
+    """Findings about missing values of batches of every so many days, with those of a device's last ones, of window and past, given."""
+    batches = device_batches(RNG(31), fleet=fleet, before=84 if every == 1 else 7 * every)
+    batches = [each for each in batches if (each["at"] - START).days % every == 0]
+    mine = [each for each in batches if each["device"] == "d0"]
+    split = [each for each in mine if each["at"] < START], [each for each in mine if each["at"] >= START]
+    for those, shares in zip(split, (past, now), strict=True):
+        for each, share in zip(those[len(those) - len(shares) :], shares, strict=True):
+            each["stats"]["temperature"]["null_share"] = share
+    return [each for each in device_findings(batches) if each.metric == "batch_null_share"]
+
+
+def test_the_days_and_batches_of_a_fault_are_those_of_single_batches() -> None:
+    (found, *_) = null_shares([0.03, 0.035, 0.04, 0.4, 0.4, 0.4, 0.4], [])
+    assert (found.severity, found.evidence["onset_known"]) == ("act", "dated")
+    assert found.onset is not None and found.onset.date() == (START + timedelta(days=3)).date()
+    assert found.evidence["unusual"] == ["d0 3", "d0 4", "d0 5", "d0 6"] and "4 of its 7 batches" in found.because
+
+
+@pytest.mark.parametrize("fleet", [1, 2])
+@pytest.mark.parametrize(
+    ("past", "now", "every"), [([0.6] * 11, [0.6] * 7, 1), ([1.0, 0.03, 0.03, 0.03], [1.0], 7)], ids=["11 days of 84", "one week of 7"]
+)
+def test_bad_days_of_the_past_make_no_bad_day_ok(past: list[float], now: list[float], every: int, fleet: int) -> None:
+    (found, *_) = null_shares(now, past, every=every, fleet=fleet)
+    assert found.severity == "unknown" and found.value == now[0] and beyond_limit(found) and "cannot be told yet" in found.because
