@@ -13,13 +13,18 @@ from observability.core.analyzer import Context
 from observability.core.finding import Finding, Severity
 from observability.detection.change import significant_severity, stated_limits
 from observability.detection.distribution_changes import ColumnDrift, DistributionChange, drift_onset, drift_standing
+from observability.detection.onset import OnsetEstimate
 from observability.detection.windows import window_phrase
+from observability.stats.arrays import Floats
 from observability.stats.interval import rate_interval
 from observability.stats.level_swap import LevelSwap, find_level_swap
 
 NAME, METRIC = "serving/drift", "level_trade"
 WATCH, ACT = 0.005, 0.01
 """Smallest change of both levels, as a share of all rows."""
+LARGE, OF_LEVEL = 0.05, 0.5
+"""Without a dated jump a swap is critical only where both changes are at least so large: a share of all rows, or a part of the smaller one
+before. Large logs prove changes that matter to nobody."""
 EVEN = 0.5
 """Loss and gain of two levels are one swap where the ratio of their changes is at least this far from that of a level that moved alone,
 towards 1."""
@@ -52,6 +57,11 @@ class Seen:
     def moved(self) -> float:
         """The smallest of all the changes, as a share of all rows."""
         return min(self.since.changes[0], self.reference.changes[0])
+
+    @property
+    def matters(self) -> bool:
+        """Whether both changes are large, or at least half of the smaller level."""
+        return all(each.changes[0] >= min(LARGE, OF_LEVEL * min(each.before)) for each in (self.since, self.reference))
 
     @property
     def one_for_the_other(self) -> bool:
@@ -92,9 +102,23 @@ def swap_claims(moved: ColumnDrift, looks: list[Seen], adjusted: list[float], co
     The distance then describes the column. adjusted: p-values, for all windows of the run.
     """
     order = ("act", "watch", "ok").index
-    judged = [(each, p, swap_severity(each, p, context)) for each, p in zip(looks, adjusted, strict=True)]
+    judged = []
+    for each, p in zip(looks, adjusted, strict=True):
+        severity, when = swap_severity(each, p, context), None
+        if severity != "ok" and not each.standing:
+            when = drift_onset(moved, each.look, context.window.start, swap_weights(moved, each))
+        if severity == "act" and not each.matters and (when is None or when.known != "dated"):
+            severity = "watch"
+        judged.append((each, p, severity, when))
     judged.sort(key=lambda each: (order(each[2]), each[0].standing, not each[0].look.whole, -each[0].moved))
     return [swap_finding(moved, *judged[0], context)] if judged and judged[0][2] != "ok" else []
+
+
+def swap_weights(moved: ColumnDrift, of: Seen) -> Floats:
+    """Return the weights of the groups whose sum is the share of the level that rose, without that of the one that fell."""
+    weights = np.zeros(int(moved.axis.group.max()) + 1)
+    weights[of.reference.rose], weights[of.reference.fell] = 1.0, -1.0
+    return weights
 
 
 def swap_severity(of: Seen, adjusted: float, context: Context) -> Severity:
@@ -109,18 +133,15 @@ def swap_limits(context: Context) -> tuple[float, float]:
     return stated_limits(context.model.settings, f"{NAME}/{METRIC}", WATCH, ACT)
 
 
-def swap_finding(moved: ColumnDrift, of: Seen, adjusted: float, how_bad: Severity, context: Context) -> Finding:
-    """Return the finding about two levels that changed places.
+def swap_finding(moved: ColumnDrift, of: Seen, adjusted: float, how_bad: Severity, when: OnsetEstimate | None, context: Context) -> Finding:
+    """Return the finding about two levels that changed places. when: its onset, None where it stands.
 
     The interval is that of the share of the level that changed less since the reference.
     """
     look, now = of.look, of.reference
     fell, rose = swapped_levels(moved, now)
-    weights = np.zeros(int(moved.axis.group.max()) + 1)
-    weights[now.rose], weights[now.fell] = 1.0, -1.0
-    when = None if of.standing else drift_onset(moved, look, context.window.start, weights)
     limit = swap_limits(context)[how_bad == "act"]
-    stands = drift_standing(moved, look, 2 * limit, weights) if of.standing else {}  # what one level lost and the other won
+    stands = drift_standing(moved, look, 2 * limit, swap_weights(moved, of)) if of.standing else {}  # what one level lost and the other won
     before, after = min(zip(now.before, now.now, strict=True), key=lambda each: abs(each[1] - each[0]))
     around = rate_interval(after * look.after.n, look.after.n)
     ends = [abs((after if each is None else each) - before) for each in (around.low, around.high)]
@@ -165,8 +186,7 @@ def swap_sentence(moved: ColumnDrift, of: Seen) -> str:
     cause = "recoding or population change" if of.standing else "recoding"
     return (
         f"`{moved.name}`: `{fell}` fell, `{rose}` rose{when}{since}: `{fell}` {share_change(*down)} and `{rose}` {share_change(*up)} "
-        f"since the "
-        f"reference, other levels unchanged, over {look.after.rows:,} predictions; possible {cause}."
+        f"since the reference, other levels moved little, over {look.after.rows:,} predictions; possible {cause}."
     )
 
 

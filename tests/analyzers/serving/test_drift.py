@@ -387,6 +387,25 @@ def test_a_trade_is_news_only_once_and_as_critical_where_it_stands_or_nobody_kno
     assert back == [], "the names are right again"
 
 
+def test_a_small_trade_of_large_levels_without_a_dated_jump_is_no_critical_recoding() -> None:
+    """A point and a half of a third is significant in 50,000 rows, and the PSI is 0.001: it is no recoding that somebody must act on."""
+    names = np.array(["north", "south", "west"])
+
+    def regions(shares: list[float], days: int, start: str = "2026-03-02") -> pd.DataFrame:
+        frame = cities(50_000, 120, days, start=start)
+        return frame.assign(
+            city=np.repeat(names, np.round(np.array(shares) * 50_000).astype(int))[np.random.default_rng(1).permutation(50_000)]
+        )
+
+    reference = regions([0.35, 0.33, 0.32], 30)
+    now, before = regions([0.335, 0.343, 0.322], 7), regions([0.335, 0.343, 0.322], 28, "2026-02-02")
+    (fresh,), (standing,) = trades(now, reference), trades(now, reference, before)
+    assert (fresh.severity, standing.severity, news_of(standing)) == ("watch", "watch", "ongoing")
+    assert "other levels moved little" in fresh.because and fresh.limit < fresh.value
+    (large,) = trades(regions([0.29, 0.39, 0.32], 7), reference)
+    assert large.severity == "act"
+
+
 def test_the_owner_sets_how_much_of_a_trade_matters() -> None:
     reference, past = cities(20_000, 90, 30), cities(14_000, 91, 28, start="2026-02-02")
     settings = ModelSettings(limits={"serving/drift/level_trade": 0.05})
